@@ -1,0 +1,66 @@
+import type { RoomId, UserId } from '../events/ids.js';
+import type { Message } from '../events/schemas.js';
+import type { Time } from '../events/types.js';
+
+/** What can be asked of a writer. The actor comes from the session, never from a payload. */
+export type Command =
+  | {
+      readonly kind: 'register user';
+      readonly userId: UserId;
+      readonly username: string;
+      readonly backgroundColor: string;
+    }
+  | { readonly kind: 'go online'; readonly userId: UserId }
+  /** `lastSeen`: when the last device was lost or went to the background. */
+  | { readonly kind: 'go offline'; readonly userId: UserId; readonly lastSeen: Time }
+  | { readonly kind: 'add friend'; readonly actor: UserId; readonly friendId: UserId }
+  | { readonly kind: 'init chat'; readonly actor: UserId; readonly friendId: UserId }
+  | {
+      readonly kind: 'send message';
+      readonly actor: UserId;
+      readonly roomId: RoomId;
+      readonly messageId: string;
+      readonly message: string;
+      readonly replyTo?: string;
+    }
+  | {
+      readonly kind: 'read messages';
+      readonly actor: UserId;
+      readonly roomId: RoomId;
+      readonly upTo?: number;
+    };
+
+export type CommandKind = Command['kind'];
+export type CommandOf<K extends CommandKind> = Extract<Command, { kind: K }>;
+
+/** What each command answers, beside the moment of the log from which on it is true. */
+export interface Answers {
+  /** `isNew`: this command registered the user. */
+  'register user': { readonly isNew: boolean };
+  /** `changed`: this command changed the state. */
+  'go online': { readonly changed: boolean };
+  'go offline': { readonly changed: boolean };
+  'add friend': { readonly isNew: boolean };
+  'init chat': { readonly roomId: RoomId; readonly isNewActive: boolean };
+  /** Opened: as it goes to the sender. */
+  'send message': { readonly message: Message };
+  'read messages': { readonly upTo: number; readonly unread: number };
+}
+
+/** A moment of the log: the tree size of a partition. What is at an offset below `size` is included. */
+export interface Moment {
+  readonly partition: number;
+  readonly size: number;
+}
+
+export type Answer<K extends CommandKind> = Answers[K] & { readonly moment: Moment };
+
+/**
+ * Brings a command to the writer of its stream's partition. Resolves when what it changed is durable, after
+ * the commit has been published on the bus; commands on one stream take effect in the order of the calls.
+ * The caller's `commandId` (a UUID) is in the events it makes, so that a gateway knows its own.
+ * Rejects with a `ParleyError`: refused, `overloaded` (nothing was done) or `unknown` (it may have happened).
+ */
+export interface CommandRouter {
+  execute<K extends CommandKind>(command: CommandOf<K>, commandId: string): Promise<Answer<K>>;
+}

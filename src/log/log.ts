@@ -1,0 +1,76 @@
+/** A SHA-256 in base64 (44 characters). */
+export type Hash = string;
+
+/**
+ * The unit of durability: the events of many commands, of many streams of one partition,
+ * appended atomically at one position. Its leaves are the very bytes that are hashed.
+ */
+export interface Commit {
+  readonly partition: number;
+  /** Place in the partition: 1, 2, 3 … with no hole. */
+  readonly position: number;
+  /** UUID chosen by the writer; tells its own commit from another's after an unknown outcome. */
+  readonly id: string;
+  /** The owner's term; only grows along the log. */
+  readonly epoch: number;
+  /** ISO 8601, UTC, milliseconds; never before the previous commit's. */
+  readonly recordedAt: string;
+  /** The offset of the first leaf; equals `size - leaves.length`. */
+  readonly firstOffset: number;
+  /** The events' text (JSON, one line each), as hashed. Empty in a fencing commit. */
+  readonly leaves: readonly string[];
+  /** The Merkle tree's size after this commit. */
+  readonly size: number;
+  /** The RFC 6962 root after this commit. */
+  readonly root: Hash;
+  /** The roots of the perfect subtrees after this commit, largest first; in fencing and every 64th commits. */
+  readonly frontier?: readonly Hash[];
+  /** SHA-256 over all the fields above and the previous commit's hash. */
+  readonly hash: Hash;
+}
+
+/** `lost`: another writer's commit holds the position; nothing of ours was or will be stored there. */
+export type Outcome = { readonly kind: 'committed' } | { readonly kind: 'lost'; readonly to: Commit };
+
+/**
+ * The event store. `append` succeeds only at tail + 1: the unique position is the concurrency
+ * control. One append in flight a partition is the caller's duty.
+ */
+export interface EventLog {
+  /** UUID made with the log; part of every cursor and revision. */
+  readonly id: string;
+  /** Fixed when the log was made. */
+  readonly partitions: number;
+  /**
+   * Resolves once the outcome is proven and, when committed, durable; settles unknown outcomes itself.
+   * Throws `AppendError` if the position is not tail + 1, `StorageError` when the process must stop.
+   */
+  append(commit: Commit): Promise<Outcome>;
+  /** At most `limit` commits after position `after`, contiguous; throws `HoleError` on a hole. */
+  read(partition: number, after: number, limit: number): Promise<Commit[]>;
+  /** The last commit, as of now at the primary; undefined in an empty partition. */
+  tail(partition: number): Promise<Commit | undefined>;
+  /** Waits for what is in flight and lets go of the store. */
+  close(): Promise<void>;
+}
+
+/** A position is missing although a later one is there. The reader must stop and raise an alarm. */
+export class HoleError extends Error {
+  override readonly name = 'HoleError';
+  constructor(
+    readonly partition: number,
+    readonly missing: number,
+  ) {
+    super(`partition ${partition} has no commit at position ${missing}, but later ones: stop and restore it`);
+  }
+}
+
+/** The commit does not follow the tail: a defect of the caller, nothing was stored. */
+export class AppendError extends Error {
+  override readonly name = 'AppendError';
+}
+
+/** The store failed in a way that must not be retried (fsync, full disk, corruption): the process stops. */
+export class StorageError extends Error {
+  override readonly name = 'StorageError';
+}

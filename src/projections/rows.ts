@@ -1,0 +1,88 @@
+/** A row of a read model. `value: null` is a tombstone: the row is gone, and no earlier event brings it back. */
+export interface Row<R> {
+  readonly key: string;
+  readonly partition: number;
+  /** The offset of the last event folded in; a smaller one never overwrites a larger one. */
+  readonly offset: number;
+  readonly value: R | null;
+}
+
+/** The place of a row in one index: under each of its terms, ordered by `sort`, then by key. */
+export interface IndexEntry {
+  readonly terms: readonly string[];
+  readonly sort: number;
+}
+
+/** A read model's table: its rows are JSON values under a key, its indexes are functions of the row. */
+export interface Model<R> {
+  readonly name: string;
+  /** A new version is built beside the old one, under a table of its own. */
+  readonly version: number;
+  /** Rows are written once: a second write of a key is ignored without reading the first. */
+  readonly insertOnly?: boolean;
+  /** Written in the row's own transaction or document; a tombstone has no entries. */
+  readonly indexes: Readonly<Record<string, (row: Row<R> & { readonly value: R }) => IndexEntry | undefined>>;
+}
+
+// A model is handled without its row type where only keys, offsets and JSON matter.
+export type AnyModel = Model<never>;
+
+/** How far a model has folded a partition: the commit's position and the tree size after it. */
+export interface Checkpoint {
+  readonly position: number;
+  /** All events with an offset below this are in the rows. */
+  readonly size: number;
+}
+
+export interface ModelWrite {
+  readonly model: AnyModel;
+  readonly rows: readonly Row<unknown>[];
+  readonly checkpoints: readonly { readonly partition: number; readonly at: Checkpoint }[];
+}
+
+export interface Range {
+  /** Key bounds, exclusive. */
+  readonly after?: string;
+  readonly before?: string;
+  readonly reverse?: boolean;
+  readonly limit: number;
+}
+
+export interface Find {
+  /** Rows with any of these terms; at most 256. A row that has several comes once. */
+  readonly terms: readonly string[];
+  /** Bounds of `sort`, exclusive. */
+  readonly above?: number;
+  readonly below?: number;
+  /** The last row of the page before: goes on strictly behind it in the order asked. */
+  readonly from?: { readonly sort: number; readonly key: string };
+  /** `sort` ascending, then key; or both descending. With `byKey`, ordered by key alone. */
+  readonly reverse?: boolean;
+  readonly byKey?: boolean;
+  readonly limit: number;
+}
+
+/** Reads of a model; what a write that has resolved wrote, every later read sees. Tombstones are left out but by `get`. */
+export interface RowReader {
+  get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>>;
+  range<R>(model: Model<R>, range: Range): Promise<Row<R>[]>;
+  find<R>(model: Model<R>, index: string, find: Find): Promise<Row<R>[]>;
+  /** Rows that have a term beginning with `prefix`, each once, by term, then key, from behind `from`. */
+  findPrefix<R>(
+    model: Model<R>,
+    index: string,
+    prefix: string,
+    limit: number,
+    from?: { readonly term: string; readonly key: string },
+  ): Promise<{ row: Row<R>; term: string }[]>;
+}
+
+export interface RowStore extends RowReader {
+  /** Makes the model's table and indexes if absent. */
+  prepare(model: AnyModel): Promise<void>;
+  /** Rows first, then checkpoints (or all in one transaction); a smaller offset or checkpoint never wins. */
+  write(writes: readonly ModelWrite[]): Promise<void>;
+  /** `{position: 0, size: 0}` before the first. */
+  checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
+  close(): Promise<void>;
+}

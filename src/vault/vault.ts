@@ -1,0 +1,83 @@
+import type { UserId } from '../events/ids.js';
+
+/** 32 bytes; a user's. Seals what they wrote. */
+export type DataKey = Buffer;
+
+/** A claim to a name, keyed by the HMAC of the normalised name: it is what makes names unique. */
+export interface Credential {
+  readonly userId: UserId;
+  /** The name as it was typed; sealed at rest. */
+  readonly username: string;
+  readonly backgroundColor: string;
+  readonly passwordHash: string;
+  /** False until `UserRegistered` is known to be in the log; a sign-in then finishes the sign-up. */
+  readonly registered: boolean;
+}
+
+export interface Session {
+  readonly userId: UserId;
+  /** Hex of the SHA-256 of the token: names the session without being able to use it. */
+  readonly id: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly expiresAt: string;
+}
+
+export interface KeyStore {
+  /** Makes the user's key if absent; at sign-up only. A destroyed key is never made again: throws. */
+  create(owner: UserId): Promise<void>;
+  /** Throws `VaultUnavailable` on anything but a key or a tombstone: an outage must not read as an erasure. */
+  key(owner: UserId): Promise<DataKey | 'destroyed'>;
+  /** Several at once; every owner asked for is in the answer. */
+  keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
+  /** Leaves a tombstone; may be repeated. */
+  destroy(owner: UserId): Promise<void>;
+}
+
+export interface CredentialStore {
+  /** Inserts the claim if the name is free, for ever; false if it is or was taken. Durable once resolved. */
+  claim(name: string, credential: Credential): Promise<boolean>;
+  find(name: string): Promise<Credential | 'erased' | undefined>;
+  markRegistered(name: string): Promise<void>;
+  /** Compare and set on the old hash: false if it has changed meanwhile. */
+  changePassword(name: string, oldHash: string, newHash: string): Promise<boolean>;
+  /** Keeps the claim, forgets everything in it. */
+  erase(name: string): Promise<void>;
+}
+
+export interface SessionStore {
+  /** A new session: its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
+  create(userId: UserId, now: Date, ttlMs: number): Promise<{ token: string; session: Session }>;
+  /** Undefined when unknown, ended or expired at `now`. Cached for seconds at most and never past an end said here. */
+  find(token: string, now: Date): Promise<Session | undefined>;
+  end(id: string): Promise<void>;
+  /** Ends all of a user's, but one if given; answers the ids that ended. */
+  endAll(userId: UserId, except?: string): Promise<string[]>;
+  /** All of a user's sessions, ended ones included while they are kept. */
+  list(userId: UserId): Promise<(Session & { endedAt?: string })[]>;
+  /** Called with the session's id after each end, whoever asked for it; returns the function that stops it. */
+  onEnd(handler: (id: string) => void): () => void;
+}
+
+export interface Vault {
+  readonly keys: KeyStore;
+  readonly credentials: CredentialStore;
+  readonly sessions: SessionStore;
+  close(): Promise<void>;
+}
+
+/** The vault did not answer, or not with what it should hold: nothing is known. Try again later. */
+export class VaultUnavailable extends Error {
+  override readonly name = 'VaultUnavailable';
+}
+
+/** bcrypt in a thread of its own, behind a bounded queue. Passwords are compared whole. */
+export interface Passwords {
+  /** Throws `Overloaded` when the queue is full. */
+  hash(password: string): Promise<string>;
+  /** Takes the same time for `undefined` (no such user), and is then false. */
+  verify(password: string, hash: string | undefined): Promise<boolean>;
+  /** How many wait. */
+  readonly waiting: number;
+  close(): Promise<void>;
+}
