@@ -18,8 +18,12 @@ export interface EventData {
   FriendAdded: { members: readonly [UserId, UserId] };
   /** Stream `room:<id>`; pushed to nobody: a chat appears with `ChatOpened`. `members` in ascending order. */
   RoomCreated: { roomId: RoomId; roomType: 'PRIVATE'; members: readonly [UserId, UserId] };
-  /** The chat became active for one member. */
-  ChatOpened: { roomId: RoomId; userId: UserId };
+  /**
+   * The chat became active for one member; always before its first message, so that the chat they are shown
+   * follows from the event. `createdAt` is the room's: the `recordedAt` of its `RoomCreated`, kept in the room's
+   * state; a decider is given the commit's time as the fact `now`.
+   */
+  ChatOpened: { roomId: RoomId; userId: UserId; members: readonly [UserId, UserId]; createdAt: Time };
   MessageSent: { roomId: RoomId; messageId: string; seq: number; text: Sealed; replyTo?: string };
   MessagesRead: { roomId: RoomId; userId: UserId; upTo: number };
 }

@@ -84,9 +84,11 @@ export function connect<A extends Api>(worker: Worker, onNotice?: (notice: unkno
   return new Proxy({} as Remote<A>, {
     get(_, method: string) {
       if (method === 'then') return undefined;
-      let fn = methods.get(method);
-      if (!fn) methods.set(method, (fn = call(method)));
-      return fn;
+      const known = methods.get(method);
+      if (known) return known;
+      const made = call(method);
+      methods.set(method, made);
+      return made;
     },
   });
 }
