@@ -1,5 +1,5 @@
 import type { Recorded } from '../events/types.js';
-import type { Model } from './rows.js';
+import type { AnyModel, Model } from './rows.js';
 
 /**
  * A pure fold from events to rows. The value of a row at an offset is a function of the log alone,
@@ -11,4 +11,13 @@ export interface Projection<R> {
   keys(event: Recorded): readonly string[];
   /** The row after the event; `null` is a tombstone; `undefined`: no row yet. Never mutates `value`. */
   evolve(value: R | null | undefined, event: Recorded, key: string): R | null;
+  /**
+   * Called with the events of a batch before `evolve` is called with the very same objects: fetches what the
+   * model's indexes need beside the log (opened names), never what its values are made of. Throws when that
+   * cannot be had; the batch is then tried again later, from here.
+   */
+  prepare?(events: readonly Recorded[]): Promise<void>;
 }
+
+/** A projection is handled without its row type where only keys, offsets and JSON matter. */
+export type AnyProjection = Omit<Projection<unknown>, 'model'> & { readonly model: AnyModel };
