@@ -9,7 +9,7 @@ export type Decision<A> =
 /** One aggregate: pure; time, ids and facts come in with the command. */
 export interface Decider<C, S, F, A> {
   readonly initial: S;
-  /** Never mutates `state`. */
-  evolve(state: S, event: NewEvent | Recorded): S;
+  /** Never mutates `state`. A state is a JSON value: it is kept as a row. */
+  evolve(state: S, event: Recorded): S;
   decide(command: C, state: S, known: F): Decision<A>;
 }
