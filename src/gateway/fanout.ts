@@ -1,0 +1,291 @@
+import type { Logger } from 'pino';
+import type { CommitFrame } from '../bus/bus.js';
+import type { Change } from '../events/changes.js';
+import { changeOf, type SealedMessage } from '../events/changes.js';
+import type { RoomId, UserId } from '../events/ids.js';
+import type { Chat, Message, User } from '../events/schemas.js';
+import type { Recorded } from '../events/types.js';
+import type { EventLog } from '../log/log.js';
+import type { Cursors, Vector } from './cursor.js';
+import { Deque } from './deque.js';
+import { textFrame } from './frames.js';
+import type { Hub } from './hub.js';
+import type { Profiles } from './profiles.js';
+import { pushText } from './protocol.js';
+import type { Ring } from './ring.js';
+
+/** Opens message texts; `recall` answers at once for what this node has sealed or opened lately. */
+export interface Texts {
+  recall(sealed: string): string | undefined;
+  messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
+}
+
+export interface FanoutDeps {
+  readonly hub: Hub;
+  readonly ring: Ring;
+  readonly cursors: Cursors;
+  readonly profiles: Profiles;
+  readonly texts: Texts;
+  readonly log: Pick<EventLog, 'read'>;
+  readonly decode: (partition: number, firstOffset: number, leaves: readonly string[]) => Recorded[];
+  readonly logger: Logger;
+  /** A message ends its sender's typing, without a push of its own. */
+  readonly onMessage: (room: RoomId, sender: UserId) => void;
+  /** Told of each commit when its pushes are queued: for the push latency. */
+  readonly onPushed: (recordedAt: string, pushes: number) => void;
+}
+
+/** What a commit is joined with, and what of it is not at hand. */
+interface Joined {
+  readonly users: Map<UserId, User>;
+  /** By sealed text; null is erased. */
+  readonly texts: Map<string, string | null>;
+  readonly missingUsers: UserId[];
+  readonly missingTexts: SealedMessage[];
+}
+
+/** Frames waiting behind one whose names or texts are being fetched; beyond it they are read from the log again. */
+const MAX_WAITING = 1024;
+
+/**
+ * Turns commits into pushes, in order: each is derived, opened and serialised once, however many receive it, and
+ * moves the node's vector. A commit that needs something that is not at hand (a name, a text sealed elsewhere)
+ * holds up those behind it until it is there; answers do not wait for that.
+ */
+export class Fanout {
+  readonly #deps: FanoutDeps;
+  readonly #vector: number[];
+  readonly #positions: number[];
+  readonly #waiting = new Deque<CommitFrame>();
+  /** By partition, the last position that was not kept: read from the log when the rest is done. */
+  readonly #dropped = new Map<number, number>();
+  #working = false;
+  #stopped = false;
+  readonly #reached = new Set<{ partition: number; size: number; resolve: () => void }>();
+
+  /** `start`: by partition, the position and the tree size from which on it is given everything. */
+  constructor(start: readonly { position: number; size: number }[], deps: FanoutDeps) {
+    this.#deps = deps;
+    this.#vector = start.map(({ size }) => size);
+    this.#positions = start.map(({ position }) => position);
+  }
+
+  /** What this node has fanned out, by partition. */
+  get vector(): Vector {
+    return this.#vector;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Resolves when the vector has reached the size; the caller bounds the wait. */
+  reached(partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
+    let cancel = () => {};
+    const promise = new Promise<void>((resolve) => {
+      if ((this.#vector[partition] ?? 0) >= size) return resolve();
+      const waiter = { partition, size, resolve };
+      this.#reached.add(waiter);
+      cancel = () => this.#reached.delete(waiter);
+    });
+    return { promise, cancel };
+  }
+
+  /** Takes a commit from the bus; repeats are ignored, gaps are read from the log. */
+  receive(frame: CommitFrame): void {
+    const next = (this.#positions[frame.partition] ?? 0) + 1;
+    if (frame.position < next || this.#stopped) return;
+    if (!this.#working && frame.position === next) {
+      const joined = this.#atHand(frame);
+      if (joined.missingUsers.length + joined.missingTexts.length === 0) return this.#apply(frame, joined);
+    }
+    if (this.#waiting.length < MAX_WAITING) this.#waiting.push(frame);
+    else this.#dropped.set(frame.partition, frame.position);
+    if (!this.#working) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    while (!this.#stopped) {
+      const frame = this.#waiting.shift();
+      if (frame) {
+        await this.#persist(frame.partition, async () => {
+          await this.#catchUp(frame.partition, frame.position - 1);
+          await this.#joinAndApply(frame);
+        });
+        continue;
+      }
+      const [dropped] = this.#dropped;
+      if (!dropped) break;
+      this.#dropped.delete(dropped[0]);
+      await this.#persist(dropped[0], () => this.#catchUp(...dropped));
+    }
+    this.#working = false;
+  }
+
+  /** Tries until it is done: a push is late rather than lost. */
+  async #persist(partition: number, step: () => Promise<void>): Promise<void> {
+    for (let delay = 50; !this.#stopped; delay = Math.min(delay * 2, 1000)) {
+      try {
+        return await step();
+      } catch (error) {
+        this.#deps.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
+        await new Promise((resolve) => setTimeout(resolve, delay));
+      }
+    }
+  }
+
+  async #catchUp(partition: number, upTo: number): Promise<void> {
+    for (
+      let at = this.#positions[partition] ?? 0;
+      at < upTo && !this.#stopped;
+      at = this.#positions[partition] ?? 0
+    ) {
+      const commits = await this.#deps.log.read(partition, at, Math.min(64, upTo - at));
+      if (commits.length === 0) return;
+      for (const commit of commits) {
+        const events = this.#deps.decode(partition, commit.firstOffset, commit.leaves);
+        await this.#joinAndApply({ ...commit, events });
+      }
+    }
+  }
+
+  async #joinAndApply(frame: CommitFrame): Promise<void> {
+    if (frame.position !== (this.#positions[frame.partition] ?? 0) + 1) return;
+    const joined = this.#atHand(frame);
+    const [texts, users] = await Promise.all([
+      this.#deps.texts.messages(joined.missingTexts),
+      this.#deps.profiles.load(joined.missingUsers),
+    ]);
+    joined.missingTexts.forEach(({ text }, i) => {
+      joined.texts.set(text, texts[i] ?? null);
+    });
+    for (const user of joined.missingUsers) {
+      const found = users.get(user);
+      if (!found) throw new Error(`the read models do not have user ${user} yet`);
+      joined.users.set(user, found);
+    }
+    this.#apply(frame, joined);
+  }
+
+  #atHand(frame: CommitFrame): Joined {
+    const joined: Joined = { users: new Map(), texts: new Map(), missingUsers: [], missingTexts: [] };
+    for (const event of frame.events) {
+      const change = changeOf(event);
+      if (change?.push === 'send message') {
+        const { text } = change.message;
+        const opened = this.#deps.texts.recall(text);
+        if (opened === undefined) joined.missingTexts.push(change.message);
+        else joined.texts.set(text, opened);
+      } else if (change?.push === 'add friend' || change?.push === 'init chat')
+        for (const user of change.members) {
+          const known = this.#deps.profiles.known(user);
+          if (known) joined.users.set(user, known);
+          else joined.missingUsers.push(user);
+        }
+    }
+    return joined;
+  }
+
+  #apply(frame: CommitFrame, joined: Joined): void {
+    const { partition } = frame;
+    this.#positions[partition] = frame.position;
+    for (const event of frame.events) {
+      this.#vector[partition] = event.offset + 1;
+      const change = changeOf(event);
+      if (change?.push === 'get online info') this.#presence(change);
+      else if (change) this.#stored(event, change, joined);
+    }
+    this.#vector[partition] = frame.size;
+    this.#deps.onPushed(frame.recordedAt, frame.events.length);
+    if (this.#reached.size > 0)
+      for (const waiter of this.#reached)
+        if ((this.#vector[waiter.partition] ?? 0) >= waiter.size) {
+          this.#reached.delete(waiter);
+          waiter.resolve();
+        }
+  }
+
+  #presence(change: Change & { push: 'get online info' }): void {
+    const { subject: recipientId, isOnline, lastSeen } = change;
+    let text: string | undefined;
+    for (const user of this.#deps.hub.watchersOf(recipientId)) {
+      text ??= pushText('get online info', JSON.stringify({ recipientId, isOnline, lastSeen }));
+      for (const connection of this.#deps.hub.connectionsOf(user))
+        if (connection.session) connection.sendText(text);
+    }
+  }
+
+  #stored(event: Recorded, change: Exclude<Change, { push: 'get online info' }>, joined: Joined): void {
+    const { hub, ring, cursors } = this.#deps;
+    const { partition, offset } = event;
+    if (change.push === 'add friend') hub.acquaint(...change.members);
+    if (change.push === 'send message') {
+      const [a, b] = change.to;
+      if (change.message.seq === 1 && a !== undefined && b !== undefined) hub.acquaint(a, b);
+      this.#deps.onMessage(change.room, change.message.senderId);
+    }
+    const cursor = cursors.live(this.#vector);
+    const room = 'room' in change ? change.room : undefined;
+    const source = hub.sourceOf(event.commandId);
+    const deliver = (to: readonly UserId[], data: string) => {
+      const frame = textFrame(pushText(change.push, data, cursor));
+      for (const user of to)
+        for (const connection of hub.connectionsOf(user)) {
+          if (connection === source || !connection.hears(room)) continue;
+          connection.saw(partition, offset + 1);
+          connection.push(frame);
+        }
+      const mark = change.push === 'read messages' ? { mark: `${change.room}/${change.userId}` } : {};
+      ring.add({ partition, offset, to, frame, ...mark });
+    };
+    switch (change.push) {
+      case 'send message':
+        return deliver(
+          change.to,
+          `{"message":${JSON.stringify(openMessage(change.message, joined.texts.get(change.message.text) ?? null))}}`,
+        );
+      case 'read messages':
+        return deliver(
+          change.to,
+          JSON.stringify({ roomId: change.room, userId: change.userId, upTo: change.upTo }),
+        );
+      case 'init chat':
+        return deliver(change.to, JSON.stringify({ room: newChat(change, joined.users) }));
+      case 'add friend': {
+        const [a, b] = change.members;
+        deliver([a], JSON.stringify({ friend: joined.users.get(b) }));
+        deliver([b], JSON.stringify({ friend: joined.users.get(a) }));
+      }
+    }
+  }
+}
+
+/** The chat as it is shown when it opens: always before its first message. */
+function newChat(change: Change & { push: 'init chat' }, users: ReadonlyMap<UserId, User>): Chat {
+  const { room: roomId, members, createdAt } = change;
+  return {
+    roomId,
+    roomType: 'PRIVATE',
+    participants: members.flatMap((user) => users.get(user) ?? []),
+    lastMessage: null,
+    unread: 0,
+    readUpTo: Object.fromEntries(members.map((user) => [user, 0])),
+    createdAt,
+  };
+}
+
+/** The message as clients get it; a text of null is an erased one. */
+export function openMessage(sealed: SealedMessage, text: string | null): Message {
+  const { messageId, roomId, seq, senderId, replyTo, sentAt } = sealed;
+  return {
+    messageId,
+    roomId,
+    seq,
+    senderId,
+    message: text,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    sentAt,
+    ...(text === null ? { erased: true as const } : {}),
+  };
+}

@@ -1,0 +1,268 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import { badRequest, overloaded, ParleyError, unauthenticated } from '../errors.js';
+import { type RequestName, requests } from '../events/schemas.js';
+import { TokenBucket } from '../limits.js';
+import type { Session, SessionStore } from '../vault/vault.js';
+import { CloseCode, Connection, type Site } from './connection.js';
+import type { Cursors, Vector } from './cursor.js';
+import type { Handler, Handlers } from './handlers.js';
+import type { Hub } from './hub.js';
+import type { Presence } from './presence.js';
+import type { Profiles } from './profiles.js';
+import { answerText, errorText, isRequestName, type Request, validate } from './protocol.js';
+import { type ReplayDeps, replay } from './replay.js';
+import type { Revisions } from './revisions.js';
+import { Flusher } from './sender.js';
+import { bearerOf, originAllowed, refuseUpgrade } from './upgrade.js';
+
+const MAX_FRAME = 128 * 1024;
+const CHECK_MS = 500;
+/** A peer not heard for this long is asked; after twice this, it is gone. */
+const PING_MS = 30_000;
+
+export interface GatewayDeps {
+  readonly sessions: SessionStore;
+  readonly hub: Hub;
+  readonly profiles: Profiles;
+  readonly presence: Presence;
+  readonly handlers: Handlers;
+  readonly cursors: Cursors;
+  readonly revisions: Revisions;
+  readonly replay: ReplayDeps;
+  readonly vector: () => Vector;
+  readonly logger: Logger;
+  readonly allowedOrigins: readonly string[] | undefined;
+  readonly rateLimit: { readonly rate: number; readonly burst: number } | 'off';
+  /** Told of every request: its event and how it ended. */
+  readonly onRequest: (event: string, outcome: string) => void;
+}
+
+/** The class of the sockets: each knows its connection, so that one set of listeners serves all. */
+class PeerSocket extends WebSocket {
+  connection: Connection | undefined;
+}
+
+/** The WebSocket server: lets clients in, has their requests answered, and tells them what changed. */
+export class Gateway implements Site {
+  readonly flusher: Flusher;
+  readonly #deps: GatewayDeps;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME,
+    WebSocket: PeerSocket,
+  });
+  readonly #connections = new Set<Connection>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #unsubscribe: () => void;
+  #closing = false;
+
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps;
+    this.flusher = new Flusher(() => this.now());
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#unsubscribe = deps.sessions.onEnd((id) => this.#sessionEnded(id));
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Bytes that wait to be read by clients. */
+  get waiting(): number {
+    let bytes = 0;
+    for (const connection of this.#connections) bytes += connection.waiting;
+    return bytes;
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  bucket(): TokenBucket | undefined {
+    const { rateLimit } = this.#deps;
+    return rateLimit === 'off' ? undefined : new TokenBucket(rateLimit.rate, rateLimit.burst);
+  }
+
+  /** The HTTP server's `upgrade`. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const path = (request.url ?? '').split('?', 1)[0];
+    if (path !== '/ws') return refuseUpgrade(socket, 404);
+    if (!originAllowed(request, this.#deps.allowedOrigins)) return refuseUpgrade(socket, 403);
+    if (this.#closing || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
+    const token = bearerOf(request);
+    let bearer: Session | undefined;
+    if (token !== undefined) {
+      try {
+        bearer = await this.#deps.sessions.find(token, new Date(this.now()));
+      } catch (error) {
+        this.#deps.logger.warn({ err: error }, 'a token could not be looked up');
+        return refuseUpgrade(socket, 503);
+      }
+      if (!bearer) return refuseUpgrade(socket, 401);
+    }
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket, bearer));
+  }
+
+  #accept(ws: PeerSocket, socket: Socket, bearer: Session | undefined): void {
+    const connection = new Connection(ws, socket, this, bearer);
+    ws.connection = connection;
+    this.#connections.add(connection);
+    ws.on('message', onMessage);
+    ws.on('pong', onPong);
+    ws.on('error', onError);
+    const drained = () => connection.drained();
+    socket.on('drain', drained);
+    ws.on('close', () => {
+      socket.off('drain', drained);
+      this.#closed(connection);
+    });
+  }
+
+  async handle(connection: Connection, request: Request): Promise<void> {
+    let outcome = 'ok';
+    try {
+      if (request.event === 'identity') await this.#identity(connection, request);
+      else {
+        const { session } = connection;
+        if (!session) throw unauthenticated('identify first');
+        if (!isRequestName(request.event) || request.event === 'identity')
+          throw badRequest('there is no such event', [
+            { path: 'event', message: 'is not an event of this protocol' },
+          ]);
+        const data = validate(requests[request.event].data, request.data);
+        // The schema that has just validated is the one of this event.
+        const handler = this.#deps.handlers[request.event] as Handler<RequestName>;
+        const answer = await handler(connection, session.userId, data);
+        connection.sendText(answerText(request, JSON.stringify(answer)));
+      }
+    } catch (error) {
+      outcome = this.#refuse(connection, request, error);
+    }
+    this.#deps.onRequest(isRequestName(request.event) ? request.event : 'other', outcome);
+  }
+
+  #refuse(connection: Connection, request: Request, error: unknown): string {
+    if (error instanceof ParleyError) {
+      connection.sendText(errorText(request, error));
+      return error.code;
+    }
+    const incident = randomUUID();
+    this.#deps.logger.error({ err: error, incident, event: request.event }, 'a request failed');
+    const told = new ParleyError('internal', 'something went wrong here; the incident is in the log');
+    connection.sendText(errorText(request, told, incident));
+    return 'internal';
+  }
+
+  async #identity(connection: Connection, request: Request): Promise<void> {
+    const { state } = connection;
+    if (state.kind !== 'new') throw badRequest('this connection has identified already');
+    connection.state = { kind: 'identifying', deadline: state.deadline };
+    try {
+      const { token, cursor } = validate(requests.identity.data, request.data);
+      const now = new Date(this.now());
+      if (token !== undefined) connection.bearer = await this.#deps.sessions.find(token, now);
+      const { bearer } = connection;
+      if (!bearer || Date.parse(bearer.expiresAt) <= this.now())
+        throw unauthenticated('the token is missing or ended');
+      const since = cursor === undefined ? undefined : await this.#deps.revisions.parseCursor(cursor);
+      const { userId } = bearer;
+      const user = (await this.#deps.profiles.load([userId])).get(userId);
+      if (!user || user.erased) throw unauthenticated('the token is missing or ended');
+      await this.#deps.hub.enter(userId, connection);
+      if (connection.state.kind !== 'identifying') return this.#deps.hub.leave(userId, connection);
+      void this.#deps.presence.active(userId, connection);
+      const text = cursor ?? this.#deps.cursors.live(this.#deps.vector());
+      connection.sendText(answerText(request, JSON.stringify({ user, cursor: text })));
+      if (!since) connection.state = { kind: 'live' };
+      else {
+        connection.state = { kind: 'replaying' };
+        void this.#replay(connection, userId, since);
+      }
+    } catch (error) {
+      if (connection.state.kind === 'identifying')
+        connection.state = { kind: 'new', deadline: state.deadline };
+      throw error;
+    }
+  }
+
+  async #replay(connection: Connection, user: string, since: Parameters<typeof replay>[2]): Promise<void> {
+    const goLive = () => {
+      if (connection.state.kind === 'replaying') connection.state = { kind: 'live' };
+    };
+    try {
+      await replay(connection, user, since, goLive, this.#deps.replay);
+    } catch (error) {
+      // The client comes back with its last cursor, and the replay goes on from there.
+      this.#deps.logger.warn({ err: error }, 'a replay was cut off');
+      connection.close(CloseCode.restart, overloaded('the history cannot be read now; come back').message);
+    }
+  }
+
+  #closed(connection: Connection): void {
+    connection.closed();
+    this.#connections.delete(connection);
+    const user = connection.bearer?.userId;
+    if (user === undefined) return;
+    this.#deps.hub.leave(user, connection);
+    this.#deps.presence.lost(user, connection);
+  }
+
+  #sessionEnded(id: string): void {
+    for (const connection of this.#connections) {
+      if (connection.bearer?.id !== id) continue;
+      this.#deps.presence.signedOut(connection.bearer.userId, connection);
+      connection.close(CloseCode.signedOut, 'signed out');
+    }
+  }
+
+  #check(): void {
+    const now = this.now();
+    for (const connection of this.#connections) {
+      connection.check(now);
+      const silent = now - connection.heardAt;
+      if (silent >= 2 * PING_MS) connection.ws.terminate();
+      // Asked once: within the one round of checks in which the silence passes the mark.
+      else if (silent >= PING_MS && silent < PING_MS + CHECK_MS && connection.state.kind !== 'closing')
+        connection.ws.ping();
+    }
+  }
+
+  /** Begins no more requests, waits until those begun are answered (5 s at most), and closes all with 1012. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#unsubscribe();
+    for (const connection of this.#connections) connection.ws.pause();
+    await this.#until(5000, () => ![...this.#connections].some(({ inFlight }) => inFlight > 0));
+    for (const connection of this.#connections) connection.close(CloseCode.restart, 'the server restarts');
+    await this.#until(2000, () => this.#connections.size === 0);
+    for (const connection of this.#connections) connection.ws.terminate();
+    clearInterval(this.#timer);
+  }
+
+  async #until(ms: number, done: () => boolean): Promise<void> {
+    for (const end = this.now() + ms; !done() && this.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  const { connection } = this as PeerSocket; // The server makes no other sockets.
+  if (isBinary) connection?.close(CloseCode.binary, 'text frames only');
+  else connection?.receive(data.toString());
+}
+
+function onPong(this: WebSocket): void {
+  const { connection } = this as PeerSocket; // As above.
+  if (connection) connection.heardAt = Date.now();
+}
+
+/** The close that follows says what is to be said. */
+function onError(): void {}

@@ -1,0 +1,105 @@
+import type { UserId } from '../events/ids.js';
+import type { Connection } from './connection.js';
+
+interface Present {
+  readonly connections: Connection[];
+  /** Undefined while it has none. */
+  contacts: Set<UserId> | undefined;
+  /** Settles when the contacts of before the first connection are in. */
+  loaded: Promise<void>;
+}
+
+const nobody: readonly Connection[] = [];
+
+/**
+ * Who is connected to this node, whose presence concerns them, and which connection a command came from. A user's
+ * contacts only grow, so those that the fan-out reports while the first load is under way are simply added.
+ */
+export class Hub {
+  readonly #loadContacts: (user: UserId) => Promise<Iterable<UserId>>;
+  readonly #users = new Map<UserId, Present>();
+  /** By subject: the connected users who have it among their contacts. */
+  readonly #watchers = new Map<UserId, Set<UserId>>();
+  readonly #commands = new Map<string, Connection>();
+
+  constructor(loadContacts: (user: UserId) => Promise<Iterable<UserId>>) {
+    this.#loadContacts = loadContacts;
+  }
+
+  /** Adds a connection; resolves when the user's contacts are known. Rejects, and adds nothing, if they cannot be had. */
+  async enter(user: UserId, connection: Connection): Promise<void> {
+    let present = this.#users.get(user);
+    if (!present) {
+      present = { connections: [], contacts: undefined, loaded: Promise.resolve() };
+      this.#users.set(user, present);
+      present.loaded = this.#loadContacts(user).then((contacts) => {
+        for (const contact of contacts) this.#watch(user, contact);
+      });
+    }
+    present.connections.push(connection);
+    try {
+      await present.loaded;
+    } catch (error) {
+      this.leave(user, connection);
+      throw error;
+    }
+  }
+
+  leave(user: UserId, connection: Connection): void {
+    const present = this.#users.get(user);
+    const index = present?.connections.indexOf(connection) ?? -1;
+    if (!present || index < 0) return;
+    present.connections.splice(index, 1);
+    if (present.connections.length > 0) return;
+    this.#users.delete(user);
+    for (const contact of present.contacts ?? []) {
+      const watchers = this.#watchers.get(contact);
+      watchers?.delete(user);
+      if (watchers?.size === 0) this.#watchers.delete(contact);
+    }
+  }
+
+  connectionsOf(user: UserId): readonly Connection[] {
+    return this.#users.get(user)?.connections ?? nobody;
+  }
+
+  /** The connected users who are told of the subject's presence. */
+  watchersOf(subject: UserId): Iterable<UserId> {
+    return this.#watchers.get(subject) ?? [];
+  }
+
+  isContact(user: UserId, other: UserId): boolean {
+    return this.#users.get(user)?.contacts?.has(other) ?? false;
+  }
+
+  /** They have become contacts of each other. */
+  acquaint(a: UserId, b: UserId): void {
+    this.#watch(a, b);
+    this.#watch(b, a);
+  }
+
+  /** Runs a command of a connection, which its own pushes then leave out. */
+  async command<T>(id: string, connection: Connection, run: () => Promise<T>): Promise<T> {
+    this.#commands.set(id, connection);
+    try {
+      return await run();
+    } finally {
+      this.#commands.delete(id);
+    }
+  }
+
+  /** The connection on this node whose command this was, while it has not been answered. */
+  sourceOf(commandId: string): Connection | undefined {
+    return this.#commands.get(commandId);
+  }
+
+  #watch(user: UserId, contact: UserId): void {
+    const present = this.#users.get(user);
+    if (!present) return;
+    present.contacts ??= new Set();
+    present.contacts.add(contact);
+    const watchers = this.#watchers.get(contact);
+    if (watchers) watchers.add(user);
+    else this.#watchers.set(contact, new Set([user]));
+  }
+}

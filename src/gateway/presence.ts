@@ -1,0 +1,155 @@
+import type { Logger } from 'pino';
+import type { Moment } from '../commands/commands.js';
+import type { UserId } from '../events/ids.js';
+
+/** Writes a change of level to the log; `lastSeen` undefined means online. Repeats write nothing. */
+export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promise<Moment>;
+
+export interface PresenceDeps {
+  readonly write: WritePresence;
+  readonly graceMs: number;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** Toggles within this after one that was written are written as one at its end. */
+const CALM_MS = 2000;
+
+interface Level {
+  /** Active devices, by any identity. */
+  readonly active: Set<object>;
+  /** A lost connection counts as active until then. */
+  graceUntil: number;
+  lastSeen: number;
+  /** What the log says, as far as this node has written it. */
+  written: boolean | undefined;
+  writtenAt: number;
+  urgent: boolean;
+  timer: NodeJS.Timeout | undefined;
+  writing: Promise<Moment | undefined> | undefined;
+}
+
+/**
+ * Keeps the log's word on who is online level with the devices of this node: it compares levels, not edges, so a
+ * write that failed is simply tried again. Online means: at least one device active, or lost within the grace time.
+ */
+export class Presence {
+  readonly #deps: PresenceDeps;
+  readonly #levels = new Map<UserId, Level>();
+  #stopped = false;
+
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when what had to be written at once is; a write that may wait is not waited for. */
+  active(user: UserId, device: object): Promise<Moment | undefined> {
+    const level = this.#level(user);
+    level.active.add(device);
+    return this.#settle(user, level);
+  }
+
+  /** The device went to the background. */
+  background(user: UserId, device: object): Promise<Moment | undefined> {
+    const level = this.#level(user);
+    if (level.active.delete(device)) level.lastSeen = this.#deps.now();
+    return this.#settle(user, level);
+  }
+
+  /** The connection is gone; it counts for the grace time. */
+  lost(user: UserId, device: object): void {
+    const level = this.#levels.get(user);
+    if (!level?.active.delete(device)) return;
+    level.lastSeen = this.#deps.now();
+    level.graceUntil = level.lastSeen + this.#deps.graceMs;
+    void this.#settle(user, level);
+  }
+
+  /** The device's sign-in has ended: no grace, no calm. */
+  signedOut(user: UserId, device: object): void {
+    const level = this.#levels.get(user);
+    if (!level?.active.delete(device)) return;
+    level.lastSeen = this.#deps.now();
+    level.urgent = level.active.size === 0;
+    if (level.urgent) level.graceUntil = 0;
+    void this.#settle(user, level);
+  }
+
+  isActive(user: UserId): boolean {
+    const level = this.#levels.get(user);
+    return level !== undefined && this.#wanted(level);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const level of this.#levels.values()) clearTimeout(level.timer);
+  }
+
+  #level(user: UserId): Level {
+    let level = this.#levels.get(user);
+    if (!level) {
+      level = {
+        active: new Set(),
+        graceUntil: 0,
+        lastSeen: 0,
+        written: undefined,
+        writtenAt: Number.NEGATIVE_INFINITY,
+        urgent: false,
+        timer: undefined,
+        writing: undefined,
+      };
+      this.#levels.set(user, level);
+    }
+    return level;
+  }
+
+  #wanted(level: Level): boolean {
+    return level.active.size > 0 || this.#deps.now() < level.graceUntil;
+  }
+
+  #settle(user: UserId, level: Level): Promise<Moment | undefined> {
+    if (level.writing) return level.writing;
+    clearTimeout(level.timer);
+    level.timer = undefined;
+    if (this.#stopped) return Promise.resolve(undefined);
+    const now = this.#deps.now();
+    const wanted = this.#wanted(level);
+    const calmAt = level.writtenAt + CALM_MS;
+    if (wanted === level.written) {
+      if (level.active.size === 0) this.#wake(user, level, wanted ? level.graceUntil : calmAt);
+      return Promise.resolve(undefined);
+    }
+    if (now < calmAt && !level.urgent) {
+      this.#wake(user, level, calmAt);
+      return Promise.resolve(undefined);
+    }
+    level.urgent = false;
+    level.writing = this.#write(user, level, wanted);
+    return level.writing;
+  }
+
+  async #write(user: UserId, level: Level, online: boolean): Promise<Moment | undefined> {
+    let moment: Moment | undefined;
+    try {
+      moment = await this.#deps.write(user, online ? undefined : new Date(level.lastSeen));
+      level.written = online;
+      level.writtenAt = this.#deps.now();
+    } catch (error) {
+      this.#deps.logger.debug({ err: error, user }, 'presence could not be written; trying again');
+      level.writtenAt = this.#deps.now();
+    }
+    level.writing = undefined;
+    void this.#settle(user, level);
+    return moment;
+  }
+
+  /** Looks again at `at`; by then, a user who is offline and calm is forgotten. */
+  #wake(user: UserId, level: Level, at: number): void {
+    const now = this.#deps.now();
+    if (at <= now && !this.#wanted(level) && level.written === false) {
+      this.#levels.delete(user);
+      return;
+    }
+    level.timer = setTimeout(() => void this.#settle(user, level), Math.max(at - now, 1));
+  }
+}

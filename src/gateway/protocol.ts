@@ -1,0 +1,90 @@
+import type { z } from 'zod';
+import { badRequest, type FieldError, ParleyError } from '../errors.js';
+import { type PushName, type RequestName, requests } from '../events/schemas.js';
+
+/** A number or a string that the client picks to know the answer by. */
+export type RequestId = number | string;
+
+export interface Request {
+  readonly id: RequestId;
+  readonly event: string;
+  readonly data: unknown;
+}
+
+/** A frame that is no request: answered, and counted against the connection. */
+export interface BadFrame {
+  readonly id?: RequestId;
+  readonly event?: string;
+  readonly error: ParleyError;
+}
+
+const isId = (id: unknown): id is RequestId =>
+  (typeof id === 'string' && id.length <= 256) || (typeof id === 'number' && Number.isFinite(id));
+
+/** Reads a client's frame: a JSON object with a string `event` and an `id`. */
+export function parseFrame(text: string): Request | BadFrame {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch (cause) {
+    return { error: new ParleyError('bad_request', 'the frame is not JSON', { fields: [] }, { cause }) };
+  }
+  if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
+    return { error: badRequest('the frame is not a JSON object') };
+  const { id, event, data } = frame as Record<string, unknown>; // An object that is no array has string keys.
+  if (typeof event === 'string' && isId(id)) return { id, event, data: data === undefined ? {} : data };
+  const fields: FieldError[] = [];
+  if (typeof event !== 'string') fields.push({ path: 'event', message: 'must be a string' });
+  if (!isId(id))
+    fields.push({ path: 'id', message: 'must be a number or a string of at most 256 characters' });
+  return {
+    ...(isId(id) ? { id } : {}),
+    ...(typeof event === 'string' ? { event } : {}),
+    error: badRequest('the frame needs a string `event` and an `id`', fields),
+  };
+}
+
+export const isRequestName = (event: string): event is RequestName => Object.hasOwn(requests, event);
+
+/** Checks `data` against the schema; throws `bad_request` that names every wrong field. */
+export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer<S> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({
+          path: [...issue.path, key].join('.'),
+          message: 'is not a field of this request',
+        }))
+      : [{ path: issue.path.join('.'), message: issue.message }],
+  );
+  throw badRequest(fields.map(({ path, message }) => `${path || 'data'} ${message}`).join('; '), fields);
+}
+
+/** An answer's text; `data` is already JSON. */
+export function answerText(request: { id: RequestId; event: string }, data: string): string {
+  return `{"id":${JSON.stringify(request.id)},"event":${JSON.stringify(request.event)},"data":${data}}`;
+}
+
+/** A refusal's text: `id` and `event` as far as they were usable. */
+export function errorText(
+  request: { id?: RequestId; event?: string },
+  error: ParleyError,
+  incident?: string,
+): string {
+  const { code, message, details } = error;
+  const body = {
+    code,
+    message,
+    ...(code === 'bad_request' ? { fields: details.fields ?? [] } : {}),
+    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
+    ...(incident === undefined ? {} : { incident }),
+  };
+  return JSON.stringify({ id: request.id, event: request.event, error: body });
+}
+
+/** A push's text; `data` is already JSON; what is not stored has no cursor. */
+export function pushText(event: PushName, data: string, cursor?: string): string {
+  const tail = cursor === undefined ? '}' : `,"cursor":"${cursor}"}`;
+  return `{"event":"${event}","data":${data}${tail}`;
+}
