@@ -1,0 +1,20 @@
+import type { Opener } from '../vault/opener.js';
+import { chatsProjection } from './chats/model.js';
+import { friendshipsProjection } from './friendships/model.js';
+import { messagesProjection } from './messages/model.js';
+import { presenceProjection } from './presence/model.js';
+import type { AnyProjection } from './projection.js';
+import { statesProjection } from './states/model.js';
+import { usersProjection } from './users/model.js';
+
+/** Every projection there is; `names` opens what the search for users needs. */
+export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyProjection[] {
+  return [
+    statesProjection,
+    usersProjection(names),
+    friendshipsProjection,
+    chatsProjection,
+    messagesProjection,
+    presenceProjection,
+  ];
+}

@@ -1,0 +1,147 @@
+import type {
+  AnyModel,
+  Checkpoint,
+  Find,
+  IndexEntry,
+  Model,
+  ModelWrite,
+  Range,
+  Row,
+  RowStore,
+} from '../../src/projections/rows.js';
+
+/** What is stored: the row as JSON, its index entries as computed from the very object that was written. */
+interface Stored {
+  readonly key: string;
+  readonly offset: number;
+  readonly isTombstone: boolean;
+  readonly json: string;
+  readonly entries: ReadonlyMap<string, IndexEntry>;
+}
+
+interface Hit {
+  readonly row: Stored;
+  readonly sort: number;
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** A row store in memory: the port's promises and nothing else, so that tests of models need no engine. */
+export class MemoryRows implements RowStore {
+  readonly #tables = new Map<string, Map<string, Stored>>();
+  readonly #checkpoints = new Map<string, Checkpoint>();
+
+  async prepare(model: AnyModel): Promise<void> {
+    this.#table(model);
+  }
+
+  async write(writes: readonly ModelWrite[]): Promise<void> {
+    for (const { model, rows, checkpoints } of writes) {
+      const table = this.#table(model);
+      for (const row of rows) {
+        const before = table.get(row.key);
+        if (before && (model.insertOnly || before.offset >= row.offset)) continue;
+        table.set(row.key, stored(model, row));
+      }
+      for (const { partition, at } of checkpoints)
+        if (at.position > (await this.checkpoint(model, partition)).position)
+          this.#checkpoints.set(`${tableName(model)}/${partition}`, at);
+    }
+  }
+
+  async checkpoint(model: AnyModel, partition: number): Promise<Checkpoint> {
+    return this.#checkpoints.get(`${tableName(model)}/${partition}`) ?? { position: 0, size: 0 };
+  }
+
+  async get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
+    const table = this.#table(model);
+    const found = new Map<string, Row<R>>();
+    for (const key of keys) {
+      const row = table.get(key);
+      if (row) found.set(key, parsed(row));
+    }
+    return found;
+  }
+
+  async range<R>(model: Model<R>, { after, before, reverse, limit }: Range): Promise<Row<R>[]> {
+    const rows = this.#live(model)
+      .filter(({ key }) => (after === undefined || key > after) && (before === undefined || key < before))
+      .sort((a, b) => compare(a.key, b.key));
+    return (reverse ? rows.reverse() : rows).slice(0, limit).map((row) => parsed(row));
+  }
+
+  async find<R>(model: Model<R>, index: string, find: Find): Promise<Row<R>[]> {
+    const { terms, above = -Infinity, below = Infinity, from, reverse, byKey, limit } = find;
+    const order = (a: { sort: number; key: string }, b: { sort: number; key: string }) =>
+      ((byKey ? 0 : a.sort - b.sort) || compare(a.key, b.key)) * (reverse ? -1 : 1);
+    const hits: Hit[] = [];
+    for (const row of this.#live(model)) {
+      const entry = row.entries.get(index);
+      if (!entry?.terms.some((term) => terms.includes(term))) continue;
+      if (entry.sort > above && entry.sort < below) hits.push({ row, sort: entry.sort });
+    }
+    return hits
+      .map(({ row, sort }) => ({ row, sort, key: row.key }))
+      .filter((hit) => from === undefined || order(hit, from) > 0)
+      .sort(order)
+      .slice(0, limit)
+      .map(({ row }) => parsed(row));
+  }
+
+  async findPrefix<R>(
+    model: Model<R>,
+    index: string,
+    prefix: string,
+    limit: number,
+    from?: { readonly term: string; readonly key: string },
+  ): Promise<{ row: Row<R>; term: string }[]> {
+    const hits: { row: Stored; term: string }[] = [];
+    for (const row of this.#live(model)) {
+      const terms = row.entries.get(index)?.terms.filter((term) => term.startsWith(prefix)) ?? [];
+      const term = terms.sort(compare)[0];
+      if (term !== undefined) hits.push({ row, term });
+    }
+    return hits
+      .sort((a, b) => compare(a.term, b.term) || compare(a.row.key, b.row.key))
+      .filter(({ row, term }) => !from || (compare(term, from.term) || compare(row.key, from.key)) > 0)
+      .slice(0, limit)
+      .map(({ row, term }) => ({ row: parsed(row), term }));
+  }
+
+  async close(): Promise<void> {
+    this.#tables.clear();
+  }
+
+  #table(model: { readonly name: string; readonly version: number }): Map<string, Stored> {
+    const name = tableName(model);
+    const table = this.#tables.get(name) ?? new Map<string, Stored>();
+    this.#tables.set(name, table);
+    return table;
+  }
+
+  #live(model: { readonly name: string; readonly version: number }): Stored[] {
+    return [...this.#table(model).values()].filter((row) => !row.isTombstone);
+  }
+}
+
+function tableName({ name, version }: { readonly name: string; readonly version: number }): string {
+  return `${name}_v${version}`;
+}
+
+function stored(model: AnyModel, row: Row<unknown>): Stored {
+  const entries = new Map<string, IndexEntry>();
+  if (row.value !== null) {
+    for (const [name, entryOf] of Object.entries(model.indexes)) {
+      // A model's rows are what its own indexes take.
+      const entry = entryOf(row as Parameters<typeof entryOf>[0]);
+      if (entry) entries.set(name, { terms: [...entry.terms], sort: entry.sort });
+    }
+  }
+  const { key, offset } = row;
+  return { key, offset, isTombstone: row.value === null, json: JSON.stringify(row), entries };
+}
+
+function parsed<R>({ json }: Stored): Row<R> {
+  // Stored by a write of the same model.
+  return JSON.parse(json) as Row<R>;
+}
