@@ -1,0 +1,96 @@
+import { type Backoff, backoffDelay } from './backoff.js';
+import { ClientError } from './errors.js';
+import type { Link } from './link.js';
+import type { After } from './types.js';
+
+const MAX_OPEN = 1000;
+
+interface Timing {
+  readonly after: After;
+  readonly random: () => number;
+  readonly backoff: Backoff;
+}
+
+/** Requests that outlive connections: tried until they are answered, refused, or out of time. */
+export class Requests {
+  #link: Link | undefined;
+  #ended: ClientError | undefined;
+  readonly #waitingForLink = new Set<(link: Link) => void>();
+  readonly #open = new Set<AbortController>();
+
+  constructor(private readonly timing: Timing) {}
+
+  /** The connection to use from now on; `undefined`: wait for the next. */
+  use(link: Link | undefined): void {
+    this.#link = link;
+    if (link) for (const go of [...this.#waitingForLink]) go(link);
+  }
+
+  /** Rejects all that wait, and all that come. */
+  end(error: ClientError): void {
+    this.#ended = error;
+    this.#link = undefined;
+    for (const request of [...this.#open]) request.abort(error);
+  }
+
+  /** Tries `ask` on this connection and later ones, for at most `timeoutMs`. */
+  async untilAnswered<T>(ask: (link: Link) => Promise<T>, timeoutMs: number): Promise<T> {
+    if (this.#ended) throw this.#ended;
+    if (Number.isFinite(timeoutMs) && this.#open.size >= MAX_OPEN)
+      throw new ClientError({ code: 'too_many' });
+    const request = new AbortController();
+    this.#open.add(request);
+    const timeout = (): void => request.abort(new ClientError({ code: 'timeout' }));
+    const cancel = Number.isFinite(timeoutMs) ? this.timing.after(timeoutMs, timeout) : () => {};
+    try {
+      for (let failures = 0; ; failures++) {
+        const link = this.#link ?? (await this.#nextLink(request.signal));
+        try {
+          return await until<T>(request.signal, (resolve, reject) => {
+            ask(link).then(resolve, reject);
+            return () => {};
+          });
+        } catch (error) {
+          if (!(error instanceof ClientError) || !error.again) throw error;
+          // A lost connection has a back-off of its own.
+          if (error.code !== 'disconnected') await this.#pause(error, failures, request.signal);
+        }
+      }
+    } finally {
+      cancel();
+      this.#open.delete(request);
+    }
+  }
+
+  #nextLink(signal: AbortSignal): Promise<Link> {
+    return until(signal, (resolve) => {
+      this.#waitingForLink.add(resolve);
+      return () => this.#waitingForLink.delete(resolve);
+    });
+  }
+
+  /** What the server asks for is the least we wait: all that it told so would come back in step. */
+  #pause(error: ClientError, failures: number, signal: AbortSignal): Promise<void> {
+    const { after, random, backoff } = this.timing;
+    const ms = (error.retryAfterMs ?? 0) + backoffDelay(failures, random(), backoff);
+    return until(signal, (resolve) => after(ms, resolve));
+  }
+}
+
+/** A wait that the signal may cut short; `start` begins it and returns what undoes it, called in any case. */
+async function until<T>(
+  signal: AbortSignal,
+  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+): Promise<T> {
+  signal.throwIfAborted();
+  const cleanUp: (() => void)[] = [];
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      const stop = (): void => reject(signal.reason);
+      signal.addEventListener('abort', stop);
+      cleanUp.push(() => signal.removeEventListener('abort', stop), start(resolve, reject));
+    });
+  } finally {
+    for (const undo of cleanUp) undo();
+  }
+}

@@ -1,0 +1,104 @@
+import { ClientError, type ErrorBody } from './errors.js';
+import type { Chat, User } from './types.js';
+
+/** What is needed of `fetch`. */
+export type Fetch = (
+  url: string,
+  init: { method: string; headers: Record<string, string>; body?: string },
+) => Promise<{ ok: boolean; status: number; text(): Promise<string> }>;
+
+export interface SignedIn {
+  readonly token: string;
+  readonly expiresAt: string;
+  readonly user: User;
+  readonly friends: readonly User[];
+  /** The newest 50. */
+  readonly activeChats: readonly Chat[];
+}
+
+/** `friends` and `activeChats` come with one's own only. */
+export interface Profile {
+  readonly user: User;
+  readonly friends?: readonly User[];
+  readonly activeChats?: readonly Chat[];
+}
+
+export interface SearchOptions {
+  /** 1–50, default 20. */
+  readonly limit?: number;
+  /** Answer from at least this moment. */
+  readonly revision?: string;
+}
+
+/** The part of the contract that is not on the socket. Every method rejects with a `ClientError`. */
+export class Rest {
+  /** @param url where the server is, without a path: `https://chat.example` */
+  constructor(
+    private readonly url: string,
+    private readonly fetch: Fetch = globalThis.fetch,
+  ) {}
+
+  /** `conflict` when the name is or was taken; `bad_request` names each wrong field. */
+  async signUp(username: string, password: string): Promise<User> {
+    const { user } = await this.#ask<{ user: User }>('POST', '/user/', { body: { username, password } });
+    return user;
+  }
+
+  /** `unauthenticated` for an unknown name and a wrong password alike. */
+  signIn(username: string, password: string): Promise<SignedIn> {
+    return this.#ask('POST', '/user/signin', { body: { username, password } });
+  }
+
+  /** Ends this session and its sockets, or all of the user's. */
+  signOut(token: string, { everywhere = false } = {}): Promise<void> {
+    return this.#ask('POST', `/user/signout${everywhere ? '?everywhere=true' : ''}`, { token });
+  }
+
+  /** Ends all other sessions; `forbidden` when `password` is wrong. */
+  changePassword(token: string, password: string, newPassword: string): Promise<void> {
+    return this.#ask('PUT', '/user/password', { token, body: { password, newPassword } });
+  }
+
+  /** People by any part of their name, without the caller and the caller's friends. */
+  async search(token: string, q: string, options: SearchOptions = {}): Promise<readonly User[]> {
+    const query = new URLSearchParams({ q });
+    if (options.limit !== undefined) query.set('limit', String(options.limit));
+    if (options.revision !== undefined) query.set('revision', options.revision);
+    const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search?${query}`, { token });
+    return users;
+  }
+
+  /** One person; `not_found` when there never was one. */
+  user(token: string, userId: string): Promise<Profile> {
+    return this.#ask('GET', `/user/${encodeURIComponent(userId)}`, { token });
+  }
+
+  async #ask<T>(
+    method: string,
+    path: string,
+    { token, body }: { token?: string; body?: object },
+  ): Promise<T> {
+    const headers: Record<string, string> = {};
+    if (token !== undefined) headers.authorization = `Bearer ${token}`;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const response = await this.fetch(this.url + path, init).catch((cause: unknown) => {
+      throw new ClientError({ code: 'disconnected', message: `no answer to ${method} ${path}` }, { cause });
+    });
+    const text = await response.text();
+    if (!response.ok) throw problem(response.status, text);
+    // The contract says what each path answers; 204 has no text, and its callers expect none.
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  }
+}
+
+function problem(status: number, text: string): ClientError {
+  try {
+    // RFC 9457 with the contract's fields; anything else came from something in between.
+    const body = JSON.parse(text) as Partial<ErrorBody>;
+    if (body.code) return new ClientError({ ...body, code: body.code });
+  } catch {
+    // Not JSON: said below.
+  }
+  return new ClientError({ code: 'internal', message: `HTTP ${status} that is no problem document` });
+}

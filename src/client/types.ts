@@ -1,0 +1,90 @@
+import type {
+  Chat,
+  Message,
+  PushData,
+  PushName,
+  RequestAnswer,
+  RequestInput,
+  RequestName,
+  User,
+} from '../events/schemas.js';
+
+export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
+
+/** What the client needs of a WebSocket: a browser's own, or the class of the `ws` package. */
+export interface WebSocketLike {
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+  /** `ws` has it: ends the connection without waiting for the other side. */
+  terminate?(): void;
+  addEventListener(type: 'open', listener: () => void): void;
+  addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void;
+  addEventListener(type: 'error', listener: (event: unknown) => void): void;
+}
+export type WebSocketClass = new (url: string) => WebSocketLike;
+
+/** Runs `run` once after `ms`, unless what it returns is called before. */
+export type After = (ms: number, run: () => void) => () => void;
+
+/** A push as it comes over the socket; a stored one has a cursor. */
+export type Push = {
+  [N in PushName]: { readonly event: N; readonly data: PushData<N>; readonly cursor?: string };
+}[PushName];
+
+/** May be asynchronous: the next push waits for it, and its cursor is stored after it. */
+export type PushHandler<N extends PushName> = (data: PushData<N>) => void | Promise<void>;
+
+/** Where a device keeps its cursor over restarts; `undefined`: none, the present. */
+export interface CursorStore {
+  load(): Promise<string | undefined> | string | undefined;
+  save(cursor: string | undefined): Promise<void> | void;
+}
+
+export type ClientState =
+  | { readonly state: 'new' }
+  | { readonly state: 'connecting' }
+  /** Identified: what was missed since the cursor is coming. Requests are sent. */
+  | { readonly state: 'replaying'; readonly user: User }
+  /**
+   * Identified and up to date. Not `resumed`: there was no cursor, or the server refused it, so that
+   * what happened before this moment has to be fetched.
+   */
+  | { readonly state: 'live'; readonly user: User; readonly resumed: boolean }
+  /** The connection was lost, or could not be made; the next try is in `delayMs`. */
+  | { readonly state: 'waiting'; readonly delayMs: number; readonly code: number; readonly reason: string }
+  /** For good: closed by the caller, or the token is no longer valid. */
+  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out' };
+
+export interface RequestOptions {
+  /**
+   * How long to go on trying, over reconnects and refusals that say "later". Default 30,000. With
+   * `Infinity` it waits until the client ends, and whoever asks sees to a bound.
+   */
+  readonly timeoutMs?: number;
+}
+
+/** One device of one user. */
+export interface Client {
+  readonly state: ClientState;
+  /** Connects, and from then on reconnects until `close`. */
+  start(): void;
+  /**
+   * Asks, and asks again with the same data after a reconnect or an answer that says "later" (every
+   * command may be repeated). Rejects with a `ClientError`: the server's, `timeout`, `closed`,
+   * `signed_out`, or `too_many` when 1,000 requests are waiting already.
+   */
+  request<N extends RequestName>(
+    name: N,
+    data: RequestInput<N>,
+    options?: RequestOptions,
+  ): Promise<RequestAnswer<N>>;
+  /** Calls `handler` with every push of this name, in order; what it returns stops that. */
+  on<N extends PushName>(name: N, handler: PushHandler<N>): () => void;
+  /** Calls `handler` at every change of state; what it returns stops that. */
+  onState(handler: (state: ClientState) => void): () => void;
+  /** Resolves with the user once the client is live; rejects when it has ended. */
+  live(): Promise<User>;
+  /** Ends it for good; what waits rejects with `closed`. */
+  close(): void;
+}

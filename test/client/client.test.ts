@@ -1,0 +1,302 @@
+import { expect } from 'chai';
+import { WebSocket } from 'ws';
+import { createClient } from '../../src/client/client.js';
+import { ClientError } from '../../src/client/errors.js';
+import type { ClientOptions } from '../../src/client/options.js';
+import type { Client, ClientState } from '../../src/client/types.js';
+import { eventually } from '../support/eventually.js';
+import { identify, ScriptedServer, someone } from './scripted.js';
+
+const code = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'resolved',
+    (error: unknown) => (error instanceof ClientError ? error.code : error),
+  );
+
+describe('the client', () => {
+  let server: ScriptedServer;
+  const clients: Client[] = [];
+
+  function connect(options: Partial<ClientOptions> = {}): Client {
+    const client = createClient({
+      url: server.url,
+      token: 'secret',
+      webSocket: WebSocket,
+      backoff: { baseMs: 2, capMs: 10 },
+      ...options,
+    });
+    clients.push(client);
+    client.start();
+    return client;
+  }
+
+  beforeEach(async () => {
+    server = await ScriptedServer.start();
+    server.on({});
+  });
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    await server.stop();
+  });
+
+  it('identifies with its token in the first frame, and is live', async () => {
+    const client = connect();
+    expect(await client.live()).to.deep.equal(someone);
+    expect(client.state).to.deep.equal({ state: 'live', user: someone, resumed: false });
+    expect(server.frames).to.deep.equal([{ id: 1, event: 'identity', data: { token: 'secret' } }]);
+  });
+
+  it('matches answers to requests, in whatever order they come', async () => {
+    const held: Parameters<typeof identify>[1][] = [];
+    server.on({
+      'leave room': (connection, frame) => {
+        held.push(frame);
+        if (held.length < 2) return;
+        for (const earlier of held.reverse()) connection.answer(earlier, { roomId: earlier.data.roomId });
+      },
+    });
+    const client = connect();
+    const answers = await Promise.all(['a', 'b'].map((roomId) => client.request('leave room', { roomId })));
+    expect(answers).to.deep.equal([{ roomId: 'a' }, { roomId: 'b' }]);
+  });
+
+  it('rejects with what the server says, and does not ask again', async () => {
+    const fields = [{ path: 'friendId', message: 'must be a UUID' }];
+    server.on({ 'add friend': (c, frame) => c.refuse(frame, { code: 'bad_request', fields }) });
+    const error = await connect()
+      .request('add friend', { friendId: 'x' })
+      .catch((e: unknown) => e);
+    expect(error).to.be.instanceOf(ClientError).with.property('code', 'bad_request');
+    expect(error).to.have.deep.property('fields', fields);
+    expect(server.sent('add friend')).to.have.length(1);
+  });
+
+  for (const later of ['rate_limited', 'overloaded', 'unknown']) {
+    it(`waits as long as "${later}" asks, and sends the same again`, async () => {
+      let tries = 0;
+      server.on({
+        'leave room': (c, frame) => {
+          if (++tries < 3) c.refuse(frame, { code: later, retryAfterMs: 7 });
+          else c.answer(frame, { roomId: frame.data.roomId });
+        },
+      });
+      const waits: number[] = [];
+      const client = connect({
+        random: () => 0.5,
+        after: (ms, run) => {
+          waits.push(ms);
+          const timer = setTimeout(run, ms);
+          return () => clearTimeout(timer);
+        },
+      });
+      expect(await client.request('leave room', { roomId: 'r' })).to.deep.equal({ roomId: 'r' });
+      const data = server.sent('leave room').map((frame) => frame.data);
+      expect(data).to.deep.equal([{ roomId: 'r' }, { roomId: 'r' }, { roomId: 'r' }]);
+      expect(waits).to.include.members([7 + 1, 7 + 2]);
+    });
+  }
+
+  it('asks again after a reconnect what was not answered', async () => {
+    let tries = 0;
+    server.on({
+      'leave room': (c, frame) => {
+        if (++tries === 1) c.drop();
+        else c.answer(frame, { roomId: frame.data.roomId });
+      },
+    });
+    expect(await connect().request('leave room', { roomId: 'r' })).to.deep.equal({ roomId: 'r' });
+    expect(server.connections).to.have.length(2);
+  });
+
+  it('lets a connection go that does not answer', async () => {
+    let tries = 0;
+    server.on({
+      'leave room': (c, frame) => {
+        if (++tries > 1) c.answer(frame, { roomId: frame.data.roomId });
+      },
+    });
+    const client = connect({ answerTimeoutMs: 30 });
+    expect(await client.request('leave room', { roomId: 'r' })).to.deep.equal({ roomId: 'r' });
+    expect(server.connections.length).to.be.at.least(2);
+  });
+
+  it('gives a request up when its time is over', async () => {
+    const client = connect();
+    await client.live();
+    await server.stop();
+    expect(await code(client.request('active app', {}, { timeoutMs: 5 }))).to.equal('timeout');
+  });
+
+  it('does not let more than 1,000 requests wait', async () => {
+    const client = connect();
+    const waiting = Array.from({ length: 1000 }, () => code(client.request('active app', {})));
+    expect(await code(client.request('active app', {}))).to.equal('too_many');
+    client.close();
+    expect(new Set(await Promise.all(waiting))).to.deep.equal(new Set(['closed']));
+  });
+
+  it('calls handlers in order, each after the one before is done, and stores the cursor after them', async () => {
+    const happened: string[] = [];
+    const client = connect({
+      cursors: { load: () => undefined, save: (cursor) => void happened.push(`stored ${cursor}`) },
+    });
+    client.on('erase user', async ({ roomId }) => {
+      happened.push(`begun ${roomId}`);
+      await new Promise((resolve) => setImmediate(resolve));
+      happened.push(`done ${roomId}`);
+    });
+    await client.live();
+    server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
+    server.last.push('erase user', { roomId: 'b', userId: 'u' }, 'c2');
+    await eventually('both handled', () => happened.length === 7);
+    expect(happened).to.deep.equal([
+      'stored start',
+      ...['begun a', 'done a', 'stored c1'],
+      ...['begun b', 'done b', 'stored c2'],
+    ]);
+  });
+
+  it('handles pushes that come together with the answer to identity', async () => {
+    server.on({
+      identity: (c, frame) => {
+        identify(c, frame);
+        c.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
+      },
+    });
+    const saved: unknown[] = [];
+    connect({ cursors: { load: () => undefined, save: (cursor) => void saved.push(cursor) } });
+    await eventually('both cursors are stored', () => saved.length === 2);
+    expect(saved).to.deep.equal(['start', 'c1']);
+  });
+
+  it('resumes from the last push it has handled, not the last that came', async () => {
+    let finish = (): void => {};
+    const client = connect();
+    const handled: string[] = [];
+    client.on('erase user', async ({ roomId }) => {
+      handled.push(roomId);
+      if (roomId === 'b') await new Promise<void>((resolve) => (finish = resolve));
+    });
+    await client.live();
+    for (const n of ['a', 'b', 'c']) server.last.push('erase user', { roomId: n, userId: 'u' }, `c-${n}`);
+    await eventually('b is being handled', () => handled.length === 2);
+    server.last.drop();
+    await eventually('it has connected again', () => server.connections.length === 2);
+    // Not before the handler is done does it know where to go on.
+    expect(server.sent('identity')).to.have.length(1);
+    finish();
+    await eventually('it has identified again', () => server.sent('identity').length === 2);
+    expect(server.frames.at(-1)?.data).to.deep.equal({ token: 'secret', cursor: 'c-b' });
+    expect(handled).to.deep.equal(['a', 'b']);
+    expect(await client.live()).to.deep.equal(someone);
+    expect(client.state).to.have.property('resumed', true);
+  });
+
+  it('goes on from a stored cursor, replaying until it has caught up', async () => {
+    server.on({ identity: (c, frame) => c.answer(frame, { user: someone, cursor: frame.data.cursor }) });
+    const states: string[] = [];
+    const client = connect({ cursors: { load: () => 'kept', save: () => {} } });
+    client.onState(({ state }) => states.push(state));
+    await eventually('it is replaying', () => client.state.state === 'replaying');
+    server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
+    server.last.push('identity', { caughtUp: true });
+    await client.live();
+    expect(server.frames[0]?.data).to.have.property('cursor', 'kept');
+    expect(states).to.deep.equal(['replaying', 'live']);
+  });
+
+  it('begins with the present, and says so, when its cursor is refused', async () => {
+    server.on({
+      identity: (c, frame) => {
+        if (frame.data.cursor === undefined) identify(c, frame);
+        else c.refuse(frame, { code: 'bad_request', fields: [] });
+      },
+    });
+    const client = connect({ cursors: { load: () => 'of another log', save: () => {} } });
+    await client.live();
+    expect(client.state).to.have.property('resumed', false);
+  });
+
+  it('reports what a handler throws, and goes on', async () => {
+    const reported: unknown[] = [];
+    const saved: unknown[] = [];
+    const client = connect({
+      onError: (error) => reported.push(error),
+      cursors: { load: () => undefined, save: (cursor) => void saved.push(cursor) },
+    });
+    const mistake = new Error('a mistake');
+    client.on('erase user', () => {
+      throw mistake;
+    });
+    await client.live();
+    server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
+    await eventually('the cursor moves on', () => saved.includes('c1'));
+    expect(reported).to.deep.equal([mistake]);
+  });
+
+  it('stops for good when it is closed with 4401', async () => {
+    const client = connect();
+    await client.live();
+    const waiting = code(client.request('active app', {}));
+    server.last.socket.close(4401);
+    expect(await waiting).to.equal('signed_out');
+    expect(client.state).to.deep.equal({ state: 'ended', why: 'signed_out' });
+    expect(await code(client.request('active app', {}))).to.equal('signed_out');
+    expect(await code(client.live())).to.equal('signed_out');
+  });
+
+  it('stops for good when its token is refused', async () => {
+    server.on({ identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
+    expect(await code(connect().live())).to.equal('signed_out');
+  });
+
+  it('comes back soon after 1012, however often it failed before', async () => {
+    const delays: number[] = [];
+    const note = (state: ClientState): void => {
+      if (state.state === 'waiting') delays.push(state.delayMs);
+    };
+    let attempts = 0;
+    server.on({
+      identity: (c, frame) => {
+        if (++attempts <= 2) c.drop();
+        else if (attempts === 3) c.socket.close(1012);
+        else identify(c, frame);
+      },
+    });
+    const client = connect({ random: () => 0.5 });
+    client.onState(note);
+    await client.live();
+    expect(delays).to.deep.equal([1, 2, 1]);
+  });
+
+  it('keeps as long away as an overloaded server asks', async () => {
+    let attempts = 0;
+    server.on({
+      identity: (c, frame) => {
+        if (++attempts === 1) c.refuse(frame, { code: 'overloaded', retryAfterMs: 25 });
+        else identify(c, frame);
+      },
+    });
+    const delays: number[] = [];
+    const client = connect({ random: () => 0.5 });
+    client.onState((state) => state.state === 'waiting' && delays.push(state.delayMs));
+    await client.live();
+    expect(delays).to.deep.equal([26]);
+  });
+
+  it('finds out by itself that an idle connection is dead', async () => {
+    const client = connect({ keepAliveMs: 5, answerTimeoutMs: 30 });
+    await client.live();
+    await eventually('it has connected again', () => server.connections.length >= 2);
+    expect(server.sent('get online info')[0]?.data).to.deep.equal({ recipientId: someone.userId });
+  });
+
+  it('ends what waits when it is closed', async () => {
+    const client = connect();
+    const waiting = code(client.request('active app', {}));
+    client.close();
+    expect(await waiting).to.equal('closed');
+    expect(client.state).to.deep.equal({ state: 'ended', why: 'closed' });
+  });
+});
