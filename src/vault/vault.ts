@@ -34,6 +34,11 @@ export interface KeyStore {
   destroy(owner: UserId): Promise<void>;
 }
 
+export interface CachedKeys extends KeyStore {
+  /** Without waiting: what `key` or `keys` has answered in the last 5 s is there; undefined proves nothing. */
+  cached(owner: UserId): DataKey | 'destroyed' | undefined;
+}
+
 export interface CredentialStore {
   /** Inserts the claim if the name is free, for ever; false if it is or was taken. Durable once resolved. */
   claim(name: string, credential: Credential): Promise<boolean>;
@@ -69,6 +74,11 @@ export interface Vault {
 /** The vault did not answer, or not with what it should hold: nothing is known. Try again later. */
 export class VaultUnavailable extends Error {
   override readonly name = 'VaultUnavailable';
+}
+
+/** The user's key was destroyed: they are erased, and no key is made for them again. */
+export class KeyDestroyed extends Error {
+  override readonly name = 'KeyDestroyed';
 }
 
 /** bcrypt in a thread of its own, behind a bounded queue. Passwords are compared whole. */

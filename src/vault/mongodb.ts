@@ -1,0 +1,116 @@
+import { type Collection, MongoClient, MongoServerError } from 'mongodb';
+import { type ClaimRow, DEAD_SESSIONS_KEPT, type KeyRow, type SessionRow, type VaultStore } from './store.js';
+
+type Keyed<R> = R & { _id: string };
+
+/** No call takes longer, whatever the server does. */
+const TIMEOUT_MS = 10_000;
+const DUPLICATE_KEY = 11000;
+
+/**
+ * The vault in MongoDB: a database of its own beside the one in the URL, `<database>_vault`. Every write waits
+ * for the journals of a majority; every read is of what a majority holds.
+ */
+export async function mongodbVaultStore(url: string): Promise<VaultStore> {
+  const client = new MongoClient(url, {
+    timeoutMS: TIMEOUT_MS,
+    retryWrites: false,
+    writeConcern: { w: 'majority', journal: true },
+    readConcern: 'majority',
+    readPreference: 'primary',
+  });
+  const db = client.db(`${client.db().databaseName}_vault`);
+  const settled = db.collection<{ _id: string; value: string }>('settled');
+  const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
+  const claims = db.collection<Keyed<ClaimRow>>('claims');
+  const sessions = db.collection<Keyed<Omit<SessionRow, 'id'>>>('sessions');
+  await sessions.createIndex({ userId: 1, createdAt: -1 });
+
+  return {
+    async settle(name, value) {
+      await insertIfAbsent(settled, { _id: name, value });
+      const row = await settled.findOne({ _id: name });
+      if (!row) throw new Error(`${name} was stored, but is not there`);
+      return row.value;
+    },
+
+    insertKey: (owner, wrapped) => insertIfAbsent(keys, { _id: owner, wrapped }),
+    async keys(owners) {
+      const rows = await keys.find({ _id: { $in: [...owners] } }).toArray();
+      return rows.map(({ _id, wrapped }) => ({ owner: _id, wrapped }));
+    },
+    async destroyKey(owner) {
+      // Insert and update apart: what an upsert that loses a race answers differs between servers.
+      if (await insertIfAbsent(keys, { _id: owner, wrapped: null })) return;
+      await keys.updateOne({ _id: owner }, { $set: { wrapped: null } });
+    },
+
+    insertClaim: (id, sealed) => insertIfAbsent(claims, { _id: id, sealed, registered: false }),
+    async claim(id) {
+      const row = await claims.findOne({ _id: id });
+      return row ? { sealed: row.sealed, registered: row.registered } : undefined;
+    },
+    async markRegistered(id) {
+      await claims.updateOne({ _id: id }, { $set: { registered: true } });
+    },
+    async replaceClaim(id, from, to) {
+      const { matchedCount } = await claims.updateOne({ _id: id, sealed: from }, { $set: { sealed: to } });
+      return matchedCount === 1;
+    },
+    async eraseClaim(id) {
+      await claims.updateOne({ _id: id }, { $set: { sealed: null } });
+    },
+
+    async insertSession({ id, ...session }) {
+      await sessions.insertOne({ _id: id, ...session });
+      await prune(session.userId, session.createdAt);
+    },
+    async session(id) {
+      const row = await sessions.findOne({ _id: id });
+      return row ? sessionRow(row) : undefined;
+    },
+    async endSession(id, at) {
+      await sessions.updateOne({ _id: id, endedAt: null }, { $set: { endedAt: at } });
+    },
+    async endSessions(userId, except, at) {
+      const open = { userId, endedAt: null, ...(except === null ? {} : { _id: { $ne: except } }) };
+      const ids = (await sessions.find(open).project<{ _id: string }>({ _id: 1 }).toArray()).map(
+        ({ _id }) => _id,
+      );
+      await sessions.updateMany({ _id: { $in: ids }, endedAt: null }, { $set: { endedAt: at } });
+      return ids;
+    },
+    async sessions(userId) {
+      return (await sessions.find({ userId }).sort({ createdAt: -1 }).toArray()).map(sessionRow);
+    },
+
+    close: () => client.close(),
+  };
+
+  async function prune(userId: string, now: string): Promise<void> {
+    const dead = { userId, $or: [{ endedAt: { $ne: null } }, { expiresAt: { $lte: now } }] };
+    const old = sessions
+      .find(dead)
+      .sort({ createdAt: -1 })
+      .skip(DEAD_SESSIONS_KEPT)
+      .project<{ _id: string }>({ _id: 1 });
+    const ids = (await old.toArray()).map(({ _id }) => _id);
+    if (ids.length > 0) await sessions.deleteMany({ _id: { $in: ids } });
+  }
+}
+
+const sessionRow = ({ _id, ...session }: Keyed<Omit<SessionRow, 'id'>>): SessionRow => ({
+  id: _id,
+  ...session,
+});
+
+async function insertIfAbsent<R extends { _id: string }>(rows: Collection<R>, row: R): Promise<boolean> {
+  try {
+    // The row carries its `_id`, which is all that the driver's type asks for beyond R.
+    await rows.insertOne(row as Parameters<typeof rows.insertOne>[0]);
+    return true;
+  } catch (error) {
+    if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false;
+    throw error;
+  }
+}

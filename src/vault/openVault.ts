@@ -1,0 +1,80 @@
+import { credentialStore } from './credentials.js';
+import { keyStore } from './keys.js';
+import { checkMasterKey, deriveKeys } from './masterKey.js';
+import { mongodbVaultStore } from './mongodb.js';
+import { sessionStore } from './sessions.js';
+import { sqliteVaultStore } from './sqlite.js';
+import type { VaultStore } from './store.js';
+import { type CachedKeys, type Vault, VaultUnavailable } from './vault.js';
+
+export interface VaultOptions {
+  /** `dataDir` must exist. The database is the one in the URL, with `_vault` behind its name. */
+  readonly engine:
+    | { readonly kind: 'sqlite'; readonly dataDir: string }
+    | { readonly kind: 'mongodb'; readonly url: string };
+  readonly masterKey: Buffer;
+}
+
+export interface OpenVault extends Vault {
+  readonly keys: CachedKeys;
+}
+
+/** Opens the vault. Rejects with `MasterKeyError` for a key it was not made with, else with `VaultUnavailable`. */
+export async function openVault({ engine, masterKey }: VaultOptions): Promise<OpenVault> {
+  const store = await openStore(engine);
+  try {
+    return await vaultOver(store, masterKey);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** The vault over any engine. */
+export async function vaultOver(engine: VaultStore, masterKey: Buffer): Promise<OpenVault> {
+  const store = guarded(engine);
+  const derived = deriveKeys(masterKey);
+  await checkMasterKey(store, derived);
+  const keys = keyStore(store, derived.wrapping);
+  const sessions = sessionStore(store);
+  return {
+    keys,
+    credentials: credentialStore(store, derived),
+    sessions,
+    close() {
+      keys.close();
+      sessions.close();
+      return store.close();
+    },
+  };
+}
+
+async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
+  try {
+    return engine.kind === 'sqlite' ? sqliteVaultStore(engine.dataDir) : await mongodbVaultStore(engine.url);
+  } catch (cause) {
+    throw new VaultUnavailable('the vault cannot be opened', { cause });
+  }
+}
+
+/** The same store; whatever fails in it, and every call once it is closed, is `VaultUnavailable`. */
+function guarded(store: VaultStore): VaultStore {
+  let closed = false;
+  async function call(method: string, args: unknown[]): Promise<unknown> {
+    // A database client may open itself again when it is asked once more.
+    if (closed) throw new VaultUnavailable('the vault is closed');
+    closed = method === 'close';
+    try {
+      // The proxy below is a VaultStore: its callers name only methods of the store, with their arguments.
+      return await (store[method as keyof VaultStore] as (...args: unknown[]) => Promise<unknown>)(...args);
+    } catch (cause) {
+      throw new VaultUnavailable('the vault did not answer', { cause });
+    }
+  }
+  return new Proxy(store, {
+    get:
+      (_, method: string) =>
+      (...args: unknown[]) =>
+        call(method, args),
+  });
+}

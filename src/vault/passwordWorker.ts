@@ -1,0 +1,15 @@
+import { parentPort } from 'node:worker_threads';
+import bcrypt from 'bcrypt';
+import { serve } from '../threads/rpc.js';
+
+if (!parentPort) throw new Error('this file is the start of a worker thread');
+
+// Synchronous on purpose: bcrypt's own asynchrony would take the pool that files and names are looked up in.
+const hashing = {
+  hash: (password: string, cost: number): string => bcrypt.hashSync(password, cost),
+  compare: (password: string, hash: string): boolean => bcrypt.compareSync(password, hash),
+};
+
+/** The functions this thread serves. */
+export type PasswordHashing = typeof hashing;
+serve(parentPort, hashing);

@@ -1,0 +1,83 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Expiring } from './expiring.js';
+import type { SessionRow, VaultStore } from './store.js';
+import type { Session, SessionStore } from './vault.js';
+
+/** How long an end that another process has written may go unnoticed here. */
+const CACHED_MS = 5_000;
+const MAX_CACHED = 20_000;
+/** Longer than any read takes. */
+const ENDS_KEPT_MS = 60_000;
+
+/** 256 bits in base64url. */
+const TOKEN = /^[\w-]{43}$/;
+const idOf = (token: string) => createHash('sha256').update(token).digest('hex');
+const sessionOf = ({ endedAt: _, ...session }: SessionRow): Session => session;
+
+/** Sign-ins. A token is shown once, when it is made; the vault holds its SHA-256. */
+export function sessionStore(store: VaultStore): SessionStore & { close(): void } {
+  const cache = new Expiring<Session>({ ttlMs: CACHED_MS, maxEntries: MAX_CACHED });
+  const ended = new Expiring<string>({ ttlMs: ENDS_KEPT_MS, maxEntries: MAX_CACHED });
+  const handlers = new Set<(id: string) => void>();
+
+  async function live(id: string): Promise<Session | undefined> {
+    const known = cache.get(id);
+    if (known) return known;
+    const asOf = performance.now();
+    const row = await store.session(id);
+    // The end may have come while the row was on its way.
+    if (row === undefined || row.endedAt !== null || ended.get(id)) return undefined;
+    const session = sessionOf(row);
+    cache.set(id, session, asOf);
+    return session;
+  }
+
+  function hasEnded(id: string): void {
+    ended.set(id, id);
+    cache.delete(id);
+    for (const handler of handlers) handler(id);
+  }
+
+  return {
+    async create(userId, now, ttlMs) {
+      const token = randomBytes(32).toString('base64url');
+      const session: Session = {
+        userId,
+        id: idOf(token),
+        createdAt: now.toISOString(),
+        expiresAt: new Date(now.getTime() + ttlMs).toISOString(),
+      };
+      await store.insertSession({ ...session, endedAt: null });
+      return { token, session };
+    },
+    async find(token, now) {
+      if (!TOKEN.test(token)) return undefined;
+      const session = await live(idOf(token));
+      return session && now < new Date(session.expiresAt) ? session : undefined;
+    },
+    async end(id) {
+      await store.endSession(id, new Date().toISOString());
+      hasEnded(id);
+    },
+    async endAll(userId, except) {
+      const ids = await store.endSessions(userId, except ?? null, new Date().toISOString());
+      for (const id of ids) hasEnded(id);
+      return ids;
+    },
+    async list(userId) {
+      const rows = await store.sessions(userId);
+      return rows.map((row) => ({
+        ...sessionOf(row),
+        ...(row.endedAt === null ? {} : { endedAt: row.endedAt }),
+      }));
+    },
+    onEnd(handler) {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    close() {
+      cache.close();
+      ended.close();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import type { UserId } from '../events/ids.js';
+import type { Sealed } from '../events/types.js';
+
+export interface KeyRow {
+  readonly owner: UserId;
+  /** Null: a tombstone. */
+  readonly wrapped: Sealed | null;
+}
+
+export interface ClaimRow {
+  /** Null: a tombstone. */
+  readonly sealed: Sealed | null;
+  readonly registered: boolean;
+}
+
+export interface SessionRow {
+  readonly id: string;
+  readonly userId: UserId;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly endedAt: string | null;
+}
+
+/** A session is dead once ended or expired. Of each user's dead ones this many, the newest, are kept. */
+export const DEAD_SESSIONS_KEPT = 100;
+
+/**
+ * What an engine does for the vault: rows under keys, and nothing of cryptography. Every write is durable
+ * once it resolves; every read sees all writes that have resolved. Any error means: nothing is known.
+ */
+export interface VaultStore {
+  /** Stores the value if the name has none; answers the one that stands. */
+  settle(name: string, value: string): Promise<string>;
+
+  /** False if there is a row, a tombstone too. */
+  insertKey(owner: UserId, wrapped: Sealed): Promise<boolean>;
+  /** The rows there are of those asked for, in any order. */
+  keys(owners: readonly UserId[]): Promise<KeyRow[]>;
+  /** Leaves a tombstone, whether or not there was a key. */
+  destroyKey(owner: UserId): Promise<void>;
+
+  /** False if there is a row, a tombstone too. */
+  insertClaim(id: string, sealed: Sealed): Promise<boolean>;
+  claim(id: string): Promise<ClaimRow | undefined>;
+  markRegistered(id: string): Promise<void>;
+  /** Compare and set; false if `from` is not what stands there. */
+  replaceClaim(id: string, from: Sealed, to: Sealed): Promise<boolean>;
+  /** Makes the row a tombstone. */
+  eraseClaim(id: string): Promise<void>;
+
+  /** Prunes the user's dead sessions in passing. */
+  insertSession(session: SessionRow): Promise<void>;
+  session(id: string): Promise<SessionRow | undefined>;
+  /** Keeps the first end. */
+  endSession(id: string, at: string): Promise<void>;
+  /** Ends the user's sessions that have not ended, but `except`; answers their ids. */
+  endSessions(userId: UserId, except: string | null, at: string): Promise<string[]>;
+  /** Newest first. */
+  sessions(userId: UserId): Promise<SessionRow[]>;
+
+  close(): Promise<void>;
+}
