@@ -1,18 +1,14 @@
 import type { Logger } from 'pino';
 import type { CommitFrame } from '../bus/bus.js';
-import type { Change } from '../events/changes.js';
 import { changeOf, type SealedMessage } from '../events/changes.js';
-import type { RoomId, UserId } from '../events/ids.js';
-import type { Chat, Message, User } from '../events/schemas.js';
+import type { UserId } from '../events/ids.js';
+import type { User } from '../events/schemas.js';
 import type { Recorded } from '../events/types.js';
 import type { EventLog } from '../log/log.js';
-import type { Cursors, Vector } from './cursor.js';
+import type { Vector } from './cursor.js';
+import type { Delivery, Joined } from './delivery.js';
 import { Deque } from './deque.js';
-import { textFrame } from './frames.js';
-import type { Hub } from './hub.js';
 import type { Profiles } from './profiles.js';
-import { pushText } from './protocol.js';
-import type { Ring } from './ring.js';
 
 /** Opens message texts; `recall` answers at once for what this node has sealed or opened lately. */
 export interface Texts {
@@ -21,24 +17,19 @@ export interface Texts {
 }
 
 export interface FanoutDeps {
-  readonly hub: Hub;
-  readonly ring: Ring;
-  readonly cursors: Cursors;
+  readonly delivery: Delivery;
   readonly profiles: Profiles;
   readonly texts: Texts;
   readonly log: Pick<EventLog, 'read'>;
   readonly decode: (partition: number, firstOffset: number, leaves: readonly string[]) => Recorded[];
   readonly logger: Logger;
-  /** A message ends its sender's typing, without a push of its own. */
-  readonly onMessage: (room: RoomId, sender: UserId) => void;
   /** Told of each commit when its pushes are queued: for the push latency. */
   readonly onPushed: (recordedAt: string, pushes: number) => void;
 }
 
-/** What a commit is joined with, and what of it is not at hand. */
-interface Joined {
+/** What is at hand of what a commit is joined with, and what is not. */
+interface AtHand extends Joined {
   readonly users: Map<UserId, User>;
-  /** By sealed text; null is erased. */
   readonly texts: Map<string, string | null>;
   readonly missingUsers: UserId[];
   readonly missingTexts: SealedMessage[];
@@ -168,8 +159,8 @@ export class Fanout {
     this.#apply(frame, joined);
   }
 
-  #atHand(frame: CommitFrame): Joined {
-    const joined: Joined = { users: new Map(), texts: new Map(), missingUsers: [], missingTexts: [] };
+  #atHand(frame: CommitFrame): AtHand {
+    const joined: AtHand = { users: new Map(), texts: new Map(), missingUsers: [], missingTexts: [] };
     for (const event of frame.events) {
       const change = changeOf(event);
       if (change?.push === 'send message') {
@@ -192,9 +183,7 @@ export class Fanout {
     this.#positions[partition] = frame.position;
     for (const event of frame.events) {
       this.#vector[partition] = event.offset + 1;
-      const change = changeOf(event);
-      if (change?.push === 'get online info') this.#presence(change);
-      else if (change) this.#stored(event, change, joined);
+      this.#deps.delivery.deliver(event, this.#vector, joined);
     }
     this.#vector[partition] = frame.size;
     this.#deps.onPushed(frame.recordedAt, frame.events.length);
@@ -205,87 +194,4 @@ export class Fanout {
           waiter.resolve();
         }
   }
-
-  #presence(change: Change & { push: 'get online info' }): void {
-    const { subject: recipientId, isOnline, lastSeen } = change;
-    let text: string | undefined;
-    for (const user of this.#deps.hub.watchersOf(recipientId)) {
-      text ??= pushText('get online info', JSON.stringify({ recipientId, isOnline, lastSeen }));
-      for (const connection of this.#deps.hub.connectionsOf(user))
-        if (connection.session) connection.sendText(text);
-    }
-  }
-
-  #stored(event: Recorded, change: Exclude<Change, { push: 'get online info' }>, joined: Joined): void {
-    const { hub, ring, cursors } = this.#deps;
-    const { partition, offset } = event;
-    if (change.push === 'add friend') hub.acquaint(...change.members);
-    if (change.push === 'send message') {
-      const [a, b] = change.to;
-      if (change.message.seq === 1 && a !== undefined && b !== undefined) hub.acquaint(a, b);
-      this.#deps.onMessage(change.room, change.message.senderId);
-    }
-    const cursor = cursors.live(this.#vector);
-    const room = 'room' in change ? change.room : undefined;
-    const source = hub.sourceOf(event.commandId);
-    const deliver = (to: readonly UserId[], data: string) => {
-      const frame = textFrame(pushText(change.push, data, cursor));
-      for (const user of to)
-        for (const connection of hub.connectionsOf(user)) {
-          if (connection === source || !connection.hears(room)) continue;
-          connection.saw(partition, offset + 1);
-          connection.push(frame);
-        }
-      const mark = change.push === 'read messages' ? { mark: `${change.room}/${change.userId}` } : {};
-      ring.add({ partition, offset, to, frame, ...mark });
-    };
-    switch (change.push) {
-      case 'send message':
-        return deliver(
-          change.to,
-          `{"message":${JSON.stringify(openMessage(change.message, joined.texts.get(change.message.text) ?? null))}}`,
-        );
-      case 'read messages':
-        return deliver(
-          change.to,
-          JSON.stringify({ roomId: change.room, userId: change.userId, upTo: change.upTo }),
-        );
-      case 'init chat':
-        return deliver(change.to, JSON.stringify({ room: newChat(change, joined.users) }));
-      case 'add friend': {
-        const [a, b] = change.members;
-        deliver([a], JSON.stringify({ friend: joined.users.get(b) }));
-        deliver([b], JSON.stringify({ friend: joined.users.get(a) }));
-      }
-    }
-  }
-}
-
-/** The chat as it is shown when it opens: always before its first message. */
-function newChat(change: Change & { push: 'init chat' }, users: ReadonlyMap<UserId, User>): Chat {
-  const { room: roomId, members, createdAt } = change;
-  return {
-    roomId,
-    roomType: 'PRIVATE',
-    participants: members.flatMap((user) => users.get(user) ?? []),
-    lastMessage: null,
-    unread: 0,
-    readUpTo: Object.fromEntries(members.map((user) => [user, 0])),
-    createdAt,
-  };
-}
-
-/** The message as clients get it; a text of null is an erased one. */
-export function openMessage(sealed: SealedMessage, text: string | null): Message {
-  const { messageId, roomId, seq, senderId, replyTo, sentAt } = sealed;
-  return {
-    messageId,
-    roomId,
-    seq,
-    senderId,
-    message: text,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    sentAt,
-    ...(text === null ? { erased: true as const } : {}),
-  };
 }

@@ -9,6 +9,8 @@ export interface PresenceDeps {
   readonly write: WritePresence;
   readonly graceMs: number;
   readonly now: () => number;
+  /** Runs it once after so many milliseconds; returns the function that takes it back. */
+  readonly setTimer: (run: () => void, ms: number) => () => void;
   readonly logger: Logger;
 }
 
@@ -16,8 +18,8 @@ export interface PresenceDeps {
 const CALM_MS = 2000;
 
 interface Level {
-  /** Active devices, by any identity. */
-  readonly active: Set<object>;
+  /** Active devices, by whatever tells them apart. */
+  readonly active: Set<unknown>;
   /** A lost connection counts as active until then. */
   graceUntil: number;
   lastSeen: number;
@@ -25,7 +27,8 @@ interface Level {
   written: boolean | undefined;
   writtenAt: number;
   urgent: boolean;
-  timer: NodeJS.Timeout | undefined;
+  /** Takes back the timer that is set. */
+  cancel: (() => void) | undefined;
   writing: Promise<Moment | undefined> | undefined;
 }
 
@@ -43,21 +46,22 @@ export class Presence {
   }
 
   /** Resolves when what had to be written at once is; a write that may wait is not waited for. */
-  active(user: UserId, device: object): Promise<Moment | undefined> {
+  active(user: UserId, device: unknown): Promise<Moment | undefined> {
     const level = this.#level(user);
     level.active.add(device);
     return this.#settle(user, level);
   }
 
   /** The device went to the background. */
-  background(user: UserId, device: object): Promise<Moment | undefined> {
-    const level = this.#level(user);
+  background(user: UserId, device: unknown): Promise<Moment | undefined> {
+    const level = this.#levels.get(user);
+    if (!level) return Promise.resolve(undefined);
     if (level.active.delete(device)) level.lastSeen = this.#deps.now();
     return this.#settle(user, level);
   }
 
   /** The connection is gone; it counts for the grace time. */
-  lost(user: UserId, device: object): void {
+  lost(user: UserId, device: unknown): void {
     const level = this.#levels.get(user);
     if (!level?.active.delete(device)) return;
     level.lastSeen = this.#deps.now();
@@ -66,7 +70,7 @@ export class Presence {
   }
 
   /** The device's sign-in has ended: no grace, no calm. */
-  signedOut(user: UserId, device: object): void {
+  signedOut(user: UserId, device: unknown): void {
     const level = this.#levels.get(user);
     if (!level?.active.delete(device)) return;
     level.lastSeen = this.#deps.now();
@@ -82,7 +86,7 @@ export class Presence {
 
   stop(): void {
     this.#stopped = true;
-    for (const level of this.#levels.values()) clearTimeout(level.timer);
+    for (const level of this.#levels.values()) level.cancel?.();
   }
 
   #level(user: UserId): Level {
@@ -95,7 +99,7 @@ export class Presence {
         written: undefined,
         writtenAt: Number.NEGATIVE_INFINITY,
         urgent: false,
-        timer: undefined,
+        cancel: undefined,
         writing: undefined,
       };
       this.#levels.set(user, level);
@@ -109,8 +113,8 @@ export class Presence {
 
   #settle(user: UserId, level: Level): Promise<Moment | undefined> {
     if (level.writing) return level.writing;
-    clearTimeout(level.timer);
-    level.timer = undefined;
+    level.cancel?.();
+    level.cancel = undefined;
     if (this.#stopped) return Promise.resolve(undefined);
     const now = this.#deps.now();
     const wanted = this.#wanted(level);
@@ -150,6 +154,6 @@ export class Presence {
       this.#levels.delete(user);
       return;
     }
-    level.timer = setTimeout(() => void this.#settle(user, level), Math.max(at - now, 1));
+    level.cancel = this.#deps.setTimer(() => void this.#settle(user, level), Math.max(at - now, 1));
   }
 }

@@ -1,0 +1,128 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import pino from 'pino';
+import { Presence } from '../../src/gateway/presence.js';
+import { virtualTime } from '../support/virtualTime.js';
+
+const GRACE = 10_000;
+
+function setUp() {
+  const time = virtualTime();
+  const written: { online: boolean; at: number; lastSeen?: number }[] = [];
+  let failing = 0;
+  const presence = new Presence({
+    write: async (_, lastSeen) => {
+      if (failing-- > 0) throw new Error('the log is away');
+      // As the decider: what changes nothing writes nothing.
+      if ((written.at(-1)?.online ?? false) === (lastSeen === undefined))
+        return { partition: 0, size: written.length };
+      written.push({
+        online: lastSeen === undefined,
+        at: time.now(),
+        ...(lastSeen ? { lastSeen: lastSeen.getTime() } : {}),
+      });
+      return { partition: 0, size: written.length };
+    },
+    graceMs: GRACE,
+    now: time.now,
+    setTimer: time.setTimer,
+    logger: pino({ level: 'silent' }),
+  });
+  return { time, written, presence, failNext: (n: number) => (failing = n) };
+}
+
+describe('presence', () => {
+  it('is online while at least one device is active', async () => {
+    const { time, written, presence } = setUp();
+    await presence.active('ann', 1);
+    await presence.active('ann', 2);
+    await time.advance(5000);
+    await presence.background('ann', 1);
+    await time.advance(5000);
+    expect(written).deep.equal([{ online: true, at: 0 }]);
+    await presence.background('ann', 2);
+    expect(written).deep.equal([
+      { online: true, at: 0 },
+      { online: false, at: 10_000, lastSeen: 10_000 },
+    ]);
+  });
+
+  it('counts a lost connection as active for the grace time, and was last seen when it was lost', async () => {
+    const { time, written, presence } = setUp();
+    await presence.active('ann', 1);
+    await time.advance(3000);
+    presence.lost('ann', 1);
+    await time.advance(GRACE - 1);
+    expect(written).length(1);
+    await time.advance(1);
+    expect(written[1]).deep.equal({ online: false, at: 3000 + GRACE, lastSeen: 3000 });
+  });
+
+  it('writes nothing for a reconnect within the grace time', async () => {
+    const { time, written, presence } = setUp();
+    await presence.active('ann', 1);
+    await time.advance(3000);
+    presence.lost('ann', 1);
+    await time.advance(GRACE - 1);
+    await presence.active('ann', 2);
+    await time.advance(60_000);
+    expect(written).length(1);
+  });
+
+  it('writes the first toggle at once, and later ones within 2 s as one at their end, if the state then differs', async () => {
+    const { time, written, presence } = setUp();
+    await presence.active('ann', 1);
+    await time.advance(5000);
+    await presence.background('ann', 1);
+    await presence.active('ann', 1);
+    await presence.background('ann', 1);
+    await presence.active('ann', 1);
+    expect(written.map(({ at }) => at)).deep.equal([0, 5000]);
+    await time.advance(2000);
+    expect(written.slice(2)).deep.equal([{ online: true, at: 7000 }]);
+  });
+
+  it('ends at once when a user signs out', async () => {
+    const { time, written, presence } = setUp();
+    await presence.active('ann', 1);
+    await time.advance(100);
+    presence.signedOut('ann', 1);
+    await time.advance(0);
+    expect(written[1]).deep.equal({ online: false, at: 100, lastSeen: 100 });
+  });
+
+  it('tries a write that failed again until the log agrees', async () => {
+    const { time, written, presence, failNext } = setUp();
+    failNext(3);
+    await presence.active('ann', 1);
+    expect(written).deep.equal([]);
+    await time.advance(10_000);
+    expect(written.map(({ online }) => online)).deep.equal([true]);
+  });
+
+  it('ends level with the devices, whatever happened', async () => {
+    const step = fc.tuple(
+      fc.constantFrom('active', 'background', 'lost', 'signedOut', 'fail'),
+      fc.nat({ max: 2 }),
+      fc.nat({ max: 4000 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        const { time, written, presence, failNext } = setUp();
+        const active = new Set<number>();
+        for (const [kind, device, pause] of steps) {
+          if (kind === 'fail') failNext(2);
+          else {
+            void presence[kind]('ann', device);
+            if (kind === 'active') active.add(device);
+            else active.delete(device);
+          }
+          await time.advance(pause);
+        }
+        await time.advance(60_000);
+        expect(written.at(-1)?.online ?? false).equal(active.size > 0);
+        for (const [i, { online }] of written.entries()) expect(online).equal(i % 2 === 0);
+      }),
+    );
+  });
+});

@@ -1,0 +1,36 @@
+/** A clock that stands still until it is told to go on, and timers that follow it. */
+export interface VirtualTime {
+  now(): number;
+  /** Runs `run` when `ms` have passed; returns the function that takes it back. */
+  setTimer(run: () => void, ms: number): () => void;
+  /** Lets time pass, timer by timer, with everything that each sets off. */
+  advance(ms: number): Promise<void>;
+}
+
+export function virtualTime(): VirtualTime {
+  let now = 0;
+  const timers = new Set<{ at: number; run: () => void }>();
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return {
+    now: () => now,
+    setTimer(run, ms) {
+      const timer = { at: now + ms, run };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    async advance(ms) {
+      const end = now + ms;
+      await settle();
+      for (;;) {
+        const [due] = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
+        if (!due) break;
+        timers.delete(due);
+        now = Math.max(now, due.at);
+        due.run();
+        await settle();
+      }
+      now = end;
+      await settle();
+    },
+  };
+}
