@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import type { CommandRouter, Moment } from '../commands/commands.js';
+import { forbidden, ParleyError, unauthenticated } from '../errors.js';
+import type { Chat, User } from '../events/schemas.js';
+import type { Queries } from '../projections/queries.js';
+import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
+import { unknown } from './errors.js';
+
+export interface AccountParts {
+  readonly vault: Vault;
+  readonly passwords: Passwords;
+  readonly commands: CommandRouter;
+  readonly queries: Queries;
+  readonly now: () => Date;
+  /** `#rrggbb` for a new user. */
+  readonly chooseColor: () => string;
+  readonly sessionTtlMs: number;
+}
+
+export interface SignedIn {
+  readonly token: string;
+  readonly expiresAt: string;
+  readonly user: User;
+  readonly friends: User[];
+  readonly activeChats: Chat[];
+}
+
+export const firstChats = 50;
+
+// Names are ASCII. Unicode's lower case would fold others into them, such as the Kelvin sign into k.
+const normalised = (username: string): string => username.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+/** Signing up, in and out. What may be called twice, or be cut off anywhere, says so. */
+export class Accounts {
+  readonly #parts: AccountParts;
+
+  constructor(parts: AccountParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Claims the name for a new user, whom every query sees once this has resolved. Cut off behind the claim it
+   * leaves a name that its owner can sign in with: that finishes it. Throws `conflict` when the name is or was
+   * taken; once it has been claimed here, a failure that proves nothing is `unknown`.
+   */
+  async signUp(username: string, password: string): Promise<User> {
+    const { vault, passwords, chooseColor } = this.#parts;
+    const name = normalised(username);
+    // A taken name is told without the cost of a hash.
+    if ((await vault.credentials.find(name)) !== undefined) throw taken();
+    const credential = {
+      userId: randomUUID(),
+      username,
+      backgroundColor: chooseColor(),
+      passwordHash: await passwords.hash(password),
+      registered: false,
+    };
+    if (!(await vault.credentials.claim(name, credential))) throw taken();
+    try {
+      return await this.#user(credential.userId, [await this.#register(name, credential)]);
+    } catch (error) {
+      // `overloaded` would say that nothing was done, but the name is taken now.
+      if (error instanceof ParleyError && error.code === 'overloaded')
+        throw unknown('the name is yours, the rest is not done: sign in', error, error.details.retryAfterMs);
+      throw error;
+    }
+  }
+
+  /** A new session. Throws `unauthenticated`, alike for an unknown name and a wrong password. */
+  async signIn(username: string, password: string): Promise<SignedIn> {
+    const { vault, passwords, now, sessionTtlMs } = this.#parts;
+    const name = normalised(username);
+    const found = await vault.credentials.find(name);
+    const credential = found === 'erased' ? undefined : found;
+    if (!(await passwords.verify(password, credential?.passwordHash)) || !credential) throw refused();
+    const { userId } = credential;
+    // Missing, though registered, while the read model is behind the log: registering again tells up to where.
+    const known = credential.registered ? await this.#find(userId, []) : undefined;
+    const at = known ? [] : [await this.#register(name, credential)];
+    // Read first: if this is `overloaded`, no session has been made.
+    const mine = { user: known ?? (await this.#user(userId, at)), ...(await this.overview(userId, at)) };
+    const { token, session } = await vault.sessions.create(userId, now(), sessionTtlMs);
+    // A change of the password or an erasure ends the sessions it finds. One made after that, for a password that
+    // was right before, is ended here.
+    const then = await vault.credentials.find(name);
+    if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
+      await vault.sessions.end(session.id);
+      throw refused();
+    }
+    return { token, expiresAt: session.expiresAt, ...mine };
+  }
+
+  /** Ends the session, or all of its user's. May be repeated. */
+  async signOut(session: Session, everywhere: boolean): Promise<void> {
+    const { sessions } = this.#parts.vault;
+    if (everywhere) await sessions.endAll(session.userId);
+    else await sessions.end(session.id);
+  }
+
+  /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
+  async changePassword(session: Session, password: string, newPassword: string): Promise<void> {
+    const { vault, passwords } = this.#parts;
+    const { username } = await this.#user(session.userId, []);
+    const name = normalised(username ?? '');
+    const credential = await vault.credentials.find(name);
+    if (credential === undefined || credential === 'erased') throw unauthenticated('this user is no more');
+    const { passwordHash } = credential;
+    if (!(await passwords.verify(password, passwordHash))) throw forbidden('the password is wrong');
+    const newHash = await passwords.hash(newPassword);
+    // Before the change, so that none outlives it if this is cut off between the two; and after it, for those
+    // that were made meanwhile.
+    await vault.sessions.endAll(session.userId, session.id);
+    if (!(await vault.credentials.changePassword(name, passwordHash, newHash)))
+      throw forbidden('the password has been changed meanwhile');
+    await vault.sessions.endAll(session.userId, session.id);
+  }
+
+  /** What only the user themselves is shown, as of `at`. */
+  async overview(userId: string, at: readonly Moment[]): Promise<{ friends: User[]; activeChats: Chat[] }> {
+    const { queries } = this.#parts;
+    const [friends, { chats }] = await Promise.all([
+      queries.friends(userId, at),
+      queries.activeChats(userId, { limit: firstChats }, at),
+    ]);
+    return { friends, activeChats: chats };
+  }
+
+  /** The steps behind the claim, in an order in which each may be the last; every one may be repeated. */
+  async #register(name: string, credential: Credential): Promise<Moment> {
+    const { vault, commands } = this.#parts;
+    const { userId, username, backgroundColor } = credential;
+    await vault.keys.create(userId);
+    const command = { kind: 'register user', userId, username, backgroundColor } as const;
+    const { moment } = await commands.execute<'register user'>(command, randomUUID());
+    await vault.credentials.markRegistered(name);
+    return moment;
+  }
+
+  async #find(userId: string, at: readonly Moment[]): Promise<User | undefined> {
+    return (await this.#parts.queries.users([userId], at)).get(userId);
+  }
+
+  async #user(userId: string, at: readonly Moment[]): Promise<User> {
+    const user = await this.#find(userId, at);
+    if (!user) throw new Error(`the registered user ${userId} is not in the read model`);
+    return user;
+  }
+}
+
+const taken = () => new ParleyError('conflict', 'this name is or was taken');
+const refused = () => unauthenticated('the name or the password is wrong');

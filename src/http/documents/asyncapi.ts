@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { pushes, requests } from '../../events/schemas.js';
+import { Components, type Json } from './components.js';
+import { closeCodes, contractVersion, errorCodes, pushNotes, requestNotes } from './contract.js';
+
+const RequestId = z
+  .union([z.number(), z.string().max(256)])
+  .meta({ description: 'The client’s choice; the answer has it too.' });
+const Cursor = z.string().meta({
+  description: 'Opaque. Store it after handling the push; give the last one to the next `identity`.',
+});
+const ErrorAnswer = z.strictObject({
+  // Absent if the frame had none that is usable.
+  id: RequestId.exactOptional(),
+  event: z.string().exactOptional(),
+  error: z.strictObject({
+    code: z.enum(Object.keys(errorCodes)),
+    message: z.string(),
+    fields: z.array(z.strictObject({ path: z.string(), message: z.string() })).exactOptional(),
+    retryAfterMs: z.int().min(0).exactOptional(),
+    incident: z.string().exactOptional(),
+  }),
+});
+
+/** `send message` as a key: `sendMessage`. */
+const key = (event: string): string => event.replace(/ (.)/g, (_, letter: string) => letter.toUpperCase());
+const table = (rows: readonly (readonly [string | number, string])[]): string =>
+  rows.map(([code, meaning]) => `- \`${code}\`: ${meaning}`).join('\n');
+
+const description = `One JSON object a text frame. A client sends requests \`{id, event, data}\`, each is answered with the same \`id\` and \`event\` and either \`data\` or \`error\`; the server pushes \`{event, data, cursor?}\`. Answers may come out of order; requests on one room take effect in the order sent. Every command may be repeated.
+
+Errors:
+
+${table(Object.entries(errorCodes).map(([code, { meaning }]) => [code, meaning] as const))}
+
+Close codes:
+
+${table(Object.entries(closeCodes))}`;
+
+/** The socket as AsyncAPI 3.0, from the schemas that validate it. */
+export function asyncApi(): Json {
+  const components = new Components('draft-7');
+  const messages: Record<string, Json> = {};
+  const operations: Record<string, Json> = {};
+  const channel = { $ref: '#/channels/socket' };
+  const message = (
+    name: string,
+    event: string,
+    summary: string,
+    payload: z.ZodType,
+    io: 'input' | 'output',
+  ) => {
+    messages[name] = { name: event, title: `${event}`, summary, payload: components.schema(payload, io) };
+    return { $ref: `#/channels/socket/messages/${name}` };
+  };
+
+  const error = message('error', 'error', 'A request was not done', ErrorAnswer, 'output');
+  for (const [event, { data, answer }] of Object.entries(requests)) {
+    const name = key(event);
+    const is = z.literal(event);
+    const request = z.strictObject({ id: RequestId, event: is, data });
+    const reply = z.strictObject({ id: RequestId, event: is, data: answer });
+    operations[name] = {
+      action: 'receive',
+      channel,
+      summary: event,
+      description: requestNotes[event as keyof typeof requests], // Object.entries widens its keys.
+      messages: [message(`${name}Request`, event, `Asks: ${event}`, request, 'input')],
+      reply: {
+        channel,
+        messages: [message(`${name}Answer`, event, `Answers: ${event}`, reply, 'output'), error],
+      },
+    };
+  }
+  for (const [event, { stored, data }] of Object.entries(pushes)) {
+    const name = `${key(event)}Push`;
+    const frame = { event: z.literal(event), data };
+    const push = stored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
+    operations[name] = {
+      action: 'send',
+      channel,
+      summary: event,
+      description: pushNotes[event as keyof typeof pushes], // Object.entries widens its keys.
+      messages: [message(name, event, `Pushes: ${event}`, push, 'output')],
+    };
+  }
+
+  return {
+    asyncapi: '3.0.0',
+    info: { title: 'Parley: WebSocket', version: contractVersion, description, license: { name: 'MIT' } },
+    defaultContentType: 'application/json',
+    servers: {
+      node: {
+        host: '{host}',
+        protocol: 'ws',
+        variables: { host: { default: 'localhost:3000' } },
+        security: [{ $ref: '#/components/securitySchemes/session' }],
+      },
+    },
+    channels: {
+      socket: {
+        address: '/ws',
+        description: 'Text frames of at most 128 KiB; no compression.',
+        messages: Object.fromEntries(
+          Object.keys(messages).map((name) => [name, { $ref: `#/components/messages/${name}` }]),
+        ),
+        bindings: { ws: { method: 'GET' } },
+      },
+    },
+    operations,
+    components: {
+      messages,
+      schemas: components.schemas,
+      securitySchemes: {
+        session: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'At the upgrade, or as `token` in `identity`; never in the URL.',
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type Router from '@koa/router';
+import { resource } from '../resource.js';
+import { asyncApi } from './asyncapi.js';
+import { openApi } from './openapi.js';
+import { css, docs, home, script } from './page.js';
+
+const installed = createRequire(import.meta.url);
+const swaggerUi = (file: string): Buffer => readFileSync(installed.resolve(`swagger-ui-dist/${file}`));
+
+// Swagger UI draws its icons from data: URLs; "try it out" asks this server only.
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** The contract as documents and pages: made and read once, when the server starts. */
+export function serveDocuments(router: Router): void {
+  const socket = asyncApi();
+  const file = (path: string, type: string, body: string | Buffer): void =>
+    serveFile(router, path, type, body);
+  file('/', 'html', home);
+  file('/openapi.json', 'json', JSON.stringify(openApi()));
+  file('/asyncapi.json', 'json', JSON.stringify(socket));
+  file('/docs', 'html', docs(socket));
+  file('/docs/page.css', 'css', css);
+  file('/docs/page.js', 'js', script);
+  file('/docs/swagger-ui.css', 'css', swaggerUi('swagger-ui.css'));
+  file('/docs/swagger-ui-bundle.js', 'js', swaggerUi('swagger-ui-bundle.js'));
+}
+
+function serveFile(router: Router, path: string, type: string, body: string | Buffer): void {
+  const etag = createHash('sha256').update(body).digest('base64url');
+  resource(router, path, {
+    GET: (ctx) => {
+      ctx.status = 200;
+      // Asked for again each time, sent again only when it has changed.
+      ctx.set({ 'Content-Security-Policy': policy, 'Cache-Control': 'no-cache' });
+      ctx.etag = etag;
+      ctx.type = type;
+      if (ctx.fresh) ctx.status = 304;
+      else ctx.body = body;
+    },
+  });
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { Chat, Time, User } from '../events/schemas.js';
+import { isCommonPassword } from '../vault/commonPasswords.js';
+
+/** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
+
+const codePoints = (text: string): number => Array.from(text).length;
+const between = (min: number, max: number, text: string): boolean => {
+  const n = codePoints(text);
+  return n >= min && n <= max;
+};
+
+const Username = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{3,32}$/, 'must be 3–32 ASCII letters, digits, _, . or -')
+  .meta({ description: 'Unique without regard to case; never given twice.' });
+
+const NewPassword = z
+  .string()
+  .refine((text) => between(8, 256, text), { error: 'must have 8–256 characters', abort: true })
+  .refine((text) => !isCommonPassword(text), 'is one of the most common passwords')
+  .meta({ minLength: 8, maxLength: 256, description: 'Any characters; not among the 3,000 most common.' });
+
+export const SignUp = z.strictObject({ username: Username, password: NewPassword });
+export const SignUpAnswer = z.strictObject({ user: User });
+
+// Any two strings are a try: what cannot be a name is answered as an unknown one.
+export const SignIn = z.strictObject({ username: z.string(), password: z.string() });
+export const SignInAnswer = z.strictObject({
+  token: z.string().meta({ description: 'Opaque; for `Authorization: Bearer` and `identity`.' }),
+  expiresAt: Time,
+  user: User,
+  friends: z.array(User),
+  activeChats: z.array(Chat).meta({ description: 'The first 50.' }),
+});
+
+export const SignOutQuery = z.strictObject({
+  everywhere: z
+    .enum(['true', 'false'])
+    .default('false')
+    .meta({ description: 'Ends all sessions of the user, not only this one.' }),
+});
+
+export const ChangePassword = z.strictObject({ password: z.string(), newPassword: NewPassword });
+
+export const NoFields = z.strictObject({});
+
+const Revision = z
+  .string()
+  .min(1)
+  .max(256)
+  .meta({ description: 'Opaque, from a command: answer from at least this moment of the log.' });
+
+export const RevisionQuery = z.strictObject({ revision: Revision.exactOptional() });
+
+export const SearchQuery = z.strictObject({
+  q: z
+    .string()
+    .refine((text) => between(1, 32, text), 'must have 1–32 characters')
+    .meta({
+      minLength: 1,
+      maxLength: 32,
+      description: 'Any part of the name, taken literally, without regard to case.',
+    }),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(1).max(50))
+    .default(20),
+  revision: Revision.exactOptional(),
+});
+
+export const SearchAnswer = z.strictObject({
+  users: z
+    .array(User)
+    .meta({ description: 'Exact matches, then prefixes, then the rest; not me, not my friends.' }),
+});
+
+export const UserAnswer = z.strictObject({
+  user: User,
+  friends: z.array(User).exactOptional(),
+  activeChats: z.array(Chat).exactOptional(),
+});
+
+export const Problem = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum([
+      'bad_request',
+      'unauthenticated',
+      'forbidden',
+      'not_found',
+      'conflict',
+      'rate_limited',
+      'overloaded',
+      'unknown',
+      'internal',
+    ]),
+    fields: z
+      .array(z.strictObject({ path: z.string(), message: z.string() }))
+      .exactOptional()
+      .meta({ description: 'With `bad_request`, possibly empty.' }),
+    retryAfterMs: z
+      .int()
+      .min(0)
+      .exactOptional()
+      .meta({ description: 'With `rate_limited`, `overloaded` and `unknown`.' }),
+    incident: z.string().exactOptional().meta({ description: 'With `internal`: it is in the log.' }),
+    failing: z.string().exactOptional().meta({ description: 'The part that is not ready.' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
