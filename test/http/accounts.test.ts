@@ -1,0 +1,155 @@
+import { expect } from 'chai';
+import { overloaded } from '../../src/errors.js';
+import type { HttpParts } from '../../src/http/app.js';
+import { type Vault, VaultUnavailable } from '../../src/vault/vault.js';
+import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
+
+const json = { username: 'Somebody', password: 'a mild autumn evening' };
+
+/** Does `call` in front of a method, until it says no more. */
+function inFrontOf<T extends object, K extends keyof T>(object: T, method: K, call: () => unknown): void {
+  const original = object[method];
+  if (typeof original !== 'function') throw new Error(`${String(method)} is no method`);
+  const wrapped = async (...args: unknown[]): Promise<unknown> => {
+    await call();
+    return original.apply(object, args);
+  };
+  Object.assign(object, { [method]: wrapped });
+}
+
+describe('accounts when things go wrong', () => {
+  let target: FakeTarget;
+  const start = async (replace?: (parts: HttpParts) => Partial<HttpParts>): Promise<void> => {
+    target = await startHttp(replace);
+  };
+  afterEach(() => target.close());
+  const signUp = (): Promise<Reply> => ask(target.url, 'POST /user/', { json });
+  const signIn = (): Promise<Reply> => ask(target.url, 'POST /user/signin', { json });
+
+  type Step = readonly [string, (parts: HttpParts, call: () => unknown) => void];
+  const steps: readonly Step[] = [
+    ['making the key', ({ vault }, call) => inFrontOf(vault.keys, 'create', call)],
+    ['registering', ({ commands }, call) => inFrontOf(commands, 'execute', call)],
+    ['noting that', ({ vault }, call) => inFrontOf(vault.credentials, 'markRegistered', call)],
+    ['reading the user', ({ queries }, call) => inFrontOf(queries, 'users', call)],
+  ];
+  for (const [step, fail] of steps)
+    it(`leaves a name that its owner can sign in with, cut off before ${step}`, async () => {
+      let isCut = true;
+      await start((parts) => {
+        fail(parts, () => {
+          if (isCut) throw new Error('cut off');
+        });
+        return {};
+      });
+      expect((await signUp()).status).to.equal(500);
+      isCut = false;
+      expect((await signUp()).body.code).to.equal('conflict');
+      const wrong = { ...json, password: 'not the right one' };
+      expect((await ask(target.url, 'POST /user/signin', { json: wrong })).status).to.equal(401);
+      const { status, body } = await signIn();
+      expect(status).to.equal(200);
+      expect(body.user.username).to.equal(json.username);
+      const credential = await target.vault.credentials.find('somebody');
+      expect(credential).to.include({ registered: true, userId: body.user.userId });
+    });
+
+  it('says `unknown`, not `overloaded`, once the name is claimed', async () => {
+    await start((parts) => {
+      inFrontOf(parts.commands, 'execute', () => {
+        throw overloaded('the queue is full', 1500);
+      });
+      return {};
+    });
+    const { status, body, headers } = await signUp();
+    expect([status, body.code, body.retryAfterMs]).to.deep.equal([504, 'unknown', 1500]);
+    expect(headers.get('retry-after')).to.equal('2');
+  });
+
+  it('compares with nothing for an unknown name, so that it takes the same time', async () => {
+    await start();
+    await signIn();
+    expect(target.passwords.compared).to.deep.equal([undefined]);
+  });
+
+  it('does not let a sign-in in that was under way when the password changed', async () => {
+    let between: () => Promise<unknown> = async () => {};
+    await start((parts) => {
+      inFrontOf(parts.vault.sessions, 'create', () => between());
+      return {};
+    });
+    await signUp();
+    const { token } = (await signIn()).body;
+    const change = { password: json.password, newPassword: 'a cold winter morning' };
+    between = async () => {
+      between = async () => {};
+      const reply = await ask(target.url, 'PUT /user/password', { token, json: change });
+      expect(reply.status).to.equal(204);
+    };
+    expect((await signIn()).status).to.equal(401);
+    const { userId } = (await target.vault.sessions.find(token, new Date())) ?? {};
+    const open = (await target.vault.sessions.list(userId ?? '')).filter(({ endedAt }) => !endedAt);
+    expect(open).to.have.lengthOf(1);
+  });
+
+  it('lets one of two changes of the password at once win', async () => {
+    await start();
+    await signUp();
+    const tokens = [(await signIn()).body.token, (await signIn()).body.token];
+    const change = { password: json.password, newPassword: 'a cold winter morning' };
+    const replies = await Promise.all(
+      tokens.map((token) => ask(target.url, 'PUT /user/password', { token, json: change })),
+    );
+    expect(replies.map(({ status }) => status).sort()).to.satisfy(
+      ([first, second]: number[]) => first === 204 && (second === 403 || second === 401),
+    );
+  });
+
+  it('does not know an erased name any more, and does not give it again', async () => {
+    await start();
+    await signUp();
+    await target.vault.credentials.erase('somebody');
+    expect((await signIn()).status).to.equal(401);
+    expect(target.passwords.compared).to.deep.equal([undefined]);
+    expect((await signUp()).status).to.equal(409);
+  });
+
+  it('says what an outage of the vault means: nothing done by a read, perhaps something by a write', async () => {
+    const down = () => {
+      throw new VaultUnavailable('no answer');
+    };
+    await start((parts) => {
+      const vault: Vault = parts.vault;
+      inFrontOf(vault.sessions, 'find', down);
+      inFrontOf(vault.credentials, 'find', down);
+      return {};
+    });
+    const read = await ask(target.url, 'GET /user/search?q=x', { token: 'any' });
+    expect([read.status, read.body.code]).to.deep.equal([503, 'overloaded']);
+    const write = await signUp();
+    expect([write.status, write.body.code]).to.deep.equal([504, 'unknown']);
+    expect(Number(write.headers.get('retry-after'))).to.be.at.least(1);
+  });
+
+  it('answers `internal` with an incident that is in the log with its cause, and keeps the error to itself', async () => {
+    await start((parts) => {
+      inFrontOf(parts.vault.credentials, 'find', () => {
+        throw new Error('secret detail', { cause: new Error('the disk is on fire') });
+      });
+      return {};
+    });
+    const { status, body, text } = await signUp();
+    expect([status, body.code]).to.deep.equal([500, 'internal']);
+    expect(text).to.not.contain('secret');
+    const entry = JSON.stringify(target.logged.find(({ incident }) => incident === body.incident));
+    expect(entry).to.contain('secret detail').and.to.contain('the disk is on fire');
+    expect(JSON.stringify(target.logged)).to.not.contain(json.password);
+  });
+
+  it('names the part that is not ready', async () => {
+    await start(() => ({ ready: async () => ({ ok: false, failing: 'read models' }) }));
+    const { status, body, headers } = await ask(target.url, 'GET /ready');
+    expect([status, body.failing, headers.get('retry-after')]).to.deep.equal([503, 'read models', '1']);
+    expect((await ask(target.url, 'GET /health')).status).to.equal(200);
+  });
+});

@@ -1,0 +1,139 @@
+import { createRequire } from 'node:module';
+import { validate } from '@readme/openapi-parser';
+import { Ajv } from 'ajv';
+import { expect } from 'chai';
+import { pushes, requests } from '../../src/events/schemas.js';
+import { ask, type FakeTarget, startHttp } from '../support/http.js';
+
+const asyncApiSchema = createRequire(import.meta.url)('@asyncapi/specs/schemas/3.0.0-without-$id.json');
+
+describe('the documents', () => {
+  let target: FakeTarget;
+  before(async () => {
+    target = await startHttp();
+  });
+  after(() => target.close());
+
+  /** Every `$ref` of a document leads somewhere in it. */
+  function refsOf(json: unknown, found: string[] = []): string[] {
+    if (typeof json !== 'object' || json === null) return found;
+    for (const [key, value] of Object.entries(json))
+      if (key === '$ref') found.push(String(value));
+      else refsOf(value, found);
+    return found;
+  }
+  const follow = (document: unknown, ref: string): unknown =>
+    ref
+      .replace('#/', '')
+      .split('/')
+      // biome-ignore lint/suspicious/noExplicitAny: any JSON
+      .reduce((json: any, name) => json?.[name], document);
+
+  it('/openapi.json is OpenAPI 3.1 with the shapes of the contract', async () => {
+    const { status, body, headers } = await ask(target.url, 'GET /openapi.json');
+    expect(status).to.equal(200);
+    expect(headers.get('content-type')).to.match(/^application\/json/);
+    const result = await validate(structuredClone(body));
+    expect(result.valid, JSON.stringify(result)).to.equal(true);
+    expect(body.openapi).to.match(/^3\.1\./);
+    expect(body.components.schemas).to.include.all.keys('User', 'Message', 'Chat', 'Problem');
+    for (const ref of refsOf(body)) expect(follow(body, ref), ref).to.be.an('object');
+    const [q, limit] = body.paths['/user/search'].get.parameters;
+    expect(q).to.deep.include({ name: 'q', required: true });
+    expect(limit.schema).to.deep.include({ type: 'integer', minimum: 1, maximum: 50, default: 20 });
+    const signUp = body.paths['/user/'].post.requestBody.content['application/json'].schema;
+    expect(signUp.additionalProperties).to.equal(false);
+  });
+
+  it('/openapi.json names every route with its methods, and no other', async () => {
+    const { body } = await ask(target.url, 'GET /openapi.json');
+    for (const [path, methods] of Object.entries<object>(body.paths)) {
+      const real = path.replace('{userId}', '00000000-0000-4000-8000-000000000000');
+      const { headers } = await ask(target.url, `OPTIONS ${real}`);
+      const allowed = (headers.get('allow') ?? '').split(', ').filter((m) => m !== 'OPTIONS' && m !== 'HEAD');
+      expect(
+        Object.keys(methods).map((m) => m.toUpperCase()),
+        path,
+      ).to.have.members(allowed);
+    }
+  });
+
+  it('/asyncapi.json is AsyncAPI 3.0 with every request, answer and push', async () => {
+    const { body } = await ask(target.url, 'GET /asyncapi.json');
+    const check = new Ajv({ strict: false, validateFormats: false, allErrors: false }).compile(
+      asyncApiSchema,
+    );
+    expect(check(body), JSON.stringify(check.errors?.slice(0, 3))).to.equal(true);
+    for (const ref of refsOf(body)) expect(follow(body, ref), ref).to.be.an('object');
+    const operations = Object.values<{ action: string; summary: string }>(body.operations);
+    const of = (action: string): string[] =>
+      operations.filter((each) => each.action === action).map(({ summary }) => summary);
+    expect(of('receive')).to.have.members(Object.keys(requests));
+    expect(of('send')).to.have.members(Object.keys(pushes));
+    expect(body.info.description).to.contain('4401').and.to.contain('rate_limited');
+  });
+
+  it('/asyncapi.json describes frames as they are', async () => {
+    const { body } = await ask(target.url, 'GET /asyncapi.json');
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    const frame = (name: string) =>
+      ajv.compile({ components: body.components, ...body.components.messages[name].payload });
+    const id = '00000000-0000-4000-8000-000000000000';
+    const data = { roomId: id, messageId: id, message: 'hello' };
+    const request = frame('sendMessageRequest');
+    expect(request({ id: 7, event: 'send message', data })).to.equal(true);
+    expect(request({ id: 7, event: 'send message', data: { ...data, extra: 1 } })).to.equal(false);
+    expect(request({ id: 7, event: 'init chat', data })).to.equal(false);
+    const message = {
+      messageId: id,
+      roomId: id,
+      seq: 1,
+      senderId: id,
+      message: null,
+      sentAt: 'now',
+      erased: true,
+    };
+    const push = frame('sendMessagePush');
+    expect(push({ event: 'send message', data: { message }, cursor: 'x' })).to.equal(true);
+    expect(push({ event: 'send message', data: { message } })).to.equal(false);
+    expect(frame('error')({ id: 'a', event: 'x', error: { code: 'not_found', message: 'no' } })).to.equal(
+      true,
+    );
+  });
+
+  it('/ and /docs are pages that load from this server alone', async () => {
+    for (const path of ['/', '/docs']) {
+      const { status, text, headers } = await ask(target.url, `GET ${path}`);
+      expect(status).to.equal(200);
+      expect(headers.get('content-type')).to.match(/^text\/html/);
+      const policy = headers.get('content-security-policy') ?? '';
+      expect(policy)
+        .to.contain("default-src 'none'")
+        .and.to.not.match(/unsafe|https?:|\*/);
+      const loaded = [...text.matchAll(/<(?:link|script|img)[^>]*(?:href|src)="([^"]+)"/g)].map(
+        ([, url]) => url ?? '',
+      );
+      expect(loaded.length).to.be.at.least(1);
+      for (const url of loaded) {
+        expect(url).to.match(/^\/docs\//);
+        expect((await ask(target.url, `GET ${url}`)).status, url).to.equal(200);
+      }
+    }
+    expect((await ask(target.url, 'GET /')).text).to.contain('href="/docs"');
+  });
+
+  it('/docs shows every request and push without a script', async () => {
+    const { text } = await ask(target.url, 'GET /docs');
+    for (const event of [...Object.keys(requests), ...Object.keys(pushes)])
+      expect(text).to.contain(`<summary><b>${event}</b></summary>`);
+    expect(text).to.not.contain('undefined');
+  });
+
+  it('are sent again only when they have changed', async () => {
+    const etag = (await ask(target.url, 'GET /docs/swagger-ui.css')).headers.get('etag') ?? '';
+    const again = await ask(target.url, 'GET /docs/swagger-ui.css', {
+      headers: { 'if-none-match': etag, 'cache-control': 'max-age=0' },
+    });
+    expect([again.status, again.text]).to.deep.equal([304, '']);
+  });
+});

@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http';
+import { expect } from 'chai';
+import { addressOf } from '../../src/http/address.js';
+import { ask, type FakeTarget, startHttp } from '../support/http.js';
+
+describe('sign-ups and sign-ins an address', () => {
+  let target: FakeTarget;
+  let time = 0;
+  const start = async (trustProxy: number): Promise<void> => {
+    target = await startHttp(() => ({
+      authRateLimit: { rate: 10, burst: 3 },
+      trustProxy,
+      now: () => new Date(time),
+    }));
+  };
+  afterEach(() => target.close());
+  const json = { username: 'nobody', password: 'x' };
+  const statuses = async (from: readonly string[]): Promise<number[]> => {
+    const all: number[] = [];
+    for (const address of from) {
+      const headers = { 'x-forwarded-for': address };
+      all.push((await ask(target.url, 'POST /user/signin', { json, headers })).status);
+    }
+    return all;
+  };
+
+  it('are refused beyond the burst, with the time to wait, and again taken after it', async () => {
+    await start(0);
+    expect(await statuses(['a', 'b', 'c'])).to.deep.equal([401, 401, 401]);
+    const refused = await ask(target.url, 'POST /user/', { raw: 'not even read' });
+    expect([refused.status, refused.body.code, refused.body.retryAfterMs]).to.deep.equal([
+      429,
+      'rate_limited',
+      6000,
+    ]);
+    expect(refused.headers.get('retry-after')).to.equal('6');
+    time += 6000;
+    expect(await statuses(['a', 'a'])).to.deep.equal([401, 429]);
+    expect((await ask(target.url, 'GET /health')).status).to.equal(200);
+  });
+
+  it('count for the address the trusted proxy saw, whatever the client wrote before it', async () => {
+    await start(1);
+    expect(
+      await statuses(['1.1.1.1, 9.9.9.9', '2.2.2.2, 9.9.9.9', '9.9.9.9', '3.3.3.3, 9.9.9.9']),
+    ).to.deep.equal([401, 401, 401, 429]);
+    expect(await statuses(['9.9.9.8'])).to.deep.equal([401]);
+  });
+});
+
+describe('the address of a request', () => {
+  const of = (peer: string, trusted: number, forwarded?: string): string => {
+    const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
+    // All that is read of a request.
+    return addressOf({ socket: { remoteAddress: peer }, headers } as IncomingMessage, trusted);
+  };
+
+  it('is the peer’s where no proxy is trusted, or none has spoken', () => {
+    expect(of('10.0.0.1', 0, '1.2.3.4')).to.equal('10.0.0.1');
+    expect(of('10.0.0.1', 2)).to.equal('10.0.0.1');
+    expect(of('10.0.0.1', 1, 'unknown')).to.equal('10.0.0.1');
+  });
+
+  it('is the n-th from the right behind n proxies', () => {
+    expect(of('10.0.0.1', 1, '6.6.6.6, 1.2.3.4')).to.equal('1.2.3.4');
+    expect(of('10.0.0.1', 2, '6.6.6.6,1.2.3.4 , 10.0.0.2')).to.equal('1.2.3.4');
+    expect(of('10.0.0.1', 3, '1.2.3.4, 10.0.0.2')).to.equal('1.2.3.4');
+  });
+
+  it('is the same however IPv4 is written, and the /64 of IPv6', () => {
+    expect(of('::ffff:1.2.3.4', 0)).to.equal('1.2.3.4');
+    expect(of('2001:db8:0:7::1', 0)).to.equal('2001:db8:0:7');
+    expect(of('2001:0DB8::7:1:2:3:4', 0)).to.equal('2001:db8:0:7');
+    expect(of('2001:db8::1', 0)).to.equal('2001:db8:0:0');
+    expect(of('::1', 0)).to.equal('0:0:0:0');
+    expect(of('fe80::1%eth0', 0)).to.equal('fe80:0:0:0');
+  });
+});

@@ -1,0 +1,121 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type {
+  Credential,
+  CredentialStore,
+  DataKey,
+  KeyStore,
+  Passwords,
+  Session,
+  SessionStore,
+  Vault,
+} from '../../src/vault/vault.js';
+
+/** The vault's promises, in memory. */
+export class FakeVault implements Vault {
+  readonly keys: KeyStore = new FakeKeys();
+  readonly credentials: CredentialStore = new FakeCredentials();
+  readonly sessions: SessionStore = new FakeSessions();
+  async close(): Promise<void> {}
+}
+
+class FakeKeys implements KeyStore {
+  readonly #keys = new Map<string, DataKey | 'destroyed'>();
+
+  async create(owner: string): Promise<void> {
+    if (this.#keys.get(owner) === 'destroyed') throw new Error('destroyed');
+    if (!this.#keys.has(owner)) this.#keys.set(owner, randomBytes(32));
+  }
+  async key(owner: string): Promise<DataKey | 'destroyed'> {
+    const key = this.#keys.get(owner);
+    if (!key) throw new Error(`no key of ${owner}`);
+    return key;
+  }
+  async keys(owners: readonly string[]): Promise<Map<string, DataKey | 'destroyed'>> {
+    return new Map(await Promise.all(owners.map(async (owner) => [owner, await this.key(owner)] as const)));
+  }
+  async destroy(owner: string): Promise<void> {
+    this.#keys.set(owner, 'destroyed');
+  }
+}
+
+class FakeCredentials implements CredentialStore {
+  readonly #claims = new Map<string, Credential | 'erased'>();
+
+  async claim(name: string, credential: Credential): Promise<boolean> {
+    if (this.#claims.has(name)) return false;
+    this.#claims.set(name, credential);
+    return true;
+  }
+  async find(name: string): Promise<Credential | 'erased' | undefined> {
+    return this.#claims.get(name);
+  }
+  async markRegistered(name: string): Promise<void> {
+    this.#change(name, (credential) => ({ ...credential, registered: true }));
+  }
+  async changePassword(name: string, oldHash: string, newHash: string): Promise<boolean> {
+    const found = this.#claims.get(name);
+    if (found === undefined || found === 'erased' || found.passwordHash !== oldHash) return false;
+    this.#change(name, (credential) => ({ ...credential, passwordHash: newHash }));
+    return true;
+  }
+  async erase(name: string): Promise<void> {
+    this.#claims.set(name, 'erased');
+  }
+  #change(name: string, change: (credential: Credential) => Credential): void {
+    const found = this.#claims.get(name);
+    if (found !== undefined && found !== 'erased') this.#claims.set(name, change(found));
+  }
+}
+
+class FakeSessions implements SessionStore {
+  readonly #sessions = new Map<string, Session & { endedAt?: string }>();
+  readonly #handlers = new Set<(id: string) => void>();
+
+  async create(userId: string, now: Date, ttlMs: number): Promise<{ token: string; session: Session }> {
+    const token = randomBytes(32).toString('base64url');
+    const expiresAt = new Date(now.getTime() + ttlMs).toISOString();
+    const session = { userId, id: idOf(token), createdAt: now.toISOString(), expiresAt };
+    this.#sessions.set(session.id, session);
+    return { token, session };
+  }
+  async find(token: string, now: Date): Promise<Session | undefined> {
+    const session = this.#sessions.get(idOf(token));
+    return session && !session.endedAt && session.expiresAt > now.toISOString() ? session : undefined;
+  }
+  async end(id: string): Promise<void> {
+    const session = this.#sessions.get(id);
+    if (!session || session.endedAt) return;
+    this.#sessions.set(id, { ...session, endedAt: new Date().toISOString() });
+    for (const handler of this.#handlers) handler(id);
+  }
+  async endAll(userId: string, except?: string): Promise<string[]> {
+    const open = [...this.#sessions.values()].filter(
+      (s) => s.userId === userId && !s.endedAt && s.id !== except,
+    );
+    for (const { id } of open) await this.end(id);
+    return open.map(({ id }) => id);
+  }
+  async list(userId: string): Promise<(Session & { endedAt?: string })[]> {
+    return [...this.#sessions.values()].filter((session) => session.userId === userId);
+  }
+  onEnd(handler: (id: string) => void): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+}
+
+const idOf = (token: string): string => createHash('sha256').update(token).digest('hex');
+
+/** Notes what it was asked to compare with, so that a test can see that work was done for an unknown name. */
+export class FakePasswords implements Passwords {
+  readonly waiting = 0;
+  readonly compared: (string | undefined)[] = [];
+  async hash(password: string): Promise<string> {
+    return `hash of ${idOf(password)} ${randomBytes(4).toString('hex')}`;
+  }
+  async verify(password: string, hash: string | undefined): Promise<boolean> {
+    this.compared.push(hash);
+    return hash?.startsWith(`hash of ${idOf(password)} `) ?? false;
+  }
+  async close(): Promise<void> {}
+}

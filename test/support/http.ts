@@ -1,0 +1,104 @@
+import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import type { CommandRouter } from '../../src/commands/commands.js';
+import { createApp, type HttpParts } from '../../src/http/app.js';
+import { createHttpServer } from '../../src/http/server.js';
+import { Metrics } from '../../src/metrics.js';
+import type { Queries } from '../../src/projections/queries.js';
+import { FakeCore } from './fakeCore.js';
+import { FakePasswords, FakeVault } from './fakeVault.js';
+
+/** A server to talk to over real sockets. `AUTH_RATE_LIMIT` is off unless the test says otherwise. */
+export interface HttpTarget {
+  readonly url: string;
+  /** For what REST cannot ask for: friends and chats. */
+  readonly commands: CommandRouter;
+  close(): Promise<void>;
+}
+
+export interface FakeTarget extends HttpTarget {
+  readonly vault: FakeVault;
+  readonly passwords: FakePasswords;
+  /** What was logged, a JSON object each. */
+  readonly logged: Record<string, unknown>[];
+}
+
+/** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
+export async function startHttp(
+  replace: (parts: HttpParts) => Partial<HttpParts> = () => ({}),
+): Promise<FakeTarget> {
+  const core = new FakeCore();
+  const vault = new FakeVault();
+  const passwords = new FakePasswords();
+  const logged: Record<string, unknown>[] = [];
+  const parts: HttpParts = {
+    vault,
+    passwords,
+    commands: core.commands,
+    // Only these four are asked for over HTTP.
+    queries: core.queries as Queries,
+    parseRevision: core.parseRevision,
+    now: () => new Date(),
+    chooseColor: () => '#a1b2c3',
+    sessionTtlMs: 60_000,
+    authRateLimit: 'off',
+    trustProxy: 0,
+    ready: async () => ({ ok: true }),
+    metrics: new Metrics(),
+    log: pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) }),
+  };
+  const server = createHttpServer(createApp({ ...parts, ...replace(parts) }));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo; // It listens on TCP.
+  return {
+    url: `http://127.0.0.1:${port}`,
+    commands: core.commands,
+    vault,
+    passwords,
+    logged,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The JSON body; undefined without one. Tests look into it freely. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test's assertions are its types
+  readonly body: any;
+}
+
+export interface Ask {
+  readonly token?: string | undefined;
+  readonly json?: unknown;
+  readonly raw?: string | Uint8Array;
+  readonly headers?: Record<string, string>;
+}
+
+/** One request: `ask(url, 'POST /user/', {json})`. */
+export async function ask(
+  url: string,
+  what: string,
+  { token, json, raw, headers }: Ask = {},
+): Promise<Reply> {
+  const [method = '', path = ''] = what.split(' ');
+  const body = raw ?? (json === undefined ? undefined : JSON.stringify(json));
+  const response = await fetch(url + path, {
+    method,
+    headers: {
+      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body }),
+  });
+  const text = await response.text();
+  const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '');
+  const parsed = isJson && text !== '' ? JSON.parse(text) : undefined;
+  return { status: response.status, headers: response.headers, text, body: parsed };
+}
