@@ -8,14 +8,17 @@ import type { RowReader } from './rows.js';
 import { elementAt, valuesOf } from './scan.js';
 import { type UserRow, usersModel } from './users/model.js';
 
+/** What opens names and texts. */
+export type Opens = Pick<Opener, 'messages' | 'usernames'>;
+
 /** What is needed to show rows to people. */
 export interface Source {
   readonly rows: RowReader;
-  readonly open: Opener;
+  readonly open: Opens;
 }
 
 /** Opens the names of profiles, all at once, in their order; of the erased ones nothing but the rest is shown. */
-export async function presentUsers(open: Opener, users: readonly UserRow[]): Promise<User[]> {
+export async function presentUsers(open: Opens, users: readonly UserRow[]): Promise<User[]> {
   const names = await open.usernames(users);
   return users.map(({ userId, backgroundColor, createdAt }, i) => {
     const username = elementAt(names, i);
@@ -25,7 +28,7 @@ export async function presentUsers(open: Opener, users: readonly UserRow[]): Pro
 }
 
 /** Opens messages, all at once, in their order. */
-export async function presentMessages(open: Opener, messages: readonly SealedMessage[]): Promise<Message[]> {
+export async function presentMessages(open: Opens, messages: readonly SealedMessage[]): Promise<Message[]> {
   const texts = await open.messages(messages);
   return messages.map(({ text: _, ...message }, i) => {
     const text = elementAt(texts, i);

@@ -1,11 +1,10 @@
 import type { SealedMessage } from '../events/changes.js';
 import type { UserId } from '../events/ids.js';
-import type { Opener } from '../vault/opener.js';
 import type { ChatRow } from './chats/model.js';
 import { chatsModel, lastSeqOf } from './chats/model.js';
 import { friendshipsModel } from './friendships/model.js';
 import { messagesBetween } from './messages/queries.js';
-import { knownUsers, presentChats, presentMessages, type Source } from './present.js';
+import { knownUsers, type Opens, presentChats, presentMessages, type Source } from './present.js';
 import type { ChangedStream, StoredChange } from './queries.js';
 import type { Model, Row, RowReader } from './rows.js';
 import { elementAt, valuesOf } from './scan.js';
@@ -93,7 +92,7 @@ async function changesOfRoom(
   return { changes: changes.slice(0, limit), hasMore: changes.length > limit };
 }
 
-async function messageChanges(open: Opener, rows: readonly Row<SealedMessage>[]): Promise<StoredChange[]> {
+async function messageChanges(open: Opens, rows: readonly Row<SealedMessage>[]): Promise<StoredChange[]> {
   const messages = await presentMessages(open, valuesOf(rows));
   return rows.map(({ offset }, i) => ({
     offset,

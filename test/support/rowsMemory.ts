@@ -108,6 +108,12 @@ export class MemoryRows implements RowStore {
       .map(({ row, term }) => ({ row: parsed(row), term }));
   }
 
+  async drop(model: AnyModel): Promise<void> {
+    this.#tables.delete(tableName(model));
+    for (const name of this.#checkpoints.keys())
+      if (name.startsWith(`${tableName(model)}/`)) this.#checkpoints.delete(name);
+  }
+
   async close(): Promise<void> {
     this.#tables.clear();
   }

@@ -2,7 +2,7 @@ import type { UserId } from '../../events/ids.js';
 import type { User } from '../../events/schemas.js';
 import { friendsAmong } from '../friendships/queries.js';
 import { presentUsers, type Source } from '../present.js';
-import type { Row, RowReader } from '../rows.js';
+import type { RowReader } from '../rows.js';
 import { valuesOf } from '../scan.js';
 import { type UserRow, usersModel } from './model.js';
 
@@ -41,18 +41,12 @@ async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]
   let pages = 0;
   for (const prefix of [`^${q}`, q]) {
     let from: { term: string; key: string } | undefined;
-    do {
-      const page: { row: Row<UserRow>; term: string }[] = await rows.findPrefix(
-        usersModel,
-        'suffix',
-        prefix,
-        PAGE,
-        from,
-      );
-      if (page.length > 0) yield valuesOf(page.map((hit) => hit.row));
+    while (pages++ < PAGES) {
+      const page = await rows.findPrefix(usersModel, 'suffix', prefix, PAGE, from);
       const last = page.at(-1);
-      from = last && page.length === PAGE ? { term: last.term, key: last.row.key } : undefined;
-      pages++;
-    } while (from && pages < PAGES);
+      if (last === undefined) break;
+      yield valuesOf(page.map((hit) => hit.row));
+      from = { term: last.term, key: last.row.key };
+    }
   }
 }

@@ -1,0 +1,120 @@
+import { expect } from 'chai';
+import { ParleyError } from '../../../src/errors.js';
+import { folded, type MakeRows } from './fold.js';
+import { World } from './world.js';
+
+/** Active chats, one chat, a room's members. */
+export function chatsSuite(makeRows: MakeRows): void {
+  describe('a chat', () => {
+    it('is shown as each member sees it', async () => {
+      const world = new World();
+      const [anna, ben] = [world.register('anna'), world.register('ben')];
+      const roomId = world.openChat(anna, ben);
+      world.send(anna, roomId, 'one');
+      world.send(anna, roomId, 'two');
+      world.read(ben, roomId, 1);
+      const messageId = world.send(anna, roomId, 'three');
+      const { queries } = await folded(world, await makeRows());
+      const forAnna = await queries.chat(roomId, anna, []);
+      const forBen = await queries.chat(roomId, ben, []);
+      expect(forAnna).to.include({ roomId, roomType: 'PRIVATE', unread: 0 });
+      expect(forAnna?.participants.map((user) => user.username)).to.have.members(['anna', 'ben']);
+      expect(forAnna?.readUpTo).to.deep.equal({ [anna]: 3, [ben]: 1 });
+      expect(forAnna?.lastMessage).to.include({
+        messageId,
+        roomId,
+        seq: 3,
+        senderId: anna,
+        message: 'three',
+      });
+      expect(forBen).to.deep.equal({ ...forAnna, unread: 2 });
+    });
+
+    it('is empty at first, with both members in readUpTo', async () => {
+      const world = new World();
+      const [anna, ben] = [world.register('anna'), world.register('ben')];
+      const roomId = world.openChat(anna, ben);
+      const { queries } = await folded(world, await makeRows());
+      const chat = await queries.chat(roomId, anna, []);
+      expect(chat).to.include({ lastMessage: null, unread: 0, createdAt: '2026-01-01T00:00:02.000Z' });
+      expect(chat?.readUpTo).to.deep.equal({ [anna]: 0, [ben]: 0 });
+    });
+
+    it('is none to someone who is not a member, as a room that does not exist', async () => {
+      const world = new World();
+      const [anna, ben, chris] = [world.register('anna'), world.register('ben'), world.register('chris')];
+      const roomId = world.openChat(anna, ben);
+      const { queries } = await folded(world, await makeRows());
+      expect(await queries.chat(roomId, chris, [])).to.equal(undefined);
+      expect(await queries.chat(world.id(), chris, [])).to.equal(undefined);
+      expect(await queries.members(roomId, [])).to.have.members([anna, ben]);
+      expect(await queries.members(world.id(), [])).to.equal(undefined);
+    });
+
+    it('stays when the other was erased: their messages and their name are null', async () => {
+      const world = new World();
+      const [anna, ben] = [world.register('anna'), world.register('ben')];
+      const roomId = world.openChat(anna, ben);
+      world.send(ben, roomId, 'soon gone');
+      world.destroyKey(ben);
+      const { queries } = await folded(world, await makeRows());
+      const { chats } = await queries.activeChats(anna, { limit: 50 }, []);
+      expect(chats[0]?.lastMessage).to.include({ message: null, erased: true });
+      const other = chats[0]?.participants.find(({ userId }) => userId === ben);
+      expect(other).to.include({ username: null, erased: true });
+    });
+  });
+
+  describe('active chats', () => {
+    it('are those active for me: for the initiator at once, for the other with the first message', async () => {
+      const world = new World();
+      const [anna, ben] = [world.register('anna'), world.register('ben')];
+      const roomId = world.openChat(anna, ben);
+      const before = await folded(world, await makeRows());
+      expect((await before.queries.activeChats(anna, { limit: 50 }, [])).chats).to.have.length(1);
+      expect((await before.queries.activeChats(ben, { limit: 50 }, [])).chats).to.deep.equal([]);
+      world.send(anna, roomId, 'hello');
+      const after = await folded(world, await makeRows());
+      expect((await after.queries.activeChats(ben, { limit: 50 }, [])).chats[0]).to.include({
+        roomId,
+        unread: 1,
+      });
+    });
+
+    it('come newest activity first, page after page, and end without next', async () => {
+      const world = new World(3);
+      const me = world.register('me');
+      const rooms = Array.from({ length: 5 }, (_, i) => world.openChat(me, world.register(`user${i}`)));
+      const [r0 = '', r1 = '', r2 = '', r3 = '', r4 = ''] = rooms;
+      world.send(me, r1, 'hello');
+      world.send(me, r3, 'hello');
+      const { queries } = await folded(world, await makeRows());
+      const seen: string[] = [];
+      let next: string | undefined;
+      do {
+        const page = await queries.activeChats(me, { limit: 2, ...(next === undefined ? {} : { next }) }, []);
+        expect(page.chats.length).to.be.within(1, 2);
+        seen.push(...page.chats.map(({ roomId }) => roomId));
+        next = page.next;
+      } while (next !== undefined);
+      expect(seen).to.deep.equal([r3, r1, r4, r2, r0]);
+      expect(await queries.activeChats(me, { limit: 5 }, [])).not.to.have.property('next');
+    });
+
+    it('refuse an altered next as a bad request', async () => {
+      const world = new World();
+      const me = world.register('me');
+      for (const name of ['anna', 'ben']) world.openChat(me, world.register(name));
+      const { queries } = await folded(world, await makeRows());
+      const { next = '' } = await queries.activeChats(me, { limit: 1 }, []);
+      const swapped = next.startsWith('a') ? `b${next.slice(1)}` : `a${next.slice(1)}`;
+      for (const altered of ['x', '.', swapped, `${next}0`, `${next}.0`, next.slice(0, -1)]) {
+        const error = await queries.activeChats(me, { limit: 1, next: altered }, []).then(
+          () => undefined,
+          (refused: unknown) => refused,
+        );
+        expect(error, altered).to.be.instanceOf(ParleyError).with.property('code', 'bad_request');
+      }
+    });
+  });
+}

@@ -1,0 +1,35 @@
+import { changeOf } from '../../../src/events/changes.js';
+import type { UserId } from '../../../src/events/ids.js';
+import type { Recorded } from '../../../src/events/types.js';
+
+/** A stored push by its offset and event. */
+export type ChangeName = readonly [offset: number, event: string];
+
+/**
+ * What a replay owes a user, by stream: what was pushed to them within the stretch, and of read marks only the
+ * newest of each member, which a later push beyond the stretch brings if it lies there.
+ */
+export function expectedChanges(
+  events: readonly Recorded[],
+  userId: UserId,
+  { partition, above, upTo }: { partition: number; above: number; upTo: number },
+): Record<string, ChangeName[]> {
+  const newestRead = new Map<string, number>();
+  for (const event of events)
+    if (event.type === 'MessagesRead') newestRead.set(`${event.stream}/${event.data.userId}`, event.offset);
+  const streams: Record<string, ChangeName[]> = {};
+  for (const event of events) {
+    const change = changeOf(event);
+    if (change === undefined || change.push === 'get online info' || !change.to.includes(userId)) continue;
+    if (event.partition !== partition || event.offset <= above || event.offset > upTo) continue;
+    if (
+      change.push === 'read messages' &&
+      newestRead.get(`${event.stream}/${change.userId}`) !== event.offset
+    )
+      continue;
+    const given = streams[event.stream] ?? [];
+    given.push([event.offset, change.push]);
+    streams[event.stream] = given;
+  }
+  return streams;
+}

@@ -1,0 +1,76 @@
+import type { Moment } from '../../../src/commands/commands.js';
+import type { Recorded } from '../../../src/events/types.js';
+import { allProjections } from '../../../src/projections/all.js';
+import type { AnyProjection } from '../../../src/projections/projection.js';
+import type { Queries } from '../../../src/projections/queries.js';
+import { createQueries } from '../../../src/projections/queriesOverRows.js';
+import type { AnyModel, Row, RowStore } from '../../../src/projections/rows.js';
+import type { World } from './world.js';
+
+/** Folds one batch into the rows, by the rules of a projection: from the row, above its offset. */
+export async function foldBatch(
+  rows: RowStore,
+  projections: readonly AnyProjection[],
+  events: readonly Recorded[],
+): Promise<void> {
+  for (const projection of projections) {
+    await projection.prepare?.(events);
+    const touched = [...new Set(events.flatMap((event) => projection.keys(event)))];
+    // Only keys, offsets and JSON matter here; `evolve` gets back what it has made.
+    const model = projection.model as AnyModel & Parameters<typeof rows.get<unknown>>[0];
+    const found = await rows.get<unknown>(model, touched);
+    const changed = new Map<string, Row<unknown>>();
+    for (const event of events) {
+      for (const key of projection.keys(event)) {
+        const row = changed.get(key) ?? found.get(key);
+        if (row !== undefined && row.offset >= event.offset) continue;
+        const value = projection.evolve(row?.value, event, key);
+        changed.set(key, { key, partition: event.partition, offset: event.offset, value });
+      }
+    }
+    await rows.write([{ model, rows: [...changed.values()], checkpoints: [] }]);
+  }
+}
+
+/** A new, empty row store; who gives it closes it. */
+export type MakeRows = () => Promise<RowStore>;
+
+/** What the waits of a query were for. */
+export type Wait = { readonly model: string } & Moment;
+
+/** The queries over a store that holds all that has happened in a world, and what they have waited for. */
+export interface Folded {
+  readonly queries: Queries;
+  readonly rows: RowStore;
+  readonly waits: Wait[];
+}
+
+/** Folds a world into a new store. */
+export async function folded(world: World, rows: RowStore): Promise<Folded> {
+  const projections = allProjections(world.open);
+  for (const { model } of projections) await rows.prepare(model);
+  await foldBatch(rows, projections, world.events);
+  const waits: Wait[] = [];
+  const progress = {
+    reached: async (model: string, moment: Moment) => {
+      waits.push({ model, ...moment });
+    },
+  };
+  const { open, partitions } = world;
+  return { queries: createQueries({ rows, open, partitions, progress }), rows, waits };
+}
+
+/** All rows that events touch, of every model, by model and key. */
+export async function dump(
+  rows: RowStore,
+  projections: readonly AnyProjection[],
+  events: readonly Recorded[],
+): Promise<Record<string, Record<string, Row<unknown>>>> {
+  const models: Record<string, Record<string, Row<unknown>>> = {};
+  for (const projection of projections) {
+    const keys = events.flatMap((event) => projection.keys(event)).sort();
+    const model = projection.model as AnyModel & Parameters<typeof rows.get<unknown>>[0];
+    models[projection.model.name] = Object.fromEntries(await rows.get<unknown>(model, keys));
+  }
+  return models;
+}

@@ -1,0 +1,100 @@
+import { expect } from 'chai';
+import { roomIdOf } from '../../../src/events/ids.js';
+import type { Model, Range, Row } from '../../../src/projections/rows.js';
+import { MemoryRows } from '../../support/rowsMemory.js';
+import { chatsSuite } from './chatsSuite.js';
+import { folded, type MakeRows } from './fold.js';
+import { messagesSuite } from './messagesSuite.js';
+import { replaySuite } from './replaySuite.js';
+import { usersSuite } from './usersSuite.js';
+import { World } from './world.js';
+
+describe('the queries over rows in memory', () => {
+  const makeRows: MakeRows = async () => new MemoryRows();
+  usersSuite(makeRows);
+  chatsSuite(makeRows);
+  messagesSuite(makeRows);
+  replaySuite(makeRows, 30);
+});
+
+describe('a query', () => {
+  it('waits for the moments it is given, in the models it reads and no other', async () => {
+    const world = new World(2);
+    const [anna, ben] = [world.register('anna'), world.register('ben')];
+    const roomId = world.openChat(anna, ben);
+    world.send(anna, roomId, 'hello');
+    const at = [
+      { partition: 0, size: 3 },
+      { partition: 1, size: 2 },
+    ];
+    const { queries, waits } = await folded(world, new MemoryRows());
+    const modelsOf = async (query: Promise<unknown>) => {
+      await query;
+      const models = new Set(waits.map(({ model }) => model));
+      expect(waits).to.have.length(models.size * at.length);
+      for (const { model: _, ...moment } of waits.splice(0)) expect(at).to.deep.include(moment);
+      return [...models].sort();
+    };
+    expect(await modelsOf(queries.users([anna], at))).to.deep.equal(['users']);
+    expect(await modelsOf(queries.friends(anna, at))).to.deep.equal(['friendships', 'users']);
+    expect(await modelsOf(queries.search(anna, 'ben', 5, at))).to.deep.equal(['friendships', 'users']);
+    expect(await modelsOf(queries.activeChats(anna, { limit: 5 }, at))).to.deep.equal(['chats', 'users']);
+    expect(await modelsOf(queries.chat(roomId, anna, at))).to.deep.equal(['chats', 'users']);
+    expect(await modelsOf(queries.members(roomId, at))).to.deep.equal(['chats']);
+    expect(await modelsOf(queries.messages(roomId, { limit: 5 }, at))).to.deep.equal(['messages']);
+    expect(await modelsOf(queries.contacts(anna, at))).to.deep.equal(['chats', 'friendships']);
+    expect(await modelsOf(queries.presence([anna], at))).to.deep.equal(['presence']);
+    const page = { limit: 5 };
+    expect(await modelsOf(queries.changedStreams(anna, 0, 0, page, at))).to.deep.equal([
+      'chats',
+      'friendships',
+    ]);
+  });
+
+  it('of what a stream has for a replay waits until all of the stretch is folded', async () => {
+    const world = new World(3);
+    const [anna, ben] = [world.register('anna'), world.register('ben')];
+    const roomId = world.openChat(anna, ben);
+    const { queries, waits } = await folded(world, new MemoryRows());
+    const partition = world.events.find(({ stream }) => stream === `room:${roomIdOf(anna, ben)}`)?.partition;
+    await queries.changesSince(anna, `room:${roomId}`, -1, 1, 5);
+    const expected = ['friendships', 'chats', 'messages', 'users'].map((model) => ({
+      model,
+      partition,
+      size: 2,
+    }));
+    expect(waits).to.deep.equal(expected);
+  });
+});
+
+describe('a replay of one missed message', () => {
+  it('costs what was missed, not what happened', async () => {
+    const world = new World();
+    const [anna, ben] = [world.register('anna'), world.register('ben')];
+    const roomId = world.openChat(anna, ben);
+    for (let i = 0; i < 300; i++) world.send(anna, roomId, 'long ago');
+    const above = world.lastOffset();
+    world.send(anna, roomId, 'missed');
+    const rows = new CountingRows();
+    const { queries } = await folded(world, rows);
+    rows.asked = 0;
+    const { changes } = await queries.changesSince(ben, `room:${roomId}`, above, above + 1, 10);
+    expect(changes.map(({ offset }) => offset)).to.deep.equal([above + 1]);
+    expect(rows.asked).to.be.at.most(30);
+  });
+});
+
+/** Counts the rows that were asked for, at most. */
+class CountingRows extends MemoryRows {
+  asked = 0;
+
+  override async get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
+    this.asked += keys.length;
+    return super.get(model, keys);
+  }
+
+  override async range<R>(model: Model<R>, range: Range): Promise<Row<R>[]> {
+    this.asked += range.limit;
+    return super.range(model, range);
+  }
+}

@@ -1,0 +1,43 @@
+import fc from 'fast-check';
+import { type RoomId, roomIdOf, type UserId } from '../../../src/events/ids.js';
+import { World } from './world.js';
+
+const NAMES = ['anna', 'ben', 'chris'];
+
+/** A world in which three users have done something, in one or three partitions. */
+export interface Scripted {
+  readonly world: World;
+  readonly users: readonly UserId[];
+  /** The rooms they have opened. */
+  readonly rooms: readonly RoomId[];
+}
+
+const pair = fc.constantFrom<readonly [number, number]>([0, 1], [1, 0], [1, 2], [2, 1], [0, 2], [2, 0]);
+const step = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
+  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('read' as const), pair, upTo: fc.nat(12) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
+);
+
+/** Any short history of three users; what their deciders would refuse is left out. */
+export const scripts: fc.Arbitrary<Scripted> = fc
+  .tuple(fc.constantFrom(1, 3), fc.array(step, { maxLength: 60 }))
+  .map(([partitions, steps]) => {
+    const world = new World(partitions);
+    const users = NAMES.map((name) => world.register(name));
+    const rooms = new Set<RoomId>();
+    for (const act of steps) {
+      const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
+      const room = roomIdOf(me, other);
+      if (act.does === 'befriend') world.befriend(me, other);
+      else if (act.does === 'open') rooms.add(world.openChat(me, other));
+      else if (act.does === 'online') world.goOnline(me);
+      else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
+      else if (!rooms.has(room)) continue;
+      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
+      else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));
+    }
+    return { world, users, rooms: [...rooms] };
+  });
