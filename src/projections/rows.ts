@@ -84,5 +84,7 @@ export interface RowStore extends RowReader {
   write(writes: readonly ModelWrite[]): Promise<void>;
   /** `{position: 0, size: 0}` before the first. */
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
+  /** Removes the model's rows, indexes and checkpoints, in short steps, beside other work; none is fine too. */
+  drop(model: AnyModel): Promise<void>;
   close(): Promise<void>;
 }

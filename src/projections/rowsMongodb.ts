@@ -1,0 +1,131 @@
+import {
+  type AnyBulkWriteOperation,
+  type Collection,
+  type Db,
+  MongoBulkWriteError,
+  MongoClient,
+} from 'mongodb';
+import { mongoReader } from './mongoReader.js';
+import type { AnyModel, IndexEntry, Model, ModelWrite, Row, RowStore } from './rows.js';
+import { tableOf } from './tables.js';
+
+/** A row as a document: offset, partition, value, and under `ix` its place in each index. */
+export interface RowDocument {
+  _id: string;
+  p: number;
+  o: number;
+  v: unknown;
+  ix: Record<string, { t: readonly string[]; s: number }>;
+}
+
+interface CheckpointDocument {
+  _id: string;
+  model: string;
+  position: number;
+  size: number;
+}
+
+/** Rows a bulk write carries: well below the 48 MB of one message to the server. */
+const bulkRows = 1_000;
+
+/** The row store on MongoDB, in the database that the URL names. Throws what the driver throws. */
+export async function openMongoRows(url: string): Promise<RowStore> {
+  // What decides or checkpoints must not be rolled back, so everything is read and written with majority.
+  const client = await MongoClient.connect(url, {
+    writeConcern: { w: 'majority' },
+    readConcern: { level: 'majority' },
+    readPreference: 'primary',
+    ignoreUndefined: true,
+  });
+  const db = client.db();
+  const checkpoints = db.collection<CheckpointDocument>('checkpoints');
+  return {
+    ...mongoReader(db),
+    prepare: (model) => createCollection(db, model),
+    async write(writes) {
+      await Promise.all(writes.map((write) => writeRows(db, write)));
+      const advanced = writes.flatMap(advancesOf);
+      if (advanced.length > 0) await guarded(checkpoints, advanced);
+    },
+    async checkpoint(model, partition) {
+      const found = await checkpoints.findOne({ _id: checkpointId(model, partition) });
+      return { position: found?.position ?? 0, size: found?.size ?? 0 };
+    },
+    async drop(model) {
+      // The checkpoints first: rows without one are folded anew, a checkpoint without rows would be a gap.
+      await checkpoints.deleteMany({ model: tableOf(model) });
+      await db.collection(tableOf(model)).drop();
+    },
+    close: () => client.close(),
+  };
+}
+
+async function createCollection(db: Db, model: AnyModel): Promise<void> {
+  const collection = db.collection(tableOf(model));
+  const names = Object.keys(model.indexes);
+  if (names.length > 0)
+    await collection.createIndexes(
+      names.map((index) => ({ key: { [`ix.${index}.t`]: 1, [`ix.${index}.s`]: 1, _id: 1 }, name: index })),
+    );
+}
+
+async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
+  const collection = db.collection<RowDocument>(tableOf(model));
+  for (let start = 0; start < rows.length; start += bulkRows) {
+    const documents = rows.slice(start, start + bulkRows).map((row) => documentOf(model, row));
+    await guarded(
+      collection,
+      documents.map((document) => (model.insertOnly ? { insertOne: { document } } : replaceOlder(document))),
+    );
+  }
+}
+
+/** If a row at or above the offset is there, the filter misses it and the insert fails on its key: as meant. */
+function replaceOlder({ _id, ...fields }: RowDocument): AnyBulkWriteOperation<RowDocument> {
+  return { updateOne: { filter: { _id, o: { $lt: fields.o } }, update: { $set: fields }, upsert: true } };
+}
+
+const checkpointId = (model: AnyModel, partition: number): string => `${tableOf(model)}/${partition}`;
+
+function advancesOf({ model, checkpoints }: ModelWrite): AnyBulkWriteOperation<CheckpointDocument>[] {
+  return checkpoints.map(({ partition, at: { position, size } }) => ({
+    updateOne: {
+      filter: { _id: checkpointId(model, partition), position: { $lt: position } },
+      update: { $set: { model: tableOf(model), position, size } },
+      upsert: true,
+    },
+  }));
+}
+
+/** Writes in any order; a key that exists means that nothing newer was to be written, and is no error. */
+async function guarded<D extends { _id: string }>(
+  collection: Collection<D>,
+  operations: AnyBulkWriteOperation<D>[],
+): Promise<void> {
+  try {
+    await collection.bulkWrite(operations, { ordered: false });
+  } catch (error) {
+    if (!(error instanceof MongoBulkWriteError)) throw error;
+    const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+    const onlyDuplicates = failures.every(
+      ({ code, errmsg }) => code === 11000 || /duplicate key/.test(errmsg ?? ''),
+    );
+    // A write concern that was not met leaves the rows unproven, whatever else was reported.
+    if (!onlyDuplicates || failures.length === 0 || error.result.getWriteConcernError()) throw error;
+  }
+}
+
+function documentOf(model: AnyModel, row: Row<unknown>): RowDocument {
+  const ix: RowDocument['ix'] = {};
+  for (const index of Object.keys(model.indexes)) {
+    const place = placeOf(model, index, row);
+    if (place) ix[index] = { t: place.terms, s: place.sort };
+  }
+  return { _id: row.key, p: row.partition, o: row.offset, v: row.value, ix };
+}
+
+function placeOf(model: AnyModel, index: string, row: Row<unknown>): IndexEntry | undefined {
+  if (row.value === null) return undefined;
+  // A model's rows are of its own type: they come from its projection.
+  return (model as Model<unknown>).indexes[index]?.({ ...row, value: row.value });
+}

@@ -1,0 +1,261 @@
+import { expect } from 'chai';
+import type { AnyModel, Find, Model, ModelWrite, Row, RowStore } from '../../src/projections/rows.js';
+import { generationOf } from '../../src/projections/tables.js';
+
+interface Note {
+  readonly text: string;
+  readonly tags: readonly string[];
+  readonly at: number;
+}
+
+const notes: Model<Note> = {
+  name: 'notes',
+  version: 1,
+  indexes: {
+    tag: ({ value }) => (value.tags.length > 0 ? { terms: value.tags, sort: value.at } : undefined),
+    text: ({ value }) => ({ terms: suffixes(value.text), sort: 0 }),
+  },
+};
+
+const lines: Model<Note> = { ...notes, name: 'lines', insertOnly: true };
+
+const suffixes = (text: string): string[] => Array.from(text, (_, i) => text.slice(i));
+
+const note = (text: string, tags: readonly string[] = [], at = 0): Note => ({ text, tags, at });
+
+const row = (key: string, offset: number, value: Note | null, partition = 0): Row<Note> => ({
+  key,
+  partition,
+  offset,
+  value,
+});
+
+const writeOf = (model: AnyModel, rows: readonly Row<unknown>[], size = 0, position = size): ModelWrite => ({
+  model,
+  rows,
+  checkpoints: size > 0 ? [{ partition: 0, at: { position, size } }] : [],
+});
+
+const put = (store: RowStore, ...rows: Row<Note>[]): Promise<void> => store.write([writeOf(notes, rows)]);
+
+async function texts(store: RowStore, ...keys: string[]): Promise<(string | null | undefined)[]> {
+  const found = await store.get(notes, keys);
+  return keys.map((key) => {
+    const row = found.get(key);
+    return row && (row.value?.text ?? null);
+  });
+}
+
+async function keysUnder(store: RowStore, find: Partial<Find>, model = notes): Promise<string[]> {
+  const rows = await store.find(model, 'tag', { terms: ['a'], limit: 100, ...find });
+  return rows.map(({ key }) => key);
+}
+
+async function matches(store: RowStore, prefix: string, model = notes): Promise<string[]> {
+  const found = await store.findPrefix(model, 'text', prefix, 100);
+  return found.map(({ row: { key }, term }) => `${term}:${key}`);
+}
+
+/** What every row store promises, by name; each is checked on an empty store with `notes` and `lines` prepared. */
+export const promises: Readonly<Record<string, (store: RowStore) => Promise<void>>> = {
+  'gives a row back as it was written'(store) {
+    const value = { ...note('ü "x"\n', ['a.b', '$c']), marks: { 'b0e3-1': 5 }, none: null, big: 2 ** 53 - 1 };
+    const written = row('k', 7, value, 3);
+    return put(store, written).then(async () => {
+      expect((await store.get(notes, ['k', 'none'])).get('k')).to.deep.equal(written);
+    });
+  },
+
+  async 'has a larger offset win'(store) {
+    await put(store, row('k', 3, note('old')));
+    await put(store, row('k', 9, note('new')));
+    expect(await texts(store, 'k')).to.deep.equal(['new']);
+  },
+
+  async 'has a smaller or equal offset never win'(store) {
+    await put(store, row('k', 9, note('new', ['a'])));
+    await put(store, row('k', 3, note('old', ['b'])), row('l', 1, note('other')));
+    await put(store, row('k', 9, note('same')));
+    expect(await texts(store, 'k', 'l')).to.deep.equal(['new', 'other']);
+    expect(await keysUnder(store, { terms: ['b'] })).to.deep.equal([]);
+  },
+
+  async 'keeps tombstones: found by their key alone, and brought back by nothing earlier'(store) {
+    await put(store, row('k', 3, note('text', ['a'])));
+    await put(store, row('k', 5, null));
+    await put(store, row('k', 4, note('late', ['a'])));
+    expect(await texts(store, 'k')).to.deep.equal([null]);
+    expect(await store.range(notes, { limit: 9 })).to.deep.equal([]);
+    expect(await keysUnder(store, {})).to.deep.equal([]);
+    expect(await matches(store, '')).to.deep.equal([]);
+  },
+
+  async 'leaves no index entry behind when a row changes'(store) {
+    await put(store, row('k', 1, note('anna', ['a', 'b'], 1)));
+    await put(store, row('k', 2, note('berta', ['b'], 2)));
+    expect(await keysUnder(store, {})).to.deep.equal([]);
+    expect(await matches(store, 'ann')).to.deep.equal([]);
+    expect(await keysUnder(store, { terms: ['b'], above: 1 })).to.deep.equal(['k']);
+    expect(await keysUnder(store, { terms: ['b'], below: 2 })).to.deep.equal([]);
+  },
+
+  async 'inserts once where a model is insert-only'(store) {
+    const write = (r: Row<Note>) => store.write([writeOf(lines, [r])]);
+    await write(row('k', 3, note('first', ['a'])));
+    await write(row('k', 8, note('second', ['b'])));
+    expect((await store.get(lines, ['k'])).get('k')).to.deep.equal(row('k', 3, note('first', ['a'])));
+    expect(await keysUnder(store, {}, lines)).to.deep.equal(['k']);
+    expect(await keysUnder(store, { terms: ['b'] }, lines)).to.deep.equal([]);
+    expect(await matches(store, 'irst', lines)).to.deep.equal(['irst:k']);
+  },
+
+  async 'writes many rows and models at once'(store) {
+    const many = Array.from({ length: 2500 }, (_, i) => row(`k${String(i).padStart(5, '0')}`, i, note('x')));
+    await store.write([writeOf(notes, many, 2500), writeOf(lines, many.toReversed(), 2500)]);
+    for (const model of [notes, lines]) {
+      expect(await store.range(model, { after: 'k02495', limit: 9 })).to.have.length(4);
+      expect(await store.checkpoint(model, 0)).to.deep.equal({ position: 2500, size: 2500 });
+    }
+  },
+
+  async 'has a checkpoint for each model and partition that never goes back'(store) {
+    expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 0, size: 0 });
+    await store.write([writeOf(notes, [], 10, 4)]);
+    await store.write([writeOf(notes, [], 7, 3)]);
+    expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 4, size: 10 });
+    expect(await store.checkpoint(notes, 1)).to.deep.equal({ position: 0, size: 0 });
+    expect(await store.checkpoint(lines, 0)).to.deep.equal({ position: 0, size: 0 });
+  },
+
+  async 'never has a checkpoint ahead of the rows'(store) {
+    const broken: Model<Note> = {
+      ...notes,
+      indexes: {
+        ...notes.indexes,
+        text: () => {
+          throw new Error('no entry to be had');
+        },
+      },
+    };
+    const failed = await store.write([writeOf(broken, [row('k', 1, note('x'))], 2)]).then(
+      () => false,
+      () => true,
+    );
+    expect(failed, 'the write fails').to.equal(true);
+    expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 0, size: 0 });
+  },
+
+  async 'reads ranges of keys, both ways, bounds exclusive'(store) {
+    await put(store, ...['a', 'b', 'c', 'd', 'B', 'é'].map((key, i) => row(key, i, note(key))));
+    const range = async (bounds: object) =>
+      (await store.range(notes, { limit: 9, ...bounds })).map(({ key }) => key).join('');
+    expect(await range({})).to.equal('Babcdé');
+    expect(await range({ after: 'a', before: 'd' })).to.equal('bc');
+    expect(await range({ after: 'a', limit: 2 })).to.equal('bc');
+    expect(await range({ before: 'd', reverse: true, limit: 2 })).to.equal('cb');
+  },
+
+  async 'finds by terms in the order of sort, then key, a row once'(store) {
+    await put(store, ...indexed);
+    expect(await keysUnder(store, { terms: ['a'] })).to.deep.equal(['k3', 'k1', 'k2', 'k0']);
+    expect(await keysUnder(store, { terms: ['a', 'b', 'none'] })).to.deep.equal([
+      'k3',
+      'k1',
+      'k2',
+      'k4',
+      'k0',
+    ]);
+    expect(await keysUnder(store, { terms: ['b', 'a'], reverse: true, limit: 3 })).to.deep.equal([
+      'k0',
+      'k4',
+      'k2',
+    ]);
+    expect(await keysUnder(store, { above: 1, below: 3 })).to.deep.equal(['k1', 'k2']);
+    expect(await keysUnder(store, { terms: ['b', 'a'], byKey: true, above: 1 })).to.deep.equal([
+      'k0',
+      'k1',
+      'k2',
+      'k4',
+    ]);
+    expect(await keysUnder(store, { byKey: true, reverse: true, below: 3 })).to.deep.equal([
+      'k3',
+      'k2',
+      'k1',
+    ]);
+    expect(await keysUnder(store, { terms: [] })).to.deep.equal([]);
+  },
+
+  async 'goes on behind the last row of a page, whatever the order'(store) {
+    await put(store, ...indexed);
+    const sortOf = new Map(indexed.map(({ key, value }) => [key, value?.at ?? 0]));
+    for (const order of [{}, { reverse: true }, { byKey: true }, { byKey: true, reverse: true }]) {
+      const find = { ...order, terms: ['a', 'b'], above: 0, below: 9 };
+      const paged: string[] = [];
+      for (let last: string | undefined; ; last = paged.at(-1)) {
+        const from = last === undefined ? {} : { from: { key: last, sort: sortOf.get(last) ?? 0 } };
+        const page = await keysUnder(store, { ...find, ...from, limit: 2 });
+        if (page.length === 0) break;
+        paged.push(...page);
+      }
+      expect(paged).to.deep.equal(await keysUnder(store, find));
+      expect(paged).to.have.length(5);
+    }
+  },
+
+  async 'finds prefixes of terms by term, then key, a row once, page by page'(store) {
+    const names = ['banana', 'ana', 'nab', 'Ana', 'aña'];
+    await put(store, ...names.map((name, i) => row(`k${i}`, i, note(name))));
+    const all = ['a:k0', 'a:k1', 'a:k3', 'a:k4', 'ab:k2'];
+    expect(await matches(store, 'a')).to.deep.equal(all);
+    expect(await matches(store, 'añ')).to.deep.equal(['aña:k4']);
+    expect(await matches(store, 'x')).to.deep.equal([]);
+    const paged: string[] = [];
+    for (let from: { term: string; key: string } | undefined; ; ) {
+      const [match] = await store.findPrefix(notes, 'text', 'a', 1, from);
+      if (!match) break;
+      from = { term: match.term, key: match.row.key };
+      paged.push(`${from.term}:${from.key}`);
+    }
+    expect(paged).to.deep.equal(all);
+  },
+
+  async 'keeps versions and generations of a model apart, and drops one alone'(store) {
+    const second = { ...notes, version: 2 };
+    const shadow = generationOf(notes, 1);
+    for (const model of [second, shadow]) await store.prepare(model);
+    for (const model of [notes, second, shadow])
+      await store.write([writeOf(model, [row('k', 1, note(model.name, ['a']))], 2)]);
+    await store.drop(shadow);
+    await store.drop(shadow);
+    await store.prepare(shadow);
+    expect((await store.get(shadow, ['k'])).size).to.equal(0);
+    expect(await keysUnder(store, {}, shadow)).to.deep.equal([]);
+    expect(await store.checkpoint(shadow, 0)).to.deep.equal({ position: 0, size: 0 });
+    for (const model of [notes, second]) {
+      expect(await keysUnder(store, {}, model)).to.deep.equal(['k']);
+      expect(await store.checkpoint(model, 0)).to.deep.equal({ position: 2, size: 2 });
+    }
+  },
+
+  async 'may prepare a model that is there'(store) {
+    await put(store, row('k', 1, note('kept')));
+    await store.prepare(notes);
+    expect(await texts(store, 'k')).to.deep.equal(['kept']);
+  },
+};
+
+const indexed = [
+  row('k0', 0, note('', ['a', 'b'], 3)),
+  row('k1', 1, note('', ['a'], 2)),
+  row('k2', 2, note('', ['b', 'a'], 2)),
+  row('k3', 3, note('', ['a'], 1)),
+  row('k4', 4, note('', ['b'], 2)),
+  row('k5', 5, note('', [])),
+];
+
+/** Makes the tables the promises are checked on. */
+export async function prepared(store: RowStore): Promise<RowStore> {
+  await store.prepare(notes);
+  await store.prepare(lines);
+  return store;
+}

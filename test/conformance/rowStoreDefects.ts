@@ -1,0 +1,92 @@
+import type { AnyModel, ModelWrite, Row, RowStore } from '../../src/projections/rows.js';
+
+type Defect = {
+  /** The promise, as named in the suite, that must be seen to be broken. */
+  readonly breaks: string;
+  readonly on: (store: RowStore) => RowStore;
+};
+
+const changed = (store: RowStore, change: (write: ModelWrite) => ModelWrite): RowStore => ({
+  ...store,
+  write: (writes) => store.write(writes.map(change)),
+});
+
+/** Offsets that grow with every write, whatever the rows say: the last write wins. */
+function lastWriteWins(store: RowStore): RowStore {
+  let offset = 1000;
+  const late = (row: Row<unknown>) => ({ ...row, offset: offset++ });
+  return changed(store, (write) => ({ ...write, rows: write.rows.map(late) }));
+}
+
+/** Rows under other keys each time, so that what was there stays in the indexes. */
+function leavesEntries(store: RowStore): RowStore {
+  const twins = (row: Row<unknown>) => [row, { ...row, key: `${row.key}/${row.offset}` }];
+  return changed(store, (write) => ({ ...write, rows: write.rows.flatMap(twins) }));
+}
+
+const checkpointsFirst = (store: RowStore): RowStore => ({
+  ...store,
+  async write(writes) {
+    await store.write(writes.map((write) => ({ ...write, rows: [] })));
+    await store.write(writes.map((write) => ({ ...write, checkpoints: [] })));
+  },
+});
+
+function checkpointsGoBack(store: RowStore): RowStore {
+  const last = new Map<string, { position: number; size: number }>();
+  const id = (model: AnyModel, partition: number) => `${model.name}/${model.version}/${partition}`;
+  return {
+    ...store,
+    async write(writes) {
+      await store.write(writes);
+      for (const { model, checkpoints } of writes)
+        for (const { partition, at } of checkpoints) last.set(id(model, partition), at);
+    },
+    checkpoint: async (model, partition) => last.get(id(model, partition)) ?? { position: 0, size: 0 },
+  };
+}
+
+const overwrites = (store: RowStore): RowStore =>
+  changed(store, (write) => ({ ...write, model: { ...write.model, insertOnly: false } }));
+
+const forgetsTombstones = (store: RowStore): RowStore =>
+  changed(store, (write) => ({ ...write, rows: write.rows.filter((row) => row.value !== null) }));
+
+const repeatsRows = (store: RowStore): RowStore => ({
+  ...store,
+  find: async (model, index, find) => {
+    const pages = await Promise.all(
+      find.terms.map((term) => store.find(model, index, { ...find, terms: [term] })),
+    );
+    return pages.flat();
+  },
+});
+
+/** Stores that break a promise: what shows that the suite can see it. */
+export const defects: Readonly<Record<string, Defect>> = {
+  'a smaller offset wins': { breaks: 'has a smaller or equal offset never win', on: lastWriteWins },
+  'a tombstone is resurrected': {
+    breaks: 'keeps tombstones: found by their key alone, and brought back by nothing earlier',
+    on: forgetsTombstones,
+  },
+  'an index entry is left behind': {
+    breaks: 'leaves no index entry behind when a row changes',
+    on: leavesEntries,
+  },
+  'an insert-only row is overwritten': {
+    breaks: 'inserts once where a model is insert-only',
+    on: overwrites,
+  },
+  'a checkpoint goes back': {
+    breaks: 'has a checkpoint for each model and partition that never goes back',
+    on: checkpointsGoBack,
+  },
+  'a checkpoint runs ahead of the rows': {
+    breaks: 'never has a checkpoint ahead of the rows',
+    on: checkpointsFirst,
+  },
+  'a row comes once for each of its terms': {
+    breaks: 'finds by terms in the order of sort, then key, a row once',
+    on: repeatsRows,
+  },
+};
