@@ -3,8 +3,8 @@ import { type ClaimRow, DEAD_SESSIONS_KEPT, type KeyRow, type SessionRow, type V
 
 type Keyed<R> = R & { _id: string };
 
-/** No call takes longer, whatever the server does. */
-const TIMEOUT_MS = 10_000;
+/** For a server, for a connection to it and for its answer: no call waits for ever. */
+const TIMEOUT_MS = 5_000;
 const DUPLICATE_KEY = 11000;
 
 /**
@@ -13,10 +13,12 @@ const DUPLICATE_KEY = 11000;
  */
 export async function mongodbVaultStore(url: string): Promise<VaultStore> {
   const client = new MongoClient(url, {
-    timeoutMS: TIMEOUT_MS,
+    serverSelectionTimeoutMS: TIMEOUT_MS,
+    waitQueueTimeoutMS: TIMEOUT_MS,
+    socketTimeoutMS: TIMEOUT_MS,
     retryWrites: false,
     writeConcern: { w: 'majority', journal: true },
-    readConcern: 'majority',
+    readConcern: { level: 'majority' },
     readPreference: 'primary',
   });
   const db = client.db(`${client.db().databaseName}_vault`);
@@ -24,7 +26,12 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
   const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
   const claims = db.collection<Keyed<ClaimRow>>('claims');
   const sessions = db.collection<Keyed<Omit<SessionRow, 'id'>>>('sessions');
-  await sessions.createIndex({ userId: 1, createdAt: -1 });
+  try {
+    await sessions.createIndex({ userId: 1, createdAt: -1 });
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 
   return {
     async settle(name, value) {

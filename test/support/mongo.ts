@@ -21,11 +21,10 @@ export function mongoUrl(): Promise<string | undefined> {
 export async function freshDatabase(): Promise<string> {
   const base = await mongoUrl();
   if (base === undefined) throw new Error('there is no MongoDB server: ask mongoUrl() first');
-  const url = new URL(base);
   const name = `parley_test_${randomBytes(6).toString('hex')}`;
-  url.pathname = `/${name}`;
   made.push(name);
-  return url.href;
+  // Not a WHATWG URL: there may be several hosts.
+  return base.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)\/?[^?]*/, `$1/${name}`);
 }
 
 async function findServer(): Promise<string | undefined> {

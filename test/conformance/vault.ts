@@ -1,0 +1,292 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import type { OpenVault } from '../../src/vault/openVault.js';
+import type { Credential } from '../../src/vault/vault.js';
+import { rejection } from '../support/rejection.js';
+
+/** One vault, as several processes see it: each call opens it anew, with a cache of its own. */
+export type OpenAgain = () => Promise<OpenVault>;
+
+const NOW = new Date('2026-03-01T12:00:00.000Z');
+const HOUR = 3_600_000;
+const later = (ms: number) => new Date(NOW.getTime() + ms);
+
+const credential = (): Credential => ({
+  userId: randomUUID(),
+  username: 'Ada',
+  backgroundColor: '#a1b2c3',
+  passwordHash: '$2b$04$first',
+  registered: false,
+});
+const newName = () => `ada-${randomUUID().slice(0, 8)}`;
+
+/** What every vault promises; each check rejects where the promise is broken. */
+export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise<void>>> = {
+  async 'a key is made once, and is the same for every process'(open) {
+    const [here, there] = [await open(), await open()];
+    const owner = randomUUID();
+    await Promise.all([here.keys.create(owner), there.keys.create(owner), here.keys.create(owner)]);
+    const key = await here.keys.key(owner);
+    expect(key).to.be.instanceOf(Buffer).with.length(32);
+    expect(await there.keys.key(owner)).to.deep.equal(key);
+    expect(await (await open()).keys.key(owner)).to.deep.equal(key);
+  },
+
+  async 'no two users share a key'(open) {
+    const { keys } = await open();
+    const owners = [randomUUID(), randomUUID()];
+    for (const owner of owners) await keys.create(owner);
+    const found = [...(await keys.keys(owners)).values()].map(String);
+    expect(new Set(found)).to.have.property('size', 2);
+  },
+
+  async 'a destroyed key reads as destroyed, at once here and for every new process'(open) {
+    const { keys } = await open();
+    const owner = randomUUID();
+    await keys.create(owner);
+    await keys.destroy(owner);
+    await keys.destroy(owner);
+    expect(await keys.key(owner)).to.equal('destroyed');
+    expect(keys.cached(owner)).to.equal('destroyed');
+    expect(await (await open()).keys.key(owner)).to.equal('destroyed');
+  },
+
+  async 'a destroyed key is never made again'(open) {
+    const { keys } = await open();
+    const [owner, unborn] = [randomUUID(), randomUUID()];
+    await keys.create(owner);
+    await keys.destroy(owner);
+    await keys.destroy(unborn);
+    for (const each of [owner, unborn]) {
+      expect(await rejection(keys.create(each))).to.have.property('name', 'KeyDestroyed');
+      expect(await rejection((await open()).keys.create(each))).to.have.property('name', 'KeyDestroyed');
+      expect(await (await open()).keys.key(each)).to.equal('destroyed');
+    }
+  },
+
+  async 'a batch answers for every owner, each with its own'(open) {
+    const { keys } = await open();
+    const owners = Array.from({ length: 5 }, () => randomUUID());
+    for (const owner of owners) await keys.create(owner);
+    await keys.destroy(owners[2] ?? '');
+    const fresh = (await open()).keys;
+    const found = await fresh.keys([...owners, ...owners]);
+    expect([...found.keys()]).to.have.members(owners);
+    for (const owner of owners) expect(found.get(owner)).to.deep.equal(await keys.key(owner));
+    expect(found.get(owners[2] ?? '')).to.equal('destroyed');
+    expect(await fresh.keys([])).to.have.property('size', 0);
+  },
+
+  async 'a user of whom nothing is known is an outage, not an erasure'(open) {
+    const { keys } = await open();
+    const known = randomUUID();
+    await keys.create(known);
+    const unknown = randomUUID();
+    expect(await rejection(keys.key(unknown))).to.have.property('name', 'VaultUnavailable');
+    expect(await rejection(keys.keys([known, unknown]))).to.have.property('name', 'VaultUnavailable');
+    expect(keys.cached(unknown)).to.equal(undefined);
+  },
+
+  async 'a vault that does not answer is an outage, in all it does'(open) {
+    const vault = await open();
+    const [owner, name] = [randomUUID(), newName()];
+    await vault.keys.create(owner);
+    await vault.credentials.claim(name, credential());
+    const { token } = await vault.sessions.create(owner, NOW, HOUR);
+    const closed = await open();
+    await closed.close();
+    const asked = [
+      closed.keys.key(owner),
+      closed.keys.keys([owner]),
+      closed.keys.create(randomUUID()),
+      closed.keys.destroy(owner),
+      closed.credentials.find(name),
+      closed.credentials.claim(newName(), credential()),
+      closed.sessions.find(token, NOW),
+      closed.sessions.endAll(owner),
+    ];
+    for (const answer of asked) expect(await rejection(answer)).to.have.property('name', 'VaultUnavailable');
+    expect(await vault.keys.key(owner)).to.be.instanceOf(Buffer);
+  },
+
+  async 'a name is claimed once, whatever its case and however many try'(open) {
+    const [here, there] = [await open(), await open()];
+    const name = newName();
+    const tries = [name, name.toUpperCase(), name, `A${name.slice(1)}`];
+    const outcomes = await Promise.all(
+      tries.map((each, i) => (i % 2 ? here : there).credentials.claim(each, credential())),
+    );
+    expect(outcomes.filter(Boolean)).to.have.length(1);
+    expect(await (await open()).credentials.claim(name, credential())).to.equal(false);
+  },
+
+  async 'a claim is found by its name in any case, as it was made'(open) {
+    const { credentials } = await open();
+    const name = newName();
+    const made = { ...credential(), username: name.toUpperCase() };
+    expect(await credentials.claim(name, made)).to.equal(true);
+    expect(await (await open()).credentials.find(name.toUpperCase())).to.deep.equal(made);
+    expect(await credentials.find(`${name}x`)).to.equal(undefined);
+  },
+
+  async 'a claim says whether its user is registered'(open) {
+    const { credentials } = await open();
+    const name = newName();
+    const made = credential();
+    await credentials.claim(name, made);
+    await credentials.markRegistered(name);
+    await credentials.markRegistered(name);
+    expect(await (await open()).credentials.find(name)).to.deep.equal({ ...made, registered: true });
+  },
+
+  async 'a password changes only from the hash that stands, once'(open) {
+    const [here, there] = [await open(), await open()];
+    const name = newName();
+    const made = credential();
+    await here.credentials.claim(name, made);
+    await here.credentials.markRegistered(name);
+    expect(await here.credentials.changePassword(name, 'another', 'second')).to.equal(false);
+    const outcomes = await Promise.all([
+      here.credentials.changePassword(name, made.passwordHash, 'second'),
+      there.credentials.changePassword(name, made.passwordHash, 'third'),
+    ]);
+    expect(outcomes.filter(Boolean)).to.have.length(1);
+    const passwordHash = outcomes[0] ? 'second' : 'third';
+    expect(await there.credentials.find(name)).to.deep.equal({ ...made, registered: true, passwordHash });
+    expect(await here.credentials.changePassword(newName(), 'first', 'second')).to.equal(false);
+  },
+
+  async 'an erased claim keeps the name and nothing else'(open) {
+    const { credentials } = await open();
+    const name = newName();
+    await credentials.claim(name, credential());
+    await credentials.erase(name);
+    await credentials.erase(name);
+    const fresh = (await open()).credentials;
+    expect(await fresh.find(name)).to.equal('erased');
+    expect(await fresh.claim(name, credential())).to.equal(false);
+    expect(await fresh.changePassword(name, '$2b$04$first', 'second')).to.equal(false);
+    expect(await fresh.find(name)).to.equal('erased');
+  },
+
+  async 'a session is found by its token alone, in every process'(open) {
+    const { sessions } = await open();
+    const userId = randomUUID();
+    const { token, session } = await sessions.create(userId, NOW, HOUR);
+    expect(Buffer.from(token, 'base64url')).to.have.length(32);
+    expect(session).to.include({
+      userId,
+      createdAt: NOW.toISOString(),
+      expiresAt: later(HOUR).toISOString(),
+    });
+    expect(session.id).to.match(/^[0-9a-f]{64}$/);
+    for (const each of [sessions, (await open()).sessions]) {
+      expect(await each.find(token, NOW)).to.deep.equal(session);
+      expect(await each.find(session.id, NOW)).to.equal(undefined);
+      expect(await each.find('', NOW)).to.equal(undefined);
+      expect(await each.find(`${token.slice(1)}A`, NOW)).to.equal(undefined);
+    }
+  },
+
+  async 'a session is not found once it has expired, cached or not'(open) {
+    const { sessions } = await open();
+    const { token } = await sessions.create(randomUUID(), NOW, HOUR);
+    expect(await sessions.find(token, later(HOUR - 1))).to.have.property('expiresAt');
+    for (const each of [sessions, (await open()).sessions])
+      expect(await each.find(token, later(HOUR))).to.equal(undefined);
+  },
+
+  async 'a session is not found once it has ended, at once here and in every new process'(open) {
+    const { sessions } = await open();
+    const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
+    await sessions.find(token, NOW);
+    await sessions.end(session.id);
+    await sessions.end(session.id);
+    for (const each of [sessions, (await open()).sessions])
+      expect(await each.find(token, NOW)).to.equal(undefined);
+  },
+
+  async 'an end that overtakes a look-up is not forgotten'(open) {
+    const { sessions } = await open();
+    const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
+    const looking = sessions.find(token, NOW);
+    await sessions.end(session.id);
+    await looking;
+    expect(await sessions.find(token, NOW)).to.equal(undefined);
+  },
+
+  async 'all of a user’s sessions end but one, and nobody else’s'(open) {
+    const { sessions } = await open();
+    const [userId, other] = [randomUUID(), randomUUID()];
+    const mine = [];
+    for (let i = 0; i < 4; i++) mine.push(await sessions.create(userId, later(i), HOUR));
+    const theirs = await sessions.create(other, NOW, HOUR);
+    const [first, second, ...rest] = mine.map(({ session }) => session.id);
+    await sessions.end(second ?? '');
+    expect(await sessions.endAll(userId, first)).to.have.members(rest);
+    const live = (token: string) => sessions.find(token, later(5));
+    const found = await Promise.all([...mine, theirs].map(({ token }) => live(token)));
+    expect(found.map((session) => session !== undefined)).to.deep.equal([true, false, false, false, true]);
+    expect(await sessions.endAll(userId)).to.deep.equal([first]);
+    expect(await sessions.endAll(userId)).to.deep.equal([]);
+  },
+
+  async 'every end is told of'(open) {
+    const { sessions } = await open();
+    const userId = randomUUID();
+    const one = await sessions.create(userId, NOW, HOUR);
+    const two = await sessions.create(userId, NOW, HOUR);
+    const told: string[] = [];
+    const stop = sessions.onEnd((id) => told.push(id));
+    await sessions.end(one.session.id);
+    await sessions.endAll(userId);
+    expect(told).to.deep.equal([one.session.id, two.session.id]);
+    stop();
+    await sessions.end(two.session.id);
+    expect(told).to.have.length(2);
+  },
+
+  async 'the list has ended sessions too, the newest first, and when they ended'(open) {
+    const { sessions } = await open();
+    const userId = randomUUID();
+    const old = (await sessions.create(userId, NOW, HOUR)).session;
+    const young = (await sessions.create(userId, later(1), HOUR)).session;
+    await sessions.end(old.id);
+    const [first, second, ...none] = await (await open()).sessions.list(userId);
+    expect(first).to.deep.equal(young);
+    expect(second).to.include(old).and.have.property('endedAt').that.matches(/Z$/);
+    expect(none).to.deep.equal([]);
+  },
+
+  async 'of dead sessions the newest are kept, of live ones all'(open) {
+    const { sessions } = await open();
+    const userId = randomUUID();
+    const live = await sessions.create(userId, NOW, 10 * HOUR);
+    for (let i = 1; i <= 105; i++) await sessions.create(userId, later(i), 1);
+    await sessions.create(userId, later(HOUR), HOUR);
+    const listed = await sessions.list(userId);
+    expect(listed).to.have.length(102);
+    expect(await sessions.find(live.token, later(HOUR))).to.deep.equal(live.session);
+    expect(listed.at(-1)).to.deep.equal(live.session);
+    expect(listed.at(-2)?.createdAt).to.equal(later(6).toISOString());
+  },
+};
+
+/** Runs every promise against vaults that `make` makes; each test gets one of its own. */
+export function vaultConformance(make: () => Promise<OpenAgain>): void {
+  for (const [promise, check] of Object.entries(vaultPromises)) {
+    it(promise, async () => {
+      const open = await make();
+      const opened: OpenVault[] = [];
+      try {
+        await check(async () => {
+          const vault = await open();
+          opened.push(vault);
+          return vault;
+        });
+      } finally {
+        await Promise.allSettled(opened.map((vault) => vault.close()));
+      }
+    });
+  }
+}

@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { CipherError, open, seal } from '../../src/vault/cipher.js';
+
+const key = randomBytes(32);
+// Lone surrogates are no text: the contract admits none.
+const text = fc.string({ unit: 'binary', maxLength: 500 });
+
+describe('sealed text', () => {
+  it('opens to what was sealed, with its key and in its context', () => {
+    fc.assert(
+      fc.property(text, text, (plain, context) => {
+        expect(open(key, seal(key, plain, context), context)).to.equal(plain);
+      }),
+    );
+  });
+
+  it('is the base64 of a nonce of 12 bytes, as many bytes as the text has, and a tag of 16', () => {
+    const sealed = Buffer.from(seal(key, 'grüße 🙂', 'here'), 'base64');
+    expect(sealed).to.have.length(12 + Buffer.byteLength('grüße 🙂') + 16);
+  });
+
+  it('opens with no other key, in no other context, and not when any bit was altered', () => {
+    fc.assert(
+      fc.property(text, text, fc.nat(), (plain, context, at) => {
+        const sealed = seal(key, plain, context);
+        const altered = Buffer.from(sealed, 'base64');
+        const bit = at % (altered.length * 8);
+        altered.writeUInt8(altered.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+        expect(() => open(key, altered.toString('base64'), context)).to.throw(CipherError);
+        expect(() => open(key, sealed, `${context}x`)).to.throw(CipherError);
+        expect(() => open(randomBytes(32), sealed, context)).to.throw(CipherError);
+      }),
+    );
+  });
+
+  it('is not opened when it is cut short', () => {
+    const bytes = Buffer.from(seal(key, 'hello', 'here'), 'base64');
+    for (let length = 0; length < bytes.length; length++) {
+      const cut = bytes.subarray(0, length).toString('base64');
+      expect(() => open(key, cut, 'here')).to.throw(CipherError);
+    }
+  });
+
+  it('never has the same nonce twice, over many fillings of the pool', () => {
+    const nonces = new Set(Array.from({ length: 5_000 }, () => seal(key, '', '').slice(0, 16)));
+    expect(nonces).to.have.property('size', 5_000);
+  });
+});

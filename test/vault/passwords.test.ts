@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { isCommonPassword } from '../../src/vault/commonPasswords.js';
+import { openPasswords } from '../../src/vault/passwords.js';
+import type { Passwords } from '../../src/vault/vault.js';
+import { rejection } from '../support/rejection.js';
+
+describe('passwords', () => {
+  const pepper = randomBytes(32);
+  let passwords: Passwords;
+  beforeEach(() => {
+    passwords = openPasswords({ cost: 4, pepper, queue: 3 });
+  });
+  afterEach(() => passwords.close());
+
+  it('are hashed with bcrypt at the given cost, never twice alike', async () => {
+    const [one, two] = [await passwords.hash('correct horse'), await passwords.hash('correct horse')];
+    expect(one).to.match(/^\$2b\$04\$/);
+    expect(two).not.to.equal(one);
+    expect(await passwords.verify('correct horse', one)).to.equal(true);
+    expect(await passwords.verify('correct horse', two)).to.equal(true);
+  });
+
+  it('are compared whole, whatever is in them', async () => {
+    const base = 'p'.repeat(255);
+    const different: [string, string][] = [
+      [`${base}a`, `${base}b`],
+      ['before\0after', 'before\0other'],
+      ['with-space ', 'with-space'],
+      ['Password-case', 'password-case'],
+      ['caf\u00e9-au-lait', 'cafe\u0301-au-lait'],
+      ['lone-\ud800', 'lone-\ud801'],
+    ];
+    for (const [mine, other] of different) {
+      const hash = await passwords.hash(mine);
+      expect(await passwords.verify(mine, hash), mine).to.equal(true);
+      expect(await passwords.verify(other, hash), other).to.equal(false);
+    }
+  });
+
+  it('verify against their own hash and no other’s', async () => {
+    const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 256 });
+    await fc.assert(
+      fc.asyncProperty(text, text, async (mine, other) => {
+        const hash = await passwords.hash(mine);
+        expect(await passwords.verify(mine, hash)).to.equal(true);
+        expect(await passwords.verify(other, hash)).to.equal(other === mine);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('are never right where there is no user', async () => {
+    expect(await passwords.verify('', undefined)).to.equal(false);
+    expect(await passwords.verify('correct horse', undefined)).to.equal(false);
+  });
+
+  it('cannot be checked without the pepper', async () => {
+    const hash = await passwords.hash('correct horse');
+    const others = openPasswords({ cost: 4, pepper: randomBytes(32) });
+    expect(await others.verify('correct horse', hash)).to.equal(false);
+    await others.close();
+  });
+
+  it('are refused as overloaded when too many wait, and taken again afterwards', async () => {
+    const waiting = [1, 2, 3].map(() => passwords.hash('correct horse'));
+    expect(passwords.waiting).to.equal(3);
+    const error = await rejection(passwords.verify('correct horse', undefined));
+    expect(error).to.include({ name: 'ParleyError', code: 'overloaded' });
+    expect(error).to.have.nested.property('details.retryAfterMs').that.is.at.least(1000);
+    await Promise.all(waiting);
+    expect(passwords.waiting).to.equal(0);
+    expect(await passwords.verify('correct horse', await waiting[0])).to.equal(true);
+  });
+
+  it('that still wait when the thread is closed are rejected', async () => {
+    const waiting = passwords.hash('correct horse');
+    await passwords.close();
+    expect(await rejection(waiting)).to.be.instanceOf(Error);
+    expect(passwords.waiting).to.equal(0);
+  });
+});
+
+describe('common passwords', () => {
+  it('are known in any case', () => {
+    for (const common of ['password', '12345678', 'Password', 'QWERTYUIOP', 'iloveyou', 'football'])
+      expect(isCommonPassword(common), common).to.equal(true);
+  });
+
+  it('are not those that few have', () => {
+    for (const rare of ['correct horse', 'password and more', ''])
+      expect(isCommonPassword(rare), rare).to.equal(false);
+  });
+});

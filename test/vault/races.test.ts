@@ -1,0 +1,72 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import { keyStore } from '../../src/vault/keys.js';
+import { sessionStore } from '../../src/vault/sessions.js';
+import { sqliteVaultStore } from '../../src/vault/sqlite.js';
+import type { VaultStore } from '../../src/vault/store.js';
+import { tempDir } from '../support/tempDir.js';
+
+const NOW = new Date('2026-03-01T12:00:00.000Z');
+
+/** A gate that answers pass through when it is opened. */
+function gate(): { wait: Promise<void>; open: () => void } {
+  let open = () => {};
+  const wait = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { wait, open };
+}
+
+describe('a read of the vault that is overtaken', () => {
+  let store: VaultStore;
+  beforeEach(() => {
+    store = sqliteVaultStore(tempDir());
+  });
+  afterEach(() => store.close());
+
+  it('by the destruction of the key does not bring the key back', async () => {
+    const wrapping = randomBytes(32);
+    const owner = randomUUID();
+    const { wait, open } = gate();
+    const made = keyStore(store, wrapping);
+    await made.create(owner);
+    const slow = keyStore(
+      {
+        ...store,
+        async keys(owners) {
+          const rows = await store.keys(owners);
+          await wait;
+          return rows;
+        },
+      },
+      wrapping,
+    );
+    const reading = slow.key(owner);
+    await slow.destroy(owner);
+    open();
+    await reading;
+    expect(slow.cached(owner)).to.equal('destroyed');
+    expect(await slow.key(owner)).to.equal('destroyed');
+    made.close();
+    slow.close();
+  });
+
+  it('by the end of the session does not find the session', async () => {
+    const { wait, open } = gate();
+    const sessions = sessionStore({
+      ...store,
+      async session(id) {
+        const row = await store.session(id);
+        await wait;
+        return row;
+      },
+    });
+    const { token, session } = await sessions.create(randomUUID(), NOW, 1000);
+    const finding = sessions.find(token, NOW);
+    await sessions.end(session.id);
+    open();
+    expect(await finding).to.equal(undefined);
+    expect(await sessions.find(token, NOW)).to.equal(undefined);
+    sessions.close();
+  });
+});

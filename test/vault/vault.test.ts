@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import { type OpenVault, openVault, vaultOver } from '../../src/vault/openVault.js';
+import { sqliteVaultStore } from '../../src/vault/sqlite.js';
+import type { VaultStore } from '../../src/vault/store.js';
+import { type OpenAgain, vaultConformance, vaultPromises } from '../conformance/vault.js';
+import { freshDatabase, mongoUrl } from '../support/mongo.js';
+import { rejection } from '../support/rejection.js';
+import { tempDir } from '../support/tempDir.js';
+
+const masterKey = randomBytes(32);
+
+describe('the vault on SQLite', () => {
+  vaultConformance(async () => {
+    const dataDir = tempDir();
+    return () => openVault({ engine: { kind: 'sqlite', dataDir }, masterKey });
+  });
+});
+
+describe('the vault on MongoDB', () => {
+  before(async function () {
+    if ((await mongoUrl()) === undefined) this.skip();
+  });
+  vaultConformance(async () => {
+    const url = await freshDatabase();
+    return () => openVault({ engine: { kind: 'mongodb', url }, masterKey });
+  });
+
+  it('is unavailable where no server answers', async () => {
+    const url = 'mongodb://127.0.0.1:1/parley';
+    const error = await rejection(openVault({ engine: { kind: 'mongodb', url }, masterKey }));
+    expect(error).to.have.property('name', 'VaultUnavailable');
+    expect(error.cause).to.be.instanceOf(Error);
+  });
+});
+
+interface Defect {
+  /** The promise whose check must reject. */
+  readonly promise: string;
+  readonly inStore?: (store: VaultStore) => Partial<VaultStore>;
+  readonly inVault?: (vault: OpenVault) => OpenVault;
+}
+
+describe('the vault’s conformance suite finds', () => {
+  const defects: Record<string, Defect> = {
+    'a claim given twice': {
+      promise: 'a name is claimed once, whatever its case and however many try',
+      inStore: (store) => ({
+        insertClaim: async (id, sealed) => (await store.insertClaim(id, sealed)) || true,
+      }),
+    },
+    'an erased name given again': {
+      promise: 'an erased claim keeps the name and nothing else',
+      inStore: () => ({ eraseClaim: async () => undefined }),
+    },
+    'a tombstone read as no key': {
+      promise: 'a destroyed key reads as destroyed, at once here and for every new process',
+      inStore: (store) => ({
+        keys: async (owners) => (await store.keys(owners)).filter(({ wrapped }) => wrapped !== null),
+      }),
+    },
+    'a tombstone left for existing keys only': {
+      promise: 'a destroyed key is never made again',
+      inStore: (store) => ({
+        async destroyKey(owner) {
+          if ((await store.keys([owner])).length > 0) await store.destroyKey(owner);
+        },
+      }),
+    },
+    'an unknown key read as an erasure': {
+      promise: 'a user of whom nothing is known is an outage, not an erasure',
+      inStore: (store) => ({
+        async keys(owners) {
+          const rows = await store.keys(owners);
+          const known = new Set(rows.map(({ owner }) => owner));
+          const rest = owners.filter((owner) => !known.has(owner));
+          return [...rows, ...rest.map((owner) => ({ owner, wrapped: null }))];
+        },
+      }),
+    },
+    'an outage read as an erasure': {
+      promise: 'a vault that does not answer is an outage, in all it does',
+      inVault: (vault) => ({
+        ...vault,
+        keys: { ...vault.keys, key: (owner) => vault.keys.key(owner).catch(() => 'destroyed') },
+      }),
+    },
+    'a session found after its end': {
+      promise: 'a session is not found once it has ended, at once here and in every new process',
+      inStore: () => ({ endSession: async () => undefined }),
+    },
+    'a password changed by two at once': {
+      promise: 'a password changes only from the hash that stands, once',
+      inStore: (store) => ({
+        replaceClaim: async (id, from, to) => (await store.replaceClaim(id, from, to)) || true,
+      }),
+    },
+    'sessions that outlive an end of all': {
+      promise: 'all of a user’s sessions end but one, and nobody else’s',
+      inStore: () => ({ endSessions: async () => [] }),
+    },
+  };
+  for (const [name, { promise, inStore, inVault }] of Object.entries(defects)) {
+    it(name, async () => {
+      const dataDir = tempDir();
+      const stores: VaultStore[] = [];
+      const open: OpenAgain = async () => {
+        const store = sqliteVaultStore(dataDir);
+        stores.push(store);
+        const vault = await vaultOver({ ...store, ...inStore?.(store) }, masterKey);
+        return inVault ? inVault(vault) : vault;
+      };
+      const check = vaultPromises[promise];
+      if (!check) throw new Error(`the suite has no promise “${promise}”`);
+      try {
+        expect(await rejection(check(open))).to.be.instanceOf(Error);
+      } finally {
+        await Promise.allSettled(stores.map((store) => store.close()));
+      }
+    });
+  }
+});
