@@ -1,0 +1,49 @@
+import { hash as digest } from 'node:crypto';
+import type { Hash } from './log.js';
+
+/**
+ * A Merkle tree as RFC 6962, section 2.1, defines it, over SHA-256. Its nodes are not kept: the frontier, the
+ * roots of the perfect subtrees that its size is the sum of (largest first), is enough to grow it.
+ */
+export interface Tree {
+  readonly size: number;
+  readonly frontier: readonly Hash[];
+  readonly root: Hash;
+}
+
+// Reused by every call: hashing is synchronous, so no two calls are ever inside at once.
+const node = Buffer.alloc(65, 0x01);
+
+/** The hash of one leaf: a zero byte and its UTF-8. */
+const leafHash = (leaf: string): Hash => digest('sha256', `\0${leaf}`, 'base64');
+
+/** The hash of an inner node: a byte 1 and the hashes of its two children. */
+function nodeHash(left: Hash, right: Hash): Hash {
+  node.write(left, 1, 'base64');
+  node.write(right, 33, 'base64');
+  return digest('sha256', node, 'base64');
+}
+
+/** The root of the tree that has this frontier; of the empty one, the SHA-256 of nothing. */
+export function rootOf(frontier: readonly Hash[]): Hash {
+  if (frontier.length === 0) return digest('sha256', '', 'base64');
+  return frontier.reduceRight((right, left) => nodeHash(left, right));
+}
+
+/** The tree after `leaves`, from the frontier and size before them: two hashes a leaf, and the root's. */
+export function appendLeaves(frontier: readonly Hash[], size: number, leaves: readonly string[]): Tree {
+  const roots = [...frontier];
+  let grown = size;
+  for (const leaf of leaves) {
+    let root = leafHash(leaf);
+    // Each trailing one in the size's bits is a perfect subtree as large as the one being made: they join.
+    for (let rest = grown; rest % 2 === 1; rest = (rest - 1) / 2) {
+      const left = roots.pop();
+      if (left === undefined) throw new RangeError(`this is not the frontier of ${size} leaves`);
+      root = nodeHash(left, root);
+    }
+    roots.push(root);
+    grown++;
+  }
+  return { size: grown, frontier: roots, root: rootOf(roots) };
+}
