@@ -1,0 +1,48 @@
+import type { EventType } from './types.js';
+
+/** How one old type of event is read as a newer one; that may be old too, and read on. */
+export interface Upcast {
+  readonly from: string;
+  readonly to: string;
+  /** Pure. Its argument is what was stored under `from`, its result what `to` would hold. */
+  data(old: unknown): unknown;
+}
+
+/** An event of a type this program has not heard of: a newer one wrote it. It must stop, never skip. */
+export class UnknownEventType extends Error {
+  override readonly name = 'UnknownEventType';
+  constructor(readonly type: string) {
+    super(`the log holds an event of type ${JSON.stringify(type)}, which this version does not know`);
+  }
+}
+
+/** Reads the data of any known type, old or present, as that of a present one. Throws `UnknownEventType`. */
+export type Upcaster = (type: string, data: unknown) => { type: EventType; data: unknown };
+
+// A record, so that a type left out here does not compile.
+const present: Record<EventType, true> = {
+  UserRegistered: true,
+  UserWentOnline: true,
+  UserWentOffline: true,
+  FriendAdded: true,
+  RoomCreated: true,
+  ChatOpened: true,
+  MessageSent: true,
+  MessagesRead: true,
+};
+
+const isPresent = (type: string): type is EventType => Object.hasOwn(present, type);
+
+/** The upcaster of these rules; each is followed until a present type is reached. */
+export function upcaster(rules: readonly Upcast[]): Upcaster {
+  const byType = new Map(rules.map((rule) => [rule.from, rule]));
+  return function upcast(type, data) {
+    if (isPresent(type)) return { type, data };
+    const rule = byType.get(type);
+    if (!rule) throw new UnknownEventType(type);
+    return upcast(rule.to, rule.data(data));
+  };
+}
+
+/** No type has become old yet. */
+export const upcastEvent: Upcaster = upcaster([]);
