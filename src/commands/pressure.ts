@@ -1,0 +1,49 @@
+import { overloaded, type ParleyError } from '../errors.js';
+import type { Command } from './commands.js';
+
+/** How much may wait in one writer, and how far the read models may be behind while more is taken. */
+export const limits = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
+
+/** What a waiting command holds beside its text, in bytes, roughly. */
+const FIXED_BYTES = 1024;
+
+/** What a waiting command costs in memory, in bytes, roughly. */
+export const bytesOf = (command: Command): number =>
+  command.kind === 'send message' ? FIXED_BYTES + 2 * command.message.length : FIXED_BYTES;
+
+/** Counts the commands that are on their way through one writer. */
+export class Queue {
+  #commands = 0;
+  #bytes = 0;
+  #drained: (() => void)[] = [];
+
+  get length(): number {
+    return this.#commands;
+  }
+
+  /** Why no more can be taken now: `overloaded`; undefined if it can. */
+  refusal(bytes: number, lagMs: number): ParleyError | undefined {
+    if (this.#commands >= limits.commands || this.#bytes + bytes > limits.bytes)
+      return overloaded('too many commands are waiting');
+    if (lagMs > limits.lagMs) return overloaded('the read models are behind', lagMs);
+    return undefined;
+  }
+
+  enter(bytes: number): void {
+    this.#commands++;
+    this.#bytes += bytes;
+  }
+
+  leave(bytes: number): void {
+    this.#commands--;
+    this.#bytes -= bytes;
+    if (this.#commands > 0) return;
+    for (const resolve of this.#drained) resolve();
+    this.#drained = [];
+  }
+
+  /** Resolves when nothing waits. */
+  async drained(): Promise<void> {
+    if (this.#commands > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+  }
+}
