@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { CommandRouter, Moment } from '../commands/commands.js';
-import { forbidden, ParleyError, unauthenticated } from '../errors.js';
+import { forbidden, overloaded, ParleyError, unauthenticated } from '../errors.js';
 import type { Chat, User } from '../events/schemas.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
+import { chooseColor } from './colors.js';
 import { unknown } from './errors.js';
+import { Username } from './schemas.js';
 
 export interface AccountParts {
   readonly vault: Vault;
@@ -12,8 +14,8 @@ export interface AccountParts {
   readonly commands: CommandRouter;
   readonly queries: Queries;
   readonly now: () => Date;
-  /** `#rrggbb` for a new user. */
-  readonly chooseColor: () => string;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   readonly sessionTtlMs: number;
 }
 
@@ -26,9 +28,6 @@ export interface SignedIn {
 }
 
 export const firstChats = 50;
-
-// Names are ASCII. Unicode's lower case would fold others into them, such as the Kelvin sign into k.
-const normalised = (username: string): string => username.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /** Signing up, in and out. What may be called twice, or be cut off anywhere, says so. */
 export class Accounts {
@@ -44,20 +43,19 @@ export class Accounts {
    * taken; once it has been claimed here, a failure that proves nothing is `unknown`.
    */
   async signUp(username: string, password: string): Promise<User> {
-    const { vault, passwords, chooseColor } = this.#parts;
-    const name = normalised(username);
+    const { vault, passwords, random } = this.#parts;
     // A taken name is told without the cost of a hash.
-    if ((await vault.credentials.find(name)) !== undefined) throw taken();
+    if ((await vault.credentials.find(username)) !== undefined) throw taken();
     const credential = {
       userId: randomUUID(),
       username,
-      backgroundColor: chooseColor(),
+      backgroundColor: chooseColor(random()),
       passwordHash: await passwords.hash(password),
       registered: false,
     };
-    if (!(await vault.credentials.claim(name, credential))) throw taken();
+    if (!(await vault.credentials.claim(username, credential))) throw taken();
     try {
-      return await this.#user(credential.userId, [await this.#register(name, credential)]);
+      return await this.#user(credential.userId, [await this.#register(credential)]);
     } catch (error) {
       // `overloaded` would say that nothing was done, but the name is taken now.
       if (error instanceof ParleyError && error.code === 'overloaded')
@@ -69,20 +67,20 @@ export class Accounts {
   /** A new session. Throws `unauthenticated`, alike for an unknown name and a wrong password. */
   async signIn(username: string, password: string): Promise<SignedIn> {
     const { vault, passwords, now, sessionTtlMs } = this.#parts;
-    const name = normalised(username);
-    const found = await vault.credentials.find(name);
+    // The vault takes names as alike by a lower case that folds more into ASCII than ASCII: the Kelvin sign into k.
+    const found = Username.safeParse(username).success ? await vault.credentials.find(username) : undefined;
     const credential = found === 'erased' ? undefined : found;
     if (!(await passwords.verify(password, credential?.passwordHash)) || !credential) throw refused();
     const { userId } = credential;
     // Missing, though registered, while the read model is behind the log: registering again tells up to where.
     const known = credential.registered ? await this.#find(userId, []) : undefined;
-    const at = known ? [] : [await this.#register(name, credential)];
+    const at = known ? [] : [await this.#register(credential)];
     // Read first: if this is `overloaded`, no session has been made.
     const mine = { user: known ?? (await this.#user(userId, at)), ...(await this.overview(userId, at)) };
     const { token, session } = await vault.sessions.create(userId, now(), sessionTtlMs);
     // A change of the password or an erasure ends the sessions it finds. One made after that, for a password that
     // was right before, is ended here.
-    const then = await vault.credentials.find(name);
+    const then = await vault.credentials.find(username);
     if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
       await vault.sessions.end(session.id);
       throw refused();
@@ -100,17 +98,19 @@ export class Accounts {
   /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
   async changePassword(session: Session, password: string, newPassword: string): Promise<void> {
     const { vault, passwords } = this.#parts;
-    const { username } = await this.#user(session.userId, []);
-    const name = normalised(username ?? '');
-    const credential = await vault.credentials.find(name);
-    if (credential === undefined || credential === 'erased') throw unauthenticated('this user is no more');
+    const user = await this.#find(session.userId, []);
+    if (!user) throw overloaded('the read models are behind');
+    const { username } = user;
+    const credential = username === null ? undefined : await vault.credentials.find(username);
+    if (username === null || credential === undefined || credential === 'erased')
+      throw unauthenticated('this user is no more');
     const { passwordHash } = credential;
     if (!(await passwords.verify(password, passwordHash))) throw forbidden('the password is wrong');
     const newHash = await passwords.hash(newPassword);
     // Before the change, so that none outlives it if this is cut off between the two; and after it, for those
     // that were made meanwhile.
     await vault.sessions.endAll(session.userId, session.id);
-    if (!(await vault.credentials.changePassword(name, passwordHash, newHash)))
+    if (!(await vault.credentials.changePassword(username, passwordHash, newHash)))
       throw forbidden('the password has been changed meanwhile');
     await vault.sessions.endAll(session.userId, session.id);
   }
@@ -126,13 +126,13 @@ export class Accounts {
   }
 
   /** The steps behind the claim, in an order in which each may be the last; every one may be repeated. */
-  async #register(name: string, credential: Credential): Promise<Moment> {
+  async #register(credential: Credential): Promise<Moment> {
     const { vault, commands } = this.#parts;
     const { userId, username, backgroundColor } = credential;
     await vault.keys.create(userId);
     const command = { kind: 'register user', userId, username, backgroundColor } as const;
     const { moment } = await commands.execute<'register user'>(command, randomUUID());
-    await vault.credentials.markRegistered(name);
+    await vault.credentials.markRegistered(username);
     return moment;
   }
 

@@ -10,7 +10,7 @@ const between = (min: number, max: number, text: string): boolean => {
   return n >= min && n <= max;
 };
 
-const Username = z
+export const Username = z
   .string()
   .regex(/^[A-Za-z0-9_.-]{3,32}$/, 'must be 3–32 ASCII letters, digits, _, . or -')
   .meta({ description: 'Unique without regard to case; never given twice.' });
@@ -87,7 +87,7 @@ export const Problem = z
   .strictObject({
     type: z.string(),
     title: z.string(),
-    status: z.int(),
+    status: z.int().min(400).max(599),
     detail: z.string(),
     code: z.enum([
       'bad_request',
@@ -108,7 +108,7 @@ export const Problem = z
       .int()
       .min(0)
       .exactOptional()
-      .meta({ description: 'With `rate_limited`, `overloaded` and `unknown`.' }),
+      .meta({ examples: [1000], description: 'With `rate_limited`, `overloaded` and `unknown`.' }),
     incident: z.string().exactOptional().meta({ description: 'With `internal`: it is in the log.' }),
     failing: z.string().exactOptional().meta({ description: 'The part that is not ready.' }),
   })

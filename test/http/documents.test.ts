@@ -114,7 +114,7 @@ describe('the documents', () => {
         ([, url]) => url ?? '',
       );
       expect(loaded.length).to.be.at.least(1);
-      for (const url of loaded) {
+      for (const url of loaded.filter((each) => each !== 'data:,')) {
         expect(url).to.match(/^\/docs\//);
         expect((await ask(target.url, `GET ${url}`)).status, url).to.equal(200);
       }

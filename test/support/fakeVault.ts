@@ -42,28 +42,28 @@ class FakeCredentials implements CredentialStore {
   readonly #claims = new Map<string, Credential | 'erased'>();
 
   async claim(name: string, credential: Credential): Promise<boolean> {
-    if (this.#claims.has(name)) return false;
-    this.#claims.set(name, credential);
+    if (this.#claims.has(name.toLowerCase())) return false;
+    this.#claims.set(name.toLowerCase(), credential);
     return true;
   }
   async find(name: string): Promise<Credential | 'erased' | undefined> {
-    return this.#claims.get(name);
+    return this.#claims.get(name.toLowerCase());
   }
   async markRegistered(name: string): Promise<void> {
     this.#change(name, (credential) => ({ ...credential, registered: true }));
   }
   async changePassword(name: string, oldHash: string, newHash: string): Promise<boolean> {
-    const found = this.#claims.get(name);
+    const found = this.#claims.get(name.toLowerCase());
     if (found === undefined || found === 'erased' || found.passwordHash !== oldHash) return false;
     this.#change(name, (credential) => ({ ...credential, passwordHash: newHash }));
     return true;
   }
   async erase(name: string): Promise<void> {
-    this.#claims.set(name, 'erased');
+    this.#claims.set(name.toLowerCase(), 'erased');
   }
   #change(name: string, change: (credential: Credential) => Credential): void {
-    const found = this.#claims.get(name);
-    if (found !== undefined && found !== 'erased') this.#claims.set(name, change(found));
+    const found = this.#claims.get(name.toLowerCase());
+    if (found !== undefined && found !== 'erased') this.#claims.set(name.toLowerCase(), change(found));
   }
 }
 

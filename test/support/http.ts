@@ -39,7 +39,7 @@ export async function startHttp(
     queries: core.queries as Queries,
     parseRevision: core.parseRevision,
     now: () => new Date(),
-    chooseColor: () => '#a1b2c3',
+    random: Math.random,
     sessionTtlMs: 60_000,
     authRateLimit: 'off',
     trustProxy: 0,

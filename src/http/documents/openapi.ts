@@ -1,153 +1,19 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../errors.js';
-import {
-  ChangePassword,
-  Problem,
-  RevisionQuery,
-  SearchAnswer,
-  SearchQuery,
-  SignIn,
-  SignInAnswer,
-  SignOutQuery,
-  SignUp,
-  SignUpAnswer,
-  UserAnswer,
-} from '../schemas.js';
+import { Problem } from '../schemas.js';
 import { Components, type Json } from './components.js';
 import { contractVersion, errorCodes } from './contract.js';
-
-interface Operation {
-  readonly id: string;
-  readonly summary: string;
-  readonly tag: 'Users' | 'Operations' | 'Documents';
-  readonly open?: true;
-  readonly path?: Json;
-  readonly query?: z.ZodObject;
-  readonly body?: z.ZodType;
-  readonly status: number;
-  /** A schema for JSON; or the type of what is not described. */
-  readonly answer?: z.ZodType | string;
-  readonly errors?: readonly ErrorCode[];
-}
-
-const signUpErrors = ['bad_request', 'conflict', 'rate_limited', 'overloaded', 'unknown'] as const;
-const userId = { name: 'userId', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
-const document = (id: string, summary: string, answer: string): { get: Operation } => ({
-  get: { id, summary, tag: 'Documents', open: true, status: 200, answer },
-});
-
-const paths: Record<string, Partial<Record<'get' | 'post' | 'put', Operation>>> = {
-  '/user/': {
-    post: {
-      id: 'signUp',
-      summary: 'Sign up',
-      tag: 'Users',
-      open: true,
-      body: SignUp,
-      status: 201,
-      answer: SignUpAnswer,
-      errors: signUpErrors,
-    },
-  },
-  '/user/signin': {
-    post: {
-      id: 'signIn',
-      summary: 'Sign in: a new session',
-      tag: 'Users',
-      open: true,
-      body: SignIn,
-      status: 200,
-      answer: SignInAnswer,
-      errors: ['bad_request', 'unauthenticated', 'rate_limited', 'overloaded', 'unknown'],
-    },
-  },
-  '/user/signout': {
-    post: {
-      id: 'signOut',
-      summary: 'Sign out: the token and its sockets end',
-      tag: 'Users',
-      query: SignOutQuery,
-      status: 204,
-      errors: ['bad_request', 'unknown'],
-    },
-  },
-  '/user/password': {
-    put: {
-      id: 'changePassword',
-      summary: 'Change the password: all my other sessions end',
-      tag: 'Users',
-      body: ChangePassword,
-      status: 204,
-      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
-    },
-  },
-  '/user/search': {
-    get: {
-      id: 'searchUsers',
-      summary: 'Search users by name',
-      tag: 'Users',
-      query: SearchQuery,
-      status: 200,
-      answer: SearchAnswer,
-      errors: ['bad_request', 'overloaded'],
-    },
-  },
-  '/user/{userId}': {
-    get: {
-      id: 'getUser',
-      summary: 'A user; with friends and the first 50 active chats if it is me',
-      tag: 'Users',
-      path: userId,
-      query: RevisionQuery,
-      status: 200,
-      answer: UserAnswer,
-      errors: ['bad_request', 'not_found', 'overloaded'],
-    },
-  },
-  '/health': {
-    get: {
-      id: 'health',
-      summary: 'Is it alive',
-      tag: 'Operations',
-      open: true,
-      status: 200,
-      answer: 'application/json',
-    },
-  },
-  '/ready': {
-    get: {
-      id: 'ready',
-      summary: 'Can it work; 503 names the failing part',
-      tag: 'Operations',
-      open: true,
-      status: 200,
-      answer: 'application/json',
-      errors: ['overloaded'],
-    },
-  },
-  '/metrics': {
-    get: {
-      id: 'metrics',
-      summary: 'Prometheus text',
-      tag: 'Operations',
-      open: true,
-      status: 200,
-      answer: 'text/plain',
-    },
-  },
-  '/openapi.json': document('openapi', 'This document', 'application/json'),
-  '/asyncapi.json': document('asyncapi', 'The WebSocket in AsyncAPI 3.0', 'application/json'),
-  '/docs': document('docs', 'Both documents as a page', 'text/html'),
-};
+import { type Operation, paths } from './routes.js';
 
 /** The REST side as OpenAPI 3.1, from the schemas that validate it. */
 export function openApi(): Json {
   const components = new Components('draft-2020-12');
   const problem = components.schema(Problem, 'output');
-  const error = (code: ErrorCode) => ({
-    description: `\`${code}\`: ${errorCodes[code].meaning}`,
+  const refusal = (description: string) => ({
+    description,
     content: { 'application/problem+json': { schema: problem } },
   });
+  const error = (code: ErrorCode) => refusal(`\`${code}\`: ${errorCodes[code].meaning}`);
   const parameters = (query: z.ZodObject) =>
     Object.entries(query.shape).map(([name, schema]) => {
       const optional = schema.safeParse(undefined).success;
@@ -184,6 +50,7 @@ export function openApi(): Json {
       responses: {
         [status]: { description: 'done', ...(answer === undefined ? {} : { content: content(answer) }) },
         ...Object.fromEntries(codes.map((code) => [errorCodes[code].http, error(code)])),
+        ...(body ? { 413: refusal('larger than 64 KiB'), 415: refusal('not JSON in UTF-8') } : {}),
       },
     };
   };

@@ -26,6 +26,7 @@ const page = (title: string, head: string, body: string): string => `<!doctype h
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/page.css">
 ${head}</head>
 <body>
@@ -53,8 +54,9 @@ export const css = `:root { color-scheme: light; }
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; }
 main, header, footer { max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem; }
 a { color: #1a56c4; }
-code { font: 0.875em ui-monospace, monospace; background: #eef1f5; padding: 0.1em 0.3em; border-radius: 3px; }
+header code, main code { font: 0.875em ui-monospace, monospace; background: #eef1f5; padding: 0.1em 0.3em; border-radius: 3px; }
 table { border-collapse: collapse; width: 100%; margin: 0.25rem 0 1rem; font-size: 0.9rem; }
+td p { margin: 0; }
 th, td { text-align: left; vertical-align: top; padding: 0.3rem 0.6rem; border-bottom: 1px solid #dde2e9; }
 details { border: 1px solid #dde2e9; border-radius: 6px; margin: 0.5rem 0; padding: 0.5rem 0.9rem; }
 summary { cursor: pointer; }
