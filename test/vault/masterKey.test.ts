@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { deriveKeys, masterKeyOf } from '../../src/vault/masterKey.js';
+import { deriveKeys, MasterKeyError, masterKeyOf } from '../../src/vault/masterKey.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
@@ -41,7 +41,7 @@ describe('the master key', () => {
     ]) {
       const dataDir = tempDir();
       await writeFile(join(dataDir, 'master.key'), content);
-      expect(await rejection(masterKeyOf(dataDir))).to.have.property('name', 'MasterKeyError');
+      expect(await rejection(masterKeyOf(dataDir))).to.be.instanceOf(MasterKeyError);
       expect(await readFile(join(dataDir, 'master.key'), 'utf8')).to.equal(content);
     }
   });
@@ -51,7 +51,7 @@ describe('the master key', () => {
     const masterKey = randomBytes(32);
     await (await openVault({ engine, masterKey })).close();
     const error = await rejection(openVault({ engine, masterKey: randomBytes(32) }));
-    expect(error).to.have.property('name', 'MasterKeyError');
+    expect(error).to.be.instanceOf(MasterKeyError);
     expect(error.message).to.contain('MASTER_KEY');
     await (await openVault({ engine, masterKey })).close();
   });
