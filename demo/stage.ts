@@ -1,0 +1,67 @@
+import type { Message } from '../src/client/types.js';
+import { type Device, newDevice, type Person, type Place, signUp } from '../test/support/people.js';
+import { cast, type Line, type Name, pairs } from './script.js';
+
+/** A device in somebody's hands. */
+export interface Player {
+  readonly name: Name;
+  /** `Ada's phone` */
+  readonly title: string;
+  readonly device: Device;
+}
+
+/** The people, their devices, and the room of each two. */
+export class Stage {
+  private constructor(
+    readonly players: readonly Player[],
+    private readonly rooms: ReadonlyMap<string, string>,
+    private readonly names: ReadonlyMap<string, Name>,
+  ) {}
+
+  /** Signs everybody up, and their devices in. */
+  static async set(place: Place): Promise<Stage> {
+    // The keys of `cast` are its names.
+    const names = Object.keys(cast) as Name[];
+    const people = new Map<Name, Person>();
+    for (const name of names) people.set(name, await signUp(place, name));
+    const players: Player[] = [];
+    for (const [name, person] of people) {
+      for (const on of cast[name]) {
+        players.push({ name, title: `${name}'s ${on}`, device: await newDevice(place, person) });
+      }
+    }
+    await Promise.all(players.map(({ device }) => device.client.live()));
+    const rooms = new Map<string, string>();
+    for (const [one, other] of pairs) {
+      const player = players.find(({ name }) => name === one);
+      const friend = people.get(other);
+      if (player && friend) rooms.set(`${one} ${other}`, await player.device.chatWith(friend));
+    }
+    return new Stage(players, rooms, new Map([...people].map(([name, { user }]) => [user.userId, name])));
+  }
+
+  /** Says a line; resolves when the server has it. */
+  async say({ by, on, to, text }: Line): Promise<Message> {
+    return this.player(`${by}'s ${on}`).device.say(this.room(by, to), text);
+  }
+
+  player(title: string): Player {
+    const player = this.players.find((each) => each.title === title);
+    if (!player) throw new Error(`nobody plays ${title}`);
+    return player;
+  }
+
+  room(one: Name, other: Name): string {
+    const room = this.rooms.get(`${one} ${other}`) ?? this.rooms.get(`${other} ${one}`);
+    if (room === undefined) throw new Error(`${one} and ${other} have no room`);
+    return room;
+  }
+
+  nameOf(userId: string): string {
+    return this.names.get(userId) ?? userId;
+  }
+
+  get unsent(): number {
+    return this.players.reduce((sum, { device }) => sum + device.outbox.waiting.length, 0);
+  }
+}

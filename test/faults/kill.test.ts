@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { type Device, newDevice, signUp } from '../support/people.js';
+import { upTo, withSeed } from '../support/random.js';
+import type { ServerProcess } from '../support/server.js';
+import { expectWhole, Ledger } from './ledger.js';
+
+const ROUNDS = 50;
+const A_ROUND = 24;
+
+for (const engine of allEngines) {
+  describe(`a server killed again and again while people write (${engine})`, function () {
+    this.timeout(1_800_000);
+    let server: ServerProcess | undefined;
+    const devices: Device[] = [];
+
+    before(async function () {
+      if (!(await hasEngine(engine))) this.skip();
+    });
+
+    after(async () => {
+      for (const device of devices) device.close();
+      await server?.stop();
+    });
+
+    it(`keeps every acknowledged message, once and in its place, over ${ROUNDS} kills`, () =>
+      withSeed(async (random) => {
+        const running = await startFresh(engine, { env: { RATE_LIMIT: 'off' } });
+        server = running;
+        const [ada, ben] = [await signUp(running, 'ada'), await signUp(running, 'ben')];
+        const sender = await newDevice(running, ada);
+        // One is connected through it all; the other is away at each kill and resumes after it.
+        const [stays, leaves] = [await newDevice(running, ben), await newDevice(running, ben)];
+        devices.push(sender, stays, leaves);
+        await Promise.all(devices.map(({ client }) => client.live()));
+        const roomId = await sender.chatWith(ben);
+        const ledger = new Ledger();
+
+        for (let round = 1; round <= ROUNDS; round++) {
+          leaves.close();
+          const dies = ledger.acknowledged + upTo(A_ROUND, random);
+          const sending = Array.from({ length: A_ROUND }, (_, n) =>
+            ledger.send(round % 2 ? sender : stays, roomId, `round ${round}, message ${n}`),
+          );
+          await ledger.until(dies);
+          // Between the answer to one and the append of the next.
+          for (let turns = upTo(20, random); turns > 0; turns--) await new Promise(setImmediate);
+          await running.kill('SIGKILL');
+          await running.start();
+          await Promise.all([...sending, leaves.reopen()]);
+
+          const history = await sender.history(roomId);
+          expect(history).to.have.length(round * A_ROUND);
+          ledger.check(roomId, history);
+          await leaves.client.live();
+          await eventually('the device that was away has caught up', () => {
+            return leaves.pushed.length >= history.length;
+          });
+        }
+        // In order, without gap or duplicate, over all its connections.
+        expectWhole(leaves.pushed);
+        for (const { pushed } of [sender, stays]) {
+          const seqs = pushed.map(({ seq }) => seq);
+          expect(seqs).to.deep.equal([...new Set(seqs)].sort((a, b) => a - b));
+        }
+        const known = stays.timeline(roomId);
+        expect(known.messages.length).to.be.at.least((ROUNDS / 2) * A_ROUND);
+      }));
+  });
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import type { Message } from '../../src/client/types.js';
+import type { Device } from '../support/people.js';
+
+/** What was sent and what was acknowledged, to be held against what the server has. */
+export class Ledger {
+  readonly #sent = new Map<string, { roomId: string; text: string }>();
+  readonly #acknowledged = new Map<string, Message>();
+  readonly #onAcknowledged = new Set<() => void>();
+
+  get acknowledged(): number {
+    return this.#acknowledged.size;
+  }
+
+  /** Sends from a device, with no bound on time; resolves once it is acknowledged. */
+  async send(device: Device, roomId: string, text: string): Promise<void> {
+    const messageId = randomUUID();
+    this.#sent.set(messageId, { roomId, text });
+    const data = { roomId, messageId, message: text };
+    const { message } = await device.client.request('send message', data, {
+      timeoutMs: Number.POSITIVE_INFINITY,
+    });
+    this.#acknowledged.set(messageId, message);
+    for (const look of this.#onAcknowledged) look();
+  }
+
+  /** Resolves in the turn in which the `n`th message of the run is acknowledged. */
+  async until(n: number): Promise<void> {
+    if (this.acknowledged >= n) return;
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (this.acknowledged < n) return;
+        this.#onAcknowledged.delete(look);
+        resolve();
+      };
+      this.#onAcknowledged.add(look);
+    });
+  }
+
+  /** A room must hold each acknowledged message once, as acknowledged, and nothing that nobody sent. */
+  check(roomId: string, history: readonly Message[]): void {
+    expectWhole(history);
+    const byId = new Map(history.map((message) => [message.messageId, message]));
+    expect(byId.size, 'a message id is used once').to.equal(history.length);
+    for (const message of this.#acknowledged.values()) {
+      if (message.roomId === roomId) expect(byId.get(message.messageId)).to.deep.equal(message);
+    }
+    for (const { messageId, message } of history) {
+      expect(this.#sent.get(messageId)).to.deep.equal({ roomId, text: message });
+    }
+  }
+}
+
+/** `seq` must be 1, 2, 3 …, without a hole or a repeat, in the order given. */
+export function expectWhole(messages: readonly Message[]): void {
+  expect(messages.map(({ seq }) => seq)).to.deep.equal(messages.map((_, n) => n + 1));
+}
