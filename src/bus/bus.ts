@@ -1,12 +1,9 @@
 import type { Recorded } from '../events/types.js';
+import type { Commit } from '../log/log.js';
 
 /** A durable commit on its way to the gateways and projectors: never what decides whether it exists. */
-export interface CommitFrame {
-  readonly partition: number;
-  readonly position: number;
-  readonly firstOffset: number;
-  readonly size: number;
-  readonly recordedAt: string;
+export interface CommitFrame extends Commit {
+  /** Its leaves, decoded. */
   readonly events: readonly Recorded[];
 }
 

@@ -54,8 +54,7 @@ async function fence(partition: number, { log, bus, now, newId }: WriterDeps): P
     const { commit, head } = buildCommit(fencing);
     const outcome = await log.append(commit);
     if (outcome.kind === 'lost') continue;
-    const { position, firstOffset, size } = commit;
-    bus.publish({ partition, position, firstOffset, size, recordedAt: commit.recordedAt, events: [] });
+    bus.publish({ ...commit, events: [] });
     return head;
   }
   throw new Error(`partition ${partition} was lost to another writer ${FENCES} times in a row`);

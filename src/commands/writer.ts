@@ -163,10 +163,10 @@ export class Writer {
   }
 
   #committed(term: Term, batch: Batch, commit: Commit, head: Head): void {
-    const { partition, position, firstOffset, size, recordedAt } = commit;
+    const { partition, position, size } = commit;
     term.head = head;
     try {
-      this.deps.bus.publish({ partition, position, firstOffset, size, recordedAt, events: batch.events });
+      this.deps.bus.publish({ ...commit, events: batch.events });
     } catch (error) {
       // A doorbell: consumers read from the log what they missed. The commit stands.
       this.deps.report(`the commit ${position} of partition ${partition} was not published`, error);

@@ -3,8 +3,7 @@ import type { CommitFrame } from '../bus/bus.js';
 import { changeOf, type SealedMessage } from '../events/changes.js';
 import type { UserId } from '../events/ids.js';
 import type { User } from '../events/schemas.js';
-import type { Recorded } from '../events/types.js';
-import type { EventLog } from '../log/log.js';
+import type { Commit, EventLog } from '../log/log.js';
 import type { Vector } from './cursor.js';
 import type { Delivery, Joined } from './delivery.js';
 import { Deque } from './deque.js';
@@ -21,7 +20,7 @@ export interface FanoutDeps {
   readonly profiles: Profiles;
   readonly texts: Texts;
   readonly log: Pick<EventLog, 'read'>;
-  readonly decode: (partition: number, firstOffset: number, leaves: readonly string[]) => Recorded[];
+  readonly decode: (commit: Commit) => CommitFrame;
   readonly logger: Logger;
   /** Told of each commit when its pushes are queued: for the push latency. */
   readonly onPushed: (recordedAt: string, pushes: number) => void;
@@ -135,8 +134,7 @@ export class Fanout {
       const commits = await this.#deps.log.read(partition, at, Math.min(64, upTo - at));
       if (commits.length === 0) return;
       for (const commit of commits) {
-        const events = this.#deps.decode(partition, commit.firstOffset, commit.leaves);
-        await this.#joinAndApply({ ...commit, events });
+        await this.#joinAndApply(this.#deps.decode(commit));
       }
     }
   }

@@ -1,0 +1,30 @@
+import type { CommitFrame } from '../bus/bus.js';
+import { decodeLeaf } from '../events/codec.js';
+import { type Commit, HoleError } from '../log/log.js';
+
+/** What projections are folded from. */
+export interface LogSource {
+  /** As `EventLog.read`. */
+  read(partition: number, after: number, limit: number): Promise<Commit[]>;
+}
+
+/** The commit with its events decoded. Throws `UnknownEventType`. */
+export function frameOf(commit: Commit): CommitFrame {
+  const { partition, firstOffset, leaves } = commit;
+  return { ...commit, events: leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i)) };
+}
+
+/** As `LogSource.read`; a hole that is still there when read again is one. */
+export async function readOverGap(
+  log: LogSource,
+  partition: number,
+  after: number,
+  limit: number,
+): Promise<Commit[]> {
+  try {
+    return await log.read(partition, after, limit);
+  } catch (error) {
+    if (!(error instanceof HoleError)) throw error;
+    return log.read(partition, after, limit);
+  }
+}
