@@ -1,0 +1,79 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Command, Option } from 'commander';
+import { describeMachine } from './machine.js';
+import { BigLogs } from './measures/bigLog.js';
+import { fanOut } from './measures/burst.js';
+import type { Context, Row } from './measures/measure.js';
+import { memory } from './measures/memory.js';
+import { pages } from './measures/pages.js';
+import { ready } from './measures/ready.js';
+import { resume } from './measures/resume.js';
+import { signIns } from './measures/signIns.js';
+import { steady } from './measures/steady.js';
+import { throughput } from './measures/throughput.js';
+import { parleyMongodb, parleySqlite } from './systems/parley.js';
+import { socketIo } from './systems/peer.js';
+import { type System, systemNames } from './systems/system.js';
+import { formatTable } from './table.js';
+
+const measures = [throughput, steady, fanOut, memory, pages, ready, signIns, resume];
+const measureTimeoutMs = 60 * 60_000;
+
+interface Options {
+  readonly only?: string[];
+  readonly systems?: string[];
+  readonly quick?: boolean;
+}
+
+const log = (line: string) => process.stderr.write(`${line}\n`);
+
+function availableSystems(): System[] {
+  const mongoUrl = process.env.MONGO_URL;
+  return [parleySqlite, ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []), socketIo];
+}
+
+async function tooLate(): Promise<never> {
+  await wait(measureTimeoutMs, undefined, { ref: false });
+  throw new Error('it took more than an hour');
+}
+
+/** A measure that fails leaves a line in the table and does not stop the others. */
+async function rowsOf(measure: (typeof measures)[number], context: Context): Promise<Row[]> {
+  try {
+    log(`— ${measure.name}`);
+    return await Promise.race([measure.run(context), tooLate()]);
+  } catch (error) {
+    log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const cells = context.systems.map(({ name }) => ({ system: name, value: 'failed', reached: false }));
+    return [{ measure: measure.name, goal: '', cells }];
+  }
+}
+
+async function main({ only, systems: wanted, quick = false }: Options): Promise<void> {
+  const systems = availableSystems().filter(({ name }) => !wanted || wanted.includes(name));
+  const bigLogs = new BigLogs(quick ? 100_000 : 1_000_000, log);
+  const rows: Row[] = [];
+  for (const measure of measures)
+    if (!only || only.includes(measure.name))
+      rows.push(...(await rowsOf(measure, { systems, quick, bigLogs, log })));
+  await bigLogs.stop();
+  const table = formatTable(
+    rows,
+    systems.map(({ name }) => name),
+  );
+  process.stdout.write(`${describeMachine()}\n\n${table}\n`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+const { only, systems, quick } = new Command('npm run bench --')
+  .description(
+    'Measures Parley beside a socket.io server that stores messages in SQLite. MONGO_URL adds MongoDB.',
+  )
+  .addOption(new Option('--only <measures...>').choices(measures.map(({ name }) => name)))
+  .addOption(new Option('--systems <systems...>').choices(systemNames))
+  .option('--quick', 'shorter windows, smaller logs: to see that it works')
+  .parse()
+  .opts<Options>();
+await main({ ...(only ? { only } : {}), ...(systems ? { systems } : {}), quick: quick === true });
+process.exit(0);

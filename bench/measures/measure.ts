@@ -1,0 +1,56 @@
+import type { System, SystemName } from '../systems/system.js';
+import type { BigLogs } from './bigLog.js';
+
+/** One line of the table. */
+export interface Row {
+  readonly measure: string;
+  readonly goal: string;
+  readonly cells: readonly Cell[];
+}
+
+export interface Cell {
+  readonly system: SystemName;
+  readonly value: string;
+  /** Whether the goal is met; absent where it says nothing of this system, or nothing to compare with was run. */
+  readonly reached?: boolean;
+}
+
+export interface Context {
+  readonly systems: readonly System[];
+  /** Shorter windows and smaller logs: to see that it works, not to know how fast it is. */
+  readonly quick: boolean;
+  readonly bigLogs: BigLogs;
+  /** One line of progress. */
+  log(line: string): void;
+}
+
+export interface Measure {
+  readonly name: string;
+  run(context: Context): Promise<Row[]>;
+}
+
+/** The cell of a system; where `reached` is undefined, without a verdict. */
+export function cell(system: SystemName, value: string, reached?: boolean): Cell {
+  return { system, value, ...(reached === undefined || system === 'socket.io' ? {} : { reached }) };
+}
+
+/** The middle one of an odd number of values. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** Starts one of each, runs, and stops them all whatever happens. */
+export async function withAll<R, T>(
+  systems: readonly System[],
+  prepare: (system: System) => Promise<R>,
+  stop: (prepared: R) => Promise<void>,
+  run: (prepared: readonly R[]) => Promise<T>,
+): Promise<T> {
+  const prepared: R[] = [];
+  try {
+    for (const system of systems) prepared.push(await prepare(system));
+    return await run(prepared);
+  } finally {
+    await Promise.all(prepared.map(stop));
+  }
+}

@@ -1,0 +1,43 @@
+import type { Running, System } from '../systems/system.js';
+import { cell, type Measure, median } from './measure.js';
+
+const smallLog = 10_000;
+const rounds = 3;
+
+/** Milliseconds from the start of the process to its readiness, after it was killed: the middle of three. */
+async function readyTime(running: Running): Promise<number> {
+  const times = [];
+  for (let round = 0; round < rounds; round++) times.push(await running.restart('kill'));
+  return median(times);
+}
+
+async function readyTimeOfSmallLog(system: System): Promise<number> {
+  const running = await system.start();
+  try {
+    const [user, friend] = await running.signUp(2);
+    if (!user || !friend) throw new Error('two were asked for');
+    const [roomId = ''] = await running.rooms([[user, friend]]);
+    await running.fill(roomId, user, smallLog);
+    return await readyTime(running);
+  } finally {
+    await running.stop();
+  }
+}
+
+/** How soon a killed server serves again, with a small log and with a big one. */
+export const ready: Measure = {
+  name: 'ready',
+  async run({ systems, bigLogs, log }) {
+    const cells = [];
+    for (const system of systems) {
+      const small = await readyTimeOfSmallLog(system);
+      const big = await readyTime((await bigLogs.of(system)).running);
+      const value = `${(big / 1000).toFixed(2)} s (${(small / 1000).toFixed(2)} s at ${smallLog.toLocaleString('en')})`;
+      log(`${system.name}: ready after ${value}`);
+      // "Not growing": what a start may vary by anyway.
+      cells.push(cell(system.name, value, big < 2000 && big < small * 1.25 + 100));
+    }
+    const size = bigLogs.size.toLocaleString('en');
+    return [{ measure: `ready again on a log of ${size} events`, goal: '< 2 s, not growing', cells }];
+  },
+};

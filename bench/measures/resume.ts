@@ -1,0 +1,113 @@
+import { mapLimited } from '../batches.js';
+import { fillRoom } from '../fill.js';
+import type { BenchUser, Running, System } from '../systems/system.js';
+import { cell, type Measure, median, withAll } from './measure.js';
+
+const clients = 500;
+const friends = 100;
+const roomsEach = 5;
+const missedInRoom = 4;
+const missed = roomsEach * missedInRoom;
+const rounds = 3;
+const openAtOnce = 16;
+
+interface Client {
+  readonly user: BenchUser;
+  readonly rooms: readonly { readonly roomId: string; readonly friend: number }[];
+}
+
+interface Crowd {
+  readonly system: System;
+  readonly running: Running;
+  readonly clients: readonly Client[];
+  readonly friends: readonly BenchUser[];
+  readonly times: number[];
+}
+
+/** 500 clients, each with a room with each of five of 100 friends, and one message in each room. */
+async function gather(system: System): Promise<Crowd> {
+  const running = await system.start();
+  const users = await running.signUp(clients + friends);
+  const friendly = users.slice(clients);
+  const pairs = users.slice(0, clients).flatMap((user, i) =>
+    Array.from({ length: roomsEach }, (_, k) => {
+      const friend = (i * roomsEach + k) % friends;
+      return { user, friend, pair: [friendly[friend] ?? user, user] as const };
+    }),
+  );
+  const roomIds = await running.rooms(pairs.map(({ pair }) => pair));
+  const rooms = pairs.map(({ friend }, i) => ({ friend, roomId: roomIds[i] ?? '' }));
+  const crowd: Crowd = {
+    system,
+    running,
+    friends: friendly,
+    clients: users
+      .slice(0, clients)
+      .map((user, i) => ({ user, rooms: rooms.slice(i * roomsEach, (i + 1) * roomsEach) })),
+    times: [],
+  };
+  await write(crowd, 1);
+  return crowd;
+}
+
+/** Every friend writes so many messages into each of their rooms. */
+async function write({ running, friends: writers, clients: readers }: Crowd, count: number): Promise<void> {
+  await mapLimited(writers, openAtOnce, async (writer, friend) => {
+    const connection = await running.connect(writer);
+    for (const room of readers.flatMap(({ rooms }) => rooms).filter((room) => room.friend === friend))
+      await fillRoom({ connection, template: running.dialect.template(room.roomId, 'x'.repeat(100)) }, count);
+    connection.close();
+  });
+}
+
+/** All go, miss 20 messages each and come back in the same moment; the milliseconds until the last has them. */
+async function comeBack(crowd: Crowd): Promise<number> {
+  const { running } = crowd;
+  const away = await mapLimited(crowd.clients, openAtOnce, async ({ user, rooms }) => ({
+    user,
+    place: await running.place(
+      user,
+      rooms.map(({ roomId }) => roomId),
+    ),
+  }));
+  await write(crowd, missedInRoom);
+  const from = performance.now();
+  const counts = await Promise.all(away.map(({ user, place }) => running.catchUp(user, place)));
+  const ms = performance.now() - from;
+  const wrong = counts.filter((count) => count !== missed).length;
+  if (wrong > 0) throw new Error(`${wrong} of ${clients} clients did not get exactly ${missed} messages`);
+  return ms;
+}
+
+/** Coming back by one cursor, against asking room by room. */
+export const resume: Measure = {
+  name: 'resume',
+  run: ({ systems, log }) =>
+    withAll(
+      systems,
+      gather,
+      ({ running }) => running.stop(),
+      async (crowds) => {
+        for (let round = 0; round < rounds; round++)
+          for (const crowd of crowds) {
+            const ms = await comeBack(crowd);
+            crowd.times.push(ms);
+            log(`${crowd.system.name}: ${clients} clients caught up in ${ms.toFixed(0)} ms`);
+          }
+        const peer = crowds.find(({ system }) => system.name === 'socket.io');
+        return [
+          {
+            measure: `${clients} clients that missed ${missed} messages each, all caught up`,
+            goal: 'no later than socket.io',
+            cells: crowds.map(({ system, times }) =>
+              cell(
+                system.name,
+                `${(median(times) / 1000).toFixed(2)} s`,
+                peer && median(times) <= median(peer.times),
+              ),
+            ),
+          },
+        ];
+      },
+    ),
+};

@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpuMicros, rssBytes } from './machine.js';
+
+const startTimeoutMs = 120_000;
+const stopTimeoutMs = 12_000;
+const children = new Set<ChildProcess>();
+
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
+/** A server in a process of its own, killed when this one exits. */
+export class ServerProcess {
+  private constructor(
+    readonly port: number,
+    readonly pid: number,
+    private readonly child: ChildProcess,
+  ) {}
+
+  /** Starts `node <args>` and waits for its `listening on http://…`; rejects with its output when it ends before. */
+  static async start(args: readonly string[], env: NodeJS.ProcessEnv): Promise<ServerProcess> {
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+    const port = await listening(child);
+    if (child.pid === undefined) throw new Error('the server has no process id');
+    return new ServerProcess(port, child.pid, child);
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** CPU time so far, of all threads. */
+  cpuMicros(): number {
+    return cpuMicros(this.pid);
+  }
+
+  rssBytes(): number {
+    return rssBytes(this.pid);
+  }
+
+  /** Ends it as an operator does; with SIGKILL if it takes more than 12 s. */
+  async stop(): Promise<void> {
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), stopTimeoutMs);
+    await this.#signal('SIGTERM');
+    clearTimeout(timer);
+  }
+
+  /** Ends it as a power cut would. */
+  async kill(): Promise<void> {
+    await this.#signal('SIGKILL');
+  }
+
+  async #signal(signal: NodeJS.Signals): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const exited = once(this.child, 'exit');
+    this.child.kill(signal);
+    await exited;
+  }
+}
+
+function listening(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    const fail = (why: string) => reject(new Error(`the server ${why}:\n${output.slice(-2000)}`));
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail('did not listen within 120 s');
+    }, startTimeoutMs);
+    const read = (chunk: Buffer) => {
+      if (output.length < 100_000) output += chunk.toString();
+      const port = /listening on http:\/\/[^\s"]*:(\d+)/.exec(output)?.[1];
+      if (port === undefined) return;
+      clearTimeout(timer);
+      for (const stream of [child.stdout, child.stderr]) stream?.off('data', read).resume();
+      resolve(Number(port));
+    };
+    child.stdout?.on('data', read);
+    child.stderr?.on('data', read);
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      fail(`ended with ${code ?? signal}`);
+    });
+  });
+}

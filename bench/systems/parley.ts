@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { MongoClient } from 'mongodb';
+import { mapLimited } from '../batches.js';
+import { fillRoom } from '../fill.js';
+import { post } from '../http.js';
+import { ServerProcess } from '../server.js';
+import { temporaryDirectory } from '../temporary.js';
+import { WireConnection } from '../wire/connection.js';
+import { parleyDialect } from '../wire/parley.js';
+import type { BenchUser, Place, Running, StartOptions, System } from './system.js';
+
+const program = join(import.meta.dirname, '..', '..', 'src', 'main.js');
+const password = 'a long benchmark passphrase';
+const atOnce = 16;
+const readyTimeoutMs = 120_000;
+const catchUpTimeoutMs = 60_000;
+
+/** A store of one benchmark: a directory, and a database where the engine is MongoDB. */
+interface Store {
+  readonly directory: string;
+  readonly mongoUrl?: string;
+}
+
+function startParley(
+  { directory, mongoUrl }: Store,
+  { bcryptCost = 4 }: StartOptions,
+): Promise<ServerProcess> {
+  const { MONGO_URL: _, ...inherited } = process.env;
+  return ServerProcess.start([program], {
+    ...inherited,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATA_DIR: directory,
+    RATE_LIMIT: 'off',
+    AUTH_RATE_LIMIT: 'off',
+    BCRYPT_COST: String(bcryptCost),
+    ...(mongoUrl === undefined ? {} : { MONGO_URL: mongoUrl }),
+  });
+}
+
+class RunningParley implements Running {
+  readonly dialect = parleyDialect;
+
+  constructor(
+    readonly store: Store,
+    public server: ServerProcess,
+  ) {}
+
+  signUp(count: number): Promise<BenchUser[]> {
+    const run = randomUUID().slice(0, 8);
+    return mapLimited(Array.from({ length: count }), atOnce, async (_, i) => {
+      const username = `bench-${run}-${i}`;
+      await post(`${this.server.origin}/user/`, { username, password });
+      const answer = await post(`${this.server.origin}/user/signin`, { username, password });
+      const { token, user } = answer as { token: string; user: { userId: string } }; // the contract
+      return { userId: user.userId, username, token };
+    });
+  }
+
+  async signIn({ username }: BenchUser): Promise<boolean> {
+    const response = await fetch(`${this.server.origin}/user/signin`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ username, password }),
+    });
+    await response.arrayBuffer();
+    if (!response.ok && response.status !== 503) throw new Error(`a sign-in was answered ${response.status}`);
+    return response.ok;
+  }
+
+  rooms(pairs: readonly (readonly [BenchUser, BenchUser])[]): Promise<string[]> {
+    return mapLimited(pairs, atOnce, async ([user, friend]) => {
+      const connection = await this.connect(user);
+      const answer = await connection.request('init chat', { friendId: friend.userId });
+      connection.close();
+      return (answer as { room: { roomId: string } }).room.roomId; // the contract
+    });
+  }
+
+  async fill(roomId: string, sender: BenchUser, count: number): Promise<void> {
+    const connection = await this.connect(sender);
+    await fillRoom({ connection, template: this.dialect.template(roomId, 'x'.repeat(100)) }, count);
+    connection.close();
+  }
+
+  async connect({ token }: BenchUser): Promise<WireConnection> {
+    const connection = await WireConnection.open(this.server.port, this.dialect);
+    await connection.request('identity', { token });
+    return connection;
+  }
+
+  async place({ token }: BenchUser): Promise<Place> {
+    const connection = await WireConnection.open(this.server.port, this.dialect);
+    const answer = await connection.request('identity', { token });
+    connection.close();
+    return (answer as { cursor: string }).cursor; // the contract
+  }
+
+  async catchUp({ token }: BenchUser, cursor: Place): Promise<number> {
+    const connection = await WireConnection.open(this.server.port, this.dialect);
+    let count = 0;
+    const caughtUp = new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('not caught up within 60 s')), catchUpTimeoutMs);
+      connection.listener = {
+        delivered: () => count++,
+        caughtUp() {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+    });
+    await Promise.all([connection.request('identity', { token, cursor }), caughtUp]);
+    connection.close();
+    return count;
+  }
+
+  async projectionLag(): Promise<number> {
+    const metrics = await (await fetch(`${this.server.origin}/metrics`)).text();
+    const lags = metrics.matchAll(/^parley_projection_lag_seconds(?:\{[^}]*\})? (\S+)$/gm);
+    const values = [...lags].map(([, lag]) => Number(lag));
+    return values.length > 0 ? Math.max(...values) : Number.NaN;
+  }
+
+  async restart(how: 'stop' | 'kill', options: StartOptions = {}): Promise<number> {
+    await this.server[how]();
+    const from = performance.now();
+    this.server = await startParley(this.store, options);
+    while (!(await fetch(`${this.server.origin}/ready`)).ok) {
+      if (performance.now() - from > readyTimeoutMs) throw new Error('not ready within 120 s');
+      await wait(5);
+    }
+    return performance.now() - from;
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop();
+    if (this.store.mongoUrl !== undefined) await dropDatabase(this.store.mongoUrl);
+  }
+}
+
+async function dropDatabase(url: string): Promise<void> {
+  const client = new MongoClient(url);
+  await client.db().dropDatabase();
+  await client.close();
+}
+
+async function start(store: Store, options: StartOptions = {}): Promise<Running> {
+  return new RunningParley(store, await startParley(store, options));
+}
+
+/** Parley on its embedded engine. */
+export const parleySqlite: System = {
+  name: 'parley-sqlite',
+  start: (options) => start({ directory: temporaryDirectory() }, options),
+};
+
+/** Parley on the MongoDB server of this URL, in a database of its own that is dropped when it stops. */
+export function parleyMongodb(serverUrl: string): System {
+  return {
+    name: 'parley-mongodb',
+    start(options) {
+      const url = new URL(serverUrl);
+      url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
+      return start({ directory: temporaryDirectory(), mongoUrl: url.href }, options);
+    },
+  };
+}

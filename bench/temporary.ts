@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const made = new Set<string>();
+
+/** A new directory that is removed when the process exits. `TMPDIR` says on which disk. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'parley-bench-'));
+  made.add(directory);
+  return directory;
+}
+
+process.on('exit', () => {
+  for (const directory of made) rmSync(directory, { recursive: true, force: true });
+});

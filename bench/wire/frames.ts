@@ -1,0 +1,103 @@
+/**
+ * Just enough of RFC 6455 for a load generator that shares its cores with the server: text frames in one
+ * piece, no extensions.
+ */
+
+// Every byte of the mask is the same, so a masked template can be filled in at any place. A mask of zero would
+// be cheaper still, but servers skip the unmasking then, and a browser's frames never spare them that.
+const maskByte = 0x5a;
+const text = 0x1;
+const close = 0x8;
+const ping = 0x9;
+const pong = 0xa;
+
+function frame(opcode: number, payload: Buffer): Buffer {
+  const { length } = payload;
+  if (length > 0xffff) throw new RangeError('the generator sends no frame above 65,535 bytes');
+  const header =
+    length < 126 ? [0x80 | opcode, 0x80 | length] : [0x80 | opcode, 0x80 | 126, length >> 8, length & 0xff];
+  const bytes = Buffer.alloc(header.length + 4 + length, maskByte);
+  bytes.set(header);
+  const start = header.length + 4;
+  for (let i = 0; i < length; i++) bytes[start + i] = (payload[i] ?? 0) ^ maskByte;
+  return bytes;
+}
+
+/** A masked text frame; throws a `RangeError` above 65,535 bytes. */
+export const textFrame = (payload: string): Buffer => frame(text, Buffer.from(payload));
+
+/** A text frame made once, in which numbers of a fixed width are written anew for each send. */
+export class FrameTemplate {
+  readonly #bytes: Buffer;
+  readonly #fields: readonly { readonly at: number; readonly width: number }[];
+
+  /** @param fields digits that occur once in the payload; `fill` overwrites them, in this order */
+  constructor(payload: string, fields: readonly string[]) {
+    this.#bytes = textFrame(payload);
+    const start = this.#bytes.length - Buffer.byteLength(payload);
+    this.#fields = fields.map((field) => ({
+      at: start + Buffer.from(payload).indexOf(field),
+      width: field.length,
+    }));
+  }
+
+  /** A frame of its own with these numbers in the fields, zeros in front. */
+  fill(...values: readonly number[]): Buffer {
+    const bytes = Buffer.allocUnsafe(this.#bytes.length);
+    this.#bytes.copy(bytes);
+    for (const [i, { at, width }] of this.#fields.entries()) {
+      let rest = values[i] ?? 0;
+      for (let place = at + width - 1; place >= at; place--) {
+        bytes[place] = (0x30 + (rest % 10)) ^ maskByte;
+        rest = Math.floor(rest / 10);
+      }
+    }
+    return bytes;
+  }
+}
+
+export interface FrameHandler {
+  /** The payload lies in `bytes` from `start` to `end`, and only until this returns. */
+  text(bytes: Buffer, start: number, end: number): void;
+  /** A frame that must go out at once. */
+  reply(frame: Buffer): void;
+  closed(code: number): void;
+}
+
+/** Cuts the server's bytes into frames, several a chunk or one over several chunks. */
+export class FrameReader {
+  readonly #handler: FrameHandler;
+  #rest: Buffer | undefined;
+
+  constructor(handler: FrameHandler) {
+    this.#handler = handler;
+  }
+
+  /** Takes the first `length` bytes of `chunk`, which the caller may overwrite afterwards. */
+  read(chunk: Buffer, length: number): void {
+    const bytes = this.#rest ? Buffer.concat([this.#rest, chunk.subarray(0, length)]) : chunk;
+    const end = this.#rest ? bytes.length : length;
+    let at = 0;
+    while (end - at >= 2) {
+      const short = (bytes[at + 1] ?? 0) & 0x7f;
+      const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
+      if (start > end) break;
+      const size =
+        short < 126
+          ? short
+          : short === 126
+            ? bytes.readUInt16BE(at + 2)
+            : Number(bytes.readBigUInt64BE(at + 2));
+      if (start + size > end) break;
+      this.#frame((bytes[at] ?? 0) & 0xf, bytes, start, start + size);
+      at = start + size;
+    }
+    this.#rest = at < end ? Buffer.from(bytes.subarray(at, end)) : undefined;
+  }
+
+  #frame(opcode: number, bytes: Buffer, start: number, end: number): void {
+    if (opcode === text) this.#handler.text(bytes, start, end);
+    else if (opcode === ping) this.#handler.reply(frame(pong, bytes.subarray(start, end)));
+    else if (opcode === close) this.#handler.closed(end - start >= 2 ? bytes.readUInt16BE(start) : 1005);
+  }
+}
