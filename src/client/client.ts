@@ -70,7 +70,13 @@ class ReconnectingClient implements Client {
   #enter(phase: Phase): void {
     this.#phase = phase;
     const state = this.state;
-    for (const handler of [...this.#stateHandlers]) handler(state);
+    for (const handler of [...this.#stateHandlers]) {
+      try {
+        handler(state);
+      } catch (error) {
+        this.options.onError(error);
+      }
+    }
   }
 
   /** Whether this link is still the one in use: after a wait, it may not be. */

@@ -22,14 +22,13 @@ interface LinkEvents {
 interface LinkOptions {
   readonly webSocket: WebSocketClass;
   readonly after: After;
-  /** Without an answer (or without opening) for so long, the connection is let go. */
+  /** When an answer is due and nothing at all comes for so long, the connection is let go. */
   readonly answerTimeoutMs: number;
 }
 
 interface Waiting {
   resolve(data: unknown): void;
   reject(error: ClientError): void;
-  cancel(): void;
 }
 
 type Answer = { readonly id: number } & ({ readonly data: unknown } | { readonly error: ErrorBody });
@@ -40,8 +39,10 @@ type Frame = Answer | Push | { readonly error: ErrorBody };
 export class Link {
   readonly #socket: WebSocketLike;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #cancelOpening: () => void;
   #lastId = 0;
+  /** Something came since the watch last looked; opening counts as the first answer that is due. */
+  #heard = false;
+  #cancelWatch: (() => void) | undefined;
   #ended = false;
 
   constructor(
@@ -50,9 +51,9 @@ export class Link {
     private readonly events: LinkEvents,
   ) {
     this.#socket = new options.webSocket(url);
-    this.#cancelOpening = options.after(options.answerTimeoutMs, () => this.end(LET_GO, 'did not open'));
+    this.#watch();
     this.#socket.addEventListener('open', () => {
-      this.#cancelOpening();
+      this.#heard = true;
       if (!this.#ended) events.opened();
     });
     this.#socket.addEventListener('message', ({ data }) => {
@@ -68,9 +69,9 @@ export class Link {
     if (this.#ended) return Promise.reject(new ClientError({ code: 'disconnected' }));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const cancel = this.options.after(this.options.answerTimeoutMs, () => this.end(LET_GO, 'no answer'));
       // The contract says what an answer to this event holds.
-      this.#waiting.set(id, { resolve: (answer) => resolve(answer as RequestAnswer<N>), reject, cancel });
+      this.#waiting.set(id, { resolve: (answer) => resolve(answer as RequestAnswer<N>), reject });
+      if (!this.#cancelWatch) this.#watch();
       this.#socket.send(JSON.stringify({ id, event, data }));
     });
   }
@@ -84,7 +85,18 @@ export class Link {
     this.#finish(code, reason);
   }
 
+  /** One timer for all that is due: pushes may be many, and an answer behind them is not late. */
+  #watch(): void {
+    this.#cancelWatch = this.options.after(this.options.answerTimeoutMs, () => {
+      this.#cancelWatch = undefined;
+      if (!this.#heard) this.end(LET_GO, 'no answer');
+      else if (this.#waiting.size > 0) this.#watch();
+      this.#heard = false;
+    });
+  }
+
   #receive(text: string): void {
+    this.#heard = true;
     let frame: Frame;
     try {
       // The server is trusted to keep to the contract; something in between may not.
@@ -101,7 +113,6 @@ export class Link {
     const waiting = this.#waiting.get(answer.id);
     if (!waiting) return;
     this.#waiting.delete(answer.id);
-    waiting.cancel();
     if ('error' in answer) waiting.reject(new ClientError(answer.error));
     else waiting.resolve(answer.data);
   }
@@ -109,9 +120,8 @@ export class Link {
   #finish(code: number, reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#cancelOpening();
-    for (const { cancel, reject } of this.#waiting.values()) {
-      cancel();
+    this.#cancelWatch?.();
+    for (const { reject } of this.#waiting.values()) {
       reject(new ClientError({ code: 'disconnected', message: `the connection ended (${code})` }));
     }
     this.#waiting.clear();

@@ -121,6 +121,23 @@ describe('the client', () => {
     expect(server.connections.length).to.be.at.least(2);
   });
 
+  it('does not take an answer for lost that comes behind many pushes', async () => {
+    server.on({
+      'leave room': (connection, frame) => {
+        let left = 20;
+        const timer = setInterval(() => {
+          connection.push('erase user', { roomId: 'r', userId: 'u' });
+          if (--left > 0) return;
+          clearInterval(timer);
+          connection.answer(frame, { roomId: frame.data.roomId });
+        }, 10);
+      },
+    });
+    const client = connect({ answerTimeoutMs: 100 });
+    expect(await client.request('leave room', { roomId: 'r' })).to.deep.equal({ roomId: 'r' });
+    expect(server.connections).to.have.length(1);
+  });
+
   it('gives a request up when its time is over', async () => {
     const client = connect();
     await client.live();
@@ -232,6 +249,17 @@ describe('the client', () => {
     await client.live();
     server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
     await eventually('the cursor moves on', () => saved.includes('c1'));
+    expect(reported).to.deep.equal([mistake]);
+  });
+
+  it('is not stopped by a state handler that throws', async () => {
+    const reported: unknown[] = [];
+    const client = connect({ onError: (error) => reported.push(error) });
+    const mistake = new Error('a mistake');
+    client.onState(() => {
+      throw mistake;
+    });
+    expect(await client.live()).to.deep.equal(someone);
     expect(reported).to.deep.equal([mistake]);
   });
 
