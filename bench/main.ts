@@ -7,6 +7,7 @@ import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
 import { pages } from './measures/pages.js';
 import { ready } from './measures/ready.js';
+import { replay } from './measures/replay.js';
 import { resume } from './measures/resume.js';
 import { signIns } from './measures/signIns.js';
 import { steady } from './measures/steady.js';
@@ -16,7 +17,7 @@ import { socketIo } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
 import { formatTable } from './table.js';
 
-const measures = [throughput, steady, fanOut, memory, pages, ready, signIns, resume];
+const measures = [throughput, steady, fanOut, memory, pages, ready, replay, signIns, resume];
 const measureTimeoutMs = 60 * 60_000;
 
 interface Options {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
+import type { Engine } from '../../src/projections/engine.js';
 import { mapLimited } from '../batches.js';
 import { fillRoom } from '../fill.js';
 import { post } from '../http.js';
@@ -17,15 +18,10 @@ const atOnce = 16;
 const readyTimeoutMs = 120_000;
 const catchUpTimeoutMs = 60_000;
 
-/** A store of one benchmark: a directory, and a database where the engine is MongoDB. */
-interface Store {
-  readonly directory: string;
-  readonly mongoUrl?: string;
-}
-
 function startParley(
-  { directory, mongoUrl }: Store,
-  { bcryptCost = 4 }: StartOptions,
+  engine: Engine,
+  directory: string,
+  { bcryptCost = 4 }: StartOptions = {},
 ): Promise<ServerProcess> {
   const { MONGO_URL: _, ...inherited } = process.env;
   return ServerProcess.start([program], {
@@ -36,7 +32,7 @@ function startParley(
     RATE_LIMIT: 'off',
     AUTH_RATE_LIMIT: 'off',
     BCRYPT_COST: String(bcryptCost),
-    ...(mongoUrl === undefined ? {} : { MONGO_URL: mongoUrl }),
+    ...(engine.kind === 'mongodb' ? { MONGO_URL: engine.url } : {}),
   });
 }
 
@@ -44,7 +40,8 @@ class RunningParley implements Running {
   readonly dialect = parleyDialect;
 
   constructor(
-    readonly store: Store,
+    readonly engine: Engine,
+    readonly directory: string,
     public server: ServerProcess,
   ) {}
 
@@ -126,7 +123,7 @@ class RunningParley implements Running {
   async restart(how: 'stop' | 'kill', options: StartOptions = {}): Promise<number> {
     await this.server[how]();
     const from = performance.now();
-    this.server = await startParley(this.store, options);
+    this.server = await startParley(this.engine, this.directory, options);
     while (!(await fetch(`${this.server.origin}/ready`)).ok) {
       if (performance.now() - from > readyTimeoutMs) throw new Error('not ready within 120 s');
       await wait(5);
@@ -136,7 +133,7 @@ class RunningParley implements Running {
 
   async stop(): Promise<void> {
     await this.server.stop();
-    if (this.store.mongoUrl !== undefined) await dropDatabase(this.store.mongoUrl);
+    if (this.engine.kind === 'mongodb') await dropDatabase(this.engine.url);
   }
 }
 
@@ -146,24 +143,26 @@ async function dropDatabase(url: string): Promise<void> {
   await client.close();
 }
 
-async function start(store: Store, options: StartOptions = {}): Promise<Running> {
-  return new RunningParley(store, await startParley(store, options));
-}
-
 /** Parley on its embedded engine. */
 export const parleySqlite: System = {
   name: 'parley-sqlite',
-  start: (options) => start({ directory: temporaryDirectory() }, options),
+  async start(options) {
+    const dataDir = temporaryDirectory();
+    const engine: Engine = { kind: 'sqlite', dataDir };
+    return new RunningParley(engine, dataDir, await startParley(engine, dataDir, options));
+  },
 };
 
 /** Parley on the MongoDB server of this URL, in a database of its own that is dropped when it stops. */
 export function parleyMongodb(serverUrl: string): System {
   return {
     name: 'parley-mongodb',
-    start(options) {
+    async start(options) {
       const url = new URL(serverUrl);
       url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
-      return start({ directory: temporaryDirectory(), mongoUrl: url.href }, options);
+      const engine: Engine = { kind: 'mongodb', url: url.href };
+      const dataDir = temporaryDirectory();
+      return new RunningParley(engine, dataDir, await startParley(engine, dataDir, options));
     },
   };
 }

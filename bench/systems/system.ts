@@ -1,3 +1,4 @@
+import type { Engine } from '../../src/projections/engine.js';
 import type { ServerProcess } from '../server.js';
 import type { WireConnection } from '../wire/connection.js';
 import type { Dialect } from '../wire/dialect.js';
@@ -23,6 +24,8 @@ export type Place = string | Readonly<Record<string, number>>;
 export interface Running {
   readonly server: ServerProcess;
   readonly dialect: Dialect;
+  /** Where log and read models are, if it has them. */
+  readonly engine?: Engine;
   /** New users, signed in. */
   signUp(count: number): Promise<BenchUser[]>;
   /** A room for each pair; their ids. */

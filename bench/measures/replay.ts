@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { MongoClient } from 'mongodb';
+import { type Engine, openEngine, readFileOf } from '../../src/projections/engine.js';
+import { messagesProjection } from '../../src/projections/messages/model.js';
+import type { AnyProjection } from '../../src/projections/projection.js';
+import { Projector } from '../../src/projections/projector.js';
+import { Rebuild } from '../../src/projections/rebuild.js';
+import type { RowStore } from '../../src/projections/rows.js';
+import { openMongoRows } from '../../src/projections/rowsMongodb.js';
+import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
+import { statesProjection } from '../../src/projections/states/model.js';
+import { temporaryDirectory } from '../temporary.js';
+import { cell, type Measure, type Row } from './measure.js';
+
+const goals = [
+  { title: 'the message history', projection: messagesProjection, perSecond: 50_000 },
+  { title: '`states`', projection: statesProjection, perSecond: 200_000 },
+] as const;
+
+/** An empty row store of the same kind as the engine's, beside it. */
+async function scratchRows(engine: Engine): Promise<{ store: RowStore; drop: () => Promise<void> }> {
+  if (engine.kind === 'sqlite') {
+    const store = openSqliteRows(readFileOf(temporaryDirectory()));
+    return { store, drop: () => store.close() };
+  }
+  const url = new URL(engine.url);
+  url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
+  const store = await openMongoRows(url.href);
+  return {
+    store,
+    async drop() {
+      await store.close();
+      const client = new MongoClient(url.href);
+      await client.db().dropDatabase();
+      await client.close();
+    },
+  };
+}
+
+/** Builds the projection anew from position 1, as a rebuild does, and answers the events folded a second. */
+async function eventsPerSecond(engine: Engine, projection: AnyProjection): Promise<number> {
+  const source = await openEngine(engine);
+  const scratch = await scratchRows(engine);
+  try {
+    // Folds nothing: it only knows how far the server is.
+    const live = await Projector.open(source.store, [projection], source.partitions);
+    const rebuild = await Rebuild.begin(scratch.store, projection, source.log, source.partitions);
+    const from = performance.now();
+    while (!rebuild.hasCaughtUp(live)) await rebuild.step();
+    const seconds = (performance.now() - from) / 1000;
+    return live.written(projection).reduce((sum, size) => sum + size, 0) / seconds;
+  } finally {
+    await scratch.drop();
+    await source.close();
+  }
+}
+
+/** How fast read models can be built from the log. */
+export const replay: Measure = {
+  name: 'replay',
+  async run({ systems, bigLogs, log }) {
+    const rows: Row[] = [];
+    for (const { title, projection, perSecond } of goals) {
+      const cells = [];
+      for (const system of systems) {
+        if (system.name === 'socket.io') continue;
+        const { engine } = (await bigLogs.of(system)).running;
+        if (!engine) continue;
+        const rate = await eventsPerSecond(engine, projection);
+        const value = `${Math.round(rate).toLocaleString('en')}/s`;
+        log(`${system.name}: ${value} through ${title}`);
+        cells.push(cell(system.name, value, rate >= perSecond));
+      }
+      const goal = `≥ ${perSecond.toLocaleString('en')} events/s`;
+      rows.push({ measure: `log replayed through ${title}`, goal, cells });
+    }
+    return rows;
+  },
+};
