@@ -27,7 +27,7 @@ export interface SignedIn {
   readonly activeChats: Chat[];
 }
 
-export const firstChats = 50;
+const firstChats = 50;
 
 /** Signing up, in and out. What may be called twice, or be cut off anywhere, says so. */
 export class Accounts {

@@ -7,7 +7,7 @@ import { addressOf } from './address.js';
 import type { Handler } from './resource.js';
 
 /** The token of `Authorization: Bearer`; undefined without one. It is looked up by its hash, so no comparison leaks. */
-export function bearerToken(authorization: string | undefined): string | undefined {
+function bearerToken(authorization: string | undefined): string | undefined {
   return /^Bearer +([\w~+/.=-]{1,1024})$/i.exec(authorization ?? '')?.[1];
 }
 

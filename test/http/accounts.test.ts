@@ -92,6 +92,41 @@ describe('accounts when things go wrong', () => {
     expect(open).to.have.lengthOf(1);
   });
 
+  it('leaves no other session to the old password, cut off behind its change', async () => {
+    let isChanged = false;
+    await start((parts) => {
+      inFrontOf(parts.vault.credentials, 'changePassword', () => {
+        isChanged = true;
+      });
+      inFrontOf(parts.vault.sessions, 'endAll', () => {
+        if (isChanged) throw new Error('cut off');
+      });
+      return {};
+    });
+    await signUp();
+    const [mine, other] = [(await signIn()).body.token, (await signIn()).body.token];
+    const change = { password: json.password, newPassword: 'a cold winter morning' };
+    expect((await ask(target.url, 'PUT /user/password', { token: mine, json: change })).status).to.equal(500);
+    expect((await signIn()).status).to.equal(401);
+    expect((await ask(target.url, 'GET /user/search?q=x', { token: other })).status).to.equal(401);
+  });
+
+  it('ends a session that began while the password was being changed', async () => {
+    let other = '';
+    await start((parts) => {
+      inFrontOf(parts.vault.credentials, 'changePassword', async () => {
+        other = (await signIn()).body.token;
+      });
+      return {};
+    });
+    await signUp();
+    const { token } = (await signIn()).body;
+    const change = { password: json.password, newPassword: 'a cold winter morning' };
+    expect((await ask(target.url, 'PUT /user/password', { token, json: change })).status).to.equal(204);
+    expect(other).to.not.equal('');
+    expect((await ask(target.url, 'GET /user/search?q=x', { token: other })).status).to.equal(401);
+  });
+
   it('lets one of two changes of the password at once win', async () => {
     await start();
     await signUp();

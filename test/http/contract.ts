@@ -311,7 +311,8 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       const post = (raw: string | Uint8Array, headers: Record<string, string>): Promise<Reply> =>
         on('POST /user/signin', { raw, headers });
       const json = { 'content-type': 'application/json; charset=utf-8' };
-      for (const raw of ['{"username":', '"text"', '[]', 'null', new Uint8Array([0x22, 0xff, 0x22])])
+      const latin1 = Buffer.from('{"username":"x","password":"\xe4"}', 'latin1');
+      for (const raw of ['{"username":', '"text"', '[]', 'null', latin1])
         isProblem(await post(raw, json), 400, 'bad_request');
       isProblem(await on('POST /user/signin'), 400, 'bad_request');
       const good = JSON.stringify({ username: 'x', password: 'y' });

@@ -1,11 +1,12 @@
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { validate } from '@readme/openapi-parser';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { pushes, requests } from '../../src/events/schemas.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
-const asyncApiSchema = createRequire(import.meta.url)('@asyncapi/specs/schemas/3.0.0-without-$id.json');
+const specification = new URL(import.meta.resolve('@asyncapi/specs/schemas/3.0.0-without-$id.json'));
+const asyncApiSchema = JSON.parse(readFileSync(specification, 'utf8'));
 
 describe('the documents', () => {
   let target: FakeTarget;

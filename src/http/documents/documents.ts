@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type Router from '@koa/router';
 import { resource } from '../resource.js';
 import { asyncApi } from './asyncapi.js';
 import { openApi } from './openapi.js';
 import { css, docs, home, script } from './page.js';
 
-const installed = createRequire(import.meta.url);
-const swaggerUi = (file: string): Buffer => readFileSync(installed.resolve(`swagger-ui-dist/${file}`));
+const installed = (url: string): Buffer => readFileSync(new URL(url));
 
 // Swagger UI draws its icons from data: URLs; "try it out" asks this server only.
 const policy = [
@@ -33,8 +31,12 @@ export function serveDocuments(router: Router): void {
   file('/docs', 'html', docs(socket));
   file('/docs/page.css', 'css', css);
   file('/docs/page.js', 'js', script);
-  file('/docs/swagger-ui.css', 'css', swaggerUi('swagger-ui.css'));
-  file('/docs/swagger-ui-bundle.js', 'js', swaggerUi('swagger-ui-bundle.js'));
+  file('/docs/swagger-ui.css', 'css', installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css')));
+  file(
+    '/docs/swagger-ui-bundle.js',
+    'js',
+    installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js')),
+  );
 }
 
 function serveFile(router: Router, path: string, type: string, body: string | Buffer): void {
