@@ -34,9 +34,9 @@ socket.on('close', (code, reason) => {
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     const [, event, data] = /^\s*([a-z ]*?)\s*(\{.*\})?\s*$/.exec(line) ?? [];
-    if (!event) return print('an event, then its data as JSON: read messages {"roomId": "…"}');
     try {
-      send(event, JSON.parse(data ?? '{}'));
+      if (event) send(event, JSON.parse(data ?? '{}'));
+      else print('an event, then its data as JSON: read messages {"roomId": "…"}');
     } catch (error) {
       print(`the data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -18,6 +18,11 @@ export class Rooms {
     return partitionOf(streamOf('room', room), this.#partitions);
   }
 
+  /** Who is in it, if that has been asked before. */
+  known(room: RoomId): readonly UserId[] | undefined {
+    return this.#cache.get(room);
+  }
+
   /** Undefined: no such room, as of `at`. */
   async members(room: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined> {
     const known = this.#cache.get(room);

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { memoryBus } from './bus/memory.js';
+import { localRouter } from './commands/router.js';
+import { Writer } from './commands/writer.js';
+import type { Config } from './config.js';
+import { openEngine } from './engine.js';
+import { startGateway } from './gateway/start.js';
+import { createApp } from './http/app.js';
+import { createHttpServer } from './http/server.js';
+import { Metrics } from './metrics.js';
+import { startProjections } from './projections/host.js';
+import { createQueries } from './projections/queriesOverRows.js';
+import { readModels } from './projections/readModels.js';
+import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
+import { createOpener } from './vault/opener.js';
+import { openVault } from './vault/openVault.js';
+import { openPasswords } from './vault/passwords.js';
+import { textMemory } from './vault/textMemory.js';
+
+const MINUTES = 60;
+
+/** The whole of Parley in one process, serving. */
+export interface System {
+  /** Where it listens. */
+  readonly url: string;
+  /** Stops accepting, finishes what is in flight, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens the stores, takes the partitions over, and serves. `fail` is told of what must end the process: after it,
+ * nothing is acknowledged any more. Throws, with everything closed again, when it cannot start.
+ */
+export async function startSystem(
+  config: Config,
+  logger: Logger,
+  fail: (error: unknown) => void,
+): Promise<System> {
+  const opened: (() => Promise<unknown> | undefined)[] = [];
+  const closeAll = async () => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  try {
+    return await start();
+  } catch (error) {
+    await closeAll().catch((cause: unknown) =>
+      logger.error({ err: cause }, 'the failed start was not cleared up'),
+    );
+    throw error;
+  }
+
+  async function start(): Promise<System> {
+    const metrics = new Metrics();
+    const engine = await openEngine(config);
+    opened.push(() => engine.close());
+    const { log } = engine;
+    const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
+    const vault = await openVault({ engine: engine.place, masterKey });
+    opened.push(() => vault.close());
+    const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
+    opened.push(() => passwords.close());
+    const memory = textMemory();
+    opened.push(async () => memory.close());
+    const opener = createOpener(vault.keys, memory);
+
+    const projections = await startProjections({
+      engine: engine.place,
+      names: opener,
+      onFatal: fail,
+      onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
+    });
+    opened.push(() => projections.close());
+    const { reader, progress } = projections;
+    const queries = createQueries({ rows: reader, progress, open: opener, partitions: log.partitions });
+
+    const bus = memoryBus();
+    bus.subscribe((frame) => projections.publish(frame));
+    const writers = Array.from(
+      { length: log.partitions },
+      (_, partition) =>
+        new Writer(partition, {
+          log,
+          bus,
+          keys: vault.keys,
+          reads: readModels(reader, progress, log),
+          folding: progress,
+          now: Date.now,
+          newId: randomUUID,
+          onFatal: fail,
+          report: (message, error) => logger.warn({ err: error }, message),
+          onSealed: (sealed, text, owner) => memory.remember(sealed, text, owner),
+          onAppend: ({ ms, events }) => metrics.appended(ms, events),
+        }),
+    );
+    const commands = localRouter(writers);
+    const gateway = await startGateway({
+      config,
+      log,
+      bus,
+      vault,
+      queries,
+      router: commands,
+      texts: opener,
+      heartbeat: engine.heartbeat,
+      metrics,
+      logger,
+    });
+    opened.push(() => gateway.release());
+    opened.push(() => Promise.all(writers.map((writer) => writer.stop())));
+    await Promise.all(writers.map((writer) => writer.start()));
+
+    const app = createApp({
+      vault,
+      passwords,
+      commands,
+      queries,
+      now: () => new Date(),
+      random: Math.random,
+      sessionTtlMs: config.SESSION_TTL,
+      parseRevision: (text) => gateway.revisions.parse(text),
+      authRateLimit:
+        config.AUTH_RATE_LIMIT === 'off'
+          ? 'off'
+          : { rate: config.AUTH_RATE_LIMIT.rate / MINUTES, burst: config.AUTH_RATE_LIMIT.burst },
+      trustProxy: config.TRUST_PROXY,
+      ready: async () => (progress.lagMs() > 10_000 ? { ok: false, failing: 'projections' } : { ok: true }),
+      metrics,
+      log: logger,
+    });
+    metrics.gauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
+    metrics.queue('passwords', () => passwords.waiting);
+    for (const writer of writers) metrics.queue(`writer-${writer.partition}`, () => writer.depth);
+
+    const server = createHttpServer(app);
+    server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(config.PORT, config.HOST, resolve);
+    });
+    const stopAccepting = async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await gateway.close();
+      server.closeAllConnections();
+      await closed;
+    };
+    opened.push(stopAccepting);
+
+    const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
+    const host = family === 'IPv6' ? `[${address}]` : address;
+    return { url: `http://${host}:${port}`, stop: closeAll };
+  }
+}
