@@ -8,10 +8,19 @@ export interface LogSource {
   read(partition: number, after: number, limit: number): Promise<Commit[]>;
 }
 
-/** The commit with its events decoded. Throws `UnknownEventType`. */
-export function frameOf(commit: Commit): CommitFrame {
-  const { partition, firstOffset, leaves } = commit;
-  return { ...commit, events: leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i)) };
+/** What a projector needs of a commit. */
+export type LeafCommit = Pick<
+  Commit,
+  'partition' | 'position' | 'firstOffset' | 'size' | 'recordedAt' | 'leaves'
+>;
+
+/** A commit with its events decoded. */
+export type Frame = Pick<CommitFrame, 'partition' | 'position' | 'size' | 'events'>;
+
+/** Throws `UnknownEventType`. */
+export function frameOf({ partition, position, firstOffset, size, leaves }: LeafCommit): Frame {
+  const events = leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
+  return { partition, position, size, events };
 }
 
 /** As `LogSource.read`; a hole that is still there when read again is one. */

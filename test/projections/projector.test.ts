@@ -1,0 +1,206 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { type Frame, frameOf } from '../../src/projections/frame.js';
+import { Projector } from '../../src/projections/projector.js';
+import type { ModelWrite, RowStore } from '../../src/projections/rows.js';
+import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
+import { allProjections, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
+import { MemoryRows } from '../support/rowsMemory.js';
+
+const some = (most: number) => fc.integer({ min: 0, max: most });
+
+const note: fc.Arbitrary<Note> = fc.oneof(
+  fc.record({ room: some(2), message: some(20) }),
+  fc.record({ room: some(2), read: some(20) }),
+  fc.record({ user: some(1), isOnline: fc.boolean() }),
+);
+
+/** What one of two projectors on one store does next. */
+const action = fc.record({
+  who: fc.constantFrom(0, 1),
+  /** Folds this many commits, beginning with some that it has seen. */
+  fold: some(4),
+  repeat: some(3),
+  /** Then writes; dies after so many rows and checkpoints of it, or not. */
+  write: fc.boolean(),
+  diesAfter: fc.option(some(6)),
+});
+
+class Death extends Error {
+  override readonly name = 'Death';
+}
+
+/** A store without transactions, whose writer dies after so many rows and checkpoints. */
+function dyingAfter(store: RowStore, steps: number): RowStore {
+  return {
+    ...store,
+    async write(writes) {
+      const rows: ModelWrite[] = writes.flatMap((write) =>
+        write.rows.map((row) => ({ ...write, rows: [row], checkpoints: [] })),
+      );
+      const checkpoints: ModelWrite[] = writes.map((write) => ({ ...write, rows: [] }));
+      for (const step of [...rows, ...checkpoints].slice(0, steps)) await store.write([step]);
+      throw new Death();
+    },
+  };
+}
+
+/** A projector that begins again where the store's checkpoints are each time it has died. */
+class Mortal {
+  #projector: Projector | undefined;
+  #steps: number | undefined;
+
+  constructor(
+    private readonly store: RowStore,
+    private readonly log: readonly Frame[],
+  ) {}
+
+  async act({
+    fold,
+    repeat,
+    write,
+    diesAfter,
+  }: typeof action extends fc.Arbitrary<infer A> ? Omit<A, 'who'> : never) {
+    this.#steps = diesAfter ?? undefined;
+    this.#projector ??= await Projector.open(this.#mortalStore(), allProjections(), 1);
+    const position = this.#projector.position(0);
+    await this.#projector.fold(this.log.slice(Math.max(0, position - repeat), position + fold));
+    if (write)
+      await this.#projector.write().catch((error: unknown) => {
+        if (!(error instanceof Death)) throw error;
+        this.#projector = undefined;
+      });
+  }
+
+  async finish(): Promise<void> {
+    await this.act({ fold: this.log.length, repeat: 0, write: true, diesAfter: null });
+  }
+
+  #mortalStore(): RowStore {
+    const store = this.store;
+    return {
+      ...store,
+      write: (writes) =>
+        this.#steps === undefined ? store.write(writes) : dyingAfter(store, this.#steps).write(writes),
+    };
+  }
+}
+
+describe('A projector', () => {
+  const openStore = () => openSqliteRows(':memory:');
+  const framesOf = (plan: readonly (readonly Note[])[]): Frame[] => {
+    const pages = new Pages();
+    return plan.map((notes) => frameOf(pages.next(notes)));
+  };
+  const eventsOf = (frames: readonly Frame[]) => frames.flatMap(({ events }) => events);
+
+  it('gives the rows of a fresh fold, whatever the batches, crashes, repeats and projectors at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(note, { maxLength: 4 }), { minLength: 1, maxLength: 12 }),
+        fc.array(action, { maxLength: 12 }),
+        async (plan, actions) => {
+          const frames = framesOf(plan);
+          const store = openStore();
+          const projectors = [new Mortal(store, frames), new Mortal(store, frames)];
+          for (const { who, ...act } of actions) await projectors[who]?.act(act);
+          // One that is far behind may end last: it must bring nothing back.
+          await Promise.all(projectors.map((projector) => projector.finish()));
+          expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
+          await store.close();
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('begins at its checkpoints and reads nothing before them again', async () => {
+    const frames = framesOf([
+      [{ room: 0, message: 1 }],
+      [{ room: 0, message: 2 }],
+      [{ room: 0, message: 3 }],
+    ]);
+    const store = openStore();
+    const first = await Projector.open(store, allProjections(), 1);
+    await first.fold(frames.slice(0, 2));
+    await first.write();
+    const second = await Projector.open(store, allProjections(), 1);
+    expect(second.position(0)).to.equal(2);
+    await second.fold(frames.slice(2));
+    await second.write();
+    expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
+  });
+
+  it('refuses a gap', async () => {
+    const frames = framesOf([[{ room: 0, message: 1 }], [{ room: 0, message: 2 }]]);
+    const projector = await Projector.open(openStore(), allProjections(), 1);
+    const refused = await projector.fold(frames.slice(1)).catch((error: unknown) => error);
+    expect(refused).to.be.instanceOf(RangeError);
+    expect(projector.position(0)).to.equal(0);
+  });
+
+  it('tells how far each model is written, fencing commits included', async () => {
+    const projector = await Projector.open(openStore(), allProjections(), 2);
+    await projector.fold(framesOf([[{ room: 0, message: 1 }], []]));
+    expect(projector.isBehind).to.equal(true);
+    expect(projector.sizes(0)).to.deep.equal({ folded: 1, written: 0 });
+    const advances = await projector.write();
+    expect(
+      advances.map(({ projection, partition, size }) => [projection.model.name, partition, size]),
+    ).to.deep.equal([
+      ['digests', 0, 1],
+      ['lines', 0, 1],
+      ['present', 0, 1],
+    ]);
+    expect(projector.isBehind).to.equal(false);
+    expect(await projector.write()).to.deep.equal([]);
+  });
+
+  it('loses nothing when a write fails: it is reset and folds again', async () => {
+    const frames = framesOf([
+      [{ room: 0, message: 1 }],
+      [
+        { room: 0, read: 1 },
+        { user: 0, isOnline: true },
+      ],
+    ]);
+    const store = openStore();
+    let isFull = true;
+    const failing = {
+      ...store,
+      write: async (writes: readonly ModelWrite[]) => {
+        if (isFull) throw new Error('no');
+        await store.write(writes);
+      },
+    };
+    const projector = await Projector.open(failing, allProjections(), 1);
+    await projector.fold(frames);
+    expect(await projector.write().catch(() => 'failed')).to.equal('failed');
+    isFull = false;
+    await projector.reset();
+    expect(projector.position(0)).to.equal(0);
+    await projector.fold(frames);
+    await projector.write();
+    expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
+  });
+
+  it('loads a row once, not for each batch', async () => {
+    const store = new MemoryRows();
+    let loads = 0;
+    const load = store.get.bind(store);
+    store.get = (model, keys) => {
+      loads++;
+      return load(model, keys);
+    };
+    const projector = await Projector.open(store, allProjections(), 1);
+    for (const frame of framesOf([
+      [{ room: 0, message: 1 }],
+      [{ room: 0, message: 2 }],
+      [{ room: 0, read: 2 }],
+    ])) {
+      await projector.fold([frame]);
+      await projector.write();
+    }
+    expect(loads).to.equal(1);
+  });
+});

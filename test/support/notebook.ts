@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { encodeEvent } from '../../src/events/codec.js';
+import { streamOf } from '../../src/events/ids.js';
+import type { Recorded } from '../../src/events/types.js';
+import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
+import type { Commit } from '../../src/log/log.js';
+import type { AnyProjection, Projection } from '../../src/projections/projection.js';
+import type { Model, RowReader } from '../../src/projections/rows.js';
+
+/** Every event of a room, in order: any that is missed, repeated or out of order gives another digest. */
+export interface Digest {
+  readonly digest: string;
+  readonly count: number;
+}
+
+export const digestsModel: Model<Digest> = {
+  name: 'digests',
+  version: 1,
+  indexes: { all: ({ offset }) => ({ terms: ['all'], sort: offset }) },
+};
+
+const digests: Projection<Digest> = {
+  model: digestsModel,
+  keys: (event) => ('roomId' in event.data ? [event.data.roomId] : []),
+  evolve: (value, event) => ({
+    digest: createHash('sha256').update(`${value?.digest} ${event.offset}`).digest('hex'),
+    count: (value?.count ?? 0) + 1,
+  }),
+};
+
+export const linesModel: Model<{ readonly offset: number }> = {
+  name: 'lines',
+  version: 1,
+  insertOnly: true,
+  indexes: { id: ({ key, value }) => ({ terms: [`${value.offset}`, key], sort: value.offset }) },
+};
+
+/** One row a message id: a second event with the same id changes nothing. */
+const lines: Projection<{ readonly offset: number }> = {
+  model: linesModel,
+  keys: (event) => (event.type === 'MessageSent' ? [event.data.messageId] : []),
+  evolve: (_, { offset }) => ({ offset }),
+};
+
+export const presentModel: Model<{ readonly since: number }> = { name: 'present', version: 1, indexes: {} };
+
+/** Who is online; who is not leaves a tombstone. */
+const present: Projection<{ readonly since: number }> = {
+  model: presentModel,
+  keys: (event) =>
+    event.type === 'UserWentOnline' || event.type === 'UserWentOffline' ? [event.data.userId] : [],
+  evolve: (value, event) => (event.type === 'UserWentOnline' ? (value ?? { since: event.offset }) : null),
+};
+
+/** Small projections with a row of each kind: changing, insert-only, and gone. */
+export const allProjections = (): readonly AnyProjection[] => [digests, lines, present];
+
+/** What an event of a test says, in short. */
+export type Note =
+  | { readonly room: number; readonly message: number }
+  | { readonly room: number; readonly read: number }
+  | { readonly user: number; readonly isOnline: boolean };
+
+const actor = '00000000-0000-4000-8000-000000000001';
+
+function leafOf(note: Note, recordedAt: string): string {
+  const common = { version: 1, audience: [], actor, recordedAt, commandId: actor };
+  if ('user' in note) {
+    const userId = `user ${note.user}`;
+    const stream = streamOf('user', userId);
+    return note.isOnline
+      ? encodeEvent({ ...common, stream, type: 'UserWentOnline', data: { userId } })
+      : encodeEvent({ ...common, stream, type: 'UserWentOffline', data: { userId, lastSeen: recordedAt } });
+  }
+  const roomId = `room ${note.room}`;
+  const stream = streamOf('room', roomId);
+  if ('read' in note) {
+    const data = { roomId, userId: actor, upTo: note.read };
+    return encodeEvent({ ...common, stream, type: 'MessagesRead', data });
+  }
+  const data = { roomId, messageId: `message ${note.message}`, seq: note.message, text: 'sealed' };
+  return encodeEvent({ ...common, stream, type: 'MessageSent', data });
+}
+
+/** Makes the commits of one partition, one after another. */
+export class Pages {
+  #head: Head;
+
+  constructor(partition = 0) {
+    this.#head = emptyHead(partition);
+  }
+
+  next(notes: readonly Note[], recordedAt = new Date().toISOString()): Commit {
+    return this.nextOf(
+      notes.map((note) => leafOf(note, recordedAt)),
+      recordedAt,
+    );
+  }
+
+  nextOf(leaves: readonly string[], recordedAt = new Date().toISOString()): Commit {
+    const id = `commit ${this.#head.position + 1}`;
+    const { commit, head } = buildCommit({ head: this.#head, id, epoch: 1, recordedAt, leaves });
+    this.#head = head;
+    return commit;
+  }
+}
+
+/** All rows of the models, tombstones too, as text by model and key; keys are those that the events name. */
+export async function rowsOf(reader: RowReader, events: readonly Recorded[]): Promise<Map<string, string>> {
+  const rows = new Map<string, string>();
+  for (const projection of allProjections()) {
+    const keys = [...new Set(events.flatMap((event) => projection.keys(event)))];
+    // The rows are only shown.
+    const model = projection.model as Model<unknown>;
+    for (const row of (await reader.get(model, keys)).values())
+      rows.set(`${model.name} ${row.key}`, JSON.stringify([row.offset, row.value]));
+  }
+  return rows;
+}
+
+/** The same from a plain fold, event by event, of nothing but the projections. */
+export function foldedRows(events: readonly Recorded[]): Map<string, string> {
+  const rows = new Map<string, string>();
+  for (const projection of allProjections()) {
+    const values = new Map<string, unknown>();
+    for (const event of events)
+      for (const key of projection.keys(event)) {
+        if (projection.model.insertOnly && values.has(key)) continue;
+        values.set(key, projection.evolve(values.get(key), event, key));
+        rows.set(`${projection.model.name} ${key}`, JSON.stringify([event.offset, values.get(key)]));
+      }
+  }
+  return rows;
+}
