@@ -1,0 +1,150 @@
+import { Worker } from 'node:worker_threads';
+import { connect, type Remote } from '../threads/rpc.js';
+import { pack, unpack } from './codec.js';
+import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
+import { LogMismatch } from './meta.js';
+import type { CheckpointApi } from './sqliteCheckpointer.js';
+import type { StoreApi, StoreOptions } from './sqliteWorker.js';
+
+/** The write-ahead log is folded into the database each time it has grown by this much. */
+const CHECKPOINT_BYTES = 8 * 1024 * 1024;
+/** Once it has grown by this much, answers to appends wait for that to be done. */
+const MOST_WAL_BYTES = 64 * 1024 * 1024;
+
+/** Which file, and how. */
+export interface SqliteLogOptions {
+  readonly file: string;
+  /** A new log is made with this many, 1 if not given; one that exists must have them. */
+  readonly partitions?: number;
+  /** Beside a running server: nothing is written, and `append` throws `AppendError`. */
+  readonly readOnly?: boolean;
+}
+
+/**
+ * The embedded log, in threads of its own. Throws `LogMismatch` if it is not as asked for, `StorageError`
+ * if the file cannot be used. One process at a time may write to it; others may read beside.
+ */
+export async function openSqliteLog({
+  file,
+  partitions,
+  readOnly = false,
+}: SqliteLogOptions): Promise<EventLog> {
+  const options: StoreOptions = { file, partitions, readOnly };
+  const storeThread = new Worker(new URL('./sqliteWorker.js', import.meta.url), { workerData: options });
+  const store = connect<StoreApi>(storeThread);
+  const meta = await store.open().catch(async (error: unknown) => {
+    await storeThread.terminate();
+    throw revived(error);
+  });
+  return new SqliteLog(
+    meta.logId,
+    meta.partitions,
+    storeThread,
+    store,
+    readOnly ? undefined : new Checkpoints(file, store),
+  );
+}
+
+class SqliteLog implements EventLog {
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly partitions: number,
+    private readonly thread: Worker,
+    private readonly store: Remote<StoreApi>,
+    private readonly checkpoints: Checkpoints | undefined,
+  ) {}
+
+  async append(commit: Commit): Promise<Outcome> {
+    const { outcome, walGrowth } = await this.#call(() => this.store.append(pack(commit)));
+    await this.checkpoints?.grown(walGrowth);
+    return outcome.kind === 'lost' ? { kind: 'lost', to: unpack(outcome.to) } : outcome;
+  }
+
+  async read(partition: number, after: number, limit: number): Promise<Commit[]> {
+    const commits = await this.#call(() => this.store.read(partition, after, limit));
+    return commits.map(unpack);
+  }
+
+  async tail(partition: number): Promise<Commit | undefined> {
+    const commit = await this.#call(() => this.store.tail(partition));
+    return commit && unpack(commit);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.checkpoints?.close();
+    // The thread takes calls in turn: what was asked before has been answered when this is.
+    await this.store.close().catch((error: unknown) => Promise.reject(revived(error)));
+    await this.thread.terminate();
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new StorageError('the log is closed');
+    if (this.checkpoints?.failed) throw this.checkpoints.failed;
+    try {
+      return await call();
+    } catch (error) {
+      throw revived(error);
+    }
+  }
+}
+
+/**
+ * Keeps the write-ahead log short without holding up appends: a thread of its own moves the bulk into the
+ * database, then the appender moves the short rest, so that its next append starts the file over.
+ */
+class Checkpoints {
+  /** Set when a checkpoint failed: the disk is not to be trusted any more. */
+  failed: StorageError | undefined;
+  readonly #thread: Worker;
+  readonly #checkpointer: Remote<CheckpointApi>;
+  #running: Promise<void> | undefined;
+
+  constructor(
+    file: string,
+    private readonly store: Remote<StoreApi>,
+  ) {
+    this.#thread = new Worker(new URL('./sqliteCheckpointer.js', import.meta.url), { workerData: file });
+    this.#checkpointer = connect<CheckpointApi>(this.#thread);
+  }
+
+  async grown(bytes: number): Promise<void> {
+    if (bytes < CHECKPOINT_BYTES) return;
+    this.#running ??= this.#run();
+    if (bytes >= MOST_WAL_BYTES) await this.#running;
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+    await this.#thread.terminate();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#checkpointer.checkpoint();
+      await this.store.checkpoint();
+    } catch (error) {
+      this.failed = new StorageError('the log could not be checkpointed', { cause: error });
+    }
+    this.#running = undefined;
+  }
+}
+
+/** Errors lose their class between threads; whatever has no other meaning says that the store failed. */
+function revived(error: unknown): Error {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'AppendError') return new AppendError(message);
+  if (name === 'LogMismatch') return new LogMismatch(message);
+  if (name === 'RangeError') return new RangeError(message);
+  if (isHole(error)) return new HoleError(error.partition, error.missing);
+  return new StorageError(message, { cause: error });
+}
+
+const isHole = (error: unknown): error is Pick<HoleError, 'partition' | 'missing'> =>
+  error instanceof Error && error.name === 'HoleError' && 'partition' in error && 'missing' in error;

@@ -1,0 +1,108 @@
+import { stat, writeFile } from 'node:fs/promises';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import { pack } from '../../src/log/codec.js';
+import { checkCommit, emptyHead } from '../../src/log/commit.js';
+import { loadHead } from '../../src/log/head.js';
+import { AppendError, HoleError, StorageError } from '../../src/log/log.js';
+import { openSqliteLog } from '../../src/log/sqlite.js';
+import { openLogReader } from '../../src/log/sqliteReader.js';
+import { SqliteStore } from '../../src/log/sqliteStore.js';
+import { eventLogConformance, type LogStore } from '../conformance/eventLog.js';
+import { chain, commitAfter } from './chain.js';
+import { start } from './child.js';
+import { sqliteStore } from './stores.js';
+
+describe('the event log on SQLite', () => {
+  eventLogConformance('file', sqliteStore);
+});
+
+describe('the event log on SQLite, beside what every log does,', () => {
+  let store: LogStore & { readonly file: string };
+
+  beforeEach(async () => {
+    store = await sqliteStore();
+  });
+
+  afterEach(() => store.discard());
+
+  it('has every commit it acknowledged after its process was killed', async () => {
+    const child = start('appendingChild', store.file);
+    const acknowledged: string[] = [];
+    while (acknowledged.length < 200) acknowledged.push((await child.lines.next()).value);
+    await child.kill();
+    const log = await store.open();
+    const commits = await log.read(0, 0, 1_000_000);
+    expect(commits.slice(0, 200).map((commit) => commit.id)).to.deep.equal(acknowledged);
+    expect(await loadHead(log, 0)).to.deep.equal(commits.reduce(checkCommit, emptyHead(0)));
+  });
+
+  it('keeps its write-ahead log short while it is written to without a pause', async () => {
+    const log = await store.open();
+    let head = emptyHead(0);
+    let longest = 0;
+    for (let i = 0; i < 240; i++) {
+      const next = commitAfter(
+        head,
+        Array.from({ length: 256 }, () => `"${'x'.repeat(1000)}"`),
+      );
+      await log.append(next.commit);
+      head = next.head;
+      longest = Math.max(longest, (await stat(`${store.file}-wal`)).size);
+    }
+    expect(longest).to.be.lessThan(40 * 1024 * 1024);
+    expect(await loadHead(log, 0)).to.deep.equal(head);
+  });
+
+  it('is read from any thread on a connection of its own, each commit as soon as it is acknowledged', async () => {
+    expect(() => openLogReader(store.file)).to.throw(StorageError);
+    const log = await store.open();
+    const reader = openLogReader(store.file);
+    expect([reader.id, reader.partitions]).to.deep.equal([log.id, log.partitions]);
+    expect(reader.tail(0)).to.equal(undefined);
+    const commits = chain(5);
+    for (const commit of commits) {
+      await log.append(commit);
+      expect(reader.tail(0)).to.deep.equal(commit);
+    }
+    expect(reader.read(0, 1, 3)).to.deep.equal(commits.slice(1, 4));
+    await store.remove(0, 3);
+    expect(() => reader.read(0, 1, 3)).to.throw(HoleError);
+    reader.close();
+  });
+
+  it('is opened beside its writer to be read only', async () => {
+    const log = await store.open();
+    const [first, second] = chain(2);
+    if (!first || !second) throw new Error('two are needed');
+    await log.append(first);
+    const beside = await openSqliteLog({ file: store.file, readOnly: true });
+    expect(await beside.read(0, 0, 10)).to.deep.equal([first]);
+    const refused = await beside.append(second).catch((error: unknown) => error);
+    expect(refused).to.be.instanceOf(AppendError);
+    await beside.close();
+    expect(await log.tail(0)).to.deep.equal(first);
+  });
+
+  it('throws StorageError for a file that is no database', async () => {
+    await writeFile(store.file, 'x'.repeat(8192));
+    expect(await store.open().catch((error: unknown) => error)).to.be.instanceOf(StorageError);
+  });
+
+  it('appends nothing more once it has failed, even if it could again', () => {
+    const [first, second] = chain(2);
+    if (!first || !second) throw new Error('two are needed');
+    const failing = new SqliteStore(store.file);
+    failing.append(pack(first));
+    const aside = new DatabaseSync(store.file);
+    aside.exec('ALTER TABLE commits_0 RENAME TO gone');
+    expect(() => failing.append(pack(second)))
+      .to.throw(StorageError)
+      .with.nested.property('cause.errcode');
+    aside.exec('ALTER TABLE gone RENAME TO commits_0');
+    expect(() => failing.append(pack(second))).to.throw(StorageError);
+    expect(failing.rows.tail(0)?.position).to.equal(1);
+    aside.close();
+    failing.close();
+  });
+});
