@@ -1,0 +1,174 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Collection, MongoClient, MongoError } from 'mongodb';
+import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
+import { checkMeta, checkPartition, type LogMeta } from './meta.js';
+import { type CommitDocument, fromDocument, toDocument } from './mongoDocument.js';
+import { isDefinite, isDuplicate } from './mongoErrors.js';
+import { durable, openMeta } from './mongoMeta.js';
+import { outcomeOf } from './outcome.js';
+
+/** One attempt at an operation; a write that takes longer has an unknown outcome and is settled. */
+const ATTEMPT_MS = 5000;
+const BACK_OFF_MS = { first: 50, most: 1000 };
+/** A read stops after this many bytes of leaves, but gives one commit at least. */
+const READ_BYTES = 4 * 1024 * 1024;
+/** Of the largest commits, this many are the most that one answer of the server can hold. */
+const READ_BATCH = 60;
+
+/** Which database, and how. */
+export interface MongoLogOptions {
+  /** With the name of the database. */
+  readonly url: string;
+  /** A new log is made with this many, 8 if not given; one that exists must have them. */
+  readonly partitions?: number;
+}
+
+/**
+ * The log in MongoDB: a collection a partition, whose `_id` is the position and its only index. Throws
+ * `LogMismatch` if the log is not as asked for, the driver's error if the server does not answer.
+ */
+export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
+  // The driver retries nothing: this is the one retry loop, and it must know of every attempt.
+  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_MS };
+  const client = new MongoClient(url, once);
+  try {
+    const meta = await openMeta(client.db(), partitions ?? 8);
+    checkMeta(meta, partitions);
+    return new MongoLog(meta, client);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+class MongoLog implements EventLog {
+  readonly id: string;
+  readonly partitions: number;
+  readonly #collections: readonly Collection<CommitDocument>[];
+  /** The last position seen taken, by partition: spares reading the tail before each append. */
+  readonly #seen: number[];
+  readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+
+  constructor(
+    { logId, partitions }: LogMeta,
+    private readonly client: MongoClient,
+  ) {
+    this.id = logId;
+    this.partitions = partitions;
+    this.#seen = Array.from({ length: partitions }, () => 0);
+    this.#collections = this.#seen.map((_, p) =>
+      client.db().collection<CommitDocument>(`commits_${p}`, durable),
+    );
+  }
+
+  append(commit: Commit): Promise<Outcome> {
+    return this.#tracked(() => this.#settled(commit));
+  }
+
+  read(partition: number, after: number, limit: number): Promise<Commit[]> {
+    return this.#tracked(() => this.#page(partition, after, limit));
+  }
+
+  tail(partition: number): Promise<Commit | undefined> {
+    return this.#tracked(() => this.#last(partition));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#inFlight);
+    await this.client.close();
+  }
+
+  /** Tries until the outcome is proven: an error that proves nothing says neither that it failed nor that it did not. */
+  async #settled(commit: Commit): Promise<Outcome> {
+    for (let wait = BACK_OFF_MS.first; ; wait = Math.min(wait * 2, BACK_OFF_MS.most)) {
+      try {
+        return await this.#attempt(commit);
+      } catch (error) {
+        if (error instanceof AppendError || error instanceof RangeError) throw error;
+        if (isDefinite(error)) throw new StorageError(`commit ${commit.id} was refused`, { cause: error });
+        await this.#pause(wait, commit, error);
+      }
+    }
+  }
+
+  async #attempt(commit: Commit): Promise<Outcome> {
+    const { partition, position } = commit;
+    await this.#checkPosition(commit);
+    try {
+      await this.#of(partition).insertOne(toDocument(commit), { timeoutMS: ATTEMPT_MS });
+      this.#saw(partition, position);
+      return { kind: 'committed' };
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+    }
+    // What took the position decides only once a majority has it: until then it may yet be rolled back.
+    const there = await this.#of(partition).findOne({ _id: position }, { timeoutMS: ATTEMPT_MS });
+    if (!there) throw new MongoError(`position ${position} is taken by a commit that no majority has yet`);
+    this.#saw(partition, position);
+    return outcomeOf(commit, fromDocument(partition, there));
+  }
+
+  async #checkPosition({ partition, position }: Commit): Promise<void> {
+    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
+    const known = this.#seen[partition] ?? 0;
+    if (position <= known + 1) return;
+    const tail = (await this.#last(partition))?.position ?? 0;
+    if (position > tail + 1)
+      throw new AppendError(`partition ${partition} ends at ${tail}: position ${position} does not follow`);
+  }
+
+  async #pause(ms: number, commit: Commit, cause: unknown): Promise<void> {
+    try {
+      await delay(ms, undefined, { signal: this.#closing.signal });
+    } catch {
+      throw new StorageError(`closed before the outcome of commit ${commit.id} was known`, { cause });
+    }
+  }
+
+  async #page(partition: number, after: number, limit: number): Promise<Commit[]> {
+    if (limit < 1) return [];
+    const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH, timeoutMS: ATTEMPT_MS } as const;
+    const commits: Commit[] = [];
+    let bytes = 0;
+    for await (const document of this.#of(partition).find({ _id: { $gt: after } }, options)) {
+      const expected = after + commits.length + 1;
+      if (document._id !== expected) throw new HoleError(partition, expected);
+      commits.push(fromDocument(partition, document));
+      bytes += document.leaves.length;
+      if (bytes >= READ_BYTES) break;
+    }
+    // Nothing found says nothing: `after` may lie beyond the tail.
+    if (commits.length > 0) this.#saw(partition, after + commits.length);
+    return commits;
+  }
+
+  async #last(partition: number): Promise<Commit | undefined> {
+    const document = await this.#of(partition).findOne({}, { sort: { _id: -1 }, timeoutMS: ATTEMPT_MS });
+    if (!document) return undefined;
+    this.#saw(partition, document._id);
+    return fromDocument(partition, document);
+  }
+
+  #of(partition: number): Collection<CommitDocument> {
+    checkPartition(partition, this.partitions);
+    // Just checked to be one of them.
+    return this.#collections[partition] as Collection<CommitDocument>;
+  }
+
+  #saw(partition: number, position: number): void {
+    this.#seen[partition] = Math.max(this.#seen[partition] ?? 0, position);
+  }
+
+  async #tracked<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw new StorageError('the log is closed');
+    const running = work();
+    this.#inFlight.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#inFlight.delete(running);
+    }
+  }
+}

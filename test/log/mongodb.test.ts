@@ -1,0 +1,103 @@
+import { expect } from 'chai';
+import {
+  MongoInvalidArgumentError,
+  MongoNetworkError,
+  MongoServerError,
+  MongoWriteConcernError,
+} from 'mongodb';
+import { emptyHead } from '../../src/log/commit.js';
+import { StorageError } from '../../src/log/log.js';
+import { isDefinite } from '../../src/log/mongoErrors.js';
+import { eventLogConformance } from '../conformance/eventLog.js';
+import { mongoUrl } from '../support/mongo.js';
+import { chain, commitAfter } from './chain.js';
+import { mongoStore } from './stores.js';
+
+async function needsServer(this: Mocha.Context): Promise<void> {
+  if ((await mongoUrl()) === undefined) this.skip();
+}
+
+describe('the event log on MongoDB', () => {
+  before(needsServer);
+
+  eventLogConformance('network', mongoStore);
+});
+
+describe('the event log on MongoDB, beside what every log does,', () => {
+  let store: Awaited<ReturnType<typeof mongoStore>>;
+
+  before(needsServer);
+
+  beforeEach(async () => {
+    store = await mongoStore();
+  });
+
+  afterEach(() => store.discard());
+
+  it('has one index a partition: the position', async () => {
+    const log = await store.open();
+    await log.append(commitAfter(emptyHead(0), ['1']).commit);
+    expect(await store.indexes('commits_0')).to.deep.equal([{ _id: 1 }]);
+  });
+
+  it('finds out who has the position when an answer was lost while another writer was there', async () => {
+    const [one, two] = [await store.open(), await store.open()];
+    const [mine, theirs] = [
+      commitAfter(emptyHead(0), ['"mine"']).commit,
+      commitAfter(emptyHead(0), ['"theirs"']).commit,
+    ];
+    store.proxy.loseAnswerTo('insert');
+    const outcomes = await Promise.all([one.append(mine), two.append(theirs)]);
+    const winner = await one.tail(0);
+    expect(store.proxy.lost).to.equal(1);
+    expect(outcomes).to.deep.equal(
+      [mine, theirs].map((commit) =>
+        commit.id === winner?.id ? { kind: 'committed' } : { kind: 'lost', to: winner },
+      ),
+    );
+  });
+
+  it('goes on until the server is back, however long that takes', async () => {
+    const log = await store.open();
+    const [first, second] = chain(2);
+    if (!first || !second) throw new Error('two are needed');
+    await log.append(first);
+    await store.proxy.goDown();
+    const appended = log.append(second);
+    expect(await log.tail(0).catch((error: unknown) => error)).to.be.instanceOf(Error);
+    await store.proxy.comeBack();
+    expect(await appended).to.deep.equal({ kind: 'committed' });
+    expect(await log.read(0, 0, 10)).to.deep.equal([first, second]);
+  });
+
+  it('gives up what is unsettled only when it is closed', async () => {
+    const log = await store.open();
+    await store.proxy.goDown();
+    const appended = log.append(commitAfter(emptyHead(0), []).commit).catch((error: unknown) => error);
+    await log.close();
+    expect(await appended)
+      .to.be.instanceOf(StorageError)
+      .with.property('cause')
+      .that.is.instanceOf(Error);
+  });
+
+  it('stops at a refusal, and at nothing that may pass', () => {
+    const answer = (code: number) => new MongoServerError({ message: 'no', code });
+    for (const refusal of [
+      answer(13),
+      answer(121),
+      answer(14031),
+      new MongoInvalidArgumentError('no'),
+      new TypeError(),
+    ])
+      expect(isDefinite(refusal), String(refusal)).to.equal(true);
+    const passing = [
+      answer(10107), // NotWritablePrimary
+      answer(11600), // InterruptedAtShutdown
+      answer(123_456), // never heard of
+      new MongoNetworkError('reset'),
+      new MongoWriteConcernError({ ok: 1, writeConcernError: { code: 64, errmsg: 'timed out' } }),
+    ];
+    for (const error of passing) expect(isDefinite(error), String(error)).to.equal(false);
+  });
+});
