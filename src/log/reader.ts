@@ -1,0 +1,182 @@
+import { HoleError, StorageError } from './log.js';
+
+/** The clock a reader runs on; in tests a virtual one. */
+export interface ReaderClock {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Calls `run` once in `ms`; returns the function that takes it back. */
+  setTimer(run: () => void, ms: number): () => void;
+}
+
+/** What a reader reads and whom it serves; `T` is a commit, or what is made of one. */
+export interface ReaderOptions<T extends { readonly position: number }> {
+  readonly partition: number;
+  /** The first to be handed on is at the position after this one. */
+  readonly after: number;
+  /** As `EventLog.read`. */
+  read(after: number, limit: number): Promise<readonly T[]>;
+  /** Called once for each, in order; the next waits for it. */
+  handle(item: T): void | Promise<void>;
+  /** The reader has stopped for good: a `HoleError`, a `StorageError`, or what `handle` threw. Raise an alarm. */
+  onStop(error: unknown): void;
+  /** A read failed; it will be tried again, later each time. */
+  onReadError(error: unknown): void;
+  readonly clock?: ReaderClock;
+}
+
+/** One partition's commits in order, without gap or repeat, from a position on and for as long as it runs. */
+export interface Reader<T> {
+  /** The last position handed on. */
+  readonly position: number;
+  /**
+   * The doorbell: this one is durable. It may ring late, twice or not at all; what it skips is read from the
+   * log. An item that comes next, to a reader at rest, is handed on before this returns.
+   */
+  ring(item: T): void;
+  /** Hands on nothing more; resolves once what is being handled is done, so not to be awaited in `handle`. */
+  stop(): Promise<void>;
+}
+
+/** Without a doorbell for `QUIET_MS` the reader looks by itself, every `POLL_MS`. */
+const POLL_MS = 500;
+const QUIET_MS = 1500;
+const BACK_OFF_MS = { first: 50, most: 5000 };
+/** How many are read at once, and how many of the doorbell's are kept: the rest is read again. */
+const BATCH = 64;
+
+const systemClock: ReaderClock = {
+  now: () => performance.now(),
+  setTimer(run, ms) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Starts to read a partition. */
+export function follow<T extends { readonly position: number }>(options: ReaderOptions<T>): Reader<T> {
+  const reader = new TailReader(options);
+  reader.look();
+  return reader;
+}
+
+class TailReader<T extends { readonly position: number }> implements Reader<T> {
+  position: number;
+  /** The doorbell's items that come next, without a gap. */
+  #next: T[] = [];
+  /** The highest position that the doorbell spoke of. */
+  #rung = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
+  /** Reads in a row that failed, or that did not show what the doorbell spoke of. */
+  #failures = 0;
+  /** When to read again after a failure; rings in the meantime do not put it off. */
+  #retryAt = 0;
+  #stopped = false;
+  #busy = false;
+  #running: Promise<void> = Promise.resolve();
+  #cancelTimer = (): void => {};
+  readonly #clock: ReaderClock;
+
+  constructor(private readonly options: ReaderOptions<T>) {
+    this.position = options.after;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  ring(item: T): void {
+    if (this.#stopped) return;
+    this.#heardAt = this.#clock.now();
+    const last = this.#next.at(-1)?.position ?? this.position;
+    if (item.position === last + 1 && this.#next.length < BATCH) this.#next.push(item);
+    this.#rung = Math.max(this.#rung, item.position);
+    this.#start(false);
+  }
+
+  /** Reads the log now, to its end. */
+  look(): void {
+    this.#start(true);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTimer();
+    await this.#running;
+  }
+
+  #start(look: boolean): void {
+    if (this.#busy || this.#stopped) return;
+    this.#busy = true;
+    this.#cancelTimer();
+    this.#running = this.#run(look);
+  }
+
+  // Awaits only what is asynchronous, so that the doorbell of a reader at rest is handled within its own turn.
+  async #run(look: boolean): Promise<void> {
+    try {
+      for (let reading = look; ; ) {
+        for (let item = this.#next.shift(); item; item = this.#next.shift()) {
+          const handled = this.#handOn(item);
+          if (handled) await handled;
+        }
+        // After a failure the timer reads on, not each ring.
+        if (this.#stopped || !(reading || (this.#failures === 0 && this.position < this.#rung))) break;
+        const page = await this.#read();
+        for (const item of page) await this.#handOn(item);
+        reading = page.length > 0;
+      }
+    } catch (error) {
+      if (!this.#stopped) this.options.onStop(error);
+      this.#stopped = true;
+    }
+    this.#busy = false;
+    this.#schedule();
+  }
+
+  /** Nothing, when there is nothing or when the read failed in a way that may pass. */
+  async #read(): Promise<readonly T[]> {
+    try {
+      const page = await this.#readOverGap();
+      if (page.length === 0 && this.position < this.#rung) this.#countFailure();
+      else this.#failures = 0;
+      return page;
+    } catch (error) {
+      if (error instanceof HoleError || error instanceof StorageError) throw error;
+      this.#countFailure();
+      this.options.onReadError(error);
+      return [];
+    }
+  }
+
+  #countFailure(): void {
+    const { first, most } = BACK_OFF_MS;
+    this.#retryAt = this.#clock.now() + Math.min(first * 2 ** this.#failures, most);
+    this.#failures++;
+  }
+
+  /** A hole that is still there when read again is one. */
+  async #readOverGap(): Promise<readonly T[]> {
+    const { read } = this.options;
+    try {
+      return await read(this.position, BATCH);
+    } catch (error) {
+      if (!(error instanceof HoleError)) throw error;
+      return await read(this.position, BATCH);
+    }
+  }
+
+  #handOn(item: T): void | Promise<void> {
+    if (this.#stopped || item.position <= this.position) return;
+    if (item.position !== this.position + 1) throw new HoleError(this.options.partition, this.position + 1);
+    // Moved first: what throws is not handed on again, and ends the reader.
+    this.position = item.position;
+    return this.options.handle(item);
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    const wait = this.#failures > 0 ? Math.max(0, this.#retryAt - this.#clock.now()) : POLL_MS;
+    this.#cancelTimer = this.#clock.setTimer(() => {
+      const quiet = this.#clock.now() - this.#heardAt >= QUIET_MS;
+      if (quiet || this.#failures > 0) this.look();
+      else this.#schedule();
+    }, wait);
+  }
+}

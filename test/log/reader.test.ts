@@ -1,0 +1,248 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { HoleError, StorageError } from '../../src/log/log.js';
+import { follow, type Reader, type ReaderOptions } from '../../src/log/reader.js';
+import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
+
+interface Item {
+  readonly position: number;
+}
+const item = (position: number): Item => ({ position });
+
+/** A partition that can be made to fail, and a reader of it on a virtual clock. */
+class Bench {
+  readonly clock: VirtualTime = virtualTime();
+  readonly handled: number[] = [];
+  readonly stops: unknown[] = [];
+  readonly readErrors: unknown[] = [];
+  reads = 0;
+  /** What the next reads do instead. */
+  readonly mishaps: (() => readonly Item[])[] = [];
+  readonly reader: Reader<Item>;
+
+  constructor(
+    options: Partial<ReaderOptions<Item>> = {},
+    public stored = 0,
+  ) {
+    this.reader = follow<Item>({
+      partition: 0,
+      after: 0,
+      clock: this.clock,
+      read: async (after, limit) => {
+        this.reads++;
+        const mishap = this.mishaps.shift();
+        if (mishap) return mishap();
+        const length = Math.max(0, Math.min(limit, this.stored - after));
+        return Array.from({ length }, (_, i) => item(after + i + 1));
+      },
+      handle: ({ position }) => {
+        this.handled.push(position);
+      },
+      onStop: (error) => this.stops.push(error),
+      onReadError: (error) => this.readErrors.push(error),
+      ...options,
+    });
+  }
+
+  /** Makes commits durable, and rings for the last. */
+  append(count: number): void {
+    this.stored += count;
+    this.reader.ring(item(this.stored));
+  }
+}
+
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
+const fail = (error: Error) => () => {
+  throw error;
+};
+
+describe('the reader of a partition', () => {
+  it('begins after the position it is given, and reads to the end', async () => {
+    const bench = new Bench({ after: 3 }, 200);
+    await bench.clock.advance(0);
+    expect(bench.handled).to.deep.equal(upTo(200).slice(3));
+    expect(bench.reader.position).to.equal(200);
+  });
+
+  it('hands on what the doorbell brings at once, without a read', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    const before = bench.reads;
+    bench.append(1);
+    bench.append(1);
+    expect(bench.handled).to.deep.equal([1, 2]);
+    expect(bench.reads).to.equal(before);
+  });
+
+  it('reads what the doorbell skipped', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    bench.append(5);
+    await bench.clock.advance(0);
+    expect(bench.handled).to.deep.equal(upTo(5));
+  });
+
+  it('looks by itself when the doorbell has been silent for 1.5 s, within 500 ms', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    bench.append(1);
+    const before = bench.reads;
+    await bench.clock.advance(1499);
+    expect(bench.reads).to.equal(before);
+    bench.stored = 3;
+    await bench.clock.advance(501);
+    expect(bench.handled).to.deep.equal([1, 2, 3]);
+  });
+
+  it('waits for each to be handled before the next, and reads nothing twice', async () => {
+    const open: (() => void)[] = [];
+    const bench = new Bench({
+      handle: ({ position }) => {
+        bench.handled.push(position);
+        return new Promise<void>((resolve) => open.push(resolve));
+      },
+    });
+    await bench.clock.advance(0);
+    const before = bench.reads;
+    for (let i = 0; i < 3; i++) bench.append(1);
+    expect(bench.handled).to.deep.equal([1]);
+    for (let i = 0; i < 3; i++) {
+      open[i]?.();
+      await bench.clock.advance(0);
+    }
+    expect(bench.handled).to.deep.equal([1, 2, 3]);
+    expect(bench.reads).to.equal(before);
+  });
+
+  it('keeps a bounded number from the doorbell while it is busy, and reads the rest', async () => {
+    let go: () => void = () => {};
+    const bench = new Bench({
+      handle: ({ position }) => {
+        bench.handled.push(position);
+        return position === 1 ? new Promise<void>((resolve) => (go = resolve)) : undefined;
+      },
+    });
+    await bench.clock.advance(0);
+    const before = bench.reads;
+    for (let i = 0; i < 1000; i++) bench.append(1);
+    go();
+    await bench.clock.advance(0);
+    expect(bench.handled).to.deep.equal(upTo(1000));
+    expect(bench.reads).to.be.greaterThan(before + 10);
+  });
+
+  it('reads once more at a gap, and goes on if it has closed', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    bench.mishaps.push(fail(new HoleError(0, 1)));
+    bench.append(3);
+    await bench.clock.advance(0);
+    expect(bench.handled).to.deep.equal([1, 2, 3]);
+    expect(bench.stops).to.deep.equal([]);
+  });
+
+  it('stops at a gap that is there twice, and says so once', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    const hole = new HoleError(0, 1);
+    bench.mishaps.push(fail(hole), fail(hole));
+    bench.append(3);
+    await bench.clock.advance(60_000);
+    bench.append(1);
+    await bench.clock.advance(60_000);
+    expect(bench.stops).to.deep.equal([hole]);
+    expect(bench.handled).to.deep.equal([]);
+  });
+
+  it('stops at a page with a gap', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    bench.mishaps.push(() => [item(1), item(3)]);
+    bench.append(3);
+    await bench.clock.advance(0);
+    expect(bench.handled).to.deep.equal([1]);
+    expect(bench.stops).to.have.length(1);
+    expect(bench.stops[0]).to.be.instanceOf(HoleError).with.property('missing', 2);
+  });
+
+  it('stops when the store has failed, or its handler', async () => {
+    for (const error of [new StorageError('gone'), new Error('cannot handle')]) {
+      const broken = error instanceof StorageError;
+      const bench = new Bench(broken ? {} : { handle: fail(error) });
+      await bench.clock.advance(0);
+      if (broken) bench.mishaps.push(fail(error));
+      bench.append(2);
+      await bench.clock.advance(60_000);
+      expect(bench.stops).to.deep.equal([error]);
+    }
+  });
+
+  it('tries a failed read again, later each time, however often the doorbell rings', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    for (let i = 0; i < 6; i++) bench.mishaps.push(fail(new Error('no server')));
+    bench.append(2);
+    // 50, 100, 200, 400, 800 and 1,600 ms later.
+    await bench.clock.advance(1549);
+    for (let i = 0; i < 10; i++) bench.reader.ring(item(2));
+    await bench.clock.advance(0);
+    expect(bench.readErrors).to.have.length(5);
+    await bench.clock.advance(1601);
+    expect(bench.readErrors).to.have.length(6);
+    expect(bench.handled).to.deep.equal([1, 2]);
+    expect(bench.stops).to.deep.equal([]);
+  });
+
+  it('does not believe a read that lags behind the doorbell', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    for (let i = 0; i < 3; i++) bench.mishaps.push(() => []);
+    bench.append(4);
+    await bench.clock.advance(1000);
+    expect(bench.handled).to.deep.equal(upTo(4));
+    expect(bench.stops).to.deep.equal([]);
+  });
+
+  it('hands on nothing more once it is told to stop', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    await bench.reader.stop();
+    bench.append(1);
+    await bench.clock.advance(60_000);
+    expect(bench.handled).to.deep.equal([]);
+  });
+
+  it('hands on each once and in order, however the doorbell and the reads behave', async () => {
+    const act = fc.oneof(
+      fc.record({ kind: fc.constantFrom('ring', 'append', 'wait'), n: fc.nat(70) }),
+      fc.record({ kind: fc.constantFrom('fail', 'lag', 'gap'), n: fc.constant(1) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(act, { maxLength: 30 }), fc.boolean(), async (acts, slow) => {
+        const bench = new Bench({
+          handle: ({ position }) => {
+            bench.handled.push(position);
+            return slow ? Promise.resolve() : undefined;
+          },
+        });
+        for (const { kind, n } of acts) {
+          if (kind === 'append') for (let i = 0; i < n; i++) bench.append(1);
+          if (kind === 'ring') {
+            bench.stored += n % 3;
+            if (n < bench.stored) bench.reader.ring(item(bench.stored - n));
+          }
+          if (kind === 'wait') await bench.clock.advance(n * 10);
+          // One after another only: two gaps in a row would rightly stop it.
+          if (kind === 'gap' && bench.mishaps.length === 0) bench.mishaps.push(fail(new HoleError(0, 1)));
+          if (kind === 'fail') bench.mishaps.push(fail(new Error('no server')));
+          if (kind === 'lag') bench.mishaps.push(() => []);
+        }
+        await bench.clock.advance(200_000);
+        expect(bench.stops).to.deep.equal([]);
+        expect(bench.handled).to.deep.equal(upTo(bench.stored));
+        await bench.reader.stop();
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
