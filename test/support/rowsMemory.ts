@@ -10,6 +10,8 @@ import type {
   RowStore,
 } from '../../src/projections/rows.js';
 
+const MAX_TERMS = 256;
+
 /** What is stored: the row as JSON, its index entries as computed from the very object that was written. */
 interface Stored {
   readonly key: string;
@@ -71,6 +73,7 @@ export class MemoryRows implements RowStore {
   }
 
   async find<R>(model: Model<R>, index: string, find: Find): Promise<Row<R>[]> {
+    if (find.terms.length > MAX_TERMS) throw new RangeError(`${find.terms.length} terms are too many`);
     const { terms, above = -Infinity, below = Infinity, from, reverse, byKey, limit } = find;
     const order = (a: { sort: number; key: string }, b: { sort: number; key: string }) =>
       ((byKey ? 0 : a.sort - b.sort) || compare(a.key, b.key)) * (reverse ? -1 : 1);

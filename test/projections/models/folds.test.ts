@@ -87,6 +87,23 @@ describe('the folds of the read models', () => {
     );
   });
 
+  it('keep a mark that a later event would move back', () => {
+    const world = new World();
+    const [anna, ben] = [world.register('anna'), world.register('ben')];
+    const roomId = world.openChat(anna, ben);
+    for (const text of ['one', 'two']) world.send(anna, roomId, text);
+    world.read(ben, roomId, 1);
+    const early = world.events.at(-1);
+    world.read(ben, roomId, 2);
+    if (early === undefined) throw new Error('nothing was read');
+    const events = world.events.filter(({ stream }) => stream === early.stream);
+    const chat = [...events, early].reduce<ChatRow | null | undefined>(
+      (row, event) => chatsProjection.evolve(row, event, event.stream),
+      undefined,
+    );
+    expect(chat?.marks).to.deep.equal({ [anna]: 2, [ben]: 2 });
+  });
+
   it('refuse an event of a room that was never created, rather than skip it', () => {
     const world = new World();
     const [anna, ben] = [world.register('anna'), world.register('ben')];

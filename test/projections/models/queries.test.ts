@@ -1,6 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { roomIdOf } from '../../../src/events/ids.js';
-import type { Model, Range, Row } from '../../../src/projections/rows.js';
+import type { Model, Range, Row, RowStore } from '../../../src/projections/rows.js';
+import { openMongoRows } from '../../../src/projections/rowsMongodb.js';
+import { openSqliteRows } from '../../../src/projections/rowsSqlite.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
 import { MemoryRows } from '../../support/rowsMemory.js';
 import { chatsSuite } from './chatsSuite.js';
 import { folded, type MakeRows } from './fold.js';
@@ -9,13 +15,37 @@ import { replaySuite } from './replaySuite.js';
 import { usersSuite } from './usersSuite.js';
 import { World } from './world.js';
 
-describe('the queries over rows in memory', () => {
-  const makeRows: MakeRows = async () => new MemoryRows();
-  usersSuite(makeRows);
-  chatsSuite(makeRows);
-  messagesSuite(makeRows);
-  replaySuite(makeRows, 30);
-});
+const directories: string[] = [];
+
+// Histories tried in the replay's property: fewer where each needs a new database.
+const engines: Record<string, { open: MakeRows; histories: number }> = {
+  memory: { open: async () => new MemoryRows(), histories: 50 },
+  SQLite: { open: openSqlite, histories: 10 },
+  MongoDB: { open: async () => openMongoRows(await freshDatabase()), histories: 10 },
+};
+
+for (const [engine, { open, histories }] of Object.entries(engines))
+  describe(`the queries over rows on ${engine}`, () => {
+    const opened: RowStore[] = [];
+    const makeRows: MakeRows = async () => {
+      const rows = await open();
+      opened.push(rows);
+      return rows;
+    };
+
+    before(async function () {
+      if (engine === 'MongoDB' && (await mongoUrl()) === undefined) this.skip();
+    });
+    after(async () => {
+      await Promise.all(opened.map((rows) => rows.close()));
+      await Promise.all(directories.splice(0).map((path) => rm(path, { recursive: true })));
+    });
+
+    usersSuite(makeRows);
+    chatsSuite(makeRows);
+    messagesSuite(makeRows);
+    replaySuite(makeRows, histories);
+  });
 
 describe('a query', () => {
   it('waits for the moments it is given, in the models it reads and no other', async () => {
@@ -97,4 +127,10 @@ class CountingRows extends MemoryRows {
     this.asked += range.limit;
     return super.range(model, range);
   }
+}
+
+async function openSqlite(): Promise<RowStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'parley-models-'));
+  directories.push(directory);
+  return openSqliteRows(join(directory, 'read.db'));
 }

@@ -55,6 +55,29 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
       );
     });
 
+    it('visits friendships, then rooms, by key and a page at a time, and only those above the cursor', async () => {
+      const world = new World();
+      const [me, ...others] = Array.from({ length: 6 }, (_, i) => world.register(`user${i}`));
+      if (me === undefined) throw new Error('nobody registered');
+      world.befriend(me, others[0] ?? '');
+      world.openChat(me, others[0] ?? '');
+      const above = world.lastOffset();
+      const changed = others
+        .slice(1)
+        .flatMap((other) => [world.befriend(me, other), `room:${world.openChat(me, other)}`]);
+      const { queries } = await folded(world, await makeRows());
+      const visited: string[] = [];
+      for (;;) {
+        const after = visited.at(-1);
+        const page = { limit: 3, ...(after === undefined ? {} : { after }) };
+        const keys = await queries.changedStreams(me, 0, above, page, []);
+        if (keys.length === 0) break;
+        expect(keys.length).to.equal(Math.min(3, changed.length - visited.length));
+        visited.push(...keys.map(({ key }) => key));
+      }
+      expect(visited).to.deep.equal(changed.sort());
+    });
+
     it('shows the chat, the message, the friend and the mark as they are now', async () => {
       const world = new World();
       const [anna, ben] = [world.register('anna'), world.register('ben')];

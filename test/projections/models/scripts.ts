@@ -23,7 +23,7 @@ const step = fc.oneof(
 
 /** Any short history of three users; what their deciders would refuse is left out. */
 export const scripts: fc.Arbitrary<Scripted> = fc
-  .tuple(fc.constantFrom(1, 3), fc.array(step, { maxLength: 60 }))
+  .tuple(fc.constantFrom(1, 3), fc.array(step, { maxLength: 60, size: 'max' }))
   .map(([partitions, steps]) => {
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
