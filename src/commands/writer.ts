@@ -131,8 +131,7 @@ export class Writer {
   }
 
   async #commitOne(term: Term): Promise<void> {
-    const recordedAt = timeAfter(term.head, this.deps.now());
-    const batch = new Batch(term, recordedAt);
+    const batch = new Batch(term, timeAfter(term.head, this.deps.now()));
     let taken = 0;
     for (const prepared of this.#ready) {
       if (!batch.take(prepared)) break;
@@ -141,30 +140,25 @@ export class Writer {
     this.#ready.splice(0, taken);
     this.#wake();
     if (batch.events.length === 0) return;
-    const proposal = { epoch: term.epoch, recordedAt, leaves: batch.leaves, id: this.deps.newId() };
-    const { commit, head } = buildCommit({ head: term.head, ...proposal });
-    let outcome: Outcome;
-    try {
-      outcome = await this.#append(commit);
-    } catch (error) {
-      this.#fail(error, batch.tasks);
-      return;
-    }
-    if (outcome.kind === 'committed') this.#committed(term, batch, commit, head);
-    else await this.#lost(batch);
+    const appended = await this.#append(batch).catch((error: unknown) => this.#fail(error, batch.tasks));
+    if (appended?.outcome.kind === 'committed') this.#committed(batch, appended.commit, appended.head);
+    else if (appended) await this.#lost(batch);
   }
 
-  async #append(commit: Commit): Promise<Outcome> {
+  async #append(batch: Batch): Promise<{ outcome: Outcome; commit: Commit; head: Head }> {
+    const { term, recordedAt, leaves } = batch;
+    const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.newId() };
+    const { commit, head } = buildCommit({ head: term.head, ...proposal });
     const before = performance.now();
     const outcome = await this.deps.log.append(commit);
     const ms = performance.now() - before;
-    this.deps.onAppend?.({ partition: this.partition, events: commit.leaves.length, ms });
-    return outcome;
+    this.deps.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+    return { outcome, commit, head };
   }
 
-  #committed(term: Term, batch: Batch, commit: Commit, head: Head): void {
+  #committed(batch: Batch, commit: Commit, head: Head): void {
     const { partition, position, size } = commit;
-    term.head = head;
+    batch.term.head = head;
     try {
       this.deps.bus.publish({ ...commit, events: batch.events });
     } catch (error) {
@@ -190,7 +184,7 @@ export class Writer {
     }
   }
 
-  #fail(error: unknown, inFlight: readonly Task[]): void {
+  #fail(error: unknown, inFlight: readonly Task[]): undefined {
     const why = 'the log failed: it may have happened';
     for (const task of inFlight) task.refuse(new ParleyError('unknown', why, RETRY, { cause: error }));
     this.#abandon();

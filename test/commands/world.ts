@@ -67,6 +67,7 @@ export class World<L extends EventLog = MemoryLog> {
   readonly #advance = new Set<() => void>();
   #folded = { position: 0, size: 0 };
   #ids = 0;
+  #projecting = Promise.resolve();
 
   constructor(readonly log: L) {
     this.writer = new Writer(0, this.deps());
@@ -97,20 +98,10 @@ export class World<L extends EventLog = MemoryLog> {
     await this.writer.start();
   }
 
-  /** Folds all that is in the log, and says so. */
-  async project(): Promise<void> {
-    const commits = await this.log.read(0, this.#folded.position, 10_000);
-    const last = commits.at(-1);
-    if (!last) return;
-    for (const event of eventsOf(commits)) {
-      await this.#fold(statesProjection, event);
-      await this.#fold(messagesProjection, event);
-    }
-    const at = { position: last.position, size: last.size };
-    for (const model of [statesModel, messagesModel])
-      await this.rows.write([{ model, rows: [], checkpoints: [{ partition: 0, at }] }]);
-    this.#folded = at;
-    for (const handler of this.#advance) handler();
+  /** Folds all that is in the log, and says so; one call after the other. */
+  project(): Promise<void> {
+    this.#projecting = this.#projecting.then(() => this.#foldAll());
+    return this.#projecting;
   }
 
   deps(): WriterDeps {
@@ -148,6 +139,21 @@ export class World<L extends EventLog = MemoryLog> {
       report: (_, error) => this.reported.push(error),
       onAppend: ({ events }) => this.appended.push(events),
     };
+  }
+
+  async #foldAll(): Promise<void> {
+    const commits = await this.log.read(0, this.#folded.position, 10_000);
+    const last = commits.at(-1);
+    if (!last) return;
+    for (const event of eventsOf(commits)) {
+      await this.#fold(statesProjection, event);
+      await this.#fold(messagesProjection, event);
+    }
+    const at = { position: last.position, size: last.size };
+    for (const model of [statesModel, messagesModel])
+      await this.rows.write([{ model, rows: [], checkpoints: [{ partition: 0, at }] }]);
+    this.#folded = at;
+    for (const handler of this.#advance) handler();
   }
 
   async #fold<R>(projection: Projection<R>, event: Recorded): Promise<void> {
