@@ -25,7 +25,7 @@ export class Queue {
   refusal(bytes: number, lagMs: number): ParleyError | undefined {
     if (this.#commands >= limits.commands || this.#bytes + bytes > limits.bytes)
       return overloaded('too many commands are waiting');
-    if (lagMs > limits.lagMs) return overloaded('the read models are behind', lagMs);
+    if (lagMs > limits.lagMs) return overloaded('the read models are behind');
     return undefined;
   }
 
