@@ -17,7 +17,7 @@ export interface Source {
   readonly open: Opens;
 }
 
-/** Opens the names of profiles, all at once, in their order; of the erased ones nothing but the rest is shown. */
+/** Opens the names of profiles, all at once, in their order; an erased one keeps all but the name. */
 export async function presentUsers(open: Opens, users: readonly UserRow[]): Promise<User[]> {
   const names = await open.usernames(users);
   return users.map(({ userId, backgroundColor, createdAt }, i) => {

@@ -1,7 +1,6 @@
 import type { SealedMessage } from '../events/changes.js';
 import type { UserId } from '../events/ids.js';
-import type { ChatRow } from './chats/model.js';
-import { chatsModel, lastSeqOf } from './chats/model.js';
+import { type ChatRow, chatsModel, lastSeqOf } from './chats/model.js';
 import { friendshipsModel } from './friendships/model.js';
 import { messagesBetween } from './messages/queries.js';
 import { knownUsers, type Opens, presentChats, presentMessages, type Source } from './present.js';
