@@ -1,4 +1,4 @@
-import type { MessagePort, Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 
 /** What a worker thread offers: functions of cloneable arguments and results. */
 export type Api = Record<string, (...args: never[]) => unknown>;
@@ -54,7 +54,10 @@ export function serve(port: Port, api: Api): void {
  * Calls the functions another thread serves. When the thread ends, every open call and all later ones
  * reject: the promise is that no call waits for ever. Other messages of the thread go to `onNotice`.
  */
-export function connect<A extends Api>(worker: Worker, onNotice?: (notice: unknown) => void): Remote<A> {
+export function connect<A extends Api>(
+  worker: Worker | MessagePort,
+  onNotice?: (notice: unknown) => void,
+): Remote<A> {
   let next = 0;
   let ended: Error | undefined;
   const open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
@@ -70,8 +73,11 @@ export function connect<A extends Api>(worker: Worker, onNotice?: (notice: unkno
     if (message.error) call?.reject(new RemoteError(message.error));
     else call?.resolve(message.value);
   });
-  worker.on('error', (error: Error) => end(error));
-  worker.on('exit', (code) => end(new Error(`the thread ended with code ${code}`)));
+  // A port is held by a thread that the main one started: it ends with it, and nobody is left to be told.
+  if (worker instanceof Worker) {
+    worker.on('error', (error: Error) => end(error));
+    worker.on('exit', (code) => end(new Error(`the thread ended with code ${code}`)));
+  }
   const call =
     (method: string) =>
     (...args: unknown[]) =>

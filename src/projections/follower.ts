@@ -1,0 +1,153 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import type { Time } from '../events/types.js';
+import type { LeafCommit, LogSource } from './frame.js';
+import { Intake } from './intake.js';
+import type { Advance, Projector } from './projector.js';
+import { Wake } from './wake.js';
+
+/** Rows that change often gather for this long, or until there are so many, unless somebody waits for them. */
+const gatherMs = 250;
+const gatherRows = 4096;
+/** With nothing to do, a turn comes all the same: the end of a pause that no message ends. */
+const idleMs = 60_000;
+const backOffMs = { first: 50, most: 5000 };
+
+/** Errors after which going on would skip events or lose rows. By name: some have crossed a thread. */
+const fatal = new Set(['UnknownEventType', 'HoleError', 'StorageError']);
+
+/** Work that is done between the turns of a follower, with nothing else of its projector under way. */
+export interface SideWork {
+  /** True: there is more to do at once. */
+  step(): Promise<boolean>;
+  /** After any error of the follower's, before the next step. */
+  reset(): Promise<void>;
+}
+
+export interface FollowerOptions {
+  readonly projector: Projector;
+  readonly log: LogSource;
+  readonly partitions: number;
+  readonly beside: SideWork;
+  /** What was written, and since when commits wait in the log that are not folded (undefined: none are seen). */
+  onProgress(advances: readonly Advance[], behindSince: Time | undefined): void;
+  /** Something failed and is tried again, later each time. */
+  onTrouble(error: unknown): void;
+}
+
+/** Keeps a projector at the end of the log, and decides when it writes. */
+export class Follower {
+  readonly #options: FollowerOptions;
+  readonly #intake: Intake;
+  readonly #wake = new Wake();
+  readonly #stopping = new AbortController();
+  /** Sizes that somebody waits for, by partition, until they are written. */
+  readonly #wanted = new Map<number, number>();
+  #gatheringSince: number | undefined;
+  #behindSince: Time | undefined;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    const { log, partitions, onTrouble } = options;
+    this.#intake = new Intake({ log, partitions, onTrouble, onArrival: () => this.#wake.wake() });
+  }
+
+  /** A durable commit; one that is missed is read from the log. */
+  ring(commit: LeafCommit): void {
+    this.#intake.ring(commit);
+  }
+
+  /** Somebody waits until all below `size` is written: no gathering up to there. */
+  want(partition: number, size: number): void {
+    this.#wanted.set(partition, Math.max(size, this.#wanted.get(partition) ?? 0));
+    this.#wake.wake();
+  }
+
+  /** There is side work to do. */
+  nudge(): void {
+    this.#wake.wake();
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#wake.wake();
+  }
+
+  /** Runs until `stop`, then writes what is folded. Rejects with an error that must stop the process. */
+  async run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stopping.signal.aborted) {
+      try {
+        if (!this.#intake.isRunning) await this.#start();
+        await this.#turn();
+        failures = 0;
+      } catch (error) {
+        await this.#intake.stop();
+        if (error instanceof Error && fatal.has(error.name)) throw error;
+        this.#options.onTrouble(error);
+        await this.#pause(Math.min(backOffMs.first * 2 ** failures++, backOffMs.most));
+      }
+    }
+    await this.#intake.stop();
+    // After a failure nothing in memory is worth writing: the log has it all.
+    if (failures === 0) await this.#write();
+  }
+
+  /** From the store's checkpoints on, whatever was in memory. */
+  async #start(): Promise<void> {
+    const { projector, beside } = this.#options;
+    await projector.reset();
+    await beside.reset();
+    this.#gatheringSince = undefined;
+    this.#intake.start((partition) => projector.position(partition));
+  }
+
+  async #turn(): Promise<void> {
+    const { projector, beside } = this.#options;
+    const taken = this.#intake.take();
+    for (const frames of taken) await projector.fold(frames);
+    if (projector.isBehind) this.#gatheringSince ??= performance.now();
+    if (this.#isDue()) await this.#write();
+    else if (this.#behindSince !== this.#intake.behindSince()) this.#report([]);
+    const isBusy = await beside.step();
+    // A turn of the event loop, even when all of this was synchronous: messages must get in.
+    if (isBusy || taken.length > 0) await nextTurn();
+    else await this.#wake.wait(this.#untilDue());
+  }
+
+  #isDue(): boolean {
+    const { projector } = this.#options;
+    if (!projector.isBehind) return false;
+    return projector.pending >= gatherRows || this.#untilDue() <= 0 || this.#isWanted();
+  }
+
+  #isWanted(): boolean {
+    let isWanted = false;
+    for (const [partition, size] of this.#wanted) {
+      const { folded, written } = this.#options.projector.sizes(partition);
+      if (written >= size) this.#wanted.delete(partition);
+      else if (folded >= size) isWanted = true;
+    }
+    return isWanted;
+  }
+
+  #untilDue(): number {
+    if (this.#gatheringSince === undefined) return idleMs;
+    return this.#gatheringSince + gatherMs - performance.now();
+  }
+
+  async #write(): Promise<void> {
+    const advances = await this.#options.projector.write();
+    this.#gatheringSince = undefined;
+    this.#report(advances);
+  }
+
+  #report(advances: readonly Advance[]): void {
+    this.#behindSince = this.#intake.behindSince();
+    this.#options.onProgress(advances, this.#behindSince);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    // Only `stop` ends it early: messages must not make a failing store be tried at their rate.
+    await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,168 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { connect, serve } from '../threads/rpc.js';
+import type { Opener } from '../vault/opener.js';
+import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
+import { Follower } from './follower.js';
+import type { LeafCommit } from './frame.js';
+import { inGeneration, readGeneration } from './generations.js';
+import type { AnyProjection } from './projection.js';
+import { Projector } from './projector.js';
+import { dropOther } from './rebuild.js';
+import { activeProjections, Rebuilder } from './rebuilder.js';
+
+/** What the thread is given. */
+export interface ProjectionThreadData {
+  readonly engine: Engine;
+  /** The module whose `allProjections` makes them. */
+  readonly projections: string;
+  /** Rings of this thread's doorbell. */
+  readonly doorbell: MessagePort;
+  /** Where `MainApi` is served. */
+  readonly main: MessagePort;
+}
+
+/** One message each, with no answer, in the order they were sent. Leaves are lines of one text, which copies faster. */
+export type Ring =
+  | { readonly commit: Omit<LeafCommit, 'leaves'>; readonly leaves: string }
+  | { readonly want: { readonly partition: number; readonly size: number } };
+
+/** What the thread asks of the main one. */
+export type MainApi = Pick<Opener, 'usernames'> & {
+  switchTo(name: string, generation: number): Promise<void>;
+};
+
+/** How far each model is, by partition, and which of its generations is read. */
+export interface ModelState {
+  readonly name: string;
+  readonly generation: number;
+  readonly folded: readonly number[];
+}
+
+/** What the thread tells the main one. */
+export type ProjectionNotice =
+  | {
+      readonly kind: 'progress';
+      readonly advances: readonly {
+        readonly model: string;
+        readonly partition: number;
+        readonly size: number;
+      }[];
+      readonly behindSince: string | undefined;
+    }
+  | { readonly kind: 'trouble'; readonly message: string; readonly stack: string | undefined };
+
+const data = workerData as ProjectionThreadData;
+const main = connect<MainApi>(data.main);
+
+function notify(notice: ProjectionNotice): void {
+  parentPort?.postMessage({ notice });
+}
+
+function onTrouble(error: unknown): void {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  notify({ kind: 'trouble', message, stack });
+}
+
+/** The thread's one running projector, from its start to its end. */
+class ProjectionThread {
+  private constructor(
+    private readonly engine: ProjectorEngine,
+    private readonly bases: readonly AnyProjection[],
+    private readonly projector: Projector,
+    private readonly rebuilder: Rebuilder,
+    private readonly follower: Follower,
+  ) {}
+
+  static async open(): Promise<ProjectionThread> {
+    const engine = await openEngine(data.engine);
+    const { store, log, partitions } = engine;
+    // The module is named by the main thread, which is compiled against this type.
+    const { allProjections } = (await import(data.projections)) as typeof import('./all.js');
+    const bases = allProjections(main);
+    const active = await activeProjections(store, bases);
+    const projector = await Projector.open(store, [...active.values()], partitions);
+    const rebuilder = new Rebuilder({
+      store,
+      log,
+      partitions,
+      projector,
+      active,
+      onSwitch: main.switchTo,
+      onTrouble,
+      onBegin: () => follower.nudge(),
+    });
+    const follower = new Follower({
+      projector,
+      log,
+      partitions,
+      beside: rebuilder,
+      onTrouble,
+      onProgress: (advances, behindSince) =>
+        notify({
+          kind: 'progress',
+          behindSince,
+          advances: advances.flatMap(({ projection, partition, size }) => {
+            const model = rebuilder.nameOf(projection);
+            return model === undefined ? [] : [{ model, partition, size }];
+          }),
+        }),
+    });
+    data.doorbell.on('message', (ring: Ring) => {
+      if ('commit' in ring) follower.ring(leafCommitOf(ring));
+      else follower.want(ring.want.partition, ring.want.size);
+    });
+    return new ProjectionThread(engine, bases, projector, rebuilder, follower);
+  }
+
+  async state(): Promise<{ models: ModelState[] }> {
+    const { store } = this.engine;
+    const models: ModelState[] = [];
+    for (const base of this.bases) {
+      const { active } = await readGeneration(store, base);
+      const folded = this.projector.written(inGeneration(base, active));
+      models.push({ name: base.model.name, generation: active, folded });
+    }
+    return { models };
+  }
+
+  async run(): Promise<void> {
+    for (const base of this.bases) dropOther(this.engine.store, base).catch(onTrouble);
+    try {
+      await this.follower.run();
+    } finally {
+      data.doorbell.close();
+      await this.engine.close();
+    }
+  }
+
+  rebuild(name: string): Promise<void> {
+    return this.rebuilder.rebuild(name);
+  }
+
+  stop(): void {
+    this.follower.stop();
+  }
+}
+
+function leafCommitOf({ commit, leaves }: Extract<Ring, { leaves: string }>): LeafCommit {
+  // An empty text is no leaf, not an empty one.
+  return { ...commit, leaves: leaves === '' ? [] : leaves.split('\n') };
+}
+
+let opened: Promise<ProjectionThread> | undefined;
+
+const api = {
+  /** Opens log and store; how far the models are. */
+  async open(): Promise<{ models: ModelState[] }> {
+    opened = ProjectionThread.open();
+    return (await opened).state();
+  },
+  /** Resolves after `stop`; rejects with an error that must stop the process. */
+  run: async () => (await opened)?.run(),
+  rebuild: async (name: string) => (await opened)?.rebuild(name),
+  stop: async () => (await opened)?.stop(),
+};
+
+export type ProjectionApi = typeof api;
+
+if (parentPort) serve(parentPort, api);
