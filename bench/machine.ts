@@ -1,5 +1,5 @@
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { temporaryDirectory } from './temporary.js';
 
@@ -38,7 +38,7 @@ function syncMs(): number {
   return median(times);
 }
 
-/** One line that says what the figures were measured on. */
+/** One line that says what the figures are measured on, and how busy it is already: ask before the first measure. */
 export function describeMachine(): string {
   const cores = cpus();
   return [
@@ -46,5 +46,6 @@ export function describeMachine(): string {
     `Node ${process.version}`,
     `Linux ${release()}`,
     `fdatasync p50 ${syncMs().toFixed(2)} ms`,
+    `load ${loadavg()[0]?.toFixed(1)} before`,
   ].join(' · ');
 }

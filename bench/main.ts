@@ -52,6 +52,8 @@ async function rowsOf(measure: (typeof measures)[number], context: Context): Pro
 
 async function main({ only, systems: wanted, quick = false }: Options): Promise<void> {
   const systems = availableSystems().filter(({ name }) => !wanted || wanted.includes(name));
+  const machine = describeMachine();
+  log(machine);
   const bigLogs = new BigLogs(quick ? 100_000 : 1_000_000, log);
   const rows: Row[] = [];
   for (const measure of measures)
@@ -62,7 +64,7 @@ async function main({ only, systems: wanted, quick = false }: Options): Promise<
     rows,
     systems.map(({ name }) => name),
   );
-  process.stdout.write(`${describeMachine()}\n\n${table}\n`);
+  process.stdout.write(`${machine}\n\n${table}\n`);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
