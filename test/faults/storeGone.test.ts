@@ -56,6 +56,7 @@ describe('MongoDB gone for five seconds', function () {
       fail();
       const during = Array.from({ length: MESSAGES }, (_, n) => ledger.send(sender, roomId, `away ${n}`));
       await pass(AWAY_MS);
+      expect(ledger.acknowledged, 'the store was really away').to.be.below(1 + 2 * MESSAGES);
       proxy.restore();
       const sent = Promise.all([...before, ...during]).then(() => 'sent');
       const outcome = await Promise.race([sent, ended]);
