@@ -122,6 +122,8 @@ class Checkpoints {
 
   async close(): Promise<void> {
     await this.#running;
+    // If it cannot close it has failed before, which has been told; it ends all the same.
+    await Promise.allSettled([this.#checkpointer.close()]);
     await this.#thread.terminate();
   }
 

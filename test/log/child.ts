@@ -3,17 +3,16 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A process of its own that runs a file beside this one, and the lines it writes. */
+/** A process of its own, and the lines it writes. */
 export interface Child {
   readonly lines: AsyncIterator<string>;
   /** Ends it at once, as by `kill -9`; resolves when it is gone. */
   kill(): Promise<void>;
 }
 
-/** Starts `<file>.js` of this folder. */
-export function start(file: string, ...args: string[]): Child {
-  const path = fileURLToPath(new URL(`./${file}.js`, import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [path, ...args], {
+/** Starts a file as a process. */
+export function start(file: URL, ...args: string[]): Child {
+  const child: ChildProcess = spawn(process.execPath, [fileURLToPath(file), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (!child.stdout) throw new Error('the child has no output');

@@ -30,7 +30,7 @@ describe('the lock of a data directory', () => {
   });
 
   it('is refused while another process lives, and free once that was killed', async () => {
-    const child = start('lockingChild', dir);
+    const child = start(new URL('./lockingChild.js', import.meta.url), dir);
     await child.lines.next();
     expect(() => lockDataDir(dir))
       .to.throw(DataDirInUse, dir)

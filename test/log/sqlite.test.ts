@@ -27,7 +27,7 @@ describe('the event log on SQLite, beside what every log does,', () => {
   afterEach(() => store.discard());
 
   it('has every commit it acknowledged after its process was killed', async () => {
-    const child = start('appendingChild', store.file);
+    const child = start(new URL('./appendingChild.js', import.meta.url), store.file);
     const acknowledged: string[] = [];
     while (acknowledged.length < 200) acknowledged.push((await child.lines.next()).value);
     await child.kill();
