@@ -1,64 +1,52 @@
-import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
+import { Writers } from './commands/writers.js';
 import type { Config } from './config.js';
 import { fileHeartbeat, type Heartbeat, mongoHeartbeat } from './gateway/heartbeat.js';
-import { type DataDirLock, lockDataDir } from './log/dataDir.js';
+import { lockDataDir } from './log/dataDir.js';
 import type { EventLog } from './log/log.js';
 import { openMongoLog } from './log/mongodb.js';
 import { openSqliteLog } from './log/sqlite.js';
-import type { Engine } from './projections/engine.js';
+import { type Engine, logFileOf } from './projections/engine.js';
 
-/** Where everything durable is, opened: the log and what tells when this system last lived. */
+/** Where everything durable is, opened. */
 export interface OpenEngine {
   readonly place: Engine;
-  readonly log: EventLog;
+  /** The log as its one writer has it open. */
+  readonly writers: Writers;
+  /** The same log, to be read. */
+  readonly log: Omit<EventLog, 'append'>;
+  /** When this system last lived. */
   readonly heartbeat: Heartbeat;
-  close(): Promise<void>;
 }
+
+type Closing = (close: () => unknown) => void;
 
 /**
  * Opens the engine that the settings name; owns the data directory from before the first file of it is touched.
- * Throws `DataDirInUse`, `LogMismatch`, `StorageError`, or what the database's driver throws.
+ * What must be closed is handed to `closing` as it is opened. Throws `DataDirInUse`, `LogMismatch`,
+ * `StorageError`, or what the database's driver throws.
  */
-export async function openEngine(config: Config): Promise<OpenEngine> {
+export async function openEngine(config: Config, closing: Closing): Promise<OpenEngine> {
   const lock = lockDataDir(config.DATA_DIR);
-  try {
-    return config.MONGO_URL === undefined
-      ? await openFiles(config, lock)
-      : await openDatabase(config, config.MONGO_URL, lock);
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
+  closing(() => lock.release());
+  const url = config.MONGO_URL;
+  const place: Engine =
+    url === undefined ? { kind: 'sqlite', dataDir: config.DATA_DIR } : { kind: 'mongodb', url };
+  const writers = await Writers.open({ engine: place, partitions: config.PARTITIONS });
+  closing(() => writers.stop());
+  const log = await openLog(place);
+  closing(() => log.close());
+  return { place, writers, log, heartbeat: openHeartbeat(place, closing) };
 }
 
-async function openFiles({ DATA_DIR, PARTITIONS }: Config, lock: DataDirLock): Promise<OpenEngine> {
-  const log = await openSqliteLog({
-    file: join(DATA_DIR, 'log.db'),
-    ...(PARTITIONS === undefined ? {} : { partitions: PARTITIONS }),
-  });
-  return {
-    place: { kind: 'sqlite', dataDir: DATA_DIR },
-    log,
-    heartbeat: fileHeartbeat(DATA_DIR),
-    async close() {
-      await log.close();
-      lock.release();
-    },
-  };
-}
+const openLog = (place: Engine): Promise<EventLog> =>
+  place.kind === 'sqlite'
+    ? openSqliteLog({ file: logFileOf(place.dataDir), readOnly: true })
+    : openMongoLog({ url: place.url });
 
-async function openDatabase({ PARTITIONS }: Config, url: string, lock: DataDirLock): Promise<OpenEngine> {
-  const log = await openMongoLog({ url, ...(PARTITIONS === undefined ? {} : { partitions: PARTITIONS }) });
-  const client = new MongoClient(url);
-  return {
-    place: { kind: 'mongodb', url },
-    log,
-    heartbeat: mongoHeartbeat(client.db()),
-    async close() {
-      await log.close();
-      await client.close();
-      lock.release();
-    },
-  };
+function openHeartbeat(place: Engine, closing: Closing): Heartbeat {
+  if (place.kind === 'sqlite') return fileHeartbeat(place.dataDir);
+  const client = new MongoClient(place.url);
+  closing(() => client.close());
+  return mongoHeartbeat(client.db());
 }

@@ -1,9 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { memoryBus } from './bus/memory.js';
-import { localRouter } from './commands/router.js';
-import { Writer } from './commands/writer.js';
 import type { Config } from './config.js';
 import { openEngine } from './engine.js';
 import { startGateway } from './gateway/start.js';
@@ -12,7 +9,6 @@ import { createHttpServer } from './http/server.js';
 import { Metrics } from './metrics.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
-import { readModels } from './projections/readModels.js';
 import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
 import { createOpener } from './vault/opener.js';
 import { openVault } from './vault/openVault.js';
@@ -38,7 +34,7 @@ export async function startSystem(
   logger: Logger,
   fail: (error: unknown) => void,
 ): Promise<System> {
-  const opened: (() => Promise<unknown> | undefined)[] = [];
+  const opened: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of opened.splice(0).reverse()) await close();
   };
@@ -53,68 +49,62 @@ export async function startSystem(
 
   async function start(): Promise<System> {
     const metrics = new Metrics();
-    const engine = await openEngine(config);
-    opened.push(() => engine.close());
-    const { log } = engine;
+    const closing = (close: () => unknown) => opened.push(close);
+    const { place, writers, log, heartbeat } = await openEngine(config, closing);
     const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
-    const vault = await openVault({ engine: engine.place, masterKey });
-    opened.push(() => vault.close());
+    const vault = await openVault({ engine: place, masterKey });
+    closing(() => vault.close());
     const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
-    opened.push(() => passwords.close());
+    closing(() => passwords.close());
     const memory = textMemory();
-    opened.push(async () => memory.close());
-    const opener = createOpener(vault.keys, memory);
+    closing(() => memory.close());
+    const texts = createOpener(vault.keys, memory);
 
     const projections = await startProjections({
-      engine: engine.place,
-      names: opener,
+      engine: place,
+      names: texts,
       onFatal: fail,
       onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
     });
-    opened.push(() => projections.close());
+    closing(() => projections.close());
     const { reader, progress } = projections;
-    const queries = createQueries({ rows: reader, progress, open: opener, partitions: log.partitions });
+    const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
     const bus = memoryBus();
     bus.subscribe((frame) => projections.publish(frame));
-    const writers = Array.from(
-      { length: log.partitions },
-      (_, partition) =>
-        new Writer(partition, {
-          log,
-          bus,
-          keys: vault.keys,
-          reads: readModels(reader, progress, log),
-          folding: progress,
-          now: Date.now,
-          newId: randomUUID,
-          onFatal: fail,
-          report: (message, error) => logger.warn({ err: error }, message),
-          onSealed: (sealed, text, owner) => memory.remember(sealed, text, owner),
-          onAppend: ({ ms, events }) => metrics.appended(ms, events),
-        }),
-    );
-    const commands = localRouter(writers);
     const gateway = await startGateway({
       config,
       log,
       bus,
       vault,
       queries,
-      router: commands,
-      texts: opener,
-      heartbeat: engine.heartbeat,
+      router: writers,
+      texts,
+      heartbeat,
       metrics,
       logger,
     });
-    opened.push(() => gateway.release());
-    opened.push(() => Promise.all(writers.map((writer) => writer.stop())));
-    await Promise.all(writers.map((writer) => writer.start()));
+    closing(() => gateway.release());
+
+    projections.onSwitch((name, generation) => writers.switchTo(name, generation));
+    progress.onAdvance((model, partition, size) => writers.advance(model, partition, size));
+    const deps = {
+      bus,
+      keys: vault.keys,
+      folding: progress,
+      onSealed: memory.remember,
+      onAppend: (ms: number, events: number) => metrics.appended(ms, events),
+      onFatal: fail,
+      report: (message: string, error: unknown) => logger.warn({ err: error }, message),
+    };
+    await writers.start(deps, projections.start.folded, projections.start.generations);
+    // Before the read models and the vault close: what is under way still needs them.
+    closing(() => writers.stop());
 
     const app = createApp({
       vault,
       passwords,
-      commands,
+      commands: writers,
       queries,
       now: () => new Date(),
       random: Math.random,
@@ -131,7 +121,7 @@ export async function startSystem(
     });
     metrics.gauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
     metrics.queue('passwords', () => passwords.waiting);
-    for (const writer of writers) metrics.queue(`writer-${writer.partition}`, () => writer.depth);
+    metrics.queue('commands', () => writers.depth);
 
     const server = createHttpServer(app);
     server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));
@@ -146,7 +136,7 @@ export async function startSystem(
       server.closeAllConnections();
       await closed;
     };
-    opened.push(stopAccepting);
+    closing(stopAccepting);
 
     const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
     const host = family === 'IPv6' ? `[${address}]` : address;

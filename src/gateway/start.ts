@@ -3,11 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.js';
+import { commitFrame } from '../bus/frame.js';
 import type { CommandRouter } from '../commands/commands.js';
 import type { Config } from '../config.js';
 import type { EventLog } from '../log/log.js';
 import type { Metrics } from '../metrics.js';
-import { frameOf } from '../projections/frame.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
 import { Cursors } from './cursor.js';
@@ -31,7 +31,7 @@ const RING_BYTES = 8 * 1024 * 1024;
 
 export interface GatewayParts {
   readonly config: Config;
-  readonly log: EventLog;
+  readonly log: Omit<EventLog, 'append'>;
   readonly bus: Bus;
   readonly vault: Vault;
   readonly queries: Queries;
@@ -85,7 +85,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     profiles,
     texts,
     log,
-    decode: (commit) => ({ ...commit, events: frameOf(commit).events }),
+    decode: commitFrame,
     logger,
     onPushed: (recordedAt) => metrics.pushed(Math.max(0, Date.now() - Date.parse(recordedAt))),
   });

@@ -3,8 +3,8 @@ import { connect, type Remote } from '../threads/rpc.js';
 import { pack, unpack } from './codec.js';
 import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
 import { LogMismatch } from './meta.js';
+import { makeStoreApi, type StoreApi, type StoreOptions } from './sqliteApi.js';
 import type { CheckpointApi } from './sqliteCheckpointer.js';
-import type { StoreApi, StoreOptions } from './sqliteWorker.js';
 
 /** The write-ahead log is folded into the database each time it has grown by this much. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -18,31 +18,52 @@ export interface SqliteLogOptions {
   readonly partitions?: number;
   /** Beside a running server: nothing is written, and `append` throws `AppendError`. */
   readonly readOnly?: boolean;
+  /** Reads and appends block the thread that opens it, which is one that does nothing else. */
+  readonly inThisThread?: boolean;
 }
 
 /**
- * The embedded log, in threads of its own. Throws `LogMismatch` if it is not as asked for, `StorageError`
+ * The embedded log, in threads of its own unless it is asked to stay in this one. Throws `LogMismatch` if it is not as asked for, `StorageError`
  * if the file cannot be used. One process at a time may write to it; others may read beside.
  */
-export async function openSqliteLog({
-  file,
-  partitions,
-  readOnly = false,
-}: SqliteLogOptions): Promise<EventLog> {
-  const options: StoreOptions = { file, partitions, readOnly };
-  const storeThread = new Worker(new URL('./sqliteWorker.js', import.meta.url), { workerData: options });
-  const store = connect<StoreApi>(storeThread);
+export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> {
+  const { file, partitions, readOnly = false } = asked;
+  const { store, end } = (asked.inThisThread ? storeHere : storeBeside)({ file, partitions, readOnly });
   const meta = await store.open().catch(async (error: unknown) => {
-    await storeThread.terminate();
+    await end();
     throw revived(error);
   });
   return new SqliteLog(
     meta.logId,
     meta.partitions,
-    storeThread,
+    end,
     store,
     readOnly ? undefined : new Checkpoints(file, store),
   );
+}
+
+interface RunningStore {
+  readonly store: Remote<StoreApi>;
+  /** Once the store is closed. */
+  end(): Promise<unknown>;
+}
+
+function storeBeside(options: StoreOptions): RunningStore {
+  const thread = new Worker(new URL('./sqliteWorker.js', import.meta.url), { workerData: options });
+  return { store: connect<StoreApi>(thread), end: () => thread.terminate() };
+}
+
+function storeHere(options: StoreOptions): RunningStore {
+  const api = makeStoreApi(options);
+  const store: Remote<StoreApi> = {
+    open: async () => api.open(),
+    append: async (commit) => api.append(commit),
+    read: async (partition, after, limit) => api.read(partition, after, limit),
+    tail: async (partition) => api.tail(partition),
+    checkpoint: async () => api.checkpoint(),
+    close: async () => api.close(),
+  };
+  return { store, end: async () => {} };
 }
 
 class SqliteLog implements EventLog {
@@ -51,7 +72,7 @@ class SqliteLog implements EventLog {
   constructor(
     readonly id: string,
     readonly partitions: number,
-    private readonly thread: Worker,
+    private readonly end: () => Promise<unknown>,
     private readonly store: Remote<StoreApi>,
     private readonly checkpoints: Checkpoints | undefined,
   ) {}
@@ -81,7 +102,7 @@ class SqliteLog implements EventLog {
     await this.checkpoints?.close();
     // The thread takes calls in turn: what was asked before has been answered when this is.
     await this.store.close().catch((error: unknown) => Promise.reject(revived(error)));
-    await this.thread.terminate();
+    await this.end();
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {

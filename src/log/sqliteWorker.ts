@@ -1,44 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { serve } from '../threads/rpc.js';
-import type { PackedCommit } from './codec.js';
-import { AppendError } from './log.js';
-import { type LogFile, openLogFile } from './sqliteReader.js';
-import { type PackedOutcome, SqliteStore } from './sqliteStore.js';
+import { makeStoreApi } from './sqliteApi.js';
 
-/** What the thread is started with. */
-export interface StoreOptions {
-  readonly file: string;
-  readonly partitions: number | undefined;
-  readonly readOnly: boolean;
-}
-
-function makeApi({ file, partitions, readOnly }: StoreOptions) {
-  let log: LogFile | SqliteStore | undefined;
-  const opened = (): LogFile | SqliteStore => {
-    if (!log) throw new Error('the log is not open');
-    return log;
-  };
-  const store = (): SqliteStore => {
-    if (log instanceof SqliteStore) return log;
-    throw new AppendError('the log was opened to be read only');
-  };
-  return {
-    open() {
-      log = readOnly ? openLogFile(file, partitions) : new SqliteStore(file, partitions);
-      return log.meta;
-    },
-    append(commit: PackedCommit): { outcome: PackedOutcome; walGrowth: number } {
-      const outcome = store().append(commit);
-      return { outcome, walGrowth: store().walGrowth };
-    },
-    read: (partition: number, after: number, limit: number) => opened().rows.read(partition, after, limit),
-    tail: (partition: number) => opened().rows.tail(partition),
-    checkpoint: () => store().checkpoint(),
-    close: () => log?.close(),
-  };
-}
-
-/** What this thread offers: the store's calls, one after the other. */
-export type StoreApi = ReturnType<typeof makeApi>;
-
-if (parentPort) serve(parentPort, makeApi(workerData));
+// The options are those that the thread was started with.
+if (parentPort) serve(parentPort, makeStoreApi(workerData));

@@ -1,15 +1,23 @@
 import { join } from 'node:path';
+import type { EventLog } from '../log/log.js';
 import { openMongoLog } from '../log/mongodb.js';
+import { openSqliteLog } from '../log/sqlite.js';
 import { openLogReader } from '../log/sqliteReader.js';
 import type { LogSource } from './frame.js';
-import type { RowStore } from './rows.js';
+import type { RowReader, RowStore } from './rows.js';
 import { openMongoRows } from './rowsMongodb.js';
 import { openSqliteRows } from './rowsSqlite.js';
+import { SqliteFile } from './sqliteFile.js';
+import { SqliteReads } from './sqliteReads.js';
+import { textReader } from './textReader.js';
 
 /** Where log and read models are. */
 export type Engine =
   | { readonly kind: 'sqlite'; readonly dataDir: string }
   | { readonly kind: 'mongodb'; readonly url: string };
+
+/** The file of the embedded log. */
+export const logFileOf = (dataDir: string): string => join(dataDir, 'log.db');
 
 /** The file of the read models; it can be rebuilt from the log. */
 export const readFileOf = (dataDir: string): string => join(dataDir, 'read.db');
@@ -29,7 +37,7 @@ export async function openEngine(engine: Engine): Promise<ProjectorEngine> {
 }
 
 async function openFiles(dataDir: string): Promise<ProjectorEngine> {
-  const log = openLogReader(join(dataDir, 'log.db'));
+  const log = openLogReader(logFileOf(dataDir));
   const store = openSqliteRows(readFileOf(dataDir));
   return {
     store,
@@ -55,3 +63,27 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
     },
   };
 }
+
+/** The log, to be written from this thread, which is one that does nothing else. Throws what the log throws. */
+export function openWriterLog(engine: Engine, partitions: number | undefined): Promise<EventLog> {
+  const asked = partitions === undefined ? {} : { partitions };
+  return engine.kind === 'sqlite'
+    ? openSqliteLog({ file: logFileOf(engine.dataDir), inThisThread: true, ...asked })
+    : openMongoLog({ url: engine.url, ...asked });
+}
+
+/** Rows that are folded elsewhere, read from this very thread. */
+export async function openReaderHere(
+  engine: Engine,
+): Promise<{ readonly reader: RowReader; close(): Promise<void> }> {
+  if (engine.kind === 'mongodb') {
+    const store = await openMongoRows(engine.url);
+    return { reader: store, close: () => store.close() };
+  }
+  const file = openRowsFile(engine.dataDir);
+  return { reader: textReader(new SqliteReads(file)), close: async () => file.close() };
+}
+
+/** `read.db`, which exists, to be read beside the projector. */
+export const openRowsFile = (dataDir: string): SqliteFile =>
+  new SqliteFile(readFileOf(dataDir), { readOnly: true, pragmas: ['cache_size = -65536'] });

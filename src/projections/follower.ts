@@ -2,6 +2,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import type { Time } from '../events/types.js';
 import type { LeafCommit, LogSource } from './frame.js';
 import { Intake } from './intake.js';
+import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
 import { Wake } from './wake.js';
 
@@ -60,6 +61,12 @@ export class Follower {
   want(partition: number, size: number): void {
     this.#wanted.set(partition, Math.max(size, this.#wanted.get(partition) ?? 0));
     this.#wake.wake();
+  }
+
+  /** Tells how far a projection is written. */
+  report(projection: AnyProjection): void {
+    const written = this.#options.projector.written(projection);
+    this.#report(written.map((size, partition) => ({ projection, partition, size })));
   }
 
   /** There is side work to do. */

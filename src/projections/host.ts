@@ -2,7 +2,8 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { connect, type Remote, serve } from '../threads/rpc.js';
 import type { Opener } from '../vault/opener.js';
 import { ActiveReader } from './activeReader.js';
-import { type Engine, readFileOf } from './engine.js';
+import { Doorbell } from './doorbell.js';
+import type { Engine } from './engine.js';
 import type { LeafCommit } from './frame.js';
 import type {
   MainApi,
@@ -10,7 +11,6 @@ import type {
   ProjectionApi,
   ProjectionNotice,
   ProjectionThreadData,
-  Ring,
 } from './projectionWorker.js';
 import type { Progress } from './queries.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';
@@ -35,6 +35,13 @@ export interface ProjectionsOptions {
 export interface Projections {
   readonly reader: RowReader;
   readonly progress: Progress;
+  /** Tree sizes folded at the start, by model and partition; and the generations that are read, by model. */
+  readonly start: {
+    readonly folded: ReadonlyMap<string, readonly number[]>;
+    readonly generations: ReadonlyMap<string, number>;
+  };
+  /** Others that read the models too: told before an old generation goes, which waits for them. */
+  onSwitch(handler: (name: string, generation: number) => Promise<void>): void;
   /** Tells the projector of a durable commit; a commit it is not told of it finds by itself, later. */
   publish(commit: LeafCommit): void;
   /** Resolves when all that was published can be read; `overloaded` after 5 s. */
@@ -53,7 +60,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   const alarm = onceOnly(options.onFatal);
   const thread = startThread(options);
   try {
-    const { models } = await thread.projector.open();
+    const models = await thread.projector.open();
     const rows = await openReader(options.engine, alarm);
     return runProjections(options, thread, models, rows, alarm);
   } catch (error) {
@@ -101,18 +108,22 @@ function runProjections(
   rows: OpenReader,
   alarm: (error: unknown) => void,
 ): Projections {
-  const ring = (message: Ring) => thread.doorbell.postMessage(message);
-  const reader = new ActiveReader(
-    rows.reader,
-    new Map(models.map(({ name, generation }) => [name, generation])),
-  );
+  const doorbell = new Doorbell((rings) => thread.doorbell.postMessage(rings));
+  const generations = new Map(models.map(({ name, generation }) => [name, generation]));
+  const folded = new Map(models.map((model) => [model.name, model.folded]));
+  const reader = new ActiveReader(rows.reader, generations);
+  const switches: ((name: string, generation: number) => Promise<void>)[] = [
+    (name, generation) => reader.switchTo(name, generation),
+  ];
   const waiter = new Waiter({
-    folded: new Map(models.map(({ name, folded }) => [name, folded])),
-    want: (partition, size) => ring({ want: { partition, size } }),
+    folded,
+    want: (partition, size) => doorbell.ringNow({ want: { partition, size } }),
   });
   serve(thread.main, {
     usernames: (sealed) => names.usernames(sealed),
-    switchTo: (name, generation) => reader.switchTo(name, generation),
+    switchTo: async (name, generation) => {
+      await Promise.all(switches.map((handler) => handler(name, generation)));
+    },
   } satisfies MainApi);
   thread.onNotice = (notice) => {
     if (notice.kind === 'trouble') onTrouble(troubleOf(notice));
@@ -125,14 +136,22 @@ function runProjections(
   return {
     reader,
     progress: waiter,
+    start: { folded, generations },
+    onSwitch(handler) {
+      switches.push(handler);
+    },
     publish(commit) {
       waiter.published(commit);
       const { partition, position, firstOffset, size, recordedAt, leaves } = commit;
-      ring({ commit: { partition, position, firstOffset, size, recordedAt }, leaves: leaves.join('\n') });
+      doorbell.ring({
+        commit: { partition, position, firstOffset, size, recordedAt },
+        leaves: leaves.join('\n'),
+      });
     },
     flush: () => waiter.flushed(),
     rebuild: (name) => thread.projector.rebuild(name),
     async close() {
+      doorbell.flush();
       await thread.projector.stop().catch(alarm);
       await ended;
       thread.main.close();
@@ -154,7 +173,7 @@ async function openReader(engine: Engine, alarm: (error: unknown) => void): Prom
     const store = await openMongoRows(engine.url);
     return { reader: store, close: () => store.close() };
   }
-  const workerData: QueryThreadData = { file: readFileOf(engine.dataDir) };
+  const workerData: QueryThreadData = { dataDir: engine.dataDir };
   const worker = new Worker(new URL('./queryWorker.js', import.meta.url), { workerData });
   const remote = connect<QueryApi>(worker);
   let isClosing = false;

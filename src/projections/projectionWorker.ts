@@ -4,11 +4,9 @@ import type { Opener } from '../vault/opener.js';
 import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
 import type { LeafCommit } from './frame.js';
-import { inGeneration, readGeneration } from './generations.js';
-import type { AnyProjection } from './projection.js';
 import { Projector } from './projector.js';
 import { dropOther } from './rebuild.js';
-import { activeProjections, Rebuilder } from './rebuilder.js';
+import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {
@@ -67,7 +65,7 @@ function onTrouble(error: unknown): void {
 class ProjectionThread {
   private constructor(
     private readonly engine: ProjectorEngine,
-    private readonly bases: readonly AnyProjection[],
+    private readonly active: readonly ActiveProjection[],
     private readonly projector: Projector,
     private readonly rebuilder: Rebuilder,
     private readonly follower: Follower,
@@ -78,9 +76,9 @@ class ProjectionThread {
     const { store, log, partitions } = engine;
     // The module is named by the main thread, which is compiled against this type.
     const { allProjections } = (await import(data.projections)) as typeof import('./all.js');
-    const bases = allProjections(main);
-    const active = await activeProjections(store, bases);
-    const projector = await Projector.open(store, [...active.values()], partitions);
+    const active = await activeProjections(store, allProjections(main));
+    const folded = active.map(({ projection }) => projection);
+    const projector = await Projector.open(store, folded, partitions);
     const rebuilder = new Rebuilder({
       store,
       log,
@@ -88,6 +86,7 @@ class ProjectionThread {
       projector,
       active,
       onSwitch: main.switchTo,
+      onSwitched: (projection) => follower.report(projection),
       onTrouble,
       onBegin: () => follower.nudge(),
     });
@@ -107,26 +106,25 @@ class ProjectionThread {
           }),
         }),
     });
-    data.doorbell.on('message', (ring: Ring) => {
-      if ('commit' in ring) follower.ring(leafCommitOf(ring));
-      else follower.want(ring.want.partition, ring.want.size);
+    data.doorbell.on('message', (rings: readonly Ring[]) => {
+      for (const ring of rings)
+        if ('commit' in ring) follower.ring(leafCommitOf(ring));
+        else follower.want(ring.want.partition, ring.want.size);
     });
-    return new ProjectionThread(engine, bases, projector, rebuilder, follower);
+    return new ProjectionThread(engine, active, projector, rebuilder, follower);
   }
 
-  async state(): Promise<{ models: ModelState[] }> {
-    const { store } = this.engine;
-    const models: ModelState[] = [];
-    for (const base of this.bases) {
-      const { active } = await readGeneration(store, base);
-      const folded = this.projector.written(inGeneration(base, active));
-      models.push({ name: base.model.name, generation: active, folded });
-    }
-    return { models };
+  /** As it was opened. */
+  models(): ModelState[] {
+    return this.active.map(({ base, generation, projection }) => ({
+      name: base.model.name,
+      generation,
+      folded: this.projector.written(projection),
+    }));
   }
 
   async run(): Promise<void> {
-    for (const base of this.bases) dropOther(this.engine.store, base).catch(onTrouble);
+    for (const { base } of this.active) dropOther(this.engine.store, base).catch(onTrouble);
     try {
       await this.follower.run();
     } finally {
@@ -153,9 +151,9 @@ let opened: Promise<ProjectionThread> | undefined;
 
 const api = {
   /** Opens log and store; how far the models are. */
-  async open(): Promise<{ models: ModelState[] }> {
+  async open(): Promise<ModelState[]> {
     opened = ProjectionThread.open();
-    return (await opened).state();
+    return (await opened).models();
   },
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),

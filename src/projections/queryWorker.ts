@@ -1,17 +1,18 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { serve } from '../threads/rpc.js';
+import { openRowsFile } from './engine.js';
 import type { Find, Range } from './rows.js';
-import { SqliteFile } from './sqliteFile.js';
 import { type PrefixPlace, SqliteReads } from './sqliteReads.js';
 
 /** What the thread is given. */
 export interface QueryThreadData {
-  /** `read.db`, which exists. */
-  readonly file: string;
+  /** Where `read.db` is. */
+  readonly dataDir: string;
 }
 
-const { file: path } = workerData as QueryThreadData;
-const file = new SqliteFile(path, { readOnly: true, pragmas: ['cache_size = -65536'] });
+// The thread is started with these by the host of the read models.
+const { dataDir } = workerData as QueryThreadData;
+const file = openRowsFile(dataDir);
 const reads = new SqliteReads(file);
 
 const api = {

@@ -7,16 +7,25 @@ import type { Projector } from './projector.js';
 import { dropOther, Rebuild, switchGeneration } from './rebuild.js';
 import type { RowStore } from './rows.js';
 
+/** A projection into the table that is read. */
+export interface ActiveProjection {
+  /** As the program knows it, in generation 0. */
+  readonly base: AnyProjection;
+  readonly generation: number;
+  readonly projection: AnyProjection;
+}
+
 interface RebuilderOptions {
   readonly store: RowStore;
   readonly log: LogSource;
   readonly partitions: number;
   /** The live one. */
   readonly projector: Projector;
-  /** As the program knows them, and as they are read: in their active generation. */
-  readonly active: ReadonlyMap<AnyProjection, AnyProjection>;
+  readonly active: readonly ActiveProjection[];
   /** Later reads are of this generation; resolves when no read of another is open any more. */
   onSwitch(name: string, generation: number): Promise<void>;
+  /** From now on this one counts; how far it is may not have been told. */
+  onSwitched(projection: AnyProjection): void;
   /** What is left over could not be dropped; it is tried again at the next start. */
   onTrouble(error: unknown): void;
   /** There is a first step to do. */
@@ -31,13 +40,14 @@ interface Job {
 /** Builds projections anew, one at a time, between the turns of the live projector. */
 export class Rebuilder implements SideWork {
   readonly #options: RebuilderOptions;
+  /** The tables that are read, by the projection as the program knows it. */
   readonly #active: Map<AnyProjection, AnyProjection>;
   #job: Job | undefined;
   #isTaken = false;
 
   constructor(options: RebuilderOptions) {
     this.#options = options;
-    this.#active = new Map(options.active);
+    this.#active = new Map(options.active.map(({ base, projection }) => [base, projection]));
   }
 
   /** The name of the model if this projection's table is the one that is read. */
@@ -97,24 +107,26 @@ export class Rebuilder implements SideWork {
 
   /** The old table is folded until nobody reads it any more. */
   async #leave({ base, projection, generation }: Rebuild): Promise<void> {
-    const { projector, store, onSwitch } = this.#options;
+    const { projector, store, onSwitch, onSwitched } = this.#options;
     const old = this.#active.get(base) ?? base;
-    this.#active.set(base, projection);
     await onSwitch(base.model.name, generation);
+    // Only now: the new table may be ahead, and nobody must be told so who might still read the old one.
+    this.#active.set(base, projection);
+    onSwitched(projection);
     projector.release(old);
     await dropOther(store, base);
   }
 }
 
-/** Each projection in its active generation. */
-export async function activeProjections(
+/** Each projection in the generation that the store says is read. */
+export function activeProjections(
   store: RowStore,
   bases: readonly AnyProjection[],
-): Promise<Map<AnyProjection, AnyProjection>> {
-  const active = new Map<AnyProjection, AnyProjection>();
-  for (const base of bases) {
-    const { active: generation } = await readGeneration(store, base);
-    active.set(base, inGeneration(base, generation));
-  }
-  return active;
+): Promise<ActiveProjection[]> {
+  return Promise.all(
+    bases.map(async (base) => {
+      const { active: generation } = await readGeneration(store, base);
+      return { base, generation, projection: inGeneration(base, generation) };
+    }),
+  );
 }

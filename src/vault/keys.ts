@@ -63,6 +63,11 @@ export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { c
     keys,
     key,
     cached: (owner) => cache.get(owner),
+    async fresh(owners) {
+      const found = new Map<UserId, DataKey | 'destroyed'>();
+      await load([...new Set(owners)], found);
+      return found;
+    },
     async create(owner) {
       const made = randomBytes(32);
       await store.insertKey(owner, seal(wrapping, made.toString('base64'), owner));

@@ -37,6 +37,8 @@ export interface KeyStore {
 export interface CachedKeys extends KeyStore {
   /** Without waiting: what `key` or `keys` has answered in the last 5 s is there; undefined proves nothing. */
   cached(owner: UserId): DataKey | 'destroyed' | undefined;
+  /** As `keys`, from the vault itself: for a cache of somebody else's, so that ages do not add up. */
+  fresh(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
 }
 
 export interface CredentialStore {

@@ -1,0 +1,74 @@
+import { type ErrorCode, type ErrorDetails, ParleyError } from '../errors.js';
+import type { UserId } from '../events/ids.js';
+import type { PackedCommit } from '../log/codec.js';
+import type { Engine } from '../projections/engine.js';
+import type { DataKey } from '../vault/vault.js';
+import type { Answer, Command, CommandKind } from './commands.js';
+
+/** What crosses between the thread of the sockets and that of the writers. */
+
+export interface WriterThreadData {
+  readonly engine: Engine;
+  /** For a new log; one that exists must have them. */
+  readonly partitions: number | undefined;
+}
+
+/** What the writers' thread serves. */
+export interface WriterApi {
+  [method: string]: (...args: never[]) => unknown;
+  /** Opens the log, or makes it. */
+  open(): Promise<{ readonly id: string; readonly partitions: number }>;
+  /** Takes all partitions over; `folded`: tree sizes by model and partition; `generations`: by model. */
+  start(
+    folded: ReadonlyMap<string, readonly number[]>,
+    generations: ReadonlyMap<string, number>,
+  ): Promise<void>;
+  /** Later reads of the model are of this generation; resolves when none of another is open. */
+  switchTo(name: string, generation: number): Promise<void>;
+  /** Refuses what comes now; resolves when all that came before has its outcome and the log is closed. */
+  stop(): Promise<void>;
+}
+
+/** One message of the main thread: commands in the order of the calls, or how far the read models are. */
+export type ToWriters =
+  | { readonly commands: readonly (readonly [command: Command, commandId: string])[] }
+  | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
+  | {
+      readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];
+      readonly request: number;
+    }
+  | { readonly keysFailed: string; readonly request: number };
+
+/** What the writers' thread has to tell, in the order in which it became so. */
+export type FromWriters =
+  | { readonly commit: PackedCommit }
+  | { readonly answered: string; readonly answer: Answer<CommandKind> }
+  | { readonly refused: string; readonly error: WireError }
+  | { readonly appended: { readonly events: number; readonly ms: number } }
+  | { readonly keysOf: readonly UserId[]; readonly request: number }
+  | { readonly report: string; readonly error: WireError }
+  | { readonly fatal: WireError };
+
+export type Keys = ReadonlyMap<UserId, DataKey | 'destroyed'>;
+
+/** An error's meaning without its class. */
+export interface WireError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly parley: { readonly code: ErrorCode; readonly details: ErrorDetails } | undefined;
+}
+
+export function toWire(error: unknown): WireError {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const parley = error instanceof ParleyError ? { code: error.code, details: error.details } : undefined;
+  return { name, message, stack, parley };
+}
+
+export function fromWire({ name, message, stack, parley }: WireError): Error {
+  if (parley) return new ParleyError(parley.code, message, parley.details);
+  const error = new Error(message);
+  error.name = name;
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

@@ -1,0 +1,181 @@
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Bus, CommitFrame } from '../bus/bus.js';
+import { commitFrame } from '../bus/frame.js';
+import { overloaded } from '../errors.js';
+import { unpack } from '../log/codec.js';
+import { LogMismatch } from '../log/meta.js';
+import { connect } from '../threads/rpc.js';
+import type { CachedKeys } from '../vault/vault.js';
+import type { Command, CommandRouter } from './commands.js';
+import type { Folding } from './ports.js';
+import { bytesOf, Queue } from './pressure.js';
+import { type FromWriters, fromWire, type ToWriters, type WriterApi, type WriterThreadData } from './wire.js';
+
+/** What the writers need of the main thread. */
+export interface WritersDeps {
+  readonly bus: Pick<Bus, 'publish'>;
+  readonly keys: Pick<CachedKeys, 'fresh'>;
+  readonly folding: Folding;
+  /** A text that this process has sealed, before the commit that holds it is published. */
+  readonly onSealed: (sealed: string, text: string, owner: string) => void;
+  readonly onAppend: (ms: number, events: number) => void;
+  readonly onFatal: (error: unknown) => void;
+  readonly report: (message: string, error: unknown) => void;
+}
+
+interface Pending {
+  readonly command: Command;
+  readonly bytes: number;
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The writers of all partitions, in a thread of their own: one message each way carries what a turn brings. */
+export class Writers implements CommandRouter {
+  readonly #queue = new Queue();
+  readonly #pending = new Map<string, Pending>();
+  #outgoing: [Command, string][] = [];
+  #advances = new Map<string, readonly [string, number, number]>();
+  #deps: WritersDeps | undefined;
+  #stopped = false;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(
+    readonly logId: string,
+    readonly partitions: number,
+    private readonly worker: Worker,
+    private readonly api: Pick<WriterApi, 'start' | 'switchTo' | 'stop'>,
+    private readonly port: MessageChannel['port1'],
+  ) {}
+
+  /** Starts the thread and opens the log in it, which is made if there is none. Throws `LogMismatch`. */
+  static async open(data: WriterThreadData): Promise<Writers> {
+    const { port1, port2 } = new MessageChannel();
+    const worker = new Worker(new URL('./writerThread.js', import.meta.url), {
+      workerData: { data, port: port2 },
+      transferList: [port2],
+    });
+    const api = connect<WriterApi>(worker);
+    try {
+      const { id, partitions } = await api.open();
+      return new Writers(id, partitions, worker, api, port1);
+    } catch (error) {
+      await worker.terminate();
+      if (error instanceof Error && error.name === 'LogMismatch') throw new LogMismatch(error.message);
+      throw error;
+    }
+  }
+
+  /** How many commands are on their way. */
+  get depth(): number {
+    return this.#queue.length;
+  }
+
+  /** Takes all partitions over. To be called when the read models are nearly caught up. */
+  async start(
+    deps: WritersDeps,
+    folded: ReadonlyMap<string, readonly number[]>,
+    generations: ReadonlyMap<string, number>,
+  ): Promise<void> {
+    this.#deps = deps;
+    this.port.on('message', (items: FromWriters[]) => {
+      for (const item of items) this.#receive(item, deps);
+    });
+    const gone = (error: unknown) => {
+      if (!this.#stopped) deps.onFatal(error);
+    };
+    this.worker.on('error', gone);
+    this.worker.on('exit', (code) => gone(new Error(`the writers' thread ended with code ${code}`)));
+    await this.api.start(folded, generations);
+  }
+
+  execute: CommandRouter['execute'] = (command, commandId) => {
+    const bytes = bytesOf(command);
+    const refusal = this.#stopped
+      ? overloaded('the server is stopping')
+      : this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
+    if (refusal) return Promise.reject(refusal);
+    this.#queue.enter(bytes);
+    return new Promise((resolve, reject) => {
+      // A command is answered with what its own kind answers.
+      this.#pending.set(commandId, { command, bytes, resolve: resolve as (answer: never) => void, reject });
+      if (this.#outgoing.push([command, commandId]) === 1) setImmediate(() => this.#flush());
+    });
+  };
+
+  /** A read model has advanced. */
+  advance(model: string, partition: number, size: number): void {
+    if (this.#advances.size === 0) setImmediate(() => this.#tellAdvances());
+    this.#advances.set(`${model}/${partition}`, [model, partition, size]);
+  }
+
+  switchTo(name: string, generation: number): Promise<void> {
+    return this.api.switchTo(name, generation);
+  }
+
+  /** Refuses what comes now, and resolves when all that came before has its answer and the log is closed. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#flush();
+    this.#stopped = true;
+    await this.api.stop();
+    await this.#queue.drained();
+    this.port.close();
+    await this.worker.terminate();
+  }
+
+  #flush(): void {
+    if (this.#outgoing.length === 0) return;
+    this.#post({ commands: this.#outgoing });
+    this.#outgoing = [];
+  }
+
+  #tellAdvances(): void {
+    const advances = [...this.#advances.values()];
+    this.#advances = new Map();
+    if (!this.#stopped) this.#post({ advances });
+  }
+
+  #post(message: ToWriters): void {
+    this.port.postMessage(message);
+  }
+
+  #receive(item: FromWriters, deps: WritersDeps): void {
+    if ('commit' in item) this.#publish(commitFrame(unpack(item.commit)), deps);
+    else if ('answered' in item)
+      this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `execute`.
+    else if ('refused' in item) this.#settle(item.refused)?.reject(fromWire(item.error));
+    else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
+    else if ('keysOf' in item) void this.#answerKeys(item.keysOf, item.request, deps);
+    else if ('report' in item) deps.report(item.report, fromWire(item.error));
+    else deps.onFatal(fromWire(item.fatal));
+  }
+
+  #publish(frame: CommitFrame, deps: WritersDeps): void {
+    for (const event of frame.events) {
+      if (event.type !== 'MessageSent') continue;
+      const command = this.#pending.get(event.commandId)?.command;
+      if (command?.kind === 'send message') deps.onSealed(event.data.text, command.message, event.actor);
+    }
+    deps.bus.publish(frame);
+  }
+
+  #settle(commandId: string): Pending | undefined {
+    const pending = this.#pending.get(commandId);
+    this.#pending.delete(commandId);
+    if (pending) this.#queue.leave(pending.bytes);
+    return pending;
+  }
+
+  async #answerKeys(owners: readonly string[], request: number, deps: WritersDeps): Promise<void> {
+    try {
+      this.#post({ keys: [...(await deps.keys.fresh(owners))], request });
+    } catch (error) {
+      this.#post({ keysFailed: error instanceof Error ? error.message : String(error), request });
+    }
+  }
+}
