@@ -7,7 +7,10 @@ import type { ServerProcess } from '../support/server.js';
 import { expectWhole, Ledger } from './ledger.js';
 
 const ROUNDS = 50;
-const A_ROUND = 24;
+/** Messages are under way in each lane one at a time, so that each kill finds some in every state. */
+const LANES = 6;
+const A_LANE = 4;
+const A_ROUND = LANES * A_LANE;
 
 for (const engine of allEngines) {
   describe(`a server killed again and again while people write (${engine})`, function () {
@@ -40,15 +43,21 @@ for (const engine of allEngines) {
         for (let round = 1; round <= ROUNDS; round++) {
           leaves.close();
           const dies = ledger.acknowledged + upTo(A_ROUND, random);
-          const sending = Array.from({ length: A_ROUND }, (_, n) =>
-            ledger.send(round % 2 ? sender : stays, roomId, `round ${round}, message ${n}`),
-          );
-          await ledger.until(dies);
+          const from = round % 2 ? sender : stays;
+          const lanes = Array.from({ length: LANES }, async (_, lane) => {
+            for (let n = 1; n <= A_LANE; n++) {
+              await ledger.send(from, roomId, `round ${round}, lane ${lane}, message ${n}`);
+            }
+          });
+          // Looked at below, but it may fail before that.
+          const sent = Promise.all(lanes);
+          sent.catch(() => {});
+          await Promise.race([ledger.until(dies), sent]);
           // Between the answer to one and the append of the next.
           for (let turns = upTo(20, random); turns > 0; turns--) await new Promise(setImmediate);
           await running.kill('SIGKILL');
           await running.start();
-          await Promise.all([...sending, leaves.reopen()]);
+          await Promise.all([sent, leaves.reopen()]);
 
           const history = await sender.history(roomId);
           expect(history).to.have.length(round * A_ROUND);
