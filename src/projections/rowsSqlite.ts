@@ -48,6 +48,8 @@ export function openSqliteRows(path: string): RowStore {
     },
     drop: (model) => dropTables(file, model),
     async close() {
+      // What is erased must not outlive the process in the write-ahead log.
+      file.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       file.close();
     },
   };

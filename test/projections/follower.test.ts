@@ -127,6 +127,24 @@ describe('A follower of the log', () => {
     await expectAll();
   });
 
+  it('reads the log again after it could not be read', async () => {
+    const log = new MemoryLog();
+    let failures = 2;
+    const { follower, append, hasAll, troubles } = await setUp({
+      log,
+      read: async (partition, after, limit) => {
+        if (failures-- > 0) throw new Error('the log is away');
+        return log.read(partition, after, limit);
+      },
+    });
+    await append(message(1));
+    const running = follower.run();
+    await eventually('the log is folded', hasAll);
+    expect(troubles.map(String)).to.deep.equal(Array(2).fill('Error: the log is away'));
+    follower.stop();
+    await running;
+  });
+
   it('can be stopped while it waits to try again', async () => {
     const store = new MemoryRows();
     store.write = () => Promise.reject(new Error('the store is away'));

@@ -1,0 +1,69 @@
+import { expect } from 'chai';
+import { frameOf } from '../../src/projections/frame.js';
+import { readGeneration } from '../../src/projections/generations.js';
+import { Projector } from '../../src/projections/projector.js';
+import { dropOther, Rebuild, switchGeneration } from '../../src/projections/rebuild.js';
+import { activeProjections } from '../../src/projections/rebuilder.js';
+import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
+import { MemoryLog } from '../support/memoryLog.js';
+import { allProjections, digestsModel, Pages } from '../support/notebook.js';
+
+const [digests] = allProjections();
+if (!digests) throw new Error('there is no projection');
+const key = 'room 0';
+
+async function setUp() {
+  const store = openSqliteRows(':memory:');
+  const log = new MemoryLog();
+  const pages = new Pages();
+  const live = await Projector.open(store, [digests ?? expect.fail()], 1);
+  for (let n = 0; n < 40; n++) {
+    const commit = pages.next([{ room: 0, message: n }]);
+    await log.append(commit);
+    await live.fold([frameOf(commit)]);
+  }
+  await live.write();
+  return { store, log, live };
+}
+
+describe('A rebuild', () => {
+  it('folds beside the live table, which stays as it is', async () => {
+    const { store, log, live } = await setUp();
+    const before = await store.get(digestsModel, [key]);
+    const rebuild = await Rebuild.begin(store, digests, log, 1);
+    const states: boolean[] = [];
+    for (let step = 0; step < 4; step++) {
+      await rebuild.step();
+      states.push(rebuild.hasCaughtUp(live));
+    }
+    expect(states).to.deep.equal([false, false, true, true]);
+    expect(await store.get(digestsModel, [key])).to.deep.equal(before);
+    expect(await store.get(rebuild.projection.model as typeof digestsModel, [key])).to.deep.equal(before);
+  });
+
+  it('is what is read from the switch on, and the old table is dropped', async () => {
+    const { store, log } = await setUp();
+    const rebuild = await Rebuild.begin(store, digests, log, 1);
+    await rebuild.step();
+    await switchGeneration(store, digests, rebuild.generation);
+    await switchGeneration(store, digests, rebuild.generation);
+    expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 1);
+    await dropOther(store, digests);
+    expect(await readGeneration(store, digests)).to.include({ active: 1, other: null });
+    await store.prepare(digestsModel);
+    expect((await store.get(digestsModel, [key])).size).to.equal(0);
+    expect(await store.checkpoint(digestsModel, 0)).to.deep.equal({ position: 0, size: 0 });
+  });
+
+  it('that was interrupted leaves the live table alone, and nothing else once it is dropped', async () => {
+    const { store, log } = await setUp();
+    const interrupted = await Rebuild.begin(store, digests, log, 1);
+    await interrupted.step();
+    const refused = await Rebuild.begin(store, digests, log, 1).catch((error: unknown) => error);
+    expect(refused).to.have.property('code', 'conflict');
+    expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 0);
+    await dropOther(store, digests);
+    const again = await Rebuild.begin(store, digests, log, 1);
+    expect((await store.checkpoint(again.projection.model, 0)).position).to.equal(0);
+  });
+});
