@@ -12,8 +12,8 @@ const LARGE = '🌧'.repeat(8192);
 const BATCH = 8;
 /** 64 MiB: more than the system's buffers and the server's bound together hold. */
 const FLOOD = 256;
-/** What the server may grow by, garbage of the flood included. */
-const MOST_MIB = 160;
+/** What the server may grow by, most of it garbage of the flood; what waits has a bound of its own. */
+const MOST_MIB = 256;
 
 const residentMiB = (pid: number): number => {
   const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
