@@ -1,5 +1,4 @@
 import { MongoClient } from 'mongodb';
-import { Writers } from './commands/writers.js';
 import type { Config } from './config.js';
 import { fileHeartbeat, type Heartbeat, mongoHeartbeat } from './gateway/heartbeat.js';
 import { lockDataDir } from './log/dataDir.js';
@@ -7,6 +6,7 @@ import type { EventLog } from './log/log.js';
 import { openMongoLog } from './log/mongodb.js';
 import { openSqliteLog } from './log/sqlite.js';
 import { type Engine, logFileOf } from './projections/engine.js';
+import { Writers } from './threads/writers.js';
 
 /** Where everything durable is, opened. */
 export interface OpenEngine {

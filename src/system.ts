@@ -15,8 +15,6 @@ import { openVault } from './vault/openVault.js';
 import { openPasswords } from './vault/passwords.js';
 import { textMemory } from './vault/textMemory.js';
 
-const MINUTES = 60;
-
 /** The whole of Parley in one process, serving. */
 export interface System {
   /** Where it listens. */
@@ -110,10 +108,7 @@ export async function startSystem(
       random: Math.random,
       sessionTtlMs: config.SESSION_TTL,
       parseRevision: (text) => gateway.revisions.parse(text),
-      authRateLimit:
-        config.AUTH_RATE_LIMIT === 'off'
-          ? 'off'
-          : { rate: config.AUTH_RATE_LIMIT.rate / MINUTES, burst: config.AUTH_RATE_LIMIT.burst },
+      authRateLimit: config.AUTH_RATE_LIMIT,
       trustProxy: config.TRUST_PROXY,
       ready: async () => (progress.lagMs() > 10_000 ? { ok: false, failing: 'projections' } : { ok: true }),
       metrics,

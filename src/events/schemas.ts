@@ -19,7 +19,7 @@ export const Id = z
   .transform((id) => id.toLowerCase())
   .meta({ format: 'uuid', description: 'A UUID; compared and given back in lower case.' });
 
-export const MessageText = z
+const MessageText = z
   .string()
   .min(1, 'must not be empty')
   .refine((text) => text.length <= 8192 || codePoints(text) <= 8192, 'must be at most 8,192 code points')

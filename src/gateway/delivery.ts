@@ -110,7 +110,7 @@ function newChat(change: Change & { push: 'init chat' }, users: ReadonlyMap<User
 }
 
 /** The message as clients get it; a text of null is an erased one. */
-export function openMessage(sealed: SealedMessage, text: string | null): Message {
+function openMessage(sealed: SealedMessage, text: string | null): Message {
   const { messageId, roomId, seq, senderId, replyTo, sentAt } = sealed;
   return {
     messageId,

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import { bearerToken } from '../bearer.js';
 import { badRequest, overloaded, ParleyError, unauthenticated } from '../errors.js';
 import { type RequestName, requests } from '../events/schemas.js';
 import { TokenBucket } from '../limits.js';
@@ -18,7 +19,7 @@ import { answerText, errorText, isRequestName, type Request, validate } from './
 import { type ReplayDeps, replay } from './replay.js';
 import type { Revisions } from './revisions.js';
 import { Flusher } from './sender.js';
-import { bearerOf, originAllowed, refuseUpgrade } from './upgrade.js';
+import { originAllowed, refuseUpgrade } from './upgrade.js';
 
 const MAX_FRAME = 128 * 1024;
 const CHECK_MS = 500;
@@ -97,11 +98,12 @@ export class Gateway implements Site {
     if (path !== '/ws') return refuseUpgrade(socket, 404);
     if (!originAllowed(request, this.#deps.allowedOrigins)) return refuseUpgrade(socket, 403);
     if (this.#closing || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
-    const token = bearerOf(request);
+    const { authorization } = request.headers;
     let bearer: Session | undefined;
-    if (token !== undefined) {
+    if (authorization !== undefined) {
+      const token = bearerToken(authorization);
       try {
-        bearer = await this.#deps.sessions.find(token, new Date(this.now()));
+        if (token !== undefined) bearer = await this.#deps.sessions.find(token, new Date(this.now()));
       } catch (error) {
         this.#deps.logger.warn({ err: error }, 'a token could not be looked up');
         return refuseUpgrade(socket, 503);
@@ -168,10 +170,11 @@ export class Gateway implements Site {
     try {
       const { token, cursor } = validate(requests.identity.data, request.data);
       const now = new Date(this.now());
-      if (token !== undefined) connection.bearer = await this.#deps.sessions.find(token, now);
-      const { bearer } = connection;
+      const bearer = token === undefined ? connection.bearer : await this.#deps.sessions.find(token, now);
       if (!bearer || Date.parse(bearer.expiresAt) <= this.now())
         throw unauthenticated('the token is missing or ended');
+      // In the turn in which it was found: from here on its end closes the connection.
+      connection.bearer = bearer;
       const since = cursor === undefined ? undefined : await this.#deps.revisions.parseCursor(cursor);
       const { userId } = bearer;
       const user = (await this.#deps.profiles.load([userId])).get(userId);

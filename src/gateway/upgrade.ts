@@ -22,13 +22,6 @@ export function originAllowed(request: IncomingMessage, allowed: readonly string
   return URL.canParse(origin) && new URL(origin).host === host;
 }
 
-/** The token of `Authorization: Bearer <token>`; undefined without the header, '' when it is not of that form. */
-export function bearerOf(request: IncomingMessage): string | undefined {
-  const { authorization } = request.headers;
-  if (authorization === undefined) return undefined;
-  return /^Bearer ([\w~+/.-]+=*)$/i.exec(authorization)?.[1] ?? '';
-}
-
 /** Answers the upgrade with a status and nothing more. */
 export function refuseUpgrade(socket: Duplex, status: Refusal): void {
   const extra = status === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';

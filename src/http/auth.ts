@@ -1,15 +1,11 @@
 import type { RouterContext } from '@koa/router';
 import { LRUCache } from 'lru-cache';
+import { bearerToken } from '../bearer.js';
 import { ParleyError, unauthenticated } from '../errors.js';
 import { TokenBucket } from '../limits.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { addressOf } from './address.js';
 import type { Handler } from './resource.js';
-
-/** The token of `Authorization: Bearer`; undefined without one. It is looked up by its hash, so no comparison leaks. */
-function bearerToken(authorization: string | undefined): string | undefined {
-  return /^Bearer +([\w~+/.=-]{1,1024})$/i.exec(authorization ?? '')?.[1];
-}
 
 /** Makes handlers that run only with a session, and are given it; else `unauthenticated`. */
 export function authenticated(sessions: SessionStore, now: () => Date) {

@@ -13,7 +13,7 @@ type Response = { id: number; value?: unknown; error?: WireError };
 type WireError = { name: string; message: string; stack: string | undefined; props: Record<string, unknown> };
 
 /** An error that crossed a thread: `name` and own properties are those of the original. */
-export class RemoteError extends Error {
+class RemoteError extends Error {
   constructor(wire: WireError) {
     super(wire.message);
     Object.assign(this, wire.props);

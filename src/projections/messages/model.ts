@@ -1,3 +1,4 @@
+import { messageTerm } from '../../commands/ports.js';
 import { type SealedMessage, sealedMessage } from '../../events/changes.js';
 import type { RoomId } from '../../events/ids.js';
 import type { Projection } from '../projection.js';
@@ -9,9 +10,6 @@ const SEQ_DIGITS = 14;
 /** The key of a room's message: keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export const messageKey = (roomId: RoomId, seq: number): string =>
   `${roomId}/${seq.toString(16).padStart(SEQ_DIGITS, '0')}`;
-
-/** The term of a message in the index `id`. */
-export const messageTerm = (roomId: RoomId, messageId: string): string => `${roomId}/${messageId}`;
 
 /** The history: a row a message, at its event's offset; read by key ranges and by message id. */
 export const messagesModel: Model<SealedMessage> = {

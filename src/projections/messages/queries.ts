@@ -1,9 +1,10 @@
+import { messageTerm } from '../../commands/ports.js';
 import type { SealedMessage } from '../../events/changes.js';
 import type { RoomId } from '../../events/ids.js';
 import type { MessageFact, PageRequest } from '../queries.js';
 import type { Row, RowReader } from '../rows.js';
 import { valuesOf } from '../scan.js';
-import { messageKey, messagesModel, messageTerm } from './model.js';
+import { messageKey, messagesModel } from './model.js';
 
 // No message has it: the bound behind the newest one.
 const BEHIND_ALL = Number.MAX_SAFE_INTEGER;

@@ -1,14 +1,14 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Bus, CommitFrame } from '../bus/bus.js';
 import { commitFrame } from '../bus/frame.js';
+import type { Command, CommandRouter } from '../commands/commands.js';
+import type { Folding } from '../commands/ports.js';
+import { bytesOf, Queue } from '../commands/pressure.js';
 import { overloaded } from '../errors.js';
 import { unpack } from '../log/codec.js';
 import { LogMismatch } from '../log/meta.js';
-import { connect } from '../threads/rpc.js';
 import type { CachedKeys } from '../vault/vault.js';
-import type { Command, CommandRouter } from './commands.js';
-import type { Folding } from './ports.js';
-import { bytesOf, Queue } from './pressure.js';
+import { connect } from './rpc.js';
 import { type FromWriters, fromWire, type ToWriters, type WriterApi, type WriterThreadData } from './wire.js';
 
 /** What the writers need of the main thread. */

@@ -1,9 +1,9 @@
+import type { Answer, Command, CommandKind } from '../commands/commands.js';
 import { type ErrorCode, type ErrorDetails, ParleyError } from '../errors.js';
 import type { UserId } from '../events/ids.js';
 import type { PackedCommit } from '../log/codec.js';
 import type { Engine } from '../projections/engine.js';
 import type { DataKey } from '../vault/vault.js';
-import type { Answer, Command, CommandKind } from './commands.js';
 
 /** What crosses between the thread of the sockets and that of the writers. */
 

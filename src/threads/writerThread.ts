@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { localRouter } from '../commands/router.js';
+import { Writer } from '../commands/writer.js';
 import { pack } from '../log/codec.js';
 import type { EventLog } from '../log/log.js';
 import { ActiveReader } from '../projections/activeReader.js';
 import { openReaderHere, openWriterLog } from '../projections/engine.js';
 import { readModels } from '../projections/readModels.js';
-import { serve } from '../threads/rpc.js';
 import { RemoteKeys } from './remoteKeys.js';
-import { localRouter } from './router.js';
+import { serve } from './rpc.js';
 import { ThreadFolding } from './threadFolding.js';
 import { type FromWriters, type ToWriters, toWire, type WriterApi, type WriterThreadData } from './wire.js';
-import { Writer } from './writer.js';
 
 // The thread is started with these two by `startWriters`, and by nobody else.
 const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };
