@@ -64,7 +64,9 @@ export async function measureWindow(
       lag = running.projectionLag();
     },
   });
-  return { ...result, rate, rssBytes, cpuMicrosPerMessage: cpu / result.messages, lag: await lag };
+  // A load that was given up while warming up had no window.
+  const cpuMicrosPerMessage = result.messages > 0 ? cpu / result.messages : Number.NaN;
+  return { ...result, rate, rssBytes, cpuMicrosPerMessage, lag: await lag };
 }
 
 /** Whether the window counts: nothing lost, doubled or refused, and the read models no more than 1 s behind. */
