@@ -15,6 +15,9 @@ import { openVault } from './vault/openVault.js';
 import { openPasswords } from './vault/passwords.js';
 import { textMemory } from './vault/textMemory.js';
 
+/** A command or a commit that has waited for so long says that its store is away. */
+const STALLED_MS = 5000;
+
 /** The whole of Parley in one process, serving. */
 export interface System {
   /** Where it listens. */
@@ -110,7 +113,11 @@ export async function startSystem(
       parseRevision: (text) => gateway.revisions.parse(text),
       authRateLimit: config.AUTH_RATE_LIMIT,
       trustProxy: config.TRUST_PROXY,
-      ready: async () => (progress.lagMs() > 10_000 ? { ok: false, failing: 'projections' } : { ok: true }),
+      ready: async () => {
+        if (writers.oldestMs > STALLED_MS) return { ok: false, failing: 'log' };
+        if (progress.lagMs() > STALLED_MS) return { ok: false, failing: 'projections' };
+        return { ok: true };
+      },
       metrics,
       log: logger,
     });

@@ -37,6 +37,8 @@ export interface Site {
   readonly flusher: Flusher;
   now(): number;
   bucket(): TokenBucket | undefined;
+  /** The server ends the connection: told once, for the log. */
+  closing(connection: Connection, code: number, reason: string): void;
   /** Answers the request itself; resolves when that is done, and never rejects. */
   handle(connection: Connection, request: Request): Promise<void>;
 }
@@ -174,6 +176,7 @@ export class Connection {
     if (this.state.kind === 'closing') return;
     this.state = { kind: 'closing', since: this.#site.now() };
     this.#held = undefined;
+    this.#site.closing(this, code, reason);
     this.#sender.finish();
     this.ws.close(code, reason);
     this.ws.resume();

@@ -36,17 +36,20 @@ export class Delivery {
   /** `vector`: the node's, this event included. */
   deliver(event: Recorded, vector: Vector, joined: Joined): void {
     const change = changeOf(event);
-    if (change?.push === 'get online info') this.#presence(change);
+    if (change?.push === 'get online info') this.#presence(event, change);
     else if (change) this.#stored(event, change, vector, joined);
   }
 
-  #presence(change: Change & { push: 'get online info' }): void {
+  #presence({ partition, offset }: Recorded, change: Change & { push: 'get online info' }): void {
     const { subject: recipientId, isOnline, lastSeen } = change;
     let text: string | undefined;
     for (const user of this.#deps.hub.watchersOf(recipientId)) {
       text ??= pushText('get online info', JSON.stringify({ recipientId, isOnline, lastSeen }));
       for (const connection of this.#deps.hub.connectionsOf(user))
-        if (connection.session) connection.sendText(text);
+        if (connection.session) {
+          connection.saw(partition, offset + 1);
+          connection.sendText(text);
+        }
     }
   }
 

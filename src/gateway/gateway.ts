@@ -128,6 +128,12 @@ export class Gateway implements Site {
     });
   }
 
+  closing(connection: Connection, code: number, reason: string): void {
+    // Sign-outs and restarts are everyday; the others tell of a client that misbehaves.
+    const level = code === CloseCode.slow || code === CloseCode.abuse ? 'warn' : 'debug';
+    this.#deps.logger[level]({ code, user: connection.bearer?.userId, waiting: connection.waiting }, reason);
+  }
+
   async handle(connection: Connection, request: Request): Promise<void> {
     let outcome = 'ok';
     try {

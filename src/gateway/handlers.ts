@@ -79,6 +79,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   return {
     'add friend': async (connection, me, { friendId }) => {
       const { moment } = await execute(connection, { kind: 'add friend', actor: me, friendId });
+      // The fan-out says it too, but may be held up; what is asked after the answer knows of it.
+      hub.acquaint(me, friendId);
       const friend = (await deps.profiles.load([friendId])).get(friendId);
       if (!friend) throw notFound('there is no such user');
       return { friend, revision: cursors.revision(moment) };
@@ -108,6 +110,10 @@ export function createHandlers(deps: HandlerDeps): Handlers {
 
     'send message': async (connection, me, data) => {
       const { message, moment } = await execute(connection, { kind: 'send message', actor: me, ...data });
+      // The first message makes contacts: see `add friend`.
+      if (message.seq === 1)
+        for (const other of (await rooms.members(data.roomId, [moment])) ?? [])
+          if (other !== me) hub.acquaint(me, other);
       return { message, revision: cursors.revision(moment) };
     },
 
@@ -138,7 +144,9 @@ export function createHandlers(deps: HandlerDeps): Handlers {
 
     'notify typing': async (connection, me, { roomId, isTyping }) => {
       await mine(me, roomId, connection);
-      typing.notify(roomId, me, isTyping);
+      const active = await rooms.activeFor(roomId, connection.moments(rooms.partitionOf(roomId)));
+      const others = active.filter((member) => member !== me);
+      typing.notify(others, roomId, me, isTyping);
       return {};
     },
 

@@ -67,12 +67,11 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const rooms = new Rooms(queries, log.partitions);
   const hub = new Hub((user) => queries.contacts(user, fannedOut()));
 
-  const typing = new Typing((roomId, userId, isTyping) => {
+  const typing = new Typing((to, roomId, userId, isTyping) => {
     const text = pushText('notify typing', JSON.stringify({ roomId, userId, isTyping }));
-    for (const member of rooms.known(roomId) ?? [])
-      if (member !== userId)
-        for (const connection of hub.connectionsOf(member))
-          if (connection.hears(roomId)) connection.sendText(text);
+    for (const member of to)
+      for (const connection of hub.connectionsOf(member))
+        if (connection.hears(roomId)) connection.sendText(text);
   });
   const delivery = new Delivery({
     hub,

@@ -5,27 +5,30 @@ const TYPING_MS = 6000;
 /** People typing at once on one node; more are not shown. */
 const MAX_TYPING = 100_000;
 
+/** Tells the people in `to` that the user types in the room, or does so no more. */
+type PushTyping = (to: readonly UserId[], room: RoomId, user: UserId, isTyping: boolean) => void;
+
 /** Who types where: never in the log, forgotten after 6 s. */
 export class Typing {
-  readonly #push: (room: RoomId, user: UserId, isTyping: boolean) => void;
+  readonly #push: PushTyping;
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
-  constructor(push: (room: RoomId, user: UserId, isTyping: boolean) => void) {
+  constructor(push: PushTyping) {
     this.#push = push;
   }
 
-  notify(room: RoomId, user: UserId, isTyping: boolean): void {
+  notify(to: readonly UserId[], room: RoomId, user: UserId, isTyping: boolean): void {
     const key = `${room}/${user}`;
     this.#forget(key);
     if (isTyping) {
       if (this.#timers.size >= MAX_TYPING) return;
       const timer = setTimeout(() => {
         this.#timers.delete(key);
-        this.#push(room, user, false);
+        this.#push(to, room, user, false);
       }, TYPING_MS);
       this.#timers.set(key, timer);
     }
-    this.#push(room, user, isTyping);
+    this.#push(to, room, user, isTyping);
   }
 
   /** A message has come, which says the same. */

@@ -36,6 +36,8 @@ export interface Queries {
   chat(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Chat | undefined>;
   /** The members of a room; undefined if there is none. Members never change. */
   members(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined>;
+  /** Those of them for whom the chat is active; it stays so. None if there is no such room. */
+  activeFor(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[]>;
   /** Ascending `seq`; `hasMore` is about the direction asked. */
   messages(
     roomId: RoomId,

@@ -65,6 +65,10 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
       await reached([chats], at);
       return (await chatRow(rows, roomId))?.members;
     },
+    async activeFor(roomId, at) {
+      await reached([chats], at);
+      return Object.keys((await chatRow(rows, roomId))?.active ?? {});
+    },
     async messages(roomId, page, at) {
       await reached([messages], at);
       const found = await messagePage(rows, roomId, page);

@@ -24,6 +24,8 @@ export interface WritersDeps {
 }
 
 interface Pending {
+  /** When it was asked, of `performance.now()`. */
+  readonly since: number;
   readonly command: Command;
   readonly bytes: number;
   readonly resolve: (answer: never) => void;
@@ -71,6 +73,12 @@ export class Writers implements CommandRouter {
     return this.#queue.length;
   }
 
+  /** For how long the oldest of them has been under way; milliseconds. */
+  get oldestMs(): number {
+    const [oldest] = this.#pending.values();
+    return oldest ? performance.now() - oldest.since : 0;
+  }
+
   /** Takes all partitions over. To be called when the read models are nearly caught up. */
   async start(
     deps: WritersDeps,
@@ -98,7 +106,14 @@ export class Writers implements CommandRouter {
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
       // A command is answered with what its own kind answers.
-      this.#pending.set(commandId, { command, bytes, resolve: resolve as (answer: never) => void, reject });
+      const since = performance.now();
+      this.#pending.set(commandId, {
+        since,
+        command,
+        bytes,
+        resolve: resolve as (answer: never) => void,
+        reject,
+      });
       if (this.#outgoing.push([command, commandId]) === 1) setImmediate(() => this.#flush());
     });
   };
