@@ -1,11 +1,33 @@
 import { once } from 'node:events';
-import { WebSocket } from 'ws';
+import { type ClientOptions, WebSocket } from 'ws';
+import type { FieldError } from '../../src/errors.js';
+import type {
+  PushData,
+  PushName,
+  RequestAnswer,
+  RequestInput,
+  RequestName,
+} from '../../src/events/schemas.js';
+
+/** How a refusal says why. */
+export interface Refusal {
+  readonly code: string;
+  readonly message?: string;
+  readonly fields?: readonly FieldError[];
+  readonly retryAfterMs?: number;
+}
 
 export interface Frame {
-  readonly id?: number;
+  readonly id?: number | string;
   readonly event: string;
   readonly data?: Record<string, unknown>;
-  readonly error?: { readonly code: string };
+  readonly error?: Refusal;
+  readonly cursor?: string;
+}
+
+/** A push that may be stored. */
+export interface Pushed<N extends PushName> {
+  readonly data: PushData<N>;
   readonly cursor?: string;
 }
 
@@ -15,26 +37,42 @@ export class RawSocket {
   /** The close code. */
   readonly closed: Promise<number>;
   #lastId = 0;
+  readonly #waiters = new Set<() => void>();
 
   private constructor(readonly socket: WebSocket) {
     socket.on('message', (text) => {
       // Frames of the server under test; the tests look at what they hold.
       this.frames.push(JSON.parse(String(text)) as Frame);
+      for (const look of this.#waiters) look();
     });
     // A reset is told by the close code, 1006.
     socket.on('error', () => {});
     this.closed = new Promise((resolve) => socket.on('close', (code) => resolve(code)));
   }
 
-  /** Connects and identifies; resolves with its answer received. */
-  static async open(wsUrl: string, token: string): Promise<RawSocket> {
-    const socket = new WebSocket(wsUrl);
+  /** Connects, and says nothing; rejects when the upgrade is refused. */
+  static async connect(wsUrl: string, options: ClientOptions = {}): Promise<RawSocket> {
+    const socket = new WebSocket(wsUrl, options);
     const raw = new RawSocket(socket);
     await once(socket, 'open');
-    const id = raw.send('identity', { token });
-    const answer = await raw.answer(id);
-    if (answer.error) throw new Error(`identity was refused: ${answer.error.code}`);
     return raw;
+  }
+
+  /** Connects and identifies; resolves with its answer received. */
+  static async open(wsUrl: string, token: string, cursor?: string): Promise<RawSocket> {
+    const raw = await RawSocket.connect(wsUrl);
+    await raw.request('identity', cursor === undefined ? { token } : { token, cursor });
+    return raw;
+  }
+
+  /** Where this connection has got to, as far as it was told. */
+  get cursor(): string {
+    const [answer] = this.frames.flatMap(({ event, id, data }) =>
+      event === 'identity' && id !== undefined && typeof data?.cursor === 'string' ? [data.cursor] : [],
+    );
+    const last = this.frames.findLast(({ cursor }) => cursor !== undefined)?.cursor ?? answer;
+    if (last === undefined) throw new Error('it has not identified');
+    return last;
   }
 
   /** Sends a request, and gives its id. */
@@ -44,15 +82,75 @@ export class RawSocket {
     return id;
   }
 
-  async answer(id: number): Promise<Frame> {
-    for (;;) {
-      const found = this.frames.find((frame) => frame.id === id);
-      if (found) return found;
-      // Rejects when the socket closes first: nothing will come any more.
-      await Promise.race([
-        once(this.socket, 'message'),
-        this.closed.then((code) => Promise.reject(new Error(`closed with ${code} before the answer`))),
-      ]);
-    }
+  answer(id: number | string): Promise<Frame> {
+    return this.until(`the answer ${id}`, () => this.frames.find((frame) => frame.id === id));
+  }
+
+  /** The answer to a request, which is granted. */
+  async request<N extends RequestName>(event: N, data: RequestInput<N>): Promise<RequestAnswer<N>> {
+    const { data: answer, error } = await this.answer(this.send(event, data));
+    if (error) throw new Error(`${event} was refused: ${JSON.stringify(error)}`);
+    // What the contract says of this event's answer.
+    return answer as RequestAnswer<N>;
+  }
+
+  /** Why a request is refused. */
+  async refusal(event: string, data: unknown): Promise<Refusal> {
+    const { error } = await this.answer(this.send(event, data));
+    if (!error) throw new Error(`${event} with ${JSON.stringify(data)} was not refused`);
+    return error;
+  }
+
+  /** All pushes of an event that have come. */
+  pushes<N extends PushName>(event: N): Pushed<N>[] {
+    const found: unknown = this.frames.filter((frame) => frame.event === event && frame.id === undefined);
+    // What the contract says of this push's data.
+    return found as Pushed<N>[];
+  }
+
+  /** The same without their cursors. */
+  pushed<N extends PushName>(event: N): PushData<N>[] {
+    return this.pushes(event).map(({ data }) => data);
+  }
+
+  /** The first push of an event that is as asked: one that has come, or is waited for. */
+  push<N extends PushName>(
+    event: N,
+    matches: (data: PushData<N>) => boolean = () => true,
+  ): Promise<Pushed<N>> {
+    return this.until(`a push of ${event}`, () => this.pushes(event).find(({ data }) => matches(data)));
+  }
+
+  /** Resolves with what `look` finds, asked after each frame; rejects when the socket closes first. */
+  until<T>(what: string, look: () => T | undefined): Promise<T> {
+    const found = look();
+    if (found !== undefined) return Promise.resolve(found);
+    return new Promise((resolve, reject) => {
+      const lookAgain = (): void => {
+        const found = look();
+        if (found === undefined) return;
+        this.#waiters.delete(lookAgain);
+        resolve(found);
+      };
+      this.#waiters.add(lookAgain);
+      void this.closed.then((code) => reject(new Error(`closed with ${code} before ${what}`)));
+    });
+  }
+
+  /** Forgets the frames that have come. */
+  forget(): void {
+    this.frames.length = 0;
+  }
+
+  /** Ends the connection as a network does: without a word. */
+  async cut(): Promise<void> {
+    this.socket.terminate();
+    await this.closed;
+  }
+
+  /** Closes it as clients do. */
+  async close(): Promise<void> {
+    this.socket.close(1000);
+    await this.closed;
   }
 }

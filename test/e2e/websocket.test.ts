@@ -1,0 +1,52 @@
+import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import type { Place } from '../support/people.js';
+import type { ServerProcess } from '../support/server.js';
+import { activeChats, chats } from './contract/chats.js';
+import { cursors } from './contract/cursors.js';
+import { frames } from './contract/frames.js';
+import { friends } from './contract/friends.js';
+import { joined } from './contract/joined.js';
+import { history, messages } from './contract/messages.js';
+import { presence } from './contract/presence.js';
+import { readMarks } from './contract/readMarks.js';
+import { revisions } from './contract/revisions.js';
+import { signingIn } from './contract/signingIn.js';
+import { typing } from './contract/typing.js';
+
+const GRACE_MS = 300;
+const env = { RATE_LIMIT: 'off', PRESENCE_GRACE: `${GRACE_MS}ms` };
+
+for (const engine of allEngines) {
+  describe(`the WebSocket contract (${engine})`, function () {
+    this.timeout(60_000);
+    let server: ServerProcess;
+    // The suites are made before the server is there.
+    const place: Place = {
+      get url() {
+        return server.url;
+      },
+      get wsUrl() {
+        return server.wsUrl;
+      },
+    };
+    before(async function () {
+      if (!(await hasEngine(engine))) this.skip();
+      server = await startFresh(engine, { env });
+    });
+    after(() => server?.stop());
+
+    describe('frames', () => frames(place));
+    describe('signing in', () => signingIn(place));
+    describe('friends', () => friends(place));
+    describe('chats', () => chats(place));
+    describe('the list of chats', () => activeChats(place));
+    describe('messages', () => messages(place));
+    describe('the history', () => history(place));
+    describe('read marks', () => readMarks(place));
+    describe('joined', () => joined(place));
+    describe('typing', () => typing(place));
+    describe('presence', () => presence(place, GRACE_MS));
+    describe('revisions', () => revisions(place));
+    describe('a short absence', () => cursors(place, async () => {}));
+  });
+}
