@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { messageTerm } from '../../../src/commands/ports.js';
 import type { RoomId } from '../../../src/events/ids.js';
-import { messageTerm } from '../../../src/projections/messages/model.js';
 import { messageFacts } from '../../../src/projections/messages/queries.js';
 import type { PageRequest } from '../../../src/projections/queries.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
