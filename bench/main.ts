@@ -12,6 +12,7 @@ import { resume } from './measures/resume.js';
 import { signIns } from './measures/signIns.js';
 import { steady } from './measures/steady.js';
 import { throughput } from './measures/throughput.js';
+import { profileInto } from './server.js';
 import { parleyMongodb, parleySqlite } from './systems/parley.js';
 import { socketIo } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
@@ -24,6 +25,7 @@ interface Options {
   readonly only?: string[];
   readonly systems?: string[];
   readonly quick?: boolean;
+  readonly profile?: string;
 }
 
 const log = (line: string) => process.stderr.write(`${line}\n`);
@@ -69,14 +71,16 @@ async function main({ only, systems: wanted, quick = false }: Options): Promise<
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-const { only, systems, quick } = new Command('npm run bench --')
+const { profile, ...options } = new Command('npm run bench --')
   .description(
     'Measures Parley beside a socket.io server that stores messages in SQLite. MONGO_URL adds MongoDB.',
   )
   .addOption(new Option('--only <measures...>').choices(measures.map(({ name }) => name)))
   .addOption(new Option('--systems <systems...>').choices(systemNames))
   .option('--quick', 'shorter windows, smaller logs: to see that it works')
+  .option('--profile <directory>', 'the servers leave CPU profiles there, and are slower for it')
   .parse()
   .opts<Options>();
-await main({ ...(only ? { only } : {}), ...(systems ? { systems } : {}), quick: quick === true });
+if (profile !== undefined) profileInto(profile);
+await main(options);
 process.exit(0);
