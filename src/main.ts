@@ -10,11 +10,12 @@ import { MasterKeyError } from './vault/masterKey.js';
 const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError];
 
 async function main(): Promise<void> {
-  const logger = pino({ level: process.env.LOG_LEVEL || 'info' }, pino.destination({ sync: true }));
+  const logger = pino(pino.destination({ sync: true }));
   const stop: { now: () => Promise<void> } = { now: async () => {} };
   const end = processEnd(logger, () => stop.now());
   try {
     const config = readConfig(process.env);
+    logger.level = config.LOG_LEVEL;
     if (config.BCRYPT_COST < 10)
       logger.warn(`BCRYPT_COST=${config.BCRYPT_COST} is too cheap for real passwords`);
     const system = await startSystem(config, logger, end.fail);
