@@ -100,12 +100,8 @@ export function restContract(start: () => Promise<HttpTarget>): void {
   describe('signing in', () => {
     it('answers with a token, its end, me, my friends and my chats', async () => {
       const [me, friend] = [await newUser(), await newUser()];
-      const ids = { actor: me.userId, friendId: friend.userId };
-      await target.commands.execute<'add friend'>({ kind: 'add friend', ...ids }, randomUUID());
-      const { roomId } = await target.commands.execute<'init chat'>(
-        { kind: 'init chat', ...ids },
-        randomUUID(),
-      );
+      await target.addFriend(me, friend.userId);
+      const roomId = await target.initChat(me, friend.userId);
       const { status, body } = await signIn(me.username);
       expect(status).to.equal(200);
       expect(body).to.have.all.keys('token', 'expiresAt', 'user', 'friends', 'activeChats');
@@ -248,8 +244,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
 
     it('does not find my friends', async () => {
       const [me, friend] = [await newUser(), await newUser()];
-      const command = { kind: 'add friend', actor: me.userId, friendId: friend.userId } as const;
-      await target.commands.execute<'add friend'>(command, randomUUID());
+      await target.addFriend(me, friend.userId);
       const { body } = await on(`GET /user/search?q=${friend.username}`, { token: me.token });
       const ids = body.users.map(({ userId }: { userId: string }) => userId);
       expect(ids).to.not.include(friend.userId);

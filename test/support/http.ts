@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
-import type { CommandRouter } from '../../src/commands/commands.js';
 import { createApp, type HttpParts } from '../../src/http/app.js';
 import { createHttpServer } from '../../src/http/server.js';
 import { Metrics } from '../../src/metrics.js';
@@ -11,9 +11,16 @@ import { FakePasswords, FakeVault } from './fakeVault.js';
 /** A server to talk to over real sockets. `AUTH_RATE_LIMIT` is off unless the test says otherwise. */
 export interface HttpTarget {
   readonly url: string;
-  /** For what REST cannot ask for: friends and chats. */
-  readonly commands: CommandRouter;
+  /** What REST cannot ask for; every later request sees it. */
+  addFriend(me: SignedIn, friendId: string): Promise<void>;
+  /** The same; resolves with the room's id. */
+  initChat(me: SignedIn, friendId: string): Promise<string>;
   close(): Promise<void>;
+}
+
+export interface SignedIn {
+  readonly userId: string;
+  readonly token: string;
 }
 
 export interface FakeTarget extends HttpTarget {
@@ -52,7 +59,13 @@ export async function startHttp(
   const { port } = server.address() as AddressInfo; // It listens on TCP.
   return {
     url: `http://127.0.0.1:${port}`,
-    commands: core.commands,
+    async addFriend({ userId: actor }, friendId) {
+      await core.commands.execute<'add friend'>({ kind: 'add friend', actor, friendId }, randomUUID());
+    },
+    async initChat({ userId: actor }, friendId) {
+      const command = { kind: 'init chat', actor, friendId } as const;
+      return (await core.commands.execute<'init chat'>(command, randomUUID())).roomId;
+    },
     vault,
     passwords,
     logged,

@@ -3,7 +3,10 @@ import type { Place } from '../../support/people.js';
 import type { RawSocket } from '../../support/rawSocket.js';
 import { chatOf, hear, heard, Newcomer, say, talk } from '../newcomer.js';
 
-/** Resuming from a cursor. `age` makes those that were given before it as old as this run of the suite wants them. */
+/** What happens while somebody is away; it resolves with what happens when they come back. */
+type Absence = () => Promise<() => Promise<void>>;
+
+/** Resuming from a cursor. `age`, called once, makes those given before it as old as the suite is to have them. */
 export function cursors(place: Place, age: () => Promise<void>): void {
   const caughtUp = (device: RawSocket) => device.push('identity', ({ caughtUp }) => caughtUp);
   /** The events of stored pushes, in the order they came. */
@@ -11,24 +14,39 @@ export function cursors(place: Place, age: () => Promise<void>): void {
     device.frames.flatMap(({ id, event, cursor }) =>
       id === undefined && cursor !== undefined ? [event] : [],
     );
-
-  it('is repeated by the answer, and what was missed comes in order, then caughtUp, then what is new', async () => {
-    const { ada, ben, phone, tablet, roomId } = await talk(place);
-    const { cursor } = tablet;
-    await tablet.close();
-    for (const text of ['one', 'two', 'three']) await say(phone, roomId, text);
+  const absences: Absence[] = [];
+  const returns: (() => Promise<void>)[] = [];
+  const absence = (title: string, away: Absence): void => {
+    const at = absences.push(away) - 1;
+    it(title, () => returns[at]?.());
+  };
+  before(async function () {
+    this.timeout(120_000);
+    for (const away of absences) returns.push(await away());
     await age();
-    const resumed = await ben.device(cursor);
-    expect(resumed.frames[0]?.data).to.deep.equal({ user: ben.user, cursor });
-    await caughtUp(resumed);
-    expect(heard(resumed)).to.deep.equal(['one', 'two', 'three']);
-    await say(await ada.device(), roomId, 'live');
-    await hear(resumed, 'live');
-    expect(heard(resumed)).to.deep.equal(['one', 'two', 'three', 'live']);
-    expect(resumed.pushed('identity')).to.deep.equal([{ caughtUp: true }]);
   });
 
-  it('brings messages as they were pushed', async () => {
+  absence(
+    'is repeated by the answer, and what was missed comes in order, then caughtUp, then what is new',
+    async () => {
+      const { ada, ben, phone, tablet, roomId } = await talk(place);
+      const { cursor } = tablet;
+      await tablet.close();
+      for (const text of ['one', 'two', 'three']) await say(phone, roomId, text);
+      return async () => {
+        const resumed = await ben.device(cursor);
+        expect(resumed.frames[0]?.data).to.deep.equal({ user: ben.user, cursor });
+        await caughtUp(resumed);
+        expect(heard(resumed)).to.deep.equal(['one', 'two', 'three']);
+        await say(await ada.device(), roomId, 'live');
+        await hear(resumed, 'live');
+        expect(heard(resumed)).to.deep.equal(['one', 'two', 'three', 'live']);
+        expect(resumed.pushed('identity')).to.deep.equal([{ caughtUp: true }]);
+      };
+    },
+  );
+
+  absence('brings messages as they were pushed', async () => {
     const { ben, phone, tablet, roomId, hello } = await talk(place);
     const { cursor } = tablet;
     await tablet.close();
@@ -38,25 +56,27 @@ export function cursors(place: Place, age: () => Promise<void>): void {
       message: 'a reply 👋\u0000',
       replyTo: hello.messageId,
     });
-    await age();
-    const resumed = await ben.device(cursor);
-    await caughtUp(resumed);
-    expect(resumed.pushed('send message')).to.deep.equal([{ message: message.message }]);
+    return async () => {
+      const resumed = await ben.device(cursor);
+      await caughtUp(resumed);
+      expect(resumed.pushed('send message')).to.deep.equal([{ message: message.message }]);
+    };
   });
 
-  it('brings caughtUp alone when nothing was missed, and none without a cursor', async () => {
+  absence('brings caughtUp alone when nothing was missed, and none without a cursor', async () => {
     const { ada, ben, tablet, roomId } = await talk(place);
     const { cursor } = tablet;
-    await age();
-    const [resumed, anew] = [await ben.device(cursor), await ben.device()];
-    await caughtUp(resumed);
-    await say(await ada.device(), roomId, 'live');
-    await Promise.all([hear(resumed, 'live'), hear(anew, 'live')]);
-    expect(stored(resumed)).to.deep.equal(['send message']);
-    expect(anew.pushed('identity')).to.deep.equal([]);
+    return async () => {
+      const [resumed, anew] = [await ben.device(cursor), await ben.device()];
+      await caughtUp(resumed);
+      await say(await ada.device(), roomId, 'live');
+      await Promise.all([hear(resumed, 'live'), hear(anew, 'live')]);
+      expect(stored(resumed)).to.deep.equal(['send message']);
+      expect(anew.pushed('identity')).to.deep.equal([]);
+    };
   });
 
-  it('brings new friends and chats too: the chat before its first message', async () => {
+  absence('brings new friends and chats too: the chat before its first message', async () => {
     const ben = await Newcomer.at(place);
     const first = await ben.device();
     const { cursor } = first;
@@ -69,19 +89,20 @@ export function cursors(place: Place, age: () => Promise<void>): void {
     await say(laptop, withCleo, 'hello from Cleo');
     // In which nothing was said: not active for Ben.
     await chatOf(await (await Newcomer.at(place)).device(), ben);
-    await age();
-    const resumed = await ben.device(cursor);
-    await caughtUp(resumed);
-    expect(resumed.pushed('add friend')).to.deep.equal([{ friend: ada.user }]);
-    expect(resumed.pushed('init chat').map(({ room }) => room.roomId)).to.have.members([withAda, withCleo]);
-    expect(heard(resumed)).to.have.members(['hello from Ada', 'hello from Cleo']);
-    for (const roomId of [withAda, withCleo]) {
-      const ofRoom = resumed.frames.filter(({ data }) => JSON.stringify(data ?? {}).includes(roomId));
-      expect(ofRoom.map(({ event }) => event)).to.deep.equal(['init chat', 'send message']);
-    }
+    return async () => {
+      const resumed = await ben.device(cursor);
+      await caughtUp(resumed);
+      expect(resumed.pushed('add friend')).to.deep.equal([{ friend: ada.user }]);
+      expect(resumed.pushed('init chat').map(({ room }) => room.roomId)).to.have.members([withAda, withCleo]);
+      expect(heard(resumed)).to.have.members(['hello from Ada', 'hello from Cleo']);
+      for (const roomId of [withAda, withCleo]) {
+        const ofRoom = resumed.frames.filter(({ data }) => JSON.stringify(data ?? {}).includes(roomId));
+        expect(ofRoom.map(({ event }) => event)).to.deep.equal(['init chat', 'send message']);
+      }
+    };
   });
 
-  it('brings what my other devices did, and this one', async () => {
+  absence('brings what my other devices did, and this one', async () => {
     const { ada, ben, phone, roomId } = await talk(place);
     const cleo = await Newcomer.at(place);
     const laptop = await ada.device();
@@ -92,15 +113,16 @@ export function cursors(place: Place, age: () => Promise<void>): void {
     await laptop.request('add friend', { friendId: ben.userId });
     await laptop.request('init chat', { friendId: cleo.userId });
     await laptop.close();
-    await age();
-    const resumed = await ada.device(cursor);
-    await caughtUp(resumed);
-    expect(heard(resumed)).to.deep.equal(['from my phone', 'from here']);
-    expect(resumed.pushed('add friend')).to.deep.equal([{ friend: ben.user }]);
-    expect(resumed.pushed('init chat')).to.have.length(1);
+    return async () => {
+      const resumed = await ada.device(cursor);
+      await caughtUp(resumed);
+      expect(heard(resumed)).to.deep.equal(['from my phone', 'from here']);
+      expect(resumed.pushed('add friend')).to.deep.equal([{ friend: ben.user }]);
+      expect(resumed.pushed('init chat')).to.have.length(1);
+    };
   });
 
-  it('brings read marks as the newest of each member', async () => {
+  absence('brings read marks as the newest of each member', async () => {
     const { ben, phone, tablet, roomId, ada } = await talk(place);
     const { cursor } = tablet;
     for (const text of ['two', 'three', 'four']) {
@@ -109,17 +131,18 @@ export function cursors(place: Place, age: () => Promise<void>): void {
     }
     await tablet.request('send message', { roomId, messageId: crypto.randomUUID(), message: 'five' });
     await phone.request('read messages', { roomId });
-    await age();
-    const resumed = await ben.device(cursor);
-    await caughtUp(resumed);
-    expect(resumed.pushed('read messages')).to.have.deep.members([
-      { roomId, userId: ben.userId, upTo: 4 },
-      { roomId, userId: ada.userId, upTo: 5 },
-    ]);
-    expect(heard(resumed)).to.deep.equal(['two', 'three', 'four', 'five']);
+    return async () => {
+      const resumed = await ben.device(cursor);
+      await caughtUp(resumed);
+      expect(resumed.pushed('read messages')).to.have.deep.members([
+        { roomId, userId: ben.userId, upTo: 4 },
+        { roomId, userId: ada.userId, upTo: 5 },
+      ]);
+      expect(heard(resumed)).to.deep.equal(['two', 'three', 'four', 'five']);
+    };
   });
 
-  it('goes on without gap or duplicate from wherever it was cut off', async () => {
+  absence('goes on without gap or duplicate from wherever it was cut off', async () => {
     const ben = await Newcomer.at(place);
     const first = await ben.device();
     let { cursor } = first;
@@ -133,63 +156,68 @@ export function cursors(place: Place, age: () => Promise<void>): void {
     }
     for (let n = 1; n <= 5; n++)
       for (const [at, sender] of senders.entries()) await say(sender, rooms[at] ?? '', `number ${n}`);
-    await age();
-    const got: { roomId: string; seq: number }[] = [];
-    let done = false;
-    // Three pushes at a time: the rest is lost with the connection.
-    for (let cuts = 0; !done && cuts < 30; cuts++) {
-      const device = await ben.device(cursor);
-      await device.until('some pushes', () =>
-        stored(device).length >= 3 ? true : device.pushes('identity')[0],
-      );
-      await device.cut();
-      let taken = 0;
-      for (const frame of device.frames) {
-        if (frame.id !== undefined) continue;
-        if (taken === 3) break;
-        if (frame.event === 'identity') done = true;
-        if (frame.cursor === undefined) continue;
-        taken++;
-        cursor = frame.cursor;
-        // A frame of this event has a message.
-        if (frame.event === 'send message')
-          got.push((frame.data as { message: { roomId: string; seq: number } }).message);
+    return async () => {
+      const got: { roomId: string; seq: number }[] = [];
+      let done = false;
+      // Three pushes at a time: the rest is lost with the connection.
+      for (let cuts = 0; !done && cuts < 30; cuts++) {
+        const device = await ben.device(cursor);
+        await device.until('some pushes', () =>
+          stored(device).length >= 3 ? true : device.pushes('identity')[0],
+        );
+        await device.cut();
+        let taken = 0;
+        for (const frame of device.frames) {
+          if (frame.id !== undefined) continue;
+          if (taken === 3) break;
+          if (frame.event === 'identity') done = true;
+          if (frame.cursor === undefined) continue;
+          taken++;
+          cursor = frame.cursor;
+          // A frame of this event has a message.
+          if (frame.event === 'send message')
+            got.push((frame.data as { message: { roomId: string; seq: number } }).message);
+        }
       }
-    }
-    expect(done).to.equal(true);
-    for (const roomId of rooms)
-      expect(got.filter((message) => message.roomId === roomId).map(({ seq }) => seq)).to.deep.equal([
-        1, 2, 3, 4, 5,
-      ]);
-    expect(got).to.have.length(20);
+      expect(done).to.equal(true);
+      for (const roomId of rooms)
+        expect(got.filter((message) => message.roomId === roomId).map(({ seq }) => seq)).to.deep.equal([
+          1, 2, 3, 4, 5,
+        ]);
+      expect(got).to.have.length(20);
+    };
   });
 
-  it('has neither gap nor duplicate while others go on talking', async () => {
+  absence('has neither gap nor duplicate while others go on talking', async () => {
     const { ada, ben, phone, tablet, roomId } = await talk(place);
     const { cursor } = tablet;
     await Promise.all(Array.from({ length: 300 }, (_, n) => say(phone, roomId, `missed ${n}`)));
-    await age();
-    const sender = await ada.device();
-    const talking = Promise.all(Array.from({ length: 300 }, (_, n) => say(sender, roomId, `meanwhile ${n}`)));
-    const resumed = await ben.device(cursor);
-    await talking;
-    await hear(resumed, 'meanwhile 299');
-    await caughtUp(resumed);
-    const seqs = resumed.pushed('send message').map(({ message }) => message.seq);
-    expect(seqs).to.deep.equal(Array.from({ length: 600 }, (_, n) => n + 2));
+    return async () => {
+      const sender = await ada.device();
+      const talking = Promise.all(
+        Array.from({ length: 300 }, (_, n) => say(sender, roomId, `meanwhile ${n}`)),
+      );
+      const resumed = await ben.device(cursor);
+      await talking;
+      await hear(resumed, 'meanwhile 299');
+      await caughtUp(resumed);
+      const seqs = resumed.pushed('send message').map(({ message }) => message.seq);
+      expect(seqs).to.deep.equal(Array.from({ length: 600 }, (_, n) => n + 2));
+    };
   });
 
-  it('lets queries see all that was replayed', async () => {
+  absence('lets queries see all that was replayed', async () => {
     const { ben, phone, tablet, roomId } = await talk(place);
     const { cursor } = tablet;
     await tablet.close();
     await say(phone, roomId, 'missed');
-    await age();
-    const resumed = await ben.device(cursor);
-    await hear(resumed, 'missed');
-    const { chats } = await resumed.request('get active chats', {});
-    expect(chats[0]?.lastMessage?.message).to.equal('missed');
-    const { messages } = await resumed.request('fetch messages', { roomId, limit: 1 });
-    expect(messages[0]?.message).to.equal('missed');
+    return async () => {
+      const resumed = await ben.device(cursor);
+      await hear(resumed, 'missed');
+      const { chats } = await resumed.request('get active chats', {});
+      expect(chats[0]?.lastMessage?.message).to.equal('missed');
+      const { messages } = await resumed.request('fetch messages', { roomId, limit: 1 });
+      expect(messages[0]?.message).to.equal('missed');
+    };
   });
 }
