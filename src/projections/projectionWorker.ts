@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { connect, serve } from '../threads/rpc.js';
+import { standAside } from '../threads/standAside.js';
 import type { Opener } from '../vault/opener.js';
 import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
@@ -60,6 +61,8 @@ function onTrouble(error: unknown): void {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   notify({ kind: 'trouble', message, stack });
 }
+
+standAside(5);
 
 /** The thread's one running projector, from its start to its end. */
 class ProjectionThread {

@@ -6,8 +6,8 @@ import { textReader } from './textReader.js';
 
 /**
  * Settings of `read.db`, which can be rebuilt from the log: a commit survives the process, not always the
- * machine. Erased text must not stay in free pages; a row's random index page is its main cost, so the
- * write-ahead log holds up to 64 MiB, in which pages that change again are written back only once.
+ * machine. Erased text must not stay in free pages. Checkpoints are small and often: a large one keeps the disk
+ * busy for tens of milliseconds, and the log's appends wait behind it.
  */
 const pragmas = [
   'page_size = 4096',
@@ -15,7 +15,7 @@ const pragmas = [
   'synchronous = NORMAL',
   'secure_delete = ON',
   'cache_size = -65536',
-  'wal_autocheckpoint = 16000',
+  'wal_autocheckpoint = 1000',
   'journal_size_limit = 67108864',
 ];
 

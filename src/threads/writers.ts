@@ -11,6 +11,12 @@ import type { CachedKeys } from '../vault/vault.js';
 import { connect } from './rpc.js';
 import { type FromWriters, fromWire, type ToWriters, type WriterApi, type WriterThreadData } from './wire.js';
 
+/**
+ * Commands leave for the writers' thread at most this often, in milliseconds. Waking a thread and syncing a disk cost
+ * far more than a message: under load this halves what a message costs, for two milliseconds of its way.
+ */
+const SPACING_MS = 2;
+
 /** What the writers need of the main thread. */
 export interface WritersDeps {
   readonly bus: Pick<Bus, 'publish'>;
@@ -39,6 +45,7 @@ export class Writers implements CommandRouter {
   #outgoing: [Command, string][] = [];
   #advances = new Map<string, readonly [string, number, number]>();
   #deps: WritersDeps | undefined;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   #stopping: Promise<void> | undefined;
 
@@ -114,7 +121,7 @@ export class Writers implements CommandRouter {
         resolve: resolve as (answer: never) => void,
         reject,
       });
-      if (this.#outgoing.push([command, commandId]) === 1) setImmediate(() => this.#flush());
+      if (this.#outgoing.push([command, commandId]) === 1) this.#flushSoon();
     });
   };
 
@@ -143,8 +150,16 @@ export class Writers implements CommandRouter {
     await this.worker.terminate();
   }
 
+  /** At once after a pause, so that a lone command waits for nothing; under load, once in `SPACING_MS`. */
+  #flushSoon(): void {
+    const wait = this.#flushedAt + SPACING_MS - performance.now();
+    if (wait <= 0) setImmediate(() => this.#flush());
+    else setTimeout(() => this.#flush(), wait);
+  }
+
   #flush(): void {
     if (this.#outgoing.length === 0) return;
+    this.#flushedAt = performance.now();
     this.#post({ commands: this.#outgoing });
     this.#outgoing = [];
   }

@@ -1,8 +1,12 @@
 import { parentPort } from 'node:worker_threads';
 import bcrypt from 'bcrypt';
 import { serve } from '../threads/rpc.js';
+import { standAside } from '../threads/standAside.js';
 
 if (!parentPort) throw new Error('this file is the start of a worker thread');
+
+// A flood of sign-ins slows no message.
+standAside(15);
 
 // Synchronous on purpose: bcrypt's own asynchrony would take the pool that files and names are looked up in.
 const hashing = {
