@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import type { Moment } from '../commands/commands.js';
 import { ParleyError } from '../errors.js';
 import type { RoomId } from '../events/ids.js';
+import type { RequestName } from '../events/schemas.js';
 import type { TokenBucket } from '../limits.js';
 import type { Session } from '../vault/vault.js';
 import { Deque } from './deque.js';
@@ -19,6 +20,9 @@ const STUCK_MS = 10_000;
 const IDENTIFY_MS = 10_000;
 /** Requests of one connection that are being worked on at once; more wait in its socket. */
 const IN_FLIGHT = 1024;
+/** Of those, what may be answered with megabytes: begun while nothing waits, their answers would all wait. */
+const LARGE_IN_FLIGHT = 8;
+const large: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
 
 /** Why the server closes a connection. */
 export const CloseCode = { abuse: 1008, restart: 1012, binary: 1003, signedOut: 4401, slow: 4408 } as const;
@@ -50,6 +54,7 @@ export class Connection {
   readonly #sender: Sender;
   #bucket: TokenBucket | undefined;
   #inFlight = 0;
+  #largeInFlight = 0;
   #held: Deque<string> | undefined;
   #bad: Window | undefined;
   #refused: Window | undefined;
@@ -70,7 +75,10 @@ export class Connection {
     this.ws = ws;
     this.bearer = bearer;
     this.#site = site;
-    this.#sender = new Sender(socket, site.flusher);
+    this.#sender = new Sender(socket, site.flusher, () => {
+      this.#keepPace();
+      this.#resume();
+    });
     this.#bucket = site.bucket();
     this.heardAt = site.now();
     this.state = { kind: 'new', deadline: this.heardAt + IDENTIFY_MS };
@@ -136,8 +144,6 @@ export class Connection {
   /** The socket has taken what it was given. */
   drained(): void {
     this.#sender.drained();
-    this.#keepPace();
-    this.#resume();
   }
 
   /** Resolves when less than `below` bytes wait, or it is closing. One call at a time. */
@@ -200,6 +206,7 @@ export class Connection {
       (this.#held !== undefined && this.#held.length > 0) ||
       this.state.kind === 'identifying' ||
       this.#inFlight >= IN_FLIGHT ||
+      this.#largeInFlight >= LARGE_IN_FLIGHT ||
       this.#sender.waiting >= HOLD_BYTES
     );
   }
@@ -223,9 +230,12 @@ export class Connection {
       if (this.#refused.hit(this.#site.now())) this.close(CloseCode.abuse, 'too many requests');
       return;
     }
+    const weight = large.has(frame.event) ? 1 : 0;
     this.#inFlight++;
+    this.#largeInFlight += weight;
     void this.#site.handle(this, frame).then(() => {
       this.#inFlight--;
+      this.#largeInFlight -= weight;
       this.#resume();
     });
   }

@@ -9,6 +9,7 @@ const CHUNK = 64 * 1024;
 export class Sender {
   readonly #socket: Socket;
   readonly #flusher: Flusher;
+  readonly #onMoved: () => void;
   #frames: Buffer[] = [];
   #queued = 0;
   #blocked = false;
@@ -16,9 +17,11 @@ export class Sender {
   /** When the socket last took or finished a write; milliseconds of the flusher's clock. */
   movedAt = 0;
 
-  constructor(socket: Socket, flusher: Flusher) {
+  /** `onMoved`: less may be waiting now. Not only at a `drain`: what the system takes at once brings none. */
+  constructor(socket: Socket, flusher: Flusher, onMoved: () => void) {
     this.#socket = socket;
     this.#flusher = flusher;
+    this.#onMoved = onMoved;
   }
 
   /** Bytes that the peer has not yet taken. */
@@ -63,6 +66,7 @@ export class Sender {
         this.movedAt = this.#flusher.now();
       }
     }
+    this.#onMoved();
   }
 
   #take(): Buffer[] {
