@@ -102,6 +102,8 @@ describe('limits', function () {
     for (let n = 0; n < 20; n++) await laptop.request('fetch messages', { roomId });
     await say(laptop, roomId, 'not held back');
     await hear(tablet, 'not held back');
+    // What was begun before anything waited is bounded too.
+    expect(await waiting()).to.be.below(6 * MIB);
     expect(heard(tablet)).to.not.include('held back');
     phone.socket.resume();
     await hear(tablet, 'held back');

@@ -10,7 +10,7 @@ import { history, messages } from './contract/messages.js';
 import { presence } from './contract/presence.js';
 import { readMarks } from './contract/readMarks.js';
 import { revisions } from './contract/revisions.js';
-import { signingIn } from './contract/signingIn.js';
+import { signingIn, silence } from './contract/signingIn.js';
 import { typing } from './contract/typing.js';
 
 const GRACE_MS = 300;
@@ -29,9 +29,11 @@ for (const engine of allEngines) {
         return server.wsUrl;
       },
     };
+    const silent = silence(place);
     before(async function () {
       if (!(await hasEngine(engine))) this.skip();
       server = await startFresh(engine, { env });
+      await silent.begin();
     });
     after(() => server?.stop());
 
@@ -48,5 +50,6 @@ for (const engine of allEngines) {
     describe('presence', () => presence(place, GRACE_MS));
     describe('revisions', () => revisions(place));
     describe('a short absence', () => cursors(place, async () => {}));
+    describe('not signing in', () => silent.end());
   });
 }

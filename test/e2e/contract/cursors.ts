@@ -206,6 +206,21 @@ export function cursors(place: Place, age: () => Promise<void>): void {
     };
   });
 
+  absence('brings more than a reader is given at once', async () => {
+    const { ben, phone, tablet, roomId } = await talk(place);
+    const { cursor } = tablet;
+    await tablet.close();
+    const other = await (await Newcomer.at(place)).device();
+    const otherRoom = await chatOf(other, ben);
+    const large = '🌧'.repeat(8192);
+    for (let n = 0; n < 12; n++) await Promise.all([say(phone, roomId, large), say(other, otherRoom, large)]);
+    return async () => {
+      const resumed = await ben.device(cursor);
+      await caughtUp(resumed);
+      expect(heard(resumed)).to.have.length(24);
+    };
+  });
+
   absence('lets queries see all that was replayed', async () => {
     const { ben, phone, tablet, roomId } = await talk(place);
     const { cursor } = tablet;

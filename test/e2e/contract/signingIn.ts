@@ -12,13 +12,8 @@ const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}`
 /** `identity`, and how a sign-in ends. */
 export function signingIn(place: Place): void {
   let me: Newcomer;
-  let silent: RawSocket;
-  let refused: RawSocket;
   before(async () => {
     me = await Newcomer.at(place);
-    silent = await RawSocket.connect(place.wsUrl);
-    refused = await RawSocket.connect(place.wsUrl);
-    await refused.refusal('identity', { token: wrongToken() });
   });
 
   it('answers a good token with the user and a cursor', async () => {
@@ -136,8 +131,22 @@ export function signingIn(place: Place): void {
     expect(await elsewhere.device.closed).to.equal(4401);
     await here.device.request('notify online', {});
   });
+}
 
-  it('closes with 4401 who has not signed in within 10 s', async () => {
-    expect(await Promise.all([silent.closed, refused.closed])).to.deep.equal([4401, 4401]);
-  });
+/** What becomes of those who do not sign in: to be begun well before it is looked at. */
+export function silence(place: Place): { begin(): Promise<void>; end(): void } {
+  let silent: RawSocket;
+  let refused: RawSocket;
+  return {
+    async begin() {
+      silent = await RawSocket.connect(place.wsUrl);
+      refused = await RawSocket.connect(place.wsUrl);
+      await refused.refusal('identity', { token: wrongToken() });
+    },
+    end() {
+      it('closes with 4401 who has not signed in within 10 s', async () => {
+        expect(await Promise.all([silent.closed, refused.closed])).to.deep.equal([4401, 4401]);
+      });
+    },
+  };
 }

@@ -9,7 +9,7 @@ import { chatOf, Newcomer } from '../newcomer.js';
 type Step =
   | { readonly do: 'say'; readonly by: number; readonly in: number; readonly times: number }
   | { readonly do: 'read'; readonly by: number; readonly in: number }
-  /** `kept`: how much of what came it has handled when its connection is cut. */
+  /** `kept`: how much, in percent, of what came it has handled when its connection is cut. */
   | { readonly do: 'cut'; readonly by: number; readonly kept: number }
   | { readonly do: 'resume'; readonly by: number }
   | { readonly do: 'restart' };
@@ -32,7 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('cut' as const),
       by,
-      kept: fc.double({ min: 0, max: 1, noNaN: true }),
+      kept: fc.integer({ min: 0, max: 100 }),
     }),
   },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('resume' as const), by }) },
@@ -55,12 +55,12 @@ class Handset {
     return this.#socket;
   }
 
-  async cut(kept: number): Promise<void> {
+  async cut(percent: number): Promise<void> {
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
     await socket.cut();
-    this.#handle(socket.frames.slice(0, Math.round(socket.frames.length * kept)));
+    this.#handle(socket.frames.slice(0, Math.round((socket.frames.length * percent) / 100)));
   }
 
   async say(roomId: string, times: number): Promise<void> {
@@ -101,7 +101,7 @@ export function traffic(place: Place, restart: () => Promise<void>): void {
 
       for (const next of steps) {
         if (next.do === 'restart') {
-          await Promise.all(handsets.map((handset) => handset.cut(0.5)));
+          await Promise.all(handsets.map((handset) => handset.cut(50)));
           await restart();
           continue;
         }
@@ -112,9 +112,9 @@ export function traffic(place: Place, restart: () => Promise<void>): void {
         else await handset.resume();
       }
       for (const handset of handsets) {
-        await handset.cut(1);
+        await handset.cut(100);
         await (await handset.resume()).push('identity');
-        await handset.cut(1);
+        await handset.cut(100);
       }
 
       const said = handsets.flatMap(({ sent }) => sent);
