@@ -1,16 +1,15 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Moment } from '../commands/commands.js';
-import { ParleyError } from '../errors.js';
 import type { RoomId } from '../events/ids.js';
 import type { RequestName } from '../events/schemas.js';
 import type { TokenBucket } from '../limits.js';
 import type { Session } from '../vault/vault.js';
 import { Deque } from './deque.js';
 import { textFrame } from './frames.js';
+import { Limits } from './limits.js';
 import { errorText, parseFrame, type Request } from './protocol.js';
 import { type Flusher, Sender } from './sender.js';
-import { Window } from './window.js';
 
 /** Above this much unread output no further request of a connection is begun. */
 const HOLD_BYTES = 1024 * 1024;
@@ -52,12 +51,10 @@ export class Connection {
   readonly ws: WebSocket;
   readonly #site: Site;
   readonly #sender: Sender;
-  #bucket: TokenBucket | undefined;
+  readonly #limits: Limits;
   #inFlight = 0;
   #largeInFlight = 0;
   #held: Deque<string> | undefined;
-  #bad: Window | undefined;
-  #refused: Window | undefined;
   state: State;
   /** When the peer was last heard, for telling dead connections. */
   heardAt: number;
@@ -79,7 +76,7 @@ export class Connection {
       this.#keepPace();
       this.#resume();
     });
-    this.#bucket = site.bucket();
+    this.#limits = new Limits(site.bucket());
     this.heardAt = site.now();
     this.state = { kind: 'new', deadline: this.heardAt + IDENTIFY_MS };
   }
@@ -212,22 +209,17 @@ export class Connection {
   }
 
   #begin(text: string): void {
+    const now = this.#site.now();
     const frame = parseFrame(text);
     if ('error' in frame) {
       this.sendText(errorText(frame, frame.error));
-      this.#bad ??= new Window(100, 10_000);
-      if (this.#bad.hit(this.#site.now()))
-        this.close(CloseCode.abuse, 'too many frames that are no requests');
+      if (this.#limits.badFrame(now)) this.close(CloseCode.abuse, 'too many frames that are no requests');
       return;
     }
-    const wait = this.#bucket?.take(this.#site.now()) ?? 0;
-    if (wait > 0) {
-      const error = new ParleyError('rate_limited', 'too many requests on this connection', {
-        retryAfterMs: wait,
-      });
-      this.sendText(errorText(frame, error));
-      this.#refused ??= new Window(1000, 10_000);
-      if (this.#refused.hit(this.#site.now())) this.close(CloseCode.abuse, 'too many requests');
+    const refusal = this.#limits.request(now);
+    if (refusal) {
+      this.sendText(errorText(frame, refusal));
+      if (this.#limits.refused(now)) this.close(CloseCode.abuse, 'too many requests');
       return;
     }
     const weight = large.has(frame.event) ? 1 : 0;

@@ -2,22 +2,17 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Logger } from 'pino';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { bearerToken } from '../bearer.js';
 import { badRequest, overloaded, ParleyError, unauthenticated } from '../errors.js';
 import { type RequestName, requests } from '../events/schemas.js';
 import { TokenBucket } from '../limits.js';
-import type { Session, SessionStore } from '../vault/vault.js';
+import { isOutage } from '../outage.js';
+import type { Session } from '../vault/vault.js';
 import { CloseCode, Connection, type Site } from './connection.js';
-import type { Cursors, Vector } from './cursor.js';
 import type { Handler, Handlers } from './handlers.js';
-import type { Hub } from './hub.js';
-import type { Presence } from './presence.js';
-import type { Profiles } from './profiles.js';
+import { createIdentify, type IdentifyDeps } from './identify.js';
 import { answerText, errorText, isRequestName, type Request, validate } from './protocol.js';
-import { type ReplayDeps, replay } from './replay.js';
-import type { Revisions } from './revisions.js';
 import { Flusher } from './sender.js';
 import { originAllowed, refuseUpgrade } from './upgrade.js';
 
@@ -26,17 +21,8 @@ const CHECK_MS = 500;
 /** A peer not heard for this long is asked; after twice this, it is gone. */
 const PING_MS = 30_000;
 
-export interface GatewayDeps {
-  readonly sessions: SessionStore;
-  readonly hub: Hub;
-  readonly profiles: Profiles;
-  readonly presence: Presence;
+export interface GatewayDeps extends IdentifyDeps {
   readonly handlers: Handlers;
-  readonly cursors: Cursors;
-  readonly revisions: Revisions;
-  readonly replay: ReplayDeps;
-  readonly vector: () => Vector;
-  readonly logger: Logger;
   readonly allowedOrigins: readonly string[] | undefined;
   readonly rateLimit: { readonly rate: number; readonly burst: number } | 'off';
   /** Told of every request: its event and how it ended. */
@@ -62,10 +48,12 @@ export class Gateway implements Site {
   readonly #connections = new Set<Connection>();
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
+  readonly #identify: (connection: Connection, request: Request) => Promise<void>;
   #closing = false;
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
+    this.#identify = createIdentify(deps);
     this.flusher = new Flusher(() => this.now());
     this.#timer = setInterval(() => this.#check(), CHECK_MS);
     this.#unsubscribe = deps.sessions.onEnd((id) => this.#sessionEnded(id));
@@ -137,7 +125,7 @@ export class Gateway implements Site {
   async handle(connection: Connection, request: Request): Promise<void> {
     let outcome = 'ok';
     try {
-      if (request.event === 'identity') await this.#identity(connection, request);
+      if (request.event === 'identity') await this.#identify(connection, request);
       else {
         const { session } = connection;
         if (!session) throw unauthenticated('identify first');
@@ -158,61 +146,16 @@ export class Gateway implements Site {
   }
 
   #refuse(connection: Connection, request: Request, error: unknown): string {
-    if (error instanceof ParleyError) {
-      connection.sendText(errorText(request, error));
-      return error.code;
+    const told = isOutage(error) ? overloaded('a store does not answer') : error;
+    if (told instanceof ParleyError) {
+      connection.sendText(errorText(request, told));
+      return told.code;
     }
     const incident = randomUUID();
     this.#deps.logger.error({ err: error, incident, event: request.event }, 'a request failed');
-    const told = new ParleyError('internal', 'something went wrong here; the incident is in the log');
-    connection.sendText(errorText(request, told, incident));
+    const internal = new ParleyError('internal', 'something went wrong here; the incident is in the log');
+    connection.sendText(errorText(request, internal, incident));
     return 'internal';
-  }
-
-  async #identity(connection: Connection, request: Request): Promise<void> {
-    const { state } = connection;
-    if (state.kind !== 'new') throw badRequest('this connection has identified already');
-    connection.state = { kind: 'identifying', deadline: state.deadline };
-    try {
-      const { token, cursor } = validate(requests.identity.data, request.data);
-      const now = new Date(this.now());
-      const bearer = token === undefined ? connection.bearer : await this.#deps.sessions.find(token, now);
-      if (!bearer || Date.parse(bearer.expiresAt) <= this.now())
-        throw unauthenticated('the token is missing or ended');
-      // In the turn in which it was found: from here on its end closes the connection.
-      connection.bearer = bearer;
-      const since = cursor === undefined ? undefined : await this.#deps.revisions.parseCursor(cursor);
-      const { userId } = bearer;
-      const user = (await this.#deps.profiles.load([userId])).get(userId);
-      if (!user || user.erased) throw unauthenticated('the token is missing or ended');
-      await this.#deps.hub.enter(userId, connection);
-      if (connection.state.kind !== 'identifying') return this.#deps.hub.leave(userId, connection);
-      void this.#deps.presence.active(userId, connection);
-      const text = cursor ?? this.#deps.cursors.live(this.#deps.vector());
-      connection.sendText(answerText(request, JSON.stringify({ user, cursor: text })));
-      if (!since) connection.state = { kind: 'live' };
-      else {
-        connection.state = { kind: 'replaying' };
-        void this.#replay(connection, userId, since);
-      }
-    } catch (error) {
-      if (connection.state.kind === 'identifying')
-        connection.state = { kind: 'new', deadline: state.deadline };
-      throw error;
-    }
-  }
-
-  async #replay(connection: Connection, user: string, since: Parameters<typeof replay>[2]): Promise<void> {
-    const goLive = () => {
-      if (connection.state.kind === 'replaying') connection.state = { kind: 'live' };
-    };
-    try {
-      await replay(connection, user, since, goLive, this.#deps.replay);
-    } catch (error) {
-      // The client comes back with its last cursor, and the replay goes on from there.
-      this.#deps.logger.warn({ err: error }, 'a replay was cut off');
-      connection.close(CloseCode.restart, overloaded('the history cannot be read now; come back').message);
-    }
   }
 
   #closed(connection: Connection): void {

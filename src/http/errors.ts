@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { type ErrorCode, overloaded, ParleyError } from '../errors.js';
-import { VaultUnavailable } from '../vault/vault.js';
+import { isOutage } from '../outage.js';
 
 const statusOf: Record<ErrorCode, number> = {
   bad_request: 400,
@@ -37,11 +37,11 @@ const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD
 /** What the client is told of `error`; undefined if that is nothing but `internal`. */
 function tellable(error: unknown, method: string): ParleyError | undefined {
   if (error instanceof ParleyError) return error.code === 'internal' ? undefined : error;
-  if (!(error instanceof VaultUnavailable)) return undefined;
+  if (!isOutage(error)) return undefined;
   // A write that was not answered may have been done.
   return isSafe(method)
-    ? overloaded('the vault does not answer')
-    : unknown('the vault did not answer; it may have happened', error);
+    ? overloaded('a store does not answer')
+    : unknown('a store did not answer; it may have happened', error);
 }
 
 /** Answers with the error as RFC 9457 problem details; `extra` are members of their own. */

@@ -56,18 +56,20 @@ export interface WireError {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
+  readonly cause: WireError | undefined;
   readonly parley: { readonly code: ErrorCode; readonly details: ErrorDetails } | undefined;
 }
 
 export function toWire(error: unknown): WireError {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error));
   const parley = error instanceof ParleyError ? { code: error.code, details: error.details } : undefined;
-  return { name, message, stack, parley };
+  return { name, message, stack, parley, cause: cause === undefined ? undefined : toWire(cause) };
 }
 
-export function fromWire({ name, message, stack, parley }: WireError): Error {
-  if (parley) return new ParleyError(parley.code, message, parley.details);
-  const error = new Error(message);
+export function fromWire({ name, message, stack, cause, parley }: WireError): Error {
+  const options = cause === undefined ? {} : { cause: fromWire(cause) };
+  if (parley) return new ParleyError(parley.code, message, parley.details, options);
+  const error = new Error(message, options);
   error.name = name;
   if (stack !== undefined) error.stack = stack;
   return error;

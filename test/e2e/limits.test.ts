@@ -38,7 +38,8 @@ describe('limits', function () {
     }
     const done = answers.flatMap(({ data, error }) => (error ? [] : [data]));
     // Another connection has a bucket of its own.
-    const { messages: stored } = await (await ada.device()).request('fetch messages', { roomId });
+    const revision = String(done.at(-1)?.revision);
+    const { messages: stored } = await (await ada.device()).request('fetch messages', { roomId, revision });
     expect(stored).to.deep.equal(done.map((data) => data?.message));
     for (;;) {
       const { error } = await phone.answer(phone.send('notify online', {}));

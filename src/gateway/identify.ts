@@ -1,0 +1,77 @@
+import type { Logger } from 'pino';
+import { badRequest, unauthenticated } from '../errors.js';
+import type { UserId } from '../events/ids.js';
+import { requests } from '../events/schemas.js';
+import type { SessionStore } from '../vault/vault.js';
+import { CloseCode, type Connection } from './connection.js';
+import type { Cursor, Cursors, Vector } from './cursor.js';
+import type { Hub } from './hub.js';
+import type { Presence } from './presence.js';
+import type { Profiles } from './profiles.js';
+import { answerText, type Request, validate } from './protocol.js';
+import { type ReplayDeps, replay } from './replay.js';
+import type { Revisions } from './revisions.js';
+
+export interface IdentifyDeps {
+  readonly sessions: SessionStore;
+  readonly hub: Hub;
+  readonly profiles: Profiles;
+  readonly presence: Presence;
+  readonly cursors: Cursors;
+  readonly revisions: Revisions;
+  readonly replay: ReplayDeps;
+  readonly vector: () => Vector;
+  readonly logger: Logger;
+}
+
+/**
+ * Signs a connection in: it is joined, active and pushed to from the turn of the event loop in which its answer is
+ * queued, or, where a cursor was given, from the one in which the last of the replay is. A refusal leaves it as it was.
+ */
+export function createIdentify(
+  deps: IdentifyDeps,
+): (connection: Connection, request: Request) => Promise<void> {
+  const { sessions, hub, profiles, presence, cursors, revisions } = deps;
+
+  async function catchUp(connection: Connection, user: UserId, since: Cursor): Promise<void> {
+    const goLive = () => {
+      if (connection.state.kind === 'replaying') connection.state = { kind: 'live' };
+    };
+    try {
+      await replay(connection, user, since, goLive, deps.replay);
+    } catch (error) {
+      // The client comes back with its last cursor, and the replay goes on from there.
+      deps.logger.warn({ err: error }, 'a replay was cut off');
+      connection.close(CloseCode.restart, 'the history cannot be read now; come back');
+    }
+  }
+
+  return async (connection, request) => {
+    const { state } = connection;
+    if (state.kind !== 'new') throw badRequest('this connection has identified already');
+    connection.state = { kind: 'identifying', deadline: state.deadline };
+    try {
+      const { token, cursor } = validate(requests.identity.data, request.data);
+      const now = new Date();
+      const bearer = token === undefined ? connection.bearer : await sessions.find(token, now);
+      if (!bearer || Date.parse(bearer.expiresAt) <= now.getTime())
+        throw unauthenticated('the token is missing or ended');
+      // In the turn in which it was found: from here on its end closes the connection.
+      connection.bearer = bearer;
+      const since = cursor === undefined ? undefined : await revisions.parseCursor(cursor);
+      const { userId } = bearer;
+      const user = (await profiles.load([userId])).get(userId);
+      if (!user || user.erased) throw unauthenticated('the token is missing or ended');
+      await hub.enter(userId, connection);
+      if (connection.state.kind !== 'identifying') return hub.leave(userId, connection);
+      void presence.active(userId, connection);
+      const answer = { user, cursor: cursor ?? cursors.live(deps.vector()) };
+      connection.sendText(answerText(request, JSON.stringify(answer)));
+      connection.state = { kind: since ? 'replaying' : 'live' };
+      if (since) void catchUp(connection, userId, since);
+    } catch (error) {
+      if (connection.state.kind === 'identifying') connection.state = state;
+      throw error;
+    }
+  };
+}
