@@ -36,5 +36,7 @@ export const isDuplicate = (error: unknown): boolean =>
 export function isDefinite(error: unknown): boolean {
   if (error instanceof MongoServerClosedError || error instanceof MongoWriteConcernError) return false;
   if (error instanceof MongoServerError) return REFUSALS.has(Number(error.code));
-  return error instanceof MongoAPIError || !(error instanceof MongoError);
+  if (error instanceof MongoError) return error instanceof MongoAPIError;
+  // The driver lets some of the system's errors through as they are, such as ECONNRESET.
+  return error instanceof TypeError || error instanceof RangeError;
 }

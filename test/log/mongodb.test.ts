@@ -92,6 +92,7 @@ describe('the event log on MongoDB, beside what every log does,', () => {
     ])
       expect(isDefinite(refusal), String(refusal)).to.equal(true);
     const passing = [
+      Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }),
       answer(10107), // NotWritablePrimary
       answer(11600), // InterruptedAtShutdown
       answer(123_456), // never heard of
