@@ -23,6 +23,9 @@ socket.on('open', () => {
   send('identity', { token });
   print(`connected to ${url}; type an event and its data, such as: get active chats {}`);
   print(`a fresh UUID for a message: ${randomUUID()}`);
+  createInterface({ input: process.stdin })
+    .on('line', typed)
+    .on('close', () => socket.close(1000));
 });
 socket.on('message', (data) => print(`< ${data.toString()}`));
 socket.on('error', (error) => print(`cannot talk to ${url}: ${error.message}`));
@@ -31,14 +34,14 @@ socket.on('close', (code, reason) => {
   process.exit(code === 1000 ? 0 : 1);
 });
 
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    const [, event, data] = /^\s*([a-z ]*?)\s*(\{.*\})?\s*$/.exec(line) ?? [];
-    try {
-      if (event) send(event, JSON.parse(data ?? '{}'));
-      else print('an event, then its data as JSON: read messages {"roomId": "…"}');
-    } catch (error) {
-      print(`the data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  })
-  .on('close', () => socket.close(1000));
+function typed(line: string): void {
+  const [, event, data = '{}'] = /^\s*([a-z ]*?)\s*(\{.*\})?\s*$/.exec(line) ?? [];
+  if (!event) return print('an event, then its data as JSON: read messages {"roomId": "…"}');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(data);
+  } catch (error) {
+    return print(`the data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  send(event, parsed);
+}
