@@ -8,7 +8,9 @@ import { WebSocket } from 'ws';
  */
 const [token] = process.argv.slice(2);
 const url = process.env.PARLEY_URL ?? 'ws://127.0.0.1:3000/ws';
-const print = (line: string) => process.stdout.write(`${line}\n`);
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
 
 if (token === undefined) {
   print('usage: npm run talk -- <token of POST /user/signin>');

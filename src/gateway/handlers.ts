@@ -9,7 +9,7 @@ import type { Cursors } from './cursor.js';
 import type { Hub } from './hub.js';
 import type { Presence } from './presence.js';
 import type { Profiles } from './profiles.js';
-import type { Revisions } from './revisions.js';
+import type { Horizon, Revisions } from './revisions.js';
 import type { Rooms } from './rooms.js';
 import type { Typing } from './typing.js';
 
@@ -23,6 +23,8 @@ export interface HandlerDeps {
   readonly typing: Typing;
   readonly cursors: Cursors;
   readonly revisions: Revisions;
+  /** How far the fan-out of this node is. */
+  readonly horizon: Horizon;
 }
 
 /** One request of a connection that has identified. Rejects with a `ParleyError`, or with what becomes `internal`. */
@@ -43,7 +45,18 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     command: CommandOf<K>,
   ): Promise<Answer<K>> {
     const id = randomUUID();
-    const answer = await hub.command(id, connection, () => router.execute<K>(command, id));
+    const forget = hub.command(id, connection);
+    let answer: Answer<K>;
+    try {
+      answer = await router.execute<K>(command, id);
+    } catch (error) {
+      forget();
+      throw error;
+    }
+    // The fan-out may be held up by a name that it fetches: the push must still know where it came from.
+    const { partition, size } = answer.moment;
+    if ((deps.horizon.vector[partition] ?? 0) >= size) forget();
+    else void deps.horizon.reached(partition, size).promise.then(forget);
     connection.saw(answer.moment.partition, answer.moment.size);
     return answer;
   }

@@ -78,17 +78,13 @@ export class Hub {
     this.#watch(b, a);
   }
 
-  /** Runs a command of a connection, which its own pushes then leave out. */
-  async command<T>(id: string, connection: Connection, run: () => Promise<T>): Promise<T> {
+  /** A command of a connection begins: its own pushes leave that connection out. Returns what forgets it. */
+  command(id: string, connection: Connection): () => void {
     this.#commands.set(id, connection);
-    try {
-      return await run();
-    } finally {
-      this.#commands.delete(id);
-    }
+    return () => this.#commands.delete(id);
   }
 
-  /** The connection on this node whose command this was, while it has not been answered. */
+  /** The connection on this node whose command this was, until its pushes have gone out. */
   sourceOf(commandId: string): Connection | undefined {
     return this.#commands.get(commandId);
   }

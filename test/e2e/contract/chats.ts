@@ -20,6 +20,15 @@ export function chats(place: Place): void {
   const chatIds = async (device: RawSocket, revision: string): Promise<string[]> =>
     (await device.request('get active chats', { revision })).chats.map(({ roomId }) => roomId);
 
+  it('is not pushed to the connection that asked, with somebody whom nobody here has seen yet either', async () => {
+    const stranger = await Newcomer.at(place);
+    const { revision } = await phone.request('init chat', { friendId: stranger.userId });
+    // The laptop gets it in its place; whatever the phone was to get has then been sent, before this answer.
+    await laptop.push('init chat');
+    await phone.request('get active chats', { revision });
+    expect(phone.pushes('init chat')).to.deep.equal([]);
+  });
+
   it('opens one room for the pair for ever, whoever asks', async () => {
     const { room, isNewActive, friendId } = await phone.request('init chat', { friendId: ben.userId });
     expect(room).to.have.all.keys(
