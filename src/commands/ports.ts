@@ -1,7 +1,6 @@
 import type { Bus } from '../bus/bus.js';
 import type { SealedMessage } from '../events/changes.js';
 import type { RoomId, StreamName, UserId } from '../events/ids.js';
-import type { Sealed } from '../events/types.js';
 import type { EventLog } from '../log/log.js';
 import type { KeyStore } from '../vault/vault.js';
 import type { State } from './aggregates.js';
@@ -61,8 +60,6 @@ export interface WriterDeps {
   readonly onFatal: (error: unknown) => void;
   /** Something failed and was dealt with: to be logged. */
   readonly report: (message: string, error: unknown) => void;
-  /** A text has been sealed here, so that its push need not open it again. */
-  readonly onSealed?: (sealed: Sealed, text: string, owner: UserId) => void;
   /** After each append that is not a fence; `ms` from handing it over to its outcome. */
   readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
 }

@@ -47,7 +47,7 @@ interface Memory {
 export async function prepare(
   tasks: readonly Task[],
   { streams, tail }: Memory,
-  { reads, keys, onSealed }: Pick<WriterDeps, 'reads' | 'keys' | 'onSealed'>,
+  { reads, keys }: Pick<WriterDeps, 'reads' | 'keys'>,
 ): Promise<Prepared[]> {
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
@@ -65,7 +65,7 @@ export async function prepare(
     return tasks.map((task, i) => {
       // `used` has one stream a task.
       const stream = used[i] as Stream;
-      return { task, command: sealed(task, ownerKeys, onSealed), stream, pin, found };
+      return { task, command: sealed(task, ownerKeys), stream, pin, found };
     });
   } catch (error) {
     for (const stream of used) {
@@ -103,11 +103,7 @@ function wantsOf(tasks: readonly Task[]) {
   return { keys, users, messages };
 }
 
-function sealed(
-  { command, actor }: Task,
-  keys: ReadonlyMap<UserId, DataKey | 'destroyed'>,
-  onSealed: WriterDeps['onSealed'],
-): Decidable {
+function sealed({ command, actor }: Task, keys: ReadonlyMap<UserId, DataKey | 'destroyed'>): Decidable {
   if (command.kind !== 'send message' && command.kind !== 'register user') return command;
   const key = keys.get(actor);
   if (key === undefined) throw new Error(`the vault gave no key of ${actor}`);
@@ -116,7 +112,6 @@ function sealed(
     return { ...command, username: seal(key, command.username, sealContext.username(actor)) };
   const { kind, roomId, messageId, message, replyTo } = command;
   const text = seal(key, message, sealContext.message(roomId, messageId));
-  onSealed?.(text, message, actor);
   const send = { kind, actor, roomId, messageId, text };
   return replyTo === undefined ? send : { ...send, replyTo };
 }

@@ -1,4 +1,5 @@
 import type { RoomId, UserId } from './ids.js';
+import type { Message } from './schemas.js';
 import type { Recorded, Sealed, Time } from './types.js';
 
 /**
@@ -93,5 +94,20 @@ export function sealedMessage(event: Recorded<'MessageSent'>): SealedMessage {
     text,
     ...(replyTo === undefined ? {} : { replyTo }),
     sentAt: event.recordedAt,
+  };
+}
+
+/** The message as clients get it; a text of null is an erased one. */
+export function openedMessage(sealed: SealedMessage, text: string | null): Message {
+  const { messageId, roomId, seq, senderId, replyTo, sentAt } = sealed;
+  return {
+    messageId,
+    roomId,
+    seq,
+    senderId,
+    message: text,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    sentAt,
+    ...(text === null ? { erased: true as const } : {}),
   };
 }

@@ -1,6 +1,6 @@
-import { type Change, changeOf, type SealedMessage } from '../events/changes.js';
+import { type Change, changeOf, openedMessage } from '../events/changes.js';
 import type { RoomId, UserId } from '../events/ids.js';
-import type { Chat, Message, User } from '../events/schemas.js';
+import type { Chat, User } from '../events/schemas.js';
 import type { Recorded } from '../events/types.js';
 import type { Cursors, Vector } from './cursor.js';
 import { textFrame } from './frames.js';
@@ -80,7 +80,7 @@ export class Delivery {
       case 'send message':
         return deliver(
           change.to,
-          `{"message":${JSON.stringify(openMessage(change.message, joined.texts.get(change.message.text) ?? null))}}`,
+          `{"message":${JSON.stringify(openedMessage(change.message, joined.texts.get(change.message.text) ?? null))}}`,
         );
       case 'read messages':
         return deliver(
@@ -109,20 +109,5 @@ function newChat(change: Change & { push: 'init chat' }, users: ReadonlyMap<User
     unread: 0,
     readUpTo: Object.fromEntries(members.map((user) => [user, 0])),
     createdAt,
-  };
-}
-
-/** The message as clients get it; a text of null is an erased one. */
-function openMessage(sealed: SealedMessage, text: string | null): Message {
-  const { messageId, roomId, seq, senderId, replyTo, sentAt } = sealed;
-  return {
-    messageId,
-    roomId,
-    seq,
-    senderId,
-    message: text,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    sentAt,
-    ...(text === null ? { erased: true as const } : {}),
   };
 }

@@ -4,7 +4,7 @@ import type { UserId } from '../events/ids.js';
 import { requests } from '../events/schemas.js';
 import type { SessionStore } from '../vault/vault.js';
 import { CloseCode, type Connection } from './connection.js';
-import type { Cursor, Cursors, Vector } from './cursor.js';
+import type { Cursor, Cursors } from './cursor.js';
 import type { Hub } from './hub.js';
 import type { Presence } from './presence.js';
 import type { Profiles } from './profiles.js';
@@ -20,7 +20,6 @@ export interface IdentifyDeps {
   readonly cursors: Cursors;
   readonly revisions: Revisions;
   readonly replay: ReplayDeps;
-  readonly vector: () => Vector;
   readonly logger: Logger;
 }
 
@@ -65,7 +64,7 @@ export function createIdentify(
       await hub.enter(userId, connection);
       if (connection.state.kind !== 'identifying') return hub.leave(userId, connection);
       void presence.active(userId, connection);
-      const answer = { user, cursor: cursor ?? cursors.live(deps.vector()) };
+      const answer = { user, cursor: cursor ?? cursors.live(deps.replay.vector()) };
       connection.sendText(answerText(request, JSON.stringify(answer)));
       connection.state = { kind: since ? 'replaying' : 'live' };
       if (since) void catchUp(connection, userId, since);

@@ -144,7 +144,6 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     cursors,
     revisions,
     replay: { queries, ring, cursors, vector: () => fanout.vector },
-    vector: () => fanout.vector,
     logger,
     allowedOrigins: config.ALLOWED_ORIGINS,
     rateLimit: config.RATE_LIMIT,

@@ -1,5 +1,5 @@
 import { overloaded } from '../errors.js';
-import type { SealedMessage } from '../events/changes.js';
+import { openedMessage, type SealedMessage } from '../events/changes.js';
 import type { UserId } from '../events/ids.js';
 import type { Chat, Message, User } from '../events/schemas.js';
 import type { Opener } from '../vault/opener.js';
@@ -30,10 +30,7 @@ export async function presentUsers(open: Opens, users: readonly UserRow[]): Prom
 /** Opens messages, all at once, in their order. */
 export async function presentMessages(open: Opens, messages: readonly SealedMessage[]): Promise<Message[]> {
   const texts = await open.messages(messages);
-  return messages.map(({ text: _, ...message }, i) => {
-    const text = elementAt(texts, i);
-    return text === null ? { ...message, message: null, erased: true } : { ...message, message: text };
-  });
+  return messages.map((message, i) => openedMessage(message, elementAt(texts, i)));
 }
 
 /** The profiles of those that exist, by id: one read of rows, one opening. */

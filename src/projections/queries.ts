@@ -1,7 +1,6 @@
 import type { Moment } from '../commands/commands.js';
 import type { RoomId, UserId } from '../events/ids.js';
 import type { Chat, Message, OnlineInfo, User } from '../events/schemas.js';
-import type { Time } from '../events/types.js';
 
 export interface PageRequest {
   /** `seq`, exclusive; not both. */
@@ -92,14 +91,4 @@ export interface Progress {
   folded(model: string, partition: number): number;
   /** Called whenever some model has advanced. Returns the function that stops it. */
   onAdvance(handler: (model: string, partition: number, size: number) => void): () => void;
-}
-
-/** Facts a writer needs of messages already in the history: sealed, as stored. */
-export interface MessageFact {
-  readonly messageId: string;
-  readonly seq: number;
-  readonly senderId: UserId;
-  readonly text: string;
-  readonly replyTo?: string;
-  readonly sentAt: Time;
 }

@@ -1,7 +1,7 @@
-import { messageTerm } from '../../commands/ports.js';
+import { messageTerm, type StoredMessage } from '../../commands/ports.js';
 import type { SealedMessage } from '../../events/changes.js';
 import type { RoomId } from '../../events/ids.js';
-import type { MessageFact, PageRequest } from '../queries.js';
+import type { PageRequest } from '../queries.js';
 import type { Row, RowReader } from '../rows.js';
 import { valuesOf } from '../scan.js';
 import { messageKey, messagesModel } from './model.js';
@@ -53,9 +53,9 @@ export async function messagesBetween(
 export async function messageFacts(
   rows: RowReader,
   asked: readonly { readonly roomId: RoomId; readonly messageId: string }[],
-): Promise<Map<string, MessageFact>> {
+): Promise<Map<string, StoredMessage>> {
   const terms = [...new Set(asked.map(({ roomId, messageId }) => messageTerm(roomId, messageId)))];
-  const facts = new Map<string, MessageFact>();
+  const facts = new Map<string, StoredMessage>();
   for (let at = 0; at < terms.length; at += MAX_TERMS) {
     const some = terms.slice(at, at + MAX_TERMS);
     const found = await rows.find(messagesModel, 'id', { terms: some, limit: some.length });
