@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { memoryBus } from './bus/memory.js';
@@ -71,7 +72,9 @@ export async function startSystem(
     const { reader, progress } = projections;
     const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
-    const bus = memoryBus();
+    const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
+    const bus = memoryBus(randomUUID(), report);
+    closing(() => bus.close());
     bus.subscribe((frame) => projections.publish(frame));
     const gateway = await startGateway({
       config,
@@ -96,7 +99,7 @@ export async function startSystem(
       onSealed: memory.remember,
       onAppend: (ms: number, events: number) => metrics.appended(ms, events),
       onFatal: fail,
-      report: (message: string, error: unknown) => logger.warn({ err: error }, message),
+      report,
     };
     await writers.start(deps, projections.start.folded, projections.start.generations);
     // Before the read models and the vault close: what is under way still needs them.

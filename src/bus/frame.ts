@@ -1,9 +1,36 @@
 import { decodeLeaf } from '../events/codec.js';
+import type { UserId } from '../events/ids.js';
+import type { Recorded } from '../events/types.js';
 import type { Commit } from '../log/log.js';
 import type { CommitFrame } from './bus.js';
 
-/** The commit with its events decoded, as it goes out. Throws `UnknownEventType`. */
-export function commitFrame(commit: Commit): CommitFrame {
-  const { partition, firstOffset, leaves } = commit;
-  return { ...commit, events: leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i)) };
+/** The commit as it goes out; `decoded` are its events, where they are at hand. */
+export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): CommitFrame {
+  let events = decoded;
+  let concerns: readonly UserId[] | undefined;
+  return {
+    ...commit,
+    get events() {
+      events ??= eventsOf(commit);
+      return events;
+    },
+    get concerns() {
+      concerns ??= usersConcerned(this.events);
+      return concerns;
+    },
+  };
+}
+
+/** The commit's leaves, decoded. Throws `UnknownEventType`. */
+function eventsOf({ partition, firstOffset, leaves }: Commit): Recorded[] {
+  return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
+}
+
+function usersConcerned(events: readonly Recorded[]): UserId[] {
+  const users = new Set<UserId>();
+  for (const event of events) {
+    for (const user of event.audience) users.add(user);
+    if (event.type === 'UserWentOnline' || event.type === 'UserWentOffline') users.add(event.data.userId);
+  }
+  return [...users];
 }

@@ -1,15 +1,33 @@
-import type { Bus, CommitFrame } from './bus.js';
+import type { Bus, CommitFrame, NodeId } from './bus.js';
+import { Serving, within } from './serving.js';
 
 /** The bus of a single process: handlers run in the publisher's turn, in the order of subscription. */
-export function memoryBus(): Bus {
+export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
   const handlers = new Set<(frame: CommitFrame) => void>();
+  const serving = new Serving(report);
+  let isClosed = false;
   return {
+    node,
     publish(frame) {
       for (const handler of handlers) handler(frame);
     },
     subscribe(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);
+    },
+    // There is no other node to tell, or to hear of.
+    tell() {},
+    hear: () => () => {},
+    async request(to, body, timeoutMs) {
+      if (to !== node || isClosed) return 'nobody';
+      return within(timeoutMs, serving.answer(body, node, 0));
+    },
+    serve: (handler) => serving.serve(handler),
+    isConnected: true,
+    onConnection: () => () => {},
+    async close() {
+      isClosed = true;
+      handlers.clear();
     },
   };
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { commitFrame } from '../bus/frame.js';
 import { decodeLeaf } from '../events/codec.js';
 import { buildCommit, type Head, timeAfter } from '../log/commit.js';
 import { loadHead } from '../log/head.js';
@@ -54,7 +55,7 @@ async function fence(partition: number, { log, bus, now, newId }: WriterDeps): P
     const { commit, head } = buildCommit(fencing);
     const outcome = await log.append(commit);
     if (outcome.kind === 'lost') continue;
-    bus.publish({ ...commit, events: [] });
+    bus.publish(commitFrame(commit));
     return head;
   }
   throw new Error(`partition ${partition} was lost to another writer ${FENCES} times in a row`);

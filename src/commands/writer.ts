@@ -1,3 +1,4 @@
+import { commitFrame } from '../bus/frame.js';
 import { overloaded, ParleyError } from '../errors.js';
 import type { StreamName } from '../events/ids.js';
 import { buildCommit, type Head, timeAfter } from '../log/commit.js';
@@ -160,7 +161,7 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      this.deps.bus.publish({ ...commit, events: batch.events });
+      this.deps.bus.publish(commitFrame(commit, batch.events));
     } catch (error) {
       // A doorbell: consumers read from the log what they missed. The commit stands.
       this.deps.report(`the commit ${position} of partition ${partition} was not published`, error);
