@@ -1,0 +1,36 @@
+import type { NodeId } from '../bus/bus.js';
+
+/** A node that has not beaten for so long, on the database's clock, is dead. */
+export const DEAD_AFTER_MS = 10_000;
+
+/** A node that lives. */
+export interface Living {
+  readonly node: NodeId;
+  /** When it first beat, or first again after it had been forgotten. */
+  readonly startedAt: Date;
+  /** The event types it can read. */
+  readonly knows: readonly string[];
+}
+
+/** A node that ended without a word, and when it last lived. */
+export interface Dead {
+  readonly node: NodeId;
+  readonly lastBeat: Date;
+}
+
+/** Which nodes there are; times are the database's. Every call throws when its outcome is not known, and may be repeated. */
+export interface Nodes {
+  /**
+   * Says that this node lives, and which event types it knows. True: this is its first beat, or it had been taken for
+   * dead and forgotten; what the others dropped of it then must be written again.
+   */
+  beat(): Promise<boolean>;
+  /** Those that beat within `DEAD_AFTER_MS`, the longest-lived first. */
+  living(): Promise<readonly Living[]>;
+  /** Those that stopped beating and are not yet forgotten. */
+  dead(): Promise<readonly Dead[]>;
+  /** Forgets a dead node, once all that stood for it is cleared up. One that lives is kept. */
+  forget(node: NodeId): Promise<void>;
+  /** At a clean end: this node is neither living nor dead from now on. */
+  leave(): Promise<void>;
+}
