@@ -8,8 +8,10 @@ export type NodeId = string;
 
 /** A durable commit on its way to the gateways and projectors: never what decides whether it exists. */
 export interface CommitFrame extends Commit {
-  /** The audiences of its events, and the subjects of its presence events, which have none: each user once. */
+  /** The audiences of its events: each user once. */
   readonly concerns: readonly UserId[];
+  /** Whom its presence events are about: they have no audience, and concern those who watch these. */
+  readonly subjects: readonly UserId[];
   /** Its leaves, decoded when first asked for: then it may throw `UnknownEventType`. */
   readonly events: readonly Recorded[];
 }

@@ -8,6 +8,7 @@ import type { CommitFrame } from './bus.js';
 export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): CommitFrame {
   let events = decoded;
   let concerns: readonly UserId[] | undefined;
+  let subjects: readonly UserId[] | undefined;
   return {
     ...commit,
     get events() {
@@ -15,22 +16,24 @@ export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): Comm
       return events;
     },
     get concerns() {
-      concerns ??= usersConcerned(this.events);
+      concerns ??= [...new Set(this.events.flatMap(({ audience }) => audience))];
       return concerns;
+    },
+    get subjects() {
+      subjects ??= subjectsOf(this.events);
+      return subjects;
     },
   };
 }
 
 /** The commit's leaves, decoded. Throws `UnknownEventType`. */
-function eventsOf({ partition, firstOffset, leaves }: Commit): Recorded[] {
+export function eventsOf({ partition, firstOffset, leaves }: Commit): Recorded[] {
   return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
 }
 
-function usersConcerned(events: readonly Recorded[]): UserId[] {
+function subjectsOf(events: readonly Recorded[]): UserId[] {
   const users = new Set<UserId>();
-  for (const event of events) {
-    for (const user of event.audience) users.add(user);
+  for (const event of events)
     if (event.type === 'UserWentOnline' || event.type === 'UserWentOffline') users.add(event.data.userId);
-  }
   return [...users];
 }
