@@ -27,7 +27,8 @@ export interface SideWork {
 export interface FollowerOptions {
   readonly projector: Projector;
   readonly log: LogSource;
-  readonly partitions: number;
+  /** Those that are folded from the start. */
+  readonly owned: readonly number[];
   readonly beside: SideWork;
   /** What was written, and since when commits wait in the log that are not folded (undefined: none are seen). */
   onProgress(advances: readonly Advance[], behindSince: Time | undefined): void;
@@ -44,12 +45,16 @@ export class Follower {
   /** Sizes that somebody waits for, by partition, until they are written. */
   readonly #wanted = new Map<number, number>();
   #gatheringSince: number | undefined;
+  #owned: ReadonlySet<number>;
+  /** Who waits until what is owned is what is folded. */
+  #settling: (() => void)[] = [];
   #behindSince: Time | undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
-    const { log, partitions, onTrouble } = options;
-    this.#intake = new Intake({ log, partitions, onTrouble, onArrival: () => this.#wake.wake() });
+    const { log, owned, onTrouble } = options;
+    this.#owned = new Set(owned);
+    this.#intake = new Intake({ log, onTrouble, onArrival: () => this.#wake.wake() });
   }
 
   /** A durable commit; one that is missed is read from the log. */
@@ -59,8 +64,19 @@ export class Follower {
 
   /** Somebody waits until all below `size` is written: no gathering up to there. */
   want(partition: number, size: number): void {
+    if (!this.#owned.has(partition)) return;
     this.#wanted.set(partition, Math.max(size, this.#wanted.get(partition) ?? 0));
     this.#wake.wake();
+  }
+
+  /**
+   * Folds these partitions and no others; resolves when it is so, or when the follower ends. What is folded of one
+   * that goes is written first; one that comes begins at the store's checkpoints as they are then.
+   */
+  own(partitions: readonly number[]): Promise<void> {
+    this.#owned = new Set(partitions);
+    this.#wake.wake();
+    return new Promise((resolve) => this.#settling.push(resolve));
   }
 
   /** Tells how far a projection is written. */
@@ -97,6 +113,7 @@ export class Follower {
     await this.#intake.stop();
     // After a failure nothing in memory is worth writing: the log has it all.
     if (failures === 0) await this.#write();
+    this.#settled();
   }
 
   /** From the store's checkpoints on, whatever was in memory. */
@@ -105,11 +122,13 @@ export class Follower {
     await projector.reset();
     await beside.reset();
     this.#gatheringSince = undefined;
-    this.#intake.start((partition) => projector.position(partition));
+    this.#intake.start();
+    for (const partition of this.#owned) this.#intake.enter(partition, projector.position(partition));
   }
 
   async #turn(): Promise<void> {
     const { projector, beside } = this.#options;
+    await this.#settle();
     const taken = this.#intake.take();
     for (const frames of taken) await projector.fold(frames);
     if (projector.isBehind) this.#gatheringSince ??= performance.now();
@@ -119,6 +138,28 @@ export class Follower {
     // A turn of the event loop, even when all of this was synchronous: messages must get in.
     if (isBusy || taken.length > 0) await nextTurn();
     else await this.#wake.wait(this.#untilDue());
+  }
+
+  /** Leaves and enters partitions; the others are not disturbed. */
+  async #settle(): Promise<void> {
+    if (this.#settling.length === 0) return;
+    const { projector } = this.#options;
+    const owned = this.#owned;
+    const gone = this.#intake.partitions.filter((partition) => !owned.has(partition));
+    const come = [...owned].filter((partition) => !this.#intake.partitions.includes(partition));
+    await Promise.all(gone.map((partition) => this.#intake.leave(partition)));
+    for (const partition of gone) this.#wanted.delete(partition);
+    if (gone.length > 0) await this.#write();
+    for (const partition of come) {
+      this.#report(await projector.renew(partition));
+      this.#intake.enter(partition, projector.position(partition));
+    }
+    // Told otherwise in the meantime: the next turn goes on, and then resolves these too.
+    if (owned === this.#owned) this.#settled();
+  }
+
+  #settled(): void {
+    for (const resolve of this.#settling.splice(0)) resolve();
   }
 
   #isDue(): boolean {

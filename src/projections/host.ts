@@ -25,6 +25,8 @@ export interface ProjectionsOptions {
   readonly names: Pick<Opener, 'usernames'>;
   /** A module with an `allProjections` like that of `all.js`, which is the default. */
   readonly projections?: URL;
+  /** Partitions folded from the start, all by default; see `Projections.own`. */
+  readonly owned?: readonly number[];
   /** Going on would lose rows or skip events: the process must stop. Called once at most. */
   onFatal(error: unknown): void;
   /** Something failed and is tried again. */
@@ -44,6 +46,11 @@ export interface Projections {
   onSwitch(handler: (name: string, generation: number) => Promise<void>): void;
   /** Tells the projector of a durable commit; a commit it is not told of it finds by itself, later. */
   publish(commit: LeafCommit): void;
+  /**
+   * Folds these partitions and no others; resolves when it is so. Of a partition that goes what is folded is written
+   * first, one that comes is folded from where the store's checkpoints are then.
+   */
+  own(partitions: readonly number[]): Promise<void>;
   /** Resolves when all that was published can be read; `overloaded` after 5 s. */
   flush(): Promise<void>;
   /**
@@ -77,11 +84,12 @@ interface Thread {
   onNotice(notice: ProjectionNotice): void;
 }
 
-function startThread({ engine, projections }: ProjectionsOptions): Thread {
+function startThread({ engine, projections, owned }: ProjectionsOptions): Thread {
   const doorbell = new MessageChannel();
   const main = new MessageChannel();
   const workerData: ProjectionThreadData = {
     engine,
+    owned,
     projections: (projections ?? new URL('./all.js', import.meta.url)).href,
     doorbell: doorbell.port2,
     main: main.port2,
@@ -148,6 +156,7 @@ function runProjections(
         leaves: leaves.join('\n'),
       });
     },
+    own: (partitions) => thread.projector.own(partitions),
     flush: () => waiter.flushed(),
     rebuild: (name) => thread.projector.rebuild(name),
     async close() {

@@ -7,92 +7,119 @@ const bufferSize = 4 * 1024 * 1024;
 
 interface IntakeOptions {
   readonly log: LogSource;
-  readonly partitions: number;
   /** There is something to take, or a reader has stopped. */
   onArrival(): void;
   /** The log could not be read; it will be tried again. */
   onTrouble(error: unknown): void;
 }
 
-/** The commits of all partitions, from the doorbell and from the log, decoded and without gap, until they are taken. */
+/** What a partition's reader has come to. */
+interface Arrivals {
+  waiting: Frame[];
+  /** When the last commit read from the log was recorded, where the end of the log has not been seen. */
+  behind: Time | undefined;
+}
+
+/** Commits of several partitions, from the doorbell and from the log, decoded and without gap, until they are taken. */
 export class Intake {
   readonly #options: IntakeOptions;
-  #readers: readonly Reader<LeafCommit>[] = [];
-  #waiting: Frame[][] = [];
+  readonly #inlets = new Map<number, { readonly reader: Reader<LeafCommit>; readonly arrivals: Arrivals }>();
   #size = 0;
   #hasSpace: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #failure: { readonly error: unknown } | undefined;
-  /** When the last commit read from the log was recorded, where the end of the log has not been seen. */
-  #behind: (Time | undefined)[] = [];
+  #isRunning = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
   }
 
   get isRunning(): boolean {
-    return this.#readers.length > 0;
+    return this.#isRunning;
   }
 
-  /** Begins behind these positions, by partition. */
-  start(after: (partition: number) => number): void {
-    const partitions = Array.from({ length: this.#options.partitions }, (_, partition) => partition);
-    this.#waiting = partitions.map(() => []);
-    this.#behind = partitions.map(() => undefined);
+  /** Those that are read now. */
+  get partitions(): readonly number[] {
+    return [...this.#inlets.keys()];
+  }
+
+  /** From now on partitions may be entered. */
+  start(): void {
     this.#failure = undefined;
-    this.#readers = partitions.map((partition) =>
-      follow<LeafCommit>({
-        partition,
-        after: after(partition),
-        read: (position, limit) => this.#read(partition, position, limit),
-        handle: (commit) => this.#arrive(commit),
-        onStop: (error) => this.#stopped(error),
-        onReadError: this.#options.onTrouble,
-      }),
-    );
+    this.#isRunning = true;
+  }
+
+  /** Begins to read a partition, which is not being read, behind this position. */
+  enter(partition: number, after: number): void {
+    const arrivals: Arrivals = { waiting: [], behind: undefined };
+    const reader = follow<LeafCommit>({
+      partition,
+      after,
+      read: (position, limit) => this.#read(arrivals, partition, position, limit),
+      handle: (commit) => this.#arrive(arrivals, commit),
+      onStop: (error) => this.#stopped(error),
+      onReadError: this.#options.onTrouble,
+    });
+    this.#inlets.set(partition, { reader, arrivals });
+  }
+
+  /** Reads a partition no more, and lets go of what was not taken of it. */
+  async leave(partition: number): Promise<void> {
+    const inlet = this.#inlets.get(partition);
+    this.#inlets.delete(partition);
+    const stopped = inlet?.reader.stop();
+    // Its reader may be waiting for space.
+    this.#makeSpace();
+    await stopped;
   }
 
   /** The doorbell: a durable commit. What it skips is read from the log. */
   ring(commit: LeafCommit): void {
-    this.#readers[commit.partition]?.ring(commit);
+    this.#inlets.get(commit.partition)?.reader.ring(commit);
   }
 
   /** What has arrived, by partition, in order. Throws what stopped a reader. */
   take(): Frame[][] {
     if (this.#failure) throw this.#failure.error;
-    const taken = this.#waiting.filter((frames) => frames.length > 0);
-    this.#waiting = this.#waiting.map(() => []);
+    const taken: Frame[][] = [];
+    for (const { arrivals } of this.#inlets.values()) {
+      if (arrivals.waiting.length > 0) taken.push(arrivals.waiting);
+      arrivals.waiting = [];
+    }
     this.#makeSpace();
     return taken;
   }
 
   /** Since when commits wait in the log that this has yet to come to; undefined at the end of the log. */
   behindSince(): Time | undefined {
-    return this.#behind.reduce(
-      (oldest, time) => (oldest && time && oldest < time ? oldest : (time ?? oldest)),
-      undefined,
-    );
+    let oldest: Time | undefined;
+    for (const { arrivals } of this.#inlets.values()) {
+      const { behind } = arrivals;
+      if (behind !== undefined && (oldest === undefined || behind < oldest)) oldest = behind;
+    }
+    return oldest;
   }
 
-  /** Lets go of what was not taken. */
+  /** Reads nothing more, and lets go of what was not taken. */
   async stop(): Promise<void> {
-    const readers = this.#readers;
-    this.#readers = [];
-    this.#waiting = this.#waiting.map(() => []);
-    const stopped = Promise.all(readers.map((reader) => reader.stop()));
-    this.#makeSpace();
-    await stopped;
+    this.#isRunning = false;
+    await Promise.all(this.partitions.map((partition) => this.leave(partition)));
   }
 
-  async #read(partition: number, after: number, limit: number): Promise<readonly LeafCommit[]> {
+  async #read(
+    arrivals: Arrivals,
+    partition: number,
+    after: number,
+    limit: number,
+  ): Promise<readonly LeafCommit[]> {
     const page = await this.#options.log.read(partition, after, limit);
-    const wasBehind = this.#behind[partition] !== undefined;
-    this.#behind[partition] = page.at(-1)?.recordedAt;
+    const wasBehind = arrivals.behind !== undefined;
+    arrivals.behind = page.at(-1)?.recordedAt;
     if (wasBehind && page.length === 0) this.#options.onArrival();
     return page;
   }
 
-  #arrive(commit: LeafCommit): void | Promise<void> {
-    this.#waiting[commit.partition]?.push(frameOf(commit));
+  #arrive(arrivals: Arrivals, commit: LeafCommit): void | Promise<void> {
+    arrivals.waiting.push(frameOf(commit));
     for (const leaf of commit.leaves) this.#size += leaf.length;
     this.#options.onArrival();
     if (this.#size < bufferSize) return;

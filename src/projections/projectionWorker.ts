@@ -12,6 +12,8 @@ import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder
 /** What the thread is given. */
 export interface ProjectionThreadData {
   readonly engine: Engine;
+  /** Partitions folded from the start; all, if not said. */
+  readonly owned: readonly number[] | undefined;
   /** The module whose `allProjections` makes them. */
   readonly projections: string;
   /** Rings of this thread's doorbell. */
@@ -96,7 +98,7 @@ class ProjectionThread {
     const follower = new Follower({
       projector,
       log,
-      partitions,
+      owned: data.owned ?? Array.from({ length: partitions }, (_, partition) => partition),
       beside: rebuilder,
       onTrouble,
       onProgress: (advances, behindSince) =>
@@ -140,6 +142,10 @@ class ProjectionThread {
     return this.rebuilder.rebuild(name);
   }
 
+  own(partitions: readonly number[]): Promise<void> {
+    return this.follower.own(partitions);
+  }
+
   stop(): void {
     this.follower.stop();
   }
@@ -161,6 +167,7 @@ const api = {
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
+  own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
   stop: async () => (await opened)?.stop(),
 };
 

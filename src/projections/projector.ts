@@ -130,6 +130,23 @@ export class Projector {
     return advances;
   }
 
+  /**
+   * Begins one partition again at the store's checkpoints and forgets its rows, for another process has folded it in
+   * the meantime. Gives how far it is written.
+   */
+  async renew(partition: number): Promise<Advance[]> {
+    const cached = [...this.#cache.entries()].filter(([, row]) => row.partition === partition);
+    for (const [key] of cached) this.#cache.delete(key);
+    return Promise.all(
+      this.#work.map(async ({ projection, places, changed }) => {
+        for (const [key, row] of changed) if (row.partition === partition) changed.delete(key);
+        const at = await this.#store.checkpoint(projection.model, partition);
+        places[partition] = { folded: at, written: at };
+        return { projection, partition, size: at.size };
+      }),
+    );
+  }
+
   /** Drops all that is in memory and begins again at the store's checkpoints. */
   async reset(): Promise<void> {
     this.#cache.clear();

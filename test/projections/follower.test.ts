@@ -25,7 +25,7 @@ async function setUp({ store = new MemoryRows(), log = new MemoryLog(), read }: 
   const follower = new Follower({
     projector,
     log: { read: read ?? ((partition, after, limit) => log.read(partition, after, limit)) },
-    partitions: 1,
+    owned: [0],
     beside: { step: async () => false, reset: async () => {} },
     onProgress: (_, behindSince) => progress.push(behindSince),
     onTrouble: (error) => troubles.push(error),
