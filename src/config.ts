@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { natsServers } from './bus/natsServers.js';
 
 /** A setting is wrong; `message` is one line that names it. */
 export class ConfigError extends Error {
@@ -46,6 +47,13 @@ const origins = z
     'must be origins such as https://chat.example.org, separated by commas',
   );
 
+const nats = z.string().transform((text, ctx) => {
+  const servers = natsServers(text);
+  if (servers) return servers;
+  ctx.addIssue({ code: 'custom', message: 'must be nats:// or tls:// URLs, separated by commas' });
+  return z.NEVER;
+});
+
 const Settings = z.object({
   PORT: whole(0, 65_535).default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
@@ -55,7 +63,7 @@ const Settings = z.object({
     .string()
     .regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://')
     .optional(),
-  NATS_URL: z.string().optional(),
+  NATS_URL: nats.optional(),
   PARTITIONS: whole(1, 64).optional(),
   ALLOWED_ORIGINS: origins.optional(),
   TRUST_PROXY: whole(0, 32).default(0),
@@ -85,7 +93,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}`, { cause: parsed.error });
   }
   const config = parsed.data;
-  if (config.NATS_URL !== undefined)
-    throw new ConfigError('NATS_URL: several nodes are not supported yet; unset it to run one');
+  if (config.NATS_URL && config.MONGO_URL === undefined)
+    throw new ConfigError('NATS_URL: needs MONGO_URL, as several nodes share one log');
   return config;
 }

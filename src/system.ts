@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { memoryBus } from './bus/memory.js';
+import { NatsBus } from './bus/nats.js';
 import type { Config } from './config.js';
 import { openEngine } from './engine.js';
 import { startGateway } from './gateway/start.js';
@@ -73,7 +74,10 @@ export async function startSystem(
     const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
     const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
-    const bus = memoryBus(randomUUID(), report);
+    const node = randomUUID();
+    const bus = config.NATS_URL
+      ? new NatsBus({ servers: config.NATS_URL, logId: log.id, node, report })
+      : memoryBus(node, report);
     closing(() => bus.close());
     bus.subscribe((frame) => projections.publish(frame));
     const gateway = await startGateway({
@@ -119,6 +123,7 @@ export async function startSystem(
       ready: async () => {
         if (writers.oldestMs > STALLED_MS) return { ok: false, failing: 'log' };
         if (progress.lagMs() > STALLED_MS) return { ok: false, failing: 'projections' };
+        if (!bus.isConnected) return { ok: false, failing: 'nats' };
         return { ok: true };
       },
       metrics,

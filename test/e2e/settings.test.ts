@@ -30,7 +30,7 @@ describe('settings', function () {
       ['PORT', 'http', '65536', '-1'],
       ['MASTER_KEY', 'secret', randomBytes(31).toString('base64')],
       ['MONGO_URL', 'http://127.0.0.1/parley'],
-      ['NATS_URL', 'nats://127.0.0.1:4222'],
+      ['NATS_URL', 'nats://127.0.0.1:4222', '127.0.0.1:4222', 'http://127.0.0.1:4222'],
       ['PARTITIONS', '0', '65', '1.5'],
       ['ALLOWED_ORIGINS', 'chat.example', 'https://chat.example/path'],
       ['TRUST_PROXY', 'yes'],

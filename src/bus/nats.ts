@@ -1,0 +1,174 @@
+import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
+import { z } from 'zod';
+import type { Bus, CommitFrame, NodeId, Reply } from './bus.js';
+import { decodeCommit, encodeCommit } from './commitWire.js';
+import { NatsLink } from './natsLink.js';
+import type { NatsServer } from './natsServers.js';
+import { Note } from './note.js';
+import { Serving, within } from './serving.js';
+import { sparingly } from './sparingly.js';
+
+export interface NatsBusOptions {
+  readonly servers: readonly NatsServer[];
+  /** Nodes of the same log hear each other, and no others. */
+  readonly logId: string;
+  readonly node: NodeId;
+  /** Told of what failed and was dealt with: to be logged. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** What another node sends and this one cannot use is told of once in so long. */
+const REPORT_EVERY_MS = 60_000;
+
+const SentNote = z.object({ from: z.string(), note: Note });
+const Request = z.object({ from: z.string(), body: z.unknown() });
+const Answer = z.union([z.object({ reply: z.unknown() }), z.enum(['nobody', 'silent'])]);
+
+type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
+
+/** The bus of many nodes, over NATS core: at most once, and nothing waits while there is no connection. */
+export class NatsBus implements Bus {
+  readonly node: NodeId;
+  readonly #report: NatsBusOptions['report'];
+  readonly #reportInput: NatsBusOptions['report'];
+  readonly #subjects: { commits: string; notes: string; node: (id: NodeId) => string };
+  readonly #serving: Serving;
+  readonly #link: NatsLink;
+  readonly #frames: Handlers<[CommitFrame]> = new Set();
+  readonly #notes: Handlers<[Note, NodeId]> = new Set();
+  readonly #watchers: Handlers<[boolean]> = new Set();
+  #isClosed = false;
+
+  /** Begins to connect, and is there at once. */
+  constructor({ servers, logId, node, report }: NatsBusOptions) {
+    const prefix = `parley.${logId.replaceAll('-', '').slice(0, 12)}`;
+    this.node = node;
+    this.#report = report;
+    this.#reportInput = sparingly(report, REPORT_EVERY_MS);
+    this.#subjects = {
+      commits: `${prefix}.commits`,
+      notes: `${prefix}.notes`,
+      node: (id) => `${prefix}.node.${id}`,
+    };
+    this.#serving = new Serving(report);
+    this.#link = new NatsLink({
+      servers,
+      name: `parley ${node}`,
+      install: (connection) => this.#subscribeAll(connection),
+      onChange: (isUp) => this.#call(this.#watchers, isUp),
+      report,
+    });
+  }
+
+  get isConnected(): boolean {
+    return this.#link.isUp;
+  }
+
+  publish(frame: CommitFrame): void {
+    if (this.#link.isUp) {
+      const data = encodeCommit(frame);
+      this.#link.admit(data.length)?.publish(this.#subjects.commits, data);
+    }
+    for (const handler of this.#frames) handler(frame);
+  }
+
+  subscribe(handler: (frame: CommitFrame) => void): () => void {
+    return added(this.#frames, handler);
+  }
+
+  tell(note: Note): void {
+    const data = encode({ from: this.node, note } satisfies z.infer<typeof SentNote>);
+    this.#link.admit(data.length)?.publish(this.#subjects.notes, data);
+  }
+
+  hear(handler: (note: Note, from: NodeId) => void): () => void {
+    return added(this.#notes, handler);
+  }
+
+  // Nothing is waited for before the request is handed to the connection, which keeps the order of the calls.
+  async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
+    if (this.#isClosed) return 'nobody';
+    if (to === this.node) return within(timeoutMs, this.#serving.answer(body, to, 0));
+    const data = encode({ from: this.node, body } satisfies z.infer<typeof Request>);
+    const connection = this.#link.admit(data.length);
+    if (!connection) return 'nobody';
+    try {
+      const answer = await connection.request(this.#subjects.node(to), data, { timeout: timeoutMs });
+      return Answer.parse(answer.json());
+    } catch (error) {
+      if (isNatsError(error, ErrorCode.NoResponders)) return 'nobody';
+      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
+      return 'silent';
+    }
+  }
+
+  serve(handler: (body: unknown, from: NodeId) => Promise<unknown>): () => void {
+    return this.#serving.serve(handler);
+  }
+
+  onConnection(handler: (isConnected: boolean) => void): () => void {
+    return added(this.#watchers, handler);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const handlers of [this.#frames, this.#notes, this.#watchers]) handlers.clear();
+    await this.#link.close();
+  }
+
+  #subscribeAll(connection: NatsConnection): void {
+    const on = (subject: string, receive: (message: Msg) => void) =>
+      connection.subscribe(subject, {
+        callback: (error, message) => {
+          try {
+            if (error) throw error;
+            if (!this.#isClosed) receive(message);
+          } catch (cause) {
+            this.#reportInput(`what came on ${subject} was dropped`, cause);
+          }
+        },
+      });
+    on(this.#subjects.commits, ({ data }) => this.#call(this.#frames, decodeCommit(data)));
+    on(this.#subjects.notes, (message) => {
+      const { note, from } = SentNote.parse(message.json());
+      this.#call(this.#notes, note, from);
+    });
+    on(this.#subjects.node(this.node), (message) => {
+      const { from, body } = Request.parse(message.json());
+      void this.#respond(message.reply, this.#serving.answer(body, from, message.data.length));
+    });
+  }
+
+  async #respond(to: string | undefined, answer: Promise<Reply>): Promise<void> {
+    try {
+      const data = encode(await answer);
+      const connection = this.#link.admit(data.length);
+      if (to === undefined || !this.#link.isUp) return;
+      if (connection) return connection.publish(to, data);
+      this.#link.admit(SILENT.length)?.publish(to, SILENT);
+      throw new Error(`a reply of ${data.length} bytes is too large to be sent`);
+    } catch (error) {
+      this.#report('a request was not answered', error);
+    }
+  }
+
+  #call<Args extends unknown[]>(handlers: Handlers<Args>, ...args: Args): void {
+    for (const handler of handlers)
+      try {
+        handler(...args);
+      } catch (error) {
+        this.#reportInput('what came over the bus was not handled', error);
+      }
+  }
+}
+
+function added<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
+  handlers.add(handler);
+  return () => handlers.delete(handler);
+}
+
+const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+const SILENT = encode('silent' satisfies Reply);
+
+const isNatsError = (error: unknown, code: ErrorCode): boolean =>
+  error instanceof NatsError && error.code === code;
