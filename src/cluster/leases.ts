@@ -30,7 +30,7 @@ export interface Held {
   readonly epoch: number;
   /**
    * Before this time nobody else can have taken it: in milliseconds of `performance.now()` in the thread that acquired
-   * it, counted from before the last successful renewal was sent, less a margin. It never goes back.
+   * it, counted from before the last successful renewal was sent, less a margin. Once it is lost or released, in the past for good.
    */
   readonly validUntil: number;
   /**
@@ -38,6 +38,6 @@ export interface Held {
    * When it throws, nothing is lost, and nothing is won: `validUntil` stays.
    */
   renew(): Promise<boolean>;
-  /** Lets go of it: another may take it at once. Does nothing when it is lost. */
+  /** Lets go of it: another may take it at once. Does nothing when it is lost. When it throws, it may last until it expires. */
   release(): Promise<void>;
 }

@@ -8,6 +8,8 @@ export interface Living {
   readonly node: NodeId;
   /** When it first beat, or first again after it had been forgotten. */
   readonly startedAt: Date;
+  /** Since its last beat, on the database's clock. */
+  readonly silentMs: number;
   /** The event types it can read. */
   readonly knows: readonly string[];
 }

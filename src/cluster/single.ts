@@ -15,7 +15,7 @@ export function singleLeases(node: NodeId, partitions: number): Leases {
         partition,
         epoch: mine.epoch,
         get validUntil() {
-          return isHeld() ? Number.POSITIVE_INFINITY : 0;
+          return isHeld() ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
         },
         renew: async () => isHeld(),
         async release() {
@@ -36,7 +36,7 @@ export function singleNode(node: NodeId, knows: readonly string[]): Nodes {
       startedAt = new Date();
       return true;
     },
-    living: async () => (startedAt ? [{ node, startedAt, knows }] : []),
+    living: async () => (startedAt ? [{ node, startedAt, silentMs: 0, knows }] : []),
     dead: async () => [],
     async forget() {},
     async leave() {

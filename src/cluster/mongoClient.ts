@@ -1,0 +1,20 @@
+import { type CollectionOptions, MongoClient } from 'mongodb';
+import { durable } from '../log/mongoMeta.js';
+
+/** One attempt: short against a lease, so that there are several while it lasts. */
+const ATTEMPT_MS = 2000;
+
+/**
+ * How what the nodes agree on is written and read: with majority, on the primary, so that nothing that one has been
+ * told is taken back. An attempt that takes longer than 2 s throws, its outcome unknown.
+ */
+export const agreed: CollectionOptions = { ...durable, timeoutMS: ATTEMPT_MS };
+
+/** A client that tries everything once: who calls knows of each attempt, and when it was sent. */
+export const clusterClient = (url: string): MongoClient =>
+  new MongoClient(url, {
+    retryWrites: false,
+    retryReads: false,
+    serverSelectionTimeoutMS: ATTEMPT_MS,
+    waitQueueTimeoutMS: ATTEMPT_MS,
+  });

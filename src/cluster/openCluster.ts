@@ -1,0 +1,36 @@
+import type { NodeId } from '../bus/bus.js';
+import type { Leases } from './leases.js';
+import { mongoLeases } from './leasesMongo.js';
+import { clusterClient } from './mongoClient.js';
+import type { Nodes } from './nodes.js';
+import { mongoNodes } from './nodesMongo.js';
+import { singleLeases, singleNode } from './single.js';
+
+/** What the nodes of one log agree on among themselves. */
+export interface Cluster {
+  readonly leases: Leases;
+  readonly nodes: Nodes;
+  close(): Promise<void>;
+}
+
+/**
+ * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` are the
+ * event types it can read. Throws what the driver throws when the database does not answer.
+ */
+export async function openCluster(
+  url: string | undefined,
+  node: NodeId,
+  partitions: number,
+  knows: readonly string[],
+): Promise<Cluster> {
+  if (url === undefined)
+    return { leases: singleLeases(node, partitions), nodes: singleNode(node, knows), close: async () => {} };
+  const client = clusterClient(url);
+  try {
+    const leases = await mongoLeases(client.db(), node, partitions);
+    return { leases, nodes: mongoNodes(client.db(), node, knows), close: () => client.close() };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
