@@ -1,3 +1,4 @@
+import { v7 } from 'uuid';
 import { ClientError } from './errors.js';
 import type { Client, Message } from './types.js';
 
@@ -22,7 +23,7 @@ export interface OutboxOptions {
   readonly store?: OutboxStore;
   /** Messages that may wait, of all rooms; default 1,000. */
   readonly limit?: number;
-  /** Default `crypto.randomUUID`. */
+  /** Default: UUIDv7, which keeps the server's index of ids small to write. */
   readonly newId?: () => string;
   /** Is told what the server refused for good, with the reason; the entry is gone from the outbox. */
   readonly onRefused?: (entry: OutboxEntry, error: ClientError) => void;
@@ -59,7 +60,7 @@ export class Outbox {
   ) {
     this.#store = options.store ?? nowhere;
     this.#limit = options.limit ?? 1000;
-    this.#newId = options.newId ?? (() => crypto.randomUUID());
+    this.#newId = options.newId ?? (() => v7());
     this.#onRefused = options.onRefused ?? (() => {});
   }
 

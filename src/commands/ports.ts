@@ -20,8 +20,8 @@ export interface MessageRef {
 /** A message of the history: its text sealed. */
 export type StoredMessage = Omit<SealedMessage, 'roomId'>;
 
-/** A message's name among all rooms. */
-export const messageTerm = (roomId: RoomId, messageId: string): string => `${roomId}/${messageId}`;
+/** A message's name among all rooms. The id first: those of UUIDv7 grow with time, and an index of them at its end. */
+export const messageTerm = (roomId: RoomId, messageId: string): string => `${messageId}/${roomId}`;
 
 /** What a writer reads. Whatever rejects here makes the commands that need it `overloaded`. */
 export interface ReadModels {

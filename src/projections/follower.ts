@@ -9,6 +9,9 @@ import { Wake } from './wake.js';
 /** Rows that change often gather for this long, or until there are so many, unless somebody waits for them. */
 const gatherMs = 250;
 const gatherRows = 4096;
+/** Between parts of a write that nobody waits for, and how long all of these pauses take at most. */
+const pauseMs = 2;
+const pausedMs = 100;
 /** With nothing to do, a turn comes all the same: the end of a pause that no message ends. */
 const idleMs = 60_000;
 const backOffMs = { first: 50, most: 5000 };
@@ -184,7 +187,12 @@ export class Follower {
   }
 
   async #write(): Promise<void> {
-    const advances = await this.#options.projector.write();
+    const end = performance.now() + pausedMs;
+    const advances = await this.#options.projector.write(() =>
+      this.#wanted.size > 0 || this.#stopping.signal.aborted || performance.now() > end
+        ? undefined
+        : delay(pauseMs),
+    );
     this.#gatheringSince = undefined;
     this.#report(advances);
   }

@@ -30,6 +30,7 @@ export function mongoReader(db: Db): RowReader {
       return found.map(rowOf<R>);
     },
     async find<R>(model: Model<R>, index: string, find: Find) {
+      if (find.unordered) return (await rows(model).find(filterOf(index, find)).toArray()).map(rowOf<R>);
       const direction = find.reverse ? -1 : 1;
       const found = await rows(model)
         .find(filterOf(index, find))

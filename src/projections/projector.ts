@@ -112,11 +112,11 @@ export class Projector {
     await Promise.all(this.#work.map((work) => this.#foldInto(work, first.partition, commits)));
   }
 
-  /** Writes what is folded: rows and checkpoints. Gives how far the models are written now. */
-  async write(): Promise<Advance[]> {
+  /** Writes what is folded, with pauses as of `RowStore.write`. Gives how far the models are written now. */
+  async write(pause?: () => Promise<void> | undefined): Promise<Advance[]> {
     const writes = this.#work.map(modelWrite).filter((write) => write.checkpoints.length > 0);
     if (writes.length === 0) return [];
-    await this.#store.write(writes);
+    await this.#store.write(writes, pause);
     const advances: Advance[] = [];
     for (const { projection, places, changed } of this.#work) {
       if (!projection.model.insertOnly)

@@ -59,6 +59,8 @@ export interface Find {
   /** `sort` ascending, then key; or both descending. With `byKey`, ordered by key alone. */
   readonly reverse?: boolean;
   readonly byKey?: boolean;
+  /** In any order, and all rows of the terms: cheaper for terms that hardly two rows share. Without bounds or `from`. */
+  readonly unordered?: boolean;
   readonly limit: number;
 }
 
@@ -80,8 +82,11 @@ export interface RowReader {
 export interface RowStore extends RowReader {
   /** Makes the model's table and indexes if absent. */
   prepare(model: AnyModel): Promise<void>;
-  /** Rows first, then checkpoints (or all in one transaction); a smaller offset or checkpoint never wins. */
-  write(writes: readonly ModelWrite[]): Promise<void>;
+  /**
+   * Rows first, then checkpoints; a smaller offset or checkpoint never wins. Rows that stand ahead of their checkpoint
+   * after a crash are harmless: they are folded again. `pause` may be awaited between parts of the work.
+   */
+  write(writes: readonly ModelWrite[], pause?: () => Promise<void> | undefined): Promise<void>;
   /** `{position: 0, size: 0}` before the first. */
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
   /** Removes the model's rows, indexes and checkpoints, in short steps, beside other work; none is fine too. */

@@ -19,6 +19,9 @@ const pragmas = [
   'journal_size_limit = 67108864',
 ];
 
+/** Rows of one transaction: about a millisecond of work, after which other threads may have the core. */
+const sliceRows = 64;
+
 /** How many rows one step of dropping a table removes: a few milliseconds of the file's write lock. */
 const dropStep = 2_000;
 
@@ -34,9 +37,14 @@ export function openSqliteRows(path: string): RowStore {
     async prepare(model) {
       file.transaction('write', () => createTables(file, model));
     },
-    async write(writes) {
+    async write(writes, pause) {
+      for (const { model, rows } of writes)
+        for (const slice of slices(rows)) {
+          file.transaction('write', () => writeRows(file, model, slice));
+          await pause?.();
+        }
       file.transaction('write', () => {
-        for (const write of writes) writeModel(file, write);
+        for (const write of writes) writeCheckpoints(file, write);
       });
     },
     async checkpoint(model, partition) {
@@ -69,10 +77,18 @@ function createTables(file: SqliteFile, model: AnyModel): void {
 }
 
 /** Sorted by key, so that neighbours are written to the same page while it is at hand. */
-function writeModel(file: SqliteFile, { model, rows, checkpoints }: ModelWrite): void {
+function slices(rows: readonly Row<unknown>[]): Row<unknown>[][] {
   const sorted = rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  if (model.insertOnly) insertRows(file, model, sorted);
-  else for (const row of sorted) replaceRow(file, model, row);
+  const count = Math.ceil(sorted.length / sliceRows);
+  return Array.from({ length: count }, (_, i) => sorted.slice(i * sliceRows, (i + 1) * sliceRows));
+}
+
+function writeRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknown>[]): void {
+  if (model.insertOnly) insertRows(file, model, rows);
+  else for (const row of rows) replaceRow(file, model, row);
+}
+
+function writeCheckpoints(file: SqliteFile, { model, checkpoints }: ModelWrite): void {
   const advance = file.statement(
     'INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, ' +
       'size = excluded.size WHERE excluded.position > position',

@@ -50,6 +50,7 @@ export class SqliteReads {
 
   /** Each term's first entries are merged, so that the cost is that of the page, not of the terms' rows. */
   find(table: string, index: string, find: Find): StoredRow[] {
+    if (find.unordered) return this.#lookUp(table, index, find.terms);
     return this.file.transaction('read', () => {
       const { sql, bounds } = entriesOf(table, index, find);
       const statement = this.file.statement(sql);
@@ -63,6 +64,17 @@ export class SqliteReads {
         .slice(0, find.limit)
         .map(([key]) => byKey.get(key) as StoredRow);
     });
+  }
+
+  /** One call for all terms: most of a look-up's cost is that of the call. */
+  #lookUp(table: string, index: string, terms: readonly string[]): StoredRow[] {
+    const rows = columns.replaceAll(/\w+/g, 'r.$&');
+    return this.file
+      .statement(
+        `SELECT DISTINCT ${rows} FROM json_each(?) t CROSS JOIN ${indexTable(table, index)} e ON e.term = t.value ` +
+          `CROSS JOIN ${quoted(table)} r ON r.key = e.key`,
+      )
+      .all(JSON.stringify(terms)) as StoredRow[];
   }
 
   /** Walks the entries in their order until the page is full; a row counts under the first term that matches. */

@@ -12,10 +12,12 @@ import { connect } from './rpc.js';
 import { type FromWriters, fromWire, type ToWriters, type WriterApi, type WriterThreadData } from './wire.js';
 
 /**
- * Commands leave for the writers' thread at most this often, in milliseconds. Waking a thread and syncing a disk cost
- * far more than a message: under load this halves what a message costs, for two milliseconds of its way.
+ * Commands leave for the writers' thread at most this often, in milliseconds; less often when the last time many
+ * left together. Waking a thread and syncing a disk cost far more than a message: this halves what a message costs,
+ * for a few milliseconds of its way.
  */
-const SPACING_MS = 2;
+const SPACING_MS = { few: 2, many: 5 } as const;
+const MANY = 8;
 
 /** What the writers need of the main thread. */
 export interface WritersDeps {
@@ -46,6 +48,7 @@ export class Writers implements CommandRouter {
   #advances = new Map<string, readonly [string, number, number]>();
   #deps: WritersDeps | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
+  #spacingMs: number = SPACING_MS.few;
   #stopped = false;
   #stopping: Promise<void> | undefined;
 
@@ -150,9 +153,9 @@ export class Writers implements CommandRouter {
     await this.worker.terminate();
   }
 
-  /** At once after a pause, so that a lone command waits for nothing; under load, once in `SPACING_MS`. */
+  /** At once after a pause, so that a lone command waits for nothing; under load, once in `#spacingMs`. */
   #flushSoon(): void {
-    const wait = this.#flushedAt + SPACING_MS - performance.now();
+    const wait = this.#flushedAt + this.#spacingMs - performance.now();
     if (wait <= 0) setImmediate(() => this.#flush());
     else setTimeout(() => this.#flush(), wait);
   }
@@ -160,6 +163,7 @@ export class Writers implements CommandRouter {
   #flush(): void {
     if (this.#outgoing.length === 0) return;
     this.#flushedAt = performance.now();
+    this.#spacingMs = this.#outgoing.length > MANY ? SPACING_MS.many : SPACING_MS.few;
     this.#post({ commands: this.#outgoing });
     this.#outgoing = [];
   }

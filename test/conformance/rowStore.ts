@@ -185,6 +185,13 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await keysUnder(store, { terms: [] })).to.deep.equal([]);
   },
 
+  async 'finds all rows of terms, each once, when no order is asked'(store) {
+    await put(store, ...indexed);
+    const found = await keysUnder(store, { terms: ['a', 'b', 'none'], unordered: true });
+    expect(found.toSorted()).to.deep.equal(['k0', 'k1', 'k2', 'k3', 'k4']);
+    expect(await keysUnder(store, { terms: [], unordered: true })).to.deep.equal([]);
+  },
+
   async 'goes on behind the last row of a page, whatever the order'(store) {
     await put(store, ...indexed);
     const sortOf = new Map(indexed.map(({ key, value }) => [key, value?.at ?? 0]));

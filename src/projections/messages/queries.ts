@@ -58,7 +58,7 @@ export async function messageFacts(
   const facts = new Map<string, StoredMessage>();
   for (let at = 0; at < terms.length; at += MAX_TERMS) {
     const some = terms.slice(at, at + MAX_TERMS);
-    const found = await rows.find(messagesModel, 'id', { terms: some, limit: some.length });
+    const found = await rows.find(messagesModel, 'id', { terms: some, unordered: true, limit: some.length });
     for (const { roomId, ...fact } of valuesOf(found)) facts.set(messageTerm(roomId, fact.messageId), fact);
   }
   return facts;
