@@ -28,8 +28,10 @@ export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Deci
       return command;
     case 'register user':
     case 'go online':
-    case 'go offline':
-      return userDecider.decide(command, stream.state as UserState, undefined);
+    case 'go offline': {
+      const facts = { isActive: found.active.has(command.userId) };
+      return userDecider.decide(command, stream.state as UserState, facts);
+    }
     case 'add friend': {
       const facts = { otherExists: found.users.has(command.friendId) };
       return friendshipDecider.decide(command, stream.state as FriendshipState, facts);

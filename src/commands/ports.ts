@@ -1,6 +1,8 @@
 import type { Bus } from '../bus/bus.js';
+import type { Devices } from '../cluster/devices.js';
 import type { SealedMessage } from '../events/changes.js';
 import type { RoomId, StreamName, UserId } from '../events/ids.js';
+import type { EventType } from '../events/types.js';
 import type { EventLog } from '../log/log.js';
 import type { KeyStore } from '../vault/vault.js';
 import type { State } from './aggregates.js';
@@ -45,19 +47,30 @@ export interface Folding {
   onAdvance(handler: () => void): () => void;
 }
 
+/** What a writer must know of the lease by which it owns its partition. */
+export type Lease = Pick<Held, 'epoch' | 'validUntil'>;
+
 /** All that the writers of one process share. */
 export interface WriterDeps {
   readonly log: EventLog;
   readonly bus: Pick<Bus, 'publish'>;
   readonly keys: Pick<KeyStore, 'keys'>;
   readonly reads: ReadModels;
+  /** Where there are several nodes: which users are still active on one. */
+  readonly devices?: Pick<Devices, 'elsewhere'>;
   readonly folding: Folding;
+  /** Its `now` is that of the leases. */
+  readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** A new UUID. */
   readonly newId: () => string;
   /** The log can no longer be written: the process must stop. Called once a writer at most. */
   readonly onFatal: (error: unknown) => void;
+  /** Whether every living node can read events of this type; no other is written. */
+  readonly isKnownToAll: (type: EventType) => boolean;
+  /** The partition went to another writer while the lease could not be shown to be valid: it takes nothing any more. */
+  readonly onDeposed: (partition: number) => void;
   /** Something failed and was dealt with: to be logged. */
   readonly report: (message: string, error: unknown) => void;
   /** After each append that is not a fence; `ms` from handing it over to its outcome. */

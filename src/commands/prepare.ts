@@ -32,6 +32,8 @@ export interface Found {
   readonly keys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
   readonly messages: ReadonlyMap<string, StoredMessage>;
   readonly users: ReadonlySet<UserId>;
+  /** Of those who are to go offline: who is still active on some node. */
+  readonly active: ReadonlySet<UserId>;
 }
 
 /** What of a writer's memory preparing needs. */
@@ -47,21 +49,22 @@ interface Memory {
 export async function prepare(
   tasks: readonly Task[],
   { streams, tail }: Memory,
-  { reads, keys }: Pick<WriterDeps, 'reads' | 'keys'>,
+  { reads, keys, devices }: Pick<WriterDeps, 'reads' | 'keys' | 'devices'>,
 ): Promise<Prepared[]> {
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
   try {
     const wanted = wantsOf(tasks);
     const missing = [...new Set(used)].filter((stream) => !stream.loaded);
-    const [rows, ownerKeys, messages, users] = await Promise.all([
+    const [rows, ownerKeys, messages, users, active] = await Promise.all([
       missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
       wanted.keys.size > 0 ? keys.keys([...wanted.keys]) : nothing,
       wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
       wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
+      wanted.leaving.size > 0 && devices ? devices.elsewhere([...wanted.leaving]) : nobody,
     ]);
     for (const stream of missing) stream.load(rows.get(stream.name), tail);
-    const found: Found = { keys: ownerKeys, messages, users };
+    const found: Found = { keys: ownerKeys, messages, users, active };
     return tasks.map((task, i) => {
       // `used` has one stream a task.
       const stream = used[i] as Stream;
@@ -82,11 +85,15 @@ const nobody: ReadonlySet<UserId> = new Set();
 function wantsOf(tasks: readonly Task[]) {
   const keys = new Set<UserId>();
   const users = new Set<UserId>();
+  const leaving = new Set<UserId>();
   const messages: MessageRef[] = [];
   for (const { command } of tasks) {
     switch (command.kind) {
       case 'register user':
         keys.add(command.userId);
+        break;
+      case 'go offline':
+        leaving.add(command.userId);
         break;
       case 'add friend':
       case 'init chat':
@@ -100,7 +107,7 @@ function wantsOf(tasks: readonly Task[]) {
         break;
     }
   }
-  return { keys, users, messages };
+  return { keys, users, leaving, messages };
 }
 
 function sealed({ command, actor }: Task, keys: ReadonlyMap<UserId, DataKey | 'destroyed'>): Decidable {

@@ -15,13 +15,19 @@ export type UserCommand =
   | (Omit<CommandOf<'register user'>, 'username'> & { readonly username: Sealed })
   | CommandOf<'go online' | 'go offline'>;
 
+/** What is true beside the stream when a command is decided. */
+export interface UserFacts {
+  /** Some node has an active device of the user, or had a moment ago. */
+  readonly isActive: boolean;
+}
+
 type UserAnswer = Answers['register user' | 'go online' | 'go offline'];
 
 const unregistered = (userId: UserId) => ({ refused: notFound(`there is no user ${userId}`) });
 const unchanged = { events: [], answer: { changed: false } } as const;
 
 /** Registration and presence. Presence has no audience: it goes to the subject's contacts. */
-export const userDecider: Decider<UserCommand, UserState, unknown, UserAnswer> = {
+export const userDecider: Decider<UserCommand, UserState, UserFacts, UserAnswer> = {
   initial: { registered: false, online: false },
 
   evolve(state, event) {
@@ -37,7 +43,7 @@ export const userDecider: Decider<UserCommand, UserState, unknown, UserAnswer> =
     }
   },
 
-  decide(command, state) {
+  decide(command, state, { isActive }) {
     const { userId } = command;
     const stream = streamOf('user', userId);
     switch (command.kind) {
@@ -59,7 +65,8 @@ export const userDecider: Decider<UserCommand, UserState, unknown, UserAnswer> =
         };
       case 'go offline': {
         if (!state.registered) return unregistered(userId);
-        if (!state.online) return unchanged;
+        // Who becomes active on another node meanwhile says so there first, and goes online after this.
+        if (!state.online || isActive) return unchanged;
         const data = { userId, lastSeen: command.lastSeen };
         return {
           events: [{ type: 'UserWentOffline', stream, data, audience: [] }],

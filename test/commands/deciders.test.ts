@@ -219,23 +219,33 @@ describe('user', () => {
   const online: UserCommand = { kind: 'go online', userId: ada };
   const offline: UserCommand = { kind: 'go offline', userId: ada, lastSeen: now };
 
+  const nowhere = { isActive: false };
+
   it('is registered once', () => {
     const user = new Stream(userDecider);
-    expect(user.run(ada, register, undefined)).to.deep.equal({ answer: { isNew: true }, made: 1 });
+    expect(user.run(ada, register, nowhere)).to.deep.equal({ answer: { isNew: true }, made: 1 });
     expect(user.events[0]).to.deep.include({ type: 'UserRegistered', audience: [ada] });
-    expect(user.run(ada, register, undefined)).to.deep.equal({ answer: { isNew: false }, made: 0 });
+    expect(user.run(ada, register, nowhere)).to.deep.equal({ answer: { isNew: false }, made: 0 });
   });
 
   it('goes online and offline by turns; what changes nothing makes no event', () => {
     const user = new Stream(userDecider);
-    expect(user.run(ada, online, undefined)).to.include({ code: 'not_found' });
-    user.run(ada, register, undefined);
+    expect(user.run(ada, online, nowhere)).to.include({ code: 'not_found' });
+    user.run(ada, register, nowhere);
     const changed = [offline, online, online, offline, offline, online].map(
-      (command) => user.run(ada, command, undefined).made,
+      (command) => user.run(ada, command, nowhere).made,
     );
     expect(changed).to.deep.equal([0, 1, 0, 1, 0, 1]);
     expect(user.events.slice(1).map((event) => event.audience)).to.deep.equal([[], [], []]);
     expect(user.events[2]).to.containSubset({ data: { lastSeen: now } });
+  });
+
+  it('does not go offline while a device is active on some node', () => {
+    const user = new Stream(userDecider);
+    user.run(ada, register, nowhere);
+    user.run(ada, online, nowhere);
+    expect(user.run(ada, offline, { isActive: true })).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(user.run(ada, offline, nowhere)).to.deep.equal({ answer: { changed: true }, made: 1 });
   });
 });
 

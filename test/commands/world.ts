@@ -63,6 +63,8 @@ export class World<L extends EventLog = MemoryLog> {
   onPublish: () => void = () => {};
   /** A look-up's answer is taken before this, and given after it. */
   slowReads: () => Promise<void> = async () => {};
+  /** Users with an active device on some node. */
+  readonly active = new Set<string>();
   readonly #existing = new Set<string>([ada, bob, eve]);
   readonly #advance = new Set<() => void>();
   #folded = { position: 0, size: 0 };
@@ -125,6 +127,7 @@ export class World<L extends EventLog = MemoryLog> {
         existing: async (users) => new Set(users.filter((user) => this.#existing.has(user))),
         foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
       },
+      devices: { elsewhere: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       folding: {
         folded: () => this.#folded.size,
         lagMs: () => this.lagMs,

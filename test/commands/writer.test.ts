@@ -194,6 +194,22 @@ describe('a writer', () => {
       ]);
     });
 
+    it('takes nobody offline who is active on another node, and asks at the time', async () => {
+      const world = await started();
+      await world.execute({
+        kind: 'register user',
+        userId: ada,
+        username: 'ada',
+        backgroundColor: '#112233',
+      });
+      await world.execute({ kind: 'go online', userId: ada });
+      const offline = { kind: 'go offline', userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' } as const;
+      world.active.add(ada);
+      expect(await world.execute(offline)).to.include({ changed: false });
+      world.active.delete(ada);
+      expect(await world.execute(offline)).to.include({ changed: true });
+    });
+
     it('answers at once what appends nothing, and after the append what rests on it', async () => {
       const world = await withChat();
       const commits = world.log.commits().length;

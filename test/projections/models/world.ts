@@ -82,12 +82,15 @@ export class World {
 
   goOnline(userId: UserId): void {
     const state = this.#state(streamOf('user', userId), userDecider);
-    this.#accept(userDecider.decide({ kind: 'go online', userId }, state, undefined), userId);
+    this.#accept(userDecider.decide({ kind: 'go online', userId }, state, { isActive: false }), userId);
   }
 
   goOffline(userId: UserId, lastSeen: Time): void {
     const state = this.#state(streamOf('user', userId), userDecider);
-    this.#accept(userDecider.decide({ kind: 'go offline', userId, lastSeen }, state, undefined), userId);
+    this.#accept(
+      userDecider.decide({ kind: 'go offline', userId, lastSeen }, state, { isActive: false }),
+      userId,
+    );
   }
 
   destroyKey(userId: UserId): void {
