@@ -33,6 +33,8 @@ export interface Reader<T> {
    * log. An item that comes next, to a reader at rest, is handed on before this returns.
    */
   ring(item: T): void;
+  /** The log reaches this position, its owner says: what is missing up to there is read now. It may have reached more. */
+  hear(position: number): void;
   /** Hands on nothing more; resolves once what is being handled is done, so not to be awaited in `handle`. */
   stop(): Promise<void>;
 }
@@ -87,6 +89,14 @@ class TailReader<T extends { readonly position: number }> implements Reader<T> {
     const last = this.#next.at(-1)?.position ?? this.position;
     if (item.position === last + 1 && this.#next.length < BATCH) this.#next.push(item);
     this.#rung = Math.max(this.#rung, item.position);
+    this.#start(false);
+  }
+
+  hear(position: number): void {
+    // Who says less than is known here is no owner any more: the next one may be out of hearing.
+    if (this.#stopped || position < this.position) return;
+    this.#heardAt = this.#clock.now();
+    this.#rung = Math.max(this.#rung, position);
     this.#start(false);
   }
 

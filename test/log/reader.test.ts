@@ -245,4 +245,32 @@ describe('the reader of a partition', () => {
       { numRuns: 40 },
     );
   });
+
+  it('reads up to where its owner says that the log is, and looks by itself only when it hears nobody', async () => {
+    const bench = new Bench();
+    await bench.clock.advance(0);
+    bench.stored = 3;
+    bench.reader.hear(3);
+    await bench.clock.advance(0);
+    expect(bench.handled).deep.equal(upTo(3));
+    const { reads } = bench;
+    for (let i = 0; i < 10; i++) {
+      await bench.clock.advance(1000);
+      bench.reader.hear(3);
+    }
+    expect(bench.reads).equal(reads);
+  });
+
+  it('does not take who knows less of the log than itself for its owner', async () => {
+    const bench = new Bench();
+    bench.stored = 3;
+    bench.reader.hear(3);
+    await bench.clock.advance(0);
+    bench.stored = 4;
+    for (let i = 0; i < 5; i++) {
+      bench.reader.hear(2);
+      await bench.clock.advance(500);
+    }
+    expect(bench.handled).deep.equal(upTo(4));
+  });
 });
