@@ -5,7 +5,6 @@ import { Serving, within } from './serving.js';
 export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
   const handlers = new Set<(frame: CommitFrame) => void>();
   const serving = new Serving(report);
-  let isClosed = false;
   return {
     node,
     publish(frame) {
@@ -19,14 +18,14 @@ export function memoryBus(node: NodeId, report: (message: string, error: unknown
     tell() {},
     hear: () => () => {},
     async request(to, body, timeoutMs) {
-      if (to !== node || isClosed) return 'nobody';
+      if (to !== node) return 'nobody';
       return within(timeoutMs, serving.answer(body, node, 0));
     },
     serve: (handler) => serving.serve(handler),
     isConnected: true,
     onConnection: () => () => {},
     async close() {
-      isClosed = true;
+      serving.close();
       handlers.clear();
     },
   };

@@ -1,10 +1,17 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
-import { z } from 'zod';
 import type { Bus, CommitFrame, NodeId, Reply } from './bus.js';
 import { decodeCommit, encodeCommit } from './commitWire.js';
+import {
+  decodeNote,
+  decodeReply,
+  decodeRequest,
+  encodeNote,
+  encodeReply,
+  encodeRequest,
+} from './messageWire.js';
 import { NatsLink } from './natsLink.js';
 import type { NatsServer } from './natsServers.js';
-import { Note } from './note.js';
+import type { Note } from './note.js';
 import { Serving, within } from './serving.js';
 import { sparingly } from './sparingly.js';
 
@@ -19,10 +26,8 @@ export interface NatsBusOptions {
 
 /** What another node sends and this one cannot use is told of once in so long. */
 const REPORT_EVERY_MS = 60_000;
-
-const SentNote = z.object({ from: z.string(), note: Note });
-const Request = z.object({ from: z.string(), body: z.unknown() });
-const Answer = z.union([z.object({ reply: z.unknown() }), z.enum(['nobody', 'silent'])]);
+/** For who asked what has a reply that cannot be sent: they need not wait. */
+const SILENT = encodeReply('silent');
 
 type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
 
@@ -61,11 +66,11 @@ export class NatsBus implements Bus {
   }
 
   get isConnected(): boolean {
-    return this.#link.isUp;
+    return this.#link.isUp && !this.#isClosed;
   }
 
   publish(frame: CommitFrame): void {
-    if (this.#link.isUp) {
+    if (this.isConnected) {
       const data = encodeCommit(frame);
       this.#link.admit(data.length)?.publish(this.#subjects.commits, data);
     }
@@ -77,7 +82,8 @@ export class NatsBus implements Bus {
   }
 
   tell(note: Note): void {
-    const data = encode({ from: this.node, note } satisfies z.infer<typeof SentNote>);
+    if (!this.isConnected) return;
+    const data = encodeNote(this.node, note);
     this.#link.admit(data.length)?.publish(this.#subjects.notes, data);
   }
 
@@ -89,12 +95,12 @@ export class NatsBus implements Bus {
   async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
     if (this.#isClosed) return 'nobody';
     if (to === this.node) return within(timeoutMs, this.#serving.answer(body, to, 0));
-    const data = encode({ from: this.node, body } satisfies z.infer<typeof Request>);
+    const data = encodeRequest(this.node, body);
     const connection = this.#link.admit(data.length);
     if (!connection) return 'nobody';
     try {
       const answer = await connection.request(this.#subjects.node(to), data, { timeout: timeoutMs });
-      return Answer.parse(answer.json());
+      return decodeReply(answer.data);
     } catch (error) {
       if (isNatsError(error, ErrorCode.NoResponders)) return 'nobody';
       if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
@@ -112,6 +118,7 @@ export class NatsBus implements Bus {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#serving.close();
     for (const handlers of [this.#frames, this.#notes, this.#watchers]) handlers.clear();
     await this.#link.close();
   }
@@ -122,33 +129,35 @@ export class NatsBus implements Bus {
         callback: (error, message) => {
           try {
             if (error) throw error;
-            if (!this.#isClosed) receive(message);
+            receive(message);
           } catch (cause) {
             this.#reportInput(`what came on ${subject} was dropped`, cause);
           }
         },
       });
     on(this.#subjects.commits, ({ data }) => this.#call(this.#frames, decodeCommit(data)));
-    on(this.#subjects.notes, (message) => {
-      const { note, from } = SentNote.parse(message.json());
+    on(this.#subjects.notes, ({ data }) => {
+      const { note, from } = decodeNote(data);
       this.#call(this.#notes, note, from);
     });
-    on(this.#subjects.node(this.node), (message) => {
-      const { from, body } = Request.parse(message.json());
-      void this.#respond(message.reply, this.#serving.answer(body, from, message.data.length));
+    on(this.#subjects.node(this.node), ({ data, reply }) => {
+      const { from, body } = decodeRequest(data);
+      void this.#respond(reply, this.#serving.answer(body, from, data.length));
     });
   }
 
   async #respond(to: string | undefined, answer: Promise<Reply>): Promise<void> {
     try {
-      const data = encode(await answer);
+      const data = encodeReply(await answer);
+      if (to === undefined) return;
       const connection = this.#link.admit(data.length);
-      if (to === undefined || !this.#link.isUp) return;
       if (connection) return connection.publish(to, data);
-      this.#link.admit(SILENT.length)?.publish(to, SILENT);
-      throw new Error(`a reply of ${data.length} bytes is too large to be sent`);
+      const other = this.#link.admit(SILENT.length);
+      if (!other) return;
+      other.publish(to, SILENT);
+      throw new Error(`${data.length} bytes are more than may be sent`);
     } catch (error) {
-      this.#report('a request was not answered', error);
+      if (!this.#isClosed) this.#report('a reply could not be sent', error);
     }
   }
 
@@ -166,9 +175,6 @@ function added<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
   handlers.add(handler);
   return () => handlers.delete(handler);
 }
-
-const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-const SILENT = encode('silent' satisfies Reply);
 
 const isNatsError = (error: unknown, code: ErrorCode): boolean =>
   error instanceof NatsError && error.code === code;

@@ -7,7 +7,7 @@ import { Outflow } from './outflow.js';
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 2000;
 /** How long a close waits for what was sent to be on its way. */
-const FLUSH_MS = 1000;
+const DRAIN_MS = 1000;
 
 export interface LinkOptions {
   readonly servers: readonly NatsServer[];
@@ -55,14 +55,14 @@ export class NatsLink {
     return outflow.admit(bytes) ? connection : undefined;
   }
 
-  /** Has what was sent on its way, for a second at most, and ends the connection. */
+  /** Ends all subscriptions, has what was sent on its way, for a second at most, and ends the connection. */
   async close(): Promise<void> {
     this.#ending.abort();
     const connection = this.#up?.connection;
     if (connection) {
       const timer = new AbortController();
-      const late = delay(FLUSH_MS, undefined, { signal: timer.signal }).catch(() => {});
-      await Promise.race([connection.flush().catch(() => {}), connection.closed(), late]);
+      const late = delay(DRAIN_MS, undefined, { signal: timer.signal }).catch(() => {});
+      await Promise.race([connection.drain().catch(() => {}), connection.closed(), late]);
       timer.abort();
       await connection.close();
     }

@@ -12,6 +12,7 @@ export class Serving {
   #handler: Handler | undefined;
   #underWay = 0;
   #bytes = 0;
+  #isClosed = false;
 
   constructor(report: (message: string, error: unknown) => void) {
     this.#report = report;
@@ -26,10 +27,15 @@ export class Serving {
     };
   }
 
+  /** Takes nothing more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   /** Hands a request of so many bytes to the handler, in the caller's turn, and says what came of it, however late. */
   async answer(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
     const isFull = this.#underWay >= MAX_UNDER_WAY || this.#bytes + bytes > MAX_BYTES_UNDER_WAY;
-    if (!this.#handler || isFull) return 'nobody';
+    if (!this.#handler || this.#isClosed || isFull) return 'nobody';
     this.#underWay++;
     this.#bytes += bytes;
     try {

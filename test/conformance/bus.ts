@@ -1,0 +1,287 @@
+import { expect } from 'chai';
+import type { Bus, CommitFrame, Reply } from '../../src/bus/bus.js';
+import type { Note } from '../../src/bus/note.js';
+import { ada, allOf, bob, frameOf, messageLeaf, onlineLeaf } from './busFrames.js';
+
+/** Nodes of one or several logs. */
+export interface BusWorld {
+  /** A node that is connected, of the log named so. */
+  open(log?: string): Promise<Bus>;
+  /** How long to wait for what must come. */
+  readonly patienceMs: number;
+}
+
+/** What a bus promises, by name; those of `alone` to a single node, those of `together` between nodes. */
+type Promises = Readonly<Record<string, (world: BusWorld) => Promise<void>>>;
+
+const LONG_MS = 30_000;
+const owners: Note = { kind: 'owners' };
+const want = (size: number): Note => ({ kind: 'want', partition: 0, size });
+
+/** Waits until it is so; rejects when the world's patience is at its end. */
+async function until(world: BusWorld, what: string, condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + world.patienceMs; !condition(); ) {
+    if (performance.now() > end) throw new Error(`not seen: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+function framesOf(bus: Bus): CommitFrame[] {
+  const seen: CommitFrame[] = [];
+  bus.subscribe((frame) => seen.push(frame));
+  return seen;
+}
+
+function notesOf(bus: Bus): [Note, string][] {
+  const heard: [Note, string][] = [];
+  bus.hear((note, from) => heard.push([note, from]));
+  return heard;
+}
+
+/** Asks so many times at once, and answers each with its own number, the last first. */
+async function manyAtOnce(
+  asker: Bus,
+  asked: Bus,
+  count: number,
+): Promise<{ begun: unknown[]; replies: Reply[] }> {
+  const begun: unknown[] = [];
+  const answer: (() => void)[] = [];
+  asked.serve((body) => {
+    begun.push(body);
+    return new Promise((resolve) => {
+      if (answer.push(() => resolve(body)) === count) for (const each of answer.reverse()) each();
+    });
+  });
+  const numbers = Array.from({ length: count }, (_, i) => ({ number: i }));
+  const replies = await Promise.all(numbers.map((body) => asker.request(asked.node, body, LONG_MS)));
+  return { begun, replies };
+}
+
+async function keepsTheOrder(asker: Bus, asked: Bus): Promise<void> {
+  const { begun, replies } = await manyAtOnce(asker, asked, 500);
+  const numbers = Array.from({ length: 500 }, (_, i) => ({ number: i }));
+  expect(begun).to.deep.equal(numbers);
+  expect(replies).to.deep.equal(numbers.map((reply) => ({ reply })));
+}
+
+async function takesNoMoreThanItCanHold(asker: Bus, asked: Bus): Promise<void> {
+  let begun = 0;
+  let go = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  asked.serve(async () => {
+    begun++;
+    await gate;
+    return true;
+  });
+  const asking = Array.from({ length: 1100 }, () => asker.request(asked.node, {}, LONG_MS));
+  const refused = await Promise.race(asking);
+  go();
+  const replies = await Promise.all(asking);
+  expect(refused).to.equal('nobody');
+  expect(begun).to.be.within(1024, 1099);
+  expect(replies.filter((reply) => reply === 'nobody')).to.have.length(1100 - begun);
+}
+
+export const alone: Promises = {
+  async 'hands a commit to its own node at once, in the order of subscription'({ open }) {
+    const bus = await open();
+    const said: string[] = [];
+    bus.subscribe((frame) => said.push(`first ${frame.position}`));
+    bus.subscribe((frame) => said.push(`second ${frame.position}`));
+    bus.publish(frameOf(1, [messageLeaf(1, 'text')]));
+    bus.publish(frameOf(2, []));
+    expect(said).to.deep.equal(['first 1', 'second 1', 'first 2', 'second 2']);
+  },
+
+  async 'hands nothing to a subscription that has ended'({ open }) {
+    const bus = await open();
+    const seen: number[] = [];
+    const end = bus.subscribe(({ position }) => seen.push(position));
+    bus.publish(frameOf(1, []));
+    end();
+    bus.publish(frameOf(2, []));
+    expect(seen).to.deep.equal([1]);
+  },
+
+  async 'answers its own requests in the order of the calls'({ open }) {
+    const bus = await open();
+    await keepsTheOrder(bus, bus);
+  },
+
+  async 'says nobody where there is no node, or none that answers'({ open }) {
+    const bus = await open();
+    expect(await bus.request(ada, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    bus.serve(async () => true)();
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+  },
+
+  async 'has one handler of requests at most'({ open }) {
+    const bus = await open();
+    const end = bus.serve(async () => 'first');
+    expect(() => bus.serve(async () => 'second')).to.throw();
+    end();
+    bus.serve(async () => 'third');
+    end();
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.deep.equal({ reply: 'third' });
+  },
+
+  async 'takes no more requests of its own than it can hold'({ open }) {
+    const bus = await open();
+    await takesNoMoreThanItCanHold(bus, bus);
+  },
+
+  async 'says that it is connected'({ open }) {
+    expect((await open()).isConnected).to.equal(true);
+  },
+
+  async 'hands over nothing once it is closed'({ open }) {
+    const bus = await open();
+    const seen = framesOf(bus);
+    bus.serve(async () => true);
+    await bus.close();
+    bus.publish(frameOf(1, []));
+    bus.tell(owners);
+    expect(seen).to.deep.equal([]);
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    await bus.close();
+  },
+};
+
+export const together: Promises = {
+  async 'gives a commit to every node once, as it was'(world) {
+    const [one, other, third] = [await world.open(), await world.open(), await world.open()];
+    const seen = [one, other, third].map(framesOf);
+    const leaves = [messageLeaf(1, 'a\u0301 \u{1f600} "x" \\n \u2028'), messageLeaf(2, ''), onlineLeaf(ada)];
+    const frames = [frameOf(1, leaves), frameOf(2, []), frameOf(3, [onlineLeaf(bob)])];
+    for (const frame of frames) one.publish(frame);
+    for (const each of seen) {
+      await until(world, 'the last commit', () => each.at(-1)?.position === 3);
+      expect(each.map(allOf)).to.deep.equal(frames.map(allOf));
+    }
+    expect(seen[1]?.[0]?.concerns).to.deep.equal([ada, bob]);
+    expect(seen[1]?.[0]?.subjects).to.deep.equal([ada]);
+    expect(seen[1]?.[0]?.leaves).to.deep.equal(leaves);
+  },
+
+  async 'gives the commits of a node in their order'(world) {
+    const [one, other] = [await world.open(), await world.open()];
+    const seen = framesOf(other);
+    for (let position = 1; position <= 500; position++)
+      one.publish(frameOf(position, [messageLeaf(position, 'x'.repeat(position))]));
+    await until(world, 'the last commit', () => seen.at(-1)?.position === 500);
+    expect(seen.map(({ position }) => position)).to.deep.equal(Array.from({ length: 500 }, (_, i) => i + 1));
+  },
+
+  async 'tells every other node once who tells what, and not the one that does'(world) {
+    const [one, other, third] = [await world.open(), await world.open(), await world.open()];
+    const heard = [one, other, third].map(notesOf);
+    one.tell(want(1));
+    for (const each of heard.slice(1)) await until(world, 'the first note', () => each.length > 0);
+    other.tell(want(2));
+    await until(world, 'the answer', () => heard[0]?.at(-1)?.[1] === other.node);
+    await until(world, 'the second note', () => heard[2]?.at(-1)?.[1] === other.node);
+    expect(heard[0]).to.deep.equal([[want(2), other.node]]);
+    expect(heard[1]).to.deep.equal([[want(1), one.node]]);
+    expect(heard[2]).to.deep.equal([
+      [want(1), one.node],
+      [want(2), other.node],
+    ]);
+  },
+
+  async 'carries every kind of note as it is'(world) {
+    const [one, other] = [await world.open(), await world.open()];
+    const heard = notesOf(other);
+    const notes: Note[] = [
+      { kind: 'tails', tails: [[0, 5, 9]] },
+      owners,
+      { kind: 'progress', advances: [['chats', 1, 2]] },
+      want(3),
+      { kind: 'ended', sessions: ['a', 'b'] },
+      { kind: 'typing', to: [bob], roomId: ada, userId: ada, isTyping: true },
+    ];
+    for (const note of notes) one.tell(note);
+    await until(world, 'the last note', () => heard.length >= notes.length);
+    expect(heard).to.deep.equal(notes.map((note) => [note, one.node]));
+  },
+
+  async 'hands requests to another node over in the order of the calls, and each reply to its own'(world) {
+    await keepsTheOrder(await world.open(), await world.open());
+  },
+
+  async 'says who asks'({ open }) {
+    const [one, other] = [await open(), await open()];
+    other.serve(async (body, from) => ({ body, from }));
+    expect(await one.request(other.node, { a: [1, null, 'ü'] }, LONG_MS)).to.deep.equal({
+      reply: { body: { a: [1, null, 'ü'] }, from: one.node },
+    });
+  },
+
+  async 'takes no more requests of others than it can hold'({ open }) {
+    await takesNoMoreThanItCanHold(await open(), await open());
+  },
+
+  async 'says silent, never nobody, of what was handed over and not answered'({ open }) {
+    const [one, other] = [await open(), await open()];
+    const taken: unknown[] = [];
+    other.serve((body) => {
+      taken.push(body);
+      return body === 'fail' ? Promise.reject(new Error('on purpose')) : new Promise(() => {});
+    });
+    expect(await one.request(other.node, 'fail', LONG_MS)).to.equal('silent');
+    expect(await one.request(other.node, 'wait', 50)).to.equal('silent');
+    expect(taken).to.deep.equal(['fail', 'wait']);
+  },
+
+  async 'says nobody of a node that has gone'({ open }) {
+    const [one, other] = [await open(), await open()];
+    other.serve(async () => true);
+    expect(await one.request(other.node, {}, LONG_MS)).to.deep.equal({ reply: true });
+    await other.close();
+    expect(await one.request(other.node, {}, LONG_MS)).to.equal('nobody');
+  },
+
+  async 'goes on after what is too large to be sent'(world) {
+    const [one, other] = [await world.open(), await world.open()];
+    const seen = framesOf(other);
+    const heard = notesOf(other);
+    const big = 'x'.repeat(2 ** 21);
+    other.serve(async (body) => (body === 'big' ? big : body));
+    one.publish(frameOf(1, [messageLeaf(1, big)]));
+    one.tell({ kind: 'ended', sessions: [big] });
+    expect(await one.request(other.node, big, LONG_MS)).to.equal('nobody');
+    expect(await one.request(other.node, 'big', LONG_MS)).to.equal('silent');
+    one.publish(frameOf(2, []));
+    one.tell(owners);
+    expect(await one.request(other.node, 'small', LONG_MS)).to.deep.equal({ reply: 'small' });
+    await until(world, 'the next note', () => heard.length > 0);
+    expect(heard).to.deep.equal([[owners, one.node]]);
+    expect(seen.map(({ position }) => position)).to.deep.equal([2]);
+  },
+
+  async 'keeps logs apart'(world) {
+    const [one, other, stranger] = [await world.open(), await world.open(), await world.open('another')];
+    const [seen, heard] = [framesOf(stranger), notesOf(stranger)];
+    const known = notesOf(other);
+    stranger.serve(async () => true);
+    one.publish(frameOf(1, []));
+    one.tell(owners);
+    expect(await one.request(stranger.node, {}, LONG_MS)).to.equal('nobody');
+    await until(world, 'the note where it belongs', () => known.length === 1);
+    const friend = await world.open('another');
+    friend.tell(want(1));
+    await until(world, 'a note of its own log', () => heard.some(([{ kind }]) => kind === 'want'));
+    expect([seen, heard]).to.deep.equal([[], [[want(1), friend.node]]]);
+  },
+
+  async 'has what it was given before it closes arrive'(world) {
+    const [one, other] = [await world.open(), await world.open()];
+    const seen = framesOf(other);
+    for (let position = 1; position <= 100; position++)
+      one.publish(frameOf(position, [messageLeaf(1, 'text')]));
+    await one.close();
+    await until(world, 'the last commit', () => seen.length === 100);
+  },
+};

@@ -1,0 +1,54 @@
+import type { CommitFrame } from '../../src/bus/bus.js';
+import { commitFrame } from '../../src/bus/frame.js';
+import { encodeEvent } from '../../src/events/codec.js';
+import { roomIdOf } from '../../src/events/ids.js';
+
+export const ada = '00000000-0000-4000-8000-00000000000a';
+export const bob = '00000000-0000-4000-8000-00000000000b';
+
+const room = roomIdOf(ada, bob);
+const recordedAt = '2026-01-02T03:04:05.678Z';
+
+/** A leaf with a message of these two whose sealed text is `text`. */
+export const messageLeaf = (version: number, text: string, members = [ada, bob]): string =>
+  encodeEvent({
+    stream: `room:${room}`,
+    version,
+    type: 'MessageSent',
+    data: { roomId: room, messageId: `${version}`, seq: version, text },
+    audience: members,
+    actor: ada,
+    recordedAt,
+    commandId: `command ${version}`,
+  });
+
+/** A leaf that says that this user is online. */
+export const onlineLeaf = (userId: string): string =>
+  encodeEvent({
+    stream: `user:${userId}`,
+    version: 1,
+    type: 'UserWentOnline',
+    data: { userId },
+    audience: [],
+    actor: userId,
+    recordedAt,
+    commandId: 'command',
+  });
+
+/** A frame with these leaves; its hashes are none, as the bus looks at none. */
+export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
+  commitFrame({
+    partition: 3,
+    position,
+    id: `commit ${position}`,
+    epoch: 7,
+    recordedAt,
+    firstOffset: 100,
+    size: 100 + leaves.length,
+    leaves,
+    root: 'root',
+    hash: 'hash',
+  });
+
+/** All of a frame, what is decoded lazily too. */
+export const allOf = (frame: CommitFrame): CommitFrame => ({ ...frame });
