@@ -1,4 +1,7 @@
 import { MongoClient } from 'mongodb';
+import { type AddressLimit, memoryAddressLimit } from './cluster/addressLimit.js';
+import { mongoAddressLimit } from './cluster/addressLimitMongo.js';
+import { clusterClient } from './cluster/mongoClient.js';
 import type { Config } from './config.js';
 import { fileHeartbeat, type Heartbeat, mongoHeartbeat } from './gateway/heartbeat.js';
 import { lockDataDir } from './log/dataDir.js';
@@ -17,6 +20,8 @@ export interface OpenEngine {
   readonly log: Omit<EventLog, 'append'>;
   /** When this system last lived. */
   readonly heartbeat: Heartbeat;
+  /** Of sign-ups and sign-ins; undefined: there is none. */
+  readonly addressLimit: AddressLimit | undefined;
 }
 
 type Closing = (close: () => unknown) => void;
@@ -36,7 +41,8 @@ export async function openEngine(config: Config, closing: Closing): Promise<Open
   closing(() => writers.stop());
   const log = await openLog(place);
   closing(() => log.close());
-  return { place, writers, log, heartbeat: openHeartbeat(place, closing) };
+  const addressLimit = await openAddressLimit(place, config.AUTH_RATE_LIMIT, closing);
+  return { place, writers, log, heartbeat: openHeartbeat(place, closing), addressLimit };
 }
 
 const openLog = (place: Engine): Promise<EventLog> =>
@@ -49,4 +55,16 @@ function openHeartbeat(place: Engine, closing: Closing): Heartbeat {
   const client = new MongoClient(place.url);
   closing(() => client.close());
   return mongoHeartbeat(client.db());
+}
+
+async function openAddressLimit(
+  place: Engine,
+  allowance: Config['AUTH_RATE_LIMIT'],
+  closing: Closing,
+): Promise<AddressLimit | undefined> {
+  if (allowance === 'off') return undefined;
+  if (place.kind === 'sqlite') return memoryAddressLimit(allowance, () => performance.now());
+  const client = clusterClient(place.url);
+  closing(() => client.close());
+  return mongoAddressLimit(client.db(), allowance);
 }

@@ -53,7 +53,7 @@ export async function startSystem(
   async function start(): Promise<System> {
     const metrics = new Metrics();
     const closing = (close: () => unknown) => opened.push(close);
-    const { place, writers, log, heartbeat } = await openEngine(config, closing);
+    const { place, writers, log, heartbeat, addressLimit } = await openEngine(config, closing);
     const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
     const vault = await openVault({ engine: place, masterKey });
     closing(() => vault.close());
@@ -118,7 +118,7 @@ export async function startSystem(
       random: Math.random,
       sessionTtlMs: config.SESSION_TTL,
       parseRevision: (text) => gateway.revisions.parse(text),
-      authRateLimit: config.AUTH_RATE_LIMIT,
+      addressLimit,
       trustProxy: config.TRUST_PROXY,
       ready: async () => {
         if (writers.oldestMs > STALLED_MS) return { ok: false, failing: 'log' };

@@ -1,4 +1,5 @@
-import { type CollectionOptions, MongoClient } from 'mongodb';
+import { type CollectionOptions, MongoClient, MongoServerError } from 'mongodb';
+import { isDuplicate } from '../log/mongoErrors.js';
 import { durable } from '../log/mongoMeta.js';
 
 /** One attempt: short against a lease, so that there are several while it lasts. */
@@ -10,6 +11,9 @@ const ATTEMPT_MS = 2000;
  */
 export const agreed: CollectionOptions = { ...durable, timeoutMS: ATTEMPT_MS };
 
+/** For what is done once, at the start, when nothing waits yet. */
+export const atStart = { timeoutMS: 10_000 };
+
 /** A client that tries everything once: who calls knows of each attempt, and when it was sent. */
 export const clusterClient = (url: string): MongoClient =>
   new MongoClient(url, {
@@ -18,3 +22,10 @@ export const clusterClient = (url: string): MongoClient =>
     serverSelectionTimeoutMS: ATTEMPT_MS,
     waitQueueTimeoutMS: ATTEMPT_MS,
   });
+
+/**
+ * Whether an upsert found its `_id` taken, by a row that its filter does not match or that was inserted in this very
+ * moment. Servers differ in how they say it.
+ */
+export const isTaken = (error: unknown): boolean =>
+  isDuplicate(error) || (error instanceof MongoServerError && /duplicate key/i.test(error.message));

@@ -1,8 +1,7 @@
 import type { RouterContext } from '@koa/router';
-import { LRUCache } from 'lru-cache';
 import { bearerToken } from '../bearer.js';
+import type { AddressLimit } from '../cluster/addressLimit.js';
 import { ParleyError, unauthenticated } from '../errors.js';
-import { TokenBucket } from '../limits.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { addressOf } from './address.js';
 import type { Handler } from './resource.js';
@@ -18,22 +17,18 @@ export function authenticated(sessions: SessionStore, now: () => Date) {
     };
 }
 
-/** Per minute; `off` for benchmarks. */
-export type RateLimit = { readonly rate: number; readonly burst: number } | 'off';
-
-// Beyond that the address that tried longest ago begins anew.
-const maxAddresses = 20_000;
-
-/** Makes handlers that a client's address may reach only so often; else `rate_limited`, before a body is read. */
-export function limitedByAddress(limit: RateLimit, trustedProxies: number, now: () => Date) {
-  if (limit === 'off') return (handler: Handler): Handler => handler;
-  const buckets = new LRUCache<string, TokenBucket>({ max: maxAddresses });
+/**
+ * Makes handlers that a client's address may reach only so often; else `rate_limited`, before a body is read. When the
+ * limit cannot be looked up nobody passes: `overloaded`. Without a limit everybody does, as benchmarks need.
+ */
+export function limitedByAddress(limit: AddressLimit | undefined, trustedProxies: number) {
+  if (!limit) return (handler: Handler): Handler => handler;
   return (handler: Handler): Handler =>
-    (ctx) => {
-      const address = addressOf(ctx.req, trustedProxies);
-      const bucket = buckets.get(address) ?? new TokenBucket(limit.rate / 60, limit.burst);
-      buckets.set(address, bucket);
-      const retryAfterMs = bucket.take(now().getTime());
+    async (ctx) => {
+      const retryAfterMs = await limit.take(addressOf(ctx.req, trustedProxies)).catch((cause: unknown) => {
+        // Nothing has been done yet, so that this is not `unknown`.
+        throw new ParleyError('overloaded', 'a store does not answer', { retryAfterMs: 1000 }, { cause });
+      });
       if (retryAfterMs > 0)
         throw new ParleyError('rate_limited', 'too many sign-ups and sign-ins', { retryAfterMs });
       return handler(ctx);

@@ -1,10 +1,11 @@
 import type Router from '@koa/router';
+import type { AddressLimit } from '../cluster/addressLimit.js';
 import type { Moment } from '../commands/commands.js';
 import { notFound } from '../errors.js';
 import type { Queries } from '../projections/queries.js';
 import type { SessionStore } from '../vault/vault.js';
 import type { Accounts } from './accounts.js';
-import { authenticated, limitedByAddress, type RateLimit } from './auth.js';
+import { authenticated, limitedByAddress } from './auth.js';
 import { readBody, readId, readNoBody, readQuery } from './input.js';
 import { resource } from './resource.js';
 import {
@@ -24,7 +25,8 @@ export interface UserParts {
   /** Throws `bad_request` for what is no revision of this log, or ahead of it. */
   readonly parseRevision: (text: string) => Promise<Moment>;
   readonly now: () => Date;
-  readonly authRateLimit: RateLimit;
+  /** Of sign-ups and sign-ins; none for benchmarks. */
+  readonly addressLimit: AddressLimit | undefined;
   /** How many proxies in front may set `X-Forwarded-For`. */
   readonly trustProxy: number;
 }
@@ -33,7 +35,7 @@ export interface UserParts {
 export function serveUsers(router: Router, parts: UserParts): void {
   const { accounts, queries, now } = parts;
   const signedIn = authenticated(parts.sessions, now);
-  const limited = limitedByAddress(parts.authRateLimit, parts.trustProxy, now);
+  const limited = limitedByAddress(parts.addressLimit, parts.trustProxy);
   const momentsOf = async (revision: string | undefined): Promise<Moment[]> =>
     revision === undefined ? [] : [await parts.parseRevision(revision)];
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
+import { memoryAddressLimit } from '../../src/cluster/addressLimit.js';
 import { addressOf } from '../../src/http/address.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
@@ -8,9 +9,8 @@ describe('sign-ups and sign-ins an address', () => {
   let time = 0;
   const start = async (trustProxy: number): Promise<void> => {
     target = await startHttp(() => ({
-      authRateLimit: { rate: 10, burst: 3 },
+      addressLimit: memoryAddressLimit({ rate: 10, burst: 3 }, () => time),
       trustProxy,
-      now: () => new Date(time),
     }));
   };
   afterEach(() => target.close());
@@ -45,6 +45,21 @@ describe('sign-ups and sign-ins an address', () => {
       await statuses(['1.1.1.1, 9.9.9.9', '2.2.2.2, 9.9.9.9', '9.9.9.9', '3.3.3.3, 9.9.9.9']),
     ).to.deep.equal([401, 401, 401, 429]);
     expect(await statuses(['9.9.9.8'])).to.deep.equal([401]);
+  });
+});
+
+describe('sign-ups and sign-ins while their limit cannot be looked up', () => {
+  it('are overloaded, let through by nobody, and the cause is logged', async () => {
+    const take = () => Promise.reject(new Error('no answer from the database'));
+    const target = await startHttp(() => ({ addressLimit: { take } }));
+    const json = { username: 'nobody', password: 'x' };
+    for (const path of ['/user/', '/user/signin']) {
+      const refused = await ask(target.url, `POST ${path}`, { json });
+      expect([refused.status, refused.body.code]).to.deep.equal([503, 'overloaded']);
+      expect(refused.headers.get('retry-after')).to.equal('1');
+    }
+    await target.close();
+    expect(JSON.stringify(target.logged)).to.contain('no answer from the database');
   });
 });
 

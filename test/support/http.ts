@@ -8,7 +8,7 @@ import type { Queries } from '../../src/projections/queries.js';
 import { FakeCore } from './fakeCore.js';
 import { FakePasswords, FakeVault } from './fakeVault.js';
 
-/** A server to talk to over real sockets. `AUTH_RATE_LIMIT` is off unless the test says otherwise. */
+/** A server to talk to over real sockets. There is no limit on sign-ins unless the test says otherwise. */
 export interface HttpTarget {
   readonly url: string;
   /** What REST cannot ask for; every later request sees it. */
@@ -48,7 +48,7 @@ export async function startHttp(
     now: () => new Date(),
     random: Math.random,
     sessionTtlMs: 60_000,
-    authRateLimit: 'off',
+    addressLimit: undefined,
     trustProxy: 0,
     ready: async () => ({ ok: true }),
     metrics: new Metrics(),

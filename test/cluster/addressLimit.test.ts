@@ -1,0 +1,130 @@
+import { expect } from 'chai';
+import { MongoClient } from 'mongodb';
+import { type AddressLimit, memoryAddressLimit } from '../../src/cluster/addressLimit.js';
+import { mongoAddressLimit } from '../../src/cluster/addressLimitMongo.js';
+import { clusterClient } from '../../src/cluster/mongoClient.js';
+import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';
+import { freshDatabase, mongoUrl } from '../support/mongo.js';
+
+function inMemory(): LimitStore {
+  let time = 0;
+  return {
+    open: async (allowance) => memoryAddressLimit(allowance, () => time),
+    async pass(ms) {
+      time += ms;
+    },
+  };
+}
+
+/** Each promise, and a limit broken on purpose that must be seen to break it. */
+const defects: readonly [breaks: string, on: (store: LimitStore) => LimitStore][] = [
+  ['lets an address pass as often as its burst allows, and says how long to wait then', spoilt(letAllPass)],
+  ['counts each address by itself', spoilt(({ take }) => ({ take: () => take('one and all') }))],
+  [
+    'lets it pass again when the time it was told is over, once for each interval',
+    (store) => ({ ...store, pass: async () => {} }),
+  ],
+  ['never saves up more than a burst', spoilt(fullAgainAndAgain)],
+  ['gives each token to one of those who ask at once', spoilt(looksBeforeItTakes)],
+];
+
+function spoilt(change: (limit: AddressLimit) => AddressLimit) {
+  return (store: LimitStore): LimitStore => ({
+    ...store,
+    open: async (allowance) => change(await store.open(allowance)),
+  });
+}
+
+function letAllPass({ take }: AddressLimit): AddressLimit {
+  return { take: async (address) => (await take(address)) * 0 };
+}
+
+function fullAgainAndAgain({ take }: AddressLimit): AddressLimit {
+  let refusals = 0;
+  return { take: async (address) => ((await take(address)) > 0 ? refusals++ % 2 : 0) };
+}
+
+function looksBeforeItTakes({ take }: AddressLimit): AddressLimit {
+  let last = 0;
+  return {
+    async take(address) {
+      const seen = last;
+      last = await take(address);
+      return seen;
+    },
+  };
+}
+
+describe('An address limit in memory', () => {
+  for (const [promise, check] of Object.entries(promises)) it(promise, () => check(inMemory()));
+
+  for (const [breaks, on] of defects)
+    it(`is seen to be broken when it does not do this: ${breaks}`, async () => {
+      const check = promises[breaks];
+      if (!check) throw new Error(`no promise is named “${breaks}”`);
+      const seen = await check(on(inMemory())).catch((error: unknown) => error);
+      expect(seen).to.have.property('name', 'AssertionError');
+    });
+});
+
+describe('An address limit on MongoDB', () => {
+  const clients: MongoClient[] = [];
+  before(async function () {
+    if ((await mongoUrl()) === undefined) this.skip();
+  });
+  after(() => Promise.all(clients.map((client) => client.close())));
+
+  const client = (url: string): MongoClient => {
+    const made = clusterClient(url);
+    clients.push(made);
+    return made;
+  };
+
+  async function inDatabase(): Promise<LimitStore & { readonly url: string }> {
+    const url = await freshDatabase();
+    const db = client(url).db();
+    let time = 0;
+    return {
+      url,
+      open: (allowance) => mongoAddressLimit(client(url).db(), allowance, () => time),
+      // The database's clock cannot be set: what it has noted is moved into the past.
+      async pass(ms) {
+        time += ms;
+        const at = { $subtract: ['$at', ms] };
+        await db.collection('sign_in_buckets').updateMany({}, [{ $set: { at } }]);
+      },
+    };
+  }
+
+  for (const [promise, check] of Object.entries({ ...promises, ...promisesToMany }))
+    it(promise, async () => check(await inDatabase()));
+
+  it('is seen to be broken when each node counts for itself', async () => {
+    const apart = (): LimitStore => ({
+      open: async (allowance) => memoryAddressLimit(allowance, () => 0),
+      pass: async () => {},
+    });
+    for (const check of Object.values(promisesToMany)) {
+      const seen = await check(apart()).catch((error: unknown) => error);
+      expect(seen).to.have.property('name', 'AssertionError');
+    }
+  });
+
+  it('keeps a bucket no longer than until it is full again', async () => {
+    const store = await inDatabase();
+    await (await store.open({ rate: 1, burst: 3 })).take('a');
+    const buckets = client(store.url).db().collection('sign_in_buckets');
+    const bucket = await buckets.findOne();
+    expect(bucket?.full.getTime() - bucket?.at.getTime()).to.be.within(59_000, 61_000);
+    const ttl = (await buckets.indexes()).map(({ key, expireAfterSeconds }) => ({ key, expireAfterSeconds }));
+    expect(ttl).to.deep.include({ key: { full: 1 }, expireAfterSeconds: 0 });
+  });
+
+  it('lets nobody pass when the database does not answer', async () => {
+    const away = new MongoClient(await freshDatabase(), { serverSelectionTimeoutMS: 1000 });
+    const limit = await mongoAddressLimit(away.db(), { rate: 1, burst: 3 });
+    await away.close();
+    const seen = await limit.take('a').catch((error: unknown) => error);
+    expect(seen).to.be.instanceOf(Error);
+  });
+});
