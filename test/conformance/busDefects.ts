@@ -100,7 +100,7 @@ export const defects: Readonly<Record<string, Defect>> = {
   },
   'that gives commits to no other node': {
     breaks: 'has what it was given before it closes arrive',
-    on: (bus) => {
+    on: () => {
       const own = new Set<(frame: CommitFrame) => void>();
       return {
         publish(frame) {

@@ -2,6 +2,7 @@ import type { CommitFrame } from '../../src/bus/bus.js';
 import { commitFrame } from '../../src/bus/frame.js';
 import { encodeEvent } from '../../src/events/codec.js';
 import { roomIdOf } from '../../src/events/ids.js';
+import type { Commit } from '../../src/log/log.js';
 
 export const ada = '00000000-0000-4000-8000-00000000000a';
 export const bob = '00000000-0000-4000-8000-00000000000b';
@@ -35,20 +36,22 @@ export const onlineLeaf = (userId: string): string =>
     commandId: 'command',
   });
 
-/** A frame with these leaves; its hashes are none, as the bus looks at none. */
+/** A commit with these leaves; its hashes are none, as the bus looks at none. */
+export const commitOf = (position: number, leaves: readonly string[]): Commit => ({
+  partition: 3,
+  position,
+  id: `commit ${position}`,
+  epoch: 7,
+  recordedAt,
+  firstOffset: 100,
+  size: 100 + leaves.length,
+  leaves,
+  root: 'root',
+  hash: 'hash',
+});
+
 export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
-  commitFrame({
-    partition: 3,
-    position,
-    id: `commit ${position}`,
-    epoch: 7,
-    recordedAt,
-    firstOffset: 100,
-    size: 100 + leaves.length,
-    leaves,
-    root: 'root',
-    hash: 'hash',
-  });
+  commitFrame(commitOf(position, leaves));
 
 /** All of a frame, what is decoded lazily too. */
 export const allOf = (frame: CommitFrame): CommitFrame => ({ ...frame });
