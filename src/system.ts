@@ -63,9 +63,17 @@ export async function startSystem(
     closing(() => memory.close());
     const texts = createOpener(vault.keys, memory);
 
+    const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
+    const node = randomUUID();
+    const bus = config.NATS_URL
+      ? new NatsBus({ servers: config.NATS_URL, logId: log.id, node, report })
+      : memoryBus(node, report);
+    closing(() => bus.close());
+
     const projections = await startProjections({
       engine: place,
       names: texts,
+      tell: (note) => bus.tell(note),
       onFatal: fail,
       onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
     });
@@ -73,13 +81,8 @@ export async function startSystem(
     const { reader, progress } = projections;
     const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
-    const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
-    const node = randomUUID();
-    const bus = config.NATS_URL
-      ? new NatsBus({ servers: config.NATS_URL, logId: log.id, node, report })
-      : memoryBus(node, report);
-    closing(() => bus.close());
     bus.subscribe((frame) => projections.publish(frame));
+    bus.hear((note) => projections.heard(note));
     const gateway = await startGateway({
       config,
       log,

@@ -4,7 +4,7 @@ import { openMongoLog } from '../log/mongodb.js';
 import { openSqliteLog } from '../log/sqlite.js';
 import { openLogReader } from '../log/sqliteReader.js';
 import type { LogSource } from './frame.js';
-import type { RowReader, RowStore } from './rows.js';
+import type { Checkpoint, ModelPartition, RowReader, RowStore } from './rows.js';
 import { openMongoRows } from './rowsMongodb.js';
 import { openSqliteRows } from './rowsSqlite.js';
 import { SqliteFile } from './sqliteFile.js';
@@ -26,6 +26,8 @@ export const readFileOf = (dataDir: string): string => join(dataDir, 'read.db');
 export interface ProjectorEngine {
   readonly store: RowStore;
   readonly log: LogSource;
+  /** The store's checkpoints of these, each in its place, read at once. */
+  checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
   /** The log's. */
   readonly partitions: number;
   close(): Promise<void>;
@@ -41,6 +43,8 @@ async function openFiles(dataDir: string): Promise<ProjectorEngine> {
   const store = openSqliteRows(readFileOf(dataDir));
   return {
     store,
+    checkpoints: (places) =>
+      Promise.all(places.map(({ model, partition }) => store.checkpoint(model, partition))),
     log: { read: async (partition, after, limit) => log.read(partition, after, limit) },
     partitions: log.partitions,
     async close() {
@@ -56,6 +60,7 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
   return {
     store,
     log,
+    checkpoints: (places) => store.checkpoints(places),
     partitions: log.partitions,
     async close() {
       await store.close();

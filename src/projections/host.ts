@@ -1,23 +1,16 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { connect, type Remote, serve } from '../threads/rpc.js';
+import type { Note } from '../bus/note.js';
+import { serve } from '../threads/rpc.js';
 import type { Opener } from '../vault/opener.js';
 import { ActiveReader } from './activeReader.js';
 import { Doorbell } from './doorbell.js';
 import type { Engine } from './engine.js';
 import type { LeafCommit } from './frame.js';
-import type {
-  MainApi,
-  ModelState,
-  ProjectionApi,
-  ProjectionNotice,
-  ProjectionThreadData,
-} from './projectionWorker.js';
+import { type OpenReader, openReader } from './openReader.js';
+import { type ProjectionThread, startProjectionThread } from './projectionThread.js';
+import type { MainApi, ModelState } from './projectionWorker.js';
 import type { Progress } from './queries.js';
-import type { QueryApi, QueryThreadData } from './queryWorker.js';
 import type { RowReader } from './rows.js';
-import { openMongoRows } from './rowsMongodb.js';
-import { textReader } from './textReader.js';
-import { Waiter } from './waiter.js';
+import { SharedProgress } from './sharedProgress.js';
 
 export interface ProjectionsOptions {
   readonly engine: Engine;
@@ -27,6 +20,8 @@ export interface ProjectionsOptions {
   readonly projections?: URL;
   /** Partitions folded from the start, all by default; see `Projections.own`. */
   readonly owned?: readonly number[];
+  /** Tells the other processes of this log; what they tell comes in by `heard`. There are none by default. */
+  tell?(note: Note): void;
   /** Going on would lose rows or skip events: the process must stop. Called once at most. */
   onFatal(error: unknown): void;
   /** Something failed and is tried again. */
@@ -44,8 +39,13 @@ export interface Projections {
   };
   /** Others that read the models too: told before an old generation goes, which waits for them. */
   onSwitch(handler: (name: string, generation: number) => Promise<void>): void;
-  /** Tells the projector of a durable commit; a commit it is not told of it finds by itself, later. */
+  /**
+   * Tells of a durable commit, whoever folds it; what the projector is not told of it finds by itself, later. What
+   * another process is to fold is looked for in the store if its progress is not heard of.
+   */
   publish(commit: LeafCommit): void;
+  /** What another process told: how far it has stored the models, or what it waits for. Repeats do no harm. */
+  heard(note: Note): void;
   /**
    * Folds these partitions and no others; resolves when it is so. Of a partition that goes what is folded is written
    * first, one that comes is folded from where the store's checkpoints are then.
@@ -65,10 +65,12 @@ export interface Projections {
 /** Starts where the checkpoints are. Throws what log and store throw; there must be a log. */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
   const alarm = onceOnly(options.onFatal);
-  const thread = startThread(options);
+  const { engine, owned } = options;
+  const projections = (options.projections ?? new URL('./all.js', import.meta.url)).href;
+  const thread = startProjectionThread({ engine, owned, projections });
   try {
     const models = await thread.projector.open();
-    const rows = await openReader(options.engine, alarm);
+    const rows = await openReader(engine, alarm);
     return runProjections(options, thread, models, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
@@ -76,42 +78,9 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   }
 }
 
-interface Thread {
-  readonly worker: Worker;
-  readonly projector: Remote<ProjectionApi>;
-  readonly doorbell: MessagePort;
-  readonly main: MessagePort;
-  onNotice(notice: ProjectionNotice): void;
-}
-
-function startThread({ engine, projections, owned }: ProjectionsOptions): Thread {
-  const doorbell = new MessageChannel();
-  const main = new MessageChannel();
-  const workerData: ProjectionThreadData = {
-    engine,
-    owned,
-    projections: (projections ?? new URL('./all.js', import.meta.url)).href,
-    doorbell: doorbell.port2,
-    main: main.port2,
-  };
-  const worker = new Worker(new URL('./projectionWorker.js', import.meta.url), {
-    workerData,
-    transferList: [doorbell.port2, main.port2],
-  });
-  const thread: Thread = {
-    worker,
-    // The thread sends notices of this type only.
-    projector: connect<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
-    doorbell: doorbell.port1,
-    main: main.port1,
-    onNotice: () => {},
-  };
-  return thread;
-}
-
 function runProjections(
-  { names, onTrouble }: ProjectionsOptions,
-  thread: Thread,
+  { names, owned, tell, onTrouble }: ProjectionsOptions,
+  thread: ProjectionThread,
   models: readonly ModelState[],
   rows: OpenReader,
   alarm: (error: unknown) => void,
@@ -123,9 +92,13 @@ function runProjections(
   const switches: ((name: string, generation: number) => Promise<void>)[] = [
     (name, generation) => reader.switchTo(name, generation),
   ];
-  const waiter = new Waiter({
+  const shared = new SharedProgress({
     folded,
+    owned,
     want: (partition, size) => doorbell.ringNow({ want: { partition, size } }),
+    look: (partitions) => thread.projector.look(partitions),
+    tell: (note) => tell?.(note),
+    onTrouble: (error) => onTrouble(error instanceof Error ? error : new Error(String(error))),
   });
   serve(thread.main, {
     usernames: (sealed) => names.usernames(sealed),
@@ -135,67 +108,41 @@ function runProjections(
   } satisfies MainApi);
   thread.onNotice = (notice) => {
     if (notice.kind === 'trouble') onTrouble(troubleOf(notice));
-    else {
-      waiter.behind(notice.behindSince);
-      for (const { model, partition, size } of notice.advances) waiter.advance(model, partition, size);
-    }
+    else shared.written(notice.advances, notice.behindSince);
   };
   const ended = thread.projector.run().catch(alarm);
   return {
     reader,
-    progress: waiter,
+    progress: shared.waiter,
     start: { folded, generations },
     onSwitch(handler) {
       switches.push(handler);
     },
     publish(commit) {
-      waiter.published(commit);
+      shared.waiter.published(commit);
+      if (!shared.owns(commit.partition)) return;
       const { partition, position, firstOffset, size, recordedAt, leaves } = commit;
       doorbell.ring({
         commit: { partition, position, firstOffset, size, recordedAt },
         leaves: leaves.join('\n'),
       });
     },
-    own: (partitions) => thread.projector.own(partitions),
-    flush: () => waiter.flushed(),
+    heard: (note) => shared.heard(note),
+    own(partitions) {
+      shared.own(partitions);
+      return thread.projector.own(partitions);
+    },
+    flush: () => shared.waiter.flushed(),
     rebuild: (name) => thread.projector.rebuild(name),
     async close() {
       doorbell.flush();
       await thread.projector.stop().catch(alarm);
       await ended;
+      shared.stop();
       thread.main.close();
       thread.doorbell.close();
       await thread.worker.terminate();
       await rows.close();
-    },
-  };
-}
-
-interface OpenReader {
-  readonly reader: RowReader;
-  close(): Promise<void>;
-}
-
-/** Files are read in a thread of their own, so that no query waits for a write; a server is asked from here. */
-async function openReader(engine: Engine, alarm: (error: unknown) => void): Promise<OpenReader> {
-  if (engine.kind === 'mongodb') {
-    const store = await openMongoRows(engine.url);
-    return { reader: store, close: () => store.close() };
-  }
-  const workerData: QueryThreadData = { dataDir: engine.dataDir };
-  const worker = new Worker(new URL('./queryWorker.js', import.meta.url), { workerData });
-  const remote = connect<QueryApi>(worker);
-  let isClosing = false;
-  worker.on('error', alarm);
-  worker.on('exit', (code) => {
-    if (!isClosing) alarm(new Error(`the thread of the queries ended with code ${code}`));
-  });
-  return {
-    reader: textReader(remote),
-    async close() {
-      isClosing = true;
-      await remote.close().catch(alarm);
-      await worker.terminate();
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Opener } from '../vault/opener.js';
 import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
 import type { LeafCommit } from './frame.js';
+import type { ModelAdvance } from './progressNotes.js';
 import { Projector } from './projector.js';
 import { dropOther } from './rebuild.js';
 import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
@@ -43,11 +44,7 @@ export interface ModelState {
 export type ProjectionNotice =
   | {
       readonly kind: 'progress';
-      readonly advances: readonly {
-        readonly model: string;
-        readonly partition: number;
-        readonly size: number;
-      }[];
+      readonly advances: readonly ModelAdvance[];
       readonly behindSince: string | undefined;
     }
   | { readonly kind: 'trouble'; readonly message: string; readonly stack: string | undefined };
@@ -146,6 +143,15 @@ class ProjectionThread {
     return this.follower.own(partitions);
   }
 
+  /** How far the tables that are read are by the store's checkpoints, whoever folds them. */
+  async look(partitions: readonly number[]): Promise<ModelAdvance[]> {
+    const places = this.rebuilder
+      .current()
+      .flatMap(({ name, model }) => partitions.map((partition) => ({ name, model, partition })));
+    const found = await this.engine.checkpoints(places);
+    return places.map(({ name, partition }, i) => ({ model: name, partition, size: found[i]?.size ?? 0 }));
+  }
+
   stop(): void {
     this.follower.stop();
   }
@@ -168,6 +174,7 @@ const api = {
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
+  look: async (partitions: readonly number[]) => (await opened)?.look(partitions) ?? [],
   stop: async () => (await opened)?.stop(),
 };
 

@@ -5,7 +5,7 @@ import { inGeneration, readGeneration } from './generations.js';
 import type { AnyProjection } from './projection.js';
 import type { Projector } from './projector.js';
 import { dropOther, Rebuild, switchGeneration } from './rebuild.js';
-import type { RowStore } from './rows.js';
+import type { AnyModel, RowStore } from './rows.js';
 
 /** A projection into the table that is read. */
 export interface ActiveProjection {
@@ -48,6 +48,11 @@ export class Rebuilder implements SideWork {
   constructor(options: RebuilderOptions) {
     this.#options = options;
     this.#active = new Map(options.active.map(({ base, projection }) => [base, projection]));
+  }
+
+  /** Of each model its name and the one whose table is read. */
+  current(): { readonly name: string; readonly model: AnyModel }[] {
+    return [...this.#active].map(([base, { model }]) => ({ name: base.model.name, model }));
   }
 
   /** The name of the model if this projection's table is the one that is read. */

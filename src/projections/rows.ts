@@ -34,6 +34,12 @@ export interface Checkpoint {
   readonly size: number;
 }
 
+/** One partition of one model. */
+export interface ModelPartition {
+  readonly model: AnyModel;
+  readonly partition: number;
+}
+
 export interface ModelWrite {
   readonly model: AnyModel;
   readonly rows: readonly Row<unknown>[];

@@ -6,7 +6,16 @@ import {
   MongoClient,
 } from 'mongodb';
 import { mongoReader } from './mongoReader.js';
-import type { AnyModel, IndexEntry, Model, ModelWrite, Row, RowStore } from './rows.js';
+import type {
+  AnyModel,
+  Checkpoint,
+  IndexEntry,
+  Model,
+  ModelPartition,
+  ModelWrite,
+  Row,
+  RowStore,
+} from './rows.js';
 import { tableOf } from './tables.js';
 
 /** A row as a document: offset, partition, value, and under `ix` its place in each index. */
@@ -28,8 +37,14 @@ interface CheckpointDocument {
 /** Rows a bulk write carries: well below the 48 MB of one message to the server. */
 const bulkRows = 1_000;
 
+/** A row store that reads many checkpoints with one query. */
+interface MongoRows extends RowStore {
+  /** As `checkpoint`, each in its place. */
+  checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
+}
+
 /** The row store on MongoDB, in the database that the URL names. Throws what the driver throws. */
-export async function openMongoRows(url: string): Promise<RowStore> {
+export async function openMongoRows(url: string): Promise<MongoRows> {
   // What decides or checkpoints must not be rolled back, so everything is read and written with majority.
   const client = await MongoClient.connect(url, {
     writeConcern: { w: 'majority' },
@@ -48,8 +63,13 @@ export async function openMongoRows(url: string): Promise<RowStore> {
       if (advanced.length > 0) await guarded(checkpoints, advanced);
     },
     async checkpoint(model, partition) {
-      const found = await checkpoints.findOne({ _id: checkpointId(model, partition) });
-      return { position: found?.position ?? 0, size: found?.size ?? 0 };
+      return checkpointOf(await checkpoints.findOne({ _id: checkpointId(model, partition) }));
+    },
+    async checkpoints(places) {
+      const ids = places.map(({ model, partition }) => checkpointId(model, partition));
+      const found = await checkpoints.find({ _id: { $in: ids } }).toArray();
+      const byId = new Map(found.map((document) => [document._id, document]));
+      return ids.map((id) => checkpointOf(byId.get(id)));
     },
     async drop(model) {
       // The checkpoints first: rows without one are folded anew, a checkpoint without rows would be a gap.
@@ -84,6 +104,11 @@ async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
 function replaceOlder({ _id, ...fields }: RowDocument): AnyBulkWriteOperation<RowDocument> {
   return { updateOne: { filter: { _id, o: { $lt: fields.o } }, update: { $set: fields }, upsert: true } };
 }
+
+const checkpointOf = (found: CheckpointDocument | null | undefined): Checkpoint => ({
+  position: found?.position ?? 0,
+  size: found?.size ?? 0,
+});
 
 const checkpointId = (model: AnyModel, partition: number): string => `${tableOf(model)}/${partition}`;
 

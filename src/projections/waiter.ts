@@ -1,72 +1,66 @@
 import type { Moment } from '../commands/commands.js';
-import { overloaded } from '../errors.js';
 import type { Time } from '../events/types.js';
 import type { LeafCommit } from './frame.js';
+import type { ModelAdvance } from './progressNotes.js';
 import type { Progress } from './queries.js';
-
-/** How long a query waits for its models, and how many may wait at once. */
-const patienceMs = 5000;
-const waitersMost = 10_000;
-/** Commits a partition whose times are kept apart; beyond, they count as old as the last one kept. */
-const timesMost = 1024;
-
-interface Waiting {
-  readonly model: string;
-  readonly moment: Moment;
-  readonly resolve: () => void;
-}
+import { systemTimer, type Timer } from './timer.js';
+import { Unfolded } from './unfolded.js';
+import { WaitingList } from './waitingList.js';
 
 interface WaiterOptions {
   /** Tree sizes that are folded at the start: by model, then by partition. */
   readonly folded: ReadonlyMap<string, readonly number[]>;
-  /** Asks the projector to write, without delay, all of the partition below `size`. */
+  /** Whether this process folds the partition; if not said, it folds all. */
+  readonly owns?: (partition: number) => boolean;
+  /** Asks whoever folds the partition to write, without delay, all below `size`. */
   readonly want: (partition: number, size: number) => void;
-  /** Calls back once after so many milliseconds; returns the function that takes it back. */
-  readonly setTimer?: (run: () => void, ms: number) => () => void;
+  /** Of a partition folded elsewhere: somebody begins to wait, or a commit is not folded yet. */
+  readonly onLack?: (why: 'waited' | 'behind') => void;
+  readonly setTimer?: Timer;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
 
 type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
 
-const systemTimer = (run: () => void, ms: number): (() => void) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
-
-/** How far the read models are, and who waits for them. */
+/**
+ * How far the read models are, and who waits for them. What it is told of progress may be repeated, late or lost: the
+ * largest size counts, and for partitions folded elsewhere `waited` and `lacking` say where to look in the store.
+ */
 export class Waiter implements Progress {
   readonly #options: WaiterOptions;
   readonly #folded: Map<string, number[]>;
-  readonly #waiting = new Map<string, Set<Waiting>>();
+  readonly #waiting: WaitingList;
   readonly #handlers = new Set<AdvanceHandler>();
   /** The largest size asked for, by partition. */
   readonly #asked = new Map<number, number>();
-  /** Published and not yet folded everywhere, oldest first, by partition. */
-  readonly #unfolded = new Map<number, { size: number; readonly recordedAt: Time }[]>();
+  readonly #unfolded = new Unfolded();
   #behindSince: Time | undefined;
-  #waiters = 0;
 
   constructor(options: WaiterOptions) {
     this.#options = options;
+    this.#waiting = new WaitingList(options.setTimer ?? systemTimer);
     this.#folded = new Map([...options.folded].map(([model, sizes]) => [model, [...sizes]]));
   }
 
   async reached(model: string, moment: Moment): Promise<void> {
     const { partition, size } = moment;
     if (this.folded(model, partition) >= size) return;
-    if (this.#waiters >= waitersMost) throw overloaded('too many queries wait for the read models');
+    const waiting = this.#waiting.add(model, moment);
+    // Only now: the answer may come within the call.
     this.#ask(partition, size);
-    await this.#wait(model, moment);
+    if (!this.#owns(partition)) this.#options.onLack?.('waited');
+    await waiting;
   }
 
+  // Only of what this process folds: of the rest its owner knows, who refuses commands when it falls behind.
   lagMs(): number {
-    const now = (this.#options.now ?? Date.now)();
-    const times = [...this.#unfolded.values()].map((commits) => commits[0]?.recordedAt);
-    const lags = [...times, this.#behindSince].map((time) =>
-      time === undefined ? 0 : now - Date.parse(time),
+    const now = this.#now();
+    const times = this.#unfolded.partitions.map((partition) =>
+      this.#owns(partition) ? this.#unfolded.recordedAt(partition) : undefined,
     );
-    return Math.max(0, ...lags);
+    const behind = this.#behindSince === undefined ? undefined : Date.parse(this.#behindSince);
+    return Math.max(0, ...[...times, behind].map((time) => (time === undefined ? 0 : now - time)));
   }
 
   folded(model: string, partition: number): number {
@@ -75,31 +69,53 @@ export class Waiter implements Progress {
     return size;
   }
 
+  /** How far each model is in the partition. */
+  at(partition: number): readonly ModelAdvance[] {
+    return [...this.#folded].map(([model, sizes]) => ({ model, partition, size: sizes[partition] ?? 0 }));
+  }
+
   onAdvance(handler: AdvanceHandler): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);
   }
 
-  /** The projector has been told of this commit. */
-  published({ partition, size, recordedAt }: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>): void {
+  /** A commit is durable. */
+  published(commit: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>): void {
+    const { partition, size } = commit;
     if (size <= this.#foldedByAll(partition)) return;
-    const commits = this.#unfolded.get(partition) ?? [];
-    const last = commits.at(-1);
-    if (last && commits.length >= timesMost) last.size = Math.max(last.size, size);
-    else commits.push({ size, recordedAt });
-    this.#unfolded.set(partition, commits);
+    this.#unfolded.add(commit, this.#now());
+    if (!this.#owns(partition)) this.#options.onLack?.('behind');
   }
 
-  /** The projector has written a model up to `size`. */
+  /** A model is stored up to `size`, here or elsewhere; what is not known here, or was known, changes nothing. */
   advance(model: string, partition: number, size: number): void {
     const sizes = this.#folded.get(model);
-    if (!sizes || size <= this.folded(model, partition)) return;
+    const before = sizes?.[partition];
+    if (!sizes || before === undefined || size <= before) return;
     sizes[partition] = size;
-    this.#release(model, partition, size);
-    const everywhere = this.#foldedByAll(partition);
-    const commits = this.#unfolded.get(partition);
-    while (commits?.[0] && commits[0].size <= everywhere) commits.shift();
+    this.#waiting.release(model, partition, size);
+    this.#unfolded.remove(partition, this.#foldedByAll(partition));
     for (const handler of this.#handlers) handler(model, partition, size);
+  }
+
+  /** This process begins to fold the partition: from now on its delay counts. */
+  came(partition: number): void {
+    this.#unfolded.rebase(partition, this.#now());
+  }
+
+  /** Of the partitions folded elsewhere, those that somebody waits for. */
+  waited(): readonly number[] {
+    return [...this.#waiting.partitions()].filter((partition) => !this.#owns(partition));
+  }
+
+  /** Of the partitions folded elsewhere, those with commits not known to be folded, and since when that is so. */
+  lacking(): ReadonlyMap<number, number> {
+    const since = new Map<number, number>();
+    for (const partition of this.#unfolded.partitions) {
+      const seenAt = this.#unfolded.seenAt(partition);
+      if (seenAt !== undefined && !this.#owns(partition)) since.set(partition, seenAt);
+    }
+    return since;
   }
 
   /** Since when the projector sees commits in the log that it has not folded. */
@@ -109,9 +125,9 @@ export class Waiter implements Progress {
 
   /** All that was published is in every model; `overloaded` after 5 s. */
   async flushed(): Promise<void> {
-    const moments = [...this.#unfolded].map(([partition, commits]) => ({
+    const moments = this.#unfolded.partitions.map((partition) => ({
       partition,
-      size: Math.max(0, ...commits.map(({ size }) => size)),
+      size: this.#unfolded.size(partition),
     }));
     const models = [...this.#folded.keys()];
     await Promise.all(moments.flatMap((moment) => models.map((model) => this.reached(model, moment))));
@@ -123,35 +139,12 @@ export class Waiter implements Progress {
     this.#options.want(partition, size);
   }
 
-  #wait(model: string, moment: Moment): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(model) ?? new Set();
-      this.#waiting.set(model, waiting);
-      const entry: Waiting = {
-        model,
-        moment,
-        resolve: () => {
-          cancel();
-          leave();
-          resolve();
-        },
-      };
-      const leave = () => {
-        waiting.delete(entry);
-        this.#waiters--;
-      };
-      const cancel = (this.#options.setTimer ?? systemTimer)(() => {
-        leave();
-        reject(overloaded(`the read model ${model} is behind`));
-      }, patienceMs);
-      waiting.add(entry);
-      this.#waiters++;
-    });
+  #owns(partition: number): boolean {
+    return this.#options.owns?.(partition) ?? true;
   }
 
-  #release(model: string, partition: number, size: number): void {
-    for (const { moment, resolve } of this.#waiting.get(model) ?? [])
-      if (moment.partition === partition && moment.size <= size) resolve();
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
   }
 
   #foldedByAll(partition: number): number {

@@ -1,0 +1,7 @@
+/** Calls back once after so many milliseconds; returns the function that takes it back. */
+export type Timer = (run: () => void, ms: number) => () => void;
+
+export const systemTimer: Timer = (run, ms) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};

@@ -1,0 +1,256 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Note } from '../../src/bus/note.js';
+import { Poller } from '../../src/projections/poller.js';
+import { type ModelAdvance, ProgressNotes } from '../../src/projections/progressNotes.js';
+import { Waiter } from '../../src/projections/waiter.js';
+import { virtualTime } from '../support/virtualTime.js';
+
+const models = ['chats', 'users'];
+
+/** A node that folds nothing, the store that others write to, and what reaches the node of it. */
+class World {
+  readonly time = virtualTime();
+  readonly stored = new Map(models.map((model) => [model, [0, 0]]));
+  readonly wanted: [number, number][] = [];
+  looks: (readonly number[])[] = [];
+  isStoreAway = false;
+  troubles = 0;
+  readonly waiter = new Waiter({
+    folded: this.stored,
+    owns: () => false,
+    want: (partition, size) => this.wanted.push([partition, size]),
+    onLack: (why) => (why === 'waited' ? this.poller.waits() : this.poller.lags()),
+    ...this.time,
+  });
+  readonly poller = new Poller({
+    waited: () => this.waiter.waited(),
+    behind: () => this.waiter.lacking(),
+    look: async (partitions) => {
+      this.looks.push(partitions);
+      if (this.isStoreAway) throw new Error('the store is away');
+      for (const partition of partitions)
+        for (const model of models) this.waiter.advance(model, partition, this.storedSize(model, partition));
+    },
+    onTrouble: () => this.troubles++,
+    ...this.time,
+  });
+
+  storedSize = (model: string, partition: number): number => this.stored.get(model)?.[partition] ?? 0;
+
+  store(model: string, partition: number, size: number): void {
+    const sizes = this.stored.get(model);
+    if (sizes) sizes[partition] = Math.max(size, this.storedSize(model, partition));
+  }
+
+  storeAll(partition: number, size: number): void {
+    for (const model of models) this.store(model, partition, size);
+  }
+
+  publish(partition: number, size: number): void {
+    const recordedAt = new Date(this.time.now()).toISOString();
+    this.waiter.published({ partition, size, recordedAt });
+  }
+}
+
+type Step =
+  | { readonly kind: 'publish'; readonly model: string; readonly partition: number }
+  | { readonly kind: 'store'; readonly model: string; readonly partition: number }
+  | { readonly kind: 'wait'; readonly model: string; readonly partition: number }
+  | { readonly kind: 'note'; readonly which: number }
+  | { readonly kind: 'time'; readonly ms: number }
+  | { readonly kind: 'away'; readonly isAway: boolean };
+
+const place = { model: fc.constantFrom(...models), partition: fc.constantFrom(0, 1) };
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant('publish'), ...place }),
+  fc.record({ kind: fc.constant('store'), ...place }),
+  fc.record({ kind: fc.constant('wait'), ...place }),
+  // Any of the notes ever told, so some are lost, some come again, and most come out of order.
+  fc.record({ kind: fc.constant('note'), which: fc.nat() }),
+  fc.record({ kind: fc.constant('time'), ms: fc.nat(700) }),
+  fc.record({ kind: fc.constant('away'), isAway: fc.boolean() }),
+);
+
+describe('Progress of what is folded elsewhere', () => {
+  it('is never said to be more than is stored, never goes back, and is found in the end', () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
+        const world = new World();
+        const sizes = [0, 0];
+        const notes: [string, number, number][] = [];
+        const last = new Map<string, number>();
+        const waits: Promise<unknown>[] = [];
+        const wait = async (model: string, partition: number, size: number) => {
+          await world.waiter.reached(model, { partition, size });
+          expect(world.storedSize(model, partition)).to.be.at.least(size);
+        };
+        const check = () => {
+          for (const model of models)
+            for (const partition of [0, 1]) {
+              const folded = world.waiter.folded(model, partition);
+              expect(folded).to.be.at.most(world.storedSize(model, partition));
+              expect(folded).to.be.at.least(last.get(`${model}/${partition}`) ?? 0);
+              last.set(`${model}/${partition}`, folded);
+            }
+        };
+        for (const step of steps) {
+          if (step.kind === 'publish') {
+            const size = (sizes[step.partition] ?? 0) + 1;
+            sizes[step.partition] = size;
+            world.publish(step.partition, size);
+          } else if (step.kind === 'store') {
+            const size = sizes[step.partition] ?? 0;
+            world.store(step.model, step.partition, size);
+            notes.push([step.model, step.partition, size]);
+          } else if (step.kind === 'wait') {
+            const size = sizes[step.partition] ?? 0;
+            // Some are never stored in time: that is the owner's fault, and they say so.
+            waits.push(wait(step.model, step.partition, size).catch((error) => isOverloaded(error)));
+          } else if (step.kind === 'note') {
+            const note = notes[step.which % Math.max(1, notes.length)];
+            if (note) world.waiter.advance(...note);
+          } else if (step.kind === 'away') world.isStoreAway = step.isAway;
+          else await world.time.advance(step.ms);
+          check();
+        }
+        world.isStoreAway = false;
+        for (const partition of [0, 1]) {
+          world.storeAll(partition, sizes[partition] ?? 0);
+          waits.push(wait('chats', partition, sizes[partition] ?? 0));
+        }
+        await world.time.advance(5000);
+        await Promise.all(waits);
+        for (const model of models)
+          for (const partition of [0, 1])
+            expect(world.waiter.folded(model, partition)).to.equal(sizes[partition]);
+        world.looks = [];
+        await world.time.advance(60_000);
+        expect(world.looks, 'nobody waits and nothing is behind').to.deep.equal([]);
+        expect(world.waiter.lagMs()).to.equal(0);
+      }),
+    ));
+
+  it('is not looked for while notes bring it', async () => {
+    const world = new World();
+    for (let size = 1; size <= 500; size++) {
+      world.publish(0, size);
+      world.storeAll(0, size);
+      await world.time.advance(20);
+      for (const model of models) world.waiter.advance(model, 0, size);
+    }
+    await world.time.advance(10_000);
+    expect(world.looks).to.deep.equal([]);
+  });
+
+  it('is looked for every 100 ms while somebody waits, every 500 ms while it seems behind', async () => {
+    const world = new World();
+    world.publish(1, 1);
+    await world.time.advance(2000);
+    expect(world.looks).to.deep.equal(Array(4).fill([1]));
+    world.looks = [];
+    const reached = world.waiter.reached('chats', { partition: 0, size: 1 });
+    await world.time.advance(1000);
+    expect(world.looks.filter((partitions) => partitions.includes(0))).to.have.length(10);
+    expect(world.wanted).to.deep.equal([[0, 1]]);
+    world.storeAll(0, 1);
+    world.storeAll(1, 1);
+    await world.time.advance(600);
+    await reached;
+    world.looks = [];
+    await world.time.advance(10_000);
+    expect(world.looks).to.deep.equal([]);
+  });
+
+  it('is looked for ever more seldom while the store is away', async () => {
+    const world = new World();
+    world.isStoreAway = true;
+    world.publish(0, 1);
+    await world.time.advance(60_000);
+    expect(world.troubles).to.be.within(12, 20);
+  });
+
+  it('says nothing of the lag: it is another’s', async () => {
+    const world = new World();
+    world.publish(0, 1);
+    await world.time.advance(60_000);
+    expect(world.waiter.lagMs()).to.equal(0);
+  });
+});
+
+describe('The lag of a partition that comes', () => {
+  it('counts from when it came', async () => {
+    const time = virtualTime();
+    let isOwner = false;
+    const waiter = new Waiter({
+      folded: new Map([['chats', [0]]]),
+      owns: () => isOwner,
+      want: () => {},
+      ...time,
+    });
+    waiter.published({ partition: 0, size: 1, recordedAt: new Date(0).toISOString() });
+    await time.advance(9000);
+    waiter.came(0);
+    isOwner = true;
+    await time.advance(300);
+    expect(waiter.lagMs()).to.equal(300);
+    waiter.advance('chats', 0, 1);
+    expect(waiter.lagMs()).to.equal(0);
+  });
+});
+
+describe('Notes of progress', () => {
+  function notesAt() {
+    const time = virtualTime();
+    const told: Note[] = [];
+    const notes = new ProgressNotes((note) => told.push(note), time.setTimer);
+    return { time, told, notes };
+  }
+  const at = (size: number, partition = 0): ModelAdvance[] =>
+    models.map((model) => ({ model, partition, size }));
+
+  it('gather for 50 ms, the last of each model and partition', async () => {
+    const { time, told, notes } = notesAt();
+    notes.advanced(at(1));
+    notes.advanced(at(4, 1));
+    await time.advance(49);
+    notes.advanced(at(2));
+    expect(told).to.deep.equal([]);
+    await time.advance(1);
+    expect(told).to.deep.equal([
+      {
+        kind: 'progress',
+        advances: [
+          ['chats', 0, 2],
+          ['users', 0, 2],
+          ['chats', 1, 4],
+          ['users', 1, 4],
+        ],
+      },
+    ]);
+    await time.advance(1000);
+    expect(told).to.have.length(1);
+  });
+
+  it('leave at once when they bring what another node waits for', () => {
+    const { told, notes } = notesAt();
+    notes.wants(0, 3, at(1));
+    notes.advanced(at(2));
+    notes.advanced(at(9, 1));
+    expect(told).to.deep.equal([]);
+    notes.advanced(at(3));
+    expect(told).to.have.length(1);
+    notes.advanced(at(4));
+    expect(told).to.have.length(1);
+  });
+
+  it('answer at once a node that waits for what is stored', () => {
+    const { told, notes } = notesAt();
+    notes.wants(0, 3, at(3));
+    expect(told).to.have.length(1);
+  });
+});
+
+function isOverloaded(error: unknown): void {
+  expect(error).to.have.property('code', 'overloaded');
+}
