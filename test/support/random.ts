@@ -2,7 +2,7 @@
 export type Random = () => number;
 
 /** Starts the row of numbers of a seed, an unsigned 32-bit integer. */
-function seeded(seed: number): Random {
+export function seeded(seed: number): Random {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

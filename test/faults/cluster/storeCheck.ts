@@ -1,0 +1,118 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Recorded } from '../../../src/events/types.js';
+import { checkCommit, emptyHead, type Head } from '../../../src/log/commit.js';
+import { allProjections } from '../../../src/projections/all.js';
+import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/engine.js';
+import { foldEvents, keysTouched, type Rows } from '../../../src/projections/fold.js';
+import { frameOf } from '../../../src/projections/frame.js';
+import type { AnyProjection } from '../../../src/projections/projection.js';
+import type { Model } from '../../../src/projections/rows.js';
+
+/** How long read models may take to catch up with the log. */
+const CATCH_UP_MS = 30_000;
+const BATCH = 64;
+
+/**
+ * Verifies a log and its read models beside the system that writes them: every commit follows the one before it
+ * (position, offsets, roots, hash, epoch), and every row is what a fold of our own makes of the events.
+ */
+export class StoreCheck {
+  /** A fold of the whole log, by model. Names need not be opened: values are made of the log alone. */
+  readonly #folds: readonly { readonly projection: AnyProjection; readonly rows: Rows }[] = allProjections({
+    usernames: async (names) => names.map(() => null),
+  }).map((projection) => ({ projection, rows: new Map() }));
+  readonly #heads: Head[];
+
+  constructor(
+    private readonly engine: ProjectorEngine,
+    private readonly catchUpMs = CATCH_UP_MS,
+  ) {
+    this.#heads = Array.from({ length: engine.partitions }, (_, partition) => emptyHead(partition));
+  }
+
+  /** Opens a log that is there. */
+  static async open(engine: Engine): Promise<StoreCheck> {
+    return new StoreCheck(await openEngine(engine));
+  }
+
+  get partitions(): number {
+    return this.engine.partitions;
+  }
+
+  /** The epoch of each partition's last commit; it rises when the partition changes its owner. */
+  get epochs(): readonly number[] {
+    return this.#heads.map(({ epoch }) => epoch);
+  }
+
+  /** Reads on to the end of the log; throws `BrokenCommit` and `HoleError`. */
+  async readOn(): Promise<readonly Recorded[]> {
+    const events: Recorded[] = [];
+    for (let partition = 0; partition < this.partitions; partition++)
+      for (let more = true; more; ) {
+        let head = this.#heads[partition] ?? emptyHead(partition);
+        const commits = await this.engine.log.read(partition, head.position, BATCH);
+        more = commits.length > 0;
+        for (const commit of commits) {
+          head = checkCommit(head, commit);
+          events.push(...frameOf(commit).events);
+        }
+        this.#heads[partition] = head;
+      }
+    for (const { projection, rows } of this.#folds) foldEvents(projection, events, () => undefined, rows);
+    return events;
+  }
+
+  /** Reads on, waits for the read models, and compares the rows that these events touch. */
+  async look(): Promise<string[]> {
+    let events: readonly Recorded[];
+    try {
+      events = await this.readOn();
+    } catch (error) {
+      return [String(error)];
+    }
+    const found: string[] = [];
+    for (const { projection, rows } of this.#folds) {
+      if (await this.#catchesUp(projection)) found.push(...(await this.#compare(projection, rows, events)));
+      else found.push(`${projection.model.name} has not caught up with the log`);
+    }
+    return found;
+  }
+
+  close(): Promise<void> {
+    return this.engine.close();
+  }
+
+  async #catchesUp({ model }: AnyProjection): Promise<boolean> {
+    const deadline = performance.now() + this.catchUpMs;
+    for (const { partition, size } of this.#heads)
+      while ((await this.engine.store.checkpoint(model, partition)).size < size) {
+        if (performance.now() > deadline) return false;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    return true;
+  }
+
+  async #compare(projection: AnyProjection, rows: Rows, events: readonly Recorded[]): Promise<string[]> {
+    const found: string[] = [];
+    const keys = [...keysTouched(projection, events)];
+    for (let start = 0; start < keys.length; start += 500) {
+      const page = keys.slice(start, start + 500);
+      // The rows are only compared.
+      const stored = await this.engine.store.get(projection.model as Model<unknown>, page);
+      for (const key of page) {
+        const expected = rows.get(key);
+        const row = stored.get(key);
+        // The system lives on: what was folded in after the end of our reading is looked at the next time.
+        const isAhead = row && row.offset >= (this.#heads[row.partition]?.size ?? 0);
+        if (!isAhead && !isDeepStrictEqual(plain(row), plain(expected)))
+          found.push(
+            `${projection.model.name} ${key}: ${JSON.stringify(row)}, a fold makes ${JSON.stringify(expected)}`,
+          );
+      }
+    }
+    return found;
+  }
+}
+
+/** As JSON holds it: a field that is undefined is none. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null));

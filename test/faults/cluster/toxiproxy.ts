@@ -1,0 +1,69 @@
+import { BackgroundServer, freePort } from './background.js';
+
+/** What a proxy does to a connection, as toxiproxy names it; `downstream`: to what the server answers. */
+export interface Toxic {
+  readonly type: 'latency' | 'timeout' | 'reset_peer';
+  readonly stream: 'upstream' | 'downstream';
+  readonly attributes: Readonly<Record<string, number>>;
+}
+
+/** A process of toxiproxy (github.com/Shopify/toxiproxy) with any number of proxies. */
+export class Toxiproxy {
+  private constructor(private readonly server: BackgroundServer) {}
+
+  /** @param command the binary of toxiproxy-server */
+  static async start(command: string): Promise<Toxiproxy> {
+    const port = await freePort();
+    const server = new BackgroundServer(command, ['-host', '127.0.0.1', '-port', `${port}`], port);
+    await server.start();
+    return new Toxiproxy(server);
+  }
+
+  /** A proxy of its own to `upstream` (host:port). */
+  async proxyTo(upstream: string, name: string): Promise<BreakableWay> {
+    const made = await this.ask('POST', '/proxies', { name, upstream, listen: '127.0.0.1:0' });
+    // Its documented answer.
+    return new BreakableWay(this, name, (made as { listen: string }).listen);
+  }
+
+  stop(): Promise<void> {
+    return this.server.stop();
+  }
+
+  /** A request to its API; rejects when it is refused. */
+  async ask(method: string, path: string, body?: object): Promise<unknown> {
+    const url = `http://127.0.0.1:${this.server.port}${path}`;
+    const response = await fetch(url, { method, ...(body ? { body: JSON.stringify(body) } : {}) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`toxiproxy refused ${method} ${path}: ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  }
+}
+
+/** One proxy: lets all through unless it is told otherwise. */
+export class BreakableWay {
+  constructor(
+    private readonly toxiproxy: Toxiproxy,
+    private readonly name: string,
+    /** host:port */
+    readonly address: string,
+  ) {}
+
+  /** Ends every connection, and refuses new ones. */
+  async cut(): Promise<void> {
+    await this.toxiproxy.ask('POST', `/proxies/${this.name}`, { enabled: false });
+  }
+
+  /** Of one kind and stream there is one at most: a second replaces nothing and is refused. */
+  async poison(toxic: Toxic): Promise<void> {
+    await this.toxiproxy.ask('POST', `/proxies/${this.name}/toxics`, toxic);
+  }
+
+  /** Takes connections and lets all through again. */
+  async restore(): Promise<void> {
+    await this.toxiproxy.ask('POST', `/proxies/${this.name}`, { enabled: true });
+    // A list, as documented.
+    const toxics = (await this.toxiproxy.ask('GET', `/proxies/${this.name}/toxics`)) as { name: string }[];
+    for (const { name } of toxics) await this.toxiproxy.ask('DELETE', `/proxies/${this.name}/toxics/${name}`);
+  }
+}
