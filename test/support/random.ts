@@ -14,7 +14,7 @@ export function seeded(seed: number): Random {
 }
 
 /** `FAULT_SEED` to play a failing run again, else a new one. */
-const newSeed = (): number => Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 2 ** 32));
+export const newSeed = (): number => Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 2 ** 32));
 
 /** A whole number from 0 to `below` − 1. */
 export const upTo = (below: number, random: Random): number => Math.floor(random() * below);

@@ -24,7 +24,7 @@ export class StoreCheck {
   readonly #heads: Head[];
 
   constructor(
-    private readonly engine: ProjectorEngine,
+    private readonly engine: Pick<ProjectorEngine, 'store' | 'log' | 'partitions' | 'close'>,
     private readonly catchUpMs = CATCH_UP_MS,
   ) {
     this.#heads = Array.from({ length: engine.partitions }, (_, partition) => emptyHead(partition));

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { BackgroundServer, freePort } from './background.js';
 
 /** What a proxy does to a connection, as toxiproxy names it; `downstream`: to what the server answers. */
@@ -5,6 +6,19 @@ export interface Toxic {
   readonly type: 'latency' | 'timeout' | 'reset_peer';
   readonly stream: 'upstream' | 'downstream';
   readonly attributes: Readonly<Record<string, number>>;
+}
+
+/**
+ * The binary of toxiproxy-server: `TOXIPROXY_SERVER`, else the one on the PATH. Undefined where there is none: leave
+ * the suite out. With `CI=true` that is an error.
+ */
+export function toxiproxyBinary(): string | undefined {
+  const path = process.env.TOXIPROXY_SERVER || 'toxiproxy-server';
+  if (spawnSync(path, ['-version'], { stdio: 'ignore' }).status === 0) return path;
+  if (process.env.CI === 'true')
+    throw new Error('CI needs a toxiproxy-server: set TOXIPROXY_SERVER to the binary');
+  console.warn('left out: faults across nodes; to run them, set TOXIPROXY_SERVER to the binary');
+  return undefined;
 }
 
 /** A process of toxiproxy (github.com/Shopify/toxiproxy) with any number of proxies. */
