@@ -1,0 +1,151 @@
+import { expect } from 'chai';
+import type { Db } from 'mongodb';
+import type { NodeId } from '../../src/bus/bus.js';
+import type { Devices } from '../../src/cluster/devices.js';
+import { memoryDevices } from '../../src/cluster/devicesMemory.js';
+import { mongoDevices } from '../../src/cluster/devicesMongo.js';
+import { agreed } from '../../src/cluster/mongoClient.js';
+import { mongoNodes } from '../../src/cluster/nodesMongo.js';
+import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
+import { mongoUrl } from '../support/mongo.js';
+import { MongoSide } from './mongoSide.js';
+
+type Defect = { readonly breaks: string; readonly spoil: (devices: Devices, node: NodeId) => Devices };
+
+/** Devices broken on purpose, and the promise that must be seen to be broken. */
+const defects: Readonly<Record<string, Defect>> = {
+  'nobody is cleared': {
+    breaks: 'has those who are set and not cleared since',
+    spoil: (devices) => ({ ...devices, clear: async () => {} }),
+  },
+  'each call toggles': { breaks: 'does nothing new when it is told twice', spoil: toggling },
+  'a page begins with the last of the one before': {
+    breaks: 'lists the users of a node page by page',
+    spoil: (devices) => ({
+      ...devices,
+      of: async (node, limit, after) =>
+        [...(after === undefined ? [] : [after]), ...(await devices.of(node, limit, after))].slice(0, limit),
+    }),
+  },
+  'whoever is dropped is every node': {
+    breaks: 'drops all of a node',
+    spoil: (devices, self) => ({ ...devices, dropNode: () => devices.dropNode(self) }),
+  },
+};
+
+function toggling(devices: Devices): Devices {
+  const known = new Set<string>();
+  return {
+    ...devices,
+    async set(user) {
+      if (known.delete(user)) return devices.clear(user);
+      known.add(user);
+      return devices.set(user);
+    },
+  };
+}
+
+const defectsOfMany: Readonly<Record<string, Defect>> = {
+  'a node counts itself only': {
+    breaks: 'tells every node who is active on any',
+    spoil: (devices, self) => ({
+      ...devices,
+      elsewhere: async (users) => {
+        const own = await devices.of(self, 100);
+        return new Set(users.filter((user) => own.includes(user)));
+      },
+    }),
+  },
+  'the dead count': {
+    breaks: 'counts nobody who is active on a dead node only, and still lists them',
+    spoil: (devices) => ({
+      ...devices,
+      elsewhere: async (users) => {
+        const rows = [...(await devices.of('a', 100)), ...(await devices.of('b', 100))];
+        return new Set(users.filter((user) => rows.includes(user)));
+      },
+    }),
+  },
+};
+
+/** Holds back updates on their way to the database, as a network may that its user has given up on. */
+class LateUpdates {
+  /** Whether what an update says of the calls before it counts. */
+  areOrdered = true;
+  #next: ((land: () => Promise<unknown>) => void) | undefined;
+
+  holdNext(): { land(): Promise<void> } {
+    const held = new Promise<() => Promise<unknown>>((resolve) => {
+      this.#next = resolve;
+    });
+    // What the server says to it nobody hears.
+    return { land: async () => void (await (await held)().catch(() => {})) };
+  }
+
+  /** The database, through this network. */
+  reached(db: Db): Db {
+    const collection = db.collection('devices', agreed);
+    const updateOne = collection.updateOne.bind(collection);
+    collection.updateOne = (filter, ...update) => {
+      const carriedOut = () =>
+        updateOne(this.areOrdered ? filter : { ...(filter._id && { _id: filter._id }) }, ...update);
+      const hold = this.#next;
+      if (!hold) return carriedOut();
+      this.#next = undefined;
+      hold(carriedOut);
+      return Promise.reject(new Error('no answer'));
+    };
+    // All that is asked of it.
+    return { collection: () => collection } as unknown as Db;
+  }
+}
+
+async function expectSeen(defect: Defect, store: SharedDeviceStore): Promise<void> {
+  const check = { ...promises, ...promisesToMany }[defect.breaks];
+  if (!check) throw new Error(`no promise is named “${defect.breaks}”`);
+  const open = async (node: NodeId) => defect.spoil(await store.open(node), node);
+  const seen = await check({ ...store, open }).catch((error: unknown) => error);
+  expect(seen).to.have.property('name', 'AssertionError');
+}
+
+describe('Who is active, in memory,', () => {
+  for (const [promise, check] of Object.entries(promises))
+    it(promise, () => check({ open: async (node) => memoryDevices(node) }));
+});
+
+describe('Who is active, on MongoDB,', () => {
+  before(async function () {
+    if ((await mongoUrl()) === undefined) this.skip();
+  });
+
+  let side: MongoSide;
+  let late: LateUpdates;
+  let store: SharedDeviceStore;
+  beforeEach(async () => {
+    late = new LateUpdates();
+    side = await MongoSide.open();
+    store = {
+      async open(node) {
+        const db = side.node();
+        const nodes = mongoNodes(db, node, []);
+        await nodes.beat();
+        return mongoDevices(late.reached(db), node, nodes);
+      },
+      die: (node) => side.rewrite('members', { lastBeat: new Date(0) }, { _id: node }),
+      holdNextChange: () => late.holdNext(),
+    };
+  });
+  afterEach(() => side.close());
+
+  for (const [promise, check] of Object.entries({ ...promises, ...promisesToMany }))
+    it(promise, () => check(store));
+
+  for (const [name, defect] of Object.entries({ ...defects, ...defectsOfMany }))
+    it(`is seen to be broken when ${name}`, () => expectSeen(defect, store));
+
+  it('is seen to be broken when whichever call lands last wins', () => {
+    late.areOrdered = false;
+    const breaks = 'has the later of two calls win, however late the earlier one lands';
+    return expectSeen({ breaks, spoil: (devices) => devices }, store);
+  });
+});

@@ -1,0 +1,60 @@
+import { expect } from 'chai';
+import { LEASE_MS } from '../../src/cluster/leases.js';
+import { mongoLeases } from '../../src/cluster/leasesMongo.js';
+import { singleLeases } from '../../src/cluster/single.js';
+import { defects, spoilt } from '../conformance/leaseDefects.js';
+import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
+import { mongoUrl } from '../support/mongo.js';
+import { MongoSide } from './mongoSide.js';
+
+describe('The leases of a single process', () => {
+  for (const [promise, check] of Object.entries(promises))
+    it(promise, () => check({ open: async (node) => singleLeases(node, PARTITIONS) }));
+
+  it('never expire', async () => {
+    const held = await singleLeases('a', PARTITIONS).acquire(0);
+    expect(held?.validUntil).to.equal(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('Leases on MongoDB', () => {
+  before(async function () {
+    if ((await mongoUrl()) === undefined) this.skip();
+  });
+
+  let side: MongoSide;
+  let store: SharedLeaseStore;
+  beforeEach(async () => {
+    side = await MongoSide.open();
+    store = {
+      open: (node, now) => mongoLeases(side.node(), node, PARTITIONS, now),
+      expire: () => side.rewrite('leases', { expires: { $subtract: ['$expires', LEASE_MS] } }),
+      loseNextAnswer: () => side.loseAnswerOf('leases'),
+    };
+  });
+  afterEach(() => side.close());
+
+  const all = { ...promises, ...promisesToMany };
+  for (const [promise, check] of Object.entries(all)) it(promise, () => check(store));
+
+  for (const [defect, { breaks, spoil }] of Object.entries(defects))
+    it(`are seen to be broken when ${defect}`, async () => {
+      const check = all[breaks];
+      if (!check) throw new Error(`no promise is named “${breaks}”`);
+      const seen = await check(spoilt(store, spoil)).catch((error: unknown) => error);
+      expect(seen).to.have.property('name', 'AssertionError');
+    });
+
+  it('throw when the database does not answer', async () => {
+    const leases = await store.open('a');
+    const held = await leases.acquire(0);
+    await side.close();
+    for (const call of [leases.acquire(1), leases.holders(), held?.renew(), held?.release()]) {
+      const seen = await call?.then(
+        () => 'an answer',
+        (error: unknown) => error,
+      );
+      expect(seen).to.be.instanceOf(Error);
+    }
+  });
+});

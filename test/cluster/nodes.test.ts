@@ -1,0 +1,92 @@
+import { expect } from 'chai';
+import type { NodeId } from '../../src/bus/bus.js';
+import type { Nodes } from '../../src/cluster/nodes.js';
+import { mongoNodes } from '../../src/cluster/nodesMongo.js';
+import { singleNode } from '../../src/cluster/single.js';
+import { promises, promisesToMany, type SharedNodeStore } from '../conformance/nodes.js';
+import { mongoUrl } from '../support/mongo.js';
+import { MongoSide } from './mongoSide.js';
+
+describe('The one node of a single process', () => {
+  for (const [promise, check] of Object.entries(promises))
+    it(`can ask others, who ${promise}`, () =>
+      check({ open: async (node, knows) => singleNode(node, knows) }));
+});
+
+/** Nodes broken on purpose, and the promise that must be seen to be broken. */
+const defects: Readonly<Record<string, { breaks: string; spoil: (nodes: Nodes, node: NodeId) => Nodes }>> = {
+  'a node looks dead as soon as it has left': {
+    breaks: 'tell nothing of a node that has left, until it beats again',
+    spoil: (nodes) => ({ ...nodes, leave: async () => {} }),
+  },
+  'every beat is the first': {
+    breaks: 'tell a node which of its beats is the first',
+    spoil: (nodes) => ({ ...nodes, beat: async () => (await nodes.beat()) || true }),
+  },
+  'a node knows only itself': {
+    breaks: 'tell each of all, the longest-lived first, whenever they last beat',
+    spoil: (nodes, self) => ({
+      ...nodes,
+      living: async () => (await nodes.living()).filter(({ node }) => node === self),
+    }),
+  },
+  'the last to beat comes first': {
+    breaks: 'tell each of all, the longest-lived first, whenever they last beat',
+    spoil: (nodes) => ({
+      ...nodes,
+      living: async () => [...(await nodes.living())].sort((a, b) => a.silentMs - b.silentMs),
+    }),
+  },
+  'nobody dies': {
+    breaks: 'take a node for dead that has been silent for 10 s, and say when it last beat',
+    spoil: (nodes) => ({ ...nodes, dead: async () => [] }),
+  },
+  'one that lives is forgotten': {
+    breaks: 'forget no node that lives',
+    spoil: (nodes, node) => ({ ...nodes, beat: async () => (await nodes.beat()) || node === 'a' }),
+  },
+  'it is said only once that a node was forgotten': {
+    breaks: 'tell a node that it was forgotten, though the first beat to say so is not answered',
+    spoil: (nodes) => ({ ...nodes, beat: saidOnce(nodes) }),
+  },
+};
+
+/** Remembers that it was said, though nobody heard it. */
+function saidOnce(nodes: Nodes): () => Promise<boolean> {
+  let beats = 0;
+  return async () => {
+    beats++;
+    return (await nodes.beat()) && beats === 1;
+  };
+}
+
+describe('The nodes on MongoDB', () => {
+  before(async function () {
+    if ((await mongoUrl()) === undefined) this.skip();
+  });
+
+  let side: MongoSide;
+  let store: SharedNodeStore;
+  beforeEach(async () => {
+    side = await MongoSide.open();
+    store = {
+      open: async (node, knows) => mongoNodes(side.node(), node, knows),
+      pass: (ms) => side.rewrite('members', { lastBeat: { $subtract: ['$lastBeat', ms] } }),
+      loseNextAnswer: () => side.loseAnswerOf('members'),
+    };
+  });
+  afterEach(() => side.close());
+
+  const all = { ...promises, ...promisesToMany };
+  for (const [promise, check] of Object.entries(all)) it(promise, () => check(store));
+
+  for (const [defect, { breaks, spoil }] of Object.entries(defects))
+    it(`are seen to be broken when ${defect}`, async () => {
+      const check = all[breaks];
+      if (!check) throw new Error(`no promise is named “${breaks}”`);
+      const open = async (node: NodeId, knows: readonly string[]) =>
+        spoil(await store.open(node, knows), node);
+      const seen = await check({ ...store, open }).catch((error: unknown) => error);
+      expect(seen).to.have.property('name', 'AssertionError');
+    });
+});

@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { NodeId } from '../../src/bus/bus.js';
+import { LEASE_MS } from '../../src/cluster/leases.js';
+import { plan } from '../../src/cluster/plan.js';
+import { beating, PlannedCluster } from './planned.js';
+
+const nodes: readonly NodeId[] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+
+const living = fc.shuffledSubarray([...nodes], { minLength: 1 });
+/** Held by some node, dead or alive, or by none. */
+const holders = fc.array(fc.constantFrom(...nodes, undefined), { minLength: 1, maxLength: 64 });
+const some = (...whats: string[]) =>
+  fc.array(fc.record({ node: fc.constantFrom(...nodes), what: fc.constantFrom(...whats) }), {
+    maxLength: 300,
+  });
+/** Who looks, and who acts on what it last saw. */
+const doings = some('look', 'step', 'step');
+
+/** Lets what the dead hold run out, in the order of the living. */
+function clusterOf(living: readonly NodeId[], holders: readonly (NodeId | undefined)[]): PlannedCluster {
+  const cluster = new PlannedCluster(living, holders);
+  for (const node of nodes) if (!living.includes(node)) cluster.die(node);
+  return cluster;
+}
+
+function run(cluster: PlannedCluster, doings: readonly { node: NodeId; what: string }[]): void {
+  for (const { node, what } of doings) {
+    if (what === 'come or go') {
+      const others = cluster.living.filter((each) => each !== node);
+      cluster.living = others.length < cluster.living.length ? others : [...others, node];
+    } else if (!cluster.living.includes(node)) continue;
+    else if (what === 'look') cluster.look(node);
+    else cluster.step(node);
+  }
+}
+
+function expectEven(cluster: PlannedCluster): void {
+  const counts = cluster.living.map((node) => cluster.count(node));
+  expect(Math.max(...counts) - Math.min(...counts)).to.be.at.most(1);
+  expect(cluster.holders).to.not.include(undefined);
+}
+
+describe('the plan of who owns which partition', () => {
+  it('ends with partitions spread evenly, from any start, whatever was done on old views while nodes came and went', () => {
+    const turbulence = some('look', 'step', 'step', 'step', 'come or go');
+    const order = fc.shuffledSubarray([...nodes], { minLength: nodes.length });
+    fc.assert(
+      fc.property(living, holders, turbulence, order, (living, holders, doings, order) => {
+        const cluster = clusterOf(living, holders);
+        run(cluster, doings);
+        cluster.settle(order);
+        if (cluster.living.length > 0) expectEven(cluster);
+      }),
+    );
+  });
+
+  it('moves what balance needs and no more, on whatever old views of the holders', () => {
+    fc.assert(
+      fc.property(living, holders, doings, (living, holders, doings) => {
+        const cluster = clusterOf(living, holders);
+        const free = cluster.holders.filter((holder) => holder === undefined).length;
+        const counts = new Map(living.map((node) => [node, cluster.count(node)]));
+        run(cluster, doings);
+        cluster.settle(living);
+        const needed = living.reduce(
+          (sum, node) => sum + Math.max(0, (counts.get(node) ?? 0) - cluster.count(node)),
+          0,
+        );
+        expect(cluster.handedOver).to.equal(needed);
+        expect(cluster.acquired).to.equal(needed + free);
+      }),
+    );
+  });
+
+  it('has whoever joins given its share, and nothing else moved', () => {
+    fc.assert(
+      fc.property(living, holders, doings, (living, holders, doings) => {
+        const cluster = clusterOf(living.slice(1), holders);
+        if (cluster.living.length === 0) return;
+        cluster.settle(cluster.living);
+        const before = cluster.handedOver;
+        cluster.living.push(...living.slice(0, 1));
+        run(cluster, doings);
+        cluster.settle(cluster.living);
+        expectEven(cluster);
+        expect(cluster.handedOver - before).to.equal(Math.floor(holders.length / cluster.living.length));
+      }),
+    );
+  });
+
+  it('has only what it had moved when a node goes, one way or the other', () => {
+    fc.assert(
+      fc.property(living, holders, doings, fc.nat(), fc.boolean(), (living, holders, doings, which, dies) => {
+        const cluster = clusterOf(living, holders);
+        cluster.settle(living);
+        const goes = living[which % living.length] ?? '';
+        const [had, handedOver, acquired] = [cluster.count(goes), cluster.handedOver, cluster.acquired];
+        if (dies) cluster.die(goes);
+        else cluster.living = living.filter((node) => node !== goes);
+        run(cluster, doings);
+        cluster.settle([goes, ...cluster.living]);
+        expect(cluster.count(goes)).to.equal(0);
+        if (cluster.living.length === 0) return;
+        expectEven(cluster);
+        expect(cluster.handedOver - handedOver).to.equal(dies ? 0 : had);
+        expect(cluster.acquired - acquired).to.equal(had);
+      }),
+    );
+  });
+
+  it('has a node that is stopping acquire nothing and hand all over', () => {
+    const planned = plan('a', [beating('b')], ['a', undefined, 'b', 'a']);
+    expect(planned).to.deep.equal({ acquire: [], handOver: [0, 3] });
+  });
+
+  it('counts no more on a node that was silent for a lease, though it is not yet taken for dead', () => {
+    const silent = (silentMs: number) => plan('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
+    expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], handOver: [] });
+    expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], handOver: [] });
+  });
+
+  it('sends two nodes to different free partitions', () => {
+    const two = [beating('a'), beating('b')];
+    const free = [undefined, undefined, undefined, undefined];
+    expect(plan('a', two, free).acquire).to.deep.equal([0, 1]);
+    expect(plan('b', two, free).acquire).to.deep.equal([2, 3]);
+  });
+});

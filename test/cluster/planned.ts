@@ -1,0 +1,89 @@
+import type { NodeId } from '../../src/bus/bus.js';
+import { plan } from '../../src/cluster/plan.js';
+
+/** What a node has seen: possibly long ago. */
+interface View {
+  readonly living: readonly NodeId[];
+  readonly holders: readonly (NodeId | undefined)[];
+}
+
+/** A cluster in which nodes do what they plan, one step at a time, in whatever order they are told to. */
+export class PlannedCluster {
+  /** By partition. */
+  readonly holders: (NodeId | undefined)[];
+  /** The longest-lived first. */
+  living: NodeId[];
+  handedOver = 0;
+  acquired = 0;
+  readonly #views = new Map<NodeId, View>();
+
+  constructor(living: readonly NodeId[], holders: readonly (NodeId | undefined)[]) {
+    this.living = [...living];
+    this.holders = [...holders];
+  }
+
+  /** The node sees what is so now; until it looks again, that is what it plans by. */
+  look(node: NodeId): void {
+    this.#views.set(node, { living: [...this.living], holders: [...this.holders] });
+  }
+
+  /** The node does the next thing of its plan. False: there is none. */
+  step(node: NodeId): boolean {
+    const view = this.#views.get(node);
+    if (!view) return false;
+    const holders = this.#holdersFor(node, view);
+    const { acquire, handOver } = plan(node, view.living.map(beating), holders);
+    const [give] = handOver;
+    if (give !== undefined) {
+      if (this.holders[give] !== node) throw new Error(`${node} would hand over ${give}, which it has not`);
+      this.holders[give] = undefined;
+      this.handedOver++;
+      return true;
+    }
+    for (const take of acquire) {
+      if (holders[take] !== undefined) throw new Error(`${node} would take ${take} from its holder`);
+      if (this.holders[take] !== undefined) continue;
+      this.holders[take] = node;
+      this.acquired++;
+      return true;
+    }
+    return false;
+  }
+
+  /** All nodes look and act, in this order, until none has anything left to do. */
+  settle(order: readonly NodeId[]): void {
+    for (let round = 0; round < 10; round++) {
+      const before = this.handedOver + this.acquired;
+      for (const node of order) {
+        this.look(node);
+        while (this.step(node)) this.look(node);
+      }
+      if (this.handedOver + this.acquired === before) return;
+    }
+    throw new Error('after ten rounds partitions still move');
+  }
+
+  /** Without a word: its leases run out. */
+  die(node: NodeId): void {
+    this.living = this.living.filter((each) => each !== node);
+    this.holders.forEach((holder, partition) => {
+      if (holder === node) this.holders[partition] = undefined;
+    });
+  }
+
+  /** How many partitions a node has. */
+  count(node: NodeId): number {
+    return this.holders.filter((holder) => holder === node).length;
+  }
+
+  /** What a node has itself it knows, however long ago it has looked. */
+  #holdersFor(node: NodeId, view: View): (NodeId | undefined)[] {
+    return view.holders.map((seen, partition) => {
+      if (this.holders[partition] === node) return node;
+      return seen === node ? undefined : seen;
+    });
+  }
+}
+
+/** As a node that lives is seen. */
+export const beating = (node: NodeId): { node: NodeId; silentMs: number } => ({ node, silentMs: 0 });

@@ -1,0 +1,212 @@
+import { AssertionError, expect } from 'chai';
+import type { NodeId } from '../../src/bus/bus.js';
+import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+
+/** Every store of the suite is for so many partitions. */
+export const PARTITIONS = 3;
+
+/** A place where leases are kept. */
+export interface LeaseStore {
+  /** As this node sees it. `now`: its own clock, `performance.now()` if not given. */
+  open(node: NodeId, now?: () => number): Promise<Leases>;
+}
+
+/** One that several nodes share. */
+export interface SharedLeaseStore extends LeaseStore {
+  /** All leases that are held run out on the store's clock. */
+  expire(): Promise<void>;
+  /** The next call that takes or changes a lease is carried out, but its answer does not arrive. */
+  loseNextAnswer(): void;
+}
+
+/** One on which an hour is nothing, for what must not depend on how fast the machine is. */
+const handSet = () => {
+  let time = 1000;
+  return { now: () => time, pass: (ms: number) => (time += ms) };
+};
+
+async function taken(leases: Leases, partition = 0): Promise<Held> {
+  const held = await leases.acquire(partition);
+  if (!held) throw new AssertionError(`partition ${partition} could not be acquired`);
+  return held;
+}
+
+const isValid = ({ validUntil }: Held): boolean => validUntil > performance.now();
+const thrownBy = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => undefined,
+    (error) => error,
+  );
+
+/** What leases promise to the only node there is, by name. */
+export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<void>>> = {
+  async 'give a node what is free, valid from then on, and say that it holds it'(store) {
+    const leases = await store.open('a');
+    expect(await leases.holders()).to.deep.equal([undefined, undefined, undefined]);
+    const held = await taken(leases, 1);
+    expect(held.partition).to.equal(1);
+    expect(isValid(held)).to.equal(true);
+    expect(await leases.holders()).to.deep.equal([undefined, { node: 'a', epoch: held.epoch }, undefined]);
+  },
+
+  async 'have an epoch above every earlier one, whatever came between'(store) {
+    const leases = await store.open('a');
+    const epochs = [0];
+    for (let n = 0; n < 3; n++) {
+      const held = await taken(leases);
+      const again = await taken(leases);
+      epochs.push(held.epoch, again.epoch);
+      await again.renew();
+      await again.release();
+      await again.release();
+    }
+    expect(epochs).to.deep.equal([...new Set(epochs)].sort((a, b) => a - b));
+  },
+
+  async 'are free as soon as they are released, and over for who released them'(store) {
+    const leases = await store.open('a');
+    const [held, other] = [await taken(leases), await taken(leases, 2)];
+    await held.release();
+    expect(await leases.holders()).to.deep.equal([undefined, undefined, { node: 'a', epoch: other.epoch }]);
+    expect([isValid(held), await held.renew(), isValid(held)]).to.deep.equal([false, false, false]);
+    expect([isValid(other), await other.renew()]).to.deep.equal([true, true]);
+  },
+
+  async 'are lost to what a node had acquired before when it acquires them again'(store) {
+    const leases = await store.open('a');
+    const before = await taken(leases);
+    const now = await taken(leases);
+    expect([await before.renew(), isValid(before)]).to.deep.equal([false, false]);
+    await before.release();
+    expect([await now.renew(), isValid(now)]).to.deep.equal([true, true]);
+    expect(await leases.holders()).to.deep.include({ node: 'a', epoch: now.epoch });
+  },
+
+  async 'are not over for a renewal under way when they are released'(store) {
+    const held = await taken(await store.open('a'));
+    const renewal = held.renew();
+    await Promise.all([held.release(), renewal]);
+    expect([isValid(held), await held.renew()]).to.deep.equal([false, false]);
+  },
+};
+
+/** What they promise besides where there are several nodes. */
+export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) => Promise<void>>> = {
+  async 'are given to no other node while one holds them'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const held = await taken(a);
+    expect(await b.acquire(0)).to.equal(undefined);
+    expect([await held.renew(), isValid(held)]).to.deep.equal([true, true]);
+    expect(await b.acquire(0)).to.equal(undefined);
+    expect(await b.holders()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
+  },
+
+  async 'are given to another at once when they are released, with a larger epoch'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const first = await taken(a);
+    await first.release();
+    const second = await taken(b);
+    expect(second.epoch).to.be.above(first.epoch);
+    await first.release();
+    expect([await first.renew(), await second.renew()]).to.deep.equal([false, true]);
+    expect(await a.acquire(0)).to.equal(undefined);
+  },
+
+  async 'may be taken by another when they have expired, and are lost for good then'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const first = await taken(a);
+    expect(await b.acquire(0)).to.equal(undefined);
+    await store.expire();
+    expect(await b.holders()).to.deep.equal([undefined, undefined, undefined]);
+    const second = await taken(b);
+    expect(second.epoch).to.be.above(first.epoch);
+    expect([await first.renew(), isValid(first)]).to.deep.equal([false, false]);
+    await first.release();
+    expect(await a.holders()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
+    await store.expire();
+    expect([await first.renew(), await second.renew()]).to.deep.equal([false, true]);
+  },
+
+  async 'are held on by a renewal after they have expired when nobody has taken them'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const held = await taken(a);
+    await store.expire();
+    expect([await held.renew(), isValid(held)]).to.deep.equal([true, true]);
+    expect(await b.acquire(0)).to.equal(undefined);
+  },
+
+  async 'are given to one of those who ask at once'(store) {
+    const nodes = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((node) => store.open(node)));
+    const epochs = [0];
+    for (let n = 0; n < 4; n++) {
+      const all = await Promise.all(nodes.map((leases) => leases.acquire(0)));
+      const [winner, ...others] = all.filter((held) => held !== undefined);
+      if (!winner) throw new AssertionError('nobody was given what is free');
+      expect(others).to.deep.equal([]);
+      epochs.push(winner.epoch);
+      if (n % 2 === 0) await store.expire();
+      else await winner.release();
+      // So that in the next round nobody is given what is theirs already.
+      nodes.splice(all.indexOf(winner), 1);
+    }
+    expect(epochs).to.deep.equal([...new Set(epochs)].sort((a, b) => a - b));
+  },
+
+  async 'are valid from before they were asked for, not from when the answer came'(store) {
+    const { now, pass } = handSet();
+    const leases = await store.open('a', now);
+    const beforeAsking = now();
+    const asking = leases.acquire(0);
+    pass(3000);
+    const held = await asking;
+    expect(held?.validUntil).to.be.within(beforeAsking + 1, beforeAsking + LEASE_MS - 1);
+    const beforeRenewing = now();
+    const renewing = held?.renew();
+    pass(3000);
+    await renewing;
+    expect(held?.validUntil).to.be.within(beforeRenewing + 1, beforeRenewing + LEASE_MS - 1);
+  },
+
+  async 'are neither won nor lost by a renewal whose outcome is not known'(store) {
+    const { now, pass } = handSet();
+    const [a, b] = [await store.open('a', now), await store.open('b')];
+    const held = await taken(a);
+    const { validUntil } = held;
+    pass(1000);
+    store.loseNextAnswer();
+    expect(await thrownBy(held.renew())).to.be.instanceOf(Error);
+    expect(held.validUntil).to.equal(validUntil);
+    expect(await b.acquire(0)).to.equal(undefined);
+    expect(await held.renew()).to.equal(true);
+    expect(held.validUntil).to.equal(validUntil + 1000);
+  },
+
+  async 'can be acquired once more by a node that was not told whether it acquired them'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    store.loseNextAnswer();
+    expect(await thrownBy(a.acquire(0))).to.be.instanceOf(Error);
+    const [first] = await b.holders();
+    expect(first?.node).to.equal('a');
+    expect(await b.acquire(0)).to.equal(undefined);
+    const held = await taken(a);
+    expect(held.epoch).to.be.above(first?.epoch ?? 0);
+    expect(await held.renew()).to.equal(true);
+  },
+
+  async 'are over for who released them, though it was not told whether that was done'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const held = await taken(a);
+    store.loseNextAnswer();
+    expect(await thrownBy(held.release())).to.be.instanceOf(Error);
+    expect([isValid(held), await held.renew()]).to.deep.equal([false, false]);
+    expect((await taken(b)).epoch).to.be.above(held.epoch);
+  },
+
+  async 'keep their epochs when a node comes to a store that others have used'(store) {
+    const first = await taken(await store.open('a'));
+    const b = await store.open('b');
+    expect(await b.holders()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
+    await first.release();
+    expect((await taken(b)).epoch).to.be.above(first.epoch);
+  },
+};
