@@ -27,27 +27,23 @@ export class PlannedCluster {
     this.#views.set(node, { living: [...this.living], holders: [...this.holders] });
   }
 
-  /** The node does the next thing of its plan. False: there is none. */
-  step(node: NodeId): boolean {
+  /** The node does what it plans now, or no more than the first so many things of it. */
+  act(node: NodeId, most = Number.POSITIVE_INFINITY): void {
     const view = this.#views.get(node);
-    if (!view) return false;
+    if (!view) return;
     const holders = this.#holdersFor(node, view);
     const { acquire, handOver } = plan(node, view.living.map(beating), holders);
-    const [give] = handOver;
-    if (give !== undefined) {
-      if (this.holders[give] !== node) throw new Error(`${node} would hand over ${give}, which it has not`);
-      this.holders[give] = undefined;
+    for (const partition of handOver.slice(0, most)) {
+      if (this.holders[partition] !== node) throw new Error(`${node} gives ${partition}, which it has not`);
+      this.holders[partition] = undefined;
       this.handedOver++;
-      return true;
     }
-    for (const take of acquire) {
-      if (holders[take] !== undefined) throw new Error(`${node} would take ${take} from its holder`);
-      if (this.holders[take] !== undefined) continue;
-      this.holders[take] = node;
+    for (const partition of acquire.slice(0, most)) {
+      if (holders[partition] !== undefined) throw new Error(`${node} takes ${partition} from its holder`);
+      if (this.holders[partition] !== undefined) continue;
+      this.holders[partition] = node;
       this.acquired++;
-      return true;
     }
-    return false;
   }
 
   /** All nodes look and act, in this order, until none has anything left to do. */
@@ -56,7 +52,7 @@ export class PlannedCluster {
       const before = this.handedOver + this.acquired;
       for (const node of order) {
         this.look(node);
-        while (this.step(node)) this.look(node);
+        this.act(node);
       }
       if (this.handedOver + this.acquired === before) return;
     }
