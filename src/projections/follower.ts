@@ -48,6 +48,7 @@ export class Follower {
   /** Sizes that somebody waits for, by partition, until they are written. */
   readonly #wanted = new Map<number, number>();
   #gatheringSince: number | undefined;
+  #mustRestart = false;
   #owned: ReadonlySet<number>;
   /** Who waits until what is owned is what is folded. */
   #settling: (() => void)[] = [];
@@ -82,6 +83,12 @@ export class Follower {
     return new Promise((resolve) => this.#settling.push(resolve));
   }
 
+  /** What the projector folds has changed: begins again at the store's checkpoints. */
+  restart(): void {
+    this.#mustRestart = true;
+    this.#wake.wake();
+  }
+
   /** Tells how far a projection is written. */
   report(projection: AnyProjection): void {
     const written = this.#options.projector.written(projection);
@@ -103,6 +110,7 @@ export class Follower {
     let failures = 0;
     while (!this.#stopping.signal.aborted) {
       try {
+        if (this.#mustRestart) await this.#halt();
         if (!this.#intake.isRunning) await this.#start();
         await this.#turn();
         failures = 0;
@@ -117,6 +125,12 @@ export class Follower {
     // After a failure nothing in memory is worth writing: the log has it all.
     if (failures === 0) await this.#write();
     this.#settled();
+  }
+
+  async #halt(): Promise<void> {
+    await this.#intake.stop();
+    await this.#write();
+    this.#mustRestart = false;
   }
 
   /** From the store's checkpoints on, whatever was in memory. */

@@ -2,35 +2,47 @@ import type { AnyProjection } from './projection.js';
 import type { Model, RowStore } from './rows.js';
 import { generationOf, tableOf } from './tables.js';
 
-/** Which table of a model is read, and which other one is being built or dropped. */
+/** Which table of a model is read, and which other one is being built, or is left and to be dropped. */
 export interface Generation {
   readonly active: number;
-  /** Not read by anybody: begun and not finished, or to be dropped. */
+  /** Above `active` it is being built; below, it was the active one, and some may still read it. */
   readonly other: number | null;
+  /** The other one is built: every owner of partitions folds both, and then they change places. */
+  readonly isReady?: boolean;
   /** Counts the changes of this entry: it is the row's offset, so an older entry never wins. */
   readonly changes: number;
 }
 
 const generations: Model<Generation> = { name: 'generations', version: 1, indexes: {} };
 
-/** What the store says of a model; a model that was never built anew is its generation 0. */
-export async function readGeneration(store: RowStore, { model }: AnyProjection): Promise<Generation> {
+/** What the store says of each of these models, in their order; one that was never built anew is its generation 0. */
+export async function readGenerations(
+  store: RowStore,
+  projections: readonly AnyProjection[],
+): Promise<Generation[]> {
   await store.prepare(generations);
-  const row = (await store.get(generations, [tableOf(model)])).get(tableOf(model));
-  return row?.value ?? { active: 0, other: null, changes: 0 };
+  const keys = projections.map(({ model }) => tableOf(model));
+  const rows = await store.get(generations, keys);
+  return keys.map((key) => rows.get(key)?.value ?? { active: 0, other: null, changes: 0 });
 }
 
-/** Writes the entry that follows `before`; the switch from one table to another is this one row. */
+/** The same of one of them. */
+export async function readGeneration(store: RowStore, projection: AnyProjection): Promise<Generation> {
+  const [generation] = await readGenerations(store, [projection]);
+  if (!generation) throw new RangeError('a model has a generation');
+  return generation;
+}
+
+/** Writes the entry that follows `before`, unless another process has written one already. */
 export async function changeGeneration(
   store: RowStore,
   { model }: AnyProjection,
   before: Generation,
-  change: Partial<Pick<Generation, 'active' | 'other'>>,
-): Promise<Generation> {
+  change: Partial<Pick<Generation, 'active' | 'other' | 'isReady'>>,
+): Promise<void> {
   const value: Generation = { ...before, ...change, changes: before.changes + 1 };
   const row = { key: tableOf(model), partition: 0, offset: value.changes, value };
   await store.write([{ model: generations, rows: [row], checkpoints: [] }]);
-  return value;
 }
 
 /** The projection into a table of its own. */

@@ -12,6 +12,9 @@ import type { Progress } from './queries.js';
 import type { RowReader } from './rows.js';
 import { SharedProgress } from './sharedProgress.js';
 
+/** Three times what a lease lasts: who looks nowhere for so long owns nothing. */
+const SETTLE_MS = 15_000;
+
 export interface ProjectionsOptions {
   readonly engine: Engine;
   /** Opens what the models' indexes need. */
@@ -20,6 +23,11 @@ export interface ProjectionsOptions {
   readonly projections?: URL;
   /** Partitions folded from the start, all by default; see `Projections.own`. */
   readonly owned?: readonly number[];
+  /**
+   * After so many milliseconds every other process on the database has learned which table of a model is read. By
+   * default 15,000 on MongoDB; 0, which means that there is no other process, on SQLite.
+   */
+  readonly settleMs?: number;
   /** Tells the other processes of this log; what they tell comes in by `heard`. There are none by default. */
   tell?(note: Note): void;
   /** Going on would lose rows or skip events: the process must stop. Called once at most. */
@@ -54,8 +62,8 @@ export interface Projections {
   /** Resolves when all that was published can be read; `overloaded` after 5 s. */
   flush(): Promise<void>;
   /**
-   * Builds a model anew from position 1 while it is read and folded; resolves when the new table is the one
-   * that is read. Throws `not_found`, or `conflict` while another rebuild is under way.
+   * Builds a model anew from position 1 while it is read and folded; resolves when the new table is the one that
+   * every process reads, and the old one is gone. Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   rebuild(name: string): Promise<void>;
   /** Writes what is folded and lets go of everything. */
@@ -67,7 +75,8 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   const alarm = onceOnly(options.onFatal);
   const { engine, owned } = options;
   const projections = (options.projections ?? new URL('./all.js', import.meta.url)).href;
-  const thread = startProjectionThread({ engine, owned, projections });
+  const settleMs = options.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
+  const thread = startProjectionThread({ engine, owned, settleMs, projections });
   try {
     const models = await thread.projector.open();
     const rows = await openReader(engine, alarm);

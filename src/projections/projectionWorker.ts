@@ -7,7 +7,6 @@ import { Follower } from './follower.js';
 import type { LeafCommit } from './frame.js';
 import type { ModelAdvance } from './progressNotes.js';
 import { Projector } from './projector.js';
-import { dropOther } from './rebuild.js';
 import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
 
 /** What the thread is given. */
@@ -15,6 +14,8 @@ export interface ProjectionThreadData {
   readonly engine: Engine;
   /** Partitions folded from the start; all, if not said. */
   readonly owned: readonly number[] | undefined;
+  /** After so many milliseconds every process on this database has learned of a change of generation; 0: it is alone. */
+  readonly settleMs: number;
   /** The module whose `allProjections` makes them. */
   readonly projections: string;
   /** Rings of this thread's doorbell. */
@@ -87,6 +88,10 @@ class ProjectionThread {
       partitions,
       projector,
       active,
+      settleMs: data.settleMs,
+      checkpoints: ({ model }) =>
+        engine.checkpoints(Array.from({ length: partitions }, (_, partition) => ({ model, partition }))),
+      onAdopted: () => follower.restart(),
       onSwitch: main.switchTo,
       onSwitched: (projection) => follower.report(projection),
       onTrouble,
@@ -126,7 +131,7 @@ class ProjectionThread {
   }
 
   async run(): Promise<void> {
-    for (const { base } of this.active) dropOther(this.engine.store, base).catch(onTrouble);
+    this.rebuilder.start();
     try {
       await this.follower.run();
     } finally {
@@ -153,6 +158,7 @@ class ProjectionThread {
   }
 
   stop(): void {
+    this.rebuilder.stop();
     this.follower.stop();
   }
 }

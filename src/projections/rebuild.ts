@@ -9,9 +9,8 @@ import type { RowStore } from './rows.js';
 const stepCommits = 16;
 
 /**
- * One projection built anew from position 1, in a table beside the one that is read. It has a projector of its
- * own until it has caught up with the live one, which then folds both; so at the switch the new table is at least
- * as far as the old one ever was for a reader.
+ * One projection built anew from position 1, in a table beside the one that is read, with a projector of its own: of
+ * all partitions, whoever owns them.
  */
 export class Rebuild {
   private constructor(
@@ -25,7 +24,10 @@ export class Rebuild {
     private readonly partitions: number,
   ) {}
 
-  /** Throws `conflict` while the model's other table is still being built or dropped. */
+  /**
+   * Goes on with one that was begun and interrupted, or that another process is at: two are harmless. Throws
+   * `conflict` while the model's old table is still being left.
+   */
   static async begin(
     store: RowStore,
     base: AnyProjection,
@@ -33,10 +35,10 @@ export class Rebuild {
     partitions: number,
   ): Promise<Rebuild> {
     const now = await readGeneration(store, base);
-    if (now.other !== null)
-      throw new ParleyError('conflict', `${base.model.name} is being rebuilt, or its old table dropped`);
+    if (now.other !== null && now.other < now.active)
+      throw new ParleyError('conflict', `the old table of ${base.model.name} is still being left`);
     const generation = now.active + 1;
-    await changeGeneration(store, base, now, { other: generation });
+    if (now.other === null) await changeGeneration(store, base, now, { other: generation });
     const projection = inGeneration(base, generation);
     const projector = await Projector.open(store, [projection], partitions);
     return new Rebuild(base, projection, generation, projector, log, partitions);
@@ -56,24 +58,32 @@ export class Rebuild {
     return this.projector.reset();
   }
 
-  /** Whether all that `live` has folded is in the new table. */
-  hasCaughtUp(live: Projector): boolean {
+  /** Whether all that `live` has folded, wherever that is, is in the new table. */
+  hasCaughtUp(live: Pick<Projector, 'position'>): boolean {
     for (let partition = 0; partition < this.partitions; partition++)
       if (this.projector.position(partition) < live.position(partition)) return false;
     return true;
   }
 }
 
+/** Says that the table is built: whoever folds the one that is read folds this one too, from when it learns of it. */
+export async function markReady(store: RowStore, base: AnyProjection, built: number): Promise<void> {
+  const now = await readGeneration(store, base);
+  if (now.other === built && now.active < built) await changeGeneration(store, base, now, { isReady: true });
+}
+
 /** Makes the new table the one that is read; the old one is left to be dropped. */
 export async function switchGeneration(store: RowStore, base: AnyProjection, active: number): Promise<void> {
   const now = await readGeneration(store, base);
-  if (now.active !== active) await changeGeneration(store, base, now, { active, other: now.active });
+  // Another process may have switched already, and be further still.
+  if (now.other === active && now.active < active)
+    await changeGeneration(store, base, now, { active, other: now.active, isReady: false });
 }
 
-/** Drops what nobody reads of a model: after a switch, and what an interrupted rebuild left. */
-export async function dropOther(store: RowStore, base: AnyProjection): Promise<void> {
+/** Drops this table of a model, which nobody reads, if it is the other one still. */
+export async function dropOther(store: RowStore, base: AnyProjection, dropped: number): Promise<void> {
   const now = await readGeneration(store, base);
-  if (now.other === null) return;
-  await store.drop(inGeneration(base, now.other).model);
-  await changeGeneration(store, base, now, { other: null });
+  if (now.other !== dropped) return;
+  await store.drop(inGeneration(base, dropped).model);
+  await changeGeneration(store, base, now, { other: null, isReady: false });
 }

@@ -49,6 +49,7 @@ class System {
       engine,
       names: { usernames: async (names) => names.map(({ userId }) => `name-of-${userId}`) },
       ...(projections ? { projections } : {}),
+      settleMs: 0,
       onFatal: (error) => this.fatal.push(error),
       onTrouble: (error) => this.troubles.push(error),
     });

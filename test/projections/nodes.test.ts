@@ -7,12 +7,14 @@ import { frameOf } from '../../src/projections/frame.js';
 import { type Projections, startProjections } from '../../src/projections/host.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
+import { digestsModel, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
 import { type Random, upTo, withSeed } from '../support/random.js';
 
 const notebook = new URL('../support/notebook.js', import.meta.url);
 const models = ['digests', 'lines', 'present'];
 const partitions = [0, 1, 2];
+/** How long a change of generation is given: many times what a look at the store takes. */
+const SETTLE_MS = 3000;
 /** A row is of one partition: a room's events, and a user's, are all of the one that its number names. */
 const messageIn = (partition: number, n: number): Note => ({ room: partition + 3 * (n % 3), message: n });
 const presenceIn = (partition: number, n: number): Note => ({
@@ -44,13 +46,14 @@ class Nodes {
     return nodes;
   }
 
-  async join(owned: readonly number[]): Promise<Projections> {
+  async join(owned: readonly number[], settleMs = SETTLE_MS): Promise<Projections> {
     const index = this.all.length;
     const node = await startProjections({
       engine: { kind: 'mongodb', url: this.url },
       names: { usernames: async () => [] },
       projections: notebook,
       owned,
+      settleMs,
       tell: (note) => this.#tell(index, note),
       onFatal: (error) => this.fatal.push(error),
       onTrouble: (error) => this.troubles.push(error),
@@ -177,6 +180,53 @@ describe('Projections of several nodes on MongoDB', () => {
     nodes.isHeard = () => false;
     await nodes.node(1).own([0]);
     for (const model of models) await nodes.node(1).progress.reached(model, { partition, size });
+    await nodes.expectAll();
+  });
+
+  it('are built anew on one node, and the others fold and read the new table without a gap', async () => {
+    const nodes = await started([0], [1, 2]);
+    for (let n = 0; n < 60; n++) await nodes.append(n % 3, [messageIn(n % 3, n)]);
+    await nodes.expectAll();
+    const switched: string[] = [];
+    nodes.all.forEach((node, index) => {
+      node.onSwitch(async (name, generation) => {
+        switched.push(`${index}: ${name} ${generation}`);
+      });
+    });
+    let isRebuilt = false;
+    const rebuilt = nodes
+      .node(0)
+      .rebuild('digests')
+      .finally(() => {
+        isRebuilt = true;
+      });
+    const counts = new Map<string, number>();
+    for (let n = 60; !isRebuilt; n++) {
+      const { partition, size } = await nodes.append(n % 3, [messageIn(n % 3, n)]);
+      const key = `room ${partition + 3 * (n % 3)}`;
+      const node = nodes.node(n % 2);
+      await node.progress.reached('digests', { partition, size });
+      const count = (await node.reader.get(digestsModel, [key])).get(key)?.value?.count ?? 0;
+      expect(count, 'what was reached can be read').to.equal((counts.get(key) ?? count - 1) + 1);
+      counts.set(key, count);
+    }
+    await rebuilt;
+    expect(switched.sort()).to.deep.equal(['0: digests 1', '1: digests 1']);
+    const late = await nodes.join([]);
+    expect(late.start.generations.get('digests')).to.equal(1);
+    await nodes.expectAll();
+  });
+
+  it('are built anew by the next when the node that was at it has gone', async () => {
+    const nodes = await started([0], [1, 2]);
+    for (let n = 0; n < 30; n++) await nodes.append(n % 3, [messageIn(n % 3, n)]);
+    await nodes.expectAll();
+    const [gone] = nodes.all.splice(0, 1);
+    gone?.rebuild('digests').catch(() => {});
+    await nodes.node(0).own(partitions);
+    await gone?.close();
+    await nodes.node(0).rebuild('digests');
+    await nodes.append(0, [messageIn(0, 30)]);
     await nodes.expectAll();
   });
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { frameOf } from '../../src/projections/frame.js';
 import { readGeneration } from '../../src/projections/generations.js';
 import { Projector } from '../../src/projections/projector.js';
-import { dropOther, Rebuild, switchGeneration } from '../../src/projections/rebuild.js';
+import { dropOther, markReady, Rebuild, switchGeneration } from '../../src/projections/rebuild.js';
 import { activeProjections } from '../../src/projections/rebuilder.js';
 import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -48,7 +48,9 @@ describe('A rebuild', () => {
     await switchGeneration(store, digests, rebuild.generation);
     await switchGeneration(store, digests, rebuild.generation);
     expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 1);
-    await dropOther(store, digests);
+    await dropOther(store, digests, 1);
+    expect(await readGeneration(store, digests)).to.include({ active: 1, other: 0 });
+    await dropOther(store, digests, 0);
     expect(await readGeneration(store, digests)).to.include({ active: 1, other: null });
     await store.prepare(digestsModel);
     expect((await store.get(digestsModel, [key])).size).to.equal(0);
@@ -59,11 +61,38 @@ describe('A rebuild', () => {
     const { store, log } = await setUp();
     const interrupted = await Rebuild.begin(store, digests, log, 1);
     await interrupted.step();
-    const refused = await Rebuild.begin(store, digests, log, 1).catch((error: unknown) => error);
-    expect(refused).to.have.property('code', 'conflict');
     expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 0);
-    await dropOther(store, digests);
+    await dropOther(store, digests, interrupted.generation);
     const again = await Rebuild.begin(store, digests, log, 1);
     expect((await store.checkpoint(again.projection.model, 0)).position).to.equal(0);
+  });
+
+  it('that was interrupted is gone on with by the next', async () => {
+    const { store, log, live } = await setUp();
+    await (await Rebuild.begin(store, digests, log, 1)).step();
+    const next = await Rebuild.begin(store, digests, log, 1);
+    expect((await store.checkpoint(next.projection.model, 0)).position).to.be.above(0);
+    while (!next.hasCaughtUp(live)) await next.step();
+    expect(await store.get(next.projection.model as typeof digestsModel, [key])).to.deep.equal(
+      await store.get(digestsModel, [key]),
+    );
+  });
+
+  it('waits until the table that the one before has left is dropped', async () => {
+    const { store, log } = await setUp();
+    const { generation } = await Rebuild.begin(store, digests, log, 1);
+    await switchGeneration(store, digests, generation);
+    const refused = await Rebuild.begin(store, digests, log, 1).catch((error: unknown) => error);
+    expect(refused).to.have.property('code', 'conflict');
+  });
+
+  it('changes nothing by a step that another process has taken', async () => {
+    const { store, log } = await setUp();
+    const { generation } = await Rebuild.begin(store, digests, log, 1);
+    await switchGeneration(store, digests, generation);
+    const switched = await readGeneration(store, digests);
+    await markReady(store, digests, generation);
+    await switchGeneration(store, digests, generation);
+    expect(await readGeneration(store, digests)).to.deep.equal(switched);
   });
 });
