@@ -11,6 +11,9 @@ const ATTEMPT_MS = 2000;
  */
 export const agreed: CollectionOptions = { ...durable, timeoutMS: ATTEMPT_MS };
 
+/** Few connections: a flood of sign-ins waits for them, and not the appends for the database. */
+const POOL = 10;
+
 /** For what is done once, at the start, when nothing waits yet. */
 export const atStart = { timeoutMS: 10_000 };
 
@@ -21,6 +24,7 @@ export const clusterClient = (url: string): MongoClient =>
     retryReads: false,
     serverSelectionTimeoutMS: ATTEMPT_MS,
     waitQueueTimeoutMS: ATTEMPT_MS,
+    maxPoolSize: POOL,
   });
 
 /**
