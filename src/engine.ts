@@ -1,4 +1,5 @@
 import { MongoClient } from 'mongodb';
+import type { NodeId } from './bus/bus.js';
 import { type AddressLimit, memoryAddressLimit } from './cluster/addressLimit.js';
 import { mongoAddressLimit } from './cluster/addressLimitMongo.js';
 import { clusterClient } from './cluster/mongoClient.js';
@@ -31,13 +32,13 @@ type Closing = (close: () => unknown) => void;
  * What must be closed is handed to `closing` as it is opened. Throws `DataDirInUse`, `LogMismatch`,
  * `StorageError`, or what the database's driver throws.
  */
-export async function openEngine(config: Config, closing: Closing): Promise<OpenEngine> {
+export async function openEngine(config: Config, node: NodeId, closing: Closing): Promise<OpenEngine> {
   const lock = lockDataDir(config.DATA_DIR);
   closing(() => lock.release());
   const url = config.MONGO_URL;
   const place: Engine =
     url === undefined ? { kind: 'sqlite', dataDir: config.DATA_DIR } : { kind: 'mongodb', url };
-  const writers = await Writers.open({ engine: place, partitions: config.PARTITIONS });
+  const writers = await Writers.open({ engine: place, node, partitions: config.PARTITIONS });
   closing(() => writers.stop());
   const log = await openLog(place);
   closing(() => log.close());

@@ -5,6 +5,7 @@ const durations = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 /** What is read when somebody asks, and not before. */
 const gauges = {
   parley_projection_lag_seconds: 'Age of the oldest commit that is not folded into the read models.',
+  parley_partitions_owned: 'Partitions that this node owns.',
   parley_connections: 'Open WebSocket connections.',
   parley_bytes_waiting: 'Bytes that wait to be written to sockets.',
 } as const;

@@ -3,6 +3,10 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
+import { systemClock } from './clock.js';
+import { Doorman } from './cluster/doorman.js';
+import { Lanes } from './cluster/lanes.js';
+import type { Owners } from './cluster/ownership.js';
 import type { Config } from './config.js';
 import { openEngine } from './engine.js';
 import { startGateway } from './gateway/start.js';
@@ -38,6 +42,17 @@ export async function startSystem(
   fail: (error: unknown) => void,
 ): Promise<System> {
   const opened: (() => unknown)[] = [];
+  let retire: (() => Promise<void>) | undefined;
+  let isRetired = false;
+  /** An event that a newer version wrote is for newer nodes to serve: this one stands aside, and waits to be replaced. */
+  function failed(error: unknown): void {
+    const isNewer = error instanceof Error && error.name === 'UnknownEventType';
+    if (!isNewer || !retire) return fail(error);
+    if (isRetired) return;
+    isRetired = true;
+    logger.error({ err: error }, 'this version is too old for the log: upgrade this node');
+    retire().catch(fail);
+  }
   const closeAll = async () => {
     for (const close of opened.splice(0).reverse()) await close();
   };
@@ -53,7 +68,8 @@ export async function startSystem(
   async function start(): Promise<System> {
     const metrics = new Metrics();
     const closing = (close: () => unknown) => opened.push(close);
-    const { place, writers, log, heartbeat, addressLimit } = await openEngine(config, closing);
+    const node = randomUUID();
+    const { place, writers, log, heartbeat, addressLimit } = await openEngine(config, node, closing);
     const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
     const vault = await openVault({ engine: place, masterKey });
     closing(() => vault.close());
@@ -64,7 +80,6 @@ export async function startSystem(
     const texts = createOpener(vault.keys, memory);
 
     const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
-    const node = randomUUID();
     const bus = config.NATS_URL
       ? new NatsBus({ servers: config.NATS_URL, logId: log.id, node, report })
       : memoryBus(node, report);
@@ -73,8 +88,10 @@ export async function startSystem(
     const projections = await startProjections({
       engine: place,
       names: texts,
+      // Alone, it folds from the start on; of a shared log, what it owns.
+      ...(place.kind === 'mongodb' ? { owned: [] } : {}),
       tell: (note) => bus.tell(note),
-      onFatal: fail,
+      onFatal: failed,
       onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
     });
     closing(() => projections.close());
@@ -83,19 +100,32 @@ export async function startSystem(
 
     bus.subscribe((frame) => projections.publish(frame));
     bus.hear((note) => projections.heard(note));
+    const { partitions } = log;
+    const lanes = new Lanes({
+      ...{ node, partitions, bus, writers, clock: systemClock },
+      onReturned: () => writers.look(),
+    });
+    bus.hear((note) => {
+      if (note.kind === 'owners') writers.look();
+    });
+    const doorman = new Doorman(writers, (partition) => lanes.epochOf(partition));
+    bus.serve((body, from) => doorman.serve(body, from));
     const gateway = await startGateway({
       config,
       log,
       bus,
       vault,
       queries,
-      router: writers,
+      router: lanes,
       texts,
       heartbeat,
       metrics,
       logger,
     });
     closing(() => gateway.release());
+    retire = async () => {
+      await Promise.all([gateway.close(), writers.handOver()]);
+    };
 
     projections.onSwitch((name, generation) => writers.switchTo(name, generation));
     progress.onAdvance((model, partition, size) => writers.advance(model, partition, size));
@@ -105,17 +135,23 @@ export async function startSystem(
       folding: progress,
       onSealed: memory.remember,
       onAppend: (ms: number, events: number) => metrics.appended(ms, events),
-      onFatal: fail,
+      onOwners(owners: Owners) {
+        lanes.setOwners(owners);
+        projections.own(lanes.owned).catch(failed);
+      },
+      onReleased: () => bus.tell({ kind: 'owners' }),
+      onFatal: failed,
       report,
     };
     await writers.start(deps, projections.start.folded, projections.start.generations);
     // Before the read models and the vault close: what is under way still needs them.
     closing(() => writers.stop());
+    closing(() => lanes.stop());
 
     const app = createApp({
       vault,
       passwords,
-      commands: writers,
+      commands: lanes,
       queries,
       now: () => new Date(),
       random: Math.random,
@@ -124,6 +160,7 @@ export async function startSystem(
       addressLimit,
       trustProxy: config.TRUST_PROXY,
       ready: async () => {
+        if (isRetired) return { ok: false, failing: 'version' };
         if (writers.oldestMs > STALLED_MS) return { ok: false, failing: 'log' };
         if (progress.lagMs() > STALLED_MS) return { ok: false, failing: 'projections' };
         if (!bus.isConnected) return { ok: false, failing: 'nats' };
@@ -135,6 +172,8 @@ export async function startSystem(
     metrics.gauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
     metrics.queue('passwords', () => passwords.waiting);
     metrics.queue('commands', () => writers.depth);
+    metrics.queue('lanes', () => lanes.depth);
+    metrics.gauge('parley_partitions_owned', () => lanes.owned.length);
 
     const server = createHttpServer(app);
     server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));

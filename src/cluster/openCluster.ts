@@ -1,4 +1,7 @@
 import type { NodeId } from '../bus/bus.js';
+import type { Devices } from './devices.js';
+import { memoryDevices } from './devicesMemory.js';
+import { mongoDevices } from './devicesMongo.js';
 import type { Leases } from './leases.js';
 import { mongoLeases } from './leasesMongo.js';
 import { clusterClient } from './mongoClient.js';
@@ -10,6 +13,7 @@ import { singleLeases, singleNode } from './single.js';
 export interface Cluster {
   readonly leases: Leases;
   readonly nodes: Nodes;
+  readonly devices: Devices;
   close(): Promise<void>;
 }
 
@@ -24,11 +28,18 @@ export async function openCluster(
   knows: readonly string[],
 ): Promise<Cluster> {
   if (url === undefined)
-    return { leases: singleLeases(node, partitions), nodes: singleNode(node, knows), close: async () => {} };
+    return {
+      leases: singleLeases(node, partitions),
+      nodes: singleNode(node, knows),
+      devices: memoryDevices(node),
+      close: async () => {},
+    };
   const client = clusterClient(url);
   try {
     const leases = await mongoLeases(client.db(), node, partitions);
-    return { leases, nodes: mongoNodes(client.db(), node, knows), close: () => client.close() };
+    const nodes = mongoNodes(client.db(), node, knows);
+    const devices = await mongoDevices(client.db(), node, nodes);
+    return { leases, nodes, devices, close: () => client.close() };
   } catch (error) {
     await client.close();
     throw error;

@@ -1,8 +1,10 @@
+import { overloaded } from '../errors.js';
 import { encodeEvent } from '../events/codec.js';
 import type { NewEvent, Recorded, Time } from '../events/types.js';
 import { CommitTooLarge, caps } from '../log/caps.js';
 import type { Answers, CommandKind, Moment } from './commands.js';
 import { answerOf, decide } from './decide.js';
+import type { WriterDeps } from './ports.js';
 import type { Prepared } from './prepare.js';
 import type { Stream } from './streams.js';
 import type { Task } from './task.js';
@@ -16,7 +18,8 @@ type Waiting = {
 
 /**
  * The events of one commit, decided one command after the other. An answer that rests on events of this very
- * batch waits until they are durable; any other that makes no event is given at once.
+ * batch waits until they are durable; any other that makes no event is given at once, if the lease is valid, else it
+ * waits too: another writer may have made something else true since.
  */
 export class Batch {
   readonly events: Recorded[] = [];
@@ -24,14 +27,19 @@ export class Batch {
   #bytes = 0;
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<Stream>();
+  readonly #isProven: boolean;
 
-  /** `recordedAt`: the commit's time. */
+  /** `recordedAt`: the commit's time. `decidedAt`: now, on the clock of the lease. */
   constructor(
     readonly term: Term,
     readonly recordedAt: Time,
-  ) {}
+    readonly decidedAt: number,
+    private readonly isKnownToAll: WriterDeps['isKnownToAll'],
+  ) {
+    this.#isProven = decidedAt < term.lease.validUntil;
+  }
 
-  /** Those who wait for the commit, in order. */
+  /** Those who wait, in order. */
   get tasks(): Task[] {
     return this.#waiting.map(({ prepared }) => prepared.task);
   }
@@ -48,14 +56,14 @@ export class Batch {
       if (!this.#add(decision.events, prepared)) return false;
       this.#settle({ prepared, outcome: { answer: answerOf(task.command, decision.answer) } });
     } catch (error) {
-      // Thrown before anything was added: a defect that concerns this command alone.
+      // Thrown before anything was added: it concerns this command alone.
       this.#done(prepared);
       task.refuse(error);
     }
     return true;
   }
 
-  /** The commit is durable: tells everyone who waits, in order. */
+  /** The commit is durable, or there is none and nobody else had the partition: tells everyone who waits, in order. */
   settle(moment: Moment): void {
     for (const stream of this.#dirty) stream.dirty = false;
     for (const waiting of this.#waiting) this.#tell(waiting, moment);
@@ -69,6 +77,7 @@ export class Batch {
     let bytes = this.#bytes;
     for (const { type, stream: name, data, audience } of decided) {
       const { commandId, actor } = task;
+      if (!this.isKnownToAll(type)) throw overloaded('a node does not know this kind of event yet');
       const offset = first + events.length;
       const version = stream.version + events.length + 1;
       // Spelled out, in the order of a decoded one; type and data are those of one event.
@@ -108,7 +117,7 @@ export class Batch {
 
   #settle(waiting: Waiting): void {
     const { partition, size } = this.term.head;
-    if (waiting.prepared.stream.dirty) this.#waiting.push(waiting);
+    if (waiting.prepared.stream.dirty || !this.#isProven) this.#waiting.push(waiting);
     else this.#tell(waiting, { partition, size });
   }
 

@@ -1,5 +1,7 @@
 import type { Bus } from '../bus/bus.js';
+import type { Clock } from '../clock.js';
 import type { Devices } from '../cluster/devices.js';
+import type { Held } from '../cluster/leases.js';
 import type { SealedMessage } from '../events/changes.js';
 import type { RoomId, StreamName, UserId } from '../events/ids.js';
 import type { EventType } from '../events/types.js';

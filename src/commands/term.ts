@@ -1,10 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { commitFrame } from '../bus/frame.js';
+import { sleep } from '../clock.js';
 import { decodeLeaf } from '../events/codec.js';
+import { UnknownEventType } from '../events/upcast.js';
 import { buildCommit, type Head, timeAfter } from '../log/commit.js';
 import { loadHead } from '../log/head.js';
 import { AppendError, HoleError, StorageError } from '../log/log.js';
-import type { WriterDeps } from './ports.js';
+import { NotOwner } from './notOwner.js';
+import type { Lease, WriterDeps } from './ports.js';
 import { StreamCache } from './streams.js';
 import { Tail } from './tail.js';
 
@@ -13,46 +15,61 @@ const STREAMS = 16_384;
 const PAGE = 64;
 /** How often a fence is tried again at once when another writer was faster. */
 const FENCES = 16;
-/** How often a take-over is tried, a little later each time: for about a minute. */
-const ATTEMPTS = 32;
 const RETRY_MS = { first: 50, most: 2000 };
 
 /** What a writer knows while it owns its partition; all of it is dropped when the partition is lost. */
 export interface Term {
   /** After the last durable commit. */
   head: Head;
+  readonly lease: Lease;
+  /** At least the lease's: that of the fence. */
   readonly epoch: number;
   readonly tail: Tail;
   readonly streams: StreamCache;
 }
 
+/** What is taken over, and for as long as it may be. */
+export interface TakeOver {
+  readonly partition: number;
+  readonly lease: Lease;
+  /** False: nobody wants it any more. */
+  isWanted(): boolean;
+}
+
+/** After these, trying again cannot help. */
+const final = [StorageError, HoleError, AppendError, UnknownEventType, NotOwner];
+
 /**
  * Takes a partition over: appends an empty commit with an epoch above all before, so that whoever owned it finds
- * the position taken, and reads what the read models have not stored. Tries again while the log cannot be
- * reached, for about a minute; throws `StorageError`, `HoleError` and `AppendError` at once.
+ * the position taken, and reads what the read models have not stored. Tries again while the log or the read models
+ * cannot be reached; throws `NotOwner` when the lease has ended or is not wanted, and at once `StorageError`,
+ * `HoleError`, `AppendError` and `UnknownEventType`.
  */
-export async function takeOver(partition: number, deps: WriterDeps): Promise<Term> {
-  for (let attempt = 1; ; attempt++) {
+export async function takeOver(target: TakeOver, deps: WriterDeps): Promise<Term> {
+  const { partition, lease } = target;
+  for (let wait = RETRY_MS.first; ; wait = Math.min(wait * 2, RETRY_MS.most)) {
     try {
-      const head = await fence(partition, deps);
+      const head = await fence(target, deps);
       const tail = await loadTail(head, deps);
-      return { head, epoch: head.epoch, tail, streams: new StreamCache(STREAMS) };
+      return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(STREAMS) };
     } catch (error) {
-      const mustStop =
-        error instanceof StorageError || error instanceof HoleError || error instanceof AppendError;
-      if (mustStop || attempt === ATTEMPTS) throw error;
+      if (final.some((kind) => error instanceof kind)) throw error;
       deps.report(`partition ${partition} could not be taken over yet`, error);
-      await delay(Math.min(RETRY_MS.first * 2 ** (attempt - 1), RETRY_MS.most));
+      await sleep(deps.clock, wait);
     }
   }
 }
 
-async function fence(partition: number, { log, bus, now, newId }: WriterDeps): Promise<Head> {
+async function fence(target: TakeOver, { log, bus, clock, now, newId }: WriterDeps): Promise<Head> {
+  const { partition, lease } = target;
   for (let attempt = 1; attempt <= FENCES; attempt++) {
     const last = await loadHead(log, partition);
+    // After the read: a fence of whoever took the lease since is in it, and the lease has ended for us by then. So
+    // no writer fences after one that came later, and a later one has the partition for itself.
+    if (!target.isWanted() || clock.now() >= lease.validUntil) throw new NotOwner(partition);
+    const epoch = Math.max(lease.epoch, last.epoch + 1);
     const recordedAt = timeAfter(last, now());
-    const fencing = { head: last, id: newId(), epoch: last.epoch + 1, recordedAt, leaves: [] };
-    const { commit, head } = buildCommit(fencing);
+    const { commit, head } = buildCommit({ head: last, id: newId(), epoch, recordedAt, leaves: [] });
     const outcome = await log.append(commit);
     if (outcome.kind === 'lost') continue;
     bus.publish(commitFrame(commit));

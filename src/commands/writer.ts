@@ -5,7 +5,8 @@ import { buildCommit, type Head, timeAfter } from '../log/commit.js';
 import type { Commit, Outcome } from '../log/log.js';
 import { Batch } from './batch.js';
 import type { Answer, CommandKind, CommandOf } from './commands.js';
-import type { WriterDeps } from './ports.js';
+import { NotOwner } from './notOwner.js';
+import type { Lease, WriterDeps } from './ports.js';
 import { type Prepared, prepare } from './prepare.js';
 import { bytesOf, Queue } from './pressure.js';
 import { Task } from './task.js';
@@ -16,8 +17,9 @@ const ROUND = 128;
 const RETRY = { retryAfterMs: 1000 };
 
 /**
- * The writer of one partition: one append in flight, no timer. Commands that arrive meanwhile are prepared, in
- * rounds, and form the next commit once the outcome is known. Commands take effect in the order of the calls.
+ * The writer of one partition, for as long as a lease gives it: one append in flight, no timer. Commands that arrive
+ * meanwhile are prepared, in rounds, and form the next commit once the outcome is known. Commands take effect in the
+ * order of the calls.
  */
 export class Writer {
   readonly #queue = new Queue();
@@ -25,17 +27,24 @@ export class Writer {
   /** Being prepared now. */
   #round: Task[] = [];
   #ready: Prepared[] = [];
-  /** Undefined while the partition is being taken over, and when the writer has stopped. */
+  /** Decided without an event while the lease was not valid: told when it shows that nobody else had the partition. */
+  #unproven: Batch[] = [];
+  /** From when it was given until it is given up. */
+  #lease: Lease | undefined;
+  /** Undefined while the partition is being taken over, and when it is not owned. */
   #term: Term | undefined;
-  #isCommitting = false;
+  /** What must have ended before another lease is given. */
+  #taking: Promise<void> | undefined;
+  #committing: Promise<void> | undefined;
   #isWoken = false;
-  #stopped: ParleyError | undefined;
-  #unsubscribe: () => void = () => {};
+  #failed: ParleyError | undefined;
 
   constructor(
     readonly partition: number,
     private readonly deps: WriterDeps,
-  ) {}
+  ) {
+    deps.folding.onAdvance(() => this.#trim());
+  }
 
   /** How many commands are on their way. */
   get depth(): number {
@@ -43,35 +52,43 @@ export class Writer {
   }
 
   /**
-   * Takes the partition over; commands given before wait for it. To be called when the read models are nearly
-   * caught up: what they have not folded is held in memory. Throws as `takeOver` does.
+   * Takes the partition over; commands of this lease may be given from now on and wait for it. To be called with a
+   * new lease, and while none is held or being given up. Throws as `takeOver` does; nothing is owned then.
    */
-  async start(): Promise<void> {
-    try {
-      this.#term = await takeOver(this.partition, this.deps);
-    } catch (error) {
-      this.#abandon();
-      throw error;
-    }
-    this.#unsubscribe = this.deps.folding.onAdvance(() => this.#trim());
-    this.#wake();
+  take(lease: Lease): Promise<void> {
+    this.#lease = lease;
+    this.#taking = this.#take(lease).finally(() => {
+      this.#taking = undefined;
+    });
+    return this.#taking;
   }
 
-  /** Refuses what comes now, and resolves when all that came before has its answer. */
-  async stop(): Promise<void> {
-    this.#stopped ??= overloaded('the server is stopping');
-    await this.#queue.drained();
-    this.#unsubscribe();
+  /**
+   * Takes nothing more of its lease, and rejects with `NotOwner` what is not in the append in flight; resolves when
+   * that has its outcome, and its commands their answers.
+   */
+  async giveUp(): Promise<void> {
+    this.#letGo();
+    await Promise.allSettled([this.#taking, this.#committing]);
   }
 
-  /** See `CommandRouter.execute`; `stream` is the command's, and of this partition. */
+  /** The lease was renewed: nobody else has had the partition. */
+  renewed(): void {
+    const [term, lease] = [this.#term, this.#lease];
+    if (term && lease) this.#tellUnproven(term, lease.validUntil);
+  }
+
+  /** See `OwnWriters.submit`; `stream` is the command's, and of this partition. */
   submit<K extends CommandKind>(
     command: CommandOf<K>,
     commandId: string,
     stream: StreamName,
+    epoch: number,
   ): Promise<Answer<K>> {
+    if (this.#failed) return Promise.reject(this.#failed);
+    if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
     const bytes = bytesOf(command);
-    const refusal = this.#stopped ?? this.#queue.refusal(bytes, this.deps.folding.lagMs());
+    const refusal = this.#queue.refusal(bytes, this.deps.folding.lagMs());
     if (refusal) return Promise.reject(refusal);
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -80,11 +97,29 @@ export class Writer {
     });
   }
 
+  async #take(lease: Lease): Promise<void> {
+    try {
+      await this.#takeOver(lease);
+    } catch (error) {
+      if (this.#lease === lease) this.#letGo();
+      throw error;
+    }
+  }
+
+  async #takeOver(lease: Lease): Promise<void> {
+    const { partition } = this;
+    const isWanted = () => this.#lease === lease;
+    const term = await takeOver({ partition, lease, isWanted }, this.deps);
+    if (!isWanted()) throw new NotOwner(partition);
+    this.#term = term;
+    this.#wake();
+  }
+
   /** What one turn of the event loop brings is prepared together. */
   #wake(): void {
     if (this.#isWoken) return;
     this.#isWoken = true;
-    setImmediate(() => {
+    this.deps.clock.soon(() => {
       this.#isWoken = false;
       void this.#prepareRounds();
     });
@@ -101,11 +136,11 @@ export class Writer {
       const round = this.#incoming.splice(0, ROUND);
       this.#round = round;
       const prepared = await this.#prepare(round, term);
-      // Lost meanwhile: these commands are among the incoming again.
+      // Lost meanwhile: these commands are among the incoming again, or have been rejected.
       if (this.#term !== term) return;
       this.#round = [];
       this.#ready.push(...prepared);
-      void this.#commitAll();
+      if (prepared.length > 0) this.#committing ??= this.#commitAll();
     }
   }
 
@@ -121,18 +156,18 @@ export class Writer {
     }
   }
 
+  /** There is something to commit. */
   async #commitAll(): Promise<void> {
-    if (this.#isCommitting) return;
-    this.#isCommitting = true;
     try {
       while (this.#term && this.#ready.length > 0) await this.#commitOne(this.#term);
     } finally {
-      this.#isCommitting = false;
+      this.#committing = undefined;
     }
   }
 
   async #commitOne(term: Term): Promise<void> {
-    const batch = new Batch(term, timeAfter(term.head, this.deps.now()));
+    const { clock, now, isKnownToAll } = this.deps;
+    const batch = new Batch(term, timeAfter(term.head, now()), clock.now(), isKnownToAll);
     let taken = 0;
     for (const prepared of this.#ready) {
       if (!batch.take(prepared)) break;
@@ -140,7 +175,10 @@ export class Writer {
     }
     this.#ready.splice(0, taken);
     this.#wake();
-    if (batch.events.length === 0) return;
+    if (batch.events.length === 0) {
+      if (batch.tasks.length > 0) this.#unproven.push(batch);
+      return;
+    }
     const appended = await this.#append(batch).catch((error: unknown) => this.#fail(error, batch.tasks));
     if (appended?.outcome.kind === 'committed') this.#committed(batch, appended.commit, appended.head);
     else if (appended) await this.#lost(batch);
@@ -150,9 +188,9 @@ export class Writer {
     const { term, recordedAt, leaves } = batch;
     const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.newId() };
     const { commit, head } = buildCommit({ head: term.head, ...proposal });
-    const before = performance.now();
+    const before = this.deps.clock.now();
     const outcome = await this.deps.log.append(commit);
-    const ms = performance.now() - before;
+    const ms = this.deps.clock.now() - before;
     this.deps.onAppend?.({ partition: this.partition, events: leaves.length, ms });
     return { outcome, commit, head };
   }
@@ -166,40 +204,66 @@ export class Writer {
       // A doorbell: consumers read from the log what they missed. The commit stands.
       this.deps.report(`the commit ${position} of partition ${partition} was not published`, error);
     }
+    // Whoever appends has seen all that was there: what was decided before was true.
+    this.#tellUnproven(batch.term, Number.POSITIVE_INFINITY);
     batch.settle({ partition, size });
     this.#trim();
   }
 
-  /** Another writer has the position: nothing of ours is stored, so all is decided again, in the same order. */
+  /** Tells what was decided before then, of the clock of the lease. */
+  #tellUnproven({ head: { partition, size } }: Term, before: number): void {
+    for (let [first] = this.#unproven; first && first.decidedAt < before; [first] = this.#unproven) {
+      this.#unproven.shift();
+      first.settle({ partition, size });
+    }
+  }
+
+  /**
+   * Another writer has the position, so nothing of ours is stored. While the lease is valid all is decided again, in
+   * the same order; else it is the other's.
+   */
   async #lost(batch: Batch): Promise<void> {
+    const lease = this.#lease;
+    this.#takeBack(batch);
+    if (!lease) return this.#letGo();
+    try {
+      await this.#takeOver(lease);
+    } catch (error) {
+      if (!(error instanceof NotOwner)) return this.#fail(error, []);
+      this.#letGo();
+      this.deps.onDeposed(this.partition);
+    }
+  }
+
+  /** Makes all that is not told commands again that have just come, in their order. */
+  #takeBack(lost?: Batch): void {
+    const unproven = this.#unproven.flatMap(({ tasks }) => tasks);
+    const ready = this.#ready.map(({ task }) => task);
+    this.#incoming = [...unproven, ...(lost?.tasks ?? []), ...ready, ...this.#round, ...this.#incoming];
     this.#term = undefined;
-    const again = [...batch.tasks, ...this.#ready.map(({ task }) => task), ...this.#round];
-    this.#incoming = [...again, ...this.#incoming];
+    this.#unproven = [];
     this.#ready = [];
     this.#round = [];
-    try {
-      this.#term = await takeOver(this.partition, this.deps);
-      this.#wake();
-    } catch (error) {
-      this.#fail(error, []);
-    }
+  }
+
+  #letGo(): void {
+    this.#lease = undefined;
+    this.#refuseAll(new NotOwner(this.partition));
   }
 
   #fail(error: unknown, inFlight: readonly Task[]): undefined {
     const why = 'the log failed: it may have happened';
     for (const task of inFlight) task.refuse(new ParleyError('unknown', why, RETRY, { cause: error }));
-    this.#abandon();
+    this.#failed = overloaded('the log cannot be written');
+    this.#lease = undefined;
+    this.#refuseAll(this.#failed);
     this.deps.onFatal(error);
   }
 
-  /** Takes nothing more; with what has not been tried nothing was done. */
-  #abandon(): void {
-    const refusal = overloaded('the log cannot be written');
-    this.#stopped = refusal;
-    this.#term = undefined;
-    const undone = [...this.#ready.map(({ task }) => task), ...this.#round, ...this.#incoming];
-    this.#ready = [];
-    this.#round = [];
+  /** With what has not been tried nothing was done. */
+  #refuseAll(refusal: Error): void {
+    this.#takeBack();
+    const undone = this.#incoming;
     this.#incoming = [];
     for (const task of undone) task.refuse(refusal);
   }

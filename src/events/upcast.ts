@@ -45,4 +45,9 @@ export function upcaster(rules: readonly Upcast[]): Upcaster {
 }
 
 /** No type has become old yet. */
-export const upcastEvent: Upcaster = upcaster([]);
+const rules: readonly Upcast[] = [];
+
+export const upcastEvent: Upcaster = upcaster(rules);
+
+/** All types that this program can read, old ones too. */
+export const knownTypes: readonly string[] = [...Object.keys(present), ...rules.map(({ from }) => from)];

@@ -13,15 +13,15 @@ export class ActiveReader implements RowReader {
     this.#active = new Map(active);
   }
 
-  get: RowReader['get'] = (model, keys) => this.#track(this.#reader.get(this.#current(model), keys));
+  get: RowReader['get'] = (model, keys) => this.#track(this.#reader.get(this.current(model), keys));
 
-  range: RowReader['range'] = (model, range) => this.#track(this.#reader.range(this.#current(model), range));
+  range: RowReader['range'] = (model, range) => this.#track(this.#reader.range(this.current(model), range));
 
   find: RowReader['find'] = (model, index, find) =>
-    this.#track(this.#reader.find(this.#current(model), index, find));
+    this.#track(this.#reader.find(this.current(model), index, find));
 
   findPrefix: RowReader['findPrefix'] = (model, index, prefix, limit, from) =>
-    this.#track(this.#reader.findPrefix(this.#current(model), index, prefix, limit, from));
+    this.#track(this.#reader.findPrefix(this.current(model), index, prefix, limit, from));
 
   /** Later reads are of this generation. Resolves when no read of another is open any more. */
   async switchTo(name: string, generation: number): Promise<void> {
@@ -29,7 +29,8 @@ export class ActiveReader implements RowReader {
     await Promise.allSettled(this.#open);
   }
 
-  #current<R>(model: Model<R>): Model<R> {
+  /** The model in the generation that is read. */
+  current<R>(model: Model<R>): Model<R> {
     return generationOf(model, this.#active.get(model.name) ?? 0);
   }
 

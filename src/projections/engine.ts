@@ -6,7 +6,7 @@ import { openLogReader } from '../log/sqliteReader.js';
 import type { LogSource } from './frame.js';
 import type { Checkpoint, ModelPartition, RowReader, RowStore } from './rows.js';
 import { openMongoRows } from './rowsMongodb.js';
-import { openSqliteRows } from './rowsSqlite.js';
+import { checkpointIn, openSqliteRows } from './rowsSqlite.js';
 import { SqliteFile } from './sqliteFile.js';
 import { SqliteReads } from './sqliteReads.js';
 import { textReader } from './textReader.js';
@@ -80,13 +80,17 @@ export function openWriterLog(engine: Engine, partitions: number | undefined): P
 /** Rows that are folded elsewhere, read from this very thread. */
 export async function openReaderHere(
   engine: Engine,
-): Promise<{ readonly reader: RowReader; close(): Promise<void> }> {
+): Promise<{ readonly reader: RowReader } & Pick<RowStore, 'checkpoint' | 'close'>> {
   if (engine.kind === 'mongodb') {
     const store = await openMongoRows(engine.url);
-    return { reader: store, close: () => store.close() };
+    return { reader: store, checkpoint: store.checkpoint, close: () => store.close() };
   }
   const file = openRowsFile(engine.dataDir);
-  return { reader: textReader(new SqliteReads(file)), close: async () => file.close() };
+  return {
+    reader: textReader(new SqliteReads(file)),
+    checkpoint: async (model, partition) => checkpointIn(file, model, partition),
+    close: async () => file.close(),
+  };
 }
 
 /** `read.db`, which exists, to be read beside the projector. */

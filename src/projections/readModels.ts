@@ -1,18 +1,14 @@
 import type { ReadModels } from '../commands/ports.js';
-import { positionOfSize } from '../log/find.js';
-import type { EventLog } from '../log/log.js';
 import { messagesModel } from './messages/model.js';
 import { messageFacts } from './messages/queries.js';
-import type { Progress } from './queries.js';
-import type { RowReader } from './rows.js';
+import type { AnyModel, RowReader } from './rows.js';
 import { loadStates, statesModel } from './states/model.js';
 import { usersModel } from './users/model.js';
 
-/** What writers read, over any row store. */
+/** What writers read, over any row store. `storedPosition`: up to which the store has all of a model, as it says now. */
 export function readModels(
   rows: RowReader,
-  progress: Pick<Progress, 'folded'>,
-  log: Pick<EventLog, 'read' | 'tail'>,
+  storedPosition: (model: AnyModel, partition: number) => Promise<number>,
 ): ReadModels {
   return {
     states: (streams) => loadStates(rows, streams),
@@ -21,9 +17,11 @@ export function readModels(
       const found = await rows.get(usersModel, users);
       return new Set(users.filter((user) => found.get(user)?.value));
     },
-    foldedPosition(partition) {
-      const folded = [statesModel, messagesModel].map(({ name }) => progress.folded(name, partition));
-      return positionOfSize(log, partition, Math.min(...folded));
+    async foldedPosition(partition) {
+      // Not from memory: another node may have folded the partition until a moment ago.
+      const models = [statesModel, messagesModel];
+      const positions = await Promise.all(models.map((model) => storedPosition(model, partition)));
+      return Math.min(...positions);
     },
   };
 }

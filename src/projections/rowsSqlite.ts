@@ -1,4 +1,4 @@
-import type { AnyModel, Model, ModelWrite, Row, RowStore } from './rows.js';
+import type { AnyModel, Checkpoint, Model, ModelWrite, Row, RowStore } from './rows.js';
 import { quoted, SqliteFile } from './sqliteFile.js';
 import { type Entry, indexTable, SqliteReads } from './sqliteReads.js';
 import { tableOf } from './tables.js';
@@ -47,13 +47,7 @@ export function openSqliteRows(path: string): RowStore {
         for (const write of writes) writeCheckpoints(file, write);
       });
     },
-    async checkpoint(model, partition) {
-      const found = file
-        .statement('SELECT position, size FROM checkpoints WHERE model = ? AND partition = ?')
-        .get(tableOf(model), partition) as [number, number] | undefined;
-      const [position, size] = found ?? [0, 0];
-      return { position, size };
-    },
+    checkpoint: async (model, partition) => checkpointIn(file, model, partition),
     drop: (model) => dropTables(file, model),
     async close() {
       // What is erased must not outlive the process in the write-ahead log.
@@ -61,6 +55,15 @@ export function openSqliteRows(path: string): RowStore {
       file.close();
     },
   };
+}
+
+/** How far the file has a model of a partition. */
+export function checkpointIn(file: SqliteFile, model: AnyModel, partition: number): Checkpoint {
+  const found = file
+    .statement('SELECT position, size FROM checkpoints WHERE model = ? AND partition = ?')
+    .get(tableOf(model), partition) as [number, number] | undefined;
+  const [position, size] = found ?? [0, 0];
+  return { position, size };
 }
 
 function createTables(file: SqliteFile, model: AnyModel): void {

@@ -1,3 +1,5 @@
+import type { NodeId } from '../bus/bus.js';
+import type { Owners } from '../cluster/ownership.js';
 import type { Answer, Command, CommandKind } from '../commands/commands.js';
 import { type ErrorCode, type ErrorDetails, ParleyError } from '../errors.js';
 import type { UserId } from '../events/ids.js';
@@ -9,6 +11,7 @@ import type { DataKey } from '../vault/vault.js';
 
 export interface WriterThreadData {
   readonly engine: Engine;
+  readonly node: NodeId;
   /** For a new log; one that exists must have them. */
   readonly partitions: number | undefined;
 }
@@ -18,20 +21,30 @@ export interface WriterApi {
   [method: string]: (...args: never[]) => unknown;
   /** Opens the log, or makes it. */
   open(): Promise<{ readonly id: string; readonly partitions: number }>;
-  /** Takes all partitions over; `folded`: tree sizes by model and partition; `generations`: by model. */
+  /**
+   * Begins to take this node's share of the partitions, and resolves when all are served, here or elsewhere, or after
+   * 10 s; `folded`: tree sizes by model and partition; `generations`: by model.
+   */
   start(
     folded: ReadonlyMap<string, readonly number[]>,
     generations: ReadonlyMap<string, number>,
   ): Promise<void>;
   /** Later reads of the model are of this generation; resolves when none of another is open. */
   switchTo(name: string, generation: number): Promise<void>;
-  /** Refuses what comes now; resolves when all that came before has its outcome and the log is closed. */
+  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 4 s. */
+  handOver(): Promise<void>;
+  /** Hands over, and closes the log. */
   stop(): Promise<void>;
 }
 
+/** A command, with a number of its call; `epoch` is that of the lease it is addressed to. */
+export type SentCommand = readonly [call: number, command: Command, commandId: string, epoch: number];
+
 /** One message of the main thread: commands in the order of the calls, or how far the read models are. */
 export type ToWriters =
-  | { readonly commands: readonly (readonly [command: Command, commandId: string])[] }
+  | { readonly commands: readonly SentCommand[] }
+  /** Leases have changed hands. */
+  | { readonly look: true }
   | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
   | {
       readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];
@@ -42,8 +55,13 @@ export type ToWriters =
 /** What the writers' thread has to tell, in the order in which it became so. */
 export type FromWriters =
   | { readonly commit: PackedCommit }
-  | { readonly answered: string; readonly answer: Answer<CommandKind> }
-  | { readonly refused: string; readonly error: WireError }
+  | { readonly answered: number; readonly answer: Answer<CommandKind> }
+  | { readonly refused: number; readonly error: WireError }
+  /** `NotOwner`. */
+  | { readonly returned: number }
+  | { readonly owners: Owners }
+  /** Partitions of this node are free. */
+  | { readonly released: true }
   | { readonly appended: { readonly events: number; readonly ms: number } }
   | { readonly keysOf: readonly UserId[]; readonly request: number }
   | { readonly report: string; readonly error: WireError }

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { localRouter } from '../commands/router.js';
+import { systemClock } from '../clock.js';
+import { type Cluster, openCluster } from '../cluster/openCluster.js';
+import { Ownership } from '../cluster/ownership.js';
+import { NotOwner } from '../commands/notOwner.js';
+import type { WriterDeps } from '../commands/ports.js';
+import { type OwnWriters, ownWriters } from '../commands/router.js';
 import { Writer } from '../commands/writer.js';
+import { knownTypes } from '../events/upcast.js';
 import { pack } from '../log/codec.js';
 import type { EventLog } from '../log/log.js';
 import { ActiveReader } from '../projections/activeReader.js';
@@ -10,9 +16,16 @@ import { readModels } from '../projections/readModels.js';
 import { RemoteKeys } from './remoteKeys.js';
 import { serve } from './rpc.js';
 import { ThreadFolding } from './threadFolding.js';
-import { type FromWriters, type ToWriters, toWire, type WriterApi, type WriterThreadData } from './wire.js';
+import {
+  type FromWriters,
+  type SentCommand,
+  type ToWriters,
+  toWire,
+  type WriterApi,
+  type WriterThreadData,
+} from './wire.js';
 
-// The thread is started with these two by `startWriters`, and by nobody else.
+// The thread is started with these two by `Writers.open`, and by nobody else.
 const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };
 
 let outbox: FromWriters[] = [];
@@ -29,42 +42,78 @@ function tell(item: FromWriters): void {
 
 const keys = new RemoteKeys((owners, request) => tell({ keysOf: owners, request }));
 const folding = new ThreadFolding();
+const onFatal = (error: unknown) => tell({ fatal: toWire(error) });
+const report = (message: string, error: unknown) => tell({ report: message, error: toWire(error) });
+
 let log: EventLog | undefined;
-let writers: Writer[] = [];
+let ownership: Ownership | undefined;
 let reader: ActiveReader | undefined;
-let closeReader: () => Promise<void> = async () => {};
+const closing: (() => Promise<void>)[] = [];
 
 async function start(...[folded, generations]: Parameters<WriterApi['start']>): Promise<void> {
   if (!log) throw new Error('the log is not open');
   folding.start(folded);
+  const { engine, node } = data;
+  const isShared = engine.kind === 'mongodb';
+  const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, knownTypes);
+  closing.push(cluster.close);
+  const deps = await writerDeps(log, cluster, generations);
+  const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
+  const { leases, nodes } = cluster;
+  ownership = new Ownership({
+    ...{ node, leases, nodes, writers, clock: systemClock, onFatal, report },
+    onOwners: (owners) => tell({ owners }),
+    onReleased: () => tell({ released: true }),
+  });
+  const router = ownWriters(writers);
+  port.on('message', (message: ToWriters) => receive(message, router));
+  await ownership.start();
+}
+
+async function writerDeps(
+  log: EventLog,
+  { devices }: Cluster,
+  generations: ReadonlyMap<string, number>,
+): Promise<WriterDeps> {
   const rows = await openReaderHere(data.engine);
-  closeReader = rows.close;
-  reader = new ActiveReader(rows.reader, generations);
-  const deps = {
+  closing.push(rows.close);
+  const active = new ActiveReader(rows.reader, generations);
+  reader = active;
+  return {
     log,
     bus: { publish: tellCommit },
     keys,
-    reads: readModels(reader, folding, log),
+    reads: readModels(
+      active,
+      async (model, partition) => (await rows.checkpoint(active.current(model), partition)).position,
+    ),
+    // Of a single process the main thread knows: it asks for nobody to go offline who is active.
+    ...(data.engine.kind === 'mongodb' ? { devices } : {}),
     folding,
+    clock: systemClock,
     now: Date.now,
     newId: randomUUID,
-    onFatal: (error: unknown) => tell({ fatal: toWire(error) }),
-    report: (report: string, error: unknown) => tell({ report, error: toWire(error) }),
-    onAppend: ({ events, ms }: { events: number; ms: number }) => tell({ appended: { events, ms } }),
+    isKnownToAll: (type) => ownership?.isKnownToAll(type) ?? false,
+    onDeposed: (partition) => ownership?.deposed(partition),
+    onFatal,
+    report,
+    onAppend: ({ events, ms }) => tell({ appended: { events, ms } }),
   };
-  writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
-  const router = localRouter(writers);
-  port.on('message', (message: ToWriters) => {
-    if ('commands' in message)
-      for (const [command, commandId] of message.commands)
-        router.execute(command, commandId).then(
-          (answer) => tell({ answered: commandId, answer }),
-          (error: unknown) => tell({ refused: commandId, error: toWire(error) }),
-        );
-    else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
-    else keys.receive(message);
-  });
-  await Promise.all(writers.map((writer) => writer.start()));
+}
+
+function receive(message: ToWriters, router: OwnWriters): void {
+  if ('commands' in message) for (const sent of message.commands) void execute(router, sent);
+  else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
+  else if ('look' in message) ownership?.look();
+  else keys.receive(message);
+}
+
+function execute(router: OwnWriters, [call, command, commandId, epoch]: SentCommand): Promise<void> {
+  return router.submit(command, commandId, epoch).then(
+    (answer) => tell({ answered: call, answer }),
+    (error: unknown) =>
+      tell(error instanceof NotOwner ? { returned: call } : { refused: call, error: toWire(error) }),
+  );
 }
 
 const tellCommit = (commit: Parameters<typeof pack>[0]): void => {
@@ -83,10 +132,13 @@ const api: WriterApi = {
   async switchTo(name: string, generation: number) {
     await reader?.switchTo(name, generation);
   },
+  async handOver() {
+    await ownership?.stop();
+  },
   async stop() {
-    await Promise.all(writers.map((writer) => writer.stop()));
-    await closeReader();
+    await ownership?.stop();
     await log?.close();
+    for (const close of closing) await close();
     keys.close();
     // What was told last leaves before this is answered.
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,15 +1,27 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Bus, CommitFrame } from '../bus/bus.js';
 import { commitFrame } from '../bus/frame.js';
-import type { Command, CommandRouter } from '../commands/commands.js';
+import type { Owners } from '../cluster/ownership.js';
+import { streamOfCommand } from '../commands/aggregates.js';
+import type { Command } from '../commands/commands.js';
+import { NotOwner } from '../commands/notOwner.js';
 import type { Folding } from '../commands/ports.js';
 import { bytesOf, Queue } from '../commands/pressure.js';
+import type { OwnWriters } from '../commands/router.js';
 import { overloaded } from '../errors.js';
+import { partitionOf } from '../events/ids.js';
 import { unpack } from '../log/codec.js';
 import { LogMismatch } from '../log/meta.js';
 import type { CachedKeys } from '../vault/vault.js';
 import { connect } from './rpc.js';
-import { type FromWriters, fromWire, type ToWriters, type WriterApi, type WriterThreadData } from './wire.js';
+import {
+  type FromWriters,
+  fromWire,
+  type SentCommand,
+  type ToWriters,
+  type WriterApi,
+  type WriterThreadData,
+} from './wire.js';
 
 /**
  * Commands leave for the writers' thread at most this often, in milliseconds; less often when the last time many
@@ -27,6 +39,10 @@ export interface WritersDeps {
   /** A text that this process has sealed, before the commit that holds it is published. */
   readonly onSealed: (sealed: string, text: string, owner: string) => void;
   readonly onAppend: (ms: number, events: number) => void;
+  /** Who owns what has changed; what is this node's, its writers take commands for. */
+  readonly onOwners: (owners: Owners) => void;
+  /** Partitions of this node are free: other nodes should look. */
+  readonly onReleased: () => void;
   readonly onFatal: (error: unknown) => void;
   readonly report: (message: string, error: unknown) => void;
 }
@@ -35,16 +51,24 @@ interface Pending {
   /** When it was asked, of `performance.now()`. */
   readonly since: number;
   readonly command: Command;
+  readonly commandId: string;
   readonly bytes: number;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** The writers of all partitions, in a thread of their own: one message each way carries what a turn brings. */
-export class Writers implements CommandRouter {
+/**
+ * The writers of all partitions, and which of these this node owns, in a thread of their own: one message each way
+ * carries what a turn brings.
+ */
+export class Writers implements OwnWriters {
   readonly #queue = new Queue();
-  readonly #pending = new Map<string, Pending>();
-  #outgoing: [Command, string][] = [];
+  /** By call: a command that is given again while it is under way is another call of the same id. */
+  readonly #pending = new Map<number, Pending>();
+  /** What is to be sent, by command. */
+  readonly #texts = new Map<string, string>();
+  #calls = 0;
+  #outgoing: SentCommand[] = [];
   #advances = new Map<string, readonly [string, number, number]>();
   #deps: WritersDeps | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
@@ -56,7 +80,7 @@ export class Writers implements CommandRouter {
     readonly logId: string,
     readonly partitions: number,
     private readonly worker: Worker,
-    private readonly api: Pick<WriterApi, 'start' | 'switchTo' | 'stop'>,
+    private readonly api: Pick<WriterApi, 'start' | 'switchTo' | 'handOver' | 'stop'>,
     private readonly port: MessageChannel['port1'],
   ) {}
 
@@ -89,7 +113,7 @@ export class Writers implements CommandRouter {
     return oldest ? performance.now() - oldest.since : 0;
   }
 
-  /** Takes all partitions over. To be called when the read models are nearly caught up. */
+  /** As `WriterApi.start`. To be called when the read models are nearly caught up. */
   async start(
     deps: WritersDeps,
     folded: ReadonlyMap<string, readonly number[]>,
@@ -107,7 +131,7 @@ export class Writers implements CommandRouter {
     await this.api.start(folded, generations);
   }
 
-  execute: CommandRouter['execute'] = (command, commandId) => {
+  submit: OwnWriters['submit'] = (command, commandId, epoch) => {
     const bytes = bytesOf(command);
     const refusal = this.#stopped
       ? overloaded('the server is stopping')
@@ -116,17 +140,30 @@ export class Writers implements CommandRouter {
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
       // A command is answered with what its own kind answers.
-      const since = performance.now();
-      this.#pending.set(commandId, {
-        since,
+      const call = this.#calls++;
+      this.#pending.set(call, {
+        since: performance.now(),
         command,
+        commandId,
         bytes,
         resolve: resolve as (answer: never) => void,
         reject,
       });
-      if (this.#outgoing.push([command, commandId]) === 1) this.#flushSoon();
+      const sent: Command = command;
+      if (sent.kind === 'send message') this.#texts.set(commandId, sent.message);
+      if (this.#outgoing.push([call, command, commandId, epoch]) === 1) this.#flushSoon();
     });
   };
+
+  /** Leases have changed hands: looks who has what now. */
+  look(): void {
+    if (!this.#stopped) this.#post({ look: true });
+  }
+
+  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 4 s. */
+  handOver(): Promise<void> {
+    return this.api.handOver();
+  }
 
   /** A read model has advanced. */
   advance(model: string, partition: number, size: number): void {
@@ -138,7 +175,7 @@ export class Writers implements CommandRouter {
     return this.api.switchTo(name, generation);
   }
 
-  /** Refuses what comes now, and resolves when all that came before has its answer and the log is closed. */
+  /** Refuses what comes now, hands over, and resolves when all that came before has its outcome and the log is closed. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -181,8 +218,11 @@ export class Writers implements CommandRouter {
   #receive(item: FromWriters, deps: WritersDeps): void {
     if ('commit' in item) this.#publish(commitFrame(unpack(item.commit)), deps);
     else if ('answered' in item)
-      this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `execute`.
+      this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `submit`.
     else if ('refused' in item) this.#settle(item.refused)?.reject(fromWire(item.error));
+    else if ('returned' in item) this.#return(item.returned);
+    else if ('owners' in item) deps.onOwners(item.owners);
+    else if ('released' in item) deps.onReleased();
     else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
     else if ('keysOf' in item) void this.#answerKeys(item.keysOf, item.request, deps);
     else if ('report' in item) deps.report(item.report, fromWire(item.error));
@@ -192,16 +232,24 @@ export class Writers implements CommandRouter {
   #publish(frame: CommitFrame, deps: WritersDeps): void {
     for (const event of frame.events) {
       if (event.type !== 'MessageSent') continue;
-      const command = this.#pending.get(event.commandId)?.command;
-      if (command?.kind === 'send message') deps.onSealed(event.data.text, command.message, event.actor);
+      const text = this.#texts.get(event.commandId);
+      if (text !== undefined) deps.onSealed(event.data.text, text, event.actor);
     }
     deps.bus.publish(frame);
   }
 
-  #settle(commandId: string): Pending | undefined {
-    const pending = this.#pending.get(commandId);
-    this.#pending.delete(commandId);
-    if (pending) this.#queue.leave(pending.bytes);
+  #return(call: number): void {
+    const pending = this.#settle(call);
+    if (!pending) return;
+    pending.reject(new NotOwner(partitionOf(streamOfCommand(pending.command), this.partitions)));
+  }
+
+  #settle(call: number): Pending | undefined {
+    const pending = this.#pending.get(call);
+    this.#pending.delete(call);
+    if (!pending) return undefined;
+    this.#texts.delete(pending.commandId);
+    this.#queue.leave(pending.bytes);
     return pending;
   }
 

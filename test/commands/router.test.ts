@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Command, CommandKind, CommandOf } from '../../src/commands/commands.js';
-import { localRouter } from '../../src/commands/router.js';
+import { ownWriters } from '../../src/commands/router.js';
 import type { Writer } from '../../src/commands/writer.js';
 import { friendshipIdOf, partitionOf, roomIdOf, streamOf } from '../../src/events/ids.js';
 import { ada, adaAndBob, bob, openChat, send } from './world.js';
@@ -19,7 +19,7 @@ describe('the router', () => {
         },
       }),
     );
-    const router = localRouter(writers);
+    const router = ownWriters(writers);
     const room = streamOf('room', roomIdOf(ada, bob));
     const cases: [Command, typeof room | `user:${string}` | `friendship:${string}`][] = [
       [openChat(ada, bob), room],
@@ -32,7 +32,7 @@ describe('the router', () => {
     for (const [i, [command, stream]] of cases.entries()) {
       // The union of commands is one of them.
       const known = command as CommandOf<CommandKind>;
-      await router.execute(known, `c${i}`).catch(() => {});
+      await router.submit(known, `c${i}`, 1).catch(() => {});
       const partition = partitionOf(stream, PARTITIONS);
       expect(submitted.at(-1)).to.deep.equal({ partition, stream, commandId: `c${i}` });
     }

@@ -1,7 +1,8 @@
 import type { CommitFrame } from '../../src/bus/bus.js';
 import type { Command, CommandKind, CommandOf } from '../../src/commands/commands.js';
+import { NotOwner } from '../../src/commands/notOwner.js';
 import type { MessageRef, WriterDeps } from '../../src/commands/ports.js';
-import { localRouter } from '../../src/commands/router.js';
+import { ownWriters } from '../../src/commands/router.js';
 import { Writer } from '../../src/commands/writer.js';
 import { decodeLeaf } from '../../src/events/codec.js';
 import { roomIdOf, type StreamName } from '../../src/events/ids.js';
@@ -15,6 +16,7 @@ import { loadStates, statesModel, statesProjection } from '../../src/projections
 import { FakeVault } from '../support/fakeVault.js';
 import type { MemoryLog } from '../support/memoryLog.js';
 import { MemoryRows } from '../support/rowsMemory.js';
+import { virtualTime } from '../support/virtualTime.js';
 
 export const [ada, bob, eve] = [
   '00000000-0000-4000-8000-00000000000a',
@@ -59,6 +61,11 @@ export class World<L extends EventLog = MemoryLog> {
   readonly appended: number[] = [];
   clock = Date.parse('2026-01-02T03:04:05.678Z');
   lagMs = 0;
+  /** A lease that is always valid, unless a test says otherwise. */
+  lease = { epoch: 1, validUntil: Number.POSITIVE_INFINITY };
+  readonly time = virtualTime();
+  readonly unknownTypes = new Set<string>();
+  readonly deposed: number[] = [];
   writer: Writer;
   onPublish: () => void = () => {};
   /** A look-up's answer is taken before this, and given after it. */
@@ -79,25 +86,28 @@ export class World<L extends EventLog = MemoryLog> {
   static async start<L extends EventLog>(log: L): Promise<World<L>> {
     const world = new World(log);
     for (const user of [ada, bob, eve]) await world.vault.keys.create(user);
-    await world.writer.start();
+    await world.writer.take(world.lease);
     return world;
   }
 
   execute<K extends CommandKind>(command: CommandOf<K>, commandId = `command ${++this.#ids}`) {
-    return localRouter([this.writer]).execute(command, commandId);
+    return ownWriters([this.writer]).submit(command, commandId, this.lease.epoch);
   }
 
   /** The outcome of a command: what it was answered, or the code it was refused with. */
   async outcome(command: Command): Promise<unknown> {
     // The union of commands is one of them.
-    return this.execute(command as CommandOf<CommandKind>).catch((error: { code: string }) => error.code);
+    return this.execute(command as CommandOf<CommandKind>).catch((error: { code: string }) =>
+      error instanceof NotOwner ? 'not owner' : error.code,
+    );
   }
 
   /** Another process in the place of this one: all that was in memory is gone. */
   async restart(): Promise<void> {
     this.#advance.clear();
     this.writer = new Writer(0, this.deps());
-    await this.writer.start();
+    this.lease = { epoch: this.lease.epoch + 1, validUntil: Number.POSITIVE_INFINITY };
+    await this.writer.take(this.lease);
   }
 
   /** Folds all that is in the log, and says so; one call after the other. */
@@ -136,8 +146,11 @@ export class World<L extends EventLog = MemoryLog> {
           return () => this.#advance.delete(handler);
         },
       },
+      clock: this.time,
       now: () => this.clock,
       newId: () => `commit ${++this.#ids}`,
+      isKnownToAll: (type) => !this.unknownTypes.has(type),
+      onDeposed: (partition) => this.deposed.push(partition),
       onFatal: (error) => this.fatal.push(error),
       report: (_, error) => this.reported.push(error),
       onAppend: ({ events }) => this.appended.push(events),

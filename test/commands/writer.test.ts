@@ -392,7 +392,7 @@ describe('a writer', () => {
         expect(world.fatal).to.have.length(1);
         expect(world.fatal[0]).to.be.instanceOf(StorageError);
         expect(await world.outcome(send(ada, 'm4'))).to.equal('overloaded');
-        await world.writer.stop();
+        await world.writer.giveUp();
       }
     });
 
@@ -439,23 +439,179 @@ describe('a writer', () => {
       expect(outcomes.at(-1)).to.equal('overloaded');
     });
 
-    it('finishes what it has taken before it stops', async () => {
+    it('refuses an event that not every node can read', async () => {
       const world = await withChat();
-      const answer = world.outcome(send(ada, 'm1'));
-      const stopped = world.writer.stop();
-      expect(await world.outcome(send(ada, 'm2'))).to.equal('overloaded');
-      await stopped;
-      expect(sent(world)).to.have.length(1);
-      expect(await answer).to.have.property('message');
+      world.unknownTypes.add('MessageSent');
+      expect(await world.outcome(send(ada, 'm1'))).to.equal('overloaded');
+      expect(await world.outcome(openChat(ada, eve))).to.include({ isNewActive: true });
+      world.unknownTypes.clear();
+      expect(await world.outcome(send(ada, 'm1'))).to.have.nested.property('message.seq', 1);
+    });
+  });
+
+  describe('holding a lease', () => {
+    it('fences with the epoch of the lease, or above the last', async () => {
+      const world = await withChat();
+      await world.writer.giveUp();
+      for (const epoch of [7, 3]) {
+        world.lease = { epoch, validUntil: Number.POSITIVE_INFINITY };
+        await world.writer.take(world.lease);
+        await world.execute(send(ada, `m${epoch}`));
+        await world.writer.giveUp();
+      }
+      expect(world.log.commits().map(({ epoch }) => epoch)).to.deep.equal([1, 1, 7, 7, 8, 8]);
     });
 
-    it('refuses what waits for it when it cannot start', async () => {
+    it('takes only what is addressed to it, before its take-over has ended too', async () => {
+      const world = new World(new MemoryLog());
+      for (const user of [ada, bob]) await world.vault.keys.create(user);
+      expect(await world.outcome(openChat(ada, bob))).to.equal('not owner');
+      const taking = world.writer.take(world.lease);
+      const early = world.outcome(openChat(ada, bob));
+      await taking;
+      expect(await early).to.include({ isNewActive: true });
+      world.lease = { ...world.lease, epoch: 2 };
+      expect(await world.outcome(send(ada, 'm1'))).to.equal('not owner');
+    });
+
+    it('given up: what is in the append in flight is answered, the rest was not done', async () => {
+      const world = await withChat();
+      const release = held(world);
+      const first = [world.outcome(send(ada, 'm1')), world.outcome(send(ada, 'm1'))];
+      await settled();
+      const rest = [world.outcome(send(ada, 'm2')), world.outcome(send(bob, 'm3'))];
+      await settled();
+      const last = world.outcome(send(bob, 'm4'));
+      let isGivenUp = false;
+      const givenUp = world.writer.giveUp().then(() => {
+        isGivenUp = true;
+      });
+      expect(await Promise.all([...rest, last])).to.deep.equal(['not owner', 'not owner', 'not owner']);
+      expect(await world.outcome(send(ada, 'm5'))).to.equal('not owner');
+      expect(isGivenUp).to.equal(false);
+      release();
+      await givenUp;
+      for (const answer of await Promise.all(first)) expect(answer).to.have.nested.property('message.seq', 1);
+      expect(sent(world)).to.have.length(1);
+    });
+
+    it('given up with an append in flight that is lost: nothing of it was done', async () => {
+      const world = await withChat();
+      const { open: lose, opened } = gate();
+      world.log.script = async () => {
+        await opened;
+        return { kind: 'lose', leaves: () => [] };
+      };
+      const first = world.outcome(send(ada, 'm1'));
+      await settled();
+      const givenUp = world.writer.giveUp();
+      lose();
+      await givenUp;
+      expect(await first).to.equal('not owner');
+      expect(world.log.commits().map(({ epoch }) => epoch)).to.deep.equal([1, 1, 2]);
+    });
+
+    it('given up while it takes over: it owns nothing, and fences no more', async () => {
+      const world = new World(new MemoryLog());
+      world.log.rival([]);
+      const { open: answer, opened } = gate();
+      const read = world.log.tail.bind(world.log);
+      world.log.tail = async (partition) => {
+        await opened;
+        return read(partition);
+      };
+      const taken = world.writer.take(world.lease).catch((error: Error) => error.name);
+      const early = world.outcome(openChat(ada, bob));
+      const givenUp = world.writer.giveUp();
+      answer();
+      await givenUp;
+      expect([await taken, await early]).to.deep.equal(['NotOwner', 'not owner']);
+      expect(world.log.commits()).to.have.length(1);
+    });
+
+    it('that ends while another writes: it gives up instead of fencing again', async () => {
+      const world = await withChat();
+      let appends = 0;
+      world.log.script = () => {
+        if (++appends > 1) return { kind: 'store' };
+        world.lease.validUntil = world.time.now();
+        return { kind: 'lose', leaves: () => [] };
+      };
+      const outcomes = [world.outcome(send(ada, 'm1')), world.outcome(send(bob, 'm2'))];
+      expect(await Promise.all(outcomes)).to.deep.equal(['not owner', 'not owner']);
+      expect(world.deposed).to.deep.equal([0]);
+      expect(world.log.commits().map(({ epoch }) => epoch)).to.deep.equal([1, 1, 2]);
+      expect(await world.outcome(send(ada, 'm3'))).to.equal('not owner');
+    });
+
+    it('that is not valid: what appends nothing is answered after the next append', async () => {
+      const world = await withChat();
+      world.lease.validUntil = world.time.now();
+      const order: string[] = [];
+      const note = (name: string) => (outcome: unknown) => void order.push(`${name}: ${String(outcome)}`);
+      const refused = world.outcome(send(eve, 'm1')).then(note('refused'));
+      await settled();
+      expect(order).to.deep.equal([]);
+      const answered = world.outcome(send(ada, 'm2')).then(() => order.push('answered'));
+      await Promise.all([refused, answered]);
+      expect(order).to.deep.equal(['refused: not_found', 'answered']);
+    });
+
+    it('that is not valid: what appends nothing is answered after the next renewal', async () => {
+      const world = await withChat();
+      world.lease.validUntil = world.time.now();
+      let outcome: unknown;
+      const refused = world.outcome(send(eve, 'm1')).then((told) => {
+        outcome = told;
+      });
+      await settled();
+      // Of a renewal that was sent before it was decided, nothing follows.
+      world.writer.renewed();
+      await settled();
+      expect(outcome).to.equal(undefined);
+      world.lease.validUntil = world.time.now() + 1;
+      world.writer.renewed();
+      await refused;
+      expect(outcome).to.equal('not_found');
+    });
+
+    it('never refuses what another has made true meanwhile', async () => {
+      const world = await withChat();
+      // It sleeps past its lease; another opens the room of ada and eve, and it wakes up none the wiser.
+      world.lease.validUntil = world.time.now();
+      const other = new World(world.log);
+      for (const user of [ada, bob, eve]) await other.vault.keys.create(user);
+      await other.writer.take(other.lease);
+      const { roomId } = await other.execute(openChat(ada, eve));
+      const refused = world.outcome(send(ada, 'm1', 'hello', { roomId }));
+      const lost = world.outcome(send(bob, 'm2'));
+      expect(await Promise.all([refused, lost])).to.deep.equal(['not owner', 'not owner']);
+    });
+  });
+
+  describe('that cannot take over', () => {
+    it('refuses what waits for it, and says why', async () => {
       const world = new World(new MemoryLog());
       world.log.script = () => ({ kind: 'fail' });
+      const taken = world.writer.take(world.lease).catch((thrown: unknown) => thrown);
       const waiting = world.outcome(openChat(ada, bob));
-      const error = await world.writer.start().catch((thrown: unknown) => thrown);
-      expect(error).to.be.instanceOf(StorageError);
-      expect(await waiting).to.equal('overloaded');
+      expect(await taken).to.be.instanceOf(StorageError);
+      expect(await waiting).to.equal('not owner');
+    });
+
+    it('tries again while the log is away, and takes what waits then', async () => {
+      const world = new World(new MemoryLog());
+      for (const user of [ada, bob]) await world.vault.keys.create(user);
+      const read = world.log.tail.bind(world.log);
+      world.log.tail = () => Promise.reject(new Error('the log is away'));
+      const taken = world.writer.take(world.lease);
+      const waiting = world.outcome(openChat(ada, bob));
+      await world.time.advance(10_000);
+      expect(world.reported.length).to.be.above(3);
+      world.log.tail = read;
+      await world.time.advance(2000);
+      await taken;
+      expect(await waiting).to.include({ isNewActive: true });
     });
   });
 });

@@ -21,7 +21,7 @@ describe('a writer on the embedded log', () => {
     await world.execute(openChat(ada, bob));
     const first = await Promise.all(ids.map((id, i) => world.execute(send(i % 2 === 0 ? ada : bob, id))));
     expect(first.map(({ message }) => message.seq)).to.deep.equal(ids.map((_, i) => i + 1));
-    await world.writer.stop();
+    await world.writer.giveUp();
     await log.close();
 
     const again = await openSqliteLog({ file });
@@ -30,7 +30,7 @@ describe('a writer on the embedded log', () => {
     expect(await next.outcome(send(bob, 'm0'))).to.equal('conflict');
     const { message } = await next.execute(send(bob, 'm400', undefined, { replyTo: 'm0' }));
     expect(message.seq).to.equal(401);
-    await next.writer.stop();
+    await next.writer.giveUp();
     const commits = await again.read(0, 0, 10_000);
     const stream = eventsOf(commits).filter((event) => event.stream === `room:${adaAndBob}`);
     expect(stream.map(({ version }) => version)).to.deep.equal(stream.map((_, i) => i + 1));

@@ -1,8 +1,7 @@
+import type { Clock } from '../../src/clock.js';
+
 /** A clock that stands still until it is told to go on, and timers that follow it. */
-export interface VirtualTime {
-  now(): number;
-  /** Runs `run` when `ms` have passed; returns the function that takes it back. */
-  setTimer(run: () => void, ms: number): () => void;
+export interface VirtualTime extends Clock {
   /** Lets time pass, timer by timer, with everything that each sets off. */
   advance(ms: number): Promise<void>;
 }
@@ -18,6 +17,7 @@ export function virtualTime(): VirtualTime {
       timers.add(timer);
       return () => timers.delete(timer);
     },
+    soon: (run) => void setImmediate(run),
     async advance(ms) {
       const end = now + ms;
       await settle();
