@@ -2,12 +2,13 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { connect, serve } from '../threads/rpc.js';
 import { standAside } from '../threads/standAside.js';
 import type { Opener } from '../vault/opener.js';
+import { type ActiveProjection, activeProjections } from './activeTables.js';
 import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
 import type { LeafCommit } from './frame.js';
 import type { ModelAdvance } from './progressNotes.js';
 import { Projector } from './projector.js';
-import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
+import { Rebuilder } from './rebuilder.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {
@@ -108,7 +109,7 @@ class ProjectionThread {
           kind: 'progress',
           behindSince,
           advances: advances.flatMap(({ projection, partition, size }) => {
-            const model = rebuilder.nameOf(projection);
+            const model = rebuilder.tables.nameOf(projection);
             return model === undefined ? [] : [{ model, partition, size }];
           }),
         }),
@@ -150,7 +151,7 @@ class ProjectionThread {
 
   /** How far the tables that are read are by the store's checkpoints, whoever folds them. */
   async look(partitions: readonly number[]): Promise<ModelAdvance[]> {
-    const places = this.rebuilder
+    const places = this.rebuilder.tables
       .current()
       .flatMap(({ name, model }) => partitions.map((partition) => ({ name, model, partition })));
     const found = await this.engine.checkpoints(places);

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { activeProjections } from '../../src/projections/activeTables.js';
 import { frameOf } from '../../src/projections/frame.js';
 import { readGeneration } from '../../src/projections/generations.js';
 import { Projector } from '../../src/projections/projector.js';
 import { dropOther, markReady, Rebuild, switchGeneration } from '../../src/projections/rebuild.js';
-import { activeProjections } from '../../src/projections/rebuilder.js';
 import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { allProjections, digestsModel, Pages } from '../support/notebook.js';
