@@ -9,6 +9,11 @@ const unreachable: ReadonlySet<string> = new Set([
   'MongoWaitQueueTimeoutError',
 ]);
 
+/** The system's errors of a socket that is going: the driver lets some through as they are. */
+const brokenSocket: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ETIMEDOUT']);
+
 /** Whether a store is away, which passes: nothing is wrong with the request or with this program. */
 export const isOutage = (error: unknown): error is Error =>
-  error instanceof VaultUnavailable || (error instanceof Error && unreachable.has(error.name));
+  error instanceof VaultUnavailable ||
+  (error instanceof Error &&
+    (unreachable.has(error.name) || ('code' in error && brokenSocket.has(error.code))));
