@@ -6,7 +6,7 @@ import { Device, type Door } from './device.js';
 import type { History } from './history.js';
 import type { Room } from './people.js';
 
-/** How long after the last fault all that is due may take. */
+/** How long after the last fault all that is due may take; pushes are given half of it. */
 const PATIENCE_MS = 30_000;
 
 /** Waits for `work`, but not for ever: what is overdue goes into the history. */
@@ -57,7 +57,7 @@ export async function lookEverywhere(
       }),
     );
     // Pushes may be on their way: what is still missing when the time is up is missing.
-    const deadline = performance.now() + PATIENCE_MS;
+    const deadline = performance.now() + PATIENCE_MS / 2;
     const seen = (): boolean =>
       newcomers.every(({ device }) => device.hasCaughtUp) && check(history.entries).length === 0;
     while (!seen() && performance.now() < deadline) await pass(250);

@@ -63,6 +63,9 @@ export async function playRound(cluster: Cluster, seed: number): Promise<Round> 
   return { seed, faults: faults.map(sayFault), history, violations };
 }
 
-/** Lines of a log that tell of an internal error, or of the end of a process. */
+/** Lines of a log that tell of an internal error, or of the end of a process that had started. */
 const incidentsIn = (log: string): string[] =>
-  log.split('\n').filter((line) => line.includes('"incident":') || line.includes('"level":60'));
+  log
+    .split('\n')
+    .filter((line) => line.includes('"incident":') || line.includes('"level":60'))
+    .filter((line) => !line.includes('"msg":"cannot start: '));
