@@ -1,0 +1,165 @@
+import type { NodeId } from '../../src/bus/bus.js';
+import { Doorman } from '../../src/cluster/doorman.js';
+import { Lanes, type LanesDeps } from '../../src/cluster/lanes.js';
+import type { Holder } from '../../src/cluster/leases.js';
+import { NotOwner } from '../../src/commands/notOwner.js';
+import type { OwnWriters } from '../../src/commands/router.js';
+import { overloaded } from '../../src/errors.js';
+import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
+
+/** What happens to one request between two nodes. */
+export interface Passage {
+  readonly fate: 'arrives' | 'is lost' | 'is answered in vain' | 'comes twice' | 'meets nobody';
+  readonly delayMs: number;
+}
+
+export const arrives: Passage = { fate: 'arrives', delayMs: 1 };
+
+interface Waiting {
+  readonly commandId: string;
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A node that may own the one partition: it does what it is given in order, one at a time, and each only once. */
+class Owner implements OwnWriters {
+  epoch: number | undefined;
+  isDead = false;
+  isFull = false;
+  #queue: Waiting[] = [];
+  #isBusy = false;
+  readonly doorman = new Doorman(this, () => this.epoch);
+
+  constructor(
+    private readonly world: LaneWorld,
+    private readonly stepMs: () => number,
+  ) {}
+
+  submit: OwnWriters['submit'] = (_, commandId, epoch) => {
+    if (epoch !== this.epoch) return Promise.reject(new NotOwner(0));
+    if (this.isFull) return Promise.reject(overloaded('full'));
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ commandId, resolve, reject });
+      this.#work();
+    });
+  };
+
+  /** As a writer that is given up or loses its partition: what is not done is returned. */
+  giveUp(): void {
+    this.epoch = undefined;
+    for (const { reject } of this.#queue.splice(0)) reject(new NotOwner(0));
+  }
+
+  #work(): void {
+    const [first] = this.#queue;
+    if (!first || this.#isBusy) return;
+    this.#isBusy = true;
+    this.world.time.setTimer(() => {
+      this.#isBusy = false;
+      if (this.isDead || this.epoch === undefined || this.#queue[0] !== first) return this.#work();
+      this.#queue.shift();
+      this.world.effect(first.commandId);
+      // The world checks only that there was an answer.
+      first.resolve({} as never);
+      this.#work();
+    }, this.stepMs());
+  }
+}
+
+/** The lanes of node `here`, who owns their partition, and the way between them. */
+export class LaneWorld {
+  readonly time: VirtualTime = virtualTime();
+  /** Ids of commands in the order in which they took effect for the first time. */
+  readonly effects: string[] = [];
+  readonly owners: ReadonlyMap<NodeId, Owner>;
+  readonly lanes: Lanes;
+  isConnected = true;
+  /** Of the requests to come, in order; then all arrive. */
+  passages: Passage[] = [];
+  looks = 0;
+  #watch: (isConnected: boolean) => void = () => {};
+  #epoch = 0;
+
+  constructor(stepMs: () => number = () => 2) {
+    this.owners = new Map(['here', 'there', 'elsewhere'].map((node) => [node, new Owner(this, stepMs)]));
+    this.lanes = new Lanes({
+      node: 'here',
+      partitions: 1,
+      bus: this.#bus(),
+      writers: this.owner('here'),
+      clock: this.time,
+      onReturned: () => this.looks++,
+    });
+  }
+
+  owner(node: NodeId): Owner {
+    const owner = this.owners.get(node);
+    if (!owner) throw new Error(`there is no node ${node}`);
+    return owner;
+  }
+
+  effect(commandId: string): void {
+    if (!this.effects.includes(commandId)) this.effects.push(commandId);
+  }
+
+  /** The partition goes to this node, whoever had it; the lanes are not told. */
+  take(node: NodeId): Holder {
+    for (const owner of this.owners.values()) if (owner.epoch !== undefined) owner.giveUp();
+    const epoch = ++this.#epoch;
+    this.owner(node).epoch = epoch;
+    return { node, epoch };
+  }
+
+  /** The node is no more: what it has begun never ends, and it answers nobody. */
+  kill(node: NodeId): void {
+    this.owner(node).isDead = true;
+  }
+
+  connect(isConnected: boolean): void {
+    this.isConnected = isConnected;
+    this.#watch(isConnected);
+  }
+
+  /** The outcome of a command: `done`, or the code it was refused with. */
+  async send(commandId: string): Promise<string> {
+    try {
+      await this.lanes.execute<'go online'>({ kind: 'go online', userId: 'ada' }, commandId);
+      return 'done';
+    } catch (error) {
+      return (error as { code: string }).code; // A `ParleyError`, or else the test fails on it.
+    }
+  }
+
+  #bus(): LanesDeps['bus'] {
+    const world = this;
+    return {
+      get isConnected() {
+        return world.isConnected;
+      },
+      onConnection(handler) {
+        world.#watch = handler;
+        return () => {};
+      },
+      async request(to, body, timeoutMs) {
+        const { fate, delayMs } = world.passages.shift() ?? arrives;
+        if (fate === 'meets nobody' || !world.isConnected) return 'nobody';
+        return new Promise((resolve) => {
+          const cancel = world.time.setTimer(() => resolve('silent'), timeoutMs);
+          const deliver = (isHeard: boolean) => async () => {
+            const { isDead, doorman } = world.owner(to);
+            if (isDead) return;
+            // As they cross the wire.
+            const answer = doorman.serve(JSON.parse(JSON.stringify(body)), 'here');
+            const reply = await answer.catch(() => undefined);
+            if (!reply || !isHeard || world.owner(to).isDead) return;
+            cancel();
+            resolve({ reply: JSON.parse(JSON.stringify(reply)) });
+          };
+          if (fate === 'is lost') return;
+          world.time.setTimer(() => void deliver(fate !== 'is answered in vain')(), delayMs);
+          if (fate === 'comes twice') world.time.setTimer(() => void deliver(true)(), delayMs * 3);
+        });
+      },
+    };
+  }
+}
