@@ -144,6 +144,26 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal(['c0', 'c1', 'c2']);
   });
 
+  it('leave with an owner what it has taken, though something after it was lost', async () => {
+    const world = new LaneWorld(() => 500);
+    world.lanes.setOwners([world.take('there')]);
+    world.passages = [arrives, lost];
+    const first = sendAll(world, ['c0'], 0);
+    await world.time.advance(10);
+    world.owner('there').isFull = true;
+    const rest: Promise<string[]>[] = [];
+    for (const id of ['c1', 'c2']) {
+      rest.push(sendAll(world, [id], 0));
+      await world.time.advance(10);
+    }
+    await world.time.advance(2000);
+    expect([await first, ...(await Promise.all(rest))]).to.deep.equal([
+      ['done'],
+      ['overloaded'],
+      ['overloaded'],
+    ]);
+  });
+
   it('hold so many commands and no more', async () => {
     const world = new LaneWorld();
     const waiting = ids(limits.commands).map((id) => world.send(id));

@@ -1,0 +1,249 @@
+import { expect } from 'chai';
+import type { NodeId } from '../../src/bus/bus.js';
+import { type Owners, Ownership } from '../../src/cluster/ownership.js';
+import { NotOwner } from '../../src/commands/notOwner.js';
+import type { Lease } from '../../src/commands/ports.js';
+import { UnknownEventType } from '../../src/events/upcast.js';
+import { StorageError } from '../../src/log/log.js';
+import { gate } from '../commands/world.js';
+import { virtualTime } from '../support/virtualTime.js';
+import { SharedLeases } from './sharedLeases.js';
+
+const PARTITIONS = 4;
+const all = [0, 1, 2, 3];
+
+/** A writer that says what it was told, and may be slow or fail. */
+class FakeWriter {
+  lease: Lease | undefined;
+  renewals = 0;
+  takes: () => Promise<void> = async () => {};
+  givesUp: () => Promise<void> = async () => {};
+
+  async take(lease: Lease): Promise<void> {
+    this.lease = lease;
+    await this.takes();
+    if (this.lease !== lease) throw new NotOwner(0);
+  }
+
+  async giveUp(): Promise<void> {
+    this.lease = undefined;
+    await this.givesUp();
+  }
+
+  renewed(): void {
+    this.renewals++;
+  }
+}
+
+class FakeNode {
+  readonly writers = all.map(() => new FakeWriter());
+  readonly reported: unknown[] = [];
+  readonly fatal: unknown[] = [];
+  owners: Owners = [];
+  readonly ownership: Ownership;
+
+  constructor(
+    readonly world: World,
+    readonly name: NodeId,
+    knows: readonly string[],
+  ) {
+    this.ownership = new Ownership({
+      node: name,
+      leases: world.shared.leasesOf(name),
+      nodes: world.shared.nodesOf(name, knows),
+      writers: this.writers,
+      clock: world.time,
+      onOwners: (owners) => {
+        this.owners = owners;
+      },
+      // As the note does.
+      onReleased: () => {
+        for (const node of world.nodes) if (node !== this) node.ownership.look();
+      },
+      onFatal: (error) => this.fatal.push(error),
+      report: (_, error) => this.reported.push(error),
+    });
+  }
+
+  /** The partitions whose writers it has told to write. */
+  get writes(): number[] {
+    return all.filter((partition) => this.writers[partition]?.lease);
+  }
+  get believes(): (NodeId | undefined)[] {
+    return this.owners.map((owner) => owner?.node);
+  }
+}
+
+class World {
+  readonly time = virtualTime();
+  readonly shared = new SharedLeases(this.time, PARTITIONS);
+  readonly nodes: FakeNode[] = [];
+
+  async start(name: NodeId, knows: readonly string[] = ['MessageSent']): Promise<FakeNode> {
+    const node = this.add(name, knows);
+    void node.ownership.start();
+    await this.time.advance(5000);
+    return node;
+  }
+
+  add(name: NodeId, knows: readonly string[] = ['MessageSent']): FakeNode {
+    const node = new FakeNode(this, name, knows);
+    this.nodes.push(node);
+    return node;
+  }
+}
+
+describe('ownership', () => {
+  it('of a lone node: it takes everything before its start has ended', async () => {
+    const world = new World();
+    const node = world.add('a');
+    let isStarted = false;
+    const { open, opened } = gate();
+    for (const writer of node.writers) writer.takes = () => opened;
+    void node.ownership.start().then(() => {
+      isStarted = true;
+    });
+    await world.time.advance(500);
+    // Commands may be sent already; they wait for the take-over.
+    expect(node.believes).to.deep.equal(['a', 'a', 'a', 'a']);
+    expect(isStarted).to.equal(false);
+    open();
+    await world.time.advance(1);
+    expect(isStarted).to.equal(true);
+    await world.time.advance(60_000);
+    expect(node.writes).to.deep.equal(all);
+    expect(node.writers.every(({ renewals }) => renewals > 50)).to.equal(true);
+  });
+
+  it('is shared evenly as nodes come', async () => {
+    const world = new World();
+    const [a, b] = [await world.start('a'), await world.start('b')];
+    expect([a.writes.length, b.writes.length]).to.deep.equal([2, 2]);
+    const c = await world.start('c');
+    expect([a, b, c].map(({ writes }) => writes.length).sort()).to.deep.equal([1, 1, 2]);
+    for (const node of [a, b, c]) expect(node.believes).to.deep.equal(world.shared.holders);
+  });
+
+  it('is handed over when a node stops: the others have all of it at once', async () => {
+    const world = new World();
+    const [a, b] = [await world.start('a'), await world.start('b')];
+    await a.ownership.stop();
+    await world.time.advance(1);
+    expect([a.writes, b.writes]).to.deep.equal([[], all]);
+    expect(b.believes).to.deep.equal(['b', 'b', 'b', 'b']);
+  });
+
+  it('is not released before what is in flight has its outcome', async () => {
+    const world = new World();
+    const [a, b] = [await world.start('a'), await world.start('b')];
+    const { open, opened } = gate();
+    for (const writer of a.writers) writer.givesUp = () => opened;
+    const stopped = a.ownership.stop();
+    await world.time.advance(1000);
+    expect(b.writes).to.have.length(2);
+    expect(a.believes.filter((owner) => owner === 'a')).to.deep.equal([]);
+    open();
+    await stopped;
+    await world.time.advance(1);
+    expect(b.writes).to.deep.equal(all);
+  });
+
+  it('ends for a stop that cannot settle what is in flight, and passes on when the lease expires', async () => {
+    const world = new World();
+    const [a, b] = [await world.start('a'), await world.start('b')];
+    for (const writer of a.writers) writer.givesUp = () => new Promise(() => {});
+    let isStopped = false;
+    void a.ownership.stop().then(() => {
+      isStopped = true;
+    });
+    await world.time.advance(4500);
+    expect(isStopped).to.equal(true);
+    await world.time.advance(3000);
+    expect(b.writes).to.deep.equal(all);
+  });
+
+  it('of a node that died is taken within 10 s', async () => {
+    const world = new World();
+    const [a, b] = [await world.start('a'), await world.start('b')];
+    world.shared.cutOff.add('a');
+    await world.time.advance(10_000);
+    expect(b.writes).to.deep.equal(all);
+    // Had it only been cut off: it has given up before another could take over.
+    expect(a.writes).to.deep.equal([]);
+    expect(a.reported).not.to.deep.equal([]);
+  });
+
+  it('outlasts a database that is away for less than a lease', async () => {
+    const world = new World();
+    const node = await world.start('a');
+    const before = node.owners;
+    world.shared.cutOff.add('a');
+    await world.time.advance(3000);
+    world.shared.cutOff.delete('a');
+    await world.time.advance(3000);
+    expect(node.owners).to.deep.equal(before);
+  });
+
+  it('comes back after a database that was away for long', async () => {
+    const world = new World();
+    const node = await world.start('a');
+    const before = node.owners.map((owner) => owner?.epoch ?? 0);
+    world.shared.cutOff.add('a');
+    await world.time.advance(30_000);
+    expect(node.writes).to.deep.equal([]);
+    expect(node.owners).to.deep.equal(all.map(() => undefined));
+    world.shared.cutOff.delete('a');
+    await world.time.advance(2000);
+    expect(node.writes).to.deep.equal(all);
+    // By new leases: nothing that was on its way to the old ones is taken.
+    for (const [partition, owner] of node.owners.entries())
+      expect(owner?.epoch).to.be.above(before[partition] ?? 0);
+  });
+
+  it('is tried again where a partition cannot be taken over', async () => {
+    const world = new World();
+    const node = world.add('a');
+    const [first] = node.writers;
+    if (!first) throw new Error('there is no writer');
+    first.takes = () => Promise.reject(new Error('the log is away'));
+    void node.ownership.start();
+    await world.time.advance(5000);
+    expect(node.reported.length).to.be.above(2);
+    expect(node.fatal).to.deep.equal([]);
+    first.takes = async () => {};
+    await world.time.advance(2000);
+    expect(node.writes).to.deep.equal(all);
+  });
+
+  it('is taken anew where a writer has let go by itself', async () => {
+    const world = new World();
+    const node = await world.start('a');
+    const before = node.owners[1]?.epoch ?? 0;
+    node.ownership.deposed(1);
+    await world.time.advance(2000);
+    expect(node.writes).to.deep.equal(all);
+    expect(node.owners[1]?.epoch).to.be.above(before);
+  });
+
+  for (const error of [new StorageError('the disk failed'), new UnknownEventType('MessageWhispered')])
+    it(`ends with ${error.name}`, async () => {
+      const world = new World();
+      const node = world.add('a');
+      for (const writer of node.writers) writer.takes = () => Promise.reject(error);
+      void node.ownership.start();
+      await world.time.advance(100);
+      expect(node.fatal).to.include(error);
+    });
+
+  it('lets only those events be written that every living node can read', async () => {
+    const world = new World();
+    const a = await world.start('a', ['MessageSent', 'MessageEdited']);
+    expect(a.ownership.isKnownToAll('MessageEdited')).to.equal(true);
+    const b = await world.start('b', ['MessageSent']);
+    expect(a.ownership.isKnownToAll('MessageEdited')).to.equal(false);
+    expect(a.ownership.isKnownToAll('MessageSent')).to.equal(true);
+    await b.ownership.stop();
+    await world.time.advance(1000);
+    expect(a.ownership.isKnownToAll('MessageEdited')).to.equal(true);
+  });
+});

@@ -1,0 +1,113 @@
+import type { NodeId } from '../../src/bus/bus.js';
+import { type Held, type Holder, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+import { DEAD_AFTER_MS, type Nodes } from '../../src/cluster/nodes.js';
+import type { VirtualTime } from '../support/virtualTime.js';
+
+const MARGIN_MS = 500;
+
+/** The leases and the nodes of one database, in memory and on its clock. */
+export class SharedLeases {
+  readonly #time: VirtualTime;
+  readonly #leases: { node: NodeId | undefined; epoch: number; expires: number }[];
+  readonly #beats = new Map<NodeId, { startedAt: Date; at: number; knows: readonly string[] }>();
+  /** Nodes for which the database is away. */
+  readonly cutOff = new Set<NodeId>();
+
+  constructor(time: VirtualTime, partitions: number) {
+    this.#time = time;
+    this.#leases = Array.from({ length: partitions }, () => ({ node: undefined, epoch: 0, expires: 0 }));
+  }
+
+  /** By partition who holds it, whatever the nodes know. */
+  get holders(): (NodeId | undefined)[] {
+    return this.#leases.map(({ node, expires }) => (expires > this.#time.now() ? node : undefined));
+  }
+
+  leasesOf(node: NodeId): Leases {
+    return {
+      acquire: async (partition) => {
+        this.#reach(node);
+        const lease = this.#lease(partition);
+        const isFree = lease.node === undefined || lease.node === node || lease.expires <= this.#time.now();
+        if (!isFree) return undefined;
+        Object.assign(lease, { node, epoch: lease.epoch + 1, expires: this.#time.now() + LEASE_MS });
+        return this.#held(node, partition, lease.epoch);
+      },
+      holders: async () => {
+        this.#reach(node);
+        return this.#leases.map(({ node, epoch, expires }): Holder | undefined =>
+          node === undefined || expires <= this.#time.now() ? undefined : { node, epoch },
+        );
+      },
+    };
+  }
+
+  nodesOf(node: NodeId, knows: readonly string[]): Nodes {
+    const alive = (at: number) => this.#time.now() - at < DEAD_AFTER_MS;
+    return {
+      beat: async () => {
+        this.#reach(node);
+        const known = this.#beats.get(node);
+        const startedAt = known?.startedAt ?? new Date(this.#time.now());
+        this.#beats.set(node, { startedAt, at: this.#time.now(), knows });
+        return !known;
+      },
+      living: async () => {
+        this.#reach(node);
+        return [...this.#beats]
+          .filter(([, { at }]) => alive(at))
+          .sort(([, a], [, b]) => a.startedAt.getTime() - b.startedAt.getTime())
+          .map(([node, { startedAt, at, knows }]) => ({
+            node,
+            startedAt,
+            silentMs: this.#time.now() - at,
+            knows,
+          }));
+      },
+      dead: async () => [],
+      forget: async () => {},
+      leave: async () => {
+        this.#reach(node);
+        this.#beats.delete(node);
+      },
+    };
+  }
+
+  #held(node: NodeId, partition: number, epoch: number): Held {
+    const lease = this.#lease(partition);
+    const isStill = () => lease.node === node && lease.epoch === epoch;
+    let validUntil = this.#time.now() + LEASE_MS - MARGIN_MS;
+    let isOver = false;
+    return {
+      partition,
+      epoch,
+      get validUntil() {
+        return isOver ? Number.NEGATIVE_INFINITY : validUntil;
+      },
+      renew: async () => {
+        this.#reach(node);
+        if (!isStill()) isOver = true;
+        else {
+          lease.expires = this.#time.now() + LEASE_MS;
+          validUntil = lease.expires - MARGIN_MS;
+        }
+        return !isOver;
+      },
+      release: async () => {
+        isOver = true;
+        this.#reach(node);
+        if (isStill()) lease.node = undefined;
+      },
+    };
+  }
+
+  #lease(partition: number) {
+    const lease = this.#leases[partition];
+    if (!lease) throw new RangeError(`there is no partition ${partition}`);
+    return lease;
+  }
+
+  #reach(node: NodeId): void {
+    if (this.cutOff.has(node)) throw new Error('the database is away');
+  }
+}
