@@ -5,6 +5,7 @@ import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
+import { nodes } from './measures/nodes.js';
 import { pages } from './measures/pages.js';
 import { ready } from './measures/ready.js';
 import { replay } from './measures/replay.js';
@@ -18,7 +19,7 @@ import { socketIo } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
 import { formatTable } from './table.js';
 
-const measures = [throughput, steady, fanOut, memory, pages, ready, replay, signIns, resume];
+const measures = [throughput, steady, fanOut, memory, pages, ready, replay, signIns, resume, nodes];
 const measureTimeoutMs = 60 * 60_000;
 
 interface Options {

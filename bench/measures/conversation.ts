@@ -4,7 +4,8 @@ import type { BenchUser, Running } from '../systems/system.js';
 
 const users = 200;
 const openAtOnce = 16;
-const text =
+/** About a hundred bytes. */
+export const text =
   'A message of about a hundred bytes, as people write them to each other, give or take a few words.';
 
 /** 200 users, two in each of 100 rooms. */
@@ -42,9 +43,15 @@ export interface Window extends LoadResult {
   readonly lag: number;
 }
 
+/** What is read around a window, of one server or of several taken together. */
+export interface Loaded {
+  readonly server: Pick<Running['server'], 'cpuMicros' | 'rssBytes'>;
+  projectionLag(): Promise<number>;
+}
+
 /** Puts `rate` messages a second on the server and reads its CPU, memory and lag around the window. */
 export async function measureWindow(
-  running: Running,
+  running: Loaded,
   senders: readonly Sender[],
   rate: number,
   span: { readonly warmupMs: number; readonly windowMs: number },

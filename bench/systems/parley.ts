@@ -12,7 +12,8 @@ import { WireConnection } from '../wire/connection.js';
 import { parleyDialect } from '../wire/parley.js';
 import type { BenchUser, Place, Running, StartOptions, System } from './system.js';
 
-const program = join(import.meta.dirname, '..', '..', 'src', 'main.js');
+/** What a user starts. */
+export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'main.js');
 const password = 'a long benchmark passphrase';
 const atOnce = 16;
 const readyTimeoutMs = 120_000;
@@ -23,8 +24,8 @@ function startParley(
   directory: string,
   { bcryptCost = 4 }: StartOptions = {},
 ): Promise<ServerProcess> {
-  const { MONGO_URL: _, ...inherited } = process.env;
-  return ServerProcess.start([program], {
+  const { MONGO_URL: _, NATS_URL: __, ...inherited } = process.env;
+  return ServerProcess.start([parleyProgram], {
     ...inherited,
     HOST: '127.0.0.1',
     PORT: '0',
@@ -113,11 +114,8 @@ class RunningParley implements Running {
     return count;
   }
 
-  async projectionLag(): Promise<number> {
-    const metrics = await (await fetch(`${this.server.origin}/metrics`)).text();
-    const lags = metrics.matchAll(/^parley_projection_lag_seconds(?:\{[^}]*\})? (\S+)$/gm);
-    const values = [...lags].map(([, lag]) => Number(lag));
-    return values.length > 0 ? Math.max(...values) : Number.NaN;
+  projectionLag(): Promise<number> {
+    return lagOf(this.server.origin);
   }
 
   async restart(how: 'stop' | 'kill', options: StartOptions = {}): Promise<number> {
@@ -135,6 +133,14 @@ class RunningParley implements Running {
     await this.server.stop();
     if (this.engine.kind === 'mongodb') await dropDatabase(this.engine.url);
   }
+}
+
+/** Seconds that a node's read models are behind the log. */
+export async function lagOf(origin: string): Promise<number> {
+  const metrics = await (await fetch(`${origin}/metrics`)).text();
+  const lags = metrics.matchAll(/^parley_projection_lag_seconds(?:\{[^}]*\})? (\S+)$/gm);
+  const values = [...lags].map(([, lag]) => Number(lag));
+  return values.length > 0 ? Math.max(...values) : Number.NaN;
 }
 
 async function dropDatabase(url: string): Promise<void> {
