@@ -1,10 +1,9 @@
-import { MongoClient } from 'mongodb';
 import type { NodeId } from './bus/bus.js';
 import { type AddressLimit, memoryAddressLimit } from './cluster/addressLimit.js';
 import { mongoAddressLimit } from './cluster/addressLimitMongo.js';
 import { clusterClient } from './cluster/mongoClient.js';
 import type { Config } from './config.js';
-import { fileHeartbeat, type Heartbeat, mongoHeartbeat } from './gateway/heartbeat.js';
+import { fileHeartbeat, type Heartbeat } from './gateway/heartbeat.js';
 import { lockDataDir } from './log/dataDir.js';
 import type { EventLog } from './log/log.js';
 import { openMongoLog } from './log/mongodb.js';
@@ -19,8 +18,8 @@ export interface OpenEngine {
   readonly writers: Writers;
   /** The same log, to be read. */
   readonly log: Omit<EventLog, 'append'>;
-  /** When this system last lived. */
-  readonly heartbeat: Heartbeat;
+  /** When this system last lived; undefined where nodes tell that of each other. */
+  readonly heartbeat: Heartbeat | undefined;
   /** Of sign-ups and sign-ins; undefined: there is none. */
   readonly addressLimit: AddressLimit | undefined;
 }
@@ -42,21 +41,15 @@ export async function openEngine(config: Config, node: NodeId, closing: Closing)
   closing(() => writers.stop());
   const log = await openLog(place);
   closing(() => log.close());
+  const heartbeat = place.kind === 'sqlite' ? fileHeartbeat(place.dataDir) : undefined;
   const addressLimit = await openAddressLimit(place, config.AUTH_RATE_LIMIT, closing);
-  return { place, writers, log, heartbeat: openHeartbeat(place, closing), addressLimit };
+  return { place, writers, log, heartbeat, addressLimit };
 }
 
 const openLog = (place: Engine): Promise<EventLog> =>
   place.kind === 'sqlite'
     ? openSqliteLog({ file: logFileOf(place.dataDir), readOnly: true })
     : openMongoLog({ url: place.url });
-
-function openHeartbeat(place: Engine, closing: Closing): Heartbeat {
-  if (place.kind === 'sqlite') return fileHeartbeat(place.dataDir);
-  const client = new MongoClient(place.url);
-  closing(() => client.close());
-  return mongoHeartbeat(client.db());
-}
 
 async function openAddressLimit(
   place: Engine,

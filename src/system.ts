@@ -6,9 +6,11 @@ import { NatsBus } from './bus/nats.js';
 import { systemClock } from './clock.js';
 import { Doorman } from './cluster/doorman.js';
 import { Lanes } from './cluster/lanes.js';
+import { openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
 import type { Config } from './config.js';
 import { openEngine } from './engine.js';
+import { knownTypes } from './events/upcast.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
 import { createHttpServer } from './http/server.js';
@@ -109,7 +111,8 @@ export async function startSystem(
       if (note.kind === 'owners') writers.look();
     });
     const doorman = new Doorman(writers, (partition) => lanes.epochOf(partition));
-    bus.serve((body, from) => doorman.serve(body, from));
+    const { nodes, devices, close } = await openCluster(config.MONGO_URL, node, partitions, knownTypes);
+    closing(close);
     const gateway = await startGateway({
       config,
       log,
@@ -118,11 +121,16 @@ export async function startSystem(
       queries,
       router: lanes,
       texts,
+      nodes,
+      devices,
+      owned: () => lanes.owned,
       heartbeat,
+      fail: failed,
       metrics,
       logger,
     });
     closing(() => gateway.release());
+    bus.serve((body, from) => gateway.endings.serve(body) ?? doorman.serve(body, from));
     retire = async () => {
       await Promise.all([gateway.close(), writers.handOver()]);
     };
@@ -153,6 +161,7 @@ export async function startSystem(
       passwords,
       commands: lanes,
       queries,
+      announceEnds: (sessions) => gateway.endings.announce(sessions),
       now: () => new Date(),
       random: Math.random,
       sessionTtlMs: config.SESSION_TTL,

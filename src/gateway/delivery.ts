@@ -62,6 +62,8 @@ export class Delivery {
       if (change.message.seq === 1 && a !== undefined && b !== undefined) hub.acquaint(a, b);
       this.#deps.onMessage(change.room, change.message.senderId);
     }
+    // What concerns nobody here is not even serialised.
+    if (!change.to.some((user) => ring.hosts(user))) return;
     const cursor = cursors.live(vector);
     const room = 'room' in change ? change.room : undefined;
     const source = hub.sourceOf(event.commandId);

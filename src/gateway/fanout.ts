@@ -1,12 +1,16 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommitFrame } from '../bus/bus.js';
+import { commitFrame } from '../bus/frame.js';
 import { changeOf, type SealedMessage } from '../events/changes.js';
 import type { UserId } from '../events/ids.js';
 import type { User } from '../events/schemas.js';
-import type { Commit, EventLog } from '../log/log.js';
+import type { Recorded } from '../events/types.js';
+import type { EventLog } from '../log/log.js';
+import { follow, type Reader } from '../log/reader.js';
 import type { Vector } from './cursor.js';
 import type { Delivery, Joined } from './delivery.js';
-import { Deque } from './deque.js';
+import { Marks } from './marks.js';
 import type { Profiles } from './profiles.js';
 
 /** Opens message texts; `recall` answers at once for what this node has sealed or opened lately. */
@@ -15,15 +19,25 @@ export interface Texts {
   messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
 }
 
+/** Whose pushes this node sends or keeps, and whose presence concerns anybody here. */
+export interface Interest {
+  hosts(user: UserId): boolean;
+  isWatched(subject: UserId): boolean;
+}
+
 export interface FanoutDeps {
-  readonly delivery: Delivery;
-  readonly profiles: Profiles;
+  readonly delivery: Pick<Delivery, 'deliver'>;
+  readonly interest: Interest;
+  readonly profiles: Pick<Profiles, 'known' | 'load'>;
   readonly texts: Texts;
   readonly log: Pick<EventLog, 'read'>;
-  readonly decode: (commit: Commit) => CommitFrame;
   readonly logger: Logger;
-  /** Told of each commit when its pushes are queued: for the push latency. */
-  readonly onPushed: (recordedAt: string, pushes: number) => void;
+  /** Told of each event of a commit that concerns somebody here, before it is delivered. */
+  readonly onEvent: (event: Recorded) => void;
+  /** Told of each such commit when its pushes are queued: for the push latency. */
+  readonly onPushed: (recordedAt: string) => void;
+  /** A partition can be followed no further: a hole, a broken store, an event of a type that is not known here. */
+  readonly onStop: (error: unknown) => void;
 }
 
 /** What is at hand of what a commit is joined with, and what is not. */
@@ -34,30 +48,44 @@ interface AtHand extends Joined {
   readonly missingTexts: SealedMessage[];
 }
 
-/** Frames waiting behind one whose names or texts are being fetched; beyond it they are read from the log again. */
-const MAX_WAITING = 1024;
+/** A place in a partition: its last position, and the size of the tree there. */
+interface Place {
+  readonly position: number;
+  readonly size: number;
+}
 
 /**
- * Turns commits into pushes, in order: each is derived, opened and serialised once, however many receive it, and
- * moves the node's vector. A commit that needs something that is not at hand (a name, a text sealed elsewhere)
- * holds up those behind it until it is there; answers do not wait for that.
+ * Turns commits into pushes, each partition's in order: each is derived, opened and serialised once, however many
+ * receive it, and moves the node's vector. A commit that concerns nobody here is not even decoded. One that needs
+ * something that is not at hand (a name, a text sealed elsewhere) holds up those behind it in its partition until it
+ * is there; answers do not wait for that. What the bus does not bring is read from the log.
  */
 export class Fanout {
   readonly #deps: FanoutDeps;
   readonly #vector: number[];
-  readonly #positions: number[];
-  readonly #waiting = new Deque<CommitFrame>();
-  /** By partition, the last position that was not kept: read from the log when the rest is done. */
-  readonly #dropped = new Map<number, number>();
-  #working = false;
-  #stopped = false;
-  readonly #reached = new Set<{ partition: number; size: number; resolve: () => void }>();
+  /** By partition, how far the log is known to reach. */
+  readonly #heads: Place[];
+  readonly #readers: readonly Reader<CommitFrame>[];
+  readonly #marks = new Marks();
+  readonly #ending = new AbortController();
 
-  /** `start`: by partition, the position and the tree size from which on it is given everything. */
-  constructor(start: readonly { position: number; size: number }[], deps: FanoutDeps) {
+  /** `start`: by partition, the place from which on everything is followed. */
+  constructor(start: readonly Place[], deps: FanoutDeps) {
     this.#deps = deps;
     this.#vector = start.map(({ size }) => size);
-    this.#positions = start.map(({ position }) => position);
+    this.#heads = [...start];
+    this.#readers = start.map(({ position }, partition) =>
+      follow<CommitFrame>({
+        partition,
+        after: position,
+        read: async (after, limit) =>
+          (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
+        handle: (frame) => this.#handle(frame),
+        onStop: deps.onStop,
+        onReadError: (error) =>
+          deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
+      }),
+    );
   }
 
   /** What this node has fanned out, by partition. */
@@ -65,110 +93,106 @@ export class Fanout {
     return this.#vector;
   }
 
-  stop(): void {
-    this.#stopped = true;
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await Promise.all(this.#readers.map((reader) => reader.stop()));
   }
 
   /** Resolves when the vector has reached the size; the caller bounds the wait. */
   reached(partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
-    let cancel = () => {};
-    const promise = new Promise<void>((resolve) => {
-      if ((this.#vector[partition] ?? 0) >= size) return resolve();
-      const waiter = { partition, size, resolve };
-      this.#reached.add(waiter);
-      cancel = () => this.#reached.delete(waiter);
-    });
-    return { promise, cancel };
+    return this.#marks.reached(this.#vector, partition, size);
   }
 
-  /** Takes a commit from the bus; repeats are ignored, gaps are read from the log. */
+  /** Takes a commit from the bus, in the caller's turn where it is the next; repeats are ignored. */
   receive(frame: CommitFrame): void {
-    const next = (this.#positions[frame.partition] ?? 0) + 1;
-    if (frame.position < next || this.#stopped) return;
-    if (!this.#working && frame.position === next) {
-      const joined = this.#atHand(frame);
-      if (joined.missingUsers.length + joined.missingTexts.length === 0) return this.#apply(frame, joined);
-    }
-    if (this.#waiting.length < MAX_WAITING) this.#waiting.push(frame);
-    else this.#dropped.set(frame.partition, frame.position);
-    if (!this.#working) void this.#work();
+    this.#headed(frame);
+    this.#readers[frame.partition]?.ring(frame);
   }
 
-  async #work(): Promise<void> {
-    this.#working = true;
-    while (!this.#stopped) {
-      const frame = this.#waiting.shift();
-      if (frame) {
-        await this.#persist(frame.partition, async () => {
-          await this.#catchUp(frame.partition, frame.position - 1);
-          await this.#joinAndApply(frame);
-        });
-        continue;
-      }
-      const [dropped] = this.#dropped;
-      if (!dropped) break;
-      this.#dropped.delete(dropped[0]);
-      await this.#persist(dropped[0], () => this.#catchUp(...dropped));
-    }
-    this.#working = false;
+  /** The partition reaches this position: what is missing up to there is read. */
+  hear(partition: number, position: number): void {
+    this.#readers[partition]?.hear(position);
+  }
+
+  /** How far the partition is known to reach. */
+  head(partition: number): Place {
+    return this.#heads[partition] ?? { position: 0, size: 0 };
+  }
+
+  #headed({ partition, position, size }: CommitFrame): void {
+    if (position > this.head(partition).position) this.#heads[partition] = { position, size };
+  }
+
+  // Synchronous where all is at hand: the doorbell's frames are then pushed in its own turn.
+  #handle(frame: CommitFrame): void | Promise<void> {
+    this.#headed(frame);
+    if (!this.#isOurs(frame)) return this.#move(frame);
+    const joined = this.#join(frame);
+    return isWhole(joined) ? this.#apply(frame, joined) : this.#fetch(frame, joined);
+  }
+
+  #isOurs({ concerns, subjects }: CommitFrame): boolean {
+    const { interest } = this.#deps;
+    return (
+      concerns.some((user) => interest.hosts(user)) ||
+      subjects.some((user) => interest.isWatched(user) || interest.hosts(user))
+    );
   }
 
   /** Tries until it is done: a push is late rather than lost. */
-  async #persist(partition: number, step: () => Promise<void>): Promise<void> {
-    for (let delay = 50; !this.#stopped; delay = Math.min(delay * 2, 1000)) {
+  async #fetch(frame: CommitFrame, joined: AtHand): Promise<void> {
+    const { signal } = this.#ending;
+    for (let delay = 50, at = joined; !signal.aborted; ) {
+      if (isWhole(at)) return this.#apply(frame, at);
       try {
-        return await step();
+        await this.#load(at);
+        // Meanwhile somebody may have connected whom more of it concerns.
+        at = this.#join(frame, at);
       } catch (error) {
+        const { partition } = frame;
         this.#deps.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
-        await new Promise((resolve) => setTimeout(resolve, delay));
+        await pause(delay, undefined, { signal }).catch(() => undefined); // It is ending.
+        delay = Math.min(delay * 2, 1000);
       }
     }
   }
 
-  async #catchUp(partition: number, upTo: number): Promise<void> {
-    for (
-      let at = this.#positions[partition] ?? 0;
-      at < upTo && !this.#stopped;
-      at = this.#positions[partition] ?? 0
-    ) {
-      const commits = await this.#deps.log.read(partition, at, Math.min(64, upTo - at));
-      if (commits.length === 0) return;
-      for (const commit of commits) {
-        await this.#joinAndApply(this.#deps.decode(commit));
-      }
-    }
-  }
-
-  async #joinAndApply(frame: CommitFrame): Promise<void> {
-    if (frame.position !== (this.#positions[frame.partition] ?? 0) + 1) return;
-    const joined = this.#atHand(frame);
-    const [texts, users] = await Promise.all([
-      this.#deps.texts.messages(joined.missingTexts),
-      this.#deps.profiles.load(joined.missingUsers),
+  async #load({ users, texts, missingUsers, missingTexts }: AtHand): Promise<void> {
+    const [opened, profiles] = await Promise.all([
+      this.#deps.texts.messages(missingTexts),
+      this.#deps.profiles.load(missingUsers),
     ]);
-    joined.missingTexts.forEach(({ text }, i) => {
-      joined.texts.set(text, texts[i] ?? null);
+    missingTexts.forEach(({ text }, i) => {
+      texts.set(text, opened[i] ?? null);
     });
-    for (const user of joined.missingUsers) {
-      const found = users.get(user);
+    for (const user of missingUsers) {
+      const found = profiles.get(user);
       if (!found) throw new Error(`the read models do not have user ${user} yet`);
-      joined.users.set(user, found);
+      users.set(user, found);
     }
-    this.#apply(frame, joined);
   }
 
-  #atHand(frame: CommitFrame): AtHand {
-    const joined: AtHand = { users: new Map(), texts: new Map(), missingUsers: [], missingTexts: [] };
+  /** `before`: what has been fetched for it. */
+  #join(frame: CommitFrame, before?: AtHand): AtHand {
+    const { texts, profiles, interest } = this.#deps;
+    const joined: AtHand = {
+      users: before?.users ?? new Map(),
+      texts: before?.texts ?? new Map(),
+      missingUsers: [],
+      missingTexts: [],
+    };
     for (const event of frame.events) {
       const change = changeOf(event);
       if (change?.push === 'send message') {
         const { text } = change.message;
-        const opened = this.#deps.texts.recall(text);
+        if (joined.texts.has(text) || !change.to.some((user) => interest.hosts(user))) continue;
+        const opened = texts.recall(text);
         if (opened === undefined) joined.missingTexts.push(change.message);
         else joined.texts.set(text, opened);
       } else if (change?.push === 'add friend' || change?.push === 'init chat')
         for (const user of change.members) {
-          const known = this.#deps.profiles.known(user);
+          if (joined.users.has(user) || !change.to.some((member) => interest.hosts(member))) continue;
+          const known = profiles.known(user);
           if (known) joined.users.set(user, known);
           else joined.missingUsers.push(user);
         }
@@ -177,19 +201,21 @@ export class Fanout {
   }
 
   #apply(frame: CommitFrame, joined: Joined): void {
-    const { partition } = frame;
-    this.#positions[partition] = frame.position;
+    if (this.#ending.signal.aborted) return;
     for (const event of frame.events) {
-      this.#vector[partition] = event.offset + 1;
+      this.#vector[frame.partition] = event.offset + 1;
+      this.#deps.onEvent(event);
       this.#deps.delivery.deliver(event, this.#vector, joined);
     }
-    this.#vector[partition] = frame.size;
-    this.#deps.onPushed(frame.recordedAt, frame.events.length);
-    if (this.#reached.size > 0)
-      for (const waiter of this.#reached)
-        if ((this.#vector[waiter.partition] ?? 0) >= waiter.size) {
-          this.#reached.delete(waiter);
-          waiter.resolve();
-        }
+    this.#move(frame);
+    this.#deps.onPushed(frame.recordedAt);
+  }
+
+  #move({ partition, size }: CommitFrame): void {
+    this.#vector[partition] = size;
+    this.#marks.moved(this.#vector);
   }
 }
+
+const isWhole = ({ missingUsers, missingTexts }: AtHand): boolean =>
+  missingUsers.length + missingTexts.length === 0;

@@ -1,12 +1,24 @@
 import { stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Collection, Db } from 'mongodb';
 
-/** When this system was last alive: after a crash, that is when its users were last seen. */
+const BEAT_MS = 5000;
+
+/** When a system of one process was last alive: after a crash, that is when its users were last seen. */
 export interface Heartbeat {
   /** Undefined before the first beat. */
   last(): Promise<Date | undefined>;
   beat(): Promise<void>;
+}
+
+/** Beats now and every 5 s; returns the function that ends it. */
+export async function startBeating(
+  heartbeat: Heartbeat,
+  report: (error: unknown) => void,
+): Promise<() => void> {
+  const beat = () => heartbeat.beat().catch(report);
+  await beat();
+  const timer = setInterval(() => void beat(), BEAT_MS);
+  return () => clearInterval(timer);
 }
 
 /** The embedded engine's: the modification time of a file. */
@@ -23,24 +35,6 @@ export function fileHeartbeat(dataDir: string): Heartbeat {
     async beat() {
       const now = new Date();
       await utimes(file, now, now).catch(() => writeFile(file, '', { mode: 0o600 }));
-    },
-  };
-}
-
-interface NodeDocument {
-  _id: string;
-  heartbeat: Date;
-}
-
-/** MongoDB's: a document, on the database's own clock. */
-export function mongoHeartbeat(db: Db): Heartbeat {
-  const nodes: Collection<NodeDocument> = db.collection('nodes');
-  return {
-    async last() {
-      return (await nodes.findOne({ _id: 'node' }))?.heartbeat;
-    },
-    async beat() {
-      await nodes.updateOne({ _id: 'node' }, [{ $set: { heartbeat: '$$NOW' } }], { upsert: true });
     },
   };
 }

@@ -11,19 +11,29 @@ interface Present {
 
 const nobody: readonly Connection[] = [];
 
+/** Keeps what comes for the users who are connected. */
+export interface Hosting {
+  /** Somebody's first connection: at the moment from which on their contacts are read, or before. */
+  enter(user: UserId): void;
+  /** Their last one has gone. */
+  leave(user: UserId): void;
+}
+
 /**
  * Who is connected to this node, whose presence concerns them, and which connection a command came from. A user's
  * contacts only grow, so those that the fan-out reports while the first load is under way are simply added.
  */
 export class Hub {
   readonly #loadContacts: (user: UserId) => Promise<Iterable<UserId>>;
+  readonly #hosting: Hosting;
   readonly #users = new Map<UserId, Present>();
   /** By subject: the connected users who have it among their contacts. */
   readonly #watchers = new Map<UserId, Set<UserId>>();
   readonly #commands = new Map<string, Connection>();
 
-  constructor(loadContacts: (user: UserId) => Promise<Iterable<UserId>>) {
+  constructor(loadContacts: (user: UserId) => Promise<Iterable<UserId>>, hosting: Hosting) {
     this.#loadContacts = loadContacts;
+    this.#hosting = hosting;
   }
 
   /** Adds a connection; resolves when the user's contacts are known. Rejects, and adds nothing, if they cannot be had. */
@@ -32,6 +42,7 @@ export class Hub {
     if (!present) {
       present = { connections: [], contacts: undefined, loaded: Promise.resolve() };
       this.#users.set(user, present);
+      this.#hosting.enter(user);
       present.loaded = this.#loadContacts(user).then((contacts) => {
         for (const contact of contacts) this.#watch(user, contact);
       });
@@ -52,6 +63,7 @@ export class Hub {
     present.connections.splice(index, 1);
     if (present.connections.length > 0) return;
     this.#users.delete(user);
+    this.#hosting.leave(user);
     for (const contact of present.contacts ?? []) {
       const watchers = this.#watchers.get(contact);
       watchers?.delete(user);
@@ -66,6 +78,11 @@ export class Hub {
   /** The connected users who are told of the subject's presence. */
   watchersOf(subject: UserId): Iterable<UserId> {
     return this.#watchers.get(subject) ?? [];
+  }
+
+  /** Whether anybody connected is told of the subject's presence. */
+  isWatched(subject: UserId): boolean {
+    return this.#watchers.has(subject);
   }
 
   isContact(user: UserId, other: UserId): boolean {

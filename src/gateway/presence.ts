@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Devices } from '../cluster/devices.js';
 import type { Moment } from '../commands/commands.js';
 import type { UserId } from '../events/ids.js';
 
@@ -7,6 +8,8 @@ export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promis
 
 export interface PresenceDeps {
   readonly write: WritePresence;
+  /** What the other nodes know of the devices of this one. */
+  readonly devices: Pick<Devices, 'set' | 'clear'>;
   readonly graceMs: number;
   readonly now: () => number;
   /** Runs it once after so many milliseconds; returns the function that takes it back. */
@@ -25,6 +28,8 @@ interface Level {
   lastSeen: number;
   /** What the log says, as far as this node has written it. */
   written: boolean | undefined;
+  /** Whether that has been put in doubt since the last write began. */
+  doubted: boolean;
   writtenAt: number;
   urgent: boolean;
   /** Takes back the timer that is set. */
@@ -35,6 +40,8 @@ interface Level {
 /**
  * Keeps the log's word on who is online level with the devices of this node: it compares levels, not edges, so a
  * write that failed is simply tried again. Online means: at least one device active, or lost within the grace time.
+ * The other nodes are told before the log: whoever finds nobody active there, and so takes the user offline, was
+ * before the `go online` of the one that was not yet to be seen.
  */
 export class Presence {
   readonly #deps: PresenceDeps;
@@ -79,9 +86,15 @@ export class Presence {
     void this.#settle(user, level);
   }
 
-  isActive(user: UserId): boolean {
+  /** The log has taken the user offline, whoever asked for that: who is active here is written again. */
+  wentOffline(user: UserId): void {
     const level = this.#levels.get(user);
-    return level !== undefined && this.#wanted(level);
+    if (level && this.#wanted(level)) this.#doubt(user, level);
+  }
+
+  /** The other nodes have forgotten this one, and its devices: tells them again. */
+  repeat(): void {
+    for (const [user, level] of this.#levels) this.#doubt(user, level);
   }
 
   stop(): void {
@@ -97,6 +110,7 @@ export class Presence {
         graceUntil: 0,
         lastSeen: 0,
         written: undefined,
+        doubted: false,
         writtenAt: Number.NEGATIVE_INFINITY,
         urgent: false,
         cancel: undefined,
@@ -105,6 +119,12 @@ export class Presence {
       this.#levels.set(user, level);
     }
     return level;
+  }
+
+  #doubt(user: UserId, level: Level): void {
+    level.doubted = true;
+    level.written = undefined;
+    void this.#settle(user, level);
   }
 
   #wanted(level: Level): boolean {
@@ -134,9 +154,12 @@ export class Presence {
 
   async #write(user: UserId, level: Level, online: boolean): Promise<Moment | undefined> {
     let moment: Moment | undefined;
+    level.doubted = false;
     try {
-      moment = await this.#deps.write(user, online ? undefined : new Date(level.lastSeen));
-      level.written = online;
+      const { devices, write } = this.#deps;
+      await (online ? devices.set(user) : devices.clear(user));
+      moment = await write(user, online ? undefined : new Date(level.lastSeen));
+      level.written = level.doubted ? undefined : online;
       level.writtenAt = this.#deps.now();
     } catch (error) {
       this.#deps.logger.debug({ err: error, user }, 'presence could not be written; trying again');

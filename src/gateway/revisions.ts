@@ -9,6 +9,8 @@ const WAIT_MS = 5000;
 export interface Horizon {
   readonly vector: Vector;
   reached(partition: number, size: number): { promise: Promise<void>; cancel: () => void };
+  /** The partition is known to reach this position: reads up to it. */
+  hear(partition: number, position: number): void;
 }
 
 /**
@@ -35,15 +37,15 @@ export class Revisions {
   async parseCursor(text: string): Promise<Cursor> {
     const cursor = this.#cursors.parseCursor(text);
     const at = cursor.kind === 'live' ? cursor.at : cursor.to;
-    for (const [partition, size] of at.entries())
-      await this.#reach({ partition, size }, () => ahead('cursor'));
+    await Promise.all(at.map((size, partition) => this.#reach({ partition, size }, () => ahead('cursor'))));
     return cursor;
   }
 
   async #reach({ partition, size }: Moment, refuse: () => ParleyError): Promise<void> {
     if (size <= (this.#horizon.vector[partition] ?? 0)) return;
     const tail = await this.#log.tail(partition);
-    if (size > (tail?.size ?? 0)) throw refuse();
+    if (!tail || size > tail.size) throw refuse();
+    this.#horizon.hear(partition, tail.position);
     const { promise, cancel } = this.#horizon.reached(partition, size);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

@@ -13,18 +13,31 @@ export interface RingEntry {
   readonly mark?: string;
 }
 
-// What an entry costs beside its frame: the object, its place in the ring and with each user.
+/** What an entry costs beside its frame: the object, its place in the ring and with each user. */
 const OVERHEAD = 160;
+/** Whoever has gone is still hosted for this long; of more than so many, the first to go are not. */
+const LINGER_MS = 600_000;
+const MOST_GONE = 50_000;
+
+interface Hosted {
+  /** What the node had fanned out when it began to keep what comes for the user. */
+  readonly since: Vector;
+  /** In the order of the ring. */
+  readonly entries: Deque<RingEntry>;
+}
 
 /**
- * The recent stored pushes of a node, in the order of the fan-out, so that their cursors hold for a connection that
- * gets them all. Bounded by bytes; what falls out raises `floor`, below which only the read models know.
+ * The recent stored pushes of a node to the users it hosts, in the order of the fan-out, so that their cursors hold
+ * for a connection that gets them all. A user is hosted while connected here and for ten minutes more; of the others
+ * nothing is kept. Bounded by bytes; what falls out raises `floor`, below which only the read models know.
  */
 export class Ring {
   readonly #limit: number;
   readonly #floor: number[];
   readonly #entries = new Deque<RingEntry>();
-  readonly #byUser = new Map<UserId, Deque<RingEntry>>();
+  readonly #hosted = new Map<UserId, Hosted>();
+  /** Those of them who are not connected, and when they went: the first to go first. */
+  readonly #gone = new Map<UserId, number>();
   #bytes = 0;
 
   /** `start`: the vector at which it begins to listen. */
@@ -33,29 +46,54 @@ export class Ring {
     this.#floor = [...start];
   }
 
+  hosts(user: UserId): boolean {
+    return this.#hosted.has(user);
+  }
+
+  /** The user is connected: everything behind `vector`, which is the node's now, is kept for them from here on. */
+  host(user: UserId, vector: Vector): void {
+    this.#gone.delete(user);
+    if (!this.#hosted.has(user)) this.#hosted.set(user, { since: [...vector], entries: new Deque() });
+  }
+
+  /** The last connection of the user has gone. */
+  leave(user: UserId, now: number): void {
+    this.#gone.set(user, now);
+    if (this.#gone.size > MOST_GONE) this.forget(now);
+  }
+
+  /** Lets go of those who went too long ago, or of whom there are too many. */
+  forget(now: number): void {
+    for (const [user, at] of this.#gone) {
+      if (now - at < LINGER_MS && this.#gone.size <= MOST_GONE) return;
+      this.#gone.delete(user);
+      this.#hosted.delete(user);
+    }
+  }
+
+  /** Keeps it for those of its users who are hosted. */
   add(entry: RingEntry): void {
+    let kept = false;
+    for (const user of entry.to) {
+      const hosted = this.#hosted.get(user);
+      hosted?.entries.push(entry);
+      kept ||= hosted !== undefined;
+    }
+    if (!kept) return;
     this.#entries.push(entry);
     this.#bytes += entry.frame.length + OVERHEAD;
-    for (const user of entry.to) {
-      let list = this.#byUser.get(user);
-      if (!list) {
-        list = new Deque();
-        this.#byUser.set(user, list);
-      }
-      list.push(entry);
-    }
     while (this.#bytes > this.#limit) this.#evict();
   }
 
   /**
    * What the user has been pushed since, in order; of read marks only the newest. Undefined when it reaches
-   * further back than the ring.
+   * further back than the ring, or than the user has been hosted.
    */
   since(user: UserId, at: Vector): RingEntry[] | undefined {
-    if (this.#floor.some((floor, partition) => (at[partition] ?? 0) < floor)) return undefined;
+    const hosted = this.#hosted.get(user);
+    if (!hosted || isBehind(at, hosted.since) || isBehind(at, this.#floor)) return undefined;
     const missed: RingEntry[] = [];
-    for (const entry of this.#byUser.get(user) ?? [])
-      if (entry.offset >= (at[entry.partition] ?? 0)) missed.push(entry);
+    for (const entry of hosted.entries) if (entry.offset >= (at[entry.partition] ?? 0)) missed.push(entry);
     const newest = new Map<string, RingEntry>();
     for (const entry of missed) if (entry.mark !== undefined) newest.set(entry.mark, entry);
     return missed.filter((entry) => entry.mark === undefined || newest.get(entry.mark) === entry);
@@ -67,9 +105,12 @@ export class Ring {
     this.#bytes -= entry.frame.length + OVERHEAD;
     this.#floor[entry.partition] = entry.offset + 1;
     for (const user of entry.to) {
-      const list = this.#byUser.get(user);
-      list?.shift();
-      if (list?.length === 0) this.#byUser.delete(user);
+      // Who was not hosted then has no such entry: who has, has it first.
+      const entries = this.#hosted.get(user)?.entries;
+      if (entries?.first === entry) entries.shift();
     }
   }
 }
+
+const isBehind = (at: Vector, bound: Vector): boolean =>
+  bound.some((size, partition) => (at[partition] ?? 0) < size);

@@ -13,6 +13,8 @@ export interface AccountParts {
   readonly passwords: Passwords;
   readonly commands: CommandRouter;
   readonly queries: Queries;
+  /** Resolves when no node honours these sessions any more, which have ended in the vault. */
+  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
   readonly now: () => Date;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -88,16 +90,18 @@ export class Accounts {
     return { token, expiresAt: session.expiresAt, ...mine };
   }
 
-  /** Ends the session, or all of its user's. May be repeated. */
+  /** Ends the session, or all of its user's, on every node. May be repeated. */
   async signOut(session: Session, everywhere: boolean): Promise<void> {
-    const { sessions } = this.#parts.vault;
-    if (everywhere) await sessions.endAll(session.userId);
-    else await sessions.end(session.id);
+    const { vault, announceEnds } = this.#parts;
+    const ended = everywhere ? await vault.sessions.endAll(session.userId) : [];
+    if (!everywhere) await vault.sessions.end(session.id);
+    // A repeat finds nothing more to end, and yet must not be answered sooner.
+    await announceEnds(ended.length > 0 ? ended : [session.id]);
   }
 
   /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
   async changePassword(session: Session, password: string, newPassword: string): Promise<void> {
-    const { vault, passwords } = this.#parts;
+    const { vault, passwords, announceEnds } = this.#parts;
     const user = await this.#find(session.userId, []);
     if (!user) throw overloaded('the read models are behind');
     const { username } = user;
@@ -109,10 +113,11 @@ export class Accounts {
     const newHash = await passwords.hash(newPassword);
     // Before the change, so that none outlives it if this is cut off between the two; and after it, for those
     // that were made meanwhile.
-    await vault.sessions.endAll(session.userId, session.id);
+    const before = await vault.sessions.endAll(session.userId, session.id);
     if (!(await vault.credentials.changePassword(username, passwordHash, newHash)))
       throw forbidden('the password has been changed meanwhile');
-    await vault.sessions.endAll(session.userId, session.id);
+    const after = await vault.sessions.endAll(session.userId, session.id);
+    await announceEnds([...before, ...after]);
   }
 
   /** What only the user themselves is shown, as of `at`. */

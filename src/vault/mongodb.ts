@@ -6,6 +6,13 @@ type Keyed<R> = R & { _id: string };
 /** For a server, for a connection to it and for its answer: no call waits for ever. */
 const TIMEOUT_MS = 5_000;
 const DUPLICATE_KEY = 11000;
+/** More than a write and a look that follow each other can take together. */
+const ENDED_LATELY_MS = 15_000;
+/** How far the clocks of a node and of the database may be apart, at most, for an index to be of use. */
+const CLOCKS_APART_MS = 3_600_000;
+
+/** `endedOn`: the end on the database's clock; `endedAt` is what users are told. */
+type SessionDocument = Keyed<Omit<SessionRow, 'id'>> & { readonly endedOn?: Date };
 
 /**
  * The vault in MongoDB: a database of its own beside the one in the URL, `<database>_vault`. Every write waits
@@ -25,9 +32,12 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
   const settled = db.collection<{ _id: string; value: string }>('settled');
   const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
   const claims = db.collection<Keyed<ClaimRow>>('claims');
-  const sessions = db.collection<Keyed<Omit<SessionRow, 'id'>>>('sessions');
+  const sessions = db.collection<SessionDocument>('sessions');
   try {
-    await sessions.createIndex({ userId: 1, createdAt: -1 });
+    await sessions.createIndexes([
+      { key: { userId: 1, createdAt: -1 } },
+      { key: { endedOn: 1 }, sparse: true },
+    ]);
   } catch (error) {
     await client.close();
     throw error;
@@ -77,15 +87,21 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
       return row ? sessionRow(row) : undefined;
     },
     async endSession(id, at) {
-      await sessions.updateOne({ _id: id, endedAt: null }, { $set: { endedAt: at } });
+      await sessions.updateOne({ _id: id, endedAt: null }, ended(at));
     },
     async endSessions(userId, except, at) {
       const open = { userId, endedAt: null, ...(except === null ? {} : { _id: { $ne: except } }) };
       const ids = (await sessions.find(open).project<{ _id: string }>({ _id: 1 }).toArray()).map(
         ({ _id }) => _id,
       );
-      await sessions.updateMany({ _id: { $in: ids }, endedAt: null }, { $set: { endedAt: at } });
+      await sessions.updateMany({ _id: { $in: ids }, endedAt: null }, ended(at));
       return ids;
+    },
+    async endedLately() {
+      const lately = { $gte: ['$endedOn', { $subtract: ['$$NOW', ENDED_LATELY_MS] }] };
+      const recent = { endedOn: { $gte: new Date(Date.now() - CLOCKS_APART_MS) }, $expr: lately };
+      const rows = await sessions.find(recent).project<{ _id: string }>({ _id: 1 }).toArray();
+      return rows.map(({ _id }) => _id);
     },
     async sessions(userId) {
       return (await sessions.find({ userId }).sort({ createdAt: -1 }).toArray()).map(sessionRow);
@@ -106,10 +122,12 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
   }
 }
 
-const sessionRow = ({ _id, ...session }: Keyed<Omit<SessionRow, 'id'>>): SessionRow => ({
+const sessionRow = ({ _id, endedOn: _, ...session }: SessionDocument): SessionRow => ({
   id: _id,
   ...session,
 });
+
+const ended = (at: string) => [{ $set: { endedAt: { $literal: at }, endedOn: '$$NOW' } }];
 
 async function insertIfAbsent<R extends { _id: string }>(rows: Collection<R>, row: R): Promise<boolean> {
   try {

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { Ends } from './ends.js';
 import { Expiring } from './expiring.js';
 import type { SessionRow, VaultStore } from './store.js';
 import type { Session, SessionStore } from './vault.js';
 
-/** How long an end that another process has written may go unnoticed here. */
 const CACHED_MS = 5_000;
 const MAX_CACHED = 20_000;
 /** Longer than any read takes. */
@@ -20,8 +20,13 @@ export function sessionStore(store: VaultStore): SessionStore & { close(): void 
   const ended = new Expiring<string>({ ttlMs: ENDS_KEPT_MS, maxEntries: MAX_CACHED });
   const handlers = new Set<(id: string) => void>();
 
+  const ends = new Ends({
+    read: () => store.endedLately(),
+    onEnded: hasEnded,
+  });
+
   async function live(id: string): Promise<Session | undefined> {
-    const known = cache.get(id);
+    const known = ends.isFresh ? cache.get(id) : undefined;
     if (known) return known;
     const asOf = performance.now();
     const row = await store.session(id);
@@ -32,7 +37,9 @@ export function sessionStore(store: VaultStore): SessionStore & { close(): void 
     return session;
   }
 
+  /** Every look finds those of the one before it too: each is told of once. */
   function hasEnded(id: string): void {
+    if (ended.get(id) !== undefined) return;
     ended.set(id, id);
     cache.delete(id);
     for (const handler of handlers) handler(id);
@@ -71,11 +78,15 @@ export function sessionStore(store: VaultStore): SessionStore & { close(): void 
         ...(row.endedAt === null ? {} : { endedAt: row.endedAt }),
       }));
     },
+    hear(ids) {
+      for (const id of ids) hasEnded(id);
+    },
     onEnd(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
     close() {
+      ends.close();
       cache.close();
       ended.close();
     },

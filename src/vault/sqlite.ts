@@ -24,6 +24,7 @@ export function sqliteVaultStore(dataDir: string): VaultStore {
     session: remote.session,
     endSession: remote.endSession,
     endSessions: remote.endSessions,
+    endedLately: remote.endedLately,
     sessions: remote.sessions,
     async close() {
       await remote.close();

@@ -84,6 +84,8 @@ const sqliteVault = {
   },
   endSessions: (userId: string, except: string | null, at: string): string[] =>
     (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
+  // The data directory has one owner.
+  endedLately: (): string[] | undefined => undefined,
   sessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
   close: (): void => db.close(),
 } satisfies { [K in keyof VaultStore]: (...args: never[]) => Awaited<ReturnType<VaultStore[K]>> };

@@ -55,14 +55,22 @@ export interface CredentialStore {
 export interface SessionStore {
   /** A new session: its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
   create(userId: UserId, now: Date, ttlMs: number): Promise<{ token: string; session: Session }>;
-  /** Undefined when unknown, ended or expired at `now`. Cached for seconds at most and never past an end said here. */
+  /**
+   * Undefined when unknown, ended or expired at `now`. Cached for seconds at most, never past an end said here, nor
+   * for more than a second past any other.
+   */
   find(token: string, now: Date): Promise<Session | undefined>;
   end(id: string): Promise<void>;
   /** Ends all of a user's, but one if given; answers the ids that ended. */
   endAll(userId: UserId, except?: string): Promise<string[]>;
   /** All of a user's sessions, ended ones included while they are kept. */
   list(userId: UserId): Promise<(Session & { endedAt?: string })[]>;
-  /** Called with the session's id after each end, whoever asked for it; returns the function that stops it. */
+  /** Another process has ended these: as told by it, before the vault is looked through. */
+  hear(ids: readonly string[]): void;
+  /**
+   * Called with the session's id once after each end, within a second whichever process it was asked of, while the
+   * vault answers; returns the function that stops it.
+   */
   onEnd(handler: (id: string) => void): () => void;
 }
 

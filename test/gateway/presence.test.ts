@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
+import { memoryDevices } from '../../src/cluster/devicesMemory.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { virtualTime } from '../support/virtualTime.js';
 
@@ -23,6 +24,7 @@ function setUp() {
       });
       return { partition: 0, size: written.length };
     },
+    devices: memoryDevices('here'),
     graceMs: GRACE,
     now: time.now,
     setTimer: time.setTimer,

@@ -2,62 +2,135 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { Ring, type RingEntry } from '../../src/gateway/ring.js';
 
+const MINUTE = 60_000;
 const users = ['ann', 'bob', 'cem'];
-const entries = fc
-  .array(
-    fc.record({
-      partition: fc.nat({ max: 1 }),
-      to: fc.subarray(users, { minLength: 1 }),
-      bytes: fc.integer({ min: 10, max: 400 }),
-      mark: fc.option(fc.constantFrom('m1', 'm2'), { nil: undefined }),
-    }),
-    { maxLength: 60 },
-  )
-  .map((list) => {
-    const sizes = [0, 0];
-    return list.map(({ partition, to, bytes, mark }): RingEntry => {
-      const offset = sizes[partition] ?? 0;
-      sizes[partition] = offset + 1;
-      return { partition, offset, to, frame: Buffer.alloc(bytes), ...(mark === undefined ? {} : { mark }) };
-    });
-  });
+const user = fc.constantFrom(...users);
+
+type Step =
+  | { readonly kind: 'push'; partition: number; to: string[]; bytes: number; mark: string | undefined }
+  | { readonly kind: 'host' | 'leave'; user: string }
+  | { readonly kind: 'wait'; minutes: number };
+
+const push: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('push' as const),
+  partition: fc.nat({ max: 1 }),
+  to: fc.subarray(users, { minLength: 1 }),
+  bytes: fc.integer({ min: 10, max: 400 }),
+  mark: fc.option(fc.constantFrom('m1', 'm2'), { nil: undefined }),
+});
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: push },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('host' as const, 'leave' as const), user }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const), minutes: fc.nat({ max: 12 }) }) },
+);
+
+/** A ring, and beside it all that was ever pushed. */
+class World {
+  readonly ring = new Ring(4000, [0, 0]);
+  readonly all: RingEntry[] = [];
+  readonly vector = [0, 0];
+  readonly connected = new Set<string>();
+  /** Of those who were ever connected: the vector when they first were since they were last let go. */
+  readonly hostedSince = new Map<string, number[]>();
+  readonly #goneAt = new Map<string, number>();
+  #now = 0;
+
+  run(step: Step): void {
+    if (step.kind === 'push') {
+      const { partition, to, bytes, mark } = step;
+      const offset = this.vector[partition] ?? 0;
+      this.vector[partition] = offset + 1;
+      const entry = { partition, offset, to, frame: Buffer.alloc(bytes), ...(mark ? { mark } : {}) };
+      this.all.push(entry);
+      this.ring.add(entry);
+    } else if (step.kind === 'wait') {
+      this.#now += step.minutes * MINUTE;
+      this.ring.forget(this.#now);
+      for (const [user, at] of this.#goneAt)
+        if (this.#now - at >= 10 * MINUTE) {
+          this.#goneAt.delete(user);
+          this.hostedSince.delete(user);
+        }
+    } else if (step.kind === 'host') {
+      this.connected.add(step.user);
+      this.#goneAt.delete(step.user);
+      if (!this.hostedSince.has(step.user)) this.hostedSince.set(step.user, [...this.vector]);
+      this.ring.host(step.user, this.vector);
+    } else if (this.connected.delete(step.user)) {
+      this.#goneAt.set(step.user, this.#now);
+      this.ring.leave(step.user, this.#now);
+    }
+  }
+
+  missed(user: string, at: readonly number[]): RingEntry[] {
+    const all = this.all.filter(
+      ({ to, offset, partition }) => to.includes(user) && offset >= (at[partition] ?? 0),
+    );
+    return all.filter(
+      (entry, i) => entry.mark === undefined || !all.slice(i + 1).some(({ mark }) => mark === entry.mark),
+    );
+  }
+
+  get bytes(): number {
+    return this.all.reduce((sum, { frame }) => sum + frame.length + 160, 0);
+  }
+}
 
 describe('the ring of recent pushes', () => {
   it('gives a user all that a cursor has missed, in order, or says that it cannot', () => {
     fc.assert(
       fc.property(
-        entries,
-        fc.constantFrom(...users),
+        fc.array(step, { maxLength: 80 }),
+        user,
         fc.tuple(fc.nat({ max: 30 }), fc.nat({ max: 30 })),
-        (all, user, at) => {
-          const ring = new Ring(4000, [0, 0]);
-          for (const entry of all) ring.add(entry);
-          const missed = all.filter(
-            ({ to, offset, partition }) => to.includes(user) && offset >= (at[partition] ?? 0),
-          );
-          const newest = missed.filter(
-            (entry, i) =>
-              entry.mark === undefined || !missed.slice(i + 1).some(({ mark }) => mark === entry.mark),
-          );
-          const given = ring.since(user, at);
-          if (given) expect(given).deep.equal(newest);
-          else expect(all.reduce((sum, { frame }) => sum + frame.length + 160, 0)).above(4000);
+        (steps, user, at) => {
+          const world = new World();
+          for (const each of steps) world.run(each);
+          const given = world.ring.since(user, at);
+          const since = world.hostedSince.get(user);
+          const isKept = since?.every((size, partition) => (at[partition] ?? 0) >= size) ?? false;
+          if (given) {
+            expect(isKept, 'it was hosted when all of that came').equal(true);
+            expect(given).deep.equal(world.missed(user, at));
+          } else if (isKept) expect(world.bytes).above(4000);
         },
       ),
+      { numRuns: 1000 },
     );
   });
 
   it('knows nothing of what was before it', () => {
     const ring = new Ring(4000, [5, 7]);
+    ring.host('ann', [0, 0]);
     expect(ring.since('ann', [5, 6])).equal(undefined);
     expect(ring.since('ann', [5, 7])).deep.equal([]);
   });
 
   it('keeps within its bytes', () => {
     const ring = new Ring(1000, [0]);
+    ring.host('ann', [0]);
     for (let offset = 0; offset < 100; offset++)
       ring.add({ partition: 0, offset, to: ['ann'], frame: Buffer.alloc(40) });
     expect(ring.since('ann', [94])).equal(undefined);
     expect(ring.since('ann', [95])?.map(({ offset }) => offset)).deep.equal([95, 96, 97, 98, 99]);
+  });
+
+  it('keeps nothing for whom it does not host, so that they cost those whom it does nothing', () => {
+    const ring = new Ring(1000, [0]);
+    ring.host('ann', [0]);
+    ring.add({ partition: 0, offset: 0, to: ['ann'], frame: Buffer.alloc(40) });
+    for (let offset = 1; offset < 100; offset++)
+      ring.add({ partition: 0, offset, to: ['bob'], frame: Buffer.alloc(40) });
+    expect(ring.since('ann', [0])?.map(({ offset }) => offset)).deep.equal([0]);
+    expect(ring.since('bob', [100])).equal(undefined);
+  });
+
+  it('hosts a bounded number of those who have gone', () => {
+    const ring = new Ring(1000, [0]);
+    for (let i = 0; i < 50_010; i++) {
+      ring.host(`u${i}`, [0]);
+      ring.leave(`u${i}`, 0);
+    }
+    expect([ring.hosts('u9'), ring.hosts('u10'), ring.hosts('u50009')]).deep.equal([false, true, true]);
   });
 });

@@ -98,6 +98,9 @@ class FakeSessions implements SessionStore {
   async list(userId: string): Promise<(Session & { endedAt?: string })[]> {
     return [...this.#sessions.values()].filter((session) => session.userId === userId);
   }
+  hear(ids: readonly string[]): void {
+    for (const id of ids) for (const handler of this.#handlers) handler(id);
+  }
   onEnd(handler: (id: string) => void): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);

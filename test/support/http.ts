@@ -44,6 +44,7 @@ export async function startHttp(
     commands: core.commands,
     // Only these four are asked for over HTTP.
     queries: core.queries as Queries,
+    announceEnds: async () => {},
     parseRevision: core.parseRevision,
     now: () => new Date(),
     random: Math.random,

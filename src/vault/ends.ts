@@ -1,0 +1,56 @@
+/** Between the beginnings of two looks. */
+const LOOK_MS = 500;
+/** What is remembered is trusted for so long after the beginning of the last look that succeeded. */
+const FRESH_MS = 900;
+/** An end that was stored so long ago is known to every process, or it does not trust what it remembers. */
+export const KNOWN_AFTER_MS = 1000;
+
+export interface EndsOptions {
+  /** As `VaultStore.endedLately`. */
+  readonly read: () => Promise<readonly string[] | undefined>;
+  readonly onEnded: (id: string) => void;
+}
+
+/**
+ * Looks twice a second which sessions other processes have ended, so that nothing depends on being told. Failures are
+ * silent: while they last nothing remembered is trusted, and whoever then asks the vault itself is told of them.
+ */
+export class Ends {
+  readonly #options: EndsOptions;
+  /** Nobody else ends sessions of this vault. */
+  #isAlone = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: EndsOptions) {
+    this.#options = options;
+    void this.#look();
+  }
+
+  /** Whether a session that is remembered as open has surely not ended more than `KNOWN_AFTER_MS` ago. */
+  get isFresh(): boolean {
+    return this.#isAlone || performance.now() - this.#lookedAt <= FRESH_MS;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const began = performance.now();
+    try {
+      const ids = await this.#options.read();
+      this.#isAlone = ids === undefined;
+      for (const id of ids ?? []) this.#options.onEnded(id);
+      this.#lookedAt = began;
+    } catch {
+      // As above.
+    }
+    if (this.#closed || this.#isAlone) return;
+    const passed = performance.now() - began;
+    this.#timer = setTimeout(() => void this.#look(), Math.max(0, LOOK_MS - passed));
+    this.#timer.unref();
+  }
+}
