@@ -14,7 +14,7 @@ export interface Living {
   readonly knows: readonly string[];
 }
 
-/** A node that ended without a word, and when it last lived. */
+/** A node that has ended, with or without a word, and when it last lived. */
 export interface Dead {
   readonly node: NodeId;
   readonly lastBeat: Date;
@@ -29,10 +29,10 @@ export interface Nodes {
   beat(): Promise<boolean>;
   /** Those that beat within `DEAD_AFTER_MS`, the longest-lived first. */
   living(): Promise<readonly Living[]>;
-  /** Those that stopped beating and are not yet forgotten. */
+  /** Those that stopped beating, or have left, and are not yet forgotten. */
   dead(): Promise<readonly Dead[]>;
   /** Forgets a dead node, once all that stood for it is cleared up. One that lives is kept. */
   forget(node: NodeId): Promise<void>;
-  /** At a clean end: this node is neither living nor dead from now on. */
+  /** At a clean end: this node is dead from now on, and need not be waited for. */
   leave(): Promise<void>;
 }

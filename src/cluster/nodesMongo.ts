@@ -9,11 +9,13 @@ interface MemberDocument {
   readonly startedAt: Date;
   readonly lastBeat: Date;
   readonly knows: readonly string[];
+  /** It said that it would beat no more. */
+  readonly hasLeft: boolean;
 }
 
 const silentMs = { $subtract: ['$$NOW', '$lastBeat'] };
-const isDead = { $expr: { $gte: [silentMs, DEAD_AFTER_MS] } };
-const isLiving = { $expr: { $lt: [silentMs, DEAD_AFTER_MS] } };
+const isDead = { $expr: { $or: ['$hasLeft', { $gte: [silentMs, DEAD_AFTER_MS] }] } };
+const isLiving = { $expr: { $not: isDead.$expr } };
 
 /** The nodes as documents of this database, on its clock. Throws what the driver throws when it does not answer. */
 export function mongoNodes(db: Db, node: NodeId, knows: readonly string[]): Nodes {
@@ -21,7 +23,8 @@ export function mongoNodes(db: Db, node: NodeId, knows: readonly string[]): Node
   let startedAt: number | undefined;
   return {
     async beat() {
-      const alive = { lastBeat: '$$NOW', startedAt: { $ifNull: ['$startedAt', '$$NOW'] } };
+      const since = { $cond: ['$hasLeft', '$$NOW', { $ifNull: ['$startedAt', '$$NOW'] }] };
+      const alive = { lastBeat: '$$NOW', startedAt: since, hasLeft: false };
       const member = await documents.findOneAndUpdate(
         { _id: node },
         [{ $set: { ...alive, knows: { $literal: knows } } }],
@@ -38,7 +41,10 @@ export function mongoNodes(db: Db, node: NodeId, knows: readonly string[]): Node
         { $set: { silentMs } },
         { $sort: { startedAt: 1, _id: 1 } },
       ]);
-      return (await members.toArray()).map(({ _id, lastBeat, ...living }) => ({ node: _id, ...living }));
+      return (await members.toArray()).map((member) => {
+        const { _id, startedAt, silentMs, knows } = member;
+        return { node: _id, startedAt, silentMs, knows };
+      });
     },
     async dead() {
       const members = await documents.find(isDead).toArray();
@@ -48,7 +54,7 @@ export function mongoNodes(db: Db, node: NodeId, knows: readonly string[]): Node
       await documents.deleteOne({ _id: dead, ...isDead });
     },
     async leave() {
-      await documents.deleteOne({ _id: node });
+      await documents.updateOne({ _id: node }, [{ $set: { lastBeat: '$$NOW', hasLeft: true } }]);
     },
   };
 }

@@ -15,9 +15,16 @@ describe('The one node of a single process', () => {
 
 /** Nodes broken on purpose, and the promise that must be seen to be broken. */
 const defects: Readonly<Record<string, { breaks: string; spoil: (nodes: Nodes, node: NodeId) => Nodes }>> = {
-  'a node looks dead as soon as it has left': {
-    breaks: 'tell nothing of a node that has left, until it beats again',
+  'a node that leaves does not say so': {
+    breaks: 'take no node that has left for living, until it beats again',
     spoil: (nodes) => ({ ...nodes, leave: async () => {} }),
+  },
+  'a node that has left is no longer known of': {
+    breaks: 'take a node that has left for dead at once, since then, until it is forgotten or beats again',
+    spoil: (nodes, node) => ({
+      ...nodes,
+      dead: async () => (await nodes.dead()).filter((d) => d.node === node),
+    }),
   },
   'every beat is the first': {
     breaks: 'tell a node which of its beats is the first',

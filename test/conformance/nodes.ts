@@ -46,11 +46,11 @@ export const promises: Readonly<Record<string, (store: NodeStore) => Promise<voi
     expect([await nodes.beat(), await nodes.beat(), await nodes.beat()]).to.deep.equal([true, false, false]);
   },
 
-  async 'tell nothing of a node that has left, until it beats again'(store) {
+  async 'take no node that has left for living, until it beats again'(store) {
     const nodes = await store.open('a', []);
     await nodes.beat();
     await nodes.leave();
-    expect([await names(nodes), await dead(nodes)]).to.deep.equal([[], []]);
+    expect(await names(nodes)).to.deep.equal([]);
     expect(await nodes.beat()).to.equal(true);
     expect(await names(nodes)).to.deep.equal(['a']);
   },
@@ -81,6 +81,26 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect([await names(b), await dead(b)]).to.deep.equal([['b'], ['a']]);
     const [{ lastBeat } = { lastBeat: new Date(0) }] = await b.dead();
     expect(lastBeat.getTime()).to.equal((before?.startedAt.getTime() ?? 0) - DEAD_AFTER_MS);
+  },
+
+  async 'take a node that has left for dead at once, since then, until it is forgotten or beats again'(
+    store,
+  ) {
+    const [a, b] = [await store.open('a', []), await store.open('b', [])];
+    await a.beat();
+    await store.pass(5000);
+    await b.beat();
+    await a.leave();
+    const [gone] = await b.dead();
+    expect(gone?.node).to.equal('a');
+    await a.beat();
+    expect([await names(b), await dead(b)]).to.deep.equal([['b', 'a'], []]);
+    const [, again] = await b.living();
+    expect(gone?.lastBeat.getTime()).to.be.at.most(again?.startedAt.getTime() ?? 0);
+    expect(gone?.lastBeat.getTime()).to.be.above((again?.startedAt.getTime() ?? 0) - 5000);
+    await a.leave();
+    await b.forget('a');
+    expect([await names(b), await dead(b)]).to.deep.equal([['b'], []]);
   },
 
   async 'take a dead node for living when it beats again, and tell it that it was not forgotten'(store) {
