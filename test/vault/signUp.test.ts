@@ -32,6 +32,7 @@ describe('a sign-up that is cut off between any two steps of the vault', () => {
       queries: core.queries as Queries,
       now: () => new Date(),
       random: () => 0,
+      announceEnds: async () => {},
       sessionTtlMs: 60_000,
     });
   }
