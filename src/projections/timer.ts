@@ -5,3 +5,6 @@ export const systemTimer: Timer = (run, ms) => {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
 };
+
+/** Milliseconds that no change of the clock moves. */
+export const monotonic = (): number => performance.now();

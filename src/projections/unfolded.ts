@@ -7,8 +7,8 @@ interface Entry {
   size: number;
   /** Milliseconds since 1970, on the clock of the process that recorded it. */
   recordedAt: number;
-  /** On the clock of this process. */
-  seenAt: number;
+  /** On the monotonic clock of this process. */
+  readonly seenAt: number;
 }
 
 /** The commits that this process was told of and that are not in every read model yet. */
@@ -16,11 +16,11 @@ export class Unfolded {
   /** Oldest first, by partition; never an empty list. */
   readonly #entries = new Map<number, Entry[]>();
 
-  add({ partition, size, recordedAt }: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>, now: number) {
+  add({ partition, size, recordedAt }: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>, ticks: number) {
     const entries = this.#entries.get(partition) ?? [];
     const last = entries.at(-1);
     if (last && entries.length >= timesMost) last.size = Math.max(last.size, size);
-    else entries.push({ size, recordedAt: Date.parse(recordedAt), seenAt: now });
+    else entries.push({ size, recordedAt: Date.parse(recordedAt), seenAt: ticks });
     this.#entries.set(partition, entries);
   }
 
@@ -33,10 +33,7 @@ export class Unfolded {
 
   /** Whoever folds the partition from now on is not to blame for what lay there before. */
   rebase(partition: number, now: number): void {
-    for (const entry of this.#entries.get(partition) ?? []) {
-      entry.recordedAt = now;
-      entry.seenAt = now;
-    }
+    for (const entry of this.#entries.get(partition) ?? []) entry.recordedAt = now;
   }
 
   get partitions(): readonly number[] {

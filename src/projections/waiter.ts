@@ -3,7 +3,7 @@ import type { Time } from '../events/types.js';
 import type { LeafCommit } from './frame.js';
 import type { ModelAdvance } from './progressNotes.js';
 import type { Progress } from './queries.js';
-import { systemTimer, type Timer } from './timer.js';
+import { monotonic, systemTimer, type Timer } from './timer.js';
 import { Unfolded } from './unfolded.js';
 import { WaitingList } from './waitingList.js';
 
@@ -19,6 +19,8 @@ interface WaiterOptions {
   readonly setTimer?: Timer;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Milliseconds, monotonic. */
+  readonly ticks?: () => number;
 }
 
 type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
@@ -39,7 +41,7 @@ export class Waiter implements Progress {
 
   constructor(options: WaiterOptions) {
     this.#options = options;
-    this.#waiting = new WaitingList(options.setTimer ?? systemTimer);
+    this.#waiting = new WaitingList(options.setTimer ?? systemTimer, () => this.#ticks());
     this.#folded = new Map([...options.folded].map(([model, sizes]) => [model, [...sizes]]));
   }
 
@@ -83,7 +85,7 @@ export class Waiter implements Progress {
   published(commit: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>): void {
     const { partition, size } = commit;
     if (size <= this.#foldedByAll(partition)) return;
-    this.#unfolded.add(commit, this.#now());
+    this.#unfolded.add(commit, this.#ticks());
     if (!this.#owns(partition)) this.#options.onLack?.('behind');
   }
 
@@ -103,9 +105,9 @@ export class Waiter implements Progress {
     this.#unfolded.rebase(partition, this.#now());
   }
 
-  /** Of the partitions folded elsewhere, those that somebody waits for. */
-  waited(): readonly number[] {
-    return [...this.#waiting.partitions()].filter((partition) => !this.#owns(partition));
+  /** Of the partitions folded elsewhere, those that somebody waits for, and since when. */
+  waited(): ReadonlyMap<number, number> {
+    return new Map([...this.#waiting.partitions()].filter(([partition]) => !this.#owns(partition)));
   }
 
   /** Of the partitions folded elsewhere, those with commits not known to be folded, and since when that is so. */
@@ -141,6 +143,10 @@ export class Waiter implements Progress {
 
   #owns(partition: number): boolean {
     return this.#options.owns?.(partition) ?? true;
+  }
+
+  #ticks(): number {
+    return (this.#options.ticks ?? monotonic)();
   }
 
   #now(): number {

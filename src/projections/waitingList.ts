@@ -8,6 +8,7 @@ const waitersMost = 10_000;
 
 interface Waiting {
   readonly moment: Moment;
+  readonly since: number;
   readonly resolve: () => void;
 }
 
@@ -15,10 +16,12 @@ interface Waiting {
 export class WaitingList {
   readonly #waiting = new Map<string, Set<Waiting>>();
   readonly #setTimer: Timer;
+  readonly #ticks: () => number;
   #size = 0;
 
-  constructor(setTimer: Timer) {
+  constructor(setTimer: Timer, ticks: () => number) {
     this.#setTimer = setTimer;
+    this.#ticks = ticks;
   }
 
   /** Resolves at a release at or above the moment. Rejects with `overloaded` after 5 s, or when too many wait. */
@@ -29,6 +32,7 @@ export class WaitingList {
       this.#waiting.set(model, waiting);
       const entry: Waiting = {
         moment,
+        since: this.#ticks(),
         resolve: () => {
           cancel();
           leave();
@@ -54,11 +58,12 @@ export class WaitingList {
       if (moment.partition === partition && moment.size <= size) resolve();
   }
 
-  /** Those that somebody waits for, each once. */
-  partitions(): ReadonlySet<number> {
-    const partitions = new Set<number>();
+  /** Those that somebody waits for, each with since when the first one does. */
+  partitions(): ReadonlyMap<number, number> {
+    const partitions = new Map<number, number>();
     for (const waiting of this.#waiting.values())
-      for (const { moment } of waiting) partitions.add(moment.partition);
+      for (const { moment, since } of waiting)
+        partitions.set(moment.partition, Math.min(since, partitions.get(moment.partition) ?? since));
     return partitions;
   }
 }

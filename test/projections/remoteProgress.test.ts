@@ -22,6 +22,7 @@ class World {
     want: (partition, size) => this.wanted.push([partition, size]),
     onLack: (why) => (why === 'waited' ? this.poller.waits() : this.poller.lags()),
     ...this.time,
+    ticks: this.time.now,
   });
   readonly poller = new Poller({
     waited: () => this.waiter.waited(),
@@ -34,6 +35,7 @@ class World {
     },
     onTrouble: () => this.troubles++,
     ...this.time,
+    ticks: this.time.now,
   });
 
   storedSize = (model: string, partition: number): number => this.stored.get(model)?.[partition] ?? 0;
@@ -143,6 +145,18 @@ describe('Progress of what is folded elsewhere', () => {
     expect(world.looks).to.deep.equal([]);
   });
 
+  it('is not looked for while notes bring it to those who wait', async () => {
+    const world = new World();
+    for (let size = 1; size <= 100; size++) {
+      const reached = world.waiter.reached('chats', { partition: 0, size });
+      world.storeAll(0, size);
+      await world.time.advance(90);
+      for (const model of models) world.waiter.advance(model, 0, size);
+      await reached;
+    }
+    expect(world.looks).to.deep.equal([]);
+  });
+
   it('is looked for every 100 ms while somebody waits, every 500 ms while it seems behind', async () => {
     const world = new World();
     world.publish(1, 1);
@@ -187,6 +201,7 @@ describe('The lag of a partition that comes', () => {
       owns: () => isOwner,
       want: () => {},
       ...time,
+      ticks: time.now,
     });
     waiter.published({ partition: 0, size: 1, recordedAt: new Date(0).toISOString() });
     await time.advance(9000);

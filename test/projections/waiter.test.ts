@@ -10,6 +10,7 @@ function waiterAt(sizes: Record<string, number[]>) {
     want: (partition, size) => wanted.push([partition, size]),
     setTimer: time.setTimer,
     now: time.now,
+    ticks: time.now,
   });
   return { waiter, wanted, time };
 }
