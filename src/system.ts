@@ -147,7 +147,7 @@ export async function startSystem(
         lanes.setOwners(owners);
         projections.own(lanes.owned).catch(failed);
       },
-      onReleased: () => bus.tell({ kind: 'owners' }),
+      onMoved: () => bus.tell({ kind: 'owners' }),
       onFatal: failed,
       report,
     };

@@ -30,8 +30,8 @@ export interface OwnershipDeps {
   readonly clock: Clock;
   /** They have changed. What is told as this node's, its writer takes commands for. */
   readonly onOwners: (owners: Owners) => void;
-  /** Partitions of this node are free: others should look. */
-  readonly onReleased: () => void;
+  /** This node has taken or released something: others should look. */
+  readonly onMoved: () => void;
   /** This node cannot go on: `StorageError`, `HoleError`, `AppendError` or `UnknownEventType`. */
   readonly onFatal: (error: unknown) => void;
   /** Something failed and is tried again. */
@@ -151,7 +151,8 @@ export class Ownership {
       const owned = this.#owned.get(partition);
       if (owned) void this.#leave(partition, owned);
     }
-    await Promise.all(acquire.map((partition) => this.#acquire(partition)));
+    const acquired = await Promise.all(acquire.map((partition) => this.#acquire(partition)));
+    if (acquired.includes(true)) this.#deps.onMoved();
   }
 
   /** Who has it: of this node that is known better here. What is being given up is still its own. */
@@ -162,16 +163,17 @@ export class Ownership {
     return holder?.node === node ? undefined : holder;
   }
 
-  async #acquire(partition: number): Promise<void> {
-    if (this.#owned.has(partition)) return;
+  async #acquire(partition: number): Promise<boolean> {
+    if (this.#owned.has(partition)) return false;
     const what = `the lease of partition ${partition} could not be acquired`;
     const held = await this.#try(what, () => this.#deps.leases.acquire(partition));
-    if (!held) return;
+    if (!held) return false;
     const owned: Owned = { held, isTaken: false, isLeaving: false };
     this.#owned.set(partition, owned);
-    if (this.#isStopping) return this.#leave(partition, owned);
-    void this.#take(partition, owned);
+    if (this.#isStopping) await this.#leave(partition, owned);
+    else void this.#take(partition, owned);
     this.#tell();
+    return true;
   }
 
   async #take(partition: number, owned: Owned): Promise<void> {
@@ -196,7 +198,7 @@ export class Ownership {
     const what = `the lease of partition ${partition} could not be released; it expires`;
     await this.#try(what, () => owned.held.release());
     this.#owned.delete(partition);
-    this.#deps.onReleased();
+    this.#deps.onMoved();
   }
 
   #tell(): void {

@@ -60,8 +60,8 @@ export type FromWriters =
   /** `NotOwner`. */
   | { readonly returned: number }
   | { readonly owners: Owners }
-  /** Partitions of this node are free. */
-  | { readonly released: true }
+  /** This node has taken or released partitions. */
+  | { readonly moved: true }
   | { readonly appended: { readonly events: number; readonly ms: number } }
   | { readonly keysOf: readonly UserId[]; readonly request: number }
   | { readonly report: string; readonly error: WireError }

@@ -63,7 +63,7 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   ownership = new Ownership({
     ...{ node, leases, nodes, writers, clock: systemClock, onFatal, report },
     onOwners: (owners) => tell({ owners }),
-    onReleased: () => tell({ released: true }),
+    onMoved: () => tell({ moved: true }),
   });
   const router = ownWriters(writers);
   port.on('message', (message: ToWriters) => receive(message, router));

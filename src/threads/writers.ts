@@ -8,7 +8,6 @@ import { NotOwner } from '../commands/notOwner.js';
 import type { Folding } from '../commands/ports.js';
 import { bytesOf, Queue } from '../commands/pressure.js';
 import type { OwnWriters } from '../commands/router.js';
-import { overloaded } from '../errors.js';
 import { partitionOf } from '../events/ids.js';
 import { unpack } from '../log/codec.js';
 import { LogMismatch } from '../log/meta.js';
@@ -41,8 +40,8 @@ export interface WritersDeps {
   readonly onAppend: (ms: number, events: number) => void;
   /** Who owns what has changed; what is this node's, its writers take commands for. */
   readonly onOwners: (owners: Owners) => void;
-  /** Partitions of this node are free: other nodes should look. */
-  readonly onReleased: () => void;
+  /** This node has taken or released partitions: other nodes should look. */
+  readonly onMoved: () => void;
   readonly onFatal: (error: unknown) => void;
   readonly report: (message: string, error: unknown) => void;
 }
@@ -133,9 +132,9 @@ export class Writers implements OwnWriters {
 
   submit: OwnWriters['submit'] = (command, commandId, epoch) => {
     const bytes = bytesOf(command);
-    const refusal = this.#stopped
-      ? overloaded('the server is stopping')
-      : this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
+    // It is another node's by now, or will be.
+    if (this.#stopped) return Promise.reject(this.#notOwner(command));
+    const refusal = this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
     if (refusal) return Promise.reject(refusal);
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -185,6 +184,8 @@ export class Writers implements OwnWriters {
     this.#flush();
     this.#stopped = true;
     await this.api.stop();
+    // The thread's own word of it may come too late to be passed on.
+    this.#deps?.onMoved();
     await this.#queue.drained();
     this.port.close();
     await this.worker.terminate();
@@ -222,7 +223,7 @@ export class Writers implements OwnWriters {
     else if ('refused' in item) this.#settle(item.refused)?.reject(fromWire(item.error));
     else if ('returned' in item) this.#return(item.returned);
     else if ('owners' in item) deps.onOwners(item.owners);
-    else if ('released' in item) deps.onReleased();
+    else if ('moved' in item) deps.onMoved();
     else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
     else if ('keysOf' in item) void this.#answerKeys(item.keysOf, item.request, deps);
     else if ('report' in item) deps.report(item.report, fromWire(item.error));
@@ -240,8 +241,11 @@ export class Writers implements OwnWriters {
 
   #return(call: number): void {
     const pending = this.#settle(call);
-    if (!pending) return;
-    pending.reject(new NotOwner(partitionOf(streamOfCommand(pending.command), this.partitions)));
+    pending?.reject(this.#notOwner(pending.command));
+  }
+
+  #notOwner(command: Command): NotOwner {
+    return new NotOwner(partitionOf(streamOfCommand(command), this.partitions));
   }
 
   #settle(call: number): Pending | undefined {

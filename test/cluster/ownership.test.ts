@@ -57,7 +57,7 @@ class FakeNode {
         this.owners = owners;
       },
       // As the note does.
-      onReleased: () => {
+      onMoved: () => {
         for (const node of world.nodes) if (node !== this) node.ownership.look();
       },
       onFatal: (error) => this.fatal.push(error),
