@@ -120,6 +120,7 @@ function runProjections(
     else shared.written(notice.advances, notice.behindSince);
   };
   const ended = thread.projector.run().catch(alarm);
+  let isClosing = false;
   return {
     reader,
     progress: shared.waiter,
@@ -139,11 +140,12 @@ function runProjections(
     heard: (note) => shared.heard(note),
     own(partitions) {
       shared.own(partitions);
-      return thread.projector.own(partitions);
+      return isClosing ? Promise.resolve() : thread.projector.own(partitions);
     },
     flush: () => shared.waiter.flushed(),
     rebuild: (name) => thread.projector.rebuild(name),
     async close() {
+      isClosing = true;
       doorbell.flush();
       await thread.projector.stop().catch(alarm);
       await ended;

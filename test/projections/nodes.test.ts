@@ -225,6 +225,8 @@ describe('Projections of several nodes on MongoDB', () => {
     gone?.rebuild('digests').catch(() => {});
     await nodes.node(0).own(partitions);
     await gone?.close();
+    // Leases may still change hands.
+    await gone?.own([0]);
     await nodes.node(0).rebuild('digests');
     await nodes.append(0, [messageIn(0, 30)]);
     await nodes.expectAll();
