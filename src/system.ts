@@ -1,11 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
-import { systemClock } from './clock.js';
-import { Doorman } from './cluster/doorman.js';
-import { Lanes } from './cluster/lanes.js';
 import { openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
 import type { Config } from './config.js';
@@ -13,10 +9,11 @@ import { openEngine } from './engine.js';
 import { knownTypes } from './events/upcast.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
-import { createHttpServer } from './http/server.js';
+import { listen } from './listen.js';
 import { Metrics } from './metrics.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
+import { routeCommands } from './route.js';
 import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
 import { createOpener } from './vault/opener.js';
 import { openVault } from './vault/openVault.js';
@@ -102,16 +99,8 @@ export async function startSystem(
 
     bus.subscribe((frame) => projections.publish(frame));
     bus.hear((note) => projections.heard(note));
-    const { partitions } = log;
-    const lanes = new Lanes({
-      ...{ node, partitions, bus, writers, clock: systemClock },
-      onReturned: () => writers.look(),
-    });
-    bus.hear((note) => {
-      if (note.kind === 'owners') writers.look();
-    });
-    const doorman = new Doorman(writers, (partition) => lanes.epochOf(partition));
-    const { nodes, devices, close } = await openCluster(config.MONGO_URL, node, partitions, knownTypes);
+    const { lanes, doorman } = routeCommands(bus, writers);
+    const { nodes, devices, close } = await openCluster(config.MONGO_URL, node, log.partitions, knownTypes);
     closing(close);
     const gateway = await startGateway({
       config,
@@ -145,7 +134,10 @@ export async function startSystem(
       onAppend: (ms: number, events: number) => metrics.appended(ms, events),
       onOwners(owners: Owners) {
         lanes.setOwners(owners);
-        projections.own(lanes.owned).catch(failed);
+        projections.own(lanes.owned).catch((error: unknown) => {
+          // It folds nothing any more once it has met what it cannot read.
+          if (!isRetired) failed(error);
+        });
       },
       onMoved: () => bus.tell({ kind: 'owners' }),
       onFatal: failed,
@@ -184,23 +176,8 @@ export async function startSystem(
     metrics.queue('lanes', () => lanes.depth);
     metrics.gauge('parley_partitions_owned', () => lanes.owned.length);
 
-    const server = createHttpServer(app);
-    server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(config.PORT, config.HOST, resolve);
-    });
-    const stopAccepting = async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      await gateway.close();
-      server.closeAllConnections();
-      await closed;
-    };
-    closing(stopAccepting);
-
-    const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
-    const host = family === 'IPv6' ? `[${address}]` : address;
-    return { url: `http://${host}:${port}`, stop: closeAll };
+    const listening = await listen(config, app, gateway);
+    closing(() => listening.stop());
+    return { url: listening.url, stop: closeAll };
   }
 }

@@ -1,0 +1,37 @@
+import type { AddressInfo } from 'node:net';
+import type Koa from 'koa';
+import type { RunningGateway } from './gateway/start.js';
+import { createHttpServer } from './http/server.js';
+
+/** A port that is served. */
+export interface Listening {
+  readonly url: string;
+  /** Takes no more, and lets those go who are connected, with what they asked for answered. */
+  stop(): Promise<void>;
+}
+
+/** Serves HTTP, and sockets beside it. Throws what listening throws. */
+export async function listen(
+  { HOST, PORT }: { readonly HOST: string; readonly PORT: number },
+  app: Koa,
+  gateway: Pick<RunningGateway, 'upgrade' | 'close'>,
+): Promise<Listening> {
+  const server = createHttpServer(app);
+  server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(PORT, HOST, resolve);
+  });
+  const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  return {
+    url: `http://${host}:${port}`,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await gateway.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
