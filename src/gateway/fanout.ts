@@ -13,9 +13,9 @@ import type { Delivery, Joined } from './delivery.js';
 import { Marks } from './marks.js';
 import type { Profiles } from './profiles.js';
 
-/** Opens message texts; `recall` answers at once for what this node has sealed or opened lately. */
+/** Opens message texts; `take` answers at once for what this node has sealed or opened lately, once. */
 export interface Texts {
-  recall(sealed: string): string | undefined;
+  take(sealed: string): string | undefined;
   messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
 }
 
@@ -186,7 +186,7 @@ export class Fanout {
       if (change?.push === 'send message') {
         const { text } = change.message;
         if (joined.texts.has(text) || !change.to.some((user) => interest.hosts(user))) continue;
-        const opened = texts.recall(text);
+        const opened = texts.take(text);
         if (opened === undefined) joined.missingTexts.push(change.message);
         else joined.texts.set(text, opened);
       } else if (change?.push === 'add friend' || change?.push === 'init chat')

@@ -23,8 +23,8 @@ export interface SealedName {
 export interface Opener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
-  /** Without waiting, what this process has just sealed or opened itself; else undefined. */
-  recall(sealed: Sealed): string | undefined;
+  /** Without waiting, and once, what this process has just sealed or opened itself; else undefined. */
+  take(sealed: Sealed): string | undefined;
 }
 
 interface SealedText {
@@ -70,6 +70,6 @@ export function createOpener(keys: KeyStore, memory: TextMemory): Opener {
           context: sealContext.username(userId),
         })),
       ),
-    recall: (sealed) => memory.recall(sealed),
+    take: (sealed) => memory.take(sealed),
   };
 }

@@ -11,6 +11,8 @@ const MAX_BYTES = 16 * 1024 * 1024;
 export interface TextMemory {
   remember(sealed: Sealed, text: string, owner: UserId): void;
   recall(sealed: Sealed): string | undefined;
+  /** Recalls and forgets: a text that is pushed at once is best gone before the garbage collector meets it. */
+  take(sealed: Sealed): string | undefined;
   /** For an owner whose key was destroyed. */
   forget(owner: UserId): void;
   close(): void;
@@ -28,6 +30,11 @@ export function textMemory(): TextMemory {
   return {
     remember: (sealed, text, owner) => texts.set(sealed, { text, owner }),
     recall: (sealed) => texts.get(sealed)?.text,
+    take(sealed) {
+      const text = texts.get(sealed)?.text;
+      texts.delete(sealed);
+      return text;
+    },
     forget: (owner) => texts.deleteWhere((entry) => entry.owner === owner),
     close: () => texts.close(),
   };

@@ -71,21 +71,22 @@ describe('texts under their owners’ keys', () => {
     expect(await rejection(opener.messages([stray]))).to.have.property('name', 'VaultUnavailable');
   });
 
-  it('are recalled without opening where they were sealed or opened, until forgotten', async () => {
+  it('are taken once without opening where they were sealed or opened, unless forgotten', async () => {
     const shared = memory();
     const text = await sealed(ada, 'just now');
     const name = await sealed(bob, 'Bob', sealContext.username(bob));
     shared.remember(text, 'just now', ada);
     shared.remember(name, 'Bob', bob);
     const local = createOpener(vault.keys, shared);
-    expect(local.recall(text)).to.equal('just now');
-    expect(local.recall(name)).to.equal('Bob');
-    expect(opener.recall(text)).to.equal(undefined);
+    expect(local.take(text)).to.equal('just now');
+    expect(local.take(text)).to.equal(undefined);
+    expect(opener.take(text)).to.equal(undefined);
     await opener.messages([message(ada, text)]);
-    expect(opener.recall(text)).to.equal('just now');
+    expect(opener.take(text)).to.equal('just now');
+    shared.remember(text, 'just now', ada);
     shared.forget(ada);
-    expect(local.recall(text)).to.equal(undefined);
-    expect(local.recall(name)).to.equal('Bob');
+    expect(local.take(text)).to.equal(undefined);
+    expect(local.take(name)).to.equal('Bob');
   });
 
   it('are remembered up to a bound of bytes, the newest', () => {
