@@ -15,7 +15,7 @@ const EVERY_MS = 1000;
 const ALIVE_MS = 2 * EVERY_MS;
 /** How long a start waits for all partitions to be served, and a stop for what is in flight. */
 const START_MS = 10_000;
-const STOP_MS = 4000;
+const STOP_MS = 2000;
 
 /** By partition who owns it, as far as one node knows. */
 export type Owners = readonly (Holder | undefined)[];
@@ -102,7 +102,7 @@ export class Ownership {
     if (owned) void this.#leave(partition, owned);
   }
 
-  /** Hands everything over, and is not one of the nodes any more. Resolves when that is done, or after 4 s. */
+  /** Hands everything over, and is not one of the nodes any more. Resolves when that is done, or after 2 s. */
   stop(): Promise<void> {
     this.#ended ??= Promise.race([this.#stop(), sleep(this.#deps.clock, STOP_MS)]);
     return this.#ended;

@@ -31,7 +31,7 @@ export interface WriterApi {
   ): Promise<void>;
   /** Later reads of the model are of this generation; resolves when none of another is open. */
   switchTo(name: string, generation: number): Promise<void>;
-  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 4 s. */
+  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
   handOver(): Promise<void>;
   /** Hands over, and closes the log. */
   stop(): Promise<void>;

@@ -159,7 +159,7 @@ export class Writers implements OwnWriters {
     if (!this.#stopped) this.#post({ look: true });
   }
 
-  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 4 s. */
+  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
   handOver(): Promise<void> {
     return this.api.handOver();
   }
