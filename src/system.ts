@@ -70,7 +70,8 @@ export async function startSystem(
     const node = randomUUID();
     const { place, writers, log, heartbeat, addressLimit } = await openEngine(config, node, closing);
     const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
-    const vault = await openVault({ engine: place, masterKey });
+    const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
+    const vault = await openVault({ engine: place, masterKey, report });
     closing(() => vault.close());
     const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
     closing(() => passwords.close());
@@ -78,7 +79,6 @@ export async function startSystem(
     closing(() => memory.close());
     const texts = createOpener(vault.keys, memory);
 
-    const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
     const bus = config.NATS_URL
       ? new NatsBus({ servers: config.NATS_URL, logId: log.id, node, report })
       : memoryBus(node, report);

@@ -9,17 +9,20 @@ export interface EndsOptions {
   /** As `VaultStore.endedLately`. */
   readonly read: () => Promise<readonly string[] | undefined>;
   readonly onEnded: (id: string) => void;
+  /** A look failed; the next ones are tried all the same. Told of the first of several in a row. */
+  readonly onTrouble: (error: unknown) => void;
 }
 
 /**
- * Looks twice a second which sessions other processes have ended, so that nothing depends on being told. Failures are
- * silent: while they last nothing remembered is trusted, and whoever then asks the vault itself is told of them.
+ * Looks twice a second which sessions other processes have ended, so that nothing depends on being told. While that
+ * fails nothing remembered is trusted.
  */
 export class Ends {
   readonly #options: EndsOptions;
   /** Nobody else ends sessions of this vault. */
   #isAlone = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #isFailing = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -45,8 +48,10 @@ export class Ends {
       this.#isAlone = ids === undefined;
       for (const id of ids ?? []) this.#options.onEnded(id);
       this.#lookedAt = began;
-    } catch {
-      // As above.
+      this.#isFailing = false;
+    } catch (error) {
+      if (!this.#isFailing && !this.#closed) this.#options.onTrouble(error);
+      this.#isFailing = true;
     }
     if (this.#closed || this.#isAlone) return;
     const passed = performance.now() - began;

@@ -8,7 +8,7 @@ const TIMEOUT_MS = 5_000;
 const DUPLICATE_KEY = 11000;
 /** More than a write and a look that follow each other can take together. */
 const ENDED_LATELY_MS = 15_000;
-/** How far the clocks of a node and of the database may be apart, at most, for an index to be of use. */
+/** What an index looks through: the clocks of a node and of the database are never this far apart. */
 const CLOCKS_APART_MS = 3_600_000;
 
 /** `endedOn`: the end on the database's clock; `endedAt` is what users are told. */
@@ -98,10 +98,13 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
       return ids;
     },
     async endedLately() {
-      const lately = { $gte: ['$endedOn', { $subtract: ['$$NOW', ENDED_LATELY_MS] }] };
-      const recent = { endedOn: { $gte: new Date(Date.now() - CLOCKS_APART_MS) }, $expr: lately };
-      const rows = await sessions.find(recent).project<{ _id: string }>({ _id: 1 }).toArray();
-      return rows.map(({ _id }) => _id);
+      const bound = new Date(Date.now() - CLOCKS_APART_MS);
+      const rows = sessions.aggregate<{ _id: string }>([
+        { $match: { endedOn: { $gte: bound } } },
+        { $project: { ago: { $subtract: ['$$NOW', '$endedOn'] } } },
+        { $match: { ago: { $lt: ENDED_LATELY_MS } } },
+      ]);
+      return (await rows.toArray()).map(({ _id }) => _id);
     },
     async sessions(userId) {
       return (await sessions.find({ userId }).sort({ createdAt: -1 }).toArray()).map(sessionRow);

@@ -13,6 +13,8 @@ export interface VaultOptions {
     | { readonly kind: 'sqlite'; readonly dataDir: string }
     | { readonly kind: 'mongodb'; readonly url: string };
   readonly masterKey: Buffer;
+  /** Something failed and is tried again: to be logged. */
+  readonly report?: (message: string, error: unknown) => void;
 }
 
 export interface OpenVault extends Vault {
@@ -20,10 +22,10 @@ export interface OpenVault extends Vault {
 }
 
 /** Opens the vault. Rejects with `MasterKeyError` for a key it was not made with, else with `VaultUnavailable`. */
-export async function openVault({ engine, masterKey }: VaultOptions): Promise<OpenVault> {
+export async function openVault({ engine, masterKey, report }: VaultOptions): Promise<OpenVault> {
   const store = await openStore(engine);
   try {
-    return await vaultOver(store, masterKey);
+    return await vaultOver(store, masterKey, report);
   } catch (error) {
     await store.close();
     throw error;
@@ -31,12 +33,16 @@ export async function openVault({ engine, masterKey }: VaultOptions): Promise<Op
 }
 
 /** The vault over any engine. */
-export async function vaultOver(engine: VaultStore, masterKey: Buffer): Promise<OpenVault> {
+export async function vaultOver(
+  engine: VaultStore,
+  masterKey: Buffer,
+  report: VaultOptions['report'] = () => {},
+): Promise<OpenVault> {
   const store = guarded(engine);
   const derived = deriveKeys(masterKey);
   await checkMasterKey(store, derived);
   const keys = keyStore(store, derived.wrapping);
-  const sessions = sessionStore(store);
+  const sessions = sessionStore(store, report);
   return {
     keys,
     credentials: credentialStore(store, derived),

@@ -15,7 +15,10 @@ const idOf = (token: string) => createHash('sha256').update(token).digest('hex')
 const sessionOf = ({ endedAt: _, ...session }: SessionRow): Session => session;
 
 /** Sign-ins. A token is shown once, when it is made; the vault holds its SHA-256. */
-export function sessionStore(store: VaultStore): SessionStore & { close(): void } {
+export function sessionStore(
+  store: VaultStore,
+  report: (message: string, error: unknown) => void = () => {},
+): SessionStore & { close(): void } {
   const cache = new Expiring<Session>({ ttlMs: CACHED_MS, maxEntries: MAX_CACHED });
   const ended = new Expiring<string>({ ttlMs: ENDS_KEPT_MS, maxEntries: MAX_CACHED });
   const handlers = new Set<(id: string) => void>();
@@ -23,6 +26,7 @@ export function sessionStore(store: VaultStore): SessionStore & { close(): void 
   const ends = new Ends({
     read: () => store.endedLately(),
     onEnded: hasEnded,
+    onTrouble: (error) => report('the ends of sessions cannot be looked for', error),
   });
 
   async function live(id: string): Promise<Session | undefined> {

@@ -1,0 +1,193 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import pino from 'pino';
+import type { CommitFrame } from '../../src/bus/bus.js';
+import { commitFrame } from '../../src/bus/frame.js';
+import type { User } from '../../src/events/schemas.js';
+import type { Recorded } from '../../src/events/types.js';
+import { Fanout } from '../../src/gateway/fanout.js';
+import { ada, bob, messageLeaf, onlineLeaf } from '../conformance/busFrames.js';
+import { eventually } from '../support/eventually.js';
+import { MemoryLog } from '../support/memoryLog.js';
+
+const eve = '00000000-0000-4000-8000-00000000000e';
+
+/** A node's fan-out over a log of two partitions. */
+class Node {
+  readonly log = new MemoryLog(2);
+  readonly hosted = new Set([ada]);
+  readonly watched = new Set<string>();
+  readonly delivered: { event: Recorded; text: string | null | undefined; vector: readonly number[] }[] = [];
+  readonly stops: unknown[] = [];
+  /** Sealed texts that are not at hand: each waits for its turn. */
+  readonly away = new Map<string, Promise<void>>();
+  readonly fanout: Fanout;
+  #version = 0;
+
+  constructor() {
+    const nowhere = { position: 0, size: 0 };
+    this.fanout = new Fanout([nowhere, nowhere], {
+      delivery: {
+        deliver: (event, vector, joined) => {
+          const text = event.type === 'MessageSent' ? joined.texts.get(event.data.text) : undefined;
+          this.delivered.push({ event, text, vector: [...vector] });
+        },
+      },
+      interest: { hosts: (user) => this.hosted.has(user), isWatched: (subject) => this.watched.has(subject) },
+      profiles: { known: () => undefined, load: async () => new Map<string, User>() },
+      texts: {
+        take: (sealed) => (this.away.has(sealed) ? undefined : `opened ${sealed}`),
+        messages: async (sealed) => {
+          for (const { text } of sealed) await this.away.get(text);
+          return sealed.map(({ text }) => `opened ${text}`);
+        },
+      },
+      log: this.log,
+      logger: pino({ level: 'silent' }),
+      onEvent: () => {},
+      onPushed: () => {},
+      onStop: (error) => this.stops.push(error),
+    });
+  }
+
+  /** A message becomes durable; its frame. */
+  send(text: string, partition = 0, members = [ada, bob]): CommitFrame {
+    return commitFrame(this.log.rival([messageLeaf(++this.#version, text, members)], partition));
+  }
+
+  get texts() {
+    return this.delivered.map(({ text }) => text);
+  }
+
+  /** Resolves when it has looked at the log at the start, and waits for the doorbell. */
+  async rests(): Promise<void> {
+    this.send('first', 1, [eve]);
+    this.fanout.hear(1, 1);
+    await this.fanout.reached(1, 1).promise;
+    // It has read on to the end, of which nothing is to be seen.
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe('the fan-out', () => {
+  let node: Node;
+  beforeEach(async () => {
+    node = new Node();
+    await node.rests();
+  });
+  afterEach(() => node.fanout.stop());
+
+  it('delivers what its own writer has made durable in the turn in which it is told', () => {
+    node.fanout.receive(node.send('hello'));
+    expect(node.texts).deep.equal(['opened hello']);
+    expect(node.fanout.vector).deep.equal([1, 1]);
+  });
+
+  it('does not decode what concerns nobody here, and moves on', () => {
+    const sealed = node.send('theirs', 0, [bob, eve]);
+    const { concerns, subjects } = sealed;
+    const frame: CommitFrame = {
+      ...commitFrame(sealed, []),
+      concerns,
+      subjects,
+      get events(): never {
+        throw new Error('it was decoded');
+      },
+    };
+    node.fanout.receive(frame);
+    expect(node.fanout.vector).deep.equal([1, 1]);
+    expect([node.delivered, node.stops]).deep.equal([[], []]);
+  });
+
+  it('delivers somebody’s presence where they are watched', () => {
+    const online = (user: string) => node.fanout.receive(commitFrame(node.log.rival([onlineLeaf(user)])));
+    online(bob);
+    node.watched.add(bob);
+    online(bob);
+    expect(node.delivered.map(({ event }) => event.offset)).deep.equal([1]);
+  });
+
+  it('reads what the bus has lost as soon as it is told how far the log is', async () => {
+    for (const text of ['one', 'two', 'three']) node.send(text);
+    node.fanout.hear(0, 3);
+    await eventually('all are delivered', () => node.delivered.length === 3);
+    expect(node.texts).deep.equal(['opened one', 'opened two', 'opened three']);
+    expect(node.fanout.head(0)).deep.equal({ position: 3, size: 3 });
+  });
+
+  it('looks into the log by itself when it hears nobody', async () => {
+    node.send('lost');
+    await eventually('it is delivered', () => node.texts.includes('opened lost'));
+  });
+
+  it('holds a partition up for what is not at hand, and no other', async () => {
+    let arrive = () => {};
+    node.away.set('far', new Promise((resolve) => (arrive = resolve)));
+    node.fanout.receive(node.send('far'));
+    node.fanout.receive(node.send('behind it'));
+    node.fanout.receive(node.send('beside it', 1));
+    expect(node.texts).deep.equal(['opened beside it']);
+    expect(node.fanout.vector).deep.equal([0, 2]);
+    arrive();
+    await node.fanout.reached(0, 2).promise;
+    expect(node.texts).deep.equal(['opened beside it', 'opened far', 'opened behind it']);
+  });
+
+  it('has at hand what somebody needs who has connected meanwhile', async () => {
+    let arrive = () => {};
+    node.away.set('far', new Promise((resolve) => (arrive = resolve)));
+    node.away.set('theirs', Promise.resolve());
+    const leaves = [messageLeaf(1, 'far'), messageLeaf(2, 'theirs', [bob, eve])];
+    node.fanout.receive(commitFrame(node.log.rival(leaves)));
+    node.hosted.add(eve);
+    arrive();
+    await node.fanout.reached(0, 2).promise;
+    expect(node.texts).deep.equal(['opened far', 'opened theirs']);
+  });
+
+  it('stops at an event of a type that it does not know', () => {
+    const leaf = messageLeaf(1, 'new').replace('MessageSent', 'MessageSung');
+    node.fanout.receive(commitFrame(node.log.rival([leaf])));
+    expect(node.stops).to.have.length(1);
+    expect(node.stops[0]).to.have.property('name', 'UnknownEventType');
+    node.fanout.receive(node.send('behind it'));
+    expect(node.delivered).deep.equal([]);
+  });
+
+  it('delivers each once and in order, whatever the bus loses, repeats and delays', async () => {
+    const step = fc.record({
+      partition: fc.nat({ max: 1 }),
+      isOurs: fc.boolean(),
+      isAway: fc.boolean(),
+      fate: fc.constantFrom('come', 'come', 'twice', 'late', 'lost', 'told'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const node = new Node();
+        const expected: string[][] = [[], []];
+        const late: CommitFrame[] = [];
+        for (const [i, { partition, isOurs, isAway, fate }] of steps.entries()) {
+          const text = `text ${i}`;
+          if (isAway) node.away.set(text, new Promise((resolve) => setImmediate(resolve)));
+          const frame = node.send(text, partition, isOurs ? [ada, bob] : [bob, eve]);
+          if (isOurs) expected[partition]?.push(`opened ${text}`);
+          if (fate === 'come' || fate === 'twice') node.fanout.receive(frame);
+          if (fate === 'twice') node.fanout.receive(frame);
+          if (fate === 'late') late.push(frame);
+          if (fate === 'told') node.fanout.hear(partition, frame.position);
+          if (i % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        for (const frame of late.reverse()) node.fanout.receive(frame);
+        for (const partition of [0, 1]) {
+          const { length } = node.log.commits(partition);
+          node.fanout.hear(partition, length);
+          await node.fanout.reached(partition, length).promise;
+          const got = node.delivered.filter(({ event }) => event.partition === partition);
+          expect(got.map(({ text }) => text)).deep.equal(expected[partition]);
+          for (const { event, vector } of got) expect(vector[partition]).equal(event.offset + 1);
+        }
+        await node.fanout.stop();
+      }),
+    );
+  });
+});

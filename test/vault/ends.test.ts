@@ -1,0 +1,109 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import { openVault } from '../../src/vault/openVault.js';
+import { sessionStore } from '../../src/vault/sessions.js';
+import { sqliteVaultStore } from '../../src/vault/sqlite.js';
+import type { VaultStore } from '../../src/vault/store.js';
+import { eventually } from '../support/eventually.js';
+import { freshDatabase, mongoUrl } from '../support/mongo.js';
+import { tempDir } from '../support/tempDir.js';
+
+const HOUR = 3_600_000;
+const now = () => new Date();
+
+describe('a session that another process has ended', () => {
+  before(async function () {
+    if ((await mongoUrl()) === undefined) this.skip();
+  });
+
+  it('is told of here, once, though nobody said so; one that has ended before is found by no look', async () => {
+    const engine = { kind: 'mongodb', url: await freshDatabase() } as const;
+    const masterKey = randomBytes(32);
+    const [here, there] = [await openVault({ engine, masterKey }), await openVault({ engine, masterKey })];
+    const told: string[] = [];
+    here.sessions.onEnd((id) => told.push(id));
+    const userId = randomUUID();
+    const made = await Promise.all([1, 2, 3].map(() => here.sessions.create(userId, now(), HOUR)));
+    const [first, ...others] = made.map(({ session }) => session.id);
+    for (const { token } of made)
+      expect(await here.sessions.find(token, now())).to.have.property('userId', userId);
+    await there.sessions.end(first ?? '');
+    await eventually('the first is told of', () => told.includes(first ?? ''));
+    await there.sessions.endAll(userId);
+    await eventually('all are told of', () => told.length >= 3);
+    expect(told.slice(1)).to.have.members(others);
+    for (const { token } of made) expect(await here.sessions.find(token, now())).to.equal(undefined);
+    // A look later, each has been found again.
+    const { session } = await here.sessions.create(userId, now(), HOUR);
+    await there.sessions.end(session.id);
+    await eventually('another is told of', () => told.includes(session.id));
+    expect(told).to.have.length(4);
+    await here.close();
+    await there.close();
+  });
+});
+
+describe('what is remembered of sessions', () => {
+  let store: VaultStore;
+  beforeEach(() => {
+    store = sqliteVaultStore(tempDir());
+  });
+  afterEach(() => store.close());
+
+  /** Sessions over a vault that others use too; `look` is what a look for their ends finds. */
+  async function shared(look: () => Promise<string[] | undefined>) {
+    let reads = 0;
+    let looks = 0;
+    const sessions = sessionStore({
+      ...store,
+      session(id) {
+        reads++;
+        return store.session(id);
+      },
+      endedLately() {
+        looks++;
+        return look();
+      },
+    });
+    const { token, session } = await sessions.create(randomUUID(), now(), HOUR);
+    await eventually('it has looked', () => looks > 0);
+    /** Whether it was found without asking the vault. */
+    const isRemembered = async () => {
+      const before = reads;
+      expect(await sessions.find(token, now())).to.deep.equal(session);
+      return reads === before;
+    };
+    return { sessions, isRemembered, looks: () => looks };
+  }
+
+  it('is trusted for good in a vault of one process, which is looked at once', async () => {
+    const { sessions, isRemembered, looks } = await shared(async () => undefined);
+    await isRemembered();
+    expect([await isRemembered(), looks()]).to.deep.equal([true, 1]);
+    sessions.close();
+  });
+
+  it('is trusted only while the ends of others can be looked for', async () => {
+    let look = async (): Promise<string[]> => [];
+    const { sessions, isRemembered } = await shared(() => look());
+    await eventually('it is remembered', isRemembered);
+    look = async () => {
+      throw new Error('the vault is away');
+    };
+    await eventually('it is not trusted any more', async () => !(await isRemembered()));
+    expect(await isRemembered()).to.equal(false);
+    look = async () => [];
+    await eventually('it is trusted again', isRemembered);
+    sessions.close();
+  });
+
+  it('is not trusted while a look does not end', async () => {
+    let look = async (): Promise<string[]> => [];
+    const { sessions, isRemembered } = await shared(() => look());
+    await eventually('it is remembered', isRemembered);
+    look = () => new Promise(() => {});
+    await eventually('it is not trusted any more', async () => !(await isRemembered()));
+    expect(await isRemembered()).to.equal(false);
+    sessions.close();
+  });
+});
