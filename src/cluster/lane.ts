@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Command } from '../commands/commands.js';
 import { overloaded, ParleyError } from '../errors.js';
+import type { StreamName } from '../events/ids.js';
 import type { Holder } from './leases.js';
 
 /** How long a command waits that nobody can have taken, and one that somebody may have taken; milliseconds. */
@@ -16,6 +17,7 @@ const RETRY = { retryAfterMs: 1000 };
 export interface Item {
   readonly command: Command;
   readonly commandId: string;
+  readonly stream: StreamName;
   /** Its place in the lane. */
   readonly order: number;
   /** When it was asked; all times are of the lane's clock. */
@@ -27,6 +29,8 @@ export interface Item {
   leftAt: number | undefined;
   /** When it first left for somebody who has not answered: it may have been done. */
   doubtfulSince: number | undefined;
+  /** A later one of its stream has been decided: sent again, it might take effect after that one. */
+  isOvertaken: boolean;
 }
 
 /** What is sent to one owner, in order, without anything overtaking. */
@@ -94,7 +98,8 @@ export class Lane {
     const owner = this.#owner;
     if (!owner || !this.#isReadyFor(owner)) return;
     if (!this.#deps.canReach(owner)) return this.refuseUnsent(overloaded('this node is cut off from others'));
-    this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
+    // What is past its bound must not leave once more.
+    this.#waiting = this.#waiting.filter((item) => !this.#isExpired(item));
     if (this.#waiting.length === 0 || this.#isResting) return;
     this.#voyage ??= this.#begin(owner);
     const items = this.#waiting;
@@ -111,6 +116,7 @@ export class Lane {
   answered(voyage: Voyage, item: Item, answer: never): void {
     this.#retryMs = RETRY_MS.first;
     item.settle({ answer });
+    overtake(voyage, item);
     this.#landed(voyage, item);
   }
 
@@ -120,6 +126,7 @@ export class Lane {
     const isTaken = !(error instanceof ParleyError) || error.code !== 'overloaded';
     // Nothing was done this time; of the time before it is not known.
     item.settle({ refused: isTaken || item.doubtfulSince === undefined ? error : mayHaveHappened() });
+    if (isTaken) overtake(voyage, item);
     this.#landed(voyage, item);
   }
 
@@ -139,22 +146,25 @@ export class Lane {
 
   /** Tells those who have waited for too long. */
   expire(): void {
-    const now = this.#deps.now();
-    const inFlight = this.#voyage ? [...this.#voyage.inFlight, ...this.#voyage.returned] : [];
-    for (const item of [...inFlight, ...this.#waiting]) {
-      const left = item.doubtfulSince ?? item.leftAt;
-      if (left !== undefined && now - left >= bounds.unansweredMs)
-        item.settle({ refused: mayHaveHappened() });
-      else if (left === undefined && now - item.since >= bounds.unsentMs)
-        item.settle({ refused: overloaded('the owner of this partition cannot be reached') });
-    }
-    this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
+    const away = this.#voyage ? [...this.#voyage.inFlight, ...this.#voyage.returned] : [];
+    for (const item of away) this.#isExpired(item);
+    this.#waiting = this.#waiting.filter((item) => !this.#isExpired(item));
   }
 
   /** Refuses all that waits and that nobody can have taken; the rest waits for its answer, or its bound. */
   refuseUnsent(refusal: Error): void {
     for (const item of this.#waiting) if (item.doubtfulSince === undefined) item.settle({ refused: refusal });
     this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
+  }
+
+  /** Whether its caller has been told something: now, if it has waited for too long. */
+  #isExpired(item: Item): boolean {
+    const now = this.#deps.now();
+    const left = item.doubtfulSince ?? item.leftAt;
+    if (left !== undefined && now - left >= bounds.unansweredMs) item.settle({ refused: mayHaveHappened() });
+    else if (left === undefined && now - item.since >= bounds.unsentMs)
+      item.settle({ refused: overloaded('the owner of this partition cannot be reached') });
+    return item.isSettled;
   }
 
   #begin(owner: Holder): Voyage {
@@ -194,9 +204,11 @@ export class Lane {
     this.#end(voyage);
   }
 
-  /** What it brought back goes first, in its order. */
+  /** What it brought back goes first, in its order, unless it may have been decided before what has overtaken it. */
   #end(voyage: Voyage): void {
     this.#voyage = undefined;
+    for (const item of voyage.returned)
+      if (item.isOvertaken && item.doubtfulSince !== undefined) item.settle({ refused: mayHaveHappened() });
     const again = voyage.returned.filter(({ isSettled }) => !isSettled).sort((a, b) => a.order - b.order);
     this.#waiting = [...again, ...this.#waiting];
   }
@@ -225,6 +237,17 @@ export class Lane {
     }, this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
   }
+}
+
+/** Decided; of those before it in its stream what they became was perhaps said, and lost on the way. */
+function overtake(voyage: Voyage, { order, stream }: Item): void {
+  // In their order: as a rule it is the first itself.
+  for (const earlier of voyage.inFlight) {
+    if (earlier.order >= order) break;
+    if (earlier.stream === stream) earlier.isOvertaken = true;
+  }
+  for (const earlier of voyage.returned)
+    if (earlier.order < order && earlier.stream === stream) earlier.isOvertaken = true;
 }
 
 const isSame = (a: Holder, b: Holder): boolean => a.node === b.node && a.epoch === b.epoch;

@@ -73,18 +73,21 @@ export class Lanes implements CommandRouter {
     const bytes = bytesOf(command);
     const refusal = this.#stopped ?? this.#queue.refusal(bytes, 0);
     if (refusal) return Promise.reject(refusal);
+    const stream = streamOfCommand(command);
     // There is a lane a partition.
-    const lane = this.#lanes[partitionOf(streamOfCommand(command), this.#lanes.length)] as Lane;
+    const lane = this.#lanes[partitionOf(stream, this.#lanes.length)] as Lane;
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
       const item: Item = {
         command,
         commandId,
+        stream,
         order: this.#orders++,
         since: this.#deps.clock.now(),
         isSettled: false,
         leftAt: undefined,
         doubtfulSince: undefined,
+        isOvertaken: false,
         settle: (outcome) => {
           if (item.isSettled) return;
           item.isSettled = true;

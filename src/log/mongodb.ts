@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Collection, MongoClient, MongoError } from 'mongodb';
+import { type Clock, systemClock } from '../clock.js';
 import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
 import { checkMeta, checkPartition, type LogMeta } from './meta.js';
 import { type CommitDocument, fromDocument, toDocument } from './mongoDocument.js';
@@ -41,7 +41,8 @@ export async function openMongoLog({ url, partitions }: MongoLogOptions): Promis
   }
 }
 
-class MongoLog implements EventLog {
+/** The log in one database, whoever opened it. */
+export class MongoLog implements EventLog {
   readonly id: string;
   readonly partitions: number;
   readonly #collections: readonly Collection<CommitDocument>[];
@@ -50,9 +51,11 @@ class MongoLog implements EventLog {
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
 
+  /** `client` is closed with the log; `clock` is for what is tried again. */
   constructor(
-    { logId, partitions }: LogMeta,
-    private readonly client: MongoClient,
+    { logId, partitions }: Omit<LogMeta, 'format'>,
+    private readonly client: Pick<MongoClient, 'db' | 'close'>,
+    private readonly clock: Clock = systemClock,
   ) {
     this.id = logId;
     this.partitions = partitions;
@@ -120,11 +123,21 @@ class MongoLog implements EventLog {
   }
 
   async #pause(ms: number, commit: Commit, cause: unknown): Promise<void> {
-    try {
-      await delay(ms, undefined, { signal: this.#closing.signal });
-    } catch {
+    const { signal } = this.#closing;
+    await new Promise<void>((resolve) => {
+      const takeBack = this.clock.setTimer(() => {
+        signal.removeEventListener('abort', end);
+        resolve();
+      }, ms);
+      const end = () => {
+        takeBack();
+        resolve();
+      };
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end);
+    });
+    if (signal.aborted)
       throw new StorageError(`closed before the outcome of commit ${commit.id} was known`, { cause });
-    }
   }
 
   async #page(partition: number, after: number, limit: number): Promise<Commit[]> {
