@@ -161,10 +161,10 @@ export class Gateway implements Site {
   #closed(connection: Connection): void {
     connection.closed();
     this.#connections.delete(connection);
-    const user = connection.bearer?.userId;
-    if (user === undefined) return;
-    this.#deps.hub.leave(user, connection);
-    this.#deps.presence.lost(user, connection);
+    const { bearer } = connection;
+    if (!bearer) return;
+    this.#deps.hub.leave(bearer.userId, connection);
+    this.#deps.presence.lost(bearer.userId, connection, bearer.id);
   }
 
   #sessionEnded(id: string): void {
@@ -173,6 +173,7 @@ export class Gateway implements Site {
       this.#deps.presence.signedOut(connection.bearer.userId, connection);
       connection.close(CloseCode.signedOut, 'signed out');
     }
+    this.#deps.presence.ended(id);
   }
 
   #check(): void {

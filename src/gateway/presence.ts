@@ -23,8 +23,8 @@ const CALM_MS = 2000;
 interface Level {
   /** Active devices, by whatever tells them apart. */
   readonly active: Set<unknown>;
-  /** A lost connection counts as active until then. */
-  graceUntil: number;
+  /** Of sign-ins with a lost connection: when the newest of these was lost. It counts as active for the grace time. */
+  readonly lostAt: Map<string, number>;
   lastSeen: number;
   /** What the log says, as far as this node has written it. */
   written: boolean | undefined;
@@ -46,6 +46,8 @@ interface Level {
 export class Presence {
   readonly #deps: PresenceDeps;
   readonly #levels = new Map<UserId, Level>();
+  /** Whose the sign-ins of lost connections are. */
+  readonly #lost = new Map<string, UserId>();
   #stopped = false;
 
   constructor(deps: PresenceDeps) {
@@ -67,23 +69,28 @@ export class Presence {
     return this.#settle(user, level);
   }
 
-  /** The connection is gone; it counts for the grace time. */
-  lost(user: UserId, device: unknown): void {
+  /** The connection is gone; it counts for the grace time, unless its sign-in, known by its id, ends before. */
+  lost(user: UserId, device: unknown, session: string): void {
     const level = this.#levels.get(user);
     if (!level?.active.delete(device)) return;
     level.lastSeen = this.#deps.now();
-    level.graceUntil = level.lastSeen + this.#deps.graceMs;
+    level.lostAt.set(session, level.lastSeen);
+    this.#lost.set(session, user);
     void this.#settle(user, level);
   }
 
   /** The device's sign-in has ended: no grace, no calm. */
   signedOut(user: UserId, device: unknown): void {
     const level = this.#levels.get(user);
-    if (!level?.active.delete(device)) return;
-    level.lastSeen = this.#deps.now();
-    level.urgent = level.active.size === 0;
-    if (level.urgent) level.graceUntil = 0;
-    void this.#settle(user, level);
+    if (level?.active.delete(device)) this.#leave(user, level);
+  }
+
+  /** A sign-in has ended: what counted of it for the grace time counts no more. */
+  ended(session: string): void {
+    const user = this.#lost.get(session);
+    const level = user === undefined ? undefined : this.#levels.get(user);
+    this.#lost.delete(session);
+    if (user !== undefined && level?.lostAt.delete(session)) this.#leave(user, level);
   }
 
   /** The log has taken the user offline, whoever asked for that: who is active here is written again. */
@@ -107,7 +114,7 @@ export class Presence {
     if (!level) {
       level = {
         active: new Set(),
-        graceUntil: 0,
+        lostAt: new Map(),
         lastSeen: 0,
         written: undefined,
         doubted: false,
@@ -121,6 +128,12 @@ export class Presence {
     return level;
   }
 
+  #leave(user: UserId, level: Level): void {
+    level.lastSeen = this.#deps.now();
+    level.urgent = !this.#wanted(level);
+    void this.#settle(user, level);
+  }
+
   #doubt(user: UserId, level: Level): void {
     level.doubted = true;
     level.written = undefined;
@@ -128,7 +141,19 @@ export class Presence {
   }
 
   #wanted(level: Level): boolean {
-    return level.active.size > 0 || this.#deps.now() < level.graceUntil;
+    return level.active.size > 0 || this.#deps.now() < this.#graceUntil(level);
+  }
+
+  #graceUntil(level: Level): number {
+    return Math.max(...level.lostAt.values()) + this.#deps.graceMs;
+  }
+
+  #forgetLost(level: Level): void {
+    for (const [session, at] of level.lostAt) {
+      if (this.#deps.now() < at + this.#deps.graceMs) continue;
+      level.lostAt.delete(session);
+      this.#lost.delete(session);
+    }
   }
 
   #settle(user: UserId, level: Level): Promise<Moment | undefined> {
@@ -136,11 +161,12 @@ export class Presence {
     level.cancel?.();
     level.cancel = undefined;
     if (this.#stopped) return Promise.resolve(undefined);
+    this.#forgetLost(level);
     const now = this.#deps.now();
     const wanted = this.#wanted(level);
     const calmAt = level.writtenAt + CALM_MS;
     if (wanted === level.written) {
-      if (level.active.size === 0) this.#wake(user, level, wanted ? level.graceUntil : calmAt);
+      if (level.active.size === 0) this.#wake(user, level, wanted ? this.#graceUntil(level) : calmAt);
       return Promise.resolve(undefined);
     }
     if (now < calmAt && !level.urgent) {

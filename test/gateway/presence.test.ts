@@ -53,7 +53,7 @@ describe('presence', () => {
     const { time, written, presence } = setUp();
     await presence.active('ann', 1);
     await time.advance(3000);
-    presence.lost('ann', 1);
+    presence.lost('ann', 1, 'phone');
     await time.advance(GRACE - 1);
     expect(written).length(1);
     await time.advance(1);
@@ -64,7 +64,7 @@ describe('presence', () => {
     const { time, written, presence } = setUp();
     await presence.active('ann', 1);
     await time.advance(3000);
-    presence.lost('ann', 1);
+    presence.lost('ann', 1, 'phone');
     await time.advance(GRACE - 1);
     await presence.active('ann', 2);
     await time.advance(60_000);
@@ -93,6 +93,34 @@ describe('presence', () => {
     expect(written[1]).deep.equal({ online: false, at: 100, lastSeen: 100 });
   });
 
+  it('ends at once when those who are lost have signed out, and not while another is lost', async () => {
+    const { time, written, presence } = setUp();
+    for (const device of [1, 2]) void presence.active('ann', device);
+    await time.advance(3000);
+    for (const device of [1, 2]) presence.lost('ann', device, `sign-in ${device}`);
+    await time.advance(100);
+    presence.ended('sign-in 1');
+    presence.ended('of somebody else');
+    await time.advance(100);
+    expect(written).length(1);
+    presence.ended('sign-in 2');
+    await time.advance(0);
+    expect(written[1]).deep.equal({ online: false, at: 3200, lastSeen: 3200 });
+  });
+
+  it('counts who was lost for the grace time, though another device signs out', async () => {
+    const { time, written, presence } = setUp();
+    for (const device of [1, 2]) void presence.active('ann', device);
+    presence.lost('ann', 1, 'sign-in 1');
+    await time.advance(3000);
+    presence.signedOut('ann', 2);
+    presence.ended('sign-in 2');
+    await time.advance(GRACE - 3001);
+    expect(written).length(1);
+    await time.advance(1);
+    expect(written[1]).deep.equal({ online: false, at: GRACE, lastSeen: 3000 });
+  });
+
   it('tries a write that failed again until the log agrees', async () => {
     const { time, written, presence, failNext } = setUp();
     failNext(3);
@@ -115,7 +143,7 @@ describe('presence', () => {
         for (const [kind, device, pause] of steps) {
           if (kind === 'fail') failNext(2);
           else {
-            void presence[kind]('ann', device);
+            void presence[kind]('ann', device, `sign-in ${device}`);
             if (kind === 'active') active.add(device);
             else active.delete(device);
           }

@@ -106,7 +106,7 @@ describe('presence across nodes', () => {
           } else {
             if (kind === 'active') world.active.add(name);
             else world.active.delete(name);
-            void member.presence[kind](user, name);
+            void member.presence[kind](user, name, name);
           }
           await world.time.advance(pause);
         }
