@@ -1,15 +1,14 @@
 import { expect } from 'chai';
 import { ClientError } from '../../src/client/errors.js';
 import { Rest } from '../../src/client/rest.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { type Device, newDevice, type Person, signUp } from '../support/people.js';
-import type { ServerProcess } from '../support/server.js';
 
-for (const engine of allEngines) {
+for (const engine of allKinds) {
   describe(`a conversation, from sign-up to sign-out (${engine})`, function () {
     this.timeout(120_000);
-    let server: ServerProcess;
+    let server: Running;
     let ada: Person;
     let ben: Person;
     let phone: Device;

@@ -1,14 +1,13 @@
 import { expect } from 'chai';
 import { Rest } from '../../src/client/rest.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
-import type { ServerProcess } from '../support/server.js';
 import { Newcomer } from './newcomer.js';
 
-for (const engine of allEngines) {
+for (const engine of allKinds) {
   describe(`presence over losses and deaths (${engine})`, function () {
     this.timeout(60_000);
-    let server: ServerProcess;
+    let server: Running;
     let ada: Newcomer;
     let ben: Newcomer;
     before(async function () {

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { Rest } from '../../src/client/rest.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { startServer } from '../support/server.js';
 import { chatOf, hear, heard, Newcomer, say } from './newcomer.js';
 
 const MIB = 1024 ** 2;
@@ -12,7 +12,7 @@ const MIB = 1024 ** 2;
 // All but the limit of an address are the same code on every engine: they never come to the store.
 describe('limits', function () {
   this.timeout(60_000);
-  let server: ServerProcess;
+  let server: Running;
   afterEach(() => server?.stop());
   /** Bytes that all clients together have not read. */
   const waiting = async (): Promise<number> => {
@@ -59,7 +59,7 @@ describe('limits', function () {
     expect(refused).to.have.length(1000);
   });
 
-  for (const engine of allEngines)
+  for (const engine of allKinds)
     it(`refuse sign-ups and sign-ins beyond AUTH_RATE_LIMIT, an address, on ${engine}`, async function () {
       if (!(await hasEngine(engine))) this.skip();
       server = await startFresh(engine, { env: { AUTH_RATE_LIMIT: '1:2', TRUST_PROXY: '1' } });

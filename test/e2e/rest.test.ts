@@ -1,10 +1,9 @@
 import { restContract } from '../http/contract.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { allKinds, hasEngine, type Kind, startFresh } from '../support/engines.js';
 import { ask, type HttpTarget, type SignedIn } from '../support/http.js';
 import { RawSocket } from '../support/rawSocket.js';
-import type { Engine } from '../support/server.js';
 
-async function realServer(engine: Engine): Promise<HttpTarget> {
+async function realServer(engine: Kind): Promise<HttpTarget> {
   const server = await startFresh(engine);
   const overSocket = async (me: SignedIn, event: 'add friend' | 'init chat', friendId: string) => {
     const socket = await RawSocket.open(server.wsUrl, me.token);
@@ -15,7 +14,9 @@ async function realServer(engine: Engine): Promise<HttpTarget> {
     return answer;
   };
   return {
-    url: server.url,
+    get url() {
+      return server.url;
+    },
     async addFriend(me, friendId) {
       await overSocket(me, 'add friend', friendId);
     },
@@ -29,7 +30,7 @@ async function realServer(engine: Engine): Promise<HttpTarget> {
   };
 }
 
-for (const engine of allEngines)
+for (const engine of allKinds)
   describe(`REST of the real server (${engine})`, function () {
     this.timeout(60_000);
     before(async function () {

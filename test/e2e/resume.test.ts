@@ -2,25 +2,26 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { hasEngine, startFresh } from '../support/engines.js';
+import { hasEngine, type Kind, type Running, startFresh } from '../support/engines.js';
 import { type Person, type Place, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { type Engine, type ServerProcess, startServer } from '../support/server.js';
+import { startServer } from '../support/server.js';
 import { cursors } from './contract/cursors.js';
 import { traffic } from './contract/traffic.js';
 import { Newcomer, say, talk } from './newcomer.js';
 
-const setups: readonly (readonly [Engine, Readonly<Record<string, string>>])[] = [
+const setups: readonly (readonly [Kind, Readonly<Record<string, string>>])[] = [
   ['sqlite', {}],
   ['sqlite', { PARTITIONS: '3' }],
   ['mongodb', {}],
+  ['nodes', {}],
 ];
 const MANY = 130;
 
 for (const [engine, env] of setups) {
   describe(`resuming beyond what a server remembers (${[engine, ...Object.values(env)].join(', ')})`, function () {
     this.timeout(120_000);
-    let server: ServerProcess;
+    let server: Running;
     // The suites are made before the server is there, and it moves with every start.
     const place: Place = {
       get url() {
@@ -30,10 +31,7 @@ for (const [engine, env] of setups) {
         return server.wsUrl;
       },
     };
-    const restart = async (): Promise<void> => {
-      await server.stop();
-      await server.start();
-    };
+    const restart = () => server.restart();
     before(async function () {
       if (!(await hasEngine(engine))) this.skip();
       server = await startFresh(engine, { env: { ...env, RATE_LIMIT: 'off' } });
@@ -41,7 +39,7 @@ for (const [engine, env] of setups) {
     after(() => server?.stop());
 
     // One partition is the simplest case, which the traffic covers.
-    if (engine === 'mongodb' || env.PARTITIONS) cursors(place, restart);
+    if (engine !== 'sqlite' || env.PARTITIONS) cursors(place, restart);
 
     it(`goes through ${MANY} rooms`, async () => {
       const ada = await Newcomer.at(place);

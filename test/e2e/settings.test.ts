@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../support/engines.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
@@ -100,6 +100,7 @@ describe('settings', function () {
   });
 });
 
+leftOutOnNodes('settings', 'each node reads its own, as a lone server does');
 for (const engine of allEngines) {
   describe(`settings that go with the data (${engine})`, function () {
     this.timeout(60_000);

@@ -1,6 +1,5 @@
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import type { Place } from '../support/people.js';
-import type { ServerProcess } from '../support/server.js';
 import { activeChats, chats } from './contract/chats.js';
 import { cursors } from './contract/cursors.js';
 import { frames } from './contract/frames.js';
@@ -16,10 +15,10 @@ import { typing } from './contract/typing.js';
 const GRACE_MS = 300;
 const env = { RATE_LIMIT: 'off', PRESENCE_GRACE: `${GRACE_MS}ms` };
 
-for (const engine of allEngines) {
+for (const engine of allKinds) {
   describe(`the WebSocket contract (${engine})`, function () {
     this.timeout(60_000);
-    let server: ServerProcess;
+    let server: Running;
     // The suites are made before the server is there.
     const place: Place = {
       get url() {

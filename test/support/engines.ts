@@ -1,18 +1,47 @@
 import { freshDatabase, mongoUrl } from './mongo.js';
+import { natsUrl } from './nats.js';
+import { Nodes } from './nodes.js';
+import type { Place } from './people.js';
 import { type Engine, type ServerOptions, type ServerProcess, startServer } from './server.js';
 
-export const allEngines: readonly Engine[] = ['sqlite', 'mongodb'];
+/** One process on this engine, or `nodes`: several on one database, asked in turn. */
+export type Kind = Engine | 'nodes';
 
-/** Whether there is a server for this engine to test with; why not is said elsewhere, once a run. */
-export async function hasEngine(engine: Engine): Promise<boolean> {
-  return engine === 'sqlite' || (await mongoUrl()) !== undefined;
+export const allEngines: readonly Engine[] = ['sqlite', 'mongodb'];
+/** For suites of what people see: to them, any number of processes are one system. */
+export const allKinds: readonly Kind[] = [...allEngines, 'nodes'];
+
+/** What a suite may do with a system that it need not know the kind of. */
+export interface Running extends Place {
+  start(env?: Readonly<Record<string, string>>): Promise<unknown>;
+  restart(): Promise<void>;
+  stop(): Promise<unknown>;
+  kill(): Promise<unknown>;
 }
 
-/** Starts a server of this engine on data of its own. */
-export async function startFresh(
-  engine: Engine,
-  options: Omit<ServerOptions, 'engine'> = {},
-): Promise<ServerProcess> {
-  const store: Record<string, string> = engine === 'mongodb' ? { MONGO_URL: await freshDatabase() } : {};
-  return startServer({ ...options, engine, env: { ...store, ...options.env } });
+/** Whether there are the servers to test this kind with; why not is said elsewhere, once a run. */
+export async function hasEngine(kind: Kind): Promise<boolean> {
+  if (kind === 'sqlite') return true;
+  const hasMongo = (await mongoUrl()) !== undefined;
+  return hasMongo && (kind === 'mongodb' || (await natsUrl()) !== undefined);
+}
+
+type FreshOptions = Omit<ServerOptions, 'engine'>;
+
+/** Starts a system of this kind on data of its own. */
+export async function startFresh(engine: Engine, options?: FreshOptions): Promise<ServerProcess>;
+export async function startFresh(kind: Kind, options?: Pick<FreshOptions, 'env'>): Promise<Running>;
+export async function startFresh(kind: Kind, options: FreshOptions = {}): Promise<Running> {
+  if (kind === 'nodes') {
+    const nodes = await Nodes.fresh(options.env ?? {});
+    await nodes.start();
+    return nodes;
+  }
+  const store: Record<string, string> = kind === 'mongodb' ? { MONGO_URL: await freshDatabase() } : {};
+  return startServer({ ...options, engine: kind, env: { ...store, ...options.env } });
+}
+
+/** Says that a suite is not run on several nodes, and why not. */
+export function leftOutOnNodes(suite: string, why: string): void {
+  console.warn(`left out on several nodes: ${suite}: ${why}`);
 }

@@ -130,6 +130,12 @@ export class ServerProcess {
     return this.exited;
   }
 
+  /** Asks it to stop, and starts it again on the same data. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
   /** Asks it to stop. */
   stop(): Promise<Exit> {
     return this.kill('SIGTERM');
