@@ -1,6 +1,7 @@
 import { overloaded } from '../errors.js';
 import { encodeEvent } from '../events/codec.js';
 import type { NewEvent, Recorded, Time } from '../events/types.js';
+import { downcastEvent, upcastEvent } from '../events/upcast.js';
 import { CommitTooLarge, caps } from '../log/caps.js';
 import type { Answers, CommandKind, Moment } from './commands.js';
 import { answerOf, decide } from './decide.js';
@@ -77,23 +78,26 @@ export class Batch {
     let bytes = this.#bytes;
     for (const { type, stream: name, data, audience } of decided) {
       const { commandId, actor } = task;
-      if (!this.isKnownToAll(type)) throw overloaded('a node does not know this kind of event yet');
+      const stored = downcastEvent(type, data, this.isKnownToAll);
+      if (!stored) throw overloaded('a node does not know this kind of event yet');
       const offset = first + events.length;
       const version = stream.version + events.length + 1;
+      // What an older form does not say is not known here either: all fold what the log holds.
+      const read = stored.type === type ? { type, data } : upcastEvent(stored.type, stored.data);
       // Spelled out, in the order of a decoded one; type and data are those of one event.
       const event = {
         partition,
         offset,
         stream: name,
         version,
-        type,
-        data,
+        type: read.type,
+        data: read.data,
         audience,
         actor,
         recordedAt: this.recordedAt,
         commandId,
       } as Recorded;
-      const leaf = encodeEvent(event);
+      const leaf = encodeEvent(event, stored);
       const length = Buffer.byteLength(leaf);
       if (length > caps.leafBytes) throw new CommitTooLarge('leafBytes', length);
       bytes += length;

@@ -4,7 +4,6 @@ import type { Devices } from '../cluster/devices.js';
 import type { Held } from '../cluster/leases.js';
 import type { SealedMessage } from '../events/changes.js';
 import type { RoomId, StreamName, UserId } from '../events/ids.js';
-import type { EventType } from '../events/types.js';
 import type { EventLog } from '../log/log.js';
 import type { KeyStore } from '../vault/vault.js';
 import type { State } from './aggregates.js';
@@ -69,8 +68,8 @@ export interface WriterDeps {
   readonly newId: () => string;
   /** The log can no longer be written: the process must stop. Called once a writer at most. */
   readonly onFatal: (error: unknown) => void;
-  /** Whether every living node can read events of this type; no other is written. */
-  readonly isKnownToAll: (type: EventType) => boolean;
+  /** Whether every living node can read events of this type, which may be an old one; no other is written. */
+  readonly isKnownToAll: (type: string) => boolean;
   /** The partition went to another writer while the lease could not be shown to be valid: it takes nothing any more. */
   readonly onDeposed: (partition: number) => void;
   /** Something failed and was dealt with: to be logged. */

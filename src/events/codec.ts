@@ -1,12 +1,16 @@
 import type { EventType, Recorded } from './types.js';
-import { type Upcaster, upcastEvent } from './upcast.js';
+import { type Stored, type Upcaster, upcastEvent } from './upcast.js';
 
 /** An event before it has its place in the log. */
 export type Unplaced = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
 
-/** A leaf's text. Fields come in this order, for ever; the place is not in it: it follows from where it lies. */
-export function encodeEvent(event: Unplaced): string {
-  const { stream, version, type, data, audience, actor, recordedAt, commandId } = event;
+/**
+ * A leaf's text. Fields come in this order, for ever; the place is not in it: it follows from where it lies. `stored`
+ * is what the event is written as, if not as it is.
+ */
+export function encodeEvent(event: Unplaced, stored: Stored = event): string {
+  const { stream, version, audience, actor, recordedAt, commandId } = event;
+  const { type, data } = stored;
   return JSON.stringify({ stream, version, type, data, audience, actor, recordedAt, commandId });
 }
 

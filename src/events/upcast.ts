@@ -6,6 +6,17 @@ export interface Upcast {
   readonly to: string;
   /** Pure. Its argument is what was stored under `from`, its result what `to` would hold. */
   data(old: unknown): unknown;
+  /**
+   * Pure. What `from` can say of what `to` would hold: written in its place while some node does not know `to`.
+   * Without it, what makes such an event is refused until then.
+   */
+  back?(data: unknown): unknown;
+}
+
+/** An event's type and data as they are stored; the type may be an old one. */
+export interface Stored {
+  readonly type: string;
+  readonly data: unknown;
 }
 
 /** An event of a type this program has not heard of: a newer one wrote it. It must stop, never skip. */
@@ -18,6 +29,13 @@ export class UnknownEventType extends Error {
 
 /** Reads the data of any known type, old or present, as that of a present one. Throws `UnknownEventType`. */
 export type Upcaster = (type: string, data: unknown) => { type: EventType; data: unknown };
+
+/** The newest form of an event that all can read; undefined: there is none. */
+export type Downcaster = (
+  type: EventType,
+  data: unknown,
+  isKnownToAll: (type: string) => boolean,
+) => Stored | undefined;
 
 // A record, so that a type left out here does not compile.
 const present: Record<EventType, true> = {
@@ -44,10 +62,24 @@ export function upcaster(rules: readonly Upcast[]): Upcaster {
   };
 }
 
+/** The downcaster of these rules: each goes one step back, until a type is reached that all know. */
+export function downcaster(rules: readonly Upcast[]): Downcaster {
+  return (type, data, isKnownToAll) => {
+    let stored: Stored = { type, data };
+    while (!isKnownToAll(stored.type)) {
+      const rule = rules.find(({ to, back }) => to === stored.type && back);
+      if (!rule?.back) return undefined;
+      stored = { type: rule.from, data: rule.back(stored.data) };
+    }
+    return stored;
+  };
+}
+
 /** No type has become old yet. */
 const rules: readonly Upcast[] = [];
 
 export const upcastEvent: Upcaster = upcaster(rules);
+export const downcastEvent: Downcaster = downcaster(rules);
 
 /** All types that this program can read, old ones too. */
 export const knownTypes: readonly string[] = [...Object.keys(present), ...rules.map(({ from }) => from)];

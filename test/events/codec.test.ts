@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { decodeLeaf, encodeEvent, type Unplaced } from '../../src/events/codec.js';
-import { UnknownEventType, upcaster } from '../../src/events/upcast.js';
+import { downcaster, UnknownEventType, type Upcast, upcaster } from '../../src/events/upcast.js';
 
 const event: Unplaced = {
   stream: 'room:r',
@@ -43,19 +43,19 @@ describe('an event as a leaf', () => {
 });
 
 describe('an old type of event', () => {
-  const upcast = upcaster([
-    {
-      from: 'MarkMoved',
-      to: 'MarksMoved',
-      data: (old) => ({ marks: [old] }),
-    },
-    {
-      from: 'MarksMoved',
-      to: 'MessagesRead',
-      // The shapes of old types live in the rules alone.
-      data: (old) => (old as { marks: unknown[] }).marks[0],
-    },
-  ]);
+  // The shapes of old types live in the rules alone.
+  const only = (marks: unknown) => (marks as { marks: unknown[] }).marks[0];
+  const rules: Upcast[] = [
+    { from: 'MarkMoved', to: 'MarksMoved', data: (mark) => ({ marks: [mark] }), back: only },
+    { from: 'MarksMoved', to: 'MessagesRead', data: only, back: (mark) => ({ marks: [mark] }) },
+    { from: 'UserCame', to: 'UserWentOnline', data: (user) => user },
+  ];
+  const upcast = upcaster(rules);
+  const downcast = downcaster(rules);
+  const knowing =
+    (...types: string[]) =>
+    (type: string) =>
+      types.includes(type);
 
   it('is read as the present one, over as many steps as there are', () => {
     const old = JSON.stringify({ ...event, type: 'MarkMoved' });
@@ -66,5 +66,21 @@ describe('an old type of event', () => {
 
   it('leaves present types as they are', () => {
     expect(decodeLeaf(text, 0, 1, upcast)).to.deep.equal({ ...event, partition: 0, offset: 1 });
+  });
+
+  it('is written, instead of the present one, while that is not known to all: the newest that is', () => {
+    const { type, data } = event;
+    const everywhere = knowing('MarkMoved', 'MarksMoved', 'MessagesRead');
+    expect(downcast(type, data, everywhere)).to.deep.equal({ type, data });
+    const middle = { type: 'MarksMoved', data: { marks: [data] } };
+    expect(downcast(type, data, knowing('MarkMoved', 'MarksMoved'))).to.deep.equal(middle);
+    const oldest = { type: 'MarkMoved', data };
+    expect(downcast(type, data, knowing('MarkMoved'))).to.deep.equal(oldest);
+    expect(encodeEvent(event, oldest)).to.equal(encodeEvent(event).replace('MessagesRead', 'MarkMoved'));
+  });
+
+  it('is not written where none is known to all, or none can say what the present one does', () => {
+    expect(downcast('MessagesRead', event.data, knowing())).to.equal(undefined);
+    expect(downcast('UserWentOnline', { userId: 'u' }, knowing('UserCame'))).to.equal(undefined);
   });
 });
