@@ -1,6 +1,6 @@
 import type { NodeId } from '../bus/bus.js';
 import type { OwnWriters } from '../commands/router.js';
-import { Forwarded, type ForwardedReply, type Result, refusedResult } from './forwarding.js';
+import { commandOf, Forwarded, type ForwardedReply, type Result, refusedResult } from './forwarding.js';
 
 /** Lanes of other nodes that are remembered; of nodes that are gone, the longest unused are forgotten. */
 const MAX_LANES = 4096;
@@ -31,7 +31,7 @@ export class Doorman {
 
   /** Answers one `Forwarded` of the bus. Throws on any other body, and on one that came before. */
   async serve(body: unknown, from: NodeId): Promise<ForwardedReply> {
-    const forwarded = Forwarded.parse(body) as Forwarded; // Optional fields that are absent are so here too.
+    const forwarded = Forwarded.parse(body);
     const { partition, session, sequence, commands } = forwarded;
     const known = this.#recall(`${from}/${partition}`);
     if (known?.session === session && sequence < known.next)
@@ -44,9 +44,9 @@ export class Doorman {
       return { isRefused: true, ...(known ? { next: current.next } : {}) };
     }
     current.next++;
-    const submit = async ([command, commandId]: (typeof commands)[number]): Promise<Result> => {
+    const submit = async ([sent, commandId]: (typeof commands)[number]): Promise<Result> => {
       try {
-        return { answer: await this.#writers.submit(command, commandId, epoch) };
+        return { answer: await this.#writers.submit(commandOf(sent), commandId, epoch) };
       } catch (error) {
         return refusedResult(error);
       }
@@ -64,7 +64,11 @@ export class Doorman {
     return known;
   }
 
-  #begin({ partition, session }: Forwarded, from: NodeId, known: Session | undefined): Session {
+  #begin(
+    { partition, session }: Pick<Forwarded, 'partition' | 'session'>,
+    from: NodeId,
+    known: Session | undefined,
+  ): Session {
     // An older session that comes late: nothing of it counts.
     if (known && session < known.session) return { session, next: 0, epoch: undefined };
     const begun = { session, next: 0, epoch: this.#epochOf(partition) };

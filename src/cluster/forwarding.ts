@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Answer, Command, CommandKind } from '../commands/commands.js';
 import { NotOwner } from '../commands/notOwner.js';
-import { type ErrorCode, type ErrorDetails, ParleyError } from '../errors.js';
+import { type ErrorCode, type ErrorDetails, overloaded, ParleyError } from '../errors.js';
 
 /** What crosses the bus between a lane and the node that owns its partition: JSON values. */
 
 const user = z.string();
 const room = z.string();
 const id = z.string();
-const command = z.discriminatedUnion('kind', [
+const Known = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('register user'),
     userId: user,
@@ -43,11 +43,19 @@ export const Forwarded = z.object({
   session: z.int().min(1),
   /** 0, 1, 2 … within the session. */
   sequence: z.int().min(0),
-  commands: z.array(z.tuple([command, id]).readonly()).readonly(),
+  /** Each is looked at by itself: one that a newer version sends must not cost the others their way. */
+  commands: z.array(z.tuple([z.unknown(), id]).readonly()).readonly(),
 });
 export type Forwarded = Omit<z.infer<typeof Forwarded>, 'commands'> & {
   readonly commands: readonly (readonly [command: Command, commandId: string])[];
 };
+
+/** A forwarded command as this version knows it. Throws `overloaded`: a newer node may own the partition soon. */
+export function commandOf(sent: unknown): Command {
+  const { success, data } = Known.safeParse(sent);
+  if (!success) throw overloaded("the partition's owner does not know this kind of command yet");
+  return data as Command; // Optional fields that are absent are so here too.
+}
 
 /** What became of one command; `returned`: nothing was done, the partition is not owned there. */
 export type Result =
