@@ -2,6 +2,7 @@ import type { NodeId } from './bus/bus.js';
 import { type AddressLimit, memoryAddressLimit } from './cluster/addressLimit.js';
 import { mongoAddressLimit } from './cluster/addressLimitMongo.js';
 import { clusterClient } from './cluster/mongoClient.js';
+import { predecessorOf } from './cluster/predecessor.js';
 import type { Config } from './config.js';
 import { fileHeartbeat, type Heartbeat } from './gateway/heartbeat.js';
 import { lockDataDir } from './log/dataDir.js';
@@ -18,6 +19,8 @@ export interface OpenEngine {
   readonly writers: Writers;
   /** The same log, to be read. */
   readonly log: Omit<EventLog, 'append'>;
+  /** The node that ran in this data directory before, if it has surely ended. */
+  readonly predecessor: NodeId | undefined;
   /** When this system last lived; undefined where nodes tell that of each other. */
   readonly heartbeat: Heartbeat | undefined;
   /** Of sign-ups and sign-ins; undefined: there is none. */
@@ -34,6 +37,7 @@ type Closing = (close: () => unknown) => void;
 export async function openEngine(config: Config, node: NodeId, closing: Closing): Promise<OpenEngine> {
   const lock = lockDataDir(config.DATA_DIR);
   closing(() => lock.release());
+  const predecessor = predecessorOf(config.DATA_DIR, node);
   const url = config.MONGO_URL;
   const place: Engine =
     url === undefined ? { kind: 'sqlite', dataDir: config.DATA_DIR } : { kind: 'mongodb', url };
@@ -43,7 +47,7 @@ export async function openEngine(config: Config, node: NodeId, closing: Closing)
   closing(() => log.close());
   const heartbeat = place.kind === 'sqlite' ? fileHeartbeat(place.dataDir) : undefined;
   const addressLimit = await openAddressLimit(place, config.AUTH_RATE_LIMIT, closing);
-  return { place, writers, log, heartbeat, addressLimit };
+  return { place, writers, log, predecessor, heartbeat, addressLimit };
 }
 
 const openLog = (place: Engine): Promise<EventLog> =>

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import type { NodeId } from './bus/bus.js';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
-import { openCluster } from './cluster/openCluster.js';
+import { type Cluster, openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
 import type { Config } from './config.js';
 import { openEngine } from './engine.js';
@@ -68,7 +69,8 @@ export async function startSystem(
     const metrics = new Metrics();
     const closing = (close: () => unknown) => opened.push(close);
     const node = randomUUID();
-    const { place, writers, log, heartbeat, addressLimit } = await openEngine(config, node, closing);
+    const engine = await openEngine(config, node, closing);
+    const { place, writers, log, heartbeat, addressLimit } = engine;
     const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
     const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
     const vault = await openVault({ engine: place, masterKey, report });
@@ -100,8 +102,10 @@ export async function startSystem(
     bus.subscribe((frame) => projections.publish(frame));
     bus.hear((note) => projections.heard(note));
     const { lanes, doorman } = routeCommands(bus, writers);
-    const { nodes, devices, close } = await openCluster(config.MONGO_URL, node, log.partitions, knownTypes);
-    closing(close);
+    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, knownTypes);
+    closing(cluster.close);
+    const { nodes, devices } = cluster;
+    if (engine.predecessor !== undefined) await takeLeave(cluster, engine.predecessor, report);
     const gateway = await startGateway({
       config,
       log,
@@ -179,5 +183,19 @@ export async function startSystem(
     const listening = await listen(config, app, gateway);
     closing(() => listening.stop());
     return { url: listening.url, stop: closeAll };
+  }
+}
+
+/** Else its partitions would wait until its leases expire. */
+async function takeLeave(
+  { nodes, leases }: Cluster,
+  predecessor: NodeId,
+  report: (message: string, error: unknown) => void,
+): Promise<void> {
+  try {
+    await nodes.bury(predecessor);
+    await leases.free(predecessor);
+  } catch (error) {
+    report('the leases of the process before this one must expire first', error);
   }
 }

@@ -16,6 +16,8 @@ export interface Leases {
   acquire(partition: number): Promise<Held | undefined>;
   /** By partition who holds it now; expired ones are left out. */
   holders(): Promise<readonly (Holder | undefined)[]>;
+  /** Frees what a node holds that has surely ended. */
+  free(ended: NodeId): Promise<void>;
 }
 
 /** Who holds a lease, and since which epoch. */

@@ -47,6 +47,9 @@ export async function mongoLeases(
       for (const { _id, node, epoch } of await valid.toArray()) if (node) holders[_id] = { node, epoch };
       return holders;
     },
+    async free(ended) {
+      await documents.updateMany({ node: ended }, { $set: { node: null } });
+    },
   };
 }
 

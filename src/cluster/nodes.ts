@@ -31,6 +31,8 @@ export interface Nodes {
   living(): Promise<readonly Living[]>;
   /** Those that stopped beating, or have left, and are not yet forgotten. */
   dead(): Promise<readonly Dead[]>;
+  /** Says of another node that it has surely ended: it is dead from now on, and need not be waited for. */
+  bury(node: NodeId): Promise<void>;
   /** Forgets a dead node, once all that stood for it is cleared up. One that lives is kept. */
   forget(node: NodeId): Promise<void>;
   /** At a clean end: this node is dead from now on, and need not be waited for. */

@@ -9,7 +9,7 @@ interface MemberDocument {
   readonly startedAt: Date;
   readonly lastBeat: Date;
   readonly knows: readonly string[];
-  /** It said that it would beat no more. */
+  /** It will beat no more, as it has said, or whoever came after it. */
   readonly hasLeft: boolean;
 }
 
@@ -49,6 +49,9 @@ export function mongoNodes(db: Db, node: NodeId, knows: readonly string[]): Node
     async dead() {
       const members = await documents.find(isDead).toArray();
       return members.map(({ _id, lastBeat }) => ({ node: _id, lastBeat }));
+    },
+    async bury(ended) {
+      await documents.updateOne({ _id: ended }, { $set: { hasLeft: true } });
     },
     async forget(dead) {
       await documents.deleteOne({ _id: dead, ...isDead });

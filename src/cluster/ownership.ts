@@ -23,8 +23,8 @@ export type Owners = readonly (Holder | undefined)[];
 /** What ownership stands on. */
 export interface OwnershipDeps {
   readonly node: NodeId;
-  readonly leases: Leases;
-  readonly nodes: Nodes;
+  readonly leases: Pick<Leases, 'acquire' | 'holders'>;
+  readonly nodes: Pick<Nodes, 'beat' | 'living' | 'leave'>;
   /** One a partition. */
   readonly writers: readonly Pick<Writer, 'take' | 'giveUp' | 'renewed'>[];
   readonly clock: Clock;

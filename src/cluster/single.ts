@@ -24,6 +24,7 @@ export function singleLeases(node: NodeId, partitions: number): Leases {
       } satisfies Held;
     },
     holders: async () => [...holders],
+    async free() {},
   };
 }
 
@@ -39,6 +40,7 @@ export function singleNode(node: NodeId, knows: readonly string[]): Nodes {
     living: async () => (startedAt ? [{ node, startedAt, silentMs: 0, knows }] : []),
     dead: async () => [],
     async forget() {},
+    async bury() {},
     async leave() {
       startedAt = undefined;
     },

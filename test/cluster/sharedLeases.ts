@@ -23,7 +23,7 @@ export class SharedLeases {
     return this.#leases.map(({ node, expires }) => (expires > this.#time.now() ? node : undefined));
   }
 
-  leasesOf(node: NodeId): Leases {
+  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'holders'> {
     return {
       acquire: async (partition) => {
         this.#reach(node);
@@ -42,7 +42,10 @@ export class SharedLeases {
     };
   }
 
-  nodesOf(node: NodeId, knows: readonly string[]): Nodes {
+  nodesOf(
+    node: NodeId,
+    knows: readonly string[],
+  ): Pick<Nodes, 'beat' | 'living' | 'dead' | 'forget' | 'leave'> {
     const alive = (at: number) => this.#time.now() - at < DEAD_AFTER_MS;
     return {
       beat: async () => {

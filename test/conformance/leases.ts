@@ -112,6 +112,17 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(await a.acquire(0)).to.equal(undefined);
   },
 
+  async 'are free when the node that held them is said to have ended'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const held = await taken(a);
+    await taken(b, 1);
+    await b.free('a');
+    expect((await b.holders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
+    const next = await taken(b);
+    expect(next.epoch).to.be.above(held.epoch);
+    expect(await held.renew()).to.equal(false);
+  },
+
   async 'may be taken by another when they have expired, and are lost for good then'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const first = await taken(a);

@@ -83,6 +83,17 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect(lastBeat.getTime()).to.equal((before?.startedAt.getTime() ?? 0) - DEAD_AFTER_MS);
   },
 
+  async 'take a node for dead that is said to have ended, since its last beat'(store) {
+    const [a, b] = [await store.open('a', []), await store.open('b', [])];
+    await a.beat();
+    await b.beat();
+    const [{ startedAt } = { startedAt: new Date(0) }] = await b.living();
+    await b.bury('a');
+    await b.bury('nobody');
+    expect(await names(b)).to.deep.equal(['b']);
+    expect(await b.dead()).to.deep.equal([{ node: 'a', lastBeat: startedAt }]);
+  },
+
   async 'take a node that has left for dead at once, since then, until it is forgotten or beats again'(
     store,
   ) {

@@ -1,0 +1,41 @@
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { predecessorOf } from '../../src/cluster/predecessor.js';
+
+const tells = existsSync('/proc/sys/kernel/random/boot_id');
+
+describe('the node before in a data directory', () => {
+  const made: string[] = [];
+  const directory = () => {
+    const dir = mkdtempSync(join(tmpdir(), 'parley-predecessor-'));
+    made.push(dir);
+    return dir;
+  };
+
+  after(() => {
+    for (const dir of made) rmSync(dir, { recursive: true });
+  });
+
+  it('is none at first, then the one that left its sign last', () => {
+    const dir = directory();
+    const seen = ['a', 'b', 'c'].map((node) => predecessorOf(dir, node));
+    expect(seen).to.deep.equal(tells ? [undefined, 'a', 'b'] : [undefined, undefined, undefined]);
+  });
+
+  it('is not known of a copy of the directory', () => {
+    const [dir, copy] = [directory(), directory()];
+    predecessorOf(dir, 'a');
+    cpSync(dir, copy, { recursive: true });
+    expect(predecessorOf(copy, 'b')).to.equal(undefined);
+    expect(predecessorOf(copy, 'c')).to.equal(tells ? 'b' : undefined);
+  });
+
+  it('is not known where the sign cannot be read', () => {
+    const dir = directory();
+    predecessorOf(dir, 'a');
+    writeFileSync(join(dir, 'node'), '{"node": "a"');
+    expect(predecessorOf(dir, 'b')).to.equal(undefined);
+  });
+});
