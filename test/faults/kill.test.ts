@@ -59,7 +59,7 @@ for (const engine of allEngines) {
           await running.start();
           await Promise.all([sent, leaves.reopen()]);
 
-          const history = await sender.history(roomId);
+          const history = await sender.history(roomId, ledger.revision);
           expect(history).to.have.length(round * A_ROUND);
           ledger.check(roomId, history);
           await leaves.client.live();

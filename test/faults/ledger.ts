@@ -13,15 +13,19 @@ export class Ledger {
     return this.#acknowledged.size;
   }
 
+  /** Of the last answer: what is asked with it holds all that was acknowledged, whoever asks. */
+  revision: string | undefined;
+
   /** Sends from a device, with no bound on time; resolves once it is acknowledged. */
   async send(device: Device, roomId: string, text: string): Promise<void> {
     const messageId = randomUUID();
     this.#sent.set(messageId, { roomId, text });
     const data = { roomId, messageId, message: text };
-    const { message } = await device.client.request('send message', data, {
+    const { message, revision } = await device.client.request('send message', data, {
       timeoutMs: Number.POSITIVE_INFINITY,
     });
     this.#acknowledged.set(messageId, message);
+    this.revision = revision;
     for (const look of this.#onAcknowledged) look();
   }
 

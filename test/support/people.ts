@@ -104,11 +104,14 @@ export class Device {
   }
 
   /** All messages of a room as the server has them now, page by page. */
-  async history(roomId: string): Promise<Message[]> {
+  async history(roomId: string, revision?: string): Promise<Message[]> {
     const all: Message[] = [];
     for (;;) {
       const after = all.at(-1)?.seq ?? 0;
-      const page = await this.#client.request('fetch messages', { roomId, after, limit: 200 });
+      const page = await this.#client.request('fetch messages', {
+        ...{ roomId, after, limit: 200 },
+        ...(revision === undefined ? {} : { revision }),
+      });
       all.push(...page.messages);
       if (!page.hasMore) return all;
     }
