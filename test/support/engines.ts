@@ -14,9 +14,10 @@ export const allKinds: readonly Kind[] = [...allEngines, 'nodes'];
 /** What a suite may do with a system that it need not know the kind of. */
 export interface Running extends Place {
   start(env?: Readonly<Record<string, string>>): Promise<unknown>;
-  restart(): Promise<void>;
   stop(): Promise<unknown>;
   kill(): Promise<unknown>;
+  /** Of one process; the others, if any, are left alone. */
+  restart(): Promise<void>;
 }
 
 /** Whether there are the servers to test this kind with; why not is said elsewhere, once a run. */

@@ -15,6 +15,7 @@ export class Nodes {
   readonly #nodes: readonly ServerProcess[];
   #urls = 0;
   #wsUrls = 0;
+  #restarts = 0;
 
   /** On data of their own; they are to be started. */
   static async fresh(env: Readonly<Record<string, string>>): Promise<Nodes> {
@@ -50,9 +51,9 @@ export class Nodes {
     );
   }
 
-  /** One after the other, as an upgrade does: there is always one that serves. */
+  /** Restarts the next node in turn, while the others serve. */
   async restart(): Promise<void> {
-    for (const node of this.#nodes) await node.restart();
+    await this.#at(this.#restarts++).restart();
   }
 
   /** Asks all of them to stop, at once. */
