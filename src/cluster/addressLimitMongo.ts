@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { CollectionOptions, Db } from 'mongodb';
 import { isDuplicate } from '../log/mongoErrors.js';
 import { ADDRESSES, type AddressLimit, type Allowance } from './addressLimit.js';
-import { agreed, atStart } from './mongoClient.js';
+import { agreed } from './mongoClient.js';
 
 /** A bucket need not outlive a fail-over: what that forgets is a few tokens. */
 const quickly: CollectionOptions = { ...agreed, writeConcern: { w: 1 }, readConcern: { level: 'local' } };
@@ -28,7 +28,7 @@ export async function mongoAddressLimit(
   now: () => number = () => performance.now(),
 ): Promise<AddressLimit> {
   const buckets = db.collection<BucketDocument>('sign_in_buckets', quickly);
-  await buckets.createIndex({ full: 1 }, { expireAfterSeconds: 0, ...atStart });
+  await buckets.createIndex({ full: 1 }, { expireAfterSeconds: 0 });
   const msPerToken = 60_000 / rate;
   const attempt = attemptOn(msPerToken, burst);
   /** Who need not be looked at before when: a flood from one address costs the database nothing. */

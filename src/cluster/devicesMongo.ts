@@ -2,7 +2,7 @@ import type { Db } from 'mongodb';
 import type { NodeId } from '../bus/bus.js';
 import type { UserId } from '../events/ids.js';
 import type { Devices } from './devices.js';
-import { agreed, atStart, isTaken } from './mongoClient.js';
+import { agreed, isTaken } from './mongoClient.js';
 import type { Nodes } from './nodes.js';
 
 /** A cleared row stays for so long: longer than any attempt of an earlier call can take to land. */
@@ -22,14 +22,11 @@ interface DeviceDocument {
 /** The rows as documents of this database; one such object a node may write. Throws what the driver throws when it does not answer. */
 export async function mongoDevices(db: Db, node: NodeId, nodes: Pick<Nodes, 'living'>): Promise<Devices> {
   const documents = db.collection<DeviceDocument>('devices', agreed);
-  await documents.createIndexes(
-    [
-      { key: { userId: 1 } },
-      { key: { node: 1, userId: 1 } },
-      { key: { clearedAt: 1 }, expireAfterSeconds: CLEARED_FOR_S },
-    ],
-    atStart,
-  );
+  await documents.createIndexes([
+    { key: { userId: 1 } },
+    { key: { node: 1, userId: 1 } },
+    { key: { clearedAt: 1 }, expireAfterSeconds: CLEARED_FOR_S },
+  ]);
   let calls = 0;
   return {
     set: (userId) => write(userId, null),

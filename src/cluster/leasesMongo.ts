@@ -2,7 +2,7 @@ import type { Collection, Db } from 'mongodb';
 import type { NodeId } from '../bus/bus.js';
 import { isDuplicate } from '../log/mongoErrors.js';
 import { type Held, type Holder, LEASE_MS, type Leases } from './leases.js';
-import { agreed, atStart } from './mongoClient.js';
+import { agreed } from './mongoClient.js';
 
 /** What a lease is thought shorter here than it is there: the two clocks may run at different rates. */
 const MARGIN_MS = 500;
@@ -58,7 +58,7 @@ async function insertMissing(documents: Collection<LeaseDocument>, partitions: n
   const free = { node: null, epoch: 0, expires: new Date(0) };
   const all = Array.from({ length: partitions }, (_, partition) => ({ _id: partition, ...free }));
   try {
-    await documents.insertMany(all, { ordered: false, ...atStart });
+    await documents.insertMany(all, { ordered: false });
   } catch (error) {
     if (!isDuplicate(error)) throw error;
   }

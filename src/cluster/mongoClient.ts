@@ -1,25 +1,24 @@
-import { type CollectionOptions, MongoClient, MongoServerError } from 'mongodb';
+import { type CollectionOptions, type MongoClient, MongoServerError } from 'mongodb';
 import { isDuplicate } from '../log/mongoErrors.js';
 import { durable } from '../log/mongoMeta.js';
+import { mongoClient } from '../mongo.js';
 
 /** One attempt: short against a lease, so that there are several while it lasts. */
 const ATTEMPT_MS = 2000;
 
 /**
  * How what the nodes agree on is written and read: with majority, on the primary, so that nothing that one has been
- * told is taken back. An attempt that takes longer than 2 s throws, its outcome unknown.
+ * told is taken back. A connection that is silent for 2 s fails what was asked over it, its outcome unknown.
  */
-export const agreed: CollectionOptions = { ...durable, timeoutMS: ATTEMPT_MS };
+export const agreed: CollectionOptions = durable;
 
 /** Few connections: a flood of sign-ins waits for them, and not the appends for the database. */
 const POOL = 10;
 
-/** For what is done once, at the start, when nothing waits yet. */
-export const atStart = { timeoutMS: 10_000 };
-
 /** A client that tries everything once: who calls knows of each attempt, and when it was sent. */
 export const clusterClient = (url: string): MongoClient =>
-  new MongoClient(url, {
+  mongoClient(url, {
+    silenceMs: ATTEMPT_MS,
     retryWrites: false,
     retryReads: false,
     serverSelectionTimeoutMS: ATTEMPT_MS,

@@ -1,5 +1,6 @@
-import { type Collection, MongoClient, MongoError } from 'mongodb';
+import { type Collection, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../clock.js';
+import { mongoClient, within } from '../mongo.js';
 import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
 import { checkMeta, checkPartition, type LogMeta } from './meta.js';
 import { type CommitDocument, fromDocument, toDocument } from './mongoDocument.js';
@@ -30,7 +31,7 @@ export interface MongoLogOptions {
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
   // The driver retries nothing: this is the one retry loop, and it must know of every attempt.
   const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_MS };
-  const client = new MongoClient(url, once);
+  const client = mongoClient(url, { ...once, silenceMs: ATTEMPT_MS });
   try {
     const meta = await openMeta(client.db(), partitions ?? 8);
     checkMeta(meta, partitions);
@@ -70,7 +71,7 @@ export class MongoLog implements EventLog {
   }
 
   read(partition: number, after: number, limit: number): Promise<Commit[]> {
-    return this.#tracked(() => this.#page(partition, after, limit));
+    return this.#tracked(() => this.#within(this.#page(partition, after, limit)));
   }
 
   tail(partition: number): Promise<Commit | undefined> {
@@ -100,14 +101,14 @@ export class MongoLog implements EventLog {
     const { partition, position } = commit;
     await this.#checkPosition(commit);
     try {
-      await this.#of(partition).insertOne(toDocument(commit), { timeoutMS: ATTEMPT_MS });
+      await this.#within(this.#of(partition).insertOne(toDocument(commit)));
       this.#saw(partition, position);
       return { kind: 'committed' };
     } catch (error) {
       if (!isDuplicate(error)) throw error;
     }
     // What took the position decides only once a majority has it: until then it may yet be rolled back.
-    const there = await this.#of(partition).findOne({ _id: position }, { timeoutMS: ATTEMPT_MS });
+    const there = await this.#within(this.#of(partition).findOne({ _id: position }));
     if (!there) throw new MongoError(`position ${position} is taken by a commit that no majority has yet`);
     this.#saw(partition, position);
     return outcomeOf(commit, fromDocument(partition, there));
@@ -142,7 +143,7 @@ export class MongoLog implements EventLog {
 
   async #page(partition: number, after: number, limit: number): Promise<Commit[]> {
     if (limit < 1) return [];
-    const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH, timeoutMS: ATTEMPT_MS } as const;
+    const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH } as const;
     const commits: Commit[] = [];
     let bytes = 0;
     for await (const document of this.#of(partition).find({ _id: { $gt: after } }, options)) {
@@ -158,10 +159,14 @@ export class MongoLog implements EventLog {
   }
 
   async #last(partition: number): Promise<Commit | undefined> {
-    const document = await this.#of(partition).findOne({}, { sort: { _id: -1 }, timeoutMS: ATTEMPT_MS });
+    const document = await this.#within(this.#of(partition).findOne({}, { sort: { _id: -1 } }));
     if (!document) return undefined;
     this.#saw(partition, document._id);
     return fromDocument(partition, document);
+  }
+
+  #within<T>(attempt: Promise<T>): Promise<T> {
+    return within(this.clock, ATTEMPT_MS, attempt);
   }
 
   #of(partition: number): Collection<CommitDocument> {

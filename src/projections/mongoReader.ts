@@ -1,4 +1,6 @@
 import type { Db, Document, Filter } from 'mongodb';
+import { systemClock } from '../clock.js';
+import { within } from '../mongo.js';
 import type { Find, Model, Range, Row, RowReader } from './rows.js';
 import type { RowDocument } from './rowsMongodb.js';
 import { tableOf } from './tables.js';
@@ -6,15 +8,20 @@ import { tableOf } from './tables.js';
 // No string that begins with a prefix sorts behind the prefix followed by the last code point there is.
 const lastCodePoint = '\u{10FFFF}';
 
+/** How long an answer of the database is waited for. */
+export const ANSWER_MS = 10_000;
+
+/** The answer, if it comes in time; else rejects, and a write may still happen. */
+export const answered = <T>(asked: Promise<T>): Promise<T> => within(systemClock, ANSWER_MS, asked);
+
 /** The reads of a database of rows; they see what a resolved write wrote, as the primary does. */
 export function mongoReader(db: Db): RowReader {
   const rows = (model: Model<never>) => db.collection<RowDocument>(tableOf(model), {});
   return {
     async get<R>(model: Model<R>, keys: readonly string[]) {
       if (keys.length === 0) return new Map();
-      const found = await rows(model)
-        .find({ _id: { $in: keys } })
-        .toArray();
+      const query = rows(model).find({ _id: { $in: keys } });
+      const found = await answered(query.toArray());
       return new Map(found.map((document) => [document._id, rowOf<R>(document)]));
     },
     async range<R>(model: Model<R>, { after, before, reverse, limit }: Range) {
@@ -22,21 +29,21 @@ export function mongoReader(db: Db): RowReader {
         ...(after === undefined ? {} : { $gt: after }),
         ...(before === undefined ? {} : { $lt: before }),
       };
-      const found = await rows(model)
+      const query = rows(model)
         .find({ v: { $ne: null }, ...((after ?? before) === undefined ? {} : { _id: bounds }) })
         .sort({ _id: reverse ? -1 : 1 })
-        .limit(limit)
-        .toArray();
+        .limit(limit);
+      const found = await answered(query.toArray());
       return found.map(rowOf<R>);
     },
     async find<R>(model: Model<R>, index: string, find: Find) {
-      if (find.unordered) return (await rows(model).find(filterOf(index, find)).toArray()).map(rowOf<R>);
+      const query = rows(model).find(filterOf(index, find));
       const direction = find.reverse ? -1 : 1;
-      const found = await rows(model)
-        .find(filterOf(index, find))
-        .sort(find.byKey ? { _id: direction } : { [`ix.${index}.s`]: direction, _id: direction })
-        .limit(find.limit)
-        .toArray();
+      if (!find.unordered)
+        query
+          .sort(find.byKey ? { _id: direction } : { [`ix.${index}.s`]: direction, _id: direction })
+          .limit(find.limit);
+      const found = await answered(query.toArray());
       return found.map(rowOf<R>);
     },
     async findPrefix<R>(
@@ -46,9 +53,9 @@ export function mongoReader(db: Db): RowReader {
       limit: number,
       from?: { readonly term: string; readonly key: string },
     ) {
-      const found = await rows(model)
-        .aggregate<RowDocument & { term: string }>(prefixPipeline(index, prefix, limit, from))
-        .toArray();
+      const pipeline = prefixPipeline(index, prefix, limit, from);
+      const query = rows(model).aggregate<RowDocument & { term: string }>(pipeline);
+      const found = await answered(query.toArray());
       return found.map((document) => ({ row: rowOf<R>(document), term: document.term }));
     },
   };

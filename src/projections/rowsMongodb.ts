@@ -1,11 +1,6 @@
-import {
-  type AnyBulkWriteOperation,
-  type Collection,
-  type Db,
-  MongoBulkWriteError,
-  MongoClient,
-} from 'mongodb';
-import { mongoReader } from './mongoReader.js';
+import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import { mongoClient } from '../mongo.js';
+import { ANSWER_MS, answered, mongoReader } from './mongoReader.js';
 import type {
   AnyModel,
   Checkpoint,
@@ -46,12 +41,14 @@ interface MongoRows extends RowStore {
 /** The row store on MongoDB, in the database that the URL names. Throws what the driver throws. */
 export async function openMongoRows(url: string): Promise<MongoRows> {
   // What decides or checkpoints must not be rolled back, so everything is read and written with majority.
-  const client = await MongoClient.connect(url, {
+  const client = mongoClient(url, {
+    silenceMs: ANSWER_MS,
     writeConcern: { w: 'majority' },
     readConcern: { level: 'majority' },
     readPreference: 'primary',
     ignoreUndefined: true,
   });
+  await client.connect();
   const db = client.db();
   const checkpoints = db.collection<CheckpointDocument>('checkpoints');
   return {
@@ -63,11 +60,11 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
       if (advanced.length > 0) await guarded(checkpoints, advanced);
     },
     async checkpoint(model, partition) {
-      return checkpointOf(await checkpoints.findOne({ _id: checkpointId(model, partition) }));
+      return checkpointOf(await answered(checkpoints.findOne({ _id: checkpointId(model, partition) })));
     },
     async checkpoints(places) {
       const ids = places.map(({ model, partition }) => checkpointId(model, partition));
-      const found = await checkpoints.find({ _id: { $in: ids } }).toArray();
+      const found = await answered(checkpoints.find({ _id: { $in: ids } }).toArray());
       const byId = new Map(found.map((document) => [document._id, document]));
       return ids.map((id) => checkpointOf(byId.get(id)));
     },
@@ -128,7 +125,7 @@ async function guarded<D extends { _id: string }>(
   operations: AnyBulkWriteOperation<D>[],
 ): Promise<void> {
   try {
-    await collection.bulkWrite(operations, { ordered: false });
+    await answered(collection.bulkWrite(operations, { ordered: false }));
   } catch (error) {
     if (!(error instanceof MongoBulkWriteError)) throw error;
     const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];

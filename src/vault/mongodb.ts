@@ -1,4 +1,5 @@
-import { type Collection, MongoClient, MongoServerError } from 'mongodb';
+import { type Collection, MongoServerError } from 'mongodb';
+import { mongoClient } from '../mongo.js';
 import { type ClaimRow, DEAD_SESSIONS_KEPT, type KeyRow, type SessionRow, type VaultStore } from './store.js';
 
 type Keyed<R> = R & { _id: string };
@@ -19,10 +20,10 @@ type SessionDocument = Keyed<Omit<SessionRow, 'id'>> & { readonly endedOn?: Date
  * for the journals of a majority; every read is of what a majority holds.
  */
 export async function mongodbVaultStore(url: string): Promise<VaultStore> {
-  const client = new MongoClient(url, {
+  const client = mongoClient(url, {
     serverSelectionTimeoutMS: TIMEOUT_MS,
     waitQueueTimeoutMS: TIMEOUT_MS,
-    socketTimeoutMS: TIMEOUT_MS,
+    silenceMs: TIMEOUT_MS,
     retryWrites: false,
     writeConcern: { w: 'majority', journal: true },
     readConcern: { level: 'majority' },
