@@ -114,6 +114,8 @@ export class Lane {
 
   /** True whatever came later: it is durable. */
   answered(voyage: Voyage, item: Item, answer: never): void {
+    // Sent again meanwhile, it is answered there once more, after what was asked before it.
+    if (voyage.isCut && this.#isBehind(item)) return;
     this.#retryMs = RETRY_MS.first;
     item.settle({ answer });
     overtake(voyage, item);
@@ -167,6 +169,14 @@ export class Lane {
     return item.isSettled;
   }
 
+  /** Whether an earlier one of its stream waits to be told its outcome. */
+  #isBehind({ order, stream }: Item): boolean {
+    const away = this.#voyage ? [...this.#voyage.inFlight, ...this.#voyage.returned] : [];
+    return [...away, ...this.#waiting].some(
+      (other) => other.order < order && other.stream === stream && !other.isSettled,
+    );
+  }
+
   #begin(owner: Holder): Voyage {
     const session = ++this.#sessions;
     const all = { inFlight: new Set<Item>(), returned: [] };
@@ -204,11 +214,12 @@ export class Lane {
     this.#end(voyage);
   }
 
-  /** What it brought back goes first, in its order, unless it may have been decided before what has overtaken it. */
+  /** What it brought back goes first, in its order, unless it must not happen twice, or not after what has overtaken it. */
   #end(voyage: Voyage): void {
     this.#voyage = undefined;
     for (const item of voyage.returned)
-      if (item.isOvertaken && item.doubtfulSince !== undefined) item.settle({ refused: mayHaveHappened() });
+      if (item.doubtfulSince !== undefined && (item.isOvertaken || !isRepeatable(item.command)))
+        item.settle({ refused: mayHaveHappened() });
     const again = voyage.returned.filter(({ isSettled }) => !isSettled).sort((a, b) => a.order - b.order);
     this.#waiting = [...again, ...this.#waiting];
   }
@@ -249,6 +260,10 @@ function overtake(voyage: Voyage, { order, stream }: Item): void {
   for (const earlier of voyage.returned)
     if (earlier.order < order && earlier.stream === stream) earlier.isOvertaken = true;
 }
+
+/** The end of a room may be further on the second time: that would mark as read what nobody has seen. */
+const isRepeatable = (command: Command): boolean =>
+  command.kind !== 'read messages' || command.upTo !== undefined;
 
 const isSame = (a: Holder, b: Holder): boolean => a.node === b.node && a.epoch === b.epoch;
 

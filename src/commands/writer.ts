@@ -36,6 +36,7 @@ export class Writer {
   /** What must have ended before another lease is given. */
   #taking: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
+  #isAppending = false;
   #isWoken = false;
   #failed: ParleyError | undefined;
 
@@ -189,7 +190,10 @@ export class Writer {
     const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.newId() };
     const { commit, head } = buildCommit({ head: term.head, ...proposal });
     const before = this.deps.clock.now();
-    const outcome = await this.deps.log.append(commit);
+    this.#isAppending = true;
+    const outcome = await this.deps.log.append(commit).finally(() => {
+      this.#isAppending = false;
+    });
     const ms = this.deps.clock.now() - before;
     this.deps.onAppend?.({ partition: this.partition, events: leaves.length, ms });
     return { outcome, commit, head };
@@ -237,11 +241,12 @@ export class Writer {
 
   /** Makes all that is not told commands again that have just come, in their order. */
   #takeBack(lost?: Batch): void {
-    const unproven = this.#unproven.flatMap(({ tasks }) => tasks);
+    // What was decided before the append in flight shares its outcome: else what is in that would overtake it.
+    const unproven = this.#isAppending ? [] : this.#unproven.flatMap(({ tasks }) => tasks);
     const ready = this.#ready.map(({ task }) => task);
     this.#incoming = [...unproven, ...(lost?.tasks ?? []), ...ready, ...this.#round, ...this.#incoming];
     this.#term = undefined;
-    this.#unproven = [];
+    if (!this.#isAppending) this.#unproven = [];
     this.#ready = [];
     this.#round = [];
   }
