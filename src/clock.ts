@@ -23,3 +23,21 @@ export const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {
     clock.setTimer(resolve, ms);
   });
+
+/** What an attempt comes to; rejects with `late` when that takes longer than so many milliseconds. It may still succeed. */
+export async function bounded<T>(
+  clock: Clock,
+  ms: number,
+  attempt: Promise<T>,
+  late: () => Error,
+): Promise<T> {
+  let takeBack = (): void => {};
+  const tooLate = new Promise<never>((_, reject) => {
+    takeBack = clock.setTimer(() => reject(late()), ms);
+  });
+  try {
+    return await Promise.race([attempt, tooLate]);
+  } finally {
+    takeBack();
+  }
+}

@@ -9,6 +9,7 @@ import { lockDataDir } from './log/dataDir.js';
 import type { EventLog } from './log/log.js';
 import { openMongoLog } from './log/mongodb.js';
 import { openSqliteLog } from './log/sqlite.js';
+import { allWithin } from './mongo.js';
 import { type Engine, logFileOf } from './projections/engine.js';
 import { Writers } from './threads/writers.js';
 
@@ -26,6 +27,9 @@ export interface OpenEngine {
   /** Of sign-ups and sign-ins; undefined: there is none. */
   readonly addressLimit: AddressLimit | undefined;
 }
+
+/** Somebody waits to sign in. */
+const ADDRESS_LIMIT_MS = 5000;
 
 type Closing = (close: () => unknown) => void;
 
@@ -64,5 +68,5 @@ async function openAddressLimit(
   if (place.kind === 'sqlite') return memoryAddressLimit(allowance, () => performance.now());
   const client = clusterClient(place.url);
   closing(() => client.close());
-  return mongoAddressLimit(client.db(), allowance);
+  return allWithin(ADDRESS_LIMIT_MS, await mongoAddressLimit(client.db(), allowance));
 }

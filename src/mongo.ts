@@ -1,5 +1,5 @@
 import { MongoClient, type MongoClientOptions, MongoNetworkTimeoutError } from 'mongodb';
-import type { Clock } from './clock.js';
+import { bounded, type Clock, systemClock } from './clock.js';
 
 /** How often the driver looks whether the server is there, and the least time between two looks. */
 const LOOK_MS = 1000;
@@ -25,14 +25,16 @@ export function mongoClient(url: string, { silenceMs, ...options }: ClientOption
  * may still succeed. `silenceMs` is not enough where an answer must come: an operation that is begun on a connection
  * in the turn in which it ends is never settled by the driver.
  */
-export async function within<T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> {
-  let takeBack = (): void => {};
-  const late = new Promise<never>((_, reject) => {
-    takeBack = clock.setTimer(() => reject(new MongoNetworkTimeoutError(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([attempt, late]);
-  } finally {
-    takeBack();
-  }
+export const within = <T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> =>
+  bounded(clock, ms, attempt, () => new MongoNetworkTimeoutError(`no answer within ${ms} ms`));
+
+type Calls<P> = { readonly [K in keyof P]: (...args: never[]) => Promise<unknown> };
+
+/** The same calls, of which none waits for longer than `ms`: see `within`. */
+export function allWithin<P extends Calls<P>>(ms: number, calls: P): P {
+  const entries = Object.entries<(...args: never[]) => Promise<unknown>>(calls).map(([name, call]) => [
+    name,
+    (...args: never[]) => within(systemClock, ms, call(...args)),
+  ]);
+  return Object.fromEntries(entries) as P; // Each by its name, with the arguments and the result it had.
 }

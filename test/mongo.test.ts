@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { MongoNetworkTimeoutError } from 'mongodb';
-import { mongoClient, within } from '../src/mongo.js';
+import { allWithin, mongoClient, within } from '../src/mongo.js';
 import { isOutage } from '../src/outage.js';
 import { freshDatabase, mongoUrl } from './support/mongo.js';
 import { TcpProxy } from './support/proxy.js';
@@ -43,5 +43,12 @@ describe('an attempt with a bound', () => {
     const asked = within(time, 100, never).catch((cause: unknown) => cause);
     await time.advance(100);
     expect(isOutage(await asked)).to.equal(true);
+  });
+
+  it('is made of every call of a port, with its arguments and its result', async () => {
+    const port = { add: async (a: number, b: number) => a + b, hang: (): Promise<void> => never };
+    const calls = allWithin(20, port);
+    expect(await calls.add(1, 2)).to.equal(3);
+    expect(isOutage(await calls.hang().catch((cause: unknown) => cause))).to.equal(true);
   });
 });

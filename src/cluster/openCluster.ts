@@ -1,4 +1,5 @@
 import type { NodeId } from '../bus/bus.js';
+import { allWithin } from '../mongo.js';
 import type { Devices } from './devices.js';
 import { memoryDevices } from './devicesMemory.js';
 import { mongoDevices } from './devicesMongo.js';
@@ -8,6 +9,9 @@ import { clusterClient } from './mongoClient.js';
 import type { Nodes } from './nodes.js';
 import { mongoNodes } from './nodesMongo.js';
 import { singleLeases, singleNode } from './single.js';
+
+/** No call takes more than two attempts. */
+const CALL_MS = 5000;
 
 /** What the nodes of one log agree on among themselves. */
 export interface Cluster {
@@ -37,9 +41,9 @@ export async function openCluster(
   const client = clusterClient(url);
   try {
     const leases = await mongoLeases(client.db(), node, partitions);
-    const nodes = mongoNodes(client.db(), node, knows);
-    const devices = await mongoDevices(client.db(), node, nodes);
-    return { leases, nodes, devices, close: () => client.close() };
+    const nodes = allWithin(CALL_MS, mongoNodes(client.db(), node, knows));
+    const devices = allWithin(CALL_MS, await mongoDevices(client.db(), node, nodes));
+    return { leases: allWithin(CALL_MS, leases), nodes, devices, close: () => client.close() };
   } catch (error) {
     await client.close();
     throw error;

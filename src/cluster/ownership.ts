@@ -1,5 +1,5 @@
 import type { NodeId } from '../bus/bus.js';
-import { type Clock, sleep } from '../clock.js';
+import { bounded, type Clock, sleep } from '../clock.js';
 import { NotOwner } from '../commands/notOwner.js';
 import type { Writer } from '../commands/writer.js';
 import { UnknownEventType } from '../events/upcast.js';
@@ -13,6 +13,8 @@ import { plan } from './plan.js';
 const EVERY_MS = 1000;
 /** A node that beat within this time has surely not died before. */
 const ALIVE_MS = 2 * EVERY_MS;
+/** Longer than what leases and nodes take to say that they have no answer: for calls that say nothing at all. */
+const ANSWER_MS = 3000;
 /** How long a start waits for all partitions to be served, and a stop for what is in flight. */
 const START_MS = 10_000;
 const STOP_MS = 2000;
@@ -224,7 +226,8 @@ export class Ownership {
   /** Undefined, and reported, when it fails. */
   async #try<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await work();
+      const late = () => new Error(`no answer within ${ANSWER_MS} ms: it may have happened`);
+      return await bounded(this.#deps.clock, ANSWER_MS, work(), late);
     } catch (error) {
       this.#deps.report(what, error);
       return undefined;

@@ -1,11 +1,13 @@
 import { type Collection, MongoServerError } from 'mongodb';
-import { mongoClient } from '../mongo.js';
+import { allWithin, mongoClient } from '../mongo.js';
 import { type ClaimRow, DEAD_SESSIONS_KEPT, type KeyRow, type SessionRow, type VaultStore } from './store.js';
 
 type Keyed<R> = R & { _id: string };
 
 /** For a server, for a connection to it and for its answer: no call waits for ever. */
 const TIMEOUT_MS = 5_000;
+/** For all that a call does. */
+const CALL_MS = 10_000;
 const DUPLICATE_KEY = 11000;
 /** More than a write and a look that follow each other can take together. */
 const ENDED_LATELY_MS = 15_000;
@@ -44,7 +46,7 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
     throw error;
   }
 
-  return {
+  return allWithin(CALL_MS, {
     async settle(name, value) {
       await insertIfAbsent(settled, { _id: name, value });
       const row = await settled.findOne({ _id: name });
@@ -112,7 +114,7 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
     },
 
     close: () => client.close(),
-  };
+  } satisfies VaultStore);
 
   async function prune(userId: string, now: string): Promise<void> {
     const dead = { userId, $or: [{ endedAt: { $ne: null } }, { expiresAt: { $lte: now } }] };
