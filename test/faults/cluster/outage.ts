@@ -12,7 +12,7 @@ const ROOMS_A_PARTITION = 2;
 /** Each writer sends so long after its last answer. */
 const PAUSE_MS = 10;
 const BEFORE_MS = 2000;
-const AFTER_MS = 15_000;
+const AFTER_MS = 12_000;
 
 export interface Outage {
   /** How many partitions have changed their owner. */

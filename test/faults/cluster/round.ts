@@ -8,7 +8,7 @@ import { inflict } from './inflict.js';
 import { load } from './load.js';
 import { gather, newPeople, pairUp } from './people.js';
 
-const LOAD_MS = 8000;
+const LOAD_MS = 7000;
 const PEOPLE = 8;
 const DEVICES_EACH = 2;
 const ROOMS_A_PARTITION = 2;
@@ -22,7 +22,7 @@ export interface Round {
 }
 
 /**
- * Plays the round of a seed: new people in new rooms write for eight seconds while the faults of the seed happen,
+ * Plays the round of a seed: new people in new rooms write for seven seconds while the faults of the seed happen,
  * and then everything that they saw and that is stored is checked.
  */
 export async function playRound(cluster: Cluster, seed: number): Promise<Round> {
