@@ -1,0 +1,200 @@
+import { streamOfCommand } from '../../src/commands/aggregates.js';
+import type { Answer, Command, CommandKind } from '../../src/commands/commands.js';
+import { type RoomState, roomDecider } from '../../src/commands/room.js';
+import { ParleyError } from '../../src/errors.js';
+import { partitionOf } from '../../src/events/ids.js';
+import type { Attempt, History, Violation } from './history.js';
+import type { PartitionLog } from './logRules.js';
+import { type Durable, groupBy, type Snapshot, type StreamHistory, streamOf } from './streams.js';
+
+/** An attempt that was told something that is true at some moment, and who else was on its way with it. */
+interface Told {
+  readonly attempt: Attempt;
+  readonly stream: StreamHistory;
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/**
+ * What clients were told is true. An answer with events rests on the very state before them; one without, and a
+ * refusal, on a state that was the durable one at some moment between asking and being told. What was told to have
+ * had no effect has none. Commands of one connection on one room
+ * take effect in the order in which they were asked.
+ */
+export function answerRules(
+  { attempts, decided }: Pick<History, 'attempts' | 'decided'>,
+  log: readonly PartitionLog[],
+): Violation[] {
+  const byStream = groupBy(
+    log.flatMap(({ events }) => events),
+    ({ event }) => event.stream,
+  );
+  const texts = new Map(
+    attempts.flatMap(({ command, commandId }) =>
+      command.kind === 'send message' ? [[commandId, command.message] as const] : [],
+    ),
+  );
+  return [...groupBy(attempts, ({ command }) => streamOfCommand(command))].flatMap(([name, asked]) => {
+    const stream = streamOf(name, byStream.get(name) ?? []);
+    const told = asked.map((attempt) => ({ attempt, stream, texts }));
+    const partition = partitionOf(name, log.length);
+    return [
+      ...told.flatMap((each) => [...effectRules(each, partition, log[partition]), ...truthRules(each)]),
+      ...[...groupBy(told, ({ attempt }) => attempt.connection).values()].flatMap((own) =>
+        orderRules(own, decided),
+      ),
+    ];
+  });
+}
+
+function effectRules(
+  { attempt, stream }: Told,
+  partition: number,
+  log: PartitionLog | undefined,
+): Violation[] {
+  const { outcome, answeredAt = 0, askedAt, commandId } = attempt;
+  const made = stream.made.get(commandId) ?? [];
+  const what = describe(attempt);
+  if (made.some(({ at }) => at < askedAt)) return [{ rule: 'an effect comes after its command', what }];
+  if (outcome === undefined || outcome === 'lost') return [];
+  if ('code' in outcome) {
+    if (outcome.code === 'internal') return [{ rule: 'nothing fails inside', what }];
+    if (outcome.code !== 'unknown' && made.length > 0)
+      return [{ rule: 'what is refused has no effect', what: `${what} made ${made.length} events` }];
+    return [];
+  }
+  const durableThen = made.filter(({ at }) => at <= answeredAt);
+  if (made.length > 0 && durableThen.length === 0)
+    return [{ rule: 'only what is durable is acknowledged', what }];
+  const { moment } = outcome.answer;
+  const durable = log?.events.filter(({ at }) => at <= answeredAt).length ?? 0;
+  // Of what was made again, the first.
+  const own = made.filter(({ at }) => at === made[0]?.at);
+  const size = own.reduce((_, { event }) => event.offset + 1, 0);
+  if (moment.partition !== partition || moment.size > durable || moment.size < size)
+    return [{ rule: 'the moment of an answer is durable, and has its effect', what }];
+  return [];
+}
+
+/**
+ * Of one connection and one room: nothing takes effect after a later command was answered, or had its effect. The
+ * latter may be when the earlier had no effect when it was first decided, nobody heard of that, and both were given again.
+ */
+function orderRules(told: readonly Told[], decided: History['decided']): Violation[] {
+  const violations: Violation[] = [];
+  for (const [i, { attempt, stream }] of told.entries()) {
+    const [first] = stream.made.get(attempt.commandId) ?? [];
+    if (!first) continue;
+    const isAgain = (decided.get(attempt.commandId) ?? 0) > 1;
+    const overtaking = told.slice(i + 1).find((later) => {
+      const [made] = stream.made.get(later.attempt.commandId) ?? [];
+      const { answeredAt } = later.attempt;
+      const isAnswered = isDecided(later.attempt) && answeredAt !== undefined && answeredAt < first.at;
+      const isBefore = made !== undefined && made.event.version < first.event.version;
+      return isAnswered || (isBefore && !isAgain);
+    });
+    if (overtaking)
+      violations.push({
+        rule: 'commands of a connection on a room take effect in their order',
+        what: `${describe(attempt)}, took effect at ${first.at.toFixed(3)}; before it, ${describe(overtaking.attempt)}`,
+      });
+  }
+  return violations;
+}
+
+/** Whether it was told what a decider said. */
+const isDecided = ({ outcome }: Attempt): boolean =>
+  outcome !== undefined &&
+  outcome !== 'lost' &&
+  !('code' in outcome && ['overloaded', 'unknown', 'internal'].includes(outcome.code));
+
+/** What a decider said was true. */
+function truthRules(told: Told): Violation[] {
+  const { attempt, stream } = told;
+  if (!isDecided(attempt)) return [];
+  const { askedAt, answeredAt = 0, commandId } = attempt;
+  const { snapshots } = stream;
+  // As a rule one: it is made again only if an answer was lost on the way, and it then means something else.
+  const makings = [...groupBy(stream.made.get(commandId) ?? [], ({ at }) => at).values()];
+  for (const made of makings) {
+    const base = snapshots[(made[0]?.event.version ?? 0) - 1];
+    if (base && isDecidedFrom(told, base, made)) return [];
+  }
+  // It made nothing, or nothing more the second time.
+  const least = makings[0]?.at(-1)?.event.version ?? 0;
+  const isTrue = snapshots.slice(least).some((snapshot, i) => {
+    const until = snapshots[least + i + 1]?.at ?? Number.POSITIVE_INFINITY;
+    return snapshot.at <= answeredAt && until >= askedAt && isDecidedFrom(told, snapshot, []);
+  });
+  return isTrue ? [] : [{ rule: 'what is told was true at some moment meanwhile', what: describe(attempt) }];
+}
+
+/** Whether the decider, in this state, would make these events and say what was told. */
+function isDecidedFrom(
+  { attempt: { command, outcome }, stream, texts }: Told,
+  snapshot: Snapshot,
+  made: readonly Durable[],
+): boolean {
+  if (outcome === undefined || outcome === 'lost') return false;
+  const decision = decideAt(command, stream, snapshot, texts, made[0]?.event.recordedAt ?? '');
+  if ('refused' in decision)
+    return (
+      'code' in outcome && decision.refused instanceof ParleyError && decision.refused.code === outcome.code
+    );
+  if ('code' in outcome || decision.events.length !== made.length) return false;
+  if (outcome.answer.moment.size < snapshot.size) return false;
+  return Object.entries(decision.answer).every(([key, value]) => fieldOf(outcome.answer, key) === value);
+}
+
+function decideAt(
+  command: Command,
+  stream: StreamHistory,
+  { version, state }: Snapshot,
+  texts: ReadonlyMap<string, string>,
+  now: string,
+) {
+  const room = state as RoomState; // Clients of a simulation ask for nothing but rooms.
+  const facts = { now, otherExists: true, earlier: undefined, replyExists: false };
+  switch (command.kind) {
+    case 'init chat':
+    case 'read messages':
+      return roomDecider.decide(command, room, facts);
+    case 'send message': {
+      const { kind, actor, roomId, messageId, message, replyTo } = command;
+      const known = (id: string) => {
+        const event = stream.messages.get(id);
+        return event && event.version <= version ? event : undefined;
+      };
+      const send = {
+        kind,
+        actor,
+        roomId,
+        messageId,
+        text: '',
+        ...(replyTo === undefined ? {} : { replyTo }),
+      };
+      const earlier = known(messageId);
+      return roomDecider.decide(send, room, {
+        ...facts,
+        earlier: earlier && {
+          ...earlier.data,
+          senderId: earlier.actor,
+          sentAt: earlier.recordedAt,
+          sameText: earlier.actor === actor && texts.get(earlier.commandId) === message,
+        },
+        replyExists: replyTo !== undefined && known(replyTo) !== undefined,
+      });
+    }
+    default:
+      throw new Error(`no client of a simulation asks for ${command.kind}`);
+  }
+}
+
+/** A message's fields lie in the message. */
+function fieldOf(answer: Answer<CommandKind>, key: string): unknown {
+  const fields: object = 'message' in answer ? answer.message : answer;
+  return Object.entries(fields).find(([name]) => name === key)?.[1];
+}
+
+const describe = ({ connection, commandId, command, outcome, askedAt, answeredAt }: Attempt): string =>
+  `${connection} asked ${command.kind} (${commandId.slice(0, 8)}) at ${askedAt.toFixed(3)}, ` +
+  `was told ${JSON.stringify(outcome)} at ${answeredAt?.toFixed(3)}`;

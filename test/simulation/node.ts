@@ -1,0 +1,255 @@
+import type { MongoClient } from 'mongodb';
+import type { CommitFrame } from '../../src/bus/bus.js';
+import { Doorman } from '../../src/cluster/doorman.js';
+import { Lanes } from '../../src/cluster/lanes.js';
+import { mongoLeases } from '../../src/cluster/leasesMongo.js';
+import { mongoNodes } from '../../src/cluster/nodesMongo.js';
+import { type Owners, Ownership } from '../../src/cluster/ownership.js';
+import type { CommandKind, CommandOf } from '../../src/commands/commands.js';
+import type { WriterDeps } from '../../src/commands/ports.js';
+import { type OwnWriters, ownWriters } from '../../src/commands/router.js';
+import { Writer } from '../../src/commands/writer.js';
+import { ParleyError } from '../../src/errors.js';
+import { knownTypes } from '../../src/events/upcast.js';
+import type { Commit } from '../../src/log/log.js';
+import { MongoLog } from '../../src/log/mongodb.js';
+import { follow, type Reader } from '../../src/log/reader.js';
+import type { Database } from './database.js';
+import type { Attempt, Outcome, Viewed } from './history.js';
+import { Link } from './link.js';
+import { Machine } from './machine.js';
+import type { Network, Port } from './network.js';
+import type { FoldedModels } from './readModels.js';
+import type { World } from './world.js';
+
+const LOG_ID = '11111111-1111-4111-8111-111111111111';
+/** A message takes so long at most from one thread of a process to another. */
+const HOP_MS = 3;
+const TAILS_MS = 1000;
+/** As the clients of the log and of the cluster's documents have it. */
+const ATTEMPT_MS = { log: 5000, cluster: 2000 } as const;
+
+/** What the processes of a run stand on. */
+export interface Ground {
+  readonly world: World;
+  readonly database: Database;
+  readonly network: Network;
+  readonly models: FoldedModels;
+  readonly views: Viewed[];
+  /** By command how often an owner has answered or refused it. */
+  readonly decided: Map<string, number>;
+  /** Told of what no part may ever say. */
+  readonly fail: (what: string) => void;
+  /** Told when the process has ended: another one may start, in so many milliseconds if that is given. */
+  readonly onEnd: (ms?: number) => void;
+}
+
+/** One process: the product's own parts, put together as it puts them together, on a machine that may fail. */
+export class Node {
+  readonly id: string;
+  readonly name: string;
+  readonly machine: Machine;
+  readonly link: Link;
+  readonly bus: Port;
+  owners: Owners = [];
+  readonly #ground: Ground;
+  readonly #log: MongoLog;
+  #ownership: Ownership | undefined;
+  #lanes: Lanes | undefined;
+  #readers: Reader<Commit>[] = [];
+  /** Attempts that it has not answered. */
+  readonly #open = new Set<(outcome: Outcome) => void>();
+
+  constructor(name: string, ground: Ground) {
+    const { world, database, network } = ground;
+    this.#ground = ground;
+    this.name = name;
+    this.id = world.draw.uuid();
+    this.machine = new Machine(world.timeline, world.draw);
+    this.link = new Link(world, database, this.machine);
+    this.bus = network.join(this.id, this.machine);
+    // The client, as far as the log uses it.
+    const client = { db: () => this.link.db(ATTEMPT_MS.log), close: async () => {} } as Pick<
+      MongoClient,
+      'db' | 'close'
+    >;
+    const meta = { logId: LOG_ID, partitions: world.weather.partitions };
+    this.#log = new MongoLog(meta, client, this.machine.clock);
+    world.trace(name, 'starts');
+    this.machine.run(() => void this.#start());
+  }
+
+  /** It takes commands. */
+  get isServing(): boolean {
+    return this.#lanes !== undefined && !this.machine.isDead;
+  }
+
+  /** How far it has seen each partition. */
+  get seen(): number[] {
+    return this.#readers.map(({ position }) => position);
+  }
+
+  /** Gives it a command of a connection; `done` once, with what the connection is told. */
+  execute(
+    { command, commandId }: Pick<Attempt, 'command' | 'commandId'>,
+    done: (outcome: Outcome) => void,
+  ): void {
+    const settle = (outcome: Outcome) => {
+      if (this.#open.delete(settle)) done(outcome);
+    };
+    this.#open.add(settle);
+    this.machine.run(() =>
+      this.#lanes
+        // The union of commands is one of them.
+        ?.execute(command as CommandOf<CommandKind>, commandId)
+        .then(
+          (answer) => settle({ answer }),
+          (error: unknown) => settle({ code: error instanceof ParleyError ? error.code : 'internal' }),
+        ),
+    );
+  }
+
+  /** As by SIGKILL; another one may start in so many milliseconds. */
+  kill(ms?: number): void {
+    if (this.machine.isDead) return;
+    this.#ground.world.trace(this.name, 'ends');
+    this.machine.die();
+    for (const settle of this.#open) settle('lost');
+    this.#ground.onEnd(ms);
+  }
+
+  /** As by SIGTERM: hands over, then ends. */
+  async stop(ms: number): Promise<void> {
+    this.#lanes?.stop();
+    await this.#ownership?.stop();
+    this.kill(ms);
+  }
+
+  /** As by SIGSTOP, and by SIGCONT later. */
+  pause(ms: number): void {
+    this.machine.pause();
+    this.#ground.world.timeline.after(ms, () => this.machine.resume());
+  }
+
+  async #start(): Promise<void> {
+    const { world, fail, decided } = this.#ground;
+    const { partitions } = world.weather;
+    const { clock } = this.machine;
+    const report = (what: string, error: unknown) => world.trace(this.name, `${what}: ${String(error)}`);
+    const onFatal = (error: unknown) => fail(`${this.name} cannot go on: ${String(error)}`);
+    // A process that cannot reach its database at the start ends, and is started again.
+    const db = this.link.db(ATTEMPT_MS.cluster);
+    const leases = await mongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
+      report('could not start', error);
+      this.kill();
+    });
+    if (!leases) return;
+    const [toMain, toWriters] = [this.machine.channel(HOP_MS), this.machine.channel(HOP_MS)];
+    const deps = this.#writerDeps((frame) => toMain(() => this.bus.publish(frame)));
+    const writers = Array.from({ length: partitions }, (_, partition) => new Writer(partition, deps));
+    const ownership = new Ownership({
+      ...{ node: this.id, leases, nodes: mongoNodes(db, this.id, knownTypes), writers, clock },
+      ...{ onFatal, report },
+      onOwners: (owners) => toMain(() => this.#setOwners(owners)),
+      onMoved: () => toMain(() => this.bus.tell({ kind: 'owners' })),
+    });
+    this.#ownership = ownership;
+    const look = () => toWriters(() => ownership.look());
+    const own = acrossThreads(ownWriters(writers), toWriters, toMain, (commandId) => {
+      decided.set(commandId, (decided.get(commandId) ?? 0) + 1);
+    });
+    const lanes = new Lanes({
+      ...{ node: this.id, partitions, bus: this.bus, writers: own, clock, onReturned: look },
+    });
+    this.#lanes = lanes;
+    const doorman = new Doorman(own, (partition) => lanes.epochOf(partition));
+    this.bus.serve((body, from) => doorman.serve(body, from));
+    this.#follow();
+    this.bus.hear((note) => {
+      if (note.kind === 'owners') look();
+      if (note.kind === 'tails')
+        for (const [partition, position] of note.tails) this.#readers[partition]?.hear(position);
+    });
+    this.#tellTails(lanes);
+    await ownership.start();
+  }
+
+  #writerDeps(publish: (frame: CommitFrame) => void): WriterDeps {
+    const { world, fail, models, database } = this.#ground;
+    const key = Buffer.alloc(32);
+    return {
+      log: this.#log,
+      bus: { publish },
+      keys: { keys: async (owners) => new Map(owners.map((owner) => [owner, key])) },
+      ...models.of(this.machine),
+      clock: this.machine.clock,
+      now: () => database.time.getTime(),
+      newId: () => world.draw.uuid(),
+      isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
+      onDeposed: (partition) => this.#ownership?.deposed(partition),
+      onFatal: (error) => fail(`a writer of ${this.name} failed: ${String(error)}`),
+      report: (what, error) => world.trace(this.name, `${what}: ${String(error)}`),
+    };
+  }
+
+  #setOwners(owners: Owners): void {
+    this.owners = owners;
+    const told = owners.map((owner) =>
+      owner ? `${owner.node === this.id ? 'own' : 'other'}@${owner.epoch}` : '-',
+    );
+    this.#ground.world.trace(this.name, `hears of owners ${told.join(' ')}`);
+    this.#lanes?.setOwners(owners);
+  }
+
+  /** As the fan-out does: what it would push, it records. */
+  #follow(): void {
+    const { world, fail, views } = this.#ground;
+    this.#readers = Array.from({ length: world.weather.partitions }, (_, partition) =>
+      follow<Commit>({
+        partition,
+        after: 0,
+        read: (after, limit) => this.#log.read(partition, after, limit),
+        handle: ({ position, id }) => {
+          views.push({ node: this.name, partition, position, id, at: world.now });
+        },
+        onStop: (error) => fail(`${this.name} cannot follow partition ${partition}: ${String(error)}`),
+        onReadError: () => {},
+        clock: this.machine.clock,
+      }),
+    );
+    this.bus.subscribe((frame) => this.#readers[frame.partition]?.ring(frame));
+  }
+
+  #tellTails(lanes: Lanes): void {
+    const { owned } = lanes;
+    const tails = owned.map((partition) => [partition, this.#readers[partition]?.position ?? 0, 0] as const);
+    if (tails.length > 0) this.bus.tell({ kind: 'tails', tails });
+    this.machine.clock.setTimer(() => this.#tellTails(lanes), TAILS_MS);
+  }
+}
+
+type Send = (deliver: () => void) => void;
+
+/** The writers as the main thread has them, in a thread of their own. */
+const acrossThreads = (
+  writers: OwnWriters,
+  there: Send,
+  back: Send,
+  onDecided: (commandId: string) => void,
+): OwnWriters => ({
+  submit: (command, commandId, epoch) =>
+    new Promise((resolve, reject) =>
+      there(() =>
+        writers.submit(command, commandId, epoch).then(
+          (answer) => {
+            onDecided(commandId);
+            back(() => resolve(answer));
+          },
+          (error: unknown) => {
+            if (error instanceof ParleyError && error.code !== 'overloaded') onDecided(commandId);
+            back(() => reject(error));
+          },
+        ),
+      ),
+    ),
+});

@@ -1,0 +1,126 @@
+import { eventsOf } from '../../src/bus/frame.js';
+import { foldFor } from '../../src/commands/aggregates.js';
+import {
+  type Folding,
+  messageTerm,
+  type ReadModels,
+  type StateRow,
+  type StoredMessage,
+} from '../../src/commands/ports.js';
+import { sealedMessage } from '../../src/events/changes.js';
+import type { StreamName } from '../../src/events/ids.js';
+import { fromDocument } from '../../src/log/mongoDocument.js';
+import type { Database } from './database.js';
+import type { Machine } from './machine.js';
+import type { World } from './world.js';
+
+/** How far the read models of a partition are. */
+interface Place {
+  readonly position: number;
+  readonly size: number;
+}
+
+/**
+ * The stored read models that writers decide with, folded from the log by somebody, in steps: rows first, and their
+ * checkpoint some time after them.
+ */
+export class FoldedModels {
+  readonly #world: World;
+  readonly #database: Database;
+  readonly #states = new Map<StreamName, StateRow>();
+  readonly #messages = new Map<string, StoredMessage>();
+  readonly #checkpoints: Place[];
+  readonly #handlers = new Set<(partition: number) => void>();
+
+  constructor(world: World, database: Database) {
+    this.#world = world;
+    this.#database = database;
+    this.#checkpoints = database.log.map(() => ({ position: 0, size: 0 }));
+    for (const partition of database.log.keys()) this.#foldSoon(partition, 0);
+  }
+
+  /** The view of one process: what it reads takes its time, and what it hears comes late. */
+  of(machine: Machine): { reads: ReadModels; folding: Folding } {
+    const { draw, weather } = this.#world;
+    const read = <T>(work: () => T) =>
+      new Promise<T>((resolve, reject) => {
+        const isFailed = this.#world.mishap(weather.folding.failed);
+        machine.after(draw.between(0.1, 20), () => {
+          const found = work();
+          machine.after(draw.between(0.1, 20), () =>
+            isFailed ? reject(new Error('the read models cannot be reached')) : resolve(found),
+          );
+        });
+      });
+    const known = this.#checkpoints.map(({ size }) => size);
+    return {
+      reads: {
+        states: (streams) => read(() => pick(this.#states, streams)),
+        messages: (asked) =>
+          read(() =>
+            pick(
+              this.#messages,
+              asked.map(({ roomId, messageId }) => messageTerm(roomId, messageId)),
+            ),
+          ),
+        // Everybody is registered.
+        existing: async (users) => new Set(users),
+        foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
+      },
+      folding: {
+        folded: (_, partition) => known[partition] ?? 0,
+        lagMs: () => 0,
+        onAdvance: (handler) => {
+          const advance = (partition: number) => {
+            const size = this.#checkpoints[partition]?.size ?? 0;
+            machine.after(draw.between(0, 200), () => {
+              known[partition] = Math.max(known[partition] ?? 0, size);
+              handler();
+            });
+          };
+          this.#handlers.add(advance);
+          return () => this.#handlers.delete(advance);
+        },
+      },
+    };
+  }
+
+  #foldSoon(partition: number, position: number): void {
+    const { draw, timeline, weather } = this.#world;
+    timeline.after(draw.between(1, weather.folding.everyMs), () => {
+      const next = this.#database.log[partition]?.slice(position, position + draw.whole(1, 8)) ?? [];
+      const folded = next.reduce<Place | undefined>(
+        (_, { document }) => this.#fold(partition, document),
+        undefined,
+      );
+      if (!folded) return this.#foldSoon(partition, position);
+      timeline.after(draw.between(0, weather.folding.everyMs), () => {
+        this.#checkpoints[partition] = folded;
+        for (const handler of this.#handlers) handler(partition);
+        this.#foldSoon(partition, folded.position);
+      });
+    });
+  }
+
+  #fold(partition: number, document: Parameters<typeof fromDocument>[1]): Place {
+    const commit = fromDocument(partition, document);
+    for (const event of eventsOf(commit)) {
+      const { stream, version, offset } = event;
+      const fold = foldFor(stream);
+      const state = fold.evolve(this.#states.get(stream)?.value?.state ?? fold.initial, event);
+      this.#states.set(stream, { offset, value: { version, state } });
+      if (event.type === 'MessageSent')
+        this.#messages.set(messageTerm(event.data.roomId, event.data.messageId), sealedMessage(event));
+    }
+    return commit;
+  }
+}
+
+function pick<K, V>(from: ReadonlyMap<K, V>, keys: readonly K[]): Map<K, V> {
+  const found = new Map<K, V>();
+  for (const key of keys) {
+    const value = from.get(key);
+    if (value !== undefined) found.set(key, value);
+  }
+  return found;
+}

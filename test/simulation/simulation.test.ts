@@ -1,0 +1,69 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import type { Broken, Share } from './player.js';
+import { simulate } from './simulation.js';
+
+/** How many worlds: all in CI, else some; `SIMULATION_SEEDS` asks for another number. */
+const SEEDS = Number(process.env.SIMULATION_SEEDS ?? (process.env.CI ? 10_000 : 1000));
+/** They are played in parts, so that it shows how far it is. */
+const PARTS = 10;
+
+const shareOf = (of: Share, i: number, shares: number): Share => {
+  const at = (share: number) => of.first + Math.floor((share * (of.end - of.first)) / shares);
+  return { first: at(i), end: at(i + 1) };
+};
+
+/** What a thread of its own finds in its share. */
+const playApart = (share: Share): Promise<Broken | undefined> =>
+  new Promise((resolve, reject) => {
+    const player = new Worker(new URL('./player.js', import.meta.url), { workerData: share });
+    player.once('message', resolve);
+    player.once('error', reject);
+  });
+
+describe('simulation: writers, leases, store and bus of several nodes, in virtual time', () => {
+  for (let i = 0; i < PARTS; i++) {
+    const part = shareOf({ first: 1, end: 1 + SEEDS }, i, PARTS);
+    it(`keeps every promise with seeds ${part.first} to ${part.end - 1}`, async function () {
+      this.timeout(0);
+      const players = Math.min(4, availableParallelism());
+      const shares = Array.from({ length: players }, (_, j) => shareOf(part, j, players));
+      const [broken] = (await Promise.all(shares.map(playApart))).filter((each) => each !== undefined);
+      if (broken) expect.fail(`${broken.what}\nplay it again: npm run simulate -- --seed ${broken.seed}`);
+    });
+  }
+
+  it('plays the same seed in the same way', async () => {
+    for (const seed of [1, 2, 3]) {
+      const [once, again] = [await simulate(seed), await simulate(seed)];
+      expect(again.trace).to.deep.equal(once.trace);
+    }
+  });
+
+  it('meets trouble of every kind', async () => {
+    const traces: string[] = [];
+    for (let seed = 1; seed <= 50; seed++) traces.push(...(await simulate(seed)).trace);
+    const told = traces.join('\n');
+    for (const trouble of [
+      'ends',
+      'pause:',
+      'stop:',
+      'cut off from the bus:',
+      'cut off from the database:',
+      'fails over',
+      'a request of commits_0 is lost',
+      'an answer of commits_0 is lost',
+      'a request of commits_0 is late',
+      'a connection for commits_0 breaks',
+      'a request of leases is lost',
+      'a frame is lost',
+      'a reply is lost',
+      '"unknown"',
+      '"overloaded"',
+      '"conflict"',
+      '"not_found"',
+    ])
+      expect(told, trouble).to.include(trouble);
+  });
+});

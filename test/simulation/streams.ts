@@ -1,0 +1,55 @@
+import { foldFor, type State } from '../../src/commands/aggregates.js';
+import type { StreamName } from '../../src/events/ids.js';
+import type { Recorded } from '../../src/events/types.js';
+
+/** An event, and since when a majority has it; times are the world's. */
+export interface Durable {
+  readonly event: Recorded;
+  readonly at: number;
+}
+
+/** A stream after one of its events, or before the first; `at`: since when that is durable. */
+export interface Snapshot {
+  readonly version: number;
+  /** How much of the partition must be known to know of this; see `Moment`. */
+  readonly size: number;
+  readonly at: number;
+  readonly state: State;
+}
+
+/** A stream as the log tells it. */
+export interface StreamHistory {
+  /** By version, from 0 on. */
+  readonly snapshots: readonly Snapshot[];
+  /** Its messages, by id: the first of each. */
+  readonly messages: ReadonlyMap<string, Recorded<'MessageSent'>>;
+  /** Its events, by the command that made them. */
+  readonly made: ReadonlyMap<string, readonly Durable[]>;
+}
+
+/** The stream of these events of its own, in order; without one, a stream that does not exist. */
+export function streamOf(name: StreamName, own: readonly Durable[]): StreamHistory {
+  const fold = foldFor(name);
+  let state = fold.initial;
+  const snapshots: Snapshot[] = [{ version: 0, size: 0, at: Number.NEGATIVE_INFINITY, state }];
+  const messages = new Map<string, Recorded<'MessageSent'>>();
+  for (const { event, at } of own) {
+    state = fold.evolve(state, event);
+    snapshots.push({ version: event.version, size: event.offset + 1, at, state });
+    if (event.type === 'MessageSent' && !messages.has(event.data.messageId))
+      messages.set(event.data.messageId, event);
+  }
+  return { snapshots, messages, made: groupBy(own, ({ event }) => event.commandId) };
+}
+
+/** The values by what `keyOf` says of each, in their order. */
+export function groupBy<K, V>(values: readonly V[], keyOf: (value: V) => K): Map<K, V[]> {
+  const groups = new Map<K, V[]>();
+  for (const value of values) {
+    const key = keyOf(value);
+    const group = groups.get(key);
+    if (group) group.push(value);
+    else groups.set(key, [value]);
+  }
+  return groups;
+}
