@@ -2,12 +2,14 @@
 const LOOK_MS = 500;
 /** What is remembered is trusted for so long after the beginning of the last look that succeeded. */
 const FRESH_MS = 900;
+/** Looks reach back so much further than to the last one: more than a write and a look can take together. */
+const OVERLAP_MS = 15_000;
 /** An end that was stored so long ago is known to every process, or it does not trust what it remembers. */
 export const KNOWN_AFTER_MS = 1000;
 
 export interface EndsOptions {
   /** As `VaultStore.endedLately`. */
-  readonly read: () => Promise<readonly string[] | undefined>;
+  readonly read: (lastMs: number) => Promise<readonly string[] | undefined>;
   readonly onEnded: (id: string) => void;
   /** A look failed; the next ones are tried all the same. Told of the first of several in a row. */
   readonly onTrouble: (error: unknown) => void;
@@ -21,7 +23,8 @@ export class Ends {
   readonly #options: EndsOptions;
   /** Nobody else ends sessions of this vault. */
   #isAlone = false;
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  /** All ends of before are known; at first nothing is remembered that could have ended. */
+  #lookedAt = performance.now();
   #isFailing = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -44,7 +47,8 @@ export class Ends {
   async #look(): Promise<void> {
     const began = performance.now();
     try {
-      const ids = await this.#options.read();
+      // Whatever held this process up since: it is told of every end in that time.
+      const ids = await this.#options.read(began - this.#lookedAt + OVERLAP_MS);
       this.#isAlone = ids === undefined;
       for (const id of ids ?? []) this.#options.onEnded(id);
       this.#lookedAt = began;

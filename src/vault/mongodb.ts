@@ -9,8 +9,6 @@ const TIMEOUT_MS = 5_000;
 /** For all that a call does. */
 const CALL_MS = 10_000;
 const DUPLICATE_KEY = 11000;
-/** More than a write and a look that follow each other can take together. */
-const ENDED_LATELY_MS = 15_000;
 /** What an index looks through: the clocks of a node and of the database are never this far apart. */
 const CLOCKS_APART_MS = 3_600_000;
 
@@ -100,12 +98,12 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
       await sessions.updateMany({ _id: { $in: ids }, endedAt: null }, ended(at));
       return ids;
     },
-    async endedLately() {
-      const bound = new Date(Date.now() - CLOCKS_APART_MS);
+    async endedLately(lastMs) {
+      const bound = new Date(Date.now() - lastMs - CLOCKS_APART_MS);
       const rows = sessions.aggregate<{ _id: string }>([
         { $match: { endedOn: { $gte: bound } } },
         { $project: { ago: { $subtract: ['$$NOW', '$endedOn'] } } },
-        { $match: { ago: { $lt: ENDED_LATELY_MS } } },
+        { $match: { ago: { $lt: lastMs } } },
       ]);
       return (await rows.toArray()).map(({ _id }) => _id);
     },

@@ -24,7 +24,7 @@ export function sessionStore(
   const handlers = new Set<(id: string) => void>();
 
   const ends = new Ends({
-    read: () => store.endedLately(),
+    read: (lastMs) => store.endedLately(lastMs),
     onEnded: hasEnded,
     onTrouble: (error) => report('the ends of sessions cannot be looked for', error),
   });

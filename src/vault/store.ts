@@ -56,10 +56,10 @@ export interface VaultStore {
   /** Ends the user's sessions that have not ended, but `except`; answers their ids. */
   endSessions(userId: UserId, except: string | null, at: string): Promise<string[]>;
   /**
-   * The sessions that ended within the last 15 s, or a little more, whichever process ended them: on the store's own
-   * clock, so that looks that follow each other miss none. Undefined: no other process uses this store.
+   * The sessions that ended within so many milliseconds, or a little more, whichever process ended them: on the
+   * store's own clock, so that looks that follow each other miss none. Undefined: no other process uses this store.
    */
-  endedLately(): Promise<string[] | undefined>;
+  endedLately(lastMs: number): Promise<string[] | undefined>;
   /** Newest first. */
   sessions(userId: UserId): Promise<SessionRow[]>;
 

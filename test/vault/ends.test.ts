@@ -51,7 +51,7 @@ describe('what is remembered of sessions', () => {
   afterEach(() => store.close());
 
   /** Sessions over a vault that others use too; `look` is what a look for their ends finds. */
-  async function shared(look: () => Promise<string[] | undefined>) {
+  async function shared(look: (lastMs: number) => Promise<string[] | undefined>) {
     let reads = 0;
     let looks = 0;
     const sessions = sessionStore({
@@ -60,9 +60,9 @@ describe('what is remembered of sessions', () => {
         reads++;
         return store.session(id);
       },
-      endedLately() {
+      endedLately(lastMs) {
         looks++;
-        return look();
+        return look(lastMs);
       },
     });
     const { token, session } = await sessions.create(randomUUID(), now(), HOUR);
@@ -94,6 +94,31 @@ describe('what is remembered of sessions', () => {
     expect(await isRemembered()).to.equal(false);
     look = async () => [];
     await eventually('it is trusted again', isRemembered);
+    sessions.close();
+  });
+
+  it('is looked through for the ends of as long as no look was made', async () => {
+    const outage = 2000;
+    let ended: string[] = [];
+    let isAway = false;
+    const reaches: number[] = [];
+    const { sessions } = await shared(async (lastMs) => {
+      if (isAway) throw new Error('the vault is away');
+      reaches.push(lastMs);
+      return ended;
+    });
+    const { session } = await sessions.create(randomUUID(), now(), HOUR);
+    const told: string[] = [];
+    sessions.onEnd((id) => told.push(id));
+    isAway = true;
+    const began = performance.now();
+    await eventually('it was away for long', () => performance.now() - began > outage);
+    ended = [session.id];
+    const usual = reaches[0] ?? 0;
+    reaches.length = 0;
+    isAway = false;
+    await eventually('it is told of', () => told.length > 0);
+    expect(reaches[0]).to.be.above(usual + outage);
     sessions.close();
   });
 
