@@ -15,7 +15,8 @@ const LATE_MS = 2;
 export class Machine {
   readonly clock: Clock;
   #isDead = false;
-  /** What is held while it is paused. */
+  #isPaused = false;
+  /** What is held while it is paused, and until it has caught up. */
   #held: (() => void)[] | undefined;
   readonly #timeline: Timeline;
   readonly #draw: Draw;
@@ -34,10 +35,6 @@ export class Machine {
 
   get isDead(): boolean {
     return this.#isDead;
-  }
-
-  get isPaused(): boolean {
-    return this.#held !== undefined;
   }
 
   /** Runs it in this process: now, when it goes on again, or never. */
@@ -61,14 +58,25 @@ export class Machine {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#held ??= [];
   }
 
-  /** Goes on: what was held happens now, in its order, but what happens besides may come in between. */
+  /** Goes on: what was held happens now, in its order, and what comes meanwhile after it. */
   resume(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const [i, what] of held.entries()) this.#timeline.after(i * 0.01, () => this.run(what));
+    this.#isPaused = false;
+    this.#catchUp();
+  }
+
+  #catchUp(): void {
+    if (this.#isPaused) return;
+    const what = this.#held?.shift();
+    if (!what) {
+      this.#held = undefined;
+      return;
+    }
+    what();
+    this.#timeline.after(0.01, () => this.#catchUp());
   }
 
   die(): void {
