@@ -10,9 +10,6 @@ export const defects: Readonly<Record<string, Defect>> = {
         const outcome = { kind: 'committed' };`,
     },
   ],
-  'fencing: a fence that lost its position counts as appended': [
-    { file: 'commands/term.js', find: /if \(outcome\.kind === 'lost'\)\s+continue;/, put: '' },
-  ],
   'fencing: whoever has lost a position goes on without reading what took it': [
     {
       file: 'commands/writer.js',
