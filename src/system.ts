@@ -3,15 +3,17 @@ import type { Logger } from 'pino';
 import type { NodeId } from './bus/bus.js';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
+import { foldedBy } from './cluster/folding.js';
 import { type Cluster, openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
 import type { Config } from './config.js';
 import { openEngine } from './engine.js';
-import { knownTypes } from './events/upcast.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
+import { knowledge } from './knowledge.js';
 import { listen } from './listen.js';
 import { Metrics } from './metrics.js';
+import { foldedTables } from './projections/all.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
 import { routeCommands } from './route.js';
@@ -102,7 +104,7 @@ export async function startSystem(
     bus.subscribe((frame) => projections.publish(frame));
     bus.hear((note) => projections.heard(note));
     const { lanes, doorman } = routeCommands(bus, writers);
-    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, knownTypes);
+    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, knowledge);
     closing(cluster.close);
     const { nodes, devices } = cluster;
     if (engine.predecessor !== undefined) await takeLeave(cluster, engine.predecessor, report);
@@ -138,7 +140,7 @@ export async function startSystem(
       onAppend: (ms: number, events: number) => metrics.appended(ms, events),
       onOwners(owners: Owners) {
         lanes.setOwners(owners);
-        projections.own(lanes.owned).catch((error: unknown) => {
+        projections.own(foldedBy(node, owners, foldedTables)).catch((error: unknown) => {
           // It folds nothing any more once it has met what it cannot read.
           if (!isRetired) failed(error);
         });

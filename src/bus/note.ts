@@ -12,7 +12,7 @@ export const Note = z.discriminatedUnion('kind', [
   }),
   /** Leases have changed hands: look. */
   z.object({ kind: z.literal('owners') }),
-  /** By model and partition, the tree size up to which the owner has stored the read model. */
+  /** By table and partition, the tree size up to which whoever folds it has stored a read model. */
   z.object({
     kind: z.literal('progress'),
     advances: z.array(z.tuple([z.string(), partition, size]).readonly()).readonly(),

@@ -10,7 +10,7 @@ export interface Living {
   readonly startedAt: Date;
   /** Since its last beat, on the database's clock. */
   readonly silentMs: number;
-  /** The event types it can read. */
+  /** What it can read: the types of events, and the tables of read models that it folds. */
   readonly knows: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export interface Dead {
 /** Which nodes there are; times are the database's. Every call throws when its outcome is not known, and may be repeated. */
 export interface Nodes {
   /**
-   * Says that this node lives, and which event types it knows. True: this is its first beat, or it had been taken for
+   * Says that this node lives, and what it knows. True: this is its first beat, or it had been taken for
    * dead and forgotten; what the others dropped of it then must be written again.
    */
   beat(): Promise<boolean>;

@@ -22,8 +22,8 @@ export interface Cluster {
 }
 
 /**
- * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` are the
- * event types it can read. Throws what the driver throws when the database does not answer.
+ * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` is
+ * what it can read, as in `Living`. Throws what the driver throws when the database does not answer.
  */
 export async function openCluster(
   url: string | undefined,

@@ -19,8 +19,12 @@ const ANSWER_MS = 3000;
 const START_MS = 10_000;
 const STOP_MS = 2000;
 
+/** Who owns a partition; `knows` as in `Living`, if it is seen to live. */
+export interface Owner extends Holder {
+  readonly knows?: readonly string[] | undefined;
+}
 /** By partition who owns it, as far as one node knows. */
-export type Owners = readonly (Holder | undefined)[];
+export type Owners = readonly (Owner | undefined)[];
 
 /** What ownership stands on. */
 export interface OwnershipDeps {
@@ -204,9 +208,11 @@ export class Ownership {
   }
 
   #tell(): void {
+    const known = new Map(this.#living.map(({ node, knows }) => [node, knows]));
     const owners = this.#owners.map((_, partition) => {
       const owned = this.#owned.get(partition);
-      return owned?.isLeaving ? undefined : this.#viewOf(partition, this.#holders[partition]);
+      const holder = owned?.isLeaving ? undefined : this.#viewOf(partition, this.#holders[partition]);
+      return holder && { ...holder, knows: known.get(holder.node) };
     });
     if (!owners.every((owner, partition) => isSame(owner, this.#owners[partition]))) {
       this.#owners = owners;
@@ -235,8 +241,8 @@ export class Ownership {
   }
 }
 
-const isSame = (a: Holder | undefined, b: Holder | undefined): boolean =>
-  a?.node === b?.node && a?.epoch === b?.epoch;
+const isSame = (a: Owner | undefined, b: Owner | undefined): boolean =>
+  a?.node === b?.node && a?.epoch === b?.epoch && a?.knows?.join() === b?.knows?.join();
 
 function knownToAll(living: readonly Living[]): ReadonlySet<string> {
   const [first, ...others] = living.map(({ knows }) => new Set(knows));

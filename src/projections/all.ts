@@ -5,6 +5,7 @@ import { messagesProjection } from './messages/model.js';
 import { presenceProjection } from './presence/model.js';
 import type { AnyProjection } from './projection.js';
 import { statesProjection } from './states/model.js';
+import { tableOf } from './tables.js';
 import { usersProjection } from './users/model.js';
 
 /** Every projection there is; `names` opens what the search for users needs. */
@@ -18,3 +19,8 @@ export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyPr
     presenceProjection,
   ];
 }
+
+/** The tables into which these fold where none was built anew: by their names, nodes tell how far they are. */
+export const foldedTables: readonly string[] = allProjections({ usernames: async () => [] }).map(
+  ({ model }) => tableOf(model),
+);

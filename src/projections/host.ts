@@ -15,6 +15,8 @@ import { SharedProgress } from './sharedProgress.js';
 /** Three times what a lease lasts: who looks nowhere for so long owns nothing. */
 const SETTLE_MS = 15_000;
 
+type Switch = (name: string, generation: number) => Promise<void>;
+
 export interface ProjectionsOptions {
   readonly engine: Engine;
   /** Opens what the models' indexes need. */
@@ -46,7 +48,7 @@ export interface Projections {
     readonly generations: ReadonlyMap<string, number>;
   };
   /** Others that read the models too: told before an old generation goes, which waits for them. */
-  onSwitch(handler: (name: string, generation: number) => Promise<void>): void;
+  onSwitch(handler: Switch): void;
   /**
    * Tells of a durable commit, whoever folds it; what the projector is not told of it finds by itself, later. What
    * another process is to fold is looked for in the store if its progress is not heard of.
@@ -70,7 +72,10 @@ export interface Projections {
   close(): Promise<void>;
 }
 
-/** Starts where the checkpoints are. Throws what log and store throw; there must be a log. */
+/**
+ * Starts where the checkpoints are; where some partitions are others' to fold, only when all of them are folded up to
+ * now, which takes as long as a new version of a model needs. Throws what log and store throw; there must be a log.
+ */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
   const alarm = onceOnly(options.onFatal);
   const { engine, owned } = options;
@@ -78,9 +83,17 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   const settleMs = options.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
   const thread = startProjectionThread({ engine, owned, settleMs, projections });
   try {
-    const models = await thread.projector.open();
+    await thread.projector.open();
+    const switches: Switch[] = [];
+    serve(thread.main, {
+      usernames: (sealed) => options.names.usernames(sealed),
+      switchTo: async (name, generation) => {
+        await Promise.all(switches.map((handler) => handler(name, generation)));
+      },
+    } satisfies MainApi);
+    const models = await thread.projector.catchUp();
     const rows = await openReader(engine, alarm);
-    return runProjections(options, thread, models, rows, alarm);
+    return runProjections(options, thread, switches, models, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
     throw error;
@@ -88,8 +101,9 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
 }
 
 function runProjections(
-  { names, owned, tell, onTrouble }: ProjectionsOptions,
+  { owned, tell, onTrouble }: ProjectionsOptions,
   thread: ProjectionThread,
+  switches: Switch[],
   models: readonly ModelState[],
   rows: OpenReader,
   alarm: (error: unknown) => void,
@@ -98,23 +112,16 @@ function runProjections(
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
   const folded = new Map(models.map((model) => [model.name, model.folded]));
   const reader = new ActiveReader(rows.reader, generations);
-  const switches: ((name: string, generation: number) => Promise<void>)[] = [
-    (name, generation) => reader.switchTo(name, generation),
-  ];
+  switches.push((name, generation) => reader.switchTo(name, generation));
   const shared = new SharedProgress({
     folded,
+    tables: new Map(models.map(({ name, table }) => [name, table])),
     owned,
     want: (partition, size) => doorbell.ringNow({ want: { partition, size } }),
     look: (partitions) => thread.projector.look(partitions),
     tell: (note) => tell?.(note),
     onTrouble: (error) => onTrouble(error instanceof Error ? error : new Error(String(error))),
   });
-  serve(thread.main, {
-    usernames: (sealed) => names.usernames(sealed),
-    switchTo: async (name, generation) => {
-      await Promise.all(switches.map((handler) => handler(name, generation)));
-    },
-  } satisfies MainApi);
   thread.onNotice = (notice) => {
     if (notice.kind === 'trouble') onTrouble(troubleOf(notice));
     else shared.written(notice.advances, notice.behindSince);

@@ -1,10 +1,7 @@
-import type { Note } from '../bus/note.js';
 import { systemTimer, type Timer } from './timer.js';
 
 /** What a model has stored gathers for so long: progress for which nobody waits is not worth a note each. */
 const gatherMs = 50;
-
-type ProgressNote = Extract<Note, { readonly kind: 'progress' }>;
 
 /** A model is stored up to a size of a partition. */
 export interface ModelAdvance {
@@ -15,7 +12,7 @@ export interface ModelAdvance {
 
 /** Tells the other nodes how far this one has stored the read models: gathered, unless one of them waits. */
 export class ProgressNotes {
-  readonly #tell: (note: ProgressNote) => void;
+  readonly #tell: (advances: readonly ModelAdvance[]) => void;
   readonly #setTimer: Timer;
   /** Not told yet, by model and partition. */
   readonly #untold = new Map<string, ModelAdvance>();
@@ -23,7 +20,7 @@ export class ProgressNotes {
   readonly #wanted = new Map<number, number>();
   #cancel: (() => void) | undefined;
 
-  constructor(tell: (note: ProgressNote) => void, setTimer: Timer = systemTimer) {
+  constructor(tell: (advances: readonly ModelAdvance[]) => void, setTimer: Timer = systemTimer) {
     this.#tell = tell;
     this.#setTimer = setTimer;
   }
@@ -51,10 +48,8 @@ export class ProgressNotes {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#untold.size === 0) return;
-    const advances = [...this.#untold.values()].map(
-      ({ model, partition, size }) => [model, partition, size] as const,
-    );
+    const advances = [...this.#untold.values()];
     this.#untold.clear();
-    this.#tell({ kind: 'progress', advances });
+    this.#tell(advances);
   }
 }

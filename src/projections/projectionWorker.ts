@@ -3,12 +3,14 @@ import { connect, serve } from '../threads/rpc.js';
 import { standAside } from '../threads/standAside.js';
 import type { Opener } from '../vault/opener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';
+import { catchUp } from './catchUp.js';
 import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
 import type { LeafCommit } from './frame.js';
 import type { ModelAdvance } from './progressNotes.js';
 import { Projector } from './projector.js';
 import { Rebuilder } from './rebuilder.js';
+import { tableOf } from './tables.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {
@@ -38,6 +40,8 @@ export type MainApi = Pick<Opener, 'usernames'> & {
 /** How far each model is, by partition, and which of its generations is read. */
 export interface ModelState {
   readonly name: string;
+  /** By which other processes are told of it. */
+  readonly table: string;
   readonly generation: number;
   readonly folded: readonly number[];
 }
@@ -122,10 +126,16 @@ class ProjectionThread {
     return new ProjectionThread(engine, active, projector, rebuilder, follower);
   }
 
-  /** As it was opened. */
-  models(): ModelState[] {
+  /**
+   * Where there are other processes, folds first what they have not, whose version may be another: who then comes to
+   * own a partition has little to fold. How far the models are.
+   */
+  async catchUp(): Promise<ModelState[]> {
+    const { log, partitions } = this.engine;
+    if (data.owned) await catchUp(this.projector, log, partitions);
     return this.active.map(({ base, generation, projection }) => ({
       name: base.model.name,
+      table: tableOf(base.model),
       generation,
       folded: this.projector.written(projection),
     }));
@@ -172,11 +182,13 @@ function leafCommitOf({ commit, leaves }: Extract<Ring, { leaves: string }>): Le
 let opened: Promise<ProjectionThread> | undefined;
 
 const api = {
-  /** Opens log and store; how far the models are. */
-  async open(): Promise<ModelState[]> {
+  /** Opens log and store. */
+  async open(): Promise<void> {
     opened = ProjectionThread.open();
-    return (await opened).models();
+    await opened;
   },
+  /** Before `run`. */
+  catchUp: async () => (await opened)?.catchUp() ?? [],
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),

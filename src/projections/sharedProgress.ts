@@ -7,6 +7,8 @@ import { Waiter } from './waiter.js';
 interface SharedProgressOptions {
   /** Tree sizes that are folded at the start: by model, then by partition. */
   readonly folded: ReadonlyMap<string, readonly number[]>;
+  /** By model the table that it is told by: processes of other versions may fold the same model into another one. */
+  readonly tables: ReadonlyMap<string, string>;
   /** Partitions folded here from the start; all, if not said. */
   readonly owned: readonly number[] | undefined;
   /** Asks the projector of this process to write, without delay, all of the partition below `size`. */
@@ -28,12 +30,15 @@ export class SharedProgress {
   readonly #options: SharedProgressOptions;
   readonly #poller: Poller;
   readonly #notes: ProgressNotes;
+  /** By table. */
+  readonly #models: ReadonlyMap<string, string>;
   #owned: ReadonlySet<number> | undefined;
 
   constructor(options: SharedProgressOptions) {
     this.#options = options;
     this.#owned = options.owned && new Set(options.owned);
-    this.#notes = new ProgressNotes((note) => options.tell(note));
+    this.#models = new Map([...options.tables].map(([model, table]) => [table, model]));
+    this.#notes = new ProgressNotes((advances) => this.#tell(advances));
     this.#poller = new Poller({
       waited: () => this.waiter.waited(),
       behind: () => this.waiter.lacking(),
@@ -71,7 +76,10 @@ export class SharedProgress {
   /** What another process tells. */
   heard(note: Note): void {
     if (note.kind === 'progress')
-      for (const [model, partition, size] of note.advances) this.waiter.advance(model, partition, size);
+      for (const [table, partition, size] of note.advances) {
+        const model = this.#models.get(table);
+        if (model !== undefined) this.waiter.advance(model, partition, size);
+      }
     if (note.kind !== 'want' || !this.owns(note.partition)) return;
     this.#notes.wants(note.partition, note.size, this.waiter.at(note.partition));
     this.#options.want(note.partition, note.size);
@@ -86,6 +94,14 @@ export class SharedProgress {
   #want(partition: number, size: number): void {
     if (this.owns(partition)) this.#options.want(partition, size);
     else this.#options.tell({ kind: 'want', partition, size });
+  }
+
+  #tell(advances: readonly ModelAdvance[]): void {
+    const { tables, tell } = this.#options;
+    const told = advances.map(
+      ({ model, partition, size }) => [tables.get(model) ?? model, partition, size] as const,
+    );
+    tell({ kind: 'progress', advances: told });
   }
 
   #advance(advances: readonly ModelAdvance[]): void {

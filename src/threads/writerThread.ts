@@ -7,7 +7,7 @@ import { NotOwner } from '../commands/notOwner.js';
 import type { WriterDeps } from '../commands/ports.js';
 import { type OwnWriters, ownWriters } from '../commands/router.js';
 import { Writer } from '../commands/writer.js';
-import { knownTypes } from '../events/upcast.js';
+import { knowledge } from '../knowledge.js';
 import { pack } from '../log/codec.js';
 import type { EventLog } from '../log/log.js';
 import { ActiveReader } from '../projections/activeReader.js';
@@ -55,7 +55,7 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   folding.start(folded);
   const { engine, node } = data;
   const isShared = engine.kind === 'mongodb';
-  const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, knownTypes);
+  const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, knowledge);
   closing.push(cluster.close);
   const deps = await writerDeps(log, cluster, generations);
   const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));

@@ -11,6 +11,7 @@ import { digestsModel, foldedRows, type Note, Pages, rowsOf } from '../support/n
 import { type Random, upTo, withSeed } from '../support/random.js';
 
 const notebook = new URL('../support/notebook.js', import.meta.url);
+const nextNotebook = new URL('../support/notebookNext.js', import.meta.url);
 const models = ['digests', 'lines', 'present'];
 const partitions = [0, 1, 2];
 /** How long a change of generation is given: many times what a look at the store takes. */
@@ -46,14 +47,14 @@ class Nodes {
     return nodes;
   }
 
-  async join(owned: readonly number[], settleMs = SETTLE_MS): Promise<Projections> {
+  async join(owned: readonly number[], projections = notebook): Promise<Projections> {
     const index = this.all.length;
     const node = await startProjections({
       engine: { kind: 'mongodb', url: this.url },
       names: { usernames: async () => [] },
-      projections: notebook,
+      projections,
       owned,
-      settleMs,
+      settleMs: SETTLE_MS,
       tell: (note) => this.#tell(index, note),
       onFatal: (error) => this.fatal.push(error),
       onTrouble: (error) => this.troubles.push(error),
@@ -229,6 +230,29 @@ describe('Projections of several nodes on MongoDB', () => {
     await gone?.own([0]);
     await nodes.node(0).rebuild('digests');
     await nodes.append(0, [messageIn(0, 30)]);
+    await nodes.expectAll();
+  });
+
+  it('of another version begin with all that there is, and take no progress of the old for their own', async () => {
+    const nodes = await started(partitions);
+    for (let n = 0; n < 300; n++) await nodes.append(n % 3, [messageIn(n % 3, n)]);
+    await nodes.expectAll();
+    const next = await nodes.join([], nextNotebook);
+    const folded = () => partitions.map((partition) => next.progress.folded('digests', partition));
+    expect(folded()).to.deep.equal([100, 100, 100]);
+
+    const moment = await nodes.append(0, [messageIn(0, 300)]);
+    await nodes.node(0).progress.reached('digests', moment);
+    // It looks into the store too.
+    expect(await next.progress.reached('digests', moment).catch(({ code }) => code)).to.equal('overloaded');
+    // Whoever is served by another version folds for itself.
+    await next.own(partitions);
+    await next.progress.reached('digests', moment);
+    const old = await nodes.node(0).reader.get(digestsModel, ['room 0']);
+    const now = await next.reader.get({ ...digestsModel, version: digestsModel.version + 1 }, ['room 0']);
+    expect(now.get('room 0')).to.deep.equal(old.get('room 0'));
+    nodes.all.pop();
+    await next.close();
     await nodes.expectAll();
   });
 

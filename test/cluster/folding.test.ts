@@ -1,0 +1,21 @@
+import { expect } from 'chai';
+import { foldedBy } from '../../src/cluster/folding.js';
+
+const tables = ['chats_v2', 'users_v1'];
+const owner = (node: string, ...knows: string[]) => ({ node, epoch: 1, knows });
+
+describe('the partitions that a node folds', () => {
+  it('are its own, and those whose owner does not fold all of its tables', () => {
+    const owners = [
+      owner('me', ...tables),
+      owner('equal', 'MessageSent', ...tables),
+      owner('older', 'chats_v1', 'users_v1'),
+      owner('newer', 'chats_v2', 'users_v2'),
+    ];
+    expect(foldedBy('me', owners, tables)).to.deep.equal([0, 2, 3]);
+  });
+
+  it('are not those that nobody owns, or a node that is not seen to live', () => {
+    expect(foldedBy('me', [undefined, { node: 'gone', epoch: 1 }], tables)).to.deep.equal([]);
+  });
+});
