@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const builtMain = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 /** Nobody listens there: where a server that is down is looked for. */
 const NOWHERE = '127.0.0.1:1';
 
@@ -15,6 +15,8 @@ export interface ServerOptions {
   readonly engine: Engine;
   /** Default: a new directory, removed when this process ends. */
   readonly dataDir?: string;
+  /** The `main.js` of another build; default: the one under test. */
+  readonly main?: string;
   /** On top of the tests' own settings; `mongodb` needs its `MONGO_URL` here. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -84,6 +86,7 @@ export class ServerProcess {
 
   /** Resolves when it listens; rejects with `DidNotStart` when it ends before that. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<this> {
+    const { main = builtMain } = this.#options;
     const child = spawn(process.execPath, ['--enable-source-maps', main], {
       env: {
         // Nothing else is handed down: the tests' own MONGO_URL is not for the embedded engine.
