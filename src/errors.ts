@@ -43,3 +43,6 @@ export const unauthenticated = (message: string): ParleyError => new ParleyError
 /** Nothing was done; worth trying again after `retryAfterMs`. */
 export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>
   new ParleyError('overloaded', message, { retryAfterMs });
+/** It may have happened: to be sent again, or looked for, after `retryAfterMs`. */
+export const unknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
+  new ParleyError('unknown', message, { retryAfterMs }, { cause });

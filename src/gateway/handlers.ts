@@ -7,6 +7,7 @@ import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
 import type { Cursors } from './cursor.js';
 import type { Hub } from './hub.js';
+import { onceDone } from './onceDone.js';
 import type { Presence } from './presence.js';
 import type { Profiles } from './profiles.js';
 import type { Horizon, Revisions } from './revisions.js';
@@ -94,14 +95,14 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       const { moment } = await execute(connection, { kind: 'add friend', actor: me, friendId });
       // The fan-out says it too, but may be held up; what is asked after the answer knows of it.
       hub.acquaint(me, friendId);
-      const friend = (await deps.profiles.load([friendId])).get(friendId);
+      const friend = (await onceDone(() => deps.profiles.load([friendId]))).get(friendId);
       if (!friend) throw notFound('there is no such user');
       return { friend, revision: cursors.revision(moment) };
     },
 
     'init chat': async (connection, me, { friendId }) => {
       const answer = await execute(connection, { kind: 'init chat', actor: me, friendId });
-      const room = await queries.chat(answer.roomId, me, [answer.moment]);
+      const room = await onceDone(() => queries.chat(answer.roomId, me, [answer.moment]));
       if (!room) throw new Error(`the chat ${answer.roomId} is in the log but not in the read model`);
       return { room, isNewActive: answer.isNewActive, friendId, revision: cursors.revision(answer.moment) };
     },
@@ -125,7 +126,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       const { message, moment } = await execute(connection, { kind: 'send message', actor: me, ...data });
       // The first message makes contacts: see `add friend`.
       if (message.seq === 1)
-        for (const other of (await rooms.members(data.roomId, [moment])) ?? [])
+        for (const other of (await onceDone(() => rooms.members(data.roomId, [moment]))) ?? [])
           if (other !== me) hub.acquaint(me, other);
       return { message, revision: cursors.revision(moment) };
     },

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { CommandRouter, Moment } from '../commands/commands.js';
-import { forbidden, overloaded, ParleyError, unauthenticated } from '../errors.js';
+import { forbidden, overloaded, ParleyError, unauthenticated, unknown } from '../errors.js';
 import type { Chat, User } from '../events/schemas.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import { chooseColor } from './colors.js';
-import { unknown } from './errors.js';
 import { Username } from './schemas.js';
 
 export interface AccountParts {

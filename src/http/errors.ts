@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
-import { type ErrorCode, overloaded, ParleyError } from '../errors.js';
+import { type ErrorCode, overloaded, ParleyError, unknown } from '../errors.js';
 import { isOutage } from '../outage.js';
 
 const statusOf: Record<ErrorCode, number> = {
@@ -27,10 +27,6 @@ export class HttpError extends ParleyError {
     super('bad_request', message);
   }
 }
-
-/** It may have happened: to be sent again, or looked for, after `retryAfterMs`. */
-export const unknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
-  new ParleyError('unknown', message, { retryAfterMs }, { cause });
 
 const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
 

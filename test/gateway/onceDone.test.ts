@@ -1,0 +1,26 @@
+import { expect } from 'chai';
+import { notFound, overloaded, ParleyError } from '../../src/errors.js';
+import { onceDone } from '../../src/gateway/onceDone.js';
+import { VaultUnavailable } from '../../src/vault/vault.js';
+
+const failing = (error: unknown): Promise<unknown> =>
+  onceDone(() => Promise.reject(error)).catch((told: unknown) => told);
+
+describe('the answer to a command that was done', () => {
+  it('is what it needs to be', async () => {
+    expect(await onceDone(async () => 'the room')).to.equal('the room');
+  });
+
+  it('is unknown where a store is away or behind: nothing-was-done would not be true', async () => {
+    for (const error of [new VaultUnavailable('away'), overloaded('behind')]) {
+      const told = await failing(error);
+      expect(told).to.be.instanceOf(ParleyError).with.property('code', 'unknown');
+      expect(told).to.have.property('cause', error);
+    }
+  });
+
+  it('is any other error as it is', async () => {
+    const error = notFound('there is no such user');
+    expect(await failing(error)).to.equal(error);
+  });
+});
