@@ -30,7 +30,7 @@ describe('the faults of a round', () => {
   it('are of every kind, and all at once now and then', () => {
     const rounds = Array.from({ length: 200 }, (_, seed) => drawFaults(seeded(seed), three, 8000));
     const kinds = new Set(rounds.flat().map(({ kind }) => kind));
-    expect(kinds.size).to.equal(9);
+    expect(kinds.size).to.equal(10);
     expect(rounds.some((faults) => faults.length >= 6)).to.equal(true);
   });
 

@@ -2,8 +2,11 @@ import { type Random, upTo } from '../../support/random.js';
 
 /** What can happen to a process. Of these a node suffers one in a round. */
 const PROCESS = ['killed', 'paused', 'handed over'] as const;
-/** What can happen to the way of a node to its database. Of these, too, one a node in a round. */
-const DATABASE = ['cut off', 'slow', 'mute', 'late', 'reset'] as const;
+/**
+ * What can happen to the way of a node to its database. Of these, too, one a node in a round. Unheard: what it asks
+ * never arrives; mute: it is done, and the answer never comes; late: nobody waits for the answer any more.
+ */
+const DATABASE = ['cut off', 'slow', 'unheard', 'mute', 'late', 'reset'] as const;
 
 export type Kind = (typeof PROCESS)[number] | (typeof DATABASE)[number] | 'bus gone';
 
@@ -34,9 +37,10 @@ const LASTS: Readonly<Record<Kind, { readonly least: number; readonly most: numb
   killed: { least: 0, most: 2500 },
   paused: { least: LEASE_MS + 300, most: LEASE_MS + 2000 },
   'handed over': { least: 0, most: 500 },
-  'cut off': { least: 300, most: 5000 },
+  'cut off': { least: 300, most: LEASE_MS + 1500 },
   slow: { least: 1000, most: 5000 },
-  mute: { least: 500, most: LEASE_MS + 1000 },
+  unheard: { least: 500, most: LEASE_MS + 1500 },
+  mute: { least: 500, most: LEASE_MS + 1500 },
   late: { least: 2000, most: LEASE_MS + 1000 },
   reset: { least: 300, most: 3000 },
   'bus gone': { least: 300, most: 4000 },

@@ -48,9 +48,10 @@ async function happen(
       return poisoned(node, latency(delayMs, delayMs / 2), forMs);
     case 'late':
       return poisoned(node, latency(delayMs, 0), forMs);
+    case 'unheard':
+      return poisoned(node, silence('upstream'), forMs);
     case 'mute':
-      // What is asked arrives and is done; no answer comes, and then the connection ends.
-      return poisoned(node, { type: 'timeout', stream: 'downstream', attributes: { timeout: 0 } }, forMs);
+      return poisoned(node, silence('downstream'), forMs);
     case 'reset':
       return poisoned(
         node,
@@ -59,6 +60,9 @@ async function happen(
       );
   }
 }
+
+/** Nothing comes through; in the end, the connections end too. */
+const silence = (stream: Toxic['stream']): Toxic => ({ type: 'timeout', stream, attributes: { timeout: 0 } });
 
 const latency = (ms: number, jitter: number): Toxic => ({
   type: 'latency',
