@@ -84,13 +84,16 @@ function orderRules(told: readonly Told[], decided: History['decided']): Violati
   for (const [i, { attempt, stream }] of told.entries()) {
     const [first] = stream.made.get(attempt.commandId) ?? [];
     if (!first) continue;
+    const { outcome } = attempt;
+    const isUnknown = typeof outcome === 'object' && 'code' in outcome && outcome.code === 'unknown';
     const isAgain = (decided.get(attempt.commandId) ?? 0) > 1;
     const overtaking = told.slice(i + 1).find((later) => {
       const [made] = stream.made.get(later.attempt.commandId) ?? [];
       const { answeredAt } = later.attempt;
       const isAnswered = isDecided(later.attempt) && answeredAt !== undefined && answeredAt < first.at;
       const isBefore = made !== undefined && made.event.version < first.event.version;
-      return isAnswered || (isBefore && !isAgain);
+      // Who was told that it may have happened has been told that it may yet happen.
+      return (isAnswered && !isUnknown) || (isBefore && !isAgain);
     });
     if (overtaking)
       violations.push({

@@ -7,7 +7,7 @@ import { simulate } from './simulation.js';
 /** How many worlds: all in CI, else some; `SIMULATION_SEEDS` asks for another number. */
 const SEEDS = Number(process.env.SIMULATION_SEEDS ?? (process.env.CI ? 10_000 : 1000));
 /** They are played in parts, so that it shows how far it is. */
-const PARTS = 10;
+const PARTS = 4;
 
 const shareOf = (of: Share, i: number, shares: number): Share => {
   const at = (share: number) => of.first + Math.floor((share * (of.end - of.first)) / shares);
