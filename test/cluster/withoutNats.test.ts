@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
+import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
 const PAIRS = 6;
+
+async function owned({ url }: ServerProcess): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^parley_partitions_owned (\d+)$/m.exec(metrics)?.[1]);
+}
 
 describe('two nodes on one MongoDB that are not connected to each other', function () {
   this.timeout(120_000);
@@ -23,6 +29,10 @@ describe('two nodes on one MongoDB that are not connected to each other', functi
     for (let n = 0; n < PAIRS; n++)
       pairs.push([await signUp(at(0), `ada_${n}`), await signUp(at(0), `ben_${n}`)]);
     nodes.push(await startServer({ engine: 'mongodb', env }));
+    // While one hands over to the other both may do what both are asked.
+    await eventually('each owns a partition', async () =>
+      (await Promise.all(nodes.map(owned))).every((count) => count === 1),
+    );
   });
 
   const pairs: [Person, Person][] = [];
