@@ -200,7 +200,15 @@ describe('a conversation over two nodes', function () {
     await gone.tablet.closed;
     await killed;
     const died = Date.now();
-    await at(one, back.ben);
+    // What the dead node had not folded is waited for, and refused after 5 s: a client tries again.
+    await eventually('he is back', async () => {
+      const error: unknown = await at(one, back.ben).then(
+        () => undefined,
+        (cause: unknown) => cause,
+      );
+      if (error !== undefined) expect(String(error)).to.include('overloaded');
+      return error === undefined;
+    });
     const { data } = await watching.push('get online info', ({ isOnline }) => !isOnline);
     expect(data.recipientId).to.equal(gone.ben.userId);
     expect(Date.parse(data.lastSeen ?? '')).within(died - 15_000, died + 1000);
