@@ -74,6 +74,12 @@ async function main(): Promise<void> {
     return;
   }
   const campaign = new Campaign(async () => options(Number(values.nodes), values.embedded));
+  const leave = async (): Promise<void> => {
+    await campaign.stop();
+    await dropMade();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void leave().finally(() => process.exit(1)));
   let failed = 0;
   try {
     for (let n = 0; n < Number(values.rounds); n++) {
@@ -90,8 +96,7 @@ async function main(): Promise<void> {
     }
     if (values.outage) await outages(campaign, Number(values.seed));
   } finally {
-    await campaign.stop();
-    await dropMade();
+    await leave();
   }
   say(`${values.rounds} rounds, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;

@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { BackgroundServer, freePort } from './background.js';
 
 /** What a proxy does to a connection, as toxiproxy names it; `downstream`: to what the server answers. */
@@ -46,11 +49,15 @@ export class Toxiproxy {
 
   /** A request to its API; rejects when it is refused. */
   async ask(method: string, path: string, body?: object): Promise<unknown> {
-    const url = `http://127.0.0.1:${this.server.port}${path}`;
-    const response = await fetch(url, { method, ...(body ? { body: JSON.stringify(body) } : {}) });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`toxiproxy refused ${method} ${path}: ${text}`);
-    return text === '' ? undefined : JSON.parse(text);
+    // A connection of its own: one that is kept may be closed by the other side while it is taken up again.
+    const asked = request({ host: '127.0.0.1', port: this.server.port, method, path, agent: false });
+    asked.end(body && JSON.stringify(body));
+    // What this event brings.
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const said = await text(response);
+    if (!String(response.statusCode).startsWith('2'))
+      throw new Error(`toxiproxy refused ${method} ${path}: ${said}`);
+    return said === '' ? undefined : JSON.parse(said);
   }
 }
 
