@@ -83,8 +83,20 @@ export function errorText(
   return JSON.stringify({ id: request.id, event: request.event, error: body });
 }
 
+/** Between a push and its cursor, which is the last of it. */
+const CURSOR = ',"cursor":"';
+
 /** A push's text; `data` is already JSON; what is not stored has no cursor. */
 export function pushText(event: PushName, data: string, cursor?: string): string {
-  const tail = cursor === undefined ? '}' : `,"cursor":"${cursor}"}`;
-  return `{"event":"${event}","data":${data}${tail}`;
+  const body = `{"event":"${event}","data":${data}`;
+  return cursor === undefined ? `${body}}` : joinPush(body, cursor);
 }
+
+/** A stored push's text as its two parts: what `pushText` wrote before the cursor, and the cursor. */
+export function splitPush(text: string): { readonly body: string; readonly cursor: string } {
+  const at = text.lastIndexOf(CURSOR);
+  return { body: text.slice(0, at), cursor: text.slice(at + CURSOR.length, -2) };
+}
+
+/** The text of a stored push; the inverse of `splitPush`. */
+export const joinPush = (body: string, cursor: string): string => `${body}${CURSOR}${cursor}"}`;

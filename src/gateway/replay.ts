@@ -3,6 +3,7 @@ import type { Queries, StoredChange } from '../projections/queries.js';
 import type { Connection } from './connection.js';
 import type { Cursor, Cursors, Vector } from './cursor.js';
 import { textFrame } from './frames.js';
+import { onwardFrom } from './onward.js';
 import { pushText } from './protocol.js';
 import type { Ring } from './ring.js';
 
@@ -40,9 +41,10 @@ export async function replay(
     if (cursor.kind === 'live') {
       const missed = deps.ring.since(user, cursor.at);
       if (missed) {
+        const onward = onwardFrom(cursor.at, deps.cursors);
         for (const { partition, offset, frame } of missed) {
           connection.saw(partition, offset + 1);
-          connection.push(frame);
+          connection.push(onward(frame));
         }
         connection.push(caughtUp);
         return goLive();

@@ -112,5 +112,6 @@ export class Ring {
   }
 }
 
-const isBehind = (at: Vector, bound: Vector): boolean =>
+/** Whether it lacks something of what the bound has. */
+export const isBehind = (at: Vector, bound: Vector): boolean =>
   bound.some((size, partition) => (at[partition] ?? 0) < size);
