@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { describeMachine } from './machine.js';
+import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import type { Context, Row } from './measures/measure.js';
@@ -13,13 +14,27 @@ import { resume } from './measures/resume.js';
 import { signIns } from './measures/signIns.js';
 import { steady } from './measures/steady.js';
 import { throughput } from './measures/throughput.js';
+import { verify } from './measures/verify.js';
 import { profileInto } from './server.js';
 import { parleyMongodb, parleySqlite } from './systems/parley.js';
 import { socketIo } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
 import { formatTable } from './table.js';
 
-const measures = [throughput, steady, fanOut, memory, pages, ready, replay, signIns, resume, nodes];
+const measures = [
+  throughput,
+  steady,
+  fanOut,
+  memory,
+  pages,
+  ready,
+  replay,
+  verify,
+  auditReplay,
+  signIns,
+  resume,
+  nodes,
+];
 const measureTimeoutMs = 60 * 60_000;
 
 interface Options {

@@ -26,6 +26,8 @@ export interface Running {
   readonly dialect: Dialect;
   /** Where log and read models are, if it has them. */
   readonly engine?: Engine;
+  /** Its data directory. */
+  readonly directory: string;
   /** New users, signed in. */
   signUp(count: number): Promise<BenchUser[]>;
   /** A room for each pair; their ids. */

@@ -15,10 +15,10 @@ export interface Tree {
 const node = Buffer.alloc(65, 0x01);
 
 /** The hash of one leaf: a zero byte and its UTF-8. */
-const leafHash = (leaf: string): Hash => digest('sha256', `\0${leaf}`, 'base64');
+export const leafHash = (leaf: string): Hash => digest('sha256', `\0${leaf}`, 'base64');
 
 /** The hash of an inner node: a byte 1 and the hashes of its two children. */
-function nodeHash(left: Hash, right: Hash): Hash {
+export function nodeHash(left: Hash, right: Hash): Hash {
   node.write(left, 1, 'base64');
   node.write(right, 33, 'base64');
   return digest('sha256', node, 'base64');

@@ -17,8 +17,8 @@ const generations: Model<Generation> = { name: 'generations', version: 1, indexe
 
 /** What the store says of each of these models, in their order; one that was never built anew is its generation 0. */
 export async function readGenerations(
-  store: RowStore,
-  projections: readonly AnyProjection[],
+  store: Pick<RowStore, 'prepare' | 'get'>,
+  projections: readonly Pick<AnyProjection, 'model'>[],
 ): Promise<Generation[]> {
   await store.prepare(generations);
   const keys = projections.map(({ model }) => tableOf(model));

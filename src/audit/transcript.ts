@@ -1,0 +1,59 @@
+import type { Recorded } from '../events/types.js';
+import type { OpenEvent } from './openEvents.js';
+
+type NameOf = (userId: string) => string;
+
+/** The users whom an event mentions. */
+export function mentioned({ actor, audience, data }: Recorded): string[] {
+  const named = 'userId' in data ? [data.userId] : [];
+  const members = 'members' in data ? data.members : [];
+  return [actor, ...audience, ...named, ...members];
+}
+
+/** An event as a line to be read: when, who, what. What people wrote stands in quotes and cannot break the line. */
+export function transcriptLine(event: OpenEvent, audience: readonly string[], nameOf: NameOf): string {
+  return `${event.recordedAt}  ${phrase(event, audience, nameOf)}`;
+}
+
+function phrase(event: OpenEvent, audience: readonly string[], nameOf: NameOf): string {
+  const { type, actor } = event;
+  // Fields are those of the event's type; whatever is missing shows as such.
+  const data = event.data as Readonly<Record<string, unknown>>;
+  const who = nameOf(String(data.userId ?? actor));
+  switch (type) {
+    case 'UserRegistered':
+      return `${who} signed up`;
+    case 'UserWentOnline':
+      return `${who} went online`;
+    case 'UserWentOffline':
+      return `${who} went offline, last seen ${data.lastSeen}`;
+    case 'FriendAdded':
+      return `${pair(data.members, nameOf)} became friends`;
+    case 'RoomCreated':
+      return `${pair(data.members, nameOf)} have room ${data.roomId}`;
+    case 'ChatOpened':
+      return `room ${data.roomId} appeared for ${who}`;
+    case 'MessageSent': {
+      const to = audience.filter((member) => member !== actor).map(nameOf);
+      return `${nameOf(actor)} to ${to.join(', ')}, message ${data.seq}: ${quoted(data.text)}`;
+    }
+    case 'MessagesRead':
+      return `${who} has read room ${data.roomId} up to message ${data.upTo}`;
+    default:
+      return `${nameOf(actor)}: ${type} ${quoted(data)}`;
+  }
+}
+
+const pair = (members: unknown, nameOf: NameOf): string =>
+  Array.isArray(members) ? members.map((member) => nameOf(String(member))).join(' and ') : '?';
+
+/** Controls and marks that turn the direction of a line, which a terminal would follow. */
+const unseen = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
+function quoted(value: unknown): string {
+  if (value === null || value === undefined) return '(erased)';
+  return JSON.stringify(value).replaceAll(
+    unseen,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

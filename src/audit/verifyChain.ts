@@ -1,0 +1,70 @@
+import { type CheckedLog, LogEndsEarly } from '../log/check.js';
+import { checkCommit, type Head } from '../log/commit.js';
+import type { Commit, Hash } from '../log/log.js';
+import { appendLeaves } from '../log/merkle.js';
+import { Contradiction, type Wrong, wrongOf } from './wrong.js';
+
+/** Commits are read so many at once. */
+const PAGE = 256;
+
+/** The root that a partition had at a size, by somebody's signature. */
+export interface Witness {
+  readonly partition: number;
+  readonly size: number;
+  readonly root: Hash;
+  /** Whose word it is, as the operator knows it. */
+  readonly source: string;
+}
+
+/** How far a check has come, and what it ran into. */
+export interface ChainStep {
+  readonly head: Head;
+  readonly wrong?: Wrong;
+}
+
+/**
+ * Computes anew the commits behind `head`, up to position `end` or to about `events` events: positions, offsets,
+ * epochs, times, the Merkle tree and the hashes, each made of the one before, and the roots at the sizes of the
+ * witnesses, which are of this partition. Going on from the head it answers is all that a break needs.
+ */
+export async function checkChain(
+  log: Pick<CheckedLog, 'read'>,
+  from: Head,
+  end: number,
+  witnesses: readonly Witness[],
+  events = Number.POSITIVE_INFINITY,
+): Promise<ChainStep> {
+  let head = from;
+  try {
+    while (head.position < end && head.size - from.size < events) {
+      const page = await log.read(head.partition, head.position, Math.min(PAGE, end - head.position));
+      if (page.length === 0) throw new LogEndsEarly(head.partition, head.position);
+      for (const commit of page) {
+        const next = checkCommit(head, commit);
+        for (const witness of witnesses)
+          if (head.size < witness.size && witness.size <= next.size) compare(witness, head, commit);
+        head = next;
+      }
+    }
+    return { head };
+  } catch (error) {
+    return { head, wrong: wrongOf(error, head.partition, head.position) };
+  }
+}
+
+/** The first witness to a longer log than this, which has been read to its end. */
+export function firstMissed(witnesses: readonly Witness[], head: Head): Wrong | undefined {
+  const { partition, position } = head;
+  const missed = witnesses.find(({ size }) => size > head.size);
+  if (!missed) return undefined;
+  const what = `partition ${partition} ends after ${head.size} events: by ${missed.source} it had ${missed.size}`;
+  return { what, partition, position: position + 1, offset: head.size };
+}
+
+/** A head is signed at the end of a commit; whoever signs inside of one is taken at their word. */
+function compare({ size, root, source }: Witness, head: Head, { partition, position, leaves }: Commit): void {
+  const tree = appendLeaves(head.frontier, head.size, leaves.slice(0, size - head.size));
+  if (tree.root === root) return;
+  const what = `partition ${partition} is not what ${source} says: of its first ${size} events the root is ${tree.root}, not ${root}`;
+  throw new Contradiction({ what, partition, position, offset: size - 1 });
+}

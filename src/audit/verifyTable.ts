@@ -1,0 +1,156 @@
+import type { Commit } from '../log/log.js';
+import { frameOf } from '../projections/frame.js';
+import type { AnyModel } from '../projections/rows.js';
+import type { StoredRow } from '../projections/sqliteReads.js';
+import { compareRow, unmade } from './compareRows.js';
+import { countOf, projectionOf, storedModel, type Target } from './freshModels.js';
+import type { SourceLog } from './source.js';
+import type { StoredRows } from './storedRows.js';
+import type { Wrong } from './wrong.js';
+
+/** Rows are read so many at once. */
+const PAGE = 1000;
+
+/** A page of a table that was compared, and how the next one begins; the table has ended where there is none. */
+export interface TableStep {
+  readonly next?: string;
+  readonly rows: number;
+  /** Rows met that the fresh fold has too, by partition. */
+  readonly met: readonly number[];
+  /** Rows that were stored at a later event than those of the checkpoint. */
+  readonly ahead: readonly StoredRow[];
+  readonly wrong?: Wrong;
+}
+
+/** What tables are compared with. */
+export interface TableParts {
+  readonly log: SourceLog;
+  readonly stored: StoredRows;
+  /** The rows folded anew, by partition. */
+  readonly fresh: readonly StoredRows[];
+}
+
+/**
+ * Compares a page of a table's rows, whichever partition they are of. A row at an event beyond the checkpoint is
+ * left to `judgeAhead`: the system goes on while it is checked.
+ */
+export async function compareTable(
+  { stored, fresh }: TableParts,
+  target: Target,
+  after: string | undefined,
+): Promise<TableStep> {
+  const model = projectionOf(target).model;
+  const table = storedModel(target);
+  const page = await stored.page(table, after, PAGE);
+  const met = fresh.map(() => 0);
+  const ahead: StoredRow[] = [];
+  const step = { rows: page.length, met, ahead };
+  const made = await freshRows(fresh, model, page);
+  for (const row of page) {
+    const [key, partition, offset] = row;
+    const mine = made.get(`${partition}/${key}`);
+    if (mine) met[partition] = (met[partition] ?? 0) + 1;
+    const checkpoint = target.checkpoints[partition];
+    if (checkpoint && offset >= checkpoint.size) ahead.push(row);
+    else {
+      const wrong = mine ? compareRow(table, row, mine) : unmade(table, row);
+      if (wrong) return { ...step, wrong };
+    }
+  }
+  const last = page.at(-1);
+  return last && page.length === PAGE ? { ...step, next: last[0] } : step;
+}
+
+async function freshRows(
+  fresh: readonly StoredRows[],
+  model: AnyModel,
+  page: readonly StoredRow[],
+): Promise<Map<string, StoredRow>> {
+  const made = new Map<string, StoredRow>();
+  for (const [partition, rows] of fresh.entries()) {
+    const keys = page.filter((row) => row[1] === partition).map(([key]) => key);
+    if (keys.length === 0) continue;
+    for (const row of await rows.get(model, keys)) made.set(`${partition}/${row[0]}`, row);
+  }
+  return made;
+}
+
+/** The first row of the fresh fold that the table lacks, if it lacks any; `met`: how many it has, by partition. */
+export async function findMissing(
+  { stored, fresh }: TableParts,
+  target: Target,
+  met: readonly number[],
+): Promise<Wrong | undefined> {
+  const { model } = projectionOf(target);
+  const table = storedModel(target);
+  for (const [partition, rows] of fresh.entries()) {
+    if ((await rows.count(model, partition, Number.MAX_SAFE_INTEGER)) === met[partition]) continue;
+    for (let after: string | undefined; ; ) {
+      const page = await rows.page(model, after, PAGE);
+      const there = new Set((await stored.get(table, keysIn(page))).map(([key]) => key));
+      const missing = page.find(([key]) => !there.has(key));
+      if (missing) return compareRow(table, undefined, missing);
+      after = page.at(-1)?.[0];
+      if (after === undefined) break;
+    }
+  }
+  return undefined;
+}
+
+const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
+
+/** The first row of an insert-only table that no event made, if it has more rows than events made. */
+export async function findUnmade(
+  parts: TableParts,
+  target: Target,
+): Promise<{ rows: number; wrong?: Wrong }> {
+  const projection = projectionOf(target);
+  const table = storedModel(target);
+  let total = 0;
+  for (const [partition, { size }] of target.checkpoints.entries()) {
+    const [row] = (await parts.fresh[partition]?.get(countOf(projection).model, [String(partition)])) ?? [];
+    const made = Number(row?.[3] ?? 0);
+    const rows = await parts.stored.count(table, partition, size);
+    total += rows;
+    if (rows !== made) return { rows: total, ...(await searchUnmade(parts, target)) };
+  }
+  return { rows: total };
+}
+
+async function searchUnmade({ log, stored }: TableParts, target: Target): Promise<{ wrong: Wrong }> {
+  const { keys } = projectionOf(target);
+  const table = storedModel(target);
+  for (let after: string | undefined; ; ) {
+    const page = await stored.page(table, after, PAGE);
+    for (const row of page) {
+      const [key, partition, offset] = row;
+      const checkpoint = target.checkpoints[partition];
+      if (checkpoint && offset >= checkpoint.size) continue;
+      const commit = checkpoint && (await commitWith(log, partition, checkpoint.position, offset));
+      const event = commit && frameOf(commit).events[offset - commit.firstOffset];
+      if (!event || !keys(event).includes(key)) return { wrong: unmade(table, row) };
+    }
+    after = page.at(-1)?.[0];
+    // Counted and read at two moments: what was there has gone in between.
+    if (after === undefined) return { wrong: { what: `rows of the read model ${table.name} come and go` } };
+  }
+}
+
+/** The commit that holds an event, by bisection of the positions from 1 to `last`. */
+async function commitWith(
+  log: SourceLog,
+  partition: number,
+  last: number,
+  offset: number,
+): Promise<Commit | undefined> {
+  let [low, high] = [1, last];
+  while (low <= high) {
+    const middle = Math.floor((low + high) / 2);
+    const [commit] = await log.read(partition, middle - 1, 1);
+    if (!commit) return undefined;
+    if (offset < commit.firstOffset) high = middle - 1;
+    else if (offset >= commit.size) low = middle + 1;
+    else return commit;
+  }
+  return undefined;
+}

@@ -1,0 +1,83 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Head } from '../log/commit.js';
+import type { Engine } from '../projections/engine.js';
+import type { Checkpoint } from '../projections/rows.js';
+import { SqliteFile } from '../projections/sqliteFile.js';
+import type { StoredRow } from '../projections/sqliteReads.js';
+import { serve } from '../threads/rpc.js';
+import type { Target } from './freshModels.js';
+import { openSource, type SourceLog } from './source.js';
+import { openStoredRows, type StoredRows, sqliteRows } from './storedRows.js';
+import { judgeAhead } from './verifyAhead.js';
+import { checkChain, type Witness } from './verifyChain.js';
+import { type FoldStep, PartitionFold, scratchFile } from './verifyFold.js';
+import { compareTable, findMissing, findUnmade, type TableParts } from './verifyTable.js';
+
+/** What the thread is given. */
+export interface VerifyThreadData {
+  readonly engine: Engine;
+  /** Where partitions are folded anew. */
+  readonly directory: string;
+}
+
+/** Events of one step: a fraction of a second, after which progress is told. */
+const STEP_EVENTS = 16_384;
+
+// The thread is started with these by `verifyLog`.
+const { engine, directory } = workerData as VerifyThreadData;
+let opened: Promise<{ log: SourceLog; stored: StoredRows }> | undefined;
+let folding: { readonly partition: number; readonly fold: PartitionFold } | undefined;
+let fresh: readonly StoredRows[] | undefined;
+
+async function open(): Promise<{ log: SourceLog; stored: StoredRows }> {
+  return { log: await openSource(engine), stored: await openStoredRows(engine) };
+}
+
+function parts(): Promise<{ log: SourceLog; stored: StoredRows }> {
+  opened ??= open();
+  return opened;
+}
+
+async function tables(): Promise<TableParts> {
+  const { log, stored } = await parts();
+  fresh ??= Array.from({ length: log.partitions }, (_, partition) =>
+    sqliteRows(new SqliteFile(scratchFile(directory, partition), { readOnly: true, pragmas: [] })),
+  );
+  return { log, stored, fresh };
+}
+
+const api = {
+  async chain(head: Head, end: number, witnesses: readonly Witness[]) {
+    return checkChain((await parts()).log, head, end, witnesses, STEP_EVENTS);
+  },
+  /** A step of a partition's fold; its file is closed after the last. */
+  async fold(partition: number, targets: readonly Target[], end: Checkpoint): Promise<FoldStep> {
+    folding ??= {
+      partition,
+      fold: await PartitionFold.open({ ...(await parts()), directory, partition, targets, end }),
+    };
+    const step = await folding.fold.step(STEP_EVENTS);
+    if (step.isDone) {
+      await folding.fold.close();
+      folding = undefined;
+    }
+    return step;
+  },
+  compare: async (target: Target, after?: string) => compareTable(await tables(), target, after),
+  missing: async (target: Target, met: readonly number[]) => findMissing(await tables(), target, met),
+  unmade: async (target: Target) => findUnmade(await tables(), target),
+  ahead: async (target: Target, partition: number, rows: readonly StoredRow[]) =>
+    judgeAhead(await tables(), target, partition, rows),
+  async close() {
+    await folding?.fold.close();
+    for (const rows of fresh ?? []) await rows.close();
+    const { log, stored } = (await opened) ?? {};
+    await stored?.close();
+    await log?.close();
+  },
+};
+
+/** What the thread does. */
+export type VerifyApi = typeof api;
+
+if (parentPort) serve(parentPort, api);

@@ -1,0 +1,40 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import type { CheckedPartition } from '../../src/audit/verify.js';
+
+/** A signer of heads, made of nothing but what C2SP signed-note and tlog-checkpoint say. */
+export class Signer {
+  readonly #key = generateKeyPairSync('ed25519');
+
+  constructor(readonly origin: string) {}
+
+  /** The verifier key of a partition. */
+  key(partition: number): string {
+    return `${this.#name(partition)}+${this.#id(partition).toString('hex')}+${this.#public.toString('base64')}`;
+  }
+
+  /** A signed head of this many events. */
+  head({ partition, events, root }: Pick<CheckedPartition, 'partition' | 'events' | 'root'>): string {
+    const text = `${this.#name(partition)}\n${events}\n${root}\n`;
+    const signature = Buffer.concat([
+      this.#id(partition),
+      sign(null, Buffer.from(text), this.#key.privateKey),
+    ]);
+    return `${text}\n— ${this.#name(partition)} ${signature.toString('base64')}\n`;
+  }
+
+  #name(partition: number): string {
+    return `${this.origin}/${partition}`;
+  }
+
+  #id(partition: number): Buffer {
+    const hash = createHash('sha256')
+      .update(`${this.#name(partition)}\n`)
+      .update(this.#public);
+    return hash.digest().subarray(0, 4);
+  }
+
+  get #public(): Buffer {
+    const { x = '' } = this.#key.publicKey.export({ format: 'jwk' });
+    return Buffer.concat([Buffer.from([1]), Buffer.from(x, 'base64url')]);
+  }
+}

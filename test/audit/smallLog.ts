@@ -1,0 +1,146 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { encodeEvent, type Unplaced } from '../../src/events/codec.js';
+import { friendshipIdOf, partitionOf, roomIdOf, streamOf, type UserId } from '../../src/events/ids.js';
+import { type NewEvent, sealContext } from '../../src/events/types.js';
+import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
+import type { EventLog } from '../../src/log/log.js';
+import { allProjections } from '../../src/projections/all.js';
+import { type Engine, openEngine, openWriterLog } from '../../src/projections/engine.js';
+import { frameOf } from '../../src/projections/frame.js';
+import { Projector } from '../../src/projections/projector.js';
+import { seal } from '../../src/vault/cipher.js';
+import { openVault } from '../../src/vault/openVault.js';
+
+const START = Date.UTC(2026, 0, 1);
+
+/** A small system that is not running: three people, who talk. */
+export interface SmallLog {
+  readonly engine: Engine;
+  readonly masterKey: Buffer;
+  readonly ann: UserId;
+  readonly bob: UserId;
+  readonly cid: UserId;
+  readonly annAndBob: string;
+  /** Events, in the order in which they happened. */
+  readonly events: readonly Unplaced[];
+}
+
+export interface SmallLogOptions {
+  readonly partitions?: number;
+  readonly messages?: number;
+  /** What the message of this number says; `message <n>` if not given. */
+  readonly textOf?: (n: number) => string;
+  /** What is as in another log, whose ids and keys these are. */
+  readonly like?: SmallLog;
+}
+
+/** Writes the log and folds its read models. */
+export async function smallLog(engine: Engine, options: SmallLogOptions = {}): Promise<SmallLog> {
+  const masterKey = options.like?.masterKey ?? randomBytes(32);
+  const { ann, bob, cid } = options.like ?? { ann: randomUUID(), bob: randomUUID(), cid: randomUUID() };
+  const events = await eventsOf(engine, masterKey, [ann, bob, cid], options);
+  const log = await openWriterLog(engine, options.partitions ?? 1);
+  try {
+    await append(log, events);
+  } finally {
+    await log.close();
+  }
+  await foldAll(engine);
+  return { engine, masterKey, ann, bob, cid, annAndBob: roomIdOf(ann, bob), events };
+}
+
+/** The events of small conversations, a minute apart, sealed with keys of the engine's vault. */
+async function eventsOf(
+  engine: Engine,
+  masterKey: Buffer,
+  [ann, bob, cid]: readonly [UserId, UserId, UserId],
+  { messages = 6, textOf = (n) => `message ${n}` }: SmallLogOptions,
+): Promise<Unplaced[]> {
+  const vault = await openVault({ engine, masterKey });
+  const events: Unplaced[] = [];
+  const versions = new Map<string, number>();
+  const add = (actor: UserId, event: NewEvent) => {
+    const version = (versions.get(event.stream) ?? 0) + 1;
+    versions.set(event.stream, version);
+    const recordedAt = new Date(START + events.length * 60_000).toISOString();
+    // One type's fields stay together: they come from one event.
+    events.push({ ...event, version, actor, recordedAt, commandId: randomUUID() } as Unplaced);
+  };
+  const keyOf = async (user: UserId): Promise<Buffer> => {
+    const key = await vault.keys.key(user);
+    if (key === 'destroyed') throw new Error('no key was destroyed yet');
+    return key;
+  };
+  for (const [userId, name] of [
+    [ann, 'ann'],
+    [bob, 'bob'],
+    [cid, 'cid'],
+  ] as const) {
+    await vault.keys.create(userId);
+    const username = seal(await keyOf(userId), name, sealContext.username(userId));
+    const data = { userId, username, backgroundColor: '#aabbcc' };
+    add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data, audience: [userId] });
+    add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId }, audience: [] });
+  }
+  const friends: readonly [UserId, UserId] = ann < bob ? [ann, bob] : [bob, ann];
+  const friendship = streamOf('friendship', friendshipIdOf(ann, bob));
+  add(ann, { type: 'FriendAdded', stream: friendship, data: { members: friends }, audience: friends });
+  for (const other of [bob, cid]) {
+    const members: readonly [UserId, UserId] = ann < other ? [ann, other] : [other, ann];
+    const roomId = roomIdOf(ann, other);
+    const stream = streamOf('room', roomId);
+    const created = { roomId, roomType: 'PRIVATE', members } as const;
+    add(ann, { type: 'RoomCreated', stream, data: created, audience: members });
+    const createdAt = events.at(-1)?.recordedAt ?? '';
+    for (const userId of members) {
+      const opened = { roomId, userId, members, createdAt };
+      add(ann, { type: 'ChatOpened', stream, data: opened, audience: [userId] });
+    }
+    for (let seq = 1; seq <= messages; seq++) {
+      const messageId = randomUUID();
+      const text = seal(await keyOf(ann), textOf(seq), sealContext.message(roomId, messageId));
+      add(ann, { type: 'MessageSent', stream, data: { roomId, messageId, seq, text }, audience: members });
+    }
+    const read = { roomId, userId: other, upTo: messages };
+    add(other, { type: 'MessagesRead', stream, data: read, audience: members });
+  }
+  await vault.close();
+  return events;
+}
+
+/** Each partition's events in commits of one to three, and an empty commit first, as of a take-over. */
+async function append(log: EventLog, events: readonly Unplaced[]): Promise<void> {
+  const heads = Array.from({ length: log.partitions }, (_, partition): Head => emptyHead(partition));
+  const commit = async (partition: number, some: readonly Unplaced[]) => {
+    const head = heads[partition] ?? emptyHead(partition);
+    const recordedAt = some.at(-1)?.recordedAt ?? new Date(START).toISOString();
+    const leaves = some.map((event) => encodeEvent({ ...event, recordedAt }));
+    const next = buildCommit({ head, id: randomUUID(), epoch: 1, recordedAt, leaves });
+    await log.append(next.commit);
+    heads[partition] = next.head;
+  };
+  for (const { partition } of heads) await commit(partition, []);
+  const waiting = heads.map((): Unplaced[] => []);
+  for (const [i, event] of events.entries()) {
+    const partition = partitionOf(event.stream, log.partitions);
+    const batch = waiting[partition] ?? [];
+    batch.push(event);
+    if (batch.length > i % 3) await commit(partition, batch.splice(0));
+  }
+  for (const [partition, batch] of waiting.entries()) if (batch.length > 0) await commit(partition, batch);
+}
+
+/** Folds what the log holds beyond the read models. */
+export async function foldAll(engine: Engine): Promise<void> {
+  const { store, log, partitions, close } = await openEngine(engine);
+  const names = { usernames: async (sealed: readonly unknown[]) => sealed.map(() => 'somebody') };
+  const projector = await Projector.open(store, allProjections(names), partitions);
+  for (let partition = 0; partition < partitions; partition++)
+    for (;;) {
+      const commits = await log.read(partition, projector.position(partition), 5);
+      if (commits.length === 0) break;
+      await projector.fold(commits.map(frameOf));
+      await projector.write();
+    }
+  await close();
+}

@@ -1,0 +1,19 @@
+import { expect } from 'chai';
+import { transcriptLine } from '../../src/audit/transcript.js';
+
+describe('a line of a transcript', () => {
+  it('cannot be broken, nor a terminal led, by what people write', () => {
+    const line = transcriptLine(
+      {
+        ...{ partition: 0, offset: 0, stream: 'room:1', version: 1, type: 'MessageSent', actor: 'ann' },
+        ...{ recordedAt: '2026-01-01T00:00:00.000Z', commandId: '1' },
+        data: { seq: 1, text: 'a\nb\u001b[2Jc\u009bd\u202ee"f' },
+      },
+      ['ann', 'bob'],
+      (id) => id,
+    );
+    expect(line).to.equal(
+      '2026-01-01T00:00:00.000Z  ann to bob, message 1: "a\\nb\\u001b[2Jc\\u009bd\\u202ee\\"f"',
+    );
+  });
+});

@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type Report, type VerifyOptions, verifyLog } from '../../src/audit/verify.js';
+import { foldedTables } from '../../src/projections/all.js';
+import type { Engine } from '../../src/projections/engine.js';
+import { allEngines, hasEngine } from '../support/engines.js';
+import { freshDatabase } from '../support/mongo.js';
+import { rejection } from '../support/rejection.js';
+import { tempDir } from '../support/tempDir.js';
+import { smallLog } from './smallLog.js';
+import { tamper } from './tamper.js';
+
+async function freshEngine(kind: Engine['kind']): Promise<Engine> {
+  return kind === 'sqlite' ? { kind, dataDir: tempDir() } : { kind, url: await freshDatabase() };
+}
+
+const verify = (engine: Engine, more: Partial<VerifyOptions> = {}): Promise<Report> =>
+  verifyLog({ engine, heads: [], since: [], keys: [], ...more });
+
+for (const kind of allEngines)
+  describe(`parley audit verify on ${kind}`, function () {
+    this.timeout(120_000);
+    before(async function () {
+      if (!(await hasEngine(kind))) this.skip();
+    });
+
+    it('finds a whole log and its read models whole, and says how far', async () => {
+      const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 3 });
+      const { partitions, models, wrong } = await verify(engine);
+      expect(wrong).to.equal(undefined);
+      expect(partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
+      expect(models).to.deep.include({ name: 'messages', rows: 12 });
+      expect(models).to.deep.include({ name: 'users', rows: 3 });
+    });
+
+    describe('names the commit', () => {
+      /** What is done to a log of one partition whose last commit is at `end`, and where it shows first. */
+      const changes: Record<string, (engine: Engine, end: number) => Promise<number>> = {
+        async 'whose event was changed'(engine) {
+          await tamper(engine).edit(0, 5);
+          return 5;
+        },
+        async 'that is missing'(engine) {
+          await tamper(engine).drop(0, 5);
+          return 5;
+        },
+        async 'that is missing at the end, which the read models hold'(engine, end) {
+          await tamper(engine).drop(0, end);
+          return end;
+        },
+        async 'that changed places with the next'(engine) {
+          await tamper(engine).swap(0, 5, 6);
+          return 5;
+        },
+        async 'that changed places with one far off'(engine) {
+          await tamper(engine).swap(0, 3, 9);
+          return 3;
+        },
+        async 'that is there twice'(engine, end) {
+          await tamper(engine).repeat(0, 5, end);
+          return end + 1;
+        },
+      };
+      for (const [which, change] of Object.entries(changes))
+        it(which, async () => {
+          const { engine } = await smallLog(await freshEngine(kind));
+          const { partitions } = await verify(engine);
+          const position = await change(engine, partitions[0]?.commits ?? 0);
+          expect((await verify(engine)).wrong).to.include({ partition: 0, position });
+        });
+    });
+
+    it('finds a row of any read model that was changed, moved, added or removed', async () => {
+      const { engine } = await smallLog(await freshEngine(kind), { partitions: 2 });
+      const hand = tamper(engine);
+      for (const table of foldedTables) {
+        const [key = ''] = await hand.keys(table);
+        const name = table.replace(/_v\d+$/, '');
+        const finds = async (what: string) =>
+          expect((await verify(engine)).wrong?.what, `${what} in ${table}`).to.include(
+            `the read model ${name}`,
+          );
+
+        let before = '';
+        await hand.editRow(table, key, (value) => {
+          before = value;
+          return changed(value);
+        });
+        await finds('a change');
+        await hand.editRow(table, key, () => before);
+
+        await hand.moveRow(table, key, 1000);
+        await finds('a move');
+        await hand.moveRow(table, key, -1000);
+
+        const added = `${key.slice(0, -1)}!`;
+        await hand.copyRow(table, key, added);
+        await finds('an addition');
+        await hand.removeRow(table, added);
+
+        await hand.copyRow(table, key, `${key}!`);
+        await hand.removeRow(table, key);
+        await finds('a removal');
+        await hand.copyRow(table, `${key}!`, key);
+        await hand.removeRow(table, `${key}!`);
+        expect((await verify(engine)).wrong, `${table} as it was`).to.equal(undefined);
+      }
+    });
+
+    it('judges rows that were stored after its begin at their own event', async () => {
+      const { engine } = await smallLog(await freshEngine(kind));
+      const hand = tamper(engine);
+      // As if all but the first commits had been folded while the check runs.
+      await hand.setCheckpoints({ position: 2, size: 1 });
+      expect((await verify(engine)).wrong).to.equal(undefined);
+      const [key = ''] = await hand.keys(chats);
+      await hand.editRow(chats, key, changed);
+      expect((await verify(engine)).wrong?.what).to.include('the read model chats');
+    });
+
+    it('goes on where it was broken off, and begins anew for another log', async () => {
+      const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 2 });
+      const state = join(tempDir(), 'state');
+      const error = new Error('the power went');
+      let told = 0;
+      const broken = verify(engine, {
+        state,
+        onProgress() {
+          told++;
+          if (told > 3) throw error;
+        },
+      });
+      expect(await rejection(broken)).to.equal(error);
+      const { heads } = JSON.parse(readFileSync(join(state, 'state.json'), 'utf8'));
+      const reached = heads.reduce((sum: number, { size }: { size: number }) => sum + size, 0);
+      expect(reached).to.be.greaterThan(0);
+
+      const done: number[] = [];
+      const report = await verify(engine, { state, onProgress: (progress) => done.push(progress.done) });
+      expect(report.wrong).to.equal(undefined);
+      expect(done[0]).to.be.at.least(reached);
+      expect(report.partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
+      expect(readdirSync(state), 'nothing is left to go on with').to.deep.equal([]);
+    });
+
+    it('changes nothing, and makes no log where there is none', async () => {
+      const engine = await freshEngine(kind);
+      await rejection(verify(engine));
+      await rejection(verify(engine));
+    });
+  });
+
+const chats = foldedTables.find((table) => table.startsWith('chats')) ?? '';
+
+/** The first letter, digit or whole number of a value changed to another. */
+function changed(value: string): string {
+  const text = value.replace(/[0-9a-f]{8}-[0-9a-f]{4}/, randomUUID().slice(0, 13));
+  return text === value
+    ? value.replace(/true|[1-9]\d*|(?<="[^"]*)[A-Za-z](?=[^"]*"\})/, (found) =>
+        found === 'true' ? 'false' : '7',
+      )
+    : text;
+}
