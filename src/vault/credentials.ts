@@ -2,17 +2,20 @@ import { createHmac } from 'node:crypto';
 import { open, seal } from './cipher.js';
 import type { MasterKeys } from './masterKey.js';
 import type { ClaimRow, VaultStore } from './store.js';
-import { type Credential, type CredentialStore, VaultUnavailable } from './vault.js';
+import { type Credential, type CredentialStore, type ErasureStore, VaultUnavailable } from './vault.js';
 
 type Secret = Omit<Credential, 'registered'>;
+
+// Names are ASCII: lower case is all there is to normalise.
+const claimIdOf = (names: Buffer, name: string): string =>
+  createHmac('sha256', names).update(name.toLowerCase()).digest('hex');
 
 /** Claims to names. The rows show no name: their ids are HMACs, what they hold is sealed and bound to the id. */
 export function credentialStore(
   store: VaultStore,
   { names, claims }: Pick<MasterKeys, 'names' | 'claims'>,
 ): CredentialStore {
-  // Names are ASCII: lower case is all there is to normalise.
-  const idOf = (name: string) => createHmac('sha256', names).update(name.toLowerCase()).digest('hex');
+  const idOf = (name: string) => claimIdOf(names, name);
   const sealed = (id: string, secret: Secret) => seal(claims, JSON.stringify(secret), id);
 
   function opened(id: string, row: ClaimRow & { sealed: string }): Credential {
@@ -47,5 +50,19 @@ export function credentialStore(
       return store.replaceClaim(id, row.sealed, sealed(id, { ...secret, passwordHash: newHash }));
     },
     erase: (name) => store.eraseClaim(idOf(name)),
+  };
+}
+
+/** Erasures that have begun. Like claims, their rows show no name. */
+export function erasureStore(store: VaultStore, { names }: Pick<MasterKeys, 'names'>): ErasureStore {
+  return {
+    async begin(userId, username) {
+      const claim = claimIdOf(names, username);
+      await store.insertErasure({ owner: userId, claim });
+      return { userId, claim };
+    },
+    list: async () => (await store.erasures()).map(({ owner: userId, claim }) => ({ userId, claim })),
+    eraseClaim: ({ claim }) => store.eraseClaim(claim),
+    end: (userId) => store.removeErasure(userId),
   };
 }

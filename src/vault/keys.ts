@@ -24,17 +24,17 @@ export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { c
     }
   }
 
-  function remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): void {
-    // A read that began before the destruction may end after it.
-    if (cache.get(owner) !== 'destroyed') cache.set(owner, key, asOf);
+  /** The key as it is known now: a read that began before the destruction may end after it. */
+  function remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
+    if (cache.get(owner) === 'destroyed') return 'destroyed';
+    cache.set(owner, key, asOf);
+    return key;
   }
 
   async function load(owners: readonly UserId[], into: Map<UserId, DataKey | 'destroyed'>): Promise<void> {
     const asOf = performance.now();
     for (const row of await store.keys(owners)) {
-      const key = unwrap(row);
-      remember(row.owner, key, asOf);
-      into.set(row.owner, key);
+      into.set(row.owner, remember(row.owner, unwrap(row), asOf));
     }
     const missing = owners.find((owner) => !into.has(owner));
     if (missing !== undefined)

@@ -1,6 +1,13 @@
 import { type Collection, MongoServerError } from 'mongodb';
 import { allWithin, mongoClient } from '../mongo.js';
-import { type ClaimRow, DEAD_SESSIONS_KEPT, type KeyRow, type SessionRow, type VaultStore } from './store.js';
+import {
+  type ClaimRow,
+  DEAD_SESSIONS_KEPT,
+  type ErasureRow,
+  type KeyRow,
+  type SessionRow,
+  type VaultStore,
+} from './store.js';
 
 type Keyed<R> = R & { _id: string };
 
@@ -33,6 +40,7 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
   const settled = db.collection<{ _id: string; value: string }>('settled');
   const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
   const claims = db.collection<Keyed<ClaimRow>>('claims');
+  const erasures = db.collection<Keyed<Omit<ErasureRow, 'owner'>>>('erasures');
   const sessions = db.collection<SessionDocument>('sessions');
   try {
     await sessions.createIndexes([
@@ -77,6 +85,16 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
     },
     async eraseClaim(id) {
       await claims.updateOne({ _id: id }, { $set: { sealed: null } });
+    },
+
+    async insertErasure({ owner, claim }) {
+      await insertIfAbsent(erasures, { _id: owner, claim });
+    },
+    async erasures() {
+      return (await erasures.find().toArray()).map(({ _id, claim }) => ({ owner: _id, claim }));
+    },
+    async removeErasure(owner) {
+      await erasures.deleteOne({ _id: owner });
     },
 
     async insertSession({ id, ...session }) {

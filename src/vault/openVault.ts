@@ -1,4 +1,4 @@
-import { credentialStore } from './credentials.js';
+import { credentialStore, erasureStore } from './credentials.js';
 import { keyStore } from './keys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
 import { mongodbVaultStore } from './mongodb.js';
@@ -47,6 +47,7 @@ export async function vaultOver(
     keys,
     credentials: credentialStore(store, derived),
     sessions,
+    erasures: erasureStore(store, derived),
     close() {
       keys.close();
       sessions.close();

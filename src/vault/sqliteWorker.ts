@@ -1,7 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { serve } from '../threads/rpc.js';
-import { type ClaimRow, DEAD_SESSIONS_KEPT, type KeyRow, type SessionRow, type VaultStore } from './store.js';
+import {
+  type ClaimRow,
+  DEAD_SESSIONS_KEPT,
+  type ErasureRow,
+  type KeyRow,
+  type SessionRow,
+  type VaultStore,
+} from './store.js';
 
 if (!parentPort) throw new Error('this file is the start of a worker thread');
 
@@ -15,6 +22,7 @@ db.exec(`
   CREATE TABLE IF NOT EXISTS settled (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS keys (owner TEXT PRIMARY KEY, wrapped TEXT) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, sealed TEXT, registered INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, userId TEXT NOT NULL,
     createdAt TEXT NOT NULL, expiresAt TEXT NOT NULL, endedAt TEXT) WITHOUT ROWID;
@@ -32,6 +40,9 @@ const statements = {
   markRegistered: db.prepare('UPDATE claims SET registered = 1 WHERE id = ?'),
   replaceClaim: db.prepare('UPDATE claims SET sealed = ? WHERE id = ? AND sealed = ?'),
   eraseClaim: db.prepare('UPDATE claims SET sealed = NULL WHERE id = ?'),
+  insertErasure: db.prepare('INSERT INTO erasures VALUES (?, ?) ON CONFLICT DO NOTHING'),
+  erasures: db.prepare('SELECT owner, claim FROM erasures'),
+  removeErasure: db.prepare('DELETE FROM erasures WHERE owner = ?'),
   insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
   pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
@@ -45,7 +56,11 @@ const statements = {
 };
 
 /** What was overwritten must not live on in the write-ahead log. */
-const emptyLog = () => db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+function emptyLog(): void {
+  // Of that pragma, whose `busy` is 1 when another process reads the file.
+  const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy !== 0) throw new Error('the write-ahead log of the vault is being read, and cannot be emptied');
+}
 
 // Rows have the columns that their statement names: the casts below say no more than the schema above.
 const sqliteVault = {
@@ -74,6 +89,14 @@ const sqliteVault = {
     statements.eraseClaim.run(id);
     emptyLog();
   },
+  insertErasure({ owner, claim }: ErasureRow): void {
+    statements.insertErasure.run(owner, claim);
+  },
+  erasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
+  removeErasure(owner: string): void {
+    statements.removeErasure.run(owner);
+  },
+
   insertSession({ id, userId, createdAt, expiresAt, endedAt }: SessionRow): void {
     statements.insertSession.run(id, userId, createdAt, expiresAt, endedAt);
     statements.pruneSessions.run(userId, createdAt);

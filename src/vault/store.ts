@@ -13,6 +13,13 @@ export interface ClaimRow {
   readonly registered: boolean;
 }
 
+/** An erasure that has begun and is not done. */
+export interface ErasureRow {
+  readonly owner: UserId;
+  /** The id of the claim to the user's name. */
+  readonly claim: string;
+}
+
 export interface SessionRow {
   readonly id: string;
   readonly userId: UserId;
@@ -47,6 +54,11 @@ export interface VaultStore {
   replaceClaim(id: string, from: Sealed, to: Sealed): Promise<boolean>;
   /** Makes the row a tombstone. */
   eraseClaim(id: string): Promise<void>;
+  /** The same row again is no error. */
+  insertErasure(erasure: ErasureRow): Promise<void>;
+  erasures(): Promise<ErasureRow[]>;
+  /** None is fine too. */
+  removeErasure(owner: UserId): Promise<void>;
 
   /** Prunes the user's dead sessions in passing. */
   insertSession(session: SessionRow): Promise<void>;

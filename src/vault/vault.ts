@@ -52,6 +52,23 @@ export interface CredentialStore {
   erase(name: string): Promise<void>;
 }
 
+/** An erasure that was begun; it names its user's claim without telling the name. */
+export interface BegunErasure {
+  readonly userId: UserId;
+  readonly claim: string;
+}
+
+/** Erasures from before their first step to after their last, so that one that is cut off is found and finished. */
+export interface ErasureStore {
+  /** May be repeated; durable once resolved. */
+  begin(userId: UserId, username: string): Promise<BegunErasure>;
+  list(): Promise<BegunErasure[]>;
+  /** As `CredentialStore.erase`, by what `begin` kept. */
+  eraseClaim(erasure: BegunErasure): Promise<void>;
+  /** It is done, or nothing of it was. */
+  end(userId: UserId): Promise<void>;
+}
+
 export interface SessionStore {
   /** A new session: its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
   create(userId: UserId, now: Date, ttlMs: number): Promise<{ token: string; session: Session }>;
@@ -78,6 +95,7 @@ export interface Vault {
   readonly keys: KeyStore;
   readonly credentials: CredentialStore;
   readonly sessions: SessionStore;
+  readonly erasures: ErasureStore;
   close(): Promise<void>;
 }
 

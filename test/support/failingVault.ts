@@ -28,6 +28,7 @@ export function failAfter(vault: Vault, calls: number, reaches = false): Vault {
     keys: failing(vault.keys),
     credentials: failing(vault.credentials),
     sessions: failing(vault.sessions),
+    erasures: failing(vault.erasures),
     close: () => vault.close(),
   };
 }

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type {
+  BegunErasure,
   Credential,
   CredentialStore,
   DataKey,
+  ErasureStore,
   KeyStore,
   Passwords,
   Session,
@@ -15,6 +17,7 @@ export class FakeVault implements Vault {
   readonly keys: KeyStore = new FakeKeys();
   readonly credentials: CredentialStore = new FakeCredentials();
   readonly sessions: SessionStore = new FakeSessions();
+  readonly erasures: ErasureStore = new FakeErasures(this.credentials);
   async close(): Promise<void> {}
 }
 
@@ -64,6 +67,30 @@ class FakeCredentials implements CredentialStore {
   #change(name: string, change: (credential: Credential) => Credential): void {
     const found = this.#claims.get(name.toLowerCase());
     if (found !== undefined && found !== 'erased') this.#claims.set(name.toLowerCase(), change(found));
+  }
+}
+
+class FakeErasures implements ErasureStore {
+  readonly #begun = new Map<string, BegunErasure>();
+  readonly #credentials: CredentialStore;
+
+  constructor(credentials: CredentialStore) {
+    this.#credentials = credentials;
+  }
+
+  async begin(userId: string, username: string): Promise<BegunErasure> {
+    const begun = { userId, claim: username };
+    this.#begun.set(userId, begun);
+    return begun;
+  }
+  async list(): Promise<BegunErasure[]> {
+    return [...this.#begun.values()];
+  }
+  eraseClaim({ claim }: BegunErasure): Promise<void> {
+    return this.#credentials.erase(claim);
+  }
+  async end(userId: string): Promise<void> {
+    this.#begun.delete(userId);
   }
 }
 
