@@ -67,7 +67,7 @@ export class Delivery {
     const cursor = cursors.live(vector);
     const room = 'room' in change ? change.room : undefined;
     const source = hub.sourceOf(event.commandId);
-    const deliver = (to: readonly UserId[], data: string) => {
+    const deliver = (to: readonly UserId[], data: string, shows: readonly UserId[] = []) => {
       const frame = textFrame(pushText(change.push, data, cursor));
       for (const user of to)
         for (const connection of hub.connectionsOf(user)) {
@@ -76,13 +76,14 @@ export class Delivery {
           connection.push(frame);
         }
       const mark = change.push === 'read messages' ? { mark: `${change.room}/${change.userId}` } : {};
-      ring.add({ partition, offset, to, frame, ...mark });
+      ring.add({ partition, offset, to, shows, frame, ...mark });
     };
     switch (change.push) {
       case 'send message':
         return deliver(
           change.to,
           `{"message":${JSON.stringify(openedMessage(change.message, joined.texts.get(change.message.text) ?? null))}}`,
+          [change.message.senderId],
         );
       case 'read messages':
         return deliver(
@@ -90,11 +91,11 @@ export class Delivery {
           JSON.stringify({ roomId: change.room, userId: change.userId, upTo: change.upTo }),
         );
       case 'init chat':
-        return deliver(change.to, JSON.stringify({ room: newChat(change, joined.users) }));
+        return deliver(change.to, JSON.stringify({ room: newChat(change, joined.users) }), change.members);
       case 'add friend': {
         const [a, b] = change.members;
-        deliver([a], JSON.stringify({ friend: joined.users.get(b) }));
-        deliver([b], JSON.stringify({ friend: joined.users.get(a) }));
+        deliver([a], JSON.stringify({ friend: joined.users.get(b) }), [b]);
+        deliver([b], JSON.stringify({ friend: joined.users.get(a) }), [a]);
       }
     }
   }

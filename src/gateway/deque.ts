@@ -26,6 +26,12 @@ export class Deque<T> implements Iterable<T> {
     return item;
   }
 
+  /** Costs a walk of all. */
+  removeWhere(matches: (item: T) => boolean): void {
+    this.#items = [...this].filter((item) => !matches(item));
+    this.#head = 0;
+  }
+
   *[Symbol.iterator](): Iterator<T> {
     for (let i = this.#head; i < this.#items.length; i++) {
       // Between head and end there are only items.

@@ -34,11 +34,26 @@ export class Revisions {
     return moment;
   }
 
+  /** How far the log is, by partition. */
+  present(): Promise<Moment[]> {
+    const sizeOf = async (_: number, partition: number) => ({
+      partition,
+      size: (await this.#log.tail(partition))?.size ?? 0,
+    });
+    return Promise.all(this.#horizon.vector.map(sizeOf));
+  }
+
   async parseCursor(text: string): Promise<Cursor> {
     const cursor = this.#cursors.parseCursor(text);
     const at = cursor.kind === 'live' ? cursor.at : cursor.to;
     await Promise.all(at.map((size, partition) => this.#reach({ partition, size }, () => ahead('cursor'))));
     return cursor;
+  }
+
+  /** Resolves when this node has fanned out all of these moments, which the log has; `overloaded` after 5 s. */
+  async reached(moments: readonly Moment[]): Promise<void> {
+    const refuse = () => overloaded('the log is not known to reach there');
+    await Promise.all(moments.map((moment) => this.#reach(moment, refuse)));
   }
 
   async #reach({ partition, size }: Moment, refuse: () => ParleyError): Promise<void> {

@@ -7,6 +7,8 @@ export interface RingEntry {
   readonly partition: number;
   readonly offset: number;
   readonly to: readonly UserId[];
+  /** Whose names or words the frame holds. */
+  readonly shows: readonly UserId[];
   /** The WebSocket frame, with the live cursor of its moment. */
   readonly frame: Buffer;
   /** Of a read mark: whose mark in which room; a replay sends only the newest. */
@@ -20,8 +22,8 @@ const LINGER_MS = 600_000;
 const MOST_GONE = 50_000;
 
 interface Hosted {
-  /** What the node had fanned out when it began to keep what comes for the user. */
-  readonly since: Vector;
+  /** By partition, what lies below is not kept: of before the user came, or of one who has been forgotten. */
+  readonly since: number[];
   /** In the order of the ring. */
   readonly entries: Deque<RingEntry>;
 }
@@ -97,6 +99,23 @@ export class Ring {
     const newest = new Map<string, RingEntry>();
     for (const entry of missed) if (entry.mark !== undefined) newest.set(entry.mark, entry);
     return missed.filter((entry) => entry.mark === undefined || newest.get(entry.mark) === entry);
+  }
+
+  /** Lets go of all that shows a user: who missed something of that is told of it from the read models. */
+  forgetUser(user: UserId): void {
+    const isOfUser = ({ shows }: RingEntry) => shows.includes(user);
+    const gone = [...this.#entries].filter(isOfUser);
+    if (gone.length === 0) return;
+    this.#entries.removeWhere(isOfUser);
+    const touched = new Set<Hosted>();
+    for (const { partition, offset, to, frame } of gone) {
+      this.#bytes -= frame.length + OVERHEAD;
+      for (const hosted of to.flatMap((member) => this.#hosted.get(member) ?? [])) {
+        hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
+        touched.add(hosted);
+      }
+    }
+    for (const { entries } of touched) entries.removeWhere(isOfUser);
   }
 
   #evict(): void {

@@ -7,7 +7,7 @@ import type { Devices } from '../cluster/devices.js';
 import type { Nodes } from '../cluster/nodes.js';
 import type { CommandRouter } from '../commands/commands.js';
 import type { Config } from '../config.js';
-import { partitionOf, streamOf } from '../events/ids.js';
+import { partitionOf, streamOf, type UserId } from '../events/ids.js';
 import type { EventLog } from '../log/log.js';
 import type { Metrics } from '../metrics.js';
 import type { Queries } from '../projections/queries.js';
@@ -59,6 +59,8 @@ export interface GatewayParts {
 export interface RunningGateway {
   readonly revisions: Revisions;
   readonly endings: Endings;
+  /** Lets go of the names and texts of one who has been erased; to be called with nothing of theirs still to come. */
+  forget(user: UserId): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
   /** Lets clients go, with what they asked for answered. */
   close(): Promise<void>;
@@ -209,6 +211,10 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   return {
     revisions,
     endings,
+    forget(user) {
+      profiles.forget(user);
+      ring.forgetUser(user);
+    },
     upgrade: (request, socket, head) => gateway.upgrade(request, socket, head),
     async close() {
       presence.stop();
@@ -222,6 +228,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       unhear();
       clearInterval(tailing);
       clearInterval(forgetting);
+      profiles.close();
       await fanout.stop();
     },
   };

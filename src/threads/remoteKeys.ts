@@ -51,6 +51,11 @@ export class RemoteKeys {
     waiting?.resolve(keys);
   }
 
+  /** For one whose key was destroyed: later replies say so. */
+  forget(owner: UserId): void {
+    this.#cache.delete(owner);
+  }
+
   close(): void {
     this.#cache.close();
   }

@@ -45,6 +45,8 @@ export type ToWriters =
   | { readonly commands: readonly SentCommand[] }
   /** Leases have changed hands. */
   | { readonly look: true }
+  /** The user's key was destroyed. */
+  | { readonly forget: UserId }
   | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
   | {
       readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];

@@ -105,6 +105,7 @@ function receive(message: ToWriters, router: OwnWriters): void {
   if ('commands' in message) for (const sent of message.commands) void execute(router, sent);
   else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
   else if ('look' in message) ownership?.look();
+  else if ('forget' in message) keys.forget(message.forget);
   else keys.receive(message);
 }
 

@@ -159,6 +159,11 @@ export class Writers implements OwnWriters {
     if (!this.#stopped) this.#post({ look: true });
   }
 
+  /** The user's key was destroyed: no copy of it is kept. */
+  forget(user: string): void {
+    if (!this.#stopped) this.#post({ forget: user });
+  }
+
   /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
   handOver(): Promise<void> {
     return this.api.handOver();

@@ -7,20 +7,29 @@ const users = ['ann', 'bob', 'cem'];
 const user = fc.constantFrom(...users);
 
 type Step =
-  | { readonly kind: 'push'; partition: number; to: string[]; bytes: number; mark: string | undefined }
-  | { readonly kind: 'host' | 'leave'; user: string }
+  | {
+      readonly kind: 'push';
+      partition: number;
+      to: string[];
+      shows: string[];
+      bytes: number;
+      mark: string | undefined;
+    }
+  | { readonly kind: 'host' | 'leave' | 'erase'; user: string }
   | { readonly kind: 'wait'; minutes: number };
 
 const push: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant('push' as const),
   partition: fc.nat({ max: 1 }),
   to: fc.subarray(users, { minLength: 1 }),
+  shows: fc.subarray(users, { maxLength: 2 }),
   bytes: fc.integer({ min: 10, max: 400 }),
   mark: fc.option(fc.constantFrom('m1', 'm2'), { nil: undefined }),
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: push },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('host' as const, 'leave' as const), user }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('erase' as const), user }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const), minutes: fc.nat({ max: 12 }) }) },
 );
 
@@ -30,6 +39,8 @@ class World {
   readonly all: RingEntry[] = [];
   readonly vector = [0, 0];
   readonly connected = new Set<string>();
+  /** What was shown of somebody before they were forgotten: by the entries' lists. */
+  readonly erased = new Set<readonly string[]>();
   /** Of those who were ever connected: the vector when they first were since they were last let go. */
   readonly hostedSince = new Map<string, number[]>();
   readonly #goneAt = new Map<string, number>();
@@ -37,12 +48,15 @@ class World {
 
   run(step: Step): void {
     if (step.kind === 'push') {
-      const { partition, to, bytes, mark } = step;
+      const { partition, to, shows, bytes, mark } = step;
       const offset = this.vector[partition] ?? 0;
       this.vector[partition] = offset + 1;
-      const entry = { partition, offset, to, frame: Buffer.alloc(bytes), ...(mark ? { mark } : {}) };
+      const entry = { partition, offset, to, shows, frame: Buffer.alloc(bytes), ...(mark ? { mark } : {}) };
       this.all.push(entry);
       this.ring.add(entry);
+    } else if (step.kind === 'erase') {
+      this.ring.forgetUser(step.user);
+      for (const { shows } of this.all) if (shows.includes(step.user)) this.erased.add(shows);
     } else if (step.kind === 'wait') {
       this.#now += step.minutes * MINUTE;
       this.ring.forget(this.#now);
@@ -88,11 +102,14 @@ describe('the ring of recent pushes', () => {
           for (const each of steps) world.run(each);
           const given = world.ring.since(user, at);
           const since = world.hostedSince.get(user);
+          const isErased = ({ to, partition, offset, shows }: RingEntry) =>
+            to.includes(user) && offset >= (at[partition] ?? 0) && world.erased.has(shows);
           const isKept = since?.every((size, partition) => (at[partition] ?? 0) >= size) ?? false;
           if (given) {
             expect(isKept, 'it was hosted when all of that came').equal(true);
             expect(given).deep.equal(world.missed(user, at));
-          } else if (isKept) expect(world.bytes).above(4000);
+            expect(given.filter(({ shows }) => world.erased.has(shows))).deep.equal([]);
+          } else if (isKept && !world.all.some(isErased)) expect(world.bytes).above(4000);
         },
       ),
       { numRuns: 1000 },
@@ -110,7 +127,7 @@ describe('the ring of recent pushes', () => {
     const ring = new Ring(1000, [0]);
     ring.host('ann', [0]);
     for (let offset = 0; offset < 100; offset++)
-      ring.add({ partition: 0, offset, to: ['ann'], frame: Buffer.alloc(40) });
+      ring.add({ partition: 0, offset, to: ['ann'], shows: [], frame: Buffer.alloc(40) });
     expect(ring.since('ann', [94])).equal(undefined);
     expect(ring.since('ann', [95])?.map(({ offset }) => offset)).deep.equal([95, 96, 97, 98, 99]);
   });
@@ -118,11 +135,24 @@ describe('the ring of recent pushes', () => {
   it('keeps nothing for whom it does not host, so that they cost those whom it does nothing', () => {
     const ring = new Ring(1000, [0]);
     ring.host('ann', [0]);
-    ring.add({ partition: 0, offset: 0, to: ['ann'], frame: Buffer.alloc(40) });
+    ring.add({ partition: 0, offset: 0, to: ['ann'], shows: [], frame: Buffer.alloc(40) });
     for (let offset = 1; offset < 100; offset++)
-      ring.add({ partition: 0, offset, to: ['bob'], frame: Buffer.alloc(40) });
+      ring.add({ partition: 0, offset, to: ['bob'], shows: [], frame: Buffer.alloc(40) });
     expect(ring.since('ann', [0])?.map(({ offset }) => offset)).deep.equal([0]);
     expect(ring.since('bob', [100])).equal(undefined);
+  });
+
+  it('keeps nothing that shows whom it was told to forget, and says so to those who missed it', () => {
+    const ring = new Ring(1000, [0]);
+    ring.host('ann', [0]);
+    for (let offset = 0; offset < 4; offset++)
+      ring.add({
+        ...{ partition: 0, offset, to: ['ann'], frame: Buffer.alloc(40) },
+        shows: offset === 1 ? ['bob'] : [],
+      });
+    ring.forgetUser('bob');
+    expect(ring.since('ann', [0])).equal(undefined);
+    expect(ring.since('ann', [2])?.map(({ offset }) => offset)).deep.equal([2, 3]);
   });
 
   it('hosts a bounded number of those who have gone', () => {
