@@ -52,6 +52,8 @@ export class Follower {
   #owned: ReadonlySet<number>;
   /** Who waits until what is owned is what is folded. */
   #settling: (() => void)[] = [];
+  /** What is to be done with nothing folded that is not written. */
+  #between: { readonly work: () => Promise<void>; readonly done: (outcome: Promise<void>) => void }[] = [];
   #behindSince: Time | undefined;
 
   constructor(options: FollowerOptions) {
@@ -100,6 +102,13 @@ export class Follower {
     this.#wake.wake();
   }
 
+  /** Does this between two turns, with all that is folded written; gives what comes of it. Rejects at the end. */
+  between(work: () => Promise<void>): Promise<void> {
+    if (this.#stopping.signal.aborted) return Promise.reject(new Error('the projector has stopped'));
+    this.#wake.wake();
+    return new Promise((done) => this.#between.push({ work, done }));
+  }
+
   stop(): void {
     this.#stopping.abort();
     this.#wake.wake();
@@ -125,6 +134,8 @@ export class Follower {
     // After a failure nothing in memory is worth writing: the log has it all.
     if (failures === 0) await this.#write();
     this.#settled();
+    for (const { done } of this.#between.splice(0))
+      done(Promise.reject(new Error('the projector has stopped')));
   }
 
   async #halt(): Promise<void> {
@@ -146,6 +157,7 @@ export class Follower {
   async #turn(): Promise<void> {
     const { projector, beside } = this.#options;
     await this.#settle();
+    await this.#interlude();
     const taken = this.#intake.take();
     for (const frames of taken) await projector.fold(frames);
     if (projector.isBehind) this.#gatheringSince ??= performance.now();
@@ -173,6 +185,16 @@ export class Follower {
     }
     // Told otherwise in the meantime: the next turn goes on, and then resolves these too.
     if (owned === this.#owned) this.#settled();
+  }
+
+  async #interlude(): Promise<void> {
+    if (this.#between.length === 0) return;
+    await this.#write();
+    for (const { work, done } of this.#between.splice(0)) {
+      const outcome = work();
+      done(outcome);
+      await outcome.catch(() => {}); // Told to who asked for it.
+    }
   }
 
   #settled(): void {

@@ -1,4 +1,5 @@
 import type { Note } from '../bus/note.js';
+import type { UserId } from '../events/ids.js';
 import { serve } from '../threads/rpc.js';
 import type { Opener } from '../vault/opener.js';
 import { ActiveReader } from './activeReader.js';
@@ -68,6 +69,11 @@ export interface Projections {
    * every process reads, and the old one is gone. Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   rebuild(name: string): Promise<void>;
+  /**
+   * To be called once a user's key is destroyed and their erasure is folded: resolves when this process writes their
+   * name no more, and it is in no table and no file of the store.
+   */
+  unlist(userId: UserId): Promise<void>;
   /** Writes what is folded and lets go of everything. */
   close(): Promise<void>;
 }
@@ -151,6 +157,7 @@ function runProjections(
     },
     flush: () => shared.waiter.flushed(),
     rebuild: (name) => thread.projector.rebuild(name),
+    unlist: (userId) => thread.projector.unlist(userId),
     async close() {
       isClosing = true;
       doorbell.flush();

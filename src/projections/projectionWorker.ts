@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { UserId } from '../events/ids.js';
 import { connect, serve } from '../threads/rpc.js';
 import { standAside } from '../threads/standAside.js';
 import type { Opener } from '../vault/opener.js';
@@ -11,6 +12,7 @@ import type { ModelAdvance } from './progressNotes.js';
 import { Projector } from './projector.js';
 import { Rebuilder } from './rebuilder.js';
 import { tableOf } from './tables.js';
+import { unlistUser } from './unlist.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {
@@ -168,6 +170,11 @@ class ProjectionThread {
     return places.map(({ name, partition }, i) => ({ model: name, partition, size: found[i]?.size ?? 0 }));
   }
 
+  /** A user's key was destroyed, and the erasure is folded: their name is in no table and no file any more. */
+  unlist(userId: UserId): Promise<void> {
+    return this.follower.between(() => unlistUser(this.engine.store, userId));
+  }
+
   stop(): void {
     this.rebuilder.stop();
     this.follower.stop();
@@ -192,6 +199,7 @@ const api = {
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
+  unlist: async (userId: UserId) => (await opened)?.unlist(userId),
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
   look: async (partitions: readonly number[]) => (await opened)?.look(partitions) ?? [],
   stop: async () => (await opened)?.stop(),

@@ -95,6 +95,13 @@ export interface RowStore extends RowReader {
   write(writes: readonly ModelWrite[], pause?: () => Promise<void> | undefined): Promise<void>;
   /** `{position: 0, size: 0}` before the first. */
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
+  /** Takes a row out of one index, whatever its offset, and leaves the row. A table or a row that is absent is fine. */
+  unlist(model: AnyModel, key: string, index: string): Promise<void>;
+  /**
+   * Resolves when what was replaced or removed is in none of the engine's files any more. What a server keeps of it in
+   * its own journals is the server's.
+   */
+  scrub(): Promise<void>;
   /** Removes the model's rows, indexes and checkpoints, in short steps, beside other work; none is fine too. */
   drop(model: AnyModel): Promise<void>;
   close(): Promise<void>;

@@ -68,6 +68,11 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
       const byId = new Map(found.map((document) => [document._id, document]));
       return ids.map((id) => checkpointOf(byId.get(id)));
     },
+    async unlist(model, key, index) {
+      const rows = db.collection<RowDocument>(tableOf(model));
+      await answered(rows.updateOne({ _id: key }, { $unset: { [`ix.${index}`]: '' } }));
+    },
+    async scrub() {},
     async drop(model) {
       // The checkpoints first: rows without one are folded anew, a checkpoint without rows would be a gap.
       await checkpoints.deleteMany({ model: tableOf(model) });

@@ -48,10 +48,15 @@ export function openSqliteRows(path: string): RowStore {
       });
     },
     checkpoint: async (model, partition) => checkpointIn(file, model, partition),
+    async unlist(model, key, index) {
+      file.transaction('write', () => unlistRow(file, model, key, index));
+    },
+    async scrub() {
+      if (!emptyLog(file)) throw new Error('the write-ahead log of the read models is being read');
+    },
     drop: (model) => dropTables(file, model),
     async close() {
-      // What is erased must not outlive the process in the write-ahead log.
-      file.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      emptyLog(file);
       file.close();
     },
   };
@@ -162,6 +167,29 @@ function removeEntry(file: SqliteFile, model: AnyModel, key: string, [index, ter
   file
     .statement(`DELETE FROM ${indexTable(tableOf(model), index)} WHERE term = ? AND sort = ? AND key = ?`)
     .run(term, sort, key);
+}
+
+function unlistRow(file: SqliteFile, model: AnyModel, key: string, index: string): void {
+  const table = tableOf(model);
+  const known = file.statement("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
+  if (known.get(table) === undefined) return;
+  const found = file.statement(`SELECT entries FROM ${quoted(table)} WHERE key = ?`).get(key) as
+    | [entries: string | null]
+    | undefined;
+  if (!found?.[0]) return;
+  const entries: Entry[] = JSON.parse(found[0]);
+  const left = entries.filter(([name]) => name !== index);
+  file
+    .statement(`UPDATE ${quoted(table)} SET entries = ? WHERE key = ?`)
+    .run(left.length > 0 ? JSON.stringify(left) : null, key);
+  for (const entry of entries) if (entry[0] === index) removeEntry(file, model, key, entry);
+}
+
+/** What was erased must not live on in the write-ahead log. False: somebody is reading it. */
+function emptyLog(file: SqliteFile): boolean {
+  // The pragma's row: whether it was kept from it, and frames before and after.
+  const [isBusy] = file.statement('PRAGMA wal_checkpoint(TRUNCATE)').get() as [number, number, number];
+  return isBusy === 0;
 }
 
 /** In short steps, between which other work of the thread goes on: a large table is not gone at once. */

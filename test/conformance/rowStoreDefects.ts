@@ -62,6 +62,8 @@ const repeatsRows = (store: RowStore): RowStore => ({
   },
 });
 
+const unlistsNothing = (store: RowStore): RowStore => ({ ...store, unlist: async () => {} });
+
 /** Stores that break a promise: what shows that the suite can see it. */
 export const defects: Readonly<Record<string, Defect>> = {
   'a smaller offset wins': { breaks: 'has a smaller or equal offset never win', on: lastWriteWins },
@@ -72,6 +74,10 @@ export const defects: Readonly<Record<string, Defect>> = {
   'an index entry is left behind': {
     breaks: 'leaves no index entry behind when a row changes',
     on: leavesEntries,
+  },
+  'a row that is unlisted is found': {
+    breaks: 'takes a row out of one index, and leaves the row, until it is written anew',
+    on: unlistsNothing,
   },
   'an insert-only row is overwritten': {
     breaks: 'inserts once where a model is insert-only',

@@ -111,6 +111,15 @@ export class MemoryRows implements RowStore {
       .map(({ row, term }) => ({ row: parsed(row), term }));
   }
 
+  async unlist(model: AnyModel, key: string, index: string): Promise<void> {
+    const row = this.#tables.get(tableName(model))?.get(key);
+    if (!row) return;
+    const entries = new Map([...row.entries].filter(([name]) => name !== index));
+    this.#table(model).set(key, { ...row, entries });
+  }
+
+  async scrub(): Promise<void> {}
+
   async drop(model: AnyModel): Promise<void> {
     this.#tables.delete(tableName(model));
     for (const name of this.#checkpoints.keys())
