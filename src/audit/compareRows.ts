@@ -7,7 +7,7 @@ import type { StoredRows } from './storedRows.js';
 import { Contradiction, type Wrong } from './wrong.js';
 
 /** Whether two values are the same, as JSON text; a database may have put an object's fields in another order. */
-export function isSameValue(a: string | null, b: string | null): boolean {
+function isSameValue(a: string | null, b: string | null): boolean {
   if (a === b) return true;
   return a !== null && b !== null && isDeepStrictEqual(parsed(a), parsed(b));
 }

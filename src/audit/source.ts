@@ -12,7 +12,7 @@ export interface SourceLog extends CheckedLog {
 }
 
 /** There is no log where one was to be audited. */
-export class NoLog extends Error {
+class NoLog extends Error {
   override readonly name = 'NoLog';
 }
 

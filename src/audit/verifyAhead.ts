@@ -54,14 +54,3 @@ export async function judgeAhead(
       into.set(key, { key, partition, offset, value: text === null ? null : JSON.parse(text) });
   }
 }
-
-/** Rows by their partition. */
-export const byPartition = (rows: readonly StoredRow[]): Map<number, StoredRow[]> => {
-  const groups = new Map<number, StoredRow[]>();
-  for (const row of rows) {
-    const group = groups.get(row[1]);
-    if (group) group.push(row);
-    else groups.set(row[1], [row]);
-  }
-  return groups;
-};

@@ -131,7 +131,7 @@ async function append(log: EventLog, events: readonly Unplaced[]): Promise<void>
 }
 
 /** Folds what the log holds beyond the read models. */
-export async function foldAll(engine: Engine): Promise<void> {
+async function foldAll(engine: Engine): Promise<void> {
   const { store, log, partitions, close } = await openEngine(engine);
   const names = { usernames: async (sealed: readonly unknown[]) => sealed.map(() => 'somebody') };
   const projector = await Projector.open(store, allProjections(names), partitions);
