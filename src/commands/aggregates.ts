@@ -36,6 +36,10 @@ export function streamOfCommand(command: Command): StreamName {
     case 'register user':
     case 'go online':
     case 'go offline':
+    case 'erase user':
+    case 'appoint auditor':
+    case 'dismiss auditor':
+    case 'record audit read':
       return streamOf('user', command.userId);
     case 'add friend':
       return streamOf('friendship', friendshipIdOf(command.actor, command.friendId));
@@ -43,6 +47,7 @@ export function streamOfCommand(command: Command): StreamName {
       return streamOf('room', roomIdOf(command.actor, command.friendId));
     case 'send message':
     case 'read messages':
+    case 'erase member':
       return streamOf('room', command.roomId);
   }
 }

@@ -1,6 +1,6 @@
 import type { RoomId, UserId } from '../events/ids.js';
 import type { Message } from '../events/schemas.js';
-import type { Time } from '../events/types.js';
+import type { AuditResource, Time } from '../events/types.js';
 
 /** What can be asked of a writer. The actor comes from the session, never from a payload. */
 export type Command =
@@ -13,6 +13,19 @@ export type Command =
   | { readonly kind: 'go online'; readonly userId: UserId }
   /** `lastSeen`: when the last device was lost or went to the background. */
   | { readonly kind: 'go offline'; readonly userId: UserId; readonly lastSeen: Time }
+  | { readonly kind: 'erase user'; readonly userId: UserId }
+  /** Of the system: the user has been erased, and was or may be a member of the room. */
+  | { readonly kind: 'erase member'; readonly roomId: RoomId; readonly userId: UserId }
+  /** Of the operator. */
+  | { readonly kind: 'appoint auditor'; readonly userId: UserId }
+  | { readonly kind: 'dismiss auditor'; readonly userId: UserId }
+  /** `userId` is the auditor, who is refused as `forbidden` if they are none. */
+  | {
+      readonly kind: 'record audit read';
+      readonly userId: UserId;
+      readonly resource: AuditResource;
+      readonly query: Readonly<Record<string, string>>;
+    }
   | { readonly kind: 'add friend'; readonly actor: UserId; readonly friendId: UserId }
   | { readonly kind: 'init chat'; readonly actor: UserId; readonly friendId: UserId }
   | {
@@ -40,6 +53,11 @@ export interface Answers {
   /** `changed`: this command changed the state. */
   'go online': { readonly changed: boolean };
   'go offline': { readonly changed: boolean };
+  'erase user': { readonly changed: boolean };
+  'erase member': { readonly changed: boolean };
+  'appoint auditor': { readonly changed: boolean };
+  'dismiss auditor': { readonly changed: boolean };
+  'record audit read': { readonly changed: boolean };
   'add friend': { readonly isNew: boolean };
   'init chat': { readonly roomId: RoomId; readonly isNewActive: boolean };
   /** Opened: as it goes to the sender. */

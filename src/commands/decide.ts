@@ -28,8 +28,12 @@ export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Deci
       return command;
     case 'register user':
     case 'go online':
-    case 'go offline': {
-      const facts = { isActive: found.active.has(command.userId) };
+    case 'go offline':
+    case 'erase user':
+    case 'appoint auditor':
+    case 'dismiss auditor':
+    case 'record audit read': {
+      const facts = { now, isActive: found.active.has(command.userId) };
       return userDecider.decide(command, stream.state as UserState, facts);
     }
     case 'add friend': {
@@ -41,6 +45,7 @@ export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Deci
       return roomDecider.decide(command, stream.state as RoomState, facts);
     }
     case 'read messages':
+    case 'erase member':
       return roomDecider.decide(command, stream.state as RoomState, { ...noFacts, now });
     case 'send message': {
       const { roomId, replyTo } = command;

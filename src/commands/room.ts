@@ -1,4 +1,4 @@
-import { badRequest, notFound, ParleyError } from '../errors.js';
+import { badRequest, forbidden, notFound, ParleyError } from '../errors.js';
 import { type RoomId, roomIdOf, streamOf, type UserId } from '../events/ids.js';
 import type { NewEvent, Recorded, Sealed, Time } from '../events/types.js';
 import type { Answers, CommandOf } from './commands.js';
@@ -18,13 +18,15 @@ export interface Room {
   readonly lastSeq: number;
   /** Read marks of both members. */
   readonly marks: Readonly<Record<UserId, number>>;
+  /** Members who have been erased. */
+  readonly erased?: readonly UserId[];
 }
 /** What deciding needs to know of a room. */
 export type RoomState = { readonly exists: false } | Room;
 
 /** A message with its text sealed: the core never sees the text. */
 export type SealedSend = Omit<CommandOf<'send message'>, 'message'> & { readonly text: Sealed };
-export type RoomCommand = CommandOf<'init chat' | 'read messages'> | SealedSend;
+export type RoomCommand = CommandOf<'init chat' | 'read messages' | 'erase member'> | SealedSend;
 
 /** What a room's state does not say. */
 export interface RoomFacts {
@@ -52,7 +54,7 @@ export interface SentAnswer {
   readonly seq: number;
   readonly sentAt: Time;
 }
-type RoomAnswer = Answers['init chat' | 'read messages'] | SentAnswer;
+type RoomAnswer = Answers['init chat' | 'read messages' | 'erase member'] | SentAnswer;
 
 /** Chats, messages and read marks. */
 export const roomDecider: Decider<RoomCommand, RoomState, RoomFacts, RoomAnswer> = {
@@ -60,6 +62,7 @@ export const roomDecider: Decider<RoomCommand, RoomState, RoomFacts, RoomAnswer>
   evolve: (state, event) => (state.exists ? evolveRoom(state, event) : created(state, event)),
   decide(command, state, facts) {
     if (command.kind === 'init chat') return initChat(command, state, facts);
+    if (command.kind === 'erase member') return eraseMember(command, state);
     // To someone who is not a member, a room is as if it did not exist.
     if (!state.exists || !state.members.includes(command.actor))
       return { refused: notFound(`there is no room ${command.roomId}`) };
@@ -84,6 +87,8 @@ function evolveRoom(room: Room, event: Recorded): Room {
     }
     case 'MessagesRead':
       return { ...room, marks: { ...room.marks, [event.data.userId]: event.data.upTo } };
+    case 'MemberErased':
+      return { ...room, erased: [...(room.erased ?? []), event.data.userId] };
     default:
       return room;
   }
@@ -95,7 +100,8 @@ function initChat(
   { now, otherExists }: RoomFacts,
 ): Decision<Answers['init chat']> {
   if (actor === friendId) return { refused: badRequest('one cannot chat with oneself') };
-  if (!otherExists) return { refused: notFound(`there is no user ${friendId}`) };
+  if (!otherExists || (state.exists && state.erased))
+    return { refused: notFound(`there is no user ${friendId}`) };
   const roomId = roomIdOf(actor, friendId);
   if (state.exists && state.active.includes(actor))
     return { events: [], answer: { roomId, isNewActive: false } };
@@ -131,6 +137,7 @@ function send(command: SealedSend, room: Room, facts: RoomFacts): Decision<SentA
       refused: new ParleyError('conflict', `message ${messageId} exists with another body or sender`),
     };
   }
+  if (room.erased) return { refused: forbidden('the other member has been erased') };
   if (replyTo !== undefined && !facts.replyExists) {
     const message = 'must be the id of an earlier message in the room';
     return { refused: badRequest(`replyTo ${message}`, [{ path: 'replyTo', message }]) };
@@ -164,4 +171,20 @@ function read(command: CommandOf<'read messages'>, room: Room): Decision<Answers
     audience: room.members,
   };
   return { events: [moved], answer: { upTo, unread: room.lastSeq - upTo } };
+}
+
+/** A room that is not there, or not theirs, has no such member: so said, that whoever asks may go on. */
+function eraseMember(
+  { roomId, userId }: CommandOf<'erase member'>,
+  room: RoomState,
+): Decision<Answers['erase member']> {
+  if (!room.exists || !room.members.includes(userId) || room.erased?.includes(userId))
+    return { events: [], answer: { changed: false } };
+  const erased: NewEvent = {
+    type: 'MemberErased',
+    stream: streamOf('room', roomId),
+    data: { roomId, userId },
+    audience: room.members,
+  };
+  return { events: [erased], answer: { changed: true } };
 }

@@ -15,7 +15,9 @@ export class Task {
   ) {}
 
   /** Who asked. */
-  get actor(): UserId {
+  get actor(): UserId | 'system' {
+    const { kind } = this.command;
+    if (kind === 'erase member' || kind === 'appoint auditor' || kind === 'dismiss auditor') return 'system';
     return 'actor' in this.command ? this.command.actor : this.command.userId;
   }
 

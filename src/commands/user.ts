@@ -1,32 +1,36 @@
-import { notFound } from '../errors.js';
+import { forbidden, notFound } from '../errors.js';
 import { streamOf, type UserId } from '../events/ids.js';
-import type { Sealed } from '../events/types.js';
+import type { NewEvent, Sealed, Time } from '../events/types.js';
 import type { Answers, CommandOf } from './commands.js';
-import type { Decider } from './decider.js';
+import type { Decider, Decision } from './decider.js';
 
 /** What deciding needs to know of a user. */
 export interface UserState {
   readonly registered: boolean;
   readonly online: boolean;
+  readonly erased?: true;
+  readonly auditor?: true;
 }
 
 /** The user's own commands; the name is sealed before anything is decided. */
 export type UserCommand =
   | (Omit<CommandOf<'register user'>, 'username'> & { readonly username: Sealed })
-  | CommandOf<'go online' | 'go offline'>;
+  | CommandOf<'go online' | 'go offline' | 'erase user' | 'appoint auditor' | 'dismiss auditor' | 'record audit read'>;
 
 /** What is true beside the stream when a command is decided. */
 export interface UserFacts {
+  /** The time of the commit. */
+  readonly now: Time;
   /** Some node has an active device of the user, or had a moment ago. */
   readonly isActive: boolean;
 }
 
-type UserAnswer = Answers['register user' | 'go online' | 'go offline'];
+type UserAnswer = Answers['register user' | 'go online'];
 
-const unregistered = (userId: UserId) => ({ refused: notFound(`there is no user ${userId}`) });
-const unchanged = { events: [], answer: { changed: false } } as const;
-
-/** Registration and presence. Presence has no audience: it goes to the subject's contacts. */
+/**
+ * Registration, presence, roles and the end of a user. Presence has no audience: it goes to the subject's contacts.
+ * Of one who is erased nothing more is written.
+ */
 export const userDecider: Decider<UserCommand, UserState, UserFacts, UserAnswer> = {
   initial: { registered: false, online: false },
 
@@ -38,41 +42,71 @@ export const userDecider: Decider<UserCommand, UserState, UserFacts, UserAnswer>
         return { ...state, online: true };
       case 'UserWentOffline':
         return { ...state, online: false };
+      case 'AuditorAppointed':
+        return { ...state, auditor: true };
+      case 'AuditorDismissed': {
+        const { auditor: _, ...rest } = state;
+        return rest;
+      }
+      case 'UserErased':
+        return { registered: true, online: false, erased: true };
       default:
         return state;
     }
   },
 
-  decide(command, state, { isActive }) {
+  decide(command, state, facts) {
+    if (command.kind === 'register user') return register(command, state);
     const { userId } = command;
+    if (!state.registered) return { refused: notFound(`there is no user ${userId}`) };
+    if (state.erased)
+      return command.kind === 'erase user' ? unchanged : { refused: notFound(`user ${userId} is erased`) };
     const stream = streamOf('user', userId);
     switch (command.kind) {
-      case 'register user': {
-        if (state.registered) return { events: [], answer: { isNew: false } };
-        const { username, backgroundColor } = command;
-        const data = { userId, username, backgroundColor };
-        return {
-          events: [{ type: 'UserRegistered', stream, data, audience: [userId] }],
-          answer: { isNew: true },
-        };
-      }
       case 'go online':
-        if (!state.registered) return unregistered(userId);
-        if (state.online) return unchanged;
-        return {
-          events: [{ type: 'UserWentOnline', stream, data: { userId }, audience: [] }],
-          answer: { changed: true },
-        };
-      case 'go offline': {
-        if (!state.registered) return unregistered(userId);
+        return state.online
+          ? unchanged
+          : changed({ type: 'UserWentOnline', stream, data: { userId }, audience: [] });
+      case 'go offline':
         // Who becomes active on another node meanwhile says so there first, and goes online after this.
-        if (!state.online || isActive) return unchanged;
-        const data = { userId, lastSeen: command.lastSeen };
-        return {
-          events: [{ type: 'UserWentOffline', stream, data, audience: [] }],
-          answer: { changed: true },
-        };
+        return state.online && !facts.isActive ? changed(wentOffline(userId, command.lastSeen)) : unchanged;
+      case 'erase user': {
+        const erased: NewEvent = { type: 'UserErased', stream, data: { userId }, audience: [userId] };
+        return state.online ? changed(wentOffline(userId, facts.now), erased) : changed(erased);
+      }
+      case 'appoint auditor':
+        if (state.auditor) return unchanged;
+        return changed({ type: 'AuditorAppointed', stream, data: { userId }, audience: [] });
+      case 'dismiss auditor':
+        if (!state.auditor) return unchanged;
+        return changed({ type: 'AuditorDismissed', stream, data: { userId }, audience: [] });
+      case 'record audit read': {
+        if (!state.auditor) return { refused: forbidden('this is for auditors') };
+        const { resource, query } = command;
+        return changed({ type: 'AuditRead', stream, data: { userId, resource, query }, audience: [] });
       }
     }
   },
 };
+
+const unchanged = { events: [], answer: { changed: false } } as const;
+const changed = (...events: NewEvent[]): Decision<UserAnswer> => ({ events, answer: { changed: true } });
+
+const wentOffline = (userId: UserId, lastSeen: Time): NewEvent => ({
+  type: 'UserWentOffline',
+  stream: streamOf('user', userId),
+  data: { userId, lastSeen },
+  audience: [],
+});
+
+function register(
+  { userId, username, backgroundColor }: Extract<UserCommand, { kind: 'register user' }>,
+  { registered }: UserState,
+): Decision<UserAnswer> {
+  if (registered) return { events: [], answer: { isNew: false } };
+  const data = { userId, username, backgroundColor };
+  return {
+    events: [{ type: 'UserRegistered', stream: streamOf('user', userId), data, audience: [userId] }],
+    answer: { isNew: true },
+  };
+}

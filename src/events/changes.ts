@@ -32,6 +32,12 @@ export type Change =
       readonly userId: UserId;
       readonly upTo: number;
     }
+  | {
+      readonly push: 'erase user';
+      readonly to: readonly UserId[];
+      readonly room: RoomId;
+      readonly userId: UserId;
+    }
   /** To those who have the subject among their contacts; not stored. */
   | {
       readonly push: 'get online info';
@@ -77,7 +83,18 @@ export function changeOf(event: Recorded): Change | undefined {
       const { userId: subject, lastSeen } = event.data;
       return { push: 'get online info', subject, isOnline: false, lastSeen };
     }
+    case 'MemberErased':
+      return {
+        push: 'erase user',
+        to: event.audience,
+        room: event.data.roomId,
+        userId: event.data.userId,
+      };
     case 'UserRegistered':
+    case 'UserErased':
+    case 'AuditorAppointed':
+    case 'AuditorDismissed':
+    case 'AuditRead':
     case 'RoomCreated':
       return undefined;
   }

@@ -14,6 +14,12 @@ export interface EventData {
   UserRegistered: { userId: UserId; username: Sealed; backgroundColor: string };
   UserWentOnline: { userId: UserId };
   UserWentOffline: { userId: UserId; lastSeen: Time };
+  /** What sealed their name and texts is destroyed after this; the actor is the user. */
+  UserErased: { userId: UserId };
+  AuditorAppointed: { userId: UserId };
+  AuditorDismissed: { userId: UserId };
+  /** Stream of the auditor, who is the actor: what they asked to be shown, as they asked for it. */
+  AuditRead: { userId: UserId; resource: AuditResource; query: Readonly<Record<string, string>> };
   /** Stream `friendship:<id>`; the actor is who asked. `members` in ascending order. */
   FriendAdded: { members: readonly [UserId, UserId] };
   /** Stream `room:<id>`; pushed to nobody: a chat appears with `ChatOpened`. `members` in ascending order. */
@@ -26,7 +32,12 @@ export interface EventData {
   ChatOpened: { roomId: RoomId; userId: UserId; members: readonly [UserId, UserId]; createdAt: Time };
   MessageSent: { roomId: RoomId; messageId: string; seq: number; text: Sealed; replyTo?: string };
   MessagesRead: { roomId: RoomId; userId: UserId; upTo: number };
+  /** The member was erased: nobody writes there any more. */
+  MemberErased: { roomId: RoomId; userId: UserId };
 }
+
+/** What an auditor can be shown. */
+export type AuditResource = 'events' | 'room' | 'user';
 
 export type EventType = keyof EventData;
 

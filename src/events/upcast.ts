@@ -42,11 +42,16 @@ const present: Record<EventType, true> = {
   UserRegistered: true,
   UserWentOnline: true,
   UserWentOffline: true,
+  UserErased: true,
+  AuditorAppointed: true,
+  AuditorDismissed: true,
+  AuditRead: true,
   FriendAdded: true,
   RoomCreated: true,
   ChatOpened: true,
   MessageSent: true,
   MessagesRead: true,
+  MemberErased: true,
 };
 
 const isPresent = (type: string): type is EventType => Object.hasOwn(present, type);

@@ -90,6 +90,8 @@ export class Delivery {
           change.to,
           JSON.stringify({ roomId: change.room, userId: change.userId, upTo: change.upTo }),
         );
+      case 'erase user':
+        return deliver(change.to, JSON.stringify({ roomId: change.room, userId: change.userId }));
       case 'init chat':
         return deliver(change.to, JSON.stringify({ room: newChat(change, joined.users) }), change.members);
       case 'add friend': {

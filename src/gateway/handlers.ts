@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Answer, CommandKind, CommandOf, CommandRouter } from '../commands/commands.js';
-import { notFound } from '../errors.js';
+import { forbidden, notFound } from '../errors.js';
 import type { RoomId, UserId } from '../events/ids.js';
 import type { RequestAnswer, RequestData, RequestName } from '../events/schemas.js';
 import type { Queries } from '../projections/queries.js';
@@ -71,6 +71,11 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     const members = await rooms.members(roomId, connection.moments(rooms.partitionOf(roomId)));
     if (!members?.includes(me)) throw notFound('there is no such room among yours');
     return members;
+  };
+
+  const erasedAmong = async (users: readonly UserId[]): Promise<ReadonlySet<UserId>> => {
+    const found = await deps.profiles.load(users);
+    return new Set(users.filter((user) => found.get(user)?.erased));
   };
 
   /** Joining and leaving take effect in the order sent. */
@@ -151,7 +156,10 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       const moments = await at(connection, revision);
       const { chats, next } = await queries.activeChats(me, page, moments);
       const others = chats.flatMap(({ participants }) => participants.map(({ userId }) => userId));
-      const contacts = others.filter((other) => hub.isContact(me, other));
+      const erased = new Set(
+        chats.flatMap(({ participants }) => participants.flatMap((user) => (user.erased ? user.userId : []))),
+      );
+      const contacts = others.filter((other) => hub.isContact(me, other) && !erased.has(other));
       const levels = await queries.presence(contacts, moments);
       return { chats, presence: Object.fromEntries(levels), ...(next === undefined ? {} : { next }) };
     },
@@ -160,12 +168,16 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       await mine(me, roomId, connection);
       const active = await rooms.activeFor(roomId, connection.moments(rooms.partitionOf(roomId)));
       const others = active.filter((member) => member !== me);
+      if ((await erasedAmong(others)).size > 0) throw forbidden('the other member has been erased');
       typing.notify(others, roomId, me, isTyping);
       return {};
     },
 
     'get online info': async (connection, me, { recipientId }) => {
-      if (recipientId !== me && !hub.isContact(me, recipientId))
+      if (
+        recipientId !== me &&
+        (!hub.isContact(me, recipientId) || (await erasedAmong([recipientId])).size > 0)
+      )
         throw notFound('there is no such contact of yours');
       const level = (await queries.presence([recipientId], connection.moments())).get(recipientId);
       return { recipientId, isOnline: level?.isOnline ?? false, lastSeen: level?.lastSeen ?? null };

@@ -4,6 +4,7 @@ import { friendshipsProjection } from './friendships/model.js';
 import { messagesProjection } from './messages/model.js';
 import { presenceProjection } from './presence/model.js';
 import type { AnyProjection } from './projection.js';
+import { rolesProjection } from './roles/model.js';
 import { statesProjection } from './states/model.js';
 import { tableOf } from './tables.js';
 import { usersProjection } from './users/model.js';
@@ -17,10 +18,14 @@ export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyPr
     chatsProjection,
     messagesProjection,
     presenceProjection,
+    rolesProjection,
   ];
 }
 
+const nameless = allProjections({ usernames: async () => [] });
+
+/** Of the models, by which an operator names them. */
+export const projectionNames: readonly string[] = nameless.map(({ model }) => model.name);
+
 /** The tables into which these fold where none was built anew: by their names, nodes tell how far they are. */
-export const foldedTables: readonly string[] = allProjections({ usernames: async () => [] }).map(
-  ({ model }) => tableOf(model),
-);
+export const foldedTables: readonly string[] = nameless.map(({ model }) => tableOf(model));

@@ -20,8 +20,9 @@ export interface Source {
 /** Opens the names of profiles, all at once, in their order; an erased one keeps all but the name. */
 export async function presentUsers(open: Opens, users: readonly UserRow[]): Promise<User[]> {
   const names = await open.usernames(users);
-  return users.map(({ userId, backgroundColor, createdAt }, i) => {
-    const username = elementAt(names, i);
+  return users.map(({ userId, backgroundColor, createdAt, erased }, i) => {
+    // The row may say so before the key is gone, or after.
+    const username = erased ? null : elementAt(names, i);
     const user: User = { userId, username, backgroundColor, createdAt };
     return username === null ? { ...user, erased: true } : user;
   });

@@ -43,6 +43,8 @@ export interface Queries {
     page: PageRequest,
     at: readonly Moment[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
+  /** Whether the user has the role of an auditor. */
+  isAuditor(userId: UserId, at: readonly Moment[]): Promise<boolean>;
   /** Friends and those with whom the user shares a chat that has a message. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Offline with `lastSeen: null` if never seen. */
@@ -79,6 +81,7 @@ export type StoredChange = { readonly offset: number } & (
   | { readonly event: 'init chat'; readonly data: { room: Chat } }
   | { readonly event: 'send message'; readonly data: { message: Message } }
   | { readonly event: 'read messages'; readonly data: { roomId: RoomId; userId: UserId; upTo: number } }
+  | { readonly event: 'erase user'; readonly data: { roomId: RoomId; userId: UserId } }
 );
 
 /** Waits for read models: the projector's side tells how far each model is, see `waiter.ts`. */

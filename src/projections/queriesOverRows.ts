@@ -12,6 +12,7 @@ import { onlineUsers, presenceOf } from './presence/queries.js';
 import { presentChats, presentMessages, type Source, usersById } from './present.js';
 import type { Progress, Queries } from './queries.js';
 import { changedStreams, changesSince } from './replay.js';
+import { rolesModel } from './roles/model.js';
 import { usersModel } from './users/model.js';
 import { searchUsers } from './users/queries.js';
 
@@ -20,6 +21,7 @@ const friendships = friendshipsModel.name;
 const chats = chatsModel.name;
 const messages = messagesModel.name;
 const presence = presenceModel.name;
+const roles = rolesModel.name;
 const replayed = [friendships, chats, messages, users];
 
 /** What the queries read: rows, what opens them, and how far they have got. */
@@ -73,6 +75,10 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
       await reached([messages], at);
       const found = await messagePage(rows, roomId, page);
       return { messages: await presentMessages(open, found.messages), hasMore: found.hasMore };
+    },
+    async isAuditor(userId, at) {
+      await reached([roles], at);
+      return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
     },
     async contacts(userId, at) {
       await reached([friendships, chats], at);

@@ -15,7 +15,12 @@ export function readModels(
     messages: (asked) => messageFacts(rows, asked),
     async existing(users) {
       const found = await rows.get(usersModel, users);
-      return new Set(users.filter((user) => found.get(user)?.value));
+      return new Set(
+        users.filter((user) => {
+          const row = found.get(user)?.value;
+          return row && !row.erased;
+        }),
+      );
     },
     async foldedPosition(partition) {
       // Not from memory: another node may have folded the partition until a moment ago.

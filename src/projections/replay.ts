@@ -86,7 +86,7 @@ async function changesOfRoom(
   });
   const opening = openingOf(source, userId, chat, stretch);
   const changes = [...(await messageChanges(source.open, await messages)), ...(await opening)];
-  changes.push(...readMarks(chat, stretch));
+  changes.push(...readMarks(chat, stretch), ...erasures(chat, stretch));
   changes.sort((a, b) => a.offset - b.offset);
   return { changes: changes.slice(0, limit), hasMore: changes.length > limit };
 }
@@ -122,6 +122,12 @@ function readMarks({ roomId, reads }: ChatRow, stretch: Stretch): StoredChange[]
       event: 'read messages',
       data: { roomId, userId, upTo },
     }));
+}
+
+function erasures({ roomId, erased = {} }: ChatRow, stretch: Stretch): StoredChange[] {
+  return Object.entries(erased)
+    .filter(([, offset]) => within(stretch, offset))
+    .map(([userId, offset]) => ({ offset, event: 'erase user', data: { roomId, userId } }));
 }
 
 function within({ above, upTo }: Stretch, offset: number): boolean {

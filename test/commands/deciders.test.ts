@@ -51,6 +51,7 @@ class Stream<C extends { kind: string }, S, F, A> {
   }
 }
 
+const actorOf = (command: RoomCommand) => ('actor' in command ? command.actor : 'system');
 const room = () => new Stream(roomDecider);
 const open = { kind: 'init chat', actor: ada, friendId: bob } as const;
 const message = (actor: string, id: string, replyTo?: string): RoomCommand => ({
@@ -181,10 +182,10 @@ describe('room', () => {
           // Of this room only: init chat between others belongs to another stream.
           if (one.kind === 'init chat' && roomIdOf(one.actor, one.friendId) !== roomId) continue;
           const before = chat.state;
-          const first = chat.run(one.actor, one, find(one));
+          const first = chat.run(actorOf(one), one, find(one));
           expectForward(before, chat.state);
           const made = chat.events.length;
-          const again = chat.run(one.actor, one, find(one));
+          const again = chat.run(actorOf(one), one, find(one));
           expect(chat.events).to.have.length(made);
           if ('answer' in first && 'answer' in again && one.kind !== 'init chat')
             expect(again.answer).to.deep.equal(first.answer);
@@ -219,7 +220,7 @@ describe('user', () => {
   const online: UserCommand = { kind: 'go online', userId: ada };
   const offline: UserCommand = { kind: 'go offline', userId: ada, lastSeen: now };
 
-  const nowhere = { isActive: false };
+  const nowhere = { now, isActive: false };
 
   it('is registered once', () => {
     const user = new Stream(userDecider);
@@ -244,8 +245,93 @@ describe('user', () => {
     const user = new Stream(userDecider);
     user.run(ada, register, nowhere);
     user.run(ada, online, nowhere);
-    expect(user.run(ada, offline, { isActive: true })).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(user.run(ada, offline, { ...nowhere, isActive: true })).to.deep.equal({
+      answer: { changed: false },
+      made: 0,
+    });
     expect(user.run(ada, offline, nowhere)).to.deep.equal({ answer: { changed: true }, made: 1 });
+  });
+});
+
+describe('a user with a role', () => {
+  const user = () => {
+    const stream = new Stream(userDecider);
+    stream.run(
+      ada,
+      { kind: 'register user', userId: ada, username: 'sealed', backgroundColor: '#112233' },
+      nowhere,
+    );
+    return stream;
+  };
+  const nowhere = { now, isActive: false };
+  const read: UserCommand = { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } };
+
+  it('is shown things, and that is recorded, only while an auditor', () => {
+    const auditor = user();
+    expect(auditor.run(ada, read, nowhere)).to.deep.equal({ code: 'forbidden', made: 0 });
+    const made = (['appoint auditor', 'appoint auditor', 'dismiss auditor', 'dismiss auditor'] as const).map(
+      (kind) => auditor.run('system', { kind, userId: ada }, nowhere).made,
+    );
+    expect(made).to.deep.equal([1, 0, 1, 0]);
+    expect(auditor.run(ada, read, nowhere)).to.include({ code: 'forbidden' });
+    auditor.run('system', { kind: 'appoint auditor', userId: ada }, nowhere);
+    expect(auditor.run(ada, read, nowhere)).to.include({ made: 1 });
+    expect(auditor.events.at(-1)).to.containSubset({
+      type: 'AuditRead',
+      data: { userId: ada, resource: 'room', query: { at: '3' } },
+    });
+  });
+
+  it('goes offline when erased, and nothing more is written of them', () => {
+    const gone = user();
+    gone.run(ada, { kind: 'go online', userId: ada }, nowhere);
+    gone.run('system', { kind: 'appoint auditor', userId: ada }, nowhere);
+    const erase: UserCommand = { kind: 'erase user', userId: ada };
+    expect(gone.run(ada, erase, nowhere)).to.deep.equal({ answer: { changed: true }, made: 2 });
+    expect(gone.types().slice(-2)).to.deep.equal(['UserWentOffline', 'UserErased']);
+    expect(gone.run(ada, erase, nowhere)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    for (const command of [
+      { kind: 'go online', userId: ada },
+      { kind: 'go offline', userId: ada, lastSeen: now },
+      { kind: 'appoint auditor', userId: ada },
+      read,
+    ] as const)
+      expect(gone.run(ada, command, nowhere)).to.deep.equal({ code: 'not_found', made: 0 });
+  });
+
+  it('cannot be erased who never was', () => {
+    const nobody = new Stream(userDecider);
+    expect(nobody.run(ada, { kind: 'erase user', userId: ada }, nowhere)).to.include({ code: 'not_found' });
+  });
+});
+
+describe('a room of an erased member', () => {
+  const erase: RoomCommand = { kind: 'erase member', roomId, userId: bob };
+  const id = '11111111-1111-4111-8111-111111111111';
+  const earlier = { senderId: ada, seq: 1, sentAt: now, sameText: true };
+
+  it('takes no message more, but answers the repeat of an old one, and moves marks', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    chat.run(ada, message(ada, id), facts);
+    expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: true }, made: 1 });
+    expect(chat.events.at(-1)).to.deep.include({ type: 'MemberErased', audience: [ada, bob] });
+    expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(chat.run(ada, message(ada, id), { ...facts, earlier })).to.deep.include({
+      made: 0,
+      answer: { seq: 1, sentAt: now },
+    });
+    const other = '22222222-2222-4222-8222-222222222222';
+    expect(chat.run(ada, message(ada, other), facts)).to.deep.equal({ code: 'forbidden', made: 0 });
+    expect(chat.run(ada, open, facts)).to.deep.equal({ code: 'not_found', made: 0 });
+    expect(chat.run(ada, { kind: 'read messages', actor: ada, roomId }, facts)).to.include({ made: 0 });
+  });
+
+  it('is not changed by the erasure of one who is no member, nor made by it', () => {
+    const chat = room();
+    expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    chat.run(ada, open, facts);
+    expect(chat.run('system', { kind: 'erase member', roomId, userId: eve }, facts)).to.include({ made: 0 });
   });
 });
 

@@ -184,7 +184,7 @@ export class PresenceWorld {
       const command = lastSeen
         ? ({ kind: 'go offline', userId: user, lastSeen: lastSeen.toISOString() } as const)
         : ({ kind: 'go online', userId: user } as const);
-      const decision = userDecider.decide(command, state, { isActive });
+      const decision = userDecider.decide(command, state, { now: '2026-01-01T00:00:00.000Z', isActive });
       const events = 'events' in decision ? decision.events : [];
       for (const event of events) {
         this.#size++;

@@ -17,6 +17,8 @@ export interface ChatRow {
   readonly marks: Readonly<Record<UserId, number>>;
   /** The newest `MessagesRead` of each member who has one: what was pushed, unlike a mark moved by sending. */
   readonly reads: Readonly<Record<UserId, { readonly upTo: number; readonly offset: number }>>;
+  /** The offset at which each member was erased who has been. */
+  readonly erased?: Readonly<Record<UserId, number>>;
 }
 
 /** The newest `seq`; 0 in an empty room. */
@@ -79,6 +81,8 @@ function next(chat: ChatRow, event: Recorded): ChatRow {
         reads: { ...chat.reads, [userId]: { upTo, offset: event.offset } },
       };
     }
+    case 'MemberErased':
+      return { ...chat, erased: { [event.data.userId]: event.offset, ...chat.erased } };
     default:
       return chat;
   }

@@ -11,6 +11,7 @@ export interface UserRow {
   readonly username: Sealed;
   readonly backgroundColor: string;
   readonly createdAt: Time;
+  readonly erased?: true;
 }
 
 // Opened names, `null` when erased, of the events and rows at hand: each lives as long as its object and is
@@ -28,7 +29,8 @@ export const usersModel: Model<UserRow> = {
 export function usersProjection(names: Pick<Opener, 'usernames'>): Projection<UserRow> {
   return {
     model: usersModel,
-    keys: (event) => (event.type === 'UserRegistered' ? [event.data.userId] : []),
+    keys: (event) =>
+      event.type === 'UserRegistered' || event.type === 'UserErased' ? [event.data.userId] : [],
     async prepare(events) {
       const registered = events.filter((event) => event.type === 'UserRegistered');
       if (registered.length === 0) return;
@@ -38,6 +40,7 @@ export function usersProjection(names: Pick<Opener, 'usernames'>): Projection<Us
       });
     },
     evolve(value, event) {
+      if (event.type === 'UserErased') return value ? { ...value, erased: true } : null;
       if (event.type !== 'UserRegistered') return value ?? null;
       const { userId, username, backgroundColor } = event.data;
       const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
@@ -58,6 +61,7 @@ export function searchTerms(name: string): string[] {
 }
 
 function suffixEntry(row: UserRow): IndexEntry | undefined {
+  if (row.erased) return undefined;
   const name = plain.get(row);
   if (name === undefined)
     throw new Error(`the name of user ${row.userId} was not opened before its row was folded`);

@@ -82,13 +82,19 @@ export class World {
 
   goOnline(userId: UserId): void {
     const state = this.#state(streamOf('user', userId), userDecider);
-    this.#accept(userDecider.decide({ kind: 'go online', userId }, state, { isActive: false }), userId);
+    this.#accept(
+      userDecider.decide({ kind: 'go online', userId }, state, { now: this.#now(), isActive: false }),
+      userId,
+    );
   }
 
   goOffline(userId: UserId, lastSeen: Time): void {
     const state = this.#state(streamOf('user', userId), userDecider);
     this.#accept(
-      userDecider.decide({ kind: 'go offline', userId, lastSeen }, state, { isActive: false }),
+      userDecider.decide({ kind: 'go offline', userId, lastSeen }, state, {
+        now: this.#now(),
+        isActive: false,
+      }),
       userId,
     );
   }
@@ -120,7 +126,10 @@ export class World {
   #inRoom(command: RoomCommand, roomId: RoomId): void {
     const now = this.#now();
     const facts = { now, otherExists: true, earlier: undefined, replyExists: true };
-    this.#accept(roomDecider.decide(command, this.#room(roomId), facts), command.actor);
+    this.#accept(
+      roomDecider.decide(command, this.#room(roomId), facts),
+      'actor' in command ? command.actor : command.userId,
+    );
   }
 
   #room(roomId: RoomId): RoomState {
