@@ -42,9 +42,7 @@ export async function openEngine(config: Config, node: NodeId, closing: Closing)
   const lock = lockDataDir(config.DATA_DIR);
   closing(() => lock.release());
   const predecessor = predecessorOf(config.DATA_DIR, node);
-  const url = config.MONGO_URL;
-  const place: Engine =
-    url === undefined ? { kind: 'sqlite', dataDir: config.DATA_DIR } : { kind: 'mongodb', url };
+  const place = placeOf(config);
   const writers = await Writers.open({ engine: place, node, partitions: config.PARTITIONS });
   closing(() => writers.stop());
   const log = await openLog(place);
@@ -53,6 +51,13 @@ export async function openEngine(config: Config, node: NodeId, closing: Closing)
   const addressLimit = await openAddressLimit(place, config.AUTH_RATE_LIMIT, closing);
   return { place, writers, log, predecessor, heartbeat, addressLimit };
 }
+
+/** Where these settings put log and read models. */
+export const placeOf = ({
+  MONGO_URL: url,
+  DATA_DIR: dataDir,
+}: Pick<Config, 'MONGO_URL' | 'DATA_DIR'>): Engine =>
+  url === undefined ? { kind: 'sqlite', dataDir } : { kind: 'mongodb', url };
 
 const openLog = (place: Engine): Promise<EventLog> =>
   place.kind === 'sqlite'

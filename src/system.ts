@@ -7,6 +7,10 @@ import { foldedBy } from './cluster/folding.js';
 import { type Cluster, openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
 import type { Config } from './config.js';
+import { createControlApp } from './control/app.js';
+import type { Operator } from './control/operations.js';
+import { checkControlPath, serveControl } from './control/server.js';
+import { systemOperator } from './control/systemOperator.js';
 import { openEngine } from './engine.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
@@ -26,23 +30,32 @@ import { textMemory } from './vault/textMemory.js';
 /** A command or a commit that has waited for so long says that its store is away. */
 const STALLED_MS = 5000;
 
-/** The whole of Parley in one process, serving. */
+export interface SystemOptions {
+  /** False: nobody but the caller comes to it, through its `operator`. */
+  readonly isServing?: boolean;
+}
+
+/** The whole of Parley in one process. */
 export interface System {
-  /** Where it listens. */
-  readonly url: string;
+  /** Where it listens; undefined for one that does not. */
+  readonly url: string | undefined;
+  readonly operator: Operator;
   /** Stops accepting, finishes what is in flight, and lets go of everything. */
   stop(): Promise<void>;
 }
 
 /**
- * Opens the stores, takes the partitions over, and serves. `fail` is told of what must end the process: after it,
- * nothing is acknowledged any more. Throws, with everything closed again, when it cannot start.
+ * Opens the stores, takes the partitions over, and serves on its port and its control socket. `fail` is told of what
+ * must end the process: after it, nothing is acknowledged any more. Throws, with everything closed again, when it
+ * cannot start.
  */
 export async function startSystem(
   config: Config,
   logger: Logger,
   fail: (error: unknown) => void,
+  { isServing = true }: SystemOptions = {},
 ): Promise<System> {
+  if (isServing) checkControlPath(config.DATA_DIR);
   const opened: (() => unknown)[] = [];
   let retire: (() => Promise<void>) | undefined;
   let isRetired = false;
@@ -182,9 +195,16 @@ export async function startSystem(
     metrics.queue('lanes', () => lanes.depth);
     metrics.gauge('parley_partitions_owned', () => lanes.owned.length);
 
+    const operator = systemOperator({ credentials: vault.credentials, commands: lanes, projections });
+    if (!isServing) {
+      closing(() => gateway.close());
+      return { url: undefined, operator, stop: closeAll };
+    }
     const listening = await listen(config, app, gateway);
     closing(() => listening.stop());
-    return { url: listening.url, stop: closeAll };
+    const control = await serveControl(config.DATA_DIR, createControlApp(operator, logger));
+    closing(() => control.close());
+    return { url: listening.url, operator, stop: closeAll };
   }
 }
 

@@ -71,6 +71,10 @@ export class ServerProcess {
   get wsUrl(): string {
     return `ws://${this.#address}/ws`;
   }
+  /** What it was given on top of the tests' own settings. */
+  get env(): Readonly<Record<string, string>> {
+    return this.#options.env ?? {};
+  }
   get pid(): number {
     if (this.#child?.pid === undefined) throw new Error('the server was never started');
     return this.#child.pid;
