@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addAudit } from './audit.js';
 import { addRebuild } from './rebuild.js';
 import { addRole } from './role.js';
 import { addServe } from './serve.js';
@@ -19,7 +20,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .addHelpText('after', EXITS)
     .showHelpAfterError('(parley --help lists the verbs)')
     .exitOverride();
-  for (const add of [addServe, addRole, addRebuild]) add(program, env);
+  for (const add of [addServe, addRole, addRebuild, addAudit]) add(program, env);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

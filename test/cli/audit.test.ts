@@ -1,0 +1,109 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import { logFileOf } from '../../src/projections/engine.js';
+import { type SmallLog, smallLog } from '../audit/smallLog.js';
+import { allEngines, hasEngine } from '../support/engines.js';
+import { freshDatabase } from '../support/mongo.js';
+import { parley } from '../support/parley.js';
+import { tempDir } from '../support/tempDir.js';
+
+for (const engine of allEngines)
+  describe(`An audit by command on ${engine}`, () => {
+    let small: SmallLog;
+    let env: Record<string, string>;
+    before(async function () {
+      if (!(await hasEngine(engine))) return this.skip();
+      const DATA_DIR = tempDir();
+      env = { DATA_DIR };
+      if (engine === 'mongodb') env.MONGO_URL = await freshDatabase();
+      small = await smallLog(
+        env.MONGO_URL === undefined
+          ? { kind: 'sqlite', dataDir: DATA_DIR }
+          : { kind: 'mongodb', url: env.MONGO_URL },
+        { partitions: 2 },
+      );
+      env.MASTER_KEY = small.masterKey.toString('base64');
+    });
+
+    it('finds a log whole that is', async () => {
+      const { code, out, err } = await parley(['audit', 'verify'], env);
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+      expect(out).to.match(
+        /^partition 0: \d+ events in \d+ commits, until 2026-01-01T\S+, root \S+\npartition 1: /,
+      );
+      expect(out).to.match(/^messages: 12 rows are as a fresh fold makes them$/m);
+      expect(out).to.match(/\nwhole\n$/);
+    });
+
+    it('replays every event as JSON lines, in their order', async () => {
+      const { code, out, err } = await parley(['audit', 'replay'], env);
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+      const events = out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(events).to.have.length(small.events.length);
+      const times = events.map(({ recordedAt }) => recordedAt);
+      expect(times).to.deep.equal(times.toSorted());
+    });
+
+    it('replays what a filter asks for, into a file', async () => {
+      const file = join(tempDir(), 'events');
+      const filter = [
+        '--type',
+        'MessageSent',
+        '--actor',
+        small.ann.toUpperCase(),
+        '--until',
+        '2030-01-01T01:00:00+01:00',
+      ];
+      const ran = await parley(['audit', 'replay', ...filter, '--out', file], env);
+      expect(ran).to.deep.equal({ code: 0, out: '', err: '' });
+      const events = readFileSync(file, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(events).to.have.length(12);
+      expect(events[0].type).to.equal('MessageSent');
+    });
+
+    it('replays as a transcript that people can read', async () => {
+      const { out } = await parley(['audit', 'replay', '--as', 'transcript'], env);
+      expect(out).to.include('message 1');
+      expect(out).to.include('ann');
+    });
+
+    it('says what is wrong with a time', async () => {
+      const ran = await parley(['audit', 'replay', '--since', 'yesterday'], env);
+      expect(ran).to.include({ code: 2, out: '' });
+      expect(ran.err).to.include('2026-01-31T12:00:00Z');
+    });
+  });
+
+describe('An audit by command', () => {
+  it('ends with 1 and the first wrong place', async () => {
+    const DATA_DIR = tempDir();
+    await smallLog({ kind: 'sqlite', dataDir: DATA_DIR });
+    const db = new DatabaseSync(logFileOf(DATA_DIR));
+    const { changes } = db.prepare('DELETE FROM commits_0 WHERE position = 5').run();
+    db.close();
+    expect(changes).to.equal(1);
+    const { code, err } = await parley(['audit', 'verify'], { DATA_DIR });
+    expect(code).to.equal(1);
+    expect(err).to.match(/^wrong: .*\(partition 0, position 5\)\n$/);
+  });
+
+  it('makes nothing where there is no log', async () => {
+    const DATA_DIR = join(tempDir(), 'nothing');
+    mkdirSync(DATA_DIR);
+    for (const verb of [['verify'], ['replay']]) {
+      const ran = await parley(['audit', ...verb], { DATA_DIR });
+      expect(ran).to.include({ code: 1, out: '' });
+      expect(ran.err).to.match(/^parley: .*\n$/);
+    }
+    // What a first start would have to make.
+    writeFileSync(join(DATA_DIR, 'master.key'), '', { flag: 'wx' });
+  });
+});
