@@ -6,14 +6,20 @@ import { NatsBus } from './bus/nats.js';
 import { foldedBy } from './cluster/folding.js';
 import { type Cluster, openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
+import type { Moment } from './commands/commands.js';
 import type { Config } from './config.js';
 import { createControlApp } from './control/app.js';
 import type { Operator } from './control/operations.js';
 import { checkControlPath, serveControl } from './control/server.js';
 import { systemOperator } from './control/systemOperator.js';
 import { openEngine } from './engine.js';
+import { Erasures } from './erasure/erasures.js';
+import { forgetHere } from './erasure/forgetHere.js';
+import { Forgetting } from './erasure/forgetting.js';
+import { partitionOf, streamOf } from './events/ids.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
+import { historyOf } from './http/history.js';
 import { knowledge } from './knowledge.js';
 import { listen } from './listen.js';
 import { Metrics } from './metrics.js';
@@ -29,6 +35,9 @@ import { textMemory } from './vault/textMemory.js';
 
 /** A command or a commit that has waited for so long says that its store is away. */
 const STALLED_MS = 5000;
+
+/** What another node has begun is finished here after so long: longer than a command is under way. */
+const CUT_OFF_MS = 20_000;
 
 export interface SystemOptions {
   /** False: nobody but the caller comes to it, through its `operator`. */
@@ -138,7 +147,22 @@ export async function startSystem(
       logger,
     });
     closing(() => gateway.release());
-    bus.serve((body, from) => gateway.endings.serve(body) ?? doorman.serve(body, from));
+    const memories = {
+      keys: vault.keys,
+      fannedOut: (at: readonly Moment[]) => gateway.revisions.reached(at),
+      texts: memory,
+      writers,
+      gateway,
+      projections,
+    };
+    const forgetting = new Forgetting({
+      bus,
+      nodes,
+      forgetHere: (user, at) => forgetHere(memories, user, at),
+    });
+    bus.serve(
+      (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? doorman.serve(body, from),
+    );
     retire = async () => {
       await Promise.all([gateway.close(), writers.handOver()]);
     };
@@ -167,12 +191,28 @@ export async function startSystem(
     closing(() => writers.stop());
     closing(() => lanes.stop());
 
+    const erasures = new Erasures({
+      vault,
+      commands: lanes,
+      queries,
+      log,
+      announceEnds: (sessions) => gateway.endings.announce(sessions),
+      forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
+      isOurs: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+      patienceMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
+      logger,
+    });
+    erasures.start();
+    closing(() => erasures.stop());
     const app = createApp({
       vault,
       passwords,
       commands: lanes,
       queries,
       announceEnds: (sessions) => gateway.endings.announce(sessions),
+      erase: (userId, username) => erasures.erase(userId, username),
+      present: () => gateway.revisions.present(),
+      historyOf: (userId) => historyOf(log, userId),
       now: () => new Date(),
       random: Math.random,
       sessionTtlMs: config.SESSION_TTL,

@@ -73,6 +73,11 @@ export class Rest {
     return this.#ask('GET', `/user/${encodeURIComponent(userId)}`, { token });
   }
 
+  /** Erases the caller, for ever: their name, their texts and all their sessions; `forbidden` for a wrong password. */
+  erase(token: string, userId: string, password: string): Promise<void> {
+    return this.#ask('DELETE', `/user/${encodeURIComponent(userId)}`, { token, body: { password } });
+  }
+
   async #ask<T>(
     method: string,
     path: string,

@@ -17,6 +17,16 @@ const Known = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('go online'), userId: user }),
   z.object({ kind: z.literal('go offline'), userId: user, lastSeen: z.string() }),
+  z.object({ kind: z.literal('erase user'), userId: user }),
+  z.object({ kind: z.literal('erase member'), roomId: room, userId: user }),
+  z.object({ kind: z.literal('appoint auditor'), userId: user }),
+  z.object({ kind: z.literal('dismiss auditor'), userId: user }),
+  z.object({
+    kind: z.literal('record audit read'),
+    userId: user,
+    resource: z.enum(['events', 'room', 'user']),
+    query: z.record(z.string(), z.string()),
+  }),
   z.object({ kind: z.literal('add friend'), actor: user, friendId: user }),
   z.object({ kind: z.literal('init chat'), actor: user, friendId: user }),
   z.object({

@@ -101,14 +101,7 @@ export class Accounts {
   /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
   async changePassword(session: Session, password: string, newPassword: string): Promise<void> {
     const { vault, passwords, announceEnds } = this.#parts;
-    const user = await this.#find(session.userId, []);
-    if (!user) throw overloaded('the read models are behind');
-    const { username } = user;
-    const credential = username === null ? undefined : await vault.credentials.find(username);
-    if (username === null || credential === undefined || credential === 'erased')
-      throw unauthenticated('this user is no more');
-    const { passwordHash } = credential;
-    if (!(await passwords.verify(password, passwordHash))) throw forbidden('the password is wrong');
+    const { username, passwordHash } = await this.confirm(session.userId, password);
     const newHash = await passwords.hash(newPassword);
     // Before the change, so that none outlives it if this is cut off between the two; and after it, for those
     // that were made meanwhile.
@@ -117,6 +110,18 @@ export class Accounts {
       throw forbidden('the password has been changed meanwhile');
     const after = await vault.sessions.endAll(session.userId, session.id);
     await announceEnds([...before, ...after]);
+  }
+
+  /** The user's credential. Throws `forbidden` when the password is wrong, `unauthenticated` when they are erased. */
+  async confirm(userId: string, password: string): Promise<Credential> {
+    const { vault, passwords } = this.#parts;
+    const user = await this.#find(userId, []);
+    if (!user) throw overloaded('the read models are behind');
+    const credential = user.username === null ? undefined : await vault.credentials.find(user.username);
+    if (credential === undefined || credential === 'erased') throw unauthenticated('this user is no more');
+    if (!(await passwords.verify(password, credential.passwordHash)))
+      throw forbidden('the password is wrong');
+    return credential;
   }
 
   /** What only the user themselves is shown, as of `at`. */

@@ -6,11 +6,15 @@ import type { Metrics } from '../metrics.js';
 import { type AccountParts, Accounts } from './accounts.js';
 import { serveDocuments } from './documents/documents.js';
 import { problems } from './errors.js';
+import { type ExportParts, serveExport } from './export.js';
 import { type Readiness, serveOperations } from './operations.js';
 import { serveUsers, type UserParts } from './users.js';
 
 /** What the HTTP side stands on. */
-export interface HttpParts extends AccountParts, Omit<UserParts, 'accounts' | 'sessions'> {
+export interface HttpParts
+  extends AccountParts,
+    Omit<UserParts, 'accounts' | 'sessions'>,
+    Pick<ExportParts, 'present' | 'historyOf'> {
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -23,6 +27,8 @@ export function createApp(parts: HttpParts): Koa {
   serveDocuments(router);
   serveOperations(router, parts.ready, parts.metrics);
   serveUsers(router, { ...parts, accounts: new Accounts(parts), sessions: parts.vault.sessions });
+
+  serveExport(router, { ...parts, sessions: parts.vault.sessions });
 
   app.use(measured(parts.metrics));
   app.use(guarded);

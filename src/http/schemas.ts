@@ -43,6 +43,8 @@ export const SignOutQuery = z.strictObject({
 
 export const ChangePassword = z.strictObject({ password: z.string(), newPassword: NewPassword });
 
+export const EraseUser = z.strictObject({ password: z.string() });
+
 export const NoFields = z.strictObject({});
 
 const Revision = z

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { AddressLimit } from '../cluster/addressLimit.js';
 import type { Moment } from '../commands/commands.js';
-import { notFound } from '../errors.js';
+import { forbidden, notFound } from '../errors.js';
 import type { Queries } from '../projections/queries.js';
 import type { SessionStore } from '../vault/vault.js';
 import type { Accounts } from './accounts.js';
@@ -10,6 +10,7 @@ import { readBody, readId, readNoBody, readQuery } from './input.js';
 import { resource } from './resource.js';
 import {
   ChangePassword,
+  EraseUser,
   NoFields,
   RevisionQuery,
   SearchQuery,
@@ -24,6 +25,8 @@ export interface UserParts {
   readonly queries: Queries;
   /** Throws `bad_request` for what is no revision of this log, or ahead of it. */
   readonly parseRevision: (text: string) => Promise<Moment>;
+  /** See `Erasures.erase`. */
+  readonly erase: (userId: string, username: string) => Promise<void>;
   readonly now: () => Date;
   /** Of sign-ups and sign-ins; none for benchmarks. */
   readonly addressLimit: AddressLimit | undefined;
@@ -88,6 +91,15 @@ export function serveUsers(router: Router, parts: UserParts): void {
       const user = (await queries.users([userId], at)).get(userId);
       if (!user) throw notFound('there is no such user');
       ctx.body = userId === session.userId ? { user, ...(await accounts.overview(userId, at)) } : { user };
+    }),
+    DELETE: signedIn(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { password } = await readBody(ctx, EraseUser);
+      if (userId !== session.userId) throw forbidden('only the user themselves may do this');
+      const { username } = await accounts.confirm(userId, password);
+      await parts.erase(userId, username);
+      ctx.status = 204;
     }),
   });
 }

@@ -27,7 +27,10 @@ export async function readGenerations(
 }
 
 /** The same of one of them. */
-export async function readGeneration(store: RowStore, projection: AnyProjection): Promise<Generation> {
+export async function readGeneration(
+  store: RowStore,
+  projection: Pick<AnyProjection, 'model'>,
+): Promise<Generation> {
   const [generation] = await readGenerations(store, [projection]);
   if (!generation) throw new RangeError('a model has a generation');
   return generation;
@@ -36,7 +39,7 @@ export async function readGeneration(store: RowStore, projection: AnyProjection)
 /** Writes the entry that follows `before`, unless another process has written one already. */
 export async function changeGeneration(
   store: RowStore,
-  { model }: AnyProjection,
+  { model }: Pick<AnyProjection, 'model'>,
   before: Generation,
   change: Partial<Pick<Generation, 'active' | 'other' | 'isReady'>>,
 ): Promise<void> {

@@ -45,6 +45,9 @@ export async function startHttp(
     // Only these four are asked for over HTTP.
     queries: core.queries as Queries,
     announceEnds: async () => {},
+    erase: async () => {},
+    present: async () => [],
+    async *historyOf() {},
     parseRevision: core.parseRevision,
     now: () => new Date(),
     random: Math.random,

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../errors.js';
 import {
   ChangePassword,
+  EraseUser,
   RevisionQuery,
   SearchAnswer,
   SearchQuery,
@@ -36,7 +37,7 @@ const document = (id: string, summary: string, answer: string): { get: Operation
 });
 
 /** Every path that REST serves, as it is written there. */
-export const paths: Record<string, Partial<Record<'get' | 'post' | 'put', Operation>>> = {
+export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'delete', Operation>>> = {
   '/user/': {
     post: {
       id: 'signUp',
@@ -102,6 +103,26 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put', Operat
       status: 200,
       answer: UserAnswer,
       errors: ['bad_request', 'not_found', 'overloaded'],
+    },
+    delete: {
+      id: 'eraseUser',
+      summary: 'Erase me, for ever: my name and texts are gone everywhere, and my sessions end',
+      tag: 'Users',
+      path: userId,
+      body: EraseUser,
+      status: 204,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/user/{userId}/export': {
+    get: {
+      id: 'exportUser',
+      summary: 'All that is kept of me, as JSON lines: each says what it is in `kind`',
+      tag: 'Users',
+      path: userId,
+      status: 200,
+      answer: 'application/x-ndjson',
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded'],
     },
   },
   '/health': {

@@ -1,0 +1,108 @@
+import { expect } from 'chai';
+import type { NodeId, Reply } from '../../src/bus/bus.js';
+import type { Living } from '../../src/cluster/nodes.js';
+import { forgetHere } from '../../src/erasure/forgetHere.js';
+import { Forgetting } from '../../src/erasure/forgetting.js';
+import { VaultUnavailable } from '../../src/vault/vault.js';
+import { rejection } from '../support/rejection.js';
+
+const at = [{ partition: 0, size: 7 }];
+const body = { kind: 'forget', user: 'ada', at };
+const forever = new AbortController().signal;
+
+/** Other nodes by name, with what each answers the first time, the second, and so on; the last for ever. */
+function forgettingAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
+  const asked: NodeId[] = [];
+  const here: unknown[] = [];
+  const living = new Set(['me', ...Object.keys(others)]);
+  let now = 0;
+  const forgetting = new Forgetting({
+    bus: {
+      node: 'me',
+      async request(to, sent) {
+        expect(sent).to.deep.equal(body);
+        const turn = asked.filter((node) => node === to).length;
+        asked.push(to);
+        now += 10_000;
+        return others[to]?.[turn] ?? others[to]?.at(-1) ?? 'nobody';
+      },
+    },
+    nodes: { living: async () => [...living].map((node) => ({ node }) as Living) }, // No more of it is looked at.
+    forgetHere: async (...asked) => void here.push(asked),
+    now: () => now,
+  });
+  return { forgetting, asked, here, living, elapsed: () => now };
+}
+
+const forgotten: Reply = { reply: true };
+
+describe('Forgetting on every node', () => {
+  it('is done when this node and all others that live have said so, each asked once', async () => {
+    const { forgetting, asked, here } = forgettingAmong({ b: [forgotten], c: [forgotten] });
+    await forgetting.everywhere('ada', at, forever);
+    expect(asked).to.have.members(['b', 'c']);
+    expect(here).to.deep.equal([['ada', at]]);
+  });
+
+  it('asks those again that were silent, could not, or were not there', async () => {
+    const { forgetting, asked } = forgettingAmong({ b: ['silent', { reply: false }, 'nobody', forgotten] });
+    await forgetting.everywhere('ada', at, forever);
+    expect(asked).to.deep.equal(['b', 'b', 'b', 'b']);
+  });
+
+  it('waits for none that has died', async () => {
+    const { forgetting, living } = forgettingAmong({ b: ['nobody'] });
+    const done = forgetting.everywhere('ada', at, forever);
+    living.delete('b');
+    await done;
+  });
+
+  it('waits for one that lives and is silent as long as memories are trusted: a minute', async () => {
+    const { forgetting, elapsed } = forgettingAmong({ b: ['silent'] });
+    await forgetting.everywhere('ada', at, forever);
+    expect(elapsed()).to.be.within(60_000, 70_000);
+  });
+
+  it('rejects when this node cannot, and when it is asked to by another', async () => {
+    const away = new VaultUnavailable('it is away');
+    const forgetting = new Forgetting({
+      bus: { node: 'me', request: async () => 'nobody' },
+      nodes: { living: async () => [] },
+      forgetHere: () => Promise.reject(away),
+    });
+    expect(await rejection(forgetting.everywhere('ada', at, forever))).to.equal(away);
+    expect(await rejection(forgetting.serve(body) ?? Promise.resolve())).to.equal(away);
+    expect(forgetting.serve({ kind: 'ended', sessions: [] })).to.equal(undefined);
+  });
+});
+
+describe('Forgetting on a node', () => {
+  const memories = (fresh: () => Promise<Map<string, Buffer | 'destroyed'>>) => {
+    const order: string[] = [];
+    const step = (name: string) => async () => void order.push(name);
+    const parts = {
+      keys: { fresh },
+      writers: { forget: () => void order.push('writers') },
+      fannedOut: step('fanned out'),
+      texts: { forget: () => void order.push('texts') },
+      gateway: { forget: () => void order.push('gateway') },
+      projections: { unlist: step('projections') },
+    };
+    return { order, parts };
+  };
+
+  it('begins with what the vault says, and lets texts go when the last of them is fanned out', async () => {
+    const { order, parts } = memories(async () => new Map([['ada', 'destroyed']]));
+    await forgetHere(parts, 'ada', at);
+    expect(order).to.deep.equal(['writers', 'fanned out', 'texts', 'gateway', 'projections']);
+  });
+
+  it('is of nobody whose key is there, whoever says so, and of nobody while the vault is away', async () => {
+    const away = new VaultUnavailable('it is away');
+    for (const fresh of [async () => new Map([['ada', Buffer.alloc(32)]]), () => Promise.reject(away)]) {
+      const { order, parts } = memories(fresh);
+      expect(await rejection(forgetHere(parts, 'ada', at))).to.be.instanceOf(VaultUnavailable);
+      expect(order).to.deep.equal([]);
+    }
+  });
+});

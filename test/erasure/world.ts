@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import type { Command, CommandRouter } from '../../src/commands/commands.js';
+import { Erasures } from '../../src/erasure/erasures.js';
+import { notFound } from '../../src/errors.js';
+import { streamOf } from '../../src/events/ids.js';
+import type { BegunErasure, Session } from '../../src/vault/vault.js';
+import { FakeVault } from '../support/fakeVault.js';
+
+/** How a step goes wrong: before it did anything, or when all of it was done but nobody was told. */
+export interface Fault {
+  /** Of all calls, from 0. */
+  readonly call: number;
+  readonly isDone: boolean;
+  readonly error: Error;
+}
+
+const NAME = 'ada';
+
+/** A user with two rooms and a session, whom a process after the other tries to erase. What is here is durable. */
+export class ErasureWorld {
+  readonly vault = new FakeVault();
+  readonly userId = randomUUID();
+  readonly rooms: readonly string[] = [randomUUID(), randomUUID()].sort();
+  readonly leftRooms = new Set<string>();
+  readonly announced: string[] = [];
+  isErased = false;
+  isForgotten = false;
+  session: { token: string; session: Session } | undefined;
+  #calls = 0;
+
+  static async fresh(): Promise<ErasureWorld> {
+    const world = new ErasureWorld();
+    const { vault, userId } = world;
+    await vault.keys.create(userId);
+    await vault.credentials.claim(NAME, {
+      ...{ userId, username: NAME, backgroundColor: '#000000', passwordHash: 'x', registered: true },
+    });
+    world.session = await vault.sessions.create(userId, new Date(), 60_000);
+    return world;
+  }
+
+  /** How many calls of ports there have been. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** A process, whose call of that number fails. */
+  process(fault?: Fault): Erasures {
+    this.#calls = 0;
+    const port = <A extends unknown[], T>(work: (...args: A) => Promise<T>) => {
+      return async (...args: A): Promise<T> => {
+        const isFaulty = this.#calls++ === fault?.call;
+        if (isFaulty && !fault.isDone) throw fault.error;
+        if (!isFaulty) return work(...args);
+        await Promise.allSettled([work(...args)]);
+        throw fault.error;
+      };
+    };
+    const { keys, sessions, erasures } = this.vault;
+    return new Erasures({
+      vault: {
+        keys: { destroy: port((owner: string) => keys.destroy(owner)) },
+        sessions: { endAll: port((user: string) => sessions.endAll(user)) },
+        erasures: {
+          begin: (user, name) => erasures.begin(user, name),
+          list: () => erasures.list(),
+          eraseClaim: port((erasure: BegunErasure) => erasures.eraseClaim(erasure)),
+          end: port((user: string) => erasures.end(user)),
+        },
+      },
+      // What each kind is answered is said in `#execute`.
+      commands: { execute: port((command: Command) => this.#execute(command)) } as unknown as CommandRouter,
+      queries: {
+        users: port(async () => new Map()),
+        changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
+      },
+      log: { partitions: 1, tail: port(async () => undefined) },
+      announceEnds: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
+      forgetEverywhere: port(async () => {
+        this.isForgotten = true;
+      }),
+      isOurs: () => true,
+      patienceMs: 0,
+      logger: pino({ level: 'silent' }),
+    });
+  }
+
+  erase(erasures: Erasures): Promise<void> {
+    return erasures.erase(this.userId, NAME);
+  }
+
+  /** What has been done, and what is left to do. */
+  async state() {
+    const { vault, userId, session } = this;
+    return {
+      isErased: this.isErased,
+      claim: await vault.credentials.find(NAME).then((found) => (found === 'erased' ? found : 'kept')),
+      session: (await vault.sessions.find(session?.token ?? '', new Date())) ? 'open' : 'ended',
+      key: await vault.keys.key(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
+      rooms: this.leftRooms.size,
+      isForgotten: this.isForgotten,
+      listed: (await vault.erasures.list()).length,
+    };
+  }
+
+  async #execute(command: Command): Promise<unknown> {
+    const moment = { partition: 0, size: 1 };
+    if (command.kind === 'erase user') {
+      const changed = !this.isErased;
+      this.isErased = true;
+      return { changed, moment };
+    }
+    if (command.kind !== 'erase member') throw new Error(`${command.kind} is no step of an erasure`);
+    if (!this.rooms.includes(command.roomId)) throw notFound('there is no such room');
+    const changed = !this.leftRooms.has(command.roomId);
+    this.leftRooms.add(command.roomId);
+    return { changed, moment };
+  }
+}
