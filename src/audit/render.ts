@@ -1,12 +1,12 @@
 import { decodeLeaf } from '../events/codec.js';
-import type { Recorded } from '../events/types.js';
 import { LogEndsEarly } from '../log/check.js';
 import type { Commit } from '../log/log.js';
 import type { Engine } from '../projections/engine.js';
 import { type OpenVault, openVault } from '../vault/openVault.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
+import { jsonOf, type PlacedLeaf } from './jsonLines.js';
 import { Names } from './names.js';
-import { type OpenEvent, openEvents } from './openEvents.js';
+import { openEvents } from './openEvents.js';
 import { openSource, type SourceLog } from './source.js';
 import { openStoredRows, type StoredRows } from './storedRows.js';
 import { mentioned, transcriptLine } from './transcript.js';
@@ -58,20 +58,26 @@ export class Renderer {
   /** The wanted events of the commits behind `after`, up to `upTo`. */
   async render(partition: number, after: number, upTo: number): Promise<Rendered> {
     const commits = await this.#read(partition, after, upTo);
-    const events = commits.map((commit) => this.#wanted(commit));
-    const lines = await this.#lines(events.flat());
-    const texts: string[] = [];
+    const wanted: PlacedLeaf[] = [];
+    const counts = commits.map(({ firstOffset, leaves }) => {
+      const before = wanted.length;
+      for (const [i, leaf] of leaves.entries())
+        if (this.#isWanted(leaf)) wanted.push({ partition, offset: firstOffset + i, leaf });
+      return wanted.length - before;
+    });
+    const lines = this.data.as === 'json' ? await jsonOf(this.vault.keys, wanted) : await this.#told(wanted);
+    const parts: Buffer[] = [];
     const ends: { recordedAt: string; end: number }[] = [];
     let [line, end] = [0, 0];
     for (const [i, { recordedAt }] of commits.entries()) {
-      const count = events[i]?.length ?? 0;
-      const text = lines.slice(line, line + count).join('');
-      texts.push(text);
-      line += count;
-      end += Buffer.byteLength(text);
+      const some = lines.slice(line, line + (counts[i] ?? 0));
+      const text = Buffer.from(some.map((one) => `${one}\n`).join(''));
+      parts.push(text);
+      line += some.length;
+      end += text.length;
       ends.push({ recordedAt, end });
     }
-    return { text: Buffer.from(texts.join('')), commits: ends, events: lines.length };
+    return { text: Buffer.concat(parts), commits: ends, events: lines.length };
   }
 
   async close(): Promise<void> {
@@ -91,17 +97,10 @@ export class Renderer {
     return commits;
   }
 
-  #wanted({ partition, firstOffset, leaves }: Commit): Recorded[] {
-    const events: Recorded[] = [];
-    for (const [i, leaf] of leaves.entries())
-      if (this.#isWanted(leaf)) events.push(decodeLeaf(leaf, partition, firstOffset + i));
-    return events;
-  }
-
-  async #lines(events: readonly Recorded[]): Promise<string[]> {
+  async #told(leaves: readonly PlacedLeaf[]): Promise<string[]> {
+    const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
     const open = await openEvents(this.vault.keys, events);
-    if (this.data.as === 'json') return open.map((event) => `${JSON.stringify(event)}\n`);
     const nameOf = await this.names.of(events.flatMap(mentioned));
-    return open.map((event: OpenEvent, i) => `${transcriptLine(event, events[i]?.audience ?? [], nameOf)}\n`);
+    return open.map((event, i) => transcriptLine(event, events[i]?.audience ?? [], nameOf));
   }
 }

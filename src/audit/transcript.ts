@@ -39,6 +39,16 @@ function phrase(event: OpenEvent, audience: readonly string[], nameOf: NameOf): 
     }
     case 'MessagesRead':
       return `${who} has read room ${data.roomId} up to message ${data.upTo}`;
+    case 'UserErased':
+      return `${who} had themselves erased`;
+    case 'MemberErased':
+      return `${who} is erased from room ${data.roomId}`;
+    case 'AuditorAppointed':
+      return `${who} became an auditor`;
+    case 'AuditorDismissed':
+      return `${who} is an auditor no more`;
+    case 'AuditRead':
+      return `${who} asked to see ${data.resource}: ${quoted(data.query)}`;
     default:
       return `${nameOf(actor)}: ${type} ${quoted(data)}`;
   }

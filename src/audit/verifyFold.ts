@@ -13,12 +13,18 @@ import type { SourceLog } from './source.js';
 import type { StoredRows } from './storedRows.js';
 import { Contradiction, type Wrong, wrongOf } from './wrong.js';
 
-/** Commits are read so many at once. */
-const PAGE = 256;
+/** Commits are read so many at once: few, so that what is made of them dies young. */
+const PAGE = 16;
 
-/** The file into which a partition is folded anew. */
-export const scratchFile = (directory: string, partition: number): string =>
-  join(directory, `rows-${partition}.db`);
+/**
+ * Two shares of the work on a partition, which two threads can do at once: rows that events change, with the versions
+ * of streams, are folded into a file; rows that are written once are compared in passing, and only counted in it.
+ */
+export type Share = 'changed' | 'inserted';
+
+/** The file into which a share of a partition is folded anew. */
+export const scratchFile = (directory: string, share: Share, partition: number): string =>
+  join(directory, `${share}-${partition}.db`);
 
 /** How far a fresh fold has come, and what it ran into. */
 export interface FoldStep {
@@ -43,19 +49,21 @@ export interface FoldOptions {
   readonly stored: StoredRows;
   readonly directory: string;
   readonly partition: number;
+  readonly share: Share;
   readonly targets: readonly Target[];
   /** The log's, up to which stream versions are checked. */
   readonly end: Checkpoint;
 }
 
 /**
- * Folds a partition anew into a file, each read model exactly as far as it is stored, and the versions of its streams
- * to the end; memory does not grow with the log. Rows that are written once are compared on the way. A file that is
- * there already is gone on with.
+ * Folds a share of a partition anew into a file, each read model exactly as far as it is stored, and the versions of
+ * its streams to the end; memory does not grow with the log. A file that is there already is gone on with.
  */
 export class PartitionFold {
   #position: number;
   #size = 0;
+  /** Where there is nothing more to do. */
+  readonly #end: number;
 
   private constructor(
     private readonly options: FoldOptions,
@@ -63,39 +71,26 @@ export class PartitionFold {
     private readonly works: readonly Work[],
   ) {
     const { partition } = options;
+    this.#end = Math.max(0, ...works.map(({ upTo }) => upTo.position));
     const unfinished = works.map(({ projector, upTo }) => {
       const at = projector.position(partition);
-      return at < upTo.position ? at : options.end.position;
+      return at < upTo.position ? at : this.#end;
     });
-    this.#position = Math.min(...unfinished);
+    this.#position = Math.min(this.#end, ...unfinished);
   }
 
   /** Throws what the files throw. */
   static async open(options: FoldOptions): Promise<PartitionFold> {
-    const { directory, partition, targets, end, log } = options;
-    const scratch = openSqliteRows(scratchFile(directory, partition));
-    const begin = async (name: string, projection: AnyProjection, upTo: Checkpoint): Promise<Work> => ({
-      name,
-      upTo,
-      projector: await Projector.open(scratch, [projection], log.partitions),
-    });
-    const works = [await begin('stream versions', versionsOf(log.partitions), end)];
-    for (const target of targets) {
-      const projection = projectionOf(target);
-      const upTo = target.checkpoints[partition] ?? { position: 0, size: 0 };
-      if (projection.model.insertOnly) {
-        const work = await begin(target.name, countOf(projection), upTo);
-        const model = storedModel(target);
-        works.push({
-          ...work,
-          compare: (events) => compareInserted(options.stored, projection, model, events),
-        });
-      } else works.push(await begin(target.name, projection, upTo));
-    }
+    const { directory, partition, share, log } = options;
+    const file = scratchFile(directory, share, partition);
+    const scratch = openSqliteRows(file);
+    const works: Work[] = [];
+    for (const { projection, ...work } of share === 'changed' ? changedOf(options) : insertedOf(options))
+      works.push({ ...work, projector: await Projector.open(scratch, [projection], log.partitions) });
     // The store has fallen back behind an earlier check: what that has folded is of no use.
     if (works.some(({ projector, upTo }) => projector.position(partition) > upTo.position)) {
       await scratch.close();
-      rmSync(scratchFile(directory, partition));
+      rmSync(file);
       return PartitionFold.open(options);
     }
     return new PartitionFold(options, scratch, works);
@@ -103,12 +98,12 @@ export class PartitionFold {
 
   /** Folds about so many events more. */
   async step(events: number): Promise<FoldStep> {
-    const { partition, end } = this.options;
+    const { partition } = this.options;
     const until = this.#size + events;
     try {
-      while (this.#position < end.position && this.#size < until) await this.#page();
+      while (this.#position < this.#end && this.#size < until) await this.#page();
       for (const { projector } of this.works) await projector.write();
-      return { size: this.#size, isDone: this.#position >= end.position };
+      return { size: this.#size, isDone: this.#position >= this.#end };
     } catch (error) {
       const wrong = wrongOf(error, partition, this.#position);
       return { size: this.#size, isDone: true, wrong };
@@ -120,8 +115,8 @@ export class PartitionFold {
   }
 
   async #page(): Promise<void> {
-    const { log, partition, end } = this.options;
-    const limit = Math.min(PAGE, end.position - this.#position);
+    const { log, partition } = this.options;
+    const limit = Math.min(PAGE, this.#end - this.#position);
     const commits = await log.read(partition, this.#position, limit);
     const last = commits.at(-1);
     if (!last) throw new LogEndsEarly(partition, this.#position);
@@ -144,4 +139,33 @@ export class PartitionFold {
     await compare?.(fresh.flatMap(({ events }) => events));
     await projector.fold(fresh);
   }
+}
+
+type Planned = Omit<Work, 'projector'> & { readonly projection: AnyProjection };
+
+const upToOf = ({ checkpoints }: Target, partition: number): Checkpoint =>
+  checkpoints[partition] ?? { position: 0, size: 0 };
+
+function changedOf({ log, partition, targets, end }: FoldOptions): Planned[] {
+  const versions = { name: 'stream versions', projection: versionsOf(log.partitions), upTo: end };
+  const models = targets.map((target) => ({
+    name: target.name,
+    projection: projectionOf(target),
+    upTo: upToOf(target, partition),
+  }));
+  return [versions, ...models.filter(({ projection }) => !projection.model.insertOnly)];
+}
+
+function insertedOf({ stored, partition, targets }: FoldOptions): Planned[] {
+  return targets.flatMap((target) => {
+    const projection = projectionOf(target);
+    if (!projection.model.insertOnly) return [];
+    const model = storedModel(target);
+    return {
+      name: target.name,
+      projection: countOf(projection),
+      upTo: upToOf(target, partition),
+      compare: (events: readonly Recorded[]) => compareInserted(stored, projection, model, events),
+    };
+  });
 }

@@ -8,6 +8,7 @@ import { projectionOf, type Target } from './freshModels.js';
 import { Meter, type OnProgress } from './progress.js';
 import type { CheckedPartition, Report } from './report.js';
 import { firstMissed, type Witness } from './verifyChain.js';
+import type { Share } from './verifyFold.js';
 import type { VerifyState } from './verifyState.js';
 import type { VerifyApi } from './verifyWorker.js';
 import type { Wrong } from './wrong.js';
@@ -50,11 +51,13 @@ export class VerifyRun {
   async #checkPartitions(): Promise<void> {
     const events = this.ends.reduce((sum, { size }) => sum + size, 0);
     const hashed = this.state.heads.reduce((sum, { size }) => sum + size, 0);
-    const meter = new Meter('log and read models', 2 * events, this.onProgress, hashed);
-    const partitions = [...this.ends.keys()];
+    const meter = new Meter('log and read models', 3 * events, this.onProgress, hashed);
+    const each = (work: (worker: Remote<VerifyApi>, partition: number, meter: Meter) => Promise<void>) =>
+      [...this.ends.keys()].map((partition) => (worker: Remote<VerifyApi>) => work(worker, partition, meter));
     await this.crew.all([
-      ...partitions.map((partition) => (worker: Remote<VerifyApi>) => this.#fold(worker, partition, meter)),
-      ...partitions.map((partition) => (worker: Remote<VerifyApi>) => this.#hash(worker, partition, meter)),
+      ...each((...at) => this.#fold('inserted', ...at)),
+      ...each((...at) => this.#fold('changed', ...at)),
+      ...each((...at) => this.#hash(...at)),
     ]);
   }
 
@@ -64,9 +67,10 @@ export class VerifyRun {
     let head: Head = this.state.heads[partition] ?? emptyHead(partition);
     do {
       const step = await worker.chain(head, end.position, witnesses);
-      meter.add(step.head.size - head.size);
+      const events = step.head.size - head.size;
       head = step.head;
       this.state.reached(head);
+      meter.add(events);
       if (step.wrong) {
         this.#wrong.inLog[partition] = step.wrong;
         return;
@@ -85,12 +89,12 @@ export class VerifyRun {
     return { what, partition, position: position + 1 };
   }
 
-  async #fold(worker: Remote<VerifyApi>, partition: number, meter: Meter): Promise<void> {
+  async #fold(share: Share, worker: Remote<VerifyApi>, partition: number, meter: Meter): Promise<void> {
     for (let size = 0; ; ) {
-      const step = await worker.fold(partition, this.targets, this.#endOf(partition));
+      const step = await worker.fold(share, partition, this.targets, this.#endOf(partition));
       meter.add(step.size - size);
       size = step.size;
-      if (step.wrong) this.#wrong.inRows[partition] = step.wrong;
+      if (step.wrong) this.#wrong.inRows[partition] ??= step.wrong;
       if (step.isDone) return;
     }
   }

@@ -108,7 +108,8 @@ const FILE = 'state.json';
 /** Removes a check's own files, and nothing else that is in its directory. */
 function forget(directory: string): void {
   for (const name of readdirSync(directory))
-    if (name.startsWith(FILE) || /^rows-\d+\.db(-wal|-shm)?$/.test(name)) rmSync(join(directory, name));
+    if (name.startsWith(FILE) || /^(changed|inserted)-\d+\.db(-wal|-shm)?$/.test(name))
+      rmSync(join(directory, name));
 }
 
 function readNotes(directory: string): Notes | undefined {

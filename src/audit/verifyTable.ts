@@ -28,6 +28,8 @@ export interface TableParts {
   readonly stored: StoredRows;
   /** The rows folded anew, by partition. */
   readonly fresh: readonly StoredRows[];
+  /** How many were made of those that are written once, by partition. */
+  readonly counts: readonly StoredRows[];
 }
 
 /**
@@ -108,7 +110,7 @@ export async function findUnmade(
   const table = storedModel(target);
   let total = 0;
   for (const [partition, { size }] of target.checkpoints.entries()) {
-    const [row] = (await parts.fresh[partition]?.get(countOf(projection).model, [String(partition)])) ?? [];
+    const [row] = (await parts.counts[partition]?.get(countOf(projection).model, [String(partition)])) ?? [];
     const made = Number(row?.[3] ?? 0);
     const rows = await parts.stored.count(table, partition, size);
     total += rows;

@@ -10,7 +10,7 @@ import { openSource, type SourceLog } from './source.js';
 import { openStoredRows, type StoredRows, sqliteRows } from './storedRows.js';
 import { judgeAhead } from './verifyAhead.js';
 import { checkChain, type Witness } from './verifyChain.js';
-import { type FoldStep, PartitionFold, scratchFile } from './verifyFold.js';
+import { type FoldStep, PartitionFold, type Share, scratchFile } from './verifyFold.js';
 import { compareTable, findMissing, findUnmade, type TableParts } from './verifyTable.js';
 
 /** What the thread is given. */
@@ -26,8 +26,9 @@ const STEP_EVENTS = 16_384;
 // The thread is started with these by `verifyLog`.
 const { engine, directory } = workerData as VerifyThreadData;
 let opened: Promise<{ log: SourceLog; stored: StoredRows }> | undefined;
-let folding: { readonly partition: number; readonly fold: PartitionFold } | undefined;
-let fresh: readonly StoredRows[] | undefined;
+/** The share of a partition that this thread is at, until it is done. */
+let folding: PartitionFold | undefined;
+let compared: TableParts | undefined;
 
 async function open(): Promise<{ log: SourceLog; stored: StoredRows }> {
   return { log: await openSource(engine), stored: await openStoredRows(engine) };
@@ -40,25 +41,29 @@ function parts(): Promise<{ log: SourceLog; stored: StoredRows }> {
 
 async function tables(): Promise<TableParts> {
   const { log, stored } = await parts();
-  fresh ??= Array.from({ length: log.partitions }, (_, partition) =>
-    sqliteRows(new SqliteFile(scratchFile(directory, partition), { readOnly: true, pragmas: [] })),
-  );
-  return { log, stored, fresh };
+  const files = (share: Share) =>
+    Array.from({ length: log.partitions }, (_, partition) =>
+      sqliteRows(new SqliteFile(scratchFile(directory, share, partition), { readOnly: true, pragmas: [] })),
+    );
+  compared ??= { log, stored, fresh: files('changed'), counts: files('inserted') };
+  return compared;
 }
 
 const api = {
   async chain(head: Head, end: number, witnesses: readonly Witness[]) {
     return checkChain((await parts()).log, head, end, witnesses, STEP_EVENTS);
   },
-  /** A step of a partition's fold; its file is closed after the last. */
-  async fold(partition: number, targets: readonly Target[], end: Checkpoint): Promise<FoldStep> {
-    folding ??= {
-      partition,
-      fold: await PartitionFold.open({ ...(await parts()), directory, partition, targets, end }),
-    };
-    const step = await folding.fold.step(STEP_EVENTS);
+  /** A step of a share of a partition; its file is closed after the last. */
+  async fold(
+    share: Share,
+    partition: number,
+    targets: readonly Target[],
+    end: Checkpoint,
+  ): Promise<FoldStep> {
+    folding ??= await PartitionFold.open({ ...(await parts()), directory, share, partition, targets, end });
+    const step = await folding.step(STEP_EVENTS);
     if (step.isDone) {
-      await folding.fold.close();
+      await folding.close();
       folding = undefined;
     }
     return step;
@@ -69,8 +74,8 @@ const api = {
   ahead: async (target: Target, partition: number, rows: readonly StoredRow[]) =>
     judgeAhead(await tables(), target, partition, rows),
   async close() {
-    await folding?.fold.close();
-    for (const rows of fresh ?? []) await rows.close();
+    await folding?.close();
+    for (const rows of [...(compared?.fresh ?? []), ...(compared?.counts ?? [])]) await rows.close();
     const { log, stored } = (await opened) ?? {};
     await stored?.close();
     await log?.close();

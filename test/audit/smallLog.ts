@@ -59,7 +59,7 @@ async function eventsOf(
   const vault = await openVault({ engine, masterKey });
   const events: Unplaced[] = [];
   const versions = new Map<string, number>();
-  const add = (actor: UserId, event: NewEvent) => {
+  const add = (actor: UserId | 'system', event: NewEvent) => {
     const version = (versions.get(event.stream) ?? 0) + 1;
     versions.set(event.stream, version);
     const recordedAt = new Date(START + events.length * 60_000).toISOString();
@@ -82,6 +82,12 @@ async function eventsOf(
     add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data, audience: [userId] });
     add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId }, audience: [] });
   }
+  add('system', {
+    type: 'AuditorAppointed',
+    stream: streamOf('user', cid),
+    data: { userId: cid },
+    audience: [],
+  });
   const friends: readonly [UserId, UserId] = ann < bob ? [ann, bob] : [bob, ann];
   const friendship = streamOf('friendship', friendshipIdOf(ann, bob));
   add(ann, { type: 'FriendAdded', stream: friendship, data: { members: friends }, audience: friends });

@@ -77,7 +77,9 @@ for (const kind of allEngines)
       const { engine } = await smallLog(await freshEngine(kind), { partitions: 2 });
       const hand = tamper(engine);
       for (const table of foldedTables) {
-        const [key = ''] = await hand.keys(table);
+        const [key] = await hand.keys(table);
+        // Of these the small log has no row.
+        if (key === undefined) continue;
         const name = table.replace(/_v\d+$/, '');
         const finds = async (what: string) =>
           expect((await verify(engine)).wrong?.what, `${what} in ${table}`).to.include(
@@ -125,12 +127,11 @@ for (const kind of allEngines)
       const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 2 });
       const state = join(tempDir(), 'state');
       const error = new Error('the power went');
-      let told = 0;
       const broken = verify(engine, {
         state,
-        onProgress() {
-          told++;
-          if (told > 3) throw error;
+        onProgress({ done, total }) {
+          // The rows are folded: it has come to the commits.
+          if (done > (2 * total) / 3) throw error;
         },
       });
       expect(await rejection(broken)).to.equal(error);

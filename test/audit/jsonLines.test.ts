@@ -1,0 +1,53 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { jsonOf } from '../../src/audit/jsonLines.js';
+import { openEvents } from '../../src/audit/openEvents.js';
+import { decodeLeaf, encodeEvent } from '../../src/events/codec.js';
+import { sealContext } from '../../src/events/types.js';
+import { seal } from '../../src/vault/cipher.js';
+
+describe('events as JSON lines', () => {
+  const key = randomBytes(32);
+  const ann = randomUUID();
+  const erased = randomUUID();
+  const keys = {
+    keys: async (owners: readonly string[]) =>
+      new Map(owners.map((owner) => [owner, owner === erased ? ('destroyed' as const) : key])),
+  };
+
+  it('say the same whether a leaf is parsed or only its sealed text is replaced', async () => {
+    const message = fc.record({
+      actor: fc.constantFrom(ann, erased),
+      text: fc.string({ unit: 'grapheme', minLength: 1 }),
+      seq: fc.nat(),
+      replyTo: fc.option(fc.uuid()),
+      audience: fc.array(fc.uuid(), { maxLength: 2 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(message), async (messages) => {
+        const leaves = messages.map(({ actor, text, seq, replyTo, audience }, offset) => {
+          const [roomId, messageId] = [randomUUID(), randomUUID()];
+          const data = {
+            ...{ roomId, messageId, seq, text: seal(key, text, sealContext.message(roomId, messageId)) },
+            ...(replyTo === null ? {} : { replyTo }),
+          };
+          const leaf = encodeEvent({
+            ...{ stream: `room:${roomId}`, version: 1, type: 'MessageSent', data, audience, actor },
+            ...{ recordedAt: '2026-01-01T00:00:00.000Z', commandId: randomUUID() },
+          });
+          return { partition: 1, offset, leaf };
+        });
+        const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
+        const opened = await openEvents(keys, events);
+        expect(await jsonOf(keys, leaves)).to.deep.equal(opened.map((event) => JSON.stringify(event)));
+        expect(opened.map(({ data }) => data)).to.deep.equal(
+          events.map(({ data }, i) => ({
+            ...data,
+            text: messages[i]?.actor === erased ? null : messages[i]?.text,
+          })),
+        );
+      }),
+    );
+  });
+});
