@@ -1,9 +1,13 @@
 import type { Logger } from 'pino';
 import type { Devices } from '../cluster/devices.js';
 import type { Moment } from '../commands/commands.js';
+import { ParleyError } from '../errors.js';
 import type { UserId } from '../events/ids.js';
 
-/** Writes a change of level to the log; `lastSeen` undefined means online. Repeats write nothing. */
+/**
+ * Writes a change of level to the log; `lastSeen` undefined means online. Repeats write nothing. Throws `not_found` of
+ * one who has been erased.
+ */
 export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promise<Moment>;
 
 export interface PresenceDeps {
@@ -188,12 +192,19 @@ export class Presence {
       level.written = level.doubted ? undefined : online;
       level.writtenAt = this.#deps.now();
     } catch (error) {
+      if (error instanceof ParleyError && error.code === 'not_found') return this.#forget(user, level);
       this.#deps.logger.debug({ err: error, user }, 'presence could not be written; trying again');
       level.writtenAt = this.#deps.now();
     }
     level.writing = undefined;
     void this.#settle(user, level);
     return moment;
+  }
+
+  /** Nothing is ever to be said of them again. */
+  #forget(user: UserId, level: Level): undefined {
+    for (const session of level.lostAt.keys()) this.#lost.delete(session);
+    this.#levels.delete(user);
   }
 
   /** Looks again at `at`; by then, a user who is offline and calm is forgotten. */

@@ -40,6 +40,7 @@ for (const kind of allKinds) {
           for (; !isOver; await pause(1)) await work();
         };
         const busy = [
+          until(() => tryTo(system.rebuild?.('users') ?? pause(100))),
           until(() => tryTo(say(tablet, room.roomId, 'to her'))),
           until(() => tryTo(tablet.request('fetch messages', { roomId: room.roomId }))),
           until(() => tryTo(new Rest(server.url).search(ben.token, ada.user.username ?? ''))),

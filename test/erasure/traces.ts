@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { MongoClient } from 'mongodb';
+import { remoteOperator } from '../../src/control/client.js';
+import { controlSocketOf } from '../../src/control/operations.js';
 import { type Kind, type Running, startFresh } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';
@@ -11,6 +13,8 @@ export interface Searchable {
   readonly server: Running;
   /** Which of these are stored in the clear: in any file or document, write-ahead logs and free pages included. */
   tracesOf(words: readonly string[]): Promise<string[]>;
+  /** Builds a read model anew, where that is a matter of moments. */
+  rebuild?(projection: string): Promise<unknown>;
   /** The user's data key as the vault holds it; null once it is destroyed. */
   wrappedKey(userId: string): Promise<string | null | undefined>;
 }
@@ -26,7 +30,9 @@ export async function startSearchable(
     return { server, ...documentsOf(url) };
   }
   const dataDir = tempDir();
-  return { server: await startFresh(kind, { dataDir, env }), ...filesOf(dataDir) };
+  const server = await startFresh(kind, { dataDir, env });
+  const operator = remoteOperator(controlSocketOf(dataDir));
+  return { server, rebuild: (projection) => operator.rebuild({ projection }), ...filesOf(dataDir) };
 }
 
 function filesOf(dataDir: string): Omit<Searchable, 'server'> {

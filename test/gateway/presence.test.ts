@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
 import { memoryDevices } from '../../src/cluster/devicesMemory.js';
+import { notFound } from '../../src/errors.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { virtualTime } from '../support/virtualTime.js';
 
@@ -34,6 +35,25 @@ function setUp() {
 }
 
 describe('presence', () => {
+  it('says nothing more of one who has been erased, and does not try', async () => {
+    const time = virtualTime();
+    let tries = 0;
+    const presence = new Presence({
+      write: async () => {
+        tries++;
+        throw notFound('this user has been erased');
+      },
+      devices: memoryDevices('here'),
+      ...{ graceMs: GRACE, now: time.now, setTimer: time.setTimer },
+      logger: pino({ level: 'silent' }),
+    });
+    await presence.active('ann', 1);
+    presence.lost('ann', 1, 'phone');
+    presence.ended('phone');
+    await time.advance(60_000);
+    expect(tries).equal(1);
+  });
+
   it('is online while at least one device is active', async () => {
     const { time, written, presence } = setUp();
     await presence.active('ann', 1);
