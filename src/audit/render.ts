@@ -71,7 +71,7 @@ export class Renderer {
     let [line, end] = [0, 0];
     for (const [i, { recordedAt }] of commits.entries()) {
       const some = lines.slice(line, line + (counts[i] ?? 0));
-      const text = Buffer.from(some.map((one) => `${one}\n`).join(''));
+      const text = Buffer.from(some.length > 0 ? `${some.join('\n')}\n` : '');
       parts.push(text);
       line += some.length;
       end += text.length;

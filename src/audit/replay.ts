@@ -7,7 +7,7 @@ import type { RenderApi } from './renderWorker.js';
 import { openSource } from './source.js';
 
 /** Events that one call of a thread is to render, about; and commits, at most. */
-const BLOCK = { events: 2048, commits: 1024 };
+const BLOCK = { events: 1024, commits: 1024 };
 /** Calls of which a thread has one in work and one waiting. */
 const AHEAD = 2;
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { EventFilter } from '../../src/audit/eventFilter.js';
 import { replay } from '../../src/audit/replay.js';
 import { verifyLog } from '../../src/audit/verify.js';
 import type { Engine } from '../../src/projections/engine.js';
@@ -45,15 +46,40 @@ for (const kind of allEngines)
       isTalking = false;
       await talking;
 
-      const masterKey = Buffer.from(readFileSync(join(server.dataDir, 'master.key'), 'utf8'), 'base64');
-      const seqs: number[] = [];
-      await replay({
-        ...{ engine, masterKey, as: 'json', filter: { type: 'MessageSent' } },
-        async write(text) {
-          for (const line of Buffer.from(text).toString().trimEnd().split('\n'))
-            seqs.push(JSON.parse(line).data.seq);
-        },
-      });
+      const seqs = (await replayed({ type: 'MessageSent' })).map(({ data }) => data.seq);
       expect(seqs).to.deep.equal(Array.from({ length: said }, (_, i) => i + 1));
     });
+
+    it('both are whole after somebody was erased, and nothing of them is replayed', async () => {
+      const { ada, roomId } = await talk(server);
+      const response = await fetch(`${server.url}/user/${ada.userId}`, {
+        method: 'DELETE',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${ada.token}` },
+        body: JSON.stringify({ password: ada.password }),
+      });
+      expect(response.status).to.equal(204);
+      expect((await verifyLog({ engine, heads: [], since: [], keys: [] })).wrong).to.equal(undefined);
+      const [sent] = await replayed({ type: 'MessageSent', stream: `room:${roomId}` });
+      expect(sent).to.deep.include({ actor: ada.userId, erased: true });
+      expect(sent?.data).to.include({ text: null });
+    });
+
+    /** An event as a line of JSON. */
+    interface Line {
+      readonly actor: string;
+      readonly erased?: true;
+      readonly data: { readonly seq: number; readonly text: string | null };
+    }
+
+    async function replayed(filter: EventFilter): Promise<Line[]> {
+      const masterKey = Buffer.from(readFileSync(join(server.dataDir, 'master.key'), 'utf8'), 'base64');
+      const lines: Line[] = [];
+      await replay({
+        ...{ engine, masterKey, as: 'json', filter },
+        async write(text) {
+          for (const line of Buffer.from(text).toString().trimEnd().split('\n')) lines.push(JSON.parse(line));
+        },
+      });
+      return lines;
+    }
   });
