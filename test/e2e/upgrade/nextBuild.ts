@@ -37,6 +37,7 @@ const rules: readonly Upcast[] = [
     ],
   ],
   'src/events/changes.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
+  'src/audit/transcript.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
   'src/projections/chats/model.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
