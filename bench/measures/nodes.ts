@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { mapLimited } from '../batches.js';
 import type { Sender } from '../load.js';
 import { RateSearch } from '../search.js';
+import { Bystander } from '../systems/bystander.js';
 import { Nodes } from '../systems/nodes.js';
 import type { BenchUser } from '../systems/system.js';
 import { describeWindow, isSound, measureWindow, text, type Window } from './conversation.js';
@@ -77,8 +78,9 @@ async function measureNodes(run: Run, context: Context): Promise<Row[]> {
   const steady: Window[] = [];
   for (let round = 0; round < rounds; round++) steady.push(await window(crossRate));
   const best = await highest(window, context.quick ? 1.25 : 1.1);
-  for (const { connection } of senders) connection.close();
   const rows = [...loadRows(name, run.count, steady, best)];
+  if (run.count === counts.at(-1)) rows.push(await uninvolved(run, name, () => window(crossRate), context));
+  for (const { connection } of senders) connection.close();
   if (run.count > 1) rows.push(...(await outages(run, name, context)));
   return rows;
 }
@@ -125,6 +127,32 @@ function loadRows(name: string, count: number, steady: readonly Window[], best: 
       `${cost.toFixed(0)} µs`,
     ),
   ];
+}
+
+/** What a message costs a node that hosts none of its room's members and does not own the room. */
+async function uninvolved(
+  { nodes }: Run,
+  name: string,
+  load: () => Promise<Window>,
+  { log }: Context,
+): Promise<Row> {
+  const bystander = await Bystander.start(nodes.mongoUrl, nodes.natsUrl);
+  try {
+    const before = await bystander.used();
+    await load();
+    const after = await bystander.used();
+    const cpu = after.cpuMicros - before.cpuMicros;
+    const micros = (count: 'commits' | 'events') => `${(cpu / (after[count] - before[count])).toFixed(0)} µs`;
+    const value = `${micros('events')} a message, ${micros('commits')} a commit`;
+    log(`${name}: a node without part in it, ${value}`);
+    return {
+      measure: `${name}: CPU of a node that has no part in the rooms, at ${crossRate.toLocaleString('en')}/s`,
+      goal: 'near nothing',
+      cells: [cell('parley-mongodb', value)],
+    };
+  } finally {
+    bystander.stop();
+  }
 }
 
 /** How long some room was without service when the last node ends; everyone is connected to the others. */

@@ -17,7 +17,9 @@ export class Nodes {
   readonly dialect = parleyDialect;
 
   private constructor(
-    private readonly url: string,
+    /** With their database in it. */
+    readonly mongoUrl: string,
+    readonly natsUrl: string,
     private readonly env: NodeJS.ProcessEnv,
     /** In the order of their starts; one that is replaced keeps its place. */
     readonly servers: ServerProcess[],
@@ -29,6 +31,7 @@ export class Nodes {
     url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
     const nodes = new Nodes(
       url.href,
+      natsUrl,
       {
         ...process.env,
         HOST: '127.0.0.1',
@@ -102,7 +105,7 @@ export class Nodes {
   /** Stops them all and drops their database. */
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.stop()));
-    const client = new MongoClient(this.url);
+    const client = new MongoClient(this.mongoUrl);
     await client.db().dropDatabase();
     await client.close();
   }

@@ -19,8 +19,11 @@ const pragmas = [
   'journal_size_limit = 67108864',
 ];
 
-/** Rows of one transaction: about a millisecond of work, after which other threads may have the core. */
-const sliceRows = 64;
+/**
+ * Rows of one transaction. Where there are pauses: about a millisecond of work, after which other threads may have the
+ * core. Else more: every transaction writes each page that it has changed.
+ */
+const sliceRows = { paused: 64, else: 2048 } as const;
 
 /** How many rows one step of dropping a table removes: a few milliseconds of the file's write lock. */
 const dropStep = 2_000;
@@ -39,7 +42,7 @@ export function openSqliteRows(path: string): RowStore {
     },
     async write(writes, pause) {
       for (const { model, rows } of writes)
-        for (const slice of slices(rows)) {
+        for (const slice of slices(rows, pause ? sliceRows.paused : sliceRows.else)) {
           file.transaction('write', () => writeRows(file, model, slice));
           await pause?.();
         }
@@ -85,10 +88,10 @@ function createTables(file: SqliteFile, model: AnyModel): void {
 }
 
 /** Sorted by key, so that neighbours are written to the same page while it is at hand. */
-function slices(rows: readonly Row<unknown>[]): Row<unknown>[][] {
+function slices(rows: readonly Row<unknown>[], size: number): Row<unknown>[][] {
   const sorted = rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const count = Math.ceil(sorted.length / sliceRows);
-  return Array.from({ length: count }, (_, i) => sorted.slice(i * sliceRows, (i + 1) * sliceRows));
+  const count = Math.ceil(sorted.length / size);
+  return Array.from({ length: count }, (_, i) => sorted.slice(i * size, (i + 1) * size));
 }
 
 function writeRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknown>[]): void {

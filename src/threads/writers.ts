@@ -23,12 +23,13 @@ import {
 } from './wire.js';
 
 /**
- * Commands leave for the writers' thread at most this often, in milliseconds; less often when the last time many
- * left together. Waking a thread and syncing a disk cost far more than a message: this halves what a message costs,
- * for a few milliseconds of its way.
+ * Commands leave for the writers' thread at most this often, in milliseconds; less often when those that left last
+ * had come at a rate of `many`. Waking a thread and syncing a disk cost far more than a message: this halves what a
+ * message costs, for a few milliseconds of its way.
  */
 const SPACING_MS = { few: 2, many: 5 } as const;
-const MANY = 8;
+/** Commands a millisecond. */
+const MANY = 4;
 
 /** What the writers need of the main thread. */
 export interface WritersDeps {
@@ -206,7 +207,8 @@ export class Writers implements OwnWriters {
   #flush(): void {
     if (this.#outgoing.length === 0) return;
     this.#flushedAt = performance.now();
-    this.#spacingMs = this.#outgoing.length > MANY ? SPACING_MS.many : SPACING_MS.few;
+    const isMany = this.#outgoing.length > MANY * this.#spacingMs;
+    this.#spacingMs = isMany ? SPACING_MS.many : SPACING_MS.few;
     this.#post({ commands: this.#outgoing });
     this.#outgoing = [];
   }

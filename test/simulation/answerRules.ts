@@ -17,11 +17,10 @@ interface Told {
 /**
  * What clients were told is true. An answer with events rests on the very state before them; one without, and a
  * refusal, on a state that was the durable one at some moment between asking and being told. What was told to have
- * had no effect has none. Commands of one connection on one room
- * take effect in the order in which they were asked.
+ * had no effect has none. Commands of one connection on one room take effect in the order in which they were asked.
  */
 export function answerRules(
-  { attempts, decided }: Pick<History, 'attempts' | 'decided'>,
+  { attempts }: Pick<History, 'attempts'>,
   log: readonly PartitionLog[],
 ): Violation[] {
   const byStream = groupBy(
@@ -39,9 +38,7 @@ export function answerRules(
     const partition = partitionOf(name, log.length);
     return [
       ...told.flatMap((each) => [...effectRules(each, partition, log[partition]), ...truthRules(each)]),
-      ...[...groupBy(told, ({ attempt }) => attempt.connection).values()].flatMap((own) =>
-        orderRules(own, decided),
-      ),
+      ...[...groupBy(told, ({ attempt }) => attempt.connection).values()].flatMap(orderRules),
     ];
   });
 }
@@ -77,23 +74,23 @@ function effectRules(
 
 /**
  * Of one connection and one room: nothing takes effect after a later command was answered, or had its effect. The
- * latter may be when the earlier had no effect when it was first decided, nobody heard of that, and both were given again.
+ * latter may be where the earlier one could be refused before that: it was, nobody heard of it, and both were given again.
  */
-function orderRules(told: readonly Told[], decided: History['decided']): Violation[] {
+function orderRules(told: readonly Told[]): Violation[] {
   const violations: Violation[] = [];
-  for (const [i, { attempt, stream }] of told.entries()) {
+  for (const [i, each] of told.entries()) {
+    const { attempt, stream } = each;
     const [first] = stream.made.get(attempt.commandId) ?? [];
     if (!first) continue;
     const { outcome } = attempt;
     const isUnknown = typeof outcome === 'object' && 'code' in outcome && outcome.code === 'unknown';
-    const isAgain = (decided.get(attempt.commandId) ?? 0) > 1;
     const overtaking = told.slice(i + 1).find((later) => {
       const [made] = stream.made.get(later.attempt.commandId) ?? [];
       const { answeredAt } = later.attempt;
       const isAnswered = isDecided(later.attempt) && answeredAt !== undefined && answeredAt < first.at;
       const isBefore = made !== undefined && made.event.version < first.event.version;
       // Who was told that it may have happened has been told that it may yet happen.
-      return (isAnswered && !isUnknown) || (isBefore && !isAgain);
+      return (isAnswered && !isUnknown) || (isBefore && alwaysHadEffect(each, made.event.version));
     });
     if (overtaking)
       violations.push({
@@ -102,6 +99,17 @@ function orderRules(told: readonly Told[], decided: History['decided']): Violati
       });
   }
   return violations;
+}
+
+/** Whether the command would have had an effect in every state from when it was asked until its stream had this version. */
+function alwaysHadEffect({ attempt, stream, texts }: Told, version: number): boolean {
+  const { snapshots } = stream;
+  return snapshots.slice(0, version).every((snapshot, i) => {
+    const until = snapshots[i + 1]?.at ?? Number.POSITIVE_INFINITY;
+    if (until < attempt.askedAt) return true;
+    const decision = decideAt(attempt.command, stream, snapshot, texts, '');
+    return 'events' in decision && decision.events.length > 0;
+  });
 }
 
 /** Whether it was told what a decider said. */

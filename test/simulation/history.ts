@@ -32,8 +32,6 @@ export interface History {
   readonly log: readonly (readonly Stored[])[];
   readonly attempts: readonly Attempt[];
   readonly views: readonly Viewed[];
-  /** By command how often an owner has answered or refused it, whoever heard of that. */
-  readonly decided: ReadonlyMap<string, number>;
   readonly pauses: readonly { readonly node: string; readonly ms: number }[];
   /** What no part may ever say. */
   readonly failures: readonly string[];

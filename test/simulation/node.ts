@@ -36,8 +36,6 @@ export interface Ground {
   readonly network: Network;
   readonly models: FoldedModels;
   readonly views: Viewed[];
-  /** By command how often an owner has answered or refused it. */
-  readonly decided: Map<string, number>;
   /** Told of what no part may ever say. */
   readonly fail: (what: string) => void;
   /** Told when the process has ended: another one may start, in so many milliseconds if that is given. */
@@ -132,7 +130,7 @@ export class Node {
   }
 
   async #start(): Promise<void> {
-    const { world, fail, decided } = this.#ground;
+    const { world, fail } = this.#ground;
     const { partitions } = world.weather;
     const { clock } = this.machine;
     const report = (what: string, error: unknown) => world.trace(this.name, `${what}: ${String(error)}`);
@@ -155,9 +153,7 @@ export class Node {
     });
     this.#ownership = ownership;
     const look = () => toWriters(() => ownership.look());
-    const own = acrossThreads(ownWriters(writers), toWriters, toMain, (commandId) => {
-      decided.set(commandId, (decided.get(commandId) ?? 0) + 1);
-    });
+    const own = acrossThreads(ownWriters(writers), toWriters, toMain);
     const lanes = new Lanes({
       ...{ node: this.id, partitions, bus: this.bus, writers: own, clock, onReturned: look },
     });
@@ -231,24 +227,13 @@ export class Node {
 type Send = (deliver: () => void) => void;
 
 /** The writers as the main thread has them, in a thread of their own. */
-const acrossThreads = (
-  writers: OwnWriters,
-  there: Send,
-  back: Send,
-  onDecided: (commandId: string) => void,
-): OwnWriters => ({
+const acrossThreads = (writers: OwnWriters, there: Send, back: Send): OwnWriters => ({
   submit: (command, commandId, epoch) =>
     new Promise((resolve, reject) =>
       there(() =>
         writers.submit(command, commandId, epoch).then(
-          (answer) => {
-            onDecided(commandId);
-            back(() => resolve(answer));
-          },
-          (error: unknown) => {
-            if (error instanceof ParleyError && error.code !== 'overloaded') onDecided(commandId);
-            back(() => reject(error));
-          },
+          (answer) => back(() => resolve(answer)),
+          (error: unknown) => back(() => reject(error)),
         ),
       ),
     ),

@@ -48,7 +48,6 @@ class Run {
   readonly #models: FoldedModels;
   readonly #attempts: Attempt[] = [];
   readonly #views: Viewed[] = [];
-  readonly #decided = new Map<string, number>();
   readonly #pauses: { node: string; ms: number }[] = [];
   readonly #clients: readonly Client[];
   /** By place the process that runs there, and how many there were before it. */
@@ -97,9 +96,9 @@ class Run {
     }));
     const unanswered = this.#clients.reduce((sum, { open }) => sum + open, 0);
     const { log } = this.#database;
-    const [attempts, views, decided] = [this.#attempts, this.#views, this.#decided];
+    const [attempts, views] = [this.#attempts, this.#views];
     const [failures, pauses] = [this.failures, this.#pauses];
-    return { log, attempts, views, decided, failures, pauses, end: { unanswered, nodes } };
+    return { log, attempts, views, failures, pauses, end: { unanswered, nodes } };
   }
 
   #begin(place: number, count: number): Node {
@@ -109,7 +108,6 @@ class Run {
       network: this.#network,
       models: this.#models,
       views: this.#views,
-      decided: this.#decided,
       fail: (what) => {
         this.world.trace('failure', what);
         this.failures.push(what);

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import pino from 'pino';
+import { NatsBus } from '../../src/bus/nats.js';
+import { natsServers } from '../../src/bus/natsServers.js';
+import { Fanout } from '../../src/gateway/fanout.js';
+import { openMongoLog } from '../../src/log/mongodb.js';
+
+/**
+ * What a node does for commits that concern nobody on it: it takes every frame from the bus, sees whom it concerns,
+ * and moves its vector; what the bus loses it reads from the log. It owns nothing. Says `ready` to its parent when it
+ * follows, and how many commits and events it has had whenever it is asked.
+ */
+async function standBy(url: string, servers: string): Promise<void> {
+  const log = await openMongoLog({ url });
+  const tails = await Promise.all(Array.from({ length: log.partitions }, (_, i) => log.tail(i)));
+  const nobody = () => false;
+  const idle = () => undefined;
+  const fanout = new Fanout(
+    tails.map((tail) => ({ position: tail?.position ?? 0, size: tail?.size ?? 0 })),
+    {
+      delivery: { deliver: idle },
+      interest: { hosts: nobody, isWatched: nobody },
+      profiles: { known: idle, load: async () => new Map() },
+      texts: { take: idle, messages: async () => [] },
+      log,
+      logger: pino({ level: 'silent' }),
+      onEvent: idle,
+      onPushed: idle,
+      onStop: (error) => {
+        throw error;
+      },
+    },
+  );
+  const report = (message: string, cause: unknown) => {
+    throw new Error(message, { cause });
+  };
+  const bus = new NatsBus({ servers: natsServers(servers) ?? [], logId: log.id, node: randomUUID(), report });
+  let commits = 0;
+  let events = 0;
+  bus.subscribe((frame) => {
+    commits++;
+    events += frame.leaves.length;
+    fanout.receive(frame);
+  });
+  bus.hear((note) => {
+    if (note.kind === 'tails')
+      for (const [partition, position] of note.tails) fanout.hear(partition, position);
+  });
+  process.on('message', () => process.send?.({ commits, events }));
+  bus.onConnection((isUp) => {
+    if (isUp) process.send?.('ready');
+  });
+}
+
+await standBy(process.env['MONGO_URL'] ?? '', process.env['NATS_URL'] ?? '');

@@ -1,0 +1,43 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { cpuMicros } from '../machine.js';
+
+const program = join(import.meta.dirname, '..', 'bystander', 'main.js');
+const startTimeoutMs = 30_000;
+
+interface Used {
+  readonly commits: number;
+  readonly events: number;
+  readonly cpuMicros: number;
+}
+
+/** A process that follows the log of some nodes as a node does that has no part in any room, and does nothing else. */
+export class Bystander {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly pid: number,
+  ) {}
+
+  /** Starts it and waits until it follows. */
+  static async start(mongoUrl: string, natsUrl: string): Promise<Bystander> {
+    const env = { ...process.env, MONGO_URL: mongoUrl, NATS_URL: natsUrl };
+    const child = fork(program, { env });
+    process.once('exit', () => child.kill('SIGKILL'));
+    await once(child, 'message', { signal: AbortSignal.timeout(startTimeoutMs) });
+    if (child.pid === undefined) throw new Error('the bystander has no process id');
+    return new Bystander(child, child.pid);
+  }
+
+  /** So far: the commits and events that it has had, and the CPU time of all its threads in microseconds. */
+  async used(): Promise<Used> {
+    const answer = once(this.child, 'message');
+    this.child.send('count');
+    const [counted] = await answer;
+    return { ...counted, cpuMicros: cpuMicros(this.pid) };
+  }
+
+  stop(): void {
+    this.child.kill('SIGKILL');
+  }
+}
