@@ -1,16 +1,6 @@
-import { MongoClient } from 'mongodb';
+import { openSource } from './audit/source.js';
 import { readConfig } from './config.js';
-import { type CheckedLog, checkPartitionLog } from './log/check.js';
-import { openMongoLog } from './log/mongodb.js';
-import { openLogReader } from './log/sqliteReader.js';
-import { logFileOf } from './projections/engine.js';
-
-/** A log that exists, to be checked. */
-interface OpenedLog extends CheckedLog {
-  readonly id: string;
-  readonly partitions: number;
-  close(): unknown;
-}
+import { checkPartitionLog } from './log/check.js';
 
 /**
  * `npm run check-log`: checks every partition of the log that `DATA_DIR` or `MONGO_URL` names, beside a server or
@@ -18,7 +8,9 @@ interface OpenedLog extends CheckedLog {
  */
 async function main(): Promise<void> {
   const { DATA_DIR, MONGO_URL } = readConfig(process.env);
-  const log = MONGO_URL === undefined ? openLogReader(logFileOf(DATA_DIR)) : await openExisting(MONGO_URL);
+  const log = await openSource(
+    MONGO_URL === undefined ? { kind: 'sqlite', dataDir: DATA_DIR } : { kind: 'mongodb', url: MONGO_URL },
+  );
   try {
     for (let partition = 0; partition < log.partitions; partition++) {
       const { position, size, recordedAt, hash } = await checkPartitionLog(log, partition);
@@ -30,18 +22,6 @@ async function main(): Promise<void> {
   } finally {
     await log.close();
   }
-}
-
-/** Opening makes a log where there is none, which a check must not. */
-async function openExisting(url: string): Promise<OpenedLog> {
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000 });
-  try {
-    const there = await client.db().listCollections({ name: 'meta' }).hasNext();
-    if (!there) throw new Error(`the database ${client.db().databaseName} holds no log`);
-  } finally {
-    await client.close();
-  }
-  return openMongoLog({ url });
 }
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
