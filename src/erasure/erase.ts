@@ -12,7 +12,7 @@ export interface ErasureParts extends RoomParts {
     readonly sessions: Pick<SessionStore, 'endAll'>;
     readonly erasures: ErasureStore;
   };
-  readonly queries: Pick<Queries, 'users' | 'changedStreams'>;
+  readonly queries: Pick<Queries, 'users' | 'changedStreams' | 'openedErased'>;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
   /** Resolves when no node remembers the user, and their name is in no file or document: see `Forgetting`. */

@@ -37,8 +37,9 @@ export class Erasures {
     this.#deps = deps;
   }
 
-  /** Looks for what was cut off, from now on. */
+  /** Looks for what was cut off, from now on, and for what a vault from a back-up has of those who were erased. */
   start(): void {
+    this.#listAgain().catch((error: unknown) => this.#report(error));
     void this.#look();
   }
 
@@ -81,6 +82,16 @@ export class Erasures {
     const run: Run = { done, isDecided: false };
     this.#underWay.set(userId, run);
     return run;
+  }
+
+  /** Whom the log has erased and the vault knows is erased again. */
+  async #listAgain(): Promise<void> {
+    const { queries, vault, logger } = this.#deps;
+    for await (const names of queries.openedErased())
+      for (const [userId, name] of names) {
+        logger.info({ userId }, 'the vault knows somebody who has been erased: they are erased again');
+        await vault.erasures.begin(userId, name);
+      }
   }
 
   async #look(): Promise<void> {

@@ -49,6 +49,11 @@ export interface Queries {
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Offline with `lastSeen: null` if never seen. */
   presence(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, OnlineInfo>>;
+  /**
+   * Of those who have been erased the ones whose key there still is, with their names, a page at a time: none, unless
+   * their erasure is under way or the vault was restored from before it.
+   */
+  openedErased(): AsyncIterable<ReadonlyMap<UserId, string>>;
   /** Every user who is online as of the read model: for levelling after a start. */
   online(limit: number, after?: UserId): Promise<UserId[]>;
   /**

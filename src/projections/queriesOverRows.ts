@@ -14,7 +14,7 @@ import type { Progress, Queries } from './queries.js';
 import { changedStreams, changesSince } from './replay.js';
 import { rolesModel } from './roles/model.js';
 import { usersModel } from './users/model.js';
-import { searchUsers } from './users/queries.js';
+import { openedErased, searchUsers } from './users/queries.js';
 
 const users = usersModel.name;
 const friendships = friendshipsModel.name;
@@ -91,6 +91,7 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
       await reached([presence], at);
       return presenceOf(rows, ids);
     },
+    openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
       await reached([friendships, chats], at);

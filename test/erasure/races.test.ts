@@ -65,34 +65,38 @@ for (const kind of allKinds) {
         await Promise.all([tablet, ...devices].map((device) => device.close()));
       });
 
-    it('is finished after a process was killed in the middle of it', async () => {
-      const { server } = system;
-      for (const delayMs of kind === 'sqlite' ? [1, 5, 12, 20, 30, 50] : [30]) {
-        const [ada, ben] = await two(server);
-        const phone = await ada.device();
-        const { room } = await phone.request('init chat', { friendId: ben.userId });
-        await say(phone, room.roomId, 'to be cut off');
-        const key = String(await system.wrappedKey(ada.userId));
-        const asked = new Rest(server.url).erase(ada.token, ada.userId, ada.password).catch(() => undefined);
-        await pause(delayMs);
-        await server.kill();
-        await asked;
-        await server.start();
-        await eventually('it is finished', async () => {
-          // It may have been cut off before it began.
-          await new Rest(server.url).erase(ada.token, ada.userId, ada.password).catch(() => undefined);
-          return (await system.tracesOf([ada.user.username ?? '', key])).length === 0;
-        });
-        const tablet = await ben.device();
-        await eventually('he cannot write to her', async () =>
-          tablet
-            .refusal('send message', { roomId: room.roomId, messageId: randomUUID(), message: 'hello?' })
-            .then(({ code }) => code === 'forbidden')
-            .catch(() => false),
-        );
-        await tablet.close();
-      }
-    });
+    // What one process on MongoDB does, several do too.
+    if (kind !== 'mongodb')
+      it('is finished after a process was killed in the middle of it', async () => {
+        const { server } = system;
+        for (const delayMs of kind === 'sqlite' ? [1, 5, 12, 20, 30, 50] : [30]) {
+          const [ada, ben] = await two(server);
+          const phone = await ada.device();
+          const { room } = await phone.request('init chat', { friendId: ben.userId });
+          await say(phone, room.roomId, 'to be cut off');
+          const key = String(await system.wrappedKey(ada.userId));
+          const asked = new Rest(server.url)
+            .erase(ada.token, ada.userId, ada.password)
+            .catch(() => undefined);
+          await pause(delayMs);
+          await server.kill();
+          await asked;
+          await server.start();
+          await eventually('it is finished', async () => {
+            // It may have been cut off before it began.
+            await new Rest(server.url).erase(ada.token, ada.userId, ada.password).catch(() => undefined);
+            return (await system.tracesOf([ada.user.username ?? '', key])).length === 0;
+          });
+          const tablet = await ben.device();
+          await eventually('he cannot write to her', async () =>
+            tablet
+              .refusal('send message', { roomId: room.roomId, messageId: randomUUID(), message: 'hello?' })
+              .then(({ code }) => code === 'forbidden')
+              .catch(() => false),
+          );
+          await tablet.close();
+        }
+      });
   });
 }
 

@@ -73,6 +73,7 @@ export class ErasureWorld {
       commands: { execute: port((command: Command) => this.#execute(command)) } as unknown as CommandRouter,
       queries: {
         users: port(async () => new Map()),
+        async *openedErased() {},
         changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
       },
       log: { partitions: 1, tail: port(async () => undefined) },

@@ -18,11 +18,18 @@ export interface UserRow {
 // never part of a value, so that the plain text is in the index of the row alone.
 const plain = new WeakMap<Recorded | UserRow, string | null>();
 
-/** Profiles, searched by the suffixes of their names. Only rows that `usersProjection` folded can be written. */
+/** The one term of those who have been erased. */
+export const ERASED = 'erased';
+
+/** Profiles, searched by the suffixes of their names; and those who have been erased. Only rows that `usersProjection` folded can be written. */
 export const usersModel: Model<UserRow> = {
   name: 'users',
   version: 1,
-  indexes: { suffix: (row) => suffixEntry(row.value) },
+  indexes: {
+    suffix: (row) => suffixEntry(row.value),
+    // Nobody was erased before there was this index.
+    erased: ({ value }) => (value.erased ? { terms: [ERASED], sort: 0 } : undefined),
+  },
 };
 
 /** The fold of profiles; `names` opens the names for the index. */

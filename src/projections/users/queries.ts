@@ -3,8 +3,8 @@ import type { User } from '../../events/schemas.js';
 import { friendsAmong } from '../friendships/queries.js';
 import { presentUsers, type Source } from '../present.js';
 import type { RowReader } from '../rows.js';
-import { valuesOf } from '../scan.js';
-import { type UserRow, usersModel } from './model.js';
+import { rowsUnder, valuesOf } from '../scan.js';
+import { ERASED, type UserRow, usersModel } from './model.js';
 
 // What a name is made of; anything else is part of none, and must not meet the `^` of the terms.
 const NAME_PART = /^[A-Za-z0-9_.-]+$/;
@@ -34,6 +34,15 @@ export async function searchUsers(source: Source, me: UserId, q: string, limit: 
     if (found.length >= limit) break;
   }
   return found.slice(0, limit);
+}
+
+/** Those who have been erased, with the names that can be opened all the same, a page at a time. */
+export async function* openedErased({ rows, open }: Source): AsyncGenerator<Map<UserId, string>> {
+  for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
+    const users = valuesOf(page);
+    const names = await open.usernames(users);
+    yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
+  }
 }
 
 // Of all terms that begin with `^q` the exact name's is the shortest, hence the first.
