@@ -1,0 +1,108 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { sealContext } from '../../src/events/types.js';
+import { seal } from '../../src/vault/cipher.js';
+import { keyStore } from '../../src/vault/keys.js';
+import { createOpener } from '../../src/vault/opener.js';
+import type { KeyRow, VaultStore } from '../../src/vault/store.js';
+import { textMemory } from '../../src/vault/textMemory.js';
+import { VaultUnavailable } from '../../src/vault/vault.js';
+
+const USERS = 3;
+const user = fc.nat({ max: USERS - 1 });
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('read' as const), user }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('forget' as const), user }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('erase' as const), user }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('fail' as const, 'mend' as const), user }) },
+);
+
+/** The rows of keys; whoever asks while it is away is told so. */
+class Rows {
+  readonly keys = new Map<string, KeyRow>();
+  isAway = false;
+
+  store(): VaultStore {
+    const rows: Pick<VaultStore, 'keys' | 'insertKey' | 'destroyKey'> = {
+      keys: async (owners) => {
+        this.#look();
+        return owners.flatMap((owner) => this.keys.get(owner) ?? []);
+      },
+      insertKey: async (owner, wrapped) => {
+        this.keys.set(owner, { owner, wrapped });
+        return true;
+      },
+      destroyKey: async (owner) => {
+        this.#look();
+        this.keys.set(owner, { owner, wrapped: null });
+      },
+    };
+    return rows as VaultStore; // Keys ask for nothing else.
+  }
+
+  #look(): void {
+    if (this.isAway) throw new VaultUnavailable('it is away');
+  }
+}
+
+describe('An outage of the vault', () => {
+  it('never reads as an erasure, nor an erasure as an outage, whatever two nodes remember', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const rows = new Rows();
+        const wrapping = randomBytes(32);
+        const nodes = [0, 1].map(() => {
+          const [keys, memory] = [keyStore(rows.store(), wrapping), textMemory()];
+          return { keys, memory, open: createOpener(keys, memory) };
+        });
+        const [here, there] = nodes;
+        if (!here || !there) throw new Error('there are two nodes');
+        const people = await Promise.all(
+          Array.from({ length: USERS }, async () => {
+            const userId = randomUUID();
+            await here.keys.create(userId);
+            const key = await here.keys.key(userId);
+            if (key === 'destroyed') throw new Error('it was just made');
+            return { userId, username: seal(key, `name of ${userId}`, sealContext.username(userId)) };
+          }),
+        );
+        const erased = new Set<string>();
+        for (const { kind, user } of steps) {
+          const person = people[user];
+          if (!person) throw new Error('there is no such person');
+          const { userId } = person;
+          if (kind === 'fail' || kind === 'mend') rows.isAway = kind === 'fail';
+          else if (kind === 'forget') there.memory.forget(userId);
+          else if (kind === 'erase') {
+            const done = await here.keys.destroy(userId).then(
+              () => true,
+              () => false,
+            );
+            expect(done).to.equal(!rows.isAway);
+            if (!done) continue;
+            erased.add(userId);
+            // As nodes are asked to: each by what the vault says.
+            for (const { keys, memory } of nodes) {
+              await keys.fresh([userId]);
+              memory.forget(userId);
+            }
+          } else
+            for (const { open } of nodes) {
+              const read = open.usernames([person]).catch((error: unknown) => error);
+              const [name] = (await Promise.all([read])).flat();
+              if (name === null) expect(erased.has(userId), 'null means erased').to.equal(true);
+              else if (typeof name === 'string')
+                expect(erased.has(userId), 'the text of one who is not').to.equal(false);
+              else expect(name).to.be.instanceOf(VaultUnavailable);
+            }
+        }
+        for (const { keys, memory } of nodes) {
+          keys.close();
+          memory.close();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
