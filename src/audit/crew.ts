@@ -14,9 +14,9 @@ export class Crew<A extends Api & { close: () => unknown }> {
   readonly #threads: readonly { readonly worker: Worker; readonly remote: Remote<A> }[];
   #turn = 0;
 
-  /** As many threads as there are cores, at most 8. `script` serves `A`. */
-  constructor(script: URL, workerData: unknown) {
-    const count = Math.min(availableParallelism(), MOST_THREADS);
+  /** As many threads as there are cores, at least `least` and at most 8. `script` serves `A`. */
+  constructor(script: URL, workerData: unknown, least = 1) {
+    const count = Math.min(Math.max(availableParallelism(), least), MOST_THREADS);
     this.#threads = Array.from({ length: count }, () => {
       const worker = new Worker(script, { workerData, resourceLimits });
       return { worker, remote: connect<A>(worker) };

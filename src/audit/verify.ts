@@ -12,6 +12,9 @@ import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 import { type Noted, witnessesOf } from './witness.js';
 import { type Wrong, wrongOf } from './wrong.js';
 
+/** A partition's commits, and the two shares of its read models. */
+const SHARES = 3;
+
 /** What is checked, and against what. */
 export interface VerifyOptions extends Noted {
   readonly engine: Engine;
@@ -43,7 +46,8 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     }
     state = VerifyState.open(log.id, log.partitions, witnesses, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
-    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data);
+    // The shares of one partition end together if each has a thread, however few cores there are.
+    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data, SHARES);
     const check = new VerifyRun(crew, state, targets, ends, witnesses, options.onProgress);
     const report = await check.run();
     await crew.close();
