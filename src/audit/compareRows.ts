@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Recorded } from '../events/types.js';
-import type { AnyProjection } from '../projections/projection.js';
+import type { AnyProjection, Folded } from '../projections/projection.js';
 import type { AnyModel } from '../projections/rows.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import type { StoredRows } from './storedRows.js';
@@ -56,12 +55,12 @@ export async function compareInserted(
   stored: StoredRows,
   projection: AnyProjection,
   model: AnyModel,
-  events: readonly Recorded[],
+  events: readonly Folded[],
 ): Promise<void> {
   const fresh: StoredRow[] = [];
   for (const event of events)
     for (const key of projection.keys(event)) {
-      const value = projection.evolve(undefined, event, key);
+      const value = projection.evolve(undefined, event, key, () => undefined);
       fresh.push([key, event.partition, event.offset, value === null ? null : JSON.stringify(value)]);
     }
   if (fresh.length === 0) return;

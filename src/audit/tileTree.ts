@@ -53,7 +53,7 @@ export class TileTree {
 }
 
 /** The roots of the perfect subtrees over a stretch of nodes, the largest first. */
-function perfectRoots(hashes: readonly Hash[]): Hash[] {
+export function perfectRoots(hashes: readonly Hash[]): Hash[] {
   const roots: Hash[] = [];
   for (let from = 0, width = TILE; width >= 1; width /= 2)
     if (from + width <= hashes.length) {
@@ -63,8 +63,8 @@ function perfectRoots(hashes: readonly Hash[]): Hash[] {
   return roots;
 }
 
-/** Of a power of two of nodes. */
-function perfectRoot(hashes: readonly Hash[]): Hash {
+/** The root over a power of two of nodes. */
+export function perfectRoot(hashes: readonly Hash[]): Hash {
   const [only] = hashes;
   if (only !== undefined && hashes.length === 1) return only;
   const half = hashes.length / 2;

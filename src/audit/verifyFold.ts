@@ -1,9 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Recorded } from '../events/types.js';
 import { LogEndsEarly } from '../log/check.js';
 import { type Frame, frameOf } from '../projections/frame.js';
-import type { AnyProjection } from '../projections/projection.js';
+import type { AnyProjection, Folded } from '../projections/projection.js';
 import { Projector } from '../projections/projector.js';
 import type { Checkpoint, RowStore } from '../projections/rows.js';
 import { openSqliteRows } from '../projections/rowsSqlite.js';
@@ -40,7 +39,7 @@ interface Work {
   readonly projector: Projector;
   readonly upTo: Checkpoint;
   /** Compares rows that are written once with the stored ones. */
-  compare?(events: readonly Recorded[]): Promise<void>;
+  compare?(events: readonly Folded[]): Promise<void>;
 }
 
 /** What is folded, from where, and into which directory. */
@@ -165,7 +164,7 @@ function insertedOf({ stored, partition, targets }: FoldOptions): Planned[] {
       name: target.name,
       projection: countOf(projection),
       upTo: upToOf(target, partition),
-      compare: (events: readonly Recorded[]) => compareInserted(stored, projection, model, events),
+      compare: (events: readonly Folded[]) => compareInserted(stored, projection, model, events),
     };
   });
 }

@@ -7,6 +7,7 @@ import type { AnyProjection } from './projection.js';
 import { rolesProjection } from './roles/model.js';
 import { statesProjection } from './states/model.js';
 import { tableOf } from './tables.js';
+import { tilesProjection } from './tiles/model.js';
 import { usersProjection } from './users/model.js';
 
 /** Every projection there is; `names` opens what the search for users needs. */
@@ -19,6 +20,7 @@ export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyPr
     messagesProjection,
     presenceProjection,
     rolesProjection,
+    tilesProjection,
   ];
 }
 

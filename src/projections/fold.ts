@@ -1,5 +1,5 @@
 import type { Recorded } from '../events/types.js';
-import type { AnyProjection } from './projection.js';
+import type { AnyProjection, Folded, Touched } from './projection.js';
 import type { Row } from './rows.js';
 
 export type Rows = Map<string, Row<unknown>>;
@@ -17,17 +17,21 @@ export function keysTouched(projection: AnyProjection, events: readonly Recorded
  */
 export function foldEvents(
   projection: AnyProjection,
-  events: readonly Recorded[],
+  events: readonly Folded[],
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
   const isInsertOnly = projection.model.insertOnly === true;
   for (const event of events) {
+    const touched: Touched = (key) => {
+      const row = changed.get(key) ?? known(key);
+      return row?.offset === event.offset ? row.value : undefined;
+    };
     for (const key of projection.keys(event)) {
       const row = changed.get(key) ?? known(key);
       if (row && (isInsertOnly || row.offset >= event.offset)) continue;
       const { partition, offset } = event;
-      changed.set(key, { key, partition, offset, value: projection.evolve(row?.value, event, key) });
+      changed.set(key, { key, partition, offset, value: projection.evolve(row?.value, event, key, touched) });
     }
   }
 }

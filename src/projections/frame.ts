@@ -1,6 +1,7 @@
 import type { CommitFrame } from '../bus/bus.js';
 import { decodeLeaf } from '../events/codec.js';
 import { type Commit, HoleError } from '../log/log.js';
+import type { Folded } from './projection.js';
 
 /** What projections are folded from. */
 export interface LogSource {
@@ -15,11 +16,16 @@ export type LeafCommit = Pick<
 >;
 
 /** A commit with its events decoded. */
-export type Frame = Pick<CommitFrame, 'partition' | 'position' | 'size' | 'events'>;
+export interface Frame extends Pick<CommitFrame, 'partition' | 'position' | 'size'> {
+  readonly events: readonly Folded[];
+}
 
 /** Throws `UnknownEventType`. */
 export function frameOf({ partition, position, firstOffset, size, leaves }: LeafCommit): Frame {
-  const events = leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
+  const events = leaves.map((leaf, i) =>
+    // The event was made just now and is nobody else's: added to, not copied.
+    Object.assign(decodeLeaf(leaf, partition, firstOffset + i), { leaf, position }),
+  );
   return { partition, position, size, events };
 }
 

@@ -8,9 +8,10 @@ import { decodeLeaf } from '../../src/events/codec.js';
 import { roomIdOf, type StreamName } from '../../src/events/ids.js';
 import type { Recorded } from '../../src/events/types.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
+import { frameOf } from '../../src/projections/frame.js';
 import { messagesModel, messagesProjection } from '../../src/projections/messages/model.js';
 import { messageFacts } from '../../src/projections/messages/queries.js';
-import type { Projection } from '../../src/projections/projection.js';
+import type { Folded, Projection } from '../../src/projections/projection.js';
 import type { Row } from '../../src/projections/rows.js';
 import { loadStates, statesModel, statesProjection } from '../../src/projections/states/model.js';
 import { FakeVault } from '../support/fakeVault.js';
@@ -161,7 +162,7 @@ export class World<L extends EventLog = MemoryLog> {
     const commits = await this.log.read(0, this.#folded.position, 10_000);
     const last = commits.at(-1);
     if (!last) return;
-    for (const event of eventsOf(commits)) {
+    for (const event of commits.flatMap((commit) => frameOf(commit).events)) {
       await this.#fold(statesProjection, event);
       await this.#fold(messagesProjection, event);
     }
@@ -172,12 +173,12 @@ export class World<L extends EventLog = MemoryLog> {
     for (const handler of this.#advance) handler();
   }
 
-  async #fold<R>(projection: Projection<R>, event: Recorded): Promise<void> {
+  async #fold<R>(projection: Projection<R>, event: Folded): Promise<void> {
     const { model } = projection;
     const keys = projection.keys(event);
     const before = await this.rows.get(model, keys);
     const rows = keys.map((key): Row<R> => {
-      const value = projection.evolve(before.get(key)?.value, event, key);
+      const value = projection.evolve(before.get(key)?.value, event, key, () => undefined);
       return { key, partition: event.partition, offset: event.offset, value };
     });
     await this.rows.write([{ model, rows, checkpoints: [] }]);

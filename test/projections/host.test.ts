@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Recorded } from '../../src/events/types.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { openMongoLog } from '../../src/log/mongodb.js';
 import { openSqliteLog } from '../../src/log/sqlite.js';
 import type { Engine } from '../../src/projections/engine.js';
 import { frameOf } from '../../src/projections/frame.js';
 import { type Projections, startProjections } from '../../src/projections/host.js';
+import type { Folded } from '../../src/projections/projection.js';
 import type { Model } from '../../src/projections/rows.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
@@ -24,7 +24,7 @@ class System {
   readonly fatal: unknown[] = [];
   readonly troubles: Error[] = [];
   readonly #pages = [new Pages(0), new Pages(1)];
-  readonly #events: Recorded[] = [];
+  readonly #events: Folded[] = [];
   readonly #commits: Commit[] = [];
   #log: EventLog | undefined;
   #projections: Projections | undefined;

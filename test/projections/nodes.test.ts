@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import type { Note as BusNote } from '../../src/bus/note.js';
-import type { Recorded } from '../../src/events/types.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { openMongoLog } from '../../src/log/mongodb.js';
 import { frameOf } from '../../src/projections/frame.js';
 import { type Projections, startProjections } from '../../src/projections/host.js';
+import type { Folded } from '../../src/projections/projection.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { digestsModel, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
@@ -32,7 +32,7 @@ class Nodes {
   /** Whether a note reaches the others. */
   isHeard: (note: BusNote) => boolean = () => true;
   readonly #pages = partitions.map((partition) => new Pages(partition));
-  readonly #events: Recorded[] = [];
+  readonly #events: Folded[] = [];
   readonly #tails = new Map<number, number>();
 
   private constructor(

@@ -4,7 +4,7 @@ import { streamOf } from '../../src/events/ids.js';
 import type { Recorded } from '../../src/events/types.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
-import type { AnyProjection, Projection } from '../../src/projections/projection.js';
+import type { AnyProjection, Folded, Projection } from '../../src/projections/projection.js';
 import type { Model, RowReader } from '../../src/projections/rows.js';
 
 /** Every event of a room, in order: any that is missed, repeated or out of order gives another digest. */
@@ -119,14 +119,17 @@ export async function rowsOf(reader: RowReader, events: readonly Recorded[]): Pr
 }
 
 /** The same from a plain fold, event by event, of nothing but the projections. */
-export function foldedRows(events: readonly Recorded[]): Map<string, string> {
+export function foldedRows(events: readonly Folded[]): Map<string, string> {
   const rows = new Map<string, string>();
   for (const projection of allProjections()) {
     const values = new Map<string, unknown>();
     for (const event of events)
       for (const key of projection.keys(event)) {
         if (projection.model.insertOnly && values.has(key)) continue;
-        values.set(key, projection.evolve(values.get(key), event, key));
+        values.set(
+          key,
+          projection.evolve(values.get(key), event, key, (other) => values.get(other)),
+        );
         rows.set(`${projection.model.name} ${key}`, JSON.stringify([event.offset, values.get(key)]));
       }
   }

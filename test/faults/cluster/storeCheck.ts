@@ -5,7 +5,7 @@ import { allProjections } from '../../../src/projections/all.js';
 import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/engine.js';
 import { foldEvents, keysTouched, type Rows } from '../../../src/projections/fold.js';
 import { frameOf } from '../../../src/projections/frame.js';
-import type { AnyProjection } from '../../../src/projections/projection.js';
+import type { AnyProjection, Folded } from '../../../src/projections/projection.js';
 import type { Model } from '../../../src/projections/rows.js';
 
 /** How long read models may take to catch up with the log. */
@@ -46,7 +46,7 @@ export class StoreCheck {
 
   /** Reads on to the end of the log; throws `BrokenCommit` and `HoleError`. */
   async readOn(): Promise<readonly Recorded[]> {
-    const events: Recorded[] = [];
+    const events: Folded[] = [];
     for (let partition = 0; partition < this.partitions; partition++)
       for (let more = true; more; ) {
         let head = this.#heads[partition] ?? emptyHead(partition);

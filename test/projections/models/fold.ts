@@ -1,7 +1,7 @@
 import type { Moment } from '../../../src/commands/commands.js';
 import type { Recorded } from '../../../src/events/types.js';
 import { allProjections } from '../../../src/projections/all.js';
-import type { AnyProjection } from '../../../src/projections/projection.js';
+import type { AnyProjection, Folded as FoldedEvent } from '../../../src/projections/projection.js';
 import type { Queries } from '../../../src/projections/queries.js';
 import { createQueries } from '../../../src/projections/queriesOverRows.js';
 import type { AnyModel, Row, RowStore } from '../../../src/projections/rows.js';
@@ -11,7 +11,7 @@ import type { World } from './world.js';
 export async function foldBatch(
   rows: RowStore,
   projections: readonly AnyProjection[],
-  events: readonly Recorded[],
+  events: readonly FoldedEvent[],
 ): Promise<void> {
   for (const projection of projections) {
     await projection.prepare?.(events);
@@ -24,7 +24,10 @@ export async function foldBatch(
       for (const key of projection.keys(event)) {
         const row = changed.get(key) ?? found.get(key);
         if (row !== undefined && row.offset >= event.offset) continue;
-        const value = projection.evolve(row?.value, event, key);
+        const value = projection.evolve(row?.value, event, key, (other) => {
+          const touched = changed.get(other) ?? found.get(other);
+          return touched?.offset === event.offset ? touched.value : undefined;
+        });
         changed.set(key, { key, partition: event.partition, offset: event.offset, value });
       }
     }

@@ -3,6 +3,7 @@ import type { Decision } from '../../../src/commands/decider.js';
 import { friendshipDecider } from '../../../src/commands/friendship.js';
 import { type RoomCommand, type RoomState, roomDecider } from '../../../src/commands/room.js';
 import { userDecider } from '../../../src/commands/user.js';
+import { encodeEvent } from '../../../src/events/codec.js';
 import {
   friendshipIdOf,
   partitionOf,
@@ -14,6 +15,7 @@ import {
 } from '../../../src/events/ids.js';
 import type { NewEvent, Recorded, Sealed, Time } from '../../../src/events/types.js';
 import type { Opens } from '../../../src/projections/present.js';
+import type { Folded } from '../../../src/projections/projection.js';
 
 const SEAL = 'sealed:';
 const FIRST_MOMENT = Date.parse('2026-01-01T00:00:00.000Z');
@@ -24,7 +26,7 @@ export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toSt
 
 /** People who register, make friends, chat and come and go: the log that their commands would make. */
 export class World {
-  readonly events: Recorded[] = [];
+  readonly events: Folded[] = [];
   readonly #versions = new Map<StreamName, number>();
   readonly #sizes: number[];
   readonly #erased = new Set<UserId>();
@@ -153,7 +155,8 @@ export class World {
     const version = (this.#versions.get(event.stream) ?? 0) + 1;
     this.#versions.set(event.stream, version);
     const at = { partition, offset, version, actor, recordedAt: this.#now(), commandId: this.id() };
-    this.events.push({ ...event, ...at });
+    const recorded = { ...event, ...at };
+    this.events.push({ ...recorded, leaf: encodeEvent(recorded), position: offset + 1 });
   }
 
   /** A second an event, so that every time differs. */

@@ -1,0 +1,75 @@
+import { expect } from 'chai';
+import { TileTree, tileBytes } from '../../../src/audit/tileTree.js';
+import { encodeEvent } from '../../../src/events/codec.js';
+import { foldEvents, type Rows } from '../../../src/projections/fold.js';
+import { frameOf } from '../../../src/projections/frame.js';
+import { hashesOf, type TileRow, tileKey, tilesProjection } from '../../../src/projections/tiles/model.js';
+
+const user = '00000000-0000-4000-8000-000000000001';
+
+/** A leaf that differs from every other. */
+const leaf = (version: number): string =>
+  encodeEvent({
+    stream: `user:${user}`,
+    version,
+    type: 'UserWentOnline',
+    data: { userId: user },
+    audience: [user],
+    actor: user,
+    recordedAt: '2026-01-01T00:00:00.000Z',
+    commandId: user,
+  });
+
+describe('the read model of tiles', () => {
+  it('is the Merkle tree of the log, three levels of it, whatever the batches, and read again after a crash', () => {
+    const tree = new TileTree();
+    const expected = new Map<string, Buffer>();
+    const rows: Rows = new Map();
+    const size = 256 * 256 + 300;
+    for (let first = 0, position = 1; first < size; position++) {
+      const leaves = Array.from({ length: Math.min(1 + ((first * 7) % 250), size - first) }, (_, i) =>
+        leaf(first + i),
+      );
+      for (const text of leaves)
+        for (const tile of tree.add(text)) expected.set(tileKey(3, tile.level, tile.index), tileBytes(tile));
+      const commit = {
+        partition: 3,
+        position,
+        firstOffset: first,
+        size: first + leaves.length,
+        recordedAt: '',
+        leaves,
+      };
+      const { events } = frameOf(commit);
+      const before = new Map(rows);
+      foldEvents(tilesProjection, events, (key) => before.get(key), rows);
+      // What stands in the store already is not counted twice.
+      if (position % 5 === 0) foldEvents(tilesProjection, events, (key) => rows.get(key), rows);
+      first += leaves.length;
+    }
+    for (const tile of tree.partial()) expected.set(tileKey(3, tile.level, tile.index), tileBytes(tile));
+    const found = [...rows.values()].map(({ key, value }): [string, Buffer] => {
+      const { hashes } = value as TileRow; // of this projection
+      return [key, Buffer.concat(hashesOf({ hashes }).map((hash) => Buffer.from(hash, 'base64')))];
+    });
+    expect(new Map(found)).to.deep.equal(expected);
+    expect([...rows.keys()]).to.include.members(['3/2/0', '3/1/1', '3/0/257']);
+  });
+
+  it('tells the commit of a tile’s first leaf', () => {
+    const rows: Rows = new Map();
+    for (let position = 1; position <= 300; position++) {
+      const commit = {
+        partition: 0,
+        position,
+        firstOffset: position - 1,
+        size: position,
+        recordedAt: '',
+        leaves: [leaf(position)],
+      };
+      foldEvents(tilesProjection, frameOf(commit).events, () => undefined, rows);
+    }
+    expect(rows.get('0/0/0')?.value).to.have.property('position', 1);
+    expect(rows.get('0/0/1')?.value).to.have.property('position', 257);
+  });
+});
