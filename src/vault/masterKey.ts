@@ -22,6 +22,8 @@ export interface MasterKeys {
   readonly claims: DataKey;
   /** HMAC of passwords before they are hashed. */
   readonly pepper: DataKey;
+  /** Seals the keys that sign heads. */
+  readonly signing: DataKey;
   /** Kept in the vault, so that another master key is noticed; says nothing of the rest. */
   readonly check: string;
 }
@@ -35,6 +37,7 @@ export function deriveKeys(master: Buffer): MasterKeys {
     names: derive('names'),
     claims: derive('claims'),
     pepper: derive('pepper'),
+    signing: derive('signing keys'),
     check: derive('check').toString('base64'),
   };
 }

@@ -4,8 +4,10 @@ import {
   type ClaimRow,
   DEAD_SESSIONS_KEPT,
   type ErasureRow,
+  type HeadRow,
   type KeyRow,
   type SessionRow,
+  type SigningKeyRow,
   type VaultStore,
 } from './store.js';
 
@@ -41,6 +43,9 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
   const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
   const claims = db.collection<Keyed<ClaimRow>>('claims');
   const erasures = db.collection<Keyed<Omit<ErasureRow, 'owner'>>>('erasures');
+  const signingKeys = db.collection<Keyed<SigningKeyRow>>('signing_keys');
+  const heads = db.collection<Keyed<HeadRow>>('heads');
+  const givenUpHeads = db.collection<Keyed<HeadRow>>('given_up_heads');
   const sessions = db.collection<SessionDocument>('sessions');
   try {
     await sessions.createIndexes([
@@ -97,6 +102,27 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
       await erasures.deleteOne({ _id: owner });
     },
 
+    insertSigningKey: (key) => insertIfAbsent(signingKeys, { _id: String(key.number), ...key }),
+    async signingKeys() {
+      return (await signingKeys.find().toArray()).map(withoutId);
+    },
+    async heads() {
+      return (await heads.find().toArray()).map(withoutId);
+    },
+    async head(partition) {
+      const row = await heads.findOne({ _id: String(partition) });
+      return row ? withoutId(row) : undefined;
+    },
+    async replaceHead(from, to) {
+      const _id = String(to.partition);
+      if (from === null) return insertIfAbsent(heads, { _id, ...to });
+      const { matchedCount } = await heads.updateOne({ _id, note: from }, { $set: to });
+      return matchedCount === 1;
+    },
+    async keepHead(head) {
+      await insertIfAbsent(givenUpHeads, { _id: head.note, ...head });
+    },
+
     async insertSession({ id, ...session }) {
       await sessions.insertOne({ _id: id, ...session });
       await prune(session.userId, session.createdAt);
@@ -148,6 +174,8 @@ const sessionRow = ({ _id, endedOn: _, ...session }: SessionDocument): SessionRo
   id: _id,
   ...session,
 });
+
+const withoutId = <R>({ _id, ...row }: Keyed<R>) => row;
 
 const ended = (at: string) => [{ $set: { endedAt: { $literal: at }, endedOn: '$$NOW' } }];
 

@@ -1,11 +1,13 @@
 import { credentialStore, erasureStore } from './credentials.js';
+import { headStore } from './heads.js';
 import { keyStore } from './keys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
 import { mongodbVaultStore } from './mongodb.js';
 import { sessionStore } from './sessions.js';
+import { signingKeys } from './signing.js';
 import { sqliteVaultStore } from './sqlite.js';
 import type { VaultStore } from './store.js';
-import { type CachedKeys, type Vault, VaultUnavailable } from './vault.js';
+import { type CachedKeys, type HeadStore, type SigningKeys, type Vault, VaultUnavailable } from './vault.js';
 
 export interface VaultOptions {
   /** `dataDir` must exist. The database is the one in the URL, with `_vault` behind its name. */
@@ -19,6 +21,8 @@ export interface VaultOptions {
 
 export interface OpenVault extends Vault {
   readonly keys: CachedKeys;
+  readonly heads: HeadStore;
+  readonly signing: SigningKeys;
 }
 
 /** Opens the vault. Rejects with `MasterKeyError` for a key it was not made with, else with `VaultUnavailable`. */
@@ -48,6 +52,8 @@ export async function vaultOver(
     credentials: credentialStore(store, derived),
     sessions,
     erasures: erasureStore(store, derived),
+    heads: headStore(store),
+    signing: signingKeys(store, derived.signing),
     close() {
       keys.close();
       sessions.close();

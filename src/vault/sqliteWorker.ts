@@ -5,8 +5,10 @@ import {
   type ClaimRow,
   DEAD_SESSIONS_KEPT,
   type ErasureRow,
+  type HeadRow,
   type KeyRow,
   type SessionRow,
+  type SigningKeyRow,
   type VaultStore,
 } from './store.js';
 
@@ -23,6 +25,11 @@ db.exec(`
   CREATE TABLE IF NOT EXISTS keys (owner TEXT PRIMARY KEY, wrapped TEXT) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, sealed TEXT, registered INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS signing_keys (number INTEGER PRIMARY KEY, sealed TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS heads (
+    partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS given_up_heads (
+    note TEXT PRIMARY KEY, partition INTEGER NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, userId TEXT NOT NULL,
     createdAt TEXT NOT NULL, expiresAt TEXT NOT NULL, endedAt TEXT) WITHOUT ROWID;
@@ -43,6 +50,15 @@ const statements = {
   insertErasure: db.prepare('INSERT INTO erasures VALUES (?, ?) ON CONFLICT DO NOTHING'),
   erasures: db.prepare('SELECT owner, claim FROM erasures'),
   removeErasure: db.prepare('DELETE FROM erasures WHERE owner = ?'),
+  insertSigningKey: db.prepare('INSERT INTO signing_keys VALUES (?, ?) ON CONFLICT DO NOTHING'),
+  signingKeys: db.prepare('SELECT number, sealed FROM signing_keys'),
+  heads: db.prepare('SELECT * FROM heads'),
+  head: db.prepare('SELECT * FROM heads WHERE partition = ?'),
+  insertHead: db.prepare('INSERT INTO heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  replaceHead: db.prepare(
+    'UPDATE heads SET position = ?, size = ?, root = ?, note = ? WHERE partition = ? AND note = ?',
+  ),
+  keepHead: db.prepare('INSERT INTO given_up_heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
   insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
   pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
@@ -95,6 +111,22 @@ const sqliteVault = {
   erasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
   removeErasure(owner: string): void {
     statements.removeErasure.run(owner);
+  },
+
+  insertSigningKey: ({ number, sealed }: SigningKeyRow): boolean =>
+    statements.insertSigningKey.run(number, sealed).changes === 1,
+  signingKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
+  heads: (): HeadRow[] => statements.heads.all() as HeadRow[],
+  head: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
+  replaceHead(from: string | null, { partition, position, size, root, note }: HeadRow): boolean {
+    const { changes } =
+      from === null
+        ? statements.insertHead.run(partition, position, size, root, note)
+        : statements.replaceHead.run(position, size, root, note, partition, from);
+    return changes === 1;
+  },
+  keepHead({ partition, position, size, root, note }: HeadRow): void {
+    statements.keepHead.run(note, partition, position, size, root);
   },
 
   insertSession({ id, userId, createdAt, expiresAt, endedAt }: SessionRow): void {

@@ -20,6 +20,25 @@ export interface ErasureRow {
   readonly claim: string;
 }
 
+/** The newest head of a partition that was signed. */
+export interface HeadRow {
+  readonly partition: number;
+  /** Of the commit after which the log was so. */
+  readonly position: number;
+  readonly size: number;
+  /** SHA-256 in base64. */
+  readonly root: string;
+  /** The signed note. */
+  readonly note: string;
+}
+
+/** A key that signs heads. */
+export interface SigningKeyRow {
+  /** 1, 2, 3 …: the largest is in use. */
+  readonly number: number;
+  readonly sealed: Sealed;
+}
+
 export interface SessionRow {
   readonly id: string;
   readonly userId: UserId;
@@ -59,6 +78,17 @@ export interface VaultStore {
   erasures(): Promise<ErasureRow[]>;
   /** None is fine too. */
   removeErasure(owner: UserId): Promise<void>;
+
+  /** False if there is one of this number. */
+  insertSigningKey(key: SigningKeyRow): Promise<boolean>;
+  signingKeys(): Promise<SigningKeyRow[]>;
+  /** One a partition. */
+  heads(): Promise<HeadRow[]>;
+  head(partition: number): Promise<HeadRow | undefined>;
+  /** Compare and set; false if `from` is not the note that stands there. Null: there is none. */
+  replaceHead(from: string | null, to: HeadRow): Promise<boolean>;
+  /** Keeps a head that was given up, for ever; the same again is no error. */
+  keepHead(head: HeadRow): Promise<void>;
 
   /** Prunes the user's dead sessions in passing. */
   insertSession(session: SessionRow): Promise<void>;

@@ -1,4 +1,6 @@
+import type { KeyObject } from 'node:crypto';
 import type { UserId } from '../events/ids.js';
+import type { HeadRow } from './store.js';
 
 /** 32 bytes; a user's. Seals what they wrote. */
 export type DataKey = Buffer;
@@ -67,6 +69,27 @@ export interface ErasureStore {
   eraseClaim(erasure: BegunErasure): Promise<void>;
   /** It is done, or nothing of it was. */
   end(userId: UserId): Promise<void>;
+}
+
+/** What was signed of a partition. */
+export type Head = HeadRow;
+
+/** The newest signed head of each partition, which only grows. Durable once resolved. */
+export interface HeadStore {
+  list(): Promise<Head[]>;
+  get(partition: number): Promise<Head | undefined>;
+  /** Compare and set; false if `from` is not the newest any more. Throws `RangeError` unless `to` is larger. */
+  advance(from: Head | undefined, to: Head): Promise<boolean>;
+  /** An operator gives a head up for one of the log as it is now; the old one is kept beside. Compare and set. */
+  giveUp(from: Head, to: Head): Promise<boolean>;
+}
+
+/** The Ed25519 keys that sign heads. */
+export interface SigningKeys {
+  /** Private keys, the one in use first; the first is made when it is first asked for. */
+  list(): Promise<readonly [KeyObject, ...KeyObject[]]>;
+  /** A new key is in use from here on; the old ones stay, to verify what they have signed. */
+  rotate(): Promise<void>;
 }
 
 export interface SessionStore {

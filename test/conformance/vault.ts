@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { OpenVault } from '../../src/vault/openVault.js';
-import type { Credential } from '../../src/vault/vault.js';
+import type { Credential, Head } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 
 /** One vault, as several processes see it: each call opens it anew, with a cache of its own. */
@@ -270,7 +270,67 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(listed.at(-1)).to.deep.equal(live.session);
     expect(listed.at(-2)?.createdAt).to.equal(later(6).toISOString());
   },
+
+  async 'the newest head of each partition is kept, and only grows'(open) {
+    const { heads } = await open();
+    const [small, large, other] = [headOf(3, 5), headOf(3, 9), headOf(4, 1)];
+    expect(await heads.get(3)).to.equal(undefined);
+    expect(await heads.advance(undefined, small)).to.equal(true);
+    expect(await heads.advance(undefined, other)).to.equal(true);
+    expect(await heads.advance(small, large)).to.equal(true);
+    expect(await rejection(heads.advance(large, headOf(3, 9)))).to.be.instanceOf(RangeError);
+    expect(await rejection(heads.advance(large, headOf(3, 8)))).to.be.instanceOf(RangeError);
+    const there = (await open()).heads;
+    expect(await there.get(3)).to.deep.equal(large);
+    expect(await there.list()).to.have.deep.members([large, other]);
+  },
+
+  async 'of those who sign a partition at once, one does'(open) {
+    const [here, there] = [(await open()).heads, (await open()).heads];
+    const first = await Promise.all([
+      here.advance(undefined, headOf(0, 1)),
+      there.advance(undefined, headOf(0, 2)),
+    ]);
+    expect(first.filter(Boolean)).to.have.length(1);
+    const from = await here.get(0);
+    const tries = [5, 6, 7, 8].map((size) => headOf(0, size));
+    const done = await Promise.all(tries.map((to, i) => (i % 2 ? here : there).advance(from, to)));
+    expect(done.filter(Boolean)).to.have.length(1);
+    expect(await there.get(0)).to.deep.equal(tries[done.indexOf(true)]);
+  },
+
+  async 'a head is given up for another, smaller or not, but not by one who knows an older'(open) {
+    const { heads } = await open();
+    const [old, large, small] = [headOf(0, 5), headOf(0, 9), headOf(0, 2)];
+    await heads.advance(undefined, old);
+    await heads.advance(old, large);
+    expect(await heads.giveUp(old, small)).to.equal(false);
+    expect(await heads.giveUp(large, small)).to.equal(true);
+    expect(await (await open()).heads.get(0)).to.deep.equal(small);
+  },
+
+  async 'signing keys are the same for every process, the newest first, and none is lost'(open) {
+    const [here, there] = [(await open()).signing, (await open()).signing];
+    const told = (keys: readonly KeyObject[]) =>
+      keys.map((key) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64'));
+    const [one, same] = await Promise.all([here.list(), there.list()]);
+    expect(told(one)).to.have.length(1);
+    expect(told(same)).to.deep.equal(told(one));
+    await here.rotate();
+    const [newest, ...older] = told(await there.list());
+    expect(older).to.deep.equal(told(one));
+    expect(newest).not.to.equal(older[0]);
+  },
 };
+
+/** What is signed does not matter to the vault. */
+const headOf = (partition: number, size: number): Head => ({
+  partition,
+  position: size + 1,
+  size,
+  root: `root of ${size}`,
+  note: `note of ${partition}/${size} ${randomUUID()}`,
+});
 
 /** Runs every promise against vaults that `make` makes; each test gets one of its own. */
 export function vaultConformance(make: () => Promise<OpenAgain>): void {

@@ -95,6 +95,29 @@ describe('the vault’s conformance suite finds', () => {
         replaceClaim: async (id, from, to) => (await store.replaceClaim(id, from, to)) || true,
       }),
     },
+    'two heads at once': {
+      promise: 'of those who sign a partition at once, one does',
+      inStore: (store) => ({ replaceHead: async (from, to) => (await store.replaceHead(from, to)) || true }),
+    },
+    'a head that is not kept': {
+      promise: 'the newest head of each partition is kept, and only grows',
+      inStore: () => ({ replaceHead: async () => true }),
+    },
+    'a head given up by one who knows an older': {
+      promise: 'a head is given up for another, smaller or not, but not by one who knows an older',
+      inStore: (store) => ({
+        async replaceHead(from, to) {
+          const now = await store.head(to.partition);
+          return store.replaceHead(from && (now?.note ?? null), to);
+        },
+      }),
+    },
+    'a signing key that is lost': {
+      promise: 'signing keys are the same for every process, the newest first, and none is lost',
+      inStore: (store) => ({
+        signingKeys: async () => (await store.signingKeys()).slice(0, 1),
+      }),
+    },
     'sessions that outlive an end of all': {
       promise: 'all of a user’s sessions end but one, and nobody else’s',
       inStore: () => ({ endSessions: async () => [] }),
