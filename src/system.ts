@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { HeadSigner } from './audit/headSigner.js';
+import { Heads } from './audit/heads.js';
+import { Proofs } from './audit/proofs.js';
+import { TreeReader } from './audit/treeReader.js';
 import type { NodeId } from './bus/bus.js';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
@@ -26,6 +30,7 @@ import { Metrics } from './metrics.js';
 import { foldedTables } from './projections/all.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
+import { tilesModel } from './projections/tiles/model.js';
 import { routeCommands } from './route.js';
 import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
 import { createOpener } from './vault/opener.js';
@@ -204,6 +209,21 @@ export async function startSystem(
     });
     erasures.start();
     closing(() => erasures.stop());
+    const tree = new TreeReader(reader);
+    const heads = new Heads({
+      origin: config.LOG_ORIGIN,
+      heads: vault.heads,
+      signing: vault.signing,
+      ...{ log, tree, progress },
+    });
+    const signer = new HeadSigner({
+      heads,
+      owned: () => lanes.owned,
+      folded: (partition) => progress.folded(tilesModel.name, partition),
+      report,
+    });
+    signer.start();
+    closing(() => signer.stop());
     const app = createApp({
       vault,
       passwords,
@@ -213,6 +233,15 @@ export async function startSystem(
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
       historyOf: (userId) => historyOf(log, userId),
+      isAuditor: async (userId) => {
+        const partition = partitionOf(streamOf('user', userId), log.partitions);
+        const now = await gateway.revisions.present();
+        return queries.isAuditor(
+          userId,
+          now.filter((moment) => moment.partition === partition),
+        );
+      },
+      auditLog: { heads, proofs: new Proofs({ log, tree, heads }), partitions: log.partitions },
       now: () => new Date(),
       random: Math.random,
       sessionTtlMs: config.SESSION_TTL,
@@ -221,6 +250,7 @@ export async function startSystem(
       trustProxy: config.TRUST_PROXY,
       ready: async () => {
         if (isRetired) return { ok: false, failing: 'version' };
+        if (heads.isBroken) return { ok: false, failing: 'log' };
         if (writers.oldestMs > STALLED_MS) return { ok: false, failing: 'log' };
         if (progress.lagMs() > STALLED_MS) return { ok: false, failing: 'projections' };
         if (!bus.isConnected) return { ok: false, failing: 'nats' };
@@ -235,7 +265,12 @@ export async function startSystem(
     metrics.queue('lanes', () => lanes.depth);
     metrics.gauge('parley_partitions_owned', () => lanes.owned.length);
 
-    const operator = systemOperator({ credentials: vault.credentials, commands: lanes, projections });
+    const operator = systemOperator({
+      credentials: vault.credentials,
+      commands: lanes,
+      projections,
+      ...{ heads, signing: vault.signing, partitions: log.partitions },
+    });
     if (!isServing) {
       closing(() => gateway.close());
       return { url: undefined, operator, stop: closeAll };

@@ -1,5 +1,6 @@
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Hash } from '../log/log.js';
+import { ED25519, keyIdOf } from './note.js';
 import type { Witness } from './verifyChain.js';
 import { Contradiction, type Wrong } from './wrong.js';
 
@@ -66,14 +67,11 @@ interface VerifierKey {
   readonly key: KeyObject;
 }
 
-/** Of an Ed25519 public key in a verifier key and in its id. */
-const ED25519 = 1;
-
 /** A line such as `name+1234abcd+AbC…`; its id is the SHA-256's beginning of name and key. */
 function readKey(line: string): VerifierKey {
   const [, name = '', id = '', text = ''] = /^([^\s+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(line) ?? [];
   const bytes = strictBase64(text);
-  const expected = createHash('sha256').update(`${name}\n`).update(bytes).digest().subarray(0, 4);
+  const expected = keyIdOf(name, bytes);
   if (bytes[0] !== ED25519 || bytes.length !== 33 || expected.toString('hex') !== id)
     throw new Contradiction({ what: `no verifier key: ${JSON.stringify(line.slice(0, 80))}` });
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: bytes.subarray(1).toString('base64url') };

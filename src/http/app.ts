@@ -4,6 +4,8 @@ import type { Logger } from 'pino';
 import { notFound } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import { type AccountParts, Accounts } from './accounts.js';
+import type { AuditorParts } from './audit/auditor.js';
+import { type AuditLogParts, serveAuditLog } from './audit/log.js';
 import { serveDocuments } from './documents/documents.js';
 import { problems } from './errors.js';
 import { type ExportParts, serveExport } from './export.js';
@@ -14,7 +16,9 @@ import { serveUsers, type UserParts } from './users.js';
 export interface HttpParts
   extends AccountParts,
     Omit<UserParts, 'accounts' | 'sessions'>,
-    Pick<ExportParts, 'present' | 'historyOf'> {
+    Pick<ExportParts, 'present' | 'historyOf'>,
+    Pick<AuditorParts, 'isAuditor'> {
+  readonly auditLog: AuditLogParts;
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -29,6 +33,7 @@ export function createApp(parts: HttpParts): Koa {
   serveUsers(router, { ...parts, accounts: new Accounts(parts), sessions: parts.vault.sessions });
 
   serveExport(router, { ...parts, sessions: parts.vault.sessions });
+  serveAuditLog(router, { ...parts, ...parts.auditLog, sessions: parts.vault.sessions });
 
   app.use(measured(parts.metrics));
   app.use(guarded);

@@ -30,6 +30,11 @@ export interface FakeTarget extends HttpTarget {
   readonly logged: Record<string, unknown>[];
 }
 
+const none = async (): Promise<never> => {
+  throw new Error('there is no log');
+};
+const nothing = { keys: none, advance: none, inclusion: none, consistency: none, tile: none };
+
 /** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
 export async function startHttp(
   replace: (parts: HttpParts) => Partial<HttpParts> = () => ({}),
@@ -48,6 +53,8 @@ export async function startHttp(
     erase: async () => {},
     present: async () => [],
     async *historyOf() {},
+    isAuditor: async () => false,
+    auditLog: { heads: nothing, proofs: nothing, partitions: 0 },
     parseRevision: core.parseRevision,
     now: () => new Date(),
     random: Math.random,

@@ -38,7 +38,7 @@ export function openApi(): Json {
       summary,
       tags: [tag],
       ...(open ? { security: [] } : {}),
-      parameters: [...(path ? [path] : []), ...(query ? parameters(query) : [])],
+      parameters: [...(path ?? []), ...(query ? parameters(query) : [])],
       ...(body
         ? {
             requestBody: {
@@ -66,7 +66,7 @@ export function openApi(): Json {
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: ['Users', 'Audit', 'Operations', 'Documents'].map((name) => ({ name })),
     paths: Object.fromEntries(
       Object.entries(paths).map(([path, methods]) => [
         path,

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../errors.js';
+import { ProofAnswer, ProofQuery } from '../audit/schemas.js';
 import {
   ChangePassword,
   EraseUser,
@@ -19,9 +20,9 @@ import type { Json } from './components.js';
 export interface Operation {
   readonly id: string;
   readonly summary: string;
-  readonly tag: 'Users' | 'Operations' | 'Documents';
+  readonly tag: 'Users' | 'Audit' | 'Operations' | 'Documents';
   readonly open?: true;
-  readonly path?: Json;
+  readonly path?: readonly Json[];
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
   readonly status: number;
@@ -31,7 +32,17 @@ export interface Operation {
 }
 
 const signUpErrors = ['bad_request', 'conflict', 'rate_limited', 'overloaded', 'unknown'] as const;
-const userId = { name: 'userId', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
+const inPath = (name: string, schema: Json, description?: string): Json[] => [
+  { name, in: 'path', required: true, schema, ...(description === undefined ? {} : { description }) },
+];
+const userId = inPath('userId', { type: 'string', format: 'uuid' });
+const partition = inPath('partition', { type: 'integer', minimum: 0 });
+const tile = inPath(
+  'tile',
+  { type: 'string', examples: ['0/x001/234', '1/000.p/12', 'entries/x001/234'] },
+  'A path of C2SP tlog-tiles, slashes and all.',
+);
+const auditErrors = ['bad_request', 'forbidden', 'not_found', 'overloaded'] as const;
 const document = (id: string, summary: string, answer: string): { get: Operation } => ({
   get: { id, summary, tag: 'Documents', open: true, status: 200, answer },
 });
@@ -123,6 +134,51 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       status: 200,
       answer: 'application/x-ndjson',
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded'],
+    },
+  },
+  '/audit/log/key': {
+    get: {
+      id: 'logKeys',
+      summary:
+        'Verifier keys of the log (C2SP signed-note): a line a partition and key, the one in use first',
+      tag: 'Audit',
+      status: 200,
+      answer: 'text/plain',
+      errors: ['bad_request', 'forbidden', 'overloaded'],
+    },
+  },
+  '/audit/log/{partition}/checkpoint': {
+    get: {
+      id: 'logCheckpoint',
+      summary: 'The signed head of a partition: a C2SP tlog-checkpoint whose tiles are served already',
+      tag: 'Audit',
+      path: partition,
+      status: 200,
+      answer: 'text/plain',
+      errors: auditErrors,
+    },
+  },
+  '/audit/log/{partition}/tile/{tile}': {
+    get: {
+      id: 'logTile',
+      summary: 'A tile or an entry bundle, as C2SP tlog-tiles; an entry is the stored bytes of an event',
+      tag: 'Audit',
+      path: [...partition, ...tile],
+      status: 200,
+      answer: 'application/octet-stream',
+      errors: auditErrors,
+    },
+  },
+  '/audit/log/{partition}/proof': {
+    get: {
+      id: 'logProof',
+      summary: 'That an event (`offset`) is in the log, or that the log extends an older head (`from`)',
+      tag: 'Audit',
+      path: partition,
+      query: ProofQuery,
+      status: 200,
+      answer: ProofAnswer,
+      errors: auditErrors,
     },
   },
   '/health': {

@@ -1,0 +1,161 @@
+import type { Moment } from '../commands/commands.js';
+import { overloaded } from '../errors.js';
+import type { EventLog, Hash } from '../log/log.js';
+import { stretchOf } from '../log/proof.js';
+import type { Progress } from '../projections/queries.js';
+import { tilesModel } from '../projections/tiles/model.js';
+import type { Head, HeadStore, SigningKeys } from '../vault/vault.js';
+import { signNote, verifierKey } from './note.js';
+import type { TreeReader } from './treeReader.js';
+
+/** Of those who want one larger than is signed, none waits longer. */
+const PATIENCE_MS = 5000;
+const AGAIN_MS = 100;
+
+/** The log does not extend the head that was signed last: it was restored from a back-up, or altered. */
+export class NotExtended extends Error {
+  override readonly name = 'NotExtended';
+  constructor(
+    readonly partition: number,
+    what: string,
+  ) {
+    super(`partition ${partition} does not extend its signed head: ${what}; see docs/audit.md`);
+  }
+}
+
+/** What heads are signed from. */
+export interface HeadParts {
+  /** `LOG_ORIGIN`. */
+  readonly origin: string;
+  readonly heads: HeadStore;
+  readonly signing: SigningKeys;
+  readonly log: Pick<EventLog, 'tail' | 'partitions'>;
+  readonly tree: TreeReader;
+  readonly progress: Pick<Progress, 'reached'>;
+}
+
+/** The name of a partition in its checkpoints, and of the keys that sign them. */
+const originOf = (origin: string, partition: number): string => `${origin}/${partition}`;
+
+/** Verifier keys (C2SP signed-note), a line a partition and key, for each partition the one in use first. */
+export async function verifierKeys(
+  signing: SigningKeys,
+  origin: string,
+  partitions: number,
+): Promise<string[]> {
+  const keys = await signing.list();
+  return Array.from({ length: partitions }, (_, partition) =>
+    keys.map((key) => verifierKey(originOf(origin, partition), key)),
+  ).flat();
+}
+
+/**
+ * The signed heads of the log (C2SP tlog-checkpoint). Each extends the one before, is of the log after some commit whose
+ * tiles are folded, and stands in the vault before anybody is given it: however many nodes sign, there is one of a size.
+ */
+export class Heads {
+  readonly #advancing = new Map<number, Promise<Head>>();
+  readonly #broken = new Set<number>();
+
+  constructor(private readonly parts: HeadParts) {}
+
+  /** See `verifierKeys`. */
+  keys(): Promise<string[]> {
+    const { signing, origin, log } = this.parts;
+    return verifierKeys(signing, origin, log.partitions);
+  }
+
+  /** Whether some partition was found not to extend its signed head, and no operator has accepted that. */
+  get isBroken(): boolean {
+    return this.#broken.size > 0;
+  }
+
+  /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
+  async holding(partition: number, size: number): Promise<Head> {
+    const signed = await this.parts.heads.get(partition);
+    if (signed && signed.size >= size) return signed;
+    const giveUpAt = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const head = await this.advance(partition);
+      if (head.size >= size) return head;
+      if (performance.now() > giveUpAt) throw overloaded('the log does not hold it yet');
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+
+  /** The head of all that is in the log now, signed if it was not. Throws `NotExtended`; `overloaded` after 5 s. */
+  advance(partition: number): Promise<Head> {
+    const running = this.#advancing.get(partition);
+    if (running) return running;
+    const advancing = this.#judged(partition, this.#advance(partition)).finally(() =>
+      this.#advancing.delete(partition),
+    );
+    this.#advancing.set(partition, advancing);
+    return advancing;
+  }
+
+  /** An operator takes the log as it is now for what it should be: its head takes the place of the one it does not extend. */
+  async accept(partition: number): Promise<Head> {
+    const { heads } = this.parts;
+    const from = await heads.get(partition);
+    if (!from) return this.advance(partition);
+    const to = await this.#sign(await this.#present(partition));
+    if (to.size === from.size && to.root === from.root) return from;
+    if (await heads.giveUp(from, to)) {
+      this.#broken.delete(partition);
+      return to;
+    }
+    throw overloaded('another head has been signed meanwhile');
+  }
+
+  async #judged(partition: number, advancing: Promise<Head>): Promise<Head> {
+    try {
+      const head = await advancing;
+      this.#broken.delete(partition);
+      return head;
+    } catch (error) {
+      if (error instanceof NotExtended) this.#broken.add(partition);
+      throw error;
+    }
+  }
+
+  async #advance(partition: number): Promise<Head> {
+    const { heads } = this.parts;
+    for (let tries = 0; tries < 3; tries++) {
+      const from = await heads.get(partition);
+      const present = await this.#present(partition, from);
+      if (from?.size === present.size) return from;
+      const to = await this.#sign(present);
+      if (await heads.advance(from, to)) return to;
+    }
+    throw overloaded('others sign heads at the same time');
+  }
+
+  /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
+  async #present(partition: number, from?: Head): Promise<Omit<Head, 'note'>> {
+    const { log, progress } = this.parts;
+    const tail = await log.tail(partition);
+    if (from && (tail?.size ?? 0) < from.size)
+      throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
+    if (!tail) throw overloaded('nothing is in the log yet');
+    const { position, size, root } = tail;
+    const moment: Moment = { partition, size };
+    await progress.reached(tilesModel.name, moment);
+    if (from && (await this.#rootOf(partition, from.size)) !== from.root)
+      throw new NotExtended(partition, `its first ${from.size} events are others`);
+    if ((await this.#rootOf(partition, size)) !== root)
+      throw new NotExtended(partition, `its tiles are not those of its ${size} events`);
+    return { partition, position, size, root };
+  }
+
+  async #rootOf(partition: number, size: number): Promise<Hash | undefined> {
+    const [root] = await this.parts.tree.hashes(partition, [stretchOf(0, size)]);
+    return root;
+  }
+
+  async #sign(at: Omit<Head, 'note'>): Promise<Head> {
+    const [key] = await this.parts.signing.list();
+    const name = originOf(this.parts.origin, at.partition);
+    return { ...at, note: signNote(`${name}\n${at.size}\n${at.root}\n`, name, key) };
+  }
+}
