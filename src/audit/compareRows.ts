@@ -50,20 +50,23 @@ export function unmade(model: AnyModel, [key, partition, offset]: StoredRow): Wr
   return { partition, offset, what: `row ${key} of the read model ${model.name} comes from no event` };
 }
 
-/** Compares the rows that events made, which are never written again. Throws a `Contradiction` at the first that differs. */
+/**
+ * Compares the rows that events made, which are never written again, and answers how many they are. Throws a
+ * `Contradiction` at the first that differs.
+ */
 export async function compareInserted(
   stored: StoredRows,
   projection: AnyProjection,
   model: AnyModel,
   events: readonly Folded[],
-): Promise<void> {
+): Promise<number> {
   const fresh: StoredRow[] = [];
   for (const event of events)
     for (const key of projection.keys(event)) {
       const value = projection.evolve(undefined, event, key, () => undefined);
       fresh.push([key, event.partition, event.offset, value === null ? null : JSON.stringify(value)]);
     }
-  if (fresh.length === 0) return;
+  if (fresh.length === 0) return 0;
   const found = await stored.get(
     model,
     fresh.map(([key]) => key),
@@ -73,4 +76,5 @@ export async function compareInserted(
     const wrong = compareRow(model, byKey.get(row[0]), row);
     if (wrong) throw new Contradiction(wrong);
   }
+  return fresh.length;
 }

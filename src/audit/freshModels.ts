@@ -77,11 +77,11 @@ async function activeGenerations(stored: StoredRows): Promise<Map<string, number
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 
-/** The fold of how many rows an insert-only projection has made of a partition; the key is the partition. */
-export const countOf = ({ keys, model }: AnyProjection): Projection<number> => ({
-  model: { name: `${model.name}_count`, version: 1, indexes: {} },
-  keys: (event) => (keys(event).length > 0 ? [String(event.partition)] : []),
-  evolve: (count, event) => (count ?? 0) + keys(event).length,
+/** How many rows of an insert-only model events of a partition have made; the key is the partition. */
+export const countModel = ({ name }: Pick<Target, 'name'>): Model<number> => ({
+  name: `${name}_count`,
+  version: 1,
+  indexes: {},
 });
 
 /** Folds the version of each stream, and throws a `Contradiction` where one does not follow or lies elsewhere. */

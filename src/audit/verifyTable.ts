@@ -3,7 +3,7 @@ import { frameOf } from '../projections/frame.js';
 import type { AnyModel } from '../projections/rows.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import { compareRow, unmade } from './compareRows.js';
-import { countOf, projectionOf, storedModel, type Target } from './freshModels.js';
+import { countModel, projectionOf, storedModel, type Target } from './freshModels.js';
 import type { SourceLog } from './source.js';
 import type { StoredRows } from './storedRows.js';
 import type { Wrong } from './wrong.js';
@@ -106,11 +106,10 @@ export async function findUnmade(
   parts: TableParts,
   target: Target,
 ): Promise<{ rows: number; wrong?: Wrong }> {
-  const projection = projectionOf(target);
   const table = storedModel(target);
   let total = 0;
   for (const [partition, { size }] of target.checkpoints.entries()) {
-    const [row] = (await parts.counts[partition]?.get(countOf(projection).model, [String(partition)])) ?? [];
+    const [row] = (await parts.counts[partition]?.get(countModel(target), [String(partition)])) ?? [];
     const made = Number(row?.[3] ?? 0);
     const rows = await parts.stored.count(table, partition, size);
     total += rows;

@@ -5,12 +5,13 @@ import type { Checkpoint } from '../projections/rows.js';
 import { SqliteFile } from '../projections/sqliteFile.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import { serve } from '../threads/rpc.js';
+import type { Share } from './foldWork.js';
 import type { Target } from './freshModels.js';
 import { openSource, type SourceLog } from './source.js';
 import { openStoredRows, type StoredRows, sqliteRows } from './storedRows.js';
 import { judgeAhead } from './verifyAhead.js';
 import { checkChain, type Witness } from './verifyChain.js';
-import { type FoldStep, PartitionFold, type Share, scratchFile } from './verifyFold.js';
+import { type FoldStep, PartitionFold, scratchFile } from './verifyFold.js';
 import { compareTable, findMissing, findUnmade, type TableParts } from './verifyTable.js';
 
 /** What the thread is given. */
