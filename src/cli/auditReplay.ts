@@ -1,10 +1,11 @@
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { EventFilter } from '../audit/eventFilter.js';
 import { replay } from '../audit/replay.js';
 import { readConfig } from '../config.js';
 import { existing } from './existing.js';
+import { numberOf } from './number.js';
 import { progressBar } from './progressBar.js';
 import { timeOf } from './time.js';
 
@@ -36,15 +37,11 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
         new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
       const { onProgress } = bar;
       const to = { as, filter, write, ...(onProgress ? { onProgress } : {}) };
-      await replay({ ...(await existing(readConfig(env))), ...to }).finally(() => bar.stop());
+      const { engine, masterKey } = await existing(readConfig(env));
+      await replay({ engine, masterKey, ...to }).finally(() => bar.stop());
       if (out !== undefined) await finished(sink.end());
     });
 }
 
 /** As ids are written. */
 const lowerCase = (text: string): string => text.toLowerCase();
-
-function numberOf(text: string): number {
-  if (!/^\d{1,2}$/.test(text)) throw new InvalidArgumentError('It must be a number from 0 on.');
-  return Number(text);
-}

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import { verifyLog } from '../audit/verify.js';
 import { verifyBundle } from '../audit/verifyBundle.js';
 import { readConfig } from '../config.js';
-import { placeOf } from '../engine.js';
 import { progressBar } from './progressBar.js';
 import { reportLines, wrongLine } from './reportLines.js';
 import { say } from './say.js';
+import { signedOf } from './signed.js';
 
 interface Options {
   readonly since: readonly string[];
@@ -54,8 +54,7 @@ async function verifyHere(
   common: Omit<Parameters<typeof verifyBundle>[0], 'dir'>,
   state: string | undefined,
 ): ReturnType<typeof verifyLog> {
-  const config = readConfig(env);
-  return verifyLog({ engine: placeOf(config), heads: [], keys: [], ...common, ...(state ? { state } : {}) });
+  return verifyLog({ ...(await signedOf(readConfig(env))), ...common, ...(state ? { state } : {}) });
 }
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');

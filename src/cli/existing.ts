@@ -8,12 +8,14 @@ import { masterKeyOf } from '../vault/masterKey.js';
 interface Existing {
   readonly engine: Engine;
   readonly masterKey: Buffer;
+  readonly partitions: number;
 }
 
 /** Where these settings put it, and its master key. Makes nothing: throws if there is no log. */
 export async function existing(config: Config): Promise<Existing> {
   const engine = placeOf(config);
   const source = await openSource(engine);
+  const { partitions } = source;
   await source.close();
-  return { engine, masterKey: config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR)) };
+  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR)) };
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addAudit } from './audit.js';
+import { addKey } from './key.js';
 import { addRebuild } from './rebuild.js';
 import { addRole } from './role.js';
 import { addServe } from './serve.js';
@@ -20,7 +21,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .addHelpText('after', EXITS)
     .showHelpAfterError('(parley --help lists the verbs)')
     .exitOverride();
-  for (const add of [addServe, addRole, addRebuild, addAudit]) add(program, env);
+  for (const add of [addServe, addRole, addRebuild, addAudit, addKey]) add(program, env);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

@@ -30,6 +30,8 @@ export function remoteOperator(path: string): Operator {
   return {
     role: (asked) => ask('role', asked),
     rebuild: (asked) => ask('rebuild', asked),
+    accept: (asked) => ask('accept', asked),
+    rotateKey: (asked) => ask('rotateKey', asked),
   };
 }
 

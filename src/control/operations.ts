@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** What an operator can ask of a system, by name: the fields of what is asked, and of the answer. All may be repeated. */
+/** What an operator can ask of a system, by name: the fields of what is asked, and of the answer. */
 export const operations = {
   /** Gives or takes the role `auditor`. `not_found`: nobody has this name. */
   role: {
@@ -12,6 +12,16 @@ export const operations = {
   rebuild: {
     asked: z.strictObject({ projection: z.string() }),
     answer: z.strictObject({}),
+  },
+  /** Gives the signed head of a partition up for one of the log as it is now. `not_found`: there is no such partition. */
+  accept: {
+    asked: z.strictObject({ partition: z.int().min(0) }),
+    answer: z.strictObject({ size: z.int() }),
+  },
+  /** Heads are signed with a new key from now on. The verifier keys there are then, the new ones first. */
+  rotateKey: {
+    asked: z.strictObject({}),
+    answer: z.strictObject({ keys: z.array(z.string()) }),
   },
 } as const;
 

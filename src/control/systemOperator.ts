@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Heads } from '../audit/heads.js';
 import type { CommandRouter } from '../commands/commands.js';
 import { notFound, ParleyError } from '../errors.js';
 import type { Projections } from '../projections/host.js';
-import type { CredentialStore } from '../vault/vault.js';
+import type { CredentialStore, SigningKeys } from '../vault/vault.js';
 import type { Operator } from './operations.js';
 
 /** A partition that was just taken over takes no commands for about a lease; longer is an outage. */
@@ -14,10 +15,14 @@ interface OperatedParts {
   readonly credentials: Pick<CredentialStore, 'find'>;
   readonly commands: CommandRouter;
   readonly projections: Pick<Projections, 'rebuild'>;
+  readonly heads: Pick<Heads, 'accept' | 'keys'>;
+  readonly signing: Pick<SigningKeys, 'rotate'>;
+  readonly partitions: number;
 }
 
 /** Operates the system that runs in this process. */
-export function systemOperator({ credentials, commands, projections }: OperatedParts): Operator {
+export function systemOperator(parts: OperatedParts): Operator {
+  const { credentials, commands, projections, heads, signing, partitions } = parts;
   return {
     async role({ username, isAuditor }) {
       const found = await credentials.find(username);
@@ -34,6 +39,15 @@ export function systemOperator({ credentials, commands, projections }: OperatedP
     async rebuild({ projection }) {
       await projections.rebuild(projection);
       return {};
+    },
+    async accept({ partition }) {
+      if (partition >= partitions) throw notFound(`there is no partition ${partition}`);
+      const { size } = await heads.accept(partition);
+      return { size };
+    },
+    async rotateKey() {
+      await signing.rotate();
+      return { keys: await heads.keys() };
     },
   };
 }
