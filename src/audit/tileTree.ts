@@ -53,7 +53,7 @@ export class TileTree {
 }
 
 /** The roots of the perfect subtrees over a stretch of nodes, the largest first. */
-export function perfectRoots(hashes: readonly Hash[]): Hash[] {
+function perfectRoots(hashes: readonly Hash[]): Hash[] {
   const roots: Hash[] = [];
   for (let from = 0, width = TILE; width >= 1; width /= 2)
     if (from + width <= hashes.length) {
