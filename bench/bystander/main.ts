@@ -52,4 +52,4 @@ async function standBy(url: string, servers: string): Promise<void> {
   });
 }
 
-await standBy(process.env['MONGO_URL'] ?? '', process.env['NATS_URL'] ?? '');
+await standBy(process.env.MONGO_URL ?? '', process.env.NATS_URL ?? '');

@@ -16,11 +16,9 @@ const checkpoint = z
 export const ProofQuery = z
   .strictObject({
     offset: whole(0).exactOptional().meta({ description: 'Of the event that is proven to be in the log.' }),
-    from: whole(1)
-      .exactOptional()
-      .meta({
-        description: 'Instead of `offset`: the size of an older head, which the log is proven to extend.',
-      }),
+    from: whole(1).exactOptional().meta({
+      description: 'Instead of `offset`: the size of an older head, which the log is proven to extend.',
+    }),
     size: whole(1).exactOptional().meta({ description: 'By default that of the newest head.' }),
   })
   .meta({ description: 'Either `offset` or `from`.' });
