@@ -1,0 +1,66 @@
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Rest } from '../../src/client/rest.js';
+import { eventually } from '../support/eventually.js';
+import { ask } from '../support/http.js';
+import { parley } from '../support/parley.js';
+import { type Person, signUp } from '../support/people.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { tempDir } from '../support/tempDir.js';
+
+/** Log and read models; the vault, which has the signed head, is kept apart. */
+function copyLog(from: string, to: string): void {
+  for (const name of readdirSync(to)) if (/^(log|read)\.db/.test(name)) rmSync(join(to, name));
+  for (const name of readdirSync(from))
+    if (/^(log|read)\.db/.test(name)) cpSync(join(from, name), join(to, name));
+}
+
+describe('A log from a back-up', () => {
+  const backUp = tempDir();
+  let server: ServerProcess;
+  let env: Record<string, string>;
+  let ann: Person;
+  const isReady = async () => (await ask(server.url, 'GET /ready')).status === 200;
+  const checkpoint = async () => {
+    const { token } = await new Rest(server.url).signIn(ann.username, ann.password);
+    return ask(server.url, 'GET /audit/log/0/checkpoint', { token });
+  };
+
+  before(async () => {
+    server = await startServer({ engine: 'sqlite' });
+    env = { DATA_DIR: server.dataDir };
+    ann = await signUp(server, 'ann');
+    await parley(['role', 'auditor', 'ann'], env);
+    await server.stop();
+    copyLog(server.dataDir, backUp);
+    await server.start();
+    await signUp(server, 'bob');
+    expect((await checkpoint()).status).to.equal(200);
+    await server.stop();
+    copyLog(backUp, server.dataDir);
+    await server.start();
+  });
+  after(() => server?.stop());
+
+  it('is not signed, and makes the server not ready', async () => {
+    expect((await checkpoint()).status).not.to.equal(200);
+    await eventually('the server says so', async () => !(await isReady()));
+    expect((await ask(server.url, 'GET /ready')).text).to.include('log');
+  });
+
+  it('is not whole to a check', async () => {
+    const { code, err } = await parley(['audit', 'verify'], env);
+    expect(code).to.equal(1);
+    expect(err).to.match(/^wrong: .*\(partition 0/);
+  });
+
+  it('is signed again once an operator has accepted it', async () => {
+    const ran = await parley(['audit', 'accept', '0'], env);
+    expect(ran).to.include({ code: 0, err: '' });
+    expect(ran.out).to.match(/^partition 0 is accepted as it is, with \d+ events\n$/);
+    await eventually('the server is ready', isReady);
+    expect((await checkpoint()).status).to.equal(200);
+    expect(await parley(['audit', 'verify'], env)).to.include({ code: 0, err: '' });
+  });
+});
