@@ -128,6 +128,14 @@ export async function startSystem(
     const { reader, progress } = projections;
     const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
+    const tree = new TreeReader(reader);
+    const heads = new Heads({
+      origin: config.LOG_ORIGIN,
+      heads: vault.heads,
+      signing: vault.signing,
+      ...{ log, tree, progress },
+    });
+
     bus.subscribe((frame) => projections.publish(frame));
     bus.hear((note) => projections.heard(note));
     const { lanes, doorman } = routeCommands(bus, writers);
@@ -177,6 +185,7 @@ export async function startSystem(
     const deps = {
       bus,
       keys: vault.keys,
+      mayAppend: (partition: number) => heads.check(partition),
       folding: progress,
       onSealed: memory.remember,
       onAppend: (ms: number, events: number) => metrics.appended(ms, events),
@@ -209,13 +218,6 @@ export async function startSystem(
     });
     erasures.start();
     closing(() => erasures.stop());
-    const tree = new TreeReader(reader);
-    const heads = new Heads({
-      origin: config.LOG_ORIGIN,
-      heads: vault.heads,
-      signing: vault.signing,
-      ...{ log, tree, progress },
-    });
     const signer = new HeadSigner({
       heads,
       owned: () => lanes.owned,

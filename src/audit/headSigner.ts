@@ -1,4 +1,5 @@
-import { type Heads, NotExtended } from './heads.js';
+import { NotExtended } from '../log/notExtended.js';
+import type { Heads } from './heads.js';
 
 const EVERY_MS = 10_000;
 

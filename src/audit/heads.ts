@@ -1,6 +1,7 @@
 import type { Moment } from '../commands/commands.js';
 import { overloaded } from '../errors.js';
 import type { EventLog, Hash } from '../log/log.js';
+import { NotExtended } from '../log/notExtended.js';
 import { stretchOf } from '../log/proof.js';
 import type { Progress } from '../projections/queries.js';
 import { tilesModel } from '../projections/tiles/model.js';
@@ -12,24 +13,13 @@ import type { TreeReader } from './treeReader.js';
 const PATIENCE_MS = 5000;
 const AGAIN_MS = 100;
 
-/** The log does not extend the head that was signed last: it was restored from a back-up, or altered. */
-export class NotExtended extends Error {
-  override readonly name = 'NotExtended';
-  constructor(
-    readonly partition: number,
-    what: string,
-  ) {
-    super(`partition ${partition} does not extend its signed head: ${what}; see docs/audit.md`);
-  }
-}
-
 /** What heads are signed from. */
 export interface HeadParts {
   /** `LOG_ORIGIN`. */
   readonly origin: string;
   readonly heads: HeadStore;
   readonly signing: SigningKeys;
-  readonly log: Pick<EventLog, 'tail' | 'partitions'>;
+  readonly log: Pick<EventLog, 'read' | 'tail' | 'partitions'>;
   readonly tree: TreeReader;
   readonly progress: Pick<Progress, 'reached'>;
 }
@@ -68,6 +58,19 @@ export class Heads {
   /** Whether some partition was found not to extend its signed head, and no operator has accepted that. */
   get isBroken(): boolean {
     return this.#broken.size > 0;
+  }
+
+  /** Resolves if the log has what was signed of it, by the commit then its last; throws `NotExtended` if not. */
+  async check(partition: number): Promise<void> {
+    const { heads, log } = this.parts;
+    const signed = await heads.get(partition);
+    const [commit] = signed ? await log.read(partition, signed.position - 1, 1) : [];
+    if (!signed || (commit?.size === signed.size && commit.root === signed.root)) {
+      this.#broken.delete(partition);
+      return;
+    }
+    this.#broken.add(partition);
+    throw new NotExtended(partition, `the commit of its ${signed.size} events is another, or missing`);
   }
 
   /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */

@@ -56,6 +56,8 @@ export interface WriterDeps {
   readonly log: EventLog;
   readonly bus: Pick<Bus, 'publish'>;
   readonly keys: Pick<KeyStore, 'keys'>;
+  /** Rejects if the partition is not what was signed of it: nothing may then be appended. Where heads are signed. */
+  readonly mayAppend?: (partition: number) => Promise<void>;
   readonly reads: ReadModels;
   /** Where there are several nodes: which users are still active on one. */
   readonly devices?: Pick<Devices, 'elsewhere'>;

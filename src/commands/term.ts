@@ -42,13 +42,14 @@ const final = [StorageError, HoleError, AppendError, UnknownEventType, NotOwner]
 /**
  * Takes a partition over: appends an empty commit with an epoch above all before, so that whoever owned it finds
  * the position taken, and reads what the read models have not stored. Tries again while the log or the read models
- * cannot be reached; throws `NotOwner` when the lease has ended or is not wanted, and at once `StorageError`,
+ * cannot be reached, or the log is not what was signed; throws `NotOwner` when the lease has ended or is not wanted, and at once `StorageError`,
  * `HoleError`, `AppendError` and `UnknownEventType`.
  */
 export async function takeOver(target: TakeOver, deps: WriterDeps): Promise<Term> {
   const { partition, lease } = target;
   for (let wait = RETRY_MS.first; ; wait = Math.min(wait * 2, RETRY_MS.most)) {
     try {
+      await guard(target, deps);
       const head = await fence(target, deps);
       const tail = await loadTail(head, deps);
       return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(STREAMS) };
@@ -57,6 +58,16 @@ export async function takeOver(target: TakeOver, deps: WriterDeps): Promise<Term
       deps.report(`partition ${partition} could not be taken over yet`, error);
       await sleep(deps.clock, wait);
     }
+  }
+}
+
+/** A log that does not extend what was signed waits for an operator, for as long as this node is to own it. */
+async function guard({ partition, lease, isWanted }: TakeOver, deps: WriterDeps): Promise<void> {
+  try {
+    await deps.mayAppend?.(partition);
+  } catch (error) {
+    if (!isWanted() || deps.clock.now() >= lease.validUntil) throw new NotOwner(partition);
+    throw error;
   }
 }
 

@@ -52,7 +52,9 @@ export type ToWriters =
       readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];
       readonly request: number;
     }
-  | { readonly keysFailed: string; readonly request: number };
+  | { readonly keysFailed: string; readonly request: number }
+  /** The answer to `mayAppendTo`. */
+  | { readonly mayAppend: number; readonly refusal: WireError | undefined };
 
 /** What the writers' thread has to tell, in the order in which it became so. */
 export type FromWriters =
@@ -66,6 +68,7 @@ export type FromWriters =
   | { readonly moved: true }
   | { readonly appended: { readonly events: number; readonly ms: number } }
   | { readonly keysOf: readonly UserId[]; readonly request: number }
+  | { readonly mayAppendTo: number; readonly request: number }
   | { readonly report: string; readonly error: WireError }
   | { readonly fatal: WireError };
 

@@ -13,6 +13,7 @@ import type { EventLog } from '../log/log.js';
 import { ActiveReader } from '../projections/activeReader.js';
 import { openReaderHere, openWriterLog } from '../projections/engine.js';
 import { readModels } from '../projections/readModels.js';
+import { RemoteGuard } from './remoteGuard.js';
 import { RemoteKeys } from './remoteKeys.js';
 import { serve } from './rpc.js';
 import { ThreadFolding } from './threadFolding.js';
@@ -40,6 +41,7 @@ function tell(item: FromWriters): void {
   });
 }
 
+const guard = new RemoteGuard((partition, request) => tell({ mayAppendTo: partition, request }));
 const keys = new RemoteKeys((owners, request) => tell({ keysOf: owners, request }));
 const folding = new ThreadFolding();
 const onFatal = (error: unknown) => tell({ fatal: toWire(error) });
@@ -83,6 +85,7 @@ async function writerDeps(
     log,
     bus: { publish: tellCommit },
     keys,
+    mayAppend: (partition) => guard.mayAppend(partition),
     reads: readModels(
       active,
       async (model, partition) => (await rows.checkpoint(active.current(model), partition)).position,
@@ -106,6 +109,7 @@ function receive(message: ToWriters, router: OwnWriters): void {
   else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
   else if ('look' in message) ownership?.look();
   else if ('forget' in message) keys.forget(message.forget);
+  else if ('mayAppend' in message) guard.receive(message);
   else keys.receive(message);
 }
 

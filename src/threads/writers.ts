@@ -18,6 +18,7 @@ import {
   fromWire,
   type SentCommand,
   type ToWriters,
+  toWire,
   type WriterApi,
   type WriterThreadData,
 } from './wire.js';
@@ -35,6 +36,8 @@ const MANY = 4;
 export interface WritersDeps {
   readonly bus: Pick<Bus, 'publish'>;
   readonly keys: Pick<CachedKeys, 'fresh'>;
+  /** As `WriterDeps.mayAppend`. */
+  readonly mayAppend: (partition: number) => Promise<void>;
   readonly folding: Folding;
   /** A text that this process has sealed, before the commit that holds it is published. */
   readonly onSealed: (sealed: string, text: string, owner: string) => void;
@@ -233,6 +236,7 @@ export class Writers implements OwnWriters {
     else if ('moved' in item) deps.onMoved();
     else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
     else if ('keysOf' in item) void this.#answerKeys(item.keysOf, item.request, deps);
+    else if ('mayAppendTo' in item) void this.#answerGuard(item.mayAppendTo, item.request, deps);
     else if ('report' in item) deps.report(item.report, fromWire(item.error));
     else deps.onFatal(fromWire(item.fatal));
   }
@@ -262,6 +266,11 @@ export class Writers implements OwnWriters {
     this.#texts.delete(pending.commandId);
     this.#queue.leave(pending.bytes);
     return pending;
+  }
+
+  async #answerGuard(partition: number, request: number, { mayAppend }: WritersDeps): Promise<void> {
+    const refusal = await mayAppend(partition).then(() => undefined, toWire);
+    this.#post({ mayAppend: request, refusal });
   }
 
   async #answerKeys(owners: readonly string[], request: number, deps: WritersDeps): Promise<void> {

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Heads } from '../../src/audit/heads.js';
+import { TreeReader } from '../../src/audit/treeReader.js';
+import { readHead, witnessesOf } from '../../src/audit/witness.js';
+import { encodeEvent } from '../../src/events/codec.js';
+import { NotExtended } from '../../src/log/notExtended.js';
+import { frameOf } from '../../src/projections/frame.js';
+import { Projector } from '../../src/projections/projector.js';
+import { tilesProjection } from '../../src/projections/tiles/model.js';
+import { type OpenVault, openVault } from '../../src/vault/openVault.js';
+import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
+import { startFresh } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { ask } from '../support/http.js';
+import { MemoryLog } from '../support/memoryLog.js';
+import { parley } from '../support/parley.js';
+import { rejection } from '../support/rejection.js';
+import { MemoryRows } from '../support/rowsMemory.js';
+import { tempDir } from '../support/tempDir.js';
+
+const user = '00000000-0000-4000-8000-000000000001';
+const leaf = (version: number): string =>
+  encodeEvent({
+    stream: `user:${user}`,
+    version,
+    type: 'UserWentOnline',
+    data: { userId: user },
+    audience: [user],
+    actor: user,
+    recordedAt: '2026-01-01T00:00:00.000Z',
+    commandId: user,
+  });
+
+/** A node that signs: a log, whichever it is, with tiles of its own. */
+async function signerOf(vault: OpenVault, log: MemoryLog): Promise<Heads> {
+  const rows = new MemoryRows();
+  const projector = await Projector.open(rows, [tilesProjection], 1);
+  let folding = Promise.resolve();
+  const fold = async () => {
+    await projector.fold((await log.read(0, projector.position(0), 10_000)).map(frameOf));
+    await projector.write();
+  };
+  const reached = (): Promise<void> => {
+    folding = folding.then(fold);
+    return folding;
+  };
+  const { heads, signing } = vault;
+  return new Heads({
+    origin: 'test',
+    heads,
+    signing,
+    log,
+    tree: new TreeReader(rows),
+    progress: { reached },
+  });
+}
+
+describe('signed heads', () => {
+  let vault: OpenVault;
+  let log: MemoryLog;
+  let written = 0;
+  const write = (events: number) => log.rival(Array.from({ length: events }, () => leaf(++written)));
+  beforeEach(async () => {
+    vault = await openVault({ engine: { kind: 'sqlite', dataDir: tempDir() }, masterKey: randomBytes(32) });
+    log = new MemoryLog();
+    write(3);
+  });
+  afterEach(() => vault.close());
+
+  it('are of one text a size, whoever signs, and verified by the keys that are told', async () => {
+    const nodes = [await signerOf(vault, log), await signerOf(vault, log)];
+    const notes = new Map<number, string>();
+    for (let round = 0; round < 20; round++) {
+      write(1 + round * 7);
+      for (const { size, root, note } of await Promise.all(nodes.map((node) => node.advance(0)))) {
+        expect(notes.get(size) ?? note).to.equal(note);
+        expect(root).to.equal(log.commits().findLast((commit) => commit.size === size)?.root);
+        notes.set(size, note);
+      }
+    }
+    expect(notes).to.have.property('size', 20);
+    const keys = (await nodes[0]?.keys()) ?? [];
+    const { witnesses, wrong } = witnessesOf({ heads: [...notes.values()], since: [], keys });
+    expect(wrong).to.equal(undefined);
+    expect(witnesses).to.have.length(20);
+  });
+
+  it('are signed with the newest key once it is rotated, and all keys are told, the newest first', async () => {
+    const heads = await signerOf(vault, log);
+    const { note: old } = await heads.advance(0);
+    await vault.signing.rotate();
+    write(1);
+    const { note } = await heads.advance(0);
+    const [newest = '', oldest = ''] = await heads.keys();
+    expect(witnessesOf({ heads: [note], since: [], keys: [newest] }).wrong).to.equal(undefined);
+    expect(witnessesOf({ heads: [old], since: [], keys: [oldest] }).wrong).to.equal(undefined);
+    expect(witnessesOf({ heads: [old], since: [], keys: [newest] }).wrong).not.to.equal(undefined);
+  });
+
+  it('are not signed of a log that lacks, or has otherwise, what was signed, until an operator accepts it', async () => {
+    write(200);
+    const { size } = await (await signerOf(vault, log)).advance(0);
+    const restored = new MemoryLog();
+    for (const commit of log.commits().slice(0, 1)) await restored.append(commit);
+    const shorter = await signerOf(vault, restored);
+    expect(await rejection(shorter.check(0))).to.be.instanceOf(NotExtended);
+    expect(await rejection(shorter.advance(0))).to.be.instanceOf(NotExtended);
+    expect(shorter.isBroken).to.equal(true);
+    for (let more = 0; more < 2; more++) restored.rival(Array.from({ length: 200 }, () => leaf(++written)));
+    const other = await signerOf(vault, restored);
+    expect(await rejection(other.check(0))).to.be.instanceOf(NotExtended);
+    expect(await rejection(other.advance(0))).to.be.instanceOf(NotExtended);
+    expect((await vault.heads.get(0))?.size).to.equal(size);
+    expect((await other.accept(0)).size).to.equal(403);
+    expect(readHead((await other.advance(0)).note).size).to.equal(403);
+    await other.check(0);
+    expect(other.isBroken).to.equal(false);
+  });
+});
+
+describe('a log from a back-up, behind what was signed of it', function () {
+  this.timeout(120_000);
+
+  it('is not appended to until an operator accepts it', async () => {
+    const server = await startFresh('sqlite', { env: { PARTITIONS: '1' } });
+    const backup = tempDir();
+    const stores = () => readdirSync(server.dataDir).filter((name) => /^(log|read)/.test(name));
+    try {
+      const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+      await server.stop();
+      for (const name of stores()) cpSync(join(server.dataDir, name), join(backup, name));
+      await server.start();
+      const device = await ada.device();
+      await say(device, await chatOf(device, ben), 'which the back-up lacks');
+      await device.close();
+      // What there is at an orderly stop is signed.
+      await server.stop();
+      for (const name of stores()) rmSync(join(server.dataDir, name));
+      for (const name of readdirSync(backup)) cpSync(join(backup, name), join(server.dataDir, name));
+      await server.start();
+      const ready = await ask(server.url, 'GET /ready');
+      expect([ready.status, ready.body.failing]).to.deep.equal([503, 'log']);
+      const before = await ada.device();
+      const refused = await rejection(before.request('init chat', { friendId: ben.userId }));
+      expect(refused.message).to.match(/overloaded|unknown/);
+      await before.close();
+      const accepted = await parley(['audit', 'accept', '0'], { DATA_DIR: server.dataDir, ...server.env });
+      expect(accepted.code, accepted.err).to.equal(0);
+      await eventually('it is taken over', async () => (await ask(server.url, 'GET /ready')).status === 200);
+      const after = await ada.device();
+      await eventually('it takes commands', async () => {
+        await say(after, await chatOf(after, ben), 'which comes instead');
+        return true;
+      });
+      await after.close();
+    } finally {
+      await server.stop();
+    }
+  });
+});
