@@ -9,7 +9,7 @@ import { type Device, newDevice, type Person, signUp } from '../support/people.j
 import type { ServerProcess } from '../support/server.js';
 
 /** On MongoDB every process must learn of each step first, which takes half a minute. */
-const rebuilt = { sqlite: projectionNames, mongodb: ['messages'] };
+const rebuilt = { sqlite: projectionNames, mongodb: ['messages', 'tiles'] };
 
 /** One talks as fast as they are answered, the other reads all there is, until told to stop. */
 class Hammer {
@@ -87,10 +87,10 @@ class Hammer {
     }
   }
 
-  /** The same over REST, where no read is held back by what was pushed; people and friends are there all the time. */
+  /** The same over REST, where no read is held back by what was pushed; people, friends and proofs are there all the time. */
   async #lookAround(): Promise<void> {
     const { ann, bob } = this.people;
-    for (let before = 0; !this.#isOver; this.reads++) {
+    for (let [before, proven] = [0, 0]; !this.#isOver; this.reads++) {
       const { body } = await ask(this.server.url, `GET /user/${bob.user.userId}`, { token: this.bob.token });
       expect(body.user).to.deep.equal(bob.user);
       expect(body.friends).to.deep.equal([ann.user]);
@@ -100,6 +100,10 @@ class Hammer {
       expect(info.isOnline).to.equal(true);
       const found = await ask(this.server.url, 'GET /user/search?q=stran', { token: this.bob.token });
       expect(found.body.users).to.have.length(1);
+      const proof = await ask(this.server.url, 'GET /audit/log/0/proof?offset=0', { token: this.bob.token });
+      expect(proof.status, proof.text).to.equal(200);
+      expect(proof.body.size).to.be.least(proven);
+      proven = proof.body.size;
     }
   }
 }
@@ -112,7 +116,7 @@ for (const engine of allEngines)
     let devices: Device[] = [];
     before(async function () {
       if (!(await hasEngine(engine))) return this.skip();
-      server = await startFresh(engine, { env: { RATE_LIMIT: 'off' } });
+      server = await startFresh(engine, { env: { RATE_LIMIT: 'off', PARTITIONS: '1' } });
       const people = { ann: await signUp(server, 'ann'), bob: await signUp(server, 'bob') };
       const ann = await newDevice(server, people.ann);
       const bob = await newDevice(server, people.bob);
@@ -122,6 +126,7 @@ for (const engine of allEngines)
       hammer = new Hammer(server, ann, bob, people, await ann.chatWith(people.bob));
       // So much that a table which is read too early is seen to be.
       await hammer.fill(2000);
+      await parley(['role', 'auditor', 'bob'], { DATA_DIR: server.dataDir, ...server.env });
       await signUp(server, 'stranger');
     });
     after(async () => {
