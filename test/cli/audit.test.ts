@@ -85,12 +85,13 @@ for (const engine of allEngines)
 describe('An audit by command', () => {
   it('ends with 1 and the first wrong place', async () => {
     const DATA_DIR = tempDir();
-    await smallLog({ kind: 'sqlite', dataDir: DATA_DIR });
+    const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR });
+    const MASTER_KEY = masterKey.toString('base64');
     const db = new DatabaseSync(logFileOf(DATA_DIR));
     const { changes } = db.prepare('DELETE FROM commits_0 WHERE position = 5').run();
     db.close();
     expect(changes).to.equal(1);
-    const { code, err } = await parley(['audit', 'verify'], { DATA_DIR });
+    const { code, err } = await parley(['audit', 'verify'], { DATA_DIR, MASTER_KEY });
     expect(code).to.equal(1);
     expect(err).to.match(/^wrong: .*\(partition 0, position 5\)\n$/);
   });
