@@ -15,7 +15,9 @@ export interface UserState {
 /** The user's own commands; the name is sealed before anything is decided. */
 export type UserCommand =
   | (Omit<CommandOf<'register user'>, 'username'> & { readonly username: Sealed })
-  | CommandOf<'go online' | 'go offline' | 'erase user' | 'appoint auditor' | 'dismiss auditor' | 'record audit read'>;
+  | CommandOf<
+      'go online' | 'go offline' | 'erase user' | 'appoint auditor' | 'dismiss auditor' | 'record audit read'
+    >;
 
 /** What is true beside the stream when a command is decided. */
 export interface UserFacts {
