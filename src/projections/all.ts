@@ -6,6 +6,7 @@ import { presenceProjection } from './presence/model.js';
 import type { AnyProjection } from './projection.js';
 import { rolesProjection } from './roles/model.js';
 import { statesProjection } from './states/model.js';
+import { streamsProjection } from './streams/model.js';
 import { tableOf } from './tables.js';
 import { tilesProjection } from './tiles/model.js';
 import { usersProjection } from './users/model.js';
@@ -21,6 +22,7 @@ export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyPr
     presenceProjection,
     rolesProjection,
     tilesProjection,
+    streamsProjection,
   ];
 }
 
