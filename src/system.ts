@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { AuditReader } from './audit/auditReader.js';
 import { HeadSigner } from './audit/headSigner.js';
 import { Heads } from './audit/heads.js';
 import { Proofs } from './audit/proofs.js';
@@ -244,6 +245,7 @@ export async function startSystem(
         );
       },
       auditLog: { heads, proofs: new Proofs({ log, tree, heads }), partitions: log.partitions },
+      auditReader: new AuditReader({ log, rows: reader, progress, keys: vault.keys, open: texts }),
       now: () => new Date(),
       random: Math.random,
       sessionTtlMs: config.SESSION_TTL,

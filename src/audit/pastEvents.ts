@@ -13,6 +13,7 @@ export async function* eventsUntil(source: StreamSource, stream: StreamName, at:
   const { log } = source;
   const partition = partitionOf(stream, log.partitions);
   const upTo = (await log.tail(partition))?.position ?? 0;
+  if (upTo === 0) return;
   const isOfIt = textFilter({ stream });
   for await (const commit of streamCommits(source, stream, { after: 0, upTo })) {
     const { position, firstOffset, recordedAt, leaves } = commit;

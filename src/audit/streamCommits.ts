@@ -13,8 +13,8 @@ const BATCH = 16;
 export interface StreamSource {
   readonly log: CheckedLog & { readonly partitions: number };
   readonly rows: Pick<RowReader, 'get' | 'range'>;
-  /** The tree size up to which the read model `streams` has the partition. */
-  readonly indexed: (partition: number) => number | Promise<number>;
+  /** The tree size up to which the read model `streams` has the partition; this much would do. */
+  readonly indexed: (partition: number, size: number) => number | Promise<number>;
 }
 
 /**
@@ -27,9 +27,12 @@ export async function* streamCommits(
   { after, upTo }: Omit<Between, 'partition'>,
 ): AsyncGenerator<Commit> {
   const partition = partitionOf(stream, log.partitions);
+  const [last] = await log.read(partition, upTo - 1, 1);
+  if (!last) return;
   // Before the rows are read, so that they have all that is below it.
-  const size = await indexed(partition);
-  const from = await lastOf(log, { partition, after, upTo }, (commit) => commit.size <= size);
+  const size = await indexed(partition, last.size);
+  const isIndexed = (commit: Commit): boolean => commit.size <= size;
+  const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
   for await (const positions of positionsOf(rows, stream, after)) {
     const wanted = positions.filter((position) => position > after && position <= from);
     for (let at = 0; at < wanted.length; at += BATCH)

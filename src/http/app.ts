@@ -5,7 +5,9 @@ import { notFound } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import { type AccountParts, Accounts } from './accounts.js';
 import type { AuditorParts } from './audit/auditor.js';
+import { type EventParts, serveEvents } from './audit/events.js';
 import { type AuditLogParts, serveAuditLog } from './audit/log.js';
+import { type PastParts, servePast } from './audit/past.js';
 import { serveDocuments } from './documents/documents.js';
 import { problems } from './errors.js';
 import { type ExportParts, serveExport } from './export.js';
@@ -19,6 +21,7 @@ export interface HttpParts
     Pick<ExportParts, 'present' | 'historyOf'>,
     Pick<AuditorParts, 'isAuditor'> {
   readonly auditLog: AuditLogParts;
+  readonly auditReader: EventParts['auditReader'] & PastParts['auditReader'];
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -34,6 +37,8 @@ export function createApp(parts: HttpParts): Koa {
 
   serveExport(router, { ...parts, sessions: parts.vault.sessions });
   serveAuditLog(router, { ...parts, ...parts.auditLog, sessions: parts.vault.sessions });
+  serveEvents(router, { ...parts, sessions: parts.vault.sessions });
+  servePast(router, { ...parts, sessions: parts.vault.sessions });
 
   app.use(measured(parts.metrics));
   app.use(guarded);

@@ -13,6 +13,8 @@ export const allKinds: readonly Kind[] = [...allEngines, 'nodes'];
 
 /** What a suite may do with a system that it need not know the kind of. */
 export interface Running extends Place {
+  /** For the command line, run beside it. */
+  readonly settings: Readonly<Record<string, string>>;
   start(env?: Readonly<Record<string, string>>): Promise<unknown>;
   stop(): Promise<unknown>;
   kill(): Promise<unknown>;

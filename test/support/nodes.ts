@@ -42,6 +42,11 @@ export class Nodes {
     return this.#at(this.#wsUrls++).wsUrl;
   }
 
+  /** With these the command line finds one of them. */
+  get settings(): Readonly<Record<string, string>> {
+    return this.#at(0).settings;
+  }
+
   /** Resolves when all listen, and each owns a part of the log. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     // The first makes the log.

@@ -71,6 +71,11 @@ export class ServerProcess {
   get wsUrl(): string {
     return `ws://${this.#address}/ws`;
   }
+  /** With these the command line finds it. */
+  get settings(): Readonly<Record<string, string>> {
+    return { DATA_DIR: this.dataDir, ...this.env };
+  }
+
   /** What it was given on top of the tests' own settings. */
   get env(): Readonly<Record<string, string>> {
     return this.#options.env ?? {};

@@ -1,5 +1,14 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../errors.js';
+import {
+  EventQuery,
+  EventStreamQuery,
+  EventsAnswer,
+  RoomThenAnswer,
+  RoomThenQuery,
+  UserThenAnswer,
+  UserThenQuery,
+} from '../audit/eventSchemas.js';
 import { ProofAnswer, ProofQuery } from '../audit/schemas.js';
 import {
   ChangePassword,
@@ -36,6 +45,7 @@ const inPath = (name: string, schema: Json, description?: string): Json[] => [
   { name, in: 'path', required: true, schema, ...(description === undefined ? {} : { description }) },
 ];
 const userId = inPath('userId', { type: 'string', format: 'uuid' });
+const roomId = inPath('roomId', { type: 'string', format: 'uuid' });
 const partition = inPath('partition', { type: 'integer', minimum: 0 });
 const tile = inPath(
   'tile',
@@ -43,6 +53,7 @@ const tile = inPath(
   'A path of C2SP tlog-tiles, slashes and all.',
 );
 const auditErrors = ['bad_request', 'forbidden', 'not_found', 'overloaded'] as const;
+const readErrors = ['bad_request', 'forbidden', 'overloaded', 'unknown'] as const;
 const document = (id: string, summary: string, answer: string): { get: Operation } => ({
   get: { id, summary, tag: 'Documents', open: true, status: 200, answer },
 });
@@ -134,6 +145,53 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       status: 200,
       answer: 'application/x-ndjson',
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded'],
+    },
+  },
+  '/audit/events': {
+    get: {
+      id: 'auditEvents',
+      summary: 'Events by time, then partition, then offset: a page, which may hold fewer than `limit`',
+      tag: 'Audit',
+      query: EventQuery,
+      status: 200,
+      answer: EventsAnswer,
+      errors: readErrors,
+    },
+  },
+  '/audit/events/stream': {
+    get: {
+      id: 'auditEventStream',
+      summary:
+        'The same as JSON lines to the end; with `follow=true` on, in order within each partition only',
+      tag: 'Audit',
+      query: EventStreamQuery,
+      status: 200,
+      answer: 'application/x-ndjson',
+      errors: readErrors,
+    },
+  },
+  '/audit/rooms/{roomId}': {
+    get: {
+      id: 'auditRoom',
+      summary: 'A room as it was, folded from the log',
+      tag: 'Audit',
+      path: roomId,
+      query: RoomThenQuery,
+      status: 200,
+      answer: RoomThenAnswer,
+      errors: [...readErrors, 'not_found'],
+    },
+  },
+  '/audit/users/{userId}': {
+    get: {
+      id: 'auditUser',
+      summary: 'A user as they were, folded from the log',
+      tag: 'Audit',
+      path: userId,
+      query: UserThenQuery,
+      status: 200,
+      answer: UserThenAnswer,
+      errors: [...readErrors, 'not_found'],
     },
   },
   '/audit/log/key': {

@@ -1,0 +1,77 @@
+import type Router from '@koa/router';
+import type { RouterContext } from '@koa/router';
+import type { AuditReader } from '../../audit/auditReader.js';
+import { bearerToken } from '../../bearer.js';
+import { overloaded } from '../../errors.js';
+import type { Session } from '../../vault/vault.js';
+import { authenticated } from '../auth.js';
+import { readQuery } from '../input.js';
+import { resource } from '../resource.js';
+import type { AuditorParts } from './auditor.js';
+import { EventQuery, EventStreamQuery } from './eventSchemas.js';
+import { ndjson } from './ndjson.js';
+import type { PastParts } from './past.js';
+import { recordRead } from './recorded.js';
+
+/** Streams that one process serves at once. */
+const MOST_STREAMS = 16;
+/** Whoever follows is looked at so often: whether they are still signed in, and an auditor. */
+const CHECK_MS = 5000;
+
+export interface EventParts extends AuditorParts, Pick<PastParts, 'commands'> {
+  readonly auditReader: Pick<AuditReader, 'begin' | 'resume' | 'page' | 'all' | 'follow'>;
+}
+
+/** The log's events by query: a page, or all of them as lines of JSON. */
+export function serveEvents(router: Router, parts: EventParts): void {
+  const { sessions, now, commands, auditReader } = parts;
+  const signedIn = authenticated(sessions, now);
+  let streams = 0;
+
+  resource(router, '/audit/events', {
+    GET: signedIn(async (ctx, session) => {
+      const { from, limit, ...filter } = readQuery(ctx, EventQuery);
+      // Before it is recorded, which is therefore not on the page.
+      const begun = from === undefined ? await auditReader.begin(filter) : auditReader.resume(filter, from);
+      await recordRead(commands, session, 'events', ctx);
+      ctx.body = await auditReader.page(filter, begun, limit);
+    }),
+  });
+
+  resource(router, '/audit/events/stream', {
+    GET: signedIn(async (ctx, session) => {
+      const { follow, ...filter } = readQuery(ctx, EventStreamQuery);
+      if (streams >= MOST_STREAMS) throw overloaded('too many streams of events are read at once');
+      streams++;
+      const gone = new AbortController();
+      const closed = () => {
+        if (gone.signal.aborted) return;
+        gone.abort();
+        streams--;
+      };
+      ctx.res.once('close', closed);
+      const begun = await auditReader.begin(filter);
+      await recordRead(commands, session, 'events', ctx);
+      const pages =
+        follow === 'true'
+          ? auditReader.follow(filter, begun, gone.signal, mayGoOn(parts, session, ctx))
+          : auditReader.all(filter, begun);
+      await ndjson(ctx, pages);
+    }),
+  });
+}
+
+/** Whether the session lasts and its user still has the role; looked up now and then. */
+function mayGoOn(
+  { sessions, now, isAuditor }: AuditorParts,
+  { userId }: Session,
+  ctx: RouterContext,
+): () => Promise<boolean> {
+  const token = bearerToken(ctx.get('Authorization')) ?? '';
+  let checked = performance.now();
+  return async () => {
+    if (performance.now() - checked < CHECK_MS) return true;
+    checked = performance.now();
+    return (await sessions.find(token, now())) !== undefined && (await isAuditor(userId));
+  };
+}
