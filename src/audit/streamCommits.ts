@@ -33,11 +33,14 @@ export async function* streamCommits(
   const size = await indexed(partition, last.size);
   const isIndexed = (commit: Commit): boolean => commit.size <= size;
   const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
+  let reached = after;
   for await (const positions of positionsOf(rows, stream, after)) {
-    const wanted = positions.filter((position) => position > after && position <= from);
+    // A commit whose events are in two rows is in both.
+    const wanted = positions.filter((position) => position > reached && position <= from);
     for (let at = 0; at < wanted.length; at += BATCH)
       yield* await readAll(log, partition, wanted.slice(at, at + BATCH));
-    if ((positions.at(-1) ?? 0) >= from) break;
+    reached = positions.at(-1) ?? reached;
+    if (reached >= from) break;
   }
   const isOfIt = textFilter({ stream });
   for await (const commit of commitsBetween(log, { partition, after: from, upTo }))

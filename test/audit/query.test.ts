@@ -120,6 +120,30 @@ describe('events by query', () => {
     );
   });
 
+  it('of a long stream are found from anywhere in it, whatever rows they are in', async () => {
+    const world = new World();
+    const anna = world.register('anna');
+    for (let n = 0; n < 700; n++) {
+      world.goOnline(anna);
+      world.goOffline(anna, '2026-02-03T04:05:06.007Z');
+      if (n % 50 === 0) world.register(`user ${n}`);
+    }
+    const own = world.events.filter(({ stream }) => stream === `user:${anna}`);
+    for (const indexed of [0, 600, Number.MAX_SAFE_INTEGER]) {
+      const source = await sourceOf(world, indexed, 3);
+      for (const from of [0, 255, 256, 257, 700, 1400]) {
+        const since = own[from]?.recordedAt ?? '';
+        const found = await everything(source, { stream: `user:${anna}`, since }, 90);
+        // The times of commits are those of their last events.
+        expect(found.at(-1)?.offset).to.equal(own.at(-1)?.offset);
+        expect(found.map(({ offset }) => offset)).to.deep.equal(
+          own.slice(-found.length).map(({ offset }) => offset),
+        );
+        expect(found.length).to.be.within(own.length - from, own.length - from + 2);
+      }
+    }
+  }).timeout(60_000);
+
   it('looks at about 2,000 events for a page, and says where to go on', async () => {
     const world = new World();
     const anna = world.register('anna');
