@@ -59,7 +59,8 @@ export async function activeModel(stored: StoredRows, name: string): Promise<Any
   return generationOf(model, (await activeGenerations(stored)).get(tableOf(model)) ?? 0);
 }
 
-async function activeGenerations(stored: StoredRows): Promise<Map<string, number>> {
+/** Which generation of each model is read, by the table of its first one. */
+export async function activeGenerations(stored: StoredRows): Promise<Map<string, number>> {
   const reader = {
     // What must not be written is there, or there are no generations.
     async prepare() {},
