@@ -1,3 +1,4 @@
+import { unauthenticated } from '../errors.js';
 import { sealContext, type Time } from '../events/types.js';
 import { open } from '../vault/cipher.js';
 import type { Answers, Command, CommandKind } from './commands.js';
@@ -37,10 +38,12 @@ export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Deci
       return userDecider.decide(command, stream.state as UserState, facts);
     }
     case 'add friend': {
+      if (!found.users.has(command.actor)) return { refused: gone() };
       const facts = { otherExists: found.users.has(command.friendId) };
       return friendshipDecider.decide(command, stream.state as FriendshipState, facts);
     }
     case 'init chat': {
+      if (!found.users.has(command.actor)) return { refused: gone() };
       const facts = { ...noFacts, now, otherExists: found.users.has(command.friendId) };
       return roomDecider.decide(command, stream.state as RoomState, facts);
     }
@@ -79,6 +82,9 @@ export function answerOf(command: Command, decided: Decided): Answers[CommandKin
     },
   };
 }
+
+/** A command of theirs may still have been on its way. */
+const gone = () => unauthenticated('this user has been erased');
 
 const noFacts = { otherExists: false, earlier: undefined, replyExists: false } as const;
 

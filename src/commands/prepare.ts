@@ -97,7 +97,7 @@ function wantsOf(tasks: readonly Task[]) {
         break;
       case 'add friend':
       case 'init chat':
-        users.add(command.friendId);
+        users.add(command.friendId).add(command.actor);
         break;
       case 'send message':
         keys.add(command.actor);

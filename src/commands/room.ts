@@ -1,4 +1,4 @@
-import { badRequest, forbidden, notFound, ParleyError } from '../errors.js';
+import { badRequest, forbidden, notFound, ParleyError, unauthenticated } from '../errors.js';
 import { type RoomId, roomIdOf, streamOf, type UserId } from '../events/ids.js';
 import type { NewEvent, Recorded, Sealed, Time } from '../events/types.js';
 import type { Answers, CommandOf } from './commands.js';
@@ -66,6 +66,8 @@ export const roomDecider: Decider<RoomCommand, RoomState, RoomFacts, RoomAnswer>
     // To someone who is not a member, a room is as if it did not exist.
     if (!state.exists || !state.members.includes(command.actor))
       return { refused: notFound(`there is no room ${command.roomId}`) };
+    if (state.erased?.includes(command.actor))
+      return { refused: unauthenticated('this user has been erased') };
     return command.kind === 'send message' ? send(command, state, facts) : read(command, state);
   },
 };

@@ -73,7 +73,8 @@ export class World<L extends EventLog = MemoryLog> {
   slowReads: () => Promise<void> = async () => {};
   /** Users with an active device on some node. */
   readonly active = new Set<string>();
-  readonly #existing = new Set<string>([ada, bob, eve]);
+  /** Users the read models know, and have not seen erased. */
+  readonly existing = new Set<string>([ada, bob, eve]);
   readonly #advance = new Set<() => void>();
   #folded = { position: 0, size: 0 };
   #ids = 0;
@@ -135,7 +136,7 @@ export class World<L extends EventLog = MemoryLog> {
       reads: {
         states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
         messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
-        existing: async (users) => new Set(users.filter((user) => this.#existing.has(user))),
+        existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
         foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
       },
       devices: { elsewhere: async (users) => new Set(users.filter((user) => this.active.has(user))) },

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Command } from '../../src/commands/commands.js';
 import { limits } from '../../src/commands/pressure.js';
 import { encodeEvent } from '../../src/events/codec.js';
 import { streamOf } from '../../src/events/ids.js';
@@ -238,6 +239,24 @@ describe('a writer', () => {
       await world.vault.keys.destroy(ada);
       expect(await world.outcome(send(ada, 'm1'))).to.equal('unauthenticated');
       expect(await world.outcome(send(bob, 'm2'))).to.have.nested.property('message.seq', 1);
+    });
+
+    it('refuses what an erased user still had on its way, and does nothing of it', async () => {
+      const world = await withChat();
+      await world.execute(send(bob, 'm1'));
+      await world.execute({ kind: 'erase member', roomId: adaAndBob, userId: ada });
+      await world.vault.keys.destroy(ada);
+      world.existing.delete(ada);
+      const commits = world.log.commits().length;
+      const late: Command[] = [
+        { kind: 'add friend', actor: ada, friendId: bob },
+        openChat(ada, eve),
+        openChat(ada, bob),
+        { kind: 'read messages', actor: ada, roomId: adaAndBob, upTo: 1 },
+        send(ada, 'm2'),
+      ];
+      for (const command of late) expect(await world.outcome(command)).to.equal('unauthenticated');
+      expect(world.log.commits()).to.have.length(commits);
     });
   });
 
