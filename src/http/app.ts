@@ -12,6 +12,7 @@ import { serveDocuments } from './documents/documents.js';
 import { problems } from './errors.js';
 import { type ExportParts, serveExport } from './export.js';
 import { type Readiness, serveOperations } from './operations.js';
+import { builtPages, servePages } from './pages.js';
 import { serveUsers, type UserParts } from './users.js';
 
 /** What the HTTP side stands on. */
@@ -43,6 +44,7 @@ export function createApp(parts: HttpParts): Koa {
   app.use(measured(parts.metrics));
   app.use(guarded);
   app.use(problems(parts.log));
+  app.use(servePages(builtPages()));
   app.use(router.routes());
   app.use(() => {
     throw notFound('there is nothing at this path');

@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { type FakeTarget, startHttp } from '../support/http.js';
+
+interface Reply {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+describe('the pages', () => {
+  let target: FakeTarget;
+  before(async () => {
+    target = await startHttp();
+  });
+  after(() => target.close());
+
+  /** As it comes over the wire: `fetch` would undo the compression. */
+  async function raw(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Reply> {
+    const asked = request(target.url + path, { method, headers });
+    asked.end();
+    const [response] = await once(asked, 'response');
+    const parts: Buffer[] = [];
+    for await (const part of response) parts.push(part);
+    return { status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) };
+  }
+  const script = async (): Promise<string> => {
+    const { body } = await raw('/');
+    return /<script[^>]* src="(?<path>[^"]+)"/.exec(body.toString())?.groups?.path ?? 'no script';
+  };
+
+  it('are at / and /audit, without a sign-in', async () => {
+    for (const path of ['/', '/audit']) {
+      const { status, headers, body } = await raw(path);
+      expect(status, path).to.equal(200);
+      expect(headers['content-type']).to.match(/^text\/html/);
+      expect(body.toString()).to.match(/^<!doctype html>/i);
+    }
+  });
+
+  it('allow scripts and styles of this server only, and hold none themselves', async () => {
+    for (const path of ['/', '/audit']) {
+      const { headers, body } = await raw(path);
+      const policy = String(headers['content-security-policy']);
+      expect(policy).to.contain("default-src 'none'").and.to.contain("script-src 'self'");
+      expect(policy).not.to.contain('unsafe');
+      expect(body.toString()).not.to.match(/<script(?![^>]* src=)|<style| style=| on\w+=|https?:/);
+    }
+  });
+
+  it('come as compressed as the client takes them', async () => {
+    const path = await script();
+    const plain = await raw(path);
+    const br = await raw(path, { 'accept-encoding': 'gzip, br' });
+    const gz = await raw(path, { 'accept-encoding': 'gzip' });
+    const unwilling = await raw(path, { 'accept-encoding': 'deflate' });
+    expect([plain, br, gz, unwilling].map(({ headers }) => headers['content-encoding'])).to.deep.equal([
+      undefined,
+      'br',
+      'gzip',
+      undefined,
+    ]);
+    expect(brotliDecompressSync(br.body).equals(plain.body)).to.equal(true);
+    expect(gunzipSync(gz.body).equals(plain.body)).to.equal(true);
+    expect(unwilling.body.equals(plain.body)).to.equal(true);
+    for (const { headers } of [plain, br, gz]) expect(headers.vary).to.match(/accept-encoding/i);
+    expect(new Set([plain, br, gz].map(({ headers }) => headers.etag)).size).to.equal(3);
+  });
+
+  it('are asked for again each time, and sent again only when they have changed', async () => {
+    const first = await raw('/');
+    expect(first.headers['cache-control']).to.equal('no-cache');
+    const second = await raw('/', { 'if-none-match': String(first.headers.etag) });
+    expect([second.status, second.body.length]).to.deep.equal([304, 0]);
+  });
+
+  it('keep for ever what is named by its content', async () => {
+    const { headers } = await raw(await script());
+    expect(headers['cache-control']).to.contain('immutable');
+  });
+
+  it('take GET, HEAD and OPTIONS', async () => {
+    const head = await raw('/', {}, 'HEAD');
+    expect([head.status, head.body.length]).to.deep.equal([200, 0]);
+    const options = await raw('/', {}, 'OPTIONS');
+    expect([options.status, options.headers.allow]).to.deep.equal([204, 'GET, HEAD, OPTIONS']);
+    const wrong = await raw('/', {}, 'POST');
+    expect([wrong.status, wrong.headers.allow]).to.deep.equal([405, 'GET, HEAD, OPTIONS']);
+  });
+
+  it('hold nothing else: another path is 404, however it is written', async () => {
+    for (const path of ['/index.html', '/assets/', '/assets/../package.json', '/%2e%2e/package.json'])
+      expect((await raw(path)).status, path).to.equal(404);
+  });
+});

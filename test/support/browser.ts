@@ -1,0 +1,75 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+/** Where screenshots are left to be looked at. */
+const artefacts = fileURLToPath(new URL('../../../artefacts/', import.meta.url));
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+/**
+ * A Chromium without a window, to be closed by the caller: `CHROMIUM`, or one that the system has. Where there is
+ * none it is `undefined`, and one line says what is left out; in CI it is an error.
+ */
+export async function openBrowser(): Promise<Browser | undefined> {
+  const executablePath = process.env.CHROMIUM ?? places.find((place) => existsSync(place));
+  if (executablePath === undefined) {
+    if (process.env.CI === 'true') throw new Error('CI needs a Chromium: apt-get install chromium');
+    console.warn('no Chromium here (CHROMIUM names one): the tests in a browser are left out');
+    return undefined;
+  }
+  // As root, in a container, Chromium has no sandbox of its own; it opens this project's pages only.
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** The two widths and the two schemes that every main view is looked at in. */
+export const looks = [375, 1280].flatMap((width) =>
+  (['light', 'dark'] as const).map((colorScheme) => ({
+    name: `${width}-${colorScheme}`,
+    options: {
+      viewport: { width, height: width < 600 ? 740 : 800 },
+      colorScheme,
+    } satisfies BrowserContextOptions,
+  })),
+);
+
+/** Text that axe is found in: pages allow no script but the server's own, and the debugger may add one. */
+const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** What axe finds against WCAG 2.2 AA and its best practices on what the page shows now, a line each. */
+export async function axe(page: Page): Promise<readonly string[]> {
+  await page.evaluate(readFileSync(axeSource, 'utf8'));
+  const found = await page.evaluate<{ violations: readonly Violation[] }>('axe.run(document)');
+  return found.violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${help}\n  ${html}\n  ${failureSummary}`),
+  );
+}
+
+interface Violation {
+  readonly id: string;
+  readonly help: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** Keeps a picture of what the page shows as `artefacts/<name>.png`. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(artefacts, { recursive: true });
+  await page.screenshot({ path: `${artefacts}${name}.png`, animations: 'disabled' });
+}
+
+/**
+ * Everything a page asked for from elsewhere, and every breach of its policy: to be empty at the end. Called
+ * before the page is opened.
+ */
+export function strangers(page: Page): readonly string[] {
+  const found: string[] = [];
+  page.on('request', (request) => {
+    const { protocol, hostname } = new URL(request.url());
+    if (!['data:', 'blob:'].includes(protocol) && hostname !== '127.0.0.1') found.push(request.url());
+  });
+  page.on('console', (message) => {
+    if (/Content Security Policy|Content-Security-Policy/.test(message.text())) found.push(message.text());
+  });
+  page.on('pageerror', (error) => found.push(String(error)));
+  return found;
+}
