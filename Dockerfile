@@ -8,7 +8,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
-RUN npx tsc -p tsconfig.json --incremental false --declaration false --sourceMap false
+COPY web ./web
+RUN npx tsc -p tsconfig.json --incremental false --declaration false --sourceMap false && npx vite build web
 
 FROM node:${NODE_VERSION}-bookworm-slim AS dependencies
 WORKDIR /app
@@ -24,6 +25,7 @@ WORKDIR /app
 RUN install -d -m 0700 -o node -g node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
+COPY --from=build /app/dist/web ./dist/web
 COPY package.json ./
 # The image's user `node`, by number, so that a platform which demands a user other than root can see that it is one.
 USER 1000:1000

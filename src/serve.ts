@@ -5,6 +5,7 @@ import { LogMismatch } from './log/meta.js';
 import { processEnd } from './shutdown.js';
 import { startSystem } from './system.js';
 import { MasterKeyError } from './vault/masterKey.js';
+import { welcome } from './welcome.js';
 
 /** The operator can mend these from the one line they say. */
 const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError];
@@ -25,6 +26,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
     const system = await startSystem(config, logger, end.fail);
     stop.now = system.stop;
     logger.info(`listening on ${system.url}`);
+    if (system.url !== undefined) welcome(system.url, process.stderr);
   } catch (error) {
     if (explained.some((kind) => error instanceof kind))
       logger.fatal((error as Error).message); // One of those kinds.

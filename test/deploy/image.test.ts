@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { tempDir } from '../support/tempDir.js';
 import { readDockerfile, repository } from './dockerfile.js';
 
-const compiled = fileURLToPath(new URL('../../src', import.meta.url));
+const built = (folder: string): string => fileURLToPath(new URL(`../../${folder}`, import.meta.url));
 const aKey = Buffer.alloc(32, 7).toString('base64');
 
 /** Lays out what the image's last stage has: the compiled server and the packages it needs to run. */
@@ -24,7 +24,7 @@ function layOut(): string {
         // A package below another one is an entry of its own, which may be for development.
         filter: (from) => !relative(join(repository, path), from).includes('node_modules'),
       });
-  cpSync(compiled, join(app, 'dist/src'), { recursive: true });
+  for (const folder of ['src', 'web']) cpSync(built(folder), join(app, 'dist', folder), { recursive: true });
   cpSync(join(repository, 'package.json'), join(app, 'package.json'));
   return app;
 }
@@ -71,6 +71,7 @@ describe('The image', function () {
     try {
       const port = await server.listening;
       expect(await run(dockerfile.healthcheck, app, { PORT: port }).ended).to.equal(0);
+      expect((await fetch(`http://127.0.0.1:${port}/`)).status).to.equal(200);
       server.child.kill('SIGTERM');
       expect(await server.ended).to.equal(0);
       expect(await run(dockerfile.healthcheck, app, { PORT: port }).ended).to.equal(1);
