@@ -10,8 +10,10 @@ const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 /**
  * A Chromium without a window, to be closed by the caller: `CHROMIUM`, or one that the system has. Where there is
  * none it is `undefined`, and one line says what is left out; in CI it is an error.
+ *
+ * @param more flags of Chromium
  */
-export async function openBrowser(): Promise<Browser | undefined> {
+export async function openBrowser(more: readonly string[] = []): Promise<Browser | undefined> {
   const executablePath = process.env.CHROMIUM ?? places.find((place) => existsSync(place));
   if (executablePath === undefined) {
     if (process.env.CI === 'true') throw new Error('CI needs a Chromium: apt-get install chromium');
@@ -19,7 +21,7 @@ export async function openBrowser(): Promise<Browser | undefined> {
     return undefined;
   }
   // As root, in a container, Chromium has no sandbox of its own; it opens this project's pages only.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', ...more] });
 }
 
 /** The two widths and the two schemes that every main view is looked at in. */
