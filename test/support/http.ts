@@ -109,7 +109,7 @@ export interface Reply {
 export interface Ask {
   readonly token?: string | undefined;
   readonly json?: unknown;
-  readonly raw?: string | Uint8Array;
+  readonly raw?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Record<string, string>;
 }
 
