@@ -1,0 +1,45 @@
+/**
+ * Parley's client: a connection that comes back by itself, an outbox that loses nothing, and a store
+ * of chats and messages for a user interface to bind to. It needs a WebSocket, `fetch`, timers and
+ * `crypto.getRandomValues`, and nothing else of a browser or of Node.
+ * @packageDocumentation
+ */
+export type { ErrorCode, FieldError } from '../errors.js';
+export type { Backoff } from './backoff.js';
+export { createClient } from './client.js';
+export { ClientError, type ClientErrorCode, type ErrorBody } from './errors.js';
+export type { ClientOptions } from './options.js';
+export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
+export { type Fetch, type Profile, Rest, type SearchOptions, type SignedIn } from './rest.js';
+export { createStore } from './store/store.js';
+export type {
+  ChatView,
+  Entry,
+  HistoryState,
+  Presence,
+  Room,
+  RoomView,
+  Snapshot,
+  Store,
+  StoreOptions,
+} from './store/types.js';
+export { Timeline } from './timeline.js';
+export type {
+  After,
+  Chat,
+  Client,
+  ClientState,
+  CursorStore,
+  Message,
+  Push,
+  PushData,
+  PushHandler,
+  PushName,
+  RequestAnswer,
+  RequestInput,
+  RequestName,
+  RequestOptions,
+  User,
+  WebSocketClass,
+  WebSocketLike,
+} from './types.js';
