@@ -1,14 +1,16 @@
 /** The error codes of the contract; each says to a client what to do. */
-export type ErrorCode =
-  | 'bad_request'
-  | 'unauthenticated'
-  | 'forbidden'
-  | 'not_found'
-  | 'conflict'
-  | 'rate_limited'
-  | 'overloaded'
-  | 'unknown'
-  | 'internal';
+export const errorCodes = [
+  'bad_request',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'conflict',
+  'rate_limited',
+  'overloaded',
+  'unknown',
+  'internal',
+] as const;
+export type ErrorCode = (typeof errorCodes)[number];
 
 export interface FieldError {
   readonly path: string;

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import { type ErrorCode, ParleyError, unknown } from '../errors.js';
+import { errorCodes, ParleyError, unknown } from '../errors.js';
 import { type Answered, type Asked, type OperationName, type Operator, operations } from './operations.js';
 
 /** Whether a process takes operations there. Throws if it cannot be known, such as for want of permission. */
@@ -35,20 +35,8 @@ export function remoteOperator(path: string): Operator {
   };
 }
 
-const codes = [
-  'bad_request',
-  'unauthenticated',
-  'forbidden',
-  'not_found',
-  'conflict',
-  'rate_limited',
-  'overloaded',
-  'unknown',
-  'internal',
-] as const satisfies readonly ErrorCode[];
-
 const Problem = z.object({
-  code: z.enum(codes),
+  code: z.enum(errorCodes),
   detail: z.string(),
   incident: z.string().optional(),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { errorCodes } from '../errors.js';
 import { Chat, Time, User } from '../events/schemas.js';
 import { isCommonPassword } from '../vault/commonPasswords.js';
 
@@ -91,17 +92,7 @@ export const Problem = z
     title: z.string(),
     status: z.int().min(400).max(599),
     detail: z.string(),
-    code: z.enum([
-      'bad_request',
-      'unauthenticated',
-      'forbidden',
-      'not_found',
-      'conflict',
-      'rate_limited',
-      'overloaded',
-      'unknown',
-      'internal',
-    ]),
+    code: z.enum(errorCodes),
     fields: z
       .array(z.strictObject({ path: z.string(), message: z.string() }))
       .exactOptional()
