@@ -303,7 +303,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
 
   describe('bodies, paths and methods', () => {
     it('refuses what is not JSON in UTF-8', async () => {
-      const post = (raw: string | Uint8Array, headers: Record<string, string>): Promise<Reply> =>
+      const post = (raw: string | Uint8Array<ArrayBuffer>, headers: Record<string, string>): Promise<Reply> =>
         on('POST /user/signin', { raw, headers });
       const json = { 'content-type': 'application/json; charset=utf-8' };
       const latin1 = Buffer.from('{"username":"x","password":"\xe4"}', 'latin1');
