@@ -12,7 +12,9 @@ export type ClientErrorCode =
   /** The token is not, or no longer, valid. */
   | 'signed_out'
   /** A bound of the client's own: requests waiting, or messages in the outbox. */
-  | 'too_many';
+  | 'too_many'
+  /** The device could not keep the message before sending it; it was not sent. */
+  | 'not_kept';
 
 /** The fields of an error as the server sends it, in a frame or as `application/problem+json`. */
 export interface ErrorBody {

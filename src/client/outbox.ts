@@ -1,6 +1,6 @@
 import { v7 } from 'uuid';
 import { ClientError } from './errors.js';
-import type { Client, Message } from './types.js';
+import type { Client, Message, RequestAnswer } from './types.js';
 
 /** A message on its way; its id is chosen when it is queued, and stays. */
 export interface OutboxEntry {
@@ -8,6 +8,8 @@ export interface OutboxEntry {
   readonly roomId: string;
   readonly message: string;
   readonly replyTo?: string;
+  /** An ISO 8601 time of this device; the server is not told. */
+  readonly queuedAt: string;
 }
 
 /** Keeps entries over restarts of the device. */
@@ -25,6 +27,10 @@ export interface OutboxOptions {
   readonly limit?: number;
   /** Default: UUIDv7, which keeps the server's index of ids small to write. */
   readonly newId?: () => string;
+  /** Milliseconds since 1970; default: `Date.now`. */
+  readonly now?: () => number;
+  /** Is told what the server answered, of messages that an earlier outbox left too. */
+  readonly onStored?: (answer: RequestAnswer<'send message'>) => void;
   /** Is told what the server refused for good, with the reason; the entry is gone from the outbox. */
   readonly onRefused?: (entry: OutboxEntry, error: ClientError) => void;
 }
@@ -52,6 +58,8 @@ export class Outbox {
   readonly #store: OutboxStore;
   readonly #limit: number;
   readonly #newId: () => string;
+  readonly #now: () => number;
+  readonly #onStored: (answer: RequestAnswer<'send message'>) => void;
   readonly #onRefused: (entry: OutboxEntry, error: ClientError) => void;
 
   constructor(
@@ -61,6 +69,8 @@ export class Outbox {
     this.#store = options.store ?? nowhere;
     this.#limit = options.limit ?? 1000;
     this.#newId = options.newId ?? (() => v7());
+    this.#now = options.now ?? Date.now;
+    this.#onStored = options.onStored ?? (() => {});
     this.#onRefused = options.onRefused ?? (() => {});
   }
 
@@ -75,13 +85,18 @@ export class Outbox {
    * or with `closed` or `signed_out`: then it stays in the store for the next outbox to `resume`.
    */
   send(roomId: string, message: string, replyTo?: string): Promise<Message> {
-    if (this.#jobs.size >= this.#limit) return Promise.reject(new ClientError({ code: 'too_many' }));
-    const entry = {
+    return this.add({
       messageId: this.#newId(),
       roomId,
       message,
       ...(replyTo === undefined ? {} : { replyTo }),
-    };
+      queuedAt: new Date(this.#now()).toISOString(),
+    });
+  }
+
+  /** `send` for a message that has its id already: a new one, or one that was refused before. */
+  add(entry: OutboxEntry): Promise<Message> {
+    if (this.#jobs.size >= this.#limit) return Promise.reject(new ClientError({ code: 'too_many' }));
     // Stored before it is sent: a restart in between sends it again, under the same id.
     return this.#queue(entry, this.#put(entry));
   }
@@ -124,9 +139,11 @@ export class Outbox {
     try {
       await stored;
       const forever = { timeoutMs: Number.POSITIVE_INFINITY };
-      const { message } = await this.client.request('send message', entry, forever);
+      const { queuedAt: _, ...data } = entry;
+      const answer = await this.client.request('send message', data, forever);
       await this.#forget(entry);
-      return () => resolve(message);
+      this.#onStored(answer);
+      return () => resolve(answer.message);
     } catch (error) {
       if (error instanceof ClientError && error.code !== 'closed' && error.code !== 'signed_out') {
         await this.#forget(entry);

@@ -1,4 +1,5 @@
 import { type Backoff, backoffDelay } from './backoff.js';
+import { Ending, until } from './ending.js';
 import { ClientError } from './errors.js';
 import type { Link } from './link.js';
 import type { After } from './types.js';
@@ -16,7 +17,7 @@ export class Requests {
   #link: Link | undefined;
   #ended: ClientError | undefined;
   readonly #waitingForLink = new Set<(link: Link) => void>();
-  readonly #open = new Set<AbortController>();
+  readonly #open = new Set<Ending>();
 
   constructor(private readonly timing: Timing) {}
 
@@ -30,7 +31,7 @@ export class Requests {
   end(error: ClientError): void {
     this.#ended = error;
     this.#link = undefined;
-    for (const request of [...this.#open]) request.abort(error);
+    for (const request of [...this.#open]) request.end(error);
   }
 
   /** Tries `ask` on this connection and later ones, for at most `timeoutMs`. */
@@ -38,22 +39,22 @@ export class Requests {
     if (this.#ended) throw this.#ended;
     if (Number.isFinite(timeoutMs) && this.#open.size >= MAX_OPEN)
       throw new ClientError({ code: 'too_many' });
-    const request = new AbortController();
+    const request = new Ending();
     this.#open.add(request);
-    const timeout = (): void => request.abort(new ClientError({ code: 'timeout' }));
+    const timeout = (): void => request.end(new ClientError({ code: 'timeout' }));
     const cancel = Number.isFinite(timeoutMs) ? this.timing.after(timeoutMs, timeout) : () => {};
     try {
       for (let failures = 0; ; failures++) {
-        const link = this.#link ?? (await this.#nextLink(request.signal));
+        const link = this.#link ?? (await this.#nextLink(request));
         try {
-          return await until<T>(request.signal, (resolve, reject) => {
+          return await until<T>(request, (resolve, reject) => {
             ask(link).then(resolve, reject);
             return () => {};
           });
         } catch (error) {
           if (!(error instanceof ClientError) || !error.again) throw error;
           // A lost connection has a back-off of its own.
-          if (error.code !== 'disconnected') await this.#pause(error, failures, request.signal);
+          if (error.code !== 'disconnected') await this.#pause(error, failures, request);
         }
       }
     } finally {
@@ -62,35 +63,17 @@ export class Requests {
     }
   }
 
-  #nextLink(signal: AbortSignal): Promise<Link> {
-    return until(signal, (resolve) => {
+  #nextLink(ending: Ending): Promise<Link> {
+    return until(ending, (resolve) => {
       this.#waitingForLink.add(resolve);
       return () => this.#waitingForLink.delete(resolve);
     });
   }
 
   /** What the server asks for is the least we wait: all that it told so would come back in step. */
-  #pause(error: ClientError, failures: number, signal: AbortSignal): Promise<void> {
+  #pause(error: ClientError, failures: number, ending: Ending): Promise<void> {
     const { after, random, backoff } = this.timing;
     const ms = (error.retryAfterMs ?? 0) + backoffDelay(failures, random(), backoff);
-    return until(signal, (resolve) => after(ms, resolve));
-  }
-}
-
-/** A wait that the signal may cut short; `start` begins it and returns what undoes it, called in any case. */
-async function until<T>(
-  signal: AbortSignal,
-  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
-): Promise<T> {
-  signal.throwIfAborted();
-  const cleanUp: (() => void)[] = [];
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      const stop = (): void => reject(signal.reason);
-      signal.addEventListener('abort', stop);
-      cleanUp.push(() => signal.removeEventListener('abort', stop), start(resolve, reject));
-    });
-  } finally {
-    for (const undo of cleanUp) undo();
+    return until(ending, (resolve) => after(ms, resolve));
   }
 }

@@ -7,6 +7,7 @@ export type Fetch = (
   init: { method: string; headers: Record<string, string>; body?: string },
 ) => Promise<{ ok: boolean; status: number; text(): Promise<string> }>;
 
+/** What signing in answers with. */
 export interface SignedIn {
   readonly token: string;
   readonly expiresAt: string;
@@ -16,13 +17,14 @@ export interface SignedIn {
   readonly activeChats: readonly Chat[];
 }
 
-/** `friends` and `activeChats` come with one's own only. */
+/** A person; `friends` and `activeChats` come with one's own only. */
 export interface Profile {
   readonly user: User;
   readonly friends?: readonly User[];
   readonly activeChats?: readonly Chat[];
 }
 
+/** How to search people. */
 export interface SearchOptions {
   /** 1–50, default 20. */
   readonly limit?: number;
@@ -35,7 +37,7 @@ export class Rest {
   /** @param url where the server is, without a path: `https://chat.example` */
   constructor(
     private readonly url: string,
-    private readonly fetch: Fetch = globalThis.fetch,
+    private readonly fetch: Fetch = (url, init) => globalThis.fetch(url, init),
   ) {}
 
   /** `conflict` when the name is or was taken; `bad_request` names each wrong field. */
@@ -61,16 +63,17 @@ export class Rest {
 
   /** People by any part of their name, without the caller and the caller's friends. */
   async search(token: string, q: string, options: SearchOptions = {}): Promise<readonly User[]> {
-    const query = new URLSearchParams({ q });
-    if (options.limit !== undefined) query.set('limit', String(options.limit));
-    if (options.revision !== undefined) query.set('revision', options.revision);
-    const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search?${query}`, { token });
+    const query = queryOf({ q, limit: options.limit, revision: options.revision });
+    const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search${query}`, { token });
     return users;
   }
 
-  /** One person; `not_found` when there never was one. */
-  user(token: string, userId: string): Promise<Profile> {
-    return this.#ask('GET', `/user/${encodeURIComponent(userId)}`, { token });
+  /**
+   * One person; `not_found` when there never was one.
+   * @param options.revision answer from at least this moment
+   */
+  user(token: string, userId: string, options: { readonly revision?: string } = {}): Promise<Profile> {
+    return this.#ask('GET', `/user/${encodeURIComponent(userId)}${queryOf({ ...options })}`, { token });
   }
 
   /** Erases the caller, for ever: their name, their texts and all their sessions; `forbidden` for a wrong password. */
@@ -95,6 +98,14 @@ export class Rest {
     // The contract says what each path answers; 204 has no text, and its callers expect none.
     return (text === '' ? undefined : JSON.parse(text)) as T;
   }
+}
+
+/** React Native's `URLSearchParams` can be read only. */
+function queryOf(parameters: Readonly<Record<string, string | number | undefined>>): string {
+  const pairs = Object.entries(parameters).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
 }
 
 function problem(status: number, text: string): ClientError {
