@@ -55,3 +55,8 @@ export class ClientError extends Error {
     );
   }
 }
+
+/** The error itself if it is a client's, else one with this code that has it as its cause. */
+export function asClientError(error: unknown, code: ClientErrorCode): ClientError {
+  return error instanceof ClientError ? error : new ClientError({ code }, { cause: error });
+}

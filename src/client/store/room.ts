@@ -1,0 +1,96 @@
+import { asClientError, ClientError } from '../errors.js';
+import type { Client } from '../types.js';
+import { unbroken } from './history.js';
+import { oneForAll } from './joining.js';
+import type { Marks } from './marks.js';
+import type { Observable, Watched } from './observable.js';
+import { closed, failed, loading, opened, paged } from './pages.js';
+import { RoomViews } from './roomView.js';
+import type { Sending } from './sending.js';
+import { roomOf, type State } from './state.js';
+import type { Entry, Room, RoomView } from './types.js';
+import type { Typing } from './typing.js';
+
+interface Parts {
+  readonly client: Pick<Client, 'request'>;
+  readonly store: Observable<State>;
+  readonly sending: Sending;
+  readonly marks: Marks;
+  readonly typing: Typing;
+  readonly onClose: () => void;
+}
+
+/** A room that somebody looks at. */
+export class OpenRoom implements Room {
+  readonly #roomId: string;
+  readonly #parts: Parts;
+  readonly #view: Watched<RoomView>;
+
+  constructor(roomId: string, parts: Parts) {
+    this.#roomId = roomId;
+    this.#parts = parts;
+    const views = new RoomViews(roomId);
+    this.#view = parts.store.watch((state) => views.of(state));
+    parts.store.apply((state) => opened(state, roomId));
+    void this.#page();
+  }
+
+  get = (): RoomView => this.#view.get();
+  subscribe = (listener: () => void): (() => void) => this.#view.subscribe(listener);
+
+  earlier(): Promise<void> {
+    return this.get().history.state === 'whole' ? Promise.resolve() : this.#page();
+  }
+
+  send(text: string, replyTo?: string): Entry {
+    this.#parts.typing.sent(this.#roomId);
+    return this.#parts.sending.send(this.#roomId, text, replyTo);
+  }
+
+  retry(messageId: string): void {
+    this.#parts.sending.retry(messageId);
+  }
+
+  discard(messageId: string): void {
+    this.#parts.sending.discard(messageId);
+  }
+
+  read(upTo: number): void {
+    this.#parts.marks.wish(this.#roomId, upTo);
+  }
+
+  typing(isTyping: boolean): void {
+    this.#parts.typing.say(this.#roomId, isTyping);
+  }
+
+  close(): void {
+    this.#parts.typing.say(this.#roomId, false);
+    this.#parts.store.apply((state) => closed(state, this.#roomId));
+    this.#parts.onClose();
+  }
+
+  /** There is a connection again: what could not be had before is tried once more. */
+  connected(): void {
+    if (roomOf(this.#parts.store.state, this.#roomId).pages instanceof ClientError) void this.#page();
+  }
+
+  /** What was known is no more: the newest page again. */
+  begun(): void {
+    void this.#page();
+  }
+
+  /** One page back from what is known without a gap; all newer ones are pushed. Never rejects. */
+  readonly #page = oneForAll(async () => {
+    const { client, store } = this.#parts;
+    const roomId = this.#roomId;
+    const oldest = unbroken(roomOf(store.state, roomId).known)[0];
+    store.apply((state) => loading(state, roomId));
+    try {
+      const asked = oldest === undefined ? { roomId } : { roomId, before: oldest.seq };
+      const { messages } = await client.request('fetch messages', asked);
+      store.apply((state) => paged(state, roomId, messages));
+    } catch (error) {
+      store.apply((state) => failed(state, roomId, asClientError(error, 'internal')));
+    }
+  });
+}

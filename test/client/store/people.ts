@@ -1,0 +1,60 @@
+import { WebSocket } from 'ws';
+import type { OutboxEntry, OutboxStore } from '../../../src/client/outbox.js';
+import { Rest } from '../../../src/client/rest.js';
+import { createStore } from '../../../src/client/store/store.js';
+import type { ChatView, Entry, Room, Store, StoreOptions } from '../../../src/client/store/types.js';
+import { eventually } from '../../support/eventually.js';
+import type { Person, Place } from '../../support/people.js';
+
+/** An outbox store that outlives the stores of a test. */
+export class MemoryOutbox implements OutboxStore {
+  readonly entries = new Map<string, OutboxEntry>();
+  load = (): readonly OutboxEntry[] => [...this.entries.values()];
+  put = (entry: OutboxEntry): void => void this.entries.set(entry.messageId, entry);
+  remove = (messageId: string): void => void this.entries.delete(messageId);
+}
+
+/** Signs in once more and opens a store; started, and its lists loaded unless `isOffline`. */
+export async function openStore(
+  place: Place,
+  { username, password }: Person,
+  options: Partial<StoreOptions> = {},
+): Promise<Store> {
+  const rest = new Rest(place.url);
+  const { token } = await rest.signIn(username, password);
+  const store = createStore({
+    url: () => place.wsUrl,
+    ...{ token, rest, webSocket: WebSocket },
+    // Soon: the server of a test is back soon.
+    backoff: { baseMs: 20, capMs: 250 },
+    ...options,
+  });
+  store.start();
+  await eventually(`${username} has loaded`, () => store.get().loaded);
+  return store;
+}
+
+/** The only chat of somebody who has one; waits for it. */
+export async function onlyChat(store: Store): Promise<ChatView> {
+  await eventually('there is a chat', () => store.get().chats.length === 1);
+  const [chat] = store.get().chats;
+  if (!chat) throw new Error('there is no chat');
+  return chat;
+}
+
+/** The texts that a room shows, with the state of those that are not stored. */
+export function shown(room: Room): string[] {
+  return room
+    .get()
+    .entries.map((entry) => `${textOf(entry)}${entry.state === 'stored' ? '' : ` (${entry.state})`}`);
+}
+
+function textOf(entry: Entry): string {
+  if (entry.state !== 'stored') return entry.message;
+  return entry.message.message ?? '(erased)';
+}
+
+/** Waits until a room shows just this. */
+export function toShow(room: Room, texts: readonly string[]): Promise<void> {
+  return eventually(`it shows ${texts.join(', ')}`, () => shown(room).join('\n') === texts.join('\n'));
+}
