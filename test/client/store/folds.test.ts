@@ -1,0 +1,171 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { ClientError } from '../../../src/client/errors.js';
+import { chat, erased, friend, messages } from '../../../src/client/store/folds.js';
+import { opened, paged } from '../../../src/client/store/pages.js';
+import { anew, chats, connection, presence, pushed } from '../../../src/client/store/passing.js';
+import { RoomViews } from '../../../src/client/store/roomView.js';
+import { Snapshots } from '../../../src/client/store/snapshot.js';
+import { nothing, type State } from '../../../src/client/store/state.js';
+import type { RoomView, Snapshot } from '../../../src/client/store/types.js';
+import { queued, refused } from '../../../src/client/store/unsent.js';
+import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
+
+const me = person('me');
+const ada = person('ada');
+const ben = person('ben');
+const withAda = 'with ada';
+const withBen = 'with ben';
+
+/** Live, with both rooms open, and nothing told yet. */
+const beginning = [withAda, withBen].reduce(
+  opened,
+  connection(nothing, { state: 'live', user: me, resumed: false }),
+);
+
+const view = (state: State, roomId = withAda): RoomView => new RoomViews(roomId).of(state);
+const snapshot = (state: State): Snapshot => new Snapshots().of(state);
+/** The ids that a room shows; those of unsent messages are marked. */
+const ids = (state: State): string[] =>
+  view(state).entries.map((entry) =>
+    entry.state === 'stored' ? entry.message.messageId : `${entry.messageId} unsent`,
+  );
+
+describe('what is told, folded', () => {
+  it('ends in the same view, in whatever order and however often it was told', () => {
+    const plan = fc.tuple(story(withAda, me, ada), story(withBen, me, ben)).chain((stories) => {
+      const needed = stories.flatMap((one) => one.needed);
+      const told = stories.flatMap((one) => [...one.needed, ...one.more]);
+      const order = fc.shuffledSubarray([...told, ...needed], { minLength: told.length + needed.length });
+      return fc.record({ stories: fc.constant(stories), one: order, other: order });
+    });
+    fc.assert(
+      fc.property(plan, ({ stories, one, other }) => {
+        const state = fold(one);
+        const again = fold(other);
+        expect(snapshot(again)).to.deep.equal(snapshot(state));
+        for (const [i, roomId] of [withAda, withBen].entries()) {
+          expect(view(again, roomId)).to.deep.equal(view(state, roomId));
+          tells(state, roomId, stories[i]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('shows each message that was sent once, wherever its answer, push or page comes', () => {
+    const sent = [1, 2, 3, 4, 5, 6].map((seq) => messageOf(withAda, me, seq));
+    const step = fc.record({
+      upTo: fc.integer({ min: 1, max: sent.length }),
+      does: fc.constantFrom('queue', 'refuse', 'answer', 'push', 'page'),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const written = new Set<string>();
+        let stored = 0;
+        let state = beginning;
+        for (const { upTo, does } of steps) {
+          const { messageId } = messageOf(withAda, me, upTo);
+          // What the server has is in order: with a message, all before it.
+          const known = sent.slice(0, upTo);
+          if (does === 'queue') {
+            const entry = { state: 'sending' as const, messageId, message: 'text', queuedAt: time(0) };
+            state = queued(state, { roomId: withAda, entry });
+            written.add(messageId);
+          } else if (does === 'refuse') {
+            state = refused(state, messageId, new ClientError({ code: 'forbidden' }));
+          } else {
+            stored = Math.max(stored, upTo);
+            if (does === 'push') state = known.reduce(pushed, state);
+            else state = does === 'page' ? paged(state, withAda, known) : messages(state, withAda, known);
+          }
+        }
+        const inOrder = sent.slice(0, stored).map(({ messageId }) => messageId);
+        const unsent = [...written].filter((id) => !inOrder.includes(id)).map((id) => `${id} unsent`);
+        expect(ids(state).slice(0, stored)).to.deep.equal(inOrder);
+        expect(ids(state).slice(stored)).to.have.members(unsent);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('shows no message beyond a gap, and all once it is filled', () => {
+    const at = (seq: number) => messageOf(withAda, ada, seq);
+    const seqs = (state: State): unknown[] =>
+      view(state).entries.map((entry) => entry.state === 'stored' && entry.message.seq);
+    const broken = paged(pushed(beginning, at(7)), withAda, [1, 2, 4, 5].map(at));
+    expect(seqs(broken)).to.deep.equal([7]);
+    expect(view(broken).history).to.deep.equal({ state: 'more' });
+    const filled = paged(broken, withAda, [at(6)]);
+    expect(seqs(filled)).to.deep.equal([4, 5, 6, 7]);
+    expect(seqs(paged(filled, withAda, [at(3)]))).to.deep.equal([1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it('shows nothing of an erased user again, whoever tells of it first', () => {
+    const text = messageOf(withAda, ada, 1);
+    const wiped = { ...text, message: null, erased: true as const };
+    const texts = (state: State): unknown[] =>
+      view(state).entries.map((entry) => entry.state === 'stored' && entry.message.message);
+    // A page of an earlier moment comes behind the push, and a later page before it.
+    expect(texts(paged(erased(beginning, ada.userId), withAda, [text]))).to.deep.equal([null]);
+    expect(texts(paged(paged(beginning, withAda, [text]), withAda, [wiped]))).to.deep.equal([null]);
+    expect(texts(paged(paged(beginning, withAda, [wiped]), withAda, [text]))).to.deep.equal([null]);
+  });
+
+  it('keeps the identity of all that a change does not touch', () => {
+    const snapshots = new Snapshots();
+    const views = new RoomViews(withAda);
+    const both = [chatOf(withAda, [me, ada], []), chatOf(withBen, [me, ben], [])].reduce(
+      chat,
+      [ada, ben].reduce(friend, beginning),
+    );
+    const before = { snapshot: snapshots.of(both), view: views.of(both) };
+    const state = pushed(both, messageOf(withBen, ben, 1));
+    const after = { snapshot: snapshots.of(state), view: views.of(state) };
+    expect(after.view).to.equal(before.view);
+    expect(after.snapshot.friends).to.equal(before.snapshot.friends);
+    expect(after.snapshot.chats.map(({ roomId }) => roomId)).to.deep.equal([withBen, withAda]);
+    expect(after.snapshot.chats).to.include(before.snapshot.chats.find(({ roomId }) => roomId === withAda));
+    expect(snapshots.of(pushed(state, messageOf(withBen, ben, 1)))).to.equal(after.snapshot);
+    expect(snapshots.of(friend(state, { ...ben }))).to.equal(after.snapshot);
+  });
+
+  it('no longer knows who is there when a new connection does not tell', () => {
+    const chat = chatOf(withAda, [me, ada], []);
+    const there = { isOnline: true, lastSeen: null };
+    const before = presence(chats(beginning, { chats: [chat], presence: { ada: there } }, true), ben.userId, {
+      state: 'online',
+    });
+    const lost = connection(before, { state: 'waiting', delayMs: 1, code: 1006, reason: '' });
+    expect(snapshot(lost).chats[0]?.presence).to.deep.equal({ state: 'online' });
+    const again = chats(lost, { chats: [chat], presence: { ben: there } }, true);
+    expect(snapshot(again).chats[0]?.presence).to.deep.equal({ state: 'unknown' });
+    expect(again.presence.get(ben.userId)).to.deep.equal({ state: 'online' });
+  });
+
+  it('forgets what it knew of a server whose data are others now, but nothing that is unsent', () => {
+    const known = pushed(chat(beginning, chatOf(withAda, [me, ada], [])), messageOf(withAda, ada, 1));
+    const entry = { state: 'sending' as const, messageId: 'mine', message: 'text', queuedAt: time(0) };
+    const state = anew(queued(known, { roomId: withAda, entry }));
+    expect(ids(state)).to.deep.equal(['mine unsent']);
+    expect(snapshot(state)).to.deep.include({ me, chats: [], loaded: false });
+    expect(view(state).history).to.deep.equal({ state: 'loading' });
+  });
+});
+
+function fold(told: readonly Told[]): State {
+  return told.reduce((state, one) => one(state), beginning);
+}
+
+/** The room's view is what the server has: each message once, in order, with the marks that it had. */
+function tells(state: State, roomId: string, told: Story | undefined): void {
+  const { entries, other, myMark, otherMark } = view(state, roomId);
+  const all = told?.messages ?? [];
+  expect(entries).to.deep.equal(
+    all.map((message) => ({ state: 'stored', message, isRead: message.seq <= otherMark })),
+  );
+  expect(other?.erased === true).to.equal(told?.isErased);
+  const line = snapshot(state).chats.find((one) => one.roomId === roomId);
+  expect(line?.lastMessage).to.deep.equal(all.at(-1) ?? null);
+  expect(line?.unread).to.equal(all.length - myMark);
+}
