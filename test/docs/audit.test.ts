@@ -1,14 +1,8 @@
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { repository } from '../deploy/dockerfile.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { tempDir } from '../support/tempDir.js';
-
-const built = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-const documented = 'http://127.0.0.1:3000';
+import { paste } from './paste.js';
 
 /** What is pasted, by the headings it stands under. */
 function walk(markdown: string): Map<string, string> {
@@ -21,12 +15,6 @@ function walk(markdown: string): Map<string, string> {
   return sections;
 }
 
-/** The commands that a build in another place stands in for. */
-const prelude = `
-npx() { shift; node '${built('src/cli.js')}' "$@"; }
-npm() { node '${built('demo/talk.js')}' "\${@: -1}"; }
-`;
-
 describe('The walk of docs/audit.md', function () {
   this.timeout(180_000);
   let server: ServerProcess;
@@ -36,21 +24,7 @@ describe('The walk of docs/audit.md', function () {
     server = await startServer({ engine: 'sqlite' });
     const sections = walk(readFileSync(`${repository}/docs/audit.md`, 'utf8'));
     const script = [...sections].map(([heading, code]) => `echo '### ${heading}'\n${code}`).join('\n');
-    const child = spawn(
-      'bash',
-      ['-euo', 'pipefail', '-c', prelude + script.replaceAll(documented, server.url)],
-      {
-        cwd: tempDir(),
-        env: {
-          ...{ PATH: process.env.PATH, DATA_DIR: server.dataDir, BCRYPT_COST: '4' },
-          PARLEY_URL: server.wsUrl,
-        },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-    expect(code, `${out}\n${err}`).to.equal(0);
+    const out = await paste(script, server);
     for (const section of out.split(/^### /m).slice(1)) {
       const end = section.indexOf('\n');
       said.set(section.slice(0, end), section.slice(end + 1));

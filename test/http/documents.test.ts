@@ -102,8 +102,8 @@ describe('the documents', () => {
     );
   });
 
-  it('/ and /docs are pages that load from this server alone', async () => {
-    for (const path of ['/', '/docs']) {
+  it('/, /docs and /docs/rest are pages that load from this server alone', async () => {
+    for (const path of ['/', '/docs', '/docs/rest']) {
       const { status, text, headers } = await ask(target.url, `GET ${path}`);
       expect(status).to.equal(200);
       expect(headers.get('content-type')).to.match(/^text\/html/);
@@ -122,16 +122,16 @@ describe('the documents', () => {
     }
   });
 
-  it('/docs shows every request and push without a script', async () => {
+  it('/docs leads to the contract first', async () => {
     const { text } = await ask(target.url, 'GET /docs');
-    for (const event of [...Object.keys(requests), ...Object.keys(pushes)])
-      expect(text).to.contain(`<summary><b>${event}</b></summary>`);
-    expect(text).to.not.contain('undefined');
+    const [, main = ''] = text.split('<ul>\n');
+    expect(main).to.match(/^<li><a href="\/docs\/protocol">/);
+    expect((await ask(target.url, 'GET /docs/protocol')).status).to.equal(200);
   });
 
   it('are sent again only when they have changed', async () => {
-    const etag = (await ask(target.url, 'GET /docs/swagger-ui.css')).headers.get('etag') ?? '';
-    const again = await ask(target.url, 'GET /docs/swagger-ui.css', {
+    const etag = (await ask(target.url, 'GET /docs/rest/swagger-ui.css')).headers.get('etag') ?? '';
+    const again = await ask(target.url, 'GET /docs/rest/swagger-ui.css', {
       headers: { 'if-none-match': etag, 'cache-control': 'max-age=0' },
     });
     expect([again.status, again.text]).to.deep.equal([304, '']);

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../errors.js';
 import type { PushName, RequestName } from '../../events/schemas.js';
 
-/** What the schemas cannot say, for both documents and the page. */
+/** What the schemas cannot say, for both documents and the documentation. */
 
 /** Changes with the contract, not with the program. */
 export const contractVersion = '1.0.0';

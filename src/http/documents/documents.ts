@@ -4,7 +4,7 @@ import type Router from '@koa/router';
 import { resource } from '../resource.js';
 import { asyncApi } from './asyncapi.js';
 import { openApi } from './openapi.js';
-import { css, docs, home, script } from './page.js';
+import { css, page, script } from './page.js';
 
 const installed = (url: string): Buffer => readFileSync(new URL(url));
 
@@ -20,23 +20,20 @@ const policy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The contract as documents and pages: made and read once, when the server starts. */
+/** The contract for machines, and a page to try it in: made and read once, when the server starts. */
 export function serveDocuments(router: Router): void {
-  const socket = asyncApi();
   const file = (path: string, type: string, body: string | Buffer): void =>
     serveFile(router, path, type, body);
-  file('/', 'html', home);
   file('/openapi.json', 'json', JSON.stringify(openApi()));
-  file('/asyncapi.json', 'json', JSON.stringify(socket));
-  file('/docs', 'html', docs(socket));
-  file('/docs/page.css', 'css', css);
-  file('/docs/page.js', 'js', script);
-  file('/docs/swagger-ui.css', 'css', installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css')));
-  file(
-    '/docs/swagger-ui-bundle.js',
-    'js',
-    installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js')),
-  );
+  file('/asyncapi.json', 'json', JSON.stringify(asyncApi()));
+  file('/docs/rest', 'html', page);
+  file('/docs/rest/page.css', 'css', css);
+  file('/docs/rest/page.js', 'js', script);
+  for (const [name, type] of [
+    ['swagger-ui.css', 'css'],
+    ['swagger-ui-bundle.js', 'js'],
+  ] as const)
+    file(`/docs/rest/${name}`, type, installed(import.meta.resolve(`swagger-ui-dist/${name}`)));
 }
 
 function serveFile(router: Router, path: string, type: string, body: string | Buffer): void {

@@ -272,5 +272,5 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   },
   '/openapi.json': document('openapi', 'This document', 'application/json'),
   '/asyncapi.json': document('asyncapi', 'The WebSocket in AsyncAPI 3.0', 'application/json'),
-  '/docs': document('docs', 'Both documents as a page', 'text/html'),
+  '/docs': document('docs', 'The documentation', 'text/html'),
 };

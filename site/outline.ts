@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A page written in Markdown; `source` is its path in the repository. */
+export interface Written {
+  readonly source: string;
+  readonly url: string;
+  readonly name: string;
+}
+
+/** A page made at build time: from the schemas, or from the types. */
+export interface Generated {
+  readonly made: 'protocol' | 'reference' | 'decisions';
+  /** A folder that links in Markdown may name. */
+  readonly source?: string;
+  readonly url: string;
+  readonly name: string;
+}
+
+export type PageOf = Written | Generated;
+
+/** Pages under a heading of the navigation. */
+export interface Part {
+  readonly heading: string;
+  readonly pages: readonly PageOf[];
+}
+
+const page = (file: string, name: string): Written => ({
+  source: `docs/${file}.md`,
+  url: file === 'index' ? '/docs' : `/docs/${file}`,
+  name,
+});
+
+/** The one list of all pages, in the order in which they are read. */
+export const outline: readonly Part[] = [
+  { heading: 'Start', pages: [page('index', 'Five minutes'), page('concepts', 'Concepts')] },
+  {
+    heading: 'Build a client',
+    pages: [
+      { made: 'protocol', url: '/docs/protocol', name: 'The contract' },
+      page('client', 'Client guide'),
+      { made: 'reference', url: '/docs/reference', name: 'Client reference' },
+      page('porting', 'Porting from Socket.IO'),
+    ],
+  },
+  {
+    heading: 'Run it',
+    pages: [
+      { source: 'README.md', url: '/docs/readme', name: 'Settings and commands' },
+      page('operations', 'Operations'),
+      page('security', 'Security'),
+      page('audit', 'Audit'),
+    ],
+  },
+  {
+    heading: 'How it is made',
+    pages: [
+      page('architecture', 'Architecture'),
+      page('performance', 'Performance'),
+      page('scale', 'Scale'),
+      page('dependencies', 'Dependencies'),
+      { made: 'decisions', source: 'docs/decisions', url: '/docs/decisions', name: 'Decisions' },
+    ],
+  },
+];
+
+/** The decisions, oldest first: pages that the navigation leaves to their list. */
+export function decisionPages(root: string): readonly Written[] {
+  return readdirSync(join(root, 'docs/decisions'))
+    .filter((file) => file.endsWith('.md'))
+    .sort()
+    .map((file) => {
+      const source = `docs/decisions/${file}`;
+      const [, name = file] = /^# (.+)$/m.exec(readFileSync(join(root, source), 'utf8')) ?? [];
+      return { source, url: `/docs/decisions/${file.replace(/\.md$/, '')}`, name };
+    });
+}

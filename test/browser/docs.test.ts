@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import type { Browser } from 'playwright-core';
+import { outline } from '../../site/outline.js';
+import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+
+const decision = '/docs/decisions/0020-the-documentation-is-built-and-run';
+const urls = [...outline.flatMap(({ pages }) => pages.map(({ url }) => url)), decision];
+/** Of these a picture is kept. */
+const pictured = ['/docs', '/docs/concepts', '/docs/protocol', '/docs/reference', '/docs/security'];
+
+describe('The documentation in a browser', function () {
+  this.timeout(300_000);
+  let browser: Browser | undefined;
+  let server: ServerProcess;
+
+  before(async function () {
+    browser = await openBrowser();
+    if (browser === undefined) this.skip();
+    server = await startServer({ engine: 'sqlite' });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  for (const { name, options } of looks)
+    it(`is readable for everybody, and asks for nothing from elsewhere (${name})`, async () => {
+      const page = await browser?.newPage(options);
+      if (page === undefined) return;
+      const asked = strangers(page);
+      for (const url of urls) {
+        await page.goto(server.url + url);
+        expect(await axe(page), url).to.deep.equal([]);
+        const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+        expect(overflow, `${url} scrolls sideways`).to.be.at.most(0);
+        if (pictured.includes(url))
+          await screenshot(page, `docs${url.replaceAll('/', '-').slice(5)}-${name}`);
+      }
+      expect(asked).to.deep.equal([]);
+      await page.close();
+    });
+
+  it('is walked through without a script, by its links alone', async () => {
+    const context = await browser?.newContext({ javaScriptEnabled: false });
+    const page = await context?.newPage();
+    if (page === undefined) return;
+    await page.goto(`${server.url}/docs`);
+    const pages = outline.flatMap((part) => part.pages);
+    for (const { url } of pages.slice(1)) {
+      await page.getByRole('link', { name: /^Next/ }).click();
+      expect(new URL(page.url()).pathname).to.equal(url);
+      expect(await page.locator('nav[aria-label="Pages"] [aria-current="page"]').count()).to.equal(1);
+    }
+    await context?.close();
+  });
+
+  it('can be tried at /docs/rest', async () => {
+    const page = await browser?.newPage();
+    if (page === undefined) return;
+    const asked = strangers(page);
+    await page.goto(`${server.url}/docs/rest`);
+    await page.getByText('/user/signin', { exact: true }).waitFor();
+    expect(asked.filter((text) => !text.includes('Content Security Policy'))).to.deep.equal([]);
+    await page.close();
+  });
+});

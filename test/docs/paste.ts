@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import type { ServerProcess } from '../support/server.js';
+import { tempDir } from '../support/tempDir.js';
+
+const built = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** The address that documents name; the tests' server has another. */
+export const documented = 'http://127.0.0.1:3000';
+
+/** The commands that a build in another place stands in for. */
+const prelude = `
+npx() { shift; node '${built('src/cli.js')}' "$@"; }
+npm() { node '${built('demo/talk.js')}' "\${@: -1}"; }
+`;
+
+/** Pastes commands of a document into a shell beside a server, in a directory of their own; resolves with what they said. */
+export async function paste(script: string, server: ServerProcess): Promise<string> {
+  const child = spawn(
+    'bash',
+    ['-euo', 'pipefail', '-c', prelude + script.replaceAll(documented, server.url)],
+    {
+      cwd: tempDir(),
+      env: {
+        ...{ PATH: process.env.PATH, DATA_DIR: server.dataDir, BCRYPT_COST: '4' },
+        PARLEY_URL: server.wsUrl,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  expect(code, `${out}\n${err}`).to.equal(0);
+  return out;
+}

@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import MarkdownIt from 'markdown-it';
+import { repository } from '../deploy/dockerfile.js';
+
+/** A block of code in a document. */
+export interface Block {
+  readonly file: string;
+  /** Of its first line. */
+  readonly line: number;
+  /** What stands behind the fence: a language, and what the block is. */
+  readonly info: string;
+  readonly code: string;
+}
+
+/** Where a block is, for messages. */
+export const placeOf = ({ file, line }: Block): string => `${file}:${line}`;
+
+/** Every block of code of README.md and of all Markdown below `docs/`, indented ones too. */
+export function allBlocks(): readonly Block[] {
+  const docs = readdirSync(`${repository}/docs`, { recursive: true, encoding: 'utf8' });
+  const files = ['README.md', ...docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+  return files.flatMap((file) =>
+    new MarkdownIt()
+      .parse(readFileSync(`${repository}/${file}`, 'utf8'), {})
+      .filter(({ type }) => type === 'fence' || type === 'code_block')
+      .map(({ info, content, map }) => ({ file, line: (map?.[0] ?? 0) + 2, info, code: content })),
+  );
+}

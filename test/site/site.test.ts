@@ -1,0 +1,149 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { checkLinks, linksOf } from '../../site/links.js';
+import { render } from '../../site/markdown.js';
+import { outline } from '../../site/outline.js';
+import * as client from '../../src/client/index.js';
+import { pushes, requests } from '../../src/events/schemas.js';
+import { closeCodes, errorCodes } from '../../src/http/documents/contract.js';
+import { paths } from '../../src/http/documents/routes.js';
+import { ask, type FakeTarget, startHttp } from '../support/http.js';
+
+/** What the build has made, beside this code. */
+const folder = fileURLToPath(new URL('../../docs/', import.meta.url));
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+const read = (name: string): string => readFileSync(folder + name, 'utf8');
+const pages = files.filter((name) => name.endsWith('.html'));
+
+describe('The documentation', () => {
+  it('has every page of its list, and links to it from every other', () => {
+    for (const { url } of outline.flatMap((part) => part.pages))
+      for (const page of pages) expect(read(page), `${page} to ${url}`).to.include(`<li><a href="${url}"`);
+  });
+
+  it('is served whole, at the addresses that its links have', async () => {
+    const target: FakeTarget = await startHttp();
+    try {
+      const links = new Set(pages.flatMap((page) => attributesOf(read(page), 'href|src')));
+      const own = [...links]
+        .map((link) => link.split('#')[0] ?? '')
+        .filter((path) => path.startsWith('/docs'));
+      expect(own).to.include.members(['/docs', '/docs/rest', '/docs/decisions']);
+      for (const path of new Set(own))
+        expect((await ask(target.url, `GET ${path}`)).status, path).to.equal(200);
+    } finally {
+      await target.close();
+    }
+  });
+
+  it('holds no script, no inline style, and asks for nothing from elsewhere', () => {
+    for (const page of pages) {
+      const html = read(page);
+      expect(html, page).not.to.match(/<script|<style|<iframe|<[^>]* (?:style|on\w+)=/);
+      for (const link of attributesOf(html, 'src')) expect(link, page).to.match(/^\/docs\//);
+      for (const [, sheet] of html.matchAll(/<link rel="(?!icon)[^>]* href="([^"]+)"/g))
+        expect(sheet, page).to.match(/^\/docs\/assets\/site\.[0-9a-f]{12}\.css$/);
+    }
+  });
+
+  it('says in each page what it is: one heading of the first level, a title, a language', () => {
+    for (const page of pages) {
+      expect(read(page).match(/<h1/g), page).to.have.length(1);
+      expect(read(page), page)
+        .to.match(/<html lang="en">/)
+        .and.to.match(/<title>[^<]*Parley[^<]*<\/title>/);
+    }
+  });
+
+  it('has each text compressed beside it', () => {
+    for (const name of files.filter((each) => /\.(?:html|css|svg)$/.test(each))) {
+      expect(brotliDecompressSync(readFileSync(`${folder}${name}.br`)).toString(), name).to.equal(read(name));
+      expect(gunzipSync(readFileSync(`${folder}${name}.gz`)).toString(), name).to.equal(read(name));
+    }
+  });
+
+  it('has every request, push, path, error and close code of the contract', () => {
+    const html = read('protocol.html');
+    const headings = Array.from(html.matchAll(/<h3 [^>]*><a [^>]*>(.*?)<\/a><\/h3>/g), ([, text]) => text);
+    const methods = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(headings).to.include.members([
+      ...Object.keys(requests),
+      ...Object.keys(pushes).map((event) => `${event} (push)`),
+      ...methods,
+    ]);
+    for (const code of Object.keys(errorCodes)) expect(html).to.include(`<code>${code}</code>`);
+    for (const code of Object.keys(closeCodes)) expect(html).to.include(`<td>${code}</td>`);
+    expect(html).not.to.include('undefined').and.not.to.include('[object');
+  });
+
+  it('has everything that the client exports', () => {
+    for (const name of Object.keys(client))
+      expect(read('reference.html')).to.include(`id="${name.toLowerCase()}"`);
+  });
+
+  it('has pictures that say in words what they show', () => {
+    const pictures = files.filter((name) => name.endsWith('.svg'));
+    expect(pictures).to.have.length.above(2);
+    for (const name of pictures) expect(read(name), name).to.match(/role="img" aria-labelledby="title desc"/);
+    for (const page of pages)
+      for (const [image] of read(page).matchAll(/<img [^>]*>/g)) expect(image).to.match(/alt="[^"]{20,}"/);
+  });
+});
+
+describe('A link of the documentation', () => {
+  const link = linksOf(
+    'docs/guide/a.md',
+    [{ source: 'docs/b.md', url: '/docs/b', name: 'B' }],
+    new Set(['x.svg']),
+  );
+
+  it('leads to the page of the file that it names', () => {
+    expect(
+      ['../b.md', '../b.md#c', '../x.svg', '#d', 'https://a.example/', '/audit'].map(link),
+    ).to.deep.equal(['/docs/b', '/docs/b#c', '/docs/x.svg', '#d', 'https://a.example/', '/audit']);
+  });
+
+  it('to a file that is not there ends the build, which names it', () => {
+    expect(() => link('../c.md')).to.throw('docs/guide/a.md links to ../c.md');
+    expect(() => render('# A\n\n[c](c.md)', link)).to.throw('c.md');
+  });
+
+  it('to a page or heading that is not there ends it too', () => {
+    const check = (html: string) => () =>
+      checkLinks(new Map([['/docs/a', `<p id="here">${html}`]]), new Set());
+    expect(check('<a href="#here">')).not.to.throw();
+    expect(check('<a href="/docs/a#here">')).not.to.throw();
+    expect(check('<a href="#gone">')).to.throw('/docs/a links to #gone');
+    expect(check('<a href="/docs/a#gone">')).to.throw('#gone');
+    expect(check('<img src="/docs/gone.svg">')).to.throw('/docs/gone.svg');
+  });
+});
+
+describe('Markdown', () => {
+  it('becomes HTML that the strictest policy allows', () => {
+    const { title, html } = render(
+      '# A `b`\n\n<b style="x">c</b>\n\n| d |\n| --: |\n| 1 |\n',
+      (href) => href,
+    );
+    expect(title).to.equal('A b');
+    expect(html).to.include('&lt;b style').and.to.include('<td class="to-right">');
+    expect(html).not.to.match(/<[^>]* style=/);
+  });
+
+  it('has headings that are linked by their words, twice the same ones apart', () => {
+    const { html } = render('# When `/ready` is red\n\n## A b\n\n## A b\n', (href) => href);
+    for (const id of ['when-ready-is-red', 'a-b', 'a-b-1']) expect(html).to.include(`id="${id}"`);
+  });
+
+  it('has code coloured by classes', () => {
+    const { html } = render('```ts\nconst a = 1; // <b>\n```\n', (href) => href);
+    expect(html).to.include('<span class="hljs-keyword">const</span>').and.to.include('&lt;b&gt;');
+  });
+});
+
+const attributesOf = (html: string, names: string): string[] =>
+  Array.from(html.matchAll(new RegExp(`<[^>]* (?:${names})="([^"]*)"`, 'g')), ([, value = '']) => value);
