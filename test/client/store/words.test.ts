@@ -1,0 +1,222 @@
+import { expect } from 'chai';
+import { WebSocket } from 'ws';
+import { Rest } from '../../../src/client/rest.js';
+import { createStore } from '../../../src/client/store/store.js';
+import type { Store, StoreOptions } from '../../../src/client/store/types.js';
+import type { After, Chat } from '../../../src/client/types.js';
+import { eventually } from '../../support/eventually.js';
+import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
+import { chatOf, messageOf, person } from './story.js';
+
+const ada = person('ada');
+const room = 'with ada';
+
+/** What a server says of one who has no friends. */
+const rest = new Rest('http://nowhere', async () => ({
+  ...{ ok: true, status: 200 },
+  text: async () => JSON.stringify({ user: someone, friends: [], activeChats: [] }),
+}));
+
+describe('what a store says, and when', () => {
+  let server: ScriptedServer;
+  let chats: Chat[];
+  const stores: Store[] = [];
+
+  const answers = {
+    'get active chats': (c: Scripted, frame: RequestFrame) => c.answer(frame, { chats, presence: {} }),
+    'fetch messages': (c: Scripted, frame: RequestFrame) => c.answer(frame, { messages: [], hasMore: false }),
+    'get online info': (c: Scripted, frame: RequestFrame) => c.refuse(frame, { code: 'not_found' }),
+  };
+
+  async function open(options: Partial<StoreOptions> = {}): Promise<Store> {
+    const timing = { backoff: { baseMs: 2, capMs: 10 }, answerTimeoutMs: 10_000 };
+    const store = createStore({
+      url: server.url,
+      token: 't',
+      webSocket: WebSocket,
+      rest,
+      ...timing,
+      ...options,
+    });
+    stores.push(store);
+    store.start();
+    await eventually('it has loaded', () => store.get().loaded);
+    return store;
+  }
+
+  beforeEach(async () => {
+    server = await ScriptedServer.start();
+    chats = [
+      chatOf(
+        room,
+        [someone, ada],
+        [1, 2, 3, 4, 5].map((seq) => messageOf(room, ada, seq)),
+      ),
+    ];
+    server.on(answers);
+  });
+
+  afterEach(async () => {
+    for (const store of stores.splice(0)) store.close();
+    await server.stop();
+  });
+
+  it('says that this user types at most every 3 s, and stops at once', async () => {
+    let now = 0;
+    server.on({ ...answers, 'notify typing': (c, frame) => c.answer(frame, {}) });
+    const shown = (await open({ now: () => now })).openRoom(room);
+    const said = (): unknown[] => server.sent('notify typing').map(({ data }) => data.isTyping);
+    for (const at of [0, 1000, 2999, 3000, 4000]) {
+      now = at;
+      shown.typing(true);
+    }
+    shown.typing(false);
+    shown.typing(false);
+    await eventually('all is said', () => said().length === 3);
+    expect(said()).to.deep.equal([true, true, false]);
+  });
+
+  it('hears of typing no longer than 8 s', async () => {
+    const timers: { ms: number; run: () => void }[] = [];
+    const after: After = (ms, run) => {
+      if (ms !== 8000) return realAfter(ms, run);
+      const timer = { ms, run };
+      timers.push(timer);
+      return () => timers.splice(timers.indexOf(timer), 1);
+    };
+    const store = await open({ after });
+    const isTyping = (): boolean => store.get().chats[0]?.isTyping === true;
+    for (const _ of [1, 2])
+      server.last.push('notify typing', { roomId: room, userId: 'ada', isTyping: true });
+    await eventually('they type', isTyping);
+    await eventually('the second word has come', () => timers.length === 1);
+    for (const { run } of timers) run();
+    expect(isTyping()).to.equal(false);
+  });
+
+  it('says the last of many marks, one at a time, and again after a reconnect', async () => {
+    const held: [Scripted, RequestFrame][] = [];
+    server.on({ ...answers, 'read messages': (c, frame) => void held.push([c, frame]) });
+    const answer = (): void => {
+      const [c, frame] = held.shift() ?? [];
+      const upTo = frame?.data.upTo;
+      if (c && frame)
+        c.answer(frame, { roomId: room, userId: someone.userId, upTo, unread: 0, revision: 'r' });
+    };
+    const store = await open();
+    const shown = store.openRoom(room);
+    for (const upTo of [1, 2, 3, 2]) shown.read(upTo);
+    expect(shown.get().myMark).to.equal(3);
+    await eventually('one is said', () => held.length === 1);
+    answer();
+    await eventually('the last is said', () => held.length === 1);
+    held.length = 0;
+    server.last.drop();
+    await eventually('it is said again', () => held.length === 1);
+    answer();
+    await eventually('it counts', () => store.get().unread === 2);
+    expect(server.sent('read messages').map(({ data }) => data.upTo)).to.deep.equal([1, 3, 3]);
+  });
+
+  it('takes a mark back that the server refuses', async () => {
+    server.on({ ...answers, 'read messages': (c, frame) => c.refuse(frame, { code: 'bad_request' }) });
+    const store = await open();
+    const shown = store.openRoom(room);
+    shown.read(5);
+    expect(store.get().unread).to.equal(0);
+    await eventually('it is taken back', () => store.get().unread === 5);
+    expect(shown.get().myMark).to.equal(0);
+  });
+
+  it('asks for the chats again when a message comes of one that it does not know', async () => {
+    const store = await open();
+    const other = person('ben');
+    const message = messageOf('with ben', other, 8);
+    chats = [chatOf('with ben', [someone, other], [message]), ...chats];
+    server.last.push('send message', { message }, 'c1');
+    await eventually('it is there', () => store.get().chats.length === 2);
+    expect(store.get().chats.map(({ other: { userId } }) => userId)).to.include('ben');
+  });
+
+  it('says what a page failed for, and tries again when it is told to or has a new connection', async () => {
+    let fails = true;
+    server.on({
+      ...answers,
+      'fetch messages': (c, frame) => {
+        if (fails) c.refuse(frame, { code: 'internal', incident: 'i' });
+        else
+          c.answer(frame, { messages: [1, 2, 3, 4].map((seq) => messageOf(room, ada, seq)), hasMore: false });
+      },
+    });
+    const shown = (await open()).openRoom(room);
+    const isFailed = (): boolean => shown.get().history.state === 'failed';
+    await eventually('it has failed', isFailed);
+    await shown.earlier();
+    expect(shown.get().history).to.have.nested.property('error.incident', 'i');
+    fails = false;
+    server.last.drop();
+    await eventually('it is here', () => shown.get().history.state === 'whole');
+    expect(server.sent('fetch messages').every(({ data }) => data.before === 5)).to.equal(true);
+  });
+
+  it('begins anew where its cursor is refused', async () => {
+    const store = await open();
+    const shown = store.openRoom(room);
+    await eventually('the room has loaded', () => shown.get().history.state !== 'loading');
+    chats = [chatOf('with ben', [someone, person('ben')], [])];
+    server.on({
+      ...answers,
+      identity: (c, frame) => {
+        if (frame.data.cursor === undefined) identify(c, frame);
+        else c.refuse(frame, { code: 'bad_request', fields: [] });
+      },
+    });
+    server.last.drop();
+    await eventually('it knows what is now', () => store.get().chats[0]?.roomId === 'with ben');
+    expect(store.get().chats).to.have.length(1);
+    await eventually('the room too', () => shown.get().history.state === 'whole');
+    expect(shown.get().entries).to.deep.equal([]);
+  });
+
+  it('fetches older chats once for calls that come together, until there are none', async () => {
+    const older = chatOf('with ben', [someone, person('ben')], []);
+    server.on({
+      ...answers,
+      'get active chats': (c, frame) => {
+        if (frame.data.next === undefined) c.answer(frame, { chats, presence: {}, next: 'further' });
+        else c.answer(frame, { chats: [older], presence: {} });
+      },
+    });
+    const store = await open();
+    expect(store.get().hasMoreChats).to.equal(true);
+    await Promise.all([store.moreChats(), store.moreChats()]);
+    expect(store.get()).to.have.property('hasMoreChats', false);
+    expect(store.get().chats.map(({ roomId }) => roomId)).to.deep.equal([room, 'with ben']);
+    expect(server.sent('get active chats')).to.have.length(2);
+  });
+
+  it('tells listeners once of what changed in one turn, and not of what did not', async () => {
+    const store = await open();
+    const shown = store.openRoom(room);
+    await eventually('the room has loaded', () => shown.get().history.state === 'more');
+    let told = 0;
+    let seen = 0;
+    store.subscribe(() => told++);
+    const stop = shown.subscribe(() => seen++);
+    const entries = ['a', 'b', 'c'].map((text) => shown.send(text));
+    expect(shown.get().entries.slice(-3)).to.deep.equal(entries);
+    expect(seen).to.equal(0);
+    await eventually('it is told', () => seen > 0);
+    // The list of chats shows nothing of what is unsent.
+    expect([seen, told]).to.deep.equal([1, 0]);
+    stop();
+    shown.send('d');
+    await eventually('it is on its way', () => server.sent('send message').length > 0);
+    expect(seen).to.equal(1);
+  });
+});
+
+const realAfter: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
