@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { PageOf } from './outline.js';
 
 /** A link in a text that leads nowhere; the build ends with it. */
-export class BrokenLink extends Error {
+class BrokenLink extends Error {
   override readonly name = 'BrokenLink';
   constructor(
     readonly where: string,

@@ -12,7 +12,7 @@ hljs.registerLanguage('json', json);
 hljs.registerLanguage('ts', typescript);
 
 /** Code as HTML, coloured by classes alone; a language that is not known stays plain. */
-export function highlighted(code: string, language: string): string {
+function highlighted(code: string, language: string): string {
   if (hljs.getLanguage(language) === undefined) return escaped(code);
   return hljs.highlight(code, { language }).value;
 }
@@ -59,9 +59,9 @@ function allowed(name: string, value: string, link: (href: string) => string): [
 }
 
 /** A block of code that scrolls by itself. */
-export const codeBlock = (code: string, language: string): string =>
+const codeBlock = (code: string, language: string): string =>
   `<pre tabindex="0"><code class="language-${language || 'text'}">${highlighted(code, language)}</code></pre>\n`;
 
 /** The beginning of a box that scrolls sideways. */
-export const scrolling = (label: string): string =>
+const scrolling = (label: string): string =>
   `<div class="wide" role="group" aria-label="${label}" tabindex="0">`;

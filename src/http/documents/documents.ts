@@ -29,11 +29,9 @@ export function serveDocuments(router: Router): void {
   file('/docs/rest', 'html', page);
   file('/docs/rest/page.css', 'css', css);
   file('/docs/rest/page.js', 'js', script);
-  for (const [name, type] of [
-    ['swagger-ui.css', 'css'],
-    ['swagger-ui-bundle.js', 'js'],
-  ] as const)
-    file(`/docs/rest/${name}`, type, installed(import.meta.resolve(`swagger-ui-dist/${name}`)));
+  const bundle = installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js'));
+  file('/docs/rest/swagger-ui.css', 'css', installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css')));
+  file('/docs/rest/swagger-ui-bundle.js', 'js', bundle);
 }
 
 function serveFile(router: Router, path: string, type: string, body: string | Buffer): void {
