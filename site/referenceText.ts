@@ -73,9 +73,21 @@ const comment = ({ docComment = '', kind }: Item): string => {
 };
 
 function member(item: Item): string {
-  const text = comment(item).replaceAll(/\n+/g, '\n');
-  const lines = text.split('\n');
-  const said =
-    text === '' ? '' : lines.length === 1 ? `/** ${text} */\n` : `/**\n * ${lines.join('\n * ')}\n */\n`;
+  const lines = comment(item)
+    .split(/\n+(?=`\w+`: |Throws |Returns )|\n\n+/)
+    .flatMap(wrapped);
+  const [only = ''] = lines;
+  const said = lines.length > 1 ? `/**\n * ${lines.join('\n * ')}\n */\n` : only && `/** ${only} */\n`;
   return `${said}${declared(item)}`.replace(/^/gm, '  ');
+}
+
+/** A paragraph in lines that a screen shows whole. */
+function wrapped(paragraph: string): string[] {
+  const lines: string[] = [];
+  for (const word of paragraph.split(/\s+/).filter(Boolean)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < 84) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }

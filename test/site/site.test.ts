@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { checkLinks, linksOf } from '../../site/links.js';
 import { render } from '../../site/markdown.js';
 import { outline } from '../../site/outline.js';
+import { referenceOf } from '../../site/referenceText.js';
 import * as client from '../../src/client/index.js';
 import { pushes, requests } from '../../src/events/schemas.js';
 import { closeCodes, errorCodes } from '../../src/http/documents/contract.js';
@@ -120,6 +121,36 @@ describe('A link of the documentation', () => {
     expect(check('<a href="#gone">')).to.throw('/docs/a links to #gone');
     expect(check('<a href="/docs/a#gone">')).to.throw('#gone');
     expect(check('<img src="/docs/gone.svg">')).to.throw('/docs/gone.svg');
+  });
+});
+
+describe('The reference', () => {
+  const text = (excerpt: string) => ({ excerptTokens: [{ text: excerpt }] });
+  const comment = '/**\n * Asks {@link Other}.\n *\n * @param q - what for\n * @throws never\n */\n';
+
+  it('shows a type as a whole, with what is said of its members, and not the schemas behind it', () => {
+    const markdown = referenceOf([
+      {
+        name: 'parley/x',
+        items: [
+          {
+            kind: 'Interface',
+            name: 'A',
+            docComment: '/**\n * One of them.\n */\n',
+            ...text('export interface A '),
+            members: [
+              { kind: 'MethodSignature', name: 'ask', docComment: comment, ...text('ask(q: string): void;') },
+            ],
+          },
+          { kind: 'Variable', name: 'B', ...text('B: z.ZodObject<{}>') },
+          { kind: 'TypeAlias', name: 'B', ...text('export type B = z.infer<typeof B>;') },
+        ],
+      },
+    ]);
+    expect(markdown).to.include('### A\n\nOne of them.\n\n```ts\ninterface A {\n  /**\n   * Asks `Other`.\n');
+    expect(markdown).to.include('   * `q`: what for\n   * Throws never\n   */\n  ask(q: string): void;\n}');
+    expect(markdown).to.include('### B\n\n\n\nA [shape of the contract](/docs/protocol#b).');
+    expect(markdown).not.to.include('ZodObject');
   });
 });
 
