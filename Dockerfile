@@ -9,7 +9,11 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
 COPY web ./web
-RUN npx tsc -p tsconfig.json --incremental false --declaration false --sourceMap false && npx vite build web
+COPY site ./site
+COPY docs ./docs
+COPY README.md ./
+# Declarations too: the reference of the client is made from them.
+RUN npx tsc -p tsconfig.json --incremental false --sourceMap false && npx vite build web && node dist/site/build.js
 
 FROM node:${NODE_VERSION}-bookworm-slim AS dependencies
 WORKDIR /app
@@ -26,6 +30,7 @@ RUN install -d -m 0700 -o node -g node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
 COPY --from=build /app/dist/web ./dist/web
+COPY --from=build /app/dist/docs ./dist/docs
 COPY package.json ./
 # The image's user `node`, by number, so that a platform which demands a user other than root can see that it is one.
 USER 1000:1000

@@ -24,7 +24,7 @@ function layOut(): string {
         // A package below another one is an entry of its own, which may be for development.
         filter: (from) => !relative(join(repository, path), from).includes('node_modules'),
       });
-  for (const folder of ['src', 'web']) cpSync(built(folder), join(app, 'dist', folder), { recursive: true });
+  for (const folder of ['src', 'web', 'docs']) cpSync(built(folder), join(app, 'dist', folder), { recursive: true });
   cpSync(join(repository, 'package.json'), join(app, 'package.json'));
   return app;
 }
@@ -71,7 +71,8 @@ describe('The image', function () {
     try {
       const port = await server.listening;
       expect(await run(dockerfile.healthcheck, app, { PORT: port }).ended).to.equal(0);
-      expect((await fetch(`http://127.0.0.1:${port}/`)).status).to.equal(200);
+      for (const path of ['/', '/audit', '/docs'])
+        expect((await fetch(`http://127.0.0.1:${port}${path}`)).status, path).to.equal(200);
       server.child.kill('SIGTERM');
       expect(await server.ended).to.equal(0);
       expect(await run(dockerfile.healthcheck, app, { PORT: port }).ended).to.equal(1);
