@@ -4,7 +4,7 @@ import type { UserId } from '../events/ids.js';
 import { requests } from '../events/schemas.js';
 import type { SessionStore } from '../vault/vault.js';
 import { CloseCode, type Connection } from './connection.js';
-import type { Cursor, Cursors } from './cursor.js';
+import type { Cursor, Cursors, Vector } from './cursor.js';
 import type { Hub } from './hub.js';
 import type { Presence } from './presence.js';
 import type { Profiles } from './profiles.js';
@@ -21,6 +21,12 @@ export interface IdentifyDeps {
   readonly revisions: Revisions;
   readonly replay: ReplayDeps;
   readonly logger: Logger;
+}
+
+/** What a device has been told by the cursor it begins with: its own, or the present. */
+function toldBy(since: Cursor | undefined, present: Vector): Vector {
+  if (!since) return present;
+  return since.kind === 'live' ? since.at : since.from;
 }
 
 /**
@@ -64,7 +70,10 @@ export function createIdentify(
       await hub.enter(userId, connection);
       if (connection.state.kind !== 'identifying') return hub.leave(userId, connection);
       void presence.active(userId, connection);
-      const answer = { user, cursor: cursor ?? cursors.live(deps.replay.vector()) };
+      const present = deps.replay.vector();
+      // Nobody pushes what lies below the cursor that is answered: queries have to hold it, folded yet or not.
+      for (const [partition, size] of toldBy(since, present).entries()) connection.saw(partition, size);
+      const answer = { user, cursor: cursor ?? cursors.live(present) };
       connection.sendText(answerText(request, JSON.stringify(answer)));
       connection.state = { kind: since ? 'replaying' : 'live' };
       if (since) void catchUp(connection, userId, since);

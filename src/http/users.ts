@@ -23,6 +23,8 @@ export interface UserParts {
   readonly accounts: Accounts;
   readonly sessions: SessionStore;
   readonly queries: Queries;
+  /** How far the log is, by partition. */
+  readonly present: () => Promise<Moment[]>;
   /** Throws `bad_request` for what is no revision of this log, or ahead of it. */
   readonly parseRevision: (text: string) => Promise<Moment>;
   /** See `Erasures.erase`. */
@@ -87,10 +89,13 @@ export function serveUsers(router: Router, parts: UserParts): void {
   resource(router, '/user/:userId', {
     GET: signedIn(async (ctx, session) => {
       const userId = readId(ctx.params.userId);
-      const at = await momentsOf(readQuery(ctx, RevisionQuery).revision);
+      const { revision } = readQuery(ctx, RevisionQuery);
+      const isMe = userId === session.userId;
+      // A device that begins asks for its own: what it is not pushed any more must be in it.
+      const at = isMe && revision === undefined ? await parts.present() : await momentsOf(revision);
       const user = (await queries.users([userId], at)).get(userId);
       if (!user) throw notFound('there is no such user');
-      ctx.body = userId === session.userId ? { user, ...(await accounts.overview(userId, at)) } : { user };
+      ctx.body = isMe ? { user, ...(await accounts.overview(userId, at)) } : { user };
     }),
     DELETE: signedIn(async (ctx, session) => {
       const userId = readId(ctx.params.userId);

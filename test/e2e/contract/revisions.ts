@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import type { User } from '../../../src/client/types.js';
 import { ask } from '../../support/http.js';
 import type { Place } from '../../support/people.js';
 import { RawSocket } from '../../support/rawSocket.js';
-import { hear, say, talk } from '../newcomer.js';
+import { hear, Newcomer, say, talk } from '../newcomer.js';
 
 /** Other texts that are nearly the same. */
 function altered(text: string): string[] {
@@ -48,6 +49,28 @@ export function revisions(place: Place): void {
       ]);
       expect(chats[0]).to.deep.include({ lastMessage: message, unread: n + 2 });
       expect(messages).to.deep.equal([message]);
+    }
+  });
+
+  it('is not needed by a device that begins: what its cursor covers is in its queries, and the rest is pushed', async () => {
+    const { ben, phone, roomId } = await talk(place);
+    for (let n = 0; n < 20; n++) {
+      const text = `number ${n}`;
+      await say(phone, roomId, text);
+      const anew = await ben.device();
+      const { messages } = await anew.request('fetch messages', { roomId, limit: 1 });
+      if (messages[0]?.message !== text) await hear(anew, text);
+      await anew.close();
+    }
+  });
+
+  it('is not needed for one’s own profile: it holds what was there when it was asked for', async () => {
+    const { ada, phone } = await talk(place);
+    for (let n = 0; n < 5; n++) {
+      const { userId } = await Newcomer.at(place);
+      await phone.request('add friend', { friendId: userId });
+      const { body } = await ask(place.url, `GET /user/${ada.userId}`, { token: ada.token });
+      expect(body.friends.map((friend: User) => friend.userId)).to.include(userId);
     }
   });
 
