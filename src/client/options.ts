@@ -1,6 +1,7 @@
 import type { Backoff } from './backoff.js';
 import type { After, CursorStore, WebSocketClass } from './types.js';
 
+/** What a client needs: where the server is, and as whom. The rest has defaults. */
 export interface ClientOptions {
   /** `ws://…/ws`; a function is asked before every connection. */
   readonly url: string | (() => string);

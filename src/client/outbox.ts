@@ -20,6 +20,7 @@ export interface OutboxStore {
   remove(messageId: string): Promise<void> | void;
 }
 
+/** How an outbox keeps and names what it sends, and whom it tells. */
 export interface OutboxOptions {
   /** Default: none; what is unsent goes with the page or process. */
   readonly store?: OutboxStore;

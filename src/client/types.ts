@@ -22,6 +22,8 @@ export interface WebSocketLike {
   addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void;
   addEventListener(type: 'error', listener: (event: unknown) => void): void;
 }
+
+/** A browser's `WebSocket`, or that of the `ws` package. */
 export type WebSocketClass = new (url: string) => WebSocketLike;
 
 /** Runs `run` once after `ms`, unless what it returns is called before. */
@@ -41,6 +43,7 @@ export interface CursorStore {
   save(cursor: string | undefined): Promise<void> | void;
 }
 
+/** What a client is doing. */
 export type ClientState =
   | { readonly state: 'new' }
   | { readonly state: 'connecting' }
@@ -56,6 +59,7 @@ export type ClientState =
   /** For good: closed by the caller, or the token is no longer valid. */
   | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out' };
 
+/** How long to go on asking. */
 export interface RequestOptions {
   /**
    * How long to go on trying, over reconnects and refusals that say "later". Default 30,000. With

@@ -74,6 +74,12 @@ export class OpenRoom implements Room {
     if (roomOf(this.#parts.store.state, this.#roomId).pages instanceof ClientError) void this.#page();
   }
 
+  /** A message was pushed: what lies between it and those before, if anything does, is fetched. */
+  pushed(): void {
+    const [before, newest] = roomOf(this.#parts.store.state, this.#roomId).known.slice(-2);
+    if (before && newest && before.seq !== newest.seq - 1) void this.#page();
+  }
+
   /** What was known is no more: the newest page again. */
   begun(): void {
     void this.#page();

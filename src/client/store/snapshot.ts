@@ -19,7 +19,7 @@ export function myMark(state: State, room: RoomState): number {
 export class Snapshots {
   #state: State | undefined;
   #last: Snapshot | undefined;
-  #chats = new Map<string, ChatView>();
+  readonly #chats = new Lines();
 
   of(state: State): Snapshot {
     if (this.#last === undefined || state !== this.#state) this.#last = this.#next(state, this.#last);
@@ -30,7 +30,7 @@ export class Snapshots {
   #next(state: State, last: Snapshot | undefined): Snapshot {
     const before = this.#state;
     const isAsBefore = before?.friends === state.friends && before?.users === state.users;
-    const chats = kept(last?.chats, this.#chatsOf(state));
+    const chats = kept(last?.chats, this.#chats.of(state));
     return kept(last, {
       connection: state.connection,
       me: state.me,
@@ -41,29 +41,50 @@ export class Snapshots {
       unread: chats.reduce((sum, { unread }) => sum + unread, 0),
     });
   }
+}
 
-  #chatsOf(state: State): readonly ChatView[] {
-    const views = [...state.rooms.values()].flatMap((room) => {
-      const view = chatView(state, room);
-      return view === undefined ? [] : [kept(this.#chats.get(room.roomId), view)];
-    });
-    this.#chats = new Map(views.map((view) => [view.roomId, view]));
+interface Line {
+  readonly room: RoomState;
+  readonly began: string;
+  readonly other: User;
+  readonly presence: Presence;
+  readonly mark: number;
+  readonly view: ChatView;
+}
+
+/** The list of chats; of a thousand, a push changes one. */
+class Lines {
+  #lines = new Map<string, Line>();
+
+  of(state: State): readonly ChatView[] {
+    const next = new Map<string, Line>();
+    for (const room of state.rooms.values()) {
+      const other = otherOf(state, room);
+      if (room.chat === undefined || other === undefined) continue;
+      const presence = state.presence.get(other.userId) ?? UNKNOWN;
+      const mark = myMark(state, room);
+      const line = this.#lines.get(room.roomId);
+      const isAsBefore =
+        line?.room === room && line.other === other && line.presence === presence && line.mark === mark;
+      const parts = { room, began: room.chat.createdAt, other, presence, mark };
+      next.set(room.roomId, isAsBefore ? line : { ...parts, view: kept(line?.view, chatView(parts)) });
+    }
+    this.#lines = next;
+    const views = [...next.values()].map(({ view }) => view);
     return views.sort((a, b) => compare(b.lastActivity, a.lastActivity) || compare(a.roomId, b.roomId));
   }
 }
 
-function chatView(state: State, room: RoomState): ChatView | undefined {
-  const other = otherOf(state, room);
-  if (room.chat === undefined || other === undefined) return undefined;
+function chatView({ room, began, other, presence, mark }: Omit<Line, 'view'>): ChatView {
   const lastMessage = room.known.at(-1) ?? null;
   return {
     roomId: room.roomId,
     other,
     lastMessage,
-    unread: Math.max(0, (lastMessage?.seq ?? 0) - myMark(state, room)),
-    presence: state.presence.get(other.userId) ?? UNKNOWN,
+    unread: Math.max(0, (lastMessage?.seq ?? 0) - mark),
+    presence,
     isTyping: room.typing.has(other.userId),
-    lastActivity: lastMessage?.sentAt ?? room.chat.createdAt,
+    lastActivity: lastMessage?.sentAt ?? began,
   };
 }
 

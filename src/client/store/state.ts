@@ -91,13 +91,16 @@ export function withRoom(state: State, roomId: string, changes: Partial<RoomStat
 }
 
 /** Whether two objects have identical fields, or two arrays identical elements. */
-export function same<T extends object>(a: T, b: T): boolean {
+function same<T extends object>(a: T, b: T): boolean {
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((element, i) => Object.is(element, b[i]));
   }
-  const fields = Object.entries(a);
-  const other = new Map(Object.entries(b));
-  return fields.length === other.size && fields.every(([name, value]) => Object.is(value, other.get(name)));
+  const names = Object.keys(a);
+  // Both are of one type: the fields of one may be looked up in the other.
+  const [one, other] = [a, b] as Readonly<Record<string, unknown>>[];
+  return (
+    names.length === Object.keys(b).length && names.every((name) => Object.is(one?.[name], other?.[name]))
+  );
 }
 
 /** `next`, or `previous` when nothing in it is another: who compares identities sees no change. */

@@ -130,6 +130,7 @@ class ClientStore implements Store {
     });
     client.on('send message', ({ message }) => {
       store.apply((state) => pushed(state, message));
+      this.#rooms.get(message.roomId)?.pushed();
       // An older chat than those fetched: it is the newest now.
       const { hasChats } = store.state;
       if (hasChats && roomOf(store.state, message.roomId).chat === undefined) void this.#lists.refresh();

@@ -159,6 +159,23 @@ describe('what a store says, and when', () => {
     expect(server.sent('fetch messages').every(({ data }) => data.before === 5)).to.equal(true);
   });
 
+  it('fetches what lies between a pushed message and those before it', async () => {
+    const at = (seq: number) => messageOf(room, ada, seq);
+    server.on({
+      ...answers,
+      'fetch messages': (c, frame) => {
+        const before = Number(frame.data.before);
+        const messages = [before - 3, before - 2, before - 1].filter((seq) => seq > 0).map(at);
+        c.answer(frame, { messages, hasMore: before > 4 });
+      },
+    });
+    const shown = (await open()).openRoom(room);
+    await eventually('the room has loaded', () => shown.get().history.state === 'more');
+    server.last.push('send message', { message: at(9) }, 'c1');
+    await eventually('all are here', () => shown.get().entries.length === 8);
+    expect(shown.get().history).to.deep.equal({ state: 'more' });
+  });
+
   it('begins anew where its cursor is refused', async () => {
     const store = await open();
     const shown = store.openRoom(room);
