@@ -4,7 +4,7 @@ import { Outbox, type OutboxEntry, type OutboxStore } from '../outbox.js';
 import type { Client, Message } from '../types.js';
 import { messages } from './folds.js';
 import type { Observable } from './observable.js';
-import type { State } from './state.js';
+import type { State, Unsent } from './state.js';
 import type { Entry } from './types.js';
 import { discarded, queued, refused } from './unsent.js';
 
@@ -44,7 +44,8 @@ export class Sending {
   start(): void {
     this.#resumed = this.#outbox.resume().then(
       () => {
-        for (const entry of this.#outbox.waiting) this.#show(entry);
+        const left = this.#outbox.waiting.map(asUnsent);
+        this.#parts.store.apply((state) => [...left, ...state.unsent.values()].reduce(queued, state));
       },
       // It stays where it is for the next run; what is written now is sent.
       (error: unknown) => this.#parts.onError(error),
@@ -81,9 +82,13 @@ export class Sending {
     return shown;
   }
 
-  #show({ roomId, ...entry }: OutboxEntry): Entry {
-    const shown = { state: 'sending' as const, ...entry };
-    this.#parts.store.apply((state) => queued(state, { roomId, entry: shown }));
-    return shown;
+  #show(entry: OutboxEntry): Entry {
+    const shown = asUnsent(entry);
+    this.#parts.store.apply((state) => queued(state, shown));
+    return shown.entry;
   }
+}
+
+function asUnsent({ roomId, ...entry }: OutboxEntry): Unsent {
+  return { roomId, entry: { state: 'sending', ...entry } };
 }

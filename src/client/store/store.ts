@@ -1,16 +1,17 @@
 import { createClient } from '../client.js';
 import { ClientError } from '../errors.js';
 import { withDefaults } from '../options.js';
-import type { Client, ClientState, User } from '../types.js';
+import type { Client, ClientState, Message, User } from '../types.js';
 import { Activity } from './activity.js';
 import { chat, erased, friend, mark } from './folds.js';
 import { Lists } from './lists.js';
 import { Marks } from './marks.js';
 import { Observable } from './observable.js';
-import { anew, connection, presence, presenceOf, pushed } from './passing.js';
+import { anew, connection, pushed } from './passing.js';
+import { Presences } from './presences.js';
 import { OpenRoom } from './room.js';
 import { Sending } from './sending.js';
-import { otherOf, Snapshots } from './snapshot.js';
+import { Snapshots } from './snapshot.js';
 import { nothing, roomOf, type State } from './state.js';
 import type { ChatView, Room, Snapshot, Store, StoreOptions } from './types.js';
 import { Typing } from './typing.js';
@@ -32,6 +33,7 @@ class ClientStore implements Store {
   readonly #sending: Sending;
   readonly #marks: Marks;
   readonly #typing: Typing;
+  readonly #presences: Presences;
   readonly #activity: Activity;
   readonly #rooms = new Map<string, OpenRoom>();
   /** Of the newest friendship made here: a search from that moment on leaves them out. */
@@ -48,7 +50,8 @@ class ClientStore implements Store {
     this.#store = store;
     this.#snapshot = store.watch((state) => snapshots.of(state));
     this.#lists = new Lists({ client, rest, token, store, after, random, backoff, onError });
-    const onStored = ({ roomId }: { readonly roomId: string }): void => this.#askPresence(roomId);
+    this.#presences = new Presences(client, store);
+    const onStored = ({ roomId }: Message): void => this.#presences.look(roomId);
     this.#sending = new Sending({ client, store, outbox, newId, now, onError, onStored });
     this.#marks = new Marks(client, store);
     this.#typing = new Typing(client, store, { after, now });
@@ -83,7 +86,7 @@ class ClientStore implements Store {
       onClose: () => this.#rooms.delete(roomId),
     });
     this.#rooms.set(roomId, room);
-    this.#askPresence(roomId);
+    this.#presences.look(roomId);
     return room;
   }
 
@@ -97,7 +100,7 @@ class ClientStore implements Store {
   async openChat(userId: string): Promise<ChatView> {
     const { room } = await this.#client.request('init chat', { friendId: userId });
     this.#store.apply((state) => chat(state, room));
-    this.#askPresence(room.roomId);
+    this.#presences.look(room.roomId);
     const view = this.get().chats.find(({ roomId }) => roomId === room.roomId);
     if (!view) throw new ClientError({ code: 'internal', message: 'a chat without its other member' });
     return view;
@@ -126,7 +129,7 @@ class ClientStore implements Store {
     client.on('add friend', (told) => store.apply((state) => friend(state, told.friend)));
     client.on('init chat', ({ room }) => {
       store.apply((state) => chat(state, room));
-      this.#askPresence(room.roomId);
+      this.#presences.look(room.roomId);
     });
     client.on('send message', ({ message }) => {
       store.apply((state) => pushed(state, message));
@@ -139,9 +142,7 @@ class ClientStore implements Store {
       store.apply((state) => mark(state, roomId, userId, upTo)),
     );
     client.on('notify typing', (told) => this.#typing.heard(told));
-    client.on('get online info', ({ recipientId, isOnline, lastSeen }) =>
-      store.apply((state) => presence(state, recipientId, presenceOf(isOnline, lastSeen))),
-    );
+    client.on('get online info', (told) => this.#presences.heard(told));
     client.on('erase user', ({ userId }) => store.apply((state) => erased(state, userId)));
   }
 
@@ -161,18 +162,5 @@ class ClientStore implements Store {
     for (const room of this.#rooms.values()) room.connected();
     // Presence is not stored: who came and went meanwhile was not pushed.
     void this.#lists.refresh();
-  }
-
-  /** Of a contact whose presence nobody has told yet, as one is from the first message on. */
-  #askPresence(roomId: string): void {
-    const { state } = this.#store;
-    const other = otherOf(state, roomOf(state, roomId));
-    if (other === undefined || other.erased || state.presence.has(other.userId)) return;
-    this.#client.request('get online info', { recipientId: other.userId }).then(
-      ({ recipientId, isOnline, lastSeen }) =>
-        this.#store.apply((known) => presence(known, recipientId, presenceOf(isOnline, lastSeen))),
-      // No contact yet: it stays unknown.
-      () => {},
-    );
   }
 }

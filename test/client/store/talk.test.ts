@@ -192,7 +192,7 @@ describe('two people with stores, over real sockets', () => {
     expect(of.get().connection).to.include({ state: 'live', resumed: true });
   });
 
-  it('shows what was unsent before it is sent, and the refused until they are given up', async () => {
+  it('shows what is refused, as a message to somebody erased, until it is given up', async () => {
     const { mine, theirs } = await talking();
     const { user, username, password } = ben;
     const device = await newDevice(server, ben);

@@ -6,7 +6,8 @@ import type { Store, StoreOptions } from '../../../src/client/store/types.js';
 import type { After, Chat } from '../../../src/client/types.js';
 import { eventually } from '../../support/eventually.js';
 import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
-import { chatOf, messageOf, person } from './story.js';
+import { MemoryOutbox, shown as shownIn } from './people.js';
+import { chatOf, messageOf, person, time } from './story.js';
 
 const ada = person('ada');
 const room = 'with ada';
@@ -193,6 +194,40 @@ describe('what a store says, and when', () => {
     expect(store.get().chats).to.have.length(1);
     await eventually('the room too', () => shown.get().history.state === 'whole');
     expect(shown.get().entries).to.deep.equal([]);
+  });
+
+  it('shows what an earlier run left, and sends it before what is written now', async () => {
+    const outbox = new MemoryOutbox();
+    const left = { messageId: 'left', roomId: room, message: 'left', queuedAt: time(0) };
+    outbox.put(left);
+    const store = await open({ outbox });
+    const shown = store.openRoom(room);
+    shown.send('now');
+    expect(shownIn(shown).at(-1)).to.equal('now (sending)');
+    await eventually('both wait', () => outbox.entries.size === 2);
+    expect(shownIn(shown).slice(-2)).to.deep.equal(['left (sending)', 'now (sending)']);
+    await eventually('the first is on its way', () => server.sent('send message').length === 1);
+    expect(server.sent('send message')[0]?.data).to.include({ messageId: 'left', message: 'left' });
+  });
+
+  it('shows as refused what could not be kept, and sends it under its id when told to again', async () => {
+    const outbox = new MemoryOutbox();
+    const { put } = outbox;
+    outbox.put = () => {
+      throw new Error('the disk is full');
+    };
+    const shown = (await open({ outbox })).openRoom(room);
+    shown.send('hello', 'an earlier one');
+    const last = () => shown.get().entries.at(-1);
+    await eventually('it is refused', () => last()?.state === 'refused');
+    const refused = last();
+    expect(refused).to.have.nested.property('error.code', 'not_kept');
+    expect(refused).to.have.nested.property('error.cause.message', 'the disk is full');
+    outbox.put = put;
+    if (refused?.state === 'refused') shown.retry(refused.messageId);
+    expect(last()).to.include({ state: 'sending', message: 'hello', replyTo: 'an earlier one' });
+    await eventually('it is on its way', () => server.sent('send message').length === 1);
+    expect(server.sent('send message')[0]?.data).to.include({ message: 'hello', replyTo: 'an earlier one' });
   });
 
   it('fetches older chats once for calls that come together, until there are none', async () => {
