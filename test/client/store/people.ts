@@ -9,7 +9,7 @@ import type { Person, Place } from '../../support/people.js';
 /** An outbox store that outlives the stores of a test. */
 export class MemoryOutbox implements OutboxStore {
   readonly entries = new Map<string, OutboxEntry>();
-  load = (): readonly OutboxEntry[] => [...this.entries.values()];
+  load: OutboxStore['load'] = () => [...this.entries.values()];
   put = (entry: OutboxEntry): void => void this.entries.set(entry.messageId, entry);
   remove = (messageId: string): void => void this.entries.delete(messageId);
 }

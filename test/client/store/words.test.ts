@@ -200,10 +200,18 @@ describe('what a store says, and when', () => {
     const outbox = new MemoryOutbox();
     const left = { messageId: 'left', roomId: room, message: 'left', queuedAt: time(0) };
     outbox.put(left);
+    let read = (): void => {};
+    const slow = new Promise<void>((resolve) => (read = resolve));
+    outbox.load = async () => {
+      const entries = [...outbox.entries.values()];
+      await slow;
+      return entries;
+    };
     const store = await open({ outbox });
     const shown = store.openRoom(room);
     shown.send('now');
     expect(shownIn(shown).at(-1)).to.equal('now (sending)');
+    read();
     await eventually('both wait', () => outbox.entries.size === 2);
     expect(shownIn(shown).slice(-2)).to.deep.equal(['left (sending)', 'now (sending)']);
     await eventually('the first is on its way', () => server.sent('send message').length === 1);
