@@ -58,14 +58,23 @@ export function People({ store, friends, query, onOpen }: Props) {
       <ul>
         {[...known, ...others].map((user, i) => (
           <li key={user.userId} class="person">
-            <button class="chat" type="button" onClick={() => talk(user)}>
+            <button
+              class="chat"
+              type="button"
+              aria-label={`${nameOf(user)}: open chat`}
+              onClick={() => talk(user)}
+            >
               <Avatar user={user} />
               <b class="name">{nameOf(user)}</b>
-              <span class="hidden-visually">: open chat</span>
             </button>
             {i >= known.length ? (
-              <button class="button" type="button" onClick={() => befriend(user)}>
-                Add<span class="hidden-visually"> {nameOf(user)} as a friend</span>
+              <button
+                class="button"
+                type="button"
+                aria-label={`Add ${nameOf(user)} as a friend`}
+                onClick={() => befriend(user)}
+              >
+                Add
               </button>
             ) : (
               <span class="hint">Friend</span>
