@@ -12,15 +12,19 @@ export function compressed(): Plugin {
     name: 'compressed',
     apply: 'build',
     enforce: 'post',
-    async generateBundle(_, bundle) {
-      for (const file of Object.values(bundle)) {
-        if (!WORTH_IT.test(file.fileName)) continue;
-        const text = Buffer.from(file.type === 'chunk' ? file.code : file.source);
-        const params = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY };
-        const [br, gz] = await Promise.all([brotli(text, { params }), zip(text, { level: 9 })]);
-        this.emitFile({ type: 'asset', fileName: `${file.fileName}.br`, source: br });
-        this.emitFile({ type: 'asset', fileName: `${file.fileName}.gz`, source: gz });
-      }
+    generateBundle: {
+      // Vite itself still writes into chunks that load others, in a hook of the usual order.
+      order: 'post',
+      async handler(_, bundle) {
+        for (const file of Object.values(bundle)) {
+          if (!WORTH_IT.test(file.fileName)) continue;
+          const text = Buffer.from(file.type === 'chunk' ? file.code : file.source);
+          const params = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY };
+          const [br, gz] = await Promise.all([brotli(text, { params }), zip(text, { level: 9 })]);
+          this.emitFile({ type: 'asset', fileName: `${file.fileName}.br`, source: br });
+          this.emitFile({ type: 'asset', fileName: `${file.fileName}.gz`, source: gz });
+        }
+      },
     },
   };
 }
