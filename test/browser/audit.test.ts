@@ -1,0 +1,294 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { appendLeaves } from '../../src/log/merkle.js';
+import { Signer } from '../audit/signing.js';
+import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
+import { ask } from '../support/http.js';
+import { parley } from '../support/parley.js';
+import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
+
+describe('The audit console', function () {
+  this.timeout(240_000);
+  let browser: Browser;
+  let world: AuditWorld;
+  let page: Page;
+  let asked: readonly string[];
+
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    world = await auditWorld();
+  });
+  after(async () => {
+    await browser?.close();
+    await world?.close();
+  });
+  beforeEach(async () => {
+    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    page.setDefaultTimeout(15_000);
+    asked = strangers(page);
+  });
+  afterEach(async () => {
+    expect(asked).to.deep.equal([]);
+    await page.close();
+  });
+
+  const heading = (name: string) => page.getByRole('heading', { name, exact: true });
+  const firstMessage = async () => {
+    const path = `GET /audit/events?stream=room:${world.roomId}&type=MessageSent&limit=1`;
+    const { body } = await ask(world.server.url, path, { token: world.session.token });
+    return body.events[0] as { partition: number; offset: number; recordedAt: string };
+  };
+
+  it('tells who is no auditor how to become one, and opens once they are', async () => {
+    await page.goto(`${world.server.url}/audit`);
+    const { username, password } = world.bob;
+    if (await page.getByRole('button', { name: 'Sign up' }).isVisible())
+      await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('User name').fill(username);
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('npx parley role auditor bob').waitFor();
+    await screenshot(page, 'audit-not-yet');
+    expect(await axe(page)).to.deep.equal([]);
+    expect((await parley(['role', 'auditor', 'bob'], world.server.settings)).code).to.equal(0);
+    await page.getByRole('button', { name: /look again/ }).click();
+    await heading('Events').waitFor();
+    expect((await parley(['role', 'auditor', 'bob', '--remove'], world.server.settings)).code).to.equal(0);
+    await page.reload();
+    await heading('You are no auditor yet').waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('User name').waitFor();
+  });
+
+  it('finds events by what is asked for, and shows all of one', async () => {
+    await openConsole(page, world);
+    await page.getByLabel('Type').selectOption('MessageSent');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByText('20 events, oldest first; the last page').waitFor();
+    expect(new URL(page.url()).hash).to.equal('#/events?type=MessageSent');
+    const row = page.locator('summary', { hasText: 'message 7' });
+    await row.click();
+    await page.getByText('"seq": 7').waitFor();
+    await page.getByRole('link', { name: 'The room as of then' }).click();
+    await page.getByText('7 messages, the last has seq 7').waitFor();
+  });
+
+  it('goes from page to page and back', async () => {
+    await world.say('one more');
+    for (let n = 0; n < 40; n++) await world.say(`and ${n}`);
+    await openConsole(page, world, `#/events?stream=room:${world.roomId}`);
+    await page.getByText('Page 1: 50 events').waitFor();
+    await page.getByRole('button', { name: 'Next page' }).click();
+    await page.getByText(/Page 2: \d+ events, oldest first; the last page/).waitFor();
+    await page.getByText('and 39').waitFor();
+    await page.getByRole('button', { name: 'Previous page' }).click();
+    await page.getByText('Page 1: 50 events').waitFor();
+  });
+
+  it('says what is wrong with a filter', async () => {
+    await openConsole(page, world, '#/events?stream=nonsense');
+    await page.getByRole('alert').filter({ hasText: 'stream: must be' }).waitFor();
+  });
+
+  it('follows live, and goes on when the server was away', async () => {
+    await openConsole(page, world, '#/events');
+    await page.getByText('oldest first').waitFor();
+    await page.getByLabel('Follow live').check();
+    await page.getByText('Live: what happens').waitFor();
+    await world.say('said while somebody looks');
+    await page.locator('.events > li').first().getByText('said while somebody looks').waitFor();
+    await page.getByRole('link', { name: 'Heads' }).click();
+    await page.goBack();
+    await page.getByText('said while somebody looks').waitFor();
+  });
+
+  it('shows a room as of any moment, by slider and by keyboard', async () => {
+    await openConsole(page, world, `#/past?room=${world.roomId}`);
+    const slider = page.getByRole('slider');
+    await slider.waitFor();
+    await slider.focus();
+    await page.keyboard.press('Home');
+    await page.getByText('0 messages.').waitFor();
+    // The room, a chat for each, and then the third message.
+    for (let n = 0; n < 3; n++) await page.keyboard.press('ArrowRight');
+    const valueText = (await slider.getAttribute('aria-valuetext')) ?? '';
+    const [, seq = '0'] = /MessageSent (\d+)$/.exec(valueText) ?? [];
+    await page.getByText(new RegExp(`^${seq} messages, the last has seq ${seq}`)).waitFor();
+    expect(Number(seq)).to.be.greaterThan(0);
+    await page.reload();
+    await page.getByText(`${seq} messages, the last has seq ${seq}`).waitFor();
+  });
+
+  it('shows a person as of then, found by name', async () => {
+    await openConsole(page, world, '#/past');
+    await page.getByLabel('Of a', { exact: true }).selectOption('user');
+    await page.getByLabel('Its id, or the name').fill('bob');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByRole('link', { name: 'bob' }).click();
+    await page.getByRole('heading', { name: 'Rooms: 1' }).waitFor();
+    expect(await axe(page)).to.deep.equal([]);
+  });
+
+  it('verifies a proof step by step, and hands it out', async () => {
+    const { partition, offset } = await firstMessage();
+    await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
+    await page.getByText('Proven:').waitFor();
+    const outcomes = await page.locator('.steps .outcome').allTextContents();
+    expect(outcomes).to.have.lengthOf.above(7);
+    expect(new Set(outcomes)).to.deep.equal(new Set(['right']));
+    const titles = await page.locator('.steps h3').allTextContents();
+    for (const title of ['The event', 'Leaf', 'Root', 'Checkpoint', 'Signing key', 'Signature'])
+      expect(
+        titles.some((text) => text.startsWith(title)),
+        title,
+      ).to.equal(true);
+    await page.getByText('message 1').waitFor();
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download the proof' }).click(),
+    ]);
+    const proof = JSON.parse(readFileSync(await file.path(), 'utf8'));
+    expect(proof).to.include.keys('offset', 'size', 'entry', 'hashes', 'checkpoint', 'keys');
+    expect(proof.offset).to.equal(offset);
+  });
+
+  for (const [what, tamper, wrong] of [
+    ['the entry', (proof) => ({ ...proof, entry: swapped(proof.entry, 40) }), 'Root'],
+    [
+      'a hash',
+      (proof) => ({ ...proof, hashes: proof.hashes.with(0, swapped(proof.hashes[0] ?? '', 3)) }),
+      'Root',
+    ],
+    ['the signature', (proof) => ({ ...proof, checkpoint: swapped(proof.checkpoint, -20) }), 'Signature'],
+  ] as const satisfies readonly (readonly [string, (proof: Proof) => Proof, string])[])
+    it(`turns red when ${what} was changed`, async () => {
+      const { partition, offset } = await firstMessage();
+      await page.route('**/proof?offset=*', async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: tamper((await response.json()) as Proof) });
+      });
+      await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
+      await page.getByRole('alert').filter({ hasText: 'Refused' }).waitFor();
+      await page.locator('.steps > .failed h3', { hasText: wrong }).waitFor();
+      if (what === 'the entry') {
+        await screenshot(page, 'audit-refused');
+        expect(await axe(page)).to.deep.equal([]);
+      }
+    });
+
+  it('says so plainly when the browser has no Ed25519', async () => {
+    const { partition, offset } = await firstMessage();
+    await page.addInitScript(
+      'crypto.subtle.importKey = () => Promise.reject(new Error("NotSupportedError"))',
+    );
+    await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
+    await page.getByText('Not decided: this browser cannot verify Ed25519').waitFor();
+    await page.locator('.steps > .unable h3', { hasText: 'Signature' }).waitFor();
+  });
+
+  it('demands of every new head that it extends the one before', async () => {
+    await openConsole(page, world, '#/heads');
+    await page.getByText('signed, and extends what was kept').waitFor();
+    const events = page.locator('.fields dd').first();
+    const before = Number(await events.textContent());
+    await world.say('so that it grows');
+    await page.getByRole('button', { name: 'Look now' }).click();
+    await page.waitForFunction(`Number(document.querySelector('.fields dd').textContent) > ${before}`);
+    await page.getByText('How it was checked').click();
+    await page.getByText('The consistency proof leads to both roots').waitFor();
+    await page.locator('.chart canvas').waitFor();
+    expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
+  });
+
+  it('raises an alarm at a head that was rewritten, and lets it stand until it is acknowledged', async () => {
+    const signer = new Signer('example.org/log');
+    const headOf = (...leaves: string[]) =>
+      signer.head({ partition: 0, events: leaves.length, root: appendLeaves([], 0, leaves).root });
+    let head = headOf('one', 'two', 'three');
+    await page.route('**/audit/log/key', (route) => route.fulfill({ body: `${signer.key(0)}\n` }));
+    await page.route('**/audit/log/0/checkpoint', (route) => route.fulfill({ body: head }));
+    await openConsole(page, world, '#/heads');
+    await page.getByText('signed, and extends what was kept').waitFor();
+
+    head = headOf('one', 'another', 'three');
+    await page.getByRole('button', { name: 'Look now' }).click();
+    const alarm = page
+      .getByRole('alert')
+      .filter({ hasText: 'Alarm: the log of partition 0 is not what it was' });
+    await alarm.waitFor();
+    await alarm.getByText('Two heads of one size have two roots: there are two logs.').waitFor();
+    expect(await axe(page)).to.deep.equal([]);
+    await screenshot(page, 'audit-alarm');
+
+    // The right head again takes nothing back, nor does another page or another visit.
+    head = headOf('one', 'two', 'three');
+    await page.goto(`${world.server.url}/audit#/events`);
+    await page.reload();
+    await alarm.waitFor();
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download the evidence' }).click(),
+    ]);
+    const evidence = JSON.parse(readFileSync(await file.path(), 'utf8'));
+    expect(evidence.kept).to.equal(headOf('one', 'two', 'three'));
+    expect(evidence.refused).to.equal(headOf('one', 'another', 'three'));
+    await page.getByRole('button', { name: 'Acknowledge' }).click();
+    await alarm.waitFor({ state: 'detached' });
+
+    await page.getByRole('link', { name: 'Heads' }).click();
+    await heading('Acknowledged alarms').waitFor();
+    head = headOf('one');
+    await page.getByRole('button', { name: 'Look now' }).click();
+    await alarm.getByText('The log has shrunk: from 3 events to 1.').waitFor();
+  });
+
+  it('raises an alarm at a head whose signature is wrong', async () => {
+    await page.route('**/audit/log/0/checkpoint', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: swapped(await response.text(), -20) });
+    });
+    await openConsole(page, world, '#/events');
+    await page.getByRole('alert').getByText('The Ed25519 signature is wrong.').waitFor();
+  });
+
+  for (const { name, options } of looks)
+    it(`can be used by everybody (${name})`, async () => {
+      const { partition, offset, recordedAt } = await firstMessage();
+      const shown = await browser.newPage(options);
+      const foreign = strangers(shown);
+      const views = {
+        events: [`#/events?stream=room:${world.roomId}`, 'oldest first'],
+        past: [`#/past?room=${world.roomId}&at=${recordedAt}`, 'the last has seq'],
+        proof: [`#/proof?partition=${partition}&offset=${offset}`, 'Proven:'],
+        heads: ['#/heads', 'signed, and extends'],
+      } as const;
+      await openConsole(shown, world);
+      for (const [view, [hash, text]] of Object.entries(views)) {
+        await shown.goto(`${world.server.url}/audit${hash}`);
+        await shown.getByText(text).first().waitFor();
+        if (view === 'events') await shown.locator('summary', { hasText: 'message 1' }).first().click();
+        if (view === 'heads') await shown.locator('.chart canvas').waitFor();
+        expect(await axe(shown), view).to.deep.equal([]);
+        const overflow = await shown.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+        expect(overflow, `${view} scrolls sideways`).to.be.at.most(0);
+        await screenshot(shown, `audit-${view}-${name}`);
+      }
+      expect(foreign).to.deep.equal([]);
+      await shown.close();
+    });
+});
+
+interface Proof {
+  readonly entry: string;
+  readonly hashes: readonly string[];
+  readonly checkpoint: string;
+}
+
+/** The text with one character of it replaced by another that base64 knows. */
+function swapped(text: string, at: number): string {
+  const place = at < 0 ? text.length + at : at;
+  return `${text.slice(0, place)}${text[place] === 'A' ? 'B' : 'A'}${text.slice(place + 1)}`;
+}

@@ -1,0 +1,52 @@
+import type { Page } from 'playwright-core';
+import type { SignedIn } from '../../src/client/index.js';
+import { Rest } from '../../src/client/rest.js';
+import { parley } from '../support/parley.js';
+import { newDevice, type Person, signUp } from '../support/people.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+
+/** A server on which two people have talked; the first of them is an auditor. */
+export interface AuditWorld {
+  readonly server: ServerProcess;
+  readonly ann: Person;
+  readonly bob: Person;
+  readonly roomId: string;
+  /** Ann's sign-in, as the server answered it. */
+  readonly session: SignedIn;
+  /** Bob says something to Ann. */
+  say(text: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts it, with so many messages. */
+export async function auditWorld(messages = 20): Promise<AuditWorld> {
+  const server = await startServer({
+    engine: 'sqlite',
+    env: { RATE_LIMIT: 'off', LOG_ORIGIN: 'example.org/log' },
+  });
+  const [ann, bob] = [await signUp(server, 'ann'), await signUp(server, 'bob')];
+  const given = await parley(['role', 'auditor', 'ann'], server.settings);
+  if (given.code !== 0) throw new Error(given.err);
+  const session = await new Rest(server.url).signIn(ann.username, ann.password);
+  const phone = await newDevice(server, bob);
+  const roomId = await phone.chatWith(ann);
+  for (let n = 1; n <= messages; n++) await phone.say(roomId, `message ${n}`);
+  return {
+    ...{ server, ann, bob, roomId, session },
+    async say(text) {
+      await phone.say(roomId, text);
+    },
+    async close() {
+      phone.close();
+      await server.stop();
+    },
+  };
+}
+
+/** Opens the console as whoever this sign-in is of. */
+export async function openConsole(page: Page, { server, session }: AuditWorld, hash = ''): Promise<void> {
+  const { token, expiresAt, user } = session;
+  const kept = JSON.stringify(JSON.stringify({ token, expiresAt, user }));
+  await page.addInitScript(`localStorage.setItem('parley.session', ${kept})`);
+  await page.goto(`${server.url}/audit${hash}`);
+}
