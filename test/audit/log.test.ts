@@ -1,7 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
 import { allEngines, hasEngine, startFresh } from '../support/engines.js';
@@ -9,20 +7,7 @@ import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
-
-/** From the compiled test to its source: what is beside it is not compiled. */
-const verifierDir = join(process.cwd(), 'test/audit/verifier');
-
-/** Builds the verifier; undefined where there is no Go, which CI must not lack. */
-function buildVerifier(): string | undefined {
-  const program = join(tempDir(), 'verifier');
-  const { error, status, stderr } = spawnSync('go', ['build', '-o', program, '.'], { cwd: verifierDir });
-  if (status === 0) return program;
-  if (!error) throw new Error(`the verifier does not build: ${stderr}`);
-  if (process.env.CI === 'true') throw new Error('the independent verifier needs Go', { cause: error });
-  console.warn('left out: the independent verifier of the log, as there is no Go to build it with');
-  return undefined;
-}
+import { buildVerifier, runVerifier } from './verifier.js';
 
 for (const engine of allEngines)
   describe(`the signed log on ${engine}`, function () {
@@ -73,16 +58,8 @@ for (const engine of allEngines)
       const directory = tempDir();
       const keys = join(directory, 'keys');
       writeFileSync(keys, (await get('key')).text);
-      const verify = async () => {
-        const env = { PATH: process.env.PATH, TOKEN: auditor.token };
-        const child = spawn(verifier, [server.url, keys, directory], {
-          env,
-          stdio: ['ignore', 'pipe', 'pipe'],
-        });
-        const ended = new Promise((resolve) => child.once('close', resolve));
-        const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-        return { out, err, code };
-      };
+      const token = auditor.token;
+      const verify = () => runVerifier(verifier, { url: server.url, keys, token, directory });
       const sizes = (out: string) =>
         out
           .trim()

@@ -100,9 +100,18 @@ describe('The audit console', function () {
     await page.getByText('Live: what happens').waitFor();
     await world.say('said while somebody looks');
     await page.locator('.events > li').first().getByText('said while somebody looks').waitFor();
-    await page.getByRole('link', { name: 'Heads' }).click();
-    await page.goBack();
-    await page.getByText('said while somebody looks').waitFor();
+
+    const { port } = new URL(world.server.url);
+    await world.server.kill();
+    await page.getByText('The connection is gone').waitFor();
+    await world.server.start({ PORT: port });
+    await world.say('said when it was back');
+    await page.locator('.events > li').first().getByText('said when it was back').waitFor();
+    const texts = await page.locator('.events .what').allTextContents();
+    expect(texts.filter((text) => text.startsWith('said'))).to.deep.equal([
+      'said when it was back',
+      'said while somebody looks',
+    ]);
   });
 
   it('shows a room as of any moment, by slider and by keyboard', async () => {

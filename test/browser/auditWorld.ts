@@ -44,7 +44,11 @@ export async function auditWorld(messages = 20): Promise<AuditWorld> {
 }
 
 /** Opens the console as whoever this sign-in is of. */
-export async function openConsole(page: Page, { server, session }: AuditWorld, hash = ''): Promise<void> {
+export async function openConsole(
+  page: Page,
+  { server, session }: { readonly server: { readonly url: string }; readonly session: SignedIn },
+  hash = '',
+): Promise<void> {
   const { token, expiresAt, user } = session;
   const kept = JSON.stringify(JSON.stringify({ token, expiresAt, user }));
   await page.addInitScript(`localStorage.setItem('parley.session', ${kept})`);

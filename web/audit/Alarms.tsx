@@ -1,13 +1,18 @@
+import { useEffect } from 'preact/hooks';
 import { useConsole } from './console.js';
 import { download } from './download.js';
 import { exactly } from './times.js';
 import { useWatch } from './useWatch.js';
 import type { Alarm } from './witness/kept.js';
 
-/** What nobody may miss: heads that were refused, until they are acknowledged. */
-export function Alarms() {
+/** What nobody may miss: heads that were refused, until they are acknowledged; the page's title says so too. */
+export function Alarms({ title }: { readonly title: string }) {
   const { memory } = useWatch();
   const open = memory.alarms.filter(({ acknowledgedAt }) => acknowledgedAt === undefined);
+  const isCalm = open.length === 0;
+  useEffect(() => {
+    document.title = isCalm ? title : `ALARM · ${title}`;
+  }, [title, isCalm]);
   return (
     <div role="alert" class="alarms">
       {open.map((alarm) => (

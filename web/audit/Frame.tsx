@@ -34,9 +34,6 @@ export function Frame({ api, user, onSignOut }: Props) {
     console.witness.start();
     return () => console.witness.stop();
   }, [console]);
-  useEffect(() => {
-    document.title = `${titles[view]} · Parley audit`;
-  }, [view]);
   const Shown = shown[view];
   return (
     <ConsoleContext.Provider value={console}>
@@ -63,7 +60,7 @@ export function Frame({ api, user, onSignOut }: Props) {
           </button>
         </div>
       </header>
-      <Alarms />
+      <Alarms title={`${titles[view]} · Parley audit`} />
       {hasWebCrypto() ? null : (
         <p class="notice wide" role="status">
           Nothing can be verified on this page: browsers offer Web Crypto over HTTPS and on the same machine

@@ -1,3 +1,6 @@
+/** How many there are of something: 1 event, 2 events. */
+export const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
 const date = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: 'UTC' });
 
 /** A moment as auditors compare it, in UTC: 2026-03-04 05:06:07. */

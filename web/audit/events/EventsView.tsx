@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { sayWhy } from '../api.js';
 import { useConsole } from '../console.js';
 import { goTo, hrefOf } from '../route.js';
+import { counted } from '../times.js';
 import type { EventRow } from '../types.js';
 import { useAnswer } from '../useAnswer.js';
 import { EventList } from './EventList.js';
@@ -71,7 +72,7 @@ function Pages({ filter }: { readonly filter: Filter }) {
       <p class="quiet" role="status">
         {page.events.length === 0 && page.next === undefined
           ? 'No event matches.'
-          : `Page ${path.length}: ${page.events.length} events, oldest first${page.next === undefined ? '; the last page' : ''}.`}
+          : `Page ${path.length}: ${counted(page.events.length, 'event')}, oldest first${page.next === undefined ? '; the last page' : ''}.`}
       </p>
       <EventList events={page.events} />
       <div class="row pages">

@@ -45,8 +45,8 @@ export function Filters({ filter, onChange }: Props) {
           ))}
         </select>
       </div>
-      <Text name="stream" label="Stream" value={filter.stream} hint="room:…, user:… or friendship:…" />
-      <Text name="actor" label="Actor" value={filter.actor} hint="a person’s id, or system" />
+      <Text name="stream" label="Stream" value={filter.stream} hint="room:… or user:…" />
+      <Text name="actor" label="Actor" value={filter.actor} hint="id or system" />
       <Text name="partition" label="Partition" value={filter.partition} hint="any" />
       <Text name="since" label="Since (UTC)" value={filter.since && toField(filter.since)} hint={fieldHint} />
       <Text name="until" label="Until (UTC)" value={filter.until && toField(filter.until)} hint={fieldHint} />

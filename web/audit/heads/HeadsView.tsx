@@ -80,7 +80,8 @@ function GrowthSection({ sightings, memory }: GrowthProps) {
       })),
     [sampled, sizes],
   );
-  if (growth.every(({ points }) => points.length === 0)) return null;
+  // Of one moment there is no picture.
+  if (samples.state === 'loading' || growth.every(({ points }) => points.length < 2)) return null;
   return (
     <section class="panel" aria-label="Growth">
       <h2>Growth</h2>

@@ -1,7 +1,7 @@
 import type { Message, User } from '../../../src/client/index.js';
 import { sayWhy } from '../api.js';
 import { hrefOf } from '../route.js';
-import { momentOf } from '../times.js';
+import { counted, momentOf } from '../times.js';
 import type { RoomThen } from '../types.js';
 import { usePast } from './usePast.js';
 
@@ -26,7 +26,8 @@ export function RoomPast({ id, at }: Props) {
   return (
     <section class="panel past" aria-label="The room then" aria-busy={answer.state === 'loading'}>
       <p role="status">
-        {messages.length} messages{last > 0 ? `, the last has seq ${last}` : ''}.
+        {counted(messages.length, 'message')}
+        {last > 0 ? `, the last has seq ${last}` : ''}.
       </p>
       <ul class="row">
         {members.map((member) => (

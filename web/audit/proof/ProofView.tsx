@@ -98,29 +98,32 @@ function Found({ proven: { steps, entry, event, file }, partition, offset }: Fou
         <Icon name={outcome === 'passed' ? 'sent' : 'refused'} />
         <p>{verdicts[outcome]}</p>
       </div>
-      <section class="panel" aria-label="What is proven">
-        <h2>The entry</h2>
-        <pre class="block">{pretty(entry)}</pre>
-        {typeof text === 'string' ? (
-          <p>
-            What is sealed in it reads <q>{text}</q>, as the server opens it; the proof is of the sealed form.
-          </p>
-        ) : null}
-        <div class="row">
-          <button
-            class="button"
-            type="button"
-            onClick={() => download(`proof-${partition}-${offset}.json`, file)}
-          >
-            <Icon name="down" />
-            Download the proof
-          </button>
-        </div>
-      </section>
-      <section aria-label="Checked in this browser">
-        <h2>Checked in this browser</h2>
-        <Steps steps={steps} />
-      </section>
+      <div class="proof">
+        <section aria-label="Checked in this browser">
+          <h2>Checked in this browser</h2>
+          <Steps steps={steps} />
+        </section>
+        <section class="panel" aria-label="What is proven">
+          <h2>The entry</h2>
+          {typeof text === 'string' ? (
+            <p>
+              What is sealed in it reads <q>{text}</q>, as the server opens it; the proof is of the sealed
+              form.
+            </p>
+          ) : null}
+          <pre class="block">{pretty(entry)}</pre>
+          <div class="row">
+            <button
+              class="button"
+              type="button"
+              onClick={() => download(`proof-${partition}-${offset}.json`, file)}
+            >
+              <Icon name="down" />
+              Download the proof
+            </button>
+          </div>
+        </section>
+      </div>
     </>
   );
 }
