@@ -14,11 +14,18 @@ export class Person {
 
   static readonly password = 'correct horse 1';
 
-  static async at(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Person> {
+  /** @param prepare done to the page before it is opened */
+  static async at(
+    browser: Browser,
+    url: string,
+    options: BrowserContextOptions = {},
+    prepare: (page: Page) => Promise<void> = async () => {},
+  ): Promise<Person> {
     const context = await browser.newContext({ locale: 'en-GB', ...options });
     context.setDefaultTimeout(20_000);
     const page = await context.newPage();
     const person = new Person(page, `person-${++names}`, strangers(page));
+    await prepare(page);
     await page.goto(url);
     await page.getByLabel('User name').fill(person.name);
     await page.getByLabel('Password').fill(Person.password);

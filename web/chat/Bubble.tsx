@@ -28,7 +28,7 @@ export function Bubble({ entry, me, other, quoted, room, onReply, onGoTo }: Prop
   const text = textOf(entry);
   return (
     <article class={`bubble ${isMine ? 'mine' : 'theirs'} ${entry.state}`}>
-      <h3 class="hidden-visually">{sender(entry)}</h3>
+      <h2 class="hidden-visually">{sender(entry)}</h2>
       {quoted && (
         <button class="quote" type="button" disabled={!quoted.entry} onClick={() => onGoTo(quoted.id)}>
           {quoted.entry ? (

@@ -33,11 +33,14 @@ export function Chats({ store, session }: Props) {
   };
 
   return (
-    <div class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
-      <aside class="side" aria-label="Chats and people">
+    <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
+      <section class="side" aria-label="Chats and people">
         <header class="bar">
           <Avatar user={me} />
-          <h1 class="name">{me.username}</h1>
+          <h1 class="name">
+            <span class="hidden-visually">Chats of </span>
+            {me.username}
+          </h1>
           <button
             class="button plain icon"
             type="button"
@@ -64,8 +67,8 @@ export function Chats({ store, session }: Props) {
         ) : (
           <People store={store} friends={snapshot.friends} query={query.trim()} onOpen={open} />
         )}
-      </aside>
-      <main class="main">
+      </section>
+      <div class="main">
         <Connection state={snapshot.connection} />
         {roomId === undefined ? (
           <Beginning hasChats={snapshot.chats.length > 0} loaded={snapshot.loaded} />
@@ -78,8 +81,8 @@ export function Chats({ store, session }: Props) {
             chat={snapshot.chats.find((chat) => chat.roomId === roomId)}
           />
         )}
-      </main>
+      </div>
       {account && <Account session={session} onClose={() => setAccount(false)} />}
-    </div>
+    </main>
   );
 }

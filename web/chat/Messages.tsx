@@ -1,9 +1,9 @@
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Message, Room, RoomView, User } from '../../src/client/index.js';
 import { Icon } from '../ui/icons.js';
 import { Bubble } from './Bubble.js';
 import { nameOf } from './names.js';
-import { idOf, rowsOf } from './rows.js';
+import { idOf, type Row, rowsOf } from './rows.js';
 import { dayName } from './times.js';
 import { useVirtual } from './useVirtual.js';
 
@@ -20,26 +20,38 @@ interface Props {
 /** What was said, the newest below; the past comes as one scrolls to it. */
 export function Messages({ room, view, me, onReply }: Props) {
   const { entries, history, other, myMark } = view;
-  const rows = useMemo(() => rowsOf(entries), [entries]);
+  const isWhole = history.state === 'whole';
+  const rows = useMemo(() => rowsOf(entries, isWhole), [entries, isWhole]);
   const index = useMemo(() => new Map(rows.map(({ key }, i) => [key, i])), [rows]);
   const byId = useMemo(() => new Map(entries.map((entry) => [idOf(entry), entry])), [entries]);
   const scroller = useRef<HTMLElement>(null);
   const list = useVirtual({
     count: rows.length,
     getScrollElement: () => scroller.current,
-    estimateSize: (i) => (rows[i]?.kind === 'day' ? 48 : 60),
+    estimateSize: () => 64,
     getItemKey: (i) => rows[i]?.key ?? i,
   });
+  const items = list.getVirtualItems();
   const seen = list.range;
-
   const isEmpty = rows.length === 0;
-  useEffect(() => {
-    if (!isEmpty) list.scrollToEnd();
-  }, [list, isEmpty]);
 
+  // A room is entered at its end; before it has been there, its beginning is in view by mere accident.
+  const [hasEntered, setEntered] = useState(false);
+  useLayoutEffect(() => {
+    if (isEmpty || hasEntered) return;
+    list.scrollToEnd();
+    const look = (): void => {
+      if (list.isAtEnd()) setEntered(true);
+      else frame = requestAnimationFrame(look);
+    };
+    let frame = requestAnimationFrame(look);
+    return () => cancelAnimationFrame(frame);
+  }, [list, isEmpty, hasEntered]);
+
+  const isNear = hasEntered && seen !== null && seen.startIndex < NEAR;
   useEffect(() => {
-    if (history.state === 'more' && !isEmpty && (seen?.startIndex ?? NEAR) < NEAR) void room.earlier();
-  }, [room, history, seen?.startIndex, isEmpty]);
+    if (isNear && history.state === 'more') void room.earlier();
+  }, [room, history, isNear]);
 
   useReading(room, newestSeq(rows, seen?.endIndex), myMark);
 
@@ -55,7 +67,7 @@ export function Messages({ room, view, me, onReply }: Props) {
           </button>
         )}
         <ol style={{ height: `${list.getTotalSize()}px` }} aria-busy={history.state === 'loading'}>
-          {list.getVirtualItems().map((item) => {
+          {items.map((item) => {
             const row = rows[item.index];
             if (!row) return null;
             return (
@@ -65,27 +77,24 @@ export function Messages({ room, view, me, onReply }: Props) {
                 ref={(element) => list.measureElement(element)}
                 style={{ transform: `translateY(${item.start}px)` }}
               >
-                {row.kind === 'day' ? (
-                  <p class="day">{dayName(row.time)}</p>
-                ) : (
-                  <Bubble
-                    entry={row.entry}
-                    me={me}
-                    other={other}
-                    quoted={quotedIn(row.entry, byId)}
-                    room={room}
-                    onReply={onReply}
-                    onGoTo={(id) => {
-                      const at = index.get(id);
-                      if (at !== undefined) list.scrollToIndex(at, { align: 'center' });
-                    }}
-                  />
-                )}
+                {row.day !== undefined && <p class="day">{dayName(row.day)}</p>}
+                <Bubble
+                  entry={row.entry}
+                  me={me}
+                  other={other}
+                  quoted={quotedIn(row.entry, byId)}
+                  room={room}
+                  onReply={onReply}
+                  onGoTo={(id) => {
+                    const at = index.get(id);
+                    if (at !== undefined) list.scrollToIndex(at, { align: 'center' });
+                  }}
+                />
               </li>
             );
           })}
         </ol>
-        {isEmpty && history.state === 'whole' && <p class="empty">Nothing said yet.</p>}
+        {isEmpty && isWhole && <p class="empty">Nothing said yet.</p>}
       </section>
       {!isEmpty && !list.isAtEnd(120) && (
         <button
@@ -107,13 +116,11 @@ export function Messages({ room, view, me, onReply }: Props) {
   );
 }
 
-type Rows = ReturnType<typeof rowsOf>;
-
 /** The newest stored message up to this row. */
-function newestSeq(rows: Rows, upTo = -1): number {
+function newestSeq(rows: readonly Row[], upTo = -1): number {
   for (let i = Math.min(upTo, rows.length - 1); i >= 0; i--) {
     const row = rows[i];
-    if (row?.kind === 'entry' && row.entry.state === 'stored') return row.entry.message.seq;
+    if (row?.entry.state === 'stored') return row.entry.message.seq;
   }
   return 0;
 }

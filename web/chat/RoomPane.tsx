@@ -39,7 +39,7 @@ export function RoomPane({ store, roomId, me, chat }: Props) {
         </button>
         {other && <Avatar user={other} />}
         <div class="texts">
-          <h2 class="name">{other ? nameOf(other) : ''}</h2>
+          <h1 class="name">{other ? nameOf(other) : ''}</h1>
           <p class="hint" role="status">
             {chat?.isTyping ? 'typing…' : seen(chat?.presence)}
           </p>

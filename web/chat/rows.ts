@@ -1,10 +1,16 @@
 import type { Entry } from '../../src/client/index.js';
 import { dayOf } from './times.js';
 
-/** What stands in a line of its own in a room. */
-export type Row =
-  | { readonly kind: 'day'; readonly key: string; readonly time: string }
-  | { readonly kind: 'entry'; readonly key: string; readonly entry: Entry };
+/**
+ * An entry, under the heading of its day where that begins. The heading is no row of its own: as the first one it
+ * would stay the first when earlier entries are put before it, and hold the view at them.
+ */
+export interface Row {
+  readonly key: string;
+  readonly entry: Entry;
+  /** An ISO 8601 time in the day that begins. */
+  readonly day: string | undefined;
+}
 
 /** The id of an entry: the same on its way, refused and stored. */
 export const idOf = (entry: Entry): string =>
@@ -14,17 +20,16 @@ export const idOf = (entry: Entry): string =>
 export const timeOf = (entry: Entry): string =>
   entry.state === 'stored' ? entry.message.sentAt : entry.queuedAt;
 
-/** The rows of a room: its entries, with a divider where another day begins. */
-export function rowsOf(entries: readonly Entry[]): readonly Row[] {
-  const rows: Row[] = [];
+/**
+ * The rows of a room, in the order of its entries. Where earlier ones are still to come, the first has no heading:
+ * it would go when they do, and move what is seen.
+ */
+export function rowsOf(entries: readonly Entry[], isWhole: boolean): readonly Row[] {
   let day: number | undefined;
-  for (const entry of entries) {
+  return entries.map((entry, i) => {
     const time = timeOf(entry);
-    if (dayOf(time) !== day) {
-      day = dayOf(time);
-      rows.push({ kind: 'day', key: `day ${day}`, time });
-    }
-    rows.push({ kind: 'entry', key: idOf(entry), entry });
-  }
-  return rows;
+    const begins = dayOf(time) !== day;
+    day = dayOf(time);
+    return { key: idOf(entry), entry, day: begins && (isWhole || i > 0) ? time : undefined };
+  });
 }

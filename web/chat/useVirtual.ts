@@ -27,7 +27,13 @@ export function useVirtual(given: Given): Virtualizer<HTMLElement, HTMLElement> 
     observeElementOffset,
     onChange: () => draw(undefined),
   };
-  const [list] = useState(() => new Virtualizer(options));
+  const [list] = useState(() => {
+    const made = new Virtualizer(options);
+    // What changes above the view moves nothing in it, whichever way one scrolls.
+    made.shouldAdjustScrollPositionOnItemSizeChange = (item, _, { scrollOffset }) =>
+      item.start < (scrollOffset ?? 0);
+    return made;
+  });
   list.setOptions(options);
   useLayoutEffect(() => list._didMount(), [list]);
   useLayoutEffect(() => list._willUpdate());

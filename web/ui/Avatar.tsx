@@ -13,8 +13,12 @@ function inkOn(colour: string): string {
 export function Avatar({ user }: { readonly user: User }) {
   const { backgroundColor, username } = user;
   return (
-    <span class="avatar" aria-hidden="true" style={{ backgroundColor, color: inkOn(backgroundColor) }}>
-      {username?.slice(0, 1) ?? ''}
-    </span>
+    <span
+      class="avatar"
+      aria-hidden="true"
+      // Drawn by the style sheet: as text it would be part of what buttons around it are called.
+      data-initial={username?.slice(0, 1) ?? ''}
+      style={{ backgroundColor, color: inkOn(backgroundColor) }}
+    />
   );
 }

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { Rest } from '../../src/client/rest.js';
+import { openBrowser } from '../support/browser.js';
+import { signUp } from '../support/people.js';
+import { RawSocket } from '../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { Person } from './person.js';
+
+const MANY = 10_000;
+/** What a screen and what is drawn beside it may hold; 10,000 would be all. */
+const FEW = 120;
+
+const WHEN_STILL = `new Promise((resolve) => {
+  let [last, frames] = ['', 0];
+  const look = () => {
+    const { top } = document.querySelector('.scroller').getBoundingClientRect();
+    const item = [...document.querySelectorAll('.scroller article')].find((each) => each.getBoundingClientRect().bottom > top);
+    const seen = item.querySelector('.text').textContent + ' ' + Math.round(item.getBoundingClientRect().top - top);
+    frames = seen === last ? frames + 1 : 0;
+    last = seen;
+    if (frames === 20) resolve(seen);
+    else requestAnimationFrame(look);
+  };
+  look();
+})`;
+
+describe(`A history of ${MANY} messages in the web chat`, function () {
+  this.timeout(240_000);
+  let browser: Browser;
+  let server: ServerProcess;
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  /** A room with somebody who writes over the protocol alone. */
+  async function writerTo(reader: Person): Promise<{ socket: RawSocket; roomId: string }> {
+    const { username, password } = await signUp(server, `writer-to-${reader.name}`);
+    const { token } = await new Rest(server.url).signIn(username, password);
+    const socket = await RawSocket.open(server.wsUrl, token);
+    const [found] = await new Rest(server.url).search(token, reader.name);
+    const { room } = await socket.request('init chat', { friendId: found?.userId ?? '' });
+    return { socket, roomId: room.roomId };
+  }
+
+  it('is scrolled through to its beginning, with little of it in the page and nothing jumping', async () => {
+    const ann = await Person.at(browser, server.url);
+    const { socket, roomId } = await writerTo(ann);
+    for (let n = 0; n < MANY; n += 500)
+      await Promise.all(
+        Array.from({ length: 500 }, (_, i) => {
+          const message = `message ${n + i + 1}${(n + i) % 7 === 0 ? ' that is so long that it takes more than one line of a narrow window' : ''}`;
+          return socket.request('send message', { roomId, messageId: randomUUID(), message });
+        }),
+      );
+
+    await ann.chat('writer').click();
+    await ann.message(`message ${MANY}`).waitFor();
+    const scroller = ann.page.locator('.scroller');
+    const drawn = (): Promise<number> => ann.page.getByRole('article').count();
+    const first = ann.page.getByText('message 1 that', { exact: false });
+    // Under the pointer, as a person does it; each turn of the wheel is a few screens.
+    await scroller.hover();
+    let turns = 0;
+    while (!(await first.isVisible())) {
+      expect(++turns, 'turns of the wheel').to.be.below(3000);
+      await ann.page.mouse.wheel(0, -4000);
+      if (turns % 50 === 0) expect(await drawn()).to.be.below(FEW);
+    }
+    expect(await drawn()).to.be.below(FEW);
+    // In view, each message follows the one before it.
+    const numbers = (await ann.page.getByRole('article').allInnerTexts()).map((text) =>
+      Number(/message (\d+)/.exec(text)?.[1]),
+    );
+    expect(numbers).to.deep.equal(Array.from(numbers, (_, i) => i + 1));
+
+    await socket.request('send message', {
+      roomId,
+      messageId: randomUUID(),
+      message: 'one more',
+    });
+    expect(await first.isVisible(), 'what is read stays in view while more comes').to.equal(true);
+    await ann.page.getByRole('button', { name: 'To the newest message' }).click();
+    await ann.message('one more').waitFor();
+    expect(await drawn()).to.be.below(FEW);
+    expect(ann.strangers).to.deep.equal([]);
+    await ann.close();
+    await socket.close();
+  });
+
+  it('stays where it is while earlier messages come in above', async () => {
+    /** Pages of history on their way, held back once `isHeld`. */
+    const held: (() => void)[] = [];
+    let isHeld = false;
+    const holdBack = (page: Page): Promise<void> =>
+      page.routeWebSocket(/\/ws$/, (socket) => {
+        socket.connectToServer().onMessage((text) => {
+          const isPage = isHeld && text.includes('"event":"fetch messages"');
+          if (isPage) held.push(() => socket.send(text));
+          else socket.send(text);
+        });
+      });
+    const ann = await Person.at(browser, server.url, {}, holdBack);
+    const { socket, roomId } = await writerTo(ann);
+    for (let n = 1; n <= 120; n++)
+      await socket.request('send message', { roomId, messageId: randomUUID(), message: `line ${n}` });
+    await ann.chat('writer').click();
+    await ann.message('line 115').waitFor();
+    isHeld = true;
+    await ann.page.locator('.scroller').hover();
+    /** The first message in view and how far from the top it is, once nothing has moved for 20 frames. */
+    const inView = (): Promise<string> => ann.page.evaluate<string>(WHEN_STILL);
+    let before = await inView();
+    // No further than to where the next page is asked for.
+    while (held.length === 0) {
+      await ann.page.mouse.wheel(0, -300);
+      before = await inView();
+    }
+    const high = await ann.page.evaluate<number>("document.querySelector('.scroller').scrollHeight");
+    for (const release of held) release();
+    await ann.page.waitForFunction(`document.querySelector('.scroller').scrollHeight > ${high + 1000}`);
+    expect(await inView()).to.equal(before);
+    await ann.close();
+    await socket.close();
+  });
+});

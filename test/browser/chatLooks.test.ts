@@ -1,0 +1,108 @@
+import { expect } from 'chai';
+import type { Browser } from 'playwright-core';
+import { axe, looks, openBrowser, screenshot } from '../support/browser.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { Person } from './person.js';
+
+describe('The web chat, for everybody', function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let server: ServerProcess;
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    server = await startServer({ engine: 'sqlite' });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  for (const { name, options } of looks)
+    it(`has nothing that axe finds fault with, in any of its views (${name})`, async () => {
+      const look = async (person: Person, view: string): Promise<void> => {
+        await screenshot(person.page, `chat-${view}-${name}`);
+        expect(await axe(person.page), view).to.deep.equal([]);
+      };
+      const stranger = await (await browser.newContext(options)).newPage();
+      await stranger.goto(server.url);
+      await stranger.getByLabel('User name').waitFor();
+      await screenshot(stranger, `chat-sign-in-${name}`);
+      expect(await axe(stranger)).to.deep.equal([]);
+
+      const [ann, bob] = [
+        await Person.at(browser, server.url, options),
+        await Person.at(browser, server.url, options),
+      ];
+      await ann.page.getByText('No chats yet').waitFor();
+      await look(ann, 'beginning');
+      await ann.search.fill('person');
+      await ann.page.getByText(/found$/).waitFor();
+      await look(ann, 'people');
+      await ann.open(bob.name);
+      for (const text of ['Hello, Bob!', 'I have kept a seat for you, by the window where the sun comes in.'])
+        await ann.say(text);
+      await bob.chat(ann.name).click();
+      await bob.message('a seat').getByRole('button', { name: 'Reply' }).click();
+      await bob.say('How kind of you. I shall be a little late: save me some cake?');
+      await ann.message('cake').waitFor();
+      await ann.say('There are\nthree kinds of it.');
+      await ann.sees('three kinds', 'read');
+      await bob.composer.pressSequentially('Chocolate, pl');
+      await ann.page.getByText('typing…', { exact: true }).waitFor();
+      await look(ann, 'room');
+      await bob.message('three kinds').getByRole('button', { name: 'Reply' }).click();
+      await look(bob, 'reply');
+      await ann.composer.press('Escape');
+      await ann.page.emulateMedia({ reducedMotion: 'reduce' });
+      if (await ann.page.getByRole('button', { name: 'Back to the chats' }).isVisible())
+        await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+      await look(ann, 'chats');
+      await ann.page.getByRole('button', { name: 'Account and settings' }).click();
+      await look(ann, 'account');
+      await ann.page.getByRole('button', { name: 'Erase my account' }).click();
+      await look(ann, 'erase');
+      for (const person of [ann, bob]) {
+        expect(person.strangers).to.deep.equal([]);
+        await person.close();
+      }
+      await stranger.context().close();
+    });
+
+  it('is used by keyboard alone: sign up, find somebody, write, go back to what was said', async () => {
+    const bob = await Person.at(browser, server.url);
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(server.url);
+    const { keyboard } = page;
+    const focused = (): Promise<string> =>
+      page.evaluate<string>('(document.activeElement?.ariaLabel ?? document.activeElement?.id) || ""');
+    /** Goes on to what is called so. */
+    const tabTo = async (what: string): Promise<void> => {
+      for (let n = 0; n < 30; n++) {
+        if ((await focused()) === what) return;
+        await keyboard.press('Tab');
+      }
+      throw new Error(`the keyboard does not lead to ${what}`);
+    };
+    await tabTo('username');
+    await keyboard.type(`keys-of-${bob.name}`);
+    await tabTo('password');
+    await keyboard.type(Person.password);
+    await keyboard.press('Enter');
+    await page.getByRole('searchbox').waitFor();
+    await page.getByRole('searchbox').focus();
+    await keyboard.type(bob.name);
+    await page.getByRole('button', { name: `${bob.name}: open chat` }).waitFor();
+    await tabTo(`${bob.name}: open chat`);
+    await keyboard.press('Enter');
+    await tabTo(`Message to ${bob.name}`);
+    await keyboard.type('no mouse here');
+    await keyboard.press('Enter');
+    await page.getByRole('article').filter({ hasText: 'no mouse here' }).waitFor();
+    for (let n = 0; n < 30 && (await focused()) !== 'Messages'; n++) await keyboard.press('Shift+Tab');
+    expect(await focused()).to.equal('Messages');
+    await page.context().close();
+    await bob.close();
+  });
+});
