@@ -24,7 +24,7 @@ export class Person {
     const context = await browser.newContext({ locale: 'en-GB', ...options });
     context.setDefaultTimeout(20_000);
     const page = await context.newPage();
-    const person = new Person(page, `person-${++names}`, strangers(page));
+    const person = new Person(page, `${++names % 2 === 1 ? 'ada' : 'ben'}-${names}`, strangers(page));
     await prepare(page);
     await page.goto(url);
     await page.getByLabel('User name').fill(person.name);
