@@ -24,6 +24,9 @@ interface Notes {
 
 const nameOf = ({ partition, size, root }: Witness): string => `${partition}/${size}/${root}`;
 
+/** Removes a directory with all that is in it, if it is there. */
+const remove = (directory: string): void => rmSync(directory, { recursive: true, force: true });
+
 /**
  * Where a check keeps what it has done, so that one that was broken off is gone on with: the heads it has reached in
  * `state.json`, and the rows it has folded in files beside it. Who can write there can make a check say anything.
@@ -32,6 +35,8 @@ export class VerifyState {
   readonly directory: string;
   readonly heads: Head[];
   #savedAt = 0;
+  /** A check that is interrupted leaves nothing behind that nobody can go on with. */
+  readonly #removed = (): void => remove(this.directory);
 
   private constructor(
     directory: string,
@@ -42,6 +47,7 @@ export class VerifyState {
   ) {
     this.directory = directory;
     this.heads = [...heads];
+    if (!isKept) process.once('exit', this.#removed);
   }
 
   /** Goes on with what the directory holds of this log; without a directory, begins in a temporary one. */
@@ -92,8 +98,9 @@ export class VerifyState {
 
   /** Removes what is not to be gone on with: all of it after a check that has ended. */
   discard(): void {
-    if (this.isKept) forget(this.directory);
-    else rmSync(this.directory, { recursive: true, force: true });
+    if (this.isKept) return forget(this.directory);
+    remove(this.directory);
+    process.off('exit', this.#removed);
   }
 
   /** After a break: keeps it for the next run, if there is to be one. */

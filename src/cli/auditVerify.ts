@@ -54,7 +54,12 @@ async function verifyHere(
   common: Omit<Parameters<typeof verifyBundle>[0], 'dir'>,
   state: string | undefined,
 ): ReturnType<typeof verifyLog> {
+  // Ended by a signal alone, a process has no time to clear up.
+  for (const [signal, number] of Object.entries(interrupts))
+    process.once(signal, () => process.exit(128 + number));
   return verifyLog({ ...(await signedOf(readConfig(env))), ...common, ...(state ? { state } : {}) });
 }
+
+const interrupts = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
