@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../commands/commands.js';
 import { ParleyError } from '../errors.js';
-import { partitionOf, type RoomId, type UserId } from '../events/ids.js';
+import type { RoomId, UserId } from '../events/ids.js';
 import type { Time } from '../events/types.js';
 import { chatsModel } from '../projections/chats/model.js';
 import { friendshipsModel } from '../projections/friendships/model.js';
@@ -12,7 +12,7 @@ import { streamsModel } from '../projections/streams/model.js';
 import { usersModel } from '../projections/users/model.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './asOf.js';
-import { type EventFilter, stretchesOf } from './eventFilter.js';
+import { type EventFilter, stretchesOf, tailsOf } from './eventFilter.js';
 import { allEvents, followEvents } from './follow.js';
 import type { OpenEvent } from './openEvents.js';
 import type { At } from './pastEvents.js';
@@ -49,12 +49,9 @@ export class AuditReader {
   /** Where the events of a filter are, as the log is now. */
   async begin(filter: EventFilter): Promise<Beginning> {
     const { log } = this.parts;
-    const home = filter.stream === undefined ? undefined : partitionOf(filter.stream, log.partitions);
-    const ends = new Map<number, number>();
-    for (let partition = 0; partition < log.partitions; partition++)
-      if ((home ?? partition) === partition && (filter.partition ?? partition) === partition)
-        ends.set(partition, (await log.tail(partition))?.position ?? 0);
-    const stretches = await stretchesOf(log, filter);
+    const tails = await tailsOf(log, filter);
+    const ends = new Map([...tails].map(([partition, tail]) => [partition, tail?.position ?? 0]));
+    const stretches = await stretchesOf(log, filter, tails);
     return { rest: stretches.map((stretch) => ({ ...stretch, from: 0 })), ends };
   }
 
