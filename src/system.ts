@@ -3,7 +3,9 @@ import type { Logger } from 'pino';
 import { AuditReader } from './audit/auditReader.js';
 import { HeadSigner } from './audit/headSigner.js';
 import { Heads } from './audit/heads.js';
+import { eventsUntil } from './audit/pastEvents.js';
 import { Proofs } from './audit/proofs.js';
+import { indexedBy } from './audit/streamCommits.js';
 import { TreeReader } from './audit/treeReader.js';
 import type { NodeId } from './bus/bus.js';
 import { memoryBus } from './bus/memory.js';
@@ -24,7 +26,6 @@ import { Forgetting } from './erasure/forgetting.js';
 import { partitionOf, streamOf } from './events/ids.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
-import { historyOf } from './http/history.js';
 import { knowledge } from './knowledge.js';
 import { listen } from './listen.js';
 import { Metrics } from './metrics.js';
@@ -238,6 +239,7 @@ export async function startSystem(
     erasures.start();
     closing(() => erasures.stop());
     signer.start();
+    const past = { log, rows: reader, indexed: indexedBy(progress) };
     const app = createApp({
       vault,
       passwords,
@@ -246,7 +248,7 @@ export async function startSystem(
       announceEnds: (sessions) => gateway.endings.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
-      historyOf: (userId) => historyOf(log, userId),
+      historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
       isAuditor: async (userId) => {
         const partition = partitionOf(streamOf('user', userId), log.partitions);
         const now = await gateway.revisions.present();

@@ -1,6 +1,8 @@
+import { ParleyError } from '../errors.js';
 import { partitionOf, type StreamName } from '../events/ids.js';
 import type { CheckedLog } from '../log/check.js';
 import type { Commit } from '../log/log.js';
+import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/rows.js';
 import { chunkKey, type StreamRow, streamsModel } from '../projections/streams/model.js';
 import { type Between, commitsBetween, lastOf } from './commits.js';
@@ -18,6 +20,21 @@ export interface StreamSource {
   readonly rows: Pick<RowReader, 'get' | 'range'>;
   /** The tree size up to which the read model `streams` has the partition; this much would do. */
   readonly indexed: (partition: number, size: number) => number | Promise<number>;
+}
+
+/** As `StreamSource.indexed`, in a running system: waits for the read model, but not for ever. */
+export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): StreamSource['indexed'] {
+  return async (partition, size) => {
+    try {
+      await progress.reached(streamsModel.name, { partition, size });
+      return size;
+    } catch (error) {
+      // While it is still built over a log that is there already, it has what it has.
+      if (error instanceof ParleyError && error.code === 'overloaded')
+        return progress.folded(streamsModel.name, partition);
+      throw error;
+    }
+  };
 }
 
 /**
