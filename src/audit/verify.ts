@@ -7,6 +7,7 @@ import type { Report } from './report.js';
 import { soundRows } from './soundRows.js';
 import { openSource, type SourceLog } from './source.js';
 import { openStoredRows } from './storedRows.js';
+import type { Witness } from './verifyChain.js';
 import { VerifyRun } from './verifyRun.js';
 import { VerifyState } from './verifyState.js';
 import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
@@ -45,6 +46,8 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
       if ('what' in end) return { partitions: [], models: [], wrong: end };
       ends.push(end);
     }
+    const beyond = witnesses.find(({ partition }) => partition >= log.partitions);
+    if (beyond) return { partitions: [], models: [], wrong: noSuchPartition(beyond, log.partitions) };
     state = VerifyState.open(log.id, log.partitions, witnesses, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
     // The shares of one partition end together if each has a thread, however few cores there are.
@@ -62,6 +65,11 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     await log.close();
   }
 }
+
+const noSuchPartition = ({ partition, source }: Witness, partitions: number): Wrong => ({
+  what: `the log has ${partitions} partitions: ${source} is of partition ${partition}`,
+  partition,
+});
 
 /** How far the read models are stored now; what is wrong if that cannot be read. */
 async function storedTargets(engine: Engine, partitions: number): Promise<Target[] | Wrong> {
