@@ -1,15 +1,7 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyHead, type Head } from '../log/commit.js';
+import { type Scratch, scratch } from './scratch.js';
 import type { Witness } from './verifyChain.js';
 
 /** The notes are written so often at most. */
@@ -24,9 +16,6 @@ interface Notes {
 
 const nameOf = ({ partition, size, root }: Witness): string => `${partition}/${size}/${root}`;
 
-/** Removes a directory with all that is in it, if it is there. */
-const remove = (directory: string): void => rmSync(directory, { recursive: true, force: true });
-
 /**
  * Where a check keeps what it has done, so that one that was broken off is gone on with: the heads it has reached in
  * `state.json`, and the rows it has folded in files beside it. Who can write there can make a check say anything.
@@ -35,19 +24,17 @@ export class VerifyState {
   readonly directory: string;
   readonly heads: Head[];
   #savedAt = 0;
-  /** A check that is interrupted leaves nothing behind that nobody can go on with. */
-  readonly #removed = (): void => remove(this.directory);
 
   private constructor(
     directory: string,
     private readonly logId: string,
     heads: readonly Head[],
     private readonly witnesses: readonly Witness[],
-    private readonly isKept: boolean,
+    /** What the directory is if nobody is to go on. */
+    private readonly scratch?: Scratch,
   ) {
     this.directory = directory;
     this.heads = [...heads];
-    if (!isKept) process.once('exit', this.#removed);
   }
 
   /** Goes on with what the directory holds of this log; without a directory, begins in a temporary one. */
@@ -58,13 +45,15 @@ export class VerifyState {
     directory?: string,
   ): VerifyState {
     const fresh = Array.from({ length: partitions }, (_, partition) => emptyHead(partition));
-    if (directory === undefined)
-      return new VerifyState(mkdtempSync(join(tmpdir(), 'parley-verify-')), logId, fresh, witnesses, false);
+    if (directory === undefined) {
+      const temporary = scratch();
+      return new VerifyState(temporary.directory, logId, fresh, witnesses, temporary);
+    }
     mkdirSync(directory, { recursive: true });
     const notes = readNotes(directory);
     if (notes?.logId !== logId) {
       forget(directory);
-      return new VerifyState(directory, logId, fresh, witnesses, true);
+      return new VerifyState(directory, logId, fresh, witnesses);
     }
     // What a witness says of commits that were checked without it, only the beginning can show.
     const heads = fresh.map((empty, partition) => {
@@ -75,13 +64,13 @@ export class VerifyState {
         !notes.witnesses.includes(nameOf(witness));
       return witnesses.some(isMissed) ? empty : head;
     });
-    return new VerifyState(directory, logId, heads, witnesses, true);
+    return new VerifyState(directory, logId, heads, witnesses);
   }
 
   /** A partition is checked up to this head. */
   reached(head: Head): void {
     this.heads[head.partition] = head;
-    if (this.isKept && performance.now() - this.#savedAt >= SAVE_MS) this.save();
+    if (!this.scratch && performance.now() - this.#savedAt >= SAVE_MS) this.save();
   }
 
   save(): void {
@@ -98,15 +87,14 @@ export class VerifyState {
 
   /** Removes what is not to be gone on with: all of it after a check that has ended. */
   discard(): void {
-    if (this.isKept) return forget(this.directory);
-    remove(this.directory);
-    process.off('exit', this.#removed);
+    if (this.scratch) this.scratch.remove();
+    else forget(this.directory);
   }
 
   /** After a break: keeps it for the next run, if there is to be one. */
   leave(): void {
-    if (this.isKept) this.save();
-    else this.discard();
+    if (this.scratch) this.scratch.remove();
+    else this.save();
   }
 }
 
