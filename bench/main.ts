@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { describeMachine } from './machine.js';
+import { auditMemory } from './measures/auditMemory.js';
+import { auditQuery } from './measures/auditQuery.js';
 import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
@@ -8,6 +10,7 @@ import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
 import { nodes } from './measures/nodes.js';
 import { pages } from './measures/pages.js';
+import { proof } from './measures/proof.js';
 import { ready } from './measures/ready.js';
 import { replay } from './measures/replay.js';
 import { resume } from './measures/resume.js';
@@ -31,6 +34,9 @@ const measures = [
   replay,
   verify,
   auditReplay,
+  proof,
+  auditQuery,
+  auditMemory,
   signIns,
   resume,
   nodes,

@@ -2,13 +2,14 @@ import pino from 'pino';
 import { ConfigError, readConfig } from './config.js';
 import { DataDirInUse } from './log/dataDir.js';
 import { LogMismatch } from './log/meta.js';
+import { NotOfThisLog } from './projections/ofThisLog.js';
 import { processEnd } from './shutdown.js';
 import { startSystem } from './system.js';
 import { MasterKeyError } from './vault/masterKey.js';
 import { welcome } from './welcome.js';
 
 /** The operator can mend these from the one line they say. */
-const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError];
+const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, NotOfThisLog];
 
 /**
  * The server with these settings, in this process: resolves when it listens, and ends the process with the server.

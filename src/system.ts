@@ -3,14 +3,16 @@ import type { Logger } from 'pino';
 import { AuditReader } from './audit/auditReader.js';
 import { HeadSigner } from './audit/headSigner.js';
 import { Heads } from './audit/heads.js';
+import { eventsUntil } from './audit/pastEvents.js';
 import { Proofs } from './audit/proofs.js';
+import { indexedBy } from './audit/streamCommits.js';
 import { TreeReader } from './audit/treeReader.js';
 import type { NodeId } from './bus/bus.js';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
-import { foldedBy } from './cluster/folding.js';
 import { type Cluster, openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
+import { Share } from './cluster/share.js';
 import type { Moment } from './commands/commands.js';
 import type { Config } from './config.js';
 import { createControlApp } from './control/app.js';
@@ -24,14 +26,12 @@ import { Forgetting } from './erasure/forgetting.js';
 import { partitionOf, streamOf } from './events/ids.js';
 import { startGateway } from './gateway/start.js';
 import { createApp } from './http/app.js';
-import { historyOf } from './http/history.js';
 import { knowledge } from './knowledge.js';
 import { listen } from './listen.js';
 import { Metrics } from './metrics.js';
 import { foldedTables } from './projections/all.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
-import { tilesModel } from './projections/tiles/model.js';
 import { routeCommands } from './route.js';
 import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
 import { createOpener } from './vault/opener.js';
@@ -44,6 +44,9 @@ const STALLED_MS = 5000;
 
 /** What another node has begun is finished here after so long: longer than a command is under way. */
 const CUT_OFF_MS = 20_000;
+
+/** So long after a stop has begun its last signatures are given up: the rest of it must fit into the limit of a stop. */
+const SIGNED_MS = 8000;
 
 export interface SystemOptions {
   /** False: nobody but the caller comes to it, through its `operator`. */
@@ -136,6 +139,21 @@ export async function startSystem(
       signing: vault.signing,
       ...{ log, tree, progress },
     });
+    const share = new Share(node, foldedTables);
+    const signer = new HeadSigner({
+      heads,
+      owned: () => share.owned,
+      size: async (partition) => (await log.tail(partition))?.size ?? 0,
+      report,
+    });
+    let signedBy = Number.POSITIVE_INFINITY;
+    const stop = () => {
+      share.keep();
+      signedBy = performance.now() + SIGNED_MS;
+      return closeAll();
+    };
+    // Behind the writers, whose last commits it signs: what others take over does not wait for that.
+    closing(() => signer.stop(Math.min(SIGNED_MS, signedBy - performance.now())));
 
     bus.subscribe((frame) => projections.publish(frame));
     bus.hear((note) => projections.heard(note));
@@ -192,7 +210,8 @@ export async function startSystem(
       onAppend: (ms: number, events: number) => metrics.appended(ms, events),
       onOwners(owners: Owners) {
         lanes.setOwners(owners);
-        projections.own(foldedBy(node, owners, foldedTables)).catch((error: unknown) => {
+        share.set(owners);
+        projections.own(share.folded).catch((error: unknown) => {
           // It folds nothing any more once it has met what it cannot read.
           if (!isRetired) failed(error);
         });
@@ -219,14 +238,8 @@ export async function startSystem(
     });
     erasures.start();
     closing(() => erasures.stop());
-    const signer = new HeadSigner({
-      heads,
-      owned: () => lanes.owned,
-      folded: (partition) => progress.folded(tilesModel.name, partition),
-      report,
-    });
     signer.start();
-    closing(() => signer.stop());
+    const past = { log, rows: reader, indexed: indexedBy(progress) };
     const app = createApp({
       vault,
       passwords,
@@ -235,7 +248,7 @@ export async function startSystem(
       announceEnds: (sessions) => gateway.endings.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
-      historyOf: (userId) => historyOf(log, userId),
+      historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
       isAuditor: async (userId) => {
         const partition = partitionOf(streamOf('user', userId), log.partitions);
         const now = await gateway.revisions.present();
@@ -277,13 +290,13 @@ export async function startSystem(
     });
     if (!isServing) {
       closing(() => gateway.close());
-      return { url: undefined, operator, stop: closeAll };
+      return { url: undefined, operator, stop };
     }
     const listening = await listen(config, app, gateway);
     closing(() => listening.stop());
     const control = await serveControl(config.DATA_DIR, createControlApp(operator, logger));
     closing(() => control.close());
-    return { url: listening.url, operator, stop: closeAll };
+    return { url: listening.url, operator, stop };
   }
 }
 

@@ -9,6 +9,8 @@ export interface BigLog {
   /** A room of 10³ messages. */
   readonly smallRoomId: string;
   readonly bigRoomId: string;
+  /** When it began to be filled, in milliseconds since 1970. */
+  readonly filledFrom: number;
 }
 
 /** Fills a log once for all the measures that need a big one. */
@@ -45,12 +47,12 @@ export class BigLogs {
       [user, friend],
       [user, other],
     ]);
-    const from = performance.now();
+    const [filledFrom, from] = [Date.now(), performance.now()];
     await running.fill(smallRoomId, friend, smallRoom);
     await running.fill(bigRoomId, other, this.#size);
     this.#log(
       `${system.name}: ${this.#size} messages in ${((performance.now() - from) / 1000).toFixed(0)} s`,
     );
-    return { running, user, smallRoomId, bigRoomId };
+    return { running, user, smallRoomId, bigRoomId, filledFrom };
   }
 }

@@ -14,6 +14,8 @@ import type { BenchUser, Place, Running, StartOptions, System } from './system.j
 
 /** What a user starts. */
 export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'main.js');
+/** What an operator uses. */
+export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli.js');
 const password = 'a long benchmark passphrase';
 const atOnce = 16;
 const readyTimeoutMs = 120_000;

@@ -1,24 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../commands/commands.js';
-import { ParleyError } from '../errors.js';
-import { partitionOf, type RoomId, type UserId } from '../events/ids.js';
+import type { RoomId, UserId } from '../events/ids.js';
 import type { Time } from '../events/types.js';
 import { chatsModel } from '../projections/chats/model.js';
 import { friendshipsModel } from '../projections/friendships/model.js';
 import type { Opens } from '../projections/present.js';
 import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/rows.js';
-import { streamsModel } from '../projections/streams/model.js';
 import { usersModel } from '../projections/users/model.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './asOf.js';
-import { type EventFilter, stretchesOf } from './eventFilter.js';
+import { type EventFilter, stretchesOf, tailsOf } from './eventFilter.js';
 import { allEvents, followEvents } from './follow.js';
 import type { OpenEvent } from './openEvents.js';
 import type { At } from './pastEvents.js';
 import { type EventPage, type EventSource, eventPage, type Rest } from './query.js';
 import { decodeRest, encodeRest } from './queryCursor.js';
 import type { SourceLog } from './source.js';
+import { indexedBy } from './streamCommits.js';
 
 /** Whoever follows looks for more so often, if nothing tells them before. */
 const LOOK_MS = 1000;
@@ -43,18 +42,15 @@ export class AuditReader {
   readonly #source: EventSource & PastSource;
 
   constructor(private readonly parts: AuditReaderParts) {
-    this.#source = { ...parts, indexed: (partition, size) => this.#indexed(partition, size) };
+    this.#source = { ...parts, indexed: indexedBy(parts.progress) };
   }
 
   /** Where the events of a filter are, as the log is now. */
   async begin(filter: EventFilter): Promise<Beginning> {
     const { log } = this.parts;
-    const home = filter.stream === undefined ? undefined : partitionOf(filter.stream, log.partitions);
-    const ends = new Map<number, number>();
-    for (let partition = 0; partition < log.partitions; partition++)
-      if ((home ?? partition) === partition && (filter.partition ?? partition) === partition)
-        ends.set(partition, (await log.tail(partition))?.position ?? 0);
-    const stretches = await stretchesOf(log, filter);
+    const tails = await tailsOf(log, filter);
+    const ends = new Map([...tails].map(([partition, tail]) => [partition, tail?.position ?? 0]));
+    const stretches = await stretchesOf(log, filter, tails);
     return { rest: stretches.map((stretch) => ({ ...stretch, from: 0 })), ends };
   }
 
@@ -113,19 +109,6 @@ export class AuditReader {
       waits.push(...models.map((model) => progress.reached(model, moment)));
     }
     await Promise.all(waits);
-  }
-
-  /** While the index is still built over a log that is there already, it has what it has. */
-  async #indexed(partition: number, size: number): Promise<number> {
-    const { progress } = this.parts;
-    try {
-      await progress.reached(streamsModel.name, { partition, size });
-      return size;
-    } catch (error) {
-      if (error instanceof ParleyError && error.code === 'overloaded')
-        return progress.folded(streamsModel.name, partition);
-      throw error;
-    }
   }
 
   /** Resolves when some model has folded more, after a while, or at the signal. */

@@ -1,5 +1,6 @@
 import type { CheckedLog } from '../log/check.js';
 import type { Commit } from '../log/log.js';
+import { lastTrue } from './search.js';
 
 /** Commits of one partition: `after` exclusive, `upTo` inclusive. */
 export interface Between {
@@ -8,12 +9,15 @@ export interface Between {
   readonly upTo: number;
 }
 
-/** Events that are read at once, about; and commits, at most. */
-const EVENTS = 256;
-const MOST = 256;
+/** Commits of the first read; each next one is of so many times as many. */
 const FIRST = 8;
+const GROWTH = 4;
+/** Events that are read at once, about. */
+const EVENTS = 1024;
+/** Commits that are looked at together. */
+const LOOKS = 3;
 
-/** The commits there are between two positions, in order; little more is held than is asked for. */
+/** The commits there are between two positions, in order; the more of them are asked for, the more are read at once. */
 export async function* commitsBetween(
   log: Pick<CheckedLog, 'read'>,
   { partition, after, upTo }: Between,
@@ -25,7 +29,8 @@ export async function* commitsBetween(
     if (!last) return;
     from = last.position;
     const events = commits.reduce((sum, { leaves }) => sum + leaves.length, 0);
-    size = Math.max(1, Math.min(MOST, Math.ceil((EVENTS * commits.length) / Math.max(1, events))));
+    const most = Math.ceil((EVENTS * commits.length) / Math.max(events, commits.length));
+    size = Math.min(size * GROWTH, most);
   }
 }
 
@@ -35,12 +40,12 @@ export async function lastOf(
   { partition, after, upTo }: Between,
   isBefore: (commit: Commit) => boolean,
 ): Promise<number> {
-  let [low, high] = [after, upTo];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    const [commit] = await log.read(partition, middle - 1, 1);
-    if (commit && isBefore(commit)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+  return lastTrue({ low: after, high: upTo, width: LOOKS }, (positions) =>
+    Promise.all(
+      positions.map(async (position) => {
+        const [commit] = await log.read(partition, position - 1, 1);
+        return commit !== undefined && isBefore(commit);
+      }),
+    ),
+  );
 }

@@ -1,5 +1,6 @@
 import { partitionOf, type StreamName } from '../events/ids.js';
 import type { Commit } from '../log/log.js';
+import { lastOf } from './commits.js';
 import type { SourceLog } from './source.js';
 
 /** Which events are wanted; what is absent does not matter. */
@@ -33,32 +34,33 @@ export function textFilter({ stream, type, actor }: EventFilter): (leaf: string)
   return (leaf) => leaf.startsWith(start) && parts.every((part) => leaf.includes(part));
 }
 
-/** Where a filter's events lie in each partition, as the log is now. Times of commits never go back. */
-export async function stretchesOf(log: SourceLog, filter: EventFilter): Promise<Stretch[]> {
-  const { stream, since, until } = filter;
-  const home = stream === undefined ? filter.partition : partitionOf(stream, log.partitions);
-  const stretches: Stretch[] = [];
-  for (let partition = 0; partition < log.partitions; partition++) {
-    if ((home ?? partition) !== partition || (filter.partition ?? partition) !== partition) continue;
-    const tail = await log.tail(partition);
-    if (!tail) continue;
-    const after = since === undefined ? 0 : await lastBefore(log, tail, since);
-    const upTo = until === undefined ? tail.position : await lastBefore(log, tail, until);
-    if (after >= upTo) continue;
-    const events = Math.ceil((tail.size * (upTo - after)) / tail.position);
-    stretches.push({ partition, after, upTo, events });
-  }
-  return stretches;
+/** The last commits there are now of the partitions that a filter may have events in; undefined: it is empty. */
+export async function tailsOf(
+  log: SourceLog,
+  { stream, partition }: EventFilter,
+): Promise<Map<number, Commit | undefined>> {
+  const home = stream === undefined ? partition : partitionOf(stream, log.partitions);
+  const all = Array.from({ length: log.partitions }, (_, i) => i);
+  const asked = all.filter((one) => (home ?? one) === one && (partition ?? one) === one);
+  return new Map(await Promise.all(asked.map(async (one) => [one, await log.tail(one)] as const)));
 }
 
-/** The position of the last commit before a time; 0: there is none. */
-async function lastBefore(log: SourceLog, tail: Commit, time: string): Promise<number> {
-  let [low, high] = [0, tail.position];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    const [commit] = await log.read(tail.partition, middle - 1, 1);
-    if (commit && commit.recordedAt < time) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+/** Where a filter's events lie in each partition, up to these tails. Times of commits never go back. */
+export async function stretchesOf(
+  log: SourceLog,
+  { since, until }: EventFilter,
+  tails: ReadonlyMap<number, Commit | undefined>,
+): Promise<Stretch[]> {
+  const stretches = [...tails.values()].map(async (tail): Promise<Stretch[]> => {
+    if (!tail) return [];
+    const { partition, position, size } = tail;
+    const lastBefore = (time: string | undefined) =>
+      time === undefined
+        ? undefined
+        : lastOf(log, { partition, after: 0, upTo: position }, ({ recordedAt }) => recordedAt < time);
+    const [after = 0, upTo = position] = await Promise.all([lastBefore(since), lastBefore(until)]);
+    if (after >= upTo) return [];
+    return [{ partition, after, upTo, events: Math.ceil((size * (upTo - after)) / position) }];
+  });
+  return (await Promise.all(stretches)).flat();
 }

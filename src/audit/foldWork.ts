@@ -8,8 +8,9 @@ import type { SourceLog } from './source.js';
 import type { StoredRows } from './storedRows.js';
 
 /**
- * Two shares of the work on a partition, which two threads can do at once: rows that events change, with the versions
- * of streams, are folded into a file; rows that are written once are compared in passing, and only counted in it.
+ * Two shares of the work on a partition, which two threads can do at once and which take about as long: rows that events
+ * change are folded into a file; rows that are written once are compared in passing and only counted in it, and beside
+ * them the versions of streams are checked.
  */
 export type Share = 'changed' | 'inserted';
 
@@ -39,33 +40,40 @@ export interface FoldOptions {
 const upToOf = ({ checkpoints }: Target, partition: number): Checkpoint =>
   checkpoints[partition] ?? { position: 0, size: 0 };
 
-/** Folds the read models whose rows change, and the versions of streams up to the end of the log. */
-export async function changedOf(
-  { log, partition, targets, end }: FoldOptions,
-  scratch: RowStore,
-): Promise<Work[]> {
-  const fold = async (name: string, projection: AnyProjection, upTo: Checkpoint): Promise<Work> => {
-    const projector = await Projector.open(scratch, [projection], log.partitions);
-    return {
-      ...{ name, upTo },
-      position: () => projector.position(partition),
-      give: (frames) => projector.fold(frames),
-      write: () => projector.write(),
-    };
-  };
-  const works = [await fold('stream versions', versionsOf(log.partitions), end)];
-  for (const target of targets)
+/** Folds the read models whose rows change. */
+export async function changedOf(options: FoldOptions, scratch: RowStore): Promise<Work[]> {
+  const works: Work[] = [];
+  for (const target of options.targets)
     if (!projectionOf(target).model.insertOnly)
-      works.push(await fold(target.name, projectionOf(target), upToOf(target, partition)));
+      works.push(
+        await foldOf(options, scratch, target.name, projectionOf(target), upToOf(target, options.partition)),
+      );
   return works;
 }
 
-/** Compares rows that are written once with those that are stored, and counts them. */
-export async function insertedOf(
-  { stored, partition, targets }: FoldOptions,
+async function foldOf(
+  { log, partition }: FoldOptions,
   scratch: RowStore,
-): Promise<Work[]> {
-  const works: Work[] = [];
+  name: string,
+  projection: AnyProjection,
+  upTo: Checkpoint,
+): Promise<Work> {
+  const projector = await Projector.open(scratch, [projection], log.partitions);
+  return {
+    ...{ name, upTo },
+    position: () => projector.position(partition),
+    give: (frames) => projector.fold(frames),
+    write: () => projector.write(),
+  };
+}
+
+/**
+ * Compares rows that are written once with those that are stored, and counts them; folds the versions of streams up to
+ * the end of the log.
+ */
+export async function insertedOf(options: FoldOptions, scratch: RowStore): Promise<Work[]> {
+  const { stored, log, partition, targets, end } = options;
+  const works = [await foldOf(options, scratch, 'stream versions', versionsOf(log.partitions), end)];
   for (const target of targets) {
     const projection = projectionOf(target);
     if (!projection.model.insertOnly) continue;

@@ -6,10 +6,10 @@ const EVERY_MS = 10_000;
 /** What the signer knows of the system. */
 export interface HeadSignerParts {
   readonly heads: Pick<Heads, 'advance'>;
-  /** The partitions that this node owns now. */
+  /** The partitions that are this node's to sign. */
   readonly owned: () => readonly number[];
-  /** How many events of a partition are in tiles. */
-  readonly folded: (partition: number) => number;
+  /** How many events are in a partition. */
+  readonly size: (partition: number) => Promise<number>;
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -26,27 +26,37 @@ export class HeadSigner {
     this.#sign();
   }
 
-  /** Resolves once what there is now is signed, or cannot be. */
-  async stop(): Promise<void> {
+  /**
+   * Resolves once what there is now is signed, or cannot be, or after so many milliseconds. To be called when
+   * nothing more comes, and while all of it is still folded.
+   */
+  async stop(ms: number): Promise<void> {
     clearInterval(this.#timer);
     this.#sign();
-    await this.#running;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.parts.report('the end of the log is not signed yet', new Error(`not within ${ms} ms`));
+        resolve();
+      }, ms);
+    });
+    await Promise.race([this.#running, late]);
+    clearTimeout(timer);
   }
 
   /** One round behind the other: a slow vault must not gather them. */
   #sign(): void {
-    const { owned, folded } = this.parts;
-    const grown = owned().filter((partition) => folded(partition) > (this.#signed.get(partition) ?? 0));
     this.#running = this.#running.then(async () => {
-      await Promise.all(grown.map((partition) => this.#advance(partition)));
+      await Promise.all(this.parts.owned().map((partition) => this.#advance(partition)));
     });
   }
 
   async #advance(partition: number): Promise<void> {
-    const { heads, report } = this.parts;
+    const { heads, size, report } = this.parts;
     try {
-      const { size } = await heads.advance(partition);
-      this.#signed.set(partition, size);
+      if ((await size(partition)) <= (this.#signed.get(partition) ?? 0)) return;
+      const head = await heads.advance(partition);
+      this.#signed.set(partition, head.size);
     } catch (error) {
       const message =
         error instanceof NotExtended ? 'the log is not what was signed' : 'a head could not be signed yet';

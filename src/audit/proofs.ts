@@ -3,12 +3,10 @@ import type { EventLog } from '../log/log.js';
 import { consistencyPath, inclusionPath } from '../log/proof.js';
 import { hashesOf } from '../projections/tiles/model.js';
 import type { Head } from '../vault/vault.js';
+import { type Between, commitsBetween, lastOf } from './commits.js';
 import type { Heads } from './heads.js';
 import { entryBundle, TILE, tileBytes, tilePath } from './tileTree.js';
 import type { TreeReader } from './treeReader.js';
-
-/** Commits are read so many at once: a tile's, if each is of one event. */
-const PAGE = 256;
 
 /** A proof that an event is in the log: with the size's signed head, checkable without any other event. */
 export interface InclusionProof {
@@ -49,9 +47,9 @@ export class Proofs {
     const { heads, tree } = this.parts;
     const head = await heads.holding(partition, asked ?? offset + 1);
     const size = asked ?? head.size;
-    const [hashes, [entry = '']] = await Promise.all([
+    const [hashes, entry] = await Promise.all([
       tree.hashes(partition, inclusionPath(offset, size)),
-      this.#leaves(partition, offset, offset + 1),
+      this.#leaf(partition, offset, head),
     ]);
     return {
       offset,
@@ -80,26 +78,44 @@ export class Proofs {
     const { level, index, width } = readPath(path);
     const from = index * TILE;
     const nodes = TILE ** (level === 'entries' ? 0 : level);
-    const { size } = await this.parts.heads.holding(partition, 0);
-    if (from + width > Math.floor(size / nodes)) throw notFound('there is no such tile in the signed log');
-    if (level === 'entries') return entryBundle(await this.#leaves(partition, from, from + width));
+    const head = await this.parts.heads.holding(partition, 0);
+    if (from + width > Math.floor(head.size / nodes))
+      throw notFound('there is no such tile in the signed log');
+    if (level === 'entries') return entryBundle(await this.#leaves(partition, from, width, head));
     const tile = await this.parts.tree.tile(partition, level, index);
     const hashes = tile ? hashesOf(tile).slice(0, width) : [];
     if (hashes.length < width) throw new RangeError(`tile ${path} of partition ${partition} is not folded`);
     return tileBytes({ level, index, hashes });
   }
 
-  /** The leaves of a stretch within one tile. */
-  async #leaves(partition: number, begin: number, end: number): Promise<string[]> {
-    const tile = await this.parts.tree.tile(partition, 0, Math.floor(begin / TILE));
+  async #leaf(partition: number, offset: number, head: Head): Promise<string> {
+    const { log } = this.parts;
+    const between = await this.#commitsOf(partition, Math.floor(offset / TILE), head);
+    const position = await lastOf(log, between, ({ firstOffset }) => firstOffset <= offset);
+    const [commit] = await log.read(partition, position - 1, 1);
+    const leaf = commit?.leaves[offset - commit.firstOffset];
+    if (leaf === undefined) throw new RangeError(`partition ${partition} has no event ${offset}`);
+    return leaf;
+  }
+
+  /** The first leaves of a tile. */
+  async #leaves(partition: number, begin: number, width: number, head: Head): Promise<string[]> {
+    const between = await this.#commitsOf(partition, begin / TILE, head);
     const leaves: string[] = [];
-    for (let after = (tile?.position ?? 1) - 1; ; after += PAGE) {
-      const commits = await this.parts.log.read(partition, after, PAGE);
-      for (const { firstOffset, leaves: texts } of commits)
-        leaves.push(...texts.slice(Math.max(0, begin - firstOffset), Math.max(0, end - firstOffset)));
-      if (leaves.length === end - begin) return leaves;
-      if (commits.length < PAGE) throw new RangeError(`partition ${partition} has not ${end} events`);
-    }
+    for await (const { firstOffset, leaves: texts } of commitsBetween(this.parts.log, between))
+      leaves.push(...texts.slice(Math.max(0, begin - firstOffset), Math.max(0, begin + width - firstOffset)));
+    if (leaves.length < width) throw new RangeError(`partition ${partition} has not ${begin + width} events`);
+    return leaves;
+  }
+
+  /** Where the leaves of a tile are: the next one's first may be in the same commit as its last. */
+  async #commitsOf(partition: number, index: number, head: Head): Promise<Between> {
+    const { tree } = this.parts;
+    const [tile, next] = await Promise.all([
+      tree.tile(partition, 0, index),
+      tree.tile(partition, 0, index + 1),
+    ]);
+    return { partition, after: (tile?.position ?? 1) - 1, upTo: next?.position ?? head.position };
   }
 }
 

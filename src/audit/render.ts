@@ -2,6 +2,7 @@ import { decodeLeaf } from '../events/codec.js';
 import { LogEndsEarly } from '../log/check.js';
 import type { Commit } from '../log/log.js';
 import type { Engine } from '../projections/engine.js';
+import { giving } from '../threads/rpc.js';
 import { type OpenVault, openVault } from '../vault/openVault.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
 import { jsonOf, type PlacedLeaf } from './jsonLines.js';
@@ -29,6 +30,18 @@ export interface Rendered {
   /** Each commit's time, and where in the text it ends. */
   readonly commits: readonly { readonly recordedAt: string; readonly end: number }[];
   readonly events: number;
+}
+
+function encoded(texts: readonly string[], commits: readonly Commit[], events: number): Rendered {
+  const size = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  // Not of the pool of small buffers: it is given to another thread.
+  const text = Buffer.allocUnsafeSlow(size);
+  let end = 0;
+  const ends = commits.map(({ recordedAt }, i) => {
+    end += text.write(texts[i] ?? '', end);
+    return { recordedAt, end };
+  });
+  return giving({ text, commits: ends, events }, text.buffer);
 }
 
 /** Turns commits into text, with the log, the keys and the read models open. */
@@ -66,18 +79,13 @@ export class Renderer {
       return wanted.length - before;
     });
     const lines = this.data.as === 'json' ? await jsonOf(this.vault.keys, wanted) : await this.#told(wanted);
-    const parts: Buffer[] = [];
-    const ends: { recordedAt: string; end: number }[] = [];
-    let [line, end] = [0, 0];
-    for (const [i, { recordedAt }] of commits.entries()) {
-      const some = lines.slice(line, line + (counts[i] ?? 0));
-      const text = Buffer.from(some.length > 0 ? `${some.join('\n')}\n` : '');
-      parts.push(text);
-      line += some.length;
-      end += text.length;
-      ends.push({ recordedAt, end });
+    const texts: string[] = [];
+    let line = 0;
+    for (const count of counts) {
+      texts.push(count > 0 ? `${lines.slice(line, line + count).join('\n')}\n` : '');
+      line += count;
     }
-    return { text: Buffer.concat(parts), commits: ends, events: lines.length };
+    return encoded(texts, commits, lines.length);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Engine } from '../projections/engine.js';
 import { Crew } from './crew.js';
-import { type EventFilter, type Stretch, stretchesOf } from './eventFilter.js';
+import { type EventFilter, type Stretch, stretchesOf, tailsOf } from './eventFilter.js';
 import { Meter, type OnProgress } from './progress.js';
 import type { Form, Rendered, RenderOptions } from './render.js';
 import type { RenderApi } from './renderWorker.js';
@@ -30,7 +30,9 @@ export interface ReplayOptions {
 export async function replay(options: ReplayOptions): Promise<{ events: number }> {
   const { engine, masterKey, filter, as } = options;
   const log = await openSource(engine);
-  const stretches = await stretchesOf(log, filter).finally(() => log.close());
+  const stretches = await tailsOf(log, filter)
+    .then((tails) => stretchesOf(log, filter, tails))
+    .finally(() => log.close());
   const total = stretches.reduce((sum, { events }) => sum + events, 0);
   const meter = new Meter('replay', total, options.onProgress);
   const data: RenderOptions = { engine, masterKey, filter, as };

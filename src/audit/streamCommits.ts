@@ -1,13 +1,18 @@
+import { ParleyError } from '../errors.js';
 import { partitionOf, type StreamName } from '../events/ids.js';
 import type { CheckedLog } from '../log/check.js';
 import type { Commit } from '../log/log.js';
+import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/rows.js';
 import { chunkKey, type StreamRow, streamsModel } from '../projections/streams/model.js';
 import { type Between, commitsBetween, lastOf } from './commits.js';
 import { textFilter } from './eventFilter.js';
+import { lastTrue } from './search.js';
 
-/** Single commits that are read at once. */
-const BATCH = 16;
+/** Commits of the first read by index, and of each that follows one as large as itself. */
+const BATCH = { first: 4, most: 32 };
+/** Rows that are looked at together. */
+const LOOKS = 15;
 
 /** What is read to find a stream. */
 export interface StreamSource {
@@ -15,6 +20,21 @@ export interface StreamSource {
   readonly rows: Pick<RowReader, 'get' | 'range'>;
   /** The tree size up to which the read model `streams` has the partition; this much would do. */
   readonly indexed: (partition: number, size: number) => number | Promise<number>;
+}
+
+/** As `StreamSource.indexed`, in a running system: waits for the read model, but not for ever. */
+export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): StreamSource['indexed'] {
+  return async (partition, size) => {
+    try {
+      await progress.reached(streamsModel.name, { partition, size });
+      return size;
+    } catch (error) {
+      // While it is still built over a log that is there already, it has what it has.
+      if (error instanceof ParleyError && error.code === 'overloaded')
+        return progress.folded(streamsModel.name, partition);
+      throw error;
+    }
+  };
 }
 
 /**
@@ -33,12 +53,16 @@ export async function* streamCommits(
   const size = await indexed(partition, last.size);
   const isIndexed = (commit: Commit): boolean => commit.size <= size;
   const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
-  let reached = after;
+  let [reached, batch] = [after, BATCH.first];
   for await (const positions of positionsOf(rows, stream, after)) {
     // A commit whose events are in two rows is in both.
     const wanted = positions.filter((position) => position > reached && position <= from);
-    for (let at = 0; at < wanted.length; at += BATCH)
-      yield* await readAll(log, partition, wanted.slice(at, at + BATCH));
+    for (let at = 0; at < wanted.length; ) {
+      const some = wanted.slice(at, at + batch);
+      yield* await readAll(log, partition, some);
+      at += some.length;
+      batch = Math.min(BATCH.most, 2 * batch);
+    }
     reached = positions.at(-1) ?? reached;
     if (reached >= from) break;
   }
@@ -47,9 +71,27 @@ export async function* streamCommits(
     if (commit.leaves.some(isOfIt)) yield commit;
 }
 
+/** Neighbours are one read. */
 async function readAll(log: CheckedLog, partition: number, positions: readonly number[]): Promise<Commit[]> {
-  const pages = await Promise.all(positions.map((position) => log.read(partition, position - 1, 1)));
-  return pages.flat();
+  const runs: Between[] = [];
+  for (const position of positions) {
+    const run = runs.at(-1);
+    if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
+    else runs.push({ partition, after: position - 1, upTo: position });
+  }
+  return (await Promise.all(runs.map((run) => readRun(log, run)))).flat();
+}
+
+async function readRun(log: CheckedLog, { partition, after, upTo }: Between): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  for (let position = after; position < upTo; ) {
+    const page = await log.read(partition, position, upTo - position);
+    const last = page.at(-1);
+    if (!last) break;
+    commits.push(...page);
+    position = last.position;
+  }
+  return commits;
 }
 
 /** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
@@ -58,6 +100,28 @@ async function* positionsOf(
   stream: StreamName,
   after: number,
 ): AsyncGenerator<readonly number[]> {
+  const rowsOf = async (chunks: readonly number[]): Promise<(StreamRow | undefined)[]> => {
+    const keys = chunks.map((chunk) => chunkKey(stream, chunk));
+    const found = await rows.get(streamsModel, keys);
+    return keys.map((key) => found.get(key)?.value ?? undefined);
+  };
+  let before = -1;
+  if (after > 0) {
+    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
+    before = await lastTrue(search, async (chunks) =>
+      (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
+    );
+  }
+  // Rows come one behind the other, without a hole.
+  for (let chunk = before + 1; ; chunk++) {
+    const [row] = await rowsOf([chunk]);
+    if (!row) return;
+    yield row.positions;
+  }
+}
+
+/** The number of the stream's newest row; -1: it has none. */
+async function newestOf(rows: StreamSource['rows'], stream: StreamName): Promise<number> {
   const [newest] = await rows.range(streamsModel, {
     after: `${stream}#`,
     // The character behind `#`.
@@ -65,19 +129,5 @@ async function* positionsOf(
     reverse: true,
     limit: 1,
   });
-  if (!newest) return;
-  // Rows come one behind the other, without a hole: that of the newest says how many there are.
-  const count = Number.parseInt(newest.key.slice(stream.length + 2), 36) + 1;
-  const row = async (chunk: number): Promise<readonly number[]> => {
-    const key = chunkKey(stream, chunk);
-    const found: StreamRow | null | undefined = (await rows.get(streamsModel, [key])).get(key)?.value;
-    return found?.positions ?? [];
-  };
-  let [low, high] = [0, after === 0 ? 0 : count - 1];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (((await row(middle)).at(-1) ?? 0) > after) high = middle;
-    else low = middle + 1;
-  }
-  for (let chunk = low; chunk < count; chunk++) yield row(chunk);
+  return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
 }

@@ -1,16 +1,18 @@
 import type { Engine } from '../projections/engine.js';
 import type { Checkpoint } from '../projections/rows.js';
 import { Crew } from './crew.js';
-import { targetsOf } from './freshModels.js';
+import { type Target, targetsOf } from './freshModels.js';
 import type { OnProgress } from './progress.js';
 import type { Report } from './report.js';
+import { soundRows } from './soundRows.js';
 import { openSource, type SourceLog } from './source.js';
 import { openStoredRows } from './storedRows.js';
+import type { Witness } from './verifyChain.js';
 import { VerifyRun } from './verifyRun.js';
 import { VerifyState } from './verifyState.js';
 import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 import { type Noted, witnessesOf } from './witness.js';
-import { type Wrong, wrongOf } from './wrong.js';
+import { damageOf, type Wrong, wrongOf } from './wrong.js';
 
 /** A partition's commits, and the two shares of its read models. */
 const SHARES = 3;
@@ -32,18 +34,20 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const { witnesses, wrong } = witnessesOf(options);
   if (wrong) return { partitions: [], models: [], wrong };
   const log = await openSource(options.engine);
-  const stored = await openStoredRows(options.engine);
   let state: VerifyState | undefined;
   let crew: Crew<VerifyApi> | undefined;
   try {
     // Before the tails: nothing may be stored or signed of what is beyond them.
-    const targets = await targetsOf(stored, log.partitions);
+    const targets = await storedTargets(options.engine, log.partitions);
+    if ('what' in targets) return { partitions: [], models: [], wrong: targets };
     const ends: Checkpoint[] = [];
     for (let partition = 0; partition < log.partitions; partition++) {
       const end = await endOf(log, partition);
       if ('what' in end) return { partitions: [], models: [], wrong: end };
       ends.push(end);
     }
+    const beyond = witnesses.find(({ partition }) => partition >= log.partitions);
+    if (beyond) return { partitions: [], models: [], wrong: noSuchPartition(beyond, log.partitions) };
     state = VerifyState.open(log.id, log.partitions, witnesses, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
     // The shares of one partition end together if each has a thread, however few cores there are.
@@ -58,8 +62,26 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   } finally {
     await crew?.close();
     state?.leave();
-    await stored.close();
     await log.close();
+  }
+}
+
+const noSuchPartition = ({ partition, source }: Witness, partitions: number): Wrong => ({
+  what: `the log has ${partitions} partitions: ${source} is of partition ${partition}`,
+  partition,
+});
+
+/** How far the read models are stored now; what is wrong if that cannot be read. */
+async function storedTargets(engine: Engine, partitions: number): Promise<Target[] | Wrong> {
+  try {
+    const stored = await openStoredRows(engine);
+    try {
+      return await targetsOf(soundRows(stored), partitions);
+    } finally {
+      await stored.close();
+    }
+  } catch (error) {
+    return damageOf(error, 'the read models');
   }
 }
 

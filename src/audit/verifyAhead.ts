@@ -1,4 +1,4 @@
-import { foldEvents, keysTouched, type Rows } from '../projections/fold.js';
+import { foldTouching, keysTouched, type Rows, touchingOf } from '../projections/fold.js';
 import { frameOf } from '../projections/frame.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import { compareRow, unmade } from './compareRows.js';
@@ -30,9 +30,10 @@ export async function judgeAhead(
     if (commits.length === 0) break;
     for (const commit of commits) {
       const { events } = frameOf(commit);
-      const keys = keysTouched(projection, events);
+      const touching = touchingOf(projection, events);
+      const keys = keysTouched(touching);
       await load(keys, changed);
-      foldEvents(projection, events, () => undefined, changed);
+      foldTouching(projection, touching, () => undefined, changed);
       for (const key of keys) {
         const row = waiting.get(key);
         const now = changed.get(key);

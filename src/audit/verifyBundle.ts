@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { bundlePaths } from './bundle.js';
 import { fileOf, PartitionBundle } from './partitionBundle.js';
 import { Meter, type OnProgress } from './progress.js';
 import type { CheckedPartition, Report } from './report.js';
+import { scratch } from './scratch.js';
 import { readHead, type SignedHead, witnessesOf } from './witness.js';
 import { Contradiction } from './wrong.js';
 
@@ -25,7 +23,7 @@ export interface BundleOptions {
  */
 export async function verifyBundle(options: BundleOptions): Promise<Report> {
   const partitions: CheckedPartition[] = [];
-  const scratch = mkdtempSync(join(tmpdir(), 'parley-bundle-'));
+  const { directory, remove } = scratch();
   try {
     const heads = await headsOf(options.dir);
     const keys = options.keys ?? lines(await fileOf(options.dir, bundlePaths.keys));
@@ -38,7 +36,7 @@ export async function verifyBundle(options: BundleOptions): Promise<Report> {
       options.onProgress,
     );
     for (const head of heads)
-      partitions.push(await new PartitionBundle(options.dir, head, witnesses, meter).check(scratch));
+      partitions.push(await new PartitionBundle(options.dir, head, witnesses, meter).check(directory));
     const stray = witnesses.find(({ partition }) => !heads.some((head) => head.partition === partition));
     if (stray) {
       const { partition, source } = stray;
@@ -50,7 +48,7 @@ export async function verifyBundle(options: BundleOptions): Promise<Report> {
     if (!(error instanceof Contradiction)) throw error;
     return { partitions, models: [], wrong: error.wrong };
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    remove();
   }
 }
 

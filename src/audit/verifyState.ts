@@ -1,15 +1,7 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyHead, type Head } from '../log/commit.js';
+import { type Scratch, scratch } from './scratch.js';
 import type { Witness } from './verifyChain.js';
 
 /** The notes are written so often at most. */
@@ -38,7 +30,8 @@ export class VerifyState {
     private readonly logId: string,
     heads: readonly Head[],
     private readonly witnesses: readonly Witness[],
-    private readonly isKept: boolean,
+    /** What the directory is if nobody is to go on. */
+    private readonly scratch?: Scratch,
   ) {
     this.directory = directory;
     this.heads = [...heads];
@@ -52,13 +45,15 @@ export class VerifyState {
     directory?: string,
   ): VerifyState {
     const fresh = Array.from({ length: partitions }, (_, partition) => emptyHead(partition));
-    if (directory === undefined)
-      return new VerifyState(mkdtempSync(join(tmpdir(), 'parley-verify-')), logId, fresh, witnesses, false);
+    if (directory === undefined) {
+      const temporary = scratch();
+      return new VerifyState(temporary.directory, logId, fresh, witnesses, temporary);
+    }
     mkdirSync(directory, { recursive: true });
     const notes = readNotes(directory);
     if (notes?.logId !== logId) {
       forget(directory);
-      return new VerifyState(directory, logId, fresh, witnesses, true);
+      return new VerifyState(directory, logId, fresh, witnesses);
     }
     // What a witness says of commits that were checked without it, only the beginning can show.
     const heads = fresh.map((empty, partition) => {
@@ -69,13 +64,13 @@ export class VerifyState {
         !notes.witnesses.includes(nameOf(witness));
       return witnesses.some(isMissed) ? empty : head;
     });
-    return new VerifyState(directory, logId, heads, witnesses, true);
+    return new VerifyState(directory, logId, heads, witnesses);
   }
 
   /** A partition is checked up to this head. */
   reached(head: Head): void {
     this.heads[head.partition] = head;
-    if (this.isKept && performance.now() - this.#savedAt >= SAVE_MS) this.save();
+    if (!this.scratch && performance.now() - this.#savedAt >= SAVE_MS) this.save();
   }
 
   save(): void {
@@ -92,14 +87,14 @@ export class VerifyState {
 
   /** Removes what is not to be gone on with: all of it after a check that has ended. */
   discard(): void {
-    if (this.isKept) forget(this.directory);
-    else rmSync(this.directory, { recursive: true, force: true });
+    if (this.scratch) this.scratch.remove();
+    else forget(this.directory);
   }
 
   /** After a break: keeps it for the next run, if there is to be one. */
   leave(): void {
-    if (this.isKept) this.save();
-    else this.discard();
+    if (this.scratch) this.scratch.remove();
+    else this.save();
   }
 }
 

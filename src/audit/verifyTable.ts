@@ -47,6 +47,13 @@ export async function compareTable(
   const met = fresh.map(() => 0);
   const ahead: StoredRow[] = [];
   const step = { rows: page.length, met, ahead };
+  // A damaged tree may give rows twice, and without end.
+  const disorder = page.find(([key], i) => !(key > (page[i - 1]?.[0] ?? after ?? '')));
+  if (disorder)
+    return {
+      ...step,
+      wrong: { what: `the read model ${table.name} cannot be read: its rows are in disorder` },
+    };
   const made = await freshRows(fresh, model, page);
   for (const row of page) {
     const [key, partition, offset] = row;

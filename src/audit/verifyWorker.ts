@@ -7,12 +7,14 @@ import type { StoredRow } from '../projections/sqliteReads.js';
 import { serve } from '../threads/rpc.js';
 import type { Share } from './foldWork.js';
 import type { Target } from './freshModels.js';
+import { soundRows } from './soundRows.js';
 import { openSource, type SourceLog } from './source.js';
 import { openStoredRows, type StoredRows, sqliteRows } from './storedRows.js';
 import { judgeAhead } from './verifyAhead.js';
 import { checkChain, type Witness } from './verifyChain.js';
 import { type FoldStep, PartitionFold, scratchFile } from './verifyFold.js';
-import { compareTable, findMissing, findUnmade, type TableParts } from './verifyTable.js';
+import { compareTable, findMissing, findUnmade, type TableParts, type TableStep } from './verifyTable.js';
+import { Contradiction, type Wrong } from './wrong.js';
 
 /** What the thread is given. */
 export interface VerifyThreadData {
@@ -32,7 +34,7 @@ let folding: PartitionFold | undefined;
 let compared: TableParts | undefined;
 
 async function open(): Promise<{ log: SourceLog; stored: StoredRows }> {
-  return { log: await openSource(engine), stored: await openStoredRows(engine) };
+  return { log: await openSource(engine), stored: soundRows(await openStoredRows(engine)) };
 }
 
 function parts(): Promise<{ log: SourceLog; stored: StoredRows }> {
@@ -49,6 +51,18 @@ async function tables(): Promise<TableParts> {
   compared ??= { log, stored, fresh: files('changed'), counts: files('inserted') };
   return compared;
 }
+
+/** What comes of it; for a table that cannot be read, what is made of that finding. */
+async function judged<T>(work: (parts: TableParts) => Promise<T>, found: (wrong: Wrong) => T): Promise<T> {
+  try {
+    return await work(await tables());
+  } catch (error) {
+    if (error instanceof Contradiction) return found(error.wrong);
+    throw error;
+  }
+}
+
+const itself = (wrong: Wrong): Wrong => wrong;
 
 const api = {
   async chain(head: Head, end: number, witnesses: readonly Witness[]) {
@@ -69,11 +83,20 @@ const api = {
     }
     return step;
   },
-  compare: async (target: Target, after?: string) => compareTable(await tables(), target, after),
-  missing: async (target: Target, met: readonly number[]) => findMissing(await tables(), target, met),
-  unmade: async (target: Target) => findUnmade(await tables(), target),
-  ahead: async (target: Target, partition: number, rows: readonly StoredRow[]) =>
-    judgeAhead(await tables(), target, partition, rows),
+  compare: (target: Target, after?: string) =>
+    judged<TableStep>(
+      (parts) => compareTable(parts, target, after),
+      (wrong) => ({ rows: 0, met: [], ahead: [], wrong }),
+    ),
+  missing: (target: Target, met: readonly number[]) =>
+    judged<Wrong | undefined>((parts) => findMissing(parts, target, met), itself),
+  unmade: (target: Target) =>
+    judged<{ rows: number; wrong?: Wrong }>(
+      (parts) => findUnmade(parts, target),
+      (wrong) => ({ rows: 0, wrong }),
+    ),
+  ahead: (target: Target, partition: number, rows: readonly StoredRow[]) =>
+    judged<Wrong | undefined>((parts) => judgeAhead(parts, target, partition, rows), itself),
   async close() {
     await folding?.close();
     for (const rows of [...(compared?.fresh ?? []), ...(compared?.counts ?? [])]) await rows.close();

@@ -44,6 +44,13 @@ export function wrongOf(error: unknown, partition: number, position: number): Wr
   };
 }
 
+/** The same of an error that was thrown while something else than a partition was read, which is named. */
+export function damageOf(error: unknown, whose: string): Wrong {
+  if (isOutage(error)) throw error;
+  if (error instanceof Contradiction) return error.wrong;
+  return { what: `${whose} cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+}
+
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof MongoError) return true;

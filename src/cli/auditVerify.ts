@@ -33,6 +33,9 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
     .option('--key <file>', 'believe the verifier keys in this file, kept elsewhere, and no others')
     .option('--state <dir>', 'note here what is done, so that a check that was broken off goes on')
     .action(async ({ since: files, bundle, key, state }: Options) => {
+      // Ended by a signal alone, a process has no time to clear up.
+      for (const [signal, number] of Object.entries(interrupts))
+        process.once(signal, () => process.exit(128 + number));
       const since = await Promise.all(files.map((file) => readFile(file, 'utf8')));
       const keys = key === undefined ? undefined : linesOf(await readFile(key, 'utf8'));
       const bar = progressBar();
@@ -56,5 +59,7 @@ async function verifyHere(
 ): ReturnType<typeof verifyLog> {
   return verifyLog({ ...(await signedOf(readConfig(env))), ...common, ...(state ? { state } : {}) });
 }
+
+const interrupts = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');

@@ -15,10 +15,12 @@ export class LogMismatch extends Error {
   override readonly name = 'LogMismatch';
 }
 
-/** Throws `LogMismatch` unless the log is of this format and, if a number is asked for, has that many partitions. */
+/** Throws `LogMismatch` unless the log is of this format, has partitions and, if a number is asked for, has that many partitions. */
 export function checkMeta(meta: LogMeta, partitions: number | undefined): void {
   if (meta.format !== FORMAT)
     throw new LogMismatch(`the log has format ${meta.format}, this program reads format ${FORMAT}`);
+  if (!Number.isInteger(meta.partitions) || meta.partitions < 1)
+    throw new LogMismatch(`the log says that it has ${meta.partitions} partitions`);
   if (partitions !== undefined && partitions !== meta.partitions)
     throw new LogMismatch(
       `the log was created with ${meta.partitions} partitions, which is fixed: PARTITIONS=${partitions} cannot be used with it`,

@@ -6,6 +6,7 @@ import { ActiveReader } from './activeReader.js';
 import { Doorbell } from './doorbell.js';
 import type { Engine } from './engine.js';
 import type { LeafCommit } from './frame.js';
+import { NotOfThisLog } from './ofThisLog.js';
 import { type OpenReader, openReader } from './openReader.js';
 import { type ProjectionThread, startProjectionThread } from './projectionThread.js';
 import type { MainApi, ModelState } from './projectionWorker.js';
@@ -80,7 +81,8 @@ export interface Projections {
 
 /**
  * Starts where the checkpoints are; where some partitions are others' to fold, only when all of them are folded up to
- * now, which takes as long as a new version of a model needs. Throws what log and store throw; there must be a log.
+ * now, which takes as long as a new version of a model needs. Throws `NotOfThisLog`, and what log and store throw; there
+ * must be a log.
  */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
   const alarm = onceOnly(options.onFatal);
@@ -102,6 +104,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
     return runProjections(options, thread, switches, models, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
+    if (error instanceof Error && error.name === 'NotOfThisLog') throw new NotOfThisLog(error.message);
     throw error;
   }
 }

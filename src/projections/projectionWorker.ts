@@ -8,6 +8,7 @@ import { catchUp } from './catchUp.js';
 import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
 import type { LeafCommit } from './frame.js';
+import { checkOfThisLog } from './ofThisLog.js';
 import type { ModelAdvance } from './progressNotes.js';
 import { Projector } from './projector.js';
 import { Rebuilder } from './rebuilder.js';
@@ -88,6 +89,10 @@ class ProjectionThread {
     const { allProjections } = (await import(data.projections)) as typeof import('./all.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
+    await checkOfThisLog(
+      engine,
+      folded.map(({ model }) => model),
+    );
     const projector = await Projector.open(store, folded, partitions);
     const rebuilder = new Rebuilder({
       store,

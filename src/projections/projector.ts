@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { foldEvents, keysTouched, type Rows } from './fold.js';
+import { foldTouching, keysTouched, type Rows, touchingOf } from './fold.js';
 import type { Frame } from './frame.js';
 import type { AnyProjection } from './projection.js';
 import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './rows.js';
@@ -171,8 +171,11 @@ export class Projector {
     if (!last) return;
     const events = fresh.flatMap((commit) => commit.events);
     await projection.prepare?.(events);
-    const loaded = await this.#load(work, keysTouched(projection, events));
-    foldEvents(projection, events, (key) => loaded.get(key), changed);
+    const touching = touchingOf(projection, events);
+    if (touching.length > 0) {
+      const loaded = await this.#load(work, keysTouched(touching));
+      foldTouching(projection, touching, (key) => loaded.get(key), changed);
+    }
     places[partition] = { folded: { position: last.position, size: last.size }, written };
   }
 

@@ -31,9 +31,20 @@ function toWire(error: unknown): WireError {
   return { name: error.name, message: error.message, stack: error.stack, props };
 }
 
+const givenAway = new WeakMap<object, readonly ArrayBuffer[]>();
+
+/** A result whose buffers become the other thread's, instead of being copied; each must be no other's. */
+export function giving<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
+  givenAway.set(value, buffers);
+  return value;
+}
+
+const buffersOf = (value: unknown): readonly ArrayBuffer[] =>
+  (typeof value === 'object' && value !== null && givenAway.get(value)) || [];
+
 /** Serves `api` to the other thread. Calls start in the order they were made; a synchronous one ends before the next. */
 export function serve(port: Port, api: Api): void {
-  const reply = (response: Response) => port.postMessage(response);
+  const reply = (response: Response) => port.postMessage(response, buffersOf(response.value));
   port.on('message', ({ id, method, args }: Request) => {
     try {
       // The caller's types are this api's: both sides are compiled against it.

@@ -10,6 +10,9 @@ import { tempDir } from '../support/tempDir.js';
 import { Signer } from './signing.js';
 import { type SmallLog, type SmallLogOptions, smallLog } from './smallLog.js';
 
+/** Of whatever. */
+const ROOT = Buffer.alloc(32).toString('base64');
+
 const sqlite = (): Engine => ({ kind: 'sqlite', dataDir: tempDir() });
 
 interface Exported extends SmallLog {
@@ -117,6 +120,14 @@ describe('a log that was rewritten whole, and signed anew', function () {
     expect((await verifyLog({ engine, heads, since: [], keys: first.keys })).wrong?.what).to.include(
       'no key',
     );
+  });
+
+  it('is found when it has lost a partition', async () => {
+    const { key, head } = { key: signer.key(1), head: signer.head({ partition: 1, events: 3, root: ROOT }) };
+    const { engine, heads, keys } = first;
+    const { wrong } = await verifyLog({ engine, heads: [...heads, head], since: [], keys: [...keys, key] });
+    expect(wrong).to.include({ partition: 1 });
+    expect(wrong?.what).to.include('has 1 partitions');
   });
 
   it('is found when it has lost its end', async () => {

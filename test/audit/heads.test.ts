@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { cpSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { Heads } from '../../src/audit/heads.js';
 import { TreeReader } from '../../src/audit/treeReader.js';
@@ -11,12 +9,7 @@ import { frameOf } from '../../src/projections/frame.js';
 import { Projector } from '../../src/projections/projector.js';
 import { tilesProjection } from '../../src/projections/tiles/model.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
-import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
-import { startFresh } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
-import { ask } from '../support/http.js';
 import { MemoryLog } from '../support/memoryLog.js';
-import { parley } from '../support/parley.js';
 import { rejection } from '../support/rejection.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { tempDir } from '../support/tempDir.js';
@@ -118,46 +111,5 @@ describe('signed heads', () => {
     expect(readHead((await other.advance(0)).note).size).to.equal(403);
     await other.check(0);
     expect(other.isBroken).to.equal(false);
-  });
-});
-
-describe('a log from a back-up, behind what was signed of it', function () {
-  this.timeout(120_000);
-
-  it('is not appended to until an operator accepts it', async () => {
-    const server = await startFresh('sqlite', { env: { PARTITIONS: '1' } });
-    const backup = tempDir();
-    const stores = () => readdirSync(server.dataDir).filter((name) => /^(log|read)/.test(name));
-    try {
-      const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
-      await server.stop();
-      for (const name of stores()) cpSync(join(server.dataDir, name), join(backup, name));
-      await server.start();
-      const device = await ada.device();
-      await say(device, await chatOf(device, ben), 'which the back-up lacks');
-      await device.close();
-      // What there is at an orderly stop is signed.
-      await server.stop();
-      for (const name of stores()) rmSync(join(server.dataDir, name));
-      for (const name of readdirSync(backup)) cpSync(join(backup, name), join(server.dataDir, name));
-      await server.start();
-      const ready = await ask(server.url, 'GET /ready');
-      expect([ready.status, ready.body.failing]).to.deep.equal([503, 'log']);
-      const before = await ada.device();
-      const refused = await rejection(before.request('init chat', { friendId: ben.userId }));
-      expect(refused.message).to.match(/overloaded|unknown/);
-      await before.close();
-      const accepted = await parley(['audit', 'accept', '0'], { DATA_DIR: server.dataDir, ...server.env });
-      expect(accepted.code, accepted.err).to.equal(0);
-      await eventually('it is taken over', async () => (await ask(server.url, 'GET /ready')).status === 200);
-      const after = await ada.device();
-      await eventually('it takes commands', async () => {
-        await say(after, await chatOf(after, ben), 'which comes instead');
-        return true;
-      });
-      await after.close();
-    } finally {
-      await server.stop();
-    }
   });
 });

@@ -163,6 +163,7 @@ describe('room', () => {
       fc.record({ kind: fc.constant('init chat' as const), actor, friendId: fc.constantFrom(ada, bob) }),
       fc.tuple(actor, fc.constantFrom('1', '2', '3', '4')).map(([by, id]) => message(by, id)),
       fc.tuple(actor, fc.option(fc.nat(6), { nil: undefined })).map(([by, upTo]) => read(by, upTo)),
+      fc.record({ kind: fc.constant('erase member' as const), roomId: fc.constant(roomId), userId: actor }),
     );
     fc.assert(
       fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
@@ -187,13 +188,18 @@ describe('room', () => {
           const made = chat.events.length;
           const again = chat.run(actorOf(one), one, find(one));
           expect(chat.events).to.have.length(made);
-          if ('answer' in first && 'answer' in again && one.kind !== 'init chat')
+          if (one.kind === 'erase member')
+            expect(again).to.deep.equal({ answer: { changed: false }, made: 0 });
+          else if ('answer' in first && 'answer' in again && one.kind !== 'init chat')
             expect(again.answer).to.deep.equal(first.answer);
         }
+        expectEndAtErasure(chat.events);
         const seqs = chat.events.flatMap((e) => (e.type === 'MessageSent' ? [e.data.seq] : []));
         expect(seqs).to.deep.equal(seqs.map((_, i) => i + 1));
         expect(chat.events.reduce(roomDecider.evolve, roomDecider.initial)).to.deep.equal(chat.state);
       }),
+      // Much must come together before a member is erased who has talked.
+      { numRuns: 1000 },
     );
   });
 });
@@ -208,6 +214,22 @@ function expectForward(before: RoomState, after: RoomState) {
   expect(after.lastSeq).to.be.at.least(before.lastSeq);
   for (const member of before.members)
     expect(after.marks[member]).to.be.within(before.marks[member] ?? 0, after.lastSeq);
+  expect(after.erased ?? []).to.include.members([...(before.erased ?? [])]);
+}
+
+/** Each member is erased once; then nobody says anything more, and the erased do nothing at all. */
+function expectEndAtErasure(events: readonly Recorded[]) {
+  const erased: string[] = [];
+  for (const { type, actor, data } of events) {
+    if (type === 'MemberErased') {
+      expect([ada, bob]).to.include(data.userId);
+      expect(erased).to.not.include(data.userId);
+      erased.push(data.userId);
+    } else if (erased.length > 0) {
+      expect(type).to.equal('MessagesRead');
+      expect(erased).to.not.include(actor);
+    }
+  }
 }
 
 describe('user', () => {
@@ -297,6 +319,51 @@ describe('a user with a role', () => {
       read,
     ] as const)
       expect(gone.run(ada, command, nowhere)).to.deep.equal({ code: 'not_found', made: 0 });
+  });
+
+  it('keeps these promises whatever is asked of it', () => {
+    const kinds = [
+      ...(['register user', 'go online', 'go offline', 'erase user'] as const),
+      ...(['appoint auditor', 'dismiss auditor', 'record audit read'] as const),
+    ];
+    const commandOf = (kind: (typeof kinds)[number]): UserCommand => {
+      if (kind === 'record audit read') return read;
+      if (kind === 'go offline') return { kind, userId: ada, lastSeen: now };
+      if (kind === 'register user')
+        return { kind, userId: ada, username: 'sealed', backgroundColor: '#112233' };
+      return { kind, userId: ada };
+    };
+    /** What must not come twice without its opposite in between. */
+    const opposites: Record<string, string> = {
+      UserWentOnline: 'UserWentOffline',
+      AuditorAppointed: 'AuditorDismissed',
+    };
+    const command = fc.record({ kind: fc.constantFrom(...kinds), isActive: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+        const stream = new Stream(userDecider);
+        for (const { kind, isActive } of commands) {
+          stream.run(ada, commandOf(kind), { now, isActive });
+          const again = stream.run(ada, commandOf(kind), { now, isActive });
+          if (kind !== 'record audit read') expect(again.made).to.equal(0);
+        }
+        const types = stream.types();
+        expect(types.filter((type) => type === 'UserRegistered').length).to.equal(Math.min(1, types.length));
+        if (types.includes('UserErased')) expect(types.indexOf('UserErased')).to.equal(types.length - 1);
+        for (const [on, off] of Object.entries(opposites)) {
+          const turns = types.filter((type) => type === on || type === off);
+          expect(turns).to.deep.equal(turns.map((_, i) => (i % 2 === 0 ? on : off)));
+        }
+        let isAuditor = false;
+        for (const type of types) {
+          if (type === 'AuditorAppointed' || type === 'AuditorDismissed')
+            isAuditor = type === 'AuditorAppointed';
+          if (type === 'AuditRead') expect(isAuditor, 'read by an auditor').to.equal(true);
+        }
+        if (stream.state.erased) expect(stream.state).to.include({ online: false });
+        expect(stream.events.reduce(userDecider.evolve, userDecider.initial)).to.deep.equal(stream.state);
+      }),
+    );
   });
 
   it('cannot be erased who never was', () => {

@@ -45,8 +45,19 @@ describe('The walk of docs/audit.md', function () {
     expect(said.get('The log is whole')).to.match(/whole\n$/);
   });
 
-  it('makes an auditor', () => {
+  it('makes an auditor, whose reading is recorded', () => {
     expect(said.get('An auditor')).to.equal('ann is an auditor now\n');
+    const events = said.get('What an auditor reads');
+    expect(events).to.include('Hello, Bob').and.to.include('"type":"AuditRead"');
+    expect(events).to.include('"resource":"events"');
+  });
+
+  it('shows a room as it was', () => {
+    const [byCommand, overHttp, none] = (said.get('As it was then') ?? '').split(/(?<=^\}\n)/m);
+    const then = JSON.parse(byCommand ?? '');
+    expect(then.messages[0].message).to.equal('Hello, Bob');
+    expect(JSON.parse(overHttp ?? '')).to.deep.equal(then);
+    expect(none).to.equal(undefined);
   });
 
   it('proves an event without trust in the server', () => {

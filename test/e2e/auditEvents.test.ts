@@ -174,6 +174,15 @@ for (const engine of allKinds) {
       await ended;
     });
 
+    it('follows the log until the time that was asked for', async () => {
+      const until = new Date(Date.now() + 1000).toISOString();
+      const response = await get(`events/stream?stream=room:${roomId}&follow=true&until=${until}`);
+      const events = linesOf(response.text);
+      expect(events.map(({ data }) => data.text)).to.include('three');
+      expect(events.every(({ recordedAt }) => recordedAt < until)).to.equal(true);
+      expect(Date.now()).to.be.greaterThan(Date.parse(until));
+    });
+
     it('shows a room and a user as they were', async () => {
       const [, second] = await all(`stream=room:${roomId}&type=MessageSent`);
       const then = (await get(`rooms/${roomId}?at=2`)).body;

@@ -3,6 +3,7 @@ import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
 import { bearerToken } from '../../bearer.js';
 import { overloaded } from '../../errors.js';
+import type { Time } from '../../events/types.js';
 import type { Session } from '../../vault/vault.js';
 import { authenticated } from '../auth.js';
 import { readQuery } from '../input.js';
@@ -17,6 +18,8 @@ import { recordRead } from './recorded.js';
 const MOST_STREAMS = 16;
 /** Whoever follows is looked at so often: whether they are still signed in, and an auditor. */
 const CHECK_MS = 5000;
+/** What is recorded before a time is in the log so much later at most: clocks differ, and commits take their time. */
+const LATE_MS = 2000;
 
 export interface EventParts extends AuditorParts, Pick<PastParts, 'commands'> {
   readonly auditReader: Pick<AuditReader, 'begin' | 'resume' | 'page' | 'all' | 'follow'>;
@@ -54,22 +57,29 @@ export function serveEvents(router: Router, parts: EventParts): void {
       await recordRead(commands, session, 'events', ctx);
       const pages =
         follow === 'true'
-          ? auditReader.follow(filter, begun, gone.signal, mayGoOn(parts, session, ctx))
+          ? auditReader.follow(filter, begun, gone.signal, mayGoOn(parts, session, ctx, filter.until))
           : auditReader.all(filter, begun);
       await ndjson(ctx, pages);
     }),
   });
 }
 
-/** Whether the session lasts and its user still has the role; looked up now and then. */
+/**
+ * Whether the session lasts and its user still has the role, looked up now and then, and whether anything is still to
+ * come: after the end that was asked for it is looked once more.
+ */
 function mayGoOn(
   { sessions, now, isAuditor }: AuditorParts,
   { userId }: Session,
   ctx: RouterContext,
+  until: Time | undefined,
 ): () => Promise<boolean> {
   const token = bearerToken(ctx.get('Authorization')) ?? '';
   let checked = performance.now();
+  let isLast = false;
   return async () => {
+    if (isLast) return false;
+    isLast = until !== undefined && now().getTime() > Date.parse(until) + LATE_MS;
     if (performance.now() - checked < CHECK_MS) return true;
     checked = performance.now();
     return (await sessions.find(token, now())) !== undefined && (await isAuditor(userId));

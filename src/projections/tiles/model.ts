@@ -50,5 +50,6 @@ export const tilesProjection: Projection<TileRow> = {
   },
 };
 
+// Field by field: spreading the old row takes longer than the hash, and each event comes here.
 const grown = (tile: TileRow | null | undefined, hash: Hash, position: number): TileRow =>
-  tile ? { ...tile, hashes: tile.hashes + hash } : { hashes: hash, position };
+  tile ? { hashes: tile.hashes + hash, position: tile.position } : { hashes: hash, position };

@@ -3,7 +3,7 @@ import type { Recorded } from '../../../src/events/types.js';
 import { checkCommit, emptyHead, type Head } from '../../../src/log/commit.js';
 import { allProjections } from '../../../src/projections/all.js';
 import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/engine.js';
-import { foldEvents, keysTouched, type Rows } from '../../../src/projections/fold.js';
+import { foldEvents, keysTouched, type Rows, touchingOf } from '../../../src/projections/fold.js';
 import { frameOf } from '../../../src/projections/frame.js';
 import type { AnyProjection, Folded } from '../../../src/projections/projection.js';
 import type { Model } from '../../../src/projections/rows.js';
@@ -94,7 +94,7 @@ export class StoreCheck {
 
   async #compare(projection: AnyProjection, rows: Rows, events: readonly Recorded[]): Promise<string[]> {
     const found: string[] = [];
-    const keys = [...keysTouched(projection, events)];
+    const keys = [...keysTouched(touchingOf(projection, events))];
     for (let start = 0; start < keys.length; start += 500) {
       const page = keys.slice(start, start + 500);
       // The rows are only compared.

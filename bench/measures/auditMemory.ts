@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { peakRss } from '../peak.js';
+import { parleyCommand } from '../systems/parley.js';
+import type { Running, System } from '../systems/system.js';
+import { temporaryDirectory } from '../temporary.js';
+import { appointAuditor, signedSize } from './auditor.js';
+import { BigLogs } from './bigLog.js';
+import { cell, type Measure, type Row } from './measure.js';
+
+const MB = 1024 * 1024;
+/** A log ten times as long may take so much more: what two runs differ by. */
+const flat = 1.25;
+const verbs = ['verify', 'replay', 'export'] as const;
+
+/** The most memory that the command has while it does each of these, beside the server; all is signed before. */
+async function peaks(running: Running): Promise<Record<(typeof verbs)[number], number>> {
+  const auditor = await appointAuditor(running);
+  for (let partition = 0; (await signedSize(auditor, partition)) !== undefined; ) partition++;
+  const { engine, directory } = running;
+  const env = {
+    ...process.env,
+    DATA_DIR: directory,
+    ...(engine?.kind === 'mongodb' ? { MONGO_URL: engine.url } : {}),
+  };
+  if (engine?.kind === 'sqlite') delete env.MONGO_URL;
+  const out = temporaryDirectory();
+  const run = (...args: string[]) => peakRss([parleyCommand, 'audit', ...args], env);
+  return {
+    verify: await run('verify'),
+    replay: await run('replay', '--out', join(out, 'events.jsonl')),
+    export: await run('export', join(out, 'bundle')),
+  };
+}
+
+async function peaksOfSmallLog(system: System, size: number, log: (line: string) => void) {
+  const logs = new BigLogs(size, log);
+  try {
+    return await peaks((await logs.of(system)).running);
+  } finally {
+    await logs.stop();
+  }
+}
+
+/** Whether auditing a log ten times as long takes more memory. */
+export const auditMemory: Measure = {
+  name: 'audit-memory',
+  async run({ systems, bigLogs, log }) {
+    const small = bigLogs.size / 10;
+    const sizes = `${bigLogs.size.toLocaleString('en')} and ${small.toLocaleString('en')}`;
+    const rows: (Row & { readonly cells: Row['cells'][number][] })[] = verbs.map((verb) => ({
+      measure: `peak RSS of \`parley audit ${verb}\`, ${sizes} events`,
+      goal: 'flat',
+      cells: [],
+    }));
+    for (const system of systems) {
+      if (system.name === 'socket.io') continue;
+      const least = await peaksOfSmallLog(system, small, log);
+      const most = await peaks((await bigLogs.of(system)).running);
+      for (const [i, verb] of verbs.entries()) {
+        const value = `${Math.round(most[verb] / MB)} and ${Math.round(least[verb] / MB)} MB`;
+        log(`${system.name}: ${verb} takes ${value}`);
+        rows[i]?.cells.push(cell(system.name, value, most[verb] < least[verb] * flat));
+      }
+    }
+    return rows;
+  },
+};

@@ -1,0 +1,63 @@
+import { seededRandom } from '../random.js';
+import type { BenchUser, Running } from '../systems/system.js';
+import { appointAuditor, judged, times } from './auditor.js';
+import { cell, type Measure, type Row } from './measure.js';
+
+const goalMs = 20;
+const warmups = 50;
+/** Users beside those of the big log, two in each room, and what each room holds. */
+const crowd = { users: 40, messages: 50 };
+
+/** Actors and streams that a query may name: of a log that is nearly all one room. */
+async function gather(running: Running, user: BenchUser, bigRoomId: string) {
+  const users = await running.signUp(crowd.users);
+  const pairs = users.flatMap((one, i) => {
+    const other = users[i + 1];
+    return i % 2 === 0 && other ? [[one, other] as const] : [];
+  });
+  const rooms = await running.rooms(pairs);
+  for (const [i, [sender]] of pairs.entries()) await running.fill(rooms[i] ?? '', sender, crowd.messages);
+  const actors = [user, ...users].map(({ userId }) => userId);
+  return {
+    actor: actors,
+    stream: [bigRoomId, ...rooms].map((id) => `room:${id}`).concat(actors.map((id) => `user:${id}`)),
+  };
+}
+
+/** How long a page of the log takes by actor and by stream, half of them from some time on. */
+export const auditQuery: Measure = {
+  name: 'audit-query',
+  async run({ systems, quick, bigLogs, log }) {
+    const size = bigLogs.size.toLocaleString('en');
+    const rows: (Row & { readonly cells: Row['cells'][number][] })[] = (['actor', 'stream'] as const).map(
+      (by) => ({
+        measure: `query by ${by} in a log of ${size} events, p99`,
+        goal: `< ${goalMs} ms`,
+        cells: [],
+      }),
+    );
+    for (const system of systems) {
+      if (system.name === 'socket.io') continue;
+      const { running, user, bigRoomId, filledFrom } = await bigLogs.of(system);
+      const names = await gather(running, user, bigRoomId);
+      const auditor = await appointAuditor(running);
+      const random = seededRandom(1);
+      const span = Date.now() - filledFrom;
+      for (const [i, by] of (['actor', 'stream'] as const).entries()) {
+        const ask = (histogram = times()) => {
+          const name = names[by][Math.floor(random() * names[by].length)];
+          const since = new Date(filledFrom + random() * span).toISOString();
+          const query = `${by}=${name}${random() < 0.5 ? `&since=${since}` : ''}`;
+          return auditor.timed(`/audit/events?${query}`, histogram);
+        };
+        for (let asked = 0; asked < warmups; asked++) await ask();
+        const histogram = times();
+        for (let asked = 0; asked < (quick ? 100 : 2000); asked++) await ask(histogram);
+        const { value, reached } = judged(histogram, goalMs);
+        log(`${system.name}: a query by ${by} takes p99 ${value}`);
+        rows[i]?.cells.push(cell(system.name, value, reached));
+      }
+    }
+    return rows;
+  },
+};

@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { smallLog } from '../audit/smallLog.js';
+import { eventually } from '../support/eventually.js';
+import { tempDir } from '../support/tempDir.js';
+
+const builtCli = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+describe('A check that is interrupted', function () {
+  this.timeout(120_000);
+
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    it(`by ${signal} leaves nothing behind where nothing is to be gone on with`, async () => {
+      const [DATA_DIR, TMPDIR] = [tempDir(), tempDir()];
+      const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR }, { messages: 500 });
+      const child = spawn(process.execPath, [builtCli, 'audit', 'verify'], {
+        env: { PATH: process.env.PATH, DATA_DIR, TMPDIR, MASTER_KEY: masterKey.toString('base64') },
+        stdio: 'ignore',
+      });
+      const ended = once(child, 'close');
+      const left = () => readdirSync(TMPDIR).filter((name) => name.startsWith('parley-verify-'));
+      await eventually('it is at work', () => left().length > 0);
+      child.kill(signal);
+      expect((await ended)[0]).to.equal(code);
+      expect(left()).to.deep.equal([]);
+    });
+});
