@@ -3,7 +3,7 @@ import { useConsole } from './console.js';
 import { download } from './download.js';
 import { exactly } from './times.js';
 import { useWatch } from './useWatch.js';
-import type { Alarm } from './witness/kept.js';
+import type { Alarm } from './witness/memory.js';
 
 /** What nobody may miss: heads that were refused, until they are acknowledged; the page's title says so too. */
 export function Alarms({ title }: { readonly title: string }) {

@@ -18,7 +18,7 @@ export const fieldHint = 'yyyy-mm-dd hh:mm:ss';
 /** The moment in a field, a day alone for its begin, in UTC; undefined if it is none. */
 export function fromField(text: string): string | undefined {
   const [, day, clock = '00:00'] =
-    /^\s*(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?\s*Z?$/.exec(text) ?? [];
+    /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?Z?$/.exec(text.trim()) ?? [];
   const time = Date.parse(`${day}T${clock}Z`);
   return Number.isNaN(time) ? undefined : new Date(time).toISOString();
 }

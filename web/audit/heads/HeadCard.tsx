@@ -3,7 +3,7 @@ import { Steps } from '../proof/Steps.js';
 import { exactly } from '../times.js';
 import { toBase64 } from '../verify/bytes.js';
 import { outcomeOf } from '../verify/steps.js';
-import type { KeptPartition } from '../witness/kept.js';
+import type { KeptPartition } from '../witness/memory.js';
 import type { Sighting } from '../witness/witness.js';
 
 interface Props {

@@ -5,7 +5,7 @@ import { useConsole } from '../console.js';
 import { download } from '../download.js';
 import { useAnswer } from '../useAnswer.js';
 import { useWatch } from '../useWatch.js';
-import type { Memory } from '../witness/kept.js';
+import type { Memory } from '../witness/memory.js';
 import type { Sighting } from '../witness/witness.js';
 import { Chart } from './Chart.js';
 import { GrowthTable } from './GrowthTable.js';

@@ -1,6 +1,6 @@
 import { downloadEvidence, whatFailed } from '../Alarms.js';
 import { exactly } from '../times.js';
-import type { Alarm } from '../witness/kept.js';
+import type { Alarm } from '../witness/memory.js';
 
 /** Alarms that were acknowledged; their evidence stays. */
 export function PastAlarms({ alarms }: { readonly alarms: readonly Alarm[] }) {

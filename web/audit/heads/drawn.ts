@@ -38,7 +38,11 @@ function optionsFor(element: HTMLElement, growth: readonly Growth[]): Options {
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    axes: [axis, { ...axis, size: 64 }],
+    tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
+    axes: [
+      { ...axis, values: (_, seconds) => seconds.map(labelFor(seconds)) },
+      { ...axis, size: 64 },
+    ],
     scales: { y: { range: (_, _min, max) => [0, Math.max(1, max * 1.05)] } },
     legend: { show: growth.length > 1 },
     series: [
@@ -51,4 +55,13 @@ function optionsFor(element: HTMLElement, growth: readonly Growth[]): Options {
       })),
     ],
   };
+}
+
+const DAY_S = 86_400;
+
+/** How a time is written beside others: as the tables have it, in UTC, with what tells these times apart. */
+function labelFor(seconds: readonly number[]): (time: number) => string {
+  const span = (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
+  const [begin, end] = span > 2 * DAY_S ? [0, 10] : span > 300 ? [11, 16] : [11, 19];
+  return (time) => new Date(time * 1000).toISOString().slice(begin, end);
 }

@@ -1,6 +1,6 @@
 import type { Api } from '../api.js';
 import { fromBase64 } from '../verify/bytes.js';
-import type { Seen } from '../witness/kept.js';
+import type { Seen } from '../witness/memory.js';
 
 /** How a partition grew. */
 export interface Growth {

@@ -2,15 +2,8 @@ import { ClientError } from '../../../src/client/index.js';
 import type { Api } from '../api.js';
 import { judgeHead } from '../verify/extension.js';
 import { check, outcomeOf, type Step } from '../verify/steps.js';
-import {
-  changeMemory,
-  type KeptPartition,
-  loadMemory,
-  type Memory,
-  onMemoryChange,
-  withAlarm,
-  withSeen,
-} from './kept.js';
+import { changeMemory, loadMemory, onMemoryChange } from './kept.js';
+import { type KeptPartition, type Memory, withAlarm, withSeen } from './memory.js';
 
 const EVERY_MS = 15_000;
 
