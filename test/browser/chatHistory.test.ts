@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { Rest } from '../../src/client/rest.js';
 import { openBrowser } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -124,9 +125,11 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
       await ann.page.mouse.wheel(0, -300);
       before = await inView();
     }
-    const high = await ann.page.evaluate<number>("document.querySelector('.scroller').scrollHeight");
+    const height = (): Promise<number> =>
+      ann.page.evaluate<number>("document.querySelector('.scroller').scrollHeight");
+    const high = await height();
     for (const release of held) release();
-    await ann.page.waitForFunction(`document.querySelector('.scroller').scrollHeight > ${high + 1000}`);
+    await eventually('the page has come', async () => (await height()) > high + 1000);
     expect(await inView()).to.equal(before);
     await ann.close();
     await socket.close();

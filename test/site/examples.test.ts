@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { type RequestName, requests } from '../../src/events/schemas.js';
@@ -92,6 +93,11 @@ describe('The code in the documentation', function () {
       const env = { PATH: process.env.PATH, DATA_DIR: server.dataDir };
       const { stdout } = spawnSync(process.execPath, [built('src/checkLog.js')], { env, encoding: 'utf8' });
       expect(shapeOf(stdout)).to.equal(shapeOf(block.code));
+    });
+
+  for (const block of under('script'))
+    it(`at ${placeOf(block)} is of JavaScript's syntax`, () => {
+      expect(() => new Script(block.code)).not.to.throw();
     });
 
   for (const block of under('commands'))

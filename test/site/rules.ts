@@ -18,7 +18,9 @@ export type Rule =
    * Not run: its shell syntax is checked, and that every script, verb and option in it exists. For what installs
    * packages anew or starts a server, needs Docker, MongoDB or a machine to itself, or undoes what a test stands on.
    */
-  | 'commands';
+  | 'commands'
+  /** Not run, for it takes something away in a database that tests do not have: its syntax is checked. */
+  | 'script';
 
 const notRun: Readonly<Record<string, string>> = {
   'README.md':
@@ -32,6 +34,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   const [language, what] = info.split(' ');
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
+  if (info === 'js' && file === 'docs/audit.md') return 'script';
   if (info === 'text output') return 'output';
   // How to rotate keys and to accept a restored log: pasted there, it would change what the walk shows.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
