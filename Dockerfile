@@ -29,7 +29,7 @@ WORKDIR /app
 RUN install -d -m 0700 -o node -g node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
-COPY --from=build /app/dist/web ./dist/web
+COPY --from=build /app/dist/pages ./dist/pages
 COPY --from=build /app/dist/docs ./dist/docs
 COPY package.json ./
 # The image's user `node`, by number, so that a platform which demands a user other than root can see that it is one.

@@ -9,7 +9,7 @@ export default defineConfig({
   root: here('.'),
   plugins: [compressed()],
   build: {
-    outDir: here('../dist/web'),
+    outDir: here('../dist/pages'),
     emptyOutDir: true,
     target: 'es2022',
     // The policy allows scripts and styles of this server only: nothing may be inlined.

@@ -70,7 +70,7 @@ const built = (folder: string): string => fileURLToPath(new URL(`../../${folder}
 
 /** The pages that the build has put beside this code: the chat, the audit console and the documentation. */
 export const builtPages = (): Pages =>
-  new Map([...readPages(built('web'), ''), ...readPages(built('docs'), '/docs')]);
+  new Map([...readPages(built('pages'), ''), ...readPages(built('docs'), '/docs')]);
 
 /** Serves pages to `GET` and `HEAD`; any other path goes on. */
 export function servePages(pages: Pages): Middleware {

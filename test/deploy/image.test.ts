@@ -24,7 +24,8 @@ function layOut(): string {
         // A package below another one is an entry of its own, which may be for development.
         filter: (from) => !relative(join(repository, path), from).includes('node_modules'),
       });
-  for (const folder of ['src', 'web', 'docs']) cpSync(built(folder), join(app, 'dist', folder), { recursive: true });
+  for (const folder of ['src', 'pages', 'docs'])
+    cpSync(built(folder), join(app, 'dist', folder), { recursive: true });
   cpSync(join(repository, 'package.json'), join(app, 'package.json'));
   return app;
 }
