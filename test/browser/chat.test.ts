@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { openBrowser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -10,8 +11,11 @@ describe('The web chat', function () {
   let browser: Browser;
   let server: ServerProcess;
   const people: Person[] = [];
-  const somebody = async (...options: Parameters<typeof Person.at>[2][]): Promise<Person> => {
-    const person = await Person.at(browser, server.url, ...options);
+  const somebody = async (
+    options?: BrowserContextOptions,
+    prepare?: (page: Page) => Promise<void>,
+  ): Promise<Person> => {
+    const person = await Person.at(browser, server.url, options, prepare);
     people.push(person);
     return person;
   };
@@ -155,6 +159,76 @@ describe('The web chat', function () {
     await second.keyboard.press('Enter');
     await ann.chat(`${ann.name}-too`).click();
     await ann.sees('Hello, me');
+  });
+
+  it('shows what was refused, sends it again or forgets it', async () => {
+    let isRefusing = true;
+    const refuse = (page: Page): Promise<void> =>
+      page.routeWebSocket(/\/ws$/, (socket) => {
+        const server = socket.connectToServer();
+        socket.onMessage((text) => {
+          const { id, event } = JSON.parse(String(text)) as { id: number; event: string };
+          const error = { code: 'forbidden', message: 'not now' };
+          if (isRefusing && event === 'send message') socket.send(JSON.stringify({ id, event, error }));
+          else server.send(text);
+        });
+      });
+    const ann = await somebody({}, refuse);
+    const bob = await somebody();
+    await ann.open(bob.name);
+    for (const text of ['wanted', 'unwanted']) {
+      await ann.say(text);
+      await ann.sees(text, 'not sent');
+    }
+    await ann.message('unwanted').getByRole('button', { name: 'Discard' }).click();
+    await ann.message('unwanted').waitFor({ state: 'hidden' });
+    isRefusing = false;
+    await ann.message('wanted').getByRole('button', { name: 'Try again' }).click();
+    await ann.sees('wanted', 'stored');
+    await bob.chat(ann.name).click();
+    await bob.sees('wanted');
+    expect(await bob.page.getByRole('article').count()).to.equal(1);
+  });
+
+  it('gives notice of a message while nobody looks, where that is allowed', async () => {
+    // A browser without a window never hides a page, and shows no notices.
+    const standIn = `
+      let isHidden = false;
+      globalThis.hide = (hidden) => { isHidden = hidden; document.dispatchEvent(new Event('visibilitychange')); };
+      Object.defineProperty(document, 'visibilityState', { get: () => (isHidden ? 'hidden' : 'visible') });
+      globalThis.given = [];
+      globalThis.Notification = class {
+        static permission = 'granted';
+        constructor(title, { body }) { given.push(title + ': ' + body); }
+      };`;
+    const ann = await somebody({}, async (page) => void (await page.addInitScript(standIn)));
+    const bob = await somebody();
+    await bob.open(ann.name);
+    await bob.say('seen at once');
+    await ann.chat(bob.name).click();
+    await ann.sees('seen at once');
+    await bob.sees('seen at once', 'read');
+    await ann.page.evaluate('hide(true)');
+    await bob.say('are you away?');
+    const given = (): Promise<string[]> => ann.page.evaluate<string[]>('given');
+    await eventually('a notice', async () => (await given()).length > 0);
+    expect(await given()).to.deep.equal([`${bob.name}: are you away?`]);
+    await bob.sees('are you away?', 'stored');
+    await ann.page.evaluate('hide(false)');
+    await bob.sees('are you away?', 'read');
+  });
+
+  it('looks as it was told to, and hands out all that the server has about somebody', async () => {
+    const [ann] = await two();
+    const { page } = ann;
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    await page.getByLabel('Appearance').selectOption('Dark');
+    const saving = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download my data' }).click();
+    const saved = await readFile(await (await saving).path(), 'utf8');
+    for (const text of [ann.name, 'Hello, Bob', 'Hello, Ann']) expect(saved).to.contain(text);
+    await page.reload();
+    expect(await page.locator('html').getAttribute('data-theme')).to.equal('dark');
   });
 
   it('erases an account for everybody, with its password only', async () => {
