@@ -104,7 +104,7 @@ const states = {
 } as const;
 
 function Live({ filter }: { readonly filter: Filter }) {
-  const { state, rows, count } = useFollow(filter, true);
+  const { state, rows, count } = useFollow(filter);
   const dropped = count - rows.length;
   return (
     <section aria-label="Events as they happen">

@@ -19,12 +19,11 @@ export interface Followed {
 
 const idOf = ({ partition, offset }: EventRow): string => `${partition}/${offset}`;
 
-/** Follows the log live from about now (or the filter's `since`) on, over outages, while `isOn`. */
-export function useFollow(filter: Filter, isOn: boolean): Followed {
+/** Follows the log live from about now (or the filter's `since`) on, over outages and without an end. */
+export function useFollow(filter: Filter): Followed {
   const { api } = useConsole();
   const [followed, setFollowed] = useState<Followed>({ state: 'connecting', rows: [], count: 0 });
   useEffect(() => {
-    if (!isOn) return;
     const over = new AbortController();
     setFollowed({ state: 'connecting', rows: [], count: 0 });
     const setState = (state: Followed['state']): void => setFollowed((before) => ({ ...before, state }));
@@ -46,7 +45,7 @@ export function useFollow(filter: Filter, isOn: boolean): Followed {
     const follow = async (): Promise<void> => {
       while (!over.signal.aborted) {
         try {
-          const query = { ...filter, since, follow: 'true' };
+          const query = { ...filter, until: undefined, since, follow: 'true' };
           for await (const come of api.lines<EventRow>('/audit/events/stream', query, over.signal, () =>
             setState('live'),
           )) {
@@ -63,7 +62,7 @@ export function useFollow(filter: Filter, isOn: boolean): Followed {
     };
     void follow();
     return () => over.abort();
-  }, [api, isOn, JSON.stringify(filter)]);
+  }, [api, JSON.stringify(filter)]);
   return followed;
 }
 
