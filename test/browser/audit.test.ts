@@ -261,6 +261,11 @@ describe('The audit console', function () {
     await world.say('signed by the new key');
     await page.getByRole('button', { name: 'Look now' }).click();
     await page.getByRole('alert').getByText('was never seen by this browser').waitFor();
+    await page.getByRole('link', { name: 'Proof' }).click();
+    await page.getByLabel('Offset').fill('3');
+    await page.getByRole('button', { name: 'Prove it' }).click();
+    await page.locator('.steps > .failed h3', { hasText: 'Key seen before' }).waitFor();
+    await page.getByRole('link', { name: 'Heads' }).click();
     await page.getByRole('button', { name: 'Acknowledge' }).click();
     await page.getByText('signed, and extends what was kept').waitFor();
     await world.say('and this too');

@@ -18,12 +18,13 @@ const WHOLE = /^(?:0|[1-9]\d{0,14})$/;
 
 /** The proof of one event, checked in this browser step by step. */
 export function ProofView({ query }: Props) {
-  const { api } = useConsole();
+  const { api, witness } = useConsole();
   const { partition = '', offset = '' } = query;
   const isPlace = WHOLE.test(partition) && WHOLE.test(offset) && hasWebCrypto();
   const place = { partition: Number(partition), offset: Number(offset) };
+  const knownKeys = () => witness.get().memory.partitions[place.partition]?.keys;
   const answer = useAnswer(isPlace ? `${partition}/${offset}` : undefined, (signal) =>
-    fetchProof(api, place, signal),
+    fetchProof(api, place, knownKeys(), signal),
   );
   return (
     <>

@@ -2,6 +2,7 @@ import type { Api } from '../api.js';
 import type { EventRow } from '../types.js';
 import { fromBase64 } from '../verify/bytes.js';
 import { type CheckedProof, checkInclusion } from '../verify/inclusion.js';
+import { checkKnown } from '../verify/signed.js';
 import { recall } from './shownEvents.js';
 
 /** A proof as it came and as it was found. */
@@ -12,10 +13,14 @@ export interface Proven extends CheckedProof {
   readonly event: EventRow | undefined;
 }
 
-/** Fetches the proof of the event at a place, and the keys, and checks it here. */
+/**
+ * Fetches the proof of the event at a place, and the keys, and checks it here; the key also against those `known` to
+ * this browser of that partition, if there are.
+ */
 export async function fetchProof(
   api: Api,
   { partition, offset }: { readonly partition: number; readonly offset: number },
+  known: readonly string[] | undefined,
   signal: AbortSignal,
 ): Promise<Proven> {
   const [answer, keys] = await Promise.all([
@@ -29,7 +34,8 @@ export async function fetchProof(
     ...(event ? { event: { ...event } } : {}),
   });
   const file = JSON.stringify({ ...(answer as object), keys }, null, 2); // An object, or nothing of it is taken over.
-  return { ...checked, file, event };
+  const steps = known ? [...checked.steps, checkKnown(checked.key, known)] : checked.steps;
+  return { ...checked, steps, file, event };
 }
 
 /** The event of an entry as the search shows it: who came by an address has seen none yet. */

@@ -3,7 +3,7 @@ import { type Checkpoint, readCheckpoint } from './checkpoint.js';
 import { readHashes } from './inclusion.js';
 import { emptyRoot, rootsByConsistency } from './merkle.js';
 import { readNote } from './note.js';
-import { checkHead } from './signed.js';
+import { checkHead, checkKnown } from './signed.js';
 import { check, outcomeOf, type Step } from './steps.js';
 
 /** A head that was believed, and the keys that are. */
@@ -41,17 +41,12 @@ export async function judgeHead({ partition, note, keys, kept, proofOf }: NewHea
   const { checkpoint, key, steps } = await checkHead(note, keys, partition);
   if (!checkpoint || outcomeOf(steps) === 'failed') return { checkpoint, key, steps };
   if (!kept) return { checkpoint, key, steps: [...steps, await checkEmpty(checkpoint)] };
-  const known = check(
-    'Key seen before',
-    key !== undefined && kept.keys.includes(key),
-    [
-      'The key is one that this browser has believed before.',
-      'The key that has signed this head was never seen by this browser.',
-    ],
-    [['key', key ?? 'none']],
-  );
   const older = readCheckpoint(readNote(kept.note).text);
-  return { checkpoint, key, steps: [...steps, known, await checkExtends(older, checkpoint, proofOf)] };
+  return {
+    checkpoint,
+    key,
+    steps: [...steps, checkKnown(key, kept.keys), await checkExtends(older, checkpoint, proofOf)],
+  };
 }
 
 /** A log without events has the one root that there is for it. */

@@ -95,3 +95,15 @@ async function checkSignature(parts: Note, key: VerifierKey, values: Step['value
     return { title, says: `It was not checked: ${error.message}.`, outcome: 'unable', values };
   }
 }
+
+/** Checks that a verifier key is one of those that were believed before; it came with what it is to verify. */
+export const checkKnown = (key: string | undefined, known: readonly string[]): Step =>
+  check(
+    'Key seen before',
+    key !== undefined && known.includes(key),
+    [
+      'The key is one that this browser has believed before.',
+      'The key that has signed this head was never seen by this browser.',
+    ],
+    [['key', key ?? 'none']],
+  );
