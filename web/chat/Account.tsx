@@ -85,11 +85,13 @@ export function Account({ session, onClose }: Props) {
           onCancel={() => setPart('menu')}
         />
       )}
-      <form method="dialog">
-        <button class="button primary" type="submit">
-          Close
-        </button>
-      </form>
+      {part === 'menu' && (
+        <form method="dialog">
+          <button class="button primary" type="submit">
+            Close
+          </button>
+        </form>
+      )}
     </dialog>
   );
 }
