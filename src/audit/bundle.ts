@@ -8,8 +8,8 @@ import { entryBundle, TILE, type Tile, TileTree, tileBytes, tilePath } from './t
 import { readHead, type SignedHead } from './witness.js';
 import { Contradiction } from './wrong.js';
 
-/** Commits are read so many at once. */
-const PAGE = 64;
+/** Commits are read so many at once: few, so that what is made of them dies young. */
+const PAGE = 16;
 
 /** Where a bundle's parts lie below its directory. */
 export const bundlePaths = {

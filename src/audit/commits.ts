@@ -12,8 +12,9 @@ export interface Between {
 /** Commits of the first read; each next one is of so many times as many. */
 const FIRST = 8;
 const GROWTH = 4;
-/** Events that are read at once, about. */
+/** Events that are read at once, about; and commits, at most: each costs as much as a few events. */
 const EVENTS = 1024;
+const MOST = 256;
 /** Commits that are looked at together. */
 const LOOKS = 3;
 
@@ -30,7 +31,7 @@ export async function* commitsBetween(
     from = last.position;
     const events = commits.reduce((sum, { leaves }) => sum + leaves.length, 0);
     const most = Math.ceil((EVENTS * commits.length) / Math.max(events, commits.length));
-    size = Math.min(size * GROWTH, most);
+    size = Math.min(size * GROWTH, most, MOST);
   }
 }
 

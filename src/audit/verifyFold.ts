@@ -10,6 +10,9 @@ import { Contradiction, type Wrong, wrongOf } from './wrong.js';
 /** Commits are read so many at once: few, so that what is made of them dies young. */
 const PAGE = 16;
 
+/** Pages of a file that are kept at hand: a check runs beside a server, which has more use for memory. */
+const CACHE_KIB = 8192;
+
 /** The file into which a share of a partition is folded anew. */
 export const scratchFile = (directory: string, share: Share, partition: number): string =>
   join(directory, `${share}-${partition}.db`);
@@ -49,7 +52,7 @@ export class PartitionFold {
   static async open(options: FoldOptions): Promise<PartitionFold> {
     const { directory, partition, share } = options;
     const file = scratchFile(directory, share, partition);
-    const scratch = openSqliteRows(file);
+    const scratch = openSqliteRows(file, CACHE_KIB);
     const works = await (share === 'changed' ? changedOf(options, scratch) : insertedOf(options, scratch));
     // The store has fallen back behind an earlier check: what that has folded is of no use.
     if (works.some((work) => work.position() > work.upTo.position)) {

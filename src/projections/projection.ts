@@ -22,6 +22,8 @@ export interface Projection<R> {
   keys(event: Recorded): readonly string[];
   /** The row after the event; `null` is a tombstone; `undefined`: no row yet. Never mutates `value`. */
   evolve(value: R | null | undefined, event: Folded, key: string, touched: Touched): R | null;
+  /** Whether no later event will touch a row of this value: it is not kept at hand. Without it, none is known to be. */
+  isFinished?(value: R): boolean;
   /**
    * Called with the events of a batch before `evolve` is called with the very same objects: fetches what the
    * model's indexes need beside the log (opened names), never what its values are made of. Throws when that

@@ -119,8 +119,7 @@ export class Projector {
     await this.#store.write(writes, pause);
     const advances: Advance[] = [];
     for (const { projection, places, changed } of this.#work) {
-      if (!projection.model.insertOnly)
-        for (const row of changed.values()) this.#cache.set(cacheKey(projection, row.key), row);
+      if (!projection.model.insertOnly) for (const row of changed.values()) this.#keep(projection, row);
       changed.clear();
       places.forEach(({ folded, written }, partition) => {
         if (folded.position > written.position) advances.push({ projection, partition, size: folded.size });
@@ -151,6 +150,12 @@ export class Projector {
   async reset(): Promise<void> {
     this.#cache.clear();
     this.#work = await Promise.all(this.#work.map(({ projection }) => this.#begin(projection)));
+  }
+
+  #keep(projection: AnyProjection, row: Row<unknown>): void {
+    const key = cacheKey(projection, row.key);
+    if (row.value !== null && projection.isFinished?.(row.value)) this.#cache.delete(key);
+    else this.#cache.set(key, row);
   }
 
   async #begin(projection: AnyProjection): Promise<Work> {

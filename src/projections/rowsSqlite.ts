@@ -14,7 +14,6 @@ const pragmas = [
   'journal_mode = WAL',
   'synchronous = NORMAL',
   'secure_delete = ON',
-  'cache_size = -65536',
   'wal_autocheckpoint = 1000',
   'journal_size_limit = 67108864',
 ];
@@ -28,9 +27,12 @@ const sliceRows = { paused: 64, else: 2048 } as const;
 /** How many rows one step of dropping a table removes: a few milliseconds of the file's write lock. */
 const dropStep = 2_000;
 
+/** KiB of pages that a store keeps at hand. */
+const cacheKib = 65_536;
+
 /** The row store of the embedded engine. Its work is synchronous: it belongs in a worker thread. */
-export function openSqliteRows(path: string): RowStore {
-  const file = new SqliteFile(path, { pragmas });
+export function openSqliteRows(path: string, cache = cacheKib): RowStore {
+  const file = new SqliteFile(path, { pragmas: [...pragmas, `cache_size = -${cache}`] });
   file.exec(
     'CREATE TABLE IF NOT EXISTS checkpoints (model TEXT, partition INTEGER, position INTEGER NOT NULL, ' +
       'size INTEGER NOT NULL, PRIMARY KEY (model, partition)) WITHOUT ROWID',

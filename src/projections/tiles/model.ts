@@ -48,6 +48,7 @@ export const tilesProjection: Projection<TileRow> = {
     const full = below as TileRow;
     return grown(value, perfectRoot(hashesOf(full)), full.position);
   },
+  isFinished: ({ hashes }) => hashes.length === TILE * HASH_LENGTH,
 };
 
 // Field by field: spreading the old row takes longer than the hash, and each event comes here.
