@@ -15,7 +15,12 @@ export function App() {
   useEffect(() => onSessionChange(setSession), []);
   if (!session)
     return (
-      <SignIn rest={rest} purpose="The audit: for those who look after the log." onSignedIn={setSession} />
+      <SignIn
+        rest={rest}
+        purpose="The audit: for those who look after the log."
+        first="sign in"
+        onSignedIn={setSession}
+      />
     );
   return <Signed key={session.token} session={session} onEnd={() => setSession(undefined)} />;
 }

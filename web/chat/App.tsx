@@ -14,7 +14,7 @@ export function App() {
     persona === ''
       ? 'Private messages that are never lost.'
       : 'This window is somebody else: sign up under another name.';
-  return <SignIn rest={rest} purpose={purpose} onSignedIn={setSession} />;
+  return <SignIn rest={rest} purpose={purpose} first="sign up" onSignedIn={setSession} />;
 }
 
 interface DeviceProps {

@@ -2,14 +2,16 @@ import { useRef, useState } from 'preact/hooks';
 import { ClientError, type Rest } from '../../src/client/index.js';
 import { type Session, saveSession } from './session.js';
 
+type Mode = 'sign in' | 'sign up';
+
 interface Props {
   readonly rest: Rest;
   /** What signing in is for, in a sentence. */
   readonly purpose: string;
+  /** What most who come here want. */
+  readonly first: Mode;
   readonly onSignedIn: (session: Session) => void;
 }
-
-type Mode = 'sign in' | 'sign up';
 
 const said = {
   'sign in': { action: 'Sign in', other: 'New here?', change: 'Sign up' },
@@ -17,8 +19,8 @@ const said = {
 } as const;
 
 /** One form to sign in and to sign up with; what the server has against a field is said at the field. */
-export function SignIn({ rest, purpose, onSignedIn }: Props) {
-  const [mode, setMode] = useState<Mode>('sign up');
+export function SignIn({ rest, purpose, first, onSignedIn }: Props) {
+  const [mode, setMode] = useState(first);
   const [error, setError] = useState<ClientError>();
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
