@@ -17,12 +17,10 @@ async function peaks(running: Running): Promise<Record<(typeof verbs)[number], n
   const auditor = await appointAuditor(running);
   for (let partition = 0; (await signedSize(auditor, partition)) !== undefined; ) partition++;
   const { engine, directory } = running;
-  const env = {
-    ...process.env,
-    DATA_DIR: directory,
-    ...(engine?.kind === 'mongodb' ? { MONGO_URL: engine.url } : {}),
-  };
-  if (engine?.kind === 'sqlite') delete env.MONGO_URL;
+  // This process may have been given servers that the embedded engine must not be.
+  const { MONGO_URL: _, NATS_URL: __, ...inherited } = process.env;
+  const engineUrl = engine?.kind === 'mongodb' ? { MONGO_URL: engine.url } : {};
+  const env = { ...inherited, DATA_DIR: directory, ...engineUrl };
   const out = temporaryDirectory();
   const run = (...args: string[]) => peakRss([parleyCommand, 'audit', ...args], env);
   return {
