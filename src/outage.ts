@@ -7,6 +7,9 @@ const unreachable: ReadonlySet<string> = new Set([
   'MongoNetworkTimeoutError',
   'MongoPoolClearedError',
   'MongoWaitQueueTimeoutError',
+  // While a client begins anew; see `mongoClient`.
+  'MongoNotConnectedError',
+  'MongoTopologyClosedError',
 ]);
 
 /** The system's errors of a socket that is going: the driver lets some through as they are. */

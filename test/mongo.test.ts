@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { MongoNetworkTimeoutError } from 'mongodb';
 import { allWithin, mongoClient, within } from '../src/mongo.js';
 import { isOutage } from '../src/outage.js';
+import { eventually } from './support/eventually.js';
 import { freshDatabase, mongoUrl } from './support/mongo.js';
 import { TcpProxy } from './support/proxy.js';
 import { virtualTime } from './support/virtualTime.js';
@@ -29,6 +31,25 @@ describe('a client of MongoDB', () => {
     expect(error).to.be.instanceOf(MongoNetworkTimeoutError);
     proxy.restore();
     await ask();
+    await client.close();
+  });
+
+  it('begins anew when the driver’s monitor says nothing any more', async () => {
+    const client = mongoClient(await freshDatabase(), { silenceMs: 1000, watchMs: 20 });
+    await client.connect();
+    const opened = once(client, 'topologyOpening');
+    // As if it waited for ever: what its monitor says does not reach it.
+    client.removeAllListeners('serverHeartbeatSucceeded').removeAllListeners('serverHeartbeatFailed');
+    await opened;
+    await eventually('it answers again', () =>
+      client
+        .db()
+        .command({ ping: 1 })
+        .then(
+          () => true,
+          (error: unknown) => !isOutage(error),
+        ),
+    );
     await client.close();
   });
 });
