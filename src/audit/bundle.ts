@@ -1,10 +1,11 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LogEndsEarly } from '../log/check.js';
+import { TILE } from '../log/merkle.js';
 import type { Engine } from '../projections/engine.js';
 import { Meter, type OnProgress } from './progress.js';
 import { openSource, type SourceLog } from './source.js';
-import { entryBundle, TILE, type Tile, TileTree, tileBytes, tilePath } from './tileTree.js';
+import { entryBundle, type Tile, TileTree, tileBytes, tilePath } from './tileTree.js';
 import { readHead, type SignedHead } from './witness.js';
 import { Contradiction } from './wrong.js';
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AnyProjection, Folded } from '../projections/projection.js';
 import type { AnyModel } from '../projections/rows.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
+import { projectionOf, storedModel, type Target } from './freshModels.js';
 import type { StoredRows } from './storedRows.js';
 import { Contradiction, type Wrong } from './wrong.js';
 
@@ -50,31 +51,43 @@ export function unmade(model: AnyModel, [key, partition, offset]: StoredRow): Wr
   return { partition, offset, what: `row ${key} of the read model ${model.name} comes from no event` };
 }
 
+/** Rows are compared so many at once. */
+const BATCH = 256;
+
 /**
  * Compares the rows that events made, which are never written again, and answers how many they are. Throws a
  * `Contradiction` at the first that differs.
  */
 export async function compareInserted(
   stored: StoredRows,
-  projection: AnyProjection,
-  model: AnyModel,
+  target: Target,
   events: readonly Folded[],
 ): Promise<number> {
-  const fresh: StoredRow[] = [];
+  const table = storedModel(target);
+  const rows = rowsMade(projectionOf(target), events);
+  for (let at = 0; at < rows.length; at += BATCH)
+    await compareBatch(stored, table, rows.slice(at, at + BATCH));
+  return rows.length;
+}
+
+function rowsMade(projection: AnyProjection, events: readonly Folded[]): StoredRow[] {
+  const rows: StoredRow[] = [];
   for (const event of events)
     for (const key of projection.keys(event)) {
       const value = projection.evolve(undefined, event, key, () => undefined);
-      fresh.push([key, event.partition, event.offset, value === null ? null : JSON.stringify(value)]);
+      rows.push([key, event.partition, event.offset, value === null ? null : JSON.stringify(value)]);
     }
-  if (fresh.length === 0) return 0;
+  return rows;
+}
+
+async function compareBatch(stored: StoredRows, table: AnyModel, rows: readonly StoredRow[]): Promise<void> {
   const found = await stored.get(
-    model,
-    fresh.map(([key]) => key),
+    table,
+    rows.map(([key]) => key),
   );
   const byKey = new Map(found.map((row) => [row[0], row]));
-  for (const row of fresh) {
-    const wrong = compareRow(model, byKey.get(row[0]), row);
+  for (const row of rows) {
+    const wrong = compareRow(table, byKey.get(row[0]), row);
     if (wrong) throw new Contradiction(wrong);
   }
-  return fresh.length;
 }

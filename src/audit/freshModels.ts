@@ -78,13 +78,6 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 
-/** How many rows of an insert-only model events of a partition have made; the key is the partition. */
-export const countModel = ({ name }: Pick<Target, 'name'>): Model<number> => ({
-  name: `${name}_count`,
-  version: 1,
-  indexes: {},
-});
-
 /** Folds the version of each stream, and throws a `Contradiction` where one does not follow or lies elsewhere. */
 export const versionsOf = (partitions: number | undefined): Projection<number> => ({
   model: { name: 'stream_versions', version: 1, indexes: {} },

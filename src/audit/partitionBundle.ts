@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TILE } from '../log/merkle.js';
 import { frameOf } from '../projections/frame.js';
 import { Projector } from '../projections/projector.js';
 import { openSqliteRows } from '../projections/rowsSqlite.js';
@@ -7,7 +8,7 @@ import { bundlePaths } from './bundle.js';
 import { versionsOf } from './freshModels.js';
 import type { Meter } from './progress.js';
 import type { CheckedPartition } from './report.js';
-import { readEntryBundle, TILE, type Tile, TileTree, tileBytes } from './tileTree.js';
+import { readEntryBundle, type Tile, TileTree, tileBytes } from './tileTree.js';
 import type { Witness } from './verifyChain.js';
 import type { SignedHead } from './witness.js';
 import { Contradiction, type Wrong } from './wrong.js';

@@ -1,11 +1,12 @@
 import { badRequest, notFound } from '../errors.js';
 import type { EventLog } from '../log/log.js';
+import { TILE } from '../log/merkle.js';
 import { consistencyPath, inclusionPath } from '../log/proof.js';
 import { hashesOf } from '../projections/tiles/model.js';
 import type { Head } from '../vault/vault.js';
 import { type Between, commitsBetween, lastOf } from './commits.js';
 import type { Heads } from './heads.js';
-import { entryBundle, TILE, tileBytes, tilePath } from './tileTree.js';
+import { entryBundle, tileBytes, tilePath } from './tileTree.js';
 import type { TreeReader } from './treeReader.js';
 
 /** A proof that an event is in the log: with the size's signed head, checkable without any other event. */

@@ -1,6 +1,4 @@
-import { MongoClient } from 'mongodb';
 import type { CheckedLog } from '../log/check.js';
-import { openMongoLog } from '../log/mongodb.js';
 import { openLogReader } from '../log/sqliteReader.js';
 import { type Engine, logFileOf } from '../projections/engine.js';
 
@@ -19,6 +17,7 @@ class NoLog extends Error {
 /** Opens the log only to read. Makes none: throws `NoLog`, or `StorageError` for a file that holds none. */
 export async function openSource(engine: Engine): Promise<SourceLog> {
   if (engine.kind === 'sqlite') return openLogReader(logFileOf(engine.dataDir));
+  const { MongoClient } = await import('mongodb');
   const client = new MongoClient(engine.url, { serverSelectionTimeoutMS: 5000 });
   try {
     const there = await client.db().listCollections({ name: 'meta' }).hasNext();
@@ -26,5 +25,6 @@ export async function openSource(engine: Engine): Promise<SourceLog> {
   } finally {
     await client.close();
   }
+  const { openMongoLog } = await import('../log/mongodb.js');
   return openMongoLog({ url: engine.url });
 }

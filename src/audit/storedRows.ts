@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { type Db, MongoClient } from 'mongodb';
+import type { Db } from 'mongodb';
 import { type Engine, openRowsFile, readFileOf } from '../projections/engine.js';
 import type { AnyModel, Checkpoint } from '../projections/rows.js';
-import { openMongoRows, type RowDocument } from '../projections/rowsMongodb.js';
+import type { RowDocument } from '../projections/rowsMongodb.js';
 import { checkpointIn } from '../projections/rowsSqlite.js';
 import { quoted, type SqliteFile } from '../projections/sqliteFile.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
@@ -67,6 +67,8 @@ export function sqliteRows(file: SqliteFile): StoredRows {
 }
 
 async function mongoRows(url: string): Promise<StoredRows> {
+  const { MongoClient } = await import('mongodb');
+  const { openMongoRows } = await import('../projections/rowsMongodb.js');
   const store = await openMongoRows(url);
   const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000, readConcernLevel: 'majority' });
   const db: Db = client.db();

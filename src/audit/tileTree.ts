@@ -1,8 +1,5 @@
 import type { Hash } from '../log/log.js';
-import { leafHash, nodeHash, rootOf } from '../log/merkle.js';
-
-/** Hashes of one tile, and leaves of one entry bundle (C2SP tlog-tiles). */
-export const TILE = 256;
+import { leafHash, nodeHash, rootOf, TILE } from '../log/merkle.js';
 
 /** A tile: a stretch of the tree's nodes on level 0, 8, 16 …, which are here 0, 1, 2 … */
 export interface Tile {

@@ -1,8 +1,9 @@
 import type { Hash } from '../log/log.js';
+import { TILE } from '../log/merkle.js';
 import { type Stretch, stretchHash, type TreeNode } from '../log/proof.js';
 import type { RowReader } from '../projections/rows.js';
 import { hashesOf, type TileRow, tileKey, tilesModel } from '../projections/tiles/model.js';
-import { perfectRoot, TILE } from './tileTree.js';
+import { perfectRoot } from './tileTree.js';
 
 /** Levels of the tree that lie in one tile. */
 const TILE_LEVELS = 8;

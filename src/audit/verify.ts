@@ -14,15 +14,14 @@ import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 import { type Noted, witnessesOf } from './witness.js';
 import { damageOf, type Wrong, wrongOf } from './wrong.js';
 
-/** A partition's commits, and the two shares of its read models. */
-const SHARES = 3;
-
 /** What is checked, and against what. */
 export interface VerifyOptions extends Noted {
   readonly engine: Engine;
   /** A directory for what has been done, so that a check that was broken off goes on; emptied at its end. */
   readonly state?: string;
   readonly onProgress?: OnProgress;
+  /** About how many events a thread checks in one go; 4,096 if not given. */
+  readonly sectionEvents?: number;
 }
 
 /**
@@ -48,12 +47,11 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     }
     const beyond = witnesses.find(({ partition }) => partition >= log.partitions);
     if (beyond) return { partitions: [], models: [], wrong: noSuchPartition(beyond, log.partitions) };
-    state = VerifyState.open(log.id, log.partitions, witnesses, options.state);
+    const begun = { logId: log.id, ends, targets, witnesses };
+    state = VerifyState.open(begun, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
-    // The shares of one partition end together if each has a thread, however few cores there are.
-    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data, SHARES);
-    const check = new VerifyRun(crew, state, targets, ends, witnesses, options.onProgress);
-    const report = await check.run();
+    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data);
+    const report = await new VerifyRun(crew, state, begun, options).run();
     await crew.close();
     crew = undefined;
     state.discard();

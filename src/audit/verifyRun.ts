@@ -1,129 +1,215 @@
-import { emptyHead, type Head } from '../log/commit.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { Head } from '../log/commit.js';
 import { rootOf } from '../log/merkle.js';
-import type { Checkpoint } from '../projections/rows.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import type { Remote } from '../threads/rpc.js';
 import type { Crew } from './crew.js';
-import type { Share } from './foldWork.js';
 import { projectionOf, type Target } from './freshModels.js';
 import { Meter, type OnProgress } from './progress.js';
 import type { CheckedPartition, Report } from './report.js';
-import { firstMissed, type Witness } from './verifyChain.js';
-import type { VerifyState } from './verifyState.js';
+import { SECTION_EVENTS, type Section, sectionsOf } from './sections.js';
+import { firstMissed } from './verifyChain.js';
+import type { Found, SectionToCheck } from './verifySection.js';
+import type { Begun, Made, VerifyState } from './verifyState.js';
 import type { VerifyApi } from './verifyWorker.js';
 import type { Wrong } from './wrong.js';
 
-/** One check in its phases; after a wrong place there is no next phase. */
+/** How far a partition has come; of what is wrong, the first. */
+interface Place {
+  head: Head;
+  made: Made;
+  /** With the log. */
+  wrong?: Wrong;
+  /** With rows. */
+  inRows?: Wrong;
+  /** Resolves once the last section that was begun has had its turn. */
+  turn: Promise<void>;
+}
+
+/**
+ * One check in its phases; after a wrong place there is no next phase. Sections of a partition are checked by several
+ * threads at once, and then taken in their order: each must begin where the one before it has ended.
+ */
 export class VerifyRun {
-  readonly #wrong: { readonly inLog: (Wrong | undefined)[]; readonly inRows: (Wrong | undefined)[] } = {
-    inLog: [],
-    inRows: [],
-  };
+  readonly #places: readonly Place[];
+  /** Rows by partition of tables whose rows are written once, or why they cannot be counted. */
+  readonly #counts = new Map<string, number[] | Wrong>();
 
   constructor(
     private readonly crew: Crew<VerifyApi>,
     private readonly state: VerifyState,
-    private readonly targets: readonly Target[],
-    private readonly ends: readonly Checkpoint[],
-    private readonly witnesses: readonly Witness[],
-    private readonly onProgress: OnProgress | undefined,
-  ) {}
+    private readonly begun: Begun,
+    private readonly options: { readonly onProgress?: OnProgress; readonly sectionEvents?: number },
+  ) {
+    this.#places = state.heads.map((head, partition) => ({
+      head,
+      made: state.made[partition] ?? {},
+      turn: Promise.resolve(),
+    }));
+  }
 
   async run(): Promise<Report> {
     await this.#checkPartitions();
-    const rows = new Map<string, number>();
-    if (!this.#first()) await this.#compareTables(rows);
-    const wrong = this.#first();
+    const before = this.#firstWrong();
+    const tables = before ? [] : await this.#compareTables();
+    const wrong = before ?? tables.find((table) => table.wrong)?.wrong;
     return {
-      partitions: this.state.heads.map(checkedPartition),
-      models: [...rows].map(([name, count]) => ({ name, rows: count })),
+      partitions: this.#places.map(({ head }) => checkedPartition(head)),
+      models: tables.map(({ name, rows }) => ({ name, rows })),
       ...(wrong ? { wrong } : {}),
     };
   }
 
   /** What is wrong in the log comes first: rows that are folded from it say no more. */
-  #first(): Wrong | undefined {
-    const { inLog, inRows } = this.#wrong;
-    return [...inLog, ...inRows].find((wrong) => wrong !== undefined);
+  #firstWrong(): Wrong | undefined {
+    const found = [...this.#places.map(({ wrong }) => wrong), ...this.#places.map(({ inRows }) => inRows)];
+    return found.find((wrong) => wrong !== undefined);
   }
 
-  /** Folding takes longer than hashing, so it is begun first. */
   async #checkPartitions(): Promise<void> {
-    const events = this.ends.reduce((sum, { size }) => sum + size, 0);
-    const hashed = this.state.heads.reduce((sum, { size }) => sum + size, 0);
-    const meter = new Meter('log and read models', 3 * events, this.onProgress, hashed);
-    const each = (work: (worker: Remote<VerifyApi>, partition: number, meter: Meter) => Promise<void>) =>
-      [...this.ends.keys()].map((partition) => (worker: Remote<VerifyApi>) => work(worker, partition, meter));
+    const { ends, witnesses } = this.begun;
+    const { sectionEvents = SECTION_EVENTS } = this.options;
+    const events = ends.reduce((sum, { size }) => sum + size, 0);
+    const checked = this.#places.reduce((sum, { head }) => sum + head.size, 0);
+    const meter = new Meter('log and read models', events, this.options.onProgress, checked);
+    const sections = this.#places.flatMap((place, partition) => {
+      const end = ends[partition];
+      return end ? sectionsOf(place.head, end, sectionEvents).map((section) => ({ place, section })) : [];
+    });
     await this.crew.all([
-      ...each((...at) => this.#fold('inserted', ...at)),
-      ...each((...at) => this.#fold('changed', ...at)),
-      ...each((...at) => this.#hash(...at)),
+      ...sections.map(
+        ({ place, section }) =>
+          (worker: Remote<VerifyApi>) =>
+            this.#inTurn(worker, place, section, meter),
+      ),
+      ...this.#countTables(),
     ]);
+    for (const [partition, place] of this.#places.entries()) {
+      if (place.wrong) continue;
+      const own = witnesses.filter((witness) => witness.partition === partition);
+      const missed = firstMissed(own, place.head) ?? this.#lost(place.head);
+      if (missed) place.wrong = missed;
+    }
   }
 
-  async #hash(worker: Remote<VerifyApi>, partition: number, meter: Meter): Promise<void> {
-    const end = this.#endOf(partition);
-    const witnesses = this.witnesses.filter((witness) => witness.partition === partition);
-    let head: Head = this.state.heads[partition] ?? emptyHead(partition);
-    do {
-      const step = await worker.chain(head, end.position, witnesses);
-      const events = step.head.size - head.size;
-      head = step.head;
-      this.state.reached(head);
-      meter.add(events);
-      if (step.wrong) {
-        this.#wrong.inLog[partition] = step.wrong;
-        return;
-      }
-    } while (head.position < end.position);
-    const missed = firstMissed(witnesses, head) ?? this.#lost(head);
-    if (missed) this.#wrong.inLog[partition] = missed;
+  /** Beside the last sections: what is counted does not change, and takes a while. */
+  #countTables(): ((worker: Remote<VerifyApi>) => Promise<void>)[] {
+    const insertOnly = this.begun.targets.filter((target) => projectionOf(target).model.insertOnly);
+    return insertOnly.map((target) => async (worker) => {
+      this.#counts.set(target.name, await worker.count(target));
+    });
+  }
+
+  /** Sections are begun in their order, so whoever waits here waits for one that is at work. */
+  #inTurn(worker: Remote<VerifyApi>, place: Place, section: Section, meter: Meter): Promise<void> {
+    const { turn: before } = place;
+    const turn = this.#check(worker, place, section, before, meter);
+    place.turn = turn;
+    // Whoever is next is told, and if there is none, the crew is.
+    turn.catch(() => {});
+    return turn;
+  }
+
+  async #check(
+    worker: Remote<VerifyApi>,
+    place: Place,
+    section: Section,
+    before: Promise<void>,
+    meter: Meter,
+  ): Promise<void> {
+    if (place.wrong) return;
+    const found = await worker.check(this.#toCheck(place, section));
+    await before;
+    if (place.wrong) return;
+    const { size } = place.head;
+    const wrong = found.wrong ?? notBehind(place.head, found);
+    if (!wrong || isBehind(place.head, found)) place.head = found.head;
+    if (wrong) place.wrong = wrong;
+    else if (!place.inRows) {
+      const inRows = found.inRows ?? (await worker.fold());
+      if (inRows) place.inRows = inRows;
+      else this.#reached(place, found);
+    }
+    meter.add(place.head.size - size);
+  }
+
+  #toCheck({ head, inRows }: Place, section: Section): SectionToCheck {
+    return {
+      ...section,
+      ...(head.position === section.after ? { from: head } : {}),
+      witnesses: this.begun.witnesses.filter(({ partition }) => partition === section.partition),
+      targets: this.begun.targets,
+      isOfCommitsOnly: inRows !== undefined,
+    };
+  }
+
+  #reached(place: Place, { head, made }: Found): void {
+    const sums = Object.entries(made).map(([name, count]) => [name, (place.made[name] ?? 0) + count]);
+    place.made = { ...place.made, ...Object.fromEntries(sums) };
+    this.state.reached(head, place.made);
   }
 
   /** The read models were folded from commits that the log has no more. */
   #lost({ partition, position }: Head): Wrong | undefined {
-    const ahead = this.targets.find(({ checkpoints }) => (checkpoints[partition]?.position ?? 0) > position);
+    const { targets } = this.begun;
+    const ahead = targets.find(({ checkpoints }) => (checkpoints[partition]?.position ?? 0) > position);
     if (!ahead) return undefined;
     const folded = ahead.checkpoints[partition]?.position;
     const what = `partition ${partition} ends at position ${position}: the read model ${ahead.name} was folded up to ${folded}`;
     return { what, partition, position: position + 1 };
   }
 
-  async #fold(share: Share, worker: Remote<VerifyApi>, partition: number, meter: Meter): Promise<void> {
-    for (let size = 0; ; ) {
-      const step = await worker.fold(share, partition, this.targets, this.#endOf(partition));
-      meter.add(step.size - size);
-      size = step.size;
-      if (step.wrong) this.#wrong.inRows[partition] ??= step.wrong;
-      if (step.isDone) return;
-    }
-  }
-
-  async #compareTables(compared: Map<string, number>): Promise<void> {
-    const meter = new Meter('tables', this.targets.length, this.onProgress);
+  async #compareTables(): Promise<(Compared & { readonly name: string })[]> {
+    const { targets } = this.begun;
+    const meter = new Meter('tables', targets.length, this.options.onProgress);
+    const tables = targets.map(({ name }): Compared & { name: string } => ({ name, rows: 0 }));
     await this.crew.all(
-      this.targets.map((target, i) => async (worker) => {
-        const { rows, wrong } = projectionOf(target).model.insertOnly
-          ? await worker.unmade(target)
+      targets.map((target, i) => async (worker) => {
+        const { name } = target;
+        const counts = this.#counts.get(name);
+        const compared = counts
+          ? await this.#compareCounts(worker, target, counts)
           : await compareAll(worker, target);
-        compared.set(target.name, rows);
-        // Behind those of the partitions, of which there is none when it comes to this.
-        this.#wrong.inRows[this.ends.length + i] = wrong;
+        tables[i] = { name, ...compared };
         meter.add(1);
       }),
     );
+    return tables;
   }
 
-  #endOf(partition: number): Checkpoint {
-    return this.ends[partition] ?? { position: 0, size: 0 };
+  /** Each row that an event made has been compared: one that none made is one too many. */
+  async #compareCounts(
+    worker: Remote<VerifyApi>,
+    target: Target,
+    counts: number[] | Wrong,
+  ): Promise<Compared> {
+    if (!Array.isArray(counts)) return { rows: 0, wrong: counts };
+    const rows = counts.reduce((sum, count) => sum + count, 0);
+    const isAsMade = this.#places.every(
+      ({ made }, partition) => counts[partition] === (made[target.name] ?? 0),
+    );
+    return isAsMade ? { rows } : { rows, wrong: await worker.unmade(target) };
   }
 }
 
+/** How many rows of a table were compared, and what is wrong with them. */
+interface Compared {
+  readonly rows: number;
+  readonly wrong?: Wrong | undefined;
+}
+
+/** Whether a section begins where the one before it has ended. */
+const isBehind = (head: Head, { from }: Found): boolean => isDeepStrictEqual(from, head);
+
+function notBehind(head: Head, found: Found): Wrong | undefined {
+  if (isBehind(head, found)) return undefined;
+  const { partition, position } = head;
+  const what = `the commit at position ${position} of partition ${partition} is not the same each time it is read`;
+  return { what, partition, position };
+}
+
 /** Page by page. Rows that are ahead of their checkpoint are kept until the end: as many as change during the check. */
-async function compareAll(
-  worker: Remote<VerifyApi>,
-  target: Target,
-): Promise<{ rows: number; wrong?: Wrong | undefined }> {
+async function compareAll(worker: Remote<VerifyApi>, target: Target): Promise<Compared> {
   const met = target.checkpoints.map(() => 0);
   const ahead = new Map<number, StoredRow[]>();
   let rows = 0;

@@ -3,7 +3,7 @@ import { frameOf } from '../projections/frame.js';
 import type { AnyModel } from '../projections/rows.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import { compareRow, unmade } from './compareRows.js';
-import { countModel, projectionOf, storedModel, type Target } from './freshModels.js';
+import { projectionOf, storedModel, type Target } from './freshModels.js';
 import type { SourceLog } from './source.js';
 import type { StoredRows } from './storedRows.js';
 import type { Wrong } from './wrong.js';
@@ -28,8 +28,6 @@ export interface TableParts {
   readonly stored: StoredRows;
   /** The rows folded anew, by partition. */
   readonly fresh: readonly StoredRows[];
-  /** How many were made of those that are written once, by partition. */
-  readonly counts: readonly StoredRows[];
 }
 
 /**
@@ -108,24 +106,19 @@ export async function findMissing(
 
 const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
 
-/** The first row of an insert-only table that no event made, if it has more rows than events made. */
-export async function findUnmade(
-  parts: TableParts,
-  target: Target,
-): Promise<{ rows: number; wrong?: Wrong }> {
-  const table = storedModel(target);
-  let total = 0;
-  for (const [partition, { size }] of target.checkpoints.entries()) {
-    const [row] = (await parts.counts[partition]?.get(countModel(target), [String(partition)])) ?? [];
-    const made = Number(row?.[3] ?? 0);
-    const rows = await parts.stored.count(table, partition, size);
-    total += rows;
-    if (rows !== made) return { rows: total, ...(await searchUnmade(parts, target)) };
-  }
-  return { rows: total };
+/** How many rows an insert-only table has of each partition, up to its checkpoint: these stay as they are. */
+export async function countRows(stored: StoredRows, target: Target): Promise<number[]> {
+  const counts: number[] = [];
+  for (const [partition, { size }] of target.checkpoints.entries())
+    counts.push(await stored.count(storedModel(target), partition, size));
+  return counts;
 }
 
-async function searchUnmade({ log, stored }: TableParts, target: Target): Promise<{ wrong: Wrong }> {
+/** The first row of an insert-only table that no event made: it has not as many as events made. */
+export async function findUnmade(
+  { log, stored }: Pick<TableParts, 'log' | 'stored'>,
+  target: Target,
+): Promise<Wrong> {
   const { keys } = projectionOf(target);
   const table = storedModel(target);
   for (let after: string | undefined; ; ) {
@@ -136,11 +129,11 @@ async function searchUnmade({ log, stored }: TableParts, target: Target): Promis
       if (checkpoint && offset >= checkpoint.size) continue;
       const commit = checkpoint && (await commitWith(log, partition, checkpoint.position, offset));
       const event = commit && frameOf(commit).events[offset - commit.firstOffset];
-      if (!event || !keys(event).includes(key)) return { wrong: unmade(table, row) };
+      if (!event || !keys(event).includes(key)) return unmade(table, row);
     }
     after = page.at(-1)?.[0];
     // Counted and read at two moments: what was there has gone in between.
-    if (after === undefined) return { wrong: { what: `rows of the read model ${table.name} come and go` } };
+    if (after === undefined) return { what: `rows of the read model ${table.name} come and go` };
   }
 }
 

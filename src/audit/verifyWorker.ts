@@ -1,19 +1,31 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Head } from '../log/commit.js';
 import type { Engine } from '../projections/engine.js';
-import type { Checkpoint } from '../projections/rows.js';
+import type { RowStore } from '../projections/rows.js';
 import { SqliteFile } from '../projections/sqliteFile.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
 import { serve } from '../threads/rpc.js';
-import type { Share } from './foldWork.js';
 import type { Target } from './freshModels.js';
 import { soundRows } from './soundRows.js';
 import { openSource, type SourceLog } from './source.js';
 import { openStoredRows, type StoredRows, sqliteRows } from './storedRows.js';
 import { judgeAhead } from './verifyAhead.js';
-import { checkChain, type Witness } from './verifyChain.js';
-import { type FoldStep, PartitionFold, scratchFile } from './verifyFold.js';
-import { compareTable, findMissing, findUnmade, type TableParts, type TableStep } from './verifyTable.js';
+import {
+  checkSection,
+  type Found,
+  foldSection,
+  openScratch,
+  type SectionEvents,
+  type SectionToCheck,
+  scratchFile,
+} from './verifySection.js';
+import {
+  compareTable,
+  countRows,
+  findMissing,
+  findUnmade,
+  type TableParts,
+  type TableStep,
+} from './verifyTable.js';
 import { Contradiction, type Wrong } from './wrong.js';
 
 /** What the thread is given. */
@@ -23,14 +35,13 @@ export interface VerifyThreadData {
   readonly directory: string;
 }
 
-/** Events of one step: a fraction of a second, after which progress is told. */
-const STEP_EVENTS = 16_384;
-
 // The thread is started with these by `verifyLog`.
 const { engine, directory } = workerData as VerifyThreadData;
 let opened: Promise<{ log: SourceLog; stored: StoredRows }> | undefined;
-/** The share of a partition that this thread is at, until it is done. */
-let folding: PartitionFold | undefined;
+/** The section that this thread has checked, and is to fold in its turn. */
+let checked: { readonly section: SectionToCheck; readonly events: SectionEvents } | undefined;
+/** The file that the last section was folded into: the next one is most often of the same partition. */
+let folded: { readonly partition: number; readonly scratch: RowStore } | undefined;
 let compared: TableParts | undefined;
 
 async function open(): Promise<{ log: SourceLog; stored: StoredRows }> {
@@ -44,18 +55,25 @@ function parts(): Promise<{ log: SourceLog; stored: StoredRows }> {
 
 async function tables(): Promise<TableParts> {
   const { log, stored } = await parts();
-  const files = (share: Share) =>
-    Array.from({ length: log.partitions }, (_, partition) =>
-      sqliteRows(new SqliteFile(scratchFile(directory, share, partition), { readOnly: true, pragmas: [] })),
-    );
-  compared ??= { log, stored, fresh: files('changed'), counts: files('inserted') };
+  if (compared) return compared;
+  const fresh = Array.from({ length: log.partitions }, (_, partition) =>
+    sqliteRows(new SqliteFile(scratchFile(directory, partition), { readOnly: true, pragmas: [] })),
+  );
+  compared = { log, stored, fresh };
   return compared;
 }
 
+async function scratchOf({ partition, targets }: SectionToCheck): Promise<RowStore> {
+  if (folded?.partition === partition) return folded.scratch;
+  await folded?.scratch.close();
+  folded = { partition, scratch: await openScratch(directory, partition, targets) };
+  return folded.scratch;
+}
+
 /** What comes of it; for a table that cannot be read, what is made of that finding. */
-async function judged<T>(work: (parts: TableParts) => Promise<T>, found: (wrong: Wrong) => T): Promise<T> {
+async function judged<T>(work: () => Promise<T>, found: (wrong: Wrong) => T): Promise<T> {
   try {
-    return await work(await tables());
+    return await work();
   } catch (error) {
     if (error instanceof Contradiction) return found(error.wrong);
     throw error;
@@ -65,41 +83,35 @@ async function judged<T>(work: (parts: TableParts) => Promise<T>, found: (wrong:
 const itself = (wrong: Wrong): Wrong => wrong;
 
 const api = {
-  async chain(head: Head, end: number, witnesses: readonly Witness[]) {
-    return checkChain((await parts()).log, head, end, witnesses, STEP_EVENTS);
+  /** Checks what needs nothing of the sections before this one. */
+  async check(section: SectionToCheck): Promise<Found> {
+    const { found, events } = await checkSection(await parts(), section);
+    checked = { section, events };
+    return found;
   },
-  /** A step of a share of a partition; its file is closed after the last. */
-  async fold(
-    share: Share,
-    partition: number,
-    targets: readonly Target[],
-    end: Checkpoint,
-  ): Promise<FoldStep> {
-    folding ??= await PartitionFold.open({ ...(await parts()), directory, share, partition, targets, end });
-    const step = await folding.step(STEP_EVENTS);
-    if (step.isDone) {
-      await folding.close();
-      folding = undefined;
-    }
-    return step;
+  /** Folds what was checked last: called once the section before it is folded, by whichever thread. */
+  async fold(): Promise<Wrong | undefined> {
+    if (!checked) throw new RangeError('nothing was checked');
+    const { section, events } = checked;
+    checked = undefined;
+    return foldSection(await scratchOf(section), section, (await parts()).log, events);
   },
+  /** Of a table whose rows are written once. */
+  count: (target: Target) =>
+    judged<number[] | Wrong>(async () => countRows((await parts()).stored, target), itself),
+  unmade: (target: Target) => judged<Wrong>(async () => findUnmade(await parts(), target), itself),
   compare: (target: Target, after?: string) =>
     judged<TableStep>(
-      (parts) => compareTable(parts, target, after),
+      async () => compareTable(await tables(), target, after),
       (wrong) => ({ rows: 0, met: [], ahead: [], wrong }),
     ),
   missing: (target: Target, met: readonly number[]) =>
-    judged<Wrong | undefined>((parts) => findMissing(parts, target, met), itself),
-  unmade: (target: Target) =>
-    judged<{ rows: number; wrong?: Wrong }>(
-      (parts) => findUnmade(parts, target),
-      (wrong) => ({ rows: 0, wrong }),
-    ),
+    judged<Wrong | undefined>(async () => findMissing(await tables(), target, met), itself),
   ahead: (target: Target, partition: number, rows: readonly StoredRow[]) =>
-    judged<Wrong | undefined>((parts) => judgeAhead(parts, target, partition, rows), itself),
+    judged<Wrong | undefined>(async () => judgeAhead(await tables(), target, partition, rows), itself),
   async close() {
-    await folding?.close();
-    for (const rows of [...(compared?.fresh ?? []), ...(compared?.counts ?? [])]) await rows.close();
+    await folded?.scratch.close();
+    for (const rows of compared?.fresh ?? []) await rows.close();
     const { log, stored } = (await opened) ?? {};
     await stored?.close();
     await log?.close();

@@ -1,4 +1,3 @@
-import { MongoError } from 'mongodb';
 import { LogEndsEarly } from '../log/check.js';
 import { BrokenCommit } from '../log/commit.js';
 import { HoleError, StorageError } from '../log/log.js';
@@ -53,7 +52,8 @@ export function damageOf(error: unknown, whose: string): Wrong {
 
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (error instanceof MongoError) return true;
+  // The driver's errors, told by their names: its module is loaded only where it is used.
+  if (error.name.startsWith('Mongo')) return true;
   if (error instanceof StorageError && error.cause !== undefined) return isOutage(error.cause);
   return 'errcode' in error && outages.has(Number(error.errcode) & 0xff);
 }

@@ -85,7 +85,7 @@ function evolveRoom(room: Room, event: Recorded): Room {
       return { ...room, active: [...room.active, event.data.userId] };
     case 'MessageSent': {
       const { seq } = event.data;
-      return { ...room, lastSeq: seq, marks: { ...room.marks, [event.actor]: seq } };
+      return grown(room, seq, { ...room.marks, [event.actor]: seq });
     }
     case 'MessagesRead':
       return { ...room, marks: { ...room.marks, [event.data.userId]: event.data.upTo } };
@@ -95,6 +95,20 @@ function evolveRoom(room: Room, event: Recorded): Room {
       return room;
   }
 }
+
+/** Field by field, as nearly all events come here: spreading the old state takes several times as long. */
+const grown = (room: Room, lastSeq: number, marks: Room['marks']): Room =>
+  room.erased
+    ? { ...room, lastSeq, marks }
+    : {
+        exists: true,
+        roomId: room.roomId,
+        members: room.members,
+        createdAt: room.createdAt,
+        active: room.active,
+        lastSeq,
+        marks,
+      };
 
 function initChat(
   { actor, friendId }: CommandOf<'init chat'>,

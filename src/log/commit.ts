@@ -1,7 +1,7 @@
 import { hash as digest } from 'node:crypto';
 import { checkCaps } from './caps.js';
 import type { Commit, Hash } from './log.js';
-import { appendLeaves, rootOf } from './merkle.js';
+import { appendLeaves, rootOf, type Tree } from './merkle.js';
 
 /** All that must be known of a partition to write its next commit. Pure data; may cross threads. */
 export interface Head {
@@ -120,7 +120,11 @@ const sameHashes = (a: readonly Hash[], b: readonly Hash[]): boolean =>
   a.length === b.length && a.every((hash, i) => hash === b[i]);
 
 /** The head after `commit`, if it follows `head` in everything; else throws `BrokenCommit`. */
-export function checkCommit(head: Head, commit: Commit): Head {
+export const checkCommit = (head: Head, commit: Commit): Head =>
+  checkGrown(head, commit, appendLeaves(head.frontier, head.size, commit.leaves));
+
+/** The same; `tree` is the one that its leaves make of the head's. */
+export function checkGrown(head: Head, commit: Commit, tree: Tree): Head {
   const { partition, position, epoch, recordedAt, firstOffset, leaves, size, root, hash } = commit;
   const broken = (field: keyof Commit) => new BrokenCommit(head.partition, head.position + 1, field);
   if (partition !== head.partition) throw broken('partition');
@@ -129,7 +133,6 @@ export function checkCommit(head: Head, commit: Commit): Head {
   if (recordedAt < head.recordedAt) throw broken('recordedAt');
   if (firstOffset !== head.size) throw broken('firstOffset');
   if (size !== firstOffset + leaves.length) throw broken('size');
-  const tree = appendLeaves(head.frontier, head.size, leaves);
   if (root !== tree.root) throw broken('root');
   if (commit.frontier && !sameHashes(commit.frontier, tree.frontier)) throw broken('frontier');
   if (hash !== hashOf(commit, head.hash)) throw broken('hash');

@@ -9,7 +9,13 @@ export interface Tree {
   readonly size: number;
   readonly frontier: readonly Hash[];
   readonly root: Hash;
+  /** The roots of the tiles that the leaves added last have filled. */
+  readonly filled: readonly Hash[];
 }
+
+/** Leaves of one tile (C2SP tlog-tiles): a perfect subtree of eight levels. */
+export const TILE = 256;
+const TILE_LEVELS = 8;
 
 // Reused by every call: hashing is synchronous, so no two calls are ever inside at once.
 const node = Buffer.alloc(65, 0x01);
@@ -31,19 +37,26 @@ export function rootOf(frontier: readonly Hash[]): Hash {
 }
 
 /** The tree after `leaves`, from the frontier and size before them: two hashes a leaf, and the root's. */
-export function appendLeaves(frontier: readonly Hash[], size: number, leaves: readonly string[]): Tree {
+export const appendLeaves = (frontier: readonly Hash[], size: number, leaves: readonly string[]): Tree =>
+  appendHashes(frontier, size, leaves.map(leafHash));
+
+/** The same, of leaves that are hashed already. */
+export function appendHashes(frontier: readonly Hash[], size: number, leafHashes: readonly Hash[]): Tree {
   const roots = [...frontier];
+  const filled: Hash[] = [];
   let grown = size;
-  for (const leaf of leaves) {
-    let root = leafHash(leaf);
+  for (const hash of leafHashes) {
+    let root = hash;
+    let level = 0;
     // Each trailing one in the size's bits is a perfect subtree as large as the one being made: they join.
     for (let rest = grown; rest % 2 === 1; rest = (rest - 1) / 2) {
       const left = roots.pop();
       if (left === undefined) throw new RangeError(`this is not the frontier of ${size} leaves`);
       root = nodeHash(left, root);
+      if (++level === TILE_LEVELS) filled.push(root);
     }
     roots.push(root);
     grown++;
   }
-  return { size: grown, frontier: roots, root: rootOf(roots) };
+  return { size: grown, frontier: roots, root: rootOf(roots), filled };
 }

@@ -1,15 +1,19 @@
 import { join } from 'node:path';
 import type { EventLog } from '../log/log.js';
-import { openMongoLog } from '../log/mongodb.js';
+import type { MongoLogOptions } from '../log/mongodb.js';
 import { openSqliteLog } from '../log/sqlite.js';
 import { openLogReader } from '../log/sqliteReader.js';
 import type { LogSource } from './frame.js';
 import type { Checkpoint, ModelPartition, RowReader, RowStore } from './rows.js';
-import { openMongoRows } from './rowsMongodb.js';
 import { checkpointIn, openSqliteRows } from './rowsSqlite.js';
 import { SqliteFile } from './sqliteFile.js';
 import { SqliteReads } from './sqliteReads.js';
 import { textReader } from './textReader.js';
+
+// A driver takes a fifth of a second of every thread that loads it: only where it is used.
+const mongoLog = async (options: MongoLogOptions): Promise<EventLog> =>
+  (await import('../log/mongodb.js')).openMongoLog(options);
+const mongoRows = async (url: string) => (await import('./rowsMongodb.js')).openMongoRows(url);
 
 /** Where log and read models are. */
 export type Engine =
@@ -55,8 +59,8 @@ async function openFiles(dataDir: string): Promise<ProjectorEngine> {
 }
 
 async function openDatabase(url: string): Promise<ProjectorEngine> {
-  const log = await openMongoLog({ url });
-  const store = await openMongoRows(url);
+  const log = await mongoLog({ url });
+  const store = await mongoRows(url);
   return {
     store,
     log,
@@ -74,7 +78,7 @@ export function openWriterLog(engine: Engine, partitions: number | undefined): P
   const asked = partitions === undefined ? {} : { partitions };
   return engine.kind === 'sqlite'
     ? openSqliteLog({ file: logFileOf(engine.dataDir), inThisThread: true, ...asked })
-    : openMongoLog({ url: engine.url, ...asked });
+    : mongoLog({ url: engine.url, ...asked });
 }
 
 /** Rows that are folded elsewhere, read from this very thread. */
@@ -82,7 +86,7 @@ export async function openReaderHere(
   engine: Engine,
 ): Promise<{ readonly reader: RowReader } & Pick<RowStore, 'checkpoint' | 'close'>> {
   if (engine.kind === 'mongodb') {
-    const store = await openMongoRows(engine.url);
+    const store = await mongoRows(engine.url);
     return { reader: store, checkpoint: store.checkpoint, close: () => store.close() };
   }
   const file = openRowsFile(engine.dataDir);

@@ -1,6 +1,7 @@
 import type { CommitFrame } from '../bus/bus.js';
 import { decodeLeaf } from '../events/codec.js';
-import { type Commit, HoleError } from '../log/log.js';
+import { type Commit, type Hash, HoleError } from '../log/log.js';
+import { TILE } from '../log/merkle.js';
 import type { Folded } from './projection.js';
 
 /** What projections are folded from. */
@@ -13,7 +14,11 @@ export interface LogSource {
 export type LeafCommit = Pick<
   Commit,
   'partition' | 'position' | 'firstOffset' | 'size' | 'recordedAt' | 'leaves'
->;
+> & {
+  /** As in `HashedCommit`, if they have been computed already. */
+  readonly leafHashes?: readonly Hash[];
+  readonly filled?: readonly Hash[];
+};
 
 /** A commit with its events decoded. */
 export interface Frame extends Pick<CommitFrame, 'partition' | 'position' | 'size'> {
@@ -21,11 +26,16 @@ export interface Frame extends Pick<CommitFrame, 'partition' | 'position' | 'siz
 }
 
 /** Throws `UnknownEventType`. */
-export function frameOf({ partition, position, firstOffset, size, leaves }: LeafCommit): Frame {
-  const events = leaves.map((leaf, i) =>
+export function frameOf(commit: LeafCommit): Frame {
+  const { partition, position, firstOffset, size, leaves, leafHashes, filled } = commit;
+  const firstTile = Math.floor(firstOffset / TILE);
+  const events = leaves.map((leaf, i) => {
+    const end = firstOffset + i + 1;
+    const tileHash = end % TILE === 0 ? filled?.[end / TILE - 1 - firstTile] : undefined;
     // The event was made just now and is nobody else's: added to, not copied.
-    Object.assign(decodeLeaf(leaf, partition, firstOffset + i), { leaf, position }),
-  );
+    const event = decodeLeaf(leaf, partition, end - 1);
+    return Object.assign(event, { leaf, leafHash: leafHashes?.[i], tileHash, position });
+  });
   return { partition, position, size, events };
 }
 

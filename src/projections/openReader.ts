@@ -3,7 +3,6 @@ import { connect } from '../threads/rpc.js';
 import type { Engine } from './engine.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';
 import type { RowReader } from './rows.js';
-import { openMongoRows } from './rowsMongodb.js';
 import { textReader } from './textReader.js';
 
 export interface OpenReader {
@@ -14,6 +13,7 @@ export interface OpenReader {
 /** Files are read in a thread of their own, so that no query waits for a write; a server is asked from here. */
 export async function openReader(engine: Engine, alarm: (error: unknown) => void): Promise<OpenReader> {
   if (engine.kind === 'mongodb') {
+    const { openMongoRows } = await import('./rowsMongodb.js');
     const store = await openMongoRows(engine.url);
     return { reader: store, close: () => store.close() };
   }

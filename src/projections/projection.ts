@@ -1,10 +1,15 @@
 import type { Recorded } from '../events/types.js';
+import type { Hash } from '../log/log.js';
 import type { AnyModel, Model } from './rows.js';
 
 /** An event with what is stored of it: a read model may be of the log itself. */
 export type Folded = Recorded & {
   /** The very text that is hashed. */
   readonly leaf: string;
+  /** Its hash in the Merkle tree, if that has been computed already. */
+  readonly leafHash?: Hash | undefined;
+  /** The root of the tile that it fills, if it fills one and that has been computed already. */
+  readonly tileHash?: Hash | undefined;
   /** Of its commit. */
   readonly position: number;
 };

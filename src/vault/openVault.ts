@@ -2,7 +2,6 @@ import { credentialStore, erasureStore } from './credentials.js';
 import { headStore } from './heads.js';
 import { keyStore } from './keys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
-import { mongodbVaultStore } from './mongodb.js';
 import { sessionStore } from './sessions.js';
 import { signingKeys } from './signing.js';
 import { sqliteVaultStore } from './sqlite.js';
@@ -64,7 +63,9 @@ export async function vaultOver(
 
 async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
   try {
-    return engine.kind === 'sqlite' ? sqliteVaultStore(engine.dataDir) : await mongodbVaultStore(engine.url);
+    if (engine.kind === 'sqlite') return sqliteVaultStore(engine.dataDir);
+    const { mongodbVaultStore } = await import('./mongodb.js');
+    return await mongodbVaultStore(engine.url);
   } catch (cause) {
     throw new VaultUnavailable('the vault cannot be opened', { cause });
   }

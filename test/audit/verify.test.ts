@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { Progress } from '../../src/audit/progress.js';
 import type { Report } from '../../src/audit/report.js';
 import { type VerifyOptions, verifyLog } from '../../src/audit/verify.js';
 import { foldedTables } from '../../src/projections/all.js';
@@ -123,25 +124,48 @@ for (const kind of allEngines)
       expect((await verify(engine)).wrong?.what).to.include('the read model chats');
     });
 
+    it('finds the first wrong place, whichever thread comes to it', async () => {
+      const { engine } = await smallLog(await freshEngine(kind), { messages: 300 });
+      const inSections = () => verify(engine, { sectionEvents: 1 });
+      const whole = await inSections();
+      expect(whole, 'as in one go').to.deep.equal(await verify(engine));
+      expect(whole.wrong).to.equal(undefined);
+      expect(whole.partitions[0]?.commits, 'several sections').to.be.greaterThan(192);
+      const hand = tamper(engine);
+      const first = async (): Promise<unknown> => (await inSections()).wrong?.position;
+      const [key = ''] = (await hand.keys(chats)).slice(-1);
+      await hand.editRow(chats, key, changed);
+      expect((await inSections()).wrong?.what).to.include('the read model chats');
+      await hand.edit(0, 190);
+      expect(await first(), 'the log comes before the rows').to.equal(190);
+      await hand.edit(0, 128);
+      expect(await first(), 'with what the next section begins with').to.equal(128);
+      await hand.edit(0, 65);
+      expect(await first()).to.equal(65);
+      await hand.drop(0, 64);
+      expect(await first()).to.equal(64);
+    });
+
     it('goes on where it was broken off, and begins anew for another log', async () => {
-      const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 2 });
+      const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 2, messages: 200 });
       const state = join(tempDir(), 'state');
       const error = new Error('the power went');
       const broken = verify(engine, {
-        state,
+        ...{ state, sectionEvents: 1 },
         onProgress({ done, total }) {
-          // The rows are folded: it has come to the commits.
-          if (done > (2 * total) / 3) throw error;
+          if (done > total / 2) throw error;
         },
       });
       expect(await rejection(broken)).to.equal(error);
       const { heads } = JSON.parse(readFileSync(join(state, 'state.json'), 'utf8'));
       const reached = heads.reduce((sum: number, { size }: { size: number }) => sum + size, 0);
-      expect(reached).to.be.greaterThan(0);
+      expect(reached).to.be.within(1, events.length - 1);
 
       const done: number[] = [];
-      const report = await verify(engine, { state, onProgress: (progress) => done.push(progress.done) });
+      const onProgress = (progress: Progress) => done.push(progress.done);
+      const report = await verify(engine, { state, sectionEvents: 1, onProgress });
       expect(report.wrong).to.equal(undefined);
+      expect(report.models).to.deep.include({ name: 'messages', rows: 400 });
       expect(done[0]).to.be.at.least(reached);
       expect(report.partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
       expect(readdirSync(state), 'nothing is left to go on with').to.deep.equal([]);

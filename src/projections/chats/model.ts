@@ -68,11 +68,7 @@ function next(chat: ChatRow, event: Recorded): ChatRow {
     case 'ChatOpened':
       return { ...chat, active: { [event.data.userId]: event.offset, ...chat.active } };
     case 'MessageSent':
-      return {
-        ...chat,
-        lastMessage: sealedMessage(event),
-        marks: moved(chat, event.actor, event.data.seq),
-      };
+      return spoken(chat, sealedMessage(event), moved(chat, event.actor, event.data.seq));
     case 'MessagesRead': {
       const { userId, upTo } = event.data;
       return {
@@ -87,6 +83,20 @@ function next(chat: ChatRow, event: Recorded): ChatRow {
       return chat;
   }
 }
+
+/** Field by field, as nearly all events come here: spreading the old row takes several times as long. */
+const spoken = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
+  chat.erased
+    ? { ...chat, lastMessage, marks }
+    : {
+        roomId: chat.roomId,
+        members: chat.members,
+        createdAt: chat.createdAt,
+        active: chat.active,
+        lastMessage,
+        marks,
+        reads: chat.reads,
+      };
 
 /** A mark never goes back. */
 function moved({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {

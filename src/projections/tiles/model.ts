@@ -1,6 +1,6 @@
-import { perfectRoot, TILE } from '../../audit/tileTree.js';
+import { perfectRoot } from '../../audit/tileTree.js';
 import type { Hash } from '../../log/log.js';
-import { leafHash } from '../../log/merkle.js';
+import { leafHash, TILE } from '../../log/merkle.js';
 import type { Projection } from '../projection.js';
 import type { Model } from '../rows.js';
 
@@ -39,14 +39,15 @@ export const tilesProjection: Projection<TileRow> = {
       if (count % TILE !== 0) return keys;
     }
   },
-  evolve(value, { leaf, position, partition, offset }, key, touched) {
+  evolve(value, { leaf, leafHash: known, tileHash, position, partition, offset }, key, touched) {
     const level = Number(key.split('/')[1]);
-    if (level === 0) return grown(value, leafHash(leaf), position);
+    if (level === 0) return grown(value, known ?? leafHash(leaf), position);
     const below = touched(tileKey(partition, level - 1, (offset + 1) / TILE ** level - 1));
     if (!below) throw new Error(`tile ${key} has nothing below it that event ${offset} has filled`);
     // A tile's key gives a tile's row.
     const full = below as TileRow;
-    return grown(value, perfectRoot(hashesOf(full)), full.position);
+    const root = level === 1 && tileHash !== undefined ? tileHash : perfectRoot(hashesOf(full));
+    return grown(value, root, full.position);
   },
   isFinished: ({ hashes }) => hashes.length === TILE * HASH_LENGTH,
 };

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { TileTree, tileBytes } from '../../../src/audit/tileTree.js';
 import { encodeEvent } from '../../../src/events/codec.js';
+import { emptyHead } from '../../../src/log/commit.js';
+import { appendHashes, leafHash } from '../../../src/log/merkle.js';
 import { foldEvents, type Rows } from '../../../src/projections/fold.js';
 import { frameOf } from '../../../src/projections/frame.js';
 import { hashesOf, type TileRow, tileKey, tilesProjection } from '../../../src/projections/tiles/model.js';
@@ -23,6 +25,7 @@ const leaf = (version: number): string =>
 describe('the read model of tiles', () => {
   it('is the Merkle tree of the log, three levels of it, whatever the batches, and read again after a crash', () => {
     const tree = new TileTree();
+    let { frontier }: { frontier: readonly string[] } = emptyHead(3);
     const expected = new Map<string, Buffer>();
     const rows: Rows = new Map();
     const size = 256 * 256 + 300;
@@ -40,7 +43,13 @@ describe('the read model of tiles', () => {
         recordedAt: '',
         leaves,
       };
-      const { events } = frameOf(commit);
+      const leafHashes = leaves.map(leafHash);
+      const grown = appendHashes(frontier, first, leafHashes);
+      frontier = grown.frontier;
+      // Hashes that are known already, and others that are not.
+      const { events } = frameOf(
+        position % 2 === 0 ? commit : { ...commit, leafHashes, filled: grown.filled },
+      );
       const before = new Map(rows);
       foldEvents(tilesProjection, events, (key) => before.get(key), rows);
       // What stands in the store already is not counted twice.
