@@ -30,7 +30,7 @@ describe('the read model of tiles', () => {
     const rows: Rows = new Map();
     const size = 256 * 256 + 300;
     for (let first = 0, position = 1; first < size; position++) {
-      const leaves = Array.from({ length: Math.min(1 + ((first * 7) % 250), size - first) }, (_, i) =>
+      const leaves = Array.from({ length: Math.min(1 + ((first * 7) % 700), size - first) }, (_, i) =>
         leaf(first + i),
       );
       for (const text of leaves)
