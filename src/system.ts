@@ -251,11 +251,8 @@ export async function startSystem(
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
       isAuditor: async (userId) => {
         const partition = partitionOf(streamOf('user', userId), log.partitions);
-        const now = await gateway.revisions.present();
-        return queries.isAuditor(
-          userId,
-          now.filter((moment) => moment.partition === partition),
-        );
+        const size = (await log.tail(partition))?.size ?? 0;
+        return queries.isAuditor(userId, [{ partition, size }]);
       },
       auditLog: { heads, proofs: new Proofs({ log, tree, heads }), partitions: log.partitions },
       auditReader: new AuditReader({ log, rows: reader, progress, keys: vault.keys, open: texts }),

@@ -1,5 +1,5 @@
 import type { CheckedLog } from '../log/check.js';
-import type { Commit } from '../log/log.js';
+import type { Commit, Place } from '../log/log.js';
 import { lastTrue } from './search.js';
 
 /** Commits of one partition: `after` exclusive, `upTo` inclusive. */
@@ -15,8 +15,8 @@ const GROWTH = 4;
 /** Events that are read at once, about; and commits, at most: each costs as much as a few events. */
 const EVENTS = 1024;
 const MOST = 256;
-/** Commits that are looked at together. */
-const LOOKS = 3;
+/** Places that are looked at together. */
+const LOOKS = 15;
 
 /** The commits there are between two positions, in order; the more of them are asked for, the more are read at once. */
 export async function* commitsBetween(
@@ -37,16 +37,13 @@ export async function* commitsBetween(
 
 /** The last commit of a partition of which this is true; 0: of none. Once it is false, it stays so. */
 export async function lastOf(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<CheckedLog, 'places'>,
   { partition, after, upTo }: Between,
-  isBefore: (commit: Commit) => boolean,
+  isBefore: (place: Place) => boolean,
 ): Promise<number> {
-  return lastTrue({ low: after, high: upTo, width: LOOKS }, (positions) =>
-    Promise.all(
-      positions.map(async (position) => {
-        const [commit] = await log.read(partition, position - 1, 1);
-        return commit !== undefined && isBefore(commit);
-      }),
-    ),
-  );
+  return lastTrue({ low: after, high: upTo, width: LOOKS }, async (positions) => {
+    const places = await log.places(partition, positions);
+    const before = new Set(places.filter(isBefore).map(({ position }) => position));
+    return positions.map((position) => before.has(position));
+  });
 }

@@ -4,8 +4,6 @@ import { type Api, connect, type Remote } from '../threads/rpc.js';
 
 /** What a crew's threads do must be bounded: each has the log open, and buffers of its own. */
 const MOST_THREADS = 8;
-/** What lives for some thousand events should die young: with less, a fifth of the time is copying it. */
-const resourceLimits = { maxYoungGenerationSizeMb: 192 };
 
 type Task<A extends Api> = (worker: Remote<A>) => Promise<void>;
 
@@ -14,10 +12,14 @@ export class Crew<A extends Api & { close: () => unknown }> {
   readonly #threads: readonly { readonly worker: Worker; readonly remote: Remote<A> }[];
   #turn = 0;
 
-  /** As many threads as there are cores, at most 8. `script` serves `A`. */
-  constructor(script: URL, workerData: unknown) {
+  /**
+   * As many threads as there are cores, at most 8. `script` serves `A`. What lives for one step of the work should die
+   * young, in so many MB: with too few, a fifth of the time is copying it.
+   */
+  constructor(script: URL, workerData: unknown, maxYoungGenerationSizeMb: number) {
     const count = Math.min(availableParallelism(), MOST_THREADS);
     this.#threads = Array.from({ length: count }, () => {
+      const resourceLimits = { maxYoungGenerationSizeMb };
       const worker = new Worker(script, { workerData, resourceLimits });
       return { worker, remote: connect<A>(worker) };
     });

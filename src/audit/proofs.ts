@@ -30,7 +30,7 @@ export interface ConsistencyProof {
 }
 
 interface ProofParts {
-  readonly log: Pick<EventLog, 'read'>;
+  readonly log: Pick<EventLog, 'read' | 'places'>;
   readonly tree: TreeReader;
   readonly heads: Heads;
 }
@@ -48,9 +48,10 @@ export class Proofs {
     const { heads, tree } = this.parts;
     const head = await heads.holding(partition, asked ?? offset + 1);
     const size = asked ?? head.size;
-    const [hashes, entry] = await Promise.all([
-      tree.hashes(partition, inclusionPath(offset, size)),
+    // The leaf takes more steps: hashing goes on while it waits.
+    const [entry, hashes] = await Promise.all([
       this.#leaf(partition, offset, head),
+      tree.hashes(partition, inclusionPath(offset, size)),
     ]);
     return {
       offset,
@@ -83,7 +84,7 @@ export class Proofs {
     if (from + width > Math.floor(head.size / nodes))
       throw notFound('there is no such tile in the signed log');
     if (level === 'entries') return entryBundle(await this.#leaves(partition, from, width, head));
-    const tile = await this.parts.tree.tile(partition, level, index);
+    const [tile] = await this.parts.tree.tiles(partition, level, [index]);
     const hashes = tile ? hashesOf(tile).slice(0, width) : [];
     if (hashes.length < width) throw new RangeError(`tile ${path} of partition ${partition} is not folded`);
     return tileBytes({ level, index, hashes });
@@ -111,11 +112,7 @@ export class Proofs {
 
   /** Where the leaves of a tile are: the next one's first may be in the same commit as its last. */
   async #commitsOf(partition: number, index: number, head: Head): Promise<Between> {
-    const { tree } = this.parts;
-    const [tile, next] = await Promise.all([
-      tree.tile(partition, 0, index),
-      tree.tile(partition, 0, index + 1),
-    ]);
+    const [tile, next] = await this.parts.tree.tiles(partition, 0, [index, index + 1]);
     return { partition, after: (tile?.position ?? 1) - 1, upTo: next?.position ?? head.position };
   }
 }

@@ -8,6 +8,8 @@ import { openSource } from './source.js';
 
 /** Events that one call of a thread is to render, about; and commits, at most. */
 const BLOCK = { events: 1024, commits: 1024 };
+/** For a block's texts. */
+const YOUNG_MB = 96;
 /** Calls of which a thread has one in work and one waiting. */
 const AHEAD = 2;
 
@@ -36,7 +38,7 @@ export async function replay(options: ReplayOptions): Promise<{ events: number }
   const total = stretches.reduce((sum, { events }) => sum + events, 0);
   const meter = new Meter('replay', total, options.onProgress);
   const data: RenderOptions = { engine, masterKey, filter, as };
-  const crew = new Crew<RenderApi>(new URL('./renderWorker.js', import.meta.url), data);
+  const crew = new Crew<RenderApi>(new URL('./renderWorker.js', import.meta.url), data, YOUNG_MB);
   try {
     const each = Math.max(1, Math.ceil((crew.size * AHEAD) / Math.max(1, stretches.length)));
     const sources = stretches.map((stretch) => new Source(stretch, crew, each, meter));

@@ -1,4 +1,4 @@
-/** Where to search, and how many places to look at in one go: reads that are asked for together cost little more than one. */
+/** Where to search, and how many places to look at in one go: what is asked for together costs little more than one. */
 export interface Search {
   /** Taken to be true; not looked at. */
   readonly low: number;

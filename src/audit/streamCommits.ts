@@ -1,7 +1,7 @@
 import { ParleyError } from '../errors.js';
 import { partitionOf, type StreamName } from '../events/ids.js';
 import type { CheckedLog } from '../log/check.js';
-import type { Commit } from '../log/log.js';
+import type { Commit, Place } from '../log/log.js';
 import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/rows.js';
 import { chunkKey, type StreamRow, streamsModel } from '../projections/streams/model.js';
@@ -51,7 +51,7 @@ export async function* streamCommits(
   if (!last) return;
   // Before the rows are read, so that they have all that is below it.
   const size = await indexed(partition, last.size);
-  const isIndexed = (commit: Commit): boolean => commit.size <= size;
+  const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
   const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
   let [reached, batch] = [after, BATCH.first];
   for await (const positions of positionsOf(rows, stream, after)) {

@@ -14,6 +14,9 @@ import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 import { type Noted, witnessesOf } from './witness.js';
 import { damageOf, type Wrong, wrongOf } from './wrong.js';
 
+/** For a section's events. */
+const YOUNG_MB = 192;
+
 /** What is checked, and against what. */
 export interface VerifyOptions extends Noted {
   readonly engine: Engine;
@@ -50,7 +53,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     const begun = { logId: log.id, ends, targets, witnesses };
     state = VerifyState.open(begun, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
-    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data);
+    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data, YOUNG_MB);
     const report = await new VerifyRun(crew, state, begun, options).run();
     await crew.close();
     crew = undefined;

@@ -2,6 +2,7 @@ import type { Commit } from '../log/log.js';
 import { frameOf } from '../projections/frame.js';
 import type { AnyModel } from '../projections/rows.js';
 import type { StoredRow } from '../projections/sqliteReads.js';
+import { lastOf } from './commits.js';
 import { compareRow, unmade } from './compareRows.js';
 import { projectionOf, storedModel, type Target } from './freshModels.js';
 import type { SourceLog } from './source.js';
@@ -137,21 +138,15 @@ export async function findUnmade(
   }
 }
 
-/** The commit that holds an event, by bisection of the positions from 1 to `last`. */
+/** The commit that holds an event, of the first `last` ones. */
 async function commitWith(
   log: SourceLog,
   partition: number,
   last: number,
   offset: number,
 ): Promise<Commit | undefined> {
-  let [low, high] = [1, last];
-  while (low <= high) {
-    const middle = Math.floor((low + high) / 2);
-    const [commit] = await log.read(partition, middle - 1, 1);
-    if (!commit) return undefined;
-    if (offset < commit.firstOffset) high = middle - 1;
-    else if (offset >= commit.size) low = middle + 1;
-    else return commit;
-  }
-  return undefined;
+  const between = { partition, after: 0, upTo: last };
+  const position = await lastOf(log, between, ({ firstOffset }) => firstOffset <= offset);
+  const [commit] = position > 0 ? await log.read(partition, position - 1, 1) : [];
+  return commit && offset < commit.size ? commit : undefined;
 }

@@ -1,13 +1,15 @@
 import { checkCommit, emptyHead, type Head } from './commit.js';
-import type { Commit } from './log.js';
+import type { Commit, Place } from './log.js';
 
 /** Commits are read so many at once. */
 const PAGE = 256;
 
-/** What is needed of a log to check it; a reader that answers at once will do. */
+/** What is needed of a log to check it, or to look for something in it; a reader that answers at once will do. */
 export interface CheckedLog {
   /** As `EventLog.read`. */
   read(partition: number, after: number, limit: number): Commit[] | Promise<Commit[]>;
+  /** As `EventLog.places`. */
+  places(partition: number, positions: readonly number[]): Place[] | Promise<Place[]>;
   /** As `EventLog.tail`. */
   tail(partition: number): Commit | undefined | Promise<Commit | undefined>;
 }
@@ -29,7 +31,10 @@ export class LogEndsEarly extends Error {
  * with. Throws `BrokenCommit`, `HoleError` or `LogEndsEarly` at the first commit that is wrong. That commits are
  * missing at the end it cannot see: compare the size and the hash with ones written down before.
  */
-export async function checkPartitionLog(log: CheckedLog, partition: number): Promise<Head> {
+export async function checkPartitionLog(
+  log: Pick<CheckedLog, 'read' | 'tail'>,
+  partition: number,
+): Promise<Head> {
   const end = (await log.tail(partition))?.position ?? 0;
   let head = emptyHead(partition);
   while (head.position < end) {

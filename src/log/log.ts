@@ -29,6 +29,9 @@ export interface Commit {
   readonly hash: Hash;
 }
 
+/** Where a commit lies, and when it was recorded: what it is looked for by. */
+export type Place = Pick<Commit, 'position' | 'recordedAt' | 'firstOffset' | 'size'>;
+
 /** `lost`: another writer's commit holds the position; nothing of ours was or will be stored there. */
 export type Outcome = { readonly kind: 'committed' } | { readonly kind: 'lost'; readonly to: Commit };
 
@@ -48,6 +51,11 @@ export interface EventLog {
   append(commit: Commit): Promise<Outcome>;
   /** At most `limit` commits after position `after`, contiguous; throws `HoleError` on a hole. */
   read(partition: number, after: number, limit: number): Promise<Commit[]>;
+  /**
+   * The places of the commits at these positions, ascending; those that do not exist are left out. Costs a fraction of
+   * reading commits.
+   */
+  places(partition: number, positions: readonly number[]): Promise<Place[]>;
   /** The last commit, as of now at the primary; undefined in an empty partition. */
   tail(partition: number): Promise<Commit | undefined>;
   /** Waits for what is in flight and lets go of the store. */

@@ -1,7 +1,15 @@
 import { type Collection, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../clock.js';
 import { mongoClient, within } from '../mongo.js';
-import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
+import {
+  AppendError,
+  type Commit,
+  type EventLog,
+  HoleError,
+  type Outcome,
+  type Place,
+  StorageError,
+} from './log.js';
 import { checkMeta, checkPartition, type LogMeta } from './meta.js';
 import { type CommitDocument, fromDocument, toDocument } from './mongoDocument.js';
 import { isDefinite, isDuplicate } from './mongoErrors.js';
@@ -72,6 +80,10 @@ export class MongoLog implements EventLog {
 
   read(partition: number, after: number, limit: number): Promise<Commit[]> {
     return this.#tracked(() => this.#within(this.#page(partition, after, limit)));
+  }
+
+  places(partition: number, positions: readonly number[]): Promise<Place[]> {
+    return this.#tracked(() => this.#within(this.#placesAt(partition, positions)));
   }
 
   tail(partition: number): Promise<Commit | undefined> {
@@ -156,6 +168,21 @@ export class MongoLog implements EventLog {
     // Nothing found says nothing: `after` may lie beyond the tail.
     if (commits.length > 0) this.#saw(partition, after + commits.length);
     return commits;
+  }
+
+  async #placesAt(partition: number, positions: readonly number[]): Promise<Place[]> {
+    const projection = { recordedAt: 1, firstOffset: 1, size: 1 } as const;
+    const found = this.#of(partition).find(
+      { _id: { $in: [...positions] } },
+      { projection, sort: { _id: 1 } },
+    );
+    const documents = await found.toArray();
+    return documents.map(({ _id, recordedAt, firstOffset, size }) => ({
+      position: _id,
+      recordedAt,
+      firstOffset,
+      size,
+    }));
   }
 
   async #last(partition: number): Promise<Commit | undefined> {

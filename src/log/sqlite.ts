@@ -1,7 +1,15 @@
 import { Worker } from 'node:worker_threads';
 import { connect, type Remote } from '../threads/rpc.js';
 import { pack, unpack } from './codec.js';
-import { AppendError, type Commit, type EventLog, HoleError, type Outcome, StorageError } from './log.js';
+import {
+  AppendError,
+  type Commit,
+  type EventLog,
+  HoleError,
+  type Outcome,
+  type Place,
+  StorageError,
+} from './log.js';
 import { LogMismatch } from './meta.js';
 import { makeStoreApi, type StoreApi, type StoreOptions } from './sqliteApi.js';
 import type { CheckpointApi } from './sqliteCheckpointer.js';
@@ -59,6 +67,7 @@ function storeHere(options: StoreOptions): RunningStore {
     open: async () => api.open(),
     append: async (commit) => api.append(commit),
     read: async (partition, after, limit) => api.read(partition, after, limit),
+    places: async (partition, positions) => api.places(partition, positions),
     tail: async (partition) => api.tail(partition),
     checkpoint: async () => api.checkpoint(),
     close: async () => api.close(),
@@ -86,6 +95,10 @@ class SqliteLog implements EventLog {
   async read(partition: number, after: number, limit: number): Promise<Commit[]> {
     const commits = await this.#call(() => this.store.read(partition, after, limit));
     return commits.map(unpack);
+  }
+
+  places(partition: number, positions: readonly number[]): Promise<Place[]> {
+    return this.#call(() => this.store.places(partition, positions));
   }
 
   async tail(partition: number): Promise<Commit | undefined> {

@@ -34,6 +34,7 @@ export function makeStoreApi({ file, partitions, readOnly }: StoreOptions) {
       return { outcome, walGrowth: store().walGrowth };
     },
     read: (partition: number, after: number, limit: number) => opened().rows.read(partition, after, limit),
+    places: (partition: number, positions: readonly number[]) => opened().rows.places(partition, positions),
     tail: (partition: number) => opened().rows.tail(partition),
     checkpoint: () => store().checkpoint(),
     close: () => log?.close(),

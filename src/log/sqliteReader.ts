@@ -1,6 +1,6 @@
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { type PackedCommit, unpack } from './codec.js';
-import { type Commit, HoleError, StorageError } from './log.js';
+import { type Commit, HoleError, type Place, StorageError } from './log.js';
 import { checkMeta, checkPartition, type LogMeta } from './meta.js';
 import { readMeta, tableOf } from './sqliteMeta.js';
 
@@ -27,6 +27,7 @@ export function storage<T>(work: () => T): T {
 export class CommitRows {
   readonly #pages = new Map<number, StatementSyncInstance>();
   readonly #tails = new Map<number, StatementSyncInstance>();
+  readonly #places = new Map<number, StatementSyncInstance>();
 
   constructor(
     private readonly db: DatabaseSyncInstance,
@@ -57,6 +58,14 @@ export class CommitRows {
     const sql = (table: string) => `SELECT * FROM ${table} ORDER BY position DESC LIMIT 1`;
     const row: Row | undefined = storage(() => this.#prepared(this.#tails, partition, sql).get());
     return row && fromRow(partition, row);
+  }
+
+  /** As `EventLog.places`. A row's leaves come last: the pages that hold them are not touched. */
+  places(partition: number, positions: readonly number[]): Place[] {
+    const sql = (table: string) =>
+      `SELECT position, recordedAt, firstOffset, size FROM ${table} ` +
+      'WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position';
+    return storage(() => this.#prepared(this.#places, partition, sql).all(JSON.stringify(positions)));
   }
 
   #prepared(
@@ -107,6 +116,8 @@ export interface LogReader {
   readonly partitions: number;
   /** As `EventLog.read`. */
   read(partition: number, after: number, limit: number): Commit[];
+  /** As `EventLog.places`. */
+  places(partition: number, positions: readonly number[]): Place[];
   /** As `EventLog.tail`. */
   tail(partition: number): Commit | undefined;
   close(): void;
@@ -119,6 +130,7 @@ export function openLogReader(file: string): LogReader {
     id: meta.logId,
     partitions: meta.partitions,
     read: (partition, after, limit) => rows.read(partition, after, limit).map(unpack),
+    places: (partition, positions) => rows.places(partition, positions),
     tail(partition) {
       const commit = rows.tail(partition);
       return commit && unpack(commit);

@@ -88,6 +88,22 @@ export const checks: readonly Check[] = [
     },
   },
   {
+    name: 'tells where commits lie, of those that there are',
+    async run(store) {
+      const log = await store.open(2);
+      const commits = chain(40, 1, (n) => Array.from({ length: n % 4 }, (_, i) => `{"n":${n},"i":${i}}`));
+      await appendAll(log, commits);
+      const asked = [39, 1, 7, 8, 40, 41, 1000];
+      const there = commits.filter(({ position }) => asked.includes(position));
+      const placeOf = ({ position, recordedAt, firstOffset, size }: Commit) => ({
+        ...{ position, recordedAt, firstOffset, size },
+      });
+      expect((await log.places(1, asked)).map((place) => ({ ...place }))).to.deep.equal(there.map(placeOf));
+      expect(await log.places(0, asked)).to.deep.equal([]);
+      expect(await log.places(1, [])).to.deep.equal([]);
+    },
+  },
+  {
     name: 'keeps the bytes of every leaf',
     async run(store) {
       const log = await store.open();

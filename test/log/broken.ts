@@ -15,6 +15,7 @@ export function spoiled(
         partitions: log.partitions,
         append: (commit) => log.append(commit),
         read: (partition, after, limit) => log.read(partition, after, limit),
+        places: (partition, positions) => log.places(partition, positions),
         tail: (partition) => log.tail(partition),
         close: () => log.close(),
       };
@@ -39,6 +40,14 @@ export const skipsHoles: Spoil = (log) => {
   };
   return { read };
 };
+
+/** Looks for commits by where their leaves end. */
+export const misplaces: Spoil = (log) => ({
+  async places(partition, positions) {
+    const places = await log.places(partition, positions);
+    return places.map((place) => ({ ...place, firstOffset: place.size }));
+  },
+});
 
 /** Does not look whether a position follows the tail. */
 export const acceptsAnyPosition: Spoil = (log) => ({

@@ -5,6 +5,7 @@ import {
   acceptsAnyPosition,
   acknowledgesTooSoon,
   forgetsCommitIds,
+  misplaces,
   readsStale,
   reencodes,
   reusesPositions,
@@ -24,6 +25,11 @@ const controls: { name: string; store(good: LogStore): LogStore; found: string[]
     name: 'skips holes',
     store: (good) => spoiled(good, skipsHoles),
     found: ['throws HoleError at a hole, never skips it'],
+  },
+  {
+    name: 'says wrong where commits lie',
+    store: (good) => spoiled(good, misplaces),
+    found: ['tells where commits lie, of those that there are'],
   },
   {
     name: 'accepts any position',

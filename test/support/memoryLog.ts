@@ -1,5 +1,12 @@
 import { buildCommit, headFrom } from '../../src/log/commit.js';
-import { AppendError, type Commit, type EventLog, type Outcome, StorageError } from '../../src/log/log.js';
+import {
+  AppendError,
+  type Commit,
+  type EventLog,
+  type Outcome,
+  type Place,
+  StorageError,
+} from '../../src/log/log.js';
 
 /**
  * What happens to an append: it is stored; another writer's commit with these leaves is there first; the store
@@ -59,6 +66,12 @@ export class MemoryLog implements EventLog {
 
   async read(partition: number, after: number, limit: number): Promise<Commit[]> {
     return this.commits(partition).slice(after, after + limit);
+  }
+
+  async places(partition: number, positions: readonly number[]): Promise<Place[]> {
+    return this.commits(partition)
+      .filter(({ position }) => positions.includes(position))
+      .map(({ position, recordedAt, firstOffset, size }) => ({ position, recordedAt, firstOffset, size }));
   }
 
   async tail(partition: number): Promise<Commit | undefined> {
