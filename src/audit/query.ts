@@ -9,7 +9,7 @@ import { type OpenEvent, openEvents } from './openEvents.js';
 import { type StreamSource, streamCommits } from './streamCommits.js';
 
 /** Events that are looked at for a page, and commits: what bounds its work where a filter finds little. */
-const LOOKED_AT = 2000;
+const LOOKED_AT = 1500;
 
 /** What is left to read of a partition. */
 export interface Rest extends Between {

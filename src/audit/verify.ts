@@ -15,7 +15,7 @@ import { type Noted, witnessesOf } from './witness.js';
 import { damageOf, type Wrong, wrongOf } from './wrong.js';
 
 /** For a section's events. */
-const YOUNG_MB = 192;
+const YOUNG_MB = 128;
 
 /** What is checked, and against what. */
 export interface VerifyOptions extends Noted {

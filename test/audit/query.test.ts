@@ -147,7 +147,7 @@ describe('events by query', () => {
     }
   }).timeout(60_000);
 
-  it('looks at about 2,000 events for a page, and says where to go on', async () => {
+  it('looks at about 1,500 events for a page, and says where to go on', async () => {
     const world = new World();
     const anna = world.register('anna');
     for (let n = 0; n < 1250; n++) {
