@@ -4,6 +4,8 @@ import { type Api, connect, type Remote } from '../threads/rpc.js';
 
 /** What a crew's threads do must be bounded: each has the log open, and buffers of its own. */
 const MOST_THREADS = 8;
+/** Far more than what lives long; with no such bound, what does not is cleared up late. */
+const MOST_OLD_MB = 256;
 
 type Task<A extends Api> = (worker: Remote<A>) => Promise<void>;
 
@@ -19,7 +21,7 @@ export class Crew<A extends Api & { close: () => unknown }> {
   constructor(script: URL, workerData: unknown, maxYoungGenerationSizeMb: number) {
     const count = Math.min(availableParallelism(), MOST_THREADS);
     this.#threads = Array.from({ length: count }, () => {
-      const resourceLimits = { maxYoungGenerationSizeMb };
+      const resourceLimits = { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: MOST_OLD_MB };
       const worker = new Worker(script, { workerData, resourceLimits });
       return { worker, remote: connect<A>(worker) };
     });
