@@ -9,7 +9,7 @@ import { openSource } from './source.js';
 /** Events that one call of a thread is to render, about; and commits, at most. */
 const BLOCK = { events: 1024, commits: 1024 };
 /** For a block's texts. */
-const YOUNG_MB = 96;
+const YOUNG_MB = 48;
 /** Calls of which a thread has one in work and one waiting. */
 const AHEAD = 2;
 
