@@ -1,5 +1,5 @@
 import type { Hash } from '../log/log.js';
-import { leafHash, nodeHash, rootOf, TILE } from '../log/merkle.js';
+import { leafHash, perfectRoot, rootOf, TILE } from '../log/merkle.js';
 
 /** A tile: a stretch of the tree's nodes on level 0, 8, 16 …, which are here 0, 1, 2 … */
 export interface Tile {
@@ -58,14 +58,6 @@ function perfectRoots(hashes: readonly Hash[]): Hash[] {
       from += width;
     }
   return roots;
-}
-
-/** The root over a power of two of nodes. */
-export function perfectRoot(hashes: readonly Hash[]): Hash {
-  const [only] = hashes;
-  if (only !== undefined && hashes.length === 1) return only;
-  const half = hashes.length / 2;
-  return nodeHash(perfectRoot(hashes.slice(0, half)), perfectRoot(hashes.slice(half)));
 }
 
 /** A number as a path of C2SP tlog-tiles writes it: 1234067 is `x001/x234/067`. */

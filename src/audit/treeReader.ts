@@ -1,10 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import type { Hash } from '../log/log.js';
-import { TILE } from '../log/merkle.js';
+import { perfectRoot, TILE } from '../log/merkle.js';
 import { type Stretch, stretchHash, type TreeNode } from '../log/proof.js';
-import type { RowReader } from '../projections/rows.js';
+import type { Model, RowReader } from '../projections/rows.js';
 import { hashesOf, type TileRow, tileKey, tilesModel } from '../projections/tiles/model.js';
-import { perfectRoot } from './tileTree.js';
 
 /** Levels of the tree that lie in one tile. */
 const TILE_LEVELS = 8;
@@ -17,7 +16,11 @@ export class TreeReader {
   /** Of tiles that are full, and so never change, above the lowest: all proofs are made of few of these. */
   readonly #nodes = new LRUCache<string, Hash>({ max: MOST_NODES });
 
-  constructor(private readonly rows: Pick<RowReader, 'get'>) {}
+  /** `model`: what the tiles are in. */
+  constructor(
+    private readonly rows: Pick<RowReader, 'get'>,
+    private readonly model: Model<TileRow> = tilesModel,
+  ) {}
 
   /** Tiles of a level as far as they are filled; undefined where nothing is in one. */
   async tiles(
@@ -26,7 +29,7 @@ export class TreeReader {
     indexes: readonly number[],
   ): Promise<(TileRow | undefined)[]> {
     const keys = indexes.map((index) => tileKey(partition, level, index));
-    const rows = await this.rows.get(tilesModel, keys);
+    const rows = await this.rows.get(this.model, keys);
     return keys.map((key) => rows.get(key)?.value ?? undefined);
   }
 
@@ -40,7 +43,7 @@ export class TreeReader {
       else known.set(nameOf(partition, node), hash);
     }
     const keys = new Set([...absent.values()].map(({ key }) => key));
-    const rows = keys.size === 0 ? new Map() : await this.rows.get(tilesModel, [...keys]);
+    const rows = keys.size === 0 ? new Map() : await this.rows.get(this.model, [...keys]);
     const tiles = new Map([...keys].map((key) => [key, hashesOf(rows.get(key)?.value ?? { hashes: '' })]));
     for (const [name, place] of absent) {
       const tile = tiles.get(place.key) ?? [];

@@ -30,6 +30,27 @@ export function nodeHash(left: Hash, right: Hash): Hash {
   return digest('sha256', node, 'base64');
 }
 
+/** The root over nodes side by side, a power of two of them. */
+export function perfectRoot(hashes: readonly Hash[]): Hash {
+  const [only] = hashes;
+  if (only !== undefined && hashes.length === 1) return only;
+  // Base64 takes a quarter of the time of hashing: what is neither given nor answered stays in bytes.
+  let level = pairsHashed(hashes, 'base64');
+  while (level.length > 1) level = pairsHashed(level, 'latin1');
+  return Buffer.from(level[0] ?? '', 'latin1').toString('base64');
+}
+
+/** The nodes above, a character a byte. */
+function pairsHashed(hashes: readonly string[], encoding: 'base64' | 'latin1'): string[] {
+  const above: string[] = [];
+  for (let i = 0; i < hashes.length; i += 2) {
+    node.write(hashes[i] ?? '', 1, encoding);
+    node.write(hashes[i + 1] ?? '', 33, encoding);
+    above.push(digest('sha256', node, 'binary'));
+  }
+  return above;
+}
+
 /** The root of the tree that has this frontier; of the empty one, the SHA-256 of nothing. */
 export function rootOf(frontier: readonly Hash[]): Hash {
   if (frontier.length === 0) return digest('sha256', '', 'base64');

@@ -20,6 +20,8 @@ export interface Model<R> {
   readonly version: number;
   /** Rows are written once: a second write of a key is ignored without reading the first. */
   readonly insertOnly?: boolean;
+  /** Rows take a kilobyte or more: where looking for a key means passing rows, their keys are kept apart. */
+  readonly largeRows?: boolean;
   /** Written in the row's own transaction or document; a tombstone has no entries. */
   readonly indexes: Readonly<Record<string, (row: Row<R> & { readonly value: R }) => IndexEntry | undefined>>;
 }

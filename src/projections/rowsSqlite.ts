@@ -76,11 +76,15 @@ export function checkpointIn(file: SqliteFile, model: AnyModel, partition: numbe
   return { position, size };
 }
 
+/**
+ * In a table without row ids a look-up compares whole rows, and reads all overflow pages of each that it passes. Short
+ * ones are found with a step less there.
+ */
 function createTables(file: SqliteFile, model: AnyModel): void {
   const table = tableOf(model);
   file.exec(
     `CREATE TABLE IF NOT EXISTS ${quoted(table)} (key TEXT PRIMARY KEY, partition INTEGER NOT NULL, ` +
-      'offset INTEGER NOT NULL, value TEXT, entries TEXT) WITHOUT ROWID',
+      `offset INTEGER NOT NULL, value TEXT, entries TEXT)${model.largeRows ? '' : ' WITHOUT ROWID'}`,
   );
   for (const index of Object.keys(model.indexes))
     file.exec(

@@ -241,6 +241,24 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     await store.scrub();
   },
 
+  async 'keeps rows of several pages as it does short ones'(store) {
+    const scrolls: Model<Note> = { ...notes, name: 'scrolls', largeRows: true };
+    await store.prepare(scrolls);
+    // Only a little of it is in the index of texts.
+    const long = (letter: string) => ({ ...note(letter, [letter]), more: letter.repeat(20_000) });
+    const write = (...rows: Row<Note>[]) => store.write([writeOf(scrolls, rows)]);
+    await write(...['d', 'b', 'c', 'a'].map((key, i) => row(key, i, long(key))));
+    await write(row('b', 9, long('x')), row('c', 1, long('y')), row('d', 9, null));
+    expect((await store.get(scrolls, ['b'])).get('b')?.value).to.deep.equal(long('x'));
+    expect((await store.get(scrolls, ['c'])).get('c')?.value).to.deep.equal(long('c'));
+    const inOrder = await store.range(scrolls, { limit: 10 });
+    expect(inOrder.map(({ key }) => key)).to.deep.equal(['a', 'b', 'c']);
+    expect(await keysUnder(store, { terms: ['x', 'b', 'a', 'd'] }, scrolls)).to.deep.equal(['a', 'b']);
+    await store.drop(scrolls);
+    await store.prepare(scrolls);
+    expect((await store.get(scrolls, ['a'])).size).to.equal(0);
+  },
+
   async 'keeps versions and generations of a model apart, and drops one alone'(store) {
     const second = { ...notes, version: 2 };
     const shadow = generationOf(notes, 1);

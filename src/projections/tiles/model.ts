@@ -1,6 +1,5 @@
-import { perfectRoot } from '../../audit/tileTree.js';
 import type { Hash } from '../../log/log.js';
-import { leafHash, TILE } from '../../log/merkle.js';
+import { leafHash, perfectRoot, TILE } from '../../log/merkle.js';
 import type { Projection } from '../projection.js';
 import type { Model } from '../rows.js';
 
@@ -27,7 +26,7 @@ export function hashesOf({ hashes }: Pick<TileRow, 'hashes'>): Hash[] {
 }
 
 /** The Merkle trees of the log, of which the log itself keeps the right edge alone: what proofs are made of. */
-export const tilesModel: Model<TileRow> = { name: 'tiles', version: 1, indexes: {} };
+export const tilesModel: Model<TileRow> = { name: 'tiles', version: 2, largeRows: true, indexes: {} };
 
 /** The fold of the tiles: each event is a leaf, and one that fills a tile is the last of a node in the tile above. */
 export const tilesProjection: Projection<TileRow> = {
