@@ -1,6 +1,7 @@
 import hdr, { type Histogram } from 'hdr-histogram-js';
 import { remoteOperator } from '../../src/control/client.js';
 import { controlSocketOf } from '../../src/control/operations.js';
+import { ask } from '../http.js';
 import type { Running } from '../systems/system.js';
 
 /** An auditor of a running server. */
@@ -18,12 +19,7 @@ export async function appointAuditor(running: Running): Promise<Auditor> {
   const { role } = remoteOperator(controlSocketOf(running.directory));
   await role({ username: user.username, isAuditor: true });
   const headers = { authorization: `Bearer ${user.token}` };
-  const get = async (path: string) => {
-    const response = await fetch(running.server.origin + path, { headers });
-    const body = await response.text();
-    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${body}`);
-    return body;
-  };
+  const get = (path: string) => ask(running.server.origin + path, headers);
   return {
     get,
     async timed(path, histogram) {
