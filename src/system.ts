@@ -6,7 +6,6 @@ import { Heads } from './audit/heads.js';
 import { eventsUntil } from './audit/pastEvents.js';
 import { Proofs } from './audit/proofs.js';
 import { indexedBy } from './audit/streamCommits.js';
-import { TreeReader } from './audit/treeReader.js';
 import type { NodeId } from './bus/bus.js';
 import { memoryBus } from './bus/memory.js';
 import { NatsBus } from './bus/nats.js';
@@ -32,6 +31,7 @@ import { Metrics } from './metrics.js';
 import { foldedTables } from './projections/all.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
+import { rolesModel } from './projections/roles/model.js';
 import { routeCommands } from './route.js';
 import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
 import { createOpener } from './vault/opener.js';
@@ -132,12 +132,12 @@ export async function startSystem(
     const { reader, progress } = projections;
     const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
-    const tree = new TreeReader(reader);
+    const evidence = projections.evidence(log);
     const heads = new Heads({
       origin: config.LOG_ORIGIN,
       heads: vault.heads,
       signing: vault.signing,
-      ...{ log, tree, progress },
+      ...{ log, evidence, progress },
     });
     const share = new Share(node, foldedTables);
     const signer = new HeadSigner({
@@ -251,10 +251,13 @@ export async function startSystem(
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
       isAuditor: async (userId) => {
         const partition = partitionOf(streamOf('user', userId), log.partitions);
-        const size = (await log.tail(partition))?.size ?? 0;
-        return queries.isAuditor(userId, [{ partition, size }]);
+        const folded = progress.folded(rolesModel.name, partition);
+        // Both at once: nearly always all that is in the log had been folded before.
+        const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
+        const size = tail?.size ?? 0;
+        return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
       },
-      auditLog: { heads, proofs: new Proofs({ log, tree, heads }), partitions: log.partitions },
+      auditLog: { heads, proofs: new Proofs({ evidence, heads }), partitions: log.partitions },
       auditReader: new AuditReader({ log, rows: reader, progress, keys: vault.keys, open: texts }),
       now: () => new Date(),
       random: Math.random,

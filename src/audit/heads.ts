@@ -1,13 +1,12 @@
 import type { Moment } from '../commands/commands.js';
 import { overloaded } from '../errors.js';
-import type { EventLog, Hash } from '../log/log.js';
+import type { EventLog } from '../log/log.js';
 import { NotExtended } from '../log/notExtended.js';
-import { stretchOf } from '../log/proof.js';
 import type { Progress } from '../projections/queries.js';
 import { tilesModel } from '../projections/tiles/model.js';
 import type { Head, HeadStore, SigningKeys } from '../vault/vault.js';
+import type { Evidence } from './evidence.js';
 import { signNote, verifierKey } from './note.js';
-import type { TreeReader } from './treeReader.js';
 
 /** Of those who want one larger than is signed, none waits longer. */
 const PATIENCE_MS = 5000;
@@ -20,7 +19,7 @@ export interface HeadParts {
   readonly heads: HeadStore;
   readonly signing: SigningKeys;
   readonly log: Pick<EventLog, 'read' | 'tail' | 'partitions'>;
-  readonly tree: TreeReader;
+  readonly evidence: Pick<Evidence, 'root'>;
   readonly progress: Pick<Progress, 'reached'>;
 }
 
@@ -136,7 +135,7 @@ export class Heads {
 
   /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
   async #present(partition: number, from?: Head): Promise<Omit<Head, 'note'>> {
-    const { log, progress } = this.parts;
+    const { evidence, log, progress } = this.parts;
     const tail = await log.tail(partition);
     if (from && (tail?.size ?? 0) < from.size)
       throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
@@ -144,16 +143,11 @@ export class Heads {
     const { position, size, root } = tail;
     const moment: Moment = { partition, size };
     await progress.reached(tilesModel.name, moment);
-    if (from && (await this.#rootOf(partition, from.size)) !== from.root)
+    if (from && (await evidence.root(partition, from.size)) !== from.root)
       throw new NotExtended(partition, `its first ${from.size} events are others`);
-    if ((await this.#rootOf(partition, size)) !== root)
+    if ((await evidence.root(partition, size)) !== root)
       throw new NotExtended(partition, `its tiles are not those of its ${size} events`);
     return { partition, position, size, root };
-  }
-
-  async #rootOf(partition: number, size: number): Promise<Hash | undefined> {
-    const [root] = await this.parts.tree.hashes(partition, [stretchOf(0, size)]);
-    return root;
   }
 
   async #sign(at: Omit<Head, 'note'>): Promise<Head> {

@@ -1,13 +1,9 @@
 import { badRequest, notFound } from '../errors.js';
-import type { EventLog } from '../log/log.js';
 import { TILE } from '../log/merkle.js';
-import { consistencyPath, inclusionPath } from '../log/proof.js';
-import { hashesOf } from '../projections/tiles/model.js';
 import type { Head } from '../vault/vault.js';
-import { type Between, commitsBetween, lastOf } from './commits.js';
+import type { Evidence } from './evidence.js';
 import type { Heads } from './heads.js';
 import { entryBundle, tileBytes, tilePath } from './tileTree.js';
-import type { TreeReader } from './treeReader.js';
 
 /** A proof that an event is in the log: with the size's signed head, checkable without any other event. */
 export interface InclusionProof {
@@ -30,8 +26,7 @@ export interface ConsistencyProof {
 }
 
 interface ProofParts {
-  readonly log: Pick<EventLog, 'read' | 'places'>;
-  readonly tree: TreeReader;
+  readonly evidence: Evidence;
   readonly heads: Heads;
 }
 
@@ -45,18 +40,14 @@ export class Proofs {
       throw badRequest('the event is not in a log of this size', [
         { path: 'offset', message: 'must be below size' },
       ]);
-    const { heads, tree } = this.parts;
+    const { heads, evidence } = this.parts;
     const head = await heads.holding(partition, asked ?? offset + 1);
     const size = asked ?? head.size;
-    // The leaf takes more steps: hashing goes on while it waits.
-    const [entry, hashes] = await Promise.all([
-      this.#leaf(partition, offset, head),
-      tree.hashes(partition, inclusionPath(offset, size)),
-    ]);
+    const { leaf, hashes } = await evidence.inclusion(partition, offset, size, head.position);
     return {
       offset,
       size,
-      entry: Buffer.from(entry).toString('base64'),
+      entry: Buffer.from(leaf).toString('base64'),
       hashes,
       ...checkpointOf(head, size),
     };
@@ -68,52 +59,26 @@ export class Proofs {
       throw badRequest('a log does not extend a larger one', [
         { path: 'from', message: 'must not be above size' },
       ]);
-    const { heads, tree } = this.parts;
+    const { heads, evidence } = this.parts;
     const head = await heads.holding(partition, asked ?? from);
     const size = asked ?? head.size;
-    const hashes = await tree.hashes(partition, consistencyPath(from, size));
+    const hashes = await evidence.consistency(partition, from, size);
     return { from, size, hashes, ...checkpointOf(head, size) };
   }
 
   /** A tile or an entry bundle by its path (C2SP tlog-tiles), behind `tile/`. `not_found` beyond the newest head. */
   async tile(partition: number, path: string): Promise<Buffer> {
     const { level, index, width } = readPath(path);
-    const from = index * TILE;
+    const { evidence, heads } = this.parts;
     const nodes = TILE ** (level === 'entries' ? 0 : level);
-    const head = await this.parts.heads.holding(partition, 0);
-    if (from + width > Math.floor(head.size / nodes))
+    const head = await heads.holding(partition, 0);
+    if (index * TILE + width > Math.floor(head.size / nodes))
       throw notFound('there is no such tile in the signed log');
-    if (level === 'entries') return entryBundle(await this.#leaves(partition, from, width, head));
-    const [tile] = await this.parts.tree.tiles(partition, level, [index]);
-    const hashes = tile ? hashesOf(tile).slice(0, width) : [];
+    if (level === 'entries')
+      return entryBundle(await evidence.leaves(partition, index, width, head.position));
+    const hashes = (await evidence.tile(partition, level, index)).slice(0, width);
     if (hashes.length < width) throw new RangeError(`tile ${path} of partition ${partition} is not folded`);
     return tileBytes({ level, index, hashes });
-  }
-
-  async #leaf(partition: number, offset: number, head: Head): Promise<string> {
-    const { log } = this.parts;
-    const between = await this.#commitsOf(partition, Math.floor(offset / TILE), head);
-    const position = await lastOf(log, between, ({ firstOffset }) => firstOffset <= offset);
-    const [commit] = await log.read(partition, position - 1, 1);
-    const leaf = commit?.leaves[offset - commit.firstOffset];
-    if (leaf === undefined) throw new RangeError(`partition ${partition} has no event ${offset}`);
-    return leaf;
-  }
-
-  /** The first leaves of a tile. */
-  async #leaves(partition: number, begin: number, width: number, head: Head): Promise<string[]> {
-    const between = await this.#commitsOf(partition, begin / TILE, head);
-    const leaves: string[] = [];
-    for await (const { firstOffset, leaves: texts } of commitsBetween(this.parts.log, between))
-      leaves.push(...texts.slice(Math.max(0, begin - firstOffset), Math.max(0, begin + width - firstOffset)));
-    if (leaves.length < width) throw new RangeError(`partition ${partition} has not ${begin + width} events`);
-    return leaves;
-  }
-
-  /** Where the leaves of a tile are: the next one's first may be in the same commit as its last. */
-  async #commitsOf(partition: number, index: number, head: Head): Promise<Between> {
-    const [tile, next] = await this.parts.tree.tiles(partition, 0, [index, index + 1]);
-    return { partition, after: (tile?.position ?? 1) - 1, upTo: next?.position ?? head.position };
   }
 }
 

@@ -13,15 +13,25 @@ export class ActiveReader implements RowReader {
     this.#active = new Map(active);
   }
 
-  get: RowReader['get'] = (model, keys) => this.#track(this.#reader.get(this.current(model), keys));
+  get: RowReader['get'] = (model, keys) => this.reading(model, (current) => this.#reader.get(current, keys));
 
-  range: RowReader['range'] = (model, range) => this.#track(this.#reader.range(this.current(model), range));
+  range: RowReader['range'] = (model, range) =>
+    this.reading(model, (current) => this.#reader.range(current, range));
 
   find: RowReader['find'] = (model, index, find) =>
-    this.#track(this.#reader.find(this.current(model), index, find));
+    this.reading(model, (current) => this.#reader.find(current, index, find));
 
   findPrefix: RowReader['findPrefix'] = (model, index, prefix, limit, from) =>
-    this.#track(this.#reader.findPrefix(this.current(model), index, prefix, limit, from));
+    this.reading(model, (current) => this.#reader.findPrefix(current, index, prefix, limit, from));
+
+  /** Reads the model in the generation that is read, whichever way; it is not dropped before that has settled. */
+  reading<R, T>(model: Model<R>, read: (current: Model<R>) => Promise<T>): Promise<T> {
+    const reading = read(this.current(model));
+    this.#open.add(reading);
+    const done = () => this.#open.delete(reading);
+    reading.then(done, done);
+    return reading;
+  }
 
   /** Later reads are of this generation. Resolves when no read of another is open any more. */
   async switchTo(name: string, generation: number): Promise<void> {
@@ -32,12 +42,5 @@ export class ActiveReader implements RowReader {
   /** The model in the generation that is read. */
   current<R>(model: Model<R>): Model<R> {
     return generationOf(model, this.#active.get(model.name) ?? 0);
-  }
-
-  #track<T>(read: Promise<T>): Promise<T> {
-    this.#open.add(read);
-    const done = () => this.#open.delete(read);
-    read.then(done, done);
-    return read;
   }
 }

@@ -1,5 +1,8 @@
+import { type Evidence, evidenceOf } from '../audit/evidence.js';
+import { TreeReader } from '../audit/treeReader.js';
 import type { Note } from '../bus/note.js';
 import type { UserId } from '../events/ids.js';
+import type { EventLog } from '../log/log.js';
 import { serve } from '../threads/rpc.js';
 import type { Opener } from '../vault/opener.js';
 import { ActiveReader } from './activeReader.js';
@@ -13,6 +16,7 @@ import type { MainApi, ModelState } from './projectionWorker.js';
 import type { Progress } from './queries.js';
 import type { RowReader } from './rows.js';
 import { SharedProgress } from './sharedProgress.js';
+import { tilesModel } from './tiles/model.js';
 
 /** Three times what a lease lasts: who looks nowhere for so long owns nothing. */
 const SETTLE_MS = 15_000;
@@ -43,6 +47,8 @@ export interface ProjectionsOptions {
 /** The read models of this process: folded in a thread of their own, read beside that. */
 export interface Projections {
   readonly reader: RowReader;
+  /** What proofs are made of, from the tiles and this log, which is the one that they were folded from. */
+  evidence(log: Pick<EventLog, 'read' | 'places'>): Evidence;
   readonly progress: Progress;
   /** Tree sizes folded at the start, by model and partition; and the generations that are read, by model. */
   readonly start: {
@@ -139,6 +145,9 @@ function runProjections(
   let isClosing = false;
   return {
     reader,
+    evidence: (log) =>
+      rows.evidence?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
+      evidenceOf(log, new TreeReader(reader)),
     progress: shared.waiter,
     start: { folded, generations },
     onSwitch(handler) {

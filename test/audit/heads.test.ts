@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
+import { evidenceOf } from '../../src/audit/evidence.js';
 import { Heads } from '../../src/audit/heads.js';
 import { TreeReader } from '../../src/audit/treeReader.js';
 import { readHead, witnessesOf } from '../../src/audit/witness.js';
@@ -46,7 +47,7 @@ async function signerOf(vault: OpenVault, log: MemoryLog): Promise<Heads> {
     heads,
     signing,
     log,
-    tree: new TreeReader(rows),
+    evidence: evidenceOf(log, new TreeReader(rows)),
     progress: { reached },
   });
 }
