@@ -46,7 +46,7 @@ export async function targetsOf(stored: StoredRows, partitions: number): Promise
   for (const { model } of projections) {
     const generation = active.get(tableOf(model)) ?? 0;
     const table = generationOf(model, generation);
-    if (!(await stored.has(table))) continue;
+    if (!(await stored.hasTable(table))) continue;
     const places = Array.from({ length: partitions }, (_, partition) => stored.checkpoint(table, partition));
     targets.push({ name: model.name, generation, checkpoints: await Promise.all(places) });
   }
@@ -65,7 +65,7 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
     // What must not be written is there, or there are no generations.
     async prepare() {},
     async get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
-      const rows = (await stored.has(model)) ? await stored.get(model, keys) : [];
+      const rows = (await stored.hasTable(model)) ? await stored.get(model, keys) : [];
       // A table's rows are of its model.
       const parsed = rows.map(([key, partition, offset, text]): [string, Row<R>] => [
         key,

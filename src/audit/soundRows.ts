@@ -15,10 +15,11 @@ export function soundRows(rows: StoredRows): StoredRows {
     }
   }
   return {
-    has: (model) => sound(model, rows.has(model)),
+    hasTable: (model) => sound(model, rows.hasTable(model)),
     get: (model, keys) => sound(model, rows.get(model, keys)),
+    has: (model, asked) => sound(model, rows.has(model, asked)),
     page: (model, after, limit) => sound(model, rows.page(model, after, limit)),
-    count: (model, partition, below) => sound(model, rows.count(model, partition, below)),
+    count: (model, below) => sound(model, rows.count(model, below)),
     checkpoint: (model, partition) => sound(model, rows.checkpoint(model, partition)),
     close: () => rows.close(),
   };

@@ -11,12 +11,14 @@ import { tableOf } from '../projections/tables.js';
 /** The rows of read models as they are stored, tombstones too, their values as JSON text; only read. */
 export interface StoredRows {
   /** Whether the model has a table. */
-  has(model: AnyModel): Promise<boolean>;
+  hasTable(model: AnyModel): Promise<boolean>;
   get(model: AnyModel, keys: readonly string[]): Promise<StoredRow[]>;
+  /** Whether all of these, which are live, are stored letter for letter. False is no proof: an object has many texts. */
+  has(model: AnyModel, rows: readonly StoredRow[]): Promise<boolean>;
   /** By key, from behind `after`. */
   page(model: AnyModel, after: string | undefined, limit: number): Promise<StoredRow[]>;
-  /** The rows of a partition whose offset is below this. */
-  count(model: AnyModel, partition: number, below: number): Promise<number>;
+  /** How many rows there are of each partition, from 0 on, whose offset is below this. */
+  count(model: AnyModel, below: readonly number[]): Promise<number[]>;
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
   close(): Promise<void>;
 }
@@ -28,13 +30,32 @@ export async function openStoredRows(engine: Engine): Promise<StoredRows> {
 }
 
 const noRows: StoredRows = {
-  has: async () => false,
+  hasTable: async () => false,
   get: async () => [],
+  has: async () => false,
   page: async () => [],
-  count: async () => 0,
+  count: async (_, below) => below.map(() => 0),
   checkpoint: async () => ({ position: 0, size: 0 }),
   close: async () => {},
 };
+
+/** A row as a line, if its columns are of the types that are written: none of them holds a line break. */
+const line =
+  "CASE WHEN typeof(r.partition) = 'integer' AND typeof(r.offset) = 'integer' AND typeof(r.value) = 'text' " +
+  "THEN r.key || ' ' || r.partition || ' ' || r.offset || ' ' || r.value END";
+
+const lineOf = ([key, partition, offset, value]: StoredRow): string =>
+  `${key} ${partition} ${offset} ${value}`;
+
+const neighbours = (table: string): string =>
+  `(SELECT * FROM ${table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?) r`;
+
+/** Whether these ascend within what is before their last slash: most often there are no others between them. */
+function areOfOneRun(keys: readonly string[]): boolean {
+  const [first = ''] = keys;
+  const prefix = first.slice(0, first.lastIndexOf('/') + 1);
+  return keys.every((key, i) => key.startsWith(prefix) && key >= (keys[i - 1] ?? ''));
+}
 
 /** The rows of a file: the engine's, or one that a check folded into. */
 export function sqliteRows(file: SqliteFile): StoredRows {
@@ -42,7 +63,7 @@ export function sqliteRows(file: SqliteFile): StoredRows {
   const table = (model: AnyModel) => quoted(tableOf(model));
   // Each statement names the columns of a StoredRow, in its order.
   return {
-    async has(model) {
+    async hasTable(model) {
       const found = file.statement("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
       return found.get(tableOf(model)) !== undefined;
     },
@@ -51,15 +72,28 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       const sql = `SELECT ${columns} FROM json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`;
       return file.statement(sql).all(JSON.stringify(keys)) as StoredRow[];
     },
+    async has(model, rows) {
+      const keys = rows.map(([key]) => key);
+      const [from, ...bounds] = areOfOneRun(keys)
+        ? [neighbours(table(model)), keys[0], keys.at(-1), keys.length + 1]
+        : [`json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`, JSON.stringify(keys)];
+      const lines = file.statement(`SELECT count(*), group_concat(${line}, char(10)) FROM ${from}`);
+      const [count, text] = lines.get(...bounds) as [number, string | null];
+      // Counted too: a value with a line break might pass for two rows.
+      return count === rows.length && text === rows.map(lineOf).join('\n');
+    },
     async page(model, after, limit) {
       const from = after === undefined ? '' : 'WHERE r.key > ?';
       const sql = `SELECT ${columns} FROM ${table(model)} r ${from} ORDER BY r.key LIMIT ?`;
       return file.statement(sql).all(...(after === undefined ? [] : [after]), limit) as StoredRow[];
     },
-    async count(model, partition, below) {
-      const sql = `SELECT count(*) FROM ${table(model)} r WHERE r.partition = ? AND r.offset < ?`;
-      const [count] = file.statement(sql).get(partition, below) as [number];
-      return count;
+    async count(model, below) {
+      // All in one pass: no index says which rows are a partition's.
+      const sums = below.map(
+        (_, partition) => `count(*) FILTER (WHERE r.partition = ${partition} AND r.offset < ?)`,
+      );
+      const sql = `SELECT ${sums.join(', ')} FROM ${table(model)} r`;
+      return file.statement(sql).get(...below) as number[];
     },
     checkpoint: async (model, partition) => checkpointIn(file, model, partition),
     close: async () => file.close(),
@@ -73,20 +107,24 @@ async function mongoRows(url: string): Promise<StoredRows> {
   const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000, readConcernLevel: 'majority' });
   const db: Db = client.db();
   const table = (model: AnyModel) => db.collection<RowDocument>(tableOf(model));
+  const get: StoredRows['get'] = async (model, keys) => {
+    const found = table(model).find({ _id: { $in: [...keys] } });
+    return (await found.toArray()).map(rowOf);
+  };
   return {
-    has: (model) => db.listCollections({ name: tableOf(model) }).hasNext(),
-    async get(model, keys) {
-      return (
-        await table(model)
-          .find({ _id: { $in: [...keys] } })
-          .toArray()
-      ).map(rowOf);
+    hasTable: (model) => db.listCollections({ name: tableOf(model) }).hasNext(),
+    get,
+    async has(model, rows) {
+      const keys = rows.map(([key]) => key);
+      const found = new Map((await get(model, keys)).map((row) => [row[0], row]));
+      return rows.every((row) => row.every((column, i) => column === found.get(row[0])?.[i]));
     },
     async page(model, after, limit) {
       const filter = after === undefined ? {} : { _id: { $gt: after } };
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
     },
-    count: (model, partition, below) => table(model).countDocuments({ p: partition, o: { $lt: below } }),
+    count: (model, below) =>
+      Promise.all(below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } }))),
     checkpoint: store.checkpoint,
     async close() {
       await store.close();

@@ -91,8 +91,9 @@ export async function findMissing(
 ): Promise<Wrong | undefined> {
   const { model } = projectionOf(target);
   const table = storedModel(target);
+  const all = fresh.map(() => Number.MAX_SAFE_INTEGER);
   for (const [partition, rows] of fresh.entries()) {
-    if ((await rows.count(model, partition, Number.MAX_SAFE_INTEGER)) === met[partition]) continue;
+    if ((await rows.count(model, all))[partition] === met[partition]) continue;
     for (let after: string | undefined; ; ) {
       const page = await rows.page(model, after, PAGE);
       const there = new Set((await stored.get(table, keysIn(page))).map(([key]) => key));
@@ -108,12 +109,11 @@ export async function findMissing(
 const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
 
 /** How many rows an insert-only table has of each partition, up to its checkpoint: these stay as they are. */
-export async function countRows(stored: StoredRows, target: Target): Promise<number[]> {
-  const counts: number[] = [];
-  for (const [partition, { size }] of target.checkpoints.entries())
-    counts.push(await stored.count(storedModel(target), partition, size));
-  return counts;
-}
+export const countRows = (stored: StoredRows, target: Target): Promise<number[]> =>
+  stored.count(
+    storedModel(target),
+    target.checkpoints.map(({ size }) => size),
+  );
 
 /** The first row of an insert-only table that no event made: it has not as many as events made. */
 export async function findUnmade(
