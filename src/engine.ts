@@ -1,16 +1,12 @@
 import type { NodeId } from './bus/bus.js';
 import { type AddressLimit, memoryAddressLimit } from './cluster/addressLimit.js';
-import { mongoAddressLimit } from './cluster/addressLimitMongo.js';
-import { clusterClient } from './cluster/mongoClient.js';
 import { predecessorOf } from './cluster/predecessor.js';
 import type { Config } from './config.js';
 import { fileHeartbeat, type Heartbeat } from './gateway/heartbeat.js';
 import { lockDataDir } from './log/dataDir.js';
 import type { EventLog } from './log/log.js';
-import { openMongoLog } from './log/mongodb.js';
 import { openSqliteLog } from './log/sqlite.js';
-import { allWithin } from './mongo.js';
-import { type Engine, logFileOf } from './projections/engine.js';
+import { type Engine, logFileOf, mongoLog } from './projections/engine.js';
 import { Writers } from './threads/writers.js';
 
 /** Where everything durable is, opened. */
@@ -27,9 +23,6 @@ export interface OpenEngine {
   /** Of sign-ups and sign-ins; undefined: there is none. */
   readonly addressLimit: AddressLimit | undefined;
 }
-
-/** Somebody waits to sign in. */
-const ADDRESS_LIMIT_MS = 5000;
 
 type Closing = (close: () => unknown) => void;
 
@@ -62,7 +55,7 @@ export const placeOf = ({
 const openLog = (place: Engine): Promise<EventLog> =>
   place.kind === 'sqlite'
     ? openSqliteLog({ file: logFileOf(place.dataDir), readOnly: true })
-    : openMongoLog({ url: place.url });
+    : mongoLog({ url: place.url });
 
 async function openAddressLimit(
   place: Engine,
@@ -71,7 +64,6 @@ async function openAddressLimit(
 ): Promise<AddressLimit | undefined> {
   if (allowance === 'off') return undefined;
   if (place.kind === 'sqlite') return memoryAddressLimit(allowance, () => performance.now());
-  const client = clusterClient(place.url);
-  closing(() => client.close());
-  return allWithin(ADDRESS_LIMIT_MS, await mongoAddressLimit(client.db(), allowance));
+  const { openMongoAddressLimit } = await import('./cluster/addressLimitMongo.js');
+  return openMongoAddressLimit(place.url, allowance, closing);
 }

@@ -7,8 +7,7 @@ import { eventsUntil } from './audit/pastEvents.js';
 import { Proofs } from './audit/proofs.js';
 import { indexedBy } from './audit/streamCommits.js';
 import type { NodeId } from './bus/bus.js';
-import { memoryBus } from './bus/memory.js';
-import { NatsBus } from './bus/nats.js';
+import { openBus } from './bus/openBus.js';
 import { type Cluster, openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
 import { Share } from './cluster/share.js';
@@ -114,9 +113,7 @@ export async function startSystem(
     closing(() => memory.close());
     const texts = createOpener(vault.keys, memory);
 
-    const bus = config.NATS_URL
-      ? new NatsBus({ servers: config.NATS_URL, logId: log.id, node, report })
-      : memoryBus(node, report);
+    const bus = await openBus({ servers: config.NATS_URL, logId: log.id, node, report });
     closing(() => bus.close());
 
     const projections = await startProjections({

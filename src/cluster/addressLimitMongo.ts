@@ -1,8 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { CollectionOptions, Db } from 'mongodb';
 import { isDuplicate } from '../log/mongoErrors.js';
+import { allWithin } from '../mongo.js';
 import { ADDRESSES, type AddressLimit, type Allowance } from './addressLimit.js';
-import { agreed } from './mongoClient.js';
+import { agreed, clusterClient } from './mongoClient.js';
+
+/** Somebody waits to sign in. */
+const CALL_MS = 5000;
 
 /** A bucket need not outlive a fail-over: what that forgets is a few tokens. */
 const quickly: CollectionOptions = { ...agreed, writeConcern: { w: 1 }, readConcern: { level: 'local' } };
@@ -16,6 +20,17 @@ interface BucketDocument {
   readonly taken?: boolean;
   /** When it is full again, and says no more than none at all. */
   readonly full: Date;
+}
+
+/** The limit in the database at `url`, over a client of its own, which `closing` is given to close. */
+export async function openMongoAddressLimit(
+  url: string,
+  allowance: Allowance,
+  closing: (close: () => unknown) => void,
+): Promise<AddressLimit> {
+  const client = clusterClient(url);
+  closing(() => client.close());
+  return allWithin(CALL_MS, await mongoAddressLimit(client.db(), allowance));
 }
 
 /**

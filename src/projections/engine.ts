@@ -10,8 +10,8 @@ import { SqliteFile } from './sqliteFile.js';
 import { SqliteReads } from './sqliteReads.js';
 import { textReader } from './textReader.js';
 
-// A driver takes a fifth of a second of every thread that loads it: only where it is used.
-const mongoLog = async (options: MongoLogOptions): Promise<EventLog> =>
+/** As `openMongoLog`. The driver takes a fifth of a second of every thread that loads it: only where it is used. */
+export const mongoLog = async (options: MongoLogOptions): Promise<EventLog> =>
   (await import('../log/mongodb.js')).openMongoLog(options);
 const mongoRows = async (url: string) => (await import('./rowsMongodb.js')).openMongoRows(url);
 
