@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { auditorsOf } from './audit/auditors.js';
 import { AuditReader } from './audit/auditReader.js';
 import { HeadSigner } from './audit/headSigner.js';
 import { Heads } from './audit/heads.js';
 import { eventsUntil } from './audit/pastEvents.js';
 import { Proofs } from './audit/proofs.js';
 import { indexedBy } from './audit/streamCommits.js';
-import type { NodeId } from './bus/bus.js';
 import { openBus } from './bus/openBus.js';
-import { type Cluster, openCluster } from './cluster/openCluster.js';
+import { openCluster } from './cluster/openCluster.js';
 import type { Owners } from './cluster/ownership.js';
+import { bury } from './cluster/predecessor.js';
 import { Share } from './cluster/share.js';
 import type { Moment } from './commands/commands.js';
 import type { Config } from './config.js';
@@ -30,16 +31,13 @@ import { Metrics } from './metrics.js';
 import { foldedTables } from './projections/all.js';
 import { startProjections } from './projections/host.js';
 import { createQueries } from './projections/queriesOverRows.js';
-import { rolesModel } from './projections/roles/model.js';
+import { readinessOf } from './readiness.js';
 import { routeCommands } from './route.js';
 import { deriveKeys, masterKeyOf } from './vault/masterKey.js';
 import { createOpener } from './vault/opener.js';
 import { openVault } from './vault/openVault.js';
 import { openPasswords } from './vault/passwords.js';
 import { textMemory } from './vault/textMemory.js';
-
-/** A command or a commit that has waited for so long says that its store is away. */
-const STALLED_MS = 5000;
 
 /** What another node has begun is finished here after so long: longer than a command is under way. */
 const CUT_OFF_MS = 20_000;
@@ -158,7 +156,7 @@ export async function startSystem(
     const cluster = await openCluster(config.MONGO_URL, node, log.partitions, knowledge);
     closing(cluster.close);
     const { nodes, devices } = cluster;
-    if (engine.predecessor !== undefined) await takeLeave(cluster, engine.predecessor, report);
+    if (engine.predecessor !== undefined) await bury(engine.predecessor, cluster, report);
     const gateway = await startGateway({
       config,
       log,
@@ -246,14 +244,7 @@ export async function startSystem(
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
-      isAuditor: async (userId) => {
-        const partition = partitionOf(streamOf('user', userId), log.partitions);
-        const folded = progress.folded(rolesModel.name, partition);
-        // Both at once: nearly always all that is in the log had been folded before.
-        const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
-        const size = tail?.size ?? 0;
-        return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
-      },
+      isAuditor: auditorsOf({ log, queries, progress }),
       auditLog: { heads, proofs: new Proofs({ evidence, heads }), partitions: log.partitions },
       auditReader: new AuditReader({ log, rows: reader, progress, keys: vault.keys, open: texts }),
       now: () => new Date(),
@@ -262,14 +253,7 @@ export async function startSystem(
       parseRevision: (text) => gateway.revisions.parse(text),
       addressLimit,
       trustProxy: config.TRUST_PROXY,
-      ready: async () => {
-        if (isRetired) return { ok: false, failing: 'version' };
-        if (heads.isBroken) return { ok: false, failing: 'log' };
-        if (writers.oldestMs > STALLED_MS) return { ok: false, failing: 'log' };
-        if (progress.lagMs() > STALLED_MS) return { ok: false, failing: 'projections' };
-        if (!bus.isConnected) return { ok: false, failing: 'nats' };
-        return { ok: true };
-      },
+      ready: async () => readinessOf({ isRetired, heads, writers, progress, bus }),
       metrics,
       log: logger,
     });
@@ -294,19 +278,5 @@ export async function startSystem(
     const control = await serveControl(config.DATA_DIR, createControlApp(operator, logger));
     closing(() => control.close());
     return { url: listening.url, operator, stop };
-  }
-}
-
-/** Else its partitions would wait until its leases expire. */
-async function takeLeave(
-  { nodes, leases }: Cluster,
-  predecessor: NodeId,
-  report: (message: string, error: unknown) => void,
-): Promise<void> {
-  try {
-    await nodes.bury(predecessor);
-    await leases.free(predecessor);
-  } catch (error) {
-    report('the leases of the process before this one must expire first', error);
   }
 }

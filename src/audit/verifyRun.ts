@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Head } from '../log/commit.js';
 import { rootOf } from '../log/merkle.js';
-import type { StoredRow } from '../projections/sqliteReads.js';
 import type { Remote } from '../threads/rpc.js';
 import type { Crew } from './crew.js';
-import { projectionOf, type Target } from './freshModels.js';
+import { projectionOf } from './freshModels.js';
 import { Meter, type OnProgress } from './progress.js';
 import type { CheckedPartition, Report } from './report.js';
 import { SECTION_EVENTS, type Section, sectionsOf } from './sections.js';
 import { firstMissed } from './verifyChain.js';
 import type { Found, SectionToCheck } from './verifySection.js';
 import type { Begun, Made, VerifyState } from './verifyState.js';
+import { compareTables } from './verifyTables.js';
 import type { VerifyApi } from './verifyWorker.js';
 import type { Wrong } from './wrong.js';
 
@@ -32,7 +32,6 @@ interface Place {
  */
 export class VerifyRun {
   readonly #places: readonly Place[];
-  /** Rows by partition of tables whose rows are written once, or why they cannot be counted. */
   readonly #counts = new Map<string, number[] | Wrong>();
 
   constructor(
@@ -51,7 +50,11 @@ export class VerifyRun {
   async run(): Promise<Report> {
     await this.#checkPartitions();
     const before = this.#firstWrong();
-    const tables = before ? [] : await this.#compareTables();
+    const made = this.#places.map((place) => place.made);
+    const { crew, begun, options } = this;
+    const tables = before
+      ? []
+      : await compareTables(crew, begun.targets, { counts: this.#counts, made }, options.onProgress);
     const wrong = before ?? tables.find((table) => table.wrong)?.wrong;
     return {
       partitions: this.#places.map(({ head }) => checkedPartition(head)),
@@ -158,44 +161,6 @@ export class VerifyRun {
     const what = `partition ${partition} ends at position ${position}: the read model ${ahead.name} was folded up to ${folded}`;
     return { what, partition, position: position + 1 };
   }
-
-  async #compareTables(): Promise<(Compared & { readonly name: string })[]> {
-    const { targets } = this.begun;
-    const meter = new Meter('tables', targets.length, this.options.onProgress);
-    const tables = targets.map(({ name }): Compared & { name: string } => ({ name, rows: 0 }));
-    await this.crew.all(
-      targets.map((target, i) => async (worker) => {
-        const { name } = target;
-        const counts = this.#counts.get(name);
-        const compared = counts
-          ? await this.#compareCounts(worker, target, counts)
-          : await compareAll(worker, target);
-        tables[i] = { name, ...compared };
-        meter.add(1);
-      }),
-    );
-    return tables;
-  }
-
-  /** Each row that an event made has been compared: one that none made is one too many. */
-  async #compareCounts(
-    worker: Remote<VerifyApi>,
-    target: Target,
-    counts: number[] | Wrong,
-  ): Promise<Compared> {
-    if (!Array.isArray(counts)) return { rows: 0, wrong: counts };
-    const rows = counts.reduce((sum, count) => sum + count, 0);
-    const isAsMade = this.#places.every(
-      ({ made }, partition) => counts[partition] === (made[target.name] ?? 0),
-    );
-    return isAsMade ? { rows } : { rows, wrong: await worker.unmade(target) };
-  }
-}
-
-/** How many rows of a table were compared, and what is wrong with them. */
-interface Compared {
-  readonly rows: number;
-  readonly wrong?: Wrong | undefined;
 }
 
 /** Whether a section begins where the one before it has ended. */
@@ -206,29 +171,6 @@ function notBehind(head: Head, found: Found): Wrong | undefined {
   const { partition, position } = head;
   const what = `the commit at position ${position} of partition ${partition} is not the same each time it is read`;
   return { what, partition, position };
-}
-
-/** Page by page. Rows that are ahead of their checkpoint are kept until the end: as many as change during the check. */
-async function compareAll(worker: Remote<VerifyApi>, target: Target): Promise<Compared> {
-  const met = target.checkpoints.map(() => 0);
-  const ahead = new Map<number, StoredRow[]>();
-  let rows = 0;
-  for (let after: string | undefined; ; ) {
-    const step = await worker.compare(target, after);
-    rows += step.rows;
-    if (step.wrong) return { rows, wrong: step.wrong };
-    for (const [partition, count] of step.met.entries()) met[partition] = (met[partition] ?? 0) + count;
-    for (const row of step.ahead) ahead.set(row[1], [...(ahead.get(row[1]) ?? []), row]);
-    after = step.next;
-    if (after === undefined) break;
-  }
-  const missing = await worker.missing(target, met);
-  if (missing) return { rows, wrong: missing };
-  for (const [partition, group] of ahead) {
-    const wrong = await worker.ahead(target, partition, group);
-    if (wrong) return { rows, wrong };
-  }
-  return { rows };
 }
 
 const checkedPartition = ({

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { NodeId } from '../bus/bus.js';
+import type { Cluster } from './openCluster.js';
 
 const Sign = z.object({ node: z.string(), place: z.string() });
 
@@ -21,6 +22,20 @@ export function predecessorOf(dataDir: string, node: NodeId): NodeId | undefined
   });
   renameSync(`${file}.new`, file);
   return last?.place === place ? last.node : undefined;
+}
+
+/** Frees what it held, as it has surely ended: else its partitions would wait until its leases expire. */
+export async function bury(
+  predecessor: NodeId,
+  { nodes, leases }: Pick<Cluster, 'nodes' | 'leases'>,
+  report: (message: string, error: unknown) => void,
+): Promise<void> {
+  try {
+    await nodes.bury(predecessor);
+    await leases.free(predecessor);
+  } catch (error) {
+    report('the leases of the process before this one must expire first', error);
+  }
 }
 
 function readSign(file: string): z.infer<typeof Sign> | undefined {

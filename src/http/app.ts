@@ -3,6 +3,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { notFound } from '../errors.js';
 import type { Metrics } from '../metrics.js';
+import type { Readiness } from '../readiness.js';
 import { type AccountParts, Accounts } from './accounts.js';
 import type { AuditorParts } from './audit/auditor.js';
 import { type EventParts, serveEvents } from './audit/events.js';
@@ -11,7 +12,7 @@ import { type PastParts, servePast } from './audit/past.js';
 import { serveDocuments } from './documents/documents.js';
 import { problems } from './errors.js';
 import { type ExportParts, serveExport } from './export.js';
-import { type Readiness, serveOperations } from './operations.js';
+import { serveOperations } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { serveUsers, type UserParts } from './users.js';
 

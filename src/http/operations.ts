@@ -1,13 +1,11 @@
 import type Router from '@koa/router';
 import { overloaded } from '../errors.js';
 import type { Metrics } from '../metrics.js';
+import type { Readiness } from '../readiness.js';
 import { respondWith } from './errors.js';
 import { readQuery } from './input.js';
 import { resource } from './resource.js';
 import { NoFields } from './schemas.js';
-
-/** Whether the node can do its work, and which part of it cannot. */
-export type Readiness = { readonly ok: boolean; readonly failing?: string };
 
 /** For operators: is it alive, can it work, how does it do. */
 export function serveOperations(router: Router, ready: () => Promise<Readiness>, metrics: Metrics): void {
