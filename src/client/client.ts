@@ -40,6 +40,13 @@ class ReconnectingClient implements Client {
     if (this.#phase.state === 'new') this.#connect();
   }
 
+  retry(): void {
+    if (this.#phase.state !== 'waiting') return;
+    this.#phase.cancel();
+    this.#failures = 0;
+    this.#connect();
+  }
+
   request: Client['request'] = (name, data, { timeoutMs = 30_000 } = {}) =>
     this.#requests.untilAnswered((link) => link.request(name, data), timeoutMs);
 

@@ -74,6 +74,11 @@ export interface Client {
   /** Connects, and from then on reconnects until `close`. */
   start(): void;
   /**
+   * Where it waits for the next try, tries now, and waits no longer than at first if that fails: for when the network
+   * is back, or a person will not wait. Else nothing happens.
+   */
+  retry(): void;
+  /**
    * Asks, and asks again with the same data after a reconnect or an answer that says "later" (every
    * command may be repeated). Rejects with a `ClientError`: the server's, `timeout`, `closed`,
    * `signed_out`, or `too_many` when 1,000 requests are waiting already.

@@ -102,6 +102,24 @@ describe('The web chat', function () {
     expect(await bob.message('written offline').count()).to.equal(1);
   });
 
+  it('connects at once when somebody will not wait, or the network is back', async () => {
+    const [ann] = await two();
+    const port = new URL(ann.page.url()).port;
+    // From here on no wait of the page comes to an end.
+    await ann.page.clock.install();
+    await ann.page.clock.pauseAt(new Date(Date.now() + 60_000));
+    for (const ask of [
+      () => ann.banner.getByRole('button', { name: 'Try now' }).click(),
+      () => ann.page.evaluate("dispatchEvent(new Event('online'))"),
+    ]) {
+      await server.kill();
+      await ann.banner.getByText('No connection').waitFor();
+      await server.start({ PORT: port });
+      await ask();
+      await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
+    }
+  });
+
   it('keeps what is unsent over a reload, and sends it once', async () => {
     const [ann, bob] = await two();
     const port = new URL(ann.page.url()).port;

@@ -298,6 +298,28 @@ describe('the client', () => {
     expect(delays).to.deep.equal([1, 2, 1]);
   });
 
+  it('tries at once when it is told to, and then waits as at first', async () => {
+    const delays: number[] = [];
+    let attempts = 0;
+    server.on({
+      identity: (c, frame) => {
+        if (++attempts <= 5) c.drop();
+        else identify(c, frame);
+      },
+    });
+    const aDay = 86_400_000;
+    const client = connect({ random: () => 0.5, backoff: { baseMs: aDay, capMs: aDay * 30 } });
+    client.onState((state) => {
+      if (state.state !== 'waiting') return;
+      delays.push(state.delayMs);
+      setImmediate(() => client.retry());
+    });
+    await client.live();
+    expect(delays).to.deep.equal(Array(5).fill(aDay / 2));
+    client.retry();
+    expect(client.state.state).to.equal('live');
+  });
+
   it('keeps as long away as an overloaded server asks', async () => {
     let attempts = 0;
     server.on({

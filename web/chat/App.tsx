@@ -48,11 +48,18 @@ function Signed({ store, session, onEnd }: DeviceProps & { readonly store: Store
       clearSession();
       onEnd();
     });
-    const look = (): void => store.setActive(document.visibilityState === 'visible');
+    const retry = (): void => store.retry();
+    const look = (): void => {
+      const isSeen = document.visibilityState === 'visible';
+      store.setActive(isSeen);
+      if (isSeen) retry();
+    };
     look();
     document.addEventListener('visibilitychange', look);
+    window.addEventListener('online', retry);
     return () => {
       document.removeEventListener('visibilitychange', look);
+      window.removeEventListener('online', retry);
       stop();
     };
   }, [store]);

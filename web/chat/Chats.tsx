@@ -69,7 +69,7 @@ export function Chats({ store, session }: Props) {
         )}
       </section>
       <div class="main">
-        <Connection state={snapshot.connection} />
+        <Connection state={snapshot.connection} onRetry={() => store.retry()} />
         {roomId === undefined ? (
           <Beginning hasChats={snapshot.chats.length > 0} loaded={snapshot.loaded} />
         ) : (

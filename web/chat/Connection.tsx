@@ -1,19 +1,24 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ClientState } from '../../src/client/index.js';
 
+interface ConnectionProps {
+  readonly state: ClientState;
+  readonly onRetry: () => void;
+}
+
 /** How the connection is, where it is not as it should be. */
-export function Connection({ state }: { readonly state: ClientState }) {
+export function Connection({ state, onRetry }: ConnectionProps) {
   return (
     <div role="status" class="connection">
-      {said(state)}
+      {said(state, onRetry)}
     </div>
   );
 }
 
-function said(state: ClientState) {
+function said(state: ClientState, onRetry: () => void) {
   switch (state.state) {
     case 'waiting':
-      return <Waiting key={state} delayMs={state.delayMs} />;
+      return <Waiting key={state} delayMs={state.delayMs} onRetry={onRetry} />;
     case 'connecting':
       return <Slowly />;
     case 'replaying':
@@ -24,7 +29,7 @@ function said(state: ClientState) {
 }
 
 /** Counts down to the next try; read out once, not every second. */
-function Waiting({ delayMs }: { readonly delayMs: number }) {
+function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRetry: () => void }) {
   const [until] = useState(() => Date.now() + delayMs);
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -35,7 +40,10 @@ function Waiting({ delayMs }: { readonly delayMs: number }) {
   return (
     <p class="notice">
       No connection. What you write is sent when it is back.
-      <span aria-hidden="true"> {seconds > 0 ? `Next try in ${seconds} s.` : 'Trying…'}</span>
+      <span aria-hidden="true"> {seconds > 0 ? `Next try in ${seconds} s.` : 'Trying…'}</span>{' '}
+      <button class="button plain" type="button" onClick={onRetry}>
+        Try now
+      </button>
     </p>
   );
 }

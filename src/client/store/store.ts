@@ -68,6 +68,10 @@ class ClientStore implements Store {
     this.#client.start();
   }
 
+  retry(): void {
+    this.#client.retry();
+  }
+
   close(): void {
     this.#client.close();
     this.#lists.close();

@@ -147,6 +147,8 @@ export interface Store {
   subscribe(listener: () => void): () => void;
   /** Connects, and sends what an earlier run left unsent. Nothing happens before. */
   start(): void;
+  /** As `Client.retry`. */
+  retry(): void;
   /** Ends the connection and every timer, for good. What is unsent stays in the outbox. */
   close(): void;
   /** The history of one room, whose newest page is fetched; the same object until it is closed. */
