@@ -298,4 +298,18 @@ describe('The web chat', function () {
     await ann.page.goBack();
     await ann.search.waitFor();
   });
+
+  it('tells in a narrow window too, in list and room, that there is no connection', async () => {
+    const ann = await somebody({ viewport: { width: 375, height: 740 } });
+    const bob = await somebody();
+    await ann.open(bob.name);
+    const port = new URL(ann.page.url()).port;
+    await server.kill();
+    const told = ann.banner.getByText('No connection');
+    await told.waitFor();
+    await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+    await ann.search.waitFor();
+    expect(await told.isVisible()).to.equal(true);
+    await server.start({ PORT: port });
+  });
 });

@@ -63,6 +63,10 @@ describe('The web chat, for everybody', function () {
       await look(ann, 'account');
       await ann.page.getByRole('button', { name: 'Erase my account' }).click();
       await look(ann, 'erase');
+      await server.kill();
+      await bob.banner.getByText('No connection').waitFor();
+      await look(bob, 'offline');
+      await server.start();
       for (const person of [ann, bob]) {
         expect(person.strangers).to.deep.equal([]);
         await person.close();

@@ -34,6 +34,7 @@ export function Chats({ store, session }: Props) {
 
   return (
     <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
+      <Connection state={snapshot.connection} onRetry={() => store.retry()} />
       <section class="side" aria-label="Chats and people">
         <header class="bar">
           <Avatar user={me} />
@@ -69,7 +70,6 @@ export function Chats({ store, session }: Props) {
         )}
       </section>
       <div class="main">
-        <Connection state={snapshot.connection} onRetry={() => store.retry()} />
         {roomId === undefined ? (
           <Beginning hasChats={snapshot.chats.length > 0} loaded={snapshot.loaded} />
         ) : (
