@@ -48,3 +48,8 @@ export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>
 /** It may have happened: to be sent again, or looked for, after `retryAfterMs`. */
 export const unknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
   new ParleyError('unknown', message, { retryAfterMs }, { cause });
+
+/** The vault did not answer, or not with what it should hold: nothing is known. Try again later. */
+export class VaultUnavailable extends Error {
+  override readonly name = 'VaultUnavailable';
+}

@@ -1,4 +1,4 @@
-import { VaultUnavailable } from './vault/vault.js';
+import { VaultUnavailable } from './errors.js';
 
 /** What the MongoDB driver throws when the server cannot be reached or does not answer. */
 const unreachable: ReadonlySet<string> = new Set([

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
+import { VaultUnavailable } from '../src/errors.js';
 import { isOutage } from '../src/outage.js';
-import { VaultUnavailable } from '../src/vault/vault.js';
 
 describe('an outage of a store', () => {
   it('is that nobody listens there, that nobody answers, or that the vault says so', async () => {

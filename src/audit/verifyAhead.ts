@@ -7,7 +7,7 @@ import type { TableParts } from './verifyTable.js';
 import type { Wrong } from './wrong.js';
 
 /** Commits are read so many at once. */
-const PAGE = 64;
+const AHEAD_PAGE = 64;
 
 /**
  * Judges rows of one partition that were stored at events beyond the checkpoint: a row's value at an event is a
@@ -26,7 +26,7 @@ export async function judgeAhead(
   const changed: Rows = new Map();
   let position = target.checkpoints[partition]?.position ?? 0;
   while (waiting.size > 0) {
-    const commits = await log.read(partition, position, PAGE);
+    const commits = await log.read(partition, position, AHEAD_PAGE);
     if (commits.length === 0) break;
     for (const commit of commits) {
       const { events } = frameOf(commit);

@@ -3,8 +3,8 @@ import { allWithin } from '../mongo.js';
 import { mongoDevices } from './devicesMongo.js';
 import { mongoLeases } from './leasesMongo.js';
 import { clusterClient } from './mongoClient.js';
+import type { Cluster } from './nodes.js';
 import { mongoNodes } from './nodesMongo.js';
-import type { Cluster } from './openCluster.js';
 
 /** No call takes more than two attempts. */
 const CALL_MS = 5000;

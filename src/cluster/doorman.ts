@@ -1,5 +1,5 @@
 import type { NodeId } from '../bus/bus.js';
-import type { OwnWriters } from '../commands/router.js';
+import type { OwnWriters } from '../commands/commands.js';
 import { commandOf, Forwarded, type ForwardedReply, type Result, refusedResult } from './forwarding.js';
 
 /** Lanes of other nodes that are remembered; of nodes that are gone, the longest unused are forgotten. */

@@ -1,5 +1,5 @@
 import type { Bus } from '../bus/bus.js';
-import { bytesOf } from '../commands/pressure.js';
+import { bytesOf } from '../commands/commands.js';
 import { type Forwarded, type ForwardedReply, type Result, refusalOf } from './forwarding.js';
 import { bounds, type Item, type Lane, type Voyage } from './lane.js';
 

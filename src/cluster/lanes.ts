@@ -1,10 +1,10 @@
 import type { Bus, NodeId } from '../bus/bus.js';
 import type { Clock } from '../clock.js';
 import { streamOfCommand } from '../commands/aggregates.js';
-import type { CommandKind, CommandOf, CommandRouter } from '../commands/commands.js';
+import type { CommandKind, CommandOf, CommandRouter, OwnWriters } from '../commands/commands.js';
+import { bytesOf } from '../commands/commands.js';
 import { NotOwner } from '../commands/notOwner.js';
-import { bytesOf, Queue } from '../commands/pressure.js';
-import type { OwnWriters } from '../commands/router.js';
+import { Queue } from '../commands/pressure.js';
 import { overloaded, type ParleyError } from '../errors.js';
 import { partitionOf } from '../events/ids.js';
 import { Forwarder } from './forwarder.js';

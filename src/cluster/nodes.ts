@@ -1,4 +1,6 @@
 import type { NodeId } from '../bus/bus.js';
+import type { Devices } from './devices.js';
+import type { Leases } from './leases.js';
 
 /** A node that has not beaten for so long, on the database's clock, is dead. */
 export const DEAD_AFTER_MS = 10_000;
@@ -37,4 +39,12 @@ export interface Nodes {
   forget(node: NodeId): Promise<void>;
   /** At a clean end: this node is dead from now on, and need not be waited for. */
   leave(): Promise<void>;
+}
+
+/** What the nodes of one log agree on among themselves. */
+export interface Cluster {
+  readonly leases: Leases;
+  readonly nodes: Nodes;
+  readonly devices: Devices;
+  close(): Promise<void>;
 }

@@ -1,17 +1,8 @@
 import type { NodeId } from '../bus/bus.js';
-import type { Devices } from './devices.js';
 import { memoryDevices } from './devicesMemory.js';
-import type { Leases } from './leases.js';
-import type { Nodes } from './nodes.js';
-import { singleLeases, singleNode } from './single.js';
+import type { Cluster } from './nodes.js';
 
-/** What the nodes of one log agree on among themselves. */
-export interface Cluster {
-  readonly leases: Leases;
-  readonly nodes: Nodes;
-  readonly devices: Devices;
-  close(): Promise<void>;
-}
+import { singleLeases, singleNode } from './single.js';
 
 /**
  * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` is

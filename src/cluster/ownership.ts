@@ -1,7 +1,6 @@
 import type { NodeId } from '../bus/bus.js';
 import { bounded, type Clock, sleep } from '../clock.js';
 import { NotOwner } from '../commands/notOwner.js';
-import type { Writer } from '../commands/writer.js';
 import { UnknownEventType } from '../events/upcast.js';
 import { AppendError, HoleError, StorageError } from '../log/log.js';
 import type { Held, Holder, Leases } from './leases.js';
@@ -26,13 +25,20 @@ export interface Owner extends Holder {
 /** By partition who owns it, as far as one node knows. */
 export type Owners = readonly (Owner | undefined)[];
 
+/** A partition's writer, as far as ownership starts and stops it; see `Writer`. */
+interface OwnedWriter {
+  take(lease: Held): Promise<void>;
+  giveUp(): Promise<void>;
+  renewed(): void;
+}
+
 /** What ownership stands on. */
 export interface OwnershipDeps {
   readonly node: NodeId;
   readonly leases: Pick<Leases, 'acquire' | 'holders'>;
   readonly nodes: Pick<Nodes, 'beat' | 'living' | 'leave'>;
   /** One a partition. */
-  readonly writers: readonly Pick<Writer, 'take' | 'giveUp' | 'renewed'>[];
+  readonly writers: readonly OwnedWriter[];
   readonly clock: Clock;
   /** They have changed. What is told as this node's, its writer takes commands for. */
   readonly onOwners: (owners: Owners) => void;

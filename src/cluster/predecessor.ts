@@ -2,7 +2,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { NodeId } from '../bus/bus.js';
-import type { Cluster } from './openCluster.js';
+import type { Cluster } from './nodes.js';
 
 const Sign = z.object({ node: z.string(), place: z.string() });
 

@@ -82,3 +82,16 @@ export type Answer<K extends CommandKind> = Answers[K] & { readonly moment: Mome
 export interface CommandRouter {
   execute<K extends CommandKind>(command: CommandOf<K>, commandId: string): Promise<Answer<K>>;
 }
+
+/** What a waiting command holds beside its text, in bytes, roughly. */
+const FIXED_BYTES = 1024;
+
+/** What a waiting command costs in memory, in bytes, roughly. */
+export const bytesOf = (command: Command): number =>
+  command.kind === 'send message' ? FIXED_BYTES + 2 * command.message.length : FIXED_BYTES;
+
+/** Where commands go that are for a partition of this node; `epoch` is that of the lease they are addressed to. */
+export interface OwnWriters {
+  /** See `CommandRouter.execute`. Rejects with `NotOwner`, nothing done, when the partition is not owned by that lease. */
+  submit<K extends CommandKind>(command: CommandOf<K>, commandId: string, epoch: number): Promise<Answer<K>>;
+}

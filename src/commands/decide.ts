@@ -1,10 +1,10 @@
 import { unauthenticated } from '../errors.js';
+import { messageTerm } from '../events/changes.js';
 import { sealContext, type Time } from '../events/types.js';
 import { open } from '../vault/cipher.js';
 import type { Answers, Command, CommandKind } from './commands.js';
 import type { Decision } from './decider.js';
 import { type FriendshipState, friendshipDecider } from './friendship.js';
-import { messageTerm } from './ports.js';
 import type { Found, Prepared } from './prepare.js';
 import {
   type EarlierMessage,

@@ -1,10 +1,11 @@
 import { type ParleyError, unauthenticated } from '../errors.js';
+import type { MessageRef, StoredMessage } from '../events/changes.js';
 import type { UserId } from '../events/ids.js';
 import { sealContext } from '../events/types.js';
 import { seal } from '../vault/cipher.js';
 import type { DataKey } from '../vault/vault.js';
 import type { CommandOf } from './commands.js';
-import type { MessageRef, StoredMessage, WriterDeps } from './ports.js';
+import type { WriterDeps } from './ports.js';
 import type { RoomCommand } from './room.js';
 import type { Stream, StreamCache } from './streams.js';
 import type { Pin, Tail } from './tail.js';

@@ -1,15 +1,7 @@
 import { overloaded, type ParleyError } from '../errors.js';
-import type { Command } from './commands.js';
 
 /** How much may wait in one writer, and how far the read models may be behind while more is taken. */
 export const limits = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
-
-/** What a waiting command holds beside its text, in bytes, roughly. */
-const FIXED_BYTES = 1024;
-
-/** What a waiting command costs in memory, in bytes, roughly. */
-export const bytesOf = (command: Command): number =>
-  command.kind === 'send message' ? FIXED_BYTES + 2 * command.message.length : FIXED_BYTES;
 
 /** Counts the commands that are on their way through one writer. */
 export class Queue {

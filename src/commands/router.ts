@@ -1,13 +1,8 @@
 import { partitionOf } from '../events/ids.js';
 import { streamOfCommand } from './aggregates.js';
-import type { Answer, CommandKind, CommandOf } from './commands.js';
-import type { Writer } from './writer.js';
+import type { OwnWriters } from './commands.js';
 
-/** Where commands go that are for a partition of this node; `epoch` is that of the lease they are addressed to. */
-export interface OwnWriters {
-  /** See `CommandRouter.execute`. Rejects with `NotOwner`, nothing done, when the partition is not owned by that lease. */
-  submit<K extends CommandKind>(command: CommandOf<K>, commandId: string, epoch: number): Promise<Answer<K>>;
-}
+import type { Writer } from './writer.js';
 
 /** Routes each command to the writer of its stream's partition; `writers` has one a partition, in order. */
 export function ownWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {

@@ -1,7 +1,7 @@
 import type { StreamName } from '../events/ids.js';
 import type { Recorded } from '../events/types.js';
+import type { StateRow } from '../projections/readModels.js';
 import { type Fold, foldFor, type State } from './aggregates.js';
-import type { StateRow } from './ports.js';
 import type { Tail } from './tail.js';
 
 /** One stream as its writer knows it: the state after every event decided so far. */

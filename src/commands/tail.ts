@@ -1,7 +1,6 @@
-import { sealedMessage } from '../events/changes.js';
+import { messageTerm, type StoredMessage, sealedMessage } from '../events/changes.js';
 import type { StreamName } from '../events/ids.js';
 import type { Recorded } from '../events/types.js';
-import { messageTerm, type StoredMessage } from './ports.js';
 
 /** Keeps all that is in the tail now, until everyone who shares it has let go. */
 export interface Pin {

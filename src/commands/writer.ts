@@ -5,10 +5,11 @@ import { buildCommit, type Head, timeAfter } from '../log/commit.js';
 import type { Commit, Outcome } from '../log/log.js';
 import { Batch } from './batch.js';
 import type { Answer, CommandKind, CommandOf } from './commands.js';
+import { bytesOf } from './commands.js';
 import { NotOwner } from './notOwner.js';
 import type { Lease, WriterDeps } from './ports.js';
 import { type Prepared, prepare } from './prepare.js';
-import { bytesOf, Queue } from './pressure.js';
+import { Queue } from './pressure.js';
 import { Task } from './task.js';
 import { type Term, takeOver } from './term.js';
 

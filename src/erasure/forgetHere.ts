@@ -1,7 +1,8 @@
 import type { Moment } from '../commands/commands.js';
+import { VaultUnavailable } from '../errors.js';
 import type { UserId } from '../events/ids.js';
 import type { TextMemory } from '../vault/textMemory.js';
-import { type CachedKeys, VaultUnavailable } from '../vault/vault.js';
+import type { CachedKeys } from '../vault/vault.js';
 
 /** What of a node remembers people. */
 export interface Memories {

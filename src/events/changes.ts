@@ -128,3 +128,14 @@ export function openedMessage(sealed: SealedMessage, text: string | null): Messa
     ...(text === null ? { erased: true as const } : {}),
   };
 }
+
+export interface MessageRef {
+  readonly roomId: RoomId;
+  readonly messageId: string;
+}
+
+/** A message of the history: its text sealed. */
+export type StoredMessage = Omit<SealedMessage, 'roomId'>;
+
+/** A message's name among all rooms. The id first: those of UUIDv7 grow with time, and an index of them at its end. */
+export const messageTerm = (roomId: RoomId, messageId: string): string => `${messageId}/${roomId}`;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { badRequest } from '../errors.js';
 
 /** One schema each: it validates, gives the TypeScript type, and is shown in the API documents. */
 
@@ -190,3 +191,18 @@ export const pushes = {
 
 export type PushName = keyof typeof pushes;
 export type PushData<N extends PushName> = z.infer<(typeof pushes)[N]['data']>;
+
+/** Checks `data` against the schema; throws `bad_request` that names every wrong field. */
+export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer<S> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({
+          path: [...issue.path, key].join('.'),
+          message: 'is not a field of this request',
+        }))
+      : [{ path: issue.path.join('.'), message: issue.message }],
+  );
+  throw badRequest(fields.map(({ path, message }) => `${path || 'data'} ${message}`).join('; '), fields);
+}

@@ -5,14 +5,14 @@ import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { bearerToken } from '../bearer.js';
 import { badRequest, overloaded, ParleyError, unauthenticated } from '../errors.js';
-import { type RequestName, requests } from '../events/schemas.js';
+import { type RequestName, requests, validate } from '../events/schemas.js';
 import { TokenBucket } from '../limits.js';
 import { isOutage } from '../outage.js';
 import type { Session } from '../vault/vault.js';
 import { CloseCode, Connection, type Site } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
 import { createIdentify, type IdentifyDeps } from './identify.js';
-import { answerText, errorText, isRequestName, type Request, validate } from './protocol.js';
+import { answerText, errorText, isRequestName, type Request } from './protocol.js';
 import { Flusher } from './sender.js';
 import { originAllowed, refuseUpgrade } from './upgrade.js';
 

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { badRequest, type FieldError, ParleyError } from '../errors.js';
 import { type PushName, type RequestName, requests } from '../events/schemas.js';
 
@@ -45,21 +44,6 @@ export function parseFrame(text: string): Request | BadFrame {
 }
 
 export const isRequestName = (event: string): event is RequestName => Object.hasOwn(requests, event);
-
-/** Checks `data` against the schema; throws `bad_request` that names every wrong field. */
-export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer<S> {
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
-          path: [...issue.path, key].join('.'),
-          message: 'is not a field of this request',
-        }))
-      : [{ path: issue.path.join('.'), message: issue.message }],
-  );
-  throw badRequest(fields.map(({ path, message }) => `${path || 'data'} ${message}`).join('; '), fields);
-}
 
 /** An answer's text; `data` is already JSON. */
 export function answerText(request: { id: RequestId; event: string }, data: string): string {

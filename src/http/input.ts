@@ -2,8 +2,7 @@ import type { Context } from 'koa';
 import getRawBody from 'raw-body';
 import type { z } from 'zod';
 import { badRequest, notFound } from '../errors.js';
-import { Id } from '../events/schemas.js';
-import { validate } from '../gateway/protocol.js';
+import { Id, validate } from '../events/schemas.js';
 import { HttpError } from './errors.js';
 
 const maxBody = 64 * 1024;

@@ -12,7 +12,7 @@ export const durable: CollectionOptions = {
 };
 
 /** What the log in this database says of itself; a new one is made with so many partitions. */
-export async function openMeta(db: Db, partitions: number): Promise<LogMeta> {
+export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
   const collection = db.collection<LogMeta & { _id: 'log' }>('meta', durable);
   const made = { _id: 'log' as const, logId: randomUUID(), partitions, format: FORMAT };
   const there = await collection.findOne({ _id: 'log' });
@@ -23,6 +23,6 @@ export async function openMeta(db: Db, partitions: number): Promise<LogMeta> {
   } catch (error) {
     if (!isDuplicate(error)) throw error;
     // Another node was first: its log is the log.
-    return openMeta(db, partitions);
+    return openMongoMeta(db, partitions);
   }
 }

@@ -13,7 +13,7 @@ import {
 import { checkMeta, checkPartition, type LogMeta } from './meta.js';
 import { type CommitDocument, fromDocument, toDocument } from './mongoDocument.js';
 import { isDefinite, isDuplicate } from './mongoErrors.js';
-import { durable, openMeta } from './mongoMeta.js';
+import { durable, openMongoMeta } from './mongoMeta.js';
 import { outcomeOf } from './outcome.js';
 
 /** One attempt at an operation; a write that takes longer has an unknown outcome and is settled. */
@@ -41,7 +41,7 @@ export async function openMongoLog({ url, partitions }: MongoLogOptions): Promis
   const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_MS };
   const client = mongoClient(url, { ...once, silenceMs: ATTEMPT_MS });
   try {
-    const meta = await openMeta(client.db(), partitions ?? 8);
+    const meta = await openMongoMeta(client.db(), partitions ?? 8);
     checkMeta(meta, partitions);
     return new MongoLog(meta, client);
   } catch (error) {

@@ -1,4 +1,7 @@
-import type { ReadModels } from '../commands/ports.js';
+import type { State } from '../commands/aggregates.js';
+import type { MessageRef, StoredMessage } from '../events/changes.js';
+import type { StreamName, UserId } from '../events/ids.js';
+
 import { messagesModel } from './messages/model.js';
 import { messageFacts } from './messages/queries.js';
 import type { AnyModel, RowReader } from './rows.js';
@@ -29,4 +32,33 @@ export function readModels(
       return Math.min(...positions);
     },
   };
+}
+
+/** What `states` keeps of a stream; `offset` is that of the last event folded into it. */
+export interface StateRow {
+  readonly offset: number;
+  /** `version`: the stream's last. `null`: a tombstone, which no stream has. */
+  readonly value: { readonly version: number; readonly state: State } | null;
+}
+
+/** What a writer reads. Whatever rejects here makes the commands that need it `overloaded`. */
+export interface ReadModels {
+  /** Of these streams those that have a row, by name. */
+  states(streams: readonly StreamName[]): Promise<ReadonlyMap<string, StateRow>>;
+  /** Of these messages those that are in the history, by `messageTerm`. */
+  messages(asked: readonly MessageRef[]): Promise<ReadonlyMap<string, StoredMessage>>;
+  /** Of these users those that are registered and not erased. */
+  existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
+  /** A position up to which both `states` and `messages` have stored everything. */
+  foldedPosition(partition: number): Promise<number>;
+}
+
+/** How far the read models are; a part of `Progress`. */
+export interface Folding {
+  /** The tree size that a model has stored: what is read from it later includes every offset below. */
+  folded(model: 'states' | 'messages', partition: number): number;
+  /** Milliseconds that the slowest model is behind. */
+  lagMs(): number;
+  /** Called whenever some model has advanced; returns the function that stops it. */
+  onAdvance(handler: () => void): () => void;
 }

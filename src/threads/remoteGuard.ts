@@ -1,6 +1,6 @@
 import { fromWire, type ToWriters } from './wire.js';
 
-type Reply = Extract<ToWriters, { mayAppend: number }>;
+type GuardReply = Extract<ToWriters, { mayAppend: number }>;
 
 /** For a thread that has no vault: asks the one that has it whether a partition may be appended to. */
 export class RemoteGuard {
@@ -18,7 +18,7 @@ export class RemoteGuard {
     });
   }
 
-  receive({ mayAppend: request, refusal }: Reply): void {
+  receive({ mayAppend: request, refusal }: GuardReply): void {
     const waiting = this.#open.get(request);
     this.#open.delete(request);
     if (refusal) waiting?.reject(fromWire(refusal));

@@ -1,6 +1,7 @@
+import { VaultUnavailable } from '../errors.js';
 import type { UserId } from '../events/ids.js';
 import { Expiring } from '../vault/expiring.js';
-import { type DataKey, VaultUnavailable } from '../vault/vault.js';
+import type { DataKey } from '../vault/vault.js';
 import type { Keys, ToWriters } from './wire.js';
 
 /** As in the vault's own cache: no memory holds a destroyed key after 60 s. */

@@ -1,4 +1,4 @@
-import type { Folding } from '../commands/ports.js';
+import type { Folding } from '../projections/readModels.js';
 
 /** How far the read models are, as the main thread tells; a lag is refused there already. */
 export class ThreadFolding implements Folding {

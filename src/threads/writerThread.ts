@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.js';
-import { type Cluster, openCluster } from '../cluster/openCluster.js';
+import type { Cluster } from '../cluster/nodes.js';
+import { openCluster } from '../cluster/openCluster.js';
 import { Ownership } from '../cluster/ownership.js';
+import type { OwnWriters } from '../commands/commands.js';
 import { NotOwner } from '../commands/notOwner.js';
 import type { WriterDeps } from '../commands/ports.js';
-import { type OwnWriters, ownWriters } from '../commands/router.js';
+import { ownWriters } from '../commands/router.js';
 import { Writer } from '../commands/writer.js';
 import { knowledge } from '../knowledge.js';
 import { pack } from '../log/codec.js';

@@ -3,14 +3,14 @@ import type { Bus, CommitFrame } from '../bus/bus.js';
 import { commitFrame } from '../bus/frame.js';
 import type { Owners } from '../cluster/ownership.js';
 import { streamOfCommand } from '../commands/aggregates.js';
-import type { Command } from '../commands/commands.js';
+import type { Command, OwnWriters } from '../commands/commands.js';
+import { bytesOf } from '../commands/commands.js';
 import { NotOwner } from '../commands/notOwner.js';
-import type { Folding } from '../commands/ports.js';
-import { bytesOf, Queue } from '../commands/pressure.js';
-import type { OwnWriters } from '../commands/router.js';
+import { Queue } from '../commands/pressure.js';
 import { partitionOf } from '../events/ids.js';
 import { unpack } from '../log/codec.js';
 import { LogMismatch } from '../log/meta.js';
+import type { Folding } from '../projections/readModels.js';
 import type { CachedKeys } from '../vault/vault.js';
 import { connect } from './rpc.js';
 import {

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto';
+import { VaultUnavailable } from '../errors.js';
 import { open, seal } from './cipher.js';
 import type { MasterKeys } from './masterKey.js';
 import type { ClaimRow, VaultStore } from './store.js';
-import { type Credential, type CredentialStore, type ErasureStore, VaultUnavailable } from './vault.js';
+import type { Credential, CredentialStore, ErasureStore } from './vault.js';
 
 type Secret = Omit<Credential, 'registered'>;
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { VaultUnavailable } from '../errors.js';
 import type { UserId } from '../events/ids.js';
 import { open, seal } from './cipher.js';
 import { Expiring } from './expiring.js';
 import type { KeyRow, VaultStore } from './store.js';
-import { type CachedKeys, type DataKey, KeyDestroyed, VaultUnavailable } from './vault.js';
+import { type CachedKeys, type DataKey, KeyDestroyed } from './vault.js';
 
 /** No memory holds a destroyed key after 60 s: these, and the 5 s that the cache takes to forget. */
 const CACHED_MS = 55_000;

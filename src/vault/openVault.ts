@@ -1,3 +1,4 @@
+import { VaultUnavailable } from '../errors.js';
 import { credentialStore, erasureStore } from './credentials.js';
 import { headStore } from './heads.js';
 import { keyStore } from './keys.js';
@@ -6,7 +7,7 @@ import { sessionStore } from './sessions.js';
 import { signingKeys } from './signing.js';
 import { sqliteVaultStore } from './sqlite.js';
 import type { VaultStore } from './store.js';
-import { type CachedKeys, type HeadStore, type SigningKeys, type Vault, VaultUnavailable } from './vault.js';
+import type { CachedKeys, HeadStore, SigningKeys, Vault } from './vault.js';
 
 export interface VaultOptions {
   /** `dataDir` must exist. The database is the one in the URL, with `_vault` behind its name. */

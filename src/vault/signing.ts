@@ -1,7 +1,8 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { VaultUnavailable } from '../errors.js';
 import { open, seal } from './cipher.js';
 import type { SigningKeyRow, VaultStore } from './store.js';
-import { type DataKey, type SigningKeys, VaultUnavailable } from './vault.js';
+import type { DataKey, SigningKeys } from './vault.js';
 
 type Listed = Awaited<ReturnType<SigningKeys['list']>>;
 

@@ -122,11 +122,6 @@ export interface Vault {
   close(): Promise<void>;
 }
 
-/** The vault did not answer, or not with what it should hold: nothing is known. Try again later. */
-export class VaultUnavailable extends Error {
-  override readonly name = 'VaultUnavailable';
-}
-
 /** The user's key was destroyed: they are erased, and no key is made for them again. */
 export class KeyDestroyed extends Error {
   override readonly name = 'KeyDestroyed';

@@ -2,8 +2,8 @@ import type { NodeId } from '../../src/bus/bus.js';
 import { Doorman } from '../../src/cluster/doorman.js';
 import { Lanes, type LanesDeps } from '../../src/cluster/lanes.js';
 import type { Holder } from '../../src/cluster/leases.js';
+import type { OwnWriters } from '../../src/commands/commands.js';
 import { NotOwner } from '../../src/commands/notOwner.js';
-import type { OwnWriters } from '../../src/commands/router.js';
 import { overloaded } from '../../src/errors.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Doorman } from '../../src/cluster/doorman.js';
-import type { OwnWriters } from '../../src/commands/router.js';
+import type { OwnWriters } from '../../src/commands/commands.js';
 
 const online = { kind: 'go online', userId: 'ada' };
 

@@ -1,9 +1,10 @@
 import type { CommitFrame } from '../../src/bus/bus.js';
 import type { Command, CommandKind, CommandOf } from '../../src/commands/commands.js';
 import { NotOwner } from '../../src/commands/notOwner.js';
-import type { MessageRef, WriterDeps } from '../../src/commands/ports.js';
+import type { WriterDeps } from '../../src/commands/ports.js';
 import { ownWriters } from '../../src/commands/router.js';
 import { Writer } from '../../src/commands/writer.js';
+import type { MessageRef } from '../../src/events/changes.js';
 import { decodeLeaf } from '../../src/events/codec.js';
 import { roomIdOf, type StreamName } from '../../src/events/ids.js';
 import type { Recorded } from '../../src/events/types.js';

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
-import { overloaded, ParleyError } from '../../src/errors.js';
-import { VaultUnavailable } from '../../src/vault/vault.js';
+import { overloaded, ParleyError, VaultUnavailable } from '../../src/errors.js';
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
 import { ErasureWorld, type Fault } from './world.js';

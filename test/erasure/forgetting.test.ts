@@ -3,7 +3,7 @@ import type { NodeId, Reply } from '../../src/bus/bus.js';
 import type { Living } from '../../src/cluster/nodes.js';
 import { forgetHere } from '../../src/erasure/forgetHere.js';
 import { Forgetting } from '../../src/erasure/forgetting.js';
-import { VaultUnavailable } from '../../src/vault/vault.js';
+import { VaultUnavailable } from '../../src/errors.js';
 import { rejection } from '../support/rejection.js';
 
 const at = [{ partition: 0, size: 7 }];

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { overloaded } from '../../src/errors.js';
+import { overloaded, VaultUnavailable } from '../../src/errors.js';
 import type { HttpParts } from '../../src/http/app.js';
-import { type Vault, VaultUnavailable } from '../../src/vault/vault.js';
+import type { Vault } from '../../src/vault/vault.js';
 import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
 
 const json = { username: 'Somebody', password: 'a mild autumn evening' };

@@ -1,15 +1,9 @@
 import { eventsOf } from '../../src/bus/frame.js';
 import { foldFor } from '../../src/commands/aggregates.js';
-import {
-  type Folding,
-  messageTerm,
-  type ReadModels,
-  type StateRow,
-  type StoredMessage,
-} from '../../src/commands/ports.js';
-import { sealedMessage } from '../../src/events/changes.js';
+import { messageTerm, type StoredMessage, sealedMessage } from '../../src/events/changes.js';
 import type { StreamName } from '../../src/events/ids.js';
 import { fromDocument } from '../../src/log/mongoDocument.js';
+import type { Folding, ReadModels, StateRow } from '../../src/projections/readModels.js';
 import type { Database } from './database.js';
 import type { Machine } from './machine.js';
 import type { World } from './world.js';

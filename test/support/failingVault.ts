@@ -1,4 +1,5 @@
-import { type Vault, VaultUnavailable } from '../../src/vault/vault.js';
+import { VaultUnavailable } from '../../src/errors.js';
+import type { Vault } from '../../src/vault/vault.js';
 
 /**
  * The same vault, until it has answered `calls` times; the call after that is the last it sees, or does not

@@ -1,5 +1,4 @@
-import { messageTerm } from '../../commands/ports.js';
-import { type SealedMessage, sealedMessage } from '../../events/changes.js';
+import { messageTerm, type SealedMessage, sealedMessage } from '../../events/changes.js';
 import type { RoomId } from '../../events/ids.js';
 import type { Projection } from '../projection.js';
 import type { Model } from '../rows.js';

@@ -1,5 +1,5 @@
-import { messageTerm, type StoredMessage } from '../../commands/ports.js';
 import type { SealedMessage } from '../../events/changes.js';
+import { messageTerm, type StoredMessage } from '../../events/changes.js';
 import type { RoomId } from '../../events/ids.js';
 import type { PageRequest } from '../queries.js';
 import type { Row, RowReader } from '../rows.js';

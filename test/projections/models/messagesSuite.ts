@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { messageTerm } from '../../../src/commands/ports.js';
+import { messageTerm } from '../../../src/events/changes.js';
 import type { RoomId } from '../../../src/events/ids.js';
 import { messageFacts } from '../../../src/projections/messages/queries.js';
 import type { PageRequest } from '../../../src/projections/queries.js';
