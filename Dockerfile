@@ -39,4 +39,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # No shell between: SIGTERM reaches node, which finishes what is in flight within 10 s.
-CMD ["node", "dist/src/main.js"]
+CMD ["node", "dist/src/app/main.js"]

@@ -1,6 +1,5 @@
 import { asyncApi } from '../src/http/documents/asyncapi.js';
-import type { Json } from '../src/http/documents/components.js';
-import { closeCodes, errorCodes } from '../src/http/documents/contract.js';
+import { closeCodes, errorCodes, type Json } from '../src/http/documents/contractParts.js';
 import { slug } from './anchors.js';
 import { restReference } from './rest.js';
 import { at, fieldsOf, lastOf, list } from './schemas.js';

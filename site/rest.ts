@@ -1,5 +1,5 @@
-import type { Json } from '../src/http/documents/components.js';
-import { openApi } from '../src/http/documents/openapi.js';
+import type { Json } from '../src/http/documents/contractParts.js';
+import { openApi } from '../src/http/documents/documents.js';
 import { at, fieldsOf, fieldTable, list, row, typeOf } from './schemas.js';
 
 /** Every path and method of the REST side as Markdown, a heading each. */

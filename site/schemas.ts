@@ -1,4 +1,4 @@
-import type { Json } from '../src/http/documents/components.js';
+import type { Json } from '../src/http/documents/contractParts.js';
 
 // The documents are made by this project, so that their shape is known; these read it without repeating it as types.
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import pino from 'pino';
-import { NatsBus } from '../../src/bus/nats.js';
-import { natsServers } from '../../src/bus/natsServers.js';
+import { natsServers } from '../../src/base/config.js';
+import { NatsBus } from '../../src/cluster/natsBus.js';
 import { Fanout } from '../../src/gateway/fanout.js';
-import { openMongoLog } from '../../src/log/mongodb.js';
+import { openMongoLog } from '../../src/log/mongoLog.js';
 
 /**
  * What a node does for commits that concern nobody on it: it takes every frame from the bus, sees whom it concerns,

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replay } from '../../src/audit/replay.js';
+import { replay } from '../../src/audit/events/replay.js';
 import { temporaryDirectory } from '../temporary.js';
 import { cell, type Measure } from './measure.js';
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
-import { type Engine, openEngine, readFileOf } from '../../src/projections/engine.js';
-import { messagesProjection } from '../../src/projections/messages/model.js';
+import { Rebuild } from '../../src/projections/activeTables.js';
+import { messagesProjection } from '../../src/projections/models/messages.js';
+import { statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { AnyProjection } from '../../src/projections/projection.js';
 import { Projector } from '../../src/projections/projector.js';
-import { Rebuild } from '../../src/projections/rebuild.js';
-import type { RowStore } from '../../src/projections/rows.js';
-import { openMongoRows } from '../../src/projections/rowsMongodb.js';
-import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
-import { statesProjection } from '../../src/projections/states/model.js';
+import { type Engine, openEngine, readFileOf } from '../../src/projections/store/engine.js';
+import { openMongoRows } from '../../src/projections/store/mongoRows.js';
+import type { RowStore } from '../../src/projections/store/rowStore.js';
+import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { temporaryDirectory } from '../temporary.js';
 import { cell, type Measure, type Row } from './measure.js';
 

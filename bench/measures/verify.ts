@@ -1,4 +1,4 @@
-import { verifyLog } from '../../src/audit/verify.js';
+import { verifyLog } from '../../src/audit/verify/verify.js';
 import { cell, type Measure } from './measure.js';
 
 const goalPerSecond = 100_000;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
-import type { Engine } from '../../src/projections/engine.js';
+import type { Engine } from '../../src/projections/store/engine.js';
 import { mapLimited } from '../batches.js';
 import { fillRoom } from '../fill.js';
 import { post } from '../http.js';

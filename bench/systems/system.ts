@@ -1,4 +1,4 @@
-import type { Engine } from '../../src/projections/engine.js';
+import type { Engine } from '../../src/projections/store/engine.js';
 import type { ServerProcess } from '../server.js';
 import type { WireConnection } from '../wire/connection.js';
 import type { Dialect } from '../wire/dialect.js';

@@ -1,23 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Moment } from '../commands/commands.js';
-import type { RoomId, UserId } from '../events/ids.js';
-import type { Time } from '../events/types.js';
-import { chatsModel } from '../projections/chats/model.js';
-import { friendshipsModel } from '../projections/friendships/model.js';
-import type { Opens } from '../projections/present.js';
-import type { Progress } from '../projections/queries.js';
-import type { RowReader } from '../projections/rows.js';
-import { usersModel } from '../projections/users/model.js';
+import type { Moment } from '../domain/commands.js';
+import type { Time } from '../domain/events.js';
+import { partitionOf, type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import type { EventLog } from '../log/log.js';
+import { chatsModel } from '../projections/models/chats.js';
+import type { Opens } from '../projections/models/chatViews.js';
+import { friendshipsModel } from '../projections/models/friendships.js';
+import { rolesModel, usersModel } from '../projections/models/userModels.js';
+import type { Progress, Queries } from '../projections/queries.js';
+import type { RowReader } from '../projections/store/rowStore.js';
 import type { KeyStore } from '../vault/vault.js';
-import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './asOf.js';
-import { type EventFilter, stretchesOf, tailsOf } from './eventFilter.js';
-import { allEvents, followEvents } from './follow.js';
-import type { OpenEvent } from './openEvents.js';
-import type { At } from './pastEvents.js';
-import { type EventPage, type EventSource, eventPage, type Rest } from './query.js';
-import { decodeRest, encodeRest } from './queryCursor.js';
-import type { SourceLog } from './source.js';
-import { indexedBy } from './streamCommits.js';
+import { type EventFilter, stretchesOf, tailsOf } from './events/eventFilter.js';
+import type { OpenEvent } from './events/openEvents.js';
+import {
+  allEvents,
+  decodeRest,
+  type EventPage,
+  type EventSource,
+  encodeRest,
+  eventPage,
+  followEvents,
+  type Rest,
+} from './events/query.js';
+import { type At, indexedBy } from './events/streamCommits.js';
+import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './past/asOf.js';
+import type { SourceLog } from './storedRows.js';
 
 /** Whoever follows looks for more so often, if nothing tells them before. */
 const LOOK_MS = 1000;
@@ -119,4 +126,23 @@ export class AuditReader {
     await delay(LOOK_MS, undefined, { signal: either }).catch(() => {});
     stop();
   }
+}
+
+/** What tells who an auditor is. */
+export interface RoleSource {
+  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
+  readonly queries: Pick<Queries, 'isAuditor'>;
+  readonly progress: Pick<Progress, 'folded'>;
+}
+
+/** Whether somebody is an auditor by all that is in the log when it is asked. */
+export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
+  return async (userId) => {
+    const partition = partitionOf(streamOf('user', userId), log.partitions);
+    const folded = progress.folded(rolesModel.name, partition);
+    // Both at once: nearly always all that is in the log had been folded before.
+    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
+    const size = tail?.size ?? 0;
+    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
+  };
 }

@@ -1,12 +1,40 @@
 import { existsSync } from 'node:fs';
 import type { Db } from 'mongodb';
-import { type Engine, openRowsFile, readFileOf } from '../projections/engine.js';
-import type { AnyModel, Checkpoint } from '../projections/rows.js';
-import type { RowDocument } from '../projections/rowsMongodb.js';
-import { checkpointIn } from '../projections/rowsSqlite.js';
-import { quoted, type SqliteFile } from '../projections/sqliteFile.js';
-import type { StoredRow } from '../projections/sqliteReads.js';
-import { tableOf } from '../projections/tables.js';
+import type { CheckedLog } from '../log/checkLog.js';
+import { openLogReader } from '../log/logFileReader.js';
+import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
+import type { RowDocument } from '../projections/store/mongoRows.js';
+import { type AnyModel, type Checkpoint, tableOf } from '../projections/store/rowStore.js';
+import { quoted, type SqliteFile, type StoredRow } from '../projections/store/sqliteReads.js';
+import { checkpointIn } from '../projections/store/sqliteRows.js';
+import { Contradiction, damageOf } from './verify/report.js';
+
+/** A log that exists, to be read beside a running system or without one. */
+export interface SourceLog extends CheckedLog {
+  readonly id: string;
+  readonly partitions: number;
+  close(): unknown;
+}
+
+/** There is no log where one was to be audited. */
+class NoLog extends Error {
+  override readonly name = 'NoLog';
+}
+
+/** Opens the log only to read. Makes none: throws `NoLog`, or `StorageError` for a file that holds none. */
+export async function openSource(engine: Engine): Promise<SourceLog> {
+  if (engine.kind === 'sqlite') return openLogReader(logFileOf(engine.dataDir));
+  const { MongoClient } = await import('mongodb');
+  const client = new MongoClient(engine.url, { serverSelectionTimeoutMS: 5000 });
+  try {
+    const there = await client.db().listCollections({ name: 'meta' }).hasNext();
+    if (!there) throw new NoLog(`the database ${client.db().databaseName} holds no log`);
+  } finally {
+    await client.close();
+  }
+  const { openMongoLog } = await import('../log/mongoLog.js');
+  return openMongoLog({ url: engine.url });
+}
 
 /** The rows of read models as they are stored, tombstones too, their values as JSON text; only read. */
 export interface StoredRows {
@@ -102,7 +130,7 @@ export function sqliteRows(file: SqliteFile): StoredRows {
 
 async function mongoRows(url: string): Promise<StoredRows> {
   const { MongoClient } = await import('mongodb');
-  const { openMongoRows } = await import('../projections/rowsMongodb.js');
+  const { openMongoRows } = await import('../projections/store/mongoRows.js');
   const store = await openMongoRows(url);
   const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000, readConcernLevel: 'majority' });
   const db: Db = client.db();
@@ -139,3 +167,26 @@ const rowOf = ({ _id, p, o, v }: RowDocument): StoredRow => [
   o,
   v === null || v === undefined ? null : JSON.stringify(v),
 ];
+
+/**
+ * The same rows, of which damage is a finding: where a table cannot be read, these throw a `Contradiction` that names
+ * its read model. An outage is thrown as it is.
+ */
+export function soundRows(rows: StoredRows): StoredRows {
+  async function sound<T>({ name }: AnyModel, read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (error) {
+      throw new Contradiction(damageOf(error, `the read model ${name}`));
+    }
+  }
+  return {
+    hasTable: (model) => sound(model, rows.hasTable(model)),
+    get: (model, keys) => sound(model, rows.get(model, keys)),
+    has: (model, asked) => sound(model, rows.has(model, asked)),
+    page: (model, after, limit) => sound(model, rows.page(model, after, limit)),
+    count: (model, below) => sound(model, rows.count(model, below)),
+    checkpoint: (model, partition) => sound(model, rows.checkpoint(model, partition)),
+    close: () => rows.close(),
+  };
+}

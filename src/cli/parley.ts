@@ -1,9 +1,8 @@
 import { Command, CommanderError } from 'commander';
-import { addAudit } from './audit.js';
-import { addKey } from './key.js';
-import { addRebuild } from './rebuild.js';
-import { addRole } from './role.js';
-import { addServe } from './serve.js';
+import { serve } from '../app/serve.js';
+import { addAsOf, addReplay } from './auditHistory.js';
+import { addAccept, addExport, addVerify } from './auditVerify.js';
+import { addKey, addRebuild, addRole } from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -33,4 +32,20 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     process.stderr.write(`parley: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+function addAudit(program: Command, env: NodeJS.ProcessEnv): void {
+  const audit = program
+    .command('audit')
+    .description(
+      'check, read and export the log, beside a running server or without one; docs/audit.md walks through it',
+    );
+  for (const add of [addVerify, addReplay, addAsOf, addExport, addAccept]) add(audit, env);
+}
+
+function addServe(program: Command, env: NodeJS.ProcessEnv): void {
+  program
+    .command('serve')
+    .description('run the server, as `npm start` does; SIGTERM or Ctrl-C stops it in good order')
+    .action(() => serve(env));
 }

@@ -1,10 +1,11 @@
+import { type DBSchema, deleteDB, openDB } from 'idb';
+import type { OutboxEntry, OutboxStore } from './outbox.js';
+import type { CursorStore } from './types.js';
+
 /**
  * What a browser's device keeps over reloads: unsent messages and the cursor, in IndexedDB.
  * @packageDocumentation
  */
-import { type DBSchema, deleteDB, openDB } from 'idb';
-import type { OutboxEntry, OutboxStore } from './outbox.js';
-import type { CursorStore } from './types.js';
 
 /** What is kept for one user in one browser. */
 export interface DeviceStore {

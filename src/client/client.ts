@@ -1,10 +1,7 @@
-import { backoffDelay } from './backoff.js';
-import { ClientError } from './errors.js';
+import { ClientError } from './clientErrors.js';
 import { Inbox } from './inbox.js';
-import { LET_GO, Link } from './link.js';
-import { Listeners } from './listeners.js';
-import { type ClientOptions, withDefaults } from './options.js';
-import { type Phase, shown } from './phase.js';
+import { LET_GO, Link, type Phase, shown } from './link.js';
+import { backoffDelay, type ClientOptions, Listeners, withDefaults } from './options.js';
 import { Requests } from './requests.js';
 import type { Client, ClientState, Push, RequestInput, User } from './types.js';
 

@@ -1,4 +1,4 @@
-import type { CursorStore, Push } from './types.js';
+import type { CursorStore, Message, Push } from './types.js';
 
 /** Pushes waiting for their handlers; a client that falls behind further lets go and resumes. */
 const MAX_WAITING = 10_000;
@@ -80,5 +80,24 @@ export class Inbox {
       // The connection can go on; a restart will only be told more than it needs.
       this.report(error);
     }
+  }
+}
+
+/**
+ * The messages of one room as a device knows them, in the order of `seq`, each once: answers, pushes
+ * and fetched pages may come in any order and overlap.
+ */
+export class Timeline {
+  readonly #bySeq = new Map<number, Message>();
+
+  /** True when it was not known yet. */
+  add(message: Message): boolean {
+    const isNew = !this.#bySeq.has(message.seq);
+    this.#bySeq.set(message.seq, message);
+    return isNew;
+  }
+
+  get messages(): readonly Message[] {
+    return [...this.#bySeq.values()].sort((a, b) => a.seq - b.seq);
   }
 }

@@ -4,11 +4,11 @@
  * `crypto.getRandomValues`, and nothing else of a browser or of Node.
  * @packageDocumentation
  */
-export type { ErrorCode, FieldError } from '../errors.js';
-export type { Backoff } from './backoff.js';
+export type { ErrorCode, FieldError } from '../base/errors.js';
 export { createClient } from './client.js';
-export { ClientError, type ClientErrorCode, type ErrorBody } from './errors.js';
-export type { ClientOptions } from './options.js';
+export { ClientError, type ClientErrorCode, type ErrorBody } from './clientErrors.js';
+export { Timeline } from './inbox.js';
+export type { Backoff, ClientOptions } from './options.js';
 export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
 export { type Fetch, type Profile, Rest, type SearchOptions, type SignedIn } from './rest.js';
 export { createStore } from './store/store.js';
@@ -22,8 +22,7 @@ export type {
   Snapshot,
   Store,
   StoreOptions,
-} from './store/types.js';
-export { Timeline } from './timeline.js';
+} from './store/storeTypes.js';
 export type {
   After,
   Chat,

@@ -1,5 +1,22 @@
-import type { Backoff } from './backoff.js';
-import type { After, CursorStore, WebSocketClass } from './types.js';
+import type { After, CursorStore, Push, PushHandler, PushName, WebSocketClass } from './types.js';
+
+/** How long to wait between tries, in milliseconds. */
+export interface Backoff {
+  /** The most that the first wait may be. */
+  readonly baseMs: number;
+  /** The most that any wait may be. */
+  readonly capMs: number;
+}
+
+/**
+ * The wait before the next try, after `failures` failed ones: exponential with full jitter, that is
+ * evenly spread over 0 to `min(cap, base · 2^failures)`, so that the clients of a server that comes
+ * back do not come in step. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * @param random 0 inclusive to 1 exclusive
+ */
+export function backoffDelay(failures: number, random: number, { baseMs, capMs }: Backoff): number {
+  return random * Math.min(capMs, baseMs * 2 ** failures);
+}
 
 /** What a client needs: where the server is, and as whom. The rest has defaults. */
 export interface ClientOptions {
@@ -51,4 +68,34 @@ export function withDefaults(options: ClientOptions): Required<ClientOptions> {
     after: afterTimeout,
     ...options,
   };
+}
+
+type AnyHandler = (data: Push['data']) => void | Promise<void>;
+
+/** Who wants to hear of which push. */
+export class Listeners {
+  readonly #handlers = new Map<PushName, Set<AnyHandler>>();
+
+  constructor(private readonly report: (error: unknown) => void) {}
+
+  add<N extends PushName>(name: N, handler: PushHandler<N>): () => void {
+    const handlers = this.#handlers.get(name) ?? new Set();
+    this.#handlers.set(name, handlers);
+    // A handler is kept under its own name, and called with the data of that name only.
+    const kept = handler as AnyHandler;
+    handlers.add(kept);
+    return () => handlers.delete(kept);
+  }
+
+  /** Calls the handlers of a push in the order they were added, waiting for each; never throws. */
+  async call(push: Push): Promise<void> {
+    for (const handler of [...(this.#handlers.get(push.event) ?? [])]) {
+      try {
+        await handler(push.data);
+      } catch (error) {
+        // One handler's mistake must not stop the others, nor bring the push back for ever.
+        this.report(error);
+      }
+    }
+  }
 }

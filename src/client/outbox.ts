@@ -1,5 +1,5 @@
 import { v7 } from 'uuid';
-import { ClientError } from './errors.js';
+import { ClientError } from './clientErrors.js';
 import type { Client, Message, RequestAnswer } from './types.js';
 
 /** A message on its way; its id is chosen when it is queued, and stays. */

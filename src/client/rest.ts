@@ -1,4 +1,4 @@
-import { ClientError, type ErrorBody } from './errors.js';
+import { ClientError, type ErrorBody } from './clientErrors.js';
 import type { Chat, User } from './types.js';
 
 /** What is needed of `fetch`. */

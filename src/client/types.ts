@@ -7,7 +7,7 @@ import type {
   RequestInput,
   RequestName,
   User,
-} from '../events/schemas.js';
+} from '../domain/contract.js';
 
 export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
 

@@ -1,5 +1,5 @@
-import type { NodeId } from '../bus/bus.js';
-import type { UserId } from '../events/ids.js';
+import type { UserId } from '../domain/ids.js';
+import type { NodeId } from './bus.js';
 
 /**
  * Which user has an active device on which node, grace included: a row a user and node. Every call throws when its
@@ -21,4 +21,30 @@ export interface Devices {
   of(node: NodeId, limit: number, after?: UserId): Promise<UserId[]>;
   /** Removes all rows of a node that is dead. */
   dropNode(node: NodeId): Promise<void>;
+}
+
+/** The rows of the one node that there is. */
+export function memoryDevices(node: NodeId): Devices {
+  const active = new Set<UserId>();
+  return {
+    async set(user) {
+      active.add(user);
+    },
+    async clear(user) {
+      active.delete(user);
+    },
+    async elsewhere(users, except) {
+      return new Set(except === node ? [] : users.filter((user) => active.has(user)));
+    },
+    async of(asked, limit, after = '') {
+      if (asked !== node) return [];
+      return [...active]
+        .filter((user) => user > after)
+        .sort()
+        .slice(0, limit);
+    },
+    async dropNode(dead) {
+      if (dead === node) active.clear();
+    },
+  };
 }

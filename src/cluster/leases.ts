@@ -1,4 +1,4 @@
-import type { NodeId } from '../bus/bus.js';
+import type { NodeId } from './bus.js';
 
 /** A lease lasts for so long after it was taken or renewed, on the clock of the database that keeps it. */
 export const LEASE_MS = 5000;

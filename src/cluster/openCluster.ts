@@ -1,8 +1,9 @@
-import type { NodeId } from '../bus/bus.js';
-import { memoryDevices } from './devicesMemory.js';
-import type { Cluster } from './nodes.js';
-
-import { singleLeases, singleNode } from './single.js';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { NodeId } from './bus.js';
+import { memoryDevices } from './devices.js';
+import { type Cluster, singleLeases, singleNode } from './nodes.js';
 
 /**
  * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` is
@@ -15,7 +16,7 @@ export async function openCluster(
   knows: readonly string[],
 ): Promise<Cluster> {
   if (url !== undefined) {
-    const { openMongoCluster } = await import('./clusterMongo.js');
+    const { openMongoCluster } = await import('./mongoCluster.js');
     return openMongoCluster(url, node, partitions, knows);
   }
   return {
@@ -24,4 +25,57 @@ export async function openCluster(
     devices: memoryDevices(node),
     close: async () => {},
   };
+}
+
+const Sign = z.object({ node: z.string(), place: z.string() });
+
+/**
+ * The node that ran in this data directory before, if it has surely ended; and leaves this node's sign for the next
+ * one. To be called by whoever holds the directory's lock: on the machine that left the sign, since it was last
+ * started, nobody else has held it since. The copy of a directory, or one that moved to another machine, says nothing.
+ */
+export function predecessorOf(dataDir: string, node: NodeId): NodeId | undefined {
+  const file = join(dataDir, 'node');
+  const place = placeOf(dataDir);
+  if (place === undefined) return undefined;
+  const last = readSign(file);
+  // Renamed into place: a sign that was half written would be no sign.
+  writeFileSync(`${file}.new`, JSON.stringify({ node, place } satisfies z.infer<typeof Sign>), {
+    mode: 0o600,
+  });
+  renameSync(`${file}.new`, file);
+  return last?.place === place ? last.node : undefined;
+}
+
+/** Frees what it held, as it has surely ended: else its partitions would wait until its leases expire. */
+export async function bury(
+  predecessor: NodeId,
+  { nodes, leases }: Pick<Cluster, 'nodes' | 'leases'>,
+  report: (message: string, error: unknown) => void,
+): Promise<void> {
+  try {
+    await nodes.bury(predecessor);
+    await leases.free(predecessor);
+  } catch (error) {
+    report('the leases of the process before this one must expire first', error);
+  }
+}
+
+function readSign(file: string): z.infer<typeof Sign> | undefined {
+  try {
+    return Sign.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
+  } catch {
+    return undefined; // The first node here leaves the first one.
+  }
+}
+
+/** This very directory, on this machine, since it was started; undefined on systems that do not tell. */
+function placeOf(dataDir: string): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const { dev, ino } = statSync(dataDir, { bigint: true });
+    return `${boot}/${dev}/${ino}`;
+  } catch {
+    return undefined;
+  }
 }

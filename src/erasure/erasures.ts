@@ -1,9 +1,127 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ParleyError, unknown } from '../errors.js';
-import type { UserId } from '../events/ids.js';
-import type { BegunErasure } from '../vault/vault.js';
-import { type ErasureParts, eraseUser } from './erase.js';
+import { ParleyError, unknown } from '../base/errors.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
+import {
+  parseStream,
+  partitionOf,
+  type RoomId,
+  type StreamName,
+  streamOf,
+  type UserId,
+} from '../domain/ids.js';
+import type { EventLog } from '../log/log.js';
+import type { Queries } from '../projections/queries.js';
+import type { BegunErasure, ErasureStore, KeyStore, SessionStore } from '../vault/vault.js';
+
+/** Rooms of a page, and commands under way at once. */
+const PAGE = 100;
+
+export interface RoomParts {
+  readonly commands: CommandRouter;
+  readonly queries: Pick<Queries, 'changedStreams'>;
+  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
+}
+
+/**
+ * Marks the user erased in each of their rooms. To be called when every reader of users sees that they are: then no
+ * room with them is made any more, but by what was decided before; and a writer answers only when all that it decided
+ * before is in the log. Gives the moments behind which no room holds anything new of the user.
+ */
+export async function leaveRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
+  const partitions = Array.from({ length: parts.log.partitions }, (_, partition) => partition);
+  return Promise.all(
+    partitions.map(async (partition) => {
+      await passWriter(partition, userId, parts);
+      const size = (await parts.log.tail(partition))?.size ?? 0;
+      return leaveRoomsOf({ partition, size }, userId, parts);
+    }),
+  );
+}
+
+/** Resolves when the partition's writer has appended what it had decided by now. */
+async function passWriter(partition: number, userId: UserId, { commands, log }: RoomParts): Promise<void> {
+  // A room that nobody has: nothing is changed by asking.
+  let roomId = randomUUID();
+  while (partitionOf(streamOf('room', roomId), log.partitions) !== partition) roomId = randomUUID();
+  await eraseMember(roomId, userId, commands);
+}
+
+/** Of one partition; the last moment of it. */
+async function leaveRoomsOf(at: Moment, userId: UserId, { queries, commands }: RoomParts): Promise<Moment> {
+  let last = at;
+  for (let after: string | undefined; ; ) {
+    const page = { limit: PAGE, ...(after === undefined ? {} : { after }) };
+    const streams = await queries.changedStreams(userId, at.partition, -1, page, [at]);
+    const moments = await Promise.all(roomsAmong(streams).map((room) => eraseMember(room, userId, commands)));
+    for (const moment of moments) if (moment && moment.size > last.size) last = moment;
+    after = streams.at(-1)?.key;
+    if (streams.length < PAGE) return last;
+  }
+}
+
+/** Undefined: there is no such room. */
+async function eraseMember(
+  roomId: RoomId,
+  userId: UserId,
+  commands: CommandRouter,
+): Promise<Moment | undefined> {
+  try {
+    const command = { kind: 'erase member', roomId, userId } as const;
+    return (await commands.execute<'erase member'>(command, randomUUID())).moment;
+  } catch (error) {
+    if (error instanceof ParleyError && error.code === 'not_found') return undefined;
+    throw error;
+  }
+}
+
+function roomsAmong(streams: readonly { readonly key: string }[]): RoomId[] {
+  // A replay's keys are stream names.
+  const parsed = streams.map(({ key }) => parseStream(key as StreamName));
+  return parsed.flatMap(({ kind, id }) => (kind === 'room' ? [id] : []));
+}
+
+/** What erasing somebody needs. */
+export interface ErasureParts extends RoomParts {
+  readonly vault: {
+    readonly keys: Pick<KeyStore, 'destroy'>;
+    readonly sessions: Pick<SessionStore, 'endAll'>;
+    readonly erasures: ErasureStore;
+  };
+  readonly queries: Pick<Queries, 'users' | 'changedStreams' | 'openedErased'>;
+  /** Resolves when no node honours these sessions any more, which have ended in the vault. */
+  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
+  /** Resolves when no node remembers the user, and their name is in no file or document: see `Forgetting`. */
+  readonly forgetEverywhere: (user: UserId, at: readonly Moment[], signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Erases a user. Each step may be repeated, and be the last before a crash: as long as the erasure is listed in the
+ * vault it is begun again from the top. Rejects with what a step throws, and nothing that is done is undone; `onDecided`
+ * is called when it can be undone no more.
+ */
+async function eraseUser(
+  erasure: BegunErasure,
+  parts: ErasureParts,
+  onDecided: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { vault, commands, queries } = parts;
+  const { userId } = erasure;
+  // From here on it is decided: no command of theirs or with them is accepted that comes later.
+  const { moment } = await commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
+  onDecided();
+  // The claim before the sessions: a sign-in under way looks at it last, and ends the session that it has made.
+  await vault.erasures.eraseClaim(erasure);
+  await parts.announceEnds(await vault.sessions.endAll(userId));
+  await vault.keys.destroy(userId);
+  // Now every query and every decision about others sees it.
+  await queries.users([userId], [moment]);
+  const last = await leaveRooms(userId, parts);
+  await parts.forgetEverywhere(userId, [moment, ...last], signal);
+  await vault.erasures.end(userId);
+}
 
 /** Between two looks for erasures that were cut off. */
 const LOOK_MS = 2_000;

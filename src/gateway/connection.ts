@@ -1,14 +1,12 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { Moment } from '../commands/commands.js';
-import type { RoomId } from '../events/ids.js';
-import type { RequestName } from '../events/schemas.js';
-import type { TokenBucket } from '../limits.js';
+import { Deque } from '../base/collections.js';
+import { Limits, type TokenBucket } from '../base/limits.js';
+import type { Moment } from '../domain/commands.js';
+import type { RequestName } from '../domain/contract.js';
+import type { RoomId } from '../domain/ids.js';
 import type { Session } from '../vault/vault.js';
-import { Deque } from './deque.js';
-import { textFrame } from './frames.js';
-import { Limits } from './limits.js';
-import { errorText, parseFrame, type Request } from './protocol.js';
+import { errorText, parseFrame, type Request, textFrame } from './protocol.js';
 import { type Flusher, Sender } from './sender.js';
 
 /** Above this much unread output no further request of a connection is begun. */

@@ -1,11 +1,10 @@
-import { type Change, changeOf, openedMessage } from '../events/changes.js';
-import type { RoomId, UserId } from '../events/ids.js';
-import type { Chat, User } from '../events/schemas.js';
-import type { Recorded } from '../events/types.js';
+import type { Chat, User } from '../domain/contract.js';
+import type { Recorded } from '../domain/events.js';
+import type { RoomId, UserId } from '../domain/ids.js';
+import { type Change, changeOf, openedMessage } from '../domain/pushes.js';
 import type { Cursors, Vector } from './cursor.js';
-import { textFrame } from './frames.js';
 import type { Hub } from './hub.js';
-import { pushText } from './protocol.js';
+import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 
 /** What a commit's pushes are joined with. */

@@ -1,17 +1,40 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { CommitFrame } from '../bus/bus.js';
-import { commitFrame } from '../bus/frame.js';
-import { changeOf, type SealedMessage } from '../events/changes.js';
-import type { UserId } from '../events/ids.js';
-import type { User } from '../events/schemas.js';
-import type { Recorded } from '../events/types.js';
+import { type CommitFrame, commitFrame } from '../cluster/bus.js';
+import type { User } from '../domain/contract.js';
+import type { Recorded } from '../domain/events.js';
+import type { UserId } from '../domain/ids.js';
+import { changeOf, type SealedMessage } from '../domain/pushes.js';
 import type { EventLog } from '../log/log.js';
-import { follow, type Reader } from '../log/reader.js';
+import { follow, type Reader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
 import type { Delivery, Joined } from './delivery.js';
-import { Marks } from './marks.js';
-import type { Profiles } from './profiles.js';
+import type { Profiles } from './directory.js';
+
+/** Who waits for a vector to reach a size. */
+class Marks {
+  readonly #waiting = new Set<{ partition: number; size: number; resolve: () => void }>();
+
+  /** Resolves when `vector`, or what `moved` is told later, has reached the size; the caller bounds the wait. */
+  reached(vector: Vector, partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
+    let cancel = () => {};
+    const promise = new Promise<void>((resolve) => {
+      if ((vector[partition] ?? 0) >= size) return resolve();
+      const waiter = { partition, size, resolve };
+      this.#waiting.add(waiter);
+      cancel = () => this.#waiting.delete(waiter);
+    });
+    return { promise, cancel };
+  }
+
+  moved(vector: Vector): void {
+    for (const waiter of this.#waiting)
+      if ((vector[waiter.partition] ?? 0) >= waiter.size) {
+        this.#waiting.delete(waiter);
+        waiter.resolve();
+      }
+  }
+}
 
 /** Opens message texts; `take` answers at once for what this node has sealed or opened lately, once. */
 export interface Texts {

@@ -3,18 +3,16 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
-import { bearerToken } from '../bearer.js';
-import { badRequest, overloaded, ParleyError, unauthenticated } from '../errors.js';
-import { type RequestName, requests, validate } from '../events/schemas.js';
-import { TokenBucket } from '../limits.js';
-import { isOutage } from '../outage.js';
+import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
+import { TokenBucket } from '../base/limits.js';
+import { type RequestName, requests, validate } from '../domain/contract.js';
+import { bearerToken } from '../vault/sessions.js';
 import type { Session } from '../vault/vault.js';
 import { CloseCode, Connection, type Site } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
 import { createIdentify, type IdentifyDeps } from './identify.js';
 import { answerText, errorText, isRequestName, type Request } from './protocol.js';
 import { Flusher } from './sender.js';
-import { originAllowed, refuseUpgrade } from './upgrade.js';
 
 const MAX_FRAME = 128 * 1024;
 const CHECK_MS = 500;
@@ -219,3 +217,32 @@ function onPong(this: WebSocket): void {
 
 /** The close that follows says what is to be said. */
 function onError(): void {}
+
+/** Why an upgrade is refused: an HTTP status before any WebSocket is there. */
+export type Refusal = 401 | 403 | 404 | 503;
+
+const reasons: Record<Refusal, string> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  503: 'Service Unavailable',
+};
+
+/**
+ * Whether a browser's page may connect. Without a list, only a page of the same host; other clients send no
+ * `Origin`. Origins are compared whole: scheme, host and port.
+ */
+function originAllowed(request: IncomingMessage, allowed: readonly string[] | undefined): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return true;
+  if (allowed) return allowed.includes(origin);
+  return URL.canParse(origin) && new URL(origin).host === host;
+}
+
+/** Answers the upgrade with a status and nothing more. */
+function refuseUpgrade(socket: Duplex, status: Refusal): void {
+  const extra = status === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';
+  socket.end(
+    `HTTP/1.1 ${status} ${reasons[status]}\r\n${extra}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
+}

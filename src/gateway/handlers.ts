@@ -1,18 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer, CommandKind, CommandOf, CommandRouter } from '../commands/commands.js';
-import { forbidden, notFound } from '../errors.js';
-import type { RoomId, UserId } from '../events/ids.js';
-import type { RequestAnswer, RequestData, RequestName } from '../events/schemas.js';
+import { forbidden, isOutage, notFound, ParleyError, unknown } from '../base/errors.js';
+import type { Answer, CommandKind, CommandOf, CommandRouter } from '../domain/commands.js';
+import type { RequestAnswer, RequestData, RequestName } from '../domain/contract.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
-import type { Cursors } from './cursor.js';
+import type { Cursors, Horizon, Revisions } from './cursor.js';
+import type { Profiles, Rooms } from './directory.js';
 import type { Hub } from './hub.js';
-import { onceDone } from './onceDone.js';
 import type { Presence } from './presence.js';
-import type { Profiles } from './profiles.js';
-import type { Horizon, Revisions } from './revisions.js';
-import type { Rooms } from './rooms.js';
 import type { Typing } from './typing.js';
+
+/**
+ * The rest of an answer whose command has been done. Where that cannot be had now it rejects with `unknown`:
+ * `overloaded` says that nothing was done, and a repeat will get the answer.
+ */
+export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
+  try {
+    return await rest();
+  } catch (error) {
+    const isLate = isOutage(error) || (error instanceof ParleyError && error.code === 'overloaded');
+    if (isLate) throw unknown('it was done, but a store does not give the answer', error);
+    throw error;
+  }
+}
 
 export interface HandlerDeps {
   readonly router: CommandRouter;

@@ -1,4 +1,4 @@
-import type { UserId } from '../events/ids.js';
+import type { UserId } from '../domain/ids.js';
 import type { Connection } from './connection.js';
 
 interface Present {

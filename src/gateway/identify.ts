@@ -1,16 +1,15 @@
 import type { Logger } from 'pino';
-import { badRequest, unauthenticated } from '../errors.js';
-import type { UserId } from '../events/ids.js';
-import { requests, validate } from '../events/schemas.js';
+import { badRequest, unauthenticated } from '../base/errors.js';
+import { requests, validate } from '../domain/contract.js';
+import type { UserId } from '../domain/ids.js';
 import type { SessionStore } from '../vault/vault.js';
 import { CloseCode, type Connection } from './connection.js';
-import type { Cursor, Cursors, Vector } from './cursor.js';
+import type { Cursor, Cursors, Revisions, Vector } from './cursor.js';
+import type { Profiles } from './directory.js';
 import type { Hub } from './hub.js';
 import type { Presence } from './presence.js';
-import type { Profiles } from './profiles.js';
 import { answerText, type Request } from './protocol.js';
-import { type ReplayDeps, replay } from './replay.js';
-import type { Revisions } from './revisions.js';
+import { type ReplayDeps, replay } from './resume.js';
 
 export interface IdentifyDeps {
   readonly sessions: SessionStore;

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
+import { ParleyError } from '../base/errors.js';
 import type { Devices } from '../cluster/devices.js';
-import type { Moment } from '../commands/commands.js';
-import { ParleyError } from '../errors.js';
-import type { UserId } from '../events/ids.js';
+import type { Moment } from '../domain/commands.js';
+import type { UserId } from '../domain/ids.js';
 
 /**
  * Writes a change of level to the log; `lastSeen` undefined means online. Repeats write nothing. Throws `not_found` of

@@ -1,6 +1,6 @@
-import type { UserId } from '../events/ids.js';
+import { Deque } from '../base/collections.js';
+import type { UserId } from '../domain/ids.js';
 import type { Vector } from './cursor.js';
-import { Deque } from './deque.js';
 
 /** A stored push as it went out, kept for those who come back soon. */
 export interface RingEntry {

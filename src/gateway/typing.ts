@@ -1,4 +1,4 @@
-import type { RoomId, UserId } from '../events/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 
 /** Without another word from them, somebody who types has stopped after this. */
 const TYPING_MS = 6000;

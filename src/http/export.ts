@@ -1,14 +1,13 @@
 import { Readable } from 'node:stream';
 import type Router from '@koa/router';
-import type { Moment } from '../commands/commands.js';
-import { forbidden } from '../errors.js';
-import { parseStream, type RoomId, type StreamName, type UserId } from '../events/ids.js';
-import type { Recorded } from '../events/types.js';
+import { forbidden } from '../base/errors.js';
+import type { Moment } from '../domain/commands.js';
+import type { Recorded } from '../domain/events.js';
+import { parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { SessionStore } from '../vault/vault.js';
-import { authenticated } from './auth.js';
-import { readId, readQuery } from './input.js';
-import { resource } from './resource.js';
+import { authenticated, resource } from './auth.js';
+import { readId, readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 
 const PAGE = 200;

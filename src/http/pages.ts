@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context, Middleware } from 'koa';
-import { HttpError } from './errors.js';
+import { HttpError } from './problems.js';
 
 /** Scripts, styles and requests of this server only; pages hold nothing inline, so nothing put into one can run. */
 const pagePolicy = [

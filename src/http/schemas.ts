@@ -1,7 +1,15 @@
+import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
-import { errorCodes } from '../errors.js';
-import { Chat, Time, User } from '../events/schemas.js';
-import { isCommonPassword } from '../vault/commonPasswords.js';
+import { errorCodes } from '../base/errors.js';
+import { Chat, Time, User } from '../domain/contract.js';
+
+const COUNT = 3_000;
+
+// The package lists them by how common they are, in lower case.
+const passwords = new Set(common.dictionary['passwords-common'].slice(0, COUNT));
+
+/** Is it among the 3,000 most common passwords, in whatever case? */
+export const isCommonPassword = (password: string): boolean => passwords.has(password.toLowerCase());
 
 /** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
 

@@ -1,6 +1,5 @@
 import { hash as digest } from 'node:crypto';
-import { checkCaps } from './caps.js';
-import type { Commit, Hash } from './log.js';
+import { type Commit, checkCaps, type EventLog, type Hash } from './log.js';
 import { appendLeaves, rootOf, type Tree } from './merkle.js';
 
 /** All that must be known of a partition to write its next commit. Pure data; may cross threads. */
@@ -155,4 +154,33 @@ function headOf(commit: Commit): Head {
   const { partition, position, size, epoch, recordedAt, hash, frontier = [] } = commit;
   if (rootOf(frontier) !== commit.root) throw new BrokenCommit(partition, position, 'frontier');
   return { partition, position, size, epoch, recordedAt, hash, frontier };
+}
+
+/** The head of a partition as the log has it now, from its last 64 commits at most: for a start or a take-over. */
+export async function loadHead(log: Pick<EventLog, 'read' | 'tail'>, partition: number): Promise<Head> {
+  const end = (await log.tail(partition))?.position ?? 0;
+  const commits: Commit[] = [];
+  let at = Math.max(0, end - FRONTIER_EVERY);
+  while (at < end) {
+    const page = await log.read(partition, at, end - at);
+    if (page.length === 0) throw new Error(`partition ${partition} ended at position ${at}, before its tail`);
+    commits.push(...page);
+    at += page.length;
+  }
+  return headFrom(partition, commits);
+}
+
+/** A commit as it is stored and crosses threads: its leaves as one text, a line each. One value copies faster than 256. */
+export interface PackedCommit extends Omit<Commit, 'leaves'> {
+  readonly text: string;
+}
+
+/** Leaves have no line break, so this loses nothing. */
+export function pack({ leaves, ...fields }: Commit): PackedCommit {
+  return { ...fields, text: leaves.join('\n') };
+}
+
+/** The commit that was packed, its leaves the very same. */
+export function unpack({ text, ...fields }: PackedCommit): Commit {
+  return { ...fields, leaves: fields.size === fields.firstOffset ? [] : text.split('\n') };
 }

@@ -81,3 +81,179 @@ export function appendHashes(frontier: readonly Hash[], size: number, leafHashes
   }
   return { size: grown, frontier: roots, root: rootOf(roots), filled };
 }
+
+/** A node of a Merkle tree over a perfect subtree: of `2 ** level` leaves, the one that begins at `index * 2 ** level`. */
+export interface TreeNode {
+  readonly level: number;
+  readonly index: number;
+}
+
+/** Nodes that side by side make one hash of a proof: the largest first, as in a frontier. */
+export type Stretch = readonly TreeNode[];
+
+/** The hash of a stretch, of those of its nodes. */
+export const stretchHash = (stretch: Stretch, hashOf: (node: TreeNode) => Hash): Hash =>
+  rootOf(stretch.map(hashOf));
+
+/** The perfect subtrees that leaves from `begin` up to `end` (exclusive) are the sum of; aligned as RFC 6962 splits a tree. */
+export function stretchOf(begin: number, end: number): Stretch {
+  const nodes: TreeNode[] = [];
+  for (let at = begin; at < end; ) {
+    const level = Math.floor(Math.log2(end - at));
+    nodes.push({ level, index: at / 2 ** level });
+    at += 2 ** level;
+  }
+  return nodes;
+}
+
+/** The largest power of two that is smaller than `n`, which is at least 2. */
+function splitOf(n: number): number {
+  let split = 1;
+  while (split * 2 < n) split *= 2;
+  return split;
+}
+
+/**
+ * What proves that the leaf at `offset` is in the tree of `size` leaves, from the bottom up (RFC 6962, section 2.1.1).
+ * Throws `RangeError` if it is not.
+ */
+export function inclusionPath(offset: number, size: number): Stretch[] {
+  if (offset < 0 || offset >= size) throw new RangeError(`a tree of ${size} leaves has none at ${offset}`);
+  const path: Stretch[] = [];
+  let [begin, end] = [0, size];
+  while (end - begin > 1) {
+    const middle = begin + splitOf(end - begin);
+    if (offset < middle) {
+      path.unshift(stretchOf(middle, end));
+      end = middle;
+    } else {
+      path.unshift(stretchOf(begin, middle));
+      begin = middle;
+    }
+  }
+  return path;
+}
+
+/**
+ * What proves that the tree of `size` leaves extends the one of its first `from`, from the bottom up (RFC 6962, section
+ * 2.1.2); nothing where they are the same. Throws `RangeError` unless `0 < from <= size`.
+ */
+export function consistencyPath(from: number, size: number): Stretch[] {
+  if (from < 1 || from > size) throw new RangeError(`no tree of ${size} leaves extends one of ${from}`);
+  const path: Stretch[] = [];
+  let [begin, end] = [0, size];
+  while (end !== from) {
+    const middle = begin + splitOf(end - begin);
+    if (from <= middle) {
+      path.unshift(stretchOf(middle, end));
+      end = middle;
+    } else {
+      path.unshift(stretchOf(begin, middle));
+      begin = middle;
+    }
+  }
+  // Where the old tree is a left part of the new one, who asks has its root.
+  return begin === 0 ? path : [stretchOf(begin, end), ...path];
+}
+
+/** A tile: a stretch of the tree's nodes on level 0, 8, 16 …, which are here 0, 1, 2 … */
+export interface Tile {
+  readonly level: number;
+  readonly index: number;
+  /** 256 of them, fewer only at the right edge of the tree. */
+  readonly hashes: readonly Hash[];
+}
+
+/** A Merkle tree (RFC 6962) that grows tile by tile; of each level only the unfinished tile is in memory. */
+export class TileTree {
+  #size = 0;
+  readonly #levels: { full: number; hashes: Hash[] }[] = [];
+
+  /** How many leaves there are. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds a leaf; answers the tiles that it has filled, the lowest first. */
+  add(leaf: string): Tile[] {
+    const filled: Tile[] = [];
+    this.#size++;
+    for (let level = 0, hash = leafHash(leaf); ; level++) {
+      this.#levels[level] ??= { full: 0, hashes: [] };
+      const at = this.#levels[level];
+      if (!at) return filled;
+      at.hashes.push(hash);
+      if (at.hashes.length < TILE) return filled;
+      filled.push({ level, index: at.full, hashes: at.hashes });
+      hash = perfectRoot(at.hashes);
+      this.#levels[level] = { full: at.full + 1, hashes: [] };
+    }
+  }
+
+  /** The tiles at the right edge that are begun and not full, the lowest first. */
+  partial(): Tile[] {
+    return this.#levels.flatMap(({ full, hashes }, level) =>
+      hashes.length > 0 ? [{ level, index: full, hashes }] : [],
+    );
+  }
+
+  /** The root of the tree as it is now. */
+  root(): Hash {
+    const frontier = this.#levels.toReversed().flatMap(({ hashes }) => perfectRoots(hashes));
+    return rootOf(frontier);
+  }
+}
+
+/** The roots of the perfect subtrees over a stretch of nodes, the largest first. */
+function perfectRoots(hashes: readonly Hash[]): Hash[] {
+  const roots: Hash[] = [];
+  for (let from = 0, width = TILE; width >= 1; width /= 2)
+    if (from + width <= hashes.length) {
+      roots.push(perfectRoot(hashes.slice(from, from + width)));
+      from += width;
+    }
+  return roots;
+}
+
+/** A number as a path of C2SP tlog-tiles writes it: 1234067 is `x001/x234/067`. */
+function pathNumber(n: number): string {
+  const groups = [String(n % 1000).padStart(3, '0')];
+  for (let rest = Math.floor(n / 1000); rest > 0; rest = Math.floor(rest / 1000))
+    groups.unshift(`x${String(rest % 1000).padStart(3, '0')}`);
+  return groups.join('/');
+}
+
+/** Where a tile, or the entry bundle beside it, lies below `tile/`. `width`: how many it holds. */
+export function tilePath(level: number | 'entries', index: number, width: number): string {
+  return `${level}/${pathNumber(index)}${width < TILE ? `.p/${width}` : ''}`;
+}
+
+/** A tile's bytes: its hashes, one behind the other. */
+export const tileBytes = ({ hashes }: Tile): Buffer =>
+  Buffer.concat(hashes.map((hash) => Buffer.from(hash, 'base64')));
+
+/** An entry bundle: each leaf behind its length of two bytes, big-endian. */
+export function entryBundle(leaves: readonly string[]): Buffer {
+  return Buffer.concat(
+    leaves.flatMap((leaf) => {
+      const entry = Buffer.from(leaf);
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(entry.length);
+      return [length, entry];
+    }),
+  );
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The leaves of an entry bundle. Throws `RangeError` or `TypeError` for what is none. */
+export function readEntryBundle(bytes: Buffer): string[] {
+  const leaves: string[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 2 + bytes.readUInt16BE(at);
+    if (end > bytes.length) throw new RangeError('it ends within an entry');
+    leaves.push(utf8.decode(bytes.subarray(at + 2, end)));
+    at = end;
+  }
+  return leaves;
+}

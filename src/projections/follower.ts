@@ -1,10 +1,8 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import type { Time } from '../events/types.js';
-import type { LeafCommit, LogSource } from './frame.js';
-import { Intake } from './intake.js';
+import type { Time } from '../domain/events.js';
+import { Intake, type LeafCommit, type LogSource } from './logIntake.js';
 import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
-import { Wake } from './wake.js';
 
 /** Rows that change often gather for this long, or until there are so many, unless somebody waits for them. */
 const gatherMs = 250;
@@ -241,5 +239,30 @@ export class Follower {
   async #pause(ms: number): Promise<void> {
     // Only `stop` ends it early: messages must not make a failing store be tried at their rate.
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
+  }
+}
+
+/** One waiter that is woken, or that has waited long enough. A call to `wake` before the wait counts. */
+class Wake {
+  #isRung = false;
+  #resolve: (() => void) | undefined;
+
+  wake(): void {
+    this.#isRung = true;
+    this.#resolve?.();
+  }
+
+  /** Resolves at the next `wake`, or after `ms`. */
+  async wait(ms: number): Promise<void> {
+    if (!this.#isRung)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        this.#resolve = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    this.#resolve = undefined;
+    this.#isRung = false;
   }
 }

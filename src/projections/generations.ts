@@ -1,6 +1,7 @@
+import type { UserId } from '../domain/ids.js';
+import { usersModel } from './models/userModels.js';
 import type { AnyProjection } from './projection.js';
-import type { Model, RowStore } from './rows.js';
-import { generationOf, tableOf } from './tables.js';
+import { generationOf, type Model, type RowStore, tableOf } from './store/rowStore.js';
 
 /** Which table of a model is read, and which other one is being built, or is left and to be dropped. */
 export interface Generation {
@@ -51,3 +52,21 @@ export async function changeGeneration(
 /** The projection into a table of its own. */
 export const inGeneration = (projection: AnyProjection, generation: number): AnyProjection =>
   generation === 0 ? projection : { ...projection, model: generationOf(projection.model, generation) };
+
+/**
+ * Takes an erased user's plain name out of every table of users that the store may have: those of earlier versions,
+ * which nobody folds any more, and one that is being built, which has not got to the erasure. The table that is read
+ * has folded it. To be called with nothing folded that was opened before the key was destroyed and is not written.
+ */
+export async function unlistUser(store: RowStore, userId: UserId): Promise<void> {
+  const versions = Array.from({ length: usersModel.version }, (_, i) => ({
+    model: { ...usersModel, version: i + 1 },
+  }));
+  const generations = await readGenerations(store, versions);
+  for (const [i, { model }] of versions.entries()) {
+    const { active = 0, other = null } = generations[i] ?? {};
+    for (const generation of new Set([0, active, other ?? 0]))
+      await store.unlist(generationOf(model, generation), userId, 'suffix');
+  }
+  await store.scrub();
+}

@@ -1,19 +1,16 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type { UserId } from '../events/ids.js';
-import { connect, serve } from '../threads/rpc.js';
-import { standAside } from '../threads/standAside.js';
-import type { Opener } from '../vault/opener.js';
+import { connect, serve, standAside } from '../base/rpc.js';
+import type { UserId } from '../domain/ids.js';
+import type { Opener } from '../vault/textOpener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';
-import { catchUp } from './catchUp.js';
-import { type Engine, openEngine, type ProjectorEngine } from './engine.js';
 import { Follower } from './follower.js';
-import type { LeafCommit } from './frame.js';
-import { checkOfThisLog } from './ofThisLog.js';
+import { unlistUser } from './generations.js';
+import type { LeafCommit } from './logIntake.js';
 import type { ModelAdvance } from './progressNotes.js';
-import { Projector } from './projector.js';
+import { catchUp, Projector } from './projector.js';
 import { Rebuilder } from './rebuilder.js';
-import { tableOf } from './tables.js';
-import { unlistUser } from './unlist.js';
+import { checkOfThisLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
+import { tableOf } from './store/rowStore.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {
@@ -86,7 +83,7 @@ class ProjectionThread {
     const engine = await openEngine(data.engine);
     const { store, log, partitions } = engine;
     // The module is named by the main thread, which is compiled against this type.
-    const { allProjections } = (await import(data.projections)) as typeof import('./all.js');
+    const { allProjections } = (await import(data.projections)) as typeof import('./allProjections.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
     await checkOfThisLog(

@@ -1,8 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import { foldTouching, keysTouched, type Rows, touchingOf } from './fold.js';
-import type { Frame } from './frame.js';
-import type { AnyProjection } from './projection.js';
-import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './rows.js';
+import { type Frame, frameOf, type LogSource, readOverGap } from './logIntake.js';
+import { type AnyProjection, foldTouching, keysTouched, type Rows, touchingOf } from './projection.js';
+import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './store/rowStore.js';
 
 /** Rows at hand for the next events that touch them; others are loaded. */
 const cachedRows = 20_000;
@@ -215,4 +214,18 @@ function placeIn(places: readonly Place[], partition: number): Place {
   const place = places[partition];
   if (!place) throw new RangeError(`there is no partition ${partition}`);
   return place;
+}
+
+/** So many are read at once; fewer, and the end of the log is there. */
+const pageCommits = 64;
+
+/** Folds and writes what the log holds of these many partitions, whoever else folds them. Throws what these throw. */
+export async function catchUp(projector: Projector, log: LogSource, partitions: number): Promise<void> {
+  for (let partition = 0; partition < partitions; partition++)
+    for (let isMore = true; isMore; ) {
+      const commits = await readOverGap(log, partition, projector.position(partition), pageCommits);
+      await projector.fold(commits.map(frameOf));
+      await projector.write();
+      isMore = commits.length === pageCommits;
+    }
 }

@@ -1,6 +1,6 @@
-import type { Moment } from '../commands/commands.js';
-import type { RoomId, UserId } from '../events/ids.js';
-import type { Chat, Message, OnlineInfo, User } from '../events/schemas.js';
+import type { Moment } from '../domain/commands.js';
+import type { Chat, Message, OnlineInfo, User } from '../domain/contract.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 
 export interface PageRequest {
   /** `seq`, exclusive; not both. */

@@ -1,9 +1,14 @@
-import { ParleyError } from '../errors.js';
-import { ActiveTables, type ActiveTablesOptions } from './activeTables.js';
+import { ParleyError } from '../base/errors.js';
+import {
+  ActiveTables,
+  type ActiveTablesOptions,
+  markReady,
+  Rebuild,
+  switchGeneration,
+} from './activeTables.js';
 import type { SideWork } from './follower.js';
-import type { LogSource } from './frame.js';
 import { readGenerations } from './generations.js';
-import { markReady, Rebuild, switchGeneration } from './rebuild.js';
+import type { LogSource } from './logIntake.js';
 
 /** How often it is looked whether a table is as far as another; it waits for no more than what is being written. */
 const retryMs = 100;

@@ -1,7 +1,6 @@
-import type { Note } from '../bus/note.js';
-import type { Time } from '../events/types.js';
-import { Poller } from './poller.js';
-import { type ModelAdvance, ProgressNotes } from './progressNotes.js';
+import type { Note } from '../cluster/bus.js';
+import type { Time } from '../domain/events.js';
+import { type ModelAdvance, Poller, ProgressNotes } from './progressNotes.js';
 import { Waiter } from './waiter.js';
 
 interface SharedProgressOptions {

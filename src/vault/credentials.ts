@@ -1,9 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { VaultUnavailable } from '../errors.js';
+import { Worker } from 'node:worker_threads';
+import { overloaded, VaultUnavailable } from '../base/errors.js';
+import { connect } from '../base/rpc.js';
 import { open, seal } from './cipher.js';
 import type { MasterKeys } from './masterKey.js';
-import type { ClaimRow, VaultStore } from './store.js';
-import type { Credential, CredentialStore, ErasureStore } from './vault.js';
+import type { PasswordHashing } from './passwordWorker.js';
+import type { Credential, CredentialStore, DataKey, ErasureStore, Passwords } from './vault.js';
+import type { ClaimRow, VaultStore } from './vaultStore.js';
 
 type Secret = Omit<Credential, 'registered'>;
 
@@ -65,5 +68,59 @@ export function erasureStore(store: VaultStore, { names }: Pick<MasterKeys, 'nam
     list: async () => (await store.erasures()).map(({ owner: userId, claim }) => ({ userId, claim })),
     eraseClaim: ({ claim }) => store.eraseClaim(claim),
     end: (userId) => store.removeErasure(userId),
+  };
+}
+
+export interface PasswordOptions {
+  /** bcrypt's cost, 4 to 15: each step doubles the time. */
+  readonly cost: number;
+  /** Of the master key: without it a stolen hash cannot even be guessed at. */
+  readonly pepper: DataKey;
+  /** How many may wait, those being worked on included. */
+  readonly queue?: number;
+}
+
+/** bcrypt in a thread of its own. */
+export function openPasswords({ cost, pepper, queue = 64 }: PasswordOptions): Passwords {
+  const worker = new Worker(new URL('./passwordWorker.js', import.meta.url));
+  const hashing = connect<PasswordHashing>(worker);
+  // A well-formed hash that no password has: bcrypt works on it as long as on any other.
+  const nobody = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+  let waiting = 0;
+  let usualMs = 100;
+
+  /**
+   * bcrypt takes 72 bytes and stops at a zero byte: it is given 44 characters that stand for the whole
+   * password. UTF-16, as UTF-8 has one code for all lone surrogates.
+   */
+  const whole = (password: string) =>
+    createHmac('sha256', pepper).update(Buffer.from(password, 'utf16le')).digest('base64');
+
+  async function queued<T>(work: () => Promise<T>): Promise<T> {
+    if (waiting >= queue)
+      throw overloaded('too many passwords wait to be checked', Math.max(1000, Math.ceil(waiting * usualMs)));
+    const ahead = waiting++;
+    const start = performance.now();
+    try {
+      return await work();
+    } finally {
+      waiting--;
+      usualMs = (usualMs * 7 + (performance.now() - start) / (ahead + 1)) / 8;
+    }
+  }
+
+  return {
+    hash: (password) => queued(() => hashing.hash(whole(password), cost)),
+    verify: (password, hash) =>
+      queued(async () => {
+        const matches = await hashing.compare(whole(password), hash ?? nobody);
+        return matches && hash !== undefined;
+      }),
+    get waiting() {
+      return waiting;
+    },
+    async close() {
+      await worker.terminate();
+    },
   };
 }

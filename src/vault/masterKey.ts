@@ -1,8 +1,8 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { VaultStore } from './store.js';
 import type { DataKey } from './vault.js';
+import type { VaultStore } from './vaultStore.js';
 
 const SIZE = 32;
 const FILE = 'master.key';

@@ -1,13 +1,15 @@
-import { VaultUnavailable } from '../errors.js';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { VaultUnavailable } from '../base/errors.js';
+import { connect } from '../base/rpc.js';
 import { credentialStore, erasureStore } from './credentials.js';
-import { headStore } from './heads.js';
-import { keyStore } from './keys.js';
+import { keyStore } from './dataKeys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
 import { sessionStore } from './sessions.js';
-import { signingKeys } from './signing.js';
-import { sqliteVaultStore } from './sqlite.js';
-import type { VaultStore } from './store.js';
+import { headStore, signingKeys } from './signingKeys.js';
 import type { CachedKeys, HeadStore, SigningKeys, Vault } from './vault.js';
+import type { VaultStore } from './vaultStore.js';
+import type { SqliteVault } from './vaultWorker.js';
 
 export interface VaultOptions {
   /** `dataDir` must exist. The database is the one in the URL, with `_vault` behind its name. */
@@ -65,7 +67,7 @@ export async function vaultOver(
 async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
   try {
     if (engine.kind === 'sqlite') return sqliteVaultStore(engine.dataDir);
-    const { mongodbVaultStore } = await import('./mongodb.js');
+    const { mongodbVaultStore } = await import('./mongoVault.js');
     return await mongodbVaultStore(engine.url);
   } catch (cause) {
     throw new VaultUnavailable('the vault cannot be opened', { cause });
@@ -92,4 +94,42 @@ function guarded(store: VaultStore): VaultStore {
       (...args: unknown[]) =>
         call(method, args),
   });
+}
+
+/** The embedded engine: `vault.db` in the data directory, a file of its own, handled in a thread of its own. */
+export function sqliteVaultStore(dataDir: string): VaultStore {
+  const worker = new Worker(new URL('./vaultWorker.js', import.meta.url), {
+    workerData: { path: join(dataDir, 'vault.db') },
+  });
+  const remote = connect<SqliteVault>(worker);
+  return {
+    settle: remote.settle,
+    insertKey: remote.insertKey,
+    keys: remote.keys,
+    destroyKey: remote.destroyKey,
+    insertClaim: remote.insertClaim,
+    claim: remote.claim,
+    markRegistered: remote.markRegistered,
+    replaceClaim: remote.replaceClaim,
+    eraseClaim: remote.eraseClaim,
+    insertErasure: remote.insertErasure,
+    erasures: remote.erasures,
+    removeErasure: remote.removeErasure,
+    insertSigningKey: remote.insertSigningKey,
+    signingKeys: remote.signingKeys,
+    heads: remote.heads,
+    head: remote.head,
+    replaceHead: remote.replaceHead,
+    keepHead: remote.keepHead,
+    insertSession: remote.insertSession,
+    session: remote.session,
+    endSession: remote.endSession,
+    endSessions: remote.endSessions,
+    endedLately: remote.endedLately,
+    sessions: remote.sessions,
+    async close() {
+      await remote.close();
+      await worker.terminate();
+    },
+  };
 }

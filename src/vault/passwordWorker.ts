@@ -1,7 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import bcrypt from 'bcrypt';
-import { serve } from '../threads/rpc.js';
-import { standAside } from '../threads/standAside.js';
+import { serve, standAside } from '../base/rpc.js';
 
 if (!parentPort) throw new Error('this file is the start of a worker thread');
 

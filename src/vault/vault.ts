@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import type { UserId } from '../events/ids.js';
-import type { HeadRow } from './store.js';
+import type { UserId } from '../domain/ids.js';
+import type { HeadRow } from './vaultStore.js';
 
 /** 32 bytes; a user's. Seals what they wrote. */
 export type DataKey = Buffer;

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type PastSource, roomThen, userThen } from '../../src/audit/asOf.js';
-import { ParleyError } from '../../src/errors.js';
-import { allProjections } from '../../src/projections/all.js';
-import { createQueries } from '../../src/projections/queriesOverRows.js';
+import { type PastSource, roomThen, userThen } from '../../src/audit/past/asOf.js';
+import { ParleyError } from '../../src/base/errors.js';
+import { allProjections } from '../../src/projections/allProjections.js';
+import { createQueries } from '../../src/projections/rowQueries.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
 import { rejection } from '../support/rejection.js';

@@ -1,9 +1,9 @@
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { verifyLog } from '../../src/audit/verify.js';
-import { foldedTables } from '../../src/projections/all.js';
-import { readFileOf } from '../../src/projections/engine.js';
+import { verifyLog } from '../../src/audit/verify/verify.js';
+import { foldedTables } from '../../src/projections/allProjections.js';
+import { readFileOf } from '../../src/projections/store/engine.js';
 import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
 import { type SmallLog, smallLog } from './smallLog.js';

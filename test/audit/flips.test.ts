@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkChain } from '../../src/audit/verifyChain.js';
+import { checkChain } from '../../src/audit/verify/verifyChain.js';
 import { emptyHead } from '../../src/log/commit.js';
-import { openLogReader } from '../../src/log/sqliteReader.js';
+import { openLogReader } from '../../src/log/logFileReader.js';
 import { tempDir } from '../support/tempDir.js';
 import { smallLog } from './smallLog.js';
 

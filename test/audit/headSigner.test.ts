@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { HeadSigner } from '../../src/audit/headSigner.js';
+import { HeadSigner } from '../../src/audit/proof/heads.js';
 import type { Head } from '../../src/vault/vault.js';
 
 const head = (partition: number, size: number): Head => ({

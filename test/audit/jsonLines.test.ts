@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { jsonOf } from '../../src/audit/jsonLines.js';
-import { openEvents } from '../../src/audit/openEvents.js';
-import { decodeLeaf, encodeEvent } from '../../src/events/codec.js';
-import { sealContext } from '../../src/events/types.js';
+import { openEvents } from '../../src/audit/events/openEvents.js';
+import { jsonOf } from '../../src/audit/events/transcript.js';
+import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
+import { sealContext } from '../../src/domain/events.js';
 import { seal } from '../../src/vault/cipher.js';
 
 describe('events as JSON lines', () => {

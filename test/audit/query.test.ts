@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type EventFilter, stretchesOf, tailsOf } from '../../src/audit/eventFilter.js';
-import { eventPage, type Rest } from '../../src/audit/query.js';
-import { decodeRest, encodeRest } from '../../src/audit/queryCursor.js';
+import { type EventFilter, stretchesOf, tailsOf } from '../../src/audit/events/eventFilter.js';
+import { decodeRest, encodeRest, eventPage, type Rest } from '../../src/audit/events/query.js';
+import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
-import { streamsProjection } from '../../src/projections/streams/model.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
 import { MemoryRows } from '../support/rowsMemory.js';

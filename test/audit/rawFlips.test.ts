@@ -5,9 +5,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkChain, firstMissed, type Witness } from '../../src/audit/verifyChain.js';
+import { checkChain, firstMissed, type Witness } from '../../src/audit/verify/verifyChain.js';
 import { emptyHead } from '../../src/log/commit.js';
-import { type LogReader, openLogReader } from '../../src/log/sqliteReader.js';
+import { type LogReader, openLogReader } from '../../src/log/logFileReader.js';
 import { tempDir } from '../support/tempDir.js';
 import { smallLog } from './smallLog.js';
 

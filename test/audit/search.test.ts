@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { lastTrue } from '../../src/audit/search.js';
+import { lastTrue } from '../../src/log/checkLog.js';
 
 describe('the search for the last place of which something is true', () => {
   const ranges = fc.record({ low: fc.integer({ min: -1, max: 50 }), span: fc.nat(3000) });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { sectionsOf } from '../../src/audit/sections.js';
+import { sectionsOf } from '../../src/audit/verify/verifySection.js';
 import { emptyHead, FRONTIER_EVERY } from '../../src/log/commit.js';
 
 describe('the sections of a partition', () => {

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
-import type { CheckedPartition } from '../../src/audit/report.js';
+import type { CheckedPartition } from '../../src/audit/verify/report.js';
 
 /** A signer of heads, made of nothing but what C2SP signed-note and tlog-checkpoint say. */
 export class Signer {

@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { encodeEvent, type Unplaced } from '../../src/events/codec.js';
-import { friendshipIdOf, partitionOf, roomIdOf, streamOf, type UserId } from '../../src/events/ids.js';
-import { type NewEvent, sealContext } from '../../src/events/types.js';
+import { encodeEvent, type Unplaced } from '../../src/domain/codec.js';
+import { type NewEvent, sealContext } from '../../src/domain/events.js';
+import { friendshipIdOf, partitionOf, roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { EventLog } from '../../src/log/log.js';
-import { allProjections } from '../../src/projections/all.js';
-import { type Engine, openEngine, openWriterLog } from '../../src/projections/engine.js';
-import { frameOf } from '../../src/projections/frame.js';
+import { allProjections } from '../../src/projections/allProjections.js';
+import { frameOf } from '../../src/projections/logIntake.js';
 import { Projector } from '../../src/projections/projector.js';
+import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/cipher.js';
 import { openVault } from '../../src/vault/openVault.js';
 

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sqliteRows } from '../../src/audit/storedRows.js';
-import type { Model } from '../../src/projections/rows.js';
-import { SqliteFile } from '../../src/projections/sqliteFile.js';
-import type { StoredRow } from '../../src/projections/sqliteReads.js';
+import type { Model } from '../../src/projections/store/rowStore.js';
+import { SqliteFile, type StoredRow } from '../../src/projections/store/sqliteReads.js';
 import { tempDir } from '../support/tempDir.js';
 
 const model: Model<unknown> = { name: 'notes', version: 1, indexes: {} };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { indexedBy } from '../../src/audit/streamCommits.js';
-import { overloaded } from '../../src/errors.js';
+import { indexedBy } from '../../src/audit/events/streamCommits.js';
+import { overloaded } from '../../src/base/errors.js';
 
 describe('the index of streams, in a running system', () => {
   const progress = (reached: () => Promise<void>) => ({ reached, folded: () => 3 });

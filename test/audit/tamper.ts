@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { Binary, type Collection, MongoClient } from 'mongodb';
-import type { Engine } from '../../src/projections/engine.js';
-import type { Checkpoint } from '../../src/projections/rows.js';
+import type { Engine } from '../../src/projections/store/engine.js';
+import type { Checkpoint } from '../../src/projections/store/rowStore.js';
 
 /** Changes what is stored behind the system's back. */
 export interface Tamper {

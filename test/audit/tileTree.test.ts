@@ -1,14 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
+  appendLeaves,
   entryBundle,
+  leafHash,
   readEntryBundle,
   type Tile,
   TileTree,
   tileBytes,
   tilePath,
-} from '../../src/audit/tileTree.js';
-import { appendLeaves, leafHash } from '../../src/log/merkle.js';
+} from '../../src/log/merkle.js';
 
 const leavesOf = (size: number): string[] => Array.from({ length: size }, (_, i) => `{"n":${i}}`);
 

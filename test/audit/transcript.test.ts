@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { transcriptLine } from '../../src/audit/transcript.js';
+import { transcriptLine } from '../../src/audit/events/transcript.js';
 
 describe('a line of a transcript', () => {
   it('cannot be broken, nor a terminal led, by what people write', () => {

@@ -1,10 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { TileTree } from '../../src/audit/tileTree.js';
-import { TreeReader } from '../../src/audit/treeReader.js';
-import { inclusionPath } from '../../src/log/proof.js';
-import type { Model, Row, RowReader } from '../../src/projections/rows.js';
-import { type TileRow, tileKey } from '../../src/projections/tiles/model.js';
+import { inclusionPath, TileTree } from '../../src/log/merkle.js';
+import { type TileRow, TreeReader, tileKey } from '../../src/projections/models/merkleTiles.js';
+import type { Model, Row, RowReader } from '../../src/projections/store/rowStore.js';
 
 /** One full tile of level 1, and a second one that is begun. */
 const SIZE = 256 * 256 + 3 * 256 + 17;

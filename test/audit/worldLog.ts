@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { AnyProjection, Folded } from '../../src/projections/projection.js';
-import type { RowStore } from '../../src/projections/rows.js';
+import type { RowStore } from '../../src/projections/store/rowStore.js';
 import { foldBatch } from '../projections/models/fold.js';
 import { MemoryLog } from '../support/memoryLog.js';
 

@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { appendLeaves, leafHash as hashOfLeaf } from '../../src/log/merkle.js';
-import { consistencyPath, inclusionPath, type Stretch, stretchHash } from '../../src/log/proof.js';
+import {
+  appendLeaves,
+  consistencyPath,
+  leafHash as hashOfLeaf,
+  inclusionPath,
+  type Stretch,
+  stretchHash,
+} from '../../src/log/merkle.js';
 import { fromBase64, Malformed, toBase64, utf8 } from '../../web/audit/verify/bytes.js';
 import { judgeHead, type KeptHead, type NewHead } from '../../web/audit/verify/extension.js';
 import { checkInclusion } from '../../web/audit/verify/inclusion.js';

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { logFileOf } from '../../src/projections/engine.js';
+import { logFileOf } from '../../src/projections/store/engine.js';
 import { type SmallLog, smallLog } from '../audit/smallLog.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';

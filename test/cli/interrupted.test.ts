@@ -7,7 +7,7 @@ import { smallLog } from '../audit/smallLog.js';
 import { eventually } from '../support/eventually.js';
 import { tempDir } from '../support/tempDir.js';
 
-const builtCli = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const builtCli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
 
 describe('A check that is interrupted', function () {
   this.timeout(120_000);

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import { progressBar } from '../../src/cli/progressBar.js';
+import { progressBar } from '../../src/cli/auditVerify.js';
 
 function written(isTTY: boolean, work: (bar: ReturnType<typeof progressBar>) => void): string {
   const stream = Object.assign(new PassThrough(), { isTTY, columns: 100 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { projectionNames } from '../../src/projections/all.js';
+import { projectionNames } from '../../src/projections/allProjections.js';
 import { allEngines, hasEngine, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';

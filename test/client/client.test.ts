@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { createClient } from '../../src/client/client.js';
-import { ClientError } from '../../src/client/errors.js';
+import { ClientError } from '../../src/client/clientErrors.js';
 import type { ClientOptions } from '../../src/client/options.js';
 import type { Client, ClientState } from '../../src/client/types.js';
 import { eventually } from '../support/eventually.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
 import { createClient } from '../../src/client/client.js';
-import { ClientError } from '../../src/client/errors.js';
+import { ClientError } from '../../src/client/clientErrors.js';
 import { Outbox, type OutboxEntry, type OutboxStore } from '../../src/client/outbox.js';
 import type { Client, Message } from '../../src/client/types.js';
 import { eventually } from '../support/eventually.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
-import { type AddressLimit, memoryAddressLimit } from '../../src/cluster/addressLimit.js';
-import { mongoAddressLimit } from '../../src/cluster/addressLimitMongo.js';
-import { clusterClient } from '../../src/cluster/mongoClient.js';
+import { type AddressLimit, memoryAddressLimit } from '../../src/base/limits.js';
+import { mongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
+import { clusterClient } from '../../src/cluster/mongoCluster.js';
 import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 

@@ -1,11 +1,8 @@
 import { expect } from 'chai';
 import type { Db } from 'mongodb';
-import type { NodeId } from '../../src/bus/bus.js';
-import type { Devices } from '../../src/cluster/devices.js';
-import { memoryDevices } from '../../src/cluster/devicesMemory.js';
-import { mongoDevices } from '../../src/cluster/devicesMongo.js';
-import { agreed } from '../../src/cluster/mongoClient.js';
-import { mongoNodes } from '../../src/cluster/nodesMongo.js';
+import type { NodeId } from '../../src/cluster/bus.js';
+import { type Devices, memoryDevices } from '../../src/cluster/devices.js';
+import { agreed, mongoDevices, mongoNodes } from '../../src/cluster/mongoCluster.js';
 import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
 import { mongoUrl } from '../support/mongo.js';
 import { MongoSide } from './mongoSide.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { foldedBy } from '../../src/cluster/folding.js';
+import { foldedBy } from '../../src/cluster/foldAssignment.js';
 
 const tables = ['chats_v2', 'users_v1'];
 const owner = (node: string, ...knows: string[]) => ({ node, epoch: 1, knows });

@@ -1,10 +1,9 @@
-import type { NodeId } from '../../src/bus/bus.js';
-import { Doorman } from '../../src/cluster/doorman.js';
-import { Lanes, type LanesDeps } from '../../src/cluster/lanes.js';
+import { NotOwner, overloaded } from '../../src/base/errors.js';
+import type { NodeId } from '../../src/cluster/bus.js';
+import { Lanes, type LanesDeps } from '../../src/cluster/commandRouter.js';
+import { Doorman } from '../../src/cluster/forwardReceiver.js';
 import type { Holder } from '../../src/cluster/leases.js';
-import type { OwnWriters } from '../../src/commands/commands.js';
-import { NotOwner } from '../../src/commands/notOwner.js';
-import { overloaded } from '../../src/errors.js';
+import type { OwnWriters } from '../../src/domain/commands.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 /** What happens to one request between two nodes. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { limits } from '../../src/commands/pressure.js';
+import { limits } from '../../src/base/limits.js';
 import { arrives, LaneWorld, type Passage } from './laneWorld.js';
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { LEASE_MS } from '../../src/cluster/leases.js';
-import { mongoLeases } from '../../src/cluster/leasesMongo.js';
-import { singleLeases } from '../../src/cluster/single.js';
+import { mongoLeases } from '../../src/cluster/mongoCluster.js';
+import { singleLeases } from '../../src/cluster/nodes.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
 import { mongoUrl } from '../support/mongo.js';

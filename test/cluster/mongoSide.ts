@@ -1,5 +1,5 @@
 import type { Db, Document, MongoClient } from 'mongodb';
-import { clusterClient } from '../../src/cluster/mongoClient.js';
+import { clusterClient } from '../../src/cluster/mongoCluster.js';
 import { type DeafProxy, deafProxy } from '../log/deafProxy.js';
 import { freshDatabase } from '../support/mongo.js';
 

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { buildCommit } from '../../src/log/commit.js';
-import { loadHead } from '../../src/log/head.js';
-import { openMongoLog } from '../../src/log/mongodb.js';
+import { buildCommit, loadHead } from '../../src/log/commit.js';
+import { openMongoLog } from '../../src/log/mongoLog.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { newDevice, signUp } from '../support/people.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { Doorman } from '../../src/cluster/doorman.js';
-import type { OwnWriters } from '../../src/commands/commands.js';
+import { Doorman } from '../../src/cluster/forwardReceiver.js';
+import type { OwnWriters } from '../../src/domain/commands.js';
 
 const online = { kind: 'go online', userId: 'ada' };
 

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
-import type { NodeId } from '../../src/bus/bus.js';
-import type { Nodes } from '../../src/cluster/nodes.js';
-import { mongoNodes } from '../../src/cluster/nodesMongo.js';
-import { singleNode } from '../../src/cluster/single.js';
+import type { NodeId } from '../../src/cluster/bus.js';
+import { mongoNodes } from '../../src/cluster/mongoCluster.js';
+import { type Nodes, singleNode } from '../../src/cluster/nodes.js';
 import { promises, promisesToMany, type SharedNodeStore } from '../conformance/nodes.js';
 import { mongoUrl } from '../support/mongo.js';
 import { MongoSide } from './mongoSide.js';

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import type { NodeId } from '../../src/bus/bus.js';
+import { NotOwner } from '../../src/base/errors.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import { type Owners, Ownership } from '../../src/cluster/ownership.js';
-import { NotOwner } from '../../src/commands/notOwner.js';
-import type { Lease } from '../../src/commands/ports.js';
-import { UnknownEventType } from '../../src/events/upcast.js';
+import { UnknownEventType } from '../../src/domain/codec.js';
 import { StorageError } from '../../src/log/log.js';
-import { gate } from '../commands/world.js';
+import type { Lease } from '../../src/writer/writerPorts.js';
 import { virtualTime } from '../support/virtualTime.js';
+import { gate } from '../writer/world.js';
 import { SharedLeases } from './sharedLeases.js';
 
 const PARTITIONS = 4;

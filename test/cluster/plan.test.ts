@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { NodeId } from '../../src/bus/bus.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import { LEASE_MS } from '../../src/cluster/leases.js';
-import { plan } from '../../src/cluster/plan.js';
+import { plan } from '../../src/cluster/ownership.js';
 import { beating, PlannedCluster } from './planned.js';
 
 const nodes: readonly NodeId[] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];

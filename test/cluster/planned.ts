@@ -1,5 +1,5 @@
-import type { NodeId } from '../../src/bus/bus.js';
-import { plan } from '../../src/cluster/plan.js';
+import type { NodeId } from '../../src/cluster/bus.js';
+import { plan } from '../../src/cluster/ownership.js';
 
 /** What a node has seen: possibly long ago. */
 interface View {

@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { predecessorOf } from '../../src/cluster/predecessor.js';
+import { predecessorOf } from '../../src/cluster/openCluster.js';
 
 const tells = existsSync('/proc/sys/kernel/random/boot_id');
 

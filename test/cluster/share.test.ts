@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Share } from '../../src/cluster/share.js';
+import { Share } from '../../src/cluster/foldAssignment.js';
 
 const owner = (node: string) => ({ node, epoch: 1 });
 

@@ -1,4 +1,4 @@
-import type { NodeId } from '../../src/bus/bus.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import { type Held, type Holder, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 import { DEAD_AFTER_MS, type Nodes } from '../../src/cluster/nodes.js';
 import type { VirtualTime } from '../support/virtualTime.js';

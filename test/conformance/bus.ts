@@ -1,6 +1,5 @@
 import { expect } from 'chai';
-import type { Bus, CommitFrame, Reply } from '../../src/bus/bus.js';
-import type { Note } from '../../src/bus/note.js';
+import type { Bus, CommitFrame, Note, Reply } from '../../src/cluster/bus.js';
 import { ada, allOf, bob, frameOf, messageLeaf, onlineLeaf } from './busFrames.js';
 
 /** Nodes of one or several logs. */

@@ -1,5 +1,4 @@
-import type { Bus, CommitFrame } from '../../src/bus/bus.js';
-import type { Note } from '../../src/bus/note.js';
+import type { Bus, CommitFrame, Note } from '../../src/cluster/bus.js';
 
 interface Defect {
   /** The promise, as named in the suite, that must be seen to be broken. */

@@ -1,7 +1,6 @@
-import type { CommitFrame } from '../../src/bus/bus.js';
-import { commitFrame } from '../../src/bus/frame.js';
-import { encodeEvent } from '../../src/events/codec.js';
-import { roomIdOf } from '../../src/events/ids.js';
+import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
+import { encodeEvent } from '../../src/domain/codec.js';
+import { roomIdOf } from '../../src/domain/ids.js';
 import type { Commit } from '../../src/log/log.js';
 
 export const ada = '00000000-0000-4000-8000-00000000000a';

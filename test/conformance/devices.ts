@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { NodeId } from '../../src/bus/bus.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import type { Devices } from '../../src/cluster/devices.js';
 
 /** A place where nodes keep who is active on them. */

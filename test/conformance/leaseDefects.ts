@@ -1,4 +1,4 @@
-import type { NodeId } from '../../src/bus/bus.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 import type { SharedLeaseStore } from './leases.js';
 

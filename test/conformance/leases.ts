@@ -1,5 +1,5 @@
 import { AssertionError, expect } from 'chai';
-import type { NodeId } from '../../src/bus/bus.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 
 /** Every store of the suite is for so many partitions. */

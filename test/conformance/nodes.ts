@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { NodeId } from '../../src/bus/bus.js';
+import type { NodeId } from '../../src/cluster/bus.js';
 import { DEAD_AFTER_MS, type Nodes } from '../../src/cluster/nodes.js';
 import { eventually } from '../support/eventually.js';
 

@@ -1,6 +1,13 @@
 import { expect } from 'chai';
-import type { AnyModel, Find, Model, ModelWrite, Row, RowStore } from '../../src/projections/rows.js';
-import { generationOf } from '../../src/projections/tables.js';
+import {
+  type AnyModel,
+  type Find,
+  generationOf,
+  type Model,
+  type ModelWrite,
+  type Row,
+  type RowStore,
+} from '../../src/projections/store/rowStore.js';
 
 interface Note {
   readonly text: string;

@@ -1,4 +1,4 @@
-import type { AnyModel, ModelWrite, Row, RowStore } from '../../src/projections/rows.js';
+import type { AnyModel, ModelWrite, Row, RowStore } from '../../src/projections/store/rowStore.js';
 
 type Defect = {
   /** The promise, as named in the suite, that must be seen to be broken. */

@@ -12,7 +12,7 @@ export const documented = 'http://127.0.0.1:3000';
 
 /** The commands that a build in another place stands in for. */
 const prelude = `
-npx() { shift; node '${built('src/cli.js')}' "$@"; }
+npx() { shift; node '${built('src/cli/bin.js')}' "$@"; }
 npm() { node '${built('demo/talk.js')}' "\${@: -1}"; }
 `;
 

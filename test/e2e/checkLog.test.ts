@@ -11,7 +11,7 @@ import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 import { talk } from './newcomer.js';
 
-const program = fileURLToPath(new URL('../../src/checkLog.js', import.meta.url));
+const program = fileURLToPath(new URL('../../src/cli/checkLogFile.js', import.meta.url));
 
 /** Runs `npm run check-log` with these settings. */
 async function checkLog(env: Record<string, string>): Promise<{ code: number; said: string }> {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ClientError } from '../../src/client/errors.js';
+import { ClientError } from '../../src/client/clientErrors.js';
 import { Rest } from '../../src/client/rest.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';

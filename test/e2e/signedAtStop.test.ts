@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { openSource } from '../../src/audit/source.js';
-import { readHead } from '../../src/audit/witness.js';
-import { signedOf } from '../../src/cli/signed.js';
+import { readHead } from '../../src/audit/proof/witness.js';
+import { openSource } from '../../src/audit/storedRows.js';
+import { readConfig } from '../../src/base/config.js';
+import { signedOf } from '../../src/cli/auditVerify.js';
 import { Rest } from '../../src/client/rest.js';
-import { readConfig } from '../../src/config.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { parley } from '../support/parley.js';
 import { chatOf, hear, say, two } from './newcomer.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { EventLog } from '../../src/log/log.js';
-import { openMongoLog } from '../../src/log/mongodb.js';
+import { openMongoLog } from '../../src/log/mongoLog.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { natsUrl } from '../support/nats.js';
@@ -15,7 +15,7 @@ import { WrittenTypes } from './upgrade/writtenTypes.js';
 
 const PARTITIONS = 4;
 const OLD_TYPE = 'MessagesRead';
-const old = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const old = fileURLToPath(new URL('../../src/app/main.js', import.meta.url));
 
 describe('a rolling upgrade: the build under test and a next one, on one MongoDB and one NATS', function () {
   this.timeout(180_000);

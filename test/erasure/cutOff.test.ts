@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { overloaded, ParleyError, VaultUnavailable } from '../../src/errors.js';
+import { overloaded, ParleyError, VaultUnavailable } from '../../src/base/errors.js';
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
 import { ErasureWorld, type Fault } from './world.js';

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
-import type { NodeId, Reply } from '../../src/bus/bus.js';
+import { VaultUnavailable } from '../../src/base/errors.js';
+import type { NodeId, Reply } from '../../src/cluster/bus.js';
 import type { Living } from '../../src/cluster/nodes.js';
-import { forgetHere } from '../../src/erasure/forgetHere.js';
-import { Forgetting } from '../../src/erasure/forgetting.js';
-import { VaultUnavailable } from '../../src/errors.js';
+import { Forgetting, forgetHere } from '../../src/erasure/forgetting.js';
 import { rejection } from '../support/rejection.js';
 
 const at = [{ partition: 0, size: 7 }];

@@ -1,13 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { VaultUnavailable } from '../../src/errors.js';
-import { sealContext } from '../../src/events/types.js';
+import { VaultUnavailable } from '../../src/base/errors.js';
+import { sealContext } from '../../src/domain/events.js';
 import { seal } from '../../src/vault/cipher.js';
-import { keyStore } from '../../src/vault/keys.js';
-import { createOpener } from '../../src/vault/opener.js';
-import type { KeyRow, VaultStore } from '../../src/vault/store.js';
-import { textMemory } from '../../src/vault/textMemory.js';
+import { keyStore } from '../../src/vault/dataKeys.js';
+import { createOpener, textMemory } from '../../src/vault/textOpener.js';
+import type { KeyRow, VaultStore } from '../../src/vault/vaultStore.js';
 
 const USERS = 3;
 const user = fc.nat({ max: USERS - 1 });

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Command, CommandRouter } from '../../src/commands/commands.js';
-import { leaveRooms } from '../../src/erasure/rooms.js';
-import { notFound } from '../../src/errors.js';
-import { partitionOf, streamOf } from '../../src/events/ids.js';
+import { notFound } from '../../src/base/errors.js';
+import type { Command, CommandRouter } from '../../src/domain/commands.js';
+import { partitionOf, streamOf } from '../../src/domain/ids.js';
+import { leaveRooms } from '../../src/erasure/erasures.js';
 import type { Commit } from '../../src/log/log.js';
 
 const PARTITIONS = 4;

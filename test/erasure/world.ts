@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
-import type { Command, CommandRouter } from '../../src/commands/commands.js';
+import { notFound } from '../../src/base/errors.js';
+import type { Command, CommandRouter } from '../../src/domain/commands.js';
+import { streamOf } from '../../src/domain/ids.js';
 import { Erasures } from '../../src/erasure/erasures.js';
-import { notFound } from '../../src/errors.js';
-import { streamOf } from '../../src/events/ids.js';
 import type { BegunErasure, Session } from '../../src/vault/vault.js';
 import { FakeVault } from '../support/fakeVault.js';
 

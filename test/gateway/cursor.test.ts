@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ParleyError } from '../../src/errors.js';
+import { ParleyError } from '../../src/base/errors.js';
 import { type Cursor, Cursors } from '../../src/gateway/cursor.js';
 
 const logId = '0b5f0c6e-9f5d-4d5a-8f5e-2f1f6a7b8c9d';

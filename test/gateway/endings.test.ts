@@ -1,7 +1,6 @@
 import { expect } from 'chai';
-import type { Reply } from '../../src/bus/bus.js';
-import type { Note } from '../../src/bus/note.js';
-import { Endings } from '../../src/gateway/endings.js';
+import type { Note, Reply } from '../../src/cluster/bus.js';
+import { Endings } from '../../src/gateway/sessionRevocation.js';
 
 const living = (...nodes: string[]) =>
   nodes.map((node) => ({ node, startedAt: new Date(), silentMs: 0, knows: [] }));

@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
-import type { CommitFrame } from '../../src/bus/bus.js';
-import { commitFrame } from '../../src/bus/frame.js';
-import type { User } from '../../src/events/schemas.js';
-import type { Recorded } from '../../src/events/types.js';
+import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
+import type { User } from '../../src/domain/contract.js';
+import type { Recorded } from '../../src/domain/events.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import { ada, bob, messageLeaf, onlineLeaf } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';

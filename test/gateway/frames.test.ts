@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { WebSocket, WebSocketServer } from 'ws';
-import { textFrame } from '../../src/gateway/frames.js';
+import { textFrame } from '../../src/gateway/protocol.js';
 
 describe('a text frame', () => {
   it('is read by a WebSocket client as the text it was made of', async () => {

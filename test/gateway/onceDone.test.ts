@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { notFound, overloaded, ParleyError, VaultUnavailable } from '../../src/errors.js';
-import { onceDone } from '../../src/gateway/onceDone.js';
+import { notFound, overloaded, ParleyError, VaultUnavailable } from '../../src/base/errors.js';
+import { onceDone } from '../../src/gateway/handlers.js';
 
 const failing = (error: unknown): Promise<unknown> =>
   onceDone(() => Promise.reject(error)).catch((told: unknown) => told);

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Cursors, type Vector } from '../../src/gateway/cursor.js';
-import { frameText, textFrame } from '../../src/gateway/frames.js';
-import { onwardFrom } from '../../src/gateway/onward.js';
-import { pushText, splitPush } from '../../src/gateway/protocol.js';
+import { frameText, pushText, splitPush, textFrame } from '../../src/gateway/protocol.js';
+import { onwardFrom } from '../../src/gateway/resume.js';
 import { Ring } from '../../src/gateway/ring.js';
 
 const PARTITIONS = 3;

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
-import { memoryDevices } from '../../src/cluster/devicesMemory.js';
-import { notFound } from '../../src/errors.js';
+import { notFound } from '../../src/base/errors.js';
+import { memoryDevices } from '../../src/cluster/devices.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { virtualTime } from '../support/virtualTime.js';
 

@@ -1,10 +1,9 @@
 import pino from 'pino';
 import { DEAD_AFTER_MS } from '../../src/cluster/nodes.js';
-import type { UserState } from '../../src/commands/user.js';
-import { userDecider } from '../../src/commands/user.js';
-import type { Recorded } from '../../src/events/types.js';
-import { Levelling } from '../../src/gateway/levelling.js';
+import type { Recorded } from '../../src/domain/events.js';
+import { type UserState, userDecider } from '../../src/domain/user.js';
 import { Presence } from '../../src/gateway/presence.js';
+import { Levelling } from '../../src/gateway/presenceReconciler.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 export const GRACE = 10_000;

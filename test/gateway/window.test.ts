@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Window } from '../../src/gateway/window.js';
+import { Window } from '../../src/base/limits.js';
 
 describe('a window of abuse', () => {
   it('is full exactly when the last `limit` hits lie within its span', () => {

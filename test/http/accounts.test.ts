@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { overloaded, VaultUnavailable } from '../../src/errors.js';
+import { overloaded, VaultUnavailable } from '../../src/base/errors.js';
 import type { HttpParts } from '../../src/http/app.js';
 import type { Vault } from '../../src/vault/vault.js';
 import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';

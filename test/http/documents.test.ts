@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { validate } from '@readme/openapi-parser';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { pushes, requests } from '../../src/events/schemas.js';
+import { pushes, requests } from '../../src/domain/contract.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
 const specification = new URL(import.meta.resolve('@asyncapi/specs/schemas/3.0.0-without-$id.json'));

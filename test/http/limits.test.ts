@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
-import { memoryAddressLimit } from '../../src/cluster/addressLimit.js';
-import { addressOf } from '../../src/http/address.js';
+import { memoryAddressLimit } from '../../src/base/limits.js';
+import { addressOf } from '../../src/http/auth.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
 describe('sign-ups and sign-ins an address', () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { openPasswords } from '../../src/vault/credentials.js';
 import { openVault, type VaultOptions } from '../../src/vault/openVault.js';
-import { openPasswords } from '../../src/vault/passwords.js';
 import { type HttpTarget, startHttp } from '../support/http.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';

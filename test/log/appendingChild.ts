@@ -1,5 +1,5 @@
 import { emptyHead } from '../../src/log/commit.js';
-import { openSqliteLog } from '../../src/log/sqlite.js';
+import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import { commitAfter } from './chain.js';
 
 // Run as a process of its own: appends to a log for as long as it lives, and writes each acknowledged commit's id.

@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { CommitTooLarge } from '../../src/log/caps.js';
 import {
   BrokenCommit,
   buildCommit,
   checkCommit,
   emptyHead,
   headFrom,
+  loadHead,
   timeAfter,
 } from '../../src/log/commit.js';
-import { loadHead } from '../../src/log/head.js';
-import type { Commit } from '../../src/log/log.js';
+import { type Commit, CommitTooLarge } from '../../src/log/log.js';
 import { chain, commitAfter } from './chain.js';
 
 const proposal = { id: 'c', epoch: 1, recordedAt: '2026-01-01T00:00:00.000Z' };

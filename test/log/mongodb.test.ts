@@ -7,7 +7,7 @@ import {
 } from 'mongodb';
 import { emptyHead } from '../../src/log/commit.js';
 import { StorageError } from '../../src/log/log.js';
-import { isDefinite } from '../../src/log/mongoErrors.js';
+import { isDefinite } from '../../src/log/logMeta.js';
 import { eventLogConformance } from '../conformance/eventLog.js';
 import { mongoUrl } from '../support/mongo.js';
 import { chain, commitAfter } from './chain.js';

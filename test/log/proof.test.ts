@@ -1,8 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Hash } from '../../src/log/log.js';
-import { appendLeaves, leafHash, nodeHash } from '../../src/log/merkle.js';
-import { consistencyPath, inclusionPath, type Stretch, stretchHash, stretchOf } from '../../src/log/proof.js';
+import {
+  appendLeaves,
+  consistencyPath,
+  inclusionPath,
+  leafHash,
+  nodeHash,
+  type Stretch,
+  stretchHash,
+  stretchOf,
+} from '../../src/log/merkle.js';
 
 const hex = (hash: Hash): string => Buffer.from(hash, 'base64').toString('hex');
 

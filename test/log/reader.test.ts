@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { HoleError, StorageError } from '../../src/log/log.js';
-import { follow, type Reader, type ReaderOptions } from '../../src/log/reader.js';
+import { follow, type Reader, type ReaderOptions } from '../../src/log/logReader.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 interface Item {

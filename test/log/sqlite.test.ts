@@ -1,13 +1,11 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { pack } from '../../src/log/codec.js';
-import { checkCommit, emptyHead } from '../../src/log/commit.js';
-import { loadHead } from '../../src/log/head.js';
+import { checkCommit, emptyHead, loadHead, pack } from '../../src/log/commit.js';
+import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import { AppendError, HoleError, StorageError } from '../../src/log/log.js';
-import { openSqliteLog } from '../../src/log/sqlite.js';
-import { openLogReader } from '../../src/log/sqliteReader.js';
-import { SqliteStore } from '../../src/log/sqliteStore.js';
+import { SqliteStore } from '../../src/log/logFile.js';
+import { openLogReader } from '../../src/log/logFileReader.js';
 import { eventLogConformance, type LogStore } from '../conformance/eventLog.js';
 import { chain, commitAfter } from './chain.js';
 import { start } from './child.js';

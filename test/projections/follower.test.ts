@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { HoleError, StorageError } from '../../src/log/log.js';
 import { Follower, type FollowerOptions } from '../../src/projections/follower.js';
-import { frameOf } from '../../src/projections/frame.js';
+import { frameOf } from '../../src/projections/logIntake.js';
 import { Projector } from '../../src/projections/projector.js';
-import type { RowStore } from '../../src/projections/rows.js';
+import type { RowStore } from '../../src/projections/store/rowStore.js';
 import { eventually } from '../support/eventually.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { allProjections, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';

@@ -1,14 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
-import { openMongoLog } from '../../src/log/mongodb.js';
-import { openSqliteLog } from '../../src/log/sqlite.js';
-import type { Engine } from '../../src/projections/engine.js';
-import { frameOf } from '../../src/projections/frame.js';
-import { type Projections, startProjections } from '../../src/projections/host.js';
+import { openMongoLog } from '../../src/log/mongoLog.js';
+import { frameOf } from '../../src/projections/logIntake.js';
 import type { Folded } from '../../src/projections/projection.js';
-import type { Model } from '../../src/projections/rows.js';
+import { type Projections, startProjections } from '../../src/projections/startProjections.js';
+import type { Engine } from '../../src/projections/store/engine.js';
+import type { Model } from '../../src/projections/store/rowStore.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { digestsModel, foldedRows, linesModel, type Note, Pages, rowsOf } from '../support/notebook.js';
@@ -206,7 +206,7 @@ for (const [name, place] of Object.entries(places))
     });
 
     it('have the models of the program by default, and open what their indexes need in the main thread', async () => {
-      const system = await started(new URL('../../src/projections/all.js', import.meta.url));
+      const system = await started(new URL('../../src/projections/allProjections.js', import.meta.url));
       const commit = new Pages().nextOf([
         JSON.stringify({
           stream: 'user:u1',

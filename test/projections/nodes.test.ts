@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { Note as BusNote } from '../../src/bus/note.js';
+import type { Note as BusNote } from '../../src/cluster/bus.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
-import { openMongoLog } from '../../src/log/mongodb.js';
-import { frameOf } from '../../src/projections/frame.js';
-import { type Projections, startProjections } from '../../src/projections/host.js';
+import { openMongoLog } from '../../src/log/mongoLog.js';
+import { frameOf } from '../../src/projections/logIntake.js';
 import type { Folded } from '../../src/projections/projection.js';
+import { type Projections, startProjections } from '../../src/projections/startProjections.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { digestsModel, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';

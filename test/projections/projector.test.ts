@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Frame, frameOf } from '../../src/projections/frame.js';
+import { type Frame, frameOf } from '../../src/projections/logIntake.js';
 import { Projector } from '../../src/projections/projector.js';
-import type { ModelWrite, RowStore } from '../../src/projections/rows.js';
-import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
+import type { ModelWrite, RowStore } from '../../src/projections/store/rowStore.js';
+import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { allProjections, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 

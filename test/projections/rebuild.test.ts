@@ -1,10 +1,15 @@
 import { expect } from 'chai';
-import { activeProjections } from '../../src/projections/activeTables.js';
-import { frameOf } from '../../src/projections/frame.js';
+import {
+  activeProjections,
+  dropOther,
+  markReady,
+  Rebuild,
+  switchGeneration,
+} from '../../src/projections/activeTables.js';
 import { readGeneration } from '../../src/projections/generations.js';
+import { frameOf } from '../../src/projections/logIntake.js';
 import { Projector } from '../../src/projections/projector.js';
-import { dropOther, markReady, Rebuild, switchGeneration } from '../../src/projections/rebuild.js';
-import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
+import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { allProjections, digestsModel, Pages } from '../support/notebook.js';
 

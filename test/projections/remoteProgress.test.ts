@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Poller } from '../../src/projections/poller.js';
-import { type ModelAdvance, ProgressNotes } from '../../src/projections/progressNotes.js';
+import { type ModelAdvance, Poller, ProgressNotes } from '../../src/projections/progressNotes.js';
 import { Waiter } from '../../src/projections/waiter.js';
 import { virtualTime } from '../support/virtualTime.js';
 

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Model } from '../../src/projections/rows.js';
-import { openSqliteRows } from '../../src/projections/rowsSqlite.js';
-import { SqliteFile } from '../../src/projections/sqliteFile.js';
+import type { Model } from '../../src/projections/store/rowStore.js';
+import { SqliteFile } from '../../src/projections/store/sqliteReads.js';
+import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { tempDir } from '../support/tempDir.js';
 
 const names: Model<string> = {

@@ -1,9 +1,7 @@
 import { expect } from 'chai';
-import { changeGeneration, readGeneration } from '../../src/projections/generations.js';
-import type { Row } from '../../src/projections/rows.js';
-import { generationOf } from '../../src/projections/tables.js';
-import { unlistUser } from '../../src/projections/unlist.js';
-import { searchTerms, type UserRow, usersModel } from '../../src/projections/users/model.js';
+import { changeGeneration, readGeneration, unlistUser } from '../../src/projections/generations.js';
+import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/userModels.js';
+import { generationOf, type Row } from '../../src/projections/store/rowStore.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
 const names: Readonly<Record<string, string>> = { ada: 'Ada', ben: 'Benada' };

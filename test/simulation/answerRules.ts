@@ -1,8 +1,8 @@
-import { streamOfCommand } from '../../src/commands/aggregates.js';
-import type { Answer, Command, CommandKind } from '../../src/commands/commands.js';
-import { type RoomState, roomDecider } from '../../src/commands/room.js';
-import { ParleyError } from '../../src/errors.js';
-import { partitionOf } from '../../src/events/ids.js';
+import { ParleyError } from '../../src/base/errors.js';
+import type { Answer, Command, CommandKind } from '../../src/domain/commands.js';
+import { partitionOf } from '../../src/domain/ids.js';
+import { type RoomState, roomDecider } from '../../src/domain/room.js';
+import { streamOfCommand } from '../../src/domain/streams.js';
 import type { Attempt, History, Violation } from './history.js';
 import type { PartitionLog } from './logRules.js';
 import { type Durable, groupBy, type Snapshot, type StreamHistory, streamOf } from './streams.js';

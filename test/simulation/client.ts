@@ -1,5 +1,5 @@
-import type { Command } from '../../src/commands/commands.js';
-import { roomIdOf } from '../../src/events/ids.js';
+import type { Command } from '../../src/domain/commands.js';
+import { roomIdOf } from '../../src/domain/ids.js';
 import type { Attempt } from './history.js';
 import type { Node } from './node.js';
 import type { World } from './world.js';

@@ -1,5 +1,5 @@
 import { MongoNetworkError, MongoServerError } from 'mongodb';
-import type { CommitDocument } from '../../src/log/mongoDocument.js';
+import type { CommitDocument } from '../../src/log/mongoLog.js';
 import type { Document } from './query.js';
 import type { World } from './world.js';
 

@@ -1,5 +1,5 @@
-import type { Answer, Command, CommandKind } from '../../src/commands/commands.js';
-import type { ErrorCode } from '../../src/errors.js';
+import type { ErrorCode } from '../../src/base/errors.js';
+import type { Answer, Command, CommandKind } from '../../src/domain/commands.js';
 import type { Stored } from './database.js';
 
 /** What came of one attempt; `lost`: the process died, and with it the connection. */

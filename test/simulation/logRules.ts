@@ -1,7 +1,7 @@
-import { eventsOf } from '../../src/bus/frame.js';
+import { eventsOf } from '../../src/cluster/bus.js';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
-import { fromDocument } from '../../src/log/mongoDocument.js';
+import { fromDocument } from '../../src/log/mongoLog.js';
 import type { Stored } from './database.js';
 import type { Violation } from './history.js';
 import { type Durable, groupBy } from './streams.js';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/base/clock.js';
 import type { Draw } from './draw.js';
 import type { Timeline } from './timeline.js';
 

@@ -1,5 +1,4 @@
-import type { Bus, CommitFrame, NodeId, Reply } from '../../src/bus/bus.js';
-import type { Note } from '../../src/bus/note.js';
+import type { Bus, CommitFrame, NodeId, Note, Reply } from '../../src/cluster/bus.js';
 import type { Machine } from './machine.js';
 import type { World } from './world.js';
 

@@ -1,9 +1,9 @@
-import { eventsOf } from '../../src/bus/frame.js';
-import { foldFor } from '../../src/commands/aggregates.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../../src/events/changes.js';
-import type { StreamName } from '../../src/events/ids.js';
-import { fromDocument } from '../../src/log/mongoDocument.js';
-import type { Folding, ReadModels, StateRow } from '../../src/projections/readModels.js';
+import { eventsOf } from '../../src/cluster/bus.js';
+import type { StreamName } from '../../src/domain/ids.js';
+import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/pushes.js';
+import { foldFor } from '../../src/domain/streams.js';
+import { fromDocument } from '../../src/log/mongoLog.js';
+import type { Folding, ReadModels, StateRow } from '../../src/projections/decisionReads.js';
 import type { Database } from './database.js';
 import type { Machine } from './machine.js';
 import type { World } from './world.js';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { type RequestName, requests } from '../../src/events/schemas.js';
+import { type RequestName, requests } from '../../src/domain/contract.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
 import { Problem, SignInAnswer } from '../../src/http/schemas.js';
 import { repository } from '../deploy/dockerfile.js';
@@ -122,7 +122,7 @@ const { scripts } = JSON.parse(readFileSync(`${repository}/package.json`, 'utf8'
 function helpOf(words: string): string {
   const said = spawnSync(
     process.execPath,
-    [built('src/cli.js'), ...words.trim().split(' ').slice(0, 2), '--help'],
+    [built('src/cli/bin.js'), ...words.trim().split(' ').slice(0, 2), '--help'],
     { encoding: 'utf8' },
   );
   expect(said.status, `parley${words}: ${said.stderr}`).to.equal(0);

@@ -1,4 +1,4 @@
-import { VaultUnavailable } from '../../src/errors.js';
+import { VaultUnavailable } from '../../src/base/errors.js';
 import type { Vault } from '../../src/vault/vault.js';
 
 /**

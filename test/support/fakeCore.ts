@@ -1,3 +1,4 @@
+import { badRequest, notFound } from '../../src/base/errors.js';
 import type {
   Answer,
   Command,
@@ -5,10 +6,9 @@ import type {
   CommandOf,
   CommandRouter,
   Moment,
-} from '../../src/commands/commands.js';
-import { badRequest, notFound } from '../../src/errors.js';
-import { roomIdOf } from '../../src/events/ids.js';
-import type { Chat, User } from '../../src/events/schemas.js';
+} from '../../src/domain/commands.js';
+import type { Chat, User } from '../../src/domain/contract.js';
+import { roomIdOf } from '../../src/domain/ids.js';
 import type { Queries } from '../../src/projections/queries.js';
 
 /**

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
-import { createApp, type HttpParts } from '../../src/http/app.js';
-import { createHttpServer } from '../../src/http/server.js';
-import { Metrics } from '../../src/metrics.js';
+import { Metrics } from '../../src/base/metrics.js';
+import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Queries } from '../../src/projections/queries.js';
 import { FakeCore } from './fakeCore.js';
 import { FakePasswords, FakeVault } from './fakeVault.js';

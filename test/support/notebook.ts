@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { encodeEvent } from '../../src/events/codec.js';
-import { streamOf } from '../../src/events/ids.js';
-import type { Recorded } from '../../src/events/types.js';
+import { encodeEvent } from '../../src/domain/codec.js';
+import type { Recorded } from '../../src/domain/events.js';
+import { streamOf } from '../../src/domain/ids.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
 import type { AnyProjection, Folded, Projection } from '../../src/projections/projection.js';
-import type { Model, RowReader } from '../../src/projections/rows.js';
+import type { Model, RowReader } from '../../src/projections/store/rowStore.js';
 
 /** Every event of a room, in order: any that is missed, repeated or out of order gives another digest. */
 export interface Digest {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-const builtCli = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const builtCli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
 
 /** How a command ended, and all that it wrote. */
 export interface Ran {

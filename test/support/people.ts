@@ -1,9 +1,9 @@
 import { WebSocket } from 'ws';
 import { createClient } from '../../src/client/client.js';
+import { Timeline } from '../../src/client/inbox.js';
 import type { ClientOptions } from '../../src/client/options.js';
 import { Outbox, type OutboxEntry } from '../../src/client/outbox.js';
 import { Rest } from '../../src/client/rest.js';
-import { Timeline } from '../../src/client/timeline.js';
 import type { Client, CursorStore, Message, User } from '../../src/client/types.js';
 
 const PASSWORD = 'correct horse battery';

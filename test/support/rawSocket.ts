@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { type ClientOptions, WebSocket } from 'ws';
-import type { FieldError } from '../../src/errors.js';
+import type { FieldError } from '../../src/base/errors.js';
 import type {
   PushData,
   PushName,
   RequestAnswer,
   RequestInput,
   RequestName,
-} from '../../src/events/schemas.js';
+} from '../../src/domain/contract.js';
 
 /** How a refusal says why. */
 export interface Refusal {

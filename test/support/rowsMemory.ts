@@ -8,7 +8,7 @@ import type {
   Range,
   Row,
   RowStore,
-} from '../../src/projections/rows.js';
+} from '../../src/projections/store/rowStore.js';
 
 const MAX_TERMS = 256;
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const builtMain = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const builtMain = fileURLToPath(new URL('../../src/app/main.js', import.meta.url));
 /** Nobody listens there: where a server that is down is looked for. */
 const NOWHERE = '127.0.0.1:1';
 

@@ -1,9 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { openVault } from '../../src/vault/openVault.js';
+import { openVault, sqliteVaultStore } from '../../src/vault/openVault.js';
 import { sessionStore } from '../../src/vault/sessions.js';
-import { sqliteVaultStore } from '../../src/vault/sqlite.js';
-import type { VaultStore } from '../../src/vault/store.js';
+import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';

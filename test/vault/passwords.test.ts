@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { isCommonPassword } from '../../src/vault/commonPasswords.js';
-import { openPasswords } from '../../src/vault/passwords.js';
+import { isCommonPassword } from '../../src/http/schemas.js';
+import { openPasswords } from '../../src/vault/credentials.js';
 import type { Passwords } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { keyStore } from '../../src/vault/keys.js';
+import { keyStore } from '../../src/vault/dataKeys.js';
+import { sqliteVaultStore } from '../../src/vault/openVault.js';
 import { sessionStore } from '../../src/vault/sessions.js';
-import { sqliteVaultStore } from '../../src/vault/sqlite.js';
-import type { VaultStore } from '../../src/vault/store.js';
+import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { tempDir } from '../support/tempDir.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');

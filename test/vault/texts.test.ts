@@ -1,10 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { sealContext } from '../../src/events/types.js';
+import { sealContext } from '../../src/domain/events.js';
 import { seal } from '../../src/vault/cipher.js';
-import { createOpener, type Opener } from '../../src/vault/opener.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
-import { type TextMemory, textMemory } from '../../src/vault/textMemory.js';
+import { createOpener, type Opener, type TextMemory, textMemory } from '../../src/vault/textOpener.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { type OpenVault, openVault, vaultOver } from '../../src/vault/openVault.js';
-import { sqliteVaultStore } from '../../src/vault/sqlite.js';
-import type { VaultStore } from '../../src/vault/store.js';
+import { type OpenVault, openVault, sqliteVaultStore, vaultOver } from '../../src/vault/openVault.js';
+import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { type OpenAgain, vaultConformance, vaultPromises } from '../conformance/vault.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { rejection } from '../support/rejection.js';

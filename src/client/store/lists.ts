@@ -1,13 +1,12 @@
-import { type Backoff, backoffDelay } from '../backoff.js';
-import { Ending, until } from '../ending.js';
-import { ClientError } from '../errors.js';
+import { ClientError } from '../clientErrors.js';
+import { type Backoff, backoffDelay } from '../options.js';
+import { Ending, until } from '../requests.js';
 import type { Profile, Rest } from '../rest.js';
 import type { After, Client, User } from '../types.js';
+import { chats } from './applyPush.js';
 import { friend } from './folds.js';
-import { oneAfterOther, oneForAll } from './joining.js';
-import type { Observable } from './observable.js';
-import { chats } from './passing.js';
-import type { State } from './state.js';
+import { type Observable, oneAfterOther, oneForAll } from './observable.js';
+import type { State } from './storeState.js';
 
 interface Parts {
   readonly client: Pick<Client, 'request'>;

@@ -1,12 +1,36 @@
 import { v7 } from 'uuid';
-import { asClientError } from '../errors.js';
+import { asClientError, type ClientError } from '../clientErrors.js';
 import { Outbox, type OutboxEntry, type OutboxStore } from '../outbox.js';
 import type { Client, Message } from '../types.js';
-import { messages } from './folds.js';
+import { mark, messages } from './folds.js';
 import type { Observable } from './observable.js';
-import type { State, Unsent } from './state.js';
-import type { Entry } from './types.js';
-import { discarded, queued, refused } from './unsent.js';
+import { removing, roomOf, type State, setting, type Unsent, withRoom } from './storeState.js';
+import type { Entry } from './storeTypes.js';
+
+/**
+ * A message that waits to be sent, last of all. Whatever brings it back from the server takes it out
+ * again; one that is back already, as after a restart, waits no more.
+ */
+export function queued(state: State, { roomId, entry }: Unsent): State {
+  const { messageId } = entry;
+  if (roomOf(state, roomId).known.some((message) => message.messageId === messageId)) return state;
+  const unsent = new Map(removing(state.unsent, messageId)).set(messageId, { roomId, entry });
+  return { ...state, unsent };
+}
+
+/** A message that will not be sent. */
+export function refused(state: State, messageId: string, error: ClientError): State {
+  const waiting = state.unsent.get(messageId);
+  if (waiting === undefined) return state;
+  const entry = { ...waiting.entry, state: 'refused' as const, error };
+  return { ...state, unsent: setting(state.unsent, messageId, { ...waiting, entry }) };
+}
+
+/** A refused message that its writer gives up. */
+function discarded(state: State, messageId: string): State {
+  if (state.unsent.get(messageId)?.entry.state !== 'refused') return state;
+  return { ...state, unsent: removing(state.unsent, messageId) };
+}
 
 interface Parts {
   readonly client: Pick<Client, 'request'>;
@@ -91,4 +115,48 @@ export class Sending {
 
 function asUnsent({ roomId, ...entry }: OutboxEntry): Unsent {
   return { roomId, entry: { state: 'sending', ...entry } };
+}
+
+/**
+ * Tells the server how far this user has read: shown at once, said in the background, one word a room
+ * at a time, so that reading fast says the last mark and not each. A reconnect says it again.
+ */
+export class Marks {
+  readonly #busy = new Set<string>();
+
+  constructor(
+    private readonly client: Pick<Client, 'request'>,
+    private readonly store: Observable<State>,
+  ) {}
+
+  /** A wish beyond the newest message is one for the newest: the server would refuse it. */
+  wish(roomId: string, upTo: number): void {
+    const { known, wish } = roomOf(this.store.state, roomId);
+    const reachable = Math.max(wish, Math.min(upTo, known.at(-1)?.seq ?? 0));
+    this.store.apply((state) => withRoom(state, roomId, { wish: reachable }));
+    if (!this.#busy.has(roomId)) void this.#say(roomId);
+  }
+
+  async #say(roomId: string): Promise<void> {
+    this.#busy.add(roomId);
+    try {
+      for (let wish = this.#unsaid(roomId); wish !== undefined; wish = this.#unsaid(roomId)) {
+        const asked = { roomId, upTo: wish };
+        // Only one of a room waits for a connection, however long that takes.
+        const answer = await this.client.request('read messages', asked, { timeoutMs: Infinity });
+        this.store.apply((state) => mark(state, answer.roomId, answer.userId, answer.upTo));
+      }
+    } catch {
+      // Refused, as in a room that is no more, or the client has ended: what the server knows is shown.
+      this.store.apply((state) => withRoom(state, roomId, { wish: 0 }));
+    } finally {
+      this.#busy.delete(roomId);
+    }
+  }
+
+  #unsaid(roomId: string): number | undefined {
+    const { me } = this.store.state;
+    const { marks, wish } = roomOf(this.store.state, roomId);
+    return wish > (marks.get(me?.userId ?? '') ?? 0) ? wish : undefined;
+  }
 }

@@ -1,6 +1,7 @@
-import type { User } from '../types.js';
-import { kept, type RoomState, type State } from './state.js';
-import type { ChatView, Presence, Snapshot } from './types.js';
+import type { Message, User } from '../types.js';
+import { unbroken } from './folds.js';
+import { kept, type RoomState, roomOf, type State } from './storeState.js';
+import type { ChatView, Entry, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
 
 const UNKNOWN: Presence = { state: 'unknown' };
 
@@ -11,7 +12,7 @@ export function otherOf(state: State, room: RoomState): User | undefined {
 }
 
 /** How far this user has read: what the server said, or was last wished. */
-export function myMark(state: State, room: RoomState): number {
+function myMark(state: State, room: RoomState): number {
   return Math.max(room.wish, room.marks.get(state.me?.userId ?? '') ?? 0);
 }
 
@@ -96,4 +97,74 @@ function friendsOf(state: State): readonly User[] {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const LOADING: HistoryState = { state: 'loading' };
+const MORE: HistoryState = { state: 'more' };
+const WHOLE: HistoryState = { state: 'whole' };
+
+/** Makes views of one room; whatever is as in the last one is the same object. */
+export class RoomViews {
+  readonly #roomId: string;
+  readonly #read = new Stored(true);
+  readonly #unread = new Stored(false);
+  #state: State | undefined;
+  #last: RoomView | undefined;
+
+  constructor(roomId: string) {
+    this.#roomId = roomId;
+  }
+
+  of(state: State): RoomView {
+    if (this.#last === undefined || state !== this.#state) this.#last = this.#next(state, this.#last);
+    this.#state = state;
+    return this.#last;
+  }
+
+  #next(state: State, last: RoomView | undefined): RoomView {
+    const room = roomOf(state, this.#roomId);
+    const other = otherOf(state, room);
+    const otherMark = room.marks.get(other?.userId ?? '') ?? 0;
+    const messages = unbroken(room.known);
+    const stored = messages.map((message) =>
+      (message.seq <= otherMark ? this.#read : this.#unread).entry(message),
+    );
+    const unsent = [...state.unsent.values()].flatMap(({ roomId, entry }) =>
+      roomId === room.roomId ? [entry] : [],
+    );
+    const history = historyOf(room, messages[0]);
+    return kept(last, {
+      roomId: room.roomId,
+      other,
+      entries: kept(last?.entries, [...stored, ...unsent]),
+      history: kept(last?.history, history),
+      myMark: myMark(state, room),
+      otherMark,
+    });
+  }
+}
+
+function historyOf({ pages }: RoomState, oldest: Message | undefined): HistoryState {
+  if (oldest?.seq === 1) return WHOLE;
+  if (pages === 'none' || pages === 'loading') return LOADING;
+  if (pages !== 'some') return { state: 'failed', error: pages };
+  return oldest === undefined ? WHOLE : MORE;
+}
+
+/** Entries of stored messages, one for each message. */
+class Stored {
+  readonly #entries = new WeakMap<Message, Entry>();
+  readonly #isRead: boolean;
+
+  constructor(isRead: boolean) {
+    this.#isRead = isRead;
+  }
+
+  entry(message: Message): Entry {
+    const known = this.#entries.get(message);
+    if (known) return known;
+    const entry: Entry = { state: 'stored', message, isRead: this.#isRead };
+    this.#entries.set(message, entry);
+    return entry;
+  }
 }

@@ -1,20 +1,17 @@
 import { createClient } from '../client.js';
-import { ClientError } from '../errors.js';
+import { ClientError } from '../clientErrors.js';
 import { withDefaults } from '../options.js';
 import type { Client, ClientState, Message, User } from '../types.js';
-import { Activity } from './activity.js';
+import { anew, connection, pushed } from './applyPush.js';
 import { chat, erased, friend, mark } from './folds.js';
 import { Lists } from './lists.js';
-import { Marks } from './marks.js';
+import { Activity, Presences, Typing } from './livePresence.js';
 import { Observable } from './observable.js';
-import { anew, connection, pushed } from './passing.js';
-import { Presences } from './presences.js';
-import { OpenRoom } from './room.js';
-import { Sending } from './sending.js';
+import { OpenRoom } from './roomStore.js';
+import { Marks, Sending } from './sending.js';
 import { Snapshots } from './snapshot.js';
-import { nothing, roomOf, type State } from './state.js';
-import type { ChatView, Room, Snapshot, Store, StoreOptions } from './types.js';
-import { Typing } from './typing.js';
+import { nothing, roomOf, type State } from './storeState.js';
+import type { ChatView, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
 
 /**
  * A store for one signed-in device; nothing happens before its `start`. Throws a `TypeError` where

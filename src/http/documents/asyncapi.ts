@@ -1,7 +1,14 @@
 import { z } from 'zod';
-import { pushes, requests } from '../../events/schemas.js';
-import { Components, type Json } from './components.js';
-import { closeCodes, contractVersion, errorCodes, pushNotes, requestNotes } from './contract.js';
+import { pushes, requests } from '../../domain/contract.js';
+import {
+  Components,
+  closeCodes,
+  contractVersion,
+  errorCodes,
+  type Json,
+  pushNotes,
+  requestNotes,
+} from './contractParts.js';
 
 const RequestId = z
   .union([z.number(), z.string().max(256)])

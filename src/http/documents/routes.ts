@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import type { ErrorCode } from '../../errors.js';
+import type { ErrorCode } from '../../base/errors.js';
+import { ProofAnswer, ProofQuery } from '../audit/auditAccess.js';
 import {
   EventQuery,
   EventStreamQuery,
@@ -8,8 +9,7 @@ import {
   RoomThenQuery,
   UserThenAnswer,
   UserThenQuery,
-} from '../audit/eventSchemas.js';
-import { ProofAnswer, ProofQuery } from '../audit/schemas.js';
+} from '../audit/auditEventSchemas.js';
 import {
   ChangePassword,
   EraseUser,
@@ -23,7 +23,7 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
-import type { Json } from './components.js';
+import type { Json } from './contractParts.js';
 
 /** What `/openapi.json` says of one method of one path. */
 export interface Operation {

@@ -1,14 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ClientError } from '../../../src/client/errors.js';
+import { ClientError } from '../../../src/client/clientErrors.js';
+import { anew, chats, connection, presence, pushed } from '../../../src/client/store/applyPush.js';
 import { chat, erased, friend, messages } from '../../../src/client/store/folds.js';
-import { opened, paged } from '../../../src/client/store/pages.js';
-import { anew, chats, connection, presence, pushed } from '../../../src/client/store/passing.js';
-import { RoomViews } from '../../../src/client/store/roomView.js';
-import { Snapshots } from '../../../src/client/store/snapshot.js';
-import { nothing, type State } from '../../../src/client/store/state.js';
-import type { RoomView, Snapshot } from '../../../src/client/store/types.js';
-import { queued, refused } from '../../../src/client/store/unsent.js';
+import { opened, paged } from '../../../src/client/store/roomStore.js';
+import { queued, refused } from '../../../src/client/store/sending.js';
+import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';
+import { nothing, type State } from '../../../src/client/store/storeState.js';
+import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
 import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
 
 const me = person('me');

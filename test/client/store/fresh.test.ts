@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Store } from '../../../src/client/store/types.js';
+import type { Store } from '../../../src/client/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
 import { signUp } from '../../support/people.js';
 import { type ServerProcess, startServer } from '../../support/server.js';

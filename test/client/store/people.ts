@@ -2,7 +2,7 @@ import { WebSocket } from 'ws';
 import type { OutboxEntry, OutboxStore } from '../../../src/client/outbox.js';
 import { Rest } from '../../../src/client/rest.js';
 import { createStore } from '../../../src/client/store/store.js';
-import type { ChatView, Entry, Room, Store, StoreOptions } from '../../../src/client/store/types.js';
+import type { ChatView, Entry, Room, Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
 import type { Person, Place } from '../../support/people.js';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
+import { pushed } from '../../../src/client/store/applyPush.js';
 import { chat, erased, friend, mark, messages } from '../../../src/client/store/folds.js';
-import { paged } from '../../../src/client/store/pages.js';
-import { pushed } from '../../../src/client/store/passing.js';
-import type { State } from '../../../src/client/store/state.js';
+import { paged } from '../../../src/client/store/roomStore.js';
+import type { State } from '../../../src/client/store/storeState.js';
 import type { Chat, Message, User } from '../../../src/client/types.js';
 
 export type Told = (state: State) => State;

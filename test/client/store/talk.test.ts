@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Rest } from '../../../src/client/rest.js';
-import type { Room, Store } from '../../../src/client/store/types.js';
+import type { Room, Store } from '../../../src/client/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
 import { newDevice, type Person, signUp } from '../../support/people.js';
 import { TcpProxy } from '../../support/proxy.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { Rest } from '../../../src/client/rest.js';
 import { createStore } from '../../../src/client/store/store.js';
-import type { Store, StoreOptions } from '../../../src/client/store/types.js';
+import type { Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
 import type { After, Chat } from '../../../src/client/types.js';
 import { eventually } from '../../support/eventually.js';
 import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';

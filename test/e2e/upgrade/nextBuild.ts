@@ -12,13 +12,13 @@ export const NEW_TYPE = 'MessagesRead2';
 
 /** A release as a team would make it: a new type of event with its rule, new read models, and more on the bus. */
 const changes: Changes = {
-  'src/events/types.ts': [
+  'src/domain/events.ts': [
     [
       '  MessagesRead: { roomId: RoomId; userId: UserId; upTo: number };',
       `  ${NEW_TYPE}: { roomId: RoomId; userId: UserId; upTo: number; newest: number };`,
     ],
   ],
-  'src/events/upcast.ts': [
+  'src/domain/codec.ts': [
     ['  MessagesRead: true,', `  ${NEW_TYPE}: true,`],
     [
       '/** No type has become old yet. */\nconst rules: readonly Upcast[] = [];',
@@ -36,17 +36,17 @@ const rules: readonly Upcast[] = [
 ];`,
     ],
   ],
-  'src/events/changes.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
-  'src/audit/transcript.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
-  'src/projections/chats/model.ts': [
+  'src/domain/pushes.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
+  'src/audit/events/transcript.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
+  'src/projections/models/chats.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
   ],
-  'src/projections/messages/model.ts': [
+  'src/projections/models/messages.ts': [
     ["name: 'messages',\n  version: 2,", "name: 'messages',\n  version: 3,"],
   ],
-  'src/projections/states/model.ts': [["name: 'states', version: 1,", "name: 'states', version: 2,"]],
-  'src/commands/room.ts': [
+  'src/projections/models/streamIndex.ts': [["name: 'states', version: 1,", "name: 'states', version: 2,"]],
+  'src/domain/room.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["type: 'MessagesRead',", `type: '${NEW_TYPE}',`],
     [
@@ -54,20 +54,20 @@ const rules: readonly Upcast[] = [
       'data: { roomId, userId: actor, upTo, newest: room.lastSeq },',
     ],
   ],
-  'src/bus/commitWire.ts': [['JSON.stringify(header)', "JSON.stringify({ ...header, build: 'next' })"]],
-  'src/bus/note.ts': [
+  'src/cluster/busWire.ts': [['JSON.stringify(header)', "JSON.stringify({ ...header, build: 'next' })"]],
+  'src/cluster/bus.ts': [
     [
       "  z.object({ kind: z.literal('owners') }),",
       "  z.object({ kind: z.literal('owners') }),\n  z.object({ kind: z.literal('mood'), mood: z.string() }),",
     ],
   ],
-  'src/gateway/start.ts': [
+  'src/gateway/startGateway.ts': [
     [
       "if (tails.length > 0) bus.tell({ kind: 'tails', tails });",
       "if (tails.length > 0) bus.tell({ kind: 'tails', tails });\n    bus.tell({ kind: 'mood', mood: 'bright' });",
     ],
   ],
-  'src/cluster/forwarder.ts': [
+  'src/cluster/forwarding.ts': [
     ['[command, commandId] as const', "[{ ...command, build: 'next' }, commandId] as const"],
     [
       'this.#bus.request(voyage.owner.node, body,',
@@ -82,7 +82,7 @@ process.once('exit', () => {
 });
 
 /**
- * Compiles the sources as the next release would have them, and gives its `main.js`; it goes with this process. Throws
+ * Compiles the sources as the next release would have them, and gives its `app/main.js`; it goes with this process. Throws
  * when a text that it changes is not there once, or what comes of it does not compile.
  */
 export async function nextBuild(): Promise<string> {
@@ -102,7 +102,7 @@ export async function nextBuild(): Promise<string> {
   await promisify(execFile)(tsc, ['-p', directory]).catch((error: { stdout?: string }) => {
     throw new Error(`the next build does not compile:\n${error.stdout}`, { cause: error });
   });
-  return join(directory, 'out', 'src', 'main.js');
+  return join(directory, 'out', 'src', 'app', 'main.js');
 }
 
 function change(file: string, pairs: Changes[string] = []): void {

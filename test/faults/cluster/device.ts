@@ -1,6 +1,6 @@
 import { setTimeout as pass } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { ClientError } from '../../../src/client/errors.js';
+import { ClientError } from '../../../src/client/clientErrors.js';
 import { Link } from '../../../src/client/link.js';
 import type { Message, Push, RequestAnswer, RequestInput, RequestName } from '../../../src/client/types.js';
 import { type Random, upTo } from '../../support/random.js';

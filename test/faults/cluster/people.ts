@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Rest } from '../../../src/client/rest.js';
-import { partitionOf, roomIdOf, streamOf } from '../../../src/events/ids.js';
+import { partitionOf, roomIdOf, streamOf } from '../../../src/domain/ids.js';
 import type { Random } from '../../support/random.js';
 import { Device, type Door } from './device.js';
 import type { History } from './history.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Commit } from '../../../src/log/log.js';
-import { allProjections } from '../../../src/projections/all.js';
-import { frameOf } from '../../../src/projections/frame.js';
-import { presenceProjection } from '../../../src/projections/presence/model.js';
+import { allProjections } from '../../../src/projections/allProjections.js';
+import { frameOf } from '../../../src/projections/logIntake.js';
+import { presenceProjection } from '../../../src/projections/models/presenceModel.js';
 import { Projector } from '../../../src/projections/projector.js';
 import { Pages } from '../../support/notebook.js';
 import { MemoryRows } from '../../support/rowsMemory.js';

@@ -1,12 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Recorded } from '../../../src/events/types.js';
+import type { Recorded } from '../../../src/domain/events.js';
 import { checkCommit, emptyHead, type Head } from '../../../src/log/commit.js';
-import { allProjections } from '../../../src/projections/all.js';
-import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/engine.js';
-import { foldEvents, keysTouched, type Rows, touchingOf } from '../../../src/projections/fold.js';
-import { frameOf } from '../../../src/projections/frame.js';
-import type { AnyProjection, Folded } from '../../../src/projections/projection.js';
-import type { Model } from '../../../src/projections/rows.js';
+import { allProjections } from '../../../src/projections/allProjections.js';
+import { frameOf } from '../../../src/projections/logIntake.js';
+import {
+  type AnyProjection,
+  type Folded,
+  foldEvents,
+  keysTouched,
+  type Rows,
+  touchingOf,
+} from '../../../src/projections/projection.js';
+import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/store/engine.js';
+import type { Model } from '../../../src/projections/store/rowStore.js';
 
 /** How long read models may take to catch up with the log. */
 const CATCH_UP_MS = 30_000;

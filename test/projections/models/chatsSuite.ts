@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ParleyError } from '../../../src/errors.js';
+import { ParleyError } from '../../../src/base/errors.js';
 import { folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
 

@@ -1,6 +1,6 @@
-import { changeOf } from '../../../src/events/changes.js';
-import type { UserId } from '../../../src/events/ids.js';
-import type { Recorded } from '../../../src/events/types.js';
+import type { Recorded } from '../../../src/domain/events.js';
+import type { UserId } from '../../../src/domain/ids.js';
+import { changeOf } from '../../../src/domain/pushes.js';
 
 /** A stored push by its offset and event. */
 export type ChangeName = readonly [offset: number, event: string];

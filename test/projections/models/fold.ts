@@ -1,10 +1,10 @@
-import type { Moment } from '../../../src/commands/commands.js';
-import type { Recorded } from '../../../src/events/types.js';
-import { allProjections } from '../../../src/projections/all.js';
+import type { Moment } from '../../../src/domain/commands.js';
+import type { Recorded } from '../../../src/domain/events.js';
+import { allProjections } from '../../../src/projections/allProjections.js';
 import type { AnyProjection, Folded as FoldedEvent } from '../../../src/projections/projection.js';
 import type { Queries } from '../../../src/projections/queries.js';
-import { createQueries } from '../../../src/projections/queriesOverRows.js';
-import type { AnyModel, Row, RowStore } from '../../../src/projections/rows.js';
+import { createQueries } from '../../../src/projections/rowQueries.js';
+import type { AnyModel, Row, RowStore } from '../../../src/projections/store/rowStore.js';
 import type { World } from './world.js';
 
 /** Folds one batch into the rows, by the rules of a projection: from the row, above its offset. */

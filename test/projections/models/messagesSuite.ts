@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { messageTerm } from '../../../src/events/changes.js';
-import type { RoomId } from '../../../src/events/ids.js';
-import { messageFacts } from '../../../src/projections/messages/queries.js';
+import type { RoomId } from '../../../src/domain/ids.js';
+import { messageTerm } from '../../../src/domain/pushes.js';
+import { messageFacts } from '../../../src/projections/models/messages.js';
 import type { PageRequest } from '../../../src/projections/queries.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { sealed, World } from './world.js';

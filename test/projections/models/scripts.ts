@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type RoomId, roomIdOf, type UserId } from '../../../src/events/ids.js';
+import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
 import { World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { UserId } from '../../../src/events/ids.js';
+import type { UserId } from '../../../src/domain/ids.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
 

@@ -1,9 +1,7 @@
 import { v5 as uuidv5 } from 'uuid';
-import type { Decision } from '../../../src/commands/decider.js';
-import { friendshipDecider } from '../../../src/commands/friendship.js';
-import { type RoomCommand, type RoomState, roomDecider } from '../../../src/commands/room.js';
-import { userDecider } from '../../../src/commands/user.js';
-import { encodeEvent } from '../../../src/events/codec.js';
+import { encodeEvent } from '../../../src/domain/codec.js';
+import type { Decision } from '../../../src/domain/commands.js';
+import type { NewEvent, Recorded, Sealed, Time } from '../../../src/domain/events.js';
 import {
   friendshipIdOf,
   partitionOf,
@@ -12,9 +10,10 @@ import {
   type StreamName,
   streamOf,
   type UserId,
-} from '../../../src/events/ids.js';
-import type { NewEvent, Recorded, Sealed, Time } from '../../../src/events/types.js';
-import type { Opens } from '../../../src/projections/present.js';
+} from '../../../src/domain/ids.js';
+import { type RoomCommand, type RoomState, roomDecider } from '../../../src/domain/room.js';
+import { friendshipDecider, userDecider } from '../../../src/domain/user.js';
+import type { Opens } from '../../../src/projections/models/chatViews.js';
 import type { Folded } from '../../../src/projections/projection.js';
 
 const SEAL = 'sealed:';

@@ -1,11 +1,15 @@
 import { expect } from 'chai';
-import { TileTree, tileBytes } from '../../../src/audit/tileTree.js';
-import { encodeEvent } from '../../../src/events/codec.js';
+import { encodeEvent } from '../../../src/domain/codec.js';
 import { emptyHead } from '../../../src/log/commit.js';
-import { appendHashes, leafHash } from '../../../src/log/merkle.js';
-import { foldEvents, type Rows } from '../../../src/projections/fold.js';
-import { frameOf } from '../../../src/projections/frame.js';
-import { hashesOf, type TileRow, tileKey, tilesProjection } from '../../../src/projections/tiles/model.js';
+import { appendHashes, leafHash, TileTree, tileBytes } from '../../../src/log/merkle.js';
+import { frameOf } from '../../../src/projections/logIntake.js';
+import {
+  hashesOf,
+  type TileRow,
+  tileKey,
+  tilesProjection,
+} from '../../../src/projections/models/merkleTiles.js';
+import { foldEvents, type Rows } from '../../../src/projections/projection.js';
 
 const user = '00000000-0000-4000-8000-000000000001';
 

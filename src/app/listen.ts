@@ -1,0 +1,60 @@
+import type { AddressInfo } from 'node:net';
+import type Koa from 'koa';
+import { systemClock } from '../base/clock.js';
+import type { Bus } from '../cluster/bus.js';
+import { Lanes } from '../cluster/commandRouter.js';
+import { Doorman } from '../cluster/forwardReceiver.js';
+import type { RunningGateway } from '../gateway/startGateway.js';
+import { createHttpServer } from '../http/app.js';
+import type { Writers } from '../writer/writers.js';
+
+/** The ways of commands: from this node to whoever owns their partition, and from other nodes to its own writers. */
+export interface Routes {
+  readonly lanes: Lanes;
+  readonly doorman: Doorman;
+}
+
+/** Lays them; nothing goes anywhere before the lanes are told who owns what. */
+export function routeCommands(bus: Bus, writers: Writers): Routes {
+  const lanes = new Lanes({
+    ...{ node: bus.node, partitions: writers.partitions, bus, writers, clock: systemClock },
+    onReturned: () => writers.look(),
+  });
+  bus.hear((note) => {
+    if (note.kind === 'owners') writers.look();
+  });
+  return { lanes, doorman: new Doorman(writers, (partition) => lanes.epochOf(partition)) };
+}
+
+/** A port that is served. */
+export interface Listening {
+  readonly url: string;
+  /** Takes no more, and lets those go who are connected, with what they asked for answered. */
+  stop(): Promise<void>;
+}
+
+/** Serves HTTP, and sockets beside it. Throws what listening throws. */
+export async function listen(
+  { HOST, PORT }: { readonly HOST: string; readonly PORT: number },
+  app: Koa,
+  gateway: Pick<RunningGateway, 'upgrade' | 'close'>,
+): Promise<Listening> {
+  const server = createHttpServer(app);
+  server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(PORT, HOST, resolve);
+  });
+  const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  return {
+    url: `http://${host}:${port}`,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await gateway.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { LRUCache } from 'lru-cache';
+import { giving } from '../../base/rpc.js';
+import { decodeLeaf } from '../../domain/codec.js';
+import { sealContext } from '../../domain/events.js';
+import type { UserId } from '../../domain/ids.js';
+import { LogEndsEarly } from '../../log/checkLog.js';
+import type { Commit } from '../../log/log.js';
+import type { UserRow } from '../../projections/models/userModels.js';
+import type { Engine } from '../../projections/store/engine.js';
+import type { AnyModel } from '../../projections/store/rowStore.js';
+import { open } from '../../vault/cipher.js';
+import { type OpenVault, openVault } from '../../vault/openVault.js';
+import type { KeyStore } from '../../vault/vault.js';
+import { openSource, openStoredRows, type SourceLog, type StoredRows } from '../storedRows.js';
+import { activeModel } from '../verify/freshModels.js';
+import { type EventFilter, textFilter } from './eventFilter.js';
+import { openEvents } from './openEvents.js';
+import { jsonOf, mentioned, type PlacedLeaf, transcriptLine } from './transcript.js';
+
+/** As every memory of what can be erased. */
+const KEPT_MS = 55_000;
+const MOST_NAMES = 10_000;
+
+/** What people are called, by the read model and the keys there are. */
+export class Names {
+  readonly #kept = new LRUCache<UserId, string>({ max: MOST_NAMES, ttl: KEPT_MS });
+
+  private constructor(
+    private readonly stored: StoredRows,
+    private readonly keys: Pick<KeyStore, 'keys'>,
+    private readonly users: AnyModel,
+  ) {}
+
+  static async open(stored: StoredRows, keys: Pick<KeyStore, 'keys'>): Promise<Names> {
+    return new Names(stored, keys, await activeModel(stored, 'users'));
+  }
+
+  /** What each of these is called; who is erased, or not in the read model, has only an id. */
+  async of(ids: readonly string[]): Promise<(id: string) => string> {
+    const absent = [...new Set(ids)].filter((id) => !this.#kept.has(id));
+    const found = new Map(absent.length > 0 ? await this.#load(absent) : []);
+    for (const [id, name] of found) this.#kept.set(id, name);
+    return (id) => found.get(id) ?? this.#kept.get(id) ?? id;
+  }
+
+  async #load(ids: readonly UserId[]): Promise<[UserId, string][]> {
+    const rows = (await this.stored.get(this.users, ids)).flatMap(([, , , text]) =>
+      // A row of `users` is a UserRow.
+      text === null ? [] : [JSON.parse(text) as UserRow],
+    );
+    const keyOf = await this.keys.keys(rows.map(({ userId }) => userId));
+    return rows.map(({ userId, username }) => {
+      const key = keyOf.get(userId);
+      const isErased = key === undefined || key === 'destroyed';
+      return [userId, isErased ? `erased user ${userId}` : open(key, username, sealContext.username(userId))];
+    });
+  }
+}
+
+/** JSON lines, or lines to be read by people. */
+export type Form = 'json' | 'transcript';
+
+/** What is turned into text, and how; it crosses threads. */
+export interface RenderOptions {
+  readonly engine: Engine;
+  readonly masterKey: Uint8Array;
+  readonly filter: EventFilter;
+  readonly as: Form;
+}
+
+/** The events of some commits as text. */
+export interface Rendered {
+  /** UTF-8; of each commit in turn. */
+  readonly text: Uint8Array;
+  /** Each commit's time, and where in the text it ends. */
+  readonly commits: readonly { readonly recordedAt: string; readonly end: number }[];
+  readonly events: number;
+}
+
+function encoded(texts: readonly string[], commits: readonly Commit[], events: number): Rendered {
+  const size = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  // Not of the pool of small buffers: it is given to another thread.
+  const text = Buffer.allocUnsafeSlow(size);
+  let end = 0;
+  const ends = commits.map(({ recordedAt }, i) => {
+    end += text.write(texts[i] ?? '', end);
+    return { recordedAt, end };
+  });
+  return giving({ text, commits: ends, events }, text.buffer);
+}
+
+/** Turns commits into text, with the log, the keys and the read models open. */
+export class Renderer {
+  readonly #isWanted: (leaf: string) => boolean;
+
+  private constructor(
+    private readonly data: RenderOptions,
+    private readonly log: SourceLog,
+    private readonly vault: OpenVault,
+    private readonly stored: StoredRows,
+    private readonly names: Names,
+  ) {
+    this.#isWanted = textFilter(data.filter);
+  }
+
+  /** Throws what log, vault and read models throw. */
+  static async open(data: RenderOptions): Promise<Renderer> {
+    const { engine } = data;
+    const log = await openSource(engine);
+    // From another thread a buffer comes as plain bytes.
+    const vault = await openVault({ engine, masterKey: Buffer.from(data.masterKey) });
+    const stored = await openStoredRows(engine);
+    return new Renderer(data, log, vault, stored, await Names.open(stored, vault.keys));
+  }
+
+  /** The wanted events of the commits behind `after`, up to `upTo`. */
+  async render(partition: number, after: number, upTo: number): Promise<Rendered> {
+    const commits = await this.#read(partition, after, upTo);
+    const wanted: PlacedLeaf[] = [];
+    const counts = commits.map(({ firstOffset, leaves }) => {
+      const before = wanted.length;
+      for (const [i, leaf] of leaves.entries())
+        if (this.#isWanted(leaf)) wanted.push({ partition, offset: firstOffset + i, leaf });
+      return wanted.length - before;
+    });
+    const lines = this.data.as === 'json' ? await jsonOf(this.vault.keys, wanted) : await this.#told(wanted);
+    const texts: string[] = [];
+    let line = 0;
+    for (const count of counts) {
+      texts.push(count > 0 ? `${lines.slice(line, line + count).join('\n')}\n` : '');
+      line += count;
+    }
+    return encoded(texts, commits, lines.length);
+  }
+
+  async close(): Promise<void> {
+    await this.stored.close();
+    await this.vault.close();
+    await this.log.close();
+  }
+
+  async #read(partition: number, after: number, upTo: number): Promise<Commit[]> {
+    const commits: Commit[] = [];
+    for (let position = after; position < upTo; ) {
+      const page = await this.log.read(partition, position, upTo - position);
+      if (page.length === 0) throw new LogEndsEarly(partition, position);
+      commits.push(...page);
+      position += page.length;
+    }
+    return commits;
+  }
+
+  async #told(leaves: readonly PlacedLeaf[]): Promise<string[]> {
+    const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
+    const open = await openEvents(this.vault.keys, events);
+    const nameOf = await this.names.of(events.flatMap(mentioned));
+    return open.map((event, i) => transcriptLine(event, events[i]?.audience ?? [], nameOf));
+  }
+}

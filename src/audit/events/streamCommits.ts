@@ -1,0 +1,160 @@
+import { ParleyError } from '../../base/errors.js';
+import { decodeLeaf } from '../../domain/codec.js';
+import type { Time } from '../../domain/events.js';
+import { partitionOf, type StreamName } from '../../domain/ids.js';
+import { type Between, type CheckedLog, commitsBetween, lastOf, lastTrue } from '../../log/checkLog.js';
+import type { Commit, Place } from '../../log/log.js';
+import { chunkKey, type StreamRow, streamsModel } from '../../projections/models/streamIndex.js';
+import type { Folded } from '../../projections/projection.js';
+import type { Progress } from '../../projections/queries.js';
+import type { RowReader } from '../../projections/store/rowStore.js';
+import { textFilter } from './eventFilter.js';
+
+/** Commits of the first read by index, and of each that follows one as large as itself. */
+const BATCH = { first: 4, most: 32 };
+/** Rows that are looked at together. */
+const LOOKS = 15;
+
+/** What is read to find a stream. */
+export interface StreamSource {
+  readonly log: CheckedLog & { readonly partitions: number };
+  readonly rows: Pick<RowReader, 'get' | 'range'>;
+  /** The tree size up to which the read model `streams` has the partition; this much would do. */
+  readonly indexed: (partition: number, size: number) => number | Promise<number>;
+}
+
+/** As `StreamSource.indexed`, in a running system: waits for the read model, but not for ever. */
+export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): StreamSource['indexed'] {
+  return async (partition, size) => {
+    try {
+      await progress.reached(streamsModel.name, { partition, size });
+      return size;
+    } catch (error) {
+      // While it is still built over a log that is there already, it has what it has.
+      if (error instanceof ParleyError && error.code === 'overloaded')
+        return progress.folded(streamsModel.name, partition);
+      throw error;
+    }
+  };
+}
+
+/**
+ * The commits that hold events of a stream, in order, between two positions: found by the read model as far as it is
+ * folded, from there on by reading the log.
+ */
+export async function* streamCommits(
+  { log, rows, indexed }: StreamSource,
+  stream: StreamName,
+  { after, upTo }: Omit<Between, 'partition'>,
+): AsyncGenerator<Commit> {
+  const partition = partitionOf(stream, log.partitions);
+  const [last] = await log.read(partition, upTo - 1, 1);
+  if (!last) return;
+  // Before the rows are read, so that they have all that is below it.
+  const size = await indexed(partition, last.size);
+  const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
+  const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
+  let [reached, batch] = [after, BATCH.first];
+  for await (const positions of positionsOf(rows, stream, after)) {
+    // A commit whose events are in two rows is in both.
+    const wanted = positions.filter((position) => position > reached && position <= from);
+    for (let at = 0; at < wanted.length; ) {
+      const some = wanted.slice(at, at + batch);
+      yield* await readAll(log, partition, some);
+      at += some.length;
+      batch = Math.min(BATCH.most, 2 * batch);
+    }
+    reached = positions.at(-1) ?? reached;
+    if (reached >= from) break;
+  }
+  const isOfIt = textFilter({ stream });
+  for await (const commit of commitsBetween(log, { partition, after: from, upTo }))
+    if (commit.leaves.some(isOfIt)) yield commit;
+}
+
+/** Neighbours are one read. */
+async function readAll(log: CheckedLog, partition: number, positions: readonly number[]): Promise<Commit[]> {
+  const runs: Between[] = [];
+  for (const position of positions) {
+    const run = runs.at(-1);
+    if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
+    else runs.push({ partition, after: position - 1, upTo: position });
+  }
+  return (await Promise.all(runs.map((run) => readRun(log, run)))).flat();
+}
+
+async function readRun(log: CheckedLog, { partition, after, upTo }: Between): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  for (let position = after; position < upTo; ) {
+    const page = await log.read(partition, position, upTo - position);
+    const last = page.at(-1);
+    if (!last) break;
+    commits.push(...page);
+    position = last.position;
+  }
+  return commits;
+}
+
+/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
+async function* positionsOf(
+  rows: StreamSource['rows'],
+  stream: StreamName,
+  after: number,
+): AsyncGenerator<readonly number[]> {
+  const rowsOf = async (chunks: readonly number[]): Promise<(StreamRow | undefined)[]> => {
+    const keys = chunks.map((chunk) => chunkKey(stream, chunk));
+    const found = await rows.get(streamsModel, keys);
+    return keys.map((key) => found.get(key)?.value ?? undefined);
+  };
+  let before = -1;
+  if (after > 0) {
+    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
+    before = await lastTrue(search, async (chunks) =>
+      (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
+    );
+  }
+  // Rows come one behind the other, without a hole.
+  for (let chunk = before + 1; ; chunk++) {
+    const [row] = await rowsOf([chunk]);
+    if (!row) return;
+    yield row.positions;
+  }
+}
+
+/** The number of the stream's newest row; -1: it has none. */
+async function newestOf(rows: StreamSource['rows'], stream: StreamName): Promise<number> {
+  const [newest] = await rows.range(streamsModel, {
+    after: `${stream}#`,
+    // The character behind `#`.
+    before: `${stream}$`,
+    reverse: true,
+    limit: 1,
+  });
+  return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
+}
+
+/** Up to when: what was recorded then is included; or up to a message of a room. */
+export type At = { readonly time: Time } | { readonly seq: number };
+
+/** A stream's events until then, in order; all there are now, if no time is given. */
+export async function* eventsUntil(
+  source: StreamSource,
+  stream: StreamName,
+  at?: At,
+): AsyncGenerator<Folded> {
+  const { log } = source;
+  const partition = partitionOf(stream, log.partitions);
+  const upTo = (await log.tail(partition))?.position ?? 0;
+  if (upTo === 0) return;
+  const isOfIt = textFilter({ stream });
+  for await (const commit of streamCommits(source, stream, { after: 0, upTo })) {
+    const { position, firstOffset, recordedAt, leaves } = commit;
+    if (at && 'time' in at && recordedAt > at.time) return;
+    for (const [i, leaf] of leaves.entries()) {
+      if (!isOfIt(leaf)) continue;
+      const event = Object.assign(decodeLeaf(leaf, partition, firstOffset + i), { leaf, position });
+      yield event;
+      if (at && 'seq' in at && event.type === 'MessageSent' && event.data.seq === at.seq) return;
+    }
+  }
+}

@@ -1,0 +1,193 @@
+import { notFound } from '../../base/errors.js';
+import type { Message, OnlineInfo, User } from '../../domain/contract.js';
+import type { Time } from '../../domain/events.js';
+import { type RoomId, type StreamName, streamOf, type UserId } from '../../domain/ids.js';
+import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chats.js';
+import { knownUsers, type Opens, presentMessages, presentUsers } from '../../projections/models/chatViews.js';
+import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendships.js';
+import { messagesModel, messagesProjection } from '../../projections/models/messages.js';
+import { presenceModel, presenceProjection } from '../../projections/models/presenceModel.js';
+import { statesModel, statesProjection } from '../../projections/models/streamIndex.js';
+import { usersModel, usersProjection } from '../../projections/models/userModels.js';
+import { type AnyProjection, type Folded, foldEvents, type Rows } from '../../projections/projection.js';
+import { type Model, type Row, type RowReader, rowsUnder } from '../../projections/store/rowStore.js';
+import { type At, eventsUntil, type StreamSource } from '../events/streamCommits.js';
+
+/** Read models in memory, of some events: the very folds that run live. */
+class PastRows {
+  readonly #tables: readonly { readonly projection: AnyProjection; readonly rows: Rows }[];
+
+  constructor(projections: readonly AnyProjection[]) {
+    this.#tables = projections.map((projection) => ({ projection, rows: new Map() }));
+  }
+
+  /** Events are given in their order. */
+  fold(event: Folded): void {
+    for (const { projection, rows } of this.#tables) foldEvents(projection, [event], () => undefined, rows);
+  }
+
+  get<R>(model: Model<R>, key: string): R | undefined {
+    // A model's rows are made by its projection.
+    return (this.#rows(model).get(key)?.value ?? undefined) as R | undefined;
+  }
+
+  /** In the order in which they were first written. */
+  values<R>(model: Model<R>): R[] {
+    const values = [...this.#rows(model).values()].map(({ value }) => value);
+    // As above; a tombstone is no value.
+    return values.filter((value) => value !== null) as R[];
+  }
+
+  #rows(model: Pick<Model<unknown>, 'name'>): Rows {
+    const table = this.#tables.find(({ projection }) => projection.model.name === model.name);
+    if (!table) throw new RangeError(`${model.name} is not folded here`);
+    return table.rows;
+  }
+}
+
+/** Streams that are read at once. */
+const AT_ONCE = 16;
+
+/** Where the past of users is read; the rows tell only where to look. */
+export interface UserSource extends StreamSource {
+  readonly rows: RowReader;
+}
+
+/** A room, but for what was said in it. */
+export interface PastRoom {
+  readonly roomId: RoomId;
+  readonly roomType: 'PRIVATE';
+  readonly memberIds: readonly UserId[];
+  readonly createdAt: Time;
+}
+
+/** What stays true of a room. */
+const roomOf = ({ roomId, members, createdAt }: ChatRow): PastRoom => ({
+  roomId,
+  roomType: 'PRIVATE',
+  memberIds: members,
+  createdAt,
+});
+
+// Names are for the search, which nobody does in the past.
+const profiles = usersProjection({ usernames: async () => [] });
+
+/** Profile, presence and decider's state of a user at a time, of their own stream. */
+async function userRows(source: StreamSource, userId: UserId, time: Time): Promise<PastRows> {
+  const rows = new PastRows([profiles, presenceProjection, statesProjection]);
+  for await (const event of eventsUntil(source, streamOf('user', userId), { time })) rows.fold(event);
+  return rows;
+}
+
+/** Who were friends of the user, by id; one who had been erased by then was none. */
+async function friendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
+  const { rows } = source;
+  const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
+    const then = new PastRows([friendshipsProjection]);
+    for await (const event of eventsUntil(source, streamNamed(key), { time })) then.fold(event);
+    const friend = then.get(friendshipsModel, key)?.members.find((member) => member !== userId);
+    if (friend === undefined) return undefined;
+    const now = (await rows.get(usersModel, [friend])).get(friend)?.value;
+    return now?.erased && (await wasErased(source, friend, time)) ? undefined : friend;
+  };
+  return (await each(rowsUnder(rows, friendshipsModel, 'member', userId), friendAt)).sort();
+}
+
+/** The rooms that were active for the user, by id. */
+async function roomsAt(source: UserSource, userId: UserId, time: Time): Promise<PastRoom[]> {
+  const { rows, log } = source;
+  const roomAt = async ({ key }: Row<unknown>): Promise<PastRoom | undefined> => {
+    const then = new PastRows([chatsProjection]);
+    for await (const event of eventsUntil(source, streamNamed(key), { time })) {
+      then.fold(event);
+      const chat = then.get(chatsModel, key);
+      // What follows is what was said.
+      if (chat?.active[userId] !== undefined) return roomOf(chat);
+    }
+    return undefined;
+  };
+  const found: PastRoom[] = [];
+  for (let partition = 0; partition < log.partitions; partition++)
+    found.push(...(await each(rowsUnder(rows, chatsModel, 'changed', `${userId}/${partition}`), roomAt)));
+  return found.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
+}
+
+async function wasErased(source: StreamSource, userId: UserId, time: Time): Promise<boolean> {
+  const rows = await userRows(source, userId, time);
+  const state = rows.get(statesModel, streamOf('user', userId))?.state;
+  return state !== undefined && 'erased' in state && state.erased === true;
+}
+
+// Rows of friendships and chats have their streams' names as keys.
+const streamNamed = (key: string): StreamName => key as StreamName;
+
+async function each<R, T>(
+  pages: AsyncIterable<readonly Row<R>[]>,
+  work: (row: Row<R>) => Promise<T | undefined>,
+): Promise<T[]> {
+  const found: T[] = [];
+  for await (const page of pages)
+    for (let at = 0; at < page.length; at += AT_ONCE)
+      for (const one of await Promise.all(page.slice(at, at + AT_ONCE).map(work)))
+        if (one !== undefined) found.push(one);
+  return found;
+}
+
+/** A room with all that was said in it, as it was. */
+export interface RoomThen {
+  readonly room: PastRoom;
+  readonly members: readonly User[];
+  readonly messages: readonly Message[];
+  readonly readUpTo: ChatRow['marks'];
+}
+
+/** A user as they were; the rooms are those that were active for them. */
+export interface UserThen extends OnlineInfo {
+  readonly user: User;
+  readonly friends: readonly User[];
+  readonly rooms: readonly PastRoom[];
+}
+
+/**
+ * Where the past is read, and what opens names and texts: as their keys are now, whatever was then. The read models of
+ * users, friendships and chats must have folded what is asked for.
+ */
+export interface PastSource extends UserSource {
+  readonly open: Opens;
+}
+
+/**
+ * A room at some time, folded from the log by the folds that run live. Rejects as `not_found` if there was no such
+ * room, or not yet so many messages.
+ */
+export async function roomThen(source: PastSource, roomId: RoomId, at: At): Promise<RoomThen> {
+  const stream = streamOf('room', roomId);
+  const rows = new PastRows([chatsProjection, messagesProjection]);
+  for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
+  const chat = rows.get(chatsModel, stream);
+  if (!chat) throw notFound('there was no such room');
+  if ('seq' in at && chat.lastMessage?.seq !== at.seq) throw notFound('there is no such message');
+  return {
+    room: roomOf(chat),
+    members: await knownUsers(source, chat.members),
+    messages: await presentMessages(source.open, rows.values(messagesModel)),
+    readUpTo: chat.marks,
+  };
+}
+
+/** The same of a user. */
+export async function userThen(source: PastSource, userId: UserId, time: Time): Promise<UserThen> {
+  const rows = await userRows(source, userId, time);
+  const row = rows.get(usersModel, userId);
+  const [user] = row ? await presentUsers(source.open, [row]) : [];
+  if (!user) throw notFound('there was no such user');
+  const { isOnline, lastSeen } = rows.get(presenceModel, userId) ?? { isOnline: false, lastSeen: null };
+  const friendIds = await friendsAt(source, userId, time);
+  return {
+    user,
+    friends: await knownUsers(source, friendIds),
+    rooms: await roomsAt(source, userId, time),
+    isOnline,
+    lastSeen,
+  };
+}

@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Time } from '../../domain/events.js';
+import type { RoomId, UserId } from '../../domain/ids.js';
+import { chatsModel } from '../../projections/models/chats.js';
+import { friendshipsModel } from '../../projections/models/friendships.js';
+import { streamsModel } from '../../projections/models/streamIndex.js';
+import { usersModel } from '../../projections/models/userModels.js';
+import { type Engine, openReaderHere } from '../../projections/store/engine.js';
+import { ActiveReader } from '../../projections/store/openReader.js';
+import { type AnyModel, type Checkpoint, tableOf } from '../../projections/store/rowStore.js';
+import { openVault } from '../../vault/openVault.js';
+import { createOpener, textMemory } from '../../vault/textOpener.js';
+import type { At } from '../events/streamCommits.js';
+import { openSource, openStoredRows, type SourceLog } from '../storedRows.js';
+import { activeGenerations } from '../verify/freshModels.js';
+import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './asOf.js';
+
+/** A running server folds what it has not folded yet within moments. */
+const PATIENCE_MS = 5000;
+const LOOK_MS = 50;
+
+/** A system that exists, to be read beside a running server or without one. */
+interface StoredSystem {
+  readonly engine: Engine;
+  readonly masterKey: Buffer;
+}
+
+/** The read models, which tell where to look, lack some of the log, and no server folds it. */
+class BehindTheLog extends Error {
+  override readonly name = 'BehindTheLog';
+}
+
+/** See `roomThen`. Throws `BehindTheLog`, and what log, vault and read models throw. */
+export const roomAsOf = (system: StoredSystem, roomId: RoomId, at: At): Promise<RoomThen> =>
+  withPast(system, [usersModel], (past) => roomThen(past, roomId, at));
+
+/** See `userThen`. Throws like `roomAsOf`. */
+export const userAsOf = (system: StoredSystem, userId: UserId, time: Time): Promise<UserThen> =>
+  withPast(system, [usersModel, friendshipsModel, chatsModel], (past) => userThen(past, userId, time));
+
+async function withPast<T>(
+  { engine, masterKey }: StoredSystem,
+  needed: readonly AnyModel[],
+  read: (past: PastSource) => Promise<T>,
+): Promise<T> {
+  const opened: (() => unknown)[] = [];
+  try {
+    const log = await openSource(engine);
+    opened.push(() => log.close());
+    const vault = await openVault({ engine, masterKey });
+    opened.push(() => vault.close());
+    const memory = textMemory();
+    opened.push(() => memory.close());
+    const stored = await openReaderHere(engine);
+    opened.push(() => stored.close());
+    const rows = new ActiveReader(stored.reader, await generationsIn(engine));
+    const checkpoint = (model: AnyModel, partition: number) =>
+      stored.checkpoint(rows.current(model), partition);
+    await settled(log, needed, checkpoint);
+    const indexed = async (partition: number) => (await checkpoint(streamsModel, partition)).size;
+    return await read({ log, rows, indexed, open: createOpener(vault.keys, memory) });
+  } finally {
+    for (const close of opened.reverse()) await close();
+  }
+}
+
+/** By model name. */
+async function generationsIn(engine: Engine): Promise<Map<string, number>> {
+  const stored = await openStoredRows(engine);
+  try {
+    const active = await activeGenerations(stored);
+    return new Map(
+      [usersModel, friendshipsModel, chatsModel, streamsModel].map((model) => [
+        model.name,
+        active.get(tableOf(model)) ?? 0,
+      ]),
+    );
+  } finally {
+    await stored.close();
+  }
+}
+
+/** Waits until the models have folded all that is in the log now. */
+async function settled(
+  log: SourceLog,
+  models: readonly AnyModel[],
+  checkpoint: (model: AnyModel, partition: number) => Promise<Checkpoint>,
+): Promise<void> {
+  const until = performance.now() + PATIENCE_MS;
+  for (let partition = 0; partition < log.partitions; partition++) {
+    const size = (await log.tail(partition))?.size ?? 0;
+    for (const model of models)
+      while ((await checkpoint(model, partition)).size < size) {
+        if (performance.now() > until)
+          throw new BehindTheLog(
+            `the read model ${model.name} is behind the log: start the server, and ask again`,
+          );
+        await delay(LOOK_MS);
+      }
+  }
+}

@@ -1,0 +1,244 @@
+import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { overloaded } from '../../base/errors.js';
+import type { Moment } from '../../domain/commands.js';
+import { type EventLog, NotExtended } from '../../log/log.js';
+import { type Evidence, tilesModel } from '../../projections/models/merkleTiles.js';
+import type { Progress } from '../../projections/queries.js';
+import type { Head, HeadStore, SigningKeys } from '../../vault/vault.js';
+
+/** Of an Ed25519 public key in a verifier key and in its id (C2SP signed-note). */
+export const ED25519 = 1;
+
+/** Four bytes before each signature: they tell which key of that name has made it. `key`: the type's byte and the public key. */
+export const keyIdOf = (name: string, key: Buffer): Buffer =>
+  createHash('sha256').update(`${name}\n`).update(key).digest().subarray(0, 4);
+
+/** What verifies the notes that `key`, an Ed25519 private key, signs under this name: a line such as `name+1234abcd+AbC…`. */
+function verifierKey(name: string, key: KeyObject): string {
+  const bytes = publicBytes(key);
+  return `${name}+${keyIdOf(name, bytes).toString('hex')}+${bytes.toString('base64')}`;
+}
+
+/** Signs a text that ends with a line break, as C2SP signed-note says. */
+function signNote(text: string, name: string, key: KeyObject): string {
+  const signature = Buffer.concat([keyIdOf(name, publicBytes(key)), sign(null, Buffer.from(text), key)]);
+  return `${text}\n— ${name} ${signature.toString('base64')}\n`;
+}
+
+function publicBytes(key: KeyObject): Buffer {
+  const { x = '' } = createPublicKey(key).export({ format: 'jwk' });
+  return Buffer.concat([Buffer.from([ED25519]), Buffer.from(x, 'base64url')]);
+}
+
+/** Of those who want one larger than is signed, none waits longer. */
+const PATIENCE_MS = 5000;
+const AGAIN_MS = 100;
+
+/** What heads are signed from. */
+export interface HeadParts {
+  /** `LOG_ORIGIN`. */
+  readonly origin: string;
+  readonly heads: HeadStore;
+  readonly signing: SigningKeys;
+  readonly log: Pick<EventLog, 'read' | 'tail' | 'partitions'>;
+  readonly evidence: Pick<Evidence, 'root'>;
+  readonly progress: Pick<Progress, 'reached'>;
+}
+
+/** The name of a partition in its checkpoints, and of the keys that sign them. */
+const originOf = (origin: string, partition: number): string => `${origin}/${partition}`;
+
+/** Verifier keys (C2SP signed-note), a line a partition and key, for each partition the one in use first. */
+export async function verifierKeys(
+  signing: SigningKeys,
+  origin: string,
+  partitions: number,
+): Promise<string[]> {
+  const keys = await signing.list();
+  return Array.from({ length: partitions }, (_, partition) =>
+    keys.map((key) => verifierKey(originOf(origin, partition), key)),
+  ).flat();
+}
+
+/**
+ * The signed heads of the log (C2SP tlog-checkpoint). Each extends the one before, is of the log after some commit whose
+ * tiles are folded, and stands in the vault before anybody is given it: however many nodes sign, there is one of a size.
+ */
+export class Heads {
+  readonly #advancing = new Map<number, Promise<Head>>();
+  readonly #broken = new Set<number>();
+
+  constructor(private readonly parts: HeadParts) {}
+
+  /** See `verifierKeys`. */
+  keys(): Promise<string[]> {
+    const { signing, origin, log } = this.parts;
+    return verifierKeys(signing, origin, log.partitions);
+  }
+
+  /** Whether some partition was found not to extend its signed head, and no operator has accepted that. */
+  get isBroken(): boolean {
+    return this.#broken.size > 0;
+  }
+
+  /** Resolves if the log has what was signed of it, by the commit then its last; throws `NotExtended` if not. */
+  async check(partition: number): Promise<void> {
+    const { heads, log } = this.parts;
+    const signed = await heads.get(partition);
+    const [commit] = signed ? await log.read(partition, signed.position - 1, 1) : [];
+    if (!signed || (commit?.size === signed.size && commit.root === signed.root)) {
+      this.#broken.delete(partition);
+      return;
+    }
+    this.#broken.add(partition);
+    throw new NotExtended(partition, `the commit of its ${signed.size} events is another, or missing`);
+  }
+
+  /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
+  async holding(partition: number, size: number): Promise<Head> {
+    const signed = await this.parts.heads.get(partition);
+    if (signed && signed.size >= size) return signed;
+    const giveUpAt = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const head = await this.advance(partition);
+      if (head.size >= size) return head;
+      if (performance.now() > giveUpAt) throw overloaded('the log does not hold it yet');
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+
+  /** The head of all that is in the log now, signed if it was not. Throws `NotExtended`; `overloaded` after 5 s. */
+  advance(partition: number): Promise<Head> {
+    const running = this.#advancing.get(partition);
+    if (running) return running;
+    const advancing = this.#judged(partition, this.#advance(partition)).finally(() =>
+      this.#advancing.delete(partition),
+    );
+    this.#advancing.set(partition, advancing);
+    return advancing;
+  }
+
+  /** An operator takes the log as it is now for what it should be: its head takes the place of the one it does not extend. */
+  async accept(partition: number): Promise<Head> {
+    const { heads } = this.parts;
+    const from = await heads.get(partition);
+    if (!from) return this.advance(partition);
+    const to = await this.#sign(await this.#present(partition));
+    if (to.size === from.size && to.root === from.root) return from;
+    if (await heads.giveUp(from, to)) {
+      this.#broken.delete(partition);
+      return to;
+    }
+    throw overloaded('another head has been signed meanwhile');
+  }
+
+  async #judged(partition: number, advancing: Promise<Head>): Promise<Head> {
+    try {
+      const head = await advancing;
+      this.#broken.delete(partition);
+      return head;
+    } catch (error) {
+      if (error instanceof NotExtended) this.#broken.add(partition);
+      throw error;
+    }
+  }
+
+  async #advance(partition: number): Promise<Head> {
+    const { heads } = this.parts;
+    for (let tries = 0; tries < 3; tries++) {
+      const from = await heads.get(partition);
+      const present = await this.#present(partition, from);
+      if (from?.size === present.size) return from;
+      const to = await this.#sign(present);
+      if (await heads.advance(from, to)) return to;
+    }
+    throw overloaded('others sign heads at the same time');
+  }
+
+  /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
+  async #present(partition: number, from?: Head): Promise<Omit<Head, 'note'>> {
+    const { evidence, log, progress } = this.parts;
+    const tail = await log.tail(partition);
+    if (from && (tail?.size ?? 0) < from.size)
+      throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
+    if (!tail) throw overloaded('nothing is in the log yet');
+    const { position, size, root } = tail;
+    const moment: Moment = { partition, size };
+    await progress.reached(tilesModel.name, moment);
+    if (from && (await evidence.root(partition, from.size)) !== from.root)
+      throw new NotExtended(partition, `its first ${from.size} events are others`);
+    if ((await evidence.root(partition, size)) !== root)
+      throw new NotExtended(partition, `its tiles are not those of its ${size} events`);
+    return { partition, position, size, root };
+  }
+
+  async #sign(at: Omit<Head, 'note'>): Promise<Head> {
+    const [key] = await this.parts.signing.list();
+    const name = originOf(this.parts.origin, at.partition);
+    return { ...at, note: signNote(`${name}\n${at.size}\n${at.root}\n`, name, key) };
+  }
+}
+
+const EVERY_MS = 10_000;
+
+/** What the signer knows of the system. */
+export interface HeadSignerParts {
+  readonly heads: Pick<Heads, 'advance'>;
+  /** The partitions that are this node's to sign. */
+  readonly owned: () => readonly number[];
+  /** How many events are in a partition. */
+  readonly size: (partition: number) => Promise<number>;
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** Signs the partitions of this node that have grown, every 10 s and when the system stops. */
+export class HeadSigner {
+  readonly #signed = new Map<number, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly parts: HeadSignerParts) {}
+
+  start(): void {
+    this.#timer = setInterval(() => this.#sign(), EVERY_MS).unref();
+    this.#sign();
+  }
+
+  /**
+   * Resolves once what there is now is signed, or cannot be, or after so many milliseconds. To be called when
+   * nothing more comes, and while all of it is still folded.
+   */
+  async stop(ms: number): Promise<void> {
+    clearInterval(this.#timer);
+    this.#sign();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.parts.report('the end of the log is not signed yet', new Error(`not within ${ms} ms`));
+        resolve();
+      }, ms);
+    });
+    await Promise.race([this.#running, late]);
+    clearTimeout(timer);
+  }
+
+  /** One round behind the other: a slow vault must not gather them. */
+  #sign(): void {
+    this.#running = this.#running.then(async () => {
+      await Promise.all(this.parts.owned().map((partition) => this.#advance(partition)));
+    });
+  }
+
+  async #advance(partition: number): Promise<void> {
+    const { heads, size, report } = this.parts;
+    try {
+      if ((await size(partition)) <= (this.#signed.get(partition) ?? 0)) return;
+      const head = await heads.advance(partition);
+      this.#signed.set(partition, head.size);
+    } catch (error) {
+      const message =
+        error instanceof NotExtended ? 'the log is not what was signed' : 'a head could not be signed yet';
+      report(message, error);
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { badRequest, notFound } from '../../base/errors.js';
+import { entryBundle, TILE, tileBytes, tilePath } from '../../log/merkle.js';
+import type { Evidence } from '../../projections/models/merkleTiles.js';
+import type { Head } from '../../vault/vault.js';
+import type { Heads } from './heads.js';
+
+/** A proof that an event is in the log: with the size's signed head, checkable without any other event. */
+export interface InclusionProof {
+  readonly offset: number;
+  readonly size: number;
+  /** The stored bytes of the event, in base64: the leaf. */
+  readonly entry: string;
+  /** RFC 6962, base64, from the bottom up. */
+  readonly hashes: readonly string[];
+  /** The head of this size, if it is the newest. */
+  readonly checkpoint?: string;
+}
+
+/** A proof that the log of `size` events extends the one of its first `from`. */
+export interface ConsistencyProof {
+  readonly from: number;
+  readonly size: number;
+  readonly hashes: readonly string[];
+  readonly checkpoint?: string;
+}
+
+interface ProofParts {
+  readonly evidence: Evidence;
+  readonly heads: Heads;
+}
+
+/** What is proven of the log, and what proofs are made of; never of more than a signed head holds. */
+export class Proofs {
+  constructor(private readonly parts: ProofParts) {}
+
+  /** By default of the newest head; for an event beyond it, of the next one. `overloaded` after 5 s. */
+  async inclusion(partition: number, offset: number, asked?: number): Promise<InclusionProof> {
+    if (asked !== undefined && offset >= asked)
+      throw badRequest('the event is not in a log of this size', [
+        { path: 'offset', message: 'must be below size' },
+      ]);
+    const { heads, evidence } = this.parts;
+    const head = await heads.holding(partition, asked ?? offset + 1);
+    const size = asked ?? head.size;
+    const { leaf, hashes } = await evidence.inclusion(partition, offset, size, head.position);
+    return {
+      offset,
+      size,
+      entry: Buffer.from(leaf).toString('base64'),
+      hashes,
+      ...checkpointOf(head, size),
+    };
+  }
+
+  /** By default up to the newest head. */
+  async consistency(partition: number, from: number, asked?: number): Promise<ConsistencyProof> {
+    if (asked !== undefined && from > asked)
+      throw badRequest('a log does not extend a larger one', [
+        { path: 'from', message: 'must not be above size' },
+      ]);
+    const { heads, evidence } = this.parts;
+    const head = await heads.holding(partition, asked ?? from);
+    const size = asked ?? head.size;
+    const hashes = await evidence.consistency(partition, from, size);
+    return { from, size, hashes, ...checkpointOf(head, size) };
+  }
+
+  /** A tile or an entry bundle by its path (C2SP tlog-tiles), behind `tile/`. `not_found` beyond the newest head. */
+  async tile(partition: number, path: string): Promise<Buffer> {
+    const { level, index, width } = readPath(path);
+    const { evidence, heads } = this.parts;
+    const nodes = TILE ** (level === 'entries' ? 0 : level);
+    const head = await heads.holding(partition, 0);
+    if (index * TILE + width > Math.floor(head.size / nodes))
+      throw notFound('there is no such tile in the signed log');
+    if (level === 'entries')
+      return entryBundle(await evidence.leaves(partition, index, width, head.position));
+    const hashes = (await evidence.tile(partition, level, index)).slice(0, width);
+    if (hashes.length < width) throw new RangeError(`tile ${path} of partition ${partition} is not folded`);
+    return tileBytes({ level, index, hashes });
+  }
+}
+
+const checkpointOf = ({ size, note }: Head, of: number): { checkpoint?: string } =>
+  size === of ? { checkpoint: note } : {};
+
+const TILE_PATH = /^(entries|\d{1,2})\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/;
+
+/** Throws `not_found` for what is not the one way to write a tile's path. */
+function readPath(path: string): { level: number | 'entries'; index: number; width: number } {
+  const [, place = '', number = '', partial = String(TILE)] = TILE_PATH.exec(path) ?? [];
+  const level = place === 'entries' ? place : Number(place);
+  const [index, width] = [Number(number.replaceAll(/[x/]/g, '')), Number(partial)];
+  const isTile = place !== '' && width > 0 && Number.isSafeInteger(index * TILE);
+  if (!isTile || tilePath(level, index, width) !== path) throw notFound('this is no path of a tile');
+  return { level, index, width };
+}

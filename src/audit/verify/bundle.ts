@@ -1,0 +1,118 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { LogEndsEarly } from '../../log/checkLog.js';
+import { entryBundle, TILE, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
+import type { Engine } from '../../projections/store/engine.js';
+import { readHead, type SignedHead } from '../proof/witness.js';
+import { openSource, type SourceLog } from '../storedRows.js';
+import { Contradiction, Meter, type OnProgress } from './report.js';
+
+/** Commits are read so many at once: few, so that what is made of them dies young. */
+const PAGE = 16;
+
+/** Where a bundle's parts lie below its directory. */
+export const bundlePaths = {
+  /** Verifier keys, a line each. */
+  keys: 'key',
+  checkpoint: (partition: number): string => join(String(partition), 'checkpoint'),
+  tile: (partition: number, level: number | 'entries', index: number, width: number): string =>
+    join(String(partition), 'tile', tilePath(level, index, width)),
+};
+
+/** What is exported. */
+export interface ExportOptions {
+  readonly engine: Engine;
+  /** It must not exist or be empty. */
+  readonly dir: string;
+  /** Signed heads: of each partition that is to be in the bundle, one; it is exported up to there. */
+  readonly heads: readonly string[];
+  /** Verifier keys of these heads. */
+  readonly keys: readonly string[];
+  readonly onProgress?: OnProgress;
+}
+
+/** The directory holds something already. */
+export class NotEmpty extends Error {
+  override readonly name = 'NotEmpty';
+}
+
+/**
+ * Writes a bundle that can be verified, and read, with no database: of each partition its signed head, and up to that
+ * its tiles and entry bundles (C2SP tlog-tiles), and the keys. Memory does not grow with the log. Throws `NotEmpty`, or
+ * `Contradiction` if the log is not what its head says.
+ */
+export async function exportBundle(options: ExportOptions): Promise<{ partitions: number; events: number }> {
+  const { dir, engine, keys } = options;
+  await mkdir(dir, { recursive: true });
+  if ((await readdir(dir)).length > 0) throw new NotEmpty(`${dir} is not empty`);
+  const heads = options.heads.map(readHead);
+  const events = heads.reduce((sum, { size }) => sum + size, 0);
+  const meter = new Meter('export', events, options.onProgress);
+  const log = await openSource(engine);
+  try {
+    for (const head of heads) await exportPartition(log, head, dir, meter);
+  } finally {
+    await log.close();
+  }
+  await writeFile(join(dir, bundlePaths.keys), `${keys.join('\n')}\n`);
+  return { partitions: heads.length, events };
+}
+
+async function exportPartition(log: SourceLog, head: SignedHead, dir: string, meter: Meter): Promise<void> {
+  const { partition, size, root, note } = head;
+  const tree = new TileTree();
+  const files = new Files(dir);
+  const writeTile = (tile: Tile) =>
+    files.write(bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length), tileBytes(tile));
+  const writeEntries = (leaves: readonly string[]) => {
+    const index = Math.floor((tree.size - 1) / TILE);
+    return files.write(bundlePaths.tile(partition, 'entries', index, leaves.length), entryBundle(leaves));
+  };
+  let entries: string[] = [];
+  for await (const leaf of leavesOf(log, partition, size)) {
+    entries.push(leaf);
+    for (const tile of tree.add(leaf)) await writeTile(tile);
+    if (entries.length < TILE) continue;
+    await writeEntries(entries);
+    meter.add(entries.length);
+    entries = [];
+  }
+  if (entries.length > 0) await writeEntries(entries);
+  meter.add(entries.length);
+  for (const tile of tree.partial()) await writeTile(tile);
+  if (tree.root() !== root) {
+    const what = `partition ${partition} is not what its signed head of ${size} events says: verify the log`;
+    throw new Contradiction({ what, partition, offset: size - 1 });
+  }
+  // The last: without it there is nothing to believe of what was broken off.
+  await files.write(bundlePaths.checkpoint(partition), note);
+}
+
+/** The first leaves of a partition. */
+async function* leavesOf(log: SourceLog, partition: number, size: number): AsyncGenerator<string> {
+  let left = size;
+  for (let position = 0; left > 0; ) {
+    const commits = await log.read(partition, position, PAGE);
+    if (commits.length === 0) throw new LogEndsEarly(partition, position);
+    for (const { leaves } of commits) {
+      yield* leaves.slice(0, left);
+      left -= Math.min(left, leaves.length);
+    }
+    position += commits.length;
+  }
+}
+
+/** Writes files below a directory, and makes the directories between. */
+class Files {
+  #made = '';
+
+  constructor(private readonly root: string) {}
+
+  async write(path: string, content: string | Uint8Array): Promise<void> {
+    const file = join(this.root, path);
+    const directory = dirname(file);
+    if (directory !== this.#made) await mkdir(directory, { recursive: true });
+    this.#made = directory;
+    await writeFile(file, content);
+  }
+}

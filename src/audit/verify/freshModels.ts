@@ -1,0 +1,197 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Recorded } from '../../domain/events.js';
+import { partitionOf } from '../../domain/ids.js';
+import { allProjections } from '../../projections/allProjections.js';
+import { readGenerations } from '../../projections/generations.js';
+import type { AnyProjection, Folded, Projection } from '../../projections/projection.js';
+import {
+  type AnyModel,
+  type Checkpoint,
+  generationOf,
+  type Model,
+  type Row,
+  tableOf,
+} from '../../projections/store/rowStore.js';
+import type { StoredRow } from '../../projections/store/sqliteReads.js';
+import type { StoredRows } from '../storedRows.js';
+import { Contradiction, type Wrong } from './report.js';
+
+/** A read model that is to be compared, and how far it is stored. */
+export interface Target {
+  readonly name: string;
+  /** Of its tables the one that is read. */
+  readonly generation: number;
+  /** By partition. */
+  readonly checkpoints: readonly Checkpoint[];
+}
+
+/** Names are in indexes alone, never in a row: without keys, every row is what it is with them. */
+const noNames = {
+  usernames: async (names: readonly unknown[]): Promise<null[]> => names.map(() => null),
+};
+
+/** Every projection, into rows without indexes. */
+const projections: readonly AnyProjection[] = allProjections(noNames).map((projection) => ({
+  ...projection,
+  model: { ...projection.model, indexes: {} },
+}));
+
+/** The projection of a target, as it is folded anew. */
+export function projectionOf({ name }: Pick<Target, 'name'>): AnyProjection {
+  const found = projections.find(({ model }) => model.name === name);
+  if (!found) throw new RangeError(`there is no projection ${name}`);
+  return found;
+}
+
+/** The model of a target, in the table that is read. */
+export const storedModel = (target: Pick<Target, 'name' | 'generation'>): AnyModel =>
+  generationOf(projectionOf(target).model, target.generation);
+
+/** The read models that have a table, as far as they are stored now. */
+export async function targetsOf(stored: StoredRows, partitions: number): Promise<Target[]> {
+  const active = await activeGenerations(stored);
+  const targets: Target[] = [];
+  for (const { model } of projections) {
+    const generation = active.get(tableOf(model)) ?? 0;
+    const table = generationOf(model, generation);
+    if (!(await stored.hasTable(table))) continue;
+    const places = Array.from({ length: partitions }, (_, partition) => stored.checkpoint(table, partition));
+    targets.push({ name: model.name, generation, checkpoints: await Promise.all(places) });
+  }
+  return targets;
+}
+
+/** A model in the table that is read. */
+export async function activeModel(stored: StoredRows, name: string): Promise<AnyModel> {
+  const { model } = projectionOf({ name });
+  return generationOf(model, (await activeGenerations(stored)).get(tableOf(model)) ?? 0);
+}
+
+/** Which generation of each model is read, by the table of its first one. */
+export async function activeGenerations(stored: StoredRows): Promise<Map<string, number>> {
+  const reader = {
+    // What must not be written is there, or there are no generations.
+    async prepare() {},
+    async get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
+      const rows = (await stored.hasTable(model)) ? await stored.get(model, keys) : [];
+      // A table's rows are of its model.
+      const parsed = rows.map(([key, partition, offset, text]): [string, Row<R>] => [
+        key,
+        { key, partition, offset, value: text === null ? null : (JSON.parse(text) as R) },
+      ]);
+      return new Map(parsed);
+    },
+  };
+  const generations = await readGenerations(reader, projections);
+  return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
+}
+
+/** Folds the version of each stream, and throws a `Contradiction` where one does not follow or lies elsewhere. */
+export const versionsOf = (partitions: number | undefined): Projection<number> => ({
+  model: { name: 'stream_versions', version: 1, indexes: {} },
+  keys: ({ stream }) => [stream],
+  evolve(last, event) {
+    const expected = (last ?? 0) + 1;
+    if (event.version !== expected) throw misplaced(event, `it should be ${expected}`);
+    if (
+      partitions !== undefined &&
+      expected === 1 &&
+      partitionOf(event.stream, partitions) !== event.partition
+    )
+      throw misplaced(event, `but the stream belongs to partition ${partitionOf(event.stream, partitions)}`);
+    return event.version;
+  },
+});
+
+function misplaced({ partition, offset, stream, version }: Recorded, but: string): Contradiction {
+  const what = `event ${offset} of partition ${partition} is version ${version} of ${stream}: ${but}`;
+  return new Contradiction({ what, partition, offset });
+}
+
+/** Whether two values are the same, as JSON text; a database may have put an object's fields in another order. */
+function isSameValue(a: string | null, b: string | null): boolean {
+  if (a === b) return true;
+  return a !== null && b !== null && isDeepStrictEqual(parsed(a), parsed(b));
+}
+
+/** Text that is no JSON is the same as nothing but itself. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return Symbol(text);
+  }
+}
+
+/** What is wrong with a stored row, if it should be as the fresh one; undefined: nothing. */
+export function compareRow(
+  model: AnyModel,
+  stored: StoredRow | undefined,
+  fresh: StoredRow,
+): Wrong | undefined {
+  const [key, partition, offset, value] = fresh;
+  const row = `row ${key} of the read model ${model.name}`;
+  const place = { partition, offset };
+  if (!stored)
+    return { ...place, what: `${row} is missing: event ${offset} of partition ${partition} made it` };
+  if (stored[1] !== partition)
+    return { ...place, what: `${row} is said to be of partition ${stored[1]}: it is of ${partition}` };
+  if (stored[2] !== offset)
+    return {
+      ...place,
+      what: `${row} is of event ${stored[2]} of partition ${partition}: it should be of ${offset}`,
+    };
+  if (isSameValue(stored[3], value)) return undefined;
+  return {
+    ...place,
+    what: `${row} is not what the events up to ${offset} of partition ${partition} make it`,
+  };
+}
+
+/** The same of a row that no event of the partition has made. */
+export function unmade(model: AnyModel, [key, partition, offset]: StoredRow): Wrong {
+  return { partition, offset, what: `row ${key} of the read model ${model.name} comes from no event` };
+}
+
+/** Rows are compared so many at once. */
+const BATCH = 256;
+
+/**
+ * Compares the rows that events made, which are never written again, and answers how many they are. Throws a
+ * `Contradiction` at the first that differs.
+ */
+export async function compareInserted(
+  stored: StoredRows,
+  target: Target,
+  events: readonly Folded[],
+): Promise<number> {
+  const table = storedModel(target);
+  const rows = rowsMade(projectionOf(target), events);
+  for (let at = 0; at < rows.length; at += BATCH)
+    await compareBatch(stored, table, rows.slice(at, at + BATCH));
+  return rows.length;
+}
+
+function rowsMade(projection: AnyProjection, events: readonly Folded[]): StoredRow[] {
+  const rows: StoredRow[] = [];
+  for (const event of events)
+    for (const key of projection.keys(event)) {
+      const value = projection.evolve(undefined, event, key, () => undefined);
+      rows.push([key, event.partition, event.offset, value === null ? null : JSON.stringify(value)]);
+    }
+  return rows;
+}
+
+async function compareBatch(stored: StoredRows, table: AnyModel, rows: readonly StoredRow[]): Promise<void> {
+  // Nearly always: to read each as a row of its own takes twice as long.
+  if (await stored.has(table, rows)) return;
+  const found = await stored.get(
+    table,
+    rows.map(([key]) => key),
+  );
+  const byKey = new Map(found.map((row) => [row[0], row]));
+  for (const row of rows) {
+    const wrong = compareRow(table, byKey.get(row[0]), row);
+    if (wrong) throw new Contradiction(wrong);
+  }
+}

@@ -1,0 +1,199 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readEntryBundle, TILE, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
+import { frameOf } from '../../projections/logIntake.js';
+import { Projector } from '../../projections/projector.js';
+import { openSqliteRows } from '../../projections/store/sqliteRows.js';
+import { readHead, type SignedHead, witnessesOf } from '../proof/witness.js';
+import { bundlePaths } from './bundle.js';
+import { versionsOf } from './freshModels.js';
+import {
+  type CheckedPartition,
+  Contradiction,
+  Meter,
+  type OnProgress,
+  type Report,
+  type Wrong,
+} from './report.js';
+import type { Witness } from './verifyChain.js';
+import { scratch } from './verifyState.js';
+
+/** A file of a bundle; that it is missing is a `Contradiction`. */
+async function fileOf(dir: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(join(dir, path));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    throw new Contradiction({ what: `${path} is missing` });
+  }
+}
+
+/** The files of one partition. */
+class PartitionBundle {
+  readonly #tree = new TileTree();
+  #until = '';
+
+  constructor(
+    private readonly dir: string,
+    private readonly head: SignedHead,
+    private readonly witnesses: readonly Witness[],
+    private readonly meter: Meter,
+  ) {}
+
+  async check(scratch: string): Promise<CheckedPartition> {
+    const { partition, size } = this.head;
+    const rows = openSqliteRows(join(scratch, `rows-${partition}.db`));
+    try {
+      const versions = await Projector.open(rows, [versionsOf(undefined)], partition + 1);
+      for (let index = 0; index * TILE < size; index++) await this.#checkEntries(index, versions);
+    } finally {
+      await rows.close();
+    }
+    for (const tile of this.#tree.partial()) await this.#checkTile(tile);
+    this.#compareRoot();
+    return { partition, events: size, until: this.#until, root: this.#tree.root() };
+  }
+
+  async #checkEntries(index: number, versions: Projector): Promise<void> {
+    const { partition, size } = this.head;
+    const firstOffset = index * TILE;
+    const width = Math.min(TILE, size - firstOffset);
+    const path = bundlePaths.tile(partition, 'entries', index, width);
+    const bytes = await fileOf(this.dir, path);
+    const place = { partition, offset: firstOffset };
+    const leaves = attempt(() => readEntryBundle(bytes), path, place);
+    if (leaves.length !== width)
+      throw new Contradiction({ ...place, what: `${path} holds ${leaves.length} entries, not ${width}` });
+    for (const leaf of leaves) {
+      const filled = this.#tree.add(leaf);
+      for (const tile of filled) await this.#checkTile(tile);
+      this.#compareRoot();
+    }
+    const frame = {
+      partition,
+      position: index + 1,
+      firstOffset,
+      size: firstOffset + width,
+      recordedAt: '',
+      leaves,
+    };
+    const { events, ...rest } = attempt(() => frameOf(frame), path, place);
+    for (const { recordedAt, offset } of events) {
+      if (recordedAt < this.#until)
+        throw new Contradiction({
+          partition,
+          offset,
+          what: `event ${offset} of partition ${partition} is before the one before it`,
+        });
+      this.#until = recordedAt;
+    }
+    await versions.fold([{ ...rest, events }]);
+    await versions.write();
+    this.meter.add(width);
+  }
+
+  async #checkTile(tile: Tile): Promise<void> {
+    const { partition } = this.head;
+    const path = bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length);
+    if ((await fileOf(this.dir, path)).equals(tileBytes(tile))) return;
+    throw new Contradiction({
+      what: `${path} is not made of the entries below it`,
+      partition,
+      offset: tile.index * TILE ** (tile.level + 1),
+    });
+  }
+
+  /** With each witness to the tree as it is now, the bundle's own head among them. */
+  #compareRoot(): void {
+    const { partition } = this.head;
+    const { size } = this.#tree;
+    for (const witness of this.witnesses) {
+      if (witness.partition !== partition) continue;
+      if (size === this.head.size && witness.size > size)
+        throw new Contradiction({
+          what: `the bundle ends after ${size} events of partition ${partition}: by ${witness.source} it had ${witness.size}`,
+          partition,
+          offset: size,
+        });
+      if (witness.size !== size || witness.root === this.#tree.root()) continue;
+      const what = `partition ${partition} is not what ${witness.source} says of its first ${size} events`;
+      throw new Contradiction({ what, partition, offset: size - 1 });
+    }
+  }
+}
+
+/** What a file gives; whatever is thrown says that the file is not what it should be. */
+function attempt<T>(work: () => T, path: string, place: Omit<Wrong, 'what'>): T {
+  try {
+    return work();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Contradiction({ ...place, what: `${path} cannot be read: ${why}` });
+  }
+}
+
+/** What is checked, and against what. */
+export interface BundleOptions {
+  readonly dir: string;
+  /** Checkpoints that were kept elsewhere. */
+  readonly since: readonly string[];
+  /** Verifier keys that were kept elsewhere; without them, the bundle's own are believed. */
+  readonly keys?: readonly string[];
+  readonly onProgress?: OnProgress;
+}
+
+/**
+ * Checks a bundle with no database: signatures, every entry and tile up to the signed root, the versions of all streams,
+ * and that each checkpoint kept elsewhere is extended by it. A file that is missing or altered is a wrong place.
+ */
+export async function verifyBundle(options: BundleOptions): Promise<Report> {
+  const partitions: CheckedPartition[] = [];
+  const { directory, remove } = scratch();
+  try {
+    const heads = await headsOf(options.dir);
+    const keys = options.keys ?? lines(await fileOf(options.dir, bundlePaths.keys));
+    const notes = heads.map(({ note }) => note);
+    const { witnesses, wrong } = witnessesOf({ heads: notes, since: options.since, keys });
+    if (wrong) throw new Contradiction(wrong);
+    const meter = new Meter(
+      'bundle',
+      heads.reduce((sum, { size }) => sum + size, 0),
+      options.onProgress,
+    );
+    for (const head of heads)
+      partitions.push(await new PartitionBundle(options.dir, head, witnesses, meter).check(directory));
+    const stray = witnesses.find(({ partition }) => !heads.some((head) => head.partition === partition));
+    if (stray) {
+      const { partition, source } = stray;
+      const what = `the bundle has no partition ${partition}, of which there is ${source}`;
+      throw new Contradiction({ what, partition });
+    }
+    return { partitions, models: [] };
+  } catch (error) {
+    if (!(error instanceof Contradiction)) throw error;
+    return { partitions, models: [], wrong: error.wrong };
+  } finally {
+    remove();
+  }
+}
+
+const lines = (bytes: Buffer): string[] =>
+  bytes
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');
+
+/** The heads in the bundle, by partition. */
+async function headsOf(dir: string): Promise<SignedHead[]> {
+  const names = (await readdir(dir)).filter((name) => /^\d+$/.test(name));
+  if (names.length === 0) throw new Contradiction({ what: `${dir} holds no partition: it is no bundle` });
+  const partitions = names.map(Number).sort((a, b) => a - b);
+  return Promise.all(
+    partitions.map(async (partition) => {
+      const head = readHead((await fileOf(dir, bundlePaths.checkpoint(partition))).toString());
+      if (head.partition === partition) return head;
+      const what = `the checkpoint in ${partition} is one of partition ${head.partition}`;
+      throw new Contradiction({ what, partition });
+    }),
+  );
+}

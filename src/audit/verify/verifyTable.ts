@@ -1,0 +1,201 @@
+import { lastOf } from '../../log/checkLog.js';
+import type { Commit } from '../../log/log.js';
+import { frameOf } from '../../projections/logIntake.js';
+import { foldTouching, keysTouched, type Rows, touchingOf } from '../../projections/projection.js';
+import type { AnyModel } from '../../projections/store/rowStore.js';
+import type { StoredRow } from '../../projections/store/sqliteReads.js';
+import type { SourceLog, StoredRows } from '../storedRows.js';
+import { compareRow, projectionOf, storedModel, type Target, unmade } from './freshModels.js';
+import type { Wrong } from './report.js';
+
+/** Rows are read so many at once. */
+const PAGE = 1000;
+
+/** A page of a table that was compared, and how the next one begins; the table has ended where there is none. */
+export interface TableStep {
+  readonly next?: string;
+  readonly rows: number;
+  /** Rows met that the fresh fold has too, by partition. */
+  readonly met: readonly number[];
+  /** Rows that were stored at a later event than those of the checkpoint. */
+  readonly ahead: readonly StoredRow[];
+  readonly wrong?: Wrong;
+}
+
+/** What tables are compared with. */
+export interface TableParts {
+  readonly log: SourceLog;
+  readonly stored: StoredRows;
+  /** The rows folded anew, by partition. */
+  readonly fresh: readonly StoredRows[];
+}
+
+/**
+ * Compares a page of a table's rows, whichever partition they are of. A row at an event beyond the checkpoint is
+ * left to `judgeAhead`: the system goes on while it is checked.
+ */
+export async function compareTable(
+  { stored, fresh }: TableParts,
+  target: Target,
+  after: string | undefined,
+): Promise<TableStep> {
+  const model = projectionOf(target).model;
+  const table = storedModel(target);
+  const page = await stored.page(table, after, PAGE);
+  const met = fresh.map(() => 0);
+  const ahead: StoredRow[] = [];
+  const step = { rows: page.length, met, ahead };
+  // A damaged tree may give rows twice, and without end.
+  const disorder = page.find(([key], i) => !(key > (page[i - 1]?.[0] ?? after ?? '')));
+  if (disorder)
+    return {
+      ...step,
+      wrong: { what: `the read model ${table.name} cannot be read: its rows are in disorder` },
+    };
+  const made = await freshRows(fresh, model, page);
+  for (const row of page) {
+    const [key, partition, offset] = row;
+    const mine = made.get(`${partition}/${key}`);
+    if (mine) met[partition] = (met[partition] ?? 0) + 1;
+    const checkpoint = target.checkpoints[partition];
+    if (checkpoint && offset >= checkpoint.size) ahead.push(row);
+    else {
+      const wrong = mine ? compareRow(table, row, mine) : unmade(table, row);
+      if (wrong) return { ...step, wrong };
+    }
+  }
+  const last = page.at(-1);
+  return last && page.length === PAGE ? { ...step, next: last[0] } : step;
+}
+
+async function freshRows(
+  fresh: readonly StoredRows[],
+  model: AnyModel,
+  page: readonly StoredRow[],
+): Promise<Map<string, StoredRow>> {
+  const made = new Map<string, StoredRow>();
+  for (const [partition, rows] of fresh.entries()) {
+    const keys = page.filter((row) => row[1] === partition).map(([key]) => key);
+    if (keys.length === 0) continue;
+    for (const row of await rows.get(model, keys)) made.set(`${partition}/${row[0]}`, row);
+  }
+  return made;
+}
+
+/** The first row of the fresh fold that the table lacks, if it lacks any; `met`: how many it has, by partition. */
+export async function findMissing(
+  { stored, fresh }: TableParts,
+  target: Target,
+  met: readonly number[],
+): Promise<Wrong | undefined> {
+  const { model } = projectionOf(target);
+  const table = storedModel(target);
+  const all = fresh.map(() => Number.MAX_SAFE_INTEGER);
+  for (const [partition, rows] of fresh.entries()) {
+    if ((await rows.count(model, all))[partition] === met[partition]) continue;
+    for (let after: string | undefined; ; ) {
+      const page = await rows.page(model, after, PAGE);
+      const there = new Set((await stored.get(table, keysIn(page))).map(([key]) => key));
+      const missing = page.find(([key]) => !there.has(key));
+      if (missing) return compareRow(table, undefined, missing);
+      after = page.at(-1)?.[0];
+      if (after === undefined) break;
+    }
+  }
+  return undefined;
+}
+
+const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
+
+/** How many rows an insert-only table has of each partition, up to its checkpoint: these stay as they are. */
+export const countRows = (stored: StoredRows, target: Target): Promise<number[]> =>
+  stored.count(
+    storedModel(target),
+    target.checkpoints.map(({ size }) => size),
+  );
+
+/** The first row of an insert-only table that no event made: it has not as many as events made. */
+export async function findUnmade(
+  { log, stored }: Pick<TableParts, 'log' | 'stored'>,
+  target: Target,
+): Promise<Wrong> {
+  const { keys } = projectionOf(target);
+  const table = storedModel(target);
+  for (let after: string | undefined; ; ) {
+    const page = await stored.page(table, after, PAGE);
+    for (const row of page) {
+      const [key, partition, offset] = row;
+      const checkpoint = target.checkpoints[partition];
+      if (checkpoint && offset >= checkpoint.size) continue;
+      const commit = checkpoint && (await commitWith(log, partition, checkpoint.position, offset));
+      const event = commit && frameOf(commit).events[offset - commit.firstOffset];
+      if (!event || !keys(event).includes(key)) return unmade(table, row);
+    }
+    after = page.at(-1)?.[0];
+    // Counted and read at two moments: what was there has gone in between.
+    if (after === undefined) return { what: `rows of the read model ${table.name} come and go` };
+  }
+}
+
+/** The commit that holds an event, of the first `last` ones. */
+async function commitWith(
+  log: SourceLog,
+  partition: number,
+  last: number,
+  offset: number,
+): Promise<Commit | undefined> {
+  const between = { partition, after: 0, upTo: last };
+  const position = await lastOf(log, between, ({ firstOffset }) => firstOffset <= offset);
+  const [commit] = position > 0 ? await log.read(partition, position - 1, 1) : [];
+  return commit && offset < commit.size ? commit : undefined;
+}
+
+/** Commits are read so many at once. */
+const AHEAD_PAGE = 64;
+
+/**
+ * Judges rows of one partition that were stored at events beyond the checkpoint: a row's value at an event is a
+ * function of the log alone, and whoever stores rows folds whole commits. So the fold goes on from the checkpoint,
+ * commit by commit, until each has been met as it was.
+ */
+export async function judgeAhead(
+  { log, fresh }: TableParts,
+  target: Target,
+  partition: number,
+  rows: readonly StoredRow[],
+): Promise<Wrong | undefined> {
+  const projection = projectionOf(target);
+  const table = storedModel(target);
+  const waiting = new Map(rows.map((row) => [row[0], row]));
+  const changed: Rows = new Map();
+  let position = target.checkpoints[partition]?.position ?? 0;
+  while (waiting.size > 0) {
+    const commits = await log.read(partition, position, AHEAD_PAGE);
+    if (commits.length === 0) break;
+    for (const commit of commits) {
+      const { events } = frameOf(commit);
+      const touching = touchingOf(projection, events);
+      const keys = keysTouched(touching);
+      await load(keys, changed);
+      foldTouching(projection, touching, () => undefined, changed);
+      for (const key of keys) {
+        const row = waiting.get(key);
+        const now = changed.get(key);
+        if (!row || !now || now.offset < row[2]) continue;
+        const value = now.value === null ? null : JSON.stringify(now.value);
+        const wrong = compareRow(table, row, [key, partition, now.offset, value]);
+        if (wrong) return wrong;
+        waiting.delete(key);
+      }
+      position = commit.position;
+    }
+  }
+  const [left] = waiting.values();
+  return left && unmade(table, left);
+
+  async function load(keys: ReadonlySet<string>, into: Rows): Promise<void> {
+    const absent = [...keys].filter((key) => !into.has(key));
+    for (const [key, , offset, text] of (await fresh[partition]?.get(projection.model, absent)) ?? [])
+      into.set(key, { key, partition, offset, value: text === null ? null : JSON.parse(text) });
+  }
+}

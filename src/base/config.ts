@@ -1,0 +1,137 @@
+import { z } from 'zod';
+
+/** A setting is wrong; `message` is one line that names it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const duration = z.string().transform((text, ctx) => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  // The pattern admits only the keys of `units`.
+  if (match) return Number(match[1]) * units[match[2] as keyof typeof units];
+  ctx.addIssue({ code: 'custom', message: 'must be a number with ms, s, m, h or d, such as 10s' });
+  return z.NEVER;
+});
+
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
+
+const rate = z.string().transform((text, ctx): { rate: number; burst: number } | 'off' => {
+  if (text === 'off') return 'off';
+  const match = /^(\d+):(\d+)$/.exec(text);
+  if (match && Number(match[1]) > 0 && Number(match[2]) > 0)
+    return { rate: Number(match[1]), burst: Number(match[2]) };
+  ctx.addIssue({ code: 'custom', message: 'must be <rate>:<burst>, such as 50:200, or off' });
+  return z.NEVER;
+});
+
+const masterKey = z.string().transform((text, ctx) => {
+  const key = Buffer.from(text, 'base64');
+  if (key.length === 32 && key.toString('base64') === text) return key;
+  ctx.addIssue({ code: 'custom', message: 'must be 32 bytes in base64' });
+  return z.NEVER;
+});
+
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((origin) => origin.trim()))
+  .refine(
+    (list) => list.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+    'must be origins such as https://chat.example.org, separated by commas',
+  );
+
+const nats = z.string().transform((text, ctx) => {
+  const servers = natsServers(text);
+  if (servers) return servers;
+  ctx.addIssue({ code: 'custom', message: 'must be nats:// or tls:// URLs, separated by commas' });
+  return z.NEVER;
+});
+
+const Settings = z.object({
+  PORT: whole(0, 65_535).default(3000),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  DATA_DIR: z.string().min(1).default('./data'),
+  MASTER_KEY: masterKey.optional(),
+  MONGO_URL: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://')
+    .optional(),
+  NATS_URL: nats.optional(),
+  PARTITIONS: whole(1, 64).optional(),
+  ALLOWED_ORIGINS: origins.optional(),
+  TRUST_PROXY: whole(0, 32).default(0),
+  BCRYPT_COST: whole(4, 15).default(12),
+  SESSION_TTL: duration.default(30 * units.d),
+  RATE_LIMIT: rate.default({ rate: 50, burst: 200 }),
+  AUTH_RATE_LIMIT: rate.default({ rate: 10, burst: 20 }),
+  PRESENCE_GRACE: duration.default(10 * units.s),
+  LOG_ORIGIN: z
+    .string()
+    .regex(/^[^\s+]{1,128}$/, 'must be 1 to 128 characters without white space or +')
+    .default('parley'),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+});
+
+/** The settings; durations in milliseconds, rates a second (`AUTH_RATE_LIMIT`: a minute). */
+export type Config = z.infer<typeof Settings>;
+
+/** Reads the settings from the environment; an empty variable counts as unset. Throws `ConfigError`. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(
+    Object.keys(Settings.shape).flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
+  );
+  const parsed = Settings.safeParse(given);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}`, { cause: parsed.error });
+  }
+  const config = parsed.data;
+  if (config.NATS_URL && config.MONGO_URL === undefined)
+    throw new ConfigError('NATS_URL: needs MONGO_URL, as several nodes share one log');
+  return config;
+}
+
+/** A NATS server as a URL names it. */
+export interface NatsServer {
+  readonly host: string;
+  readonly port: number;
+  /** `tls://`: nothing is said in the clear. With `nats://` it is the server that decides. */
+  readonly tls: boolean;
+  /** `nats://token@host` or `nats://user:password@host`, percent-encoded where a URL asks for it. */
+  readonly credentials:
+    | { readonly token: string }
+    | { readonly user: string; readonly pass: string }
+    | undefined;
+}
+
+const DEFAULT_PORT = 4222;
+
+/** The servers of a comma-separated list of `nats://` and `tls://` URLs; undefined if one of them is not such a URL. */
+export function natsServers(list: string): readonly NatsServer[] | undefined {
+  const servers = list.split(',').map((url) => natsServer(url.trim()));
+  const valid = servers.filter((server) => server !== undefined);
+  return valid.length === servers.length ? valid : undefined;
+}
+
+function natsServer(text: string): NatsServer | undefined {
+  if (!/^(nats|tls):\/\//.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
+  if (hostname === '' || `${pathname}${search}${hash}`.replace(/^\//, '') !== '') return undefined;
+  try {
+    const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)];
+    return {
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: port === '' ? DEFAULT_PORT : Number(port),
+      tls: protocol === 'tls:',
+      credentials: user === '' ? undefined : pass === '' ? { token: user } : { user, pass },
+    };
+  } catch {
+    return undefined; // What is escaped is no UTF-8.
+  }
+}

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { parley } from './parley.js';
+
+// Whoever reads the output may have seen enough, as in `parley audit replay | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
+await parley(process.argv.slice(2), process.env);

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { type CommitFrame, eventsOf, type NodeId, Note, type Reply } from './bus.js';
+
+/** Changed when an older reader would misread a newer text: it then leaves the frame, and reads the log. */
+const FORMAT = 1;
+
+const whole = z.int().min(0);
+
+/** The first line. Whom it is about comes first; fields that are not known are passed over. */
+const Header = z.object({
+  concerns: z.array(z.string()),
+  subjects: z.array(z.string()),
+  format: z.literal(FORMAT),
+  partition: whole,
+  position: whole,
+  id: z.string(),
+  epoch: whole,
+  recordedAt: z.string(),
+  firstOffset: whole,
+  size: whole,
+  root: z.string(),
+  frontier: z.array(z.string()).exactOptional(),
+  hash: z.string(),
+});
+
+const LINE_BREAK = 0x0a;
+
+/** The frame as UTF-8 text: a line of JSON for all but the leaves, then each leaf's own text, a line each. */
+export function encodeCommit(frame: CommitFrame): Uint8Array {
+  const {
+    concerns,
+    subjects,
+    partition,
+    position,
+    id,
+    epoch,
+    recordedAt,
+    firstOffset,
+    size,
+    root,
+    frontier,
+    hash,
+  } = frame;
+  const header: z.infer<typeof Header> = {
+    concerns: [...concerns],
+    subjects: [...subjects],
+    format: FORMAT,
+    partition,
+    position,
+    id,
+    epoch,
+    recordedAt,
+    firstOffset,
+    size,
+    root,
+    ...(frontier ? { frontier: [...frontier] } : {}),
+    hash,
+  };
+  return Buffer.from([JSON.stringify(header), ...frame.leaves].join('\n'));
+}
+
+/**
+ * The frame of such a text; only its first line is read now, so a node that hosts none of those concerned never looks
+ * at the leaves. Throws when that line is not one of this format.
+ */
+export function decodeCommit(data: Uint8Array): CommitFrame {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const found = text.indexOf(LINE_BREAK);
+  const end = found < 0 ? text.length : found;
+  const { format: _, ...header } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
+  let leaves: CommitFrame['leaves'] | undefined;
+  let events: CommitFrame['events'] | undefined;
+  return {
+    ...header,
+    get leaves() {
+      leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
+      return leaves;
+    },
+    get events() {
+      events ??= eventsOf(this);
+      return events;
+    },
+  };
+}
+
+const NoteMessage = z.object({ from: z.string(), note: Note });
+const RequestMessage = z.object({ from: z.string(), body: z.unknown() });
+const ReplyMessage = z.union([z.object({ reply: z.unknown() }), z.enum(['nobody', 'silent'])]);
+
+const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+const decode = (data: Uint8Array): unknown =>
+  JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
+
+/** What is not a commit travels as JSON; reading it back throws on what is not of its kind. */
+export const encodeNote = (from: NodeId, note: Note): Uint8Array =>
+  encode({ from, note } satisfies z.input<typeof NoteMessage>);
+export const decodeNote = (data: Uint8Array): { from: NodeId; note: Note } => NoteMessage.parse(decode(data));
+
+export const encodeRequest = (from: NodeId, body: unknown): Uint8Array =>
+  encode({ from, body } satisfies z.input<typeof RequestMessage>);
+export const decodeRequest = (data: Uint8Array): { from: NodeId; body: unknown } =>
+  RequestMessage.parse(decode(data));
+
+export const encodeReply = (reply: Reply): Uint8Array => encode(reply);
+export const decodeReply = (data: Uint8Array): Reply => ReplyMessage.parse(decode(data));
+
+type Report = (message: string, error: unknown) => void;
+
+/** The same, at most once in so many milliseconds for each message: what comes from outside must not fill the log. */
+export function sparingly(report: Report, everyMs: number): Report {
+  const last = new Map<string, number>();
+  return (message, error) => {
+    const now = performance.now();
+    if (now - (last.get(message) ?? Number.NEGATIVE_INFINITY) < everyMs) return;
+    last.set(message, now);
+    report(message, error);
+  };
+}

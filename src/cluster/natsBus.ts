@@ -1,0 +1,179 @@
+import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
+import type { NatsServer } from '../base/config.js';
+import { type Bus, type CommitFrame, type NodeId, type Note, type Reply, Serving, within } from './bus.js';
+import {
+  decodeCommit,
+  decodeNote,
+  decodeReply,
+  decodeRequest,
+  encodeCommit,
+  encodeNote,
+  encodeReply,
+  encodeRequest,
+  sparingly,
+} from './busWire.js';
+import { NatsLink } from './natsConnection.js';
+
+export interface NatsBusOptions {
+  readonly servers: readonly NatsServer[];
+  /** Nodes of the same log hear each other, and no others. */
+  readonly logId: string;
+  readonly node: NodeId;
+  /** Told of what failed and was dealt with: to be logged. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** What another node sends and this one cannot use is told of once in so long. */
+const REPORT_EVERY_MS = 60_000;
+/** For who asked what has a reply that cannot be sent: they need not wait. */
+const SILENT = encodeReply('silent');
+
+type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
+
+/** The bus of many nodes, over NATS core: at most once, and nothing waits while there is no connection. */
+export class NatsBus implements Bus {
+  readonly node: NodeId;
+  readonly #report: NatsBusOptions['report'];
+  readonly #reportInput: NatsBusOptions['report'];
+  readonly #subjects: { commits: string; notes: string; node: (id: NodeId) => string };
+  readonly #serving: Serving;
+  readonly #link: NatsLink;
+  readonly #frames: Handlers<[CommitFrame]> = new Set();
+  readonly #notes: Handlers<[Note, NodeId]> = new Set();
+  readonly #watchers: Handlers<[boolean]> = new Set();
+  #isClosed = false;
+
+  /** Begins to connect, and is there at once. */
+  constructor({ servers, logId, node, report }: NatsBusOptions) {
+    const prefix = `parley.${logId.replaceAll('-', '').slice(0, 12)}`;
+    this.node = node;
+    this.#report = report;
+    this.#reportInput = sparingly(report, REPORT_EVERY_MS);
+    this.#subjects = {
+      commits: `${prefix}.commits`,
+      notes: `${prefix}.notes`,
+      node: (id) => `${prefix}.node.${id}`,
+    };
+    this.#serving = new Serving(report);
+    this.#link = new NatsLink({
+      servers,
+      name: `parley ${node}`,
+      install: (connection) => this.#subscribeAll(connection),
+      onChange: (isUp) => this.#call(this.#watchers, isUp),
+      report,
+    });
+  }
+
+  get isConnected(): boolean {
+    return this.#link.isUp && !this.#isClosed;
+  }
+
+  publish(frame: CommitFrame): void {
+    if (this.isConnected) {
+      const data = encodeCommit(frame);
+      this.#link.admit(data.length)?.publish(this.#subjects.commits, data);
+    }
+    for (const handler of this.#frames) handler(frame);
+  }
+
+  subscribe(handler: (frame: CommitFrame) => void): () => void {
+    return added(this.#frames, handler);
+  }
+
+  tell(note: Note): void {
+    if (!this.isConnected) return;
+    const data = encodeNote(this.node, note);
+    this.#link.admit(data.length)?.publish(this.#subjects.notes, data);
+  }
+
+  hear(handler: (note: Note, from: NodeId) => void): () => void {
+    return added(this.#notes, handler);
+  }
+
+  // Nothing is waited for before the request is handed to the connection, which keeps the order of the calls.
+  async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
+    if (this.#isClosed) return 'nobody';
+    if (to === this.node) return within(timeoutMs, this.#serving.answer(body, to, 0));
+    const data = encodeRequest(this.node, body);
+    const connection = this.#link.admit(data.length);
+    if (!connection) return 'nobody';
+    try {
+      const answer = await connection.request(this.#subjects.node(to), data, { timeout: timeoutMs });
+      return decodeReply(answer.data);
+    } catch (error) {
+      if (isNatsError(error, ErrorCode.NoResponders)) return 'nobody';
+      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
+      return 'silent';
+    }
+  }
+
+  serve(handler: (body: unknown, from: NodeId) => Promise<unknown>): () => void {
+    return this.#serving.serve(handler);
+  }
+
+  onConnection(handler: (isConnected: boolean) => void): () => void {
+    return added(this.#watchers, handler);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#serving.close();
+    for (const handlers of [this.#frames, this.#notes, this.#watchers]) handlers.clear();
+    await this.#link.close();
+  }
+
+  #subscribeAll(connection: NatsConnection): void {
+    const on = (subject: string, receive: (message: Msg) => void) =>
+      connection.subscribe(subject, {
+        callback: (error, message) => {
+          try {
+            if (error) throw error;
+            receive(message);
+          } catch (cause) {
+            this.#reportInput(`what came on ${subject} was dropped`, cause);
+          }
+        },
+      });
+    on(this.#subjects.commits, ({ data }) => this.#call(this.#frames, decodeCommit(data)));
+    on(this.#subjects.notes, ({ data }) => {
+      const { note, from } = decodeNote(data);
+      this.#call(this.#notes, note, from);
+    });
+    on(this.#subjects.node(this.node), ({ data, reply }) => {
+      const { from, body } = decodeRequest(data);
+      void this.#respond(reply, this.#serving.answer(body, from, data.length));
+    });
+  }
+
+  async #respond(to: string | undefined, answer: Promise<Reply>): Promise<void> {
+    try {
+      const data = encodeReply(await answer);
+      if (to === undefined) return;
+      const connection = this.#link.admit(data.length);
+      if (connection) return connection.publish(to, data);
+      const other = this.#link.admit(SILENT.length);
+      if (!other) return;
+      other.publish(to, SILENT);
+      throw new Error(`${data.length} bytes are more than may be sent`);
+    } catch (error) {
+      if (!this.#isClosed) this.#report('a reply could not be sent', error);
+    }
+  }
+
+  #call<Args extends unknown[]>(handlers: Handlers<Args>, ...args: Args): void {
+    for (const handler of handlers)
+      try {
+        handler(...args);
+      } catch (error) {
+        this.#reportInput('what came over the bus was not handled', error);
+      }
+  }
+}
+
+function added<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
+  handlers.add(handler);
+  return () => handlers.delete(handler);
+}
+
+const isNatsError = (error: unknown, code: ErrorCode): boolean =>
+  error instanceof NatsError && error.code === code;

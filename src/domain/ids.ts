@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { v5 as uuidv5 } from 'uuid';
+
+/** A UUID in lower case. */
+export type UserId = string;
+/** A UUID in lower case; of a private room, derived from its pair of members. */
+export type RoomId = string;
+/** `user:<id>`, `room:<id>` or `friendship:<id>`: what an event's `stream` says. */
+export type StreamName = `${StreamKind}:${string}`;
+export type StreamKind = 'user' | 'room' | 'friendship';
+
+// Fixed for ever: another namespace would give every pair a second room.
+const ROOMS = '9f5d7a0e-6f0e-4c3b-8a54-6d0b3f1c2e71';
+const FRIENDSHIPS = '2b7c1e94-0d58-4d8a-9c63-5a1f7e4b8d20';
+
+const pairName = (a: UserId, b: UserId): string => (a < b ? `${a}/${b}` : `${b}/${a}`);
+
+/** The one private room of two users (UUIDv5 of the ordered pair), whoever asks. */
+export const roomIdOf = (a: UserId, b: UserId): RoomId => uuidv5(pairName(a, b), ROOMS);
+
+/** The one friendship of two users (UUIDv5 of the ordered pair), whoever asks. */
+export const friendshipIdOf = (a: UserId, b: UserId): string => uuidv5(pairName(a, b), FRIENDSHIPS);
+
+/** The stream that holds the events of one thing. */
+export const streamOf = (kind: StreamKind, id: string): StreamName => `${kind}:${id}`;
+
+/** Splits a stream's name. */
+export function parseStream(stream: StreamName): { kind: StreamKind; id: string } {
+  const colon = stream.indexOf(':');
+  // A StreamName starts with a kind by construction.
+  return { kind: stream.slice(0, colon) as StreamKind, id: stream.slice(colon + 1) };
+}
+
+/**
+ * The partition a stream lives in, 0 to `partitions` − 1: the first four bytes of the SHA-256
+ * of its name, modulo. Fixed for ever: another hash would look for streams where they are not.
+ */
+export function partitionOf(stream: StreamName, partitions: number): number {
+  if (partitions === 1) return 0;
+  return createHash('sha256').update(stream).digest().readUInt32BE(0) % partitions;
+}
+
+/** Two users in ascending order, as events name them. */
+export const pairOf = (a: UserId, b: UserId): readonly [UserId, UserId] => (a < b ? [a, b] : [b, a]);

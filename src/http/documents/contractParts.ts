@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import type { ErrorCode } from '../../base/errors.js';
+import type { PushName, RequestName } from '../../domain/contract.js';
+
+/** A JSON Schema or any other JSON object of a document. */
+export type Json = { readonly [key: string]: unknown };
+
+const dialects = {
+  'draft-2020-12': '$defs',
+  'draft-7': 'definitions',
+} as const;
+
+/** Turns schemas into JSON Schema; those with an id are gathered and referred to under `#/components/schemas`. */
+export class Components {
+  readonly schemas: Record<string, Json> = {};
+  readonly #target: keyof typeof dialects;
+
+  constructor(target: keyof typeof dialects) {
+    this.#target = target;
+  }
+
+  /** `input`: what a client may send, defaults left out. `output`: what comes of it. */
+  schema(schema: z.ZodType, io: 'input' | 'output'): Json {
+    const keyword = dialects[this.#target];
+    const text = JSON.stringify(z.toJSONSchema(schema, { target: this.#target, io }));
+    const hoisted = text.replaceAll(`"#/${keyword}/`, '"#/components/schemas/');
+    // It was an object before it was text.
+    const { $schema: _, [keyword]: named, ...own } = JSON.parse(hoisted) as Json;
+    Object.assign(this.schemas, named);
+    return own;
+  }
+}
+
+/** What the schemas cannot say, for both documents and the documentation. */
+
+/** Changes with the contract, not with the program. */
+export const contractVersion = '1.0.0';
+
+export const errorCodes: Record<ErrorCode, { readonly http: number; readonly meaning: string }> = {
+  bad_request: {
+    http: 400,
+    meaning: 'with `fields: [{path, message}]`, possibly empty; a body too large is 413',
+  },
+  unauthenticated: { http: 401, meaning: 'sign in' },
+  forbidden: { http: 403, meaning: 'not for this user' },
+  not_found: { http: 404, meaning: 'there is none, or it is not yours' },
+  conflict: { http: 409, meaning: 'the name or the message id is taken' },
+  rate_limited: { http: 429, meaning: 'nothing was done; try again after `retryAfterMs`' },
+  overloaded: { http: 503, meaning: 'nothing was done; try again after `retryAfterMs`' },
+  unknown: {
+    http: 504,
+    meaning: 'it may have happened; after `retryAfterMs` send it again with the same ids',
+  },
+  internal: { http: 500, meaning: 'a fault of the server; `incident` is in its log' },
+};
+
+export const closeCodes: Readonly<Record<number, string>> = {
+  1002: 'a breach of RFC 6455',
+  1003: 'a binary frame',
+  1007: 'bad UTF-8',
+  1008: '100 frames within 10 s that are no requests, or 1,000 answered `rate_limited`',
+  1009: 'a frame of more than 128 KiB',
+  1012: 'the server restarts: connect again, with the last cursor',
+  4401: 'not signed in within 10 s, signed out, or the session has ended',
+  4408: 'the client does not read',
+};
+
+export const requestNotes: Record<RequestName, string> = {
+  identity:
+    'Signs the connection in; the first frame. `cursor` is the last one that was handled: what has been missed since follows the answer, then a push `identity {caughtUp: true}`.',
+  'add friend': 'Makes the two friends of each other; needs no consent.',
+  'init chat': 'Opens the one room of the pair. `isNewActive`: this call made it active for me.',
+  'join room':
+    'Receives the pushes of these rooms again, on this connection. One that is not mine: `not_found`, none joined.',
+  'leave room': 'Receives no pushes of this room on this connection.',
+  'send message':
+    '`messageId` is of the sender’s choice: sent again with the same body it gets the first answer, with another it is a `conflict`. `seq` is 1, 2, 3 … in its room, without a hole.',
+  'fetch messages':
+    'In ascending `seq`; `before` and `after` are exclusive; without either, the newest. `hasMore` is about the direction asked.',
+  'read messages': 'Moves my read mark up to `upTo`, or the newest; it never goes back.',
+  'get active chats':
+    'Newest activity first. `next` goes into `next` for the page behind it; absent at the end.',
+  'notify typing': 'Told to the other member while they are connected. After 6 s without another it ends.',
+  'get online info': 'Of a contact or of me, else `not_found`. `lastSeen` is null while online.',
+  'notify online': 'This device is active.',
+  'active app': 'This device is active.',
+  'background app': 'This device is not active any more.',
+};
+
+export const pushNotes: Record<PushName, string> = {
+  identity: 'All that was missed has been pushed; from here on it is live.',
+  'add friend': 'To the new friend and to my other devices.',
+  'init chat': 'A chat became active for me.',
+  'send message': 'To all joined connections of all members but the one that sent it.',
+  'read messages': 'A member’s read mark has moved.',
+  'notify typing': 'A member types, or has stopped.',
+  'get online info': 'A contact has come or gone.',
+  'erase user': 'A member has been erased: their name and messages are gone.',
+};

@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Context, Middleware } from 'koa';
+import type { Logger } from 'pino';
+import getRawBody from 'raw-body';
+import type { z } from 'zod';
+import {
+  badRequest,
+  type ErrorCode,
+  isOutage,
+  notFound,
+  overloaded,
+  ParleyError,
+  unknown,
+} from '../base/errors.js';
+import { Id, validate } from '../domain/contract.js';
+
+const statusOf: Record<ErrorCode, number> = {
+  bad_request: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  rate_limited: 429,
+  overloaded: 503,
+  unknown: 504,
+  internal: 500,
+};
+
+/** A refusal whose status HTTP knows better than the code does: 405, 413, 415. */
+export class HttpError extends ParleyError {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super('bad_request', message);
+  }
+}
+
+const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
+/** What the client is told of `error`; undefined if that is nothing but `internal`. */
+function tellable(error: unknown, method: string): ParleyError | undefined {
+  if (error instanceof ParleyError) return error.code === 'internal' ? undefined : error;
+  if (!isOutage(error)) return undefined;
+  // A write that was not answered may have been done.
+  return isSafe(method)
+    ? overloaded('a store does not answer')
+    : unknown('a store did not answer; it may have happened', error);
+}
+
+/** Answers with the error as RFC 9457 problem details; `extra` are members of their own. */
+export function respondWith(ctx: Context, error: ParleyError, extra: Record<string, unknown> = {}): void {
+  const { code, message, details } = error;
+  const status = error instanceof HttpError ? error.status : statusOf[code];
+  ctx.status = status;
+  if (error instanceof HttpError) ctx.set({ ...error.headers });
+  if (code === 'unauthenticated') ctx.set('WWW-Authenticate', 'Bearer');
+  if (details.retryAfterMs !== undefined)
+    ctx.set('Retry-After', String(Math.max(1, Math.ceil(details.retryAfterMs / 1000))));
+  const problem = {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail: message,
+    code,
+    ...(code === 'bad_request' ? { fields: details.fields ?? [] } : {}),
+    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
+    ...extra,
+  };
+  ctx.body = JSON.stringify(problem);
+  ctx.type = 'application/problem+json';
+}
+
+/**
+ * Turns everything thrown behind it into a problem. What is not meant for clients becomes `internal`: they get
+ * an `incident` id, the log has that id and the error with its cause.
+ */
+export function problems(log: Logger): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      const told = tellable(error, ctx.method);
+      if (told) {
+        if (told.code === 'unknown' || told.code === 'overloaded')
+          log.warn({ err: told, method: ctx.method, path: ctx.path }, 'a request was not done');
+        return respondWith(ctx, told);
+      }
+      const incident = randomUUID();
+      log.error({ incident, err: error, method: ctx.method, path: ctx.path }, 'a request failed');
+      respondWith(ctx, new ParleyError('internal', 'something is wrong on our side'), { incident });
+    }
+  };
+}
+
+const maxBody = 64 * 1024;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The request's JSON body, checked. Throws `bad_request`; with status 413 if too large, 415 if it is not JSON. */
+export async function readBody<S extends z.ZodType>(ctx: Context, schema: S): Promise<z.infer<S>> {
+  if (!hasBody(ctx)) throw badRequest('a JSON body is needed');
+  return validate(schema, await readJson(ctx));
+}
+
+/** For requests without fields: no body, or an empty object. Throws like `readBody`. */
+export async function readNoBody(ctx: Context, empty: z.ZodType): Promise<void> {
+  if (hasBody(ctx)) validate(empty, await readJson(ctx));
+}
+
+/** The query parameters, checked; one that is given twice is none of the schema's strings. Throws `bad_request`. */
+export function readQuery<S extends z.ZodType>(ctx: Context, schema: S): z.infer<S> {
+  return validate(schema, { ...ctx.query });
+}
+
+/** An id from the path, in lower case; what is no id names nothing: `not_found`. */
+export function readId(text: string | undefined): string {
+  const parsed = Id.safeParse(text);
+  if (!parsed.success) throw notFound('there is no such thing');
+  return parsed.data;
+}
+
+const hasBody = (ctx: Context): boolean =>
+  ctx.get('Transfer-Encoding') !== '' || !['', '0'].includes(ctx.get('Content-Length'));
+
+async function readJson(ctx: Context): Promise<unknown> {
+  const charset = ctx.request.charset.toLowerCase();
+  if (!ctx.is('application/json') || !['', 'utf-8'].includes(charset))
+    throw new HttpError(415, 'the body must be application/json in UTF-8', { Accept: 'application/json' });
+  if (!['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase()))
+    throw new HttpError(415, 'the body must not be compressed', { 'Accept-Encoding': 'identity' });
+  const body = await read(ctx);
+  try {
+    return JSON.parse(utf8.decode(body));
+  } catch {
+    // The parser's message quotes the body, which may hold a password.
+    throw badRequest('the body is not JSON in UTF-8');
+  }
+}
+
+async function read(ctx: Context): Promise<Buffer> {
+  try {
+    return await getRawBody(ctx.req, { limit: maxBody, length: ctx.get('Content-Length') || null });
+  } catch (error) {
+    const { type } = error as getRawBody.RawBodyError; // raw-body rejects with nothing else
+    if (type === 'entity.too.large') throw new HttpError(413, 'the body is larger than 64 KiB');
+    throw badRequest('the body did not arrive whole');
+  }
+}

@@ -1,0 +1,200 @@
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
+import type { PackedCommit } from './commit.js';
+import { AppendError, outcomeOf, StorageError } from './log.js';
+import { CommitRows, type LogFile, openLogFile, storage } from './logFileReader.js';
+import { checkMeta, checkPartition, type LogMeta, openMeta, tableOf } from './logMeta.js';
+
+/** As `Outcome`, of packed commits. */
+export type PackedOutcome = { kind: 'committed' } | { kind: 'lost'; to: PackedCommit };
+
+const PAGE = 4096;
+const CONSTRAINT_PRIMARYKEY = 1555;
+/** Once the write-ahead log has been folded into the database, a file longer than this is cut. */
+const KEPT_WAL = 64 * 1024 * 1024;
+
+/**
+ * The embedded log's file, written from this very thread: each call blocks until the disk has answered.
+ * A commit is durable when `append` returns: SQLite syncs its write-ahead log at every COMMIT (`FULL`).
+ */
+export class SqliteStore {
+  readonly meta: LogMeta;
+  readonly #db: DatabaseSyncInstance;
+  /** Reads over the same connection. */
+  readonly rows: CommitRows;
+  readonly #inserts = new Map<number, StatementSyncInstance>();
+  /** The last position known to be taken, by partition: spares reading the tail before each append. */
+  readonly #known = new Map<number, number>();
+  /** After a failure of the disk nothing more is written: a failed fsync must not be tried again. */
+  #failed: StorageError | undefined;
+  #grown = 0;
+
+  /** Opens the log, or makes it with `partitions` (1 if not given). Throws `LogMismatch` or `StorageError`. */
+  constructor(file: string, partitions?: number) {
+    syncIfThere(`${file}-wal`);
+    this.#db = storage(() => new DatabaseSync(file, { timeout: 10_000 }));
+    try {
+      storage(() =>
+        this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${KEPT_WAL}`),
+      );
+      this.meta = storage(() => openMeta(this.#db, partitions ?? 1));
+      checkMeta(this.meta, partitions);
+      this.rows = new CommitRows(this.#db, this.meta.partitions);
+      this.#checkpoint();
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** As `EventLog.append`. */
+  append(commit: PackedCommit): PackedOutcome {
+    if (this.#failed) throw this.#failed;
+    return this.#stopping(() => {
+      this.#checkPosition(commit);
+      if (!this.#insert(commit)) return this.#settle(commit);
+      this.#known.set(commit.partition, commit.position);
+      return { kind: 'committed' };
+    });
+  }
+
+  /** About how many bytes the write-ahead log has grown by since the last checkpoint here. */
+  get walGrowth(): number {
+    return this.#grown;
+  }
+
+  /**
+   * Moves into the database what is left in the write-ahead log; if that was all, the next append starts
+   * the file over. Short when another connection has just moved the bulk.
+   */
+  checkpoint(): void {
+    if (this.#failed) throw this.#failed;
+    this.#stopping(() => this.#checkpoint());
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #checkpoint(): void {
+    storage(() => this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get());
+    this.#grown = 0;
+  }
+
+  #checkPosition({ partition, position }: PackedCommit): void {
+    checkPartition(partition, this.meta.partitions);
+    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
+    if (position <= (this.#known.get(partition) ?? 0) + 1) return;
+    const tail = this.rows.tail(partition)?.position ?? 0;
+    this.#known.set(partition, tail);
+    if (position > tail + 1)
+      throw new AppendError(`partition ${partition} ends at ${tail}: position ${position} does not follow`);
+  }
+
+  /** False if the position is taken. */
+  #insert(commit: PackedCommit): boolean {
+    const { partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier, hash } = commit;
+    const leaves = Buffer.from(commit.text);
+    const ends = frontier ? JSON.stringify(frontier) : null;
+    try {
+      this.#insertInto(partition).run(
+        position,
+        id,
+        epoch,
+        recordedAt,
+        firstOffset,
+        size,
+        root,
+        ends,
+        hash,
+        leaves,
+      );
+    } catch (error) {
+      if (error instanceof Error && 'errcode' in error && error.errcode === CONSTRAINT_PRIMARYKEY)
+        return false;
+      throw error;
+    }
+    // The pages of the row and one of the tree above it, each behind a header of 24 bytes.
+    this.#grown += (Math.ceil(leaves.length / PAGE) + 1) * (PAGE + 24);
+    return true;
+  }
+
+  #settle(commit: PackedCommit): PackedOutcome {
+    const [there] = this.rows.read(commit.partition, commit.position - 1, 1);
+    if (!there) throw new StorageError(`position ${commit.position} is taken, but nothing is there`);
+    return outcomeOf(commit, there);
+  }
+
+  #insertInto(partition: number): StatementSyncInstance {
+    const known = this.#inserts.get(partition);
+    if (known) return known;
+    const made = this.#db.prepare(`INSERT INTO ${tableOf(partition)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#inserts.set(partition, made);
+    return made;
+  }
+
+  #stopping<T>(work: () => T): T {
+    try {
+      return storage(work);
+    } catch (error) {
+      if (error instanceof StorageError) this.#failed = error;
+      throw error;
+    }
+  }
+}
+
+/**
+ * A process that was killed may have left commits that the kernel has and the disk has not. They will be
+ * read, and a repeat of one acknowledged, so they must be durable first. SQLite keeps no lock on this file,
+ * so that closing it here takes none away.
+ */
+function syncIfThere(wal: string): void {
+  if (!existsSync(wal)) return;
+  const fd = openSync(wal, 'r');
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    throw new StorageError(`${wal} could not be synced`, { cause: error });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Which file, and how. */
+export interface StoreOptions {
+  readonly file: string;
+  readonly partitions: number | undefined;
+  readonly readOnly: boolean;
+}
+
+/** The store's calls, as one thread offers them to another, or to itself. */
+export type StoreApi = ReturnType<typeof makeStoreApi>;
+
+/** Nothing is opened before `open`. */
+export function makeStoreApi({ file, partitions, readOnly }: StoreOptions) {
+  let log: LogFile | SqliteStore | undefined;
+  const opened = (): LogFile | SqliteStore => {
+    if (!log) throw new Error('the log is not open');
+    return log;
+  };
+  const store = (): SqliteStore => {
+    if (log instanceof SqliteStore) return log;
+    throw new AppendError('the log was opened to be read only');
+  };
+  return {
+    open() {
+      log = readOnly ? openLogFile(file, partitions) : new SqliteStore(file, partitions);
+      return log.meta;
+    },
+    append(commit: PackedCommit): { outcome: PackedOutcome; walGrowth: number } {
+      const outcome = store().append(commit);
+      return { outcome, walGrowth: store().walGrowth };
+    },
+    read: (partition: number, after: number, limit: number) => opened().rows.read(partition, after, limit),
+    places: (partition: number, positions: readonly number[]) => opened().rows.places(partition, positions),
+    tail: (partition: number) => opened().rows.tail(partition),
+    checkpoint: () => store().checkpoint(),
+    close: () => log?.close(),
+  };
+}

@@ -1,0 +1,139 @@
+import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
+import { type PackedCommit, unpack } from './commit.js';
+import { type Commit, HoleError, type Place, StorageError } from './log.js';
+import { checkMeta, checkPartition, type LogMeta, readMeta, tableOf } from './logMeta.js';
+
+/** A read stops after this many bytes of leaves, but gives one commit at least. */
+const READ_BYTES = 4 * 1024 * 1024;
+
+interface Row extends Omit<PackedCommit, 'partition' | 'text' | 'frontier'> {
+  frontier: string | null;
+  leaves: Uint8Array;
+}
+
+/** Runs `work`; whatever SQLite throws becomes a `StorageError` with that as its cause. */
+export function storage<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && 'errcode' in error)
+      throw new StorageError(`the log's file failed: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Reads packed commits over one connection. */
+export class CommitRows {
+  readonly #pages = new Map<number, StatementSyncInstance>();
+  readonly #tails = new Map<number, StatementSyncInstance>();
+  readonly #places = new Map<number, StatementSyncInstance>();
+
+  constructor(
+    private readonly db: DatabaseSyncInstance,
+    private readonly partitions: number,
+  ) {}
+
+  /** As `EventLog.read`; stops early at 4 MiB. */
+  read(partition: number, after: number, limit: number): PackedCommit[] {
+    const sql = (table: string) => `SELECT * FROM ${table} WHERE position > ? ORDER BY position LIMIT ?`;
+    const commits: PackedCommit[] = [];
+    if (limit < 1) return commits;
+    let bytes = 0;
+    return storage(() => {
+      for (const row of this.#prepared(this.#pages, partition, sql).iterate(after, limit)) {
+        const commit = fromRow(partition, row);
+        const expected = after + commits.length + 1;
+        if (commit.position !== expected) throw new HoleError(partition, expected);
+        commits.push(commit);
+        bytes += row.leaves.byteLength;
+        if (bytes >= READ_BYTES) break;
+      }
+      return commits;
+    });
+  }
+
+  /** As `EventLog.tail`. */
+  tail(partition: number): PackedCommit | undefined {
+    const sql = (table: string) => `SELECT * FROM ${table} ORDER BY position DESC LIMIT 1`;
+    const row: Row | undefined = storage(() => this.#prepared(this.#tails, partition, sql).get());
+    return row && fromRow(partition, row);
+  }
+
+  /** As `EventLog.places`. A row's leaves come last: the pages that hold them are not touched. */
+  places(partition: number, positions: readonly number[]): Place[] {
+    const sql = (table: string) =>
+      `SELECT position, recordedAt, firstOffset, size FROM ${table} ` +
+      'WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position';
+    return storage(() => this.#prepared(this.#places, partition, sql).all(JSON.stringify(positions)));
+  }
+
+  #prepared(
+    cache: Map<number, StatementSyncInstance>,
+    partition: number,
+    sql: (table: string) => string,
+  ): StatementSyncInstance {
+    const known = cache.get(partition);
+    if (known) return known;
+    checkPartition(partition, this.partitions);
+    const made = this.db.prepare(sql(tableOf(partition)));
+    cache.set(partition, made);
+    return made;
+  }
+}
+
+function fromRow(partition: number, row: Row): PackedCommit {
+  const { frontier, leaves, position, id, epoch, recordedAt, firstOffset, size, root, hash } = row;
+  const text = Buffer.from(leaves.buffer, leaves.byteOffset, leaves.byteLength).toString();
+  const fields = { partition, position, id, epoch, recordedAt, firstOffset, size, root, hash, text };
+  return frontier === null ? fields : { ...fields, frontier: JSON.parse(frontier) };
+}
+
+/** A connection that only reads a log which exists. */
+export interface LogFile {
+  readonly meta: LogMeta;
+  readonly rows: CommitRows;
+  close(): void;
+}
+
+/** Throws `StorageError` if the file holds no log, `LogMismatch` if not one as asked for. */
+export function openLogFile(file: string, partitions?: number): LogFile {
+  const db = storage(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
+  try {
+    const meta = storage(() => readMeta(db));
+    if (!meta) throw new StorageError(`${file} holds no log`);
+    checkMeta(meta, partitions);
+    return { meta, rows: new CommitRows(db, meta.partitions), close: () => db.close() };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** A log's file, read from this very thread on a connection of its own; sees each commit once it is durable. */
+export interface LogReader {
+  readonly id: string;
+  readonly partitions: number;
+  /** As `EventLog.read`. */
+  read(partition: number, after: number, limit: number): Commit[];
+  /** As `EventLog.places`. */
+  places(partition: number, positions: readonly number[]): Place[];
+  /** As `EventLog.tail`. */
+  tail(partition: number): Commit | undefined;
+  close(): void;
+}
+
+/** Opens a log that exists, only to read; each call blocks the thread. Throws `StorageError` or `LogMismatch`. */
+export function openLogReader(file: string): LogReader {
+  const { meta, rows, close } = openLogFile(file);
+  return {
+    id: meta.logId,
+    partitions: meta.partitions,
+    read: (partition, after, limit) => rows.read(partition, after, limit).map(unpack),
+    places: (partition, positions) => rows.places(partition, positions),
+    tail(partition) {
+      const commit = rows.tail(partition);
+      return commit && unpack(commit);
+    },
+    close,
+  };
+}

@@ -1,0 +1,253 @@
+import { type Collection, type MongoClient, MongoError } from 'mongodb';
+import { type Clock, systemClock } from '../base/clock.js';
+import { mongoClient, within } from '../base/mongo.js';
+import { pack, unpack } from './commit.js';
+import {
+  AppendError,
+  type Commit,
+  type EventLog,
+  type Hash,
+  HoleError,
+  type Outcome,
+  outcomeOf,
+  type Place,
+  StorageError,
+} from './log.js';
+import {
+  checkMeta,
+  checkPartition,
+  durable,
+  isDefinite,
+  isDuplicate,
+  type LogMeta,
+  openMongoMeta,
+} from './logMeta.js';
+
+/** One attempt at an operation; a write that takes longer has an unknown outcome and is settled. */
+const ATTEMPT_MS = 5000;
+const BACK_OFF_MS = { first: 50, most: 1000 };
+/** A read stops after this many bytes of leaves, but gives one commit at least. */
+const READ_BYTES = 4 * 1024 * 1024;
+/** Of the largest commits, this many are the most that one answer of the server can hold. */
+const READ_BATCH = 60;
+
+/** Which database, and how. */
+export interface MongoLogOptions {
+  /** With the name of the database. */
+  readonly url: string;
+  /** A new log is made with this many, 8 if not given; one that exists must have them. */
+  readonly partitions?: number;
+}
+
+/**
+ * The log in MongoDB: a collection a partition, whose `_id` is the position and its only index. Throws
+ * `LogMismatch` if the log is not as asked for, the driver's error if the server does not answer.
+ */
+export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
+  // The driver retries nothing: this is the one retry loop, and it must know of every attempt.
+  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_MS };
+  const client = mongoClient(url, { ...once, silenceMs: ATTEMPT_MS });
+  try {
+    const meta = await openMongoMeta(client.db(), partitions ?? 8);
+    checkMeta(meta, partitions);
+    return new MongoLog(meta, client);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** The log in one database, whoever opened it. */
+export class MongoLog implements EventLog {
+  readonly id: string;
+  readonly partitions: number;
+  readonly #collections: readonly Collection<CommitDocument>[];
+  /** The last position seen taken, by partition: spares reading the tail before each append. */
+  readonly #seen: number[];
+  readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+
+  /** `client` is closed with the log; `clock` is for what is tried again. */
+  constructor(
+    { logId, partitions }: Omit<LogMeta, 'format'>,
+    private readonly client: Pick<MongoClient, 'db' | 'close'>,
+    private readonly clock: Clock = systemClock,
+  ) {
+    this.id = logId;
+    this.partitions = partitions;
+    this.#seen = Array.from({ length: partitions }, () => 0);
+    this.#collections = this.#seen.map((_, p) =>
+      client.db().collection<CommitDocument>(`commits_${p}`, durable),
+    );
+  }
+
+  append(commit: Commit): Promise<Outcome> {
+    return this.#tracked(() => this.#settled(commit));
+  }
+
+  read(partition: number, after: number, limit: number): Promise<Commit[]> {
+    return this.#tracked(() => this.#within(this.#page(partition, after, limit)));
+  }
+
+  places(partition: number, positions: readonly number[]): Promise<Place[]> {
+    return this.#tracked(() => this.#within(this.#placesAt(partition, positions)));
+  }
+
+  tail(partition: number): Promise<Commit | undefined> {
+    return this.#tracked(() => this.#last(partition));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#inFlight);
+    await this.client.close();
+  }
+
+  /** Tries until the outcome is proven: an error that proves nothing says neither that it failed nor that it did not. */
+  async #settled(commit: Commit): Promise<Outcome> {
+    for (let wait = BACK_OFF_MS.first; ; wait = Math.min(wait * 2, BACK_OFF_MS.most)) {
+      try {
+        return await this.#attempt(commit);
+      } catch (error) {
+        if (error instanceof AppendError || error instanceof RangeError) throw error;
+        if (isDefinite(error)) throw new StorageError(`commit ${commit.id} was refused`, { cause: error });
+        await this.#pause(wait, commit, error);
+      }
+    }
+  }
+
+  async #attempt(commit: Commit): Promise<Outcome> {
+    const { partition, position } = commit;
+    await this.#checkPosition(commit);
+    try {
+      await this.#within(this.#of(partition).insertOne(toDocument(commit)));
+      this.#saw(partition, position);
+      return { kind: 'committed' };
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+    }
+    // What took the position decides only once a majority has it: until then it may yet be rolled back.
+    const there = await this.#within(this.#of(partition).findOne({ _id: position }));
+    if (!there) throw new MongoError(`position ${position} is taken by a commit that no majority has yet`);
+    this.#saw(partition, position);
+    return outcomeOf(commit, fromDocument(partition, there));
+  }
+
+  async #checkPosition({ partition, position }: Commit): Promise<void> {
+    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
+    const known = this.#seen[partition] ?? 0;
+    if (position <= known + 1) return;
+    const tail = (await this.#last(partition))?.position ?? 0;
+    if (position > tail + 1)
+      throw new AppendError(`partition ${partition} ends at ${tail}: position ${position} does not follow`);
+  }
+
+  async #pause(ms: number, commit: Commit, cause: unknown): Promise<void> {
+    const { signal } = this.#closing;
+    await new Promise<void>((resolve) => {
+      const takeBack = this.clock.setTimer(() => {
+        signal.removeEventListener('abort', end);
+        resolve();
+      }, ms);
+      const end = () => {
+        takeBack();
+        resolve();
+      };
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end);
+    });
+    if (signal.aborted)
+      throw new StorageError(`closed before the outcome of commit ${commit.id} was known`, { cause });
+  }
+
+  async #page(partition: number, after: number, limit: number): Promise<Commit[]> {
+    if (limit < 1) return [];
+    const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH } as const;
+    const commits: Commit[] = [];
+    let bytes = 0;
+    for await (const document of this.#of(partition).find({ _id: { $gt: after } }, options)) {
+      const expected = after + commits.length + 1;
+      if (document._id !== expected) throw new HoleError(partition, expected);
+      commits.push(fromDocument(partition, document));
+      bytes += document.leaves.length;
+      if (bytes >= READ_BYTES) break;
+    }
+    // Nothing found says nothing: `after` may lie beyond the tail.
+    if (commits.length > 0) this.#saw(partition, after + commits.length);
+    return commits;
+  }
+
+  async #placesAt(partition: number, positions: readonly number[]): Promise<Place[]> {
+    const projection = { recordedAt: 1, firstOffset: 1, size: 1 } as const;
+    const found = this.#of(partition).find(
+      { _id: { $in: [...positions] } },
+      { projection, sort: { _id: 1 } },
+    );
+    const documents = await found.toArray();
+    return documents.map(({ _id, recordedAt, firstOffset, size }) => ({
+      position: _id,
+      recordedAt,
+      firstOffset,
+      size,
+    }));
+  }
+
+  async #last(partition: number): Promise<Commit | undefined> {
+    const document = await this.#within(this.#of(partition).findOne({}, { sort: { _id: -1 } }));
+    if (!document) return undefined;
+    this.#saw(partition, document._id);
+    return fromDocument(partition, document);
+  }
+
+  #within<T>(attempt: Promise<T>): Promise<T> {
+    return within(this.clock, ATTEMPT_MS, attempt);
+  }
+
+  #of(partition: number): Collection<CommitDocument> {
+    checkPartition(partition, this.partitions);
+    // Just checked to be one of them.
+    return this.#collections[partition] as Collection<CommitDocument>;
+  }
+
+  #saw(partition: number, position: number): void {
+    this.#seen[partition] = Math.max(this.#seen[partition] ?? 0, position);
+  }
+
+  async #tracked<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw new StorageError('the log is closed');
+    const running = work();
+    this.#inFlight.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#inFlight.delete(running);
+    }
+  }
+}
+
+/** A commit as MongoDB holds it; the partition is the collection's. */
+export interface CommitDocument {
+  /** The position: unique, and the only index. */
+  _id: number;
+  id: string;
+  epoch: number;
+  recordedAt: string;
+  firstOffset: number;
+  size: number;
+  root: Hash;
+  frontier?: readonly Hash[];
+  hash: Hash;
+  /** UTF-8, a line a leaf. BSON binary, so that nothing on the way takes it for text: bytes in, the same bytes out. */
+  leaves: Buffer;
+}
+
+/** The document of a commit. */
+export function toDocument(commit: Commit): CommitDocument {
+  const { partition, position, text, ...fields } = pack(commit);
+  return { _id: position, ...fields, leaves: Buffer.from(text) };
+}
+
+/** The commit of a document of this partition's collection, which must be read with `promoteBuffers`. */
+export function fromDocument(partition: number, { _id, leaves, ...fields }: CommitDocument): Commit {
+  return unpack({ partition, position: _id, ...fields, text: leaves.toString() });
+}

@@ -1,6 +1,0 @@
-import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../threads/rpc.js';
-import { makeStoreApi } from './sqliteApi.js';
-
-// The options are those that the thread was started with.
-if (parentPort) serve(parentPort, makeStoreApi(workerData));

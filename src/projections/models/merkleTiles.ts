@@ -1,0 +1,228 @@
+import { LRUCache } from 'lru-cache';
+import { type Between, commitsBetween, lastOf } from '../../log/checkLog.js';
+import type { EventLog, Hash } from '../../log/log.js';
+import {
+  consistencyPath,
+  inclusionPath,
+  leafHash,
+  perfectRoot,
+  type Stretch,
+  stretchHash,
+  stretchOf,
+  TILE,
+  type TreeNode,
+} from '../../log/merkle.js';
+import type { Projection } from '../projection.js';
+import type { Model, RowReader } from '../store/rowStore.js';
+
+/** A tile of a partition's Merkle tree, as far as it is filled. */
+export interface TileRow {
+  /** Base64 of 32 bytes each, 44 characters, one behind the other without a break. */
+  readonly hashes: string;
+  /** Of the commit of the first leaf: where to begin to read what the tile is of. */
+  readonly position: number;
+}
+
+/** The length of a hash in base64. */
+const HASH_LENGTH = 44;
+
+/** The key of a tile; its level is that of C2SP tlog-tiles, a tile of level 1 is over 256 tiles of level 0. */
+export const tileKey = (partition: number, level: number, index: number): string =>
+  `${partition}/${level}/${index}`;
+
+/** The hashes of a tile, from the left. */
+export function hashesOf({ hashes }: Pick<TileRow, 'hashes'>): Hash[] {
+  return Array.from({ length: hashes.length / HASH_LENGTH }, (_, i) =>
+    hashes.slice(i * HASH_LENGTH, (i + 1) * HASH_LENGTH),
+  );
+}
+
+/** The Merkle trees of the log, of which the log itself keeps the right edge alone: what proofs are made of. */
+export const tilesModel: Model<TileRow> = { name: 'tiles', version: 2, largeRows: true, indexes: {} };
+
+/** The fold of the tiles: each event is a leaf, and one that fills a tile is the last of a node in the tile above. */
+export const tilesProjection: Projection<TileRow> = {
+  model: tilesModel,
+  keys({ partition, offset }) {
+    const keys: string[] = [];
+    for (let level = 0, count = offset + 1; ; level++, count /= TILE) {
+      keys.push(tileKey(partition, level, Math.ceil(count / TILE) - 1));
+      if (count % TILE !== 0) return keys;
+    }
+  },
+  evolve(value, { leaf, leafHash: known, tileHash, position, partition, offset }, key, touched) {
+    const level = Number(key.split('/')[1]);
+    if (level === 0) return grown(value, known ?? leafHash(leaf), position);
+    const below = touched(tileKey(partition, level - 1, (offset + 1) / TILE ** level - 1));
+    if (!below) throw new Error(`tile ${key} has nothing below it that event ${offset} has filled`);
+    // A tile's key gives a tile's row.
+    const full = below as TileRow;
+    const root = level === 1 && tileHash !== undefined ? tileHash : perfectRoot(hashesOf(full));
+    return grown(value, root, full.position);
+  },
+  isFinished: ({ hashes }) => hashes.length === TILE * HASH_LENGTH,
+};
+
+// Field by field: spreading the old row takes longer than the hash, and each event comes here.
+const grown = (tile: TileRow | null | undefined, hash: Hash, position: number): TileRow =>
+  tile ? { hashes: tile.hashes + hash, position: tile.position } : { hashes: hash, position };
+
+/** Levels of the tree that lie in one tile. */
+const TILE_LEVELS = 8;
+
+/** Nodes that are kept: about 3 MB. */
+const MOST_NODES = 16_384;
+
+/** Reads the Merkle tree of a partition from its tiles, which must be folded as far as they are asked for. */
+export class TreeReader {
+  /** Of tiles that are full, and so never change, above the lowest: all proofs are made of few of these. */
+  readonly #nodes = new LRUCache<string, Hash>({ max: MOST_NODES });
+
+  /** `model`: what the tiles are in. */
+  constructor(
+    private readonly rows: Pick<RowReader, 'get'>,
+    private readonly model: Model<TileRow> = tilesModel,
+  ) {}
+
+  /** Tiles of a level as far as they are filled; undefined where nothing is in one. */
+  async tiles(
+    partition: number,
+    level: number,
+    indexes: readonly number[],
+  ): Promise<(TileRow | undefined)[]> {
+    const keys = indexes.map((index) => tileKey(partition, level, index));
+    const rows = await this.rows.get(this.model, keys);
+    return keys.map((key) => rows.get(key)?.value ?? undefined);
+  }
+
+  /** The hash of each stretch of nodes; all tiles are read at once. */
+  async hashes(partition: number, stretches: readonly Stretch[]): Promise<Hash[]> {
+    const known = new Map<string, Hash>();
+    const absent = new Map<string, Place>();
+    for (const node of stretches.flat()) {
+      const hash = this.#nodes.get(nameOf(partition, node));
+      if (hash === undefined) absent.set(nameOf(partition, node), placeOf(partition, node));
+      else known.set(nameOf(partition, node), hash);
+    }
+    const keys = new Set([...absent.values()].map(({ key }) => key));
+    const rows = keys.size === 0 ? new Map() : await this.rows.get(this.model, [...keys]);
+    const tiles = new Map([...keys].map((key) => [key, hashesOf(rows.get(key)?.value ?? { hashes: '' })]));
+    for (const [name, place] of absent) {
+      const tile = tiles.get(place.key) ?? [];
+      const hash = rootIn(tile, place);
+      known.set(name, hash);
+      if (place.level > 0 && tile.length === TILE) this.#nodes.set(name, hash);
+    }
+    // Each node has been put there above.
+    return stretches.map((nodes) => stretchHash(nodes, (node) => known.get(nameOf(partition, node)) as Hash));
+  }
+}
+
+const nameOf = (partition: number, { level, index }: TreeNode): string => `${partition}/${level}/${index}`;
+
+/** Where the nodes are that make one: so many of a tile, from the left one on. */
+interface Place {
+  readonly key: string;
+  /** The tile's. */
+  readonly level: number;
+  readonly from: number;
+  readonly width: number;
+}
+
+function rootIn(tile: readonly Hash[], { key, from, width }: Place): Hash {
+  const hashes = tile.slice(from, from + width);
+  if (hashes.length < width) throw new RangeError(`tile ${key} does not reach to ${from + width}`);
+  return perfectRoot(hashes);
+}
+
+function placeOf(partition: number, { level: height, index }: TreeNode): Place {
+  const level = Math.floor(height / TILE_LEVELS);
+  const width = 2 ** (height % TILE_LEVELS);
+  const first = index * width;
+  return { key: tileKey(partition, level, Math.floor(first / TILE)), level, from: first % TILE, width };
+}
+
+/**
+ * Reads what proofs are made of: the leaves, and the tree over them. What is asked for must be in the log, and folded;
+ * all of it throws `RangeError` if not.
+ */
+export interface Evidence {
+  /** The leaf at `offset`, and the hashes that prove it to be in the tree of `size` leaves; `upTo`: of a commit not before it. */
+  inclusion(partition: number, offset: number, size: number, upTo: number): Promise<Included>;
+  /** What proves that the tree of `size` leaves extends the one of its first `from`. */
+  consistency(partition: number, from: number, size: number): Promise<Hash[]>;
+  /** The root of the first `size` leaves, of which there is one at least. */
+  root(partition: number, size: number): Promise<Hash>;
+  /** The hashes of a tile, as far as it is filled. */
+  tile(partition: number, level: number, index: number): Promise<Hash[]>;
+  /** The first `width` leaves of the lowest tile of this index; `upTo`: of a commit not before them. */
+  leaves(partition: number, index: number, width: number, upTo: number): Promise<string[]>;
+}
+
+/** What an inclusion proof is made of. */
+export interface Included {
+  readonly leaf: string;
+  /** RFC 6962, from the bottom up. */
+  readonly hashes: readonly Hash[];
+}
+
+/** Evidence from a log and the tiles that are folded from it. */
+export function evidenceOf(log: Pick<EventLog, 'read' | 'places'>, tree: TreeReader): Evidence {
+  return new StoredEvidence(log, tree);
+}
+
+class StoredEvidence implements Evidence {
+  constructor(
+    private readonly log: Pick<EventLog, 'read' | 'places'>,
+    private readonly tree: TreeReader,
+  ) {}
+
+  async inclusion(partition: number, offset: number, size: number, upTo: number): Promise<Included> {
+    // The leaf takes more steps: hashing goes on while it waits.
+    const [leaf, hashes] = await Promise.all([
+      this.#leaf(partition, offset, upTo),
+      this.tree.hashes(partition, inclusionPath(offset, size)),
+    ]);
+    return { leaf, hashes };
+  }
+
+  consistency(partition: number, from: number, size: number): Promise<Hash[]> {
+    return this.tree.hashes(partition, consistencyPath(from, size));
+  }
+
+  async root(partition: number, size: number): Promise<Hash> {
+    const [root] = await this.tree.hashes(partition, [stretchOf(0, size)]);
+    if (root === undefined) throw new RangeError('one stretch has one hash');
+    return root;
+  }
+
+  async tile(partition: number, level: number, index: number): Promise<Hash[]> {
+    const [tile] = await this.tree.tiles(partition, level, [index]);
+    return tile ? hashesOf(tile) : [];
+  }
+
+  async leaves(partition: number, index: number, width: number, upTo: number): Promise<string[]> {
+    const begin = index * TILE;
+    const leaves: string[] = [];
+    const between = await this.#commitsOf(partition, index, upTo);
+    for await (const { firstOffset, leaves: texts } of commitsBetween(this.log, between))
+      leaves.push(...texts.slice(Math.max(0, begin - firstOffset), Math.max(0, begin + width - firstOffset)));
+    if (leaves.length < width) throw new RangeError(`partition ${partition} has not ${begin + width} events`);
+    return leaves;
+  }
+
+  async #leaf(partition: number, offset: number, upTo: number): Promise<string> {
+    const between = await this.#commitsOf(partition, Math.floor(offset / TILE), upTo);
+    const position = await lastOf(this.log, between, ({ firstOffset }) => firstOffset <= offset);
+    const [commit] = await this.log.read(partition, position - 1, 1);
+    const leaf = commit?.leaves[offset - commit.firstOffset];
+    if (leaf === undefined) throw new RangeError(`partition ${partition} has no event ${offset}`);
+    return leaf;
+  }
+
+  /** Where the leaves of a tile are: the next one's first may be in the same commit as its last. */
+  async #commitsOf(partition: number, index: number, upTo: number): Promise<Between> {
+    const [tile, next] = await this.tree.tiles(partition, 0, [index, index + 1]);
+    return { partition, after: (tile?.position ?? 1) - 1, upTo: next?.position ?? upTo };
+  }
+}

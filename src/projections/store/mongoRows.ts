@@ -1,0 +1,269 @@
+import {
+  type AnyBulkWriteOperation,
+  type Collection,
+  type Db,
+  type Document,
+  type Filter,
+  MongoBulkWriteError,
+} from 'mongodb';
+import { systemClock } from '../../base/clock.js';
+import { mongoClient, within } from '../../base/mongo.js';
+import {
+  type AnyModel,
+  type Checkpoint,
+  type Find,
+  type IndexEntry,
+  type Model,
+  type ModelPartition,
+  type ModelWrite,
+  type Range,
+  type Row,
+  type RowReader,
+  type RowStore,
+  tableOf,
+} from './rowStore.js';
+
+/** A row as a document: offset, partition, value, and under `ix` its place in each index. */
+export interface RowDocument {
+  _id: string;
+  p: number;
+  o: number;
+  v: unknown;
+  ix: Record<string, { t: readonly string[]; s: number }>;
+}
+
+interface CheckpointDocument {
+  _id: string;
+  model: string;
+  position: number;
+  size: number;
+}
+
+/** Rows a bulk write carries: well below the 48 MB of one message to the server. */
+const bulkRows = 1_000;
+
+/** A row store that reads many checkpoints with one query. */
+interface MongoRows extends RowStore {
+  /** As `checkpoint`, each in its place. */
+  checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
+}
+
+/** The row store on MongoDB, in the database that the URL names. Throws what the driver throws. */
+export async function openMongoRows(url: string): Promise<MongoRows> {
+  // What decides or checkpoints must not be rolled back, so everything is read and written with majority.
+  const client = mongoClient(url, {
+    silenceMs: ANSWER_MS,
+    writeConcern: { w: 'majority' },
+    readConcern: { level: 'majority' },
+    readPreference: 'primary',
+    ignoreUndefined: true,
+  });
+  await client.connect();
+  const db = client.db();
+  const checkpoints = db.collection<CheckpointDocument>('checkpoints');
+  return {
+    ...mongoReader(db),
+    prepare: (model) => createCollection(db, model),
+    async write(writes) {
+      await Promise.all(writes.map((write) => writeRows(db, write)));
+      const advanced = writes.flatMap(advancesOf);
+      if (advanced.length > 0) await guarded(checkpoints, advanced);
+    },
+    async checkpoint(model, partition) {
+      return checkpointOf(await answered(checkpoints.findOne({ _id: checkpointId(model, partition) })));
+    },
+    async checkpoints(places) {
+      const ids = places.map(({ model, partition }) => checkpointId(model, partition));
+      const found = await answered(checkpoints.find({ _id: { $in: ids } }).toArray());
+      const byId = new Map(found.map((document) => [document._id, document]));
+      return ids.map((id) => checkpointOf(byId.get(id)));
+    },
+    async unlist(model, key, index) {
+      const rows = db.collection<RowDocument>(tableOf(model));
+      await answered(rows.updateOne({ _id: key }, { $unset: { [`ix.${index}`]: '' } }));
+    },
+    async scrub() {},
+    async drop(model) {
+      // The checkpoints first: rows without one are folded anew, a checkpoint without rows would be a gap.
+      await checkpoints.deleteMany({ model: tableOf(model) });
+      await db.collection(tableOf(model)).drop();
+    },
+    close: () => client.close(),
+  };
+}
+
+async function createCollection(db: Db, model: AnyModel): Promise<void> {
+  const collection = db.collection(tableOf(model));
+  const names = Object.keys(model.indexes);
+  if (names.length > 0)
+    await collection.createIndexes(
+      names.map((index) => ({ key: { [`ix.${index}.t`]: 1, [`ix.${index}.s`]: 1, _id: 1 }, name: index })),
+    );
+}
+
+async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
+  const collection = db.collection<RowDocument>(tableOf(model));
+  for (let start = 0; start < rows.length; start += bulkRows) {
+    const documents = rows.slice(start, start + bulkRows).map((row) => documentOf(model, row));
+    await guarded(
+      collection,
+      documents.map((document) => (model.insertOnly ? { insertOne: { document } } : replaceOlder(document))),
+    );
+  }
+}
+
+/** If a row at or above the offset is there, the filter misses it and the insert fails on its key: as meant. */
+function replaceOlder({ _id, ...fields }: RowDocument): AnyBulkWriteOperation<RowDocument> {
+  return { updateOne: { filter: { _id, o: { $lt: fields.o } }, update: { $set: fields }, upsert: true } };
+}
+
+const checkpointOf = (found: CheckpointDocument | null | undefined): Checkpoint => ({
+  position: found?.position ?? 0,
+  size: found?.size ?? 0,
+});
+
+const checkpointId = (model: AnyModel, partition: number): string => `${tableOf(model)}/${partition}`;
+
+function advancesOf({ model, checkpoints }: ModelWrite): AnyBulkWriteOperation<CheckpointDocument>[] {
+  return checkpoints.map(({ partition, at: { position, size } }) => ({
+    updateOne: {
+      filter: { _id: checkpointId(model, partition), position: { $lt: position } },
+      update: { $set: { model: tableOf(model), position, size } },
+      upsert: true,
+    },
+  }));
+}
+
+/** Writes in any order; a key that exists means that nothing newer was to be written, and is no error. */
+async function guarded<D extends { _id: string }>(
+  collection: Collection<D>,
+  operations: AnyBulkWriteOperation<D>[],
+): Promise<void> {
+  try {
+    await answered(collection.bulkWrite(operations, { ordered: false }));
+  } catch (error) {
+    if (!(error instanceof MongoBulkWriteError)) throw error;
+    const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+    const onlyDuplicates = failures.every(
+      ({ code, errmsg }) => code === 11000 || /duplicate key/.test(errmsg ?? ''),
+    );
+    // A write concern that was not met leaves the rows unproven, whatever else was reported.
+    if (!onlyDuplicates || failures.length === 0 || error.result.getWriteConcernError()) throw error;
+  }
+}
+
+function documentOf(model: AnyModel, row: Row<unknown>): RowDocument {
+  const ix: RowDocument['ix'] = {};
+  for (const index of Object.keys(model.indexes)) {
+    const place = placeOf(model, index, row);
+    if (place) ix[index] = { t: place.terms, s: place.sort };
+  }
+  return { _id: row.key, p: row.partition, o: row.offset, v: row.value, ix };
+}
+
+function placeOf(model: AnyModel, index: string, row: Row<unknown>): IndexEntry | undefined {
+  if (row.value === null) return undefined;
+  // A model's rows are of its own type: they come from its projection.
+  return (model as Model<unknown>).indexes[index]?.({ ...row, value: row.value });
+}
+
+// No string that begins with a prefix sorts behind the prefix followed by the last code point there is.
+const lastCodePoint = '\u{10FFFF}';
+
+/** How long an answer of the database is waited for. */
+export const ANSWER_MS = 10_000;
+
+/** The answer, if it comes in time; else rejects, and a write may still happen. */
+export const answered = <T>(asked: Promise<T>): Promise<T> => within(systemClock, ANSWER_MS, asked);
+
+/** The reads of a database of rows; they see what a resolved write wrote, as the primary does. */
+export function mongoReader(db: Db): RowReader {
+  const rows = (model: Model<never>) => db.collection<RowDocument>(tableOf(model), {});
+  return {
+    async get<R>(model: Model<R>, keys: readonly string[]) {
+      if (keys.length === 0) return new Map();
+      const query = rows(model).find({ _id: { $in: keys } });
+      const found = await answered(query.toArray());
+      return new Map(found.map((document) => [document._id, rowOf<R>(document)]));
+    },
+    async range<R>(model: Model<R>, { after, before, reverse, limit }: Range) {
+      const bounds = {
+        ...(after === undefined ? {} : { $gt: after }),
+        ...(before === undefined ? {} : { $lt: before }),
+      };
+      const query = rows(model)
+        .find({ v: { $ne: null }, ...((after ?? before) === undefined ? {} : { _id: bounds }) })
+        .sort({ _id: reverse ? -1 : 1 })
+        .limit(limit);
+      const found = await answered(query.toArray());
+      return found.map(rowOf<R>);
+    },
+    async find<R>(model: Model<R>, index: string, find: Find) {
+      const query = rows(model).find(filterOf(index, find));
+      const direction = find.reverse ? -1 : 1;
+      if (!find.unordered)
+        query
+          .sort(find.byKey ? { _id: direction } : { [`ix.${index}.s`]: direction, _id: direction })
+          .limit(find.limit);
+      const found = await answered(query.toArray());
+      return found.map(rowOf<R>);
+    },
+    async findPrefix<R>(
+      model: Model<R>,
+      index: string,
+      prefix: string,
+      limit: number,
+      from?: { readonly term: string; readonly key: string },
+    ) {
+      const pipeline = prefixPipeline(index, prefix, limit, from);
+      const query = rows(model).aggregate<RowDocument & { term: string }>(pipeline);
+      const found = await answered(query.toArray());
+      return found.map((document) => ({ row: rowOf<R>(document), term: document.term }));
+    },
+  };
+}
+
+function filterOf(index: string, { terms, above, below, from, reverse, byKey }: Find): Filter<RowDocument> {
+  const sort = `ix.${index}.s`;
+  const behind = reverse ? '$lt' : '$gt';
+  const bounds: Document = {
+    ...(above === undefined ? {} : { $gt: above }),
+    ...(below === undefined ? {} : { $lt: below }),
+  };
+  const filter: Document = { [`ix.${index}.t`]: { $in: terms } };
+  if (Object.keys(bounds).length > 0) filter[sort] = bounds;
+  if (from && byKey) filter._id = { [behind]: from.key };
+  if (from && !byKey)
+    filter.$or = [{ [sort]: { [behind]: from.sort } }, { [sort]: from.sort, _id: { [behind]: from.key } }];
+  return filter;
+}
+
+/** Each row under the first of its terms that match. */
+function prefixPipeline(
+  index: string,
+  prefix: string,
+  limit: number,
+  from: { readonly term: string; readonly key: string } | undefined,
+): Document[] {
+  const terms = `ix.${index}.t`;
+  const matching = { $gte: prefix, $lt: prefix + lastCodePoint };
+  const matches = {
+    $and: [{ $gte: ['$$term', matching.$gte] }, { $lt: ['$$term', matching.$lt] }],
+  };
+  const behind = from
+    ? [{ $match: { $or: [{ term: { $gt: from.term } }, { term: from.term, _id: { $gt: from.key } }] } }]
+    : [];
+  return [
+    // One element must lie within both bounds; two conditions apart could be met by two elements.
+    { $match: { [terms]: { $elemMatch: matching } } },
+    { $addFields: { term: { $min: { $filter: { input: `$${terms}`, as: 'term', cond: matches } } } } },
+    ...behind,
+    { $sort: { term: 1, _id: 1 } },
+    { $limit: limit },
+  ];
+}
+
+function rowOf<R>({ _id, p, o, v }: RowDocument): Row<R> {
+  // What a collection holds was written from rows of its model.
+  return { key: _id, partition: p, offset: o, value: v as R | null };
+}

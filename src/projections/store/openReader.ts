@@ -1,0 +1,95 @@
+import { Worker } from 'node:worker_threads';
+import { connect, type Remote } from '../../base/rpc.js';
+import type { Evidence } from '../models/merkleTiles.js';
+import type { Engine } from './engine.js';
+import type { QueryApi, QueryThreadData } from './queryWorker.js';
+import { generationOf, type Model, type RowReader } from './rowStore.js';
+import { textReader } from './sqliteReads.js';
+
+/** Gives a read the name of the model that the tiles are in, for as long as it takes. */
+export type ReadingTiles = <T>(read: (tiles: string) => Promise<T>) => Promise<T>;
+
+export interface OpenReader {
+  readonly reader: RowReader;
+  /** What proofs are made of, read beside this thread; undefined where there is no such thread. */
+  readonly evidence?: (reading: ReadingTiles) => Evidence;
+  close(): Promise<void>;
+}
+
+/** Files are read in a thread of their own, so that no query waits for a write; a server is asked from here. */
+export async function openReader(engine: Engine, alarm: (error: unknown) => void): Promise<OpenReader> {
+  if (engine.kind === 'mongodb') {
+    const { openMongoRows } = await import('./mongoRows.js');
+    const store = await openMongoRows(engine.url);
+    return { reader: store, close: () => store.close() };
+  }
+  const workerData: QueryThreadData = { dataDir: engine.dataDir };
+  const worker = new Worker(new URL('./queryWorker.js', import.meta.url), { workerData });
+  const remote = connect<QueryApi>(worker);
+  let isClosing = false;
+  worker.on('error', alarm);
+  worker.on('exit', (code) => {
+    if (!isClosing) alarm(new Error(`the thread of the queries ended with code ${code}`));
+  });
+  return {
+    reader: textReader(remote),
+    evidence: (reading) => remoteEvidence(remote, reading),
+    async close() {
+      isClosing = true;
+      await remote.close().catch(alarm);
+      await worker.terminate();
+    },
+  };
+}
+
+const remoteEvidence = (remote: Remote<QueryApi>, reading: ReadingTiles): Evidence => ({
+  inclusion: (...asked) => reading((tiles) => remote.inclusion(tiles, ...asked)),
+  consistency: (...asked) => reading((tiles) => remote.consistency(tiles, ...asked)),
+  root: (...asked) => reading((tiles) => remote.root(tiles, ...asked)),
+  tile: (...asked) => reading((tiles) => remote.tile(tiles, ...asked)),
+  leaves: (...asked) => reading((tiles) => remote.leaves(tiles, ...asked)),
+});
+
+/** Reads each model from its active generation. */
+export class ActiveReader implements RowReader {
+  readonly #reader: RowReader;
+  readonly #active: Map<string, number>;
+  readonly #open = new Set<Promise<unknown>>();
+
+  /** `active`: generations other than 0, by model name. */
+  constructor(reader: RowReader, active: ReadonlyMap<string, number>) {
+    this.#reader = reader;
+    this.#active = new Map(active);
+  }
+
+  get: RowReader['get'] = (model, keys) => this.reading(model, (current) => this.#reader.get(current, keys));
+
+  range: RowReader['range'] = (model, range) =>
+    this.reading(model, (current) => this.#reader.range(current, range));
+
+  find: RowReader['find'] = (model, index, find) =>
+    this.reading(model, (current) => this.#reader.find(current, index, find));
+
+  findPrefix: RowReader['findPrefix'] = (model, index, prefix, limit, from) =>
+    this.reading(model, (current) => this.#reader.findPrefix(current, index, prefix, limit, from));
+
+  /** Reads the model in the generation that is read, whichever way; it is not dropped before that has settled. */
+  reading<R, T>(model: Model<R>, read: (current: Model<R>) => Promise<T>): Promise<T> {
+    const reading = read(this.current(model));
+    this.#open.add(reading);
+    const done = () => this.#open.delete(reading);
+    reading.then(done, done);
+    return reading;
+  }
+
+  /** Later reads are of this generation. Resolves when no read of another is open any more. */
+  async switchTo(name: string, generation: number): Promise<void> {
+    this.#active.set(name, generation);
+    await Promise.allSettled(this.#open);
+  }
+
+  /** The model in the generation that is read. */
+  current<R>(model: Model<R>): Model<R> {
+    return generationOf(model, this.#active.get(model.name) ?? 0);
+  }
+}

@@ -1,0 +1,66 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { VaultUnavailable } from '../base/errors.js';
+import { open, seal } from './cipher.js';
+import type { DataKey, HeadStore, SigningKeys } from './vault.js';
+import type { SigningKeyRow, VaultStore } from './vaultStore.js';
+
+type Listed = Awaited<ReturnType<SigningKeys['list']>>;
+
+const contextOf = (number: number): string => `signing key ${number}`;
+
+/** Signing keys, each sealed by a key of the master's and bound to its number. */
+export function signingKeys(
+  store: Pick<VaultStore, 'insertSigningKey' | 'signingKeys'>,
+  sealing: DataKey,
+): SigningKeys {
+  function openKey({ number, sealed }: SigningKeyRow): KeyObject {
+    try {
+      const key = Buffer.from(open(sealing, sealed, contextOf(number)), 'base64');
+      return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+    } catch (cause) {
+      throw new VaultUnavailable(`signing key ${number} does not open`, { cause });
+    }
+  }
+
+  /** Who comes second with a number has done nothing, and what the first has made is as good. */
+  async function make(number: number): Promise<void> {
+    const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
+    await store.insertSigningKey({
+      number,
+      sealed: seal(sealing, key.toString('base64'), contextOf(number)),
+    });
+  }
+
+  const rows = async () => (await store.signingKeys()).sort((a, b) => b.number - a.number);
+
+  return {
+    async list(): Promise<Listed> {
+      if ((await store.signingKeys()).length === 0) await make(1);
+      const [newest, ...older] = (await rows()).map(openKey);
+      if (!newest) throw new VaultUnavailable('a signing key was stored, but is not there');
+      return [newest, ...older];
+    },
+    async rotate() {
+      const [newest] = await rows();
+      await make((newest?.number ?? 0) + 1);
+    },
+  };
+}
+
+/** Signed heads over the vault's rows. */
+export function headStore(store: Pick<VaultStore, 'heads' | 'head' | 'replaceHead' | 'keepHead'>): HeadStore {
+  return {
+    list: () => store.heads(),
+    get: (partition) => store.head(partition),
+    async advance(from, to) {
+      if (from && (from.partition !== to.partition || from.size >= to.size))
+        throw new RangeError(`a head of ${to.size} events does not extend one of ${from.size}`);
+      return store.replaceHead(from?.note ?? null, to);
+    },
+    async giveUp(from, to) {
+      // Kept before it is replaced: no crash in between loses it.
+      await store.keepHead(from);
+      return store.replaceHead(from.note, to);
+    },
+  };
+}

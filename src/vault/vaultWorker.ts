@@ -1,0 +1,150 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { serve } from '../base/rpc.js';
+import {
+  type ClaimRow,
+  DEAD_SESSIONS_KEPT,
+  type ErasureRow,
+  type HeadRow,
+  type KeyRow,
+  type SessionRow,
+  type SigningKeyRow,
+  type VaultStore,
+} from './vaultStore.js';
+
+if (!parentPort) throw new Error('this file is the start of a worker thread');
+
+// The opener of this thread passes the file's path.
+const { path } = workerData as { path: string };
+const db = new DatabaseSync(path, { timeout: 5000 });
+db.exec(`
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA secure_delete = ON;
+  CREATE TABLE IF NOT EXISTS settled (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS keys (owner TEXT PRIMARY KEY, wrapped TEXT) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, sealed TEXT, registered INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS signing_keys (number INTEGER PRIMARY KEY, sealed TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS heads (
+    partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS given_up_heads (
+    note TEXT PRIMARY KEY, partition INTEGER NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS sessions (
+    id TEXT PRIMARY KEY, userId TEXT NOT NULL,
+    createdAt TEXT NOT NULL, expiresAt TEXT NOT NULL, endedAt TEXT) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (userId, createdAt);
+`);
+
+const statements = {
+  settle: db.prepare('INSERT INTO settled VALUES (?, ?) ON CONFLICT DO NOTHING'),
+  settled: db.prepare('SELECT value FROM settled WHERE name = ?'),
+  insertKey: db.prepare('INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING'),
+  keys: db.prepare('SELECT owner, wrapped FROM keys WHERE owner IN (SELECT value FROM json_each(?))'),
+  destroyKey: db.prepare('INSERT INTO keys VALUES (?, NULL) ON CONFLICT DO UPDATE SET wrapped = NULL'),
+  insertClaim: db.prepare('INSERT INTO claims VALUES (?, ?, 0) ON CONFLICT DO NOTHING'),
+  claim: db.prepare('SELECT sealed, registered FROM claims WHERE id = ?'),
+  markRegistered: db.prepare('UPDATE claims SET registered = 1 WHERE id = ?'),
+  replaceClaim: db.prepare('UPDATE claims SET sealed = ? WHERE id = ? AND sealed = ?'),
+  eraseClaim: db.prepare('UPDATE claims SET sealed = NULL WHERE id = ?'),
+  insertErasure: db.prepare('INSERT INTO erasures VALUES (?, ?) ON CONFLICT DO NOTHING'),
+  erasures: db.prepare('SELECT owner, claim FROM erasures'),
+  removeErasure: db.prepare('DELETE FROM erasures WHERE owner = ?'),
+  insertSigningKey: db.prepare('INSERT INTO signing_keys VALUES (?, ?) ON CONFLICT DO NOTHING'),
+  signingKeys: db.prepare('SELECT number, sealed FROM signing_keys'),
+  heads: db.prepare('SELECT * FROM heads'),
+  head: db.prepare('SELECT * FROM heads WHERE partition = ?'),
+  insertHead: db.prepare('INSERT INTO heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  replaceHead: db.prepare(
+    'UPDATE heads SET position = ?, size = ?, root = ?, note = ? WHERE partition = ? AND note = ?',
+  ),
+  keepHead: db.prepare('INSERT INTO given_up_heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
+  pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
+    ORDER BY createdAt DESC LIMIT -1 OFFSET ${DEAD_SESSIONS_KEPT})`),
+  session: db.prepare('SELECT * FROM sessions WHERE id = ?'),
+  endSession: db.prepare('UPDATE sessions SET endedAt = ? WHERE id = ? AND endedAt IS NULL'),
+  endSessions: db.prepare(
+    'UPDATE sessions SET endedAt = ? WHERE userId = ? AND endedAt IS NULL AND id IS NOT ? RETURNING id',
+  ),
+  sessions: db.prepare('SELECT * FROM sessions WHERE userId = ? ORDER BY createdAt DESC'),
+};
+
+/** What was overwritten must not live on in the write-ahead log. */
+function emptyLog(): void {
+  // Of that pragma, whose `busy` is 1 when another process reads the file.
+  const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy !== 0) throw new Error('the write-ahead log of the vault is being read, and cannot be emptied');
+}
+
+// Rows have the columns that their statement names: the casts below say no more than the schema above.
+const sqliteVault = {
+  settle(name: string, value: string): string {
+    statements.settle.run(name, value);
+    return (statements.settled.get(name) as { value: string }).value;
+  },
+  insertKey: (owner: string, wrapped: string): boolean =>
+    statements.insertKey.run(owner, wrapped).changes === 1,
+  keys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
+  destroyKey(owner: string): void {
+    statements.destroyKey.run(owner);
+    emptyLog();
+  },
+  insertClaim: (id: string, sealed: string): boolean => statements.insertClaim.run(id, sealed).changes === 1,
+  claim(id: string): ClaimRow | undefined {
+    const row = statements.claim.get(id) as { sealed: string | null; registered: number } | undefined;
+    return row && { sealed: row.sealed, registered: row.registered === 1 };
+  },
+  markRegistered(id: string): void {
+    statements.markRegistered.run(id);
+  },
+  replaceClaim: (id: string, from: string, to: string): boolean =>
+    statements.replaceClaim.run(to, id, from).changes === 1,
+  eraseClaim(id: string): void {
+    statements.eraseClaim.run(id);
+    emptyLog();
+  },
+  insertErasure({ owner, claim }: ErasureRow): void {
+    statements.insertErasure.run(owner, claim);
+  },
+  erasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
+  removeErasure(owner: string): void {
+    statements.removeErasure.run(owner);
+  },
+
+  insertSigningKey: ({ number, sealed }: SigningKeyRow): boolean =>
+    statements.insertSigningKey.run(number, sealed).changes === 1,
+  signingKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
+  heads: (): HeadRow[] => statements.heads.all() as HeadRow[],
+  head: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
+  replaceHead(from: string | null, { partition, position, size, root, note }: HeadRow): boolean {
+    const { changes } =
+      from === null
+        ? statements.insertHead.run(partition, position, size, root, note)
+        : statements.replaceHead.run(position, size, root, note, partition, from);
+    return changes === 1;
+  },
+  keepHead({ partition, position, size, root, note }: HeadRow): void {
+    statements.keepHead.run(note, partition, position, size, root);
+  },
+
+  insertSession({ id, userId, createdAt, expiresAt, endedAt }: SessionRow): void {
+    statements.insertSession.run(id, userId, createdAt, expiresAt, endedAt);
+    statements.pruneSessions.run(userId, createdAt);
+  },
+  session: (id: string) => statements.session.get(id) as SessionRow | undefined,
+  endSession(id: string, at: string): void {
+    statements.endSession.run(at, id);
+  },
+  endSessions: (userId: string, except: string | null, at: string): string[] =>
+    (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
+  // The data directory has one owner.
+  endedLately: (): string[] | undefined => undefined,
+  sessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
+  close: (): void => db.close(),
+} satisfies { [K in keyof VaultStore]: (...args: never[]) => Awaited<ReturnType<VaultStore[K]>> };
+
+/** The functions this thread serves. */
+export type SqliteVault = typeof sqliteVault;
+serve(parentPort, sqliteVault);

@@ -1,0 +1,135 @@
+import { overloaded } from '../base/errors.js';
+import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
+import type { Answers, CommandKind, Moment } from '../domain/commands.js';
+import type { NewEvent, Recorded, Time } from '../domain/events.js';
+import { CommitTooLarge, caps } from '../log/log.js';
+import { answerOf, decide, type Prepared, type Task } from './decide.js';
+import type { Stream } from './streamState.js';
+import type { Term } from './takeOver.js';
+import type { WriterDeps } from './writerPorts.js';
+
+/** An outcome that is told once the batch is durable. */
+type Waiting = {
+  readonly prepared: Prepared;
+  readonly outcome: { readonly answer: Answers[CommandKind] } | { readonly refused: Error };
+};
+
+/**
+ * The events of one commit, decided one command after the other. An answer that rests on events of this very
+ * batch waits until they are durable; any other that makes no event is given at once, if the lease is valid, else it
+ * waits too: another writer may have made something else true since.
+ */
+export class Batch {
+  readonly events: Recorded[] = [];
+  readonly leaves: string[] = [];
+  #bytes = 0;
+  readonly #waiting: Waiting[] = [];
+  readonly #dirty = new Set<Stream>();
+  readonly #isProven: boolean;
+
+  /** `recordedAt`: the commit's time. `decidedAt`: now, on the clock of the lease. */
+  constructor(
+    readonly term: Term,
+    readonly recordedAt: Time,
+    readonly decidedAt: number,
+    private readonly isKnownToAll: WriterDeps['isKnownToAll'],
+  ) {
+    this.#isProven = decidedAt < term.lease.validUntil;
+  }
+
+  /** Those who wait, in order. */
+  get tasks(): Task[] {
+    return this.#waiting.map(({ prepared }) => prepared.task);
+  }
+
+  /** Decides one more command; false if its events no longer fit: it belongs to the next commit. */
+  take(prepared: Prepared): boolean {
+    const { task } = prepared;
+    try {
+      const decision = decide(prepared, this.term.tail, this.recordedAt);
+      if ('refused' in decision) {
+        this.#settle({ prepared, outcome: decision });
+        return true;
+      }
+      if (!this.#add(decision.events, prepared)) return false;
+      this.#settle({ prepared, outcome: { answer: answerOf(task.command, decision.answer) } });
+    } catch (error) {
+      // Thrown before anything was added: it concerns this command alone.
+      this.#done(prepared);
+      task.refuse(error);
+    }
+    return true;
+  }
+
+  /** The commit is durable, or there is none and nobody else had the partition: tells everyone who waits, in order. */
+  settle(moment: Moment): void {
+    for (const stream of this.#dirty) stream.dirty = false;
+    for (const waiting of this.#waiting) this.#tell(waiting, moment);
+  }
+
+  #add(decided: readonly NewEvent[], { task, stream }: Prepared): boolean {
+    const { partition, size } = this.term.head;
+    const first = size + this.events.length;
+    const events: Recorded[] = [];
+    const leaves: string[] = [];
+    let bytes = this.#bytes;
+    for (const { type, stream: name, data, audience } of decided) {
+      const { commandId, actor } = task;
+      const stored = downcastEvent(type, data, this.isKnownToAll);
+      if (!stored) throw overloaded('a node does not know this kind of event yet');
+      const offset = first + events.length;
+      const version = stream.version + events.length + 1;
+      // What an older form does not say is not known here either: all fold what the log holds.
+      const read = stored.type === type ? { type, data } : upcastEvent(stored.type, stored.data);
+      // Spelled out, in the order of a decoded one; type and data are those of one event.
+      const event = {
+        partition,
+        offset,
+        stream: name,
+        version,
+        type: read.type,
+        data: read.data,
+        audience,
+        actor,
+        recordedAt: this.recordedAt,
+        commandId,
+      } as Recorded;
+      const leaf = encodeEvent(event, stored);
+      const length = Buffer.byteLength(leaf);
+      if (length > caps.leafBytes) throw new CommitTooLarge('leafBytes', length);
+      bytes += length;
+      events.push(event);
+      leaves.push(leaf);
+    }
+    if (this.events.length + events.length > caps.events || bytes > caps.bytes) return false;
+    this.#bytes = bytes;
+    for (const event of events) {
+      stream.evolve(event);
+      this.term.tail.add(event);
+      this.events.push(event);
+    }
+    this.leaves.push(...leaves);
+    if (events.length > 0) {
+      stream.dirty = true;
+      this.#dirty.add(stream);
+    }
+    return true;
+  }
+
+  #settle(waiting: Waiting): void {
+    const { partition, size } = this.term.head;
+    if (waiting.prepared.stream.dirty || !this.#isProven) this.#waiting.push(waiting);
+    else this.#tell(waiting, { partition, size });
+  }
+
+  #tell({ prepared, outcome }: Waiting, moment: Moment): void {
+    this.#done(prepared);
+    if ('refused' in outcome) prepared.task.refuse(outcome.refused);
+    else prepared.task.answer({ ...outcome.answer, moment });
+  }
+
+  #done({ stream, pin }: Prepared): void {
+    this.term.streams.release(stream);
+    this.term.tail.letGo(pin);
+  }
+}

@@ -1,0 +1,223 @@
+import { Expiring } from '../base/collections.js';
+import { type ErrorCode, type ErrorDetails, ParleyError, VaultUnavailable } from '../base/errors.js';
+import type { NodeId } from '../cluster/bus.js';
+import type { Owners } from '../cluster/ownership.js';
+import type { Answer, Command, CommandKind } from '../domain/commands.js';
+import type { UserId } from '../domain/ids.js';
+import type { PackedCommit } from '../log/commit.js';
+import type { Folding } from '../projections/decisionReads.js';
+import type { Engine } from '../projections/store/engine.js';
+import type { DataKey } from '../vault/vault.js';
+
+/** What crosses between the thread of the sockets and that of the writers. */
+
+export interface WriterThreadData {
+  readonly engine: Engine;
+  readonly node: NodeId;
+  /** For a new log; one that exists must have them. */
+  readonly partitions: number | undefined;
+}
+
+/** What the writers' thread serves. */
+export interface WriterApi {
+  [method: string]: (...args: never[]) => unknown;
+  /** Opens the log, or makes it. */
+  open(): Promise<{ readonly id: string; readonly partitions: number }>;
+  /**
+   * Begins to take this node's share of the partitions, and resolves when all are served, here or elsewhere, or after
+   * 10 s; `folded`: tree sizes by model and partition; `generations`: by model.
+   */
+  start(
+    folded: ReadonlyMap<string, readonly number[]>,
+    generations: ReadonlyMap<string, number>,
+  ): Promise<void>;
+  /** Later reads of the model are of this generation; resolves when none of another is open. */
+  switchTo(name: string, generation: number): Promise<void>;
+  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
+  handOver(): Promise<void>;
+  /** Hands over, and closes the log. */
+  stop(): Promise<void>;
+}
+
+/** A command, with a number of its call; `epoch` is that of the lease it is addressed to. */
+export type SentCommand = readonly [call: number, command: Command, commandId: string, epoch: number];
+
+/** One message of the main thread: commands in the order of the calls, or how far the read models are. */
+export type ToWriters =
+  | { readonly commands: readonly SentCommand[] }
+  /** Leases have changed hands. */
+  | { readonly look: true }
+  /** The user's key was destroyed. */
+  | { readonly forget: UserId }
+  | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
+  | {
+      readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];
+      readonly request: number;
+    }
+  | { readonly keysFailed: string; readonly request: number }
+  /** The answer to `mayAppendTo`. */
+  | { readonly mayAppend: number; readonly refusal: WireError | undefined };
+
+/** What the writers' thread has to tell, in the order in which it became so. */
+export type FromWriters =
+  | { readonly commit: PackedCommit }
+  | { readonly answered: number; readonly answer: Answer<CommandKind> }
+  | { readonly refused: number; readonly error: WireError }
+  /** `NotOwner`. */
+  | { readonly returned: number }
+  | { readonly owners: Owners }
+  /** This node has taken or released partitions. */
+  | { readonly moved: true }
+  | { readonly appended: { readonly events: number; readonly ms: number } }
+  | { readonly keysOf: readonly UserId[]; readonly request: number }
+  | { readonly mayAppendTo: number; readonly request: number }
+  | { readonly report: string; readonly error: WireError }
+  | { readonly fatal: WireError };
+
+export type Keys = ReadonlyMap<UserId, DataKey | 'destroyed'>;
+
+/** An error's meaning without its class. */
+export interface WireError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly cause: WireError | undefined;
+  readonly parley: { readonly code: ErrorCode; readonly details: ErrorDetails } | undefined;
+}
+
+export function toWire(error: unknown): WireError {
+  const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error));
+  const parley = error instanceof ParleyError ? { code: error.code, details: error.details } : undefined;
+  return { name, message, stack, parley, cause: cause === undefined ? undefined : toWire(cause) };
+}
+
+export function fromWire({ name, message, stack, cause, parley }: WireError): Error {
+  const options = cause === undefined ? {} : { cause: fromWire(cause) };
+  if (parley) return new ParleyError(parley.code, message, parley.details, options);
+  const error = new Error(message, options);
+  error.name = name;
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** As in the vault's own cache: no memory holds a destroyed key after 60 s. */
+const CACHED_MS = 55_000;
+const MAX_KEYS = 50_000;
+
+type Reply = Extract<ToWriters, { request: number }>;
+
+/** Data keys for a thread that has no vault: asked of the thread that has it, and kept for less than a minute. */
+export class RemoteKeys {
+  readonly #ask: (owners: readonly UserId[], request: number) => void;
+  readonly #cache = new Expiring<DataKey | 'destroyed'>({ ttlMs: CACHED_MS, maxEntries: MAX_KEYS });
+  readonly #open = new Map<
+    number,
+    { resolve: (keys: Keys) => void; reject: (error: Error) => void; asOf: number }
+  >();
+  #next = 0;
+
+  constructor(ask: (owners: readonly UserId[], request: number) => void) {
+    this.#ask = ask;
+  }
+
+  /** As `KeyStore.keys`. */
+  async keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
+    const found = new Map<UserId, DataKey | 'destroyed'>();
+    const absent: UserId[] = [];
+    for (const owner of owners) {
+      const key = this.#cache.get(owner);
+      if (key === undefined) absent.push(owner);
+      else found.set(owner, key);
+    }
+    if (absent.length > 0) for (const [owner, key] of await this.#fetch(absent)) found.set(owner, key);
+    return found;
+  }
+
+  receive(reply: Reply): void {
+    const waiting = this.#open.get(reply.request);
+    this.#open.delete(reply.request);
+    if ('keysFailed' in reply) return waiting?.reject(new VaultUnavailable(reply.keysFailed));
+    const keys = new Map<UserId, DataKey | 'destroyed'>();
+    for (const [owner, bytes] of reply.keys) {
+      // Buffers arrive from another thread as plain byte arrays.
+      const key =
+        bytes === 'destroyed' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      keys.set(owner, key);
+      this.#cache.set(owner, key, waiting?.asOf);
+    }
+    waiting?.resolve(keys);
+  }
+
+  /** For one whose key was destroyed: later replies say so. */
+  forget(owner: UserId): void {
+    this.#cache.delete(owner);
+  }
+
+  close(): void {
+    this.#cache.close();
+  }
+
+  #fetch(owners: readonly UserId[]): Promise<Keys> {
+    return new Promise((resolve, reject) => {
+      const request = this.#next++;
+      this.#open.set(request, { resolve, reject, asOf: performance.now() });
+      this.#ask(owners, request);
+    });
+  }
+}
+
+type GuardReply = Extract<ToWriters, { mayAppend: number }>;
+
+/** For a thread that has no vault: asks the one that has it whether a partition may be appended to. */
+export class RemoteGuard {
+  readonly #open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  #next = 0;
+
+  constructor(private readonly ask: (partition: number, request: number) => void) {}
+
+  /** As `WriterDeps.mayAppend`. */
+  mayAppend(partition: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const request = this.#next++;
+      this.#open.set(request, { resolve, reject });
+      this.ask(partition, request);
+    });
+  }
+
+  receive({ mayAppend: request, refusal }: GuardReply): void {
+    const waiting = this.#open.get(request);
+    this.#open.delete(request);
+    if (refusal) waiting?.reject(fromWire(refusal));
+    else waiting?.resolve();
+  }
+}
+
+/** How far the read models are, as the main thread tells; a lag is refused there already. */
+export class ThreadFolding implements Folding {
+  #folded = new Map<string, number[]>();
+  readonly #handlers = new Set<() => void>();
+
+  start(folded: ReadonlyMap<string, readonly number[]>): void {
+    this.#folded = new Map([...folded].map(([model, sizes]) => [model, [...sizes]]));
+  }
+
+  advance(model: string, partition: number, size: number): void {
+    const sizes = this.#folded.get(model);
+    if (!sizes || size <= (sizes[partition] ?? 0)) return;
+    sizes[partition] = size;
+    for (const handler of this.#handlers) handler();
+  }
+
+  folded(model: string, partition: number): number {
+    return this.#folded.get(model)?.[partition] ?? 0;
+  }
+
+  lagMs(): number {
+    return 0;
+  }
+
+  onAdvance(handler: () => void): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+}

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../base/clock.js';
+import { NotOwner } from '../base/errors.js';
+import { serve } from '../base/rpc.js';
+import type { Cluster } from '../cluster/nodes.js';
+import { openCluster } from '../cluster/openCluster.js';
+import { Ownership } from '../cluster/ownership.js';
+import type { OwnWriters } from '../domain/commands.js';
+import { pack } from '../log/commit.js';
+import type { EventLog } from '../log/log.js';
+import { knowledge } from '../projections/allProjections.js';
+import { readModels } from '../projections/decisionReads.js';
+import { openReaderHere, openWriterLog } from '../projections/store/engine.js';
+import { ActiveReader } from '../projections/store/openReader.js';
+import {
+  type FromWriters,
+  RemoteGuard,
+  RemoteKeys,
+  type SentCommand,
+  ThreadFolding,
+  type ToWriters,
+  toWire,
+  type WriterApi,
+  type WriterThreadData,
+} from './threadProtocol.js';
+import { ownWriters, Writer } from './writer.js';
+import type { WriterDeps } from './writerPorts.js';
+
+// The thread is started with these two by `Writers.open`, and by nobody else.
+const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };
+
+let outbox: FromWriters[] = [];
+
+/** What one turn of the event loop has to tell leaves in one message: waking the other thread is what costs. */
+function tell(item: FromWriters): void {
+  if (outbox.push(item) > 1) return;
+  setImmediate(() => {
+    const items = outbox;
+    outbox = [];
+    port.postMessage(items);
+  });
+}
+
+const guard = new RemoteGuard((partition, request) => tell({ mayAppendTo: partition, request }));
+const keys = new RemoteKeys((owners, request) => tell({ keysOf: owners, request }));
+const folding = new ThreadFolding();
+const onFatal = (error: unknown) => tell({ fatal: toWire(error) });
+const report = (message: string, error: unknown) => tell({ report: message, error: toWire(error) });
+
+let log: EventLog | undefined;
+let ownership: Ownership | undefined;
+let reader: ActiveReader | undefined;
+const closing: (() => Promise<void>)[] = [];
+
+async function start(...[folded, generations]: Parameters<WriterApi['start']>): Promise<void> {
+  if (!log) throw new Error('the log is not open');
+  folding.start(folded);
+  const { engine, node } = data;
+  const isShared = engine.kind === 'mongodb';
+  const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, knowledge);
+  closing.push(cluster.close);
+  const deps = await writerDeps(log, cluster, generations);
+  const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
+  const { leases, nodes } = cluster;
+  ownership = new Ownership({
+    ...{ node, leases, nodes, writers, clock: systemClock, onFatal, report },
+    onOwners: (owners) => tell({ owners }),
+    onMoved: () => tell({ moved: true }),
+  });
+  const router = ownWriters(writers);
+  port.on('message', (message: ToWriters) => receive(message, router));
+  await ownership.start();
+}
+
+async function writerDeps(
+  log: EventLog,
+  { devices }: Cluster,
+  generations: ReadonlyMap<string, number>,
+): Promise<WriterDeps> {
+  const rows = await openReaderHere(data.engine);
+  closing.push(rows.close);
+  const active = new ActiveReader(rows.reader, generations);
+  reader = active;
+  return {
+    log,
+    bus: { publish: tellCommit },
+    keys,
+    mayAppend: (partition) => guard.mayAppend(partition),
+    reads: readModels(
+      active,
+      async (model, partition) => (await rows.checkpoint(active.current(model), partition)).position,
+    ),
+    // Of a single process the main thread knows: it asks for nobody to go offline who is active.
+    ...(data.engine.kind === 'mongodb' ? { devices } : {}),
+    folding,
+    clock: systemClock,
+    now: Date.now,
+    newId: randomUUID,
+    isKnownToAll: (type) => ownership?.isKnownToAll(type) ?? false,
+    onDeposed: (partition) => ownership?.deposed(partition),
+    onFatal,
+    report,
+    onAppend: ({ events, ms }) => tell({ appended: { events, ms } }),
+  };
+}
+
+function receive(message: ToWriters, router: OwnWriters): void {
+  if ('commands' in message) for (const sent of message.commands) void execute(router, sent);
+  else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
+  else if ('look' in message) ownership?.look();
+  else if ('forget' in message) keys.forget(message.forget);
+  else if ('mayAppend' in message) guard.receive(message);
+  else keys.receive(message);
+}
+
+function execute(router: OwnWriters, [call, command, commandId, epoch]: SentCommand): Promise<void> {
+  return router.submit(command, commandId, epoch).then(
+    (answer) => tell({ answered: call, answer }),
+    (error: unknown) =>
+      tell(error instanceof NotOwner ? { returned: call } : { refused: call, error: toWire(error) }),
+  );
+}
+
+const tellCommit = (commit: Parameters<typeof pack>[0]): void => {
+  const { partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash } = commit;
+  tell({
+    commit: pack({ partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash }),
+  });
+};
+
+const api: WriterApi = {
+  async open() {
+    log = await openWriterLog(data.engine, data.partitions);
+    return { id: log.id, partitions: log.partitions };
+  },
+  start,
+  async switchTo(name: string, generation: number) {
+    await reader?.switchTo(name, generation);
+  },
+  async handOver() {
+    await ownership?.stop();
+  },
+  async stop() {
+    await ownership?.stop();
+    await log?.close();
+    for (const close of closing) await close();
+    keys.close();
+    // What was told last leaves before this is answered.
+    await new Promise((resolve) => setImmediate(resolve));
+    port.close();
+  },
+};
+
+if (parentPort) serve(parentPort, api);

@@ -1,0 +1,30 @@
+import { expect } from 'chai';
+import { Metrics } from '../../src/base/metrics.js';
+
+describe('metrics', () => {
+  it('shows commands by event and outcome, appends, pushes and what is read when asked', async () => {
+    const metrics = new Metrics();
+    metrics.command('send message', 'ok');
+    metrics.command('send message', 'ok');
+    metrics.command('send message', 'overloaded');
+    metrics.appended(3, 17);
+    metrics.pushed(12);
+    let connections = 1;
+    metrics.gauge('parley_connections', () => connections);
+    metrics.queue('writer', () => 5);
+    connections = 2;
+    for (let scrapes = 0; scrapes < 2; scrapes++) {
+      const lines = (await metrics.text()).split('\n');
+      expect(lines).to.include.members([
+        'parley_commands_total{event="send message",outcome="ok"} 2',
+        'parley_commands_total{event="send message",outcome="overloaded"} 1',
+        'parley_append_seconds_bucket{le="0.002"} 0',
+        'parley_append_seconds_bucket{le="0.005"} 1',
+        'parley_append_events_sum 17',
+        'parley_push_latency_seconds_sum 0.012',
+        'parley_connections 2',
+        'parley_queue_depth{queue="writer"} 5',
+      ]);
+    }
+  });
+});

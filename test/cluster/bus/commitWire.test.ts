@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { commitFrame } from '../../../src/cluster/bus.js';
+import { decodeCommit, encodeCommit } from '../../../src/cluster/busWire.js';
+import { ada, allOf, bob, commitOf, frameOf, messageLeaf, onlineLeaf } from '../../conformance/busFrames.js';
+
+const users = fc.uuid();
+const leaf = fc.oneof(
+  fc
+    .tuple(fc.string({ unit: 'binary' }), fc.array(users, { maxLength: 3 }))
+    .map(([text, to]) => messageLeaf(1, text, to)),
+  users.map(onlineLeaf),
+);
+const frames = fc
+  .record(
+    {
+      leaves: fc.array(leaf, { maxLength: 20 }),
+      partition: fc.nat({ max: 63 }),
+      position: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      epoch: fc.nat(),
+      firstOffset: fc.nat(),
+      frontier: fc.array(fc.base64String(), { maxLength: 5 }),
+    },
+    { requiredKeys: ['leaves', 'partition', 'position', 'epoch', 'firstOffset'] },
+  )
+  .map((fields) =>
+    commitFrame({ ...commitOf(1, []), ...fields, size: fields.firstOffset + fields.leaves.length }),
+  );
+
+describe('a commit on the wire', () => {
+  it('comes out as it went in', () => {
+    fc.assert(
+      fc.property(frames, (frame) => {
+        expect(allOf(decodeCommit(encodeCommit(frame)))).to.deep.equal(allOf(frame));
+      }),
+    );
+  });
+
+  it('says whom it is about and where it stands without a look at its leaves', () => {
+    const unreadable = commitFrame(commitOf(4, ['no event']), []);
+    const frame = decodeCommit(encodeCommit(unreadable));
+    const { concerns, subjects, partition, position, size } = frame;
+    expect({ concerns, subjects, partition, position, size }).to.deep.equal({
+      concerns: [],
+      subjects: [],
+      partition: 3,
+      position: 4,
+      size: 101,
+    });
+    expect(frame.leaves).to.deep.equal(['no event']);
+    expect(() => frame.events).to.throw();
+  });
+
+  it('begins with whom it is about', () => {
+    const text = Buffer.from(encodeCommit(frameOf(1, [messageLeaf(1, 'text'), onlineLeaf(bob)]))).toString();
+    expect(text.startsWith(`{"concerns":["${ada}","${bob}"],"subjects":["${bob}"],`)).to.equal(true);
+  });
+
+  it('is refused when it is of another format, or none', () => {
+    const text = Buffer.from(encodeCommit(frameOf(1, []))).toString();
+    for (const other of [text.replace('"format":1', '"format":2'), text.replace('"hash"', '"hush"'), 'x', ''])
+      expect(() => decodeCommit(Buffer.from(other)), other).to.throw();
+  });
+
+  it('may have fields of a newer version', () => {
+    const frame = frameOf(1, [messageLeaf(1, 'text')]);
+    const text = Buffer.from(encodeCommit(frame)).toString().replace('"format":1', '"format":1,"newer":[1]');
+    expect(allOf(decodeCommit(Buffer.from(text)))).to.deep.equal(allOf(frame));
+  });
+});

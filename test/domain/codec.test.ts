@@ -1,0 +1,93 @@
+import { expect } from 'chai';
+import {
+  decodeLeaf,
+  downcaster,
+  encodeEvent,
+  UnknownEventType,
+  type Unplaced,
+  type Upcast,
+  upcaster,
+} from '../../src/domain/codec.js';
+
+const event: Unplaced = {
+  stream: 'room:r',
+  version: 3,
+  type: 'MessagesRead',
+  data: { roomId: 'r', userId: 'u', upTo: 2 },
+  audience: ['u', 'v'],
+  actor: 'u',
+  recordedAt: '2026-01-01T00:00:00.000Z',
+  commandId: 'c',
+};
+const text =
+  '{"stream":"room:r","version":3,"type":"MessagesRead","data":{"roomId":"r","userId":"u","upTo":2},' +
+  '"audience":["u","v"],"actor":"u","recordedAt":"2026-01-01T00:00:00.000Z","commandId":"c"}';
+
+describe('an event as a leaf', () => {
+  it('is JSON with its fields in a fixed order, without its place', () => {
+    const placed = { ...event, partition: 4, offset: 9 };
+    const { stream, ...rest } = placed;
+    expect(encodeEvent(placed)).to.equal(text);
+    expect(encodeEvent({ ...rest, stream })).to.equal(text);
+  });
+
+  it('is one line of text whatever is in it', () => {
+    const odd = encodeEvent({ ...event, commandId: 'a\nb\ud800\u0000' });
+    expect(odd).to.not.match(/[\n\p{Surrogate}]/u);
+    expect(decodeLeaf(odd, 0, 0).commandId).to.equal('a\nb\ud800\u0000');
+  });
+
+  it('is read with the place where it lies', () => {
+    expect(decodeLeaf(text, 4, 9)).to.deep.equal({ ...event, partition: 4, offset: 9 });
+  });
+
+  it('of an unknown type is never skipped', () => {
+    for (const type of ['MessageSang', 'toString', '__proto__'])
+      expect(() => decodeLeaf(JSON.stringify({ ...event, type }), 0, 0))
+        .to.throw(UnknownEventType)
+        .with.property('type', type);
+  });
+});
+
+describe('an old type of event', () => {
+  // The shapes of old types live in the rules alone.
+  const only = (marks: unknown) => (marks as { marks: unknown[] }).marks[0];
+  const rules: Upcast[] = [
+    { from: 'MarkMoved', to: 'MarksMoved', data: (mark) => ({ marks: [mark] }), back: only },
+    { from: 'MarksMoved', to: 'MessagesRead', data: only, back: (mark) => ({ marks: [mark] }) },
+    { from: 'UserCame', to: 'UserWentOnline', data: (user) => user },
+  ];
+  const upcast = upcaster(rules);
+  const downcast = downcaster(rules);
+  const knowing =
+    (...types: string[]) =>
+    (type: string) =>
+      types.includes(type);
+
+  it('is read as the present one, over as many steps as there are', () => {
+    const old = JSON.stringify({ ...event, type: 'MarkMoved' });
+    expect(decodeLeaf(old, 0, 1, upcast)).to.deep.equal({ ...event, partition: 0, offset: 1 });
+    const middle = JSON.stringify({ ...event, type: 'MarksMoved', data: { marks: [event.data] } });
+    expect(decodeLeaf(middle, 0, 1, upcast)).to.deep.equal({ ...event, partition: 0, offset: 1 });
+  });
+
+  it('leaves present types as they are', () => {
+    expect(decodeLeaf(text, 0, 1, upcast)).to.deep.equal({ ...event, partition: 0, offset: 1 });
+  });
+
+  it('is written, instead of the present one, while that is not known to all: the newest that is', () => {
+    const { type, data } = event;
+    const everywhere = knowing('MarkMoved', 'MarksMoved', 'MessagesRead');
+    expect(downcast(type, data, everywhere)).to.deep.equal({ type, data });
+    const middle = { type: 'MarksMoved', data: { marks: [data] } };
+    expect(downcast(type, data, knowing('MarkMoved', 'MarksMoved'))).to.deep.equal(middle);
+    const oldest = { type: 'MarkMoved', data };
+    expect(downcast(type, data, knowing('MarkMoved'))).to.deep.equal(oldest);
+    expect(encodeEvent(event, oldest)).to.equal(encodeEvent(event).replace('MessagesRead', 'MarkMoved'));
+  });
+
+  it('is not written where none is known to all, or none can say what the present one does', () => {
+    expect(downcast('MessagesRead', event.data, knowing())).to.equal(undefined);
+    expect(downcast('UserWentOnline', { userId: 'u' }, knowing('UserCame'))).to.equal(undefined);
+  });
+});

@@ -1,0 +1,200 @@
+import { NotOwner } from '../../src/base/errors.js';
+import type { CommitFrame } from '../../src/cluster/bus.js';
+import { decodeLeaf } from '../../src/domain/codec.js';
+import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
+import type { Recorded } from '../../src/domain/events.js';
+import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
+import type { MessageRef } from '../../src/domain/pushes.js';
+import type { Commit, EventLog } from '../../src/log/log.js';
+import { frameOf } from '../../src/projections/logIntake.js';
+import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messages.js';
+import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
+import type { Folded, Projection } from '../../src/projections/projection.js';
+import type { Row } from '../../src/projections/store/rowStore.js';
+import { ownWriters, Writer } from '../../src/writer/writer.js';
+import type { WriterDeps } from '../../src/writer/writerPorts.js';
+import { FakeVault } from '../support/fakeVault.js';
+import type { MemoryLog } from '../support/memoryLog.js';
+import { MemoryRows } from '../support/rowsMemory.js';
+import { virtualTime } from '../support/virtualTime.js';
+
+export const [ada, bob, eve] = [
+  '00000000-0000-4000-8000-00000000000a',
+  '00000000-0000-4000-8000-00000000000b',
+  '00000000-0000-4000-8000-00000000000e',
+] as const;
+export const adaAndBob = roomIdOf(ada, bob);
+
+/** The events of commits, in order. */
+export const eventsOf = (commits: readonly Commit[]): Recorded[] =>
+  commits.flatMap(({ partition, firstOffset, leaves }) =>
+    leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i)),
+  );
+
+export const openChat = (actor: string, friendId: string): CommandOf<'init chat'> => ({
+  kind: 'init chat',
+  actor,
+  friendId,
+});
+
+export const send = (
+  actor: string,
+  messageId: string,
+  message = `text of ${messageId}`,
+  more: { roomId?: string; replyTo?: string } = {},
+): CommandOf<'send message'> => ({
+  kind: 'send message',
+  actor,
+  roomId: adaAndBob,
+  messageId,
+  message,
+  ...more,
+});
+
+/** One partition with everything a writer stands on: real folds and rows, projected when the test says so. */
+export class World<L extends EventLog = MemoryLog> {
+  readonly vault = new FakeVault();
+  readonly rows = new MemoryRows();
+  readonly frames: CommitFrame[] = [];
+  readonly fatal: unknown[] = [];
+  readonly reported: unknown[] = [];
+  readonly appended: number[] = [];
+  clock = Date.parse('2026-01-02T03:04:05.678Z');
+  lagMs = 0;
+  /** A lease that is always valid, unless a test says otherwise. */
+  lease = { epoch: 1, validUntil: Number.POSITIVE_INFINITY };
+  readonly time = virtualTime();
+  readonly unknownTypes = new Set<string>();
+  readonly deposed: number[] = [];
+  writer: Writer;
+  onPublish: () => void = () => {};
+  /** A look-up's answer is taken before this, and given after it. */
+  slowReads: () => Promise<void> = async () => {};
+  /** Users with an active device on some node. */
+  readonly active = new Set<string>();
+  /** Users the read models know, and have not seen erased. */
+  readonly existing = new Set<string>([ada, bob, eve]);
+  readonly #advance = new Set<() => void>();
+  #folded = { position: 0, size: 0 };
+  #ids = 0;
+  #projecting = Promise.resolve();
+
+  constructor(readonly log: L) {
+    this.writer = new Writer(0, this.deps());
+  }
+
+  /** A world whose writer has started and whose users have keys. */
+  static async start<L extends EventLog>(log: L): Promise<World<L>> {
+    const world = new World(log);
+    for (const user of [ada, bob, eve]) await world.vault.keys.create(user);
+    await world.writer.take(world.lease);
+    return world;
+  }
+
+  execute<K extends CommandKind>(command: CommandOf<K>, commandId = `command ${++this.#ids}`) {
+    return ownWriters([this.writer]).submit(command, commandId, this.lease.epoch);
+  }
+
+  /** The outcome of a command: what it was answered, or the code it was refused with. */
+  async outcome(command: Command): Promise<unknown> {
+    // The union of commands is one of them.
+    return this.execute(command as CommandOf<CommandKind>).catch((error: { code: string }) =>
+      error instanceof NotOwner ? 'not owner' : error.code,
+    );
+  }
+
+  /** Another process in the place of this one: all that was in memory is gone. */
+  async restart(): Promise<void> {
+    this.#advance.clear();
+    this.writer = new Writer(0, this.deps());
+    this.lease = { epoch: this.lease.epoch + 1, validUntil: Number.POSITIVE_INFINITY };
+    await this.writer.take(this.lease);
+  }
+
+  /** Folds all that is in the log, and says so; one call after the other. */
+  project(): Promise<void> {
+    this.#projecting = this.#projecting.then(() => this.#foldAll());
+    return this.#projecting;
+  }
+
+  deps(): WriterDeps {
+    const late = async <T>(answer: Promise<T>): Promise<T> => {
+      const taken = await answer;
+      await this.slowReads();
+      return taken;
+    };
+    return {
+      log: this.log,
+      bus: {
+        publish: (frame) => {
+          this.frames.push(frame);
+          this.onPublish();
+        },
+      },
+      keys: this.vault.keys,
+      reads: {
+        states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
+        messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
+        existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
+        foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
+      },
+      devices: { elsewhere: async (users) => new Set(users.filter((user) => this.active.has(user))) },
+      folding: {
+        folded: () => this.#folded.size,
+        lagMs: () => this.lagMs,
+        onAdvance: (handler) => {
+          this.#advance.add(handler);
+          return () => this.#advance.delete(handler);
+        },
+      },
+      clock: this.time,
+      now: () => this.clock,
+      newId: () => `commit ${++this.#ids}`,
+      isKnownToAll: (type) => !this.unknownTypes.has(type),
+      onDeposed: (partition) => this.deposed.push(partition),
+      onFatal: (error) => this.fatal.push(error),
+      report: (_, error) => this.reported.push(error),
+      onAppend: ({ events }) => this.appended.push(events),
+    };
+  }
+
+  async #foldAll(): Promise<void> {
+    const commits = await this.log.read(0, this.#folded.position, 10_000);
+    const last = commits.at(-1);
+    if (!last) return;
+    for (const event of commits.flatMap((commit) => frameOf(commit).events)) {
+      await this.#fold(statesProjection, event);
+      await this.#fold(messagesProjection, event);
+    }
+    const at = { position: last.position, size: last.size };
+    for (const model of [statesModel, messagesModel])
+      await this.rows.write([{ model, rows: [], checkpoints: [{ partition: 0, at }] }]);
+    this.#folded = at;
+    for (const handler of this.#advance) handler();
+  }
+
+  async #fold<R>(projection: Projection<R>, event: Folded): Promise<void> {
+    const { model } = projection;
+    const keys = projection.keys(event);
+    const before = await this.rows.get(model, keys);
+    const rows = keys.map((key): Row<R> => {
+      const value = projection.evolve(before.get(key)?.value, event, key, () => undefined);
+      return { key, partition: event.partition, offset: event.offset, value };
+    });
+    await this.rows.write([{ model, rows, checkpoints: [] }]);
+  }
+}
+
+/** Lets everything run that waits for no one outside. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A door that is shut until it is opened. */
+export function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
+}
