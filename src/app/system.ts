@@ -6,9 +6,9 @@ import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import type { Config } from '../base/config.js';
 import { Metrics } from '../base/metrics.js';
-import { Share } from '../cluster/foldAssignment.js';
+import { FoldAssignment } from '../cluster/foldAssignment.js';
 import { openBus } from '../cluster/localBus.js';
-import { bury, openCluster } from '../cluster/openCluster.js';
+import { expirePredecessor, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { partitionOf, streamOf } from '../domain/ids.js';
@@ -16,13 +16,13 @@ import { Erasures } from '../erasure/erasures.js';
 import { Forgetting, forgetHere } from '../erasure/forgetting.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
-import { foldedTables, knowledge } from '../projections/allProjections.js';
+import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries } from '../projections/rowQueries.js';
 import { startProjections } from '../projections/startProjections.js';
 import { openPasswords } from '../vault/credentials.js';
-import { deriveKeys, masterKeyOf } from '../vault/masterKey.js';
+import { deriveKeys, loadMasterKey } from '../vault/masterKey.js';
 import { openVault } from '../vault/openVault.js';
-import { createOpener, textMemory } from '../vault/textOpener.js';
+import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { checkControlPath, createControlApp, serveControl } from './controlServer.js';
 import { listen, routeCommands } from './listen.js';
 import { openEngine } from './openEngine.js';
@@ -90,15 +90,15 @@ export async function startSystem(
     const node = randomUUID();
     const engine = await openEngine(config, node, closing);
     const { place, writers, log, heartbeat, addressLimit } = engine;
-    const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
+    const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR));
     const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
     const vault = await openVault({ engine: place, masterKey, report });
     closing(() => vault.close());
     const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
     closing(() => passwords.close());
-    const memory = textMemory();
+    const memory = createPlaintextCache();
     closing(() => memory.close());
-    const texts = createOpener(vault.keys, memory);
+    const texts = createTextOpener(vault.keys, memory);
 
     const bus = await openBus({ servers: config.NATS_URL, logId: log.id, node, report });
     closing(() => bus.close());
@@ -108,7 +108,7 @@ export async function startSystem(
       names: texts,
       // Alone, it folds from the start on; of a shared log, what it owns.
       ...(place.kind === 'mongodb' ? { owned: [] } : {}),
-      tell: (note) => bus.tell(note),
+      tell: (note) => bus.broadcast(note),
       onFatal: failed,
       onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
     });
@@ -123,7 +123,7 @@ export async function startSystem(
       signing: vault.signing,
       ...{ log, evidence, progress },
     });
-    const share = new Share(node, foldedTables);
+    const share = new FoldAssignment(node, foldedTables);
     const signer = new HeadSigner({
       heads,
       owned: () => share.owned,
@@ -132,7 +132,7 @@ export async function startSystem(
     });
     let signedBy = Number.POSITIVE_INFINITY;
     const stop = () => {
-      share.keep();
+      share.retainAll();
       signedBy = performance.now() + SIGNED_MS;
       return closeAll();
     };
@@ -140,12 +140,12 @@ export async function startSystem(
     closing(() => signer.stop(Math.min(SIGNED_MS, signedBy - performance.now())));
 
     bus.subscribe((frame) => projections.publish(frame));
-    bus.hear((note) => projections.heard(note));
+    bus.onNote((note) => projections.heard(note));
     const { lanes, doorman } = routeCommands(bus, writers);
-    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, knowledge);
+    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, capabilities);
     closing(cluster.close);
     const { nodes, devices } = cluster;
-    if (engine.predecessor !== undefined) await bury(engine.predecessor, cluster, report);
+    if (engine.predecessor !== undefined) await expirePredecessor(engine.predecessor, cluster, report);
     const gateway = await startGateway({
       config,
       log,
@@ -190,8 +190,8 @@ export async function startSystem(
       keys: vault.keys,
       mayAppend: (partition: number) => heads.check(partition),
       folding: progress,
-      onSealed: memory.remember,
-      onAppend: (ms: number, events: number) => metrics.appended(ms, events),
+      onSealed: memory.set,
+      onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
       onOwners(owners: Owners) {
         lanes.setOwners(owners);
         share.set(owners);
@@ -200,7 +200,7 @@ export async function startSystem(
           if (!isRetired) failed(error);
         });
       },
-      onMoved: () => bus.tell({ kind: 'owners' }),
+      onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
       onFatal: failed,
       report,
     };
@@ -246,11 +246,11 @@ export async function startSystem(
       metrics,
       log: logger,
     });
-    metrics.gauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
+    metrics.addGauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
     metrics.queue('passwords', () => passwords.waiting);
     metrics.queue('commands', () => writers.depth);
     metrics.queue('lanes', () => lanes.depth);
-    metrics.gauge('parley_partitions_owned', () => lanes.owned.length);
+    metrics.addGauge('parley_partitions_owned', () => lanes.owned.length);
 
     const operator = systemOperator({
       credentials: vault.credentials,

@@ -5,7 +5,7 @@ export interface Clock {
   /** Runs it once in so many milliseconds; returns the function that takes it back. */
   setTimer(run: () => void, ms: number): () => void;
   /** Runs it when this turn of the event loop has taken in what has arrived. */
-  soon(run: () => void): void;
+  setImmediate(run: () => void): void;
 }
 
 /** The time of this thread: its zero is another in each. */
@@ -15,7 +15,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   },
-  soon: (run) => void setImmediate(run),
+  setImmediate: (run) => void setImmediate(run),
 };
 
 /** Resolves in so many milliseconds. */
@@ -25,20 +25,20 @@ export const sleep = (clock: Clock, ms: number): Promise<void> =>
   });
 
 /** What an attempt comes to; rejects with `late` when that takes longer than so many milliseconds. It may still succeed. */
-export async function bounded<T>(
+export async function withTimeout<T>(
   clock: Clock,
   ms: number,
   attempt: Promise<T>,
-  late: () => Error,
+  timeoutError: () => Error,
 ): Promise<T> {
-  let takeBack = (): void => {};
-  const tooLate = new Promise<never>((_, reject) => {
-    takeBack = clock.setTimer(() => reject(late()), ms);
+  let cancel = (): void => {};
+  const timeout = new Promise<never>((_, reject) => {
+    cancel = clock.setTimer(() => reject(timeoutError()), ms);
   });
   try {
-    return await Promise.race([attempt, tooLate]);
+    return await Promise.race([attempt, timeout]);
   } finally {
-    takeBack();
+    cancel();
   }
 }
 
@@ -51,29 +51,29 @@ export const systemTimer: Timer = (run, ms) => {
 };
 
 /** Milliseconds that no change of the clock moves. */
-export const monotonic = (): number => performance.now();
+export const monotonicNow = (): number => performance.now();
 
 /** Work that comes again: once in so many milliseconds, or sooner when it is asked for. One turn at a time. */
-export class Loop {
+export class PeriodicTask {
   readonly #clock: Clock;
-  readonly #everyMs: number;
-  readonly #turn: () => Promise<void>;
+  readonly #intervalMs: number;
+  readonly #work: () => Promise<void>;
   #running: Promise<void> | undefined;
-  #isHurried = false;
+  #isRunRequested = false;
   #isStopped = false;
   #cancel = (): void => {};
 
   /** `turn` handles its own errors. */
-  constructor(clock: Clock, everyMs: number, turn: () => Promise<void>) {
+  constructor(clock: Clock, intervalMs: number, turn: () => Promise<void>) {
     this.#clock = clock;
-    this.#everyMs = everyMs;
-    this.#turn = turn;
+    this.#intervalMs = intervalMs;
+    this.#work = turn;
   }
 
   /** A turn begins now, or when the one under way has ended. */
-  hurry(): void {
+  runNow(): void {
     if (this.#isStopped) return;
-    if (this.#running) this.#isHurried = true;
+    if (this.#running) this.#isRunRequested = true;
     else this.#running = this.#run();
   }
 
@@ -88,13 +88,13 @@ export class Loop {
     this.#cancel();
     let began: number;
     do {
-      this.#isHurried = false;
+      this.#isRunRequested = false;
       began = this.#clock.now();
-      await this.#turn();
-    } while (this.#isHurried && !this.#isStopped);
+      await this.#work();
+    } while (this.#isRunRequested && !this.#isStopped);
     this.#running = undefined;
     if (this.#isStopped) return;
-    const wait = Math.max(0, began + this.#everyMs - this.#clock.now());
-    this.#cancel = this.#clock.setTimer(() => this.hurry(), wait);
+    const wait = Math.max(0, began + this.#intervalMs - this.#clock.now());
+    this.#cancel = this.#clock.setTimer(() => this.runNow(), wait);
   }
 }

@@ -44,7 +44,7 @@ export class Deque<T> implements Iterable<T> {
 
 const SWEEP_MS = 5_000;
 
-export interface ExpiringOptions<V> {
+export interface ExpiringCacheOptions<V> {
   /** An entry is answered for this long, and gone from memory 5 s later, asked for or not. */
   readonly ttlMs: number;
   readonly maxEntries: number;
@@ -54,11 +54,11 @@ export interface ExpiringOptions<V> {
 }
 
 /** A bounded cache that also forgets what nobody asks for. */
-export class Expiring<V extends object | string> {
+export class ExpiringCache<V extends object | string> {
   readonly #entries: LRUCache<string, V>;
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor({ ttlMs, maxEntries, maxBytes, sizeOf }: ExpiringOptions<V>) {
+  constructor({ ttlMs, maxEntries, maxBytes, sizeOf }: ExpiringCacheOptions<V>) {
     this.#entries = new LRUCache<string, V>({
       max: maxEntries,
       ttl: ttlMs,

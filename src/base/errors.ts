@@ -1,5 +1,5 @@
 /** The error codes of the contract; each says to a client what to do. */
-export const errorCodes = [
+export const ERROR_CODES = [
   'bad_request',
   'unauthenticated',
   'forbidden',
@@ -10,7 +10,7 @@ export const errorCodes = [
   'unknown',
   'internal',
 ] as const;
-export type ErrorCode = (typeof errorCodes)[number];
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export interface FieldError {
   readonly path: string;
@@ -46,7 +46,7 @@ export const unauthenticated = (message: string): ParleyError => new ParleyError
 export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>
   new ParleyError('overloaded', message, { retryAfterMs });
 /** It may have happened: to be sent again, or looked for, after `retryAfterMs`. */
-export const unknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
+export const outcomeUnknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
   new ParleyError('unknown', message, { retryAfterMs }, { cause });
 
 /** The vault did not answer, or not with what it should hold: nothing is known. Try again later. */
@@ -55,7 +55,7 @@ export class VaultUnavailable extends Error {
 }
 
 /** What the MongoDB driver throws when the server cannot be reached or does not answer. */
-const unreachable: ReadonlySet<string> = new Set([
+const UNREACHABLE_ERRORS: ReadonlySet<string> = new Set([
   'MongoServerSelectionError',
   'MongoNetworkError',
   'MongoNetworkTimeoutError',
@@ -67,13 +67,18 @@ const unreachable: ReadonlySet<string> = new Set([
 ]);
 
 /** The system's errors of a socket that is going: the driver lets some through as they are. */
-const brokenSocket: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ETIMEDOUT']);
+const BROKEN_SOCKET_CODES: ReadonlySet<unknown> = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ETIMEDOUT',
+]);
 
 /** Whether a store is away, which passes: nothing is wrong with the request or with this program. */
 export const isOutage = (error: unknown): error is Error =>
   error instanceof VaultUnavailable ||
   (error instanceof Error &&
-    (unreachable.has(error.name) || ('code' in error && brokenSocket.has(error.code))));
+    (UNREACHABLE_ERRORS.has(error.name) || ('code' in error && BROKEN_SOCKET_CODES.has(error.code))));
 
 /**
  * The partition is not this writer's, or is so no longer: with the command nothing was done, and it is to be given to

@@ -29,33 +29,33 @@ export class TokenBucket {
 }
 
 /** Tells when `limit` hits fall within `spanMs`; made when the first one is seen, so that others pay nothing. */
-export class Window {
+export class SlidingWindow {
   readonly #times: Float64Array;
-  readonly #span: number;
+  readonly #spanMs: number;
   #next = 0;
 
   constructor(limit: number, spanMs: number) {
     this.#times = new Float64Array(limit).fill(Number.NEGATIVE_INFINITY);
-    this.#span = spanMs;
+    this.#spanMs = spanMs;
   }
 
   /** Counts a hit at `now` (ms); true when it is the last of `limit` within the span. */
   hit(now: number): boolean {
     this.#times[this.#next] = now;
     this.#next = (this.#next + 1) % this.#times.length;
-    return now - (this.#times[this.#next] ?? 0) <= this.#span;
+    return now - (this.#times[this.#next] ?? 0) <= this.#spanMs;
   }
 }
 
-const SPAN_MS = 10_000;
-const BAD_FRAMES = 100;
-const REFUSALS = 1000;
+const ABUSE_SPAN_MS = 10_000;
+const MAX_BAD_FRAMES = 100;
+const MAX_REFUSALS = 1000;
 
 /** What one connection may ask, and when it has gone too far. The windows are made for those who need them. */
-export class Limits {
+export class ConnectionLimits {
   readonly #bucket: TokenBucket | undefined;
-  #bad: Window | undefined;
-  #refused: Window | undefined;
+  #bad: SlidingWindow | undefined;
+  #refused: SlidingWindow | undefined;
 
   /** Without a bucket requests are not limited; frames that are no requests always are. */
   constructor(bucket: TokenBucket | undefined) {
@@ -63,21 +63,21 @@ export class Limits {
   }
 
   /** Why the request is not begun: `rate_limited`. */
-  request(now: number): ParleyError | undefined {
+  checkRequest(now: number): ParleyError | undefined {
     const retryAfterMs = this.#bucket?.take(now) ?? 0;
     if (retryAfterMs === 0) return undefined;
     return new ParleyError('rate_limited', 'too many requests on this connection', { retryAfterMs });
   }
 
   /** A request was refused; true if that is abuse: 1,000 within 10 s. */
-  refused(now: number): boolean {
-    this.#refused ??= new Window(REFUSALS, SPAN_MS);
+  countRefusal(now: number): boolean {
+    this.#refused ??= new SlidingWindow(MAX_REFUSALS, ABUSE_SPAN_MS);
     return this.#refused.hit(now);
   }
 
   /** A frame was no request; true if that is abuse: 100 within 10 s. */
-  badFrame(now: number): boolean {
-    this.#bad ??= new Window(BAD_FRAMES, SPAN_MS);
+  countBadFrame(now: number): boolean {
+    this.#bad ??= new SlidingWindow(MAX_BAD_FRAMES, ABUSE_SPAN_MS);
     return this.#bad.hit(now);
   }
 }
@@ -98,11 +98,11 @@ export interface AddressLimit {
 }
 
 /** So many addresses are remembered; beyond that, the one that was here longest ago begins anew. */
-export const ADDRESSES = 20_000;
+export const MAX_ADDRESSES = 20_000;
 
 /** The limit of a single process. `now` in milliseconds. */
 export function memoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
-  const buckets = new LRUCache<string, TokenBucket>({ max: ADDRESSES });
+  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
   return {
     async take(address) {
       const bucket = buckets.get(address) ?? new TokenBucket(rate / 60, burst);
@@ -113,10 +113,10 @@ export function memoryAddressLimit({ rate, burst }: Allowance, now: () => number
 }
 
 /** How much may wait in one writer, and how far the read models may be behind while more is taken. */
-export const limits = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
+export const ADMISSION_LIMITS = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
 
 /** Counts the commands that are on their way through one writer. */
-export class Queue {
+export class AdmissionQueue {
   #commands = 0;
   #bytes = 0;
   #drained: (() => void)[] = [];
@@ -127,9 +127,9 @@ export class Queue {
 
   /** Why no more can be taken now: `overloaded`; undefined if it can. */
   refusal(bytes: number, lagMs: number): ParleyError | undefined {
-    if (this.#commands >= limits.commands || this.#bytes + bytes > limits.bytes)
+    if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
       return overloaded('too many commands are waiting');
-    if (lagMs > limits.lagMs) return overloaded('the read models are behind');
+    if (lagMs > ADMISSION_LIMITS.lagMs) return overloaded('the read models are behind');
     return undefined;
   }
 

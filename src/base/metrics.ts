@@ -1,15 +1,15 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-const durations = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+const DURATION_BUCKETS_S = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
 /** What is read when somebody asks, and not before. */
-const gauges = {
+const GAUGE_HELP = {
   parley_projection_lag_seconds: 'Age of the oldest commit that is not folded into the read models.',
   parley_partitions_owned: 'Partitions that this node owns.',
   parley_connections: 'Open WebSocket connections.',
   parley_bytes_waiting: 'Bytes that wait to be written to sockets.',
 } as const;
-export type GaugeName = keyof typeof gauges;
+export type GaugeName = keyof typeof GAUGE_HELP;
 
 /**
  * Everything that is measured, made once a process. Counting a command is one addition; what Prometheus sees of
@@ -20,7 +20,11 @@ export class Metrics {
   /** By event, then by outcome. */
   readonly #commands = new Map<string, Map<string, number>>();
   readonly #queues = new Map<string, () => number>();
-  readonly #append = this.#histogram('parley_append_seconds', 'Time of one append to the log.', durations);
+  readonly #append = this.#histogram(
+    'parley_append_seconds',
+    'Time of one append to the log.',
+    DURATION_BUCKETS_S,
+  );
   readonly #batch = this.#histogram(
     'parley_append_events',
     'Events in one append.',
@@ -29,13 +33,13 @@ export class Metrics {
   readonly #push = this.#histogram(
     'parley_push_latency_seconds',
     'From the recording of an event to its being written to a socket.',
-    durations,
+    DURATION_BUCKETS_S,
   );
   readonly #http = new Histogram({
     name: 'parley_http_request_seconds',
     help: 'Time of an HTTP request.',
     labelNames: ['method', 'route', 'status'] as const,
-    buckets: durations,
+    buckets: DURATION_BUCKETS_S,
     registers: [this.#registry],
   });
 
@@ -61,39 +65,39 @@ export class Metrics {
       labelNames: ['queue'] as const,
       registers: [this.#registry],
       collect() {
-        for (const [queue, depth] of queues) this.set({ queue }, depth());
+        for (const [addQueue, depth] of queues) this.set({ queue: addQueue }, depth());
       },
     });
   }
 
   /** A command was answered; `event` is one of the contract's, `outcome` is `ok` or an error code. */
-  command(event: string, outcome: string): void {
+  countCommand(event: string, outcome: string): void {
     const outcomes = this.#commands.get(event) ?? new Map<string, number>();
     if (outcomes.size === 0) this.#commands.set(event, outcomes);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
 
   /** The log has made one commit durable. */
-  appended(milliseconds: number, events: number): void {
+  observeAppend(milliseconds: number, events: number): void {
     this.#append.observe(milliseconds / 1000);
     this.#batch.observe(events);
   }
 
   /** A commit's pushes have been written to their sockets; once a commit, not once a push. */
-  pushed(milliseconds: number): void {
+  observePush(milliseconds: number): void {
     this.#push.observe(milliseconds / 1000);
   }
 
   /** A request was answered; `route` is the pattern, never the path, which anyone can vary. */
-  httpRequest(method: string, route: string, status: number, milliseconds: number): void {
+  observeHttpRequest(method: string, route: string, status: number, milliseconds: number): void {
     this.#http.observe({ method, route, status }, milliseconds / 1000);
   }
 
   /** Says where a gauge is read; in the unit of its name. Once each. */
-  gauge(name: GaugeName, read: () => number): void {
+  addGauge(name: GaugeName, read: () => number): void {
     new Gauge({
       name,
-      help: gauges[name],
+      help: GAUGE_HELP[name],
       registers: [this.#registry],
       collect() {
         this.set(read());
@@ -107,7 +111,7 @@ export class Metrics {
   }
 
   /** The Prometheus text format, of type `contentType`. */
-  text(): Promise<string> {
+  render(): Promise<string> {
     return this.#registry.metrics();
   }
 

@@ -1,17 +1,17 @@
 import { MongoClient, type MongoClientOptions, MongoNetworkTimeoutError } from 'mongodb';
-import { bounded, type Clock, systemClock } from './clock.js';
+import { type Clock, systemClock, withTimeout } from './clock.js';
 
 /** How often the driver looks whether the server is there, and the least time between two looks. */
-const LOOK_MS = 1000;
+const HEARTBEAT_MS = 1000;
 /** How often a client looks after its monitor, and how often in a row it must have said nothing. */
-const WATCH_MS = 5000;
-const SILENT = 8;
+const MONITOR_CHECK_MS = 5000;
+const MAX_SILENT_CHECKS = 8;
 
-export interface ClientOptions extends Omit<MongoClientOptions, 'socketTimeoutMS'> {
+export interface MongoOptions extends Omit<MongoClientOptions, 'socketTimeoutMS'> {
   /** A connection that is silent for so long while an answer is due is given up: a `MongoNetworkTimeoutError`. */
-  readonly silenceMs: number;
+  readonly socketTimeoutMs: number;
   /** How often to look whether the driver's monitor still says anything; default 5,000. */
-  readonly watchMs?: number;
+  readonly monitorCheckMs?: number;
 }
 
 /**
@@ -20,9 +20,16 @@ export interface ClientOptions extends Omit<MongoClientOptions, 'socketTimeoutMS
  * waits for ever; with both times alike it looks by the clock alone. And `timeoutMS`, which would bound operations,
  * has no effect in this version of the driver.
  */
-export function mongoClient(url: string, { silenceMs, watchMs, ...options }: ClientOptions): MongoClient {
-  const looks = { heartbeatFrequencyMS: LOOK_MS, minHeartbeatFrequencyMS: LOOK_MS };
-  return new WatchedClient(url, { ...looks, ...options, socketTimeoutMS: silenceMs }, watchMs ?? WATCH_MS);
+export function createMongoClient(
+  url: string,
+  { socketTimeoutMs, monitorCheckMs, ...options }: MongoOptions,
+): MongoClient {
+  const heartbeats = { heartbeatFrequencyMS: HEARTBEAT_MS, minHeartbeatFrequencyMS: HEARTBEAT_MS };
+  return new WatchedClient(
+    url,
+    { ...heartbeats, ...options, socketTimeoutMS: socketTimeoutMs },
+    monitorCheckMs ?? MONITOR_CHECK_MS,
+  );
 }
 
 /**
@@ -30,38 +37,38 @@ export function mongoClient(url: string, { silenceMs, watchMs, ...options }: Cli
  * that it is not: it waits for ever, and every operation with it. A process that was paused counts one look.
  */
 class WatchedClient extends MongoClient {
-  readonly #everyMs: number;
-  #watch: NodeJS.Timeout | undefined;
-  #silent = 0;
+  readonly #checkMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #silentChecks = 0;
 
-  constructor(url: string, options: MongoClientOptions, everyMs: number) {
+  constructor(url: string, options: MongoClientOptions, checkMs: number) {
     super(url, options);
-    this.#everyMs = everyMs;
-    const heard = (): void => {
-      this.#silent = 0;
+    this.#checkMs = checkMs;
+    const resetSilence = (): void => {
+      this.#silentChecks = 0;
     };
-    this.on('serverHeartbeatSucceeded', heard).on('serverHeartbeatFailed', heard);
+    this.on('serverHeartbeatSucceeded', resetSilence).on('serverHeartbeatFailed', resetSilence);
   }
 
   override async connect(): Promise<this> {
     await super.connect();
-    this.#watch ??= setInterval(() => void this.#look(), this.#everyMs).unref();
+    this.#timer ??= setInterval(() => void this.#checkMonitor(), this.#checkMs).unref();
     return this;
   }
 
   override async close(): Promise<void> {
-    clearInterval(this.#watch);
-    this.#watch = undefined;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
     await super.close();
   }
 
-  async #look(): Promise<void> {
-    if (++this.#silent < SILENT) return;
-    this.#silent = 0;
+  async #checkMonitor(): Promise<void> {
+    if (++this.#silentChecks < MAX_SILENT_CHECKS) return;
+    this.#silentChecks = 0;
     // What cannot be ended cleanly, or not connected now, is tried again after as many looks.
-    await within(systemClock, this.#everyMs, super.close()).catch(() => {});
+    await withMongoTimeout(systemClock, this.#checkMs, super.close()).catch(() => {});
     await super.connect().catch(() => {});
-    if (this.#watch === undefined) await super.close();
+    if (this.#timer === undefined) await super.close();
   }
 }
 
@@ -70,16 +77,16 @@ class WatchedClient extends MongoClient {
  * may still succeed. `silenceMs` is not enough where an answer must come: an operation that is begun on a connection
  * in the turn in which it ends is never settled by the driver.
  */
-export const within = <T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> =>
-  bounded(clock, ms, attempt, () => new MongoNetworkTimeoutError(`no answer within ${ms} ms`));
+export const withMongoTimeout = <T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> =>
+  withTimeout(clock, ms, attempt, () => new MongoNetworkTimeoutError(`no answer within ${ms} ms`));
 
 type Calls<P> = { readonly [K in keyof P]: (...args: never[]) => Promise<unknown> };
 
 /** The same calls, of which none waits for longer than `ms`: see `within`. */
-export function allWithin<P extends Calls<P>>(ms: number, calls: P): P {
+export function withCallTimeouts<P extends Calls<P>>(ms: number, calls: P): P {
   const entries = Object.entries<(...args: never[]) => Promise<unknown>>(calls).map(([name, call]) => [
     name,
-    (...args: never[]) => within(systemClock, ms, call(...args)),
+    (...args: never[]) => withMongoTimeout(systemClock, ms, call(...args)),
   ]);
   return Object.fromEntries(entries) as P; // Each by its name, with the arguments and the result it had.
 }

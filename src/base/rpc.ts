@@ -23,7 +23,7 @@ class RemoteError extends Error {
   }
 }
 
-function toWire(error: unknown): WireError {
+function encodeError(error: unknown): WireError {
   if (!(error instanceof Error))
     return { name: 'Error', message: String(error), stack: undefined, props: {} };
   const props = Object.fromEntries(
@@ -32,20 +32,20 @@ function toWire(error: unknown): WireError {
   return { name: error.name, message: error.message, stack: error.stack, props };
 }
 
-const givenAway = new WeakMap<object, readonly ArrayBuffer[]>();
+const transferLists = new WeakMap<object, readonly ArrayBuffer[]>();
 
 /** A result whose buffers become the other thread's, instead of being copied; each must be no other's. */
-export function giving<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
-  givenAway.set(value, buffers);
+export function transferring<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
+  transferLists.set(value, buffers);
   return value;
 }
 
-const buffersOf = (value: unknown): readonly ArrayBuffer[] =>
-  (typeof value === 'object' && value !== null && givenAway.get(value)) || [];
+const transferListOf = (value: unknown): readonly ArrayBuffer[] =>
+  (typeof value === 'object' && value !== null && transferLists.get(value)) || [];
 
 /** Serves `api` to the other thread. Calls start in the order they were made; a synchronous one ends before the next. */
-export function serve(port: Port, api: Api): void {
-  const reply = (response: Response) => port.postMessage(response, buffersOf(response.value));
+export function serveThread(port: Port, api: Api): void {
+  const reply = (response: Response) => port.postMessage(response, transferListOf(response.value));
   port.on('message', ({ id, method, args }: Request) => {
     try {
       // The caller's types are this api's: both sides are compiled against it.
@@ -53,11 +53,11 @@ export function serve(port: Port, api: Api): void {
       if (value instanceof Promise) {
         value.then(
           (v) => reply({ id, value: v }),
-          (error: unknown) => reply({ id, error: toWire(error) }),
+          (error: unknown) => reply({ id, error: encodeError(error) }),
         );
       } else reply({ id, value });
     } catch (error) {
-      reply({ id, error: toWire(error) });
+      reply({ id, error: encodeError(error) });
     }
   });
 }
@@ -66,7 +66,7 @@ export function serve(port: Port, api: Api): void {
  * Calls the functions another thread serves. When the thread ends, every open call and all later ones
  * reject: the promise is that no call waits for ever. Other messages of the thread go to `onNotice`.
  */
-export function connect<A extends Api>(
+export function connectThread<A extends Api>(
   worker: Worker | MessagePort,
   onNotice?: (notice: unknown) => void,
 ): Remote<A> {
@@ -115,32 +115,32 @@ export function connect<A extends Api>(
  * Lets the threads that answer people go first when cores are scarce: on Linux a niceness, 0 to 19, is a thread's
  * own. Elsewhere it would be the whole process's, so nothing is changed there.
  */
-export function standAside(niceness: number): void {
+export function lowerPriority(niceness: number): void {
   if (process.platform === 'linux') setPriority(0, niceness);
 }
 
 /** What a crew's threads do must be bounded: each has the log open, and buffers of its own. */
-const MOST_THREADS = 8;
+const MAX_THREADS = 8;
 /** Far more than what lives long; with no such bound, what does not is cleared up late. */
-const MOST_OLD_MB = 256;
+const MAX_OLD_GENERATION_MB = 256;
 
 type Task<A extends Api> = (worker: Remote<A>) => Promise<void>;
 
 /** Threads that do the same work; each task has one of them to itself. */
-export class Crew<A extends Api & { close: () => unknown }> {
+export class WorkerPool<A extends Api & { close: () => unknown }> {
   readonly #threads: readonly { readonly worker: Worker; readonly remote: Remote<A> }[];
-  #turn = 0;
+  #lastIndex = 0;
 
   /**
    * As many threads as there are cores, at most 8. `script` serves `A`. What lives for one step of the work should die
    * young, in so many MB: with too few, a fifth of the time is copying it.
    */
   constructor(script: URL, workerData: unknown, maxYoungGenerationSizeMb: number) {
-    const count = Math.min(availableParallelism(), MOST_THREADS);
+    const count = Math.min(availableParallelism(), MAX_THREADS);
     this.#threads = Array.from({ length: count }, () => {
-      const resourceLimits = { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: MOST_OLD_MB };
+      const resourceLimits = { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: MAX_OLD_GENERATION_MB };
       const worker = new Worker(script, { workerData, resourceLimits });
-      return { worker, remote: connect<A>(worker) };
+      return { worker, remote: connectThread<A>(worker) };
     });
   }
 
@@ -151,14 +151,14 @@ export class Crew<A extends Api & { close: () => unknown }> {
 
   /** One of the threads, each in its turn. */
   next(): Remote<A> {
-    this.#turn = (this.#turn + 1) % this.#threads.length;
-    const thread = this.#threads[this.#turn];
+    this.#lastIndex = (this.#lastIndex + 1) % this.#threads.length;
+    const thread = this.#threads[this.#lastIndex];
     if (!thread) throw new RangeError('a crew has threads');
     return thread.remote;
   }
 
   /** Begins the tasks in their order; rejects with the first error, and then begins no more. */
-  async all(tasks: readonly Task<A>[]): Promise<void> {
+  async runAll(tasks: readonly Task<A>[]): Promise<void> {
     const left = [...tasks];
     const work = async (remote: Remote<A>) => {
       for (let task = left.shift(); task; task = left.shift()) {

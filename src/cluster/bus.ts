@@ -18,7 +18,7 @@ export interface CommitFrame extends Commit {
 }
 
 /** What came of a request: see `Bus.request`. */
-export type Reply = { readonly reply: unknown } | 'nobody' | 'silent';
+export type Reply = { readonly reply: unknown } | 'undelivered' | 'unanswered';
 
 /**
  * What connects the nodes of one log: a doorbell and a fast path, never what anything depends on. Between nodes all
@@ -32,12 +32,12 @@ export interface Bus {
   /** Returns the function that ends the subscription. */
   subscribe(handler: (frame: CommitFrame) => void): () => void;
   /** Tells every other node. */
-  tell(note: Note): void;
+  broadcast(note: Note): void;
   /** Returns the function that ends the subscription. */
-  hear(handler: (note: Note, from: NodeId) => void): () => void;
+  onNote(handler: (note: Note, from: NodeId) => void): () => void;
   /**
-   * Asks one node. `nobody`: surely not handed over (not connected, no such node, or it has too much under way).
-   * `silent`: no reply in time, or a handler that failed; it may have been taken, or may still be. Requests of one
+   * Asks one node. `undelivered`: surely not handed over (not connected, no such node, or it has too much under way).
+   * `unanswered`: no reply in time, or a handler that failed; it may have been taken, or may still be. Requests of one
    * node to another are handed over in the order of the calls.
    */
   request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply>;
@@ -46,7 +46,7 @@ export interface Bus {
   /** In one process: always. */
   readonly isConnected: boolean;
   /** Called at each change. Returns the function that ends it. */
-  onConnection(handler: (isConnected: boolean) => void): () => void;
+  onConnectionChange(handler: (isConnected: boolean) => void): () => void;
   /** Sends what was given to it, then nothing more; handlers are called no more. */
   close(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): Comm
   return {
     ...commit,
     get events() {
-      events ??= eventsOf(commit);
+      events ??= decodeEvents(commit);
       return events;
     },
     get concerns() {
@@ -74,7 +74,7 @@ export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): Comm
 }
 
 /** The commit's leaves, decoded. Throws `UnknownEventType`. */
-export function eventsOf({ partition, firstOffset, leaves }: Commit): Recorded[] {
+export function decodeEvents({ partition, firstOffset, leaves }: Commit): Recorded[] {
   return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
 }
 
@@ -118,17 +118,17 @@ export const Note = z.discriminatedUnion('kind', [
 export type Note = z.infer<typeof Note>;
 
 /** Requests under way at once on one node, and their size in bytes; what goes beyond is not taken. */
-const MAX_UNDER_WAY = 1024;
-const MAX_BYTES_UNDER_WAY = 32 * 1024 * 1024;
+const MAX_OPEN_REQUESTS = 1024;
+const MAX_OPEN_BYTES = 32 * 1024 * 1024;
 
 type Handler = Parameters<Bus['serve']>[0];
 
 /** What a node does with the requests made to it. */
-export class Serving {
+export class RequestServer {
   readonly #report: (message: string, error: unknown) => void;
   #handler: Handler | undefined;
-  #underWay = 0;
-  #bytes = 0;
+  #openRequests = 0;
+  #openBytes = 0;
   #isClosed = false;
 
   constructor(report: (message: string, error: unknown) => void) {
@@ -150,28 +150,28 @@ export class Serving {
   }
 
   /** Hands a request of so many bytes to the handler, in the caller's turn, and says what came of it, however late. */
-  async answer(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
-    const isFull = this.#underWay >= MAX_UNDER_WAY || this.#bytes + bytes > MAX_BYTES_UNDER_WAY;
-    if (!this.#handler || this.#isClosed || isFull) return 'nobody';
-    this.#underWay++;
-    this.#bytes += bytes;
+  async handle(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
+    const isFull = this.#openRequests >= MAX_OPEN_REQUESTS || this.#openBytes + bytes > MAX_OPEN_BYTES;
+    if (!this.#handler || this.#isClosed || isFull) return 'undelivered';
+    this.#openRequests++;
+    this.#openBytes += bytes;
     try {
       return { reply: await this.#handler(body, from) };
     } catch (error) {
       this.#report(`a request of node ${from} failed`, error);
-      return 'silent';
+      return 'unanswered';
     } finally {
-      this.#underWay--;
-      this.#bytes -= bytes;
+      this.#openRequests--;
+      this.#openBytes -= bytes;
     }
   }
 }
 
-/** The answer, or `silent` when it takes longer. */
-export async function within(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
+/** The answer, or `unanswered` when it takes longer. */
+export async function withReplyTimeout(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'silent'>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, 'silent');
+  const late = new Promise<'unanswered'>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, 'unanswered');
   });
   try {
     return await Promise.race([answer, late]);

@@ -1,23 +1,23 @@
 import { z } from 'zod';
-import { type CommitFrame, eventsOf, type NodeId, Note, type Reply } from './bus.js';
+import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply } from './bus.js';
 
 /** Changed when an older reader would misread a newer text: it then leaves the frame, and reads the log. */
-const FORMAT = 1;
+const FRAME_FORMAT = 1;
 
-const whole = z.int().min(0);
+const wholeNumber = z.int().min(0);
 
 /** The first line. Whom it is about comes first; fields that are not known are passed over. */
 const Header = z.object({
   concerns: z.array(z.string()),
   subjects: z.array(z.string()),
-  format: z.literal(FORMAT),
-  partition: whole,
-  position: whole,
+  format: z.literal(FRAME_FORMAT),
+  partition: wholeNumber,
+  position: wholeNumber,
   id: z.string(),
-  epoch: whole,
+  epoch: wholeNumber,
   recordedAt: z.string(),
-  firstOffset: whole,
-  size: whole,
+  firstOffset: wholeNumber,
+  size: wholeNumber,
   root: z.string(),
   frontier: z.array(z.string()).exactOptional(),
   hash: z.string(),
@@ -44,7 +44,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
   const header: z.infer<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
-    format: FORMAT,
+    format: FRAME_FORMAT,
     partition,
     position,
     id,
@@ -77,7 +77,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
       return leaves;
     },
     get events() {
-      events ??= eventsOf(this);
+      events ??= decodeEvents(this);
       return events;
     },
   };
@@ -85,7 +85,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
 
 const NoteMessage = z.object({ from: z.string(), note: Note });
 const RequestMessage = z.object({ from: z.string(), body: z.unknown() });
-const ReplyMessage = z.union([z.object({ reply: z.unknown() }), z.enum(['nobody', 'silent'])]);
+const ReplyMessage = z.union([z.object({ reply: z.unknown() }), z.enum(['undelivered', 'unanswered'])]);
 
 const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const decode = (data: Uint8Array): unknown =>
@@ -107,7 +107,7 @@ export const decodeReply = (data: Uint8Array): Reply => ReplyMessage.parse(decod
 type Report = (message: string, error: unknown) => void;
 
 /** The same, at most once in so many milliseconds for each message: what comes from outside must not fill the log. */
-export function sparingly(report: Report, everyMs: number): Report {
+export function throttleReports(report: Report, everyMs: number): Report {
   const last = new Map<string, number>();
   return (message, error) => {
     const now = performance.now();

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { NotOwner, overloaded, type ParleyError } from '../base/errors.js';
-import { Queue } from '../base/limits.js';
+import { AdmissionQueue } from '../base/limits.js';
 import {
   bytesOf,
   type CommandKind,
@@ -11,145 +11,146 @@ import {
 import { partitionOf } from '../domain/ids.js';
 import { streamOfCommand } from '../domain/streams.js';
 import type { Bus, NodeId } from './bus.js';
-import { Forwarder } from './forwarding.js';
+import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
-import { type Item, Lane, type Voyage } from './partitionQueue.js';
+import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
 
 /** How often those are looked for who have waited for too long. */
-const EXPIRE_MS = 250;
+const EXPIRY_CHECK_MS = 250;
 
 /** What the lanes of a node stand on. */
-export interface LanesDeps {
+export interface PartitionRouterDeps {
   readonly node: NodeId;
   readonly partitions: number;
-  readonly bus: Pick<Bus, 'request' | 'isConnected' | 'onConnection'>;
+  readonly bus: Pick<Bus, 'request' | 'isConnected' | 'onConnectionChange'>;
   /** For partitions that this node owns. */
   readonly writers: OwnWriters;
   readonly clock: Clock;
   /** Somebody who was thought to own a partition does not: time to look. */
-  readonly onReturned: () => void;
+  readonly onStaleOwner: () => void;
 }
 
 /**
  * Brings each command to the owner of its partition, on whichever node, in a lane a partition: order holds while
  * owners change. What nobody has taken for 5 s is `overloaded`, what has not been answered for 10 s `unknown`.
  */
-export class Lanes implements CommandRouter {
-  readonly #deps: LanesDeps;
-  readonly #lanes: readonly Lane[];
-  readonly #queue = new Queue();
+export class PartitionRouter implements CommandRouter {
+  readonly #deps: PartitionRouterDeps;
+  readonly #queues: readonly PartitionQueue[];
+  readonly #admission = new AdmissionQueue();
   /** To be pumped at the end of this turn. */
-  readonly #woken = new Set<Lane>();
-  #orders = 0;
+  readonly #toFlush = new Set<PartitionQueue>();
+  #lastOrder = 0;
   #isExpiring = false;
-  #stopped: ParleyError | undefined;
+  #stopRefusal: ParleyError | undefined;
 
-  constructor(deps: LanesDeps) {
+  constructor(deps: PartitionRouterDeps) {
     this.#deps = deps;
-    this.#lanes = Array.from({ length: deps.partitions }, (_, partition) => this.#lane(partition));
-    deps.bus.onConnection(() => {
-      for (const lane of this.#lanes) lane.pump();
+    this.#queues = Array.from({ length: deps.partitions }, (_, partition) => this.#createQueue(partition));
+    deps.bus.onConnectionChange(() => {
+      for (const lane of this.#queues) lane.flush();
     });
   }
 
   /** How many commands are on their way. */
   get depth(): number {
-    return this.#queue.length;
+    return this.#admission.length;
   }
 
   /** The epoch of the lease by which this node owns the partition; undefined if it does not. */
   epochOf(partition: number): number | undefined {
-    const owner = this.#lanes[partition]?.owner;
+    const owner = this.#queues[partition]?.owner;
     return owner?.node === this.#deps.node ? owner.epoch : undefined;
   }
 
   /** The partitions that this node owns. */
   get owned(): number[] {
-    return [...this.#lanes.keys()].filter((partition) => this.epochOf(partition) !== undefined);
+    return [...this.#queues.keys()].filter((partition) => this.epochOf(partition) !== undefined);
   }
 
   /** Who owns what has changed. */
   setOwners(owners: Owners): void {
-    for (const [partition, lane] of this.#lanes.entries()) lane.owner = owners[partition];
+    for (const [partition, lane] of this.#queues.entries()) lane.owner = owners[partition];
   }
 
   execute: CommandRouter['execute'] = (command, commandId) => {
     const bytes = bytesOf(command);
-    const refusal = this.#stopped ?? this.#queue.refusal(bytes, 0);
+    const refusal = this.#stopRefusal ?? this.#admission.refusal(bytes, 0);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
     // There is a lane a partition.
-    const lane = this.#lanes[partitionOf(stream, this.#lanes.length)] as Lane;
-    this.#queue.enter(bytes);
+    const queue = this.#queues[partitionOf(stream, this.#queues.length)] as PartitionQueue;
+    this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
-      const item: Item = {
+      const item: QueuedCommand = {
         command,
         commandId,
         stream,
-        order: this.#orders++,
-        since: this.#deps.clock.now(),
+        order: this.#lastOrder++,
+        enqueuedAt: this.#deps.clock.now(),
         isSettled: false,
-        leftAt: undefined,
-        doubtfulSince: undefined,
+        sentAt: undefined,
+        unknownSince: undefined,
         isOvertaken: false,
         settle: (outcome) => {
           if (item.isSettled) return;
           item.isSettled = true;
-          this.#queue.leave(bytes);
+          this.#admission.leave(bytes);
           if ('answer' in outcome) resolve(outcome.answer);
           else reject(outcome.refused);
         },
       };
-      lane.add(item);
+      queue.add(item);
       // To its own writers a node sends each at once; what leaves for another gathers for a turn of the event loop.
-      if (lane.owner?.node === this.#deps.node) lane.pump();
-      else this.#wake(lane);
+      if (queue.owner?.node === this.#deps.node) queue.flush();
+      else this.#flushLater(queue);
       this.#expireLater();
     });
   };
 
   /** Refuses what comes now, and what has not left; what has left gets its answer. */
   stop(): void {
-    this.#stopped = overloaded('the server is stopping');
-    for (const lane of this.#lanes) lane.refuseUnsent(this.#stopped);
+    this.#stopRefusal = overloaded('the server is stopping');
+    for (const lane of this.#queues) lane.refuseUnsent(this.#stopRefusal);
   }
 
-  #lane(partition: number): Lane {
-    const { node, bus, clock, onReturned } = this.#deps;
-    const forwarder = new Forwarder(partition, bus);
-    const lane: Lane = new Lane({
+  #createQueue(partition: number): PartitionQueue {
+    const { node, bus, clock, onStaleOwner: onReturned } = this.#deps;
+    const forwarder = new CommandForwarder(partition, bus);
+    const queue: PartitionQueue = new PartitionQueue({
       now: () => clock.now(),
       setTimer: (run, ms) => clock.setTimer(run, ms),
       canReach: (owner) => owner.node === node || bus.isConnected,
       send: (voyage, items) => {
-        if (voyage.owner.node === node) for (const item of items) void this.#submit(lane, voyage, item);
-        else forwarder.send(lane, voyage, items);
+        if (voyage.owner.node === node)
+          for (const item of items) void this.#submitLocally(queue, voyage, item);
+        else forwarder.send(queue, voyage, items);
       },
-      onReturned,
+      onStaleOwner: onReturned,
     });
-    return lane;
+    return queue;
   }
 
-  async #submit(lane: Lane, voyage: Voyage, item: Item): Promise<void> {
+  async #submitLocally(queue: PartitionQueue, window: InFlightWindow, item: QueuedCommand): Promise<void> {
     try {
       // The union of commands is one of them; it is answered with what its own kind answers.
       const command = item.command as CommandOf<CommandKind>;
-      const answer = await this.#deps.writers.submit(command, item.commandId, voyage.owner.epoch);
-      lane.answered(voyage, item, answer as never);
+      const answer = await this.#deps.writers.submit(command, item.commandId, window.owner.epoch);
+      queue.handleAnswer(window, item, answer as never);
     } catch (error) {
-      if (error instanceof NotOwner) lane.returned(voyage, item);
-      else lane.refused(voyage, item, error instanceof Error ? error : new Error(String(error)));
+      if (error instanceof NotOwner) queue.handleNotTaken(window, item);
+      else queue.handleRefusal(window, item, error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #wake(lane: Lane): void {
-    if (this.#woken.size === 0)
-      this.#deps.clock.soon(() => {
-        const woken = [...this.#woken];
-        this.#woken.clear();
-        for (const each of woken) each.pump();
+  #flushLater(queue: PartitionQueue): void {
+    if (this.#toFlush.size === 0)
+      this.#deps.clock.setImmediate(() => {
+        const queues = [...this.#toFlush];
+        this.#toFlush.clear();
+        for (const each of queues) each.flush();
       });
-    this.#woken.add(lane);
+    this.#toFlush.add(queue);
   }
 
   #expireLater(): void {
@@ -157,8 +158,8 @@ export class Lanes implements CommandRouter {
     this.#isExpiring = true;
     this.#deps.clock.setTimer(() => {
       this.#isExpiring = false;
-      for (const lane of this.#lanes) lane.expire();
-      if (this.#queue.length > 0) this.#expireLater();
-    }, EXPIRE_MS);
+      for (const lane of this.#queues) lane.expire();
+      if (this.#admission.length > 0) this.#expireLater();
+    }, EXPIRY_CHECK_MS);
   }
 }

@@ -8,17 +8,17 @@ import type { NodeId } from './bus.js';
  */
 export interface Devices {
   /** This node has an active device of the user. */
-  set(user: UserId): Promise<void>;
+  setActive(user: UserId): Promise<void>;
   /** It has none any more. */
-  clear(user: UserId): Promise<void>;
+  clearActive(user: UserId): Promise<void>;
   /**
    * Of these users those that have an active device on a node that lives, on this one too; one that has been silent
    * for less than `DEAD_AFTER_MS` counts as living. Whoever asks on behalf of a node that has just cleared its row
    * asks for all nodes; `except` leaves one out.
    */
-  elsewhere(users: readonly UserId[], except?: NodeId): Promise<Set<UserId>>;
+  findActive(users: readonly UserId[], except?: NodeId): Promise<Set<UserId>>;
   /** The users with an active device on this node, dead or alive, in the order of their ids, behind `after`. */
-  of(node: NodeId, limit: number, after?: UserId): Promise<UserId[]>;
+  listActive(node: NodeId, limit: number, after?: UserId): Promise<UserId[]>;
   /** Removes all rows of a node that is dead. */
   dropNode(node: NodeId): Promise<void>;
 }
@@ -27,16 +27,16 @@ export interface Devices {
 export function memoryDevices(node: NodeId): Devices {
   const active = new Set<UserId>();
   return {
-    async set(user) {
+    async setActive(user) {
       active.add(user);
     },
-    async clear(user) {
+    async clearActive(user) {
       active.delete(user);
     },
-    async elsewhere(users, except) {
+    async findActive(users, except) {
       return new Set(except === node ? [] : users.filter((user) => active.has(user)));
     },
-    async of(asked, limit, after = '') {
+    async listActive(asked, limit, after = '') {
       if (asked !== node) return [];
       return [...active]
         .filter((user) => user > after)

@@ -5,12 +5,12 @@ import type { Owners } from './ownership.js';
  * The partitions that a node folds into these tables: its own, and those whose owner does not fold all of them, being
  * of another version. Several nodes may then fold one partition, which is harmless.
  */
-export function foldedBy(node: NodeId, owners: Owners, tables: readonly string[]): number[] {
+export function listFoldedPartitions(node: NodeId, owners: Owners, tables: readonly string[]): number[] {
   return owners.flatMap((owner, partition) => {
     if (owner?.node === node) return [partition];
     // Of a node that is not seen to live nothing is known: its partitions go to another soon.
-    const { knows = tables } = owner ?? {};
-    return tables.every((table) => knows.includes(table)) ? [] : [partition];
+    const { capabilities = tables } = owner ?? {};
+    return tables.every((table) => capabilities.includes(table)) ? [] : [partition];
   });
 }
 
@@ -18,10 +18,10 @@ export function foldedBy(node: NodeId, owners: Owners, tables: readonly string[]
  * The partitions that a node folds, and signs. One that stops keeps to its end what it has had, whoever takes it
  * over: so that all of it is folded and signed when nobody does, and nobody has to wait until it is.
  */
-export class Share {
+export class FoldAssignment {
   #owned: readonly number[] = [];
   #folded: readonly number[] = [];
-  #isKeeping = false;
+  #isRetaining = false;
 
   constructor(
     private readonly node: NodeId,
@@ -41,16 +41,16 @@ export class Share {
   /** Who owns what has changed. */
   set(owners: Owners): void {
     const owned = owners.flatMap((owner, partition) => (owner?.node === this.node ? [partition] : []));
-    this.#owned = this.#with(this.#owned, owned);
-    this.#folded = this.#with(this.#folded, foldedBy(this.node, owners, this.tables));
+    this.#owned = this.#merge(this.#owned, owned);
+    this.#folded = this.#merge(this.#folded, listFoldedPartitions(this.node, owners, this.tables));
   }
 
   /** The node stops. */
-  keep(): void {
-    this.#isKeeping = true;
+  retainAll(): void {
+    this.#isRetaining = true;
   }
 
-  #with(before: readonly number[], now: readonly number[]): readonly number[] {
-    return this.#isKeeping ? [...new Set([...before, ...now])] : now;
+  #merge(before: readonly number[], now: readonly number[]): readonly number[] {
+    return this.#isRetaining ? [...new Set([...before, ...now])] : now;
   }
 }

@@ -1,12 +1,12 @@
 import type { OwnWriters } from '../domain/commands.js';
 import type { NodeId } from './bus.js';
-import { commandOf, Forwarded, type ForwardedReply, type Result, refusedResult } from './forwarding.js';
+import { commandOf, encodeRefusal, Forwarded, type ForwardedReply, type Result } from './forwarding.js';
 
 /** Lanes of other nodes that are remembered; of nodes that are gone, the longest unused are forgotten. */
-const MAX_LANES = 4096;
+const MAX_SESSIONS = 4096;
 
 /** The session of a lane that was heard of last. */
-interface Session {
+interface SenderSession {
   readonly session: number;
   /** The sequence that may come next. */
   next: number;
@@ -18,10 +18,10 @@ interface Session {
  * Takes what other nodes' lanes send for partitions of this node. Of a session only what comes next is taken, and
  * nothing after something was not: so nothing overtakes, whatever is lost, late or repeated on the way.
  */
-export class Doorman {
+export class ForwardedCommandReceiver {
   readonly #writers: OwnWriters;
   readonly #epochOf: (partition: number) => number | undefined;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, SenderSession>();
 
   /** `epochOf`: of the lease by which this node owns the partition, if it does. */
   constructor(writers: OwnWriters, epochOf: (partition: number) => number | undefined) {
@@ -33,10 +33,10 @@ export class Doorman {
   async serve(body: unknown, from: NodeId): Promise<ForwardedReply> {
     const forwarded = Forwarded.parse(body);
     const { partition, session, sequence, commands } = forwarded;
-    const known = this.#recall(`${from}/${partition}`);
+    const known = this.#findSession(`${from}/${partition}`);
     if (known?.session === session && sequence < known.next)
       throw new Error(`node ${from} sent request ${sequence} of session ${session} again`);
-    const current = known?.session === session ? known : this.#begin(forwarded, from, known);
+    const current = known?.session === session ? known : this.#beginSession(forwarded, from, known);
     const { epoch } = current;
     if (epoch === undefined || sequence !== current.next) {
       current.epoch = undefined;
@@ -48,33 +48,33 @@ export class Doorman {
       try {
         return { answer: await this.#writers.submit(commandOf(sent), commandId, epoch) };
       } catch (error) {
-        return refusedResult(error);
+        return encodeRefusal(error);
       }
     };
     return { results: await Promise.all(commands.map(submit)) };
   }
 
-  #recall(lane: string): Session | undefined {
-    const known = this.#sessions.get(lane);
+  #findSession(sender: string): SenderSession | undefined {
+    const known = this.#sessions.get(sender);
     if (known) {
       // Moved to the end: the map is in the order of last use.
-      this.#sessions.delete(lane);
-      this.#sessions.set(lane, known);
+      this.#sessions.delete(sender);
+      this.#sessions.set(sender, known);
     }
     return known;
   }
 
-  #begin(
+  #beginSession(
     { partition, session }: Pick<Forwarded, 'partition' | 'session'>,
     from: NodeId,
-    known: Session | undefined,
-  ): Session {
+    known: SenderSession | undefined,
+  ): SenderSession {
     // An older session that comes late: nothing of it counts.
     if (known && session < known.session) return { session, next: 0, epoch: undefined };
     const begun = { session, next: 0, epoch: this.#epochOf(partition) };
     this.#sessions.set(`${from}/${partition}`, begun);
     const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > MAX_LANES && oldest !== undefined) this.#sessions.delete(oldest);
+    if (this.#sessions.size > MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest);
     return begun;
   }
 }

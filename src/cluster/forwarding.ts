@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { type ErrorCode, type ErrorDetails, NotOwner, overloaded, ParleyError } from '../base/errors.js';
 import { type Answer, bytesOf, type Command, type CommandKind } from '../domain/commands.js';
 import type { Bus } from './bus.js';
-import { bounds, type Item, type Lane, type Voyage } from './partitionQueue.js';
+import {
+  COMMAND_TIMEOUTS,
+  type InFlightWindow,
+  type PartitionQueue,
+  type QueuedCommand,
+} from './partitionQueue.js';
 
 /** What crosses the bus between a lane and the node that owns its partition: JSON values. */
 
@@ -68,11 +73,11 @@ export function commandOf(sent: unknown): Command {
   return data as Command; // Optional fields that are absent are so here too.
 }
 
-/** What became of one command; `returned`: nothing was done, the partition is not owned there. */
+/** What became of one command; `notOwner`: nothing was done, the partition is not owned there. */
 export type Result =
   | { readonly answer: Answer<CommandKind> }
   | { readonly refused: Refused }
-  | { readonly returned: true };
+  | { readonly notOwner: true };
 
 interface Refused {
   readonly code: ErrorCode;
@@ -88,8 +93,8 @@ export type ForwardedReply =
   | { readonly results: readonly Result[] }
   | { readonly isRefused: true; readonly next?: number };
 
-export function refusedResult(error: unknown): Result {
-  if (error instanceof NotOwner) return { returned: true };
+export function encodeRefusal(error: unknown): Result {
+  if (error instanceof NotOwner) return { notOwner: true };
   if (!(error instanceof ParleyError)) {
     const message = error instanceof Error ? error.message : String(error);
     return { refused: { code: 'internal', message, details: {} } };
@@ -98,25 +103,25 @@ export function refusedResult(error: unknown): Result {
   return { refused: { code, message, details } };
 }
 
-const refusalOf = ({ code, message, details }: Refused): ParleyError =>
+const decodeRefusal = ({ code, message, details }: Refused): ParleyError =>
   new ParleyError(code, message, details);
 
 /** The most that goes in one request: in JSON it is three times as large at most, and so is its answer. */
-const MAX_COMMANDS = 128;
-const MAX_BYTES = 128 * 1024;
+const MAX_REQUEST_COMMANDS = 128;
+const MAX_REQUEST_BYTES = 128 * 1024;
 
 /** Requests of one voyage that are not answered yet, by sequence. */
-interface Requests {
+interface OpenRequests {
   readonly session: number;
   next: number;
-  readonly open: Map<number, readonly Item[]>;
+  readonly open: Map<number, readonly QueuedCommand[]>;
 }
 
 /** Sends one lane's commands to other nodes over the bus, and tells the lane what came of each. */
-export class Forwarder {
+export class CommandForwarder {
   readonly #partition: number;
   readonly #bus: Pick<Bus, 'request'>;
-  #requests: Requests = { session: 0, next: 0, open: new Map() };
+  #requests: OpenRequests = { session: 0, next: 0, open: new Map() };
 
   constructor(partition: number, bus: Pick<Bus, 'request'>) {
     this.#partition = partition;
@@ -124,52 +129,63 @@ export class Forwarder {
   }
 
   /** In requests as large as they may be, in order. */
-  send(lane: Lane, voyage: Voyage, items: readonly Item[]): void {
-    const { session } = voyage;
+  send(queue: PartitionQueue, window: InFlightWindow, items: readonly QueuedCommand[]): void {
+    const { session } = window;
     if (this.#requests.session !== session) this.#requests = { session, next: 0, open: new Map() };
-    for (const some of chunks(items)) void this.#request(lane, voyage, this.#requests, some);
+    for (const some of splitIntoRequests(items)) void this.#request(queue, window, this.#requests, some);
   }
 
-  async #request(lane: Lane, voyage: Voyage, requests: Requests, items: readonly Item[]): Promise<void> {
+  async #request(
+    queue: PartitionQueue,
+    window: InFlightWindow,
+    requests: OpenRequests,
+    items: readonly QueuedCommand[],
+  ): Promise<void> {
     const sequence = requests.next++;
     requests.open.set(sequence, items);
     const commands = items.map(({ command, commandId }) => [command, commandId] as const);
     const { partition, session } = { partition: this.#partition, session: requests.session };
     const body: Forwarded = { kind: 'commands', partition, session, sequence, commands };
-    const outcome = await this.#bus.request(voyage.owner.node, body, bounds.unansweredMs);
+    const outcome = await this.#bus.request(window.owner.node, body, COMMAND_TIMEOUTS.unansweredMs);
     requests.open.delete(sequence);
-    if (outcome === 'nobody') for (const item of items) lane.returned(voyage, item);
-    else if (outcome === 'silent') for (const item of items) lane.unanswered(voyage, item);
+    if (outcome === 'undelivered') for (const item of items) queue.handleNotTaken(window, item);
+    else if (outcome === 'unanswered') for (const item of items) queue.handleNoReply(window, item);
     else {
       const reply = outcome.reply as ForwardedReply; // A doorman's: it says nothing else.
-      if ('results' in reply) tell(lane, voyage, items, reply.results);
+      if ('results' in reply) handleResults(queue, window, items, reply.results);
       else {
-        for (const item of items) lane.returned(voyage, item);
+        for (const item of items) queue.handleNotTaken(window, item);
         // What went before and never arrived is not taken any more either.
         for (const [earlier, lost] of requests.open)
-          if (earlier >= (reply.next ?? sequence)) for (const item of lost) lane.returned(voyage, item);
+          if (earlier >= (reply.next ?? sequence))
+            for (const item of lost) queue.handleNotTaken(window, item);
       }
     }
   }
 }
 
-function tell(lane: Lane, voyage: Voyage, items: readonly Item[], results: readonly Result[]): void {
+function handleResults(
+  queue: PartitionQueue,
+  window: InFlightWindow,
+  items: readonly QueuedCommand[],
+  results: readonly Result[],
+): void {
   for (const [i, item] of items.entries()) {
     const result = results[i];
-    if (!result) lane.unanswered(voyage, item);
+    if (!result) queue.handleNoReply(window, item);
     else if ('answer' in result)
-      lane.answered(voyage, item, result.answer as never); // Of its kind: a writer gives no other.
-    else if ('refused' in result) lane.refused(voyage, item, refusalOf(result.refused));
-    else lane.returned(voyage, item);
+      queue.handleAnswer(window, item, result.answer as never); // Of its kind: a writer gives no other.
+    else if ('refused' in result) queue.handleRefusal(window, item, decodeRefusal(result.refused));
+    else queue.handleNotTaken(window, item);
   }
 }
 
-function* chunks(items: readonly Item[]): Iterable<readonly Item[]> {
-  let some: Item[] = [];
+function* splitIntoRequests(items: readonly QueuedCommand[]): Iterable<readonly QueuedCommand[]> {
+  let some: QueuedCommand[] = [];
   let bytes = 0;
   for (const item of items) {
     const more = bytesOf(item.command);
-    if (some.length === MAX_COMMANDS || (some.length > 0 && bytes + more > MAX_BYTES)) {
+    if (some.length === MAX_REQUEST_COMMANDS || (some.length > 0 && bytes + more > MAX_REQUEST_BYTES)) {
       yield some;
       some = [];
       bytes = 0;

@@ -13,21 +13,21 @@ export interface Leases {
    * Takes the lease if it is free, has expired, or is this node's already, as after an acquisition whose answer was
    * lost: then what was acquired before is lost. Undefined while another node holds it. Its epoch is above every earlier one.
    */
-  acquire(partition: number): Promise<Held | undefined>;
+  acquire(partition: number): Promise<HeldLease | undefined>;
   /** By partition who holds it now; expired ones are left out. */
-  holders(): Promise<readonly (Holder | undefined)[]>;
+  holders(): Promise<readonly (LeaseHolder | undefined)[]>;
   /** Frees what a node holds that has surely ended. */
-  free(ended: NodeId): Promise<void>;
+  freeAllOf(ended: NodeId): Promise<void>;
 }
 
 /** Who holds a lease, and since which epoch. */
-export interface Holder {
+export interface LeaseHolder {
   readonly node: NodeId;
   readonly epoch: number;
 }
 
 /** A lease that this node has acquired. */
-export interface Held {
+export interface HeldLease {
   readonly partition: number;
   readonly epoch: number;
   /**

@@ -1,10 +1,10 @@
-import { type Bus, type CommitFrame, type NodeId, Serving, within } from './bus.js';
+import { type Bus, type CommitFrame, type NodeId, RequestServer, withReplyTimeout } from './bus.js';
 import type { NatsBusOptions } from './natsBus.js';
 
 /** The bus of a single process: handlers run in the publisher's turn, in the order of subscription. */
 export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
   const handlers = new Set<(frame: CommitFrame) => void>();
-  const serving = new Serving(report);
+  const serving = new RequestServer(report);
   return {
     node,
     publish(frame) {
@@ -15,15 +15,15 @@ export function memoryBus(node: NodeId, report: (message: string, error: unknown
       return () => handlers.delete(handler);
     },
     // There is no other node to tell, or to hear of.
-    tell() {},
-    hear: () => () => {},
+    broadcast() {},
+    onNote: () => () => {},
     async request(to, body, timeoutMs) {
-      if (to !== node) return 'nobody';
-      return within(timeoutMs, serving.answer(body, node, 0));
+      if (to !== node) return 'undelivered';
+      return withReplyTimeout(timeoutMs, serving.handle(body, node, 0));
     },
     serve: (handler) => serving.serve(handler),
     isConnected: true,
-    onConnection: () => () => {},
+    onConnectionChange: () => () => {},
     async close() {
       serving.close();
       handlers.clear();

@@ -1,6 +1,14 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
 import type { NatsServer } from '../base/config.js';
-import { type Bus, type CommitFrame, type NodeId, type Note, type Reply, Serving, within } from './bus.js';
+import {
+  type Bus,
+  type CommitFrame,
+  type NodeId,
+  type Note,
+  type Reply,
+  RequestServer,
+  withReplyTimeout,
+} from './bus.js';
 import {
   decodeCommit,
   decodeNote,
@@ -10,7 +18,7 @@ import {
   encodeNote,
   encodeReply,
   encodeRequest,
-  sparingly,
+  throttleReports,
 } from './busWire.js';
 import { NatsLink } from './natsConnection.js';
 
@@ -24,9 +32,9 @@ export interface NatsBusOptions {
 }
 
 /** What another node sends and this one cannot use is told of once in so long. */
-const REPORT_EVERY_MS = 60_000;
+const REPORT_INTERVAL_MS = 60_000;
 /** For who asked what has a reply that cannot be sent: they need not wait. */
-const SILENT = encodeReply('silent');
+const UNANSWERED_REPLY = encodeReply('unanswered');
 
 type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
 
@@ -36,11 +44,11 @@ export class NatsBus implements Bus {
   readonly #report: NatsBusOptions['report'];
   readonly #reportInput: NatsBusOptions['report'];
   readonly #subjects: { commits: string; notes: string; node: (id: NodeId) => string };
-  readonly #serving: Serving;
+  readonly #requestServer: RequestServer;
   readonly #link: NatsLink;
-  readonly #frames: Handlers<[CommitFrame]> = new Set();
-  readonly #notes: Handlers<[Note, NodeId]> = new Set();
-  readonly #watchers: Handlers<[boolean]> = new Set();
+  readonly #frameHandlers: Handlers<[CommitFrame]> = new Set();
+  readonly #noteHandlers: Handlers<[Note, NodeId]> = new Set();
+  readonly #connectionHandlers: Handlers<[boolean]> = new Set();
   #isClosed = false;
 
   /** Begins to connect, and is there at once. */
@@ -48,18 +56,18 @@ export class NatsBus implements Bus {
     const prefix = `parley.${logId.replaceAll('-', '').slice(0, 12)}`;
     this.node = node;
     this.#report = report;
-    this.#reportInput = sparingly(report, REPORT_EVERY_MS);
+    this.#reportInput = throttleReports(report, REPORT_INTERVAL_MS);
     this.#subjects = {
       commits: `${prefix}.commits`,
       notes: `${prefix}.notes`,
       node: (id) => `${prefix}.node.${id}`,
     };
-    this.#serving = new Serving(report);
+    this.#requestServer = new RequestServer(report);
     this.#link = new NatsLink({
       servers,
       name: `parley ${node}`,
-      install: (connection) => this.#subscribeAll(connection),
-      onChange: (isUp) => this.#call(this.#watchers, isUp),
+      subscribe: (connection) => this.#subscribeAll(connection),
+      onChange: (isUp) => this.#call(this.#connectionHandlers, isUp),
       report,
     });
   }
@@ -73,52 +81,53 @@ export class NatsBus implements Bus {
       const data = encodeCommit(frame);
       this.#link.admit(data.length)?.publish(this.#subjects.commits, data);
     }
-    for (const handler of this.#frames) handler(frame);
+    for (const handler of this.#frameHandlers) handler(frame);
   }
 
   subscribe(handler: (frame: CommitFrame) => void): () => void {
-    return added(this.#frames, handler);
+    return addHandler(this.#frameHandlers, handler);
   }
 
-  tell(note: Note): void {
+  broadcast(note: Note): void {
     if (!this.isConnected) return;
     const data = encodeNote(this.node, note);
     this.#link.admit(data.length)?.publish(this.#subjects.notes, data);
   }
 
-  hear(handler: (note: Note, from: NodeId) => void): () => void {
-    return added(this.#notes, handler);
+  onNote(handler: (note: Note, from: NodeId) => void): () => void {
+    return addHandler(this.#noteHandlers, handler);
   }
 
   // Nothing is waited for before the request is handed to the connection, which keeps the order of the calls.
   async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
-    if (this.#isClosed) return 'nobody';
-    if (to === this.node) return within(timeoutMs, this.#serving.answer(body, to, 0));
+    if (this.#isClosed) return 'undelivered';
+    if (to === this.node) return withReplyTimeout(timeoutMs, this.#requestServer.handle(body, to, 0));
     const data = encodeRequest(this.node, body);
     const connection = this.#link.admit(data.length);
-    if (!connection) return 'nobody';
+    if (!connection) return 'undelivered';
     try {
       const answer = await connection.request(this.#subjects.node(to), data, { timeout: timeoutMs });
       return decodeReply(answer.data);
     } catch (error) {
-      if (isNatsError(error, ErrorCode.NoResponders)) return 'nobody';
+      if (isNatsError(error, ErrorCode.NoResponders)) return 'undelivered';
       if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
-      return 'silent';
+      return 'unanswered';
     }
   }
 
   serve(handler: (body: unknown, from: NodeId) => Promise<unknown>): () => void {
-    return this.#serving.serve(handler);
+    return this.#requestServer.serve(handler);
   }
 
-  onConnection(handler: (isConnected: boolean) => void): () => void {
-    return added(this.#watchers, handler);
+  onConnectionChange(handler: (isConnected: boolean) => void): () => void {
+    return addHandler(this.#connectionHandlers, handler);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#serving.close();
-    for (const handlers of [this.#frames, this.#notes, this.#watchers]) handlers.clear();
+    this.#requestServer.close();
+    for (const handlers of [this.#frameHandlers, this.#noteHandlers, this.#connectionHandlers])
+      handlers.clear();
     await this.#link.close();
   }
 
@@ -134,14 +143,14 @@ export class NatsBus implements Bus {
           }
         },
       });
-    on(this.#subjects.commits, ({ data }) => this.#call(this.#frames, decodeCommit(data)));
+    on(this.#subjects.commits, ({ data }) => this.#call(this.#frameHandlers, decodeCommit(data)));
     on(this.#subjects.notes, ({ data }) => {
       const { note, from } = decodeNote(data);
-      this.#call(this.#notes, note, from);
+      this.#call(this.#noteHandlers, note, from);
     });
     on(this.#subjects.node(this.node), ({ data, reply }) => {
       const { from, body } = decodeRequest(data);
-      void this.#respond(reply, this.#serving.answer(body, from, data.length));
+      void this.#respond(reply, this.#requestServer.handle(body, from, data.length));
     });
   }
 
@@ -151,9 +160,9 @@ export class NatsBus implements Bus {
       if (to === undefined) return;
       const connection = this.#link.admit(data.length);
       if (connection) return connection.publish(to, data);
-      const other = this.#link.admit(SILENT.length);
+      const other = this.#link.admit(UNANSWERED_REPLY.length);
       if (!other) return;
-      other.publish(to, SILENT);
+      other.publish(to, UNANSWERED_REPLY);
       throw new Error(`${data.length} bytes are more than may be sent`);
     } catch (error) {
       if (!this.#isClosed) this.#report('a reply could not be sent', error);
@@ -170,7 +179,7 @@ export class NatsBus implements Bus {
   }
 }
 
-function added<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
+function addHandler<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
   handlers.add(handler);
   return () => handlers.delete(handler);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { NodeId } from './bus.js';
 import { memoryDevices } from './devices.js';
-import { type Cluster, singleLeases, singleNode } from './nodes.js';
+import { type Cluster, memoryLeases, memoryNodes } from './nodes.js';
 
 /**
  * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` is
@@ -13,34 +13,34 @@ export async function openCluster(
   url: string | undefined,
   node: NodeId,
   partitions: number,
-  knows: readonly string[],
+  capabilities: readonly string[],
 ): Promise<Cluster> {
   if (url !== undefined) {
     const { openMongoCluster } = await import('./mongoCluster.js');
-    return openMongoCluster(url, node, partitions, knows);
+    return openMongoCluster(url, node, partitions, capabilities);
   }
   return {
-    leases: singleLeases(node, partitions),
-    nodes: singleNode(node, knows),
+    leases: memoryLeases(node, partitions),
+    nodes: memoryNodes(node, capabilities),
     devices: memoryDevices(node),
     close: async () => {},
   };
 }
 
-const Sign = z.object({ node: z.string(), place: z.string() });
+const NodeRecord = z.object({ node: z.string(), place: z.string() });
 
 /**
  * The node that ran in this data directory before, if it has surely ended; and leaves this node's sign for the next
  * one. To be called by whoever holds the directory's lock: on the machine that left the sign, since it was last
  * started, nobody else has held it since. The copy of a directory, or one that moved to another machine, says nothing.
  */
-export function predecessorOf(dataDir: string, node: NodeId): NodeId | undefined {
+export function recordNode(dataDir: string, node: NodeId): NodeId | undefined {
   const file = join(dataDir, 'node');
-  const place = placeOf(dataDir);
+  const place = identifyDirectory(dataDir);
   if (place === undefined) return undefined;
-  const last = readSign(file);
+  const last = readNodeRecord(file);
   // Renamed into place: a sign that was half written would be no sign.
-  writeFileSync(`${file}.new`, JSON.stringify({ node, place } satisfies z.infer<typeof Sign>), {
+  writeFileSync(`${file}.new`, JSON.stringify({ node, place } satisfies z.infer<typeof NodeRecord>), {
     mode: 0o600,
   });
   renameSync(`${file}.new`, file);
@@ -48,29 +48,29 @@ export function predecessorOf(dataDir: string, node: NodeId): NodeId | undefined
 }
 
 /** Frees what it held, as it has surely ended: else its partitions would wait until its leases expire. */
-export async function bury(
+export async function expirePredecessor(
   predecessor: NodeId,
   { nodes, leases }: Pick<Cluster, 'nodes' | 'leases'>,
   report: (message: string, error: unknown) => void,
 ): Promise<void> {
   try {
-    await nodes.bury(predecessor);
-    await leases.free(predecessor);
+    await nodes.expire(predecessor);
+    await leases.freeAllOf(predecessor);
   } catch (error) {
     report('the leases of the process before this one must expire first', error);
   }
 }
 
-function readSign(file: string): z.infer<typeof Sign> | undefined {
+function readNodeRecord(file: string): z.infer<typeof NodeRecord> | undefined {
   try {
-    return Sign.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
+    return NodeRecord.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
   } catch {
     return undefined; // The first node here leaves the first one.
   }
 }
 
 /** This very directory, on this machine, since it was started; undefined on systems that do not tell. */
-function placeOf(dataDir: string): string | undefined {
+function identifyDirectory(dataDir: string): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const { dev, ino } = statSync(dataDir, { bigint: true });

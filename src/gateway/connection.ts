@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { Deque } from '../base/collections.js';
-import { Limits, type TokenBucket } from '../base/limits.js';
+import { ConnectionLimits, type TokenBucket } from '../base/limits.js';
 import type { Moment } from '../domain/commands.js';
 import type { RequestName } from '../domain/contract.js';
 import type { RoomId } from '../domain/ids.js';
@@ -49,7 +49,7 @@ export class Connection {
   readonly ws: WebSocket;
   readonly #site: Site;
   readonly #sender: Sender;
-  readonly #limits: Limits;
+  readonly #limits: ConnectionLimits;
   #inFlight = 0;
   #largeInFlight = 0;
   #held: Deque<string> | undefined;
@@ -74,7 +74,7 @@ export class Connection {
       this.#keepPace();
       this.#resume();
     });
-    this.#limits = new Limits(site.bucket());
+    this.#limits = new ConnectionLimits(site.bucket());
     this.heardAt = site.now();
     this.state = { kind: 'new', deadline: this.heardAt + IDENTIFY_MS };
   }
@@ -211,13 +211,14 @@ export class Connection {
     const frame = parseFrame(text);
     if ('error' in frame) {
       this.sendText(errorText(frame, frame.error));
-      if (this.#limits.badFrame(now)) this.close(CloseCode.abuse, 'too many frames that are no requests');
+      if (this.#limits.countBadFrame(now))
+        this.close(CloseCode.abuse, 'too many frames that are no requests');
       return;
     }
-    const refusal = this.#limits.request(now);
+    const refusal = this.#limits.checkRequest(now);
     if (refusal) {
       this.sendText(errorText(frame, refusal));
-      if (this.#limits.refused(now)) this.close(CloseCode.abuse, 'too many requests');
+      if (this.#limits.countRefusal(now)) this.close(CloseCode.abuse, 'too many requests');
       return;
     }
     const weight = large.has(frame.event) ? 1 : 0;

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import type { Moment } from '../domain/commands.js';
 import type { User } from '../domain/contract.js';
 import { partitionOf, type RoomId, streamOf, type UserId } from '../domain/ids.js';
@@ -11,7 +11,7 @@ const TTL_MS = 55_000;
 /** People as clients are shown them, kept for a minute: what pushes and answers are joined with. */
 export class Profiles {
   readonly #queries: Pick<Queries, 'users'>;
-  readonly #cache = new Expiring<User>({ ttlMs: TTL_MS, maxEntries: 20_000 });
+  readonly #cache = new ExpiringCache<User>({ ttlMs: TTL_MS, maxEntries: 20_000 });
   #forgotten = 0;
 
   constructor(queries: Pick<Queries, 'users'>) {

@@ -6,7 +6,7 @@ import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import { changeOf, type SealedMessage } from '../domain/pushes.js';
 import type { EventLog } from '../log/log.js';
-import { follow, type Reader } from '../log/logReader.js';
+import { follow, type TailReader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
 import type { Delivery, Joined } from './delivery.js';
 import type { Profiles } from './directory.js';
@@ -88,7 +88,7 @@ export class Fanout {
   readonly #vector: number[];
   /** By partition, how far the log is known to reach. */
   readonly #heads: Place[];
-  readonly #readers: readonly Reader<CommitFrame>[];
+  readonly #readers: readonly TailReader<CommitFrame>[];
   readonly #marks = new Marks();
   readonly #ending = new AbortController();
 
@@ -129,12 +129,12 @@ export class Fanout {
   /** Takes a commit from the bus, in the caller's turn where it is the next; repeats are ignored. */
   receive(frame: CommitFrame): void {
     this.#headed(frame);
-    this.#readers[frame.partition]?.ring(frame);
+    this.#readers[frame.partition]?.notify(frame);
   }
 
   /** The partition reaches this position: what is missing up to there is read. */
   hear(partition: number, position: number): void {
-    this.#readers[partition]?.hear(position);
+    this.#readers[partition]?.notifyTail(position);
   }
 
   /** How far the partition is known to reach. */

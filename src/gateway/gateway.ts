@@ -6,7 +6,7 @@ import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import { TokenBucket } from '../base/limits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
-import { bearerToken } from '../vault/sessions.js';
+import { parseBearerToken } from '../vault/sessions.js';
 import type { Session } from '../vault/vault.js';
 import { CloseCode, Connection, type Site } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
@@ -54,7 +54,7 @@ export class Gateway implements Site {
     this.#identify = createIdentify(deps);
     this.flusher = new Flusher(() => this.now());
     this.#timer = setInterval(() => this.#check(), CHECK_MS);
-    this.#unsubscribe = deps.sessions.onEnd((id) => this.#sessionEnded(id));
+    this.#unsubscribe = deps.sessions.onRevoked((id) => this.#sessionEnded(id));
   }
 
   get connections(): number {
@@ -87,7 +87,7 @@ export class Gateway implements Site {
     const { authorization } = request.headers;
     let bearer: Session | undefined;
     if (authorization !== undefined) {
-      const token = bearerToken(authorization);
+      const token = parseBearerToken(authorization);
       try {
         if (token !== undefined) bearer = await this.#deps.sessions.find(token, new Date(this.now()));
       } catch (error) {

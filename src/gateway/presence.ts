@@ -13,7 +13,7 @@ export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promis
 export interface PresenceDeps {
   readonly write: WritePresence;
   /** What the other nodes know of the devices of this one. */
-  readonly devices: Pick<Devices, 'set' | 'clear'>;
+  readonly devices: Pick<Devices, 'setActive' | 'clearActive'>;
   readonly graceMs: number;
   readonly now: () => number;
   /** Runs it once after so many milliseconds; returns the function that takes it back. */
@@ -187,7 +187,7 @@ export class Presence {
     level.doubted = false;
     try {
       const { devices, write } = this.#deps;
-      await (online ? devices.set(user) : devices.clear(user));
+      await (online ? devices.setActive(user) : devices.clearActive(user));
       moment = await write(user, online ? undefined : new Date(level.lastSeen));
       level.written = level.doubted ? undefined : online;
       level.writtenAt = this.#deps.now();

@@ -16,8 +16,8 @@ const PAGE = 200;
 
 export interface LevellingDeps {
   readonly node: NodeId;
-  readonly nodes: Pick<Nodes, 'living' | 'dead' | 'forget'>;
-  readonly devices: Pick<Devices, 'elsewhere' | 'of' | 'dropNode'>;
+  readonly nodes: Pick<Nodes, 'listLive' | 'listDead' | 'forget'>;
+  readonly devices: Pick<Devices, 'findActive' | 'listActive' | 'dropNode'>;
   readonly queries: Pick<Queries, 'online'>;
   readonly write: WritePresence;
   /** Whether this node is the one to write for the user: it owns their partition. */
@@ -75,8 +75,8 @@ export class Levelling {
   /** One look. Throws when a store does not answer: the next one does what was left undone. */
   async look(): Promise<void> {
     const { node, nodes, devices, graceMs, now } = this.#deps;
-    await this.#noticeForgetting((await nodes.living()).find((each) => each.node === node)?.startedAt);
-    const dead = await nodes.dead();
+    await this.#noticeForgetting((await nodes.listLive()).find((each) => each.node === node)?.startedAt);
+    const dead = await nodes.listDead();
     for (const known of this.#dead.keys())
       if (!dead.some((each) => each.node === known)) this.#dead.delete(known);
     for (const each of dead) if (!this.#dead.has(each.node)) this.#dead.set(each.node, now());
@@ -87,7 +87,7 @@ export class Levelling {
     for (const each of dead) {
       const users = await this.#usersOf(each.node);
       usersOf.set(each.node, users);
-      for (const user of users) lastBeats.set(user, later(lastBeats.get(user), each.lastBeat));
+      for (const user of users) lastBeats.set(user, later(lastBeats.get(user), each.lastHeartbeat));
     }
     const online = await this.#level(lastBeats);
     for (const { node: gone } of dead) {
@@ -110,7 +110,7 @@ export class Levelling {
   async #usersOf(node: NodeId): Promise<Set<UserId>> {
     const users = new Set<UserId>();
     for (let after: UserId | undefined; !this.#stopped; ) {
-      const page = await this.#deps.devices.of(node, PAGE, after);
+      const page = await this.#deps.devices.listActive(node, PAGE, after);
       for (const user of page) users.add(user);
       after = page.at(-1);
       if (page.length < PAGE) break;
@@ -124,7 +124,7 @@ export class Levelling {
     const absent = new Map<UserId, Absent>();
     for (let after: UserId | undefined; !this.#stopped; ) {
       const users = await queries.online(PAGE, after);
-      const active = users.length > 0 ? await devices.elsewhere(users) : new Set();
+      const active = users.length > 0 ? await devices.findActive(users) : new Set();
       const gone: [UserId, Absent][] = [];
       for (const user of users) {
         if (active.has(user)) continue;

@@ -2,16 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Bus } from '../cluster/bus.js';
 import type { Nodes } from '../cluster/nodes.js';
-import { KNOWN_AFTER_MS } from '../vault/sessions.js';
+import { REVOCATION_DELAY_MS } from '../vault/sessions.js';
 import type { SessionStore } from '../vault/vault.js';
 
 /** Asks a node to forget these sessions, and to close their sockets. */
 const Ended = z.strictObject({ kind: z.literal('ended'), sessions: z.array(z.string()) });
 
 export interface EndingsDeps {
-  readonly bus: Pick<Bus, 'node' | 'tell' | 'request'>;
-  readonly nodes: Pick<Nodes, 'living'>;
-  readonly sessions: Pick<SessionStore, 'hear'>;
+  readonly bus: Pick<Bus, 'node' | 'broadcast' | 'request'>;
+  readonly nodes: Pick<Nodes, 'listLive'>;
+  readonly sessions: Pick<SessionStore, 'noteRevoked'>;
 }
 
 /** Carries the ends of sessions to the other nodes. Each looks into the vault too, so that none depends on it. */
@@ -29,8 +29,8 @@ export class Endings {
   async announce(sessions: readonly string[]): Promise<void> {
     if (sessions.length === 0) return;
     const ending = new AbortController();
-    const late = pause(KNOWN_AFTER_MS, undefined, { signal: ending.signal }).catch(() => undefined); // Not needed.
-    this.#deps.bus.tell({ kind: 'ended', sessions });
+    const late = pause(REVOCATION_DELAY_MS, undefined, { signal: ending.signal }).catch(() => undefined); // Not needed.
+    this.#deps.bus.broadcast({ kind: 'ended', sessions });
     const told = this.#tellAll(sessions).then((known) => (known ? undefined : late));
     await Promise.race([told, late]);
     ending.abort();
@@ -40,7 +40,7 @@ export class Endings {
   serve(body: unknown): Promise<true> | undefined {
     const asked = Ended.safeParse(body);
     if (!asked.success) return undefined;
-    this.#deps.sessions.hear(asked.data.sessions);
+    this.#deps.sessions.noteRevoked(asked.data.sessions);
     return Promise.resolve(true);
   }
 
@@ -49,9 +49,9 @@ export class Endings {
     const { bus, nodes } = this.#deps;
     try {
       // Asked after the end: a node that begins later finds it in the vault.
-      const others = (await nodes.living()).filter(({ node }) => node !== bus.node);
+      const others = (await nodes.listLive()).filter(({ node }) => node !== bus.node);
       const replies = await Promise.all(
-        others.map(({ node }) => bus.request(node, { kind: 'ended', sessions }, KNOWN_AFTER_MS)),
+        others.map(({ node }) => bus.request(node, { kind: 'ended', sessions }, REVOCATION_DELAY_MS)),
       );
       return replies.every((reply) => typeof reply === 'object');
     } catch {

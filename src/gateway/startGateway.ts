@@ -92,7 +92,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
         for (const connection of hub.connectionsOf(member))
           if (connection.hears(roomId)) connection.sendText(text);
     },
-    tell: (note) => bus.tell({ kind: 'typing', ...note }),
+    tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
     isHere: (users) => users.some((user) => hub.connectionsOf(user).length > 0),
   });
   const delivery = new Delivery({
@@ -111,7 +111,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     onEvent: ({ type, data }) => {
       if (type === 'UserWentOffline') presence.wentOffline(data.userId);
     },
-    onPushed: (recordedAt) => metrics.pushed(Math.max(0, Date.now() - Date.parse(recordedAt))),
+    onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
     onStop: parts.fail,
   });
   // Contacts are read from at least what has been fanned out: what comes later is added as it comes.
@@ -126,14 +126,14 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       fanout.hear(partition, position);
       return [partition, position, size] as const;
     });
-    if (tails.length > 0) bus.tell({ kind: 'tails', tails });
+    if (tails.length > 0) bus.broadcast({ kind: 'tails', tails });
   }, TAILS_MS);
   const endings = new Endings({ bus, nodes, sessions: vault.sessions });
-  const unhear = bus.hear((note) => {
+  const unhear = bus.onNote((note) => {
     if (note.kind === 'tails')
       for (const [partition, position] of note.tails) fanout.hear(partition, position);
     else if (note.kind === 'typing') typing.hear(note);
-    else if (note.kind === 'ended') vault.sessions.hear(note.sessions);
+    else if (note.kind === 'ended') vault.sessions.noteRevoked(note.sessions);
   });
 
   const write: WritePresence = async (userId, lastSeen) => {
@@ -200,10 +200,10 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     logger,
     allowedOrigins: config.ALLOWED_ORIGINS,
     rateLimit: config.RATE_LIMIT,
-    onRequest: (event, outcome) => metrics.command(event, outcome),
+    onRequest: (event, outcome) => metrics.countCommand(event, outcome),
   });
-  metrics.gauge('parley_connections', () => gateway.connections);
-  metrics.gauge('parley_bytes_waiting', () => gateway.waiting);
+  metrics.addGauge('parley_connections', () => gateway.connections);
+  metrics.addGauge('parley_bytes_waiting', () => gateway.waiting);
 
   return {
     revisions,

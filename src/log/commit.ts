@@ -1,5 +1,5 @@
 import { hash as digest } from 'node:crypto';
-import { type Commit, checkCaps, type EventLog, type Hash } from './log.js';
+import { type Commit, checkCommitSize, type EventLog, type Hash } from './log.js';
 import { appendLeaves, rootOf, type Tree } from './merkle.js';
 
 /** All that must be known of a partition to write its next commit. Pure data; may cross threads. */
@@ -18,7 +18,7 @@ export interface Head {
 }
 
 /** Every such position carries the frontier, so that a take-over reads this many commits at most. */
-export const FRONTIER_EVERY = 64;
+export const FRONTIER_EVERY_COMMITS = 64;
 
 /** A commit that does not follow the one before it: `field` is the first that is wrong. */
 export class BrokenCommit extends Error {
@@ -44,11 +44,11 @@ export const emptyHead = (partition: number): Head => ({
 });
 
 /** The time a commit after `head` has when the clock says `now` (milliseconds): times never go back. */
-export function timeAfter(head: Head, now: number): string {
-  return notBefore(head, new Date(now).toISOString());
+export function nextRecordedAt(head: Head, now: number): string {
+  return clampTime(head, new Date(now).toISOString());
 }
 
-function notBefore(head: Head, time: string): string {
+function clampTime(head: Head, time: string): string {
   if (time < head.recordedAt) return head.recordedAt;
   return time;
 }
@@ -92,7 +92,7 @@ export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): 
 } {
   const { partition } = head;
   const position = head.position + 1;
-  checkCaps(leaves);
+  checkCommitSize(leaves);
   if (epoch < head.epoch) throw new BrokenCommit(partition, position, 'epoch');
   if (!leaves.every(isLeaf)) throw new BrokenCommit(partition, position, 'leaves');
   const { size, frontier, root } = appendLeaves(head.frontier, head.size, leaves);
@@ -101,12 +101,12 @@ export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): 
     position,
     id,
     epoch,
-    recordedAt: notBefore(head, recordedAt),
+    recordedAt: clampTime(head, recordedAt),
     firstOffset: head.size,
     leaves,
     size,
     root,
-    ...(leaves.length === 0 || position % FRONTIER_EVERY === 0 ? { frontier } : {}),
+    ...(leaves.length === 0 || position % FRONTIER_EVERY_COMMITS === 0 ? { frontier } : {}),
   };
   const hash = hashOf(unsigned, head.hash);
   return {
@@ -120,10 +120,10 @@ const sameHashes = (a: readonly Hash[], b: readonly Hash[]): boolean =>
 
 /** The head after `commit`, if it follows `head` in everything; else throws `BrokenCommit`. */
 export const checkCommit = (head: Head, commit: Commit): Head =>
-  checkGrown(head, commit, appendLeaves(head.frontier, head.size, commit.leaves));
+  checkCommitWithTree(head, commit, appendLeaves(head.frontier, head.size, commit.leaves));
 
 /** The same; `tree` is the one that its leaves make of the head's. */
-export function checkGrown(head: Head, commit: Commit, tree: Tree): Head {
+export function checkCommitWithTree(head: Head, commit: Commit, tree: Tree): Head {
   const { partition, position, epoch, recordedAt, firstOffset, leaves, size, root, hash } = commit;
   const broken = (field: keyof Commit) => new BrokenCommit(head.partition, head.position + 1, field);
   if (partition !== head.partition) throw broken('partition');
@@ -160,7 +160,7 @@ function headOf(commit: Commit): Head {
 export async function loadHead(log: Pick<EventLog, 'read' | 'tail'>, partition: number): Promise<Head> {
   const end = (await log.tail(partition))?.position ?? 0;
   const commits: Commit[] = [];
-  let at = Math.max(0, end - FRONTIER_EVERY);
+  let at = Math.max(0, end - FRONTIER_EVERY_COMMITS);
   while (at < end) {
     const page = await log.read(partition, at, end - at);
     if (page.length === 0) throw new Error(`partition ${partition} ended at position ${at}, before its tail`);

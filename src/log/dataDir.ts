@@ -13,7 +13,7 @@ export interface DataDirLock {
 }
 
 // A lock that nobody refers to would be collected, its connection closed and the directory given away.
-const held = new Set<DatabaseSyncInstance>();
+const openLocks = new Set<DatabaseSyncInstance>();
 const SQLITE_BUSY = 5;
 
 /**
@@ -36,10 +36,10 @@ export function lockDataDir(dir: string): DataDirLock {
       });
     throw error;
   }
-  held.add(db);
+  openLocks.add(db);
   return {
     release() {
-      if (held.delete(db)) db.close();
+      if (openLocks.delete(db)) db.close();
     },
   };
 }

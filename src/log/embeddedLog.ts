@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { connect, type Remote } from '../base/rpc.js';
+import { connectThread, type Remote } from '../base/rpc.js';
 import type { CheckpointApi } from './checkpointWorker.js';
 import { pack, unpack } from './commit.js';
 import {
@@ -11,13 +11,13 @@ import {
   type Place,
   StorageError,
 } from './log.js';
-import { makeStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
+import { createStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
 import { LogMismatch } from './logMeta.js';
 
 /** The write-ahead log is folded into the database each time it has grown by this much. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 /** Once it has grown by this much, answers to appends wait for that to be done. */
-const MOST_WAL_BYTES = 64 * 1024 * 1024;
+const MAX_WAL_BYTES = 64 * 1024 * 1024;
 
 /** Which file, and how. */
 export interface SqliteLogOptions {
@@ -36,33 +36,37 @@ export interface SqliteLogOptions {
  */
 export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> {
   const { file, partitions, readOnly = false } = asked;
-  const { store, end } = (asked.inThisThread ? storeHere : storeBeside)({ file, partitions, readOnly });
+  const { store, stop: end } = (asked.inThisThread ? openStoreHere : startStoreThread)({
+    file,
+    partitions,
+    readOnly,
+  });
   const meta = await store.open().catch(async (error: unknown) => {
     await end();
-    throw revived(error);
+    throw reviveError(error);
   });
   return new SqliteLog(
     meta.logId,
     meta.partitions,
     end,
     store,
-    readOnly ? undefined : new Checkpoints(file, store),
+    readOnly ? undefined : new Checkpointer(file, store),
   );
 }
 
 interface RunningStore {
   readonly store: Remote<StoreApi>;
   /** Once the store is closed. */
-  end(): Promise<unknown>;
+  stop(): Promise<unknown>;
 }
 
-function storeBeside(options: StoreOptions): RunningStore {
+function startStoreThread(options: StoreOptions): RunningStore {
   const thread = new Worker(new URL('./logWorker.js', import.meta.url), { workerData: options });
-  return { store: connect<StoreApi>(thread), end: () => thread.terminate() };
+  return { store: connectThread<StoreApi>(thread), stop: () => thread.terminate() };
 }
 
-function storeHere(options: StoreOptions): RunningStore {
-  const api = makeStoreApi(options);
+function openStoreHere(options: StoreOptions): RunningStore {
+  const api = createStoreApi(options);
   const store: Remote<StoreApi> = {
     open: async () => api.open(),
     append: async (commit) => api.append(commit),
@@ -72,7 +76,7 @@ function storeHere(options: StoreOptions): RunningStore {
     checkpoint: async () => api.checkpoint(),
     close: async () => api.close(),
   };
-  return { store, end: async () => {} };
+  return { store, stop: async () => {} };
 }
 
 class SqliteLog implements EventLog {
@@ -83,12 +87,12 @@ class SqliteLog implements EventLog {
     readonly partitions: number,
     private readonly end: () => Promise<unknown>,
     private readonly store: Remote<StoreApi>,
-    private readonly checkpoints: Checkpoints | undefined,
+    private readonly checkpointer: Checkpointer | undefined,
   ) {}
 
   async append(commit: Commit): Promise<Outcome> {
     const { outcome, walGrowth } = await this.#call(() => this.store.append(pack(commit)));
-    await this.checkpoints?.grown(walGrowth);
+    await this.checkpointer?.checkpointIfGrown(walGrowth);
     return outcome.kind === 'lost' ? { kind: 'lost', to: unpack(outcome.to) } : outcome;
   }
 
@@ -112,19 +116,19 @@ class SqliteLog implements EventLog {
   }
 
   async #close(): Promise<void> {
-    await this.checkpoints?.close();
+    await this.checkpointer?.close();
     // The thread takes calls in turn: what was asked before has been answered when this is.
-    await this.store.close().catch((error: unknown) => Promise.reject(revived(error)));
+    await this.store.close().catch((error: unknown) => Promise.reject(reviveError(error)));
     await this.end();
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new StorageError('the log is closed');
-    if (this.checkpoints?.failed) throw this.checkpoints.failed;
+    if (this.checkpointer?.failed) throw this.checkpointer.failed;
     try {
       return await call();
     } catch (error) {
-      throw revived(error);
+      throw reviveError(error);
     }
   }
 }
@@ -133,11 +137,11 @@ class SqliteLog implements EventLog {
  * Keeps the write-ahead log short without holding up appends: a thread of its own moves the bulk into the
  * database, then the appender moves the short rest, so that its next append starts the file over.
  */
-class Checkpoints {
+class Checkpointer {
   /** Set when a checkpoint failed: the disk is not to be trusted any more. */
   failed: StorageError | undefined;
   readonly #thread: Worker;
-  readonly #checkpointer: Remote<CheckpointApi>;
+  readonly #worker: Remote<CheckpointApi>;
   #running: Promise<void> | undefined;
 
   constructor(
@@ -145,25 +149,25 @@ class Checkpoints {
     private readonly store: Remote<StoreApi>,
   ) {
     this.#thread = new Worker(new URL('./checkpointWorker.js', import.meta.url), { workerData: file });
-    this.#checkpointer = connect<CheckpointApi>(this.#thread);
+    this.#worker = connectThread<CheckpointApi>(this.#thread);
   }
 
-  async grown(bytes: number): Promise<void> {
+  async checkpointIfGrown(bytes: number): Promise<void> {
     if (bytes < CHECKPOINT_BYTES) return;
     this.#running ??= this.#run();
-    if (bytes >= MOST_WAL_BYTES) await this.#running;
+    if (bytes >= MAX_WAL_BYTES) await this.#running;
   }
 
   async close(): Promise<void> {
     await this.#running;
     // If it cannot close it has failed before, which has been told; it ends all the same.
-    await Promise.allSettled([this.#checkpointer.close()]);
+    await Promise.allSettled([this.#worker.close()]);
     await this.#thread.terminate();
   }
 
   async #run(): Promise<void> {
     try {
-      await this.#checkpointer.checkpoint();
+      await this.#worker.checkpoint();
       await this.store.checkpoint();
     } catch (error) {
       this.failed = new StorageError('the log could not be checkpointed', { cause: error });
@@ -173,7 +177,7 @@ class Checkpoints {
 }
 
 /** Errors lose their class between threads; whatever has no other meaning says that the store failed. */
-function revived(error: unknown): Error {
+function reviveError(error: unknown): Error {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   if (name === 'AppendError') return new AppendError(message);
   if (name === 'LogMismatch') return new LogMismatch(message);

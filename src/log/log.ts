@@ -98,29 +98,29 @@ export function outcomeOf<C extends Pick<Commit, 'id' | 'hash'>>(
 }
 
 /** The most a commit may hold; bytes are of UTF-8. A leaf must fit the 16-bit length of an entry bundle. */
-export const caps = { events: 256, bytes: 256 * 1024, leafBytes: 65_535 } as const;
+export const COMMIT_LIMITS = { events: 256, bytes: 256 * 1024, leafBytes: 65_535 } as const;
 
 /** More than a commit may hold: a defect of whoever gathered it; nothing was built. */
 export class CommitTooLarge extends Error {
   override readonly name = 'CommitTooLarge';
   constructor(
-    readonly what: keyof typeof caps,
-    readonly is: number,
+    readonly what: keyof typeof COMMIT_LIMITS,
+    readonly actual: number,
   ) {
-    super(`a commit with ${is} ${what}: at most ${caps[what]} are allowed`);
+    super(`a commit with ${actual} ${what}: at most ${COMMIT_LIMITS[what]} are allowed`);
   }
 }
 
 /** Throws `CommitTooLarge` if one commit must not hold these leaves. */
-export function checkCaps(leaves: readonly string[]): void {
-  if (leaves.length > caps.events) throw new CommitTooLarge('events', leaves.length);
+export function checkCommitSize(leaves: readonly string[]): void {
+  if (leaves.length > COMMIT_LIMITS.events) throw new CommitTooLarge('events', leaves.length);
   let bytes = 0;
   for (const leaf of leaves) {
     const length = Buffer.byteLength(leaf);
-    if (length > caps.leafBytes) throw new CommitTooLarge('leafBytes', length);
+    if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
     bytes += length;
   }
-  if (bytes > caps.bytes) throw new CommitTooLarge('bytes', bytes);
+  if (bytes > COMMIT_LIMITS.bytes) throw new CommitTooLarge('bytes', bytes);
 }
 
 /** The log does not extend the head of it that was signed last: it was restored from a back-up, or altered. */

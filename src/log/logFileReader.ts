@@ -1,7 +1,7 @@
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { type PackedCommit, unpack } from './commit.js';
 import { type Commit, HoleError, type Place, StorageError } from './log.js';
-import { checkMeta, checkPartition, type LogMeta, readMeta, tableOf } from './logMeta.js';
+import { checkLogMeta, checkPartition, type LogMeta, readSqliteMeta, tableOf } from './logMeta.js';
 
 /** A read stops after this many bytes of leaves, but gives one commit at least. */
 const READ_BYTES = 4 * 1024 * 1024;
@@ -12,7 +12,7 @@ interface Row extends Omit<PackedCommit, 'partition' | 'text' | 'frontier'> {
 }
 
 /** Runs `work`; whatever SQLite throws becomes a `StorageError` with that as its cause. */
-export function storage<T>(work: () => T): T {
+export function wrapSqliteErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -39,8 +39,8 @@ export class CommitRows {
     const commits: PackedCommit[] = [];
     if (limit < 1) return commits;
     let bytes = 0;
-    return storage(() => {
-      for (const row of this.#prepared(this.#pages, partition, sql).iterate(after, limit)) {
+    return wrapSqliteErrors(() => {
+      for (const row of this.#prepare(this.#pages, partition, sql).iterate(after, limit)) {
         const commit = fromRow(partition, row);
         const expected = after + commits.length + 1;
         if (commit.position !== expected) throw new HoleError(partition, expected);
@@ -55,7 +55,7 @@ export class CommitRows {
   /** As `EventLog.tail`. */
   tail(partition: number): PackedCommit | undefined {
     const sql = (table: string) => `SELECT * FROM ${table} ORDER BY position DESC LIMIT 1`;
-    const row: Row | undefined = storage(() => this.#prepared(this.#tails, partition, sql).get());
+    const row: Row | undefined = wrapSqliteErrors(() => this.#prepare(this.#tails, partition, sql).get());
     return row && fromRow(partition, row);
   }
 
@@ -64,10 +64,10 @@ export class CommitRows {
     const sql = (table: string) =>
       `SELECT position, recordedAt, firstOffset, size FROM ${table} ` +
       'WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position';
-    return storage(() => this.#prepared(this.#places, partition, sql).all(JSON.stringify(positions)));
+    return wrapSqliteErrors(() => this.#prepare(this.#places, partition, sql).all(JSON.stringify(positions)));
   }
 
-  #prepared(
+  #prepare(
     cache: Map<number, StatementSyncInstance>,
     partition: number,
     sql: (table: string) => string,
@@ -97,11 +97,11 @@ export interface LogFile {
 
 /** Throws `StorageError` if the file holds no log, `LogMismatch` if not one as asked for. */
 export function openLogFile(file: string, partitions?: number): LogFile {
-  const db = storage(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
+  const db = wrapSqliteErrors(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
   try {
-    const meta = storage(() => readMeta(db));
+    const meta = wrapSqliteErrors(() => readSqliteMeta(db));
     if (!meta) throw new StorageError(`${file} holds no log`);
-    checkMeta(meta, partitions);
+    checkLogMeta(meta, partitions);
     return { meta, rows: new CommitRows(db, meta.partitions), close: () => db.close() };
   } catch (error) {
     db.close();

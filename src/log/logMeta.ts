@@ -28,7 +28,7 @@ export class LogMismatch extends Error {
 }
 
 /** Throws `LogMismatch` unless the log is of this format, has partitions and, if a number is asked for, has that many partitions. */
-export function checkMeta(meta: LogMeta, partitions: number | undefined): void {
+export function checkLogMeta(meta: LogMeta, partitions: number | undefined): void {
   if (meta.format !== FORMAT)
     throw new LogMismatch(`the log has format ${meta.format}, this program reads format ${FORMAT}`);
   if (!Number.isInteger(meta.partitions) || meta.partitions < 1)
@@ -49,17 +49,17 @@ export function checkPartition(partition: number, partitions: number): void {
 export const tableOf = (partition: number): string => `commits_${partition}`;
 
 /** What a log's file says of itself; undefined if it has not been made yet. */
-export function readMeta(db: DatabaseSyncInstance): LogMeta | undefined {
+export function readSqliteMeta(db: DatabaseSyncInstance): LogMeta | undefined {
   const exists = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'meta'`).get();
   if (!exists) return undefined;
   return db.prepare('SELECT logId, partitions, format FROM meta').get();
 }
 
 /** The same of a file to write to; a new log is made with so many partitions. */
-export function openMeta(db: DatabaseSyncInstance, partitions: number): LogMeta {
+export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): LogMeta {
   db.exec('BEGIN IMMEDIATE');
   try {
-    const meta = readMeta(db) ?? makeTables(db, partitions);
+    const meta = readSqliteMeta(db) ?? createTables(db, partitions);
     db.exec('COMMIT');
     return meta;
   } catch (error) {
@@ -69,7 +69,7 @@ export function openMeta(db: DatabaseSyncInstance, partitions: number): LogMeta 
 }
 
 /** One table a partition, and one index: the position is the row's own key. */
-function makeTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
+function createTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
   const meta: LogMeta = { logId: randomUUID(), partitions, format: FORMAT };
   db.exec(
     'CREATE TABLE meta (logId TEXT NOT NULL, partitions INTEGER NOT NULL, format INTEGER NOT NULL) STRICT',
@@ -82,10 +82,10 @@ function makeTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
   return meta;
 }
 
-const DUPLICATE_KEY = 11000;
+const DUPLICATE_KEY_CODE = 11000;
 
 /** Answers with which a server refuses a write for good, whoever asks again: error codes of MongoDB. */
-const REFUSALS = new Set([
+const PERMANENT_CODES = new Set([
   2, // BadValue
   9, // FailedToParse
   13, // Unauthorized
@@ -102,23 +102,23 @@ const REFUSALS = new Set([
 ]);
 
 /** There is a document with this `_id`; it may not be durable yet. */
-export const isDuplicate = (error: unknown): boolean =>
-  error instanceof MongoServerError && error.code === DUPLICATE_KEY;
+export const isDuplicateKey = (error: unknown): boolean =>
+  error instanceof MongoServerError && error.code === DUPLICATE_KEY_CODE;
 
 /**
  * Trying again cannot help: the server refuses, the client is closed or misused, or the fault is ours. All
  * else, a code never heard of too, proves nothing: the write may have happened, or may happen next time.
  */
-export function isDefinite(error: unknown): boolean {
+export function isPermanentFailure(error: unknown): boolean {
   if (error instanceof MongoServerClosedError || error instanceof MongoWriteConcernError) return false;
-  if (error instanceof MongoServerError) return REFUSALS.has(Number(error.code));
+  if (error instanceof MongoServerError) return PERMANENT_CODES.has(Number(error.code));
   if (error instanceof MongoError) return error instanceof MongoAPIError;
   // The driver lets some of the system's errors through as they are, such as ECONNRESET.
   return error instanceof TypeError || error instanceof RangeError;
 }
 
 /** How the log's collections are written and read: nothing is said or seen that a fail-over could take back. */
-export const durable: CollectionOptions = {
+export const MAJORITY: CollectionOptions = {
   writeConcern: { w: 'majority', journal: true },
   readConcern: { level: 'majority' },
   readPreference: 'primary',
@@ -127,7 +127,7 @@ export const durable: CollectionOptions = {
 
 /** What the log in this database says of itself; a new one is made with so many partitions. */
 export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
-  const collection = db.collection<LogMeta & { _id: 'log' }>('meta', durable);
+  const collection = db.collection<LogMeta & { _id: 'log' }>('meta', MAJORITY);
   const made = { _id: 'log' as const, logId: randomUUID(), partitions, format: FORMAT };
   const there = await collection.findOne({ _id: 'log' });
   if (there) return there;
@@ -135,7 +135,7 @@ export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta
     await collection.insertOne(made);
     return made;
   } catch (error) {
-    if (!isDuplicate(error)) throw error;
+    if (!isDuplicateKey(error)) throw error;
     // Another node was first: its log is the log.
     return openMongoMeta(db, partitions);
   }

@@ -9,7 +9,7 @@ export interface ReaderClock {
 }
 
 /** What a reader reads and whom it serves; `T` is a commit, or what is made of one. */
-export interface ReaderOptions<T extends { readonly position: number }> {
+export interface FollowOptions<T extends { readonly position: number }> {
   readonly partition: number;
   /** The first to be handed on is at the position after this one. */
   readonly after: number;
@@ -25,26 +25,26 @@ export interface ReaderOptions<T extends { readonly position: number }> {
 }
 
 /** One partition's commits in order, without gap or repeat, from a position on and for as long as it runs. */
-export interface Reader<T> {
+export interface TailReader<T> {
   /** The last position handed on. */
   readonly position: number;
   /**
    * The doorbell: this one is durable. It may ring late, twice or not at all; what it skips is read from the
    * log. An item that comes next, to a reader at rest, is handed on before this returns.
    */
-  ring(item: T): void;
+  notify(item: T): void;
   /** The log reaches this position, its owner says: what is missing up to there is read now. It may have reached more. */
-  hear(position: number): void;
+  notifyTail(position: number): void;
   /** Hands on nothing more; resolves once what is being handled is done, so not to be awaited in `handle`. */
   stop(): Promise<void>;
 }
 
 /** Without a doorbell for `QUIET_MS` the reader looks by itself, every `POLL_MS`. */
 const POLL_MS = 500;
-const QUIET_MS = 1500;
+const SILENT_AFTER_MS = 1500;
 const BACK_OFF_MS = { first: 50, most: 5000 };
 /** How many are read at once, and how many of the doorbell's are kept: the rest is read again. */
-const BATCH = 64;
+const BATCH_COMMITS = 64;
 
 const systemClock: ReaderClock = {
   now: () => performance.now(),
@@ -55,65 +55,65 @@ const systemClock: ReaderClock = {
 };
 
 /** Starts to read a partition. */
-export function follow<T extends { readonly position: number }>(options: ReaderOptions<T>): Reader<T> {
-  const reader = new TailReader(options);
-  reader.look();
+export function follow<T extends { readonly position: number }>(options: FollowOptions<T>): TailReader<T> {
+  const reader = new FollowingReader(options);
+  reader.poll();
   return reader;
 }
 
-class TailReader<T extends { readonly position: number }> implements Reader<T> {
+class FollowingReader<T extends { readonly position: number }> implements TailReader<T> {
   position: number;
   /** The doorbell's items that come next, without a gap. */
-  #next: T[] = [];
+  #pending: T[] = [];
   /** The highest position that the doorbell spoke of. */
-  #rung = 0;
-  #heardAt = Number.NEGATIVE_INFINITY;
+  #notifiedTail = 0;
+  #notifiedAt = Number.NEGATIVE_INFINITY;
   /** Reads in a row that failed, or that did not show what the doorbell spoke of. */
   #failures = 0;
   /** When to read again after a failure; rings in the meantime do not put it off. */
   #retryAt = 0;
-  #stopped = false;
-  #busy = false;
+  #isStopped = false;
+  #isRunning = false;
   #running: Promise<void> = Promise.resolve();
   #cancelTimer = (): void => {};
   readonly #clock: ReaderClock;
 
-  constructor(private readonly options: ReaderOptions<T>) {
+  constructor(private readonly options: FollowOptions<T>) {
     this.position = options.after;
     this.#clock = options.clock ?? systemClock;
   }
 
-  ring(item: T): void {
-    if (this.#stopped) return;
-    this.#heardAt = this.#clock.now();
-    const last = this.#next.at(-1)?.position ?? this.position;
-    if (item.position === last + 1 && this.#next.length < BATCH) this.#next.push(item);
-    this.#rung = Math.max(this.#rung, item.position);
+  notify(item: T): void {
+    if (this.#isStopped) return;
+    this.#notifiedAt = this.#clock.now();
+    const last = this.#pending.at(-1)?.position ?? this.position;
+    if (item.position === last + 1 && this.#pending.length < BATCH_COMMITS) this.#pending.push(item);
+    this.#notifiedTail = Math.max(this.#notifiedTail, item.position);
     this.#start(false);
   }
 
-  hear(position: number): void {
+  notifyTail(position: number): void {
     // Who says less than is known here is no owner any more: the next one may be out of hearing.
-    if (this.#stopped || position < this.position) return;
-    this.#heardAt = this.#clock.now();
-    this.#rung = Math.max(this.#rung, position);
+    if (this.#isStopped || position < this.position) return;
+    this.#notifiedAt = this.#clock.now();
+    this.#notifiedTail = Math.max(this.#notifiedTail, position);
     this.#start(false);
   }
 
   /** Reads the log now, to its end. */
-  look(): void {
+  poll(): void {
     this.#start(true);
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     this.#cancelTimer();
     await this.#running;
   }
 
   #start(look: boolean): void {
-    if (this.#busy || this.#stopped) return;
-    this.#busy = true;
+    if (this.#isRunning || this.#isStopped) return;
+    this.#isRunning = true;
     this.#cancelTimer();
     this.#running = this.#run(look);
   }
@@ -122,29 +122,30 @@ class TailReader<T extends { readonly position: number }> implements Reader<T> {
   async #run(look: boolean): Promise<void> {
     try {
       for (let reading = look; ; ) {
-        for (let item = this.#next.shift(); item; item = this.#next.shift()) {
-          const handled = this.#handOn(item);
+        for (let item = this.#pending.shift(); item; item = this.#pending.shift()) {
+          const handled = this.#handle(item);
           if (handled) await handled;
         }
         // After a failure the timer reads on, not each ring.
-        if (this.#stopped || !(reading || (this.#failures === 0 && this.position < this.#rung))) break;
-        const page = await this.#read();
-        for (const item of page) await this.#handOn(item);
+        if (this.#isStopped || !(reading || (this.#failures === 0 && this.position < this.#notifiedTail)))
+          break;
+        const page = await this.#readPage();
+        for (const item of page) await this.#handle(item);
         reading = page.length > 0;
       }
     } catch (error) {
-      if (!this.#stopped) this.options.onStop(error);
-      this.#stopped = true;
+      if (!this.#isStopped) this.options.onStop(error);
+      this.#isStopped = true;
     }
-    this.#busy = false;
+    this.#isRunning = false;
     this.#schedule();
   }
 
   /** Nothing, when there is nothing or when the read failed in a way that may pass. */
-  async #read(): Promise<readonly T[]> {
+  async #readPage(): Promise<readonly T[]> {
     try {
-      const page = await this.#readOverGap();
-      if (page.length === 0 && this.position < this.#rung) this.#countFailure();
+      const page = await this.#readTwiceOnHole();
+      if (page.length === 0 && this.position < this.#notifiedTail) this.#countFailure();
       else this.#failures = 0;
       return page;
     } catch (error) {
@@ -162,18 +163,18 @@ class TailReader<T extends { readonly position: number }> implements Reader<T> {
   }
 
   /** A hole that is still there when read again is one. */
-  async #readOverGap(): Promise<readonly T[]> {
+  async #readTwiceOnHole(): Promise<readonly T[]> {
     const { read } = this.options;
     try {
-      return await read(this.position, BATCH);
+      return await read(this.position, BATCH_COMMITS);
     } catch (error) {
       if (!(error instanceof HoleError)) throw error;
-      return await read(this.position, BATCH);
+      return await read(this.position, BATCH_COMMITS);
     }
   }
 
-  #handOn(item: T): void | Promise<void> {
-    if (this.#stopped || item.position <= this.position) return;
+  #handle(item: T): void | Promise<void> {
+    if (this.#isStopped || item.position <= this.position) return;
     if (item.position !== this.position + 1) throw new HoleError(this.options.partition, this.position + 1);
     // Moved first: what throws is not handed on again, and ends the reader.
     this.position = item.position;
@@ -181,11 +182,11 @@ class TailReader<T extends { readonly position: number }> implements Reader<T> {
   }
 
   #schedule(): void {
-    if (this.#stopped) return;
+    if (this.#isStopped) return;
     const wait = this.#failures > 0 ? Math.max(0, this.#retryAt - this.#clock.now()) : POLL_MS;
     this.#cancelTimer = this.#clock.setTimer(() => {
-      const quiet = this.#clock.now() - this.#heardAt >= QUIET_MS;
-      if (quiet || this.#failures > 0) this.look();
+      const quiet = this.#clock.now() - this.#notifiedAt >= SILENT_AFTER_MS;
+      if (quiet || this.#failures > 0) this.poll();
       else this.#schedule();
     }, wait);
   }

@@ -14,7 +14,7 @@ export interface Tree {
 }
 
 /** Leaves of one tile (C2SP tlog-tiles): a perfect subtree of eight levels. */
-export const TILE = 256;
+export const TILE_WIDTH = 256;
 const TILE_LEVELS = 8;
 
 // Reused by every call: hashing is synchronous, so no two calls are ever inside at once.
@@ -35,13 +35,13 @@ export function perfectRoot(hashes: readonly Hash[]): Hash {
   const [only] = hashes;
   if (only !== undefined && hashes.length === 1) return only;
   // Base64 takes a quarter of the time of hashing: what is neither given nor answered stays in bytes.
-  let level = pairsHashed(hashes, 'base64');
-  while (level.length > 1) level = pairsHashed(level, 'latin1');
+  let level = hashPairs(hashes, 'base64');
+  while (level.length > 1) level = hashPairs(level, 'latin1');
   return Buffer.from(level[0] ?? '', 'latin1').toString('base64');
 }
 
 /** The nodes above, a character a byte. */
-function pairsHashed(hashes: readonly string[], encoding: 'base64' | 'latin1'): string[] {
+function hashPairs(hashes: readonly string[], encoding: 'base64' | 'latin1'): string[] {
   const above: string[] = [];
   for (let i = 0; i < hashes.length; i += 2) {
     node.write(hashes[i] ?? '', 1, encoding);
@@ -89,14 +89,14 @@ export interface TreeNode {
 }
 
 /** Nodes that side by side make one hash of a proof: the largest first, as in a frontier. */
-export type Stretch = readonly TreeNode[];
+export type NodeSpan = readonly TreeNode[];
 
 /** The hash of a stretch, of those of its nodes. */
-export const stretchHash = (stretch: Stretch, hashOf: (node: TreeNode) => Hash): Hash =>
+export const spanHash = (stretch: NodeSpan, hashOf: (node: TreeNode) => Hash): Hash =>
   rootOf(stretch.map(hashOf));
 
 /** The perfect subtrees that leaves from `begin` up to `end` (exclusive) are the sum of; aligned as RFC 6962 splits a tree. */
-export function stretchOf(begin: number, end: number): Stretch {
+export function spanOf(begin: number, end: number): NodeSpan {
   const nodes: TreeNode[] = [];
   for (let at = begin; at < end; ) {
     const level = Math.floor(Math.log2(end - at));
@@ -117,17 +117,17 @@ function splitOf(n: number): number {
  * What proves that the leaf at `offset` is in the tree of `size` leaves, from the bottom up (RFC 6962, section 2.1.1).
  * Throws `RangeError` if it is not.
  */
-export function inclusionPath(offset: number, size: number): Stretch[] {
+export function inclusionPath(offset: number, size: number): NodeSpan[] {
   if (offset < 0 || offset >= size) throw new RangeError(`a tree of ${size} leaves has none at ${offset}`);
-  const path: Stretch[] = [];
+  const path: NodeSpan[] = [];
   let [begin, end] = [0, size];
   while (end - begin > 1) {
     const middle = begin + splitOf(end - begin);
     if (offset < middle) {
-      path.unshift(stretchOf(middle, end));
+      path.unshift(spanOf(middle, end));
       end = middle;
     } else {
-      path.unshift(stretchOf(begin, middle));
+      path.unshift(spanOf(begin, middle));
       begin = middle;
     }
   }
@@ -138,22 +138,22 @@ export function inclusionPath(offset: number, size: number): Stretch[] {
  * What proves that the tree of `size` leaves extends the one of its first `from`, from the bottom up (RFC 6962, section
  * 2.1.2); nothing where they are the same. Throws `RangeError` unless `0 < from <= size`.
  */
-export function consistencyPath(from: number, size: number): Stretch[] {
+export function consistencyPath(from: number, size: number): NodeSpan[] {
   if (from < 1 || from > size) throw new RangeError(`no tree of ${size} leaves extends one of ${from}`);
-  const path: Stretch[] = [];
+  const path: NodeSpan[] = [];
   let [begin, end] = [0, size];
   while (end !== from) {
     const middle = begin + splitOf(end - begin);
     if (from <= middle) {
-      path.unshift(stretchOf(middle, end));
+      path.unshift(spanOf(middle, end));
       end = middle;
     } else {
-      path.unshift(stretchOf(begin, middle));
+      path.unshift(spanOf(begin, middle));
       begin = middle;
     }
   }
   // Where the old tree is a left part of the new one, who asks has its root.
-  return begin === 0 ? path : [stretchOf(begin, end), ...path];
+  return begin === 0 ? path : [spanOf(begin, end), ...path];
 }
 
 /** A tile: a stretch of the tree's nodes on level 0, 8, 16 …, which are here 0, 1, 2 … */
@@ -183,7 +183,7 @@ export class TileTree {
       const at = this.#levels[level];
       if (!at) return filled;
       at.hashes.push(hash);
-      if (at.hashes.length < TILE) return filled;
+      if (at.hashes.length < TILE_WIDTH) return filled;
       filled.push({ level, index: at.full, hashes: at.hashes });
       hash = perfectRoot(at.hashes);
       this.#levels[level] = { full: at.full + 1, hashes: [] };
@@ -191,7 +191,7 @@ export class TileTree {
   }
 
   /** The tiles at the right edge that are begun and not full, the lowest first. */
-  partial(): Tile[] {
+  partialTiles(): Tile[] {
     return this.#levels.flatMap(({ full, hashes }, level) =>
       hashes.length > 0 ? [{ level, index: full, hashes }] : [],
     );
@@ -207,7 +207,7 @@ export class TileTree {
 /** The roots of the perfect subtrees over a stretch of nodes, the largest first. */
 function perfectRoots(hashes: readonly Hash[]): Hash[] {
   const roots: Hash[] = [];
-  for (let from = 0, width = TILE; width >= 1; width /= 2)
+  for (let from = 0, width = TILE_WIDTH; width >= 1; width /= 2)
     if (from + width <= hashes.length) {
       roots.push(perfectRoot(hashes.slice(from, from + width)));
       from += width;
@@ -225,7 +225,7 @@ function pathNumber(n: number): string {
 
 /** Where a tile, or the entry bundle beside it, lies below `tile/`. `width`: how many it holds. */
 export function tilePath(level: number | 'entries', index: number, width: number): string {
-  return `${level}/${pathNumber(index)}${width < TILE ? `.p/${width}` : ''}`;
+  return `${level}/${pathNumber(index)}${width < TILE_WIDTH ? `.p/${width}` : ''}`;
 }
 
 /** A tile's bytes: its hashes, one behind the other. */

@@ -3,8 +3,8 @@ import type { Sealed } from '../domain/events.js';
 import type { DataKey } from './vault.js';
 
 const ALGORITHM = 'aes-256-gcm';
-const NONCE = 12;
-const TAG = 16;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
 
 /** Sealed text that does not open: another key, another context, or altered. Trying again does not help. */
 export class CipherError extends Error {
@@ -12,16 +12,16 @@ export class CipherError extends Error {
 }
 
 // One call for many nonces: a call of its own for each costs more than the sealing. No byte is used twice.
-const pool = Buffer.alloc(Math.floor(8192 / NONCE) * NONCE);
-let used = pool.length;
+const noncePool = Buffer.alloc(Math.floor(8192 / NONCE_BYTES) * NONCE_BYTES);
+let usedNonceBytes = noncePool.length;
 
 function nextNonce(): Buffer {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
+  if (usedNonceBytes === noncePool.length) {
+    randomFillSync(noncePool);
+    usedNonceBytes = 0;
   }
-  used += NONCE;
-  return pool.subarray(used - NONCE, used);
+  usedNonceBytes += NONCE_BYTES;
+  return noncePool.subarray(usedNonceBytes - NONCE_BYTES, usedNonceBytes);
 }
 
 /**
@@ -40,13 +40,15 @@ export function seal(key: DataKey, text: string, context: string): Sealed {
 /** Opens what `seal` made; throws `CipherError` when it is anything else. */
 export function open(key: DataKey, sealed: Sealed, context: string): string {
   const bytes = Buffer.from(sealed, 'base64');
-  if (bytes.length < NONCE + TAG) throw new CipherError('sealed text is too short to be one');
-  const end = bytes.length - TAG;
-  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE), { authTagLength: TAG });
+  if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new CipherError('sealed text is too short to be one');
+  const end = bytes.length - TAG_BYTES;
+  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
   decipher.setAAD(Buffer.from(context));
   decipher.setAuthTag(bytes.subarray(end));
   // As bytes until the tag is known to be right: two decodings into text take longer than one.
-  const body = decipher.update(bytes.subarray(NONCE, end));
+  const body = decipher.update(bytes.subarray(NONCE_BYTES, end));
   try {
     decipher.final();
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import { VaultUnavailable } from '../base/errors.js';
 import type { UserId } from '../domain/ids.js';
 import { open, seal } from './cipher.js';
@@ -7,14 +7,14 @@ import { type CachedKeys, type DataKey, KeyDestroyed } from './vault.js';
 import type { KeyRow, VaultStore } from './vaultStore.js';
 
 /** No memory holds a destroyed key after 60 s: these, and the 5 s that the cache takes to forget. */
-const CACHED_MS = 55_000;
+const CACHE_TTL_MS = 55_000;
 const MAX_KEYS = 50_000;
 /** What `keys` answers can be used from the cache for this long. */
-const USABLE_MS = 5_000;
+const MIN_TTL_LEFT_MS = 5_000;
 
 /** Data keys, each wrapped by the master's wrapping key and bound to its owner. */
-export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
-  const cache = new Expiring<DataKey | 'destroyed'>({ ttlMs: CACHED_MS, maxEntries: MAX_KEYS });
+export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
+  const cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: CACHE_TTL_MS, maxEntries: MAX_KEYS });
 
   function unwrap({ owner, wrapped }: KeyRow): DataKey | 'destroyed' {
     if (wrapped === null) return 'destroyed';
@@ -44,13 +44,13 @@ export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { c
 
   async function keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
-    const absent = new Set<UserId>();
+    const uncached = new Set<UserId>();
     for (const owner of owners) {
-      const key = cache.get(owner, USABLE_MS);
-      if (key === undefined) absent.add(owner);
+      const key = cache.get(owner, MIN_TTL_LEFT_MS);
+      if (key === undefined) uncached.add(owner);
       else found.set(owner, key);
     }
-    if (absent.size > 0) await load([...absent], found);
+    if (uncached.size > 0) await load([...uncached], found);
     return found;
   }
 

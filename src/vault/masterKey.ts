@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { DataKey } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 
-const SIZE = 32;
-const FILE = 'master.key';
+const KEY_BYTES = 32;
+const KEY_FILE = 'master.key';
 
 /** The master key is damaged, or not the one this vault was made with; `message` says what to do. */
 export class MasterKeyError extends Error {
@@ -31,7 +31,7 @@ export interface MasterKeys {
 /** HKDF-SHA-256 (RFC 5869). Fixed for ever: another derivation opens nothing. */
 export function deriveKeys(master: Buffer): MasterKeys {
   const derive = (purpose: string) =>
-    Buffer.from(hkdfSync('sha256', master, '', `parley/${purpose}/1`, SIZE));
+    Buffer.from(hkdfSync('sha256', master, '', `parley/${purpose}/1`, KEY_BYTES));
   return {
     wrapping: derive('wrap data keys'),
     names: derive('names'),
@@ -46,9 +46,9 @@ export function deriveKeys(master: Buffer): MasterKeys {
  * The key in `<dataDir>/master.key`, made at the first call. It has been forced to disk, its name too, before
  * it is answered: nothing is ever wrapped by a key that a power cut could take. Two processes get one key.
  */
-export async function masterKeyOf(dataDir: string): Promise<Buffer> {
+export async function loadMasterKey(dataDir: string): Promise<Buffer> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, FILE);
+  const path = join(dataDir, KEY_FILE);
   const key = (await readKey(path)) ?? (await makeKey(path));
   // Also after reading: who made the file may have been stopped before it came to this.
   await syncDirectory(dataDir);
@@ -57,7 +57,7 @@ export async function masterKeyOf(dataDir: string): Promise<Buffer> {
 
 /** Throws `MasterKeyError` if the vault was made with another master key; a new vault takes this one. */
 export async function checkMasterKey(store: VaultStore, keys: MasterKeys): Promise<void> {
-  const made = await store.settle('master key check', keys.check);
+  const made = await store.insertIfAbsent('master key check', keys.check);
   if (made !== keys.check)
     throw new MasterKeyError(
       'the master key is not the one this vault was made with: set MASTER_KEY, or restore DATA_DIR/master.key',
@@ -71,13 +71,13 @@ async function readKey(path: string): Promise<Buffer | undefined> {
   });
   if (text === undefined) return undefined;
   const key = Buffer.from(text.trim(), 'base64');
-  if (key.length !== SIZE || key.toString('base64') !== text.trim())
+  if (key.length !== KEY_BYTES || key.toString('base64') !== text.trim())
     throw new MasterKeyError(`${path} is damaged: it must hold 32 bytes in base64; restore it from a copy`);
   return key;
 }
 
 async function makeKey(path: string): Promise<Buffer> {
-  const key = randomBytes(SIZE);
+  const key = randomBytes(KEY_BYTES);
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {

@@ -1,11 +1,11 @@
 import { type Collection, MongoServerError } from 'mongodb';
-import { allWithin, mongoClient } from '../base/mongo.js';
+import { createMongoClient, withCallTimeouts } from '../base/mongo.js';
 import {
   type ClaimRow,
-  DEAD_SESSIONS_KEPT,
   type ErasureRow,
   type HeadRow,
   type KeyRow,
+  MAX_ENDED_SESSIONS,
   type SessionRow,
   type SigningKeyRow,
   type VaultStore,
@@ -14,12 +14,12 @@ import {
 type Keyed<R> = R & { _id: string };
 
 /** For a server, for a connection to it and for its answer: no call waits for ever. */
-const TIMEOUT_MS = 5_000;
+const SERVER_TIMEOUT_MS = 5_000;
 /** For all that a call does. */
-const CALL_MS = 10_000;
+const CALL_TIMEOUT_MS = 10_000;
 const DUPLICATE_KEY = 11000;
 /** What an index looks through: the clocks of a node and of the database are never this far apart. */
-const CLOCKS_APART_MS = 3_600_000;
+const MAX_CLOCK_SKEW_MS = 3_600_000;
 
 /** `endedOn`: the end on the database's clock; `endedAt` is what users are told. */
 type SessionDocument = Keyed<Omit<SessionRow, 'id'>> & { readonly endedOn?: Date };
@@ -28,11 +28,11 @@ type SessionDocument = Keyed<Omit<SessionRow, 'id'>> & { readonly endedOn?: Date
  * The vault in MongoDB: a database of its own beside the one in the URL, `<database>_vault`. Every write waits
  * for the journals of a majority; every read is of what a majority holds.
  */
-export async function mongodbVaultStore(url: string): Promise<VaultStore> {
-  const client = mongoClient(url, {
-    serverSelectionTimeoutMS: TIMEOUT_MS,
-    waitQueueTimeoutMS: TIMEOUT_MS,
-    silenceMs: TIMEOUT_MS,
+export async function openMongoVaultStore(url: string): Promise<VaultStore> {
+  const client = createMongoClient(url, {
+    serverSelectionTimeoutMS: SERVER_TIMEOUT_MS,
+    waitQueueTimeoutMS: SERVER_TIMEOUT_MS,
+    socketTimeoutMs: SERVER_TIMEOUT_MS,
     retryWrites: false,
     writeConcern: { w: 'majority', journal: true },
     readConcern: { level: 'majority' },
@@ -57,8 +57,8 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
     throw error;
   }
 
-  return allWithin(CALL_MS, {
-    async settle(name, value) {
+  return withCallTimeouts(CALL_TIMEOUT_MS, {
+    async insertIfAbsent(name, value) {
       await insertIfAbsent(settled, { _id: name, value });
       const row = await settled.findOne({ _id: name });
       if (!row) throw new Error(`${name} was stored, but is not there`);
@@ -119,7 +119,7 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
       const { matchedCount } = await heads.updateOne({ _id, note: from }, { $set: to });
       return matchedCount === 1;
     },
-    async keepHead(head) {
+    async keepAbandonedHead(head) {
       await insertIfAbsent(givenUpHeads, { _id: head.note, ...head });
     },
 
@@ -142,8 +142,8 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
       await sessions.updateMany({ _id: { $in: ids }, endedAt: null }, ended(at));
       return ids;
     },
-    async endedLately(lastMs) {
-      const bound = new Date(Date.now() - lastMs - CLOCKS_APART_MS);
+    async listRecentlyEnded(lastMs) {
+      const bound = new Date(Date.now() - lastMs - MAX_CLOCK_SKEW_MS);
       const rows = sessions.aggregate<{ _id: string }>([
         { $match: { endedOn: { $gte: bound } } },
         { $project: { ago: { $subtract: ['$$NOW', '$endedOn'] } } },
@@ -163,7 +163,7 @@ export async function mongodbVaultStore(url: string): Promise<VaultStore> {
     const old = sessions
       .find(dead)
       .sort({ createdAt: -1 })
-      .skip(DEAD_SESSIONS_KEPT)
+      .skip(MAX_ENDED_SESSIONS)
       .project<{ _id: string }>({ _id: 1 });
     const ids = (await old.toArray()).map(({ _id }) => _id);
     if (ids.length > 0) await sessions.deleteMany({ _id: { $in: ids } });

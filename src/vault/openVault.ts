@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { VaultUnavailable } from '../base/errors.js';
-import { connect } from '../base/rpc.js';
-import { credentialStore, erasureStore } from './credentials.js';
-import { keyStore } from './dataKeys.js';
+import { connectThread } from '../base/rpc.js';
+import { createCredentialStore, createErasureStore } from './credentials.js';
+import { createKeyStore } from './dataKeys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
-import { sessionStore } from './sessions.js';
-import { headStore, signingKeys } from './signingKeys.js';
+import { createSessionStore } from './sessions.js';
+import { createHeadStore, createSigningKeys } from './signingKeys.js';
 import type { CachedKeys, HeadStore, SigningKeys, Vault } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
@@ -31,7 +31,7 @@ export interface OpenVault extends Vault {
 export async function openVault({ engine, masterKey, report }: VaultOptions): Promise<OpenVault> {
   const store = await openStore(engine);
   try {
-    return await vaultOver(store, masterKey, report);
+    return await createVault(store, masterKey, report);
   } catch (error) {
     await store.close();
     throw error;
@@ -39,23 +39,23 @@ export async function openVault({ engine, masterKey, report }: VaultOptions): Pr
 }
 
 /** The vault over any engine. */
-export async function vaultOver(
+export async function createVault(
   engine: VaultStore,
   masterKey: Buffer,
   report: VaultOptions['report'] = () => {},
 ): Promise<OpenVault> {
-  const store = guarded(engine);
+  const store = guardStore(engine);
   const derived = deriveKeys(masterKey);
   await checkMasterKey(store, derived);
-  const keys = keyStore(store, derived.wrapping);
-  const sessions = sessionStore(store, report);
+  const keys = createKeyStore(store, derived.wrapping);
+  const sessions = createSessionStore(store, report);
   return {
     keys,
-    credentials: credentialStore(store, derived),
+    credentials: createCredentialStore(store, derived),
     sessions,
-    erasures: erasureStore(store, derived),
-    heads: headStore(store),
-    signing: signingKeys(store, derived.signing),
+    erasures: createErasureStore(store, derived),
+    heads: createHeadStore(store),
+    signing: createSigningKeys(store, derived.signing),
     close() {
       keys.close();
       sessions.close();
@@ -66,16 +66,16 @@ export async function vaultOver(
 
 async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
   try {
-    if (engine.kind === 'sqlite') return sqliteVaultStore(engine.dataDir);
-    const { mongodbVaultStore } = await import('./mongoVault.js');
-    return await mongodbVaultStore(engine.url);
+    if (engine.kind === 'sqlite') return openSqliteVaultStore(engine.dataDir);
+    const { openMongoVaultStore } = await import('./mongoVault.js');
+    return await openMongoVaultStore(engine.url);
   } catch (cause) {
     throw new VaultUnavailable('the vault cannot be opened', { cause });
   }
 }
 
 /** The same store; whatever fails in it, and every call once it is closed, is `VaultUnavailable`. */
-function guarded(store: VaultStore): VaultStore {
+function guardStore(store: VaultStore): VaultStore {
   let closed = false;
   async function call(method: string, args: unknown[]): Promise<unknown> {
     // A database client may open itself again when it is asked once more.
@@ -97,13 +97,13 @@ function guarded(store: VaultStore): VaultStore {
 }
 
 /** The embedded engine: `vault.db` in the data directory, a file of its own, handled in a thread of its own. */
-export function sqliteVaultStore(dataDir: string): VaultStore {
+export function openSqliteVaultStore(dataDir: string): VaultStore {
   const worker = new Worker(new URL('./vaultWorker.js', import.meta.url), {
     workerData: { path: join(dataDir, 'vault.db') },
   });
-  const remote = connect<SqliteVault>(worker);
+  const remote = connectThread<SqliteVault>(worker);
   return {
-    settle: remote.settle,
+    insertIfAbsent: remote.insertIfAbsent,
     insertKey: remote.insertKey,
     keys: remote.keys,
     destroyKey: remote.destroyKey,
@@ -120,12 +120,12 @@ export function sqliteVaultStore(dataDir: string): VaultStore {
     heads: remote.heads,
     head: remote.head,
     replaceHead: remote.replaceHead,
-    keepHead: remote.keepHead,
+    keepAbandonedHead: remote.keepAbandonedHead,
     insertSession: remote.insertSession,
     session: remote.session,
     endSession: remote.endSession,
     endSessions: remote.endSessions,
-    endedLately: remote.endedLately,
+    listRecentlyEnded: remote.listRecentlyEnded,
     sessions: remote.sessions,
     async close() {
       await remote.close();

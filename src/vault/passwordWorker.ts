@@ -1,11 +1,11 @@
 import { parentPort } from 'node:worker_threads';
 import bcrypt from 'bcrypt';
-import { serve, standAside } from '../base/rpc.js';
+import { lowerPriority, serveThread } from '../base/rpc.js';
 
 if (!parentPort) throw new Error('this file is the start of a worker thread');
 
 // A flood of sign-ins slows no message.
-standAside(15);
+lowerPriority(15);
 
 // Synchronous on purpose: bcrypt's own asynchrony would take the pool that files and names are looked up in.
 const hashing = {
@@ -15,4 +15,4 @@ const hashing = {
 
 /** The functions this thread serves. */
 export type PasswordHashing = typeof hashing;
-serve(parentPort, hashing);
+serveThread(parentPort, hashing);

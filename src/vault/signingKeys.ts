@@ -9,7 +9,7 @@ type Listed = Awaited<ReturnType<SigningKeys['list']>>;
 const contextOf = (number: number): string => `signing key ${number}`;
 
 /** Signing keys, each sealed by a key of the master's and bound to its number. */
-export function signingKeys(
+export function createSigningKeys(
   store: Pick<VaultStore, 'insertSigningKey' | 'signingKeys'>,
   sealing: DataKey,
 ): SigningKeys {
@@ -48,7 +48,9 @@ export function signingKeys(
 }
 
 /** Signed heads over the vault's rows. */
-export function headStore(store: Pick<VaultStore, 'heads' | 'head' | 'replaceHead' | 'keepHead'>): HeadStore {
+export function createHeadStore(
+  store: Pick<VaultStore, 'heads' | 'head' | 'replaceHead' | 'keepAbandonedHead'>,
+): HeadStore {
   return {
     list: () => store.heads(),
     get: (partition) => store.head(partition),
@@ -57,9 +59,9 @@ export function headStore(store: Pick<VaultStore, 'heads' | 'head' | 'replaceHea
         throw new RangeError(`a head of ${to.size} events does not extend one of ${from.size}`);
       return store.replaceHead(from?.note ?? null, to);
     },
-    async giveUp(from, to) {
+    async replaceAbandoned(from, to) {
       // Kept before it is replaced: no crash in between loses it.
-      await store.keepHead(from);
+      await store.keepAbandonedHead(from);
       return store.replaceHead(from.note, to);
     },
   };

@@ -72,16 +72,16 @@ export interface ErasureStore {
 }
 
 /** What was signed of a partition. */
-export type Head = HeadRow;
+export type SignedHead = HeadRow;
 
 /** The newest signed head of each partition, which only grows. Durable once resolved. */
 export interface HeadStore {
-  list(): Promise<Head[]>;
-  get(partition: number): Promise<Head | undefined>;
+  list(): Promise<SignedHead[]>;
+  get(partition: number): Promise<SignedHead | undefined>;
   /** Compare and set; false if `from` is not the newest any more. Throws `RangeError` unless `to` is larger. */
-  advance(from: Head | undefined, to: Head): Promise<boolean>;
+  advance(from: SignedHead | undefined, to: SignedHead): Promise<boolean>;
   /** An operator gives a head up for one of the log as it is now; the old one is kept beside. Compare and set. */
-  giveUp(from: Head, to: Head): Promise<boolean>;
+  replaceAbandoned(from: SignedHead, to: SignedHead): Promise<boolean>;
 }
 
 /** The Ed25519 keys that sign heads. */
@@ -100,18 +100,18 @@ export interface SessionStore {
    * for more than a second past any other.
    */
   find(token: string, now: Date): Promise<Session | undefined>;
-  end(id: string): Promise<void>;
+  revoke(id: string): Promise<void>;
   /** Ends all of a user's, but one if given; answers the ids that ended. */
-  endAll(userId: UserId, except?: string): Promise<string[]>;
+  revokeAll(userId: UserId, except?: string): Promise<string[]>;
   /** All of a user's sessions, ended ones included while they are kept. */
   list(userId: UserId): Promise<(Session & { endedAt?: string })[]>;
   /** Another process has ended these: as told by it, before the vault is looked through. */
-  hear(ids: readonly string[]): void;
+  noteRevoked(ids: readonly string[]): void;
   /**
    * Called with the session's id once after each end, within a second whichever process it was asked of, while the
    * vault answers; returns the function that stops it.
    */
-  onEnd(handler: (id: string) => void): () => void;
+  onRevoked(handler: (id: string) => void): () => void;
 }
 
 export interface Vault {

@@ -48,7 +48,7 @@ export interface SessionRow {
 }
 
 /** A session is dead once ended or expired. Of each user's dead ones this many, the newest, are kept. */
-export const DEAD_SESSIONS_KEPT = 100;
+export const MAX_ENDED_SESSIONS = 100;
 
 /**
  * What an engine does for the vault: rows under keys, and nothing of cryptography. Every write is durable
@@ -56,7 +56,7 @@ export const DEAD_SESSIONS_KEPT = 100;
  */
 export interface VaultStore {
   /** Stores the value if the name has none; answers the one that stands. */
-  settle(name: string, value: string): Promise<string>;
+  insertIfAbsent(name: string, value: string): Promise<string>;
 
   /** False if there is a row, a tombstone too. */
   insertKey(owner: UserId, wrapped: Sealed): Promise<boolean>;
@@ -88,7 +88,7 @@ export interface VaultStore {
   /** Compare and set; false if `from` is not the note that stands there. Null: there is none. */
   replaceHead(from: string | null, to: HeadRow): Promise<boolean>;
   /** Keeps a head that was given up, for ever; the same again is no error. */
-  keepHead(head: HeadRow): Promise<void>;
+  keepAbandonedHead(head: HeadRow): Promise<void>;
 
   /** Prunes the user's dead sessions in passing. */
   insertSession(session: SessionRow): Promise<void>;
@@ -101,7 +101,7 @@ export interface VaultStore {
    * The sessions that ended within so many milliseconds, or a little more, whichever process ended them: on the
    * store's own clock, so that looks that follow each other miss none. Undefined: no other process uses this store.
    */
-  endedLately(lastMs: number): Promise<string[] | undefined>;
+  listRecentlyEnded(lastMs: number): Promise<string[] | undefined>;
   /** Newest first. */
   sessions(userId: UserId): Promise<SessionRow[]>;
 

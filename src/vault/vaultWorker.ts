@@ -1,12 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { serve } from '../base/rpc.js';
+import { serveThread } from '../base/rpc.js';
 import {
   type ClaimRow,
-  DEAD_SESSIONS_KEPT,
   type ErasureRow,
   type HeadRow,
   type KeyRow,
+  MAX_ENDED_SESSIONS,
   type SessionRow,
   type SigningKeyRow,
   type VaultStore,
@@ -62,7 +62,7 @@ const statements = {
   insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
   pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
-    ORDER BY createdAt DESC LIMIT -1 OFFSET ${DEAD_SESSIONS_KEPT})`),
+    ORDER BY createdAt DESC LIMIT -1 OFFSET ${MAX_ENDED_SESSIONS})`),
   session: db.prepare('SELECT * FROM sessions WHERE id = ?'),
   endSession: db.prepare('UPDATE sessions SET endedAt = ? WHERE id = ? AND endedAt IS NULL'),
   endSessions: db.prepare(
@@ -80,7 +80,7 @@ function emptyLog(): void {
 
 // Rows have the columns that their statement names: the casts below say no more than the schema above.
 const sqliteVault = {
-  settle(name: string, value: string): string {
+  insertIfAbsent(name: string, value: string): string {
     statements.settle.run(name, value);
     return (statements.settled.get(name) as { value: string }).value;
   },
@@ -125,7 +125,7 @@ const sqliteVault = {
         : statements.replaceHead.run(position, size, root, note, partition, from);
     return changes === 1;
   },
-  keepHead({ partition, position, size, root, note }: HeadRow): void {
+  keepAbandonedHead({ partition, position, size, root, note }: HeadRow): void {
     statements.keepHead.run(note, partition, position, size, root);
   },
 
@@ -140,11 +140,11 @@ const sqliteVault = {
   endSessions: (userId: string, except: string | null, at: string): string[] =>
     (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
   // The data directory has one owner.
-  endedLately: (): string[] | undefined => undefined,
+  listRecentlyEnded: (): string[] | undefined => undefined,
   sessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
   close: (): void => db.close(),
 } satisfies { [K in keyof VaultStore]: (...args: never[]) => Awaited<ReturnType<VaultStore[K]>> };
 
 /** The functions this thread serves. */
 export type SqliteVault = typeof sqliteVault;
-serve(parentPort, sqliteVault);
+serveThread(parentPort, sqliteVault);

@@ -1,5 +1,5 @@
 import { type ParleyError, unauthenticated } from '../base/errors.js';
-import type { Queue } from '../base/limits.js';
+import type { AdmissionQueue } from '../base/limits.js';
 import type { Answer, Answers, Command, CommandKind, CommandOf, Decision } from '../domain/commands.js';
 import { sealContext, type Time } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
@@ -22,7 +22,7 @@ import {
 } from '../domain/user.js';
 import { open, seal } from '../vault/cipher.js';
 import type { DataKey } from '../vault/vault.js';
-import type { Pin, Stream, StreamCache, Tail } from './streamState.js';
+import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { WriterDeps } from './writerPorts.js';
 
 /** A command on its way through a writer, and its caller, who is told the outcome once. */
@@ -32,7 +32,7 @@ export class Task {
     readonly commandId: string,
     readonly stream: StreamName,
     private readonly bytes: number,
-    private readonly queue: Queue,
+    private readonly queue: AdmissionQueue,
     private readonly resolve: (answer: never) => void,
     private readonly reject: (error: unknown) => void,
   ) {}
@@ -67,8 +67,8 @@ type Decidable =
 export interface Prepared {
   readonly task: Task;
   readonly command: Decidable;
-  readonly stream: Stream;
-  readonly pin: Pin;
+  readonly stream: StreamState;
+  readonly pin: TailPin;
   readonly found: Found;
 }
 
@@ -100,25 +100,25 @@ export async function prepare(
   const used = tasks.map((task) => streams.acquire(task.stream));
   try {
     const wanted = wantsOf(tasks);
-    const missing = [...new Set(used)].filter((stream) => !stream.loaded);
+    const missing = [...new Set(used)].filter((stream) => !stream.isLoaded);
     const [rows, ownerKeys, messages, users, active] = await Promise.all([
       missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
       wanted.keys.size > 0 ? keys.keys([...wanted.keys]) : nothing,
       wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
       wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
-      wanted.leaving.size > 0 && devices ? devices.elsewhere([...wanted.leaving]) : nobody,
+      wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
     ]);
     for (const stream of missing) stream.load(rows.get(stream.name), tail);
     const found: Found = { keys: ownerKeys, messages, users, active };
     return tasks.map((task, i) => {
       // `used` has one stream a task.
-      const stream = used[i] as Stream;
+      const stream = used[i] as StreamState;
       return { task, command: sealed(task, ownerKeys), stream, pin, found };
     });
   } catch (error) {
     for (const stream of used) {
       streams.release(stream);
-      tail.letGo(pin);
+      tail.unpin(pin);
     }
     throw error;
   }

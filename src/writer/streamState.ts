@@ -5,13 +5,13 @@ import { type Fold, foldFor, type State } from '../domain/streams.js';
 import type { StateRow } from '../projections/decisionReads.js';
 
 /** One stream as its writer knows it: the state after every event decided so far. */
-export class Stream {
+export class StreamState {
   version = 0;
   state: State;
   /** False until its row and tail are folded. */
-  loaded = false;
+  isLoaded = false;
   /** Has events that are not durable yet. */
-  dirty = false;
+  isDirty = false;
   /** How many commands on their way refer to it. */
   uses = 0;
   readonly #fold: Fold;
@@ -29,7 +29,7 @@ export class Stream {
     }
     const offset = row?.offset ?? -1;
     for (const event of tail.of(this.name)) if (event.offset > offset) this.evolve(event);
-    this.loaded = true;
+    this.isLoaded = true;
   }
 
   evolve(event: Recorded): void {
@@ -45,14 +45,14 @@ export class Stream {
  * commands would decide against two states of it.
  */
 export class StreamCache {
-  readonly #streams = new Map<StreamName, Stream>();
+  readonly #streams = new Map<StreamName, StreamState>();
 
   /** `capacity`: how many to keep beside those in use. */
   constructor(readonly capacity: number) {}
 
   /** The stream, for one more use; not loaded if it is new here. */
-  acquire(name: StreamName): Stream {
-    const stream = this.#streams.get(name) ?? new Stream(name);
+  acquire(name: StreamName): StreamState {
+    const stream = this.#streams.get(name) ?? new StreamState(name);
     // Moved to the end: the map is in the order of last use.
     this.#streams.delete(name);
     this.#streams.set(name, stream);
@@ -61,9 +61,9 @@ export class StreamCache {
   }
 
   /** Ends one use. One that was never loaded is forgotten with its last. */
-  release(stream: Stream): void {
+  release(stream: StreamState): void {
     stream.uses--;
-    if (stream.uses === 0 && !stream.loaded) this.#streams.delete(stream.name);
+    if (stream.uses === 0 && !stream.isLoaded) this.#streams.delete(stream.name);
     if (this.#streams.size > this.capacity) this.#evict();
   }
 
@@ -76,12 +76,12 @@ export class StreamCache {
 }
 
 /** Keeps all that is in the tail now, until everyone who shares it has let go. */
-export interface Pin {
+export interface TailPin {
   readonly floor: number;
   holders: number;
 }
 
-const none: readonly Recorded[] = [];
+const NO_EVENTS: readonly Recorded[] = [];
 
 /**
  * A partition's newest events: all that the read models may not have stored yet. A look-up first pins the tail,
@@ -94,7 +94,7 @@ export class Tail {
   readonly #streams = new Map<StreamName, Recorded[]>();
   readonly #messages = new Map<string, StoredMessage>();
   // In the order they were taken, so the first has the smallest floor.
-  readonly #pins = new Set<Pin>();
+  readonly #pins = new Set<TailPin>();
 
   /** `floor`: the offset below which the read models have stored everything. */
   constructor(floor: number) {
@@ -118,7 +118,7 @@ export class Tail {
 
   /** The events of one stream that are here, in order. */
   of(stream: StreamName): readonly Recorded[] {
-    return this.#streams.get(stream) ?? none;
+    return this.#streams.get(stream) ?? NO_EVENTS;
   }
 
   /** A message by its `messageTerm`, if it is here. */
@@ -127,13 +127,13 @@ export class Tail {
   }
 
   /** To be let go `holders` times. */
-  pin(holders: number): Pin {
+  pin(holders: number): TailPin {
     const pin = { floor: this.#floor, holders };
     this.#pins.add(pin);
     return pin;
   }
 
-  letGo(pin: Pin): void {
+  unpin(pin: TailPin): void {
     if (--pin.holders === 0) this.#pins.delete(pin);
   }
 

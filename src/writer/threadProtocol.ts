@@ -1,4 +1,4 @@
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import { type ErrorCode, type ErrorDetails, ParleyError, VaultUnavailable } from '../base/errors.js';
 import type { NodeId } from '../cluster/bus.js';
 import type { Owners } from '../cluster/ownership.js';
@@ -43,7 +43,7 @@ export interface WriterApi {
 export type SentCommand = readonly [call: number, command: Command, commandId: string, epoch: number];
 
 /** One message of the main thread: commands in the order of the calls, or how far the read models are. */
-export type ToWriters =
+export type ToWriterThread =
   | { readonly commands: readonly SentCommand[] }
   /** Leases have changed hands. */
   | { readonly look: true }
@@ -59,12 +59,12 @@ export type ToWriters =
   | { readonly mayAppend: number; readonly refusal: WireError | undefined };
 
 /** What the writers' thread has to tell, in the order in which it became so. */
-export type FromWriters =
+export type FromWriterThread =
   | { readonly commit: PackedCommit }
   | { readonly answered: number; readonly answer: Answer<CommandKind> }
   | { readonly refused: number; readonly error: WireError }
   /** `NotOwner`. */
-  | { readonly returned: number }
+  | { readonly notOwner: number }
   | { readonly owners: Owners }
   /** This node has taken or released partitions. */
   | { readonly moved: true }
@@ -85,14 +85,14 @@ export interface WireError {
   readonly parley: { readonly code: ErrorCode; readonly details: ErrorDetails } | undefined;
 }
 
-export function toWire(error: unknown): WireError {
+export function encodeError(error: unknown): WireError {
   const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error));
   const parley = error instanceof ParleyError ? { code: error.code, details: error.details } : undefined;
-  return { name, message, stack, parley, cause: cause === undefined ? undefined : toWire(cause) };
+  return { name, message, stack, parley, cause: cause === undefined ? undefined : encodeError(cause) };
 }
 
-export function fromWire({ name, message, stack, cause, parley }: WireError): Error {
-  const options = cause === undefined ? {} : { cause: fromWire(cause) };
+export function decodeError({ name, message, stack, cause, parley }: WireError): Error {
+  const options = cause === undefined ? {} : { cause: decodeError(cause) };
   if (parley) return new ParleyError(parley.code, message, parley.details, options);
   const error = new Error(message, options);
   error.name = name;
@@ -101,15 +101,15 @@ export function fromWire({ name, message, stack, cause, parley }: WireError): Er
 }
 
 /** As in the vault's own cache: no memory holds a destroyed key after 60 s. */
-const CACHED_MS = 55_000;
+const CACHE_TTL_MS = 55_000;
 const MAX_KEYS = 50_000;
 
-type Reply = Extract<ToWriters, { request: number }>;
+type Reply = Extract<ToWriterThread, { request: number }>;
 
 /** Data keys for a thread that has no vault: asked of the thread that has it, and kept for less than a minute. */
-export class RemoteKeys {
+export class RemoteKeyCache {
   readonly #ask: (owners: readonly UserId[], request: number) => void;
-  readonly #cache = new Expiring<DataKey | 'destroyed'>({ ttlMs: CACHED_MS, maxEntries: MAX_KEYS });
+  readonly #cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: CACHE_TTL_MS, maxEntries: MAX_KEYS });
   readonly #open = new Map<
     number,
     { resolve: (keys: Keys) => void; reject: (error: Error) => void; asOf: number }
@@ -133,7 +133,7 @@ export class RemoteKeys {
     return found;
   }
 
-  receive(reply: Reply): void {
+  handleReply(reply: Reply): void {
     const waiting = this.#open.get(reply.request);
     this.#open.delete(reply.request);
     if ('keysFailed' in reply) return waiting?.reject(new VaultUnavailable(reply.keysFailed));
@@ -166,10 +166,10 @@ export class RemoteKeys {
   }
 }
 
-type GuardReply = Extract<ToWriters, { mayAppend: number }>;
+type GuardReply = Extract<ToWriterThread, { mayAppend: number }>;
 
 /** For a thread that has no vault: asks the one that has it whether a partition may be appended to. */
-export class RemoteGuard {
+export class RemoteAppendGuard {
   readonly #open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   #next = 0;
 
@@ -184,16 +184,16 @@ export class RemoteGuard {
     });
   }
 
-  receive({ mayAppend: request, refusal }: GuardReply): void {
+  handleReply({ mayAppend: request, refusal }: GuardReply): void {
     const waiting = this.#open.get(request);
     this.#open.delete(request);
-    if (refusal) waiting?.reject(fromWire(refusal));
+    if (refusal) waiting?.reject(decodeError(refusal));
     else waiting?.resolve();
   }
 }
 
 /** How far the read models are, as the main thread tells; a lag is refused there already. */
-export class ThreadFolding implements Folding {
+export class RemoteFolding implements Folding {
   #folded = new Map<string, number[]>();
   readonly #handlers = new Set<() => void>();
 

@@ -1,5 +1,5 @@
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
-import { Queue } from '../base/limits.js';
+import { AdmissionQueue } from '../base/limits.js';
 import { commitFrame } from '../cluster/bus.js';
 import {
   type Answer,
@@ -10,15 +10,15 @@ import {
 } from '../domain/commands.js';
 import { partitionOf, type StreamName } from '../domain/ids.js';
 import { streamOfCommand } from '../domain/streams.js';
-import { buildCommit, type Head, timeAfter } from '../log/commit.js';
+import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit, Outcome } from '../log/log.js';
 import { Batch } from './batch.js';
 import { type Prepared, prepare, Task } from './decide.js';
-import { type Term, takeOver } from './takeOver.js';
+import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
 /** The most commands that are looked up at once: two message ids each fit one query. */
-const ROUND = 128;
+const MAX_ROUND_COMMANDS = 128;
 const RETRY = { retryAfterMs: 1000 };
 
 /**
@@ -27,7 +27,7 @@ const RETRY = { retryAfterMs: 1000 };
  * order of the calls.
  */
 export class Writer {
-  readonly #queue = new Queue();
+  readonly #admission = new AdmissionQueue();
   #incoming: Task[] = [];
   /** Being prepared now. */
   #round: Task[] = [];
@@ -37,12 +37,12 @@ export class Writer {
   /** From when it was given until it is given up. */
   #lease: Lease | undefined;
   /** Undefined while the partition is being taken over, and when it is not owned. */
-  #term: Term | undefined;
+  #term: WriterTerm | undefined;
   /** What must have ended before another lease is given. */
   #taking: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #isAppending = false;
-  #isWoken = false;
+  #isScheduled = false;
   #failed: ParleyError | undefined;
 
   constructor(
@@ -54,14 +54,14 @@ export class Writer {
 
   /** How many commands are on their way. */
   get depth(): number {
-    return this.#queue.length;
+    return this.#admission.length;
   }
 
   /**
    * Takes the partition over; commands of this lease may be given from now on and wait for it. To be called with a
    * new lease, and while none is held or being given up. Throws as `takeOver` does; nothing is owned then.
    */
-  take(lease: Lease): Promise<void> {
+  takeOver(lease: Lease): Promise<void> {
     this.#lease = lease;
     this.#taking = this.#take(lease).finally(() => {
       this.#taking = undefined;
@@ -74,14 +74,14 @@ export class Writer {
    * that has its outcome, and its commands their answers.
    */
   async giveUp(): Promise<void> {
-    this.#letGo();
+    this.#dropLease();
     await Promise.allSettled([this.#taking, this.#committing]);
   }
 
   /** The lease was renewed: nobody else has had the partition. */
-  renewed(): void {
+  handleRenewal(): void {
     const [term, lease] = [this.#term, this.#lease];
-    if (term && lease) this.#tellUnproven(term, lease.validUntil);
+    if (term && lease) this.#settleUnproven(term, lease.validUntil);
   }
 
   /** See `OwnWriters.submit`; `stream` is the command's, and of this partition. */
@@ -94,39 +94,39 @@ export class Writer {
     if (this.#failed) return Promise.reject(this.#failed);
     if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
     const bytes = bytesOf(command);
-    const refusal = this.#queue.refusal(bytes, this.deps.folding.lagMs());
+    const refusal = this.#admission.refusal(bytes, this.deps.folding.lagMs());
     if (refusal) return Promise.reject(refusal);
-    this.#queue.enter(bytes);
+    this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
-      this.#incoming.push(new Task(command, commandId, stream, bytes, this.#queue, resolve, reject));
-      this.#wake();
+      this.#incoming.push(new Task(command, commandId, stream, bytes, this.#admission, resolve, reject));
+      this.#schedule();
     });
   }
 
   async #take(lease: Lease): Promise<void> {
     try {
-      await this.#takeOver(lease);
+      await this.#acquireTerm(lease);
     } catch (error) {
-      if (this.#lease === lease) this.#letGo();
+      if (this.#lease === lease) this.#dropLease();
       throw error;
     }
   }
 
-  async #takeOver(lease: Lease): Promise<void> {
+  async #acquireTerm(lease: Lease): Promise<void> {
     const { partition } = this;
     const isWanted = () => this.#lease === lease;
     const term = await takeOver({ partition, lease, isWanted }, this.deps);
     if (!isWanted()) throw new NotOwner(partition);
     this.#term = term;
-    this.#wake();
+    this.#schedule();
   }
 
   /** What one turn of the event loop brings is prepared together. */
-  #wake(): void {
-    if (this.#isWoken) return;
-    this.#isWoken = true;
-    this.deps.clock.soon(() => {
-      this.#isWoken = false;
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.deps.clock.setImmediate(() => {
+      this.#isScheduled = false;
       void this.#prepareRounds();
     });
   }
@@ -139,7 +139,7 @@ export class Writer {
     const term = this.#term;
     while (term && this.#round.length === 0 && this.#incoming.length > 0) {
       if (this.#incoming.length < this.#ready.length) return;
-      const round = this.#incoming.splice(0, ROUND);
+      const round = this.#incoming.splice(0, MAX_ROUND_COMMANDS);
       this.#round = round;
       const prepared = await this.#prepare(round, term);
       // Lost meanwhile: these commands are among the incoming again, or have been rejected.
@@ -150,7 +150,7 @@ export class Writer {
     }
   }
 
-  async #prepare(round: readonly Task[], term: Term): Promise<Prepared[]> {
+  async #prepare(round: readonly Task[], term: WriterTerm): Promise<Prepared[]> {
     try {
       return await prepare(round, term, this.deps);
     } catch (cause) {
@@ -171,23 +171,23 @@ export class Writer {
     }
   }
 
-  async #commitOne(term: Term): Promise<void> {
+  async #commitOne(term: WriterTerm): Promise<void> {
     const { clock, now, isKnownToAll } = this.deps;
-    const batch = new Batch(term, timeAfter(term.head, now()), clock.now(), isKnownToAll);
+    const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), isKnownToAll);
     let taken = 0;
     for (const prepared of this.#ready) {
       if (!batch.take(prepared)) break;
       taken++;
     }
     this.#ready.splice(0, taken);
-    this.#wake();
+    this.#schedule();
     if (batch.events.length === 0) {
       if (batch.tasks.length > 0) this.#unproven.push(batch);
       return;
     }
     const appended = await this.#append(batch).catch((error: unknown) => this.#fail(error, batch.tasks));
-    if (appended?.outcome.kind === 'committed') this.#committed(batch, appended.commit, appended.head);
-    else if (appended) await this.#lost(batch);
+    if (appended?.outcome.kind === 'committed') this.#handleCommitted(batch, appended.commit, appended.head);
+    else if (appended) await this.#handleLost(batch);
   }
 
   async #append(batch: Batch): Promise<{ outcome: Outcome; commit: Commit; head: Head }> {
@@ -204,7 +204,7 @@ export class Writer {
     return { outcome, commit, head };
   }
 
-  #committed(batch: Batch, commit: Commit, head: Head): void {
+  #handleCommitted(batch: Batch, commit: Commit, head: Head): void {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
@@ -214,13 +214,13 @@ export class Writer {
       this.deps.report(`the commit ${position} of partition ${partition} was not published`, error);
     }
     // Whoever appends has seen all that was there: what was decided before was true.
-    this.#tellUnproven(batch.term, Number.POSITIVE_INFINITY);
+    this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
     batch.settle({ partition, size });
     this.#trim();
   }
 
   /** Tells what was decided before then, of the clock of the lease. */
-  #tellUnproven({ head: { partition, size } }: Term, before: number): void {
+  #settleUnproven({ head: { partition, size } }: WriterTerm, before: number): void {
     for (let [first] = this.#unproven; first && first.decidedAt < before; [first] = this.#unproven) {
       this.#unproven.shift();
       first.settle({ partition, size });
@@ -231,15 +231,15 @@ export class Writer {
    * Another writer has the position, so nothing of ours is stored. While the lease is valid all is decided again, in
    * the same order; else it is the other's.
    */
-  async #lost(batch: Batch): Promise<void> {
+  async #handleLost(batch: Batch): Promise<void> {
     const lease = this.#lease;
     this.#takeBack(batch);
-    if (!lease) return this.#letGo();
+    if (!lease) return this.#dropLease();
     try {
-      await this.#takeOver(lease);
+      await this.#acquireTerm(lease);
     } catch (error) {
       if (!(error instanceof NotOwner)) return this.#fail(error, []);
-      this.#letGo();
+      this.#dropLease();
       this.deps.onDeposed(this.partition);
     }
   }
@@ -256,7 +256,7 @@ export class Writer {
     this.#round = [];
   }
 
-  #letGo(): void {
+  #dropLease(): void {
     this.#lease = undefined;
     this.#refuseAll(new NotOwner(this.partition));
   }
@@ -289,7 +289,7 @@ export class Writer {
 }
 
 /** Routes each command to the writer of its stream's partition; `writers` has one a partition, in order. */
-export function ownWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {
+export function routeToWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {
   return {
     submit(command, commandId, epoch) {
       const stream = streamOfCommand(command);

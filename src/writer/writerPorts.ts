@@ -1,13 +1,13 @@
 import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices } from '../cluster/devices.js';
-import type { Held } from '../cluster/leases.js';
+import type { HeldLease } from '../cluster/leases.js';
 import type { EventLog } from '../log/log.js';
 import type { Folding, ReadModels } from '../projections/decisionReads.js';
 import type { KeyStore } from '../vault/vault.js';
 
 /** What a writer must know of the lease by which it owns its partition. */
-export type Lease = Pick<Held, 'epoch' | 'validUntil'>;
+export type Lease = Pick<HeldLease, 'epoch' | 'validUntil'>;
 
 /** All that the writers of one process share. */
 export interface WriterDeps {
@@ -18,7 +18,7 @@ export interface WriterDeps {
   readonly mayAppend?: (partition: number) => Promise<void>;
   readonly reads: ReadModels;
   /** Where there are several nodes: which users are still active on one. */
-  readonly devices?: Pick<Devices, 'elsewhere'>;
+  readonly devices?: Pick<Devices, 'findActive'>;
   readonly folding: Folding;
   /** Its `now` is that of the leases. */
   readonly clock: Clock;

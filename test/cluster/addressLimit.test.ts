@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
 import { type AddressLimit, memoryAddressLimit } from '../../src/base/limits.js';
-import { mongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
-import { clusterClient } from '../../src/cluster/mongoCluster.js';
+import { createMongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
+import { createClusterClient } from '../../src/cluster/mongoCluster.js';
 import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 
@@ -75,7 +75,7 @@ describe('An address limit on MongoDB', () => {
   after(() => Promise.all(clients.map((client) => client.close())));
 
   const client = (url: string): MongoClient => {
-    const made = clusterClient(url);
+    const made = createClusterClient(url);
     clients.push(made);
     return made;
   };
@@ -86,7 +86,7 @@ describe('An address limit on MongoDB', () => {
     let time = 0;
     return {
       url,
-      open: (allowance) => mongoAddressLimit(client(url).db(), allowance, () => time),
+      open: (allowance) => createMongoAddressLimit(client(url).db(), allowance, () => time),
       // The database's clock cannot be set: what it has noted is moved into the past.
       async pass(ms) {
         time += ms;
@@ -122,7 +122,7 @@ describe('An address limit on MongoDB', () => {
 
   it('lets nobody pass when the database does not answer', async () => {
     const away = new MongoClient(await freshDatabase(), { serverSelectionTimeoutMS: 1000 });
-    const limit = await mongoAddressLimit(away.db(), { rate: 1, burst: 3 });
+    const limit = await createMongoAddressLimit(away.db(), { rate: 1, burst: 3 });
     await away.close();
     const seen = await limit.take('a').catch((error: unknown) => error);
     expect(seen).to.be.instanceOf(Error);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Db } from 'mongodb';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { type Devices, memoryDevices } from '../../src/cluster/devices.js';
-import { agreed, mongoDevices, mongoNodes } from '../../src/cluster/mongoCluster.js';
+import { agreed, createMongoDevices, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
 import { mongoUrl } from '../support/mongo.js';
 import { MongoSide } from './mongoSide.js';
@@ -13,15 +13,18 @@ type Defect = { readonly breaks: string; readonly spoil: (devices: Devices, node
 const defects: Readonly<Record<string, Defect>> = {
   'nobody is cleared': {
     breaks: 'has those who are set and not cleared since',
-    spoil: (devices) => ({ ...devices, clear: async () => {} }),
+    spoil: (devices) => ({ ...devices, clearActive: async () => {} }),
   },
   'each call toggles': { breaks: 'does nothing new when it is told twice', spoil: toggling },
   'a page begins with the last of the one before': {
     breaks: 'lists the users of a node page by page',
     spoil: (devices) => ({
       ...devices,
-      of: async (node, limit, after) =>
-        [...(after === undefined ? [] : [after]), ...(await devices.of(node, limit, after))].slice(0, limit),
+      listActive: async (node, limit, after) =>
+        [...(after === undefined ? [] : [after]), ...(await devices.listActive(node, limit, after))].slice(
+          0,
+          limit,
+        ),
     }),
   },
   'whoever is dropped is every node': {
@@ -34,10 +37,10 @@ function toggling(devices: Devices): Devices {
   const known = new Set<string>();
   return {
     ...devices,
-    async set(user) {
-      if (known.delete(user)) return devices.clear(user);
+    async setActive(user) {
+      if (known.delete(user)) return devices.clearActive(user);
       known.add(user);
-      return devices.set(user);
+      return devices.setActive(user);
     },
   };
 }
@@ -47,8 +50,8 @@ const defectsOfMany: Readonly<Record<string, Defect>> = {
     breaks: 'tells every node who is active on any',
     spoil: (devices, self) => ({
       ...devices,
-      elsewhere: async (users) => {
-        const own = await devices.of(self, 100);
+      findActive: async (users) => {
+        const own = await devices.listActive(self, 100);
         return new Set(users.filter((user) => own.includes(user)));
       },
     }),
@@ -57,8 +60,8 @@ const defectsOfMany: Readonly<Record<string, Defect>> = {
     breaks: 'counts nobody who is active on a dead node only, and still lists them',
     spoil: (devices) => ({
       ...devices,
-      elsewhere: async (users) => {
-        const rows = [...(await devices.of('a', 100)), ...(await devices.of('b', 100))];
+      findActive: async (users) => {
+        const rows = [...(await devices.listActive('a', 100)), ...(await devices.listActive('b', 100))];
         return new Set(users.filter((user) => rows.includes(user)));
       },
     }),
@@ -124,11 +127,11 @@ describe('Who is active, on MongoDB,', () => {
     store = {
       async open(node) {
         const db = side.node();
-        const nodes = mongoNodes(db, node, []);
-        await nodes.beat();
-        return mongoDevices(late.reached(db), node, nodes);
+        const nodes = createMongoNodes(db, node, []);
+        await nodes.heartbeat();
+        return createMongoDevices(late.reached(db), node, nodes);
       },
-      die: (node) => side.rewrite('members', { lastBeat: new Date(0) }, { _id: node }),
+      die: (node) => side.rewrite('members', { lastHeartbeat: new Date(0) }, { _id: node }),
       holdNextChange: () => late.holdNext(),
     };
   });

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { foldedBy } from '../../src/cluster/foldAssignment.js';
+import { listFoldedPartitions } from '../../src/cluster/foldAssignment.js';
 
 const tables = ['chats_v2', 'users_v1'];
-const owner = (node: string, ...knows: string[]) => ({ node, epoch: 1, knows });
+const owner = (node: string, ...capabilities: string[]) => ({ node, epoch: 1, capabilities });
 
 describe('the partitions that a node folds', () => {
   it('are its own, and those whose owner does not fold all of its tables', () => {
@@ -12,10 +12,10 @@ describe('the partitions that a node folds', () => {
       owner('older', 'chats_v1', 'users_v1'),
       owner('newer', 'chats_v2', 'users_v2'),
     ];
-    expect(foldedBy('me', owners, tables)).to.deep.equal([0, 2, 3]);
+    expect(listFoldedPartitions('me', owners, tables)).to.deep.equal([0, 2, 3]);
   });
 
   it('are not those that nobody owns, or a node that is not seen to live', () => {
-    expect(foldedBy('me', [undefined, { node: 'gone', epoch: 1 }], tables)).to.deep.equal([]);
+    expect(listFoldedPartitions('me', [undefined, { node: 'gone', epoch: 1 }], tables)).to.deep.equal([]);
   });
 });

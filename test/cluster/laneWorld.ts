@@ -1,8 +1,8 @@
 import { NotOwner, overloaded } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { Lanes, type LanesDeps } from '../../src/cluster/commandRouter.js';
-import { Doorman } from '../../src/cluster/forwardReceiver.js';
-import type { Holder } from '../../src/cluster/leases.js';
+import { PartitionRouter, type PartitionRouterDeps } from '../../src/cluster/commandRouter.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import type { LeaseHolder } from '../../src/cluster/leases.js';
 import type { OwnWriters } from '../../src/domain/commands.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
@@ -27,7 +27,7 @@ class Owner implements OwnWriters {
   isFull = false;
   #queue: Waiting[] = [];
   #isBusy = false;
-  readonly doorman = new Doorman(this, () => this.epoch);
+  readonly doorman = new ForwardedCommandReceiver(this, () => this.epoch);
 
   constructor(
     private readonly world: LaneWorld,
@@ -71,7 +71,7 @@ export class LaneWorld {
   /** Ids of commands in the order in which they took effect for the first time. */
   readonly effects: string[] = [];
   readonly owners: ReadonlyMap<NodeId, Owner>;
-  readonly lanes: Lanes;
+  readonly lanes: PartitionRouter;
   isConnected = true;
   /** Of the requests to come, in order; then all arrive. */
   passages: Passage[] = [];
@@ -81,13 +81,13 @@ export class LaneWorld {
 
   constructor(stepMs: () => number = () => 2) {
     this.owners = new Map(['here', 'there', 'elsewhere'].map((node) => [node, new Owner(this, stepMs)]));
-    this.lanes = new Lanes({
+    this.lanes = new PartitionRouter({
       node: 'here',
       partitions: 1,
       bus: this.#bus(),
       writers: this.owner('here'),
       clock: this.time,
-      onReturned: () => this.looks++,
+      onStaleOwner: () => this.looks++,
     });
   }
 
@@ -102,7 +102,7 @@ export class LaneWorld {
   }
 
   /** The partition goes to this node, whoever had it; the lanes are not told. */
-  take(node: NodeId): Holder {
+  take(node: NodeId): LeaseHolder {
     for (const owner of this.owners.values()) if (owner.epoch !== undefined) owner.giveUp();
     const epoch = ++this.#epoch;
     this.owner(node).epoch = epoch;
@@ -129,21 +129,21 @@ export class LaneWorld {
     }
   }
 
-  #bus(): LanesDeps['bus'] {
+  #bus(): PartitionRouterDeps['bus'] {
     const world = this;
     return {
       get isConnected() {
         return world.isConnected;
       },
-      onConnection(handler) {
+      onConnectionChange(handler) {
         world.#watch = handler;
         return () => {};
       },
       async request(to, body, timeoutMs) {
         const { fate, delayMs } = world.passages.shift() ?? arrives;
-        if (fate === 'meets nobody' || !world.isConnected) return 'nobody';
+        if (fate === 'meets nobody' || !world.isConnected) return 'undelivered';
         return new Promise((resolve) => {
-          const cancel = world.time.setTimer(() => resolve('silent'), timeoutMs);
+          const cancel = world.time.setTimer(() => resolve('unanswered'), timeoutMs);
           const deliver = (isHeard: boolean) => async () => {
             const { isDead, doorman } = world.owner(to);
             if (isDead) return;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { limits } from '../../src/base/limits.js';
+import { ADMISSION_LIMITS } from '../../src/base/limits.js';
 import { arrives, LaneWorld, type Passage } from './laneWorld.js';
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);
@@ -166,7 +166,7 @@ describe('the lanes of a node', () => {
 
   it('hold so many commands and no more', async () => {
     const world = new LaneWorld();
-    const waiting = ids(limits.commands).map((id) => world.send(id));
+    const waiting = ids(ADMISSION_LIMITS.commands).map((id) => world.send(id));
     expect(await world.send('one too many')).to.equal('overloaded');
     await world.time.advance(6000);
     await Promise.all(waiting);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { LEASE_MS } from '../../src/cluster/leases.js';
-import { mongoLeases } from '../../src/cluster/mongoCluster.js';
-import { singleLeases } from '../../src/cluster/nodes.js';
+import { createMongoLeases } from '../../src/cluster/mongoCluster.js';
+import { memoryLeases } from '../../src/cluster/nodes.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
 import { mongoUrl } from '../support/mongo.js';
@@ -9,10 +9,10 @@ import { MongoSide } from './mongoSide.js';
 
 describe('The leases of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
-    it(promise, () => check({ open: async (node) => singleLeases(node, PARTITIONS) }));
+    it(promise, () => check({ open: async (node) => memoryLeases(node, PARTITIONS) }));
 
   it('never expire', async () => {
-    const held = await singleLeases('a', PARTITIONS).acquire(0);
+    const held = await memoryLeases('a', PARTITIONS).acquire(0);
     expect(held?.validUntil).to.equal(Number.POSITIVE_INFINITY);
   });
 });
@@ -27,7 +27,7 @@ describe('Leases on MongoDB', () => {
   beforeEach(async () => {
     side = await MongoSide.open();
     store = {
-      open: (node, now) => mongoLeases(side.node(), node, PARTITIONS, now),
+      open: (node, now) => createMongoLeases(side.node(), node, PARTITIONS, now),
       expire: () => side.rewrite('leases', { expires: { $subtract: ['$expires', LEASE_MS] } }),
       loseNextAnswer: () => side.loseAnswerOf('leases'),
     };

@@ -1,5 +1,5 @@
 import type { Db, Document, MongoClient } from 'mongodb';
-import { clusterClient } from '../../src/cluster/mongoCluster.js';
+import { createClusterClient } from '../../src/cluster/mongoCluster.js';
 import { type DeafProxy, deafProxy } from '../log/deafProxy.js';
 import { freshDatabase } from '../support/mongo.js';
 
@@ -47,7 +47,7 @@ export class MongoSide {
   }
 
   #connect(url: string): Db {
-    const client = clusterClient(url);
+    const client = createClusterClient(url);
     this.#clients.push(client);
     return client.db();
   }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Doorman } from '../../src/cluster/forwardReceiver.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
 import type { OwnWriters } from '../../src/domain/commands.js';
 
 const online = { kind: 'go online', userId: 'ada' };
@@ -13,7 +13,7 @@ describe('what a node of a newer version sends to the owner of a partition', () 
         return { changed: true, moment: { partition: 0, size: 1 } } as never; // Of its kind.
       },
     };
-    const doorman = new Doorman(writers, () => 7);
+    const doorman = new ForwardedCommandReceiver(writers, () => 7);
     const commands = [
       [online, 'a'],
       [{ kind: 'whisper', actor: 'ada', text: 'hush' }, 'b'],

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { mongoNodes } from '../../src/cluster/mongoCluster.js';
-import { type Nodes, singleNode } from '../../src/cluster/nodes.js';
+import { createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { memoryNodes, type Nodes } from '../../src/cluster/nodes.js';
 import { promises, promisesToMany, type SharedNodeStore } from '../conformance/nodes.js';
 import { mongoUrl } from '../support/mongo.js';
 import { MongoSide } from './mongoSide.js';
@@ -9,7 +9,7 @@ import { MongoSide } from './mongoSide.js';
 describe('The one node of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
     it(`can ask others, who ${promise}`, () =>
-      check({ open: async (node, knows) => singleNode(node, knows) }));
+      check({ open: async (node, capabilities) => memoryNodes(node, capabilities) }));
 });
 
 /** Nodes broken on purpose, and the promise that must be seen to be broken. */
@@ -22,38 +22,38 @@ const defects: Readonly<Record<string, { breaks: string; spoil: (nodes: Nodes, n
     breaks: 'take a node that has left for dead at once, since then, until it is forgotten or beats again',
     spoil: (nodes, node) => ({
       ...nodes,
-      dead: async () => (await nodes.dead()).filter((d) => d.node === node),
+      listDead: async () => (await nodes.listDead()).filter((d) => d.node === node),
     }),
   },
   'every beat is the first': {
     breaks: 'tell a node which of its beats is the first',
-    spoil: (nodes) => ({ ...nodes, beat: async () => (await nodes.beat()) || true }),
+    spoil: (nodes) => ({ ...nodes, heartbeat: async () => (await nodes.heartbeat()) || true }),
   },
   'a node knows only itself': {
     breaks: 'tell each of all, the longest-lived first, whenever they last beat',
     spoil: (nodes, self) => ({
       ...nodes,
-      living: async () => (await nodes.living()).filter(({ node }) => node === self),
+      listLive: async () => (await nodes.listLive()).filter(({ node }) => node === self),
     }),
   },
   'the last to beat comes first': {
     breaks: 'tell each of all, the longest-lived first, whenever they last beat',
     spoil: (nodes) => ({
       ...nodes,
-      living: async () => [...(await nodes.living())].sort((a, b) => a.silentMs - b.silentMs),
+      listLive: async () => [...(await nodes.listLive())].sort((a, b) => a.silentMs - b.silentMs),
     }),
   },
   'nobody dies': {
     breaks: 'take a node for dead that has been silent for 10 s, and say when it last beat',
-    spoil: (nodes) => ({ ...nodes, dead: async () => [] }),
+    spoil: (nodes) => ({ ...nodes, listDead: async () => [] }),
   },
   'one that lives is forgotten': {
     breaks: 'forget no node that lives',
-    spoil: (nodes, node) => ({ ...nodes, beat: async () => (await nodes.beat()) || node === 'a' }),
+    spoil: (nodes, node) => ({ ...nodes, heartbeat: async () => (await nodes.heartbeat()) || node === 'a' }),
   },
   'it is said only once that a node was forgotten': {
     breaks: 'tell a node that it was forgotten, though the first beat to say so is not answered',
-    spoil: (nodes) => ({ ...nodes, beat: saidOnce(nodes) }),
+    spoil: (nodes) => ({ ...nodes, heartbeat: saidOnce(nodes) }),
   },
 };
 
@@ -62,7 +62,7 @@ function saidOnce(nodes: Nodes): () => Promise<boolean> {
   let beats = 0;
   return async () => {
     beats++;
-    return (await nodes.beat()) && beats === 1;
+    return (await nodes.heartbeat()) && beats === 1;
   };
 }
 
@@ -76,8 +76,8 @@ describe('The nodes on MongoDB', () => {
   beforeEach(async () => {
     side = await MongoSide.open();
     store = {
-      open: async (node, knows) => mongoNodes(side.node(), node, knows),
-      pass: (ms) => side.rewrite('members', { lastBeat: { $subtract: ['$lastBeat', ms] } }),
+      open: async (node, capabilities) => createMongoNodes(side.node(), node, capabilities),
+      pass: (ms) => side.rewrite('members', { lastHeartbeat: { $subtract: ['$lastHeartbeat', ms] } }),
       loseNextAnswer: () => side.loseAnswerOf('members'),
     };
   });
@@ -90,8 +90,8 @@ describe('The nodes on MongoDB', () => {
     it(`are seen to be broken when ${defect}`, async () => {
       const check = all[breaks];
       if (!check) throw new Error(`no promise is named “${breaks}”`);
-      const open = async (node: NodeId, knows: readonly string[]) =>
-        spoil(await store.open(node, knows), node);
+      const open = async (node: NodeId, capabilities: readonly string[]) =>
+        spoil(await store.open(node, capabilities), node);
       const seen = await check({ ...store, open }).catch((error: unknown) => error);
       expect(seen).to.have.property('name', 'AssertionError');
     });

@@ -19,7 +19,7 @@ class FakeWriter {
   takes: () => Promise<void> = async () => {};
   givesUp: () => Promise<void> = async () => {};
 
-  async take(lease: Lease): Promise<void> {
+  async takeOver(lease: Lease): Promise<void> {
     this.lease = lease;
     await this.takes();
     if (this.lease !== lease) throw new NotOwner(0);
@@ -30,7 +30,7 @@ class FakeWriter {
     await this.givesUp();
   }
 
-  renewed(): void {
+  handleRenewal(): void {
     this.renewals++;
   }
 }
@@ -45,20 +45,20 @@ class FakeNode {
   constructor(
     readonly world: World,
     readonly name: NodeId,
-    knows: readonly string[],
+    capabilities: readonly string[],
   ) {
     this.ownership = new Ownership({
       node: name,
       leases: world.shared.leasesOf(name),
-      nodes: world.shared.nodesOf(name, knows),
+      nodes: world.shared.nodesOf(name, capabilities),
       writers: this.writers,
       clock: world.time,
       onOwners: (owners) => {
         this.owners = owners;
       },
       // As the note does.
-      onMoved: () => {
-        for (const node of world.nodes) if (node !== this) node.ownership.look();
+      onLeasesChanged: () => {
+        for (const node of world.nodes) if (node !== this) node.ownership.rebalance();
       },
       onFatal: (error) => this.fatal.push(error),
       report: (_, error) => this.reported.push(error),
@@ -79,15 +79,15 @@ class World {
   readonly shared = new SharedLeases(this.time, PARTITIONS);
   readonly nodes: FakeNode[] = [];
 
-  async start(name: NodeId, knows: readonly string[] = ['MessageSent']): Promise<FakeNode> {
-    const node = this.add(name, knows);
+  async start(name: NodeId, capabilities: readonly string[] = ['MessageSent']): Promise<FakeNode> {
+    const node = this.add(name, capabilities);
     void node.ownership.start();
     await this.time.advance(5000);
     return node;
   }
 
-  add(name: NodeId, knows: readonly string[] = ['MessageSent']): FakeNode {
-    const node = new FakeNode(this, name, knows);
+  add(name: NodeId, capabilities: readonly string[] = ['MessageSent']): FakeNode {
+    const node = new FakeNode(this, name, capabilities);
     this.nodes.push(node);
     return node;
   }
@@ -219,7 +219,7 @@ describe('ownership', () => {
     const world = new World();
     const node = await world.start('a');
     const before = node.owners[1]?.epoch ?? 0;
-    node.ownership.deposed(1);
+    node.ownership.release(1);
     await world.time.advance(2000);
     expect(node.writes).to.deep.equal(all);
     expect(node.owners[1]?.epoch).to.be.above(before);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { LEASE_MS } from '../../src/cluster/leases.js';
-import { plan } from '../../src/cluster/ownership.js';
+import { planOwnership } from '../../src/cluster/ownership.js';
 import { beating, PlannedCluster } from './planned.js';
 
 const nodes: readonly NodeId[] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
@@ -110,12 +110,13 @@ describe('the plan of who owns which partition', () => {
   });
 
   it('has a node that is stopping acquire nothing and hand all over', () => {
-    const planned = plan('a', [beating('b')], ['a', undefined, 'b', 'a']);
+    const planned = planOwnership('a', [beating('b')], ['a', undefined, 'b', 'a']);
     expect(planned).to.deep.equal({ acquire: [], handOver: [0, 3] });
   });
 
   it('counts no more on a node that was silent for a lease, though it is not yet taken for dead', () => {
-    const silent = (silentMs: number) => plan('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
+    const silent = (silentMs: number) =>
+      planOwnership('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
     expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], handOver: [] });
     expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], handOver: [] });
   });
@@ -123,7 +124,7 @@ describe('the plan of who owns which partition', () => {
   it('sends two nodes to different free partitions', () => {
     const two = [beating('a'), beating('b')];
     const free = [undefined, undefined, undefined, undefined];
-    expect(plan('a', two, free).acquire).to.deep.equal([0, 1]);
-    expect(plan('b', two, free).acquire).to.deep.equal([2, 3]);
+    expect(planOwnership('a', two, free).acquire).to.deep.equal([0, 1]);
+    expect(planOwnership('b', two, free).acquire).to.deep.equal([2, 3]);
   });
 });

@@ -1,5 +1,5 @@
 import type { NodeId } from '../../src/cluster/bus.js';
-import { plan } from '../../src/cluster/ownership.js';
+import { planOwnership } from '../../src/cluster/ownership.js';
 
 /** What a node has seen: possibly long ago. */
 interface View {
@@ -32,7 +32,7 @@ export class PlannedCluster {
     const view = this.#views.get(node);
     if (!view) return;
     const holders = this.#holdersFor(node, view);
-    const { acquire, handOver } = plan(node, view.living.map(beating), holders);
+    const { acquire, release: handOver } = planOwnership(node, view.living.map(beating), holders);
     for (const partition of handOver.slice(0, most)) {
       if (this.holders[partition] !== node) throw new Error(`${node} gives ${partition}, which it has not`);
       this.holders[partition] = undefined;

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { Share } from '../../src/cluster/foldAssignment.js';
+import { FoldAssignment } from '../../src/cluster/foldAssignment.js';
 
 const owner = (node: string) => ({ node, epoch: 1 });
 
 describe('the share of a node', () => {
   it('is what it owns now', () => {
-    const share = new Share('me', []);
+    const share = new FoldAssignment('me', []);
     share.set([owner('me'), owner('other'), owner('me')]);
     share.set([owner('other'), owner('me'), owner('me')]);
     expect([share.owned, share.folded]).to.deep.equal([
@@ -15,9 +15,9 @@ describe('the share of a node', () => {
   });
 
   it('is kept by a node that stops, and what still comes to it is added', () => {
-    const share = new Share('me', []);
+    const share = new FoldAssignment('me', []);
     share.set([owner('me'), owner('other'), owner('other')]);
-    share.keep();
+    share.retainAll();
     share.set([owner('other'), owner('me'), owner('other')]);
     share.set([undefined, undefined, undefined]);
     expect([share.owned, share.folded]).to.deep.equal([

@@ -33,7 +33,7 @@ function framesOf(bus: Bus): CommitFrame[] {
 
 function notesOf(bus: Bus): [Note, string][] {
   const heard: [Note, string][] = [];
-  bus.hear((note, from) => heard.push([note, from]));
+  bus.onNote((note, from) => heard.push([note, from]));
   return heard;
 }
 
@@ -78,9 +78,9 @@ async function takesNoMoreThanItCanHold(asker: Bus, asked: Bus): Promise<void> {
   const refused = await Promise.race(asking);
   go();
   const replies = await Promise.all(asking);
-  expect(refused).to.equal('nobody');
+  expect(refused).to.equal('undelivered');
   expect(begun).to.be.within(1024, 1099);
-  expect(replies.filter((reply) => reply === 'nobody')).to.have.length(1100 - begun);
+  expect(replies.filter((reply) => reply === 'undelivered')).to.have.length(1100 - begun);
 }
 
 export const alone: Promises = {
@@ -111,10 +111,10 @@ export const alone: Promises = {
 
   async 'says nobody where there is no node, or none that answers'({ open }) {
     const bus = await open();
-    expect(await bus.request(ada, {}, LONG_MS)).to.equal('nobody');
-    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(ada, {}, LONG_MS)).to.equal('undelivered');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
     bus.serve(async () => true)();
-    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
   },
 
   async 'has one handler of requests at most'({ open }) {
@@ -142,9 +142,9 @@ export const alone: Promises = {
     bus.serve(async () => true);
     await bus.close();
     bus.publish(frameOf(1, []));
-    bus.tell(owners);
+    bus.broadcast(owners);
     expect(seen).to.deep.equal([]);
-    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
     await bus.close();
   },
 };
@@ -177,9 +177,9 @@ export const together: Promises = {
   async 'tells every other node once who tells what, and not the one that does'(world) {
     const [one, other, third] = [await world.open(), await world.open(), await world.open()];
     const heard = [one, other, third].map(notesOf);
-    one.tell(want(1));
+    one.broadcast(want(1));
     for (const each of heard.slice(1)) await until(world, 'the first note', () => each.length > 0);
-    other.tell(want(2));
+    other.broadcast(want(2));
     await until(world, 'the answer', () => heard[0]?.at(-1)?.[1] === other.node);
     await until(world, 'the second note', () => heard[2]?.at(-1)?.[1] === other.node);
     expect(heard[0]).to.deep.equal([[want(2), other.node]]);
@@ -201,7 +201,7 @@ export const together: Promises = {
       { kind: 'ended', sessions: ['a', 'b'] },
       { kind: 'typing', to: [bob], roomId: ada, userId: ada, isTyping: true },
     ];
-    for (const note of notes) one.tell(note);
+    for (const note of notes) one.broadcast(note);
     await until(world, 'the last note', () => heard.length >= notes.length);
     expect(heard).to.deep.equal(notes.map((note) => [note, one.node]));
   },
@@ -229,8 +229,8 @@ export const together: Promises = {
       taken.push(body);
       return body === 'fail' ? Promise.reject(new Error('on purpose')) : new Promise(() => {});
     });
-    expect(await one.request(other.node, 'fail', LONG_MS)).to.equal('silent');
-    expect(await one.request(other.node, 'wait', 50)).to.equal('silent');
+    expect(await one.request(other.node, 'fail', LONG_MS)).to.equal('unanswered');
+    expect(await one.request(other.node, 'wait', 50)).to.equal('unanswered');
     expect(taken).to.deep.equal(['fail', 'wait']);
   },
 
@@ -239,7 +239,7 @@ export const together: Promises = {
     other.serve(async () => true);
     expect(await one.request(other.node, {}, LONG_MS)).to.deep.equal({ reply: true });
     await other.close();
-    expect(await one.request(other.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await one.request(other.node, {}, LONG_MS)).to.equal('undelivered');
   },
 
   async 'goes on after what is too large to be sent'(world) {
@@ -249,11 +249,11 @@ export const together: Promises = {
     const big = 'x'.repeat(2 ** 21);
     other.serve(async (body) => (body === 'big' ? big : body));
     one.publish(frameOf(1, [messageLeaf(1, big)]));
-    one.tell({ kind: 'ended', sessions: [big] });
-    expect(await one.request(other.node, big, LONG_MS)).to.equal('nobody');
-    expect(await one.request(other.node, 'big', LONG_MS)).to.equal('silent');
+    one.broadcast({ kind: 'ended', sessions: [big] });
+    expect(await one.request(other.node, big, LONG_MS)).to.equal('undelivered');
+    expect(await one.request(other.node, 'big', LONG_MS)).to.equal('unanswered');
     one.publish(frameOf(2, []));
-    one.tell(owners);
+    one.broadcast(owners);
     expect(await one.request(other.node, 'small', LONG_MS)).to.deep.equal({ reply: 'small' });
     await until(world, 'the next note', () => heard.length > 0);
     expect(heard).to.deep.equal([[owners, one.node]]);
@@ -266,11 +266,11 @@ export const together: Promises = {
     const known = notesOf(other);
     stranger.serve(async () => true);
     one.publish(frameOf(1, []));
-    one.tell(owners);
-    expect(await one.request(stranger.node, {}, LONG_MS)).to.equal('nobody');
+    one.broadcast(owners);
+    expect(await one.request(stranger.node, {}, LONG_MS)).to.equal('undelivered');
     await until(world, 'the note where it belongs', () => known.length === 1);
     const friend = await world.open('another');
-    friend.tell(want(1));
+    friend.broadcast(want(1));
     await until(world, 'a note of its own log', () => heard.some(([{ kind }]) => kind === 'want'));
     expect([seen, heard]).to.deep.equal([[], [[want(1), friend.node]]]);
   },

@@ -53,7 +53,7 @@ export const defects: Readonly<Record<string, Defect>> = {
     on: (bus) => ({
       request: async (...args) => {
         const answer = await bus.request(...args);
-        return answer === 'silent' ? 'nobody' : answer;
+        return answer === 'unanswered' ? 'undelivered' : answer;
       },
     }),
   },
@@ -62,22 +62,22 @@ export const defects: Readonly<Record<string, Defect>> = {
     on: (bus) => ({
       request: async (...args) => {
         const answer = await bus.request(...args);
-        return answer === 'nobody' ? 'silent' : answer;
+        return answer === 'undelivered' ? 'unanswered' : answer;
       },
     }),
   },
-  'that asks nobody': { breaks: 'says who asks', on: () => ({ request: async () => 'nobody' }) },
+  'that asks nobody': { breaks: 'says who asks', on: () => ({ request: async () => 'undelivered' }) },
   'that tells the sender its own notes': {
     breaks: ownOnce,
     on: (bus) => {
       const handlers = new Set<(note: Note, from: string) => void>();
       return {
-        hear(handler) {
+        onNote(handler) {
           handlers.add(handler);
-          return bus.hear(handler);
+          return bus.onNote(handler);
         },
-        tell(note) {
-          bus.tell(note);
+        broadcast(note) {
+          bus.broadcast(note);
           for (const handler of handlers) handler(note, bus.node);
         },
       };
@@ -86,16 +86,16 @@ export const defects: Readonly<Record<string, Defect>> = {
   'that tells twice': {
     breaks: ownOnce,
     on: (bus) => ({
-      tell(note) {
-        bus.tell(note);
-        bus.tell(note);
+      broadcast(note) {
+        bus.broadcast(note);
+        bus.broadcast(note);
       },
     }),
   },
-  'that tells nobody': { breaks: 'carries every kind of note as it is', on: () => ({ tell() {} }) },
+  'that tells nobody': { breaks: 'carries every kind of note as it is', on: () => ({ broadcast() {} }) },
   'that does not say who tells': {
     breaks: ownOnce,
-    on: (bus) => ({ hear: (handler) => bus.hear((note) => handler(note, bus.node)) }),
+    on: (bus) => ({ onNote: (handler) => bus.onNote((note) => handler(note, bus.node)) }),
   },
   'that gives commits to no other node': {
     breaks: 'has what it was given before it closes arrive',
@@ -153,14 +153,14 @@ export function broken(bus: Bus, { on }: Defect): Bus {
     node: bus.node,
     publish: (frame) => bus.publish(frame),
     subscribe: (handler) => bus.subscribe(handler),
-    tell: (note) => bus.tell(note),
-    hear: (handler) => bus.hear(handler),
+    broadcast: (note) => bus.broadcast(note),
+    onNote: (handler) => bus.onNote(handler),
     request: (...args) => bus.request(...args),
     serve: (handler) => bus.serve(handler),
     get isConnected() {
       return bus.isConnected;
     },
-    onConnection: (handler) => bus.onConnection(handler),
+    onConnectionChange: (handler) => bus.onConnectionChange(handler),
     close: () => bus.close(),
   };
   return Object.assign(whole, on(bus));

@@ -1,12 +1,12 @@
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+import { type HeldLease, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 import type { SharedLeaseStore } from './leases.js';
 
 type Spoil = (leases: Leases, node: NodeId, now: () => number) => Leases;
 
 /** A lease that is as the good one, but for what is put in its place. */
-class Spoilt implements Held {
-  constructor(protected readonly good: Held) {}
+class Spoilt implements HeldLease {
+  constructor(protected readonly good: HeldLease) {}
   get partition(): number {
     return this.good.partition;
   }
@@ -42,7 +42,7 @@ class AlwaysRenewed extends Spoilt {
 
 class NeverRevived extends Spoilt {
   constructor(
-    good: Held,
+    good: HeldLease,
     private readonly leases: Leases,
   ) {
     super(good);
@@ -62,7 +62,7 @@ class UnknownMeansLost extends Spoilt {
 class ValidFromAnswer extends Spoilt {
   #until: number;
   constructor(
-    good: Held,
+    good: HeldLease,
     private readonly now: () => number,
   ) {
     super(good);
@@ -101,7 +101,7 @@ class SameEpoch extends Spoilt {
 
 /** What becomes of each lease that is acquired. */
 const acquired =
-  (change: (held: Held, leases: Leases, now: () => number) => Held): Spoil =>
+  (change: (held: HeldLease, leases: Leases, now: () => number) => HeldLease): Spoil =>
   (leases, _node, now) => ({
     ...leases,
     acquire: async (partition) => {

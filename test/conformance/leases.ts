@@ -1,6 +1,6 @@
 import { AssertionError, expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+import { type HeldLease, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 
 /** Every store of the suite is for so many partitions. */
 export const PARTITIONS = 3;
@@ -25,13 +25,13 @@ const handSet = () => {
   return { now: () => time, pass: (ms: number) => (time += ms) };
 };
 
-async function taken(leases: Leases, partition = 0): Promise<Held> {
+async function taken(leases: Leases, partition = 0): Promise<HeldLease> {
   const held = await leases.acquire(partition);
   if (!held) throw new AssertionError(`partition ${partition} could not be acquired`);
   return held;
 }
 
-const isValid = ({ validUntil }: Held): boolean => validUntil > performance.now();
+const isValid = ({ validUntil }: HeldLease): boolean => validUntil > performance.now();
 const thrownBy = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => undefined,
@@ -116,7 +116,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     await taken(b, 1);
-    await b.free('a');
+    await b.freeAllOf('a');
     expect((await b.holders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
     const next = await taken(b);
     expect(next.epoch).to.be.above(held.epoch);

@@ -1,7 +1,7 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { OpenVault } from '../../src/vault/openVault.js';
-import type { Credential, Head } from '../../src/vault/vault.js';
+import type { Credential, SignedHead } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 
 /** One vault, as several processes see it: each call opens it anew, with a cache of its own. */
@@ -103,7 +103,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       closed.credentials.find(name),
       closed.credentials.claim(newName(), credential()),
       closed.sessions.find(token, NOW),
-      closed.sessions.endAll(owner),
+      closed.sessions.revokeAll(owner),
     ];
     for (const answer of asked) expect(await rejection(answer)).to.have.property('name', 'VaultUnavailable');
     expect(await vault.keys.key(owner)).to.be.instanceOf(Buffer);
@@ -200,8 +200,8 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const { sessions } = await open();
     const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
     await sessions.find(token, NOW);
-    await sessions.end(session.id);
-    await sessions.end(session.id);
+    await sessions.revoke(session.id);
+    await sessions.revoke(session.id);
     for (const each of [sessions, (await open()).sessions])
       expect(await each.find(token, NOW)).to.equal(undefined);
   },
@@ -210,7 +210,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const { sessions } = await open();
     const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
     const looking = sessions.find(token, NOW);
-    await sessions.end(session.id);
+    await sessions.revoke(session.id);
     await looking;
     expect(await sessions.find(token, NOW)).to.equal(undefined);
   },
@@ -222,13 +222,13 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     for (let i = 0; i < 4; i++) mine.push(await sessions.create(userId, later(i), HOUR));
     const theirs = await sessions.create(other, NOW, HOUR);
     const [first, second, ...rest] = mine.map(({ session }) => session.id);
-    await sessions.end(second ?? '');
-    expect(await sessions.endAll(userId, first)).to.have.members(rest);
+    await sessions.revoke(second ?? '');
+    expect(await sessions.revokeAll(userId, first)).to.have.members(rest);
     const live = (token: string) => sessions.find(token, later(5));
     const found = await Promise.all([...mine, theirs].map(({ token }) => live(token)));
     expect(found.map((session) => session !== undefined)).to.deep.equal([true, false, false, false, true]);
-    expect(await sessions.endAll(userId)).to.deep.equal([first]);
-    expect(await sessions.endAll(userId)).to.deep.equal([]);
+    expect(await sessions.revokeAll(userId)).to.deep.equal([first]);
+    expect(await sessions.revokeAll(userId)).to.deep.equal([]);
   },
 
   async 'every end is told of'(open) {
@@ -237,12 +237,12 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const one = await sessions.create(userId, NOW, HOUR);
     const two = await sessions.create(userId, NOW, HOUR);
     const told: string[] = [];
-    const stop = sessions.onEnd((id) => told.push(id));
-    await sessions.end(one.session.id);
-    await sessions.endAll(userId);
+    const stop = sessions.onRevoked((id) => told.push(id));
+    await sessions.revoke(one.session.id);
+    await sessions.revokeAll(userId);
     expect(told).to.deep.equal([one.session.id, two.session.id]);
     stop();
-    await sessions.end(two.session.id);
+    await sessions.revoke(two.session.id);
     expect(told).to.have.length(2);
   },
 
@@ -251,7 +251,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const userId = randomUUID();
     const old = (await sessions.create(userId, NOW, HOUR)).session;
     const young = (await sessions.create(userId, later(1), HOUR)).session;
-    await sessions.end(old.id);
+    await sessions.revoke(old.id);
     const [first, second, ...none] = await (await open()).sessions.list(userId);
     expect(first).to.deep.equal(young);
     expect(second).to.include(old).and.have.property('endedAt').that.matches(/Z$/);
@@ -304,8 +304,8 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const [old, large, small] = [headOf(0, 5), headOf(0, 9), headOf(0, 2)];
     await heads.advance(undefined, old);
     await heads.advance(old, large);
-    expect(await heads.giveUp(old, small)).to.equal(false);
-    expect(await heads.giveUp(large, small)).to.equal(true);
+    expect(await heads.replaceAbandoned(old, small)).to.equal(false);
+    expect(await heads.replaceAbandoned(large, small)).to.equal(true);
     expect(await (await open()).heads.get(0)).to.deep.equal(small);
   },
 
@@ -324,7 +324,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
 };
 
 /** What is signed does not matter to the vault. */
-const headOf = (partition: number, size: number): Head => ({
+const headOf = (partition: number, size: number): SignedHead => ({
   partition,
   position: size + 1,
   size,

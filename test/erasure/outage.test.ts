@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { VaultUnavailable } from '../../src/base/errors.js';
 import { sealContext } from '../../src/domain/events.js';
 import { seal } from '../../src/vault/cipher.js';
-import { keyStore } from '../../src/vault/dataKeys.js';
-import { createOpener, textMemory } from '../../src/vault/textOpener.js';
+import { createKeyStore } from '../../src/vault/dataKeys.js';
+import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
 import type { KeyRow, VaultStore } from '../../src/vault/vaultStore.js';
 
 const USERS = 3;
@@ -52,8 +52,8 @@ describe('An outage of the vault', () => {
         const rows = new Rows();
         const wrapping = randomBytes(32);
         const nodes = [0, 1].map(() => {
-          const [keys, memory] = [keyStore(rows.store(), wrapping), textMemory()];
-          return { keys, memory, open: createOpener(keys, memory) };
+          const [keys, memory] = [createKeyStore(rows.store(), wrapping), createPlaintextCache()];
+          return { keys, memory, open: createTextOpener(keys, memory) };
         });
         const [here, there] = nodes;
         if (!here || !there) throw new Error('there are two nodes');
@@ -72,7 +72,7 @@ describe('An outage of the vault', () => {
           if (!person) throw new Error('there is no such person');
           const { userId } = person;
           if (kind === 'fail' || kind === 'mend') rows.isAway = kind === 'fail';
-          else if (kind === 'forget') there.memory.forget(userId);
+          else if (kind === 'forget') there.memory.deleteOwner(userId);
           else if (kind === 'erase') {
             const done = await here.keys.destroy(userId).then(
               () => true,
@@ -84,7 +84,7 @@ describe('An outage of the vault', () => {
             // As nodes are asked to: each by what the vault says.
             for (const { keys, memory } of nodes) {
               await keys.fresh([userId]);
-              memory.forget(userId);
+              memory.deleteOwner(userId);
             }
           } else
             for (const { open } of nodes) {

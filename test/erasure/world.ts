@@ -61,7 +61,7 @@ export class ErasureWorld {
     return new Erasures({
       vault: {
         keys: { destroy: port((owner: string) => keys.destroy(owner)) },
-        sessions: { endAll: port((user: string) => sessions.endAll(user)) },
+        sessions: { revokeAll: port((user: string) => sessions.revokeAll(user)) },
         erasures: {
           begin: (user, name) => erasures.begin(user, name),
           list: () => erasures.list(),

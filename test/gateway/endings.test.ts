@@ -3,7 +3,7 @@ import type { Note, Reply } from '../../src/cluster/bus.js';
 import { Endings } from '../../src/gateway/sessionRevocation.js';
 
 const living = (...nodes: string[]) =>
-  nodes.map((node) => ({ node, startedAt: new Date(), silentMs: 0, knows: [] }));
+  nodes.map((node) => ({ node, startedAt: new Date(), silentMs: 0, capabilities: [] }));
 
 /** The node `me` among others; `reply` is what each of those answers. */
 function setUp(nodes: () => ReturnType<typeof living>, reply: (to: string) => Promise<Reply>) {
@@ -13,14 +13,14 @@ function setUp(nodes: () => ReturnType<typeof living>, reply: (to: string) => Pr
   const endings = new Endings({
     bus: {
       node: 'me',
-      tell: (note) => told.push(note),
+      broadcast: (note) => told.push(note),
       request: (to, body) => {
         asked.push([to, body]);
         return reply(to);
       },
     },
-    nodes: { living: async () => nodes() },
-    sessions: { hear: (ids) => heard.push([...ids]) },
+    nodes: { listLive: async () => nodes() },
+    sessions: { noteRevoked: (ids) => heard.push([...ids]) },
   });
   return { endings, asked, told, heard };
 }
@@ -62,7 +62,7 @@ describe('the end of sessions', () => {
   });
 
   it('is known after a second, when a node is silent or out of reach', async () => {
-    for (const reply of ['silent', 'nobody'] as const) {
+    for (const reply of ['unanswered', 'undelivered'] as const) {
       const { endings } = setUp(
         () => living('me', 'a'),
         async () => reply,
@@ -84,7 +84,7 @@ describe('the end of sessions', () => {
   it('is taken in when another node says so, and nothing else is', async () => {
     const { endings, heard } = setUp(
       () => living('me'),
-      async () => 'nobody',
+      async () => 'undelivered',
     );
     expect(await endings.serve({ kind: 'ended', sessions: ['s1'] })).equal(true);
     expect(endings.serve({ commands: [] })).equal(undefined);

@@ -59,8 +59,8 @@ export class PresenceWorld {
       presence: new Presence({
         write,
         devices: {
-          set: (user) => this.#call(async () => void this.rows.add(`${user}/${name}`)),
-          clear: (user) => this.#call(async () => void this.rows.delete(`${user}/${name}`)),
+          setActive: (user) => this.#call(async () => void this.rows.add(`${user}/${name}`)),
+          clearActive: (user) => this.#call(async () => void this.rows.delete(`${user}/${name}`)),
         },
         graceMs: GRACE,
         now: time.now,
@@ -70,24 +70,24 @@ export class PresenceWorld {
       levelling: new Levelling({
         node: name,
         nodes: {
-          living: () =>
+          listLive: () =>
             this.#call(async () =>
               living().map(({ name: node, startedAt, beatAt }) => ({
                 node,
                 startedAt: new Date(startedAt),
                 silentMs: time.now() - beatAt,
-                knows: [],
+                capabilities: [],
               })),
             ),
-          dead: () =>
+          listDead: () =>
             this.#call(async () =>
-              dead().map(({ name: node, beatAt }) => ({ node, lastBeat: new Date(beatAt) })),
+              dead().map(({ name: node, beatAt }) => ({ node, lastHeartbeat: new Date(beatAt) })),
             ),
           forget: (node) => this.#call(async () => void this.forgotten.push(node)),
         },
         devices: {
-          elsewhere: (users) => this.#call(async () => this.#elsewhere(users)),
-          of: (node, limit, after = '') =>
+          findActive: (users) => this.#call(async () => this.#elsewhere(users)),
+          listActive: (node, limit, after = '') =>
             this.#call(async () =>
               [...this.rows]
                 .filter((row) => row.endsWith(`/${node}`))

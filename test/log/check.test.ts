@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { checkPartitionLog, LogEndsEarly } from '../../src/log/checkLog.js';
+import { checkPartitionChain, LogEndsEarly } from '../../src/log/checkLog.js';
 import { BrokenCommit } from '../../src/log/commit.js';
 import { type Commit, HoleError } from '../../src/log/log.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
@@ -25,12 +25,12 @@ describe('a check of a partition', () => {
   const last = commits[LENGTH - 1];
 
   it('of what was written ends with the last commit', async () => {
-    const { position, size, hash } = await checkPartitionLog(holding(commits), 0);
+    const { position, size, hash } = await checkPartitionChain(holding(commits), 0);
     expect({ position, size, hash }).to.deep.equal({ position: LENGTH, size: last?.size, hash: last?.hash });
   });
 
   it('of an empty partition finds nothing wrong', async () => {
-    expect(await checkPartitionLog(holding([]), 0)).to.include({ position: 0, size: 0 });
+    expect(await checkPartitionChain(holding([]), 0)).to.include({ position: 0, size: 0 });
   });
 
   it('finds any field of any commit that is another', async () => {
@@ -64,7 +64,7 @@ describe('a check of a partition', () => {
           };
           fc.pre(field !== 'leaves' || (mine?.leaves.length ?? 0) > 0);
           const changed = commits.with(at, { ...mine, [field]: another[field] } as Commit); // One field, of its own type.
-          expect(await rejection(checkPartitionLog(holding(changed), 0))).to.be.instanceOf(BrokenCommit);
+          expect(await rejection(checkPartitionChain(holding(changed), 0))).to.be.instanceOf(BrokenCommit);
         },
       ),
     );
@@ -72,7 +72,7 @@ describe('a check of a partition', () => {
 
   it('finds a log that cannot be read to its end', async () => {
     const short = { ...holding(commits.slice(0, 10)), tail: () => last };
-    expect(await rejection(checkPartitionLog(short, 0))).to.be.instanceOf(LogEndsEarly);
+    expect(await rejection(checkPartitionChain(short, 0))).to.be.instanceOf(LogEndsEarly);
   });
 
   describe('on disk', () => {
@@ -84,7 +84,7 @@ describe('a check of a partition', () => {
       const check = async () => {
         const reader = openLogReader(store.file);
         try {
-          return await checkPartitionLog(reader, 0);
+          return await checkPartitionChain(reader, 0);
         } finally {
           reader.close();
         }

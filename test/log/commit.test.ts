@@ -8,7 +8,7 @@ import {
   emptyHead,
   headFrom,
   loadHead,
-  timeAfter,
+  nextRecordedAt,
 } from '../../src/log/commit.js';
 import { type Commit, CommitTooLarge } from '../../src/log/log.js';
 import { chain, commitAfter } from './chain.js';
@@ -28,8 +28,10 @@ describe('a commit', () => {
     expect(first.commit).to.include({ position: 1, firstOffset: 0, size: 2 });
     expect(second.commit).to.include({ position: 2, firstOffset: 2, size: 3 });
     expect(second.commit.recordedAt).to.equal(first.commit.recordedAt);
-    expect(timeAfter(first.head, Date.parse('2025-12-31T00:00:00.000Z'))).to.equal(first.commit.recordedAt);
-    expect(timeAfter(first.head, Date.parse('2026-01-01T00:00:00.001Z'))).to.equal(
+    expect(nextRecordedAt(first.head, Date.parse('2025-12-31T00:00:00.000Z'))).to.equal(
+      first.commit.recordedAt,
+    );
+    expect(nextRecordedAt(first.head, Date.parse('2026-01-01T00:00:00.001Z'))).to.equal(
       '2026-01-01T00:00:00.001Z',
     );
   });

@@ -7,7 +7,7 @@ import {
 } from 'mongodb';
 import { emptyHead } from '../../src/log/commit.js';
 import { StorageError } from '../../src/log/log.js';
-import { isDefinite } from '../../src/log/logMeta.js';
+import { isPermanentFailure } from '../../src/log/logMeta.js';
 import { eventLogConformance } from '../conformance/eventLog.js';
 import { mongoUrl } from '../support/mongo.js';
 import { chain, commitAfter } from './chain.js';
@@ -90,7 +90,7 @@ describe('the event log on MongoDB, beside what every log does,', () => {
       new MongoInvalidArgumentError('no'),
       new TypeError(),
     ])
-      expect(isDefinite(refusal), String(refusal)).to.equal(true);
+      expect(isPermanentFailure(refusal), String(refusal)).to.equal(true);
     const passing = [
       Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }),
       answer(10107), // NotWritablePrimary
@@ -99,6 +99,6 @@ describe('the event log on MongoDB, beside what every log does,', () => {
       new MongoNetworkError('reset'),
       new MongoWriteConcernError({ ok: 1, writeConcernError: { code: 64, errmsg: 'timed out' } }),
     ];
-    for (const error of passing) expect(isDefinite(error), String(error)).to.equal(false);
+    for (const error of passing) expect(isPermanentFailure(error), String(error)).to.equal(false);
   });
 });

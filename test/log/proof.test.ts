@@ -6,10 +6,10 @@ import {
   consistencyPath,
   inclusionPath,
   leafHash,
+  type NodeSpan,
   nodeHash,
-  type Stretch,
-  stretchHash,
-  stretchOf,
+  spanHash,
+  spanOf,
 } from '../../src/log/merkle.js';
 
 const hex = (hash: Hash): string => Buffer.from(hash, 'base64').toString('hex');
@@ -36,11 +36,9 @@ function treeHash(of: readonly string[]): Hash {
   return nodeHash(treeHash(of.slice(0, split)), treeHash(of.slice(split)));
 }
 
-const hashesOf = (path: readonly Stretch[], of: readonly string[]): Hash[] =>
+const hashesOf = (path: readonly NodeSpan[], of: readonly string[]): Hash[] =>
   path.map((stretch) =>
-    stretchHash(stretch, ({ level, index }) =>
-      treeHash(of.slice(index * 2 ** level, (index + 1) * 2 ** level)),
-    ),
+    spanHash(stretch, ({ level, index }) => treeHash(of.slice(index * 2 ** level, (index + 1) * 2 ** level))),
   );
 
 /** The root that a proof of inclusion leads to (RFC 9162, section 2.1.3.2). */
@@ -111,7 +109,7 @@ describe('a Merkle proof', () => {
           const [size, offset] = [of.length, at % of.length];
           const root = treeHash(of);
           expect(
-            stretchHash(stretchOf(0, size), ({ level, index }) =>
+            spanHash(spanOf(0, size), ({ level, index }) =>
               treeHash(of.slice(index * 2 ** level, (index + 1) * 2 ** level)),
             ),
           ).to.equal(root);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { HoleError, StorageError } from '../../src/log/log.js';
-import { follow, type Reader, type ReaderOptions } from '../../src/log/logReader.js';
+import { type FollowOptions, follow, type TailReader } from '../../src/log/logReader.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 interface Item {
@@ -18,10 +18,10 @@ class Bench {
   reads = 0;
   /** What the next reads do instead. */
   readonly mishaps: (() => readonly Item[])[] = [];
-  readonly reader: Reader<Item>;
+  readonly reader: TailReader<Item>;
 
   constructor(
-    options: Partial<ReaderOptions<Item>> = {},
+    options: Partial<FollowOptions<Item>> = {},
     public stored = 0,
   ) {
     this.reader = follow<Item>({
@@ -47,7 +47,7 @@ class Bench {
   /** Makes commits durable, and rings for the last. */
   append(count: number): void {
     this.stored += count;
-    this.reader.ring(item(this.stored));
+    this.reader.notify(item(this.stored));
   }
 }
 
@@ -184,7 +184,7 @@ describe('the reader of a partition', () => {
     bench.append(2);
     // 50, 100, 200, 400, 800 and 1,600 ms later.
     await bench.clock.advance(1549);
-    for (let i = 0; i < 10; i++) bench.reader.ring(item(2));
+    for (let i = 0; i < 10; i++) bench.reader.notify(item(2));
     await bench.clock.advance(0);
     expect(bench.readErrors).to.have.length(5);
     await bench.clock.advance(1601);
@@ -229,7 +229,7 @@ describe('the reader of a partition', () => {
           if (kind === 'append') for (let i = 0; i < n; i++) bench.append(1);
           if (kind === 'ring') {
             bench.stored += n % 3;
-            if (n < bench.stored) bench.reader.ring(item(bench.stored - n));
+            if (n < bench.stored) bench.reader.notify(item(bench.stored - n));
           }
           if (kind === 'wait') await bench.clock.advance(n * 10);
           // One after another only, and none while the last is read again: two in a row would rightly stop it.
@@ -251,13 +251,13 @@ describe('the reader of a partition', () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     bench.stored = 3;
-    bench.reader.hear(3);
+    bench.reader.notifyTail(3);
     await bench.clock.advance(0);
     expect(bench.handled).deep.equal(upTo(3));
     const { reads } = bench;
     for (let i = 0; i < 10; i++) {
       await bench.clock.advance(1000);
-      bench.reader.hear(3);
+      bench.reader.notifyTail(3);
     }
     expect(bench.reads).equal(reads);
   });
@@ -265,11 +265,11 @@ describe('the reader of a partition', () => {
   it('does not take who knows less of the log than itself for its owner', async () => {
     const bench = new Bench();
     bench.stored = 3;
-    bench.reader.hear(3);
+    bench.reader.notifyTail(3);
     await bench.clock.advance(0);
     bench.stored = 4;
     for (let i = 0; i < 5; i++) {
-      bench.reader.hear(2);
+      bench.reader.notifyTail(2);
       await bench.clock.advance(500);
     }
     expect(bench.handled).deep.equal(upTo(4));

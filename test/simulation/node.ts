@@ -1,16 +1,16 @@
 import type { MongoClient } from 'mongodb';
 import { ParleyError } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
-import { Lanes } from '../../src/cluster/commandRouter.js';
-import { Doorman } from '../../src/cluster/forwardReceiver.js';
-import { mongoLeases, mongoNodes } from '../../src/cluster/mongoCluster.js';
+import { PartitionRouter } from '../../src/cluster/commandRouter.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import { createMongoLeases, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { type Owners, Ownership } from '../../src/cluster/ownership.js';
 import { knownTypes } from '../../src/domain/codec.js';
 import type { CommandKind, CommandOf, OwnWriters } from '../../src/domain/commands.js';
 import type { Commit } from '../../src/log/log.js';
-import { follow, type Reader } from '../../src/log/logReader.js';
+import { follow, type TailReader } from '../../src/log/logReader.js';
 import { MongoLog } from '../../src/log/mongoLog.js';
-import { ownWriters, Writer } from '../../src/writer/writer.js';
+import { routeToWriters, Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import type { Database } from './database.js';
 import type { Attempt, Outcome, Viewed } from './history.js';
@@ -51,8 +51,8 @@ export class Node {
   readonly #ground: Ground;
   readonly #log: MongoLog;
   #ownership: Ownership | undefined;
-  #lanes: Lanes | undefined;
-  #readers: Reader<Commit>[] = [];
+  #lanes: PartitionRouter | undefined;
+  #readers: TailReader<Commit>[] = [];
   /** Attempts that it has not answered. */
   readonly #open = new Set<(outcome: Outcome) => void>();
 
@@ -135,7 +135,7 @@ export class Node {
     const onFatal = (error: unknown) => fail(`${this.name} cannot go on: ${String(error)}`);
     // A process that cannot reach its database at the start ends, and is started again.
     const db = this.link.db(ATTEMPT_MS.cluster);
-    const leases = await mongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
+    const leases = await createMongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
       report('could not start', error);
       this.kill();
     });
@@ -144,25 +144,25 @@ export class Node {
     const deps = this.#writerDeps((frame) => toMain(() => this.bus.publish(frame)));
     const writers = Array.from({ length: partitions }, (_, partition) => new Writer(partition, deps));
     const ownership = new Ownership({
-      ...{ node: this.id, leases, nodes: mongoNodes(db, this.id, knownTypes), writers, clock },
+      ...{ node: this.id, leases, nodes: createMongoNodes(db, this.id, knownTypes), writers, clock },
       ...{ onFatal, report },
       onOwners: (owners) => toMain(() => this.#setOwners(owners)),
-      onMoved: () => toMain(() => this.bus.tell({ kind: 'owners' })),
+      onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'owners' })),
     });
     this.#ownership = ownership;
-    const look = () => toWriters(() => ownership.look());
-    const own = acrossThreads(ownWriters(writers), toWriters, toMain);
-    const lanes = new Lanes({
-      ...{ node: this.id, partitions, bus: this.bus, writers: own, clock, onReturned: look },
+    const look = () => toWriters(() => ownership.rebalance());
+    const own = acrossThreads(routeToWriters(writers), toWriters, toMain);
+    const lanes = new PartitionRouter({
+      ...{ node: this.id, partitions, bus: this.bus, writers: own, clock, onStaleOwner: look },
     });
     this.#lanes = lanes;
-    const doorman = new Doorman(own, (partition) => lanes.epochOf(partition));
+    const doorman = new ForwardedCommandReceiver(own, (partition) => lanes.epochOf(partition));
     this.bus.serve((body, from) => doorman.serve(body, from));
     this.#follow();
-    this.bus.hear((note) => {
+    this.bus.onNote((note) => {
       if (note.kind === 'owners') look();
       if (note.kind === 'tails')
-        for (const [partition, position] of note.tails) this.#readers[partition]?.hear(position);
+        for (const [partition, position] of note.tails) this.#readers[partition]?.notifyTail(position);
     });
     this.#tellTails(lanes);
     await ownership.start();
@@ -180,7 +180,7 @@ export class Node {
       now: () => database.time.getTime(),
       newId: () => world.draw.uuid(),
       isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
-      onDeposed: (partition) => this.#ownership?.deposed(partition),
+      onDeposed: (partition) => this.#ownership?.release(partition),
       onFatal: (error) => fail(`a writer of ${this.name} failed: ${String(error)}`),
       report: (what, error) => world.trace(this.name, `${what}: ${String(error)}`),
     };
@@ -211,13 +211,13 @@ export class Node {
         clock: this.machine.clock,
       }),
     );
-    this.bus.subscribe((frame) => this.#readers[frame.partition]?.ring(frame));
+    this.bus.subscribe((frame) => this.#readers[frame.partition]?.notify(frame));
   }
 
-  #tellTails(lanes: Lanes): void {
+  #tellTails(lanes: PartitionRouter): void {
     const { owned } = lanes;
     const tails = owned.map((partition) => [partition, this.#readers[partition]?.position ?? 0, 0] as const);
-    if (tails.length > 0) this.bus.tell({ kind: 'tails', tails });
+    if (tails.length > 0) this.bus.broadcast({ kind: 'tails', tails });
     this.machine.clock.setTimer(() => this.#tellTails(lanes), TAILS_MS);
   }
 }

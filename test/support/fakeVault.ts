@@ -109,26 +109,26 @@ class FakeSessions implements SessionStore {
     const session = this.#sessions.get(idOf(token));
     return session && !session.endedAt && session.expiresAt > now.toISOString() ? session : undefined;
   }
-  async end(id: string): Promise<void> {
+  async revoke(id: string): Promise<void> {
     const session = this.#sessions.get(id);
     if (!session || session.endedAt) return;
     this.#sessions.set(id, { ...session, endedAt: new Date().toISOString() });
     for (const handler of this.#handlers) handler(id);
   }
-  async endAll(userId: string, except?: string): Promise<string[]> {
+  async revokeAll(userId: string, except?: string): Promise<string[]> {
     const open = [...this.#sessions.values()].filter(
       (s) => s.userId === userId && !s.endedAt && s.id !== except,
     );
-    for (const { id } of open) await this.end(id);
+    for (const { id } of open) await this.revoke(id);
     return open.map(({ id }) => id);
   }
   async list(userId: string): Promise<(Session & { endedAt?: string })[]> {
     return [...this.#sessions.values()].filter((session) => session.userId === userId);
   }
-  hear(ids: readonly string[]): void {
+  noteRevoked(ids: readonly string[]): void {
     for (const id of ids) for (const handler of this.#handlers) handler(id);
   }
-  onEnd(handler: (id: string) => void): () => void {
+  onRevoked(handler: (id: string) => void): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);
   }

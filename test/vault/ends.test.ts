@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { openVault, sqliteVaultStore } from '../../src/vault/openVault.js';
-import { sessionStore } from '../../src/vault/sessions.js';
+import { openSqliteVaultStore, openVault } from '../../src/vault/openVault.js';
+import { createSessionStore } from '../../src/vault/sessions.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
@@ -20,21 +20,21 @@ describe('a session that another process has ended', () => {
     const masterKey = randomBytes(32);
     const [here, there] = [await openVault({ engine, masterKey }), await openVault({ engine, masterKey })];
     const told: string[] = [];
-    here.sessions.onEnd((id) => told.push(id));
+    here.sessions.onRevoked((id) => told.push(id));
     const userId = randomUUID();
     const made = await Promise.all([1, 2, 3].map(() => here.sessions.create(userId, now(), HOUR)));
     const [first, ...others] = made.map(({ session }) => session.id);
     for (const { token } of made)
       expect(await here.sessions.find(token, now())).to.have.property('userId', userId);
-    await there.sessions.end(first ?? '');
+    await there.sessions.revoke(first ?? '');
     await eventually('the first is told of', () => told.includes(first ?? ''));
-    await there.sessions.endAll(userId);
+    await there.sessions.revokeAll(userId);
     await eventually('all are told of', () => told.length >= 3);
     expect(told.slice(1)).to.have.members(others);
     for (const { token } of made) expect(await here.sessions.find(token, now())).to.equal(undefined);
     // A look later, each has been found again.
     const { session } = await here.sessions.create(userId, now(), HOUR);
-    await there.sessions.end(session.id);
+    await there.sessions.revoke(session.id);
     await eventually('another is told of', () => told.includes(session.id));
     expect(told).to.have.length(4);
     await here.close();
@@ -45,7 +45,7 @@ describe('a session that another process has ended', () => {
 describe('what is remembered of sessions', () => {
   let store: VaultStore;
   beforeEach(() => {
-    store = sqliteVaultStore(tempDir());
+    store = openSqliteVaultStore(tempDir());
   });
   afterEach(() => store.close());
 
@@ -53,13 +53,13 @@ describe('what is remembered of sessions', () => {
   async function shared(look: (lastMs: number) => Promise<string[] | undefined>) {
     let reads = 0;
     let looks = 0;
-    const sessions = sessionStore({
+    const sessions = createSessionStore({
       ...store,
       session(id) {
         reads++;
         return store.session(id);
       },
-      endedLately(lastMs) {
+      listRecentlyEnded(lastMs) {
         looks++;
         return look(lastMs);
       },
@@ -108,7 +108,7 @@ describe('what is remembered of sessions', () => {
     });
     const { session } = await sessions.create(randomUUID(), now(), HOUR);
     const told: string[] = [];
-    sessions.onEnd((id) => told.push(id));
+    sessions.onRevoked((id) => told.push(id));
     isAway = true;
     const began = performance.now();
     await eventually('it was away for long', () => performance.now() - began > outage);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { deriveKeys, MasterKeyError, masterKeyOf } from '../../src/vault/masterKey.js';
+import { deriveKeys, loadMasterKey, MasterKeyError } from '../../src/vault/masterKey.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
@@ -16,9 +16,9 @@ const GOLDEN = {
 describe('the master key', () => {
   it('is made once, with mode 0600 in a directory of 0700, and nothing is left beside it', async () => {
     const dataDir = join(tempDir(), 'data');
-    const key = await masterKeyOf(dataDir);
+    const key = await loadMasterKey(dataDir);
     expect(key).to.have.length(32);
-    expect(await masterKeyOf(dataDir)).to.deep.equal(key);
+    expect(await loadMasterKey(dataDir)).to.deep.equal(key);
     expect((await stat(dataDir)).mode & 0o777).to.equal(0o700);
     expect((await stat(join(dataDir, 'master.key'))).mode & 0o777).to.equal(0o600);
     expect(await readdir(dataDir)).to.deep.equal(['master.key']);
@@ -27,7 +27,7 @@ describe('the master key', () => {
 
   it('is one for all who ask for it first at once', async () => {
     const dataDir = tempDir();
-    const keys = await Promise.all(Array.from({ length: 8 }, () => masterKeyOf(dataDir)));
+    const keys = await Promise.all(Array.from({ length: 8 }, () => loadMasterKey(dataDir)));
     expect(new Set(keys.map((key) => key.toString('base64')))).to.have.property('size', 1);
     expect(await readdir(dataDir)).to.deep.equal(['master.key']);
   });
@@ -41,7 +41,7 @@ describe('the master key', () => {
     ]) {
       const dataDir = tempDir();
       await writeFile(join(dataDir, 'master.key'), content);
-      expect(await rejection(masterKeyOf(dataDir))).to.be.instanceOf(MasterKeyError);
+      expect(await rejection(loadMasterKey(dataDir))).to.be.instanceOf(MasterKeyError);
       expect(await readFile(join(dataDir, 'master.key'), 'utf8')).to.equal(content);
     }
   });

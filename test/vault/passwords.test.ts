@@ -10,7 +10,7 @@ describe('passwords', () => {
   const pepper = randomBytes(32);
   let passwords: Passwords;
   beforeEach(() => {
-    passwords = openPasswords({ cost: 4, pepper, queue: 3 });
+    passwords = openPasswords({ cost: 4, pepper, maxQueued: 3 });
   });
   afterEach(() => passwords.close());
 

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { keyStore } from '../../src/vault/dataKeys.js';
-import { sqliteVaultStore } from '../../src/vault/openVault.js';
-import { sessionStore } from '../../src/vault/sessions.js';
+import { createKeyStore } from '../../src/vault/dataKeys.js';
+import { openSqliteVaultStore } from '../../src/vault/openVault.js';
+import { createSessionStore } from '../../src/vault/sessions.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { tempDir } from '../support/tempDir.js';
 
@@ -20,7 +20,7 @@ function gate(): { wait: Promise<void>; open: () => void } {
 describe('a read of the vault that is overtaken', () => {
   let store: VaultStore;
   beforeEach(() => {
-    store = sqliteVaultStore(tempDir());
+    store = openSqliteVaultStore(tempDir());
   });
   afterEach(() => store.close());
 
@@ -28,9 +28,9 @@ describe('a read of the vault that is overtaken', () => {
     const wrapping = randomBytes(32);
     const owner = randomUUID();
     const { wait, open } = gate();
-    const made = keyStore(store, wrapping);
+    const made = createKeyStore(store, wrapping);
     await made.create(owner);
-    const slow = keyStore(
+    const slow = createKeyStore(
       {
         ...store,
         async keys(owners) {
@@ -53,7 +53,7 @@ describe('a read of the vault that is overtaken', () => {
 
   it('by the end of the session does not find the session', async () => {
     const { wait, open } = gate();
-    const sessions = sessionStore({
+    const sessions = createSessionStore({
       ...store,
       async session(id) {
         const row = await store.session(id);
@@ -63,7 +63,7 @@ describe('a read of the vault that is overtaken', () => {
     });
     const { token, session } = await sessions.create(randomUUID(), NOW, 1000);
     const finding = sessions.find(token, NOW);
-    await sessions.end(session.id);
+    await sessions.revoke(session.id);
     open();
     expect(await finding).to.equal(undefined);
     expect(await sessions.find(token, NOW)).to.equal(undefined);

@@ -3,19 +3,24 @@ import { expect } from 'chai';
 import { sealContext } from '../../src/domain/events.js';
 import { seal } from '../../src/vault/cipher.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
-import { createOpener, type Opener, type TextMemory, textMemory } from '../../src/vault/textOpener.js';
+import {
+  createPlaintextCache,
+  createTextOpener,
+  type PlaintextCache,
+  type TextOpener,
+} from '../../src/vault/textOpener.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 
 describe('texts under their owners’ keys', () => {
   const [ada, bob, roomId, messageId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
   let vault: OpenVault;
-  let memories: TextMemory[];
+  let memories: PlaintextCache[];
   /** Of another node: has sealed nothing itself. */
-  let opener: Opener;
+  let opener: TextOpener;
 
   const memory = () => {
-    const made = textMemory();
+    const made = createPlaintextCache();
     memories.push(made);
     return made;
   };
@@ -25,7 +30,7 @@ describe('texts under their owners’ keys', () => {
     vault = await openVault({ engine: { kind: 'sqlite', dataDir: tempDir() }, masterKey: randomBytes(32) });
     await vault.keys.create(ada);
     await vault.keys.create(bob);
-    opener = createOpener(vault.keys, memory());
+    opener = createTextOpener(vault.keys, memory());
   });
   afterEach(async () => {
     for (const made of memories) made.close();
@@ -74,16 +79,16 @@ describe('texts under their owners’ keys', () => {
     const shared = memory();
     const text = await sealed(ada, 'just now');
     const name = await sealed(bob, 'Bob', sealContext.username(bob));
-    shared.remember(text, 'just now', ada);
-    shared.remember(name, 'Bob', bob);
-    const local = createOpener(vault.keys, shared);
+    shared.set(text, 'just now', ada);
+    shared.set(name, 'Bob', bob);
+    const local = createTextOpener(vault.keys, shared);
     expect(local.take(text)).to.equal('just now');
     expect(local.take(text)).to.equal(undefined);
     expect(opener.take(text)).to.equal(undefined);
     await opener.messages([message(ada, text)]);
     expect(opener.take(text)).to.equal('just now');
-    shared.remember(text, 'just now', ada);
-    shared.forget(ada);
+    shared.set(text, 'just now', ada);
+    shared.deleteOwner(ada);
     expect(local.take(text)).to.equal(undefined);
     expect(local.take(name)).to.equal('Bob');
   });
@@ -91,8 +96,8 @@ describe('texts under their owners’ keys', () => {
   it('are remembered up to a bound of bytes, the newest', () => {
     const bounded = memory();
     const text = 'x'.repeat(8_192);
-    for (let i = 0; i < 2_000; i++) bounded.remember(`${i}-${text}`, text, ada);
-    expect(bounded.recall(`0-${text}`)).to.equal(undefined);
-    expect(bounded.recall(`1999-${text}`)).to.equal(text);
+    for (let i = 0; i < 2_000; i++) bounded.set(`${i}-${text}`, text, ada);
+    expect(bounded.get(`0-${text}`)).to.equal(undefined);
+    expect(bounded.get(`1999-${text}`)).to.equal(text);
   });
 });

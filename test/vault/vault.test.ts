@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { type OpenVault, openVault, sqliteVaultStore, vaultOver } from '../../src/vault/openVault.js';
+import { createVault, type OpenVault, openSqliteVaultStore, openVault } from '../../src/vault/openVault.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { type OpenAgain, vaultConformance, vaultPromises } from '../conformance/vault.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
@@ -127,9 +127,9 @@ describe('the vault’s conformance suite finds', () => {
       const dataDir = tempDir();
       const stores: VaultStore[] = [];
       const open: OpenAgain = async () => {
-        const store = sqliteVaultStore(dataDir);
+        const store = openSqliteVaultStore(dataDir);
         stores.push(store);
-        const vault = await vaultOver({ ...store, ...inStore?.(store) }, masterKey);
+        const vault = await createVault({ ...store, ...inStore?.(store) }, masterKey);
         return inVault ? inVault(vault) : vault;
       };
       const check = vaultPromises[promise];

@@ -61,10 +61,10 @@ describe('the tail', () => {
     const pin = tail.pin(2);
     tail.trim(4);
     expect(tail.of(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([2, 3, 4, 5]);
-    tail.letGo(pin);
+    tail.unpin(pin);
     tail.trim(4);
     expect(tail.length).to.equal(4);
-    tail.letGo(pin);
+    tail.unpin(pin);
     tail.trim(4);
     expect(tail.of(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([4, 5]);
     tail.trim(6);

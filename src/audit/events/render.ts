@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { giving } from '../../base/rpc.js';
+import { transferring } from '../../base/rpc.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import { sealContext } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
@@ -86,7 +86,7 @@ function encoded(texts: readonly string[], commits: readonly Commit[], events: n
     end += text.write(texts[i] ?? '', end);
     return { recordedAt, end };
   });
-  return giving({ text, commits: ends, events }, text.buffer);
+  return transferring({ text, commits: ends, events }, text.buffer);
 }
 
 /** Turns commits into text, with the log, the keys and the read models open. */

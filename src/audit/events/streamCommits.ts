@@ -2,7 +2,13 @@ import { ParleyError } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { Time } from '../../domain/events.js';
 import { partitionOf, type StreamName } from '../../domain/ids.js';
-import { type Between, type CheckedLog, commitsBetween, lastOf, lastTrue } from '../../log/checkLog.js';
+import {
+  type CommitRange,
+  findLastCommit,
+  findLastTrue,
+  type LogSource,
+  readRange,
+} from '../../log/checkLog.js';
 import type { Commit, Place } from '../../log/log.js';
 import { chunkKey, type StreamRow, streamsModel } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
@@ -17,7 +23,7 @@ const LOOKS = 15;
 
 /** What is read to find a stream. */
 export interface StreamSource {
-  readonly log: CheckedLog & { readonly partitions: number };
+  readonly log: LogSource & { readonly partitions: number };
   readonly rows: Pick<RowReader, 'get' | 'range'>;
   /** The tree size up to which the read model `streams` has the partition; this much would do. */
   readonly indexed: (partition: number, size: number) => number | Promise<number>;
@@ -45,7 +51,7 @@ export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): Strea
 export async function* streamCommits(
   { log, rows, indexed }: StreamSource,
   stream: StreamName,
-  { after, upTo }: Omit<Between, 'partition'>,
+  { after, upTo }: Omit<CommitRange, 'partition'>,
 ): AsyncGenerator<Commit> {
   const partition = partitionOf(stream, log.partitions);
   const [last] = await log.read(partition, upTo - 1, 1);
@@ -53,7 +59,7 @@ export async function* streamCommits(
   // Before the rows are read, so that they have all that is below it.
   const size = await indexed(partition, last.size);
   const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
-  const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
+  const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
   let [reached, batch] = [after, BATCH.first];
   for await (const positions of positionsOf(rows, stream, after)) {
     // A commit whose events are in two rows is in both.
@@ -68,13 +74,13 @@ export async function* streamCommits(
     if (reached >= from) break;
   }
   const isOfIt = textFilter({ stream });
-  for await (const commit of commitsBetween(log, { partition, after: from, upTo }))
+  for await (const commit of readRange(log, { partition, after: from, upTo }))
     if (commit.leaves.some(isOfIt)) yield commit;
 }
 
 /** Neighbours are one read. */
-async function readAll(log: CheckedLog, partition: number, positions: readonly number[]): Promise<Commit[]> {
-  const runs: Between[] = [];
+async function readAll(log: LogSource, partition: number, positions: readonly number[]): Promise<Commit[]> {
+  const runs: CommitRange[] = [];
   for (const position of positions) {
     const run = runs.at(-1);
     if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
@@ -83,7 +89,7 @@ async function readAll(log: CheckedLog, partition: number, positions: readonly n
   return (await Promise.all(runs.map((run) => readRun(log, run)))).flat();
 }
 
-async function readRun(log: CheckedLog, { partition, after, upTo }: Between): Promise<Commit[]> {
+async function readRun(log: LogSource, { partition, after, upTo }: CommitRange): Promise<Commit[]> {
   const commits: Commit[] = [];
   for (let position = after; position < upTo; ) {
     const page = await log.read(partition, position, upTo - position);
@@ -109,7 +115,7 @@ async function* positionsOf(
   let before = -1;
   if (after > 0) {
     const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
-    before = await lastTrue(search, async (chunks) =>
+    before = await findLastTrue(search, async (chunks) =>
       (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
     );
   }

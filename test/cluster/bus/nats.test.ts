@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { connect } from 'nats';
-import { natsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/config.js';
 import type { Reply } from '../../../src/cluster/bus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { frameOf, messageLeaf } from '../../conformance/busFrames.js';
@@ -28,7 +28,12 @@ describe('a bus on NATS, when things go wrong', function () {
 
   function open(...urls: string[]): NatsBus {
     const report = (message: string, error: unknown) => reports.push(`${message} ${error}`);
-    const bus = new NatsBus({ servers: natsServers(urls.join()) ?? [], logId, node: randomUUID(), report });
+    const bus = new NatsBus({
+      servers: parseNatsServers(urls.join()) ?? [],
+      logId,
+      node: randomUUID(),
+      report,
+    });
     closing.push(() => bus.close());
     return bus;
   }
@@ -51,10 +56,10 @@ describe('a bus on NATS, when things go wrong', function () {
     const seen: number[] = [];
     const changes: boolean[] = [];
     other.subscribe(({ position }) => seen.push(position));
-    other.onConnection((isConnected) => changes.push(isConnected));
+    other.onConnectionChange((isConnected) => changes.push(isConnected));
     other.serve(async (body) => body);
     one.publish(frameOf(1, []));
-    expect(await one.request(other.node, 'early', 1000)).to.equal('nobody');
+    expect(await one.request(other.node, 'early', 1000)).to.equal('undelivered');
     expect([one.isConnected, changes]).to.deep.equal([false, []]);
 
     await eventually('the missing server is reported', () => reports.length > 0);
@@ -75,24 +80,24 @@ describe('a bus on NATS, when things go wrong', function () {
     const heard: string[] = [];
     const changes: boolean[] = [];
     other.subscribe(({ position }) => seen.push(position));
-    other.hear(({ kind }) => heard.push(kind));
-    other.onConnection((isConnected) => changes.push(isConnected));
+    other.onNote(({ kind }) => heard.push(kind));
+    other.onConnectionChange((isConnected) => changes.push(isConnected));
     other.serve((body) => (body === 'wait' ? new Promise(() => {}) : Promise.resolve(body)));
     await connected(one, other);
 
     for (let round = 1; round <= 3; round++) {
       const asked: Promise<Reply> = one.request(other.node, 'wait', 60_000);
       await server.stop();
-      expect(await asked, 'not after a minute').to.equal('silent');
+      expect(await asked, 'not after a minute').to.equal('unanswered');
       await Promise.all([lost(one), lost(other)]);
       one.publish(frameOf(1, []));
-      one.tell({ kind: 'owners' });
-      expect(await one.request(other.node, 'lost', 60_000)).to.equal('nobody');
+      one.broadcast({ kind: 'owners' });
+      expect(await one.request(other.node, 'lost', 60_000)).to.equal('undelivered');
 
       await server.start();
       await connected(one, other);
       one.publish(frameOf(2, [messageLeaf(1, 'text')]));
-      one.tell({ kind: 'want', partition: 0, size: 1 });
+      one.broadcast({ kind: 'want', partition: 0, size: 1 });
       expect(await one.request(other.node, 'again', 10_000)).to.deep.equal({ reply: 'again' });
       await eventually('the note has come', () => heard.length >= round);
     }
@@ -128,7 +133,7 @@ describe('a bus on NATS, when things go wrong', function () {
     const frame = frameOf(1, [messageLeaf(1, 'x'.repeat(256 * 1024))]);
     for (let i = 0; i < 1000; i++) one.publish(frame);
     // 250 MiB were given to it.
-    expect(await one.request(other.node, 'x'.repeat(300_000), 60_000)).to.equal('nobody');
+    expect(await one.request(other.node, 'x'.repeat(300_000), 60_000)).to.equal('undelivered');
     await lost(one);
     proxy.restore();
     await connected(one);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Outflow } from '../../../src/cluster/natsConnection.js';
+import { FlowControl } from '../../../src/cluster/natsConnection.js';
 import { eventually } from '../../support/eventually.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -7,12 +7,12 @@ const MEBIBYTE = 1024 * 1024;
 describe('what flows out over a connection', () => {
   let answers: (() => void)[] = [];
   let silences = 0;
-  let outflow: Outflow;
+  let outflow: FlowControl;
 
   beforeEach(() => {
     answers = [];
     silences = 0;
-    outflow = new Outflow(
+    outflow = new FlowControl(
       () => new Promise((resolve) => answers.push(resolve)),
       () => silences++,
     );

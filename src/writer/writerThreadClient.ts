@@ -1,7 +1,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { NotOwner } from '../base/errors.js';
-import { Queue } from '../base/limits.js';
-import { connect } from '../base/rpc.js';
+import { AdmissionQueue } from '../base/limits.js';
+import { connectThread } from '../base/rpc.js';
 import { type Bus, type CommitFrame, commitFrame } from '../cluster/bus.js';
 import type { Owners } from '../cluster/ownership.js';
 import { bytesOf, type Command, type OwnWriters } from '../domain/commands.js';
@@ -12,11 +12,11 @@ import { LogMismatch } from '../log/logMeta.js';
 import type { Folding } from '../projections/decisionReads.js';
 import type { CachedKeys } from '../vault/vault.js';
 import {
-  type FromWriters,
-  fromWire,
+  decodeError,
+  encodeError,
+  type FromWriterThread,
   type SentCommand,
-  type ToWriters,
-  toWire,
+  type ToWriterThread,
   type WriterApi,
   type WriterThreadData,
 } from './threadProtocol.js';
@@ -26,12 +26,12 @@ import {
  * had come at a rate of `many`. Waking a thread and syncing a disk cost far more than a message: this halves what a
  * message costs, for a few milliseconds of its way.
  */
-const SPACING_MS = { few: 2, many: 5 } as const;
+const FLUSH_INTERVAL_MS = { few: 2, many: 5 } as const;
 /** Commands a millisecond. */
-const MANY = 4;
+const BUSY_COMMANDS_PER_MS = 4;
 
 /** What the writers need of the main thread. */
-export interface WritersDeps {
+export interface WriterThreadClientDeps {
   readonly bus: Pick<Bus, 'publish'>;
   readonly keys: Pick<CachedKeys, 'fresh'>;
   /** As `WriterDeps.mayAppend`. */
@@ -43,7 +43,7 @@ export interface WritersDeps {
   /** Who owns what has changed; what is this node's, its writers take commands for. */
   readonly onOwners: (owners: Owners) => void;
   /** This node has taken or released partitions: other nodes should look. */
-  readonly onMoved: () => void;
+  readonly onLeasesChanged: () => void;
   readonly onFatal: (error: unknown) => void;
   readonly report: (message: string, error: unknown) => void;
 }
@@ -62,8 +62,8 @@ interface Pending {
  * The writers of all partitions, and which of these this node owns, in a thread of their own: one message each way
  * carries what a turn brings.
  */
-export class Writers implements OwnWriters {
-  readonly #queue = new Queue();
+export class WriterThreadClient implements OwnWriters {
+  readonly #queue = new AdmissionQueue();
   /** By call: a command that is given again while it is under way is another call of the same id. */
   readonly #pending = new Map<number, Pending>();
   /** What is to be sent, by command. */
@@ -71,10 +71,10 @@ export class Writers implements OwnWriters {
   #calls = 0;
   #outgoing: SentCommand[] = [];
   #advances = new Map<string, readonly [string, number, number]>();
-  #deps: WritersDeps | undefined;
+  #deps: WriterThreadClientDeps | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
-  #spacingMs: number = SPACING_MS.few;
-  #stopped = false;
+  #flushIntervalMs: number = FLUSH_INTERVAL_MS.few;
+  #isStopped = false;
   #stopping: Promise<void> | undefined;
 
   private constructor(
@@ -86,16 +86,16 @@ export class Writers implements OwnWriters {
   ) {}
 
   /** Starts the thread and opens the log in it, which is made if there is none. Throws `LogMismatch`. */
-  static async open(data: WriterThreadData): Promise<Writers> {
+  static async open(data: WriterThreadData): Promise<WriterThreadClient> {
     const { port1, port2 } = new MessageChannel();
-    const worker = new Worker(new URL('./writerThread.js', import.meta.url), {
+    const worker = new Worker(new URL('./writerWorker.js', import.meta.url), {
       workerData: { data, port: port2 },
       transferList: [port2],
     });
-    const api = connect<WriterApi>(worker);
+    const api = connectThread<WriterApi>(worker);
     try {
       const { id, partitions } = await api.open();
-      return new Writers(id, partitions, worker, api, port1);
+      return new WriterThreadClient(id, partitions, worker, api, port1);
     } catch (error) {
       await worker.terminate();
       if (error instanceof Error && error.name === 'LogMismatch') throw new LogMismatch(error.message);
@@ -116,16 +116,16 @@ export class Writers implements OwnWriters {
 
   /** As `WriterApi.start`. To be called when the read models are nearly caught up. */
   async start(
-    deps: WritersDeps,
+    deps: WriterThreadClientDeps,
     folded: ReadonlyMap<string, readonly number[]>,
     generations: ReadonlyMap<string, number>,
   ): Promise<void> {
     this.#deps = deps;
-    this.port.on('message', (items: FromWriters[]) => {
+    this.port.on('message', (items: FromWriterThread[]) => {
       for (const item of items) this.#receive(item, deps);
     });
     const gone = (error: unknown) => {
-      if (!this.#stopped) deps.onFatal(error);
+      if (!this.#isStopped) deps.onFatal(error);
     };
     this.worker.on('error', gone);
     this.worker.on('exit', (code) => gone(new Error(`the writers' thread ended with code ${code}`)));
@@ -135,7 +135,7 @@ export class Writers implements OwnWriters {
   submit: OwnWriters['submit'] = (command, commandId, epoch) => {
     const bytes = bytesOf(command);
     // It is another node's by now, or will be.
-    if (this.#stopped) return Promise.reject(this.#notOwner(command));
+    if (this.#isStopped) return Promise.reject(this.#notOwner(command));
     const refusal = this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
     if (refusal) return Promise.reject(refusal);
     this.#queue.enter(bytes);
@@ -157,13 +157,13 @@ export class Writers implements OwnWriters {
   };
 
   /** Leases have changed hands: looks who has what now. */
-  look(): void {
-    if (!this.#stopped) this.#post({ look: true });
+  rebalance(): void {
+    if (!this.#isStopped) this.#post({ look: true });
   }
 
   /** The user's key was destroyed: no copy of it is kept. */
   forget(user: string): void {
-    if (!this.#stopped) this.#post({ forget: user });
+    if (!this.#isStopped) this.#post({ forget: user });
   }
 
   /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
@@ -173,7 +173,7 @@ export class Writers implements OwnWriters {
 
   /** A read model has advanced. */
   advance(model: string, partition: number, size: number): void {
-    if (this.#advances.size === 0) setImmediate(() => this.#tellAdvances());
+    if (this.#advances.size === 0) setImmediate(() => this.#sendAdvances());
     this.#advances.set(`${model}/${partition}`, [model, partition, size]);
   }
 
@@ -189,10 +189,10 @@ export class Writers implements OwnWriters {
 
   async #stop(): Promise<void> {
     this.#flush();
-    this.#stopped = true;
+    this.#isStopped = true;
     await this.api.stop();
     // The thread's own word of it may come too late to be passed on.
-    this.#deps?.onMoved();
+    this.#deps?.onLeasesChanged();
     await this.#queue.drained();
     this.port.close();
     await this.worker.terminate();
@@ -200,7 +200,7 @@ export class Writers implements OwnWriters {
 
   /** At once after a pause, so that a lone command waits for nothing; under load, once in `#spacingMs`. */
   #flushSoon(): void {
-    const wait = this.#flushedAt + this.#spacingMs - performance.now();
+    const wait = this.#flushedAt + this.#flushIntervalMs - performance.now();
     if (wait <= 0) setImmediate(() => this.#flush());
     else setTimeout(() => this.#flush(), wait);
   }
@@ -208,38 +208,38 @@ export class Writers implements OwnWriters {
   #flush(): void {
     if (this.#outgoing.length === 0) return;
     this.#flushedAt = performance.now();
-    const isMany = this.#outgoing.length > MANY * this.#spacingMs;
-    this.#spacingMs = isMany ? SPACING_MS.many : SPACING_MS.few;
+    const isMany = this.#outgoing.length > BUSY_COMMANDS_PER_MS * this.#flushIntervalMs;
+    this.#flushIntervalMs = isMany ? FLUSH_INTERVAL_MS.many : FLUSH_INTERVAL_MS.few;
     this.#post({ commands: this.#outgoing });
     this.#outgoing = [];
   }
 
-  #tellAdvances(): void {
+  #sendAdvances(): void {
     const advances = [...this.#advances.values()];
     this.#advances = new Map();
-    if (!this.#stopped) this.#post({ advances });
+    if (!this.#isStopped) this.#post({ advances });
   }
 
-  #post(message: ToWriters): void {
+  #post(message: ToWriterThread): void {
     this.port.postMessage(message);
   }
 
-  #receive(item: FromWriters, deps: WritersDeps): void {
+  #receive(item: FromWriterThread, deps: WriterThreadClientDeps): void {
     if ('commit' in item) this.#publish(commitFrame(unpack(item.commit)), deps);
     else if ('answered' in item)
       this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `submit`.
-    else if ('refused' in item) this.#settle(item.refused)?.reject(fromWire(item.error));
-    else if ('returned' in item) this.#return(item.returned);
+    else if ('refused' in item) this.#settle(item.refused)?.reject(decodeError(item.error));
+    else if ('notOwner' in item) this.#rejectNotOwner(item.notOwner);
     else if ('owners' in item) deps.onOwners(item.owners);
-    else if ('moved' in item) deps.onMoved();
+    else if ('moved' in item) deps.onLeasesChanged();
     else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
-    else if ('keysOf' in item) void this.#answerKeys(item.keysOf, item.request, deps);
-    else if ('mayAppendTo' in item) void this.#answerGuard(item.mayAppendTo, item.request, deps);
-    else if ('report' in item) deps.report(item.report, fromWire(item.error));
-    else deps.onFatal(fromWire(item.fatal));
+    else if ('keysOf' in item) void this.#replyToKeys(item.keysOf, item.request, deps);
+    else if ('mayAppendTo' in item) void this.#replyToGuard(item.mayAppendTo, item.request, deps);
+    else if ('report' in item) deps.report(item.report, decodeError(item.error));
+    else deps.onFatal(decodeError(item.fatal));
   }
 
-  #publish(frame: CommitFrame, deps: WritersDeps): void {
+  #publish(frame: CommitFrame, deps: WriterThreadClientDeps): void {
     for (const event of frame.events) {
       if (event.type !== 'MessageSent') continue;
       const text = this.#texts.get(event.commandId);
@@ -248,7 +248,7 @@ export class Writers implements OwnWriters {
     deps.bus.publish(frame);
   }
 
-  #return(call: number): void {
+  #rejectNotOwner(call: number): void {
     const pending = this.#settle(call);
     pending?.reject(this.#notOwner(pending.command));
   }
@@ -266,12 +266,20 @@ export class Writers implements OwnWriters {
     return pending;
   }
 
-  async #answerGuard(partition: number, request: number, { mayAppend }: WritersDeps): Promise<void> {
-    const refusal = await mayAppend(partition).then(() => undefined, toWire);
+  async #replyToGuard(
+    partition: number,
+    request: number,
+    { mayAppend }: WriterThreadClientDeps,
+  ): Promise<void> {
+    const refusal = await mayAppend(partition).then(() => undefined, encodeError);
     this.#post({ mayAppend: request, refusal });
   }
 
-  async #answerKeys(owners: readonly string[], request: number, deps: WritersDeps): Promise<void> {
+  async #replyToKeys(
+    owners: readonly string[],
+    request: number,
+    deps: WriterThreadClientDeps,
+  ): Promise<void> {
     try {
       this.#post({ keys: [...(await deps.keys.fresh(owners))], request });
     } catch (error) {

@@ -2,38 +2,38 @@ import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.js';
 import { NotOwner } from '../base/errors.js';
-import { serve } from '../base/rpc.js';
+import { serveThread } from '../base/rpc.js';
 import type { Cluster } from '../cluster/nodes.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { Ownership } from '../cluster/ownership.js';
 import type { OwnWriters } from '../domain/commands.js';
 import { pack } from '../log/commit.js';
 import type { EventLog } from '../log/log.js';
-import { knowledge } from '../projections/allProjections.js';
+import { capabilities } from '../projections/allProjections.js';
 import { readModels } from '../projections/decisionReads.js';
 import { openReaderHere, openWriterLog } from '../projections/store/engine.js';
 import { ActiveReader } from '../projections/store/openReader.js';
 import {
-  type FromWriters,
-  RemoteGuard,
-  RemoteKeys,
+  encodeError,
+  type FromWriterThread,
+  RemoteAppendGuard,
+  RemoteFolding,
+  RemoteKeyCache,
   type SentCommand,
-  ThreadFolding,
-  type ToWriters,
-  toWire,
+  type ToWriterThread,
   type WriterApi,
   type WriterThreadData,
 } from './threadProtocol.js';
-import { ownWriters, Writer } from './writer.js';
+import { routeToWriters, Writer } from './writer.js';
 import type { WriterDeps } from './writerPorts.js';
 
 // The thread is started with these two by `Writers.open`, and by nobody else.
 const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };
 
-let outbox: FromWriters[] = [];
+let outbox: FromWriterThread[] = [];
 
 /** What one turn of the event loop has to tell leaves in one message: waking the other thread is what costs. */
-function tell(item: FromWriters): void {
+function send(item: FromWriterThread): void {
   if (outbox.push(item) > 1) return;
   setImmediate(() => {
     const items = outbox;
@@ -42,34 +42,34 @@ function tell(item: FromWriters): void {
   });
 }
 
-const guard = new RemoteGuard((partition, request) => tell({ mayAppendTo: partition, request }));
-const keys = new RemoteKeys((owners, request) => tell({ keysOf: owners, request }));
-const folding = new ThreadFolding();
-const onFatal = (error: unknown) => tell({ fatal: toWire(error) });
-const report = (message: string, error: unknown) => tell({ report: message, error: toWire(error) });
+const guard = new RemoteAppendGuard((partition, request) => send({ mayAppendTo: partition, request }));
+const keys = new RemoteKeyCache((owners, request) => send({ keysOf: owners, request }));
+const folding = new RemoteFolding();
+const onFatal = (error: unknown) => send({ fatal: encodeError(error) });
+const report = (message: string, error: unknown) => send({ report: message, error: encodeError(error) });
 
 let log: EventLog | undefined;
 let ownership: Ownership | undefined;
 let reader: ActiveReader | undefined;
-const closing: (() => Promise<void>)[] = [];
+const closers: (() => Promise<void>)[] = [];
 
 async function start(...[folded, generations]: Parameters<WriterApi['start']>): Promise<void> {
   if (!log) throw new Error('the log is not open');
   folding.start(folded);
   const { engine, node } = data;
   const isShared = engine.kind === 'mongodb';
-  const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, knowledge);
-  closing.push(cluster.close);
+  const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, capabilities);
+  closers.push(cluster.close);
   const deps = await writerDeps(log, cluster, generations);
   const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
   const { leases, nodes } = cluster;
   ownership = new Ownership({
     ...{ node, leases, nodes, writers, clock: systemClock, onFatal, report },
-    onOwners: (owners) => tell({ owners }),
-    onMoved: () => tell({ moved: true }),
+    onOwners: (owners) => send({ owners }),
+    onLeasesChanged: () => send({ moved: true }),
   });
-  const router = ownWriters(writers);
-  port.on('message', (message: ToWriters) => receive(message, router));
+  const router = routeToWriters(writers);
+  port.on('message', (message: ToWriterThread) => receive(message, router));
   await ownership.start();
 }
 
@@ -79,12 +79,12 @@ async function writerDeps(
   generations: ReadonlyMap<string, number>,
 ): Promise<WriterDeps> {
   const rows = await openReaderHere(data.engine);
-  closing.push(rows.close);
+  closers.push(rows.close);
   const active = new ActiveReader(rows.reader, generations);
   reader = active;
   return {
     log,
-    bus: { publish: tellCommit },
+    bus: { publish: sendCommit },
     keys,
     mayAppend: (partition) => guard.mayAppend(partition),
     reads: readModels(
@@ -98,33 +98,33 @@ async function writerDeps(
     now: Date.now,
     newId: randomUUID,
     isKnownToAll: (type) => ownership?.isKnownToAll(type) ?? false,
-    onDeposed: (partition) => ownership?.deposed(partition),
+    onDeposed: (partition) => ownership?.release(partition),
     onFatal,
     report,
-    onAppend: ({ events, ms }) => tell({ appended: { events, ms } }),
+    onAppend: ({ events, ms }) => send({ appended: { events, ms } }),
   };
 }
 
-function receive(message: ToWriters, router: OwnWriters): void {
+function receive(message: ToWriterThread, router: OwnWriters): void {
   if ('commands' in message) for (const sent of message.commands) void execute(router, sent);
   else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
-  else if ('look' in message) ownership?.look();
+  else if ('look' in message) ownership?.rebalance();
   else if ('forget' in message) keys.forget(message.forget);
-  else if ('mayAppend' in message) guard.receive(message);
-  else keys.receive(message);
+  else if ('mayAppend' in message) guard.handleReply(message);
+  else keys.handleReply(message);
 }
 
 function execute(router: OwnWriters, [call, command, commandId, epoch]: SentCommand): Promise<void> {
   return router.submit(command, commandId, epoch).then(
-    (answer) => tell({ answered: call, answer }),
+    (answer) => send({ answered: call, answer }),
     (error: unknown) =>
-      tell(error instanceof NotOwner ? { returned: call } : { refused: call, error: toWire(error) }),
+      send(error instanceof NotOwner ? { notOwner: call } : { refused: call, error: encodeError(error) }),
   );
 }
 
-const tellCommit = (commit: Parameters<typeof pack>[0]): void => {
+const sendCommit = (commit: Parameters<typeof pack>[0]): void => {
   const { partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash } = commit;
-  tell({
+  send({
     commit: pack({ partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash }),
   });
 };
@@ -144,7 +144,7 @@ const api: WriterApi = {
   async stop() {
     await ownership?.stop();
     await log?.close();
-    for (const close of closing) await close();
+    for (const close of closers) await close();
     keys.close();
     // What was told last leaves before this is answered.
     await new Promise((resolve) => setImmediate(resolve));
@@ -152,4 +152,4 @@ const api: WriterApi = {
   },
 };
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);
