@@ -90,3 +90,11 @@ export class NotOwner extends Error {
     super(`partition ${partition} is not owned here`);
   }
 }
+
+/**
+ * Ends a switch over a union: does not compile while a member has no case. Throws for a value outside the union,
+ * which can only come from unchecked input.
+ */
+export function assertNever(value: never): never {
+  throw new TypeError(`no case handles ${JSON.stringify(value)}`);
+}

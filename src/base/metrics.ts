@@ -65,7 +65,7 @@ export class Metrics {
       labelNames: ['queue'] as const,
       registers: [this.#registry],
       collect() {
-        for (const [addQueue, depth] of queues) this.set({ queue: addQueue }, depth());
+        for (const [queue, depth] of queues) this.set({ queue }, depth());
       },
     });
   }
@@ -106,7 +106,7 @@ export class Metrics {
   }
 
   /** Says where the depth of a queue is read. */
-  queue(name: string, depth: () => number): void {
+  addQueue(name: string, depth: () => number): void {
     this.#queues.set(name, depth);
   }
 

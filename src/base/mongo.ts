@@ -1,4 +1,14 @@
-import { MongoClient, type MongoClientOptions, MongoNetworkTimeoutError } from 'mongodb';
+import type { CollectionOptions } from 'mongodb';
+import {
+  MongoAPIError,
+  MongoClient,
+  type MongoClientOptions,
+  MongoError,
+  MongoNetworkTimeoutError,
+  MongoServerClosedError,
+  MongoServerError,
+  MongoWriteConcernError,
+} from 'mongodb';
 import { type Clock, systemClock, withTimeout } from './clock.js';
 
 /** How often the driver looks whether the server is there, and the least time between two looks. */
@@ -90,3 +100,46 @@ export function withCallTimeouts<P extends Calls<P>>(ms: number, calls: P): P {
   ]);
   return Object.fromEntries(entries) as P; // Each by its name, with the arguments and the result it had.
 }
+
+const DUPLICATE_KEY_CODE = 11000;
+
+/** Answers with which a server refuses a write for good, whoever asks again: error codes of MongoDB. */
+const PERMANENT_CODES = new Set([
+  2, // BadValue
+  9, // FailedToParse
+  13, // Unauthorized
+  14, // TypeMismatch
+  18, // AuthenticationFailed
+  20, // IllegalOperation
+  59, // CommandNotFound
+  72, // InvalidOptions
+  73, // InvalidNamespace
+  121, // DocumentValidationFailure
+  8000, // AtlasError: over a quota, or not allowed
+  10334, // BSONObjectTooLarge
+  14031, // OutOfDiskSpace
+]);
+
+/** There is a document with this `_id`; it may not be durable yet. */
+export const isDuplicateKey = (error: unknown): boolean =>
+  error instanceof MongoServerError && error.code === DUPLICATE_KEY_CODE;
+
+/**
+ * Trying again cannot help: the server refuses, the client is closed or misused, or the fault is ours. All
+ * else, a code never heard of too, proves nothing: the write may have happened, or may happen next time.
+ */
+export function isPermanentFailure(error: unknown): boolean {
+  if (error instanceof MongoServerClosedError || error instanceof MongoWriteConcernError) return false;
+  if (error instanceof MongoServerError) return PERMANENT_CODES.has(Number(error.code));
+  if (error instanceof MongoError) return error instanceof MongoAPIError;
+  // The driver lets some of the system's errors through as they are, such as ECONNRESET.
+  return error instanceof TypeError || error instanceof RangeError;
+}
+
+/** How the log's collections are written and read: nothing is said or seen that a fail-over could take back. */
+export const MAJORITY: CollectionOptions = {
+  writeConcern: { w: 'majority', journal: true },
+  readConcern: { level: 'majority' },
+  readPreference: 'primary',
+  promoteBuffers: true,
+};

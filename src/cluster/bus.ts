@@ -20,34 +20,39 @@ export interface CommitFrame extends Commit {
 /** What came of a request: see `Bus.request`. */
 export type Reply = { readonly reply: unknown } | 'undelivered' | 'unanswered';
 
-/**
- * What connects the nodes of one log: a doorbell and a fast path, never what anything depends on. Between nodes all
- * may be lost, frames may also come repeated or late; so every consumer checks contiguity and reads from the log what
- * it missed. Bodies and replies are JSON values. Nothing is kept for a node that is not connected.
- */
-export interface Bus {
+/** Requests from this node to others. */
+export interface RequestChannel {
+  /** This node. */
   readonly node: NodeId;
-  /** Tells all nodes of a durable commit; the handlers of this one run at once, in the caller's turn. */
-  publish(frame: CommitFrame): void;
-  /** Returns the function that ends the subscription. */
-  subscribe(handler: (frame: CommitFrame) => void): () => void;
-  /** Tells every other node. */
-  broadcast(note: Note): void;
-  /** Returns the function that ends the subscription. */
-  onNote(handler: (note: Note, from: NodeId) => void): () => void;
+  /** Always true in a single process. */
+  readonly isConnected: boolean;
+  /** Calls the handler at each change. Returns the function that unsubscribes it. */
+  onConnectionChange(handler: (isConnected: boolean) => void): () => void;
   /**
-   * Asks one node. `undelivered`: surely not handed over (not connected, no such node, or it has too much under way).
-   * `unanswered`: no reply in time, or a handler that failed; it may have been taken, or may still be. Requests of one
-   * node to another are handed over in the order of the calls.
+   * Sends a request to one node. Requests from one node to another are delivered in the order of the calls.
+   * - `undelivered`: certainly not handed over. The node is not connected, does not exist or is at its request limit.
+   * - `unanswered`: no reply within `timeoutMs`, or the handler threw. The request may have been handled, or may yet be.
    */
   request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply>;
-  /** Answers what this node is asked; calls start in order. Throws when there is a handler already. */
+}
+
+/**
+ * Messages between the nodes of one log: notifications and a fast path. Nothing may depend on delivery. Between nodes a
+ * message can be lost; a frame can also arrive twice or late. So a consumer checks positions and reads missing commits
+ * from the log. Bodies and replies are JSON values. Nothing is stored for a node that is not connected.
+ */
+export interface Bus extends RequestChannel {
+  /** Sends a durable commit to all nodes. The handlers of this node run before it returns. */
+  publish(frame: CommitFrame): void;
+  /** Returns the function that unsubscribes the handler. */
+  subscribe(handler: (frame: CommitFrame) => void): () => void;
+  /** Sends a note to every other node. */
+  broadcast(note: Note): void;
+  /** Returns the function that unsubscribes the handler. */
+  onNote(handler: (note: Note, from: NodeId) => void): () => void;
+  /** Handles the requests to this node, started in order of arrival. Throws if a handler is set already. */
   serve(handler: (body: unknown, from: NodeId) => Promise<unknown>): () => void;
-  /** In one process: always. */
-  readonly isConnected: boolean;
-  /** Called at each change. Returns the function that ends it. */
-  onConnectionChange(handler: (isConnected: boolean) => void): () => void;
-  /** Sends what was given to it, then nothing more; handlers are called no more. */
+  /** Sends what was published before, then calls no handler and sends nothing more. */
   close(): Promise<void>;
 }
 
@@ -116,66 +121,3 @@ export const Note = z.discriminatedUnion('kind', [
   }),
 ]);
 export type Note = z.infer<typeof Note>;
-
-/** Requests under way at once on one node, and their size in bytes; what goes beyond is not taken. */
-const MAX_OPEN_REQUESTS = 1024;
-const MAX_OPEN_BYTES = 32 * 1024 * 1024;
-
-type Handler = Parameters<Bus['serve']>[0];
-
-/** What a node does with the requests made to it. */
-export class RequestServer {
-  readonly #report: (message: string, error: unknown) => void;
-  #handler: Handler | undefined;
-  #openRequests = 0;
-  #openBytes = 0;
-  #isClosed = false;
-
-  constructor(report: (message: string, error: unknown) => void) {
-    this.#report = report;
-  }
-
-  /** As `Bus.serve`. */
-  serve(handler: Handler): () => void {
-    if (this.#handler) throw new Error('requests to this node have a handler already');
-    this.#handler = handler;
-    return () => {
-      if (this.#handler === handler) this.#handler = undefined;
-    };
-  }
-
-  /** Takes nothing more. */
-  close(): void {
-    this.#isClosed = true;
-  }
-
-  /** Hands a request of so many bytes to the handler, in the caller's turn, and says what came of it, however late. */
-  async handle(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
-    const isFull = this.#openRequests >= MAX_OPEN_REQUESTS || this.#openBytes + bytes > MAX_OPEN_BYTES;
-    if (!this.#handler || this.#isClosed || isFull) return 'undelivered';
-    this.#openRequests++;
-    this.#openBytes += bytes;
-    try {
-      return { reply: await this.#handler(body, from) };
-    } catch (error) {
-      this.#report(`a request of node ${from} failed`, error);
-      return 'unanswered';
-    } finally {
-      this.#openRequests--;
-      this.#openBytes -= bytes;
-    }
-  }
-}
-
-/** The answer, or `unanswered` when it takes longer. */
-export async function withReplyTimeout(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'unanswered'>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, 'unanswered');
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -1,6 +1,6 @@
+import { AdmissionQueue } from '../base/admissionQueue.js';
 import type { Clock } from '../base/clock.js';
 import { NotOwner, overloaded, type ParleyError } from '../base/errors.js';
-import { AdmissionQueue } from '../base/limits.js';
 import {
   bytesOf,
   type CommandKind,
@@ -10,7 +10,7 @@ import {
 } from '../domain/commands.js';
 import { partitionOf } from '../domain/ids.js';
 import { streamOfCommand } from '../domain/streams.js';
-import type { Bus, NodeId } from './bus.js';
+import type { RequestChannel } from './bus.js';
 import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
 import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
@@ -18,15 +18,14 @@ import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './parti
 /** How often those are looked for who have waited for too long. */
 const EXPIRY_CHECK_MS = 250;
 
-/** What the lanes of a node stand on. */
+/** Everything a router needs. */
 export interface PartitionRouterDeps {
-  readonly node: NodeId;
   readonly partitions: number;
-  readonly bus: Pick<Bus, 'request' | 'isConnected' | 'onConnectionChange'>;
-  /** For partitions that this node owns. */
+  readonly bus: RequestChannel;
+  /** The writers of this node, for the partitions it owns. */
   readonly writers: OwnWriters;
   readonly clock: Clock;
-  /** Somebody who was thought to own a partition does not: time to look. */
+  /** Called when a node thought to own a partition does not: ownership should be read again. */
   readonly onStaleOwner: () => void;
 }
 
@@ -48,7 +47,7 @@ export class PartitionRouter implements CommandRouter {
     this.#deps = deps;
     this.#queues = Array.from({ length: deps.partitions }, (_, partition) => this.#createQueue(partition));
     deps.bus.onConnectionChange(() => {
-      for (const lane of this.#queues) lane.flush();
+      for (const queue of this.#queues) queue.flush();
     });
   }
 
@@ -60,7 +59,7 @@ export class PartitionRouter implements CommandRouter {
   /** The epoch of the lease by which this node owns the partition; undefined if it does not. */
   epochOf(partition: number): number | undefined {
     const owner = this.#queues[partition]?.owner;
-    return owner?.node === this.#deps.node ? owner.epoch : undefined;
+    return owner?.node === this.#deps.bus.node ? owner.epoch : undefined;
   }
 
   /** The partitions that this node owns. */
@@ -70,7 +69,7 @@ export class PartitionRouter implements CommandRouter {
 
   /** Who owns what has changed. */
   setOwners(owners: Owners): void {
-    for (const [partition, lane] of this.#queues.entries()) lane.owner = owners[partition];
+    for (const [partition, queue] of this.#queues.entries()) queue.owner = owners[partition];
   }
 
   execute: CommandRouter['execute'] = (command, commandId) => {
@@ -102,7 +101,7 @@ export class PartitionRouter implements CommandRouter {
       };
       queue.add(item);
       // To its own writers a node sends each at once; what leaves for another gathers for a turn of the event loop.
-      if (queue.owner?.node === this.#deps.node) queue.flush();
+      if (queue.owner?.node === this.#deps.bus.node) queue.flush();
       else this.#flushLater(queue);
       this.#expireLater();
     });
@@ -111,22 +110,23 @@ export class PartitionRouter implements CommandRouter {
   /** Refuses what comes now, and what has not left; what has left gets its answer. */
   stop(): void {
     this.#stopRefusal = overloaded('the server is stopping');
-    for (const lane of this.#queues) lane.refuseUnsent(this.#stopRefusal);
+    for (const queue of this.#queues) queue.refuseUnsent(this.#stopRefusal);
   }
 
   #createQueue(partition: number): PartitionQueue {
-    const { node, bus, clock, onStaleOwner: onReturned } = this.#deps;
+    const { bus, clock, onStaleOwner } = this.#deps;
+    const { node } = bus;
     const forwarder = new CommandForwarder(partition, bus);
     const queue: PartitionQueue = new PartitionQueue({
       now: () => clock.now(),
       setTimer: (run, ms) => clock.setTimer(run, ms),
       canReach: (owner) => owner.node === node || bus.isConnected,
-      send: (voyage, items) => {
-        if (voyage.owner.node === node)
-          for (const item of items) void this.#submitLocally(queue, voyage, item);
-        else forwarder.send(queue, voyage, items);
+      send: (window, items) => {
+        if (window.owner.node === node)
+          for (const item of items) void this.#submitLocally(queue, window, item);
+        else forwarder.send(queue, window, items);
       },
-      onStaleOwner: onReturned,
+      onStaleOwner,
     });
     return queue;
   }
@@ -158,7 +158,7 @@ export class PartitionRouter implements CommandRouter {
     this.#isExpiring = true;
     this.#deps.clock.setTimer(() => {
       this.#isExpiring = false;
-      for (const lane of this.#queues) lane.expire();
+      for (const queue of this.#queues) queue.expire();
       if (this.#admission.length > 0) this.#expireLater();
     }, EXPIRY_CHECK_MS);
   }

@@ -43,3 +43,29 @@ export interface HeldLease {
   /** Lets go of it: another may take it at once. Does nothing when it is lost. When it throws, it may last until it expires. */
   release(): Promise<void>;
 }
+
+/** The leases of the one process that there is: they never end, as the data directory's lock is the lease. */
+export function memoryLeases(node: NodeId, partitions: number): Leases {
+  const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
+  let epoch = 0;
+  return {
+    async acquire(partition) {
+      const mine: LeaseHolder = { node, epoch: ++epoch };
+      holders[partition] = mine;
+      const isHeld = () => holders[partition] === mine;
+      return {
+        partition,
+        epoch: mine.epoch,
+        get validUntil() {
+          return isHeld() ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+        },
+        renew: async () => isHeld(),
+        async release() {
+          if (isHeld()) holders[partition] = undefined;
+        },
+      } satisfies HeldLease;
+    },
+    holders: async () => [...holders],
+    async freeAllOf() {},
+  };
+}

@@ -1,5 +1,4 @@
-import { type Bus, type CommitFrame, type NodeId, RequestServer, withReplyTimeout } from './bus.js';
-import type { NatsBusOptions } from './natsBus.js';
+import type { Bus, CommitFrame, NodeId, Reply } from './bus.js';
 
 /** The bus of a single process: handlers run in the publisher's turn, in the order of subscription. */
 export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
@@ -31,15 +30,66 @@ export function memoryBus(node: NodeId, report: (message: string, error: unknown
   };
 }
 
-/** The bus over these NATS servers; without any, of the one process that there is. */
-export async function openBus({
-  servers,
-  ...options
-}: Omit<NatsBusOptions, 'servers'> & {
-  readonly servers: NatsBusOptions['servers'] | undefined;
-}): Promise<Bus> {
-  if (!servers) return memoryBus(options.node, options.report);
-  // Loaded where it is used: that takes a tenth of a second.
-  const { NatsBus } = await import('./natsBus.js');
-  return new NatsBus({ servers, ...options });
+/** Requests under way at once on one node, and their size in bytes; what goes beyond is not taken. */
+const MAX_OPEN_REQUESTS = 1024;
+
+const MAX_OPEN_BYTES = 32 * 1024 * 1024;
+
+type Handler = Parameters<Bus['serve']>[0];
+
+/** What a node does with the requests made to it. */
+export class RequestServer {
+  readonly #report: (message: string, error: unknown) => void;
+  #handler: Handler | undefined;
+  #openRequests = 0;
+  #openBytes = 0;
+  #isClosed = false;
+
+  constructor(report: (message: string, error: unknown) => void) {
+    this.#report = report;
+  }
+
+  /** As `Bus.serve`. */
+  serve(handler: Handler): () => void {
+    if (this.#handler) throw new Error('requests to this node have a handler already');
+    this.#handler = handler;
+    return () => {
+      if (this.#handler === handler) this.#handler = undefined;
+    };
+  }
+
+  /** Takes nothing more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Hands a request of so many bytes to the handler, in the caller's turn, and says what came of it, however late. */
+  async handle(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
+    const isFull = this.#openRequests >= MAX_OPEN_REQUESTS || this.#openBytes + bytes > MAX_OPEN_BYTES;
+    if (!this.#handler || this.#isClosed || isFull) return 'undelivered';
+    this.#openRequests++;
+    this.#openBytes += bytes;
+    try {
+      return { reply: await this.#handler(body, from) };
+    } catch (error) {
+      this.#report(`a request of node ${from} failed`, error);
+      return 'unanswered';
+    } finally {
+      this.#openRequests--;
+      this.#openBytes -= bytes;
+    }
+  }
+}
+
+/** The answer, or `unanswered` when it takes longer. */
+export async function withReplyTimeout(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'unanswered'>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, 'unanswered');
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

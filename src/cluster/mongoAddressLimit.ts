@@ -1,8 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { CollectionOptions, Db } from 'mongodb';
-import { type AddressLimit, type Allowance, MAX_ADDRESSES } from '../base/limits.js';
-import { withCallTimeouts } from '../base/mongo.js';
-import { isDuplicateKey } from '../log/logMeta.js';
+import { isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
+import { type AddressLimit, type Allowance, MAX_ADDRESSES } from '../base/rateLimits.js';
 import { agreed, createClusterClient } from './mongoCluster.js';
 
 /** Somebody waits to sign in. */

@@ -5,9 +5,8 @@ import {
   type MongoClient,
   MongoServerError,
 } from 'mongodb';
-import { createMongoClient, withCallTimeouts } from '../base/mongo.js';
+import { createMongoClient, isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
 import type { UserId } from '../domain/ids.js';
-import { isDuplicateKey, MAJORITY } from '../log/logMeta.js';
 import type { NodeId } from './bus.js';
 import type { Devices } from './devices.js';
 import { type HeldLease, LEASE_MS, type LeaseHolder, type Leases } from './leases.js';
@@ -108,7 +107,7 @@ class MongoHeldLease implements HeldLease {
   readonly epoch: number;
   readonly #documents: Collection<LeaseDocument>;
   /** What the document is like while nobody has acquired it since, this node neither. */
-  readonly #filter: Pick<LeaseDocument, '_id' | 'node' | 'epoch'>;
+  readonly #filter: Omit<LeaseDocument, 'expires'>;
   readonly #now: () => number;
   #validUntil: number;
   #isOver = false;

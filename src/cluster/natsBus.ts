@@ -1,14 +1,6 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
 import type { NatsServer } from '../base/config.js';
-import {
-  type Bus,
-  type CommitFrame,
-  type NodeId,
-  type Note,
-  type Reply,
-  RequestServer,
-  withReplyTimeout,
-} from './bus.js';
+import type { Bus, CommitFrame, NodeId, Note, Reply } from './bus.js';
 import {
   decodeCommit,
   decodeNote,
@@ -20,6 +12,7 @@ import {
   encodeRequest,
   throttleReports,
 } from './busWire.js';
+import { RequestServer, withReplyTimeout } from './localBus.js';
 import { NatsLink } from './natsConnection.js';
 
 export interface NatsBusOptions {

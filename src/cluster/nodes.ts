@@ -1,6 +1,6 @@
 import type { NodeId } from './bus.js';
 import type { Devices } from './devices.js';
-import type { HeldLease, LeaseHolder, Leases } from './leases.js';
+import type { Leases } from './leases.js';
 
 /** A node that has not beaten for so long, on the database's clock, is dead. */
 export const DEAD_AFTER_MS = 10_000;
@@ -47,32 +47,6 @@ export interface Cluster {
   readonly nodes: Nodes;
   readonly devices: Devices;
   close(): Promise<void>;
-}
-
-/** The leases of the one process that there is: they never end, as the data directory's lock is the lease. */
-export function memoryLeases(node: NodeId, partitions: number): Leases {
-  const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
-  let epoch = 0;
-  return {
-    async acquire(partition) {
-      const mine: LeaseHolder = { node, epoch: ++epoch };
-      holders[partition] = mine;
-      const isHeld = () => holders[partition] === mine;
-      return {
-        partition,
-        epoch: mine.epoch,
-        get validUntil() {
-          return isHeld() ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
-        },
-        renew: async () => isHeld(),
-        async release() {
-          if (isHeld()) holders[partition] = undefined;
-        },
-      } satisfies HeldLease;
-    },
-    holders: async () => [...holders],
-    async freeAllOf() {},
-  };
 }
 
 /** The one node that there is. It never dies before those who ask. */

@@ -1,9 +1,12 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { NodeId } from './bus.js';
+import type { Bus, NodeId } from './bus.js';
 import { memoryDevices } from './devices.js';
-import { type Cluster, memoryLeases, memoryNodes } from './nodes.js';
+import { memoryLeases } from './leases.js';
+import { memoryBus } from './localBus.js';
+import type { NatsBusOptions } from './natsBus.js';
+import { type Cluster, memoryNodes } from './nodes.js';
 
 /**
  * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` is
@@ -78,4 +81,17 @@ function identifyDirectory(dataDir: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The bus over these NATS servers; without any, of the one process that there is. */
+export async function openBus({
+  servers,
+  ...options
+}: Omit<NatsBusOptions, 'servers'> & {
+  readonly servers: NatsBusOptions['servers'] | undefined;
+}): Promise<Bus> {
+  if (!servers) return memoryBus(options.node, options.report);
+  // Loaded where it is used: that takes a tenth of a second.
+  const { NatsBus } = await import('./natsBus.js');
+  return new NatsBus({ servers, ...options });
 }

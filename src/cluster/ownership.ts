@@ -77,21 +77,28 @@ interface OwnedWriter {
   handleRenewal(): void;
 }
 
-/** What ownership stands on. */
+/** Everything ownership needs. */
 export interface OwnershipDeps {
   readonly node: NodeId;
-  readonly leases: Pick<Leases, 'acquire' | 'holders'>;
-  readonly nodes: Pick<Nodes, 'heartbeat' | 'listLive' | 'leave'>;
-  /** One a partition. */
+  readonly cluster: {
+    readonly leases: Pick<Leases, 'acquire' | 'holders'>;
+    readonly nodes: Omit<Nodes, 'expire'>;
+  };
+  /** One a partition, in order. */
   readonly writers: readonly OwnedWriter[];
   readonly clock: Clock;
-  /** They have changed. What is told as this node's, its writer takes commands for. */
+  readonly events: OwnershipEvents;
+}
+
+/** The receiver of ownership changes and failures. */
+export interface OwnershipEvents {
+  /** Called when an owner changed. The writers of this node accept commands for its partitions from then on. */
   readonly onOwners: (owners: Owners) => void;
-  /** This node has taken or released something: others should look. */
+  /** Called when this node acquired or released a lease: other nodes should rebalance. */
   readonly onLeasesChanged: () => void;
-  /** This node cannot go on: `StorageError`, `HoleError`, `AppendError` or `UnknownEventType`. */
+  /** Called when the process must stop: `StorageError`, `HoleError`, `AppendError` or `UnknownEventType`. */
   readonly onFatal: (error: unknown) => void;
-  /** Something failed and is tried again. */
+  /** Logs a failure that is retried. */
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -169,12 +176,12 @@ export class Ownership {
     this.#isStopping = true;
     await Promise.all([this.#renewal.stop(), this.#rebalancing.stop()]);
     // First, so that the others count on it no more when they find its partitions free.
-    await this.#try('this node could not be taken off the list', () => this.#deps.nodes.leave());
+    await this.#try('this node could not be taken off the list', () => this.#deps.cluster.nodes.leave());
     await Promise.all([...this.#owned].map(([partition, owned]) => this.#releasePartition(partition, owned)));
   }
 
   async #sendHeartbeat(): Promise<void> {
-    await this.#try('this node could not say that it lives', () => this.#deps.nodes.heartbeat());
+    await this.#try('this node could not say that it lives', () => this.#deps.cluster.nodes.heartbeat());
   }
 
   async #renewAll(): Promise<void> {
@@ -194,7 +201,8 @@ export class Ownership {
   }
 
   async #rebalanceOnce(): Promise<void> {
-    const { node, nodes, leases } = this.#deps;
+    const { node } = this.#deps;
+    const { nodes, leases } = this.#deps.cluster;
     const seen = await this.#try('who owns which partition could not be read', () =>
       Promise.all([nodes.listLive(), leases.holders()]),
     );
@@ -209,7 +217,7 @@ export class Ownership {
       if (owned) void this.#releasePartition(partition, owned);
     }
     const acquired = await Promise.all(acquire.map((partition) => this.#acquire(partition)));
-    if (acquired.includes(true)) this.#deps.onLeasesChanged();
+    if (acquired.includes(true)) this.#deps.events.onLeasesChanged();
   }
 
   /** Who has it: of this node that is known better here. What is being given up is still its own. */
@@ -223,7 +231,7 @@ export class Ownership {
   async #acquire(partition: number): Promise<boolean> {
     if (this.#owned.has(partition)) return false;
     const what = `the lease of partition ${partition} could not be acquired`;
-    const lease = await this.#try(what, () => this.#deps.leases.acquire(partition));
+    const lease = await this.#try(what, () => this.#deps.cluster.leases.acquire(partition));
     if (!lease) return false;
     const owned: OwnedPartition = { lease, isServed: false, isReleasing: false };
     this.#owned.set(partition, owned);
@@ -239,9 +247,9 @@ export class Ownership {
       owned.isServed = true;
       this.#onChange();
     } catch (error) {
-      if (FATAL_ERRORS.some((kind) => error instanceof kind)) this.#deps.onFatal(error);
+      if (FATAL_ERRORS.some((kind) => error instanceof kind)) this.#deps.events.onFatal(error);
       else if (!(error instanceof NotOwner))
-        this.#deps.report(`partition ${partition} could not be taken over`, error);
+        this.#deps.events.report(`partition ${partition} could not be taken over`, error);
       // The next look finds it free, and takes it again if it is still this node's due.
       await this.#releasePartition(partition, owned);
     }
@@ -255,7 +263,7 @@ export class Ownership {
     const what = `the lease of partition ${partition} could not be released; it expires`;
     await this.#try(what, () => owned.lease.release());
     this.#owned.delete(partition);
-    this.#deps.onLeasesChanged();
+    this.#deps.events.onLeasesChanged();
   }
 
   #updateOwners(): void {
@@ -267,7 +275,7 @@ export class Ownership {
     });
     if (!owners.every((owner, partition) => isSame(owner, this.#owners[partition]))) {
       this.#owners = owners;
-      this.#deps.onOwners(owners);
+      this.#deps.events.onOwners(owners);
     }
     this.#onChange();
   }
@@ -288,7 +296,7 @@ export class Ownership {
       const late = () => new Error(`no answer within ${CALL_TIMEOUT_MS} ms: it may have happened`);
       return await withTimeout(this.#deps.clock, CALL_TIMEOUT_MS, work(), late);
     } catch (error) {
-      this.#deps.report(what, error);
+      this.#deps.events.report(what, error);
       return undefined;
     }
   }

@@ -98,16 +98,20 @@ export class Fanout {
     this.#vector = start.map(({ size }) => size);
     this.#heads = [...start];
     this.#readers = start.map(({ position }, partition) =>
-      follow<CommitFrame>({
-        partition,
-        after: position,
-        read: async (after, limit) =>
-          (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
-        handle: (frame) => this.#handle(frame),
-        onStop: deps.onStop,
-        onReadError: (error) =>
-          deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
-      }),
+      follow<CommitFrame>(
+        {
+          partition,
+          after: position,
+          read: async (after, limit) =>
+            (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
+        },
+        {
+          handle: (frame) => this.#handle(frame),
+          onStop: deps.onStop,
+          onReadError: (error) =>
+            deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
+        },
+      ),
     );
   }
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { connectThread, type Remote } from '../base/rpc.js';
+import { connectThread, type Remote } from '../base/workerThreads.js';
 import type { CheckpointApi } from './checkpointWorker.js';
 import { pack, unpack } from './commit.js';
 import {

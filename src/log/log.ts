@@ -1,26 +1,30 @@
 /** A SHA-256 in base64 (44 characters). */
 export type Hash = string;
 
-/**
- * The unit of durability: the events of many commands, of many streams of one partition,
- * appended atomically at one position. Its leaves are the very bytes that are hashed.
- */
-export interface Commit {
-  readonly partition: number;
+/** The fields that locate a commit by position, time or offset. */
+export interface Place {
   /** Place in the partition: 1, 2, 3 … with no hole. */
   readonly position: number;
-  /** UUID chosen by the writer; tells its own commit from another's after an unknown outcome. */
-  readonly id: string;
-  /** The owner's term; only grows along the log. */
-  readonly epoch: number;
   /** ISO 8601, UTC, milliseconds; never before the previous commit's. */
   readonly recordedAt: string;
   /** The offset of the first leaf; equals `size - leaves.length`. */
   readonly firstOffset: number;
-  /** The events' text (JSON, one line each), as hashed. Empty in a fencing commit. */
-  readonly leaves: readonly string[];
   /** The Merkle tree's size after this commit. */
   readonly size: number;
+}
+
+/**
+ * The unit of durability: the events of many commands, of many streams of one partition,
+ * appended atomically at one position. Its leaves are the very bytes that are hashed.
+ */
+export interface Commit extends Place {
+  readonly partition: number;
+  /** UUID chosen by the writer; tells its own commit from another's after an unknown outcome. */
+  readonly id: string;
+  /** The owner's term; only grows along the log. */
+  readonly epoch: number;
+  /** The events' text (JSON, one line each), as hashed. Empty in a fencing commit. */
+  readonly leaves: readonly string[];
   /** The RFC 6962 root after this commit. */
   readonly root: Hash;
   /** The roots of the perfect subtrees after this commit, largest first; in fencing and every 64th commits. */
@@ -28,9 +32,6 @@ export interface Commit {
   /** SHA-256 over all the fields above and the previous commit's hash. */
   readonly hash: Hash;
 }
-
-/** Where a commit lies, and when it was recorded: what it is looked for by. */
-export type Place = Pick<Commit, 'position' | 'recordedAt' | 'firstOffset' | 'size'>;
 
 /** `lost`: another writer's commit holds the position; nothing of ours was or will be stored there. */
 export type Outcome = { readonly kind: 'committed' } | { readonly kind: 'lost'; readonly to: Commit };
@@ -96,6 +97,9 @@ export function outcomeOf<C extends Pick<Commit, 'id' | 'hash'>>(
     throw new AppendError(`commit ${mine.id} was appended before, with other content`);
   return { kind: 'committed' };
 }
+
+/** A read stops after this many bytes of leaves, but returns at least one commit. */
+export const MAX_READ_BYTES = 4 * 1024 * 1024;
 
 /** The most a commit may hold; bytes are of UTF-8. A leaf must fit the 16-bit length of an entry bundle. */
 export const COMMIT_LIMITS = { events: 256, bytes: 256 * 1024, leafBytes: 65_535 } as const;

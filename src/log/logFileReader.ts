@@ -1,10 +1,7 @@
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { type PackedCommit, unpack } from './commit.js';
-import { type Commit, HoleError, type Place, StorageError } from './log.js';
+import { type Commit, HoleError, MAX_READ_BYTES, type Place, StorageError } from './log.js';
 import { checkLogMeta, checkPartition, type LogMeta, readSqliteMeta, tableOf } from './logMeta.js';
-
-/** A read stops after this many bytes of leaves, but gives one commit at least. */
-const READ_BYTES = 4 * 1024 * 1024;
 
 interface Row extends Omit<PackedCommit, 'partition' | 'text' | 'frontier'> {
   frontier: string | null;
@@ -46,7 +43,7 @@ export class CommitRows {
         if (commit.position !== expected) throw new HoleError(partition, expected);
         commits.push(commit);
         bytes += row.leaves.byteLength;
-        if (bytes >= READ_BYTES) break;
+        if (bytes >= MAX_READ_BYTES) break;
       }
       return commits;
     });

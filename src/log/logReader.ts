@@ -1,27 +1,23 @@
+import { type Clock, systemClock } from '../base/clock.js';
 import { HoleError, StorageError } from './log.js';
 
-/** The clock a reader runs on; in tests a virtual one. */
-export interface ReaderClock {
-  /** Milliseconds, monotonic. */
-  now(): number;
-  /** Calls `run` once in `ms`; returns the function that takes it back. */
-  setTimer(run: () => void, ms: number): () => void;
+/** Where a reader begins and how it reads; `T` is a commit, or an item made of one. */
+export interface ReadSource<T> {
+  readonly partition: number;
+  /** The first item handed on is at the position after this one. */
+  readonly after: number;
+  /** See `EventLog.read`. */
+  read(after: number, limit: number): Promise<readonly T[]>;
 }
 
-/** What a reader reads and whom it serves; `T` is a commit, or what is made of one. */
-export interface FollowOptions<T extends { readonly position: number }> {
-  readonly partition: number;
-  /** The first to be handed on is at the position after this one. */
-  readonly after: number;
-  /** As `EventLog.read`. */
-  read(after: number, limit: number): Promise<readonly T[]>;
-  /** Called once for each, in order; the next waits for it. */
+/** The receiver of a reader's items and failures. */
+export interface ReadHandlers<T> {
+  /** Called once for each item, in order. The next call waits for the returned promise. */
   handle(item: T): void | Promise<void>;
-  /** The reader has stopped for good: a `HoleError`, a `StorageError`, or what `handle` threw. Raise an alarm. */
+  /** Called once when the reader stops for good: with `HoleError`, `StorageError` or the error of `handle`. */
   onStop(error: unknown): void;
-  /** A read failed; it will be tried again, later each time. */
+  /** Called when a read failed. The reader retries with exponential back-off. */
   onReadError(error: unknown): void;
-  readonly clock?: ReaderClock;
 }
 
 /** One partition's commits in order, without gap or repeat, from a position on and for as long as it runs. */
@@ -46,17 +42,13 @@ const BACK_OFF_MS = { first: 50, most: 5000 };
 /** How many are read at once, and how many of the doorbell's are kept: the rest is read again. */
 const BATCH_COMMITS = 64;
 
-const systemClock: ReaderClock = {
-  now: () => performance.now(),
-  setTimer(run, ms) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
-/** Starts to read a partition. */
-export function follow<T extends { readonly position: number }>(options: FollowOptions<T>): TailReader<T> {
-  const reader = new FollowingReader(options);
+/** Starts to read a partition, and reads on until stopped. */
+export function follow<T extends { readonly position: number }>(
+  source: ReadSource<T>,
+  handlers: ReadHandlers<T>,
+  clock: Pick<Clock, 'now' | 'setTimer'> = systemClock,
+): TailReader<T> {
+  const reader = new FollowingReader(source, handlers, clock);
   reader.poll();
   return reader;
 }
@@ -76,16 +68,18 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
   #isRunning = false;
   #running: Promise<void> = Promise.resolve();
   #cancelTimer = (): void => {};
-  readonly #clock: ReaderClock;
 
-  constructor(private readonly options: FollowOptions<T>) {
-    this.position = options.after;
-    this.#clock = options.clock ?? systemClock;
+  constructor(
+    private readonly source: ReadSource<T>,
+    private readonly handlers: ReadHandlers<T>,
+    private readonly clock: Pick<Clock, 'now' | 'setTimer'>,
+  ) {
+    this.position = source.after;
   }
 
   notify(item: T): void {
     if (this.#isStopped) return;
-    this.#notifiedAt = this.#clock.now();
+    this.#notifiedAt = this.clock.now();
     const last = this.#pending.at(-1)?.position ?? this.position;
     if (item.position === last + 1 && this.#pending.length < BATCH_COMMITS) this.#pending.push(item);
     this.#notifiedTail = Math.max(this.#notifiedTail, item.position);
@@ -95,7 +89,7 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
   notifyTail(position: number): void {
     // Who says less than is known here is no owner any more: the next one may be out of hearing.
     if (this.#isStopped || position < this.position) return;
-    this.#notifiedAt = this.#clock.now();
+    this.#notifiedAt = this.clock.now();
     this.#notifiedTail = Math.max(this.#notifiedTail, position);
     this.#start(false);
   }
@@ -134,7 +128,7 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
         reading = page.length > 0;
       }
     } catch (error) {
-      if (!this.#isStopped) this.options.onStop(error);
+      if (!this.#isStopped) this.handlers.onStop(error);
       this.#isStopped = true;
     }
     this.#isRunning = false;
@@ -151,41 +145,41 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
     } catch (error) {
       if (error instanceof HoleError || error instanceof StorageError) throw error;
       this.#countFailure();
-      this.options.onReadError(error);
+      this.handlers.onReadError(error);
       return [];
     }
   }
 
   #countFailure(): void {
     const { first, most } = BACK_OFF_MS;
-    this.#retryAt = this.#clock.now() + Math.min(first * 2 ** this.#failures, most);
+    this.#retryAt = this.clock.now() + Math.min(first * 2 ** this.#failures, most);
     this.#failures++;
   }
 
   /** A hole that is still there when read again is one. */
   async #readTwiceOnHole(): Promise<readonly T[]> {
-    const { read } = this.options;
+    const { source } = this;
     try {
-      return await read(this.position, BATCH_COMMITS);
+      return await source.read(this.position, BATCH_COMMITS);
     } catch (error) {
       if (!(error instanceof HoleError)) throw error;
-      return await read(this.position, BATCH_COMMITS);
+      return await source.read(this.position, BATCH_COMMITS);
     }
   }
 
   #handle(item: T): void | Promise<void> {
     if (this.#isStopped || item.position <= this.position) return;
-    if (item.position !== this.position + 1) throw new HoleError(this.options.partition, this.position + 1);
+    if (item.position !== this.position + 1) throw new HoleError(this.source.partition, this.position + 1);
     // Moved first: what throws is not handed on again, and ends the reader.
     this.position = item.position;
-    return this.options.handle(item);
+    return this.handlers.handle(item);
   }
 
   #schedule(): void {
     if (this.#isStopped) return;
-    const wait = this.#failures > 0 ? Math.max(0, this.#retryAt - this.#clock.now()) : POLL_MS;
-    this.#cancelTimer = this.#clock.setTimer(() => {
-      const quiet = this.#clock.now() - this.#notifiedAt >= SILENT_AFTER_MS;
+    const wait = this.#failures > 0 ? Math.max(0, this.#retryAt - this.clock.now()) : POLL_MS;
+    this.#cancelTimer = this.clock.setTimer(() => {
+      const quiet = this.clock.now() - this.#notifiedAt >= SILENT_AFTER_MS;
       if (quiet || this.#failures > 0) this.poll();
       else this.#schedule();
     }, wait);

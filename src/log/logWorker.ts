@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serveThread } from '../base/rpc.js';
+import { serveThread } from '../base/workerThreads.js';
 import { createStoreApi } from './logFile.js';
 
 // The options are those that the thread was started with.

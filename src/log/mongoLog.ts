@@ -1,6 +1,14 @@
+import { randomUUID } from 'node:crypto';
+import type { Db } from 'mongodb';
 import { type Collection, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../base/clock.js';
-import { createMongoClient, withMongoTimeout } from '../base/mongo.js';
+import {
+  createMongoClient,
+  isDuplicateKey,
+  isPermanentFailure,
+  MAJORITY,
+  withMongoTimeout,
+} from '../base/mongo.js';
 import { pack, unpack } from './commit.js';
 import {
   AppendError,
@@ -8,26 +16,17 @@ import {
   type EventLog,
   type Hash,
   HoleError,
+  MAX_READ_BYTES,
   type Outcome,
   outcomeOf,
   type Place,
   StorageError,
 } from './log.js';
-import {
-  checkLogMeta,
-  checkPartition,
-  isDuplicateKey,
-  isPermanentFailure,
-  type LogMeta,
-  MAJORITY,
-  openMongoMeta,
-} from './logMeta.js';
+import { checkLogMeta, checkPartition, LOG_FORMAT, type LogMeta } from './logMeta.js';
 
 /** One attempt at an operation; a write that takes longer has an unknown outcome and is settled. */
 const ATTEMPT_MS = 5000;
 const BACK_OFF_MS = { first: 50, most: 1000 };
-/** A read stops after this many bytes of leaves, but gives one commit at least. */
-const READ_BYTES = 4 * 1024 * 1024;
 /** Of the largest commits, this many are the most that one answer of the server can hold. */
 const READ_BATCH_COMMITS = 60;
 
@@ -171,7 +170,7 @@ export class MongoLog implements EventLog {
       if (document._id !== expected) throw new HoleError(partition, expected);
       commits.push(fromDocument(partition, document));
       bytes += document.leaves.length;
-      if (bytes >= READ_BYTES) break;
+      if (bytes >= MAX_READ_BYTES) break;
     }
     // Nothing found says nothing: `after` may lie beyond the tail.
     if (commits.length > 0) this.#noteTaken(partition, after + commits.length);
@@ -253,4 +252,20 @@ export function toDocument(commit: Commit): CommitDocument {
 /** The commit of a document of this partition's collection, which must be read with `promoteBuffers`. */
 export function fromDocument(partition: number, { _id, leaves, ...fields }: CommitDocument): Commit {
   return unpack({ partition, position: _id, ...fields, text: leaves.toString() });
+}
+
+/** What the log in this database says of itself; a new one is made with so many partitions. */
+export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
+  const collection = db.collection<LogMeta & { _id: 'log' }>('meta', MAJORITY);
+  const made = { _id: 'log' as const, logId: randomUUID(), partitions, format: LOG_FORMAT };
+  const there = await collection.findOne({ _id: 'log' });
+  if (there) return there;
+  try {
+    await collection.insertOne(made);
+    return made;
+  } catch (error) {
+    if (!isDuplicateKey(error)) throw error;
+    // Another node was first: its log is the log.
+    return openMongoMeta(db, partitions);
+  }
 }

@@ -164,14 +164,18 @@ export class Intake {
   /** Begins to read a partition, which is not being read, behind this position. */
   enter(partition: number, after: number): void {
     const arrivals: Arrivals = { waiting: [], behind: undefined };
-    const reader = follow<LeafCommit>({
-      partition,
-      after,
-      read: (position, limit) => this.#read(arrivals, partition, position, limit),
-      handle: (commit) => this.#arrive(arrivals, commit),
-      onStop: (error) => this.#stopped(error),
-      onReadError: this.#options.onTrouble,
-    });
+    const reader = follow<LeafCommit>(
+      {
+        partition,
+        after,
+        read: (position, limit) => this.#read(arrivals, partition, position, limit),
+      },
+      {
+        handle: (commit) => this.#arrive(arrivals, commit),
+        onStop: (error) => this.#stopped(error),
+        onReadError: this.#options.onTrouble,
+      },
+    );
     this.#inlets.set(partition, { reader, arrivals });
   }
 

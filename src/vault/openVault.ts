@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { VaultUnavailable } from '../base/errors.js';
-import { connectThread } from '../base/rpc.js';
+import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { createKeyStore } from './dataKeys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';

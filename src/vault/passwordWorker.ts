@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import bcrypt from 'bcrypt';
-import { lowerPriority, serveThread } from '../base/rpc.js';
+import { lowerPriority, serveThread } from '../base/workerThreads.js';
 
 if (!parentPort) throw new Error('this file is the start of a worker thread');
 

@@ -2,17 +2,14 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { VaultUnavailable } from '../base/errors.js';
 import { open, seal } from './cipher.js';
 import type { DataKey, HeadStore, SigningKeys } from './vault.js';
-import type { SigningKeyRow, VaultStore } from './vaultStore.js';
+import type { HeadTable, SigningKeyRow, SigningKeyTable } from './vaultStore.js';
 
 type Listed = Awaited<ReturnType<SigningKeys['list']>>;
 
 const contextOf = (number: number): string => `signing key ${number}`;
 
 /** Signing keys, each sealed by a key of the master's and bound to its number. */
-export function createSigningKeys(
-  store: Pick<VaultStore, 'insertSigningKey' | 'signingKeys'>,
-  sealing: DataKey,
-): SigningKeys {
+export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): SigningKeys {
   function openKey({ number, sealed }: SigningKeyRow): KeyObject {
     try {
       const key = Buffer.from(open(sealing, sealed, contextOf(number)), 'base64');
@@ -48,9 +45,7 @@ export function createSigningKeys(
 }
 
 /** Signed heads over the vault's rows. */
-export function createHeadStore(
-  store: Pick<VaultStore, 'heads' | 'head' | 'replaceHead' | 'keepAbandonedHead'>,
-): HeadStore {
+export function createHeadStore(store: HeadTable): HeadStore {
   return {
     list: () => store.heads(),
     get: (partition) => store.head(partition),

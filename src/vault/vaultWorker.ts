@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { serveThread } from '../base/rpc.js';
+import { serveThread } from '../base/workerThreads.js';
 import {
   type ClaimRow,
   type ErasureRow,

@@ -6,7 +6,7 @@ import { COMMIT_LIMITS, CommitTooLarge } from '../log/log.js';
 import { answerOf, decide, type Prepared, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
-import type { WriterDeps } from './writerPorts.js';
+import type { WriterEnvironment } from './writerPorts.js';
 
 /** An outcome that is told once the batch is durable. */
 type Waiting = {
@@ -32,7 +32,7 @@ export class Batch {
     readonly term: WriterTerm,
     readonly recordedAt: Time,
     readonly decidedAt: number,
-    private readonly isKnownToAll: WriterDeps['isKnownToAll'],
+    private readonly isKnownToAll: WriterEnvironment['isKnownToAll'],
   ) {
     this.#isProven = decidedAt < term.lease.validUntil;
   }

@@ -1,5 +1,5 @@
+import type { AdmissionQueue } from '../base/admissionQueue.js';
 import { type ParleyError, unauthenticated } from '../base/errors.js';
-import type { AdmissionQueue } from '../base/limits.js';
 import type { Answer, Answers, Command, CommandKind, CommandOf, Decision } from '../domain/commands.js';
 import { sealContext, type Time } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
@@ -23,7 +23,7 @@ import {
 import { open, seal } from '../vault/cipher.js';
 import type { DataKey } from '../vault/vault.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
-import type { WriterDeps } from './writerPorts.js';
+import type { DecisionLookups } from './writerPorts.js';
 
 /** A command on its way through a writer, and its caller, who is told the outcome once. */
 export class Task {
@@ -94,7 +94,7 @@ interface Memory {
 export async function prepare(
   tasks: readonly Task[],
   { streams, tail }: Memory,
-  { reads, keys, devices }: Pick<WriterDeps, 'reads' | 'keys' | 'devices'>,
+  { reads, keys, devices }: DecisionLookups,
 ): Promise<Prepared[]> {
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));

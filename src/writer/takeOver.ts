@@ -52,8 +52,8 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
       return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS) };
     } catch (error) {
       if (FINAL_ERRORS.some((kind) => error instanceof kind)) throw error;
-      deps.report(`partition ${partition} could not be taken over yet`, error);
-      await sleep(deps.clock, wait);
+      deps.events.report(`partition ${partition} could not be taken over yet`, error);
+      await sleep(deps.environment.clock, wait);
     }
   }
 }
@@ -64,16 +64,16 @@ async function checkSignedHead(
   deps: WriterDeps,
 ): Promise<void> {
   try {
-    await deps.mayAppend?.(partition);
+    await deps.storage.mayAppend?.(partition);
   } catch (error) {
-    if (!isWanted() || deps.clock.now() >= lease.validUntil) throw new NotOwner(partition);
+    if (!isWanted() || deps.environment.clock.now() >= lease.validUntil) throw new NotOwner(partition);
     throw error;
   }
 }
 
 async function appendFence(
   target: TakeOverTarget,
-  { log, bus, clock, now, newId }: WriterDeps,
+  { storage: { log, bus }, environment: { clock, now, newId } }: WriterDeps,
 ): Promise<Head> {
   const { partition, lease } = target;
   for (let attempt = 1; attempt <= MAX_FENCE_ATTEMPTS; attempt++) {
@@ -92,7 +92,10 @@ async function appendFence(
   throw new Error(`partition ${partition} was lost to another writer ${MAX_FENCE_ATTEMPTS} times in a row`);
 }
 
-async function loadTail({ partition, position, size }: Head, { log, reads }: WriterDeps): Promise<Tail> {
+async function loadTail(
+  { partition, position, size }: Head,
+  { storage: { log }, lookups: { reads } }: WriterDeps,
+): Promise<Tail> {
   let at = await reads.foldedPosition(partition);
   let tail: Tail | undefined;
   while (at < position) {

@@ -67,7 +67,7 @@ export type FromWriterThread =
   | { readonly notOwner: number }
   | { readonly owners: Owners }
   /** This node has taken or released partitions. */
-  | { readonly moved: true }
+  | { readonly leasesChanged: true }
   | { readonly appended: { readonly events: number; readonly ms: number } }
   | { readonly keysOf: readonly UserId[]; readonly request: number }
   | { readonly mayAppendTo: number; readonly request: number }

@@ -1,5 +1,5 @@
+import { AdmissionQueue } from '../base/admissionQueue.js';
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
-import { AdmissionQueue } from '../base/limits.js';
 import { commitFrame } from '../cluster/bus.js';
 import {
   type Answer,
@@ -49,7 +49,7 @@ export class Writer {
     readonly partition: number,
     private readonly deps: WriterDeps,
   ) {
-    deps.folding.onAdvance(() => this.#trim());
+    deps.storage.folding.onAdvance(() => this.#trim());
   }
 
   /** How many commands are on their way. */
@@ -94,7 +94,7 @@ export class Writer {
     if (this.#failed) return Promise.reject(this.#failed);
     if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
     const bytes = bytesOf(command);
-    const refusal = this.#admission.refusal(bytes, this.deps.folding.lagMs());
+    const refusal = this.#admission.refusal(bytes, this.deps.storage.folding.lagMs());
     if (refusal) return Promise.reject(refusal);
     this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -125,7 +125,7 @@ export class Writer {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.deps.clock.setImmediate(() => {
+    this.deps.environment.clock.setImmediate(() => {
       this.#isScheduled = false;
       void this.#prepareRounds();
     });
@@ -152,10 +152,10 @@ export class Writer {
 
   async #prepare(round: readonly Task[], term: WriterTerm): Promise<Prepared[]> {
     try {
-      return await prepare(round, term, this.deps);
+      return await prepare(round, term, this.deps.lookups);
     } catch (cause) {
       if (this.#term !== term) return [];
-      this.deps.report(`commands of partition ${this.partition} could not be prepared`, cause);
+      this.deps.events.report(`commands of partition ${this.partition} could not be prepared`, cause);
       const why = 'what deciding needs cannot be read';
       for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY, { cause }));
       return [];
@@ -172,7 +172,7 @@ export class Writer {
   }
 
   async #commitOne(term: WriterTerm): Promise<void> {
-    const { clock, now, isKnownToAll } = this.deps;
+    const { clock, now, isKnownToAll } = this.deps.environment;
     const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), isKnownToAll);
     let taken = 0;
     for (const prepared of this.#ready) {
@@ -192,15 +192,15 @@ export class Writer {
 
   async #append(batch: Batch): Promise<{ outcome: Outcome; commit: Commit; head: Head }> {
     const { term, recordedAt, leaves } = batch;
-    const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.newId() };
+    const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.environment.newId() };
     const { commit, head } = buildCommit({ head: term.head, ...proposal });
-    const before = this.deps.clock.now();
+    const before = this.deps.environment.clock.now();
     this.#isAppending = true;
-    const outcome = await this.deps.log.append(commit).finally(() => {
+    const outcome = await this.deps.storage.log.append(commit).finally(() => {
       this.#isAppending = false;
     });
-    const ms = this.deps.clock.now() - before;
-    this.deps.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+    const ms = this.deps.environment.clock.now() - before;
+    this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
     return { outcome, commit, head };
   }
 
@@ -208,10 +208,10 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      this.deps.bus.publish(commitFrame(commit, batch.events));
+      this.deps.storage.bus.publish(commitFrame(commit, batch.events));
     } catch (error) {
       // A doorbell: consumers read from the log what they missed. The commit stands.
-      this.deps.report(`the commit ${position} of partition ${partition} was not published`, error);
+      this.deps.events.report(`the commit ${position} of partition ${partition} was not published`, error);
     }
     // Whoever appends has seen all that was there: what was decided before was true.
     this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
@@ -240,7 +240,7 @@ export class Writer {
     } catch (error) {
       if (!(error instanceof NotOwner)) return this.#fail(error, []);
       this.#dropLease();
-      this.deps.onDeposed(this.partition);
+      this.deps.events.onDeposed(this.partition);
     }
   }
 
@@ -267,7 +267,7 @@ export class Writer {
     this.#failed = overloaded('the log cannot be written');
     this.#lease = undefined;
     this.#refuseAll(this.#failed);
-    this.deps.onFatal(error);
+    this.deps.events.onFatal(error);
   }
 
   /** With what has not been tried nothing was done. */
@@ -280,7 +280,7 @@ export class Writer {
 
   /** Forgets what both models that the tail stands in for have stored. */
   #trim(): void {
-    const { folding } = this.deps;
+    const { folding } = this.deps.storage;
     const { partition } = this;
     this.#term?.tail.trim(
       Math.min(folding.folded('states', partition), folding.folded('messages', partition)),

@@ -1,9 +1,9 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { NotOwner } from '../base/errors.js';
-import { AdmissionQueue } from '../base/limits.js';
-import { connectThread } from '../base/rpc.js';
+import { AdmissionQueue } from '../base/admissionQueue.js';
+import { assertNever, NotOwner } from '../base/errors.js';
+import { connectThread, type Remote } from '../base/workerThreads.js';
 import { type Bus, type CommitFrame, commitFrame } from '../cluster/bus.js';
-import type { Owners } from '../cluster/ownership.js';
+import type { OwnershipEvents } from '../cluster/ownership.js';
 import { bytesOf, type Command, type OwnWriters } from '../domain/commands.js';
 import { partitionOf } from '../domain/ids.js';
 import { streamOfCommand } from '../domain/streams.js';
@@ -30,22 +30,22 @@ const FLUSH_INTERVAL_MS = { few: 2, many: 5 } as const;
 /** Commands a millisecond. */
 const BUSY_COMMANDS_PER_MS = 4;
 
-/** What the writers need of the main thread. */
+/** Everything of the main thread that the writers need. */
 export interface WriterThreadClientDeps {
   readonly bus: Pick<Bus, 'publish'>;
   readonly keys: Pick<CachedKeys, 'fresh'>;
-  /** As `WriterDeps.mayAppend`. */
+  /** See `WriterStorage.mayAppend`. */
   readonly mayAppend: (partition: number) => Promise<void>;
   readonly folding: Folding;
-  /** A text that this process has sealed, before the commit that holds it is published. */
+  readonly events: WriterThreadEvents;
+}
+
+/** The receiver of events of the writer thread. */
+export interface WriterThreadEvents extends OwnershipEvents {
+  /** Called with a text that this process has sealed, before the commit that holds it is published. */
   readonly onSealed: (sealed: string, text: string, owner: string) => void;
+  /** Called after each append of `events` events that took `ms`. */
   readonly onAppend: (ms: number, events: number) => void;
-  /** Who owns what has changed; what is this node's, its writers take commands for. */
-  readonly onOwners: (owners: Owners) => void;
-  /** This node has taken or released partitions: other nodes should look. */
-  readonly onLeasesChanged: () => void;
-  readonly onFatal: (error: unknown) => void;
-  readonly report: (message: string, error: unknown) => void;
 }
 
 interface Pending {
@@ -81,7 +81,7 @@ export class WriterThreadClient implements OwnWriters {
     readonly logId: string,
     readonly partitions: number,
     private readonly worker: Worker,
-    private readonly api: Pick<WriterApi, 'start' | 'switchTo' | 'handOver' | 'stop'>,
+    private readonly api: Remote<WriterApi>,
     private readonly port: MessageChannel['port1'],
   ) {}
 
@@ -125,7 +125,7 @@ export class WriterThreadClient implements OwnWriters {
       for (const item of items) this.#receive(item, deps);
     });
     const gone = (error: unknown) => {
-      if (!this.#isStopped) deps.onFatal(error);
+      if (!this.#isStopped) deps.events.onFatal(error);
     };
     this.worker.on('error', gone);
     this.worker.on('exit', (code) => gone(new Error(`the writers' thread ended with code ${code}`)));
@@ -192,7 +192,7 @@ export class WriterThreadClient implements OwnWriters {
     this.#isStopped = true;
     await this.api.stop();
     // The thread's own word of it may come too late to be passed on.
-    this.#deps?.onLeasesChanged();
+    this.#deps?.events.onLeasesChanged();
     await this.#queue.drained();
     this.port.close();
     await this.worker.terminate();
@@ -230,20 +230,21 @@ export class WriterThreadClient implements OwnWriters {
       this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `submit`.
     else if ('refused' in item) this.#settle(item.refused)?.reject(decodeError(item.error));
     else if ('notOwner' in item) this.#rejectNotOwner(item.notOwner);
-    else if ('owners' in item) deps.onOwners(item.owners);
-    else if ('moved' in item) deps.onLeasesChanged();
-    else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
+    else if ('owners' in item) deps.events.onOwners(item.owners);
+    else if ('leasesChanged' in item) deps.events.onLeasesChanged();
+    else if ('appended' in item) deps.events.onAppend(item.appended.ms, item.appended.events);
     else if ('keysOf' in item) void this.#replyToKeys(item.keysOf, item.request, deps);
     else if ('mayAppendTo' in item) void this.#replyToGuard(item.mayAppendTo, item.request, deps);
-    else if ('report' in item) deps.report(item.report, decodeError(item.error));
-    else deps.onFatal(decodeError(item.fatal));
+    else if ('report' in item) deps.events.report(item.report, decodeError(item.error));
+    else if ('fatal' in item) deps.events.onFatal(decodeError(item.fatal));
+    else assertNever(item);
   }
 
   #publish(frame: CommitFrame, deps: WriterThreadClientDeps): void {
     for (const event of frame.events) {
       if (event.type !== 'MessageSent') continue;
       const text = this.#texts.get(event.commandId);
-      if (text !== undefined) deps.onSealed(event.data.text, text, event.actor);
+      if (text !== undefined) deps.events.onSealed(event.data.text, text, event.actor);
     }
     deps.bus.publish(frame);
   }

@@ -11,7 +11,7 @@ describe('metrics', () => {
     metrics.observePush(12);
     let connections = 1;
     metrics.addGauge('parley_connections', () => connections);
-    metrics.queue('writer', () => 5);
+    metrics.addQueue('writer', () => 5);
     connections = 2;
     for (let scrapes = 0; scrapes < 2; scrapes++) {
       const lines = (await metrics.render()).split('\n');

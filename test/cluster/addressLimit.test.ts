@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
-import { type AddressLimit, memoryAddressLimit } from '../../src/base/limits.js';
+import { type AddressLimit, memoryAddressLimit } from '../../src/base/rateLimits.js';
 import { createMongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
 import { createClusterClient } from '../../src/cluster/mongoCluster.js';
 import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';

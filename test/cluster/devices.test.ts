@@ -5,7 +5,7 @@ import { type Devices, memoryDevices } from '../../src/cluster/devices.js';
 import { agreed, createMongoDevices, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
 type Defect = { readonly breaks: string; readonly spoil: (devices: Devices, node: NodeId) => Devices };
 
@@ -118,12 +118,12 @@ describe('Who is active, on MongoDB,', () => {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let late: LateUpdates;
   let store: SharedDeviceStore;
   beforeEach(async () => {
     late = new LateUpdates();
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
       async open(node) {
         const db = side.node();

@@ -1,11 +1,10 @@
 import { expect } from 'chai';
-import { LEASE_MS } from '../../src/cluster/leases.js';
+import { LEASE_MS, memoryLeases } from '../../src/cluster/leases.js';
 import { createMongoLeases } from '../../src/cluster/mongoCluster.js';
-import { memoryLeases } from '../../src/cluster/nodes.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
 describe('The leases of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
@@ -22,10 +21,10 @@ describe('Leases on MongoDB', () => {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let store: SharedLeaseStore;
   beforeEach(async () => {
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
       open: (node, now) => createMongoLeases(side.node(), node, PARTITIONS, now),
       expire: () => side.rewrite('leases', { expires: { $subtract: ['$expires', LEASE_MS] } }),

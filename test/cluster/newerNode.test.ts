@@ -13,14 +13,14 @@ describe('what a node of a newer version sends to the owner of a partition', () 
         return { changed: true, moment: { partition: 0, size: 1 } } as never; // Of its kind.
       },
     };
-    const doorman = new ForwardedCommandReceiver(writers, () => 7);
+    const receiver = new ForwardedCommandReceiver(writers, () => 7);
     const commands = [
       [online, 'a'],
       [{ kind: 'whisper', actor: 'ada', text: 'hush' }, 'b'],
       [{ ...online, mood: 'bright' }, 'c'],
     ];
     const request = { kind: 'commands', partition: 0, session: 1, traced: true };
-    const answer = await doorman.serve({ ...request, sequence: 0, commands }, 'newer');
+    const answer = await receiver.serve({ ...request, sequence: 0, commands }, 'newer');
     if (!('results' in answer)) expect.fail('none was taken');
     const [first, second, third] = answer.results;
     expect(first).to.have.property('answer');
@@ -31,7 +31,7 @@ describe('what a node of a newer version sends to the owner of a partition', () 
       [online, 'c'],
     ]);
     // It has its place in the order all the same.
-    const next = await doorman.serve({ ...request, sequence: 1, commands: [[online, 'd']] }, 'newer');
+    const next = await receiver.serve({ ...request, sequence: 1, commands: [[online, 'd']] }, 'newer');
     expect(next).to.have.property('results');
   });
 });

@@ -4,7 +4,7 @@ import { createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { memoryNodes, type Nodes } from '../../src/cluster/nodes.js';
 import { promises, promisesToMany, type SharedNodeStore } from '../conformance/nodes.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
 describe('The one node of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
@@ -71,10 +71,10 @@ describe('The nodes on MongoDB', () => {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let store: SharedNodeStore;
   beforeEach(async () => {
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
       open: async (node, capabilities) => createMongoNodes(side.node(), node, capabilities),
       pass: (ms) => side.rewrite('members', { lastHeartbeat: { $subtract: ['$lastHeartbeat', ms] } }),

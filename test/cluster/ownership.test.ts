@@ -49,19 +49,20 @@ class FakeNode {
   ) {
     this.ownership = new Ownership({
       node: name,
-      leases: world.shared.leasesOf(name),
-      nodes: world.shared.nodesOf(name, capabilities),
+      cluster: { leases: world.shared.leasesOf(name), nodes: world.shared.nodesOf(name, capabilities) },
       writers: this.writers,
       clock: world.time,
-      onOwners: (owners) => {
-        this.owners = owners;
+      events: {
+        onOwners: (owners) => {
+          this.owners = owners;
+        },
+        // As the note does.
+        onLeasesChanged: () => {
+          for (const node of world.nodes) if (node !== this) node.ownership.rebalance();
+        },
+        onFatal: (error) => this.fatal.push(error),
+        report: (_, error) => this.reported.push(error),
       },
-      // As the note does.
-      onLeasesChanged: () => {
-        for (const node of world.nodes) if (node !== this) node.ownership.rebalance();
-      },
-      onFatal: (error) => this.fatal.push(error),
-      report: (_, error) => this.reported.push(error),
     });
   }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { AddressLimit, Allowance } from '../../src/base/limits.js';
+import type { AddressLimit, Allowance } from '../../src/base/rateLimits.js';
 
 /** A place where a limit is kept, and nodes that are held to it. */
 export interface LimitStore {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import { AppendError, type Commit, type EventLog, HoleError } from '../../src/log/log.js';
-import { chain, commitAfter } from '../log/chain.js';
+import { chain, commitAfter } from '../log/commitChain.js';
 import { followsItsModel } from './eventLogModel.js';
 
 /** One place where a log is kept, empty at first. Every log that is opened there is closed at the end. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import { AppendError, type Commit, type EventLog } from '../../src/log/log.js';
-import { commitAfter } from '../log/chain.js';
+import { commitAfter } from '../log/commitChain.js';
 import type { LogStore } from './eventLog.js';
 
 /** One thing that is done to a log; `at` chooses among what is there. */

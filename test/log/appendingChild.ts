@@ -1,6 +1,6 @@
 import { emptyHead } from '../../src/log/commit.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
-import { commitAfter } from './chain.js';
+import { commitAfter } from './commitChain.js';
 
 // Run as a process of its own: appends to a log for as long as it lives, and writes each acknowledged commit's id.
 const log = await openSqliteLog({ file: process.argv[2] ?? '' });

@@ -11,7 +11,7 @@ import {
   nextRecordedAt,
 } from '../../src/log/commit.js';
 import { type Commit, CommitTooLarge } from '../../src/log/log.js';
-import { chain, commitAfter } from './chain.js';
+import { chain, commitAfter } from './commitChain.js';
 
 const proposal = { id: 'c', epoch: 1, recordedAt: '2026-01-01T00:00:00.000Z' };
 const build = (leaves: string[]) => buildCommit({ ...proposal, head: emptyHead(0), leaves });

@@ -5,12 +5,12 @@ import {
   MongoServerError,
   MongoWriteConcernError,
 } from 'mongodb';
+import { isPermanentFailure } from '../../src/base/mongo.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { StorageError } from '../../src/log/log.js';
-import { isPermanentFailure } from '../../src/log/logMeta.js';
 import { eventLogConformance } from '../conformance/eventLog.js';
 import { mongoUrl } from '../support/mongo.js';
-import { chain, commitAfter } from './chain.js';
+import { chain, commitAfter } from './commitChain.js';
 import { mongoStore } from './stores.js';
 
 async function needsServer(this: Mocha.Context): Promise<void> {

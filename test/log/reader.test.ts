@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { HoleError, StorageError } from '../../src/log/log.js';
-import { type FollowOptions, follow, type TailReader } from '../../src/log/logReader.js';
+import { follow, type ReadHandlers, type ReadSource, type TailReader } from '../../src/log/logReader.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 interface Item {
@@ -21,27 +21,27 @@ class Bench {
   readonly reader: TailReader<Item>;
 
   constructor(
-    options: Partial<FollowOptions<Item>> = {},
+    options: Partial<ReadSource<Item> & ReadHandlers<Item>> = {},
     public stored = 0,
   ) {
-    this.reader = follow<Item>({
+    const all = {
       partition: 0,
       after: 0,
-      clock: this.clock,
-      read: async (after, limit) => {
+      read: async (after: number, limit: number) => {
         this.reads++;
         const mishap = this.mishaps.shift();
         if (mishap) return mishap();
         const length = Math.max(0, Math.min(limit, this.stored - after));
         return Array.from({ length }, (_, i) => item(after + i + 1));
       },
-      handle: ({ position }) => {
+      handle: ({ position }: Item) => {
         this.handled.push(position);
       },
-      onStop: (error) => this.stops.push(error),
-      onReadError: (error) => this.readErrors.push(error),
+      onStop: (error: unknown) => this.stops.push(error),
+      onReadError: (error: unknown) => this.readErrors.push(error),
       ...options,
-    });
+    };
+    this.reader = follow<Item>(all, all, this.clock);
   }
 
   /** Makes commits durable, and rings for the last. */

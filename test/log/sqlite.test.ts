@@ -7,8 +7,8 @@ import { AppendError, HoleError, StorageError } from '../../src/log/log.js';
 import { SqliteStore } from '../../src/log/logFile.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { eventLogConformance, type LogStore } from '../conformance/eventLog.js';
-import { chain, commitAfter } from './chain.js';
 import { start } from './child.js';
+import { chain, commitAfter } from './commitChain.js';
 import { sqliteStore } from './stores.js';
 
 describe('the event log on SQLite', () => {

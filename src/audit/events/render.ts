@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { transferring } from '../../base/rpc.js';
+import { transferring } from '../../base/workerThreads.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import { sealContext } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';

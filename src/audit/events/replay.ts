@@ -1,4 +1,4 @@
-import { WorkerPool } from '../../base/rpc.js';
+import { WorkerPool } from '../../base/workerThreads.js';
 import type { Engine } from '../../projections/store/engine.js';
 import { openSource } from '../storedRows.js';
 import { Meter, type OnProgress } from '../verify/report.js';

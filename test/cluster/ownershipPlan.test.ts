@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { LEASE_MS } from '../../src/cluster/leases.js';
 import { planOwnership } from '../../src/cluster/ownership.js';
-import { beating, PlannedCluster } from './planned.js';
+import { beating, PlannedCluster } from './plannedCluster.js';
 
 const nodes: readonly NodeId[] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 

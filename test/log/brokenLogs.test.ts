@@ -12,7 +12,7 @@ import {
   skipsHoles,
   spoiled,
   unanswered,
-} from './broken.js';
+} from './brokenLogs.js';
 import { sqliteStore } from './stores.js';
 
 const model = 'does what its model does, whatever comes';

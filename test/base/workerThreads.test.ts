@@ -1,6 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { expect } from 'chai';
-import { connectThread, serveThread, transferring } from '../../src/base/rpc.js';
+import { connectThread, serveThread, transferring } from '../../src/base/workerThreads.js';
 
 describe('calls between threads', () => {
   it('give away the buffers of a result that says so, and copy those of others', async () => {

@@ -7,7 +7,7 @@ import { BrokenCommit } from '../../src/log/commit.js';
 import { type Commit, HoleError } from '../../src/log/log.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { rejection } from '../support/rejection.js';
-import { chain } from './chain.js';
+import { chain } from './commitChain.js';
 import { sqliteStore } from './stores.js';
 
 const LENGTH = 300;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { TokenBucket } from '../../src/base/limits.js';
+import { TokenBucket } from '../../src/base/rateLimits.js';
 
 describe('a token bucket', () => {
   it('gives the burst at once, then says how long to wait, and keeps its word', () => {

@@ -4,7 +4,7 @@ import { type DeafProxy, deafProxy } from '../log/deafProxy.js';
 import { freshDatabase } from '../support/mongo.js';
 
 /** A new database, and nodes that reach it through a network that can lose answers. */
-export class MongoSide {
+export class MongoFixture {
   readonly #clients: MongoClient[] = [];
   readonly #direct: Db;
 
@@ -16,14 +16,14 @@ export class MongoSide {
     this.#direct = this.#connect(direct);
   }
 
-  static async open(): Promise<MongoSide> {
+  static async open(): Promise<MongoFixture> {
     const direct = await freshDatabase();
     const url = new URL(direct);
     const proxy = await deafProxy({ host: url.hostname, port: Number(url.port) });
     url.host = `127.0.0.1:${proxy.port}`;
     // Else the driver would go round the proxy, to the address that the server has of itself.
     url.searchParams.set('directConnection', 'true');
-    return new MongoSide(direct, url.href, proxy);
+    return new MongoFixture(direct, url.href, proxy);
   }
 
   /** The database as one more node has it. */

@@ -7,12 +7,12 @@ import type { OwnWriters } from '../../src/domain/commands.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 /** What happens to one request between two nodes. */
-export interface Passage {
+export interface Delivery {
   readonly fate: 'arrives' | 'is lost' | 'is answered in vain' | 'comes twice' | 'meets nobody';
   readonly delayMs: number;
 }
 
-export const arrives: Passage = { fate: 'arrives', delayMs: 1 };
+export const arrives: Delivery = { fate: 'arrives', delayMs: 1 };
 
 interface Waiting {
   readonly commandId: string;
@@ -27,10 +27,10 @@ class Owner implements OwnWriters {
   isFull = false;
   #queue: Waiting[] = [];
   #isBusy = false;
-  readonly doorman = new ForwardedCommandReceiver(this, () => this.epoch);
+  readonly receiver = new ForwardedCommandReceiver(this, () => this.epoch);
 
   constructor(
-    private readonly world: LaneWorld,
+    private readonly world: RouterWorld,
     private readonly stepMs: () => number,
   ) {}
 
@@ -66,23 +66,22 @@ class Owner implements OwnWriters {
 }
 
 /** The lanes of node `here`, who owns their partition, and the way between them. */
-export class LaneWorld {
+export class RouterWorld {
   readonly time: VirtualTime = virtualTime();
   /** Ids of commands in the order in which they took effect for the first time. */
   readonly effects: string[] = [];
   readonly owners: ReadonlyMap<NodeId, Owner>;
-  readonly lanes: PartitionRouter;
+  readonly router: PartitionRouter;
   isConnected = true;
   /** Of the requests to come, in order; then all arrive. */
-  passages: Passage[] = [];
+  deliveries: Delivery[] = [];
   looks = 0;
   #watch: (isConnected: boolean) => void = () => {};
   #epoch = 0;
 
   constructor(stepMs: () => number = () => 2) {
     this.owners = new Map(['here', 'there', 'elsewhere'].map((node) => [node, new Owner(this, stepMs)]));
-    this.lanes = new PartitionRouter({
-      node: 'here',
+    this.router = new PartitionRouter({
       partitions: 1,
       bus: this.#bus(),
       writers: this.owner('here'),
@@ -122,7 +121,7 @@ export class LaneWorld {
   /** The outcome of a command: `done`, or the code it was refused with. */
   async send(commandId: string): Promise<string> {
     try {
-      await this.lanes.execute<'go online'>({ kind: 'go online', userId: 'ada' }, commandId);
+      await this.router.execute<'go online'>({ kind: 'go online', userId: 'ada' }, commandId);
       return 'done';
     } catch (error) {
       return (error as { code: string }).code; // A `ParleyError`, or else the test fails on it.
@@ -132,6 +131,7 @@ export class LaneWorld {
   #bus(): PartitionRouterDeps['bus'] {
     const world = this;
     return {
+      node: 'here',
       get isConnected() {
         return world.isConnected;
       },
@@ -140,15 +140,15 @@ export class LaneWorld {
         return () => {};
       },
       async request(to, body, timeoutMs) {
-        const { fate, delayMs } = world.passages.shift() ?? arrives;
+        const { fate, delayMs } = world.deliveries.shift() ?? arrives;
         if (fate === 'meets nobody' || !world.isConnected) return 'undelivered';
         return new Promise((resolve) => {
           const cancel = world.time.setTimer(() => resolve('unanswered'), timeoutMs);
           const deliver = (isHeard: boolean) => async () => {
-            const { isDead, doorman } = world.owner(to);
+            const { isDead, receiver } = world.owner(to);
             if (isDead) return;
             // As they cross the wire.
-            const answer = doorman.serve(JSON.parse(JSON.stringify(body)), 'here');
+            const answer = receiver.serve(JSON.parse(JSON.stringify(body)), 'here');
             const reply = await answer.catch(() => undefined);
             if (!reply || !isHeard || world.owner(to).isDead) return;
             cancel();
