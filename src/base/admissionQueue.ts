@@ -1,10 +1,13 @@
 import type { ParleyError } from './errors.js';
 import { overloaded } from './errors.js';
 
-/** How much may wait in one writer, and how far the read models may be behind while more is taken. */
+/**
+ * Limits of one queue: waiting commands, their bytes, and how far the read models may lag while commands are
+ * accepted.
+ */
 export const ADMISSION_LIMITS = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
 
-/** Counts the commands that are on their way through one writer. */
+/** Counts the commands in progress and refuses new ones above `ADMISSION_LIMITS`. */
 export class AdmissionQueue {
   #commands = 0;
   #bytes = 0;
@@ -14,7 +17,7 @@ export class AdmissionQueue {
     return this.#commands;
   }
 
-  /** Why no more can be taken now: `overloaded`; undefined if it can. */
+  /** Returns `overloaded` if no further command fits now, else undefined. */
   refusal(bytes: number, lagMs: number): ParleyError | undefined {
     if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
       return overloaded('too many commands are waiting');
@@ -35,7 +38,7 @@ export class AdmissionQueue {
     this.#drained = [];
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves once no command is in progress. */
   async drained(): Promise<void> {
     if (this.#commands > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { ParleyError } from './errors.js';
 
-/** Allows `burst` at once and `ratePerSecond` in the long run. The caller brings the time: pure otherwise. */
+/** Allows `burst` at once and `ratePerSecond` in the long run. Pure: the caller passes the time. */
 export class TokenBucket {
   readonly #ratePerSecond: number;
   readonly #burst: number;
@@ -14,9 +14,9 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** Takes a token and answers 0; or answers in how many whole milliseconds there will be one, and takes none. */
+  /** Takes a token and returns 0, or takes none and returns the whole milliseconds until there is one. */
   take(nowMs: number): number {
-    // A clock that was set back refills nothing for the time it repeats.
+    // A clock that was set back must not refill the same time twice.
     const elapsed = Math.max(0, nowMs - this.#at);
     this.#at = nowMs;
     this.#tokens = Math.min(this.#burst, this.#tokens + (elapsed * this.#ratePerSecond) / 1000);
@@ -28,7 +28,10 @@ export class TokenBucket {
   }
 }
 
-/** Tells when `limit` hits fall within `spanMs`; made when the first one is seen, so that others pay nothing. */
+/**
+ * Detects `limit` hits within `spanMs`. Create it at the first hit, so that clients without one cost no
+ * memory.
+ */
 export class SlidingWindow {
   readonly #times: Float64Array;
   readonly #spanMs: number;
@@ -39,7 +42,7 @@ export class SlidingWindow {
     this.#spanMs = spanMs;
   }
 
-  /** Counts a hit at `now` (ms); true when it is the last of `limit` within the span. */
+  /** Counts a hit at `now` (ms). Returns true if it is at least the `limit`th within the span. */
   hit(now: number): boolean {
     this.#times[this.#next] = now;
     this.#next = (this.#next + 1) % this.#times.length;
@@ -51,56 +54,59 @@ const ABUSE_SPAN_MS = 10_000;
 const MAX_BAD_FRAMES = 100;
 const MAX_REFUSALS = 1000;
 
-/** What one connection may ask, and when it has gone too far. The windows are made for those who need them. */
+/**
+ * Limits the requests of one connection and detects abuse. A window is created at the first refusal or bad
+ * frame.
+ */
 export class ConnectionLimits {
   readonly #bucket: TokenBucket | undefined;
   #bad: SlidingWindow | undefined;
   #refused: SlidingWindow | undefined;
 
-  /** Without a bucket requests are not limited; frames that are no requests always are. */
+  /** Without a bucket, requests are unlimited. Frames that are not requests are always counted. */
   constructor(bucket: TokenBucket | undefined) {
     this.#bucket = bucket;
   }
 
-  /** Why the request is not begun: `rate_limited`. */
+  /** Returns `rate_limited` if the request must not start, else undefined. */
   checkRequest(now: number): ParleyError | undefined {
     const retryAfterMs = this.#bucket?.take(now) ?? 0;
     if (retryAfterMs === 0) return undefined;
     return new ParleyError('rate_limited', 'too many requests on this connection', { retryAfterMs });
   }
 
-  /** A request was refused; true if that is abuse: 1,000 within 10 s. */
+  /** Counts a refused request. Returns true on abuse: 1,000 within 10 s. */
   countRefusal(now: number): boolean {
     this.#refused ??= new SlidingWindow(MAX_REFUSALS, ABUSE_SPAN_MS);
     return this.#refused.hit(now);
   }
 
-  /** A frame was no request; true if that is abuse: 100 within 10 s. */
+  /** Counts a frame that is not a request. Returns true on abuse: 100 within 10 s. */
   countBadFrame(now: number): boolean {
     this.#bad ??= new SlidingWindow(MAX_BAD_FRAMES, ABUSE_SPAN_MS);
     return this.#bad.hit(now);
   }
 }
 
-/** How often an address may: so many at once, and so many a minute in the long run. */
+/** Attempts that an address may make: `burst` at once, and `rate` per minute in the long run. */
 export interface Allowance {
   readonly rate: number;
   readonly burst: number;
 }
 
-/** Holds each address to an allowance, whichever node it comes to. */
+/** Limits the attempts of each address, across all nodes. */
 export interface AddressLimit {
   /**
-   * Takes one for this address and resolves with 0; or with in how many milliseconds there will be one, and takes none.
-   * Rejects when that cannot be told: then nobody may pass.
+   * Takes an attempt and resolves with 0, or takes none and resolves with the milliseconds until the next
+   * one. Rejects if the store is unavailable: the caller must then refuse.
    */
   take(address: string): Promise<number>;
 }
 
-/** So many addresses are remembered; beyond that, the one that was here longest ago begins anew. */
+/** The number of addresses remembered. Beyond it, the least recently used address starts anew. */
 export const MAX_ADDRESSES = 20_000;
 
-/** The limit of a single process. `now` in milliseconds. */
+/** Creates the limit of a single process. `now` returns milliseconds. */
 export function memoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
   const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
   return {

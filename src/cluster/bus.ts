@@ -7,17 +7,20 @@ import type { Commit } from '../log/log.js';
 /** A process, from its start to its end: a new UUID each time. */
 export type NodeId = string;
 
-/** A durable commit on its way to the gateways and projectors: never what decides whether it exists. */
+/** A durable commit on its way to gateways and projections. Its arrival decides nothing: the log does. */
 export interface CommitFrame extends Commit {
-  /** The audiences of its events: each user once. */
+  /** The audiences of its events, each user once. */
   readonly concerns: readonly UserId[];
-  /** Whom its presence events are about: they have no audience, and concern those who watch these. */
+  /**
+   * The users whose presence its events change. Such events have no audience: they concern the users who
+   * watch these.
+   */
   readonly subjects: readonly UserId[];
-  /** Its leaves, decoded when first asked for: then it may throw `UnknownEventType`. */
+  /** The decoded leaves. Decoded on first access, which may throw `UnknownEventType`. */
   readonly events: readonly Recorded[];
 }
 
-/** What came of a request: see `Bus.request`. */
+/** The outcome of a request: see `RequestChannel.request`. */
 export type Reply = { readonly reply: unknown } | 'undelivered' | 'unanswered';
 
 /** Requests from this node to others. */
@@ -56,7 +59,7 @@ export interface Bus extends RequestChannel {
   close(): Promise<void>;
 }
 
-/** The commit as it goes out; `decoded` are its events, where they are at hand. */
+/** Creates the frame of a commit. `decoded` are its events, if the caller has them. */
 export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): CommitFrame {
   let events = decoded;
   let concerns: readonly UserId[] | undefined;
@@ -78,7 +81,7 @@ export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): Comm
   };
 }
 
-/** The commit's leaves, decoded. Throws `UnknownEventType`. */
+/** Decodes the leaves of a commit. Throws `UnknownEventType`. */
 export function decodeEvents({ partition, firstOffset, leaves }: Commit): Recorded[] {
   return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
 }
@@ -93,25 +96,25 @@ function subjectsOf(events: readonly Recorded[]): UserId[] {
 const partition = z.int().min(0);
 const size = z.int().min(0);
 
-/** What nodes tell each other in passing: nothing depends on its arrival. */
+/** A message to all other nodes. Nothing may depend on its arrival. */
 export const Note = z.discriminatedUnion('kind', [
-  /** Of the partitions that the sender owns, their last position and tree size; once a second. */
+  /** The last position and tree size of each partition the sender owns; sent once a second. */
   z.object({
     kind: z.literal('tails'),
     tails: z.array(z.tuple([partition, z.int().min(0), size]).readonly()).readonly(),
   }),
-  /** Leases have changed hands: look. */
+  /** Leases have changed hands: the receiver should rebalance. */
   z.object({ kind: z.literal('owners') }),
-  /** By table and partition, the tree size up to which whoever folds it has stored a read model. */
+  /** By table and partition, the tree size up to which the sender has stored a read model. */
   z.object({
     kind: z.literal('progress'),
     advances: z.array(z.tuple([z.string(), partition, size]).readonly()).readonly(),
   }),
-  /** To the partition's owner: somebody waits for the read models to reach this size. */
+  /** To the partition's owner: a user waits for the read models to reach this size. */
   z.object({ kind: z.literal('want'), partition, size }),
-  /** The ids of sessions that have ended. */
+  /** The ids of revoked sessions. */
   z.object({ kind: z.literal('ended'), sessions: z.array(z.string()).readonly() }),
-  /** A user begins or stops typing in a room; for the users in `to`. */
+  /** A user starts or stops typing in a room; for the users in `to`. */
   z.object({
     kind: z.literal('typing'),
     to: z.array(z.string()).readonly(),

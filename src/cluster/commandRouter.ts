@@ -15,7 +15,7 @@ import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
 import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
 
-/** How often those are looked for who have waited for too long. */
+/** The interval between checks for expired commands. */
 const EXPIRY_CHECK_MS = 250;
 
 /** Everything a router needs. */
@@ -30,14 +30,15 @@ export interface PartitionRouterDeps {
 }
 
 /**
- * Brings each command to the owner of its partition, on whichever node, in a lane a partition: order holds while
- * owners change. What nobody has taken for 5 s is `overloaded`, what has not been answered for 10 s `unknown`.
+ * Routes each command to the owner of its partition, through a queue per partition. Commands of a stream keep
+ * their order while owners change. A command that no owner took within 5 s is `overloaded`, and one without
+ * an answer after 10 s `unknown`.
  */
 export class PartitionRouter implements CommandRouter {
   readonly #deps: PartitionRouterDeps;
   readonly #queues: readonly PartitionQueue[];
   readonly #admission = new AdmissionQueue();
-  /** To be pumped at the end of this turn. */
+  /** Queues to flush at the end of this turn. */
   readonly #toFlush = new Set<PartitionQueue>();
   #lastOrder = 0;
   #isExpiring = false;
@@ -51,12 +52,12 @@ export class PartitionRouter implements CommandRouter {
     });
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
     return this.#admission.length;
   }
 
-  /** The epoch of the lease by which this node owns the partition; undefined if it does not. */
+  /** Returns the epoch of this node's lease on the partition; undefined if another node owns it. */
   epochOf(partition: number): number | undefined {
     const owner = this.#queues[partition]?.owner;
     return owner?.node === this.#deps.bus.node ? owner.epoch : undefined;
@@ -67,7 +68,7 @@ export class PartitionRouter implements CommandRouter {
     return [...this.#queues.keys()].filter((partition) => this.epochOf(partition) !== undefined);
   }
 
-  /** Who owns what has changed. */
+  /** Updates the owners of all partitions. */
   setOwners(owners: Owners): void {
     for (const [partition, queue] of this.#queues.entries()) queue.owner = owners[partition];
   }
@@ -77,7 +78,7 @@ export class PartitionRouter implements CommandRouter {
     const refusal = this.#stopRefusal ?? this.#admission.refusal(bytes, 0);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
-    // There is a lane a partition.
+    // Every partition has a queue.
     const queue = this.#queues[partitionOf(stream, this.#queues.length)] as PartitionQueue;
     this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -100,14 +101,14 @@ export class PartitionRouter implements CommandRouter {
         },
       };
       queue.add(item);
-      // To its own writers a node sends each at once; what leaves for another gathers for a turn of the event loop.
+      // Local commands are sent at once. Commands for other nodes are batched until the end of this turn.
       if (queue.owner?.node === this.#deps.bus.node) queue.flush();
       else this.#flushLater(queue);
       this.#expireLater();
     });
   };
 
-  /** Refuses what comes now, and what has not left; what has left gets its answer. */
+  /** Refuses new and unsent commands. Sent commands still get their answers. */
   stop(): void {
     this.#stopRefusal = overloaded('the server is stopping');
     for (const queue of this.#queues) queue.refuseUnsent(this.#stopRefusal);
@@ -133,7 +134,7 @@ export class PartitionRouter implements CommandRouter {
 
   async #submitLocally(queue: PartitionQueue, window: InFlightWindow, item: QueuedCommand): Promise<void> {
     try {
-      // The union of commands is one of them; it is answered with what its own kind answers.
+      // A command of the union is one of its kinds, and its answer is of that kind.
       const command = item.command as CommandOf<CommandKind>;
       const answer = await this.#deps.writers.submit(command, item.commandId, window.owner.epoch);
       queue.handleAnswer(window, item, answer as never);

@@ -1,6 +1,8 @@
 import type { Bus, CommitFrame, NodeId, Reply } from './bus.js';
 
-/** The bus of a single process: handlers run in the publisher's turn, in the order of subscription. */
+/**
+ * Creates the bus of a single process. Handlers run in the publisher's turn, in the order of subscription.
+ */
 export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
   const handlers = new Set<(frame: CommitFrame) => void>();
   const serving = new RequestServer(report);
@@ -13,7 +15,7 @@ export function memoryBus(node: NodeId, report: (message: string, error: unknown
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
-    // There is no other node to tell, or to hear of.
+    // There is no other node.
     broadcast() {},
     onNote: () => () => {},
     async request(to, body, timeoutMs) {
@@ -30,14 +32,17 @@ export function memoryBus(node: NodeId, report: (message: string, error: unknown
   };
 }
 
-/** Requests under way at once on one node, and their size in bytes; what goes beyond is not taken. */
+/**
+ * The limits of requests handled at once by one node: their number and total size. Further requests are
+ * refused.
+ */
 const MAX_OPEN_REQUESTS = 1024;
 
 const MAX_OPEN_BYTES = 32 * 1024 * 1024;
 
 type Handler = Parameters<Bus['serve']>[0];
 
-/** What a node does with the requests made to it. */
+/** Handles the requests to this node. */
 export class RequestServer {
   readonly #report: (message: string, error: unknown) => void;
   #handler: Handler | undefined;
@@ -49,7 +54,7 @@ export class RequestServer {
     this.#report = report;
   }
 
-  /** As `Bus.serve`. */
+  /** See `Bus.serve`. */
   serve(handler: Handler): () => void {
     if (this.#handler) throw new Error('requests to this node have a handler already');
     this.#handler = handler;
@@ -58,12 +63,12 @@ export class RequestServer {
     };
   }
 
-  /** Takes nothing more. */
+  /** Refuses further requests. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** Hands a request of so many bytes to the handler, in the caller's turn, and says what came of it, however late. */
+  /** Passes a request of `bytes` to the handler in the caller's turn. Returns the reply, however late. */
   async handle(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
     const isFull = this.#openRequests >= MAX_OPEN_REQUESTS || this.#openBytes + bytes > MAX_OPEN_BYTES;
     if (!this.#handler || this.#isClosed || isFull) return 'undelivered';
@@ -81,7 +86,7 @@ export class RequestServer {
   }
 }
 
-/** The answer, or `unanswered` when it takes longer. */
+/** Returns the answer, or `unanswered` after `timeoutMs`. */
 export async function withReplyTimeout(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'unanswered'>((resolve) => {

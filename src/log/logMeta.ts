@@ -1,24 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 
-/** What a log says of itself; written once, when it is made. */
+/** The description stored in a log when it is created. */
 export interface LogMeta {
-  /** UUID. */
+  /** A UUID. */
   readonly logId: string;
   readonly partitions: number;
-  /** Of what is stored; another one belongs to another version of this program. */
+  /** The format of the stored data. Another number belongs to another version of this program. */
   readonly format: number;
 }
 
 /** The format this program reads and writes. */
 export const LOG_FORMAT = 1;
 
-/** The log cannot be used as asked; the message says what to change. Nothing was written. */
+/** The log cannot be opened as asked. The message says what to change. Nothing was written. */
 export class LogMismatch extends Error {
   override readonly name = 'LogMismatch';
 }
 
-/** Throws `LogMismatch` unless the log is of this format, has partitions and, if a number is asked for, has that many partitions. */
+/**
+ * Throws `LogMismatch` unless the log has a supported format and the expected number of partitions; undefined
+ * expects any number.
+ */
 export function checkLogMeta(meta: LogMeta, partitions: number | undefined): void {
   if (meta.format !== LOG_FORMAT)
     throw new LogMismatch(`the log has format ${meta.format}, this program reads format ${LOG_FORMAT}`);
@@ -30,23 +33,23 @@ export function checkLogMeta(meta: LogMeta, partitions: number | undefined): voi
     );
 }
 
-/** Throws if there is no such partition: a defect of the caller. */
+/** Throws `RangeError` if the partition does not exist: a defect of the caller. */
 export function checkPartition(partition: number, partitions: number): void {
   if (!Number.isInteger(partition) || partition < 0 || partition >= partitions)
     throw new RangeError(`there is no partition ${partition}: the log has ${partitions}`);
 }
 
-/** The name of a partition's table. */
+/** The table of a partition. */
 export const tableOf = (partition: number): string => `commits_${partition}`;
 
-/** What a log's file says of itself; undefined if it has not been made yet. */
+/** Reads the description of a log file; undefined if the log has not been created. */
 export function readSqliteMeta(db: DatabaseSyncInstance): LogMeta | undefined {
   const exists = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'meta'`).get();
   if (!exists) return undefined;
   return db.prepare('SELECT logId, partitions, format FROM meta').get();
 }
 
-/** The same of a file to write to; a new log is made with so many partitions. */
+/** Reads the description of a writable log file. Creates a log with `partitions` if there is none. */
 export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): LogMeta {
   db.exec('BEGIN IMMEDIATE');
   try {
@@ -59,7 +62,7 @@ export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): Lo
   }
 }
 
-/** One table a partition, and one index: the position is the row's own key. */
+/** Creates a table per partition. The position is the row id, so that no second index is needed. */
 function createTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
   const meta: LogMeta = { logId: randomUUID(), partitions, format: LOG_FORMAT };
   db.exec(

@@ -20,26 +20,26 @@ export interface ReadHandlers<T> {
   onReadError(error: unknown): void;
 }
 
-/** One partition's commits in order, without gap or repeat, from a position on and for as long as it runs. */
+/** Follows one partition: hands on its commits in order, without gap or repeat, until stopped. */
 export interface TailReader<T> {
-  /** The last position handed on. */
+  /** The position of the last item handed on. */
   readonly position: number;
   /**
-   * The doorbell: this one is durable. It may ring late, twice or not at all; what it skips is read from the
-   * log. An item that comes next, to a reader at rest, is handed on before this returns.
+   * Notifies the reader of a durable item. Notifications may be late, repeated or missing: the reader reads
+   * skipped items from the log. The next item is handled before this returns if the reader is idle.
    */
   notify(item: T): void;
-  /** The log reaches this position, its owner says: what is missing up to there is read now. It may have reached more. */
+  /** Notifies the reader that the log reaches at least this position. The reader reads up to there. */
   notifyTail(position: number): void;
-  /** Hands on nothing more; resolves once what is being handled is done, so not to be awaited in `handle`. */
+  /** Hands on nothing more. Resolves once the current item is handled, so `handle` must not await it. */
   stop(): Promise<void>;
 }
 
-/** Without a doorbell for `QUIET_MS` the reader looks by itself, every `POLL_MS`. */
+/** The reader polls every `POLL_MS` once it has had no notification for `SILENT_AFTER_MS`. */
 const POLL_MS = 500;
 const SILENT_AFTER_MS = 1500;
 const BACK_OFF_MS = { first: 50, most: 5000 };
-/** How many are read at once, and how many of the doorbell's are kept: the rest is read again. */
+/** The limit of one read, and of buffered notifications. Items beyond it are read again. */
 const BATCH_COMMITS = 64;
 
 /** Starts to read a partition, and reads on until stopped. */
@@ -55,14 +55,14 @@ export function follow<T extends { readonly position: number }>(
 
 class FollowingReader<T extends { readonly position: number }> implements TailReader<T> {
   position: number;
-  /** The doorbell's items that come next, without a gap. */
+  /** Notified items that come next, without a gap. */
   #pending: T[] = [];
-  /** The highest position that the doorbell spoke of. */
+  /** The highest position notified. */
   #notifiedTail = 0;
   #notifiedAt = Number.NEGATIVE_INFINITY;
-  /** Reads in a row that failed, or that did not show what the doorbell spoke of. */
+  /** Consecutive reads that failed, or did not reach the notified position. */
   #failures = 0;
-  /** When to read again after a failure; rings in the meantime do not put it off. */
+  /** The time of the retry after a failure. Notifications do not postpone it. */
   #retryAt = 0;
   #isStopped = false;
   #isRunning = false;
@@ -87,7 +87,8 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
   }
 
   notifyTail(position: number): void {
-    // Who says less than is known here is no owner any more: the next one may be out of hearing.
+    // A sender behind this reader owns the partition no more. The new owner may be unreachable, so polling
+    // must go on.
     if (this.#isStopped || position < this.position) return;
     this.#notifiedAt = this.clock.now();
     this.#notifiedTail = Math.max(this.#notifiedTail, position);
@@ -105,22 +106,22 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
     await this.#running;
   }
 
-  #start(look: boolean): void {
+  #start(isPolling: boolean): void {
     if (this.#isRunning || this.#isStopped) return;
     this.#isRunning = true;
     this.#cancelTimer();
-    this.#running = this.#run(look);
+    this.#running = this.#run(isPolling);
   }
 
-  // Awaits only what is asynchronous, so that the doorbell of a reader at rest is handled within its own turn.
-  async #run(look: boolean): Promise<void> {
+  // Awaits only promises, so that an idle reader handles a notified item in the same turn.
+  async #run(isPolling: boolean): Promise<void> {
     try {
-      for (let reading = look; ; ) {
+      for (let reading = isPolling; ; ) {
         for (let item = this.#pending.shift(); item; item = this.#pending.shift()) {
           const handled = this.#handle(item);
           if (handled) await handled;
         }
-        // After a failure the timer reads on, not each ring.
+        // After a failure only the timer starts a read, not each notification.
         if (this.#isStopped || !(reading || (this.#failures === 0 && this.position < this.#notifiedTail)))
           break;
         const page = await this.#readPage();
@@ -135,7 +136,7 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
     this.#schedule();
   }
 
-  /** Nothing, when there is nothing or when the read failed in a way that may pass. */
+  /** Returns an empty page if nothing was found, or if the read failed temporarily. */
   async #readPage(): Promise<readonly T[]> {
     try {
       const page = await this.#readTwiceOnHole();
@@ -156,7 +157,7 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
     this.#failures++;
   }
 
-  /** A hole that is still there when read again is one. */
+  /** Reads again on a hole: only a hole seen twice is real. */
   async #readTwiceOnHole(): Promise<readonly T[]> {
     const { source } = this;
     try {
@@ -170,7 +171,7 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
   #handle(item: T): void | Promise<void> {
     if (this.#isStopped || item.position <= this.position) return;
     if (item.position !== this.position + 1) throw new HoleError(this.source.partition, this.position + 1);
-    // Moved first: what throws is not handed on again, and ends the reader.
+    // Moved before handling: an item whose handling throws is not handed on again.
     this.position = item.position;
     return this.handlers.handle(item);
   }

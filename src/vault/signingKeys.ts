@@ -8,7 +8,7 @@ type Listed = Awaited<ReturnType<SigningKeys['list']>>;
 
 const contextOf = (number: number): string => `signing key ${number}`;
 
-/** Signing keys, each sealed by a key of the master's and bound to its number. */
+/** Signing keys, each sealed with a key derived from the master key and bound to its number. */
 export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): SigningKeys {
   function openKey({ number, sealed }: SigningKeyRow): KeyObject {
     try {
@@ -19,7 +19,7 @@ export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): Sig
     }
   }
 
-  /** Who comes second with a number has done nothing, and what the first has made is as good. */
+  /** Does nothing if another process has just stored a key of this number: that key is as good. */
   async function make(number: number): Promise<void> {
     const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
     await store.insertSigningKey({
@@ -55,7 +55,7 @@ export function createHeadStore(store: HeadTable): HeadStore {
       return store.replaceHead(from?.note ?? null, to);
     },
     async replaceAbandoned(from, to) {
-      // Kept before it is replaced: no crash in between loses it.
+      // Kept before it is replaced, so that a crash in between loses nothing.
       await store.keepAbandonedHead(from);
       return store.replaceHead(from.note, to);
     },

@@ -3,27 +3,27 @@ import type { UserId } from '../domain/ids.js';
 
 export interface KeyRow {
   readonly owner: UserId;
-  /** Null: a tombstone. */
+  /** Null is a tombstone. */
   readonly wrapped: Sealed | null;
 }
 
 export interface ClaimRow {
-  /** Null: a tombstone. */
+  /** Null is a tombstone. */
   readonly sealed: Sealed | null;
   readonly registered: boolean;
 }
 
-/** An erasure that has begun and is not done. */
+/** An erasure in progress. */
 export interface ErasureRow {
   readonly owner: UserId;
   /** The id of the claim to the user's name. */
   readonly claim: string;
 }
 
-/** The newest head of a partition that was signed. */
+/** The newest signed head of a partition. */
 export interface HeadRow {
   readonly partition: number;
-  /** Of the commit after which the log was so. */
+  /** The position of the commit at this head. */
   readonly position: number;
   readonly size: number;
   /** SHA-256 in base64. */
@@ -34,7 +34,7 @@ export interface HeadRow {
 
 /** A key that signs heads. */
 export interface SigningKeyRow {
-  /** 1, 2, 3 …: the largest is in use. */
+  /** 1, 2, 3 …; the largest is current. */
   readonly number: number;
   readonly sealed: Sealed;
 }
@@ -47,7 +47,7 @@ export interface SessionRow {
   readonly endedAt: string | null;
 }
 
-/** A session is dead once ended or expired. Of each user's dead ones this many, the newest, are kept. */
+/** Sessions kept per user after they ended or expired, the newest ones. */
 export const MAX_ENDED_SESSIONS = 100;
 
 /** User keys, each wrapped by the master key. */
@@ -108,8 +108,9 @@ export interface SessionTable {
   /** Ends the user's open sessions except `except`. Returns their ids. */
   endSessions(userId: UserId, except: string | null, at: string): Promise<string[]>;
   /**
-   * Returns the sessions that any process ended within the last `lastMs` or slightly before. Time is the database's,
-   * so that consecutive polls miss none. Undefined means that no other process uses this store.
+   * Returns the sessions that any process ended within the last `lastMs`, or slightly before. Uses the
+   * database's clock, so that consecutive polls miss none. Undefined means that no other process uses this
+   * store.
    */
   listRecentlyEnded(lastMs: number): Promise<string[] | undefined>;
   /** Returns the user's sessions, newest first. */

@@ -17,28 +17,30 @@ import { type Prepared, prepare, Task } from './decide.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
-/** The most commands that are looked up at once: two message ids each fit one query. */
+/** The limit of commands looked up together, chosen so that two message ids each fit one query. */
 const MAX_ROUND_COMMANDS = 128;
 const RETRY = { retryAfterMs: 1000 };
 
 /**
- * The writer of one partition, for as long as a lease gives it: one append in flight, no timer. Commands that arrive
- * meanwhile are prepared, in rounds, and form the next commit once the outcome is known. Commands take effect in the
- * order of the calls.
+ * The writer of one partition, while a lease lasts. One append is in flight at a time. Commands that arrive
+ * meanwhile are prepared in rounds and form the next commit. Commands take effect in the order of the calls.
  */
 export class Writer {
   readonly #admission = new AdmissionQueue();
   #incoming: Task[] = [];
-  /** Being prepared now. */
+  /** Commands being prepared now. */
   #round: Task[] = [];
   #ready: Prepared[] = [];
-  /** Decided without an event while the lease was not valid: told when it shows that nobody else had the partition. */
+  /**
+   * Batches without events, decided while the lease was not provably valid. Their outcome waits for proof
+   * that no other node had the partition.
+   */
   #unproven: Batch[] = [];
-  /** From when it was given until it is given up. */
+  /** Set from `takeOver` until the lease is given up. */
   #lease: Lease | undefined;
-  /** Undefined while the partition is being taken over, and when it is not owned. */
+  /** Undefined during a take-over, and without a lease. */
   #term: WriterTerm | undefined;
-  /** What must have ended before another lease is given. */
+  /** Must settle before another lease is taken. */
   #taking: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #isAppending = false;
@@ -52,14 +54,15 @@ export class Writer {
     deps.storage.folding.onAdvance(() => this.#trim());
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
     return this.#admission.length;
   }
 
   /**
-   * Takes the partition over; commands of this lease may be given from now on and wait for it. To be called with a
-   * new lease, and while none is held or being given up. Throws as `takeOver` does; nothing is owned then.
+   * Takes the partition over. Commands for this lease may be submitted at once, and wait. Call it with a new
+   * lease only, while none is held or being given up. Throws as the function `takeOver`; nothing is owned
+   * then.
    */
   takeOver(lease: Lease): Promise<void> {
     this.#lease = lease;
@@ -70,21 +73,21 @@ export class Writer {
   }
 
   /**
-   * Takes nothing more of its lease, and rejects with `NotOwner` what is not in the append in flight; resolves when
-   * that has its outcome, and its commands their answers.
+   * Rejects all commands with `NotOwner`, except those in the append in flight. Resolves when that append and
+   * its commands are settled.
    */
   async giveUp(): Promise<void> {
     this.#dropLease();
     await Promise.allSettled([this.#taking, this.#committing]);
   }
 
-  /** The lease was renewed: nobody else has had the partition. */
+  /** Called after a renewal, which proves that no other node had the partition until now. */
   handleRenewal(): void {
     const [term, lease] = [this.#term, this.#lease];
     if (term && lease) this.#settleUnproven(term, lease.validUntil);
   }
 
-  /** See `OwnWriters.submit`; `stream` is the command's, and of this partition. */
+  /** See `OwnWriters.submit`. `stream` must be the command's, and of this partition. */
   submit<K extends CommandKind>(
     command: CommandOf<K>,
     commandId: string,
@@ -121,7 +124,7 @@ export class Writer {
     this.#schedule();
   }
 
-  /** What one turn of the event loop brings is prepared together. */
+  /** Prepares all commands of this turn together. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -132,8 +135,8 @@ export class Writer {
   }
 
   /**
-   * One round at a time, so that nothing overtakes. While commands wait for the append in flight the next round
-   * starts only when it would double them: each costs a query, and there are few of them a commit.
+   * Prepares one round at a time, so that no command overtakes another. During an append, the next round
+   * starts only if it doubles the ready commands: each round costs a query, so that a commit needs few.
    */
   async #prepareRounds(): Promise<void> {
     const term = this.#term;
@@ -142,7 +145,7 @@ export class Writer {
       const round = this.#incoming.splice(0, MAX_ROUND_COMMANDS);
       this.#round = round;
       const prepared = await this.#prepare(round, term);
-      // Lost meanwhile: these commands are among the incoming again, or have been rejected.
+      // The term was lost meanwhile: these commands are incoming again, or were rejected.
       if (this.#term !== term) return;
       this.#round = [];
       this.#ready.push(...prepared);
@@ -162,7 +165,7 @@ export class Writer {
     }
   }
 
-  /** There is something to commit. */
+  /** Commits until no command is ready. */
   async #commitAll(): Promise<void> {
     try {
       while (this.#term && this.#ready.length > 0) await this.#commitOne(this.#term);
@@ -210,16 +213,16 @@ export class Writer {
     try {
       this.deps.storage.bus.publish(commitFrame(commit, batch.events));
     } catch (error) {
-      // A doorbell: consumers read from the log what they missed. The commit stands.
+      // The commit stands: consumers read it from the log.
       this.deps.events.report(`the commit ${position} of partition ${partition} was not published`, error);
     }
-    // Whoever appends has seen all that was there: what was decided before was true.
+    // A successful append proves that no other writer came before it.
     this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
     batch.settle({ partition, size });
     this.#trim();
   }
 
-  /** Tells what was decided before then, of the clock of the lease. */
+  /** Settles the batches decided before `before`, by the clock of the lease. */
   #settleUnproven({ head: { partition, size } }: WriterTerm, before: number): void {
     for (let [first] = this.#unproven; first && first.decidedAt < before; [first] = this.#unproven) {
       this.#unproven.shift();
@@ -228,8 +231,8 @@ export class Writer {
   }
 
   /**
-   * Another writer has the position, so nothing of ours is stored. While the lease is valid all is decided again, in
-   * the same order; else it is the other's.
+   * Another writer has the position, so that this batch was not stored. While the lease is valid, all
+   * commands are decided again in order. Otherwise the other writer owns the partition.
    */
   async #handleLost(batch: Batch): Promise<void> {
     const lease = this.#lease;
@@ -244,9 +247,9 @@ export class Writer {
     }
   }
 
-  /** Makes all that is not told commands again that have just come, in their order. */
+  /** Moves all unsettled commands back to the incoming ones, in order. */
   #takeBack(lost?: Batch): void {
-    // What was decided before the append in flight shares its outcome: else what is in that would overtake it.
+    // Batches before the append in flight must wait for its outcome, or that append would overtake them.
     const unproven = this.#isAppending ? [] : this.#unproven.flatMap(({ tasks }) => tasks);
     const ready = this.#ready.map(({ task }) => task);
     this.#incoming = [...unproven, ...(lost?.tasks ?? []), ...ready, ...this.#round, ...this.#incoming];
@@ -270,7 +273,7 @@ export class Writer {
     this.deps.events.onFatal(error);
   }
 
-  /** With what has not been tried nothing was done. */
+  /** Refuses commands that were not appended. Nothing was done with them. */
   #refuseAll(refusal: Error): void {
     this.#takeBack();
     const undone = this.#incoming;
@@ -278,7 +281,7 @@ export class Writer {
     for (const task of undone) task.refuse(refusal);
   }
 
-  /** Forgets what both models that the tail stands in for have stored. */
+  /** Drops events that both models behind the tail have stored. */
   #trim(): void {
     const { folding } = this.deps.storage;
     const { partition } = this;
@@ -288,7 +291,7 @@ export class Writer {
   }
 }
 
-/** Routes each command to the writer of its stream's partition; `writers` has one a partition, in order. */
+/** Routes each command to the writer of its partition. `writers` has one per partition, in order. */
 export function routeToWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {
   return {
     submit(command, commandId, epoch) {

@@ -22,12 +22,12 @@ import {
 } from './threadProtocol.js';
 
 /**
- * Commands leave for the writers' thread at most this often, in milliseconds; less often when those that left last
- * had come at a rate of `many`. Waking a thread and syncing a disk cost far more than a message: this halves what a
- * message costs, for a few milliseconds of its way.
+ * The minimum interval between batches to the writer thread, longer when the last batch came at the `many`
+ * rate. Waking a thread and syncing a disk cost far more than a message. Batching halves the cost of a
+ * message for a few milliseconds of delay.
  */
 const FLUSH_INTERVAL_MS = { few: 2, many: 5 } as const;
-/** Commands a millisecond. */
+/** The rate of a batch from which the interval is `many`. */
 const BUSY_COMMANDS_PER_MS = 4;
 
 /** Everything of the main thread that the writers need. */
@@ -49,7 +49,7 @@ export interface WriterThreadEvents extends OwnershipEvents {
 }
 
 interface Pending {
-  /** When it was asked, of `performance.now()`. */
+  /** When it was submitted, by `performance.now()`. */
   readonly since: number;
   readonly command: Command;
   readonly commandId: string;
@@ -59,14 +59,14 @@ interface Pending {
 }
 
 /**
- * The writers of all partitions, and which of these this node owns, in a thread of their own: one message each way
- * carries what a turn brings.
+ * The main thread's side of the writer thread, which holds all writers and this node's ownership. Each turn
+ * sends at most one message in each direction.
  */
 export class WriterThreadClient implements OwnWriters {
   readonly #queue = new AdmissionQueue();
-  /** By call: a command that is given again while it is under way is another call of the same id. */
+  /** By call, because a repeated command in progress has the same id. */
   readonly #pending = new Map<number, Pending>();
-  /** What is to be sent, by command. */
+  /** The texts of messages in progress, by command id. */
   readonly #texts = new Map<string, string>();
   #calls = 0;
   #outgoing: SentCommand[] = [];
@@ -85,7 +85,7 @@ export class WriterThreadClient implements OwnWriters {
     private readonly port: MessageChannel['port1'],
   ) {}
 
-  /** Starts the thread and opens the log in it, which is made if there is none. Throws `LogMismatch`. */
+  /** Starts the thread and opens the log in it, or creates it. Throws `LogMismatch`. */
   static async open(data: WriterThreadData): Promise<WriterThreadClient> {
     const { port1, port2 } = new MessageChannel();
     const worker = new Worker(new URL('./writerWorker.js', import.meta.url), {
@@ -103,18 +103,18 @@ export class WriterThreadClient implements OwnWriters {
     }
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
     return this.#queue.length;
   }
 
-  /** For how long the oldest of them has been under way; milliseconds. */
+  /** How long the oldest command has been in progress, in milliseconds. */
   get oldestMs(): number {
     const [oldest] = this.#pending.values();
     return oldest ? performance.now() - oldest.since : 0;
   }
 
-  /** As `WriterApi.start`. To be called when the read models are nearly caught up. */
+  /** See `WriterApi.start`. Call it when the read models have nearly caught up. */
   async start(
     deps: WriterThreadClientDeps,
     folded: ReadonlyMap<string, readonly number[]>,
@@ -134,13 +134,13 @@ export class WriterThreadClient implements OwnWriters {
 
   submit: OwnWriters['submit'] = (command, commandId, epoch) => {
     const bytes = bytesOf(command);
-    // It is another node's by now, or will be.
+    // Another node owns the partition, or will soon.
     if (this.#isStopped) return Promise.reject(this.#notOwner(command));
     const refusal = this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
     if (refusal) return Promise.reject(refusal);
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
-      // A command is answered with what its own kind answers.
+      // Safe casts: a command is answered with the answer of its kind.
       const call = this.#calls++;
       this.#pending.set(call, {
         since: performance.now(),
@@ -156,22 +156,22 @@ export class WriterThreadClient implements OwnWriters {
     });
   };
 
-  /** Leases have changed hands: looks who has what now. */
+  /** Rebalances after leases have changed hands. */
   rebalance(): void {
     if (!this.#isStopped) this.#post({ look: true });
   }
 
-  /** The user's key was destroyed: no copy of it is kept. */
+  /** Removes all copies of a destroyed key. */
   forget(user: string): void {
     if (!this.#isStopped) this.#post({ forget: user });
   }
 
-  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
+  /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
   handOver(): Promise<void> {
     return this.api.handOver();
   }
 
-  /** A read model has advanced. */
+  /** Reports that a read model has advanced. */
   advance(model: string, partition: number, size: number): void {
     if (this.#advances.size === 0) setImmediate(() => this.#sendAdvances());
     this.#advances.set(`${model}/${partition}`, [model, partition, size]);
@@ -181,7 +181,10 @@ export class WriterThreadClient implements OwnWriters {
     return this.api.switchTo(name, generation);
   }
 
-  /** Refuses what comes now, hands over, and resolves when all that came before has its outcome and the log is closed. */
+  /**
+   * Refuses new commands and releases all partitions. Resolves when earlier commands are settled and the log
+   * is closed.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -191,14 +194,17 @@ export class WriterThreadClient implements OwnWriters {
     this.#flush();
     this.#isStopped = true;
     await this.api.stop();
-    // The thread's own word of it may come too late to be passed on.
+    // The thread's own event may come too late to be sent.
     this.#deps?.events.onLeasesChanged();
     await this.#queue.drained();
     this.port.close();
     await this.worker.terminate();
   }
 
-  /** At once after a pause, so that a lone command waits for nothing; under load, once in `#spacingMs`. */
+  /**
+   * Sends at once after a pause, so that a single command does not wait. Under load, sends every
+   * `#flushIntervalMs`.
+   */
   #flushSoon(): void {
     const wait = this.#flushedAt + this.#flushIntervalMs - performance.now();
     if (wait <= 0) setImmediate(() => this.#flush());
@@ -227,7 +233,7 @@ export class WriterThreadClient implements OwnWriters {
   #receive(item: FromWriterThread, deps: WriterThreadClientDeps): void {
     if ('commit' in item) this.#publish(commitFrame(unpack(item.commit)), deps);
     else if ('answered' in item)
-      this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `submit`.
+      this.#settle(item.answered)?.resolve(item.answer as never); // The answer is of the command's kind: see `submit`.
     else if ('refused' in item) this.#settle(item.refused)?.reject(decodeError(item.error));
     else if ('notOwner' in item) this.#rejectNotOwner(item.notOwner);
     else if ('owners' in item) deps.events.onOwners(item.owners);

@@ -27,12 +27,12 @@ import {
 import { routeToWriters, Writer } from './writer.js';
 import type { WriterDeps } from './writerPorts.js';
 
-// The thread is started with these two by `Writers.open`, and by nobody else.
+// `WriterThreadClient.open` passes these two.
 const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };
 
 let outbox: FromWriterThread[] = [];
 
-/** What one turn of the event loop has to tell leaves in one message: waking the other thread is what costs. */
+/** Sends all messages of a turn together, because waking the other thread is the main cost. */
 function send(item: FromWriterThread): void {
   if (outbox.push(item) > 1) return;
   setImmediate(() => {
@@ -154,7 +154,7 @@ const api: WriterApi = {
     await log?.close();
     for (const close of closers) await close();
     keys.close();
-    // What was told last leaves before this is answered.
+    // Lets the last messages leave before this call is answered.
     await new Promise((resolve) => setImmediate(resolve));
     port.close();
   },

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import type { Db } from 'mongodb';
+import { MAJORITY } from '../../src/base/mongo.js';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { type Devices, memoryDevices } from '../../src/cluster/devices.js';
-import { agreed, createMongoDevices, createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMongoDevices, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
 import { mongoUrl } from '../support/mongo.js';
 import { MongoFixture } from './mongoFixture.js';
@@ -84,7 +85,7 @@ class LateUpdates {
 
   /** The database, through this network. */
   reached(db: Db): Db {
-    const collection = db.collection('devices', agreed);
+    const collection = db.collection('devices', MAJORITY);
     const updateOne = collection.updateOne.bind(collection);
     collection.updateOne = (filter, ...update) => {
       const carriedOut = () =>

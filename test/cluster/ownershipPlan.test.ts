@@ -111,14 +111,14 @@ describe('the plan of who owns which partition', () => {
 
   it('has a node that is stopping acquire nothing and hand all over', () => {
     const planned = planOwnership('a', [beating('b')], ['a', undefined, 'b', 'a']);
-    expect(planned).to.deep.equal({ acquire: [], handOver: [0, 3] });
+    expect(planned).to.deep.equal({ acquire: [], release: [0, 3] });
   });
 
   it('counts no more on a node that was silent for a lease, though it is not yet taken for dead', () => {
     const silent = (silentMs: number) =>
       planOwnership('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
-    expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], handOver: [] });
-    expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], handOver: [] });
+    expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], release: [] });
+    expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], release: [] });
   });
 
   it('sends two nodes to different free partitions', () => {

@@ -32,8 +32,8 @@ export class PlannedCluster {
     const view = this.#views.get(node);
     if (!view) return;
     const holders = this.#holdersFor(node, view);
-    const { acquire, release: handOver } = planOwnership(node, view.living.map(beating), holders);
-    for (const partition of handOver.slice(0, most)) {
+    const { acquire, release } = planOwnership(node, view.living.map(beating), holders);
+    for (const partition of release.slice(0, most)) {
       if (this.holders[partition] !== node) throw new Error(`${node} gives ${partition}, which it has not`);
       this.holders[partition] = undefined;
       this.handedOver++;
