@@ -20,8 +20,8 @@ export class AdmissionQueue {
   /** Returns `overloaded` if no further command fits now, else undefined. */
   refusal(bytes: number, lagMs: number): ParleyError | undefined {
     if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
-      return overloaded('too many commands are waiting');
-    if (lagMs > ADMISSION_LIMITS.lagMs) return overloaded('the read models are behind');
+      return overloaded('too many commands are waiting on this node');
+    if (lagMs > ADMISSION_LIMITS.lagMs) return overloaded('the read models lag behind the log');
     return undefined;
   }
 

@@ -87,7 +87,7 @@ export const isOutage = (error: unknown): error is Error =>
 export class NotOwner extends Error {
   override readonly name = 'NotOwner';
   constructor(readonly partition: number) {
-    super(`partition ${partition} is not owned here`);
+    super(`this node does not own partition ${partition}`);
   }
 }
 

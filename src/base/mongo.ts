@@ -94,7 +94,12 @@ class WatchedClient extends MongoClient {
  * its connection closes.
  */
 export const withMongoTimeout = <T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> =>
-  withTimeout(clock, ms, attempt, () => new MongoNetworkTimeoutError(`no answer within ${ms} ms`));
+  withTimeout(
+    clock,
+    ms,
+    attempt,
+    () => new MongoNetworkTimeoutError(`MongoDB did not answer within ${ms} ms`),
+  );
 
 type Calls<P> = { readonly [K in keyof P]: (...args: never[]) => Promise<unknown> };
 

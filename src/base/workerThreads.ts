@@ -93,7 +93,7 @@ export function connectThread<A extends Api>(
   // A port needs no such handler: its two threads end together.
   if (worker instanceof Worker) {
     worker.on('error', (error: Error) => end(error));
-    worker.on('exit', (code) => end(new Error(`the thread ended with code ${code}`)));
+    worker.on('exit', (code) => end(new Error(`the worker thread ended with exit code ${code}`)));
   }
   const call =
     (method: string) =>
@@ -158,7 +158,7 @@ export class WorkerPool<A extends Api & { close: () => unknown }> {
   next(): Remote<A> {
     this.#lastIndex = (this.#lastIndex + 1) % this.#threads.length;
     const thread = this.#threads[this.#lastIndex];
-    if (!thread) throw new RangeError('a crew has threads');
+    if (!thread) throw new RangeError('the pool has no thread');
     return thread.remote;
   }
 

@@ -39,7 +39,7 @@ export class ForwardedCommandReceiver {
     const { partition, session, sequence, commands } = forwarded;
     const known = this.#findSession(`${from}/${partition}`);
     if (known?.session === session && sequence < known.next)
-      throw new Error(`node ${from} sent request ${sequence} of session ${session} again`);
+      throw new Error(`node ${from} repeated request ${sequence} of session ${session}`);
     const current = known?.session === session ? known : this.#beginSession(forwarded, from, known);
     const { epoch } = current;
     if (epoch === undefined || sequence !== current.next) {

@@ -56,7 +56,7 @@ export class RequestServer {
 
   /** See `Bus.serve`. */
   serve(handler: Handler): () => void {
-    if (this.#handler) throw new Error('requests to this node have a handler already');
+    if (this.#handler) throw new Error('this node already has a request handler');
     this.#handler = handler;
     return () => {
       if (this.#handler === handler) this.#handler = undefined;
@@ -77,7 +77,7 @@ export class RequestServer {
     try {
       return { reply: await this.#handler(body, from) };
     } catch (error) {
-      this.#report(`a request of node ${from} failed`, error);
+      this.#report(`handling a request of node ${from} failed`, error);
       return 'unanswered';
     } finally {
       this.#openRequests--;

@@ -66,7 +66,7 @@ export async function createMongoAddressLimit(
   async function takeToken(address: string): Promise<BucketDocument> {
     const attempted = () => buckets.findOneAndUpdate({ _id: address }, attempt, { returnDocument: 'after' });
     const bucket = (await attempted()) ?? (await insertFull(address).then(attempted));
-    if (!bucket) throw new Error('a bucket was stored, but is not there');
+    if (!bucket) throw new Error('the bucket is missing right after it was stored');
     return bucket;
   }
 

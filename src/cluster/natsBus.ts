@@ -103,7 +103,7 @@ export class NatsBus implements Bus {
       return decodeReply(answer.data);
     } catch (error) {
       if (isNatsError(error, ErrorCode.NoResponders)) return 'undelivered';
-      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
+      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`the request to node ${to} failed`, error);
       return 'unanswered';
     }
   }
@@ -132,7 +132,7 @@ export class NatsBus implements Bus {
             if (error) throw error;
             receive(message);
           } catch (cause) {
-            this.#reportInput(`what came on ${subject} was dropped`, cause);
+            this.#reportInput(`dropped an unreadable message on ${subject}`, cause);
           }
         },
       });
@@ -156,7 +156,7 @@ export class NatsBus implements Bus {
       const other = this.#link.admit(UNANSWERED_REPLY.length);
       if (!other) return;
       other.publish(to, UNANSWERED_REPLY);
-      throw new Error(`${data.length} bytes are more than may be sent`);
+      throw new Error(`the reply has ${data.length} bytes, more than may be sent now`);
     } catch (error) {
       if (!this.#isClosed) this.#report('a reply could not be sent', error);
     }
@@ -167,7 +167,7 @@ export class NatsBus implements Bus {
       try {
         handler(...args);
       } catch (error) {
-        this.#reportInput('what came over the bus was not handled', error);
+        this.#reportInput('handling a message from the bus failed', error);
       }
   }
 }

@@ -190,7 +190,7 @@ export class NatsLink {
     let next = Math.floor(Math.random() * servers.length);
     for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       const server = servers[next++ % servers.length];
-      if (!server) throw new Error('there is no server to connect to');
+      if (!server) throw new Error('the list of NATS servers is empty');
       try {
         await this.#runConnection(await connectTo(server, this.#options.name));
         failures = 0;
@@ -214,14 +214,17 @@ export class NatsLink {
     void this.#reportErrors(connection);
     try {
       this.#options.subscribe(connection);
-      const early = closed.then((error) => Promise.reject(error ?? new Error('the server hung up')));
+      const early = closed.then((error) =>
+        Promise.reject(error ?? new Error('the server closed the connection')),
+      );
       await Promise.race([connection.flush(), early]);
       if (this.#closing.signal.aborted) return;
       this.#open = { connection, flowControl };
       this.#reportedServers.clear();
       this.#options.onChange(true);
       const error = await closed;
-      if (!this.#closing.signal.aborted) this.#options.report('the connection to NATS was lost', error);
+      if (!this.#closing.signal.aborted)
+        this.#options.report('lost the connection to NATS; reconnecting', error);
     } finally {
       flowControl.stop();
       await connection.close();
@@ -234,12 +237,12 @@ export class NatsLink {
   #reportFailure(server: NatsServer, error: unknown): void {
     if (this.#reportedServers.has(server) || this.#closing.signal.aborted) return;
     this.#reportedServers.add(server);
-    this.#options.report(`NATS at ${addressOf(server)} cannot be had; trying on`, error);
+    this.#options.report(`cannot connect to NATS at ${addressOf(server)}; retrying`, error);
   }
 
   /** Reports what the server refuses, such as a subject without permission. Ends with the connection. */
   async #reportErrors(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status())
-      if (status.type === Events.Error) this.#options.report('NATS refused something', status);
+      if (status.type === Events.Error) this.#options.report('NATS refused an operation', status);
   }
 }

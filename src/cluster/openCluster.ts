@@ -60,7 +60,7 @@ export async function expirePredecessor(
     await nodes.expire(predecessor);
     await leases.freeAllOf(predecessor);
   } catch (error) {
-    report('the leases of the process before this one must expire first', error);
+    report('cannot free the leases of the previous process; they expire by themselves', error);
   }
 }
 

@@ -174,12 +174,16 @@ export class Ownership {
     this.#isStopping = true;
     await Promise.all([this.#renewal.stop(), this.#rebalancing.stop()]);
     // Before the releases, so that other nodes plan without this one when they find its partitions free.
-    await this.#try('this node could not be taken off the list', () => this.#deps.cluster.nodes.leave());
+    await this.#try('cannot record that this node leaves; others notice after a time-out', () =>
+      this.#deps.cluster.nodes.leave(),
+    );
     await Promise.all([...this.#owned].map(([partition, owned]) => this.#releasePartition(partition, owned)));
   }
 
   async #sendHeartbeat(): Promise<void> {
-    await this.#try('this node could not say that it lives', () => this.#deps.cluster.nodes.heartbeat());
+    await this.#try('cannot send the heartbeat of this node; retrying', () =>
+      this.#deps.cluster.nodes.heartbeat(),
+    );
   }
 
   async #renewAll(): Promise<void> {
@@ -190,7 +194,7 @@ export class Ownership {
   async #renew(partition: number, owned: OwnedPartition): Promise<void> {
     // A lease being released may expire: another node then settles what this one cannot.
     if (owned.isReleasing) return;
-    const what = `the lease of partition ${partition} could not be renewed`;
+    const what = `cannot renew the lease of partition ${partition}; retrying`;
     const isHeld = await this.#try(what, () => owned.lease.renew());
     if (isHeld) this.#deps.writers[partition]?.handleRenewal();
     // If unknown, the lease is kept until another node could have taken it.
@@ -201,7 +205,7 @@ export class Ownership {
   async #rebalanceOnce(): Promise<void> {
     const { node } = this.#deps;
     const { nodes, leases } = this.#deps.cluster;
-    const seen = await this.#try('who owns which partition could not be read', () =>
+    const seen = await this.#try('cannot read the live nodes and leases; retrying', () =>
       Promise.all([nodes.listLive(), leases.holders()]),
     );
     if (!seen) return;
@@ -231,7 +235,7 @@ export class Ownership {
 
   async #acquire(partition: number): Promise<boolean> {
     if (this.#owned.has(partition)) return false;
-    const what = `the lease of partition ${partition} could not be acquired`;
+    const what = `cannot acquire the lease of partition ${partition}; retrying`;
     const lease = await this.#try(what, () => this.#deps.cluster.leases.acquire(partition));
     if (!lease) return false;
     const owned: OwnedPartition = { lease, isServed: false, isReleasing: false };
@@ -250,7 +254,7 @@ export class Ownership {
     } catch (error) {
       if (FATAL_ERRORS.some((kind) => error instanceof kind)) this.#deps.events.onFatal(error);
       else if (!(error instanceof NotOwner))
-        this.#deps.events.report(`partition ${partition} could not be taken over`, error);
+        this.#deps.events.report(`cannot take over partition ${partition}; releasing it`, error);
       // The next rebalancing finds it free, and acquires it again if it is still due.
       await this.#releasePartition(partition, owned);
     }
@@ -261,7 +265,7 @@ export class Ownership {
     owned.isReleasing = true;
     this.#updateOwners();
     await this.#deps.writers[partition]?.giveUp();
-    const what = `the lease of partition ${partition} could not be released; it expires`;
+    const what = `cannot release the lease of partition ${partition}; it expires by itself`;
     await this.#try(what, () => owned.lease.release());
     this.#owned.delete(partition);
     this.#deps.events.onLeasesChanged();
@@ -294,7 +298,7 @@ export class Ownership {
   /** Reports a failure and returns undefined. */
   async #try<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      const late = () => new Error(`no answer within ${CALL_TIMEOUT_MS} ms: it may have happened`);
+      const late = () => new Error(`no answer within ${CALL_TIMEOUT_MS} ms; the call may have taken effect`);
       return await withTimeout(this.#deps.clock, CALL_TIMEOUT_MS, work(), late);
     } catch (error) {
       this.#deps.events.report(what, error);

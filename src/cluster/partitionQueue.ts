@@ -100,7 +100,8 @@ export class PartitionQueue {
   flush(): void {
     const owner = this.#owner;
     if (!owner || !this.#isReadyFor(owner)) return;
-    if (!this.#deps.canReach(owner)) return this.refuseUnsent(overloaded('this node is cut off from others'));
+    if (!this.#deps.canReach(owner))
+      return this.refuseUnsent(overloaded('this node is disconnected from the other nodes'));
     // An expired command must not be sent again.
     this.#waiting = this.#waiting.filter((item) => !this.#expireIfDue(item));
     if (this.#waiting.length === 0 || this.#isBackingOff) return;
@@ -171,7 +172,7 @@ export class PartitionQueue {
     if (left !== undefined && now - left >= COMMAND_TIMEOUTS.unansweredMs)
       item.settle({ refused: outcomeUnknownError() });
     else if (left === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
-      item.settle({ refused: overloaded('the owner of this partition cannot be reached') });
+      item.settle({ refused: overloaded('the owner of this partition cannot be reached; try again') });
     return item.isSettled;
   }
 
@@ -277,4 +278,8 @@ const isRepeatable = (command: Command): boolean =>
 const isSame = (a: LeaseHolder, b: LeaseHolder): boolean => a.node === b.node && a.epoch === b.epoch;
 
 const outcomeUnknownError = (): ParleyError =>
-  new ParleyError('unknown', 'the owner of this partition did not answer: it may have happened', RETRY);
+  new ParleyError(
+    'unknown',
+    'the owner of this partition did not answer; the command may have taken effect',
+    RETRY,
+  );

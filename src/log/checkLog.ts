@@ -21,7 +21,9 @@ export class LogEndsEarly extends Error {
     readonly partition: number,
     readonly position: number,
   ) {
-    super(`partition ${partition} could not be read past position ${position}`);
+    super(
+      `partition ${partition} ends at position ${position}, before the last commit it reported; read it again`,
+    );
   }
 }
 

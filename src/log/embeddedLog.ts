@@ -171,7 +171,10 @@ class Checkpointer {
       await this.#worker.checkpoint();
       await this.store.checkpoint();
     } catch (error) {
-      this.failed = new StorageError('the log could not be checkpointed', { cause: error });
+      this.failed = new StorageError(
+        'the write-ahead log could not be moved into the database; check the disk, then restart',
+        { cause: error },
+      );
     }
     this.#running = undefined;
   }

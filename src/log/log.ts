@@ -75,7 +75,9 @@ export class HoleError extends Error {
     readonly partition: number,
     readonly missing: number,
   ) {
-    super(`partition ${partition} has no commit at position ${missing}, but later ones: stop and restore it`);
+    super(
+      `partition ${partition} lacks the commit at position ${missing} but has later ones; stop the node and restore the log`,
+    );
   }
 }
 
@@ -101,7 +103,7 @@ export function outcomeOf<C extends Pick<Commit, 'id' | 'hash'>>(
 ): { kind: 'committed' } | { kind: 'lost'; to: C } {
   if (there.id !== mine.id) return { kind: 'lost', to: there };
   if (there.hash !== mine.hash)
-    throw new AppendError(`commit ${mine.id} was appended before, with other content`);
+    throw new AppendError(`commit id ${mine.id} was used before for a different commit`);
   return { kind: 'committed' };
 }
 
@@ -118,7 +120,7 @@ export class CommitTooLarge extends Error {
     readonly what: keyof typeof COMMIT_LIMITS,
     readonly actual: number,
   ) {
-    super(`a commit with ${actual} ${what}: at most ${COMMIT_LIMITS[what]} are allowed`);
+    super(`a commit has ${actual} ${what}; the limit is ${COMMIT_LIMITS[what]}`);
   }
 }
 

@@ -84,7 +84,8 @@ export class SqliteStore {
 
   #checkPosition({ partition, position }: PackedCommit): void {
     checkPartition(partition, this.meta.partitions);
-    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
+    if (!Number.isInteger(position) || position < 1)
+      throw new AppendError(`position ${position} is not a positive integer`);
     if (position <= (this.#lastPositions.get(partition) ?? 0) + 1) return;
     const tail = this.rows.tail(partition)?.position ?? 0;
     this.#lastPositions.set(partition, tail);
@@ -122,7 +123,10 @@ export class SqliteStore {
 
   #settle(commit: PackedCommit): PackedOutcome {
     const [there] = this.rows.read(commit.partition, commit.position - 1, 1);
-    if (!there) throw new StorageError(`position ${commit.position} is taken, but nothing is there`);
+    if (!there)
+      throw new StorageError(
+        `position ${commit.position} is taken but has no commit; the log file is damaged`,
+      );
     return outcomeOf(commit, there);
   }
 
@@ -180,7 +184,7 @@ export function createStoreApi({ file, partitions, readOnly }: StoreOptions) {
   };
   const store = (): SqliteStore => {
     if (log instanceof SqliteStore) return log;
-    throw new AppendError('the log was opened to be read only');
+    throw new AppendError('the log was opened read-only');
   };
   return {
     open() {

@@ -14,7 +14,7 @@ export function wrapSqliteErrors<T>(work: () => T): T {
     return work();
   } catch (error) {
     if (error instanceof Error && 'errcode' in error)
-      throw new StorageError(`the log's file failed: ${error.message}`, { cause: error });
+      throw new StorageError(`reading or writing the log file failed: ${error.message}`, { cause: error });
     throw error;
   }
 }
@@ -100,7 +100,7 @@ export function openLogFile(file: string, partitions?: number): LogFile {
   const db = wrapSqliteErrors(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
   try {
     const meta = wrapSqliteErrors(() => readSqliteMeta(db));
-    if (!meta) throw new StorageError(`${file} holds no log`);
+    if (!meta) throw new StorageError(`${file} does not contain a log`);
     checkLogMeta(meta, partitions);
     return { meta, rows: new CommitRows(db, meta.partitions), close: () => db.close() };
   } catch (error) {

@@ -24,19 +24,21 @@ export class LogMismatch extends Error {
  */
 export function checkLogMeta(meta: LogMeta, partitions: number | undefined): void {
   if (meta.format !== LOG_FORMAT)
-    throw new LogMismatch(`the log has format ${meta.format}, this program reads format ${LOG_FORMAT}`);
+    throw new LogMismatch(
+      `the log has format ${meta.format}, but this version reads format ${LOG_FORMAT}; use the version that wrote it`,
+    );
   if (!Number.isInteger(meta.partitions) || meta.partitions < 1)
-    throw new LogMismatch(`the log says that it has ${meta.partitions} partitions`);
+    throw new LogMismatch(`the log's description is damaged: it has ${meta.partitions} partitions`);
   if (partitions !== undefined && partitions !== meta.partitions)
     throw new LogMismatch(
-      `the log was created with ${meta.partitions} partitions, which is fixed: PARTITIONS=${partitions} cannot be used with it`,
+      `the log was created with ${meta.partitions} partitions, which cannot change; set PARTITIONS=${meta.partitions} instead of ${partitions}, or unset it`,
     );
 }
 
 /** Throws `RangeError` if the partition does not exist: a defect of the caller. */
 export function checkPartition(partition: number, partitions: number): void {
   if (!Number.isInteger(partition) || partition < 0 || partition >= partitions)
-    throw new RangeError(`there is no partition ${partition}: the log has ${partitions}`);
+    throw new RangeError(`partition ${partition} does not exist: the log has ${partitions} partitions`);
 }
 
 /** The table of a partition. */

@@ -72,7 +72,7 @@ export function appendHashes(frontier: readonly Hash[], size: number, leafHashes
     // Each trailing one-bit of the size is a perfect subtree as large as the new one: the two join.
     for (let rest = grown; rest % 2 === 1; rest = (rest - 1) / 2) {
       const left = roots.pop();
-      if (left === undefined) throw new RangeError(`this is not the frontier of ${size} leaves`);
+      if (left === undefined) throw new RangeError(`the frontier does not fit a tree of ${size} leaves`);
       root = nodeHash(left, root);
       if (++level === TILE_LEVELS) filled.push(root);
     }
@@ -120,7 +120,8 @@ function splitOf(n: number): number {
  * up. Throws `RangeError` if the tree has no such leaf.
  */
 export function inclusionPath(offset: number, size: number): NodeSpan[] {
-  if (offset < 0 || offset >= size) throw new RangeError(`a tree of ${size} leaves has none at ${offset}`);
+  if (offset < 0 || offset >= size)
+    throw new RangeError(`a tree of ${size} leaves has no leaf at offset ${offset}`);
   const path: NodeSpan[] = [];
   let [begin, end] = [0, size];
   while (end - begin > 1) {
@@ -141,7 +142,8 @@ export function inclusionPath(offset: number, size: number): NodeSpan[] {
  * bottom up. It is empty if the two are equal. Throws `RangeError` unless `0 < from <= size`.
  */
 export function consistencyPath(from: number, size: number): NodeSpan[] {
-  if (from < 1 || from > size) throw new RangeError(`no tree of ${size} leaves extends one of ${from}`);
+  if (from < 1 || from > size)
+    throw new RangeError(`a tree of ${size} leaves cannot extend a tree of ${from} leaves`);
   const path: NodeSpan[] = [];
   let [begin, end] = [0, size];
   while (end !== from) {
@@ -253,7 +255,7 @@ export function readEntryBundle(bytes: Buffer): string[] {
   const leaves: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     const end = at + 2 + bytes.readUInt16BE(at);
-    if (end > bytes.length) throw new RangeError('it ends within an entry');
+    if (end > bytes.length) throw new RangeError('the entry bundle ends within an entry');
     leaves.push(utf8.decode(bytes.subarray(at + 2, end)));
     at = end;
   }

@@ -114,7 +114,7 @@ export class MongoLog implements EventLog {
       } catch (error) {
         if (error instanceof AppendError || error instanceof RangeError) throw error;
         if (isPermanentFailure(error))
-          throw new StorageError(`commit ${commit.id} was refused`, { cause: error });
+          throw new StorageError(`MongoDB refused commit ${commit.id}`, { cause: error });
         await this.#waitToRetry(wait, commit, error);
       }
     }
@@ -132,13 +132,15 @@ export class MongoLog implements EventLog {
     }
     // The stored commit decides only once a majority has it: until then it may be rolled back.
     const there = await this.#withTimeout(this.#collectionOf(partition).findOne({ _id: position }));
-    if (!there) throw new MongoError(`position ${position} is taken by a commit that no majority has yet`);
+    if (!there)
+      throw new MongoError(`position ${position} is taken by a commit that no majority of servers has yet`);
     this.#noteTaken(partition, position);
     return outcomeOf(commit, fromDocument(partition, there));
   }
 
   async #checkPosition({ partition, position }: Commit): Promise<void> {
-    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
+    if (!Number.isInteger(position) || position < 1)
+      throw new AppendError(`position ${position} is not a positive integer`);
     const known = this.#lastTaken[partition] ?? 0;
     if (position <= known + 1) return;
     const tail = (await this.#readTail(partition))?.position ?? 0;
@@ -161,7 +163,9 @@ export class MongoLog implements EventLog {
       else signal.addEventListener('abort', end);
     });
     if (signal.aborted)
-      throw new StorageError(`closed before the outcome of commit ${commit.id} was known`, { cause });
+      throw new StorageError(`the log was closed before the outcome of commit ${commit.id} was known`, {
+        cause,
+      });
   }
 
   async #readPage(partition: number, after: number, limit: number): Promise<Commit[]> {

@@ -41,7 +41,7 @@ export function seal(key: DataKey, text: string, context: string): Sealed {
 /** Opens the result of `seal`. Throws `CipherError` for anything else. */
 export function open(key: DataKey, sealed: Sealed, context: string): string {
   const bytes = Buffer.from(sealed, 'base64');
-  if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new CipherError('sealed text is too short to be one');
+  if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new CipherError('the sealed text is too short');
   const end = bytes.length - TAG_BYTES;
   const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
     authTagLength: TAG_BYTES,
@@ -53,7 +53,7 @@ export function open(key: DataKey, sealed: Sealed, context: string): string {
   try {
     decipher.final();
   } catch (cause) {
-    throw new CipherError('sealed text does not open with this key in this place', { cause });
+    throw new CipherError('the sealed text does not open with this key and context', { cause });
   }
   return body.toString();
 }

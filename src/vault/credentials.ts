@@ -31,7 +31,7 @@ export function createCredentialStore(
       const secret = JSON.parse(open(claims, row.sealed, id)) as ClaimSecret;
       return { ...secret, registered: row.registered };
     } catch (cause) {
-      throw new VaultUnavailable(`the claim ${id} does not open`, { cause });
+      throw new VaultUnavailable(`claim ${id} does not open with this master key`, { cause });
     }
   }
 
@@ -103,7 +103,7 @@ export function openPasswords({ cost, pepper, maxQueued = 64 }: PasswordOptions)
   async function enqueue<T>(work: () => Promise<T>): Promise<T> {
     if (waiting >= maxQueued)
       throw overloaded(
-        'too many passwords wait to be checked',
+        'too many passwords are waiting to be checked',
         Math.max(1000, Math.ceil(waiting * averageMs)),
       );
     const ahead = waiting++;

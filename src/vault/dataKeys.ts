@@ -19,7 +19,7 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
     try {
       return Buffer.from(open(wrapping, wrapped, owner), 'base64');
     } catch (cause) {
-      throw new VaultUnavailable(`the wrapped key of user ${owner} does not open`, { cause });
+      throw new VaultUnavailable(`the key of user ${owner} does not open with this master key`, { cause });
     }
   }
 
@@ -54,7 +54,7 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
 
   async function key(owner: UserId): Promise<DataKey | 'destroyed'> {
     const found = (await keys([owner])).get(owner);
-    if (found === undefined) throw new VaultUnavailable(`no answer for user ${owner}`);
+    if (found === undefined) throw new VaultUnavailable(`the vault returned no key of user ${owner}`);
     return found;
   }
 

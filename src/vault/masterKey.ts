@@ -60,7 +60,7 @@ export async function checkMasterKey(store: VaultStore, keys: MasterKeys): Promi
   const made = await store.insertIfAbsent('master key check', keys.check);
   if (made !== keys.check)
     throw new MasterKeyError(
-      'the master key is not the one this vault was made with: set MASTER_KEY, or restore DATA_DIR/master.key',
+      'the vault was created with another master key; set MASTER_KEY to that key, or restore DATA_DIR/master.key',
     );
 }
 
@@ -72,7 +72,9 @@ async function readKey(path: string): Promise<Buffer | undefined> {
   if (text === undefined) return undefined;
   const key = Buffer.from(text.trim(), 'base64');
   if (key.length !== KEY_BYTES || key.toString('base64') !== text.trim())
-    throw new MasterKeyError(`${path} is damaged: it must hold 32 bytes in base64; restore it from a copy`);
+    throw new MasterKeyError(
+      `${path} is damaged: it must contain 32 bytes in base64; restore it from a back-up`,
+    );
   return key;
 }
 

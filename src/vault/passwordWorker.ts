@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import bcrypt from 'bcrypt';
 import { lowerPriority, serveThread } from '../base/workerThreads.js';
 
-if (!parentPort) throw new Error('this file is the start of a worker thread');
+if (!parentPort) throw new Error('run this file as a worker thread');
 
 // A flood of sign-ins must not slow messages down.
 lowerPriority(15);

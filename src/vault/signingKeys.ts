@@ -15,7 +15,7 @@ export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): Sig
       const key = Buffer.from(open(sealing, sealed, contextOf(number)), 'base64');
       return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
     } catch (cause) {
-      throw new VaultUnavailable(`signing key ${number} does not open`, { cause });
+      throw new VaultUnavailable(`signing key ${number} does not open with this master key`, { cause });
     }
   }
 
@@ -34,7 +34,7 @@ export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): Sig
     async list(): Promise<Listed> {
       if ((await store.signingKeys()).length === 0) await make(1);
       const [newest, ...older] = (await rows()).map(openKey);
-      if (!newest) throw new VaultUnavailable('a signing key was stored, but is not there');
+      if (!newest) throw new VaultUnavailable('the signing key is missing right after it was stored');
       return [newest, ...older];
     },
     async rotate() {

@@ -85,7 +85,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
     { owner, sealed, context }: SealedText,
     key: Buffer | 'destroyed' | undefined,
   ): string | null {
-    if (key === undefined) throw new TypeError(`no key of ${owner} was asked for`);
+    if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
     if (key === 'destroyed') return null;
     const text = open(key, sealed, context);
     cache.set(sealed, text, owner);

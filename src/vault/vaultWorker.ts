@@ -12,7 +12,7 @@ import {
   type VaultStore,
 } from './vaultStore.js';
 
-if (!parentPort) throw new Error('this file is the start of a worker thread');
+if (!parentPort) throw new Error('run this file as a worker thread');
 
 // `openSqliteVaultStore` passes the file's path.
 const { path } = workerData as { path: string };
@@ -75,7 +75,10 @@ const statements = {
 function emptyLog(): void {
   // The pragma returns `busy`, which is 1 while another process reads the file.
   const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
-  if (busy !== 0) throw new Error('the write-ahead log of the vault is being read, and cannot be emptied');
+  if (busy !== 0)
+    throw new Error(
+      'another process is reading the vault, so that its write-ahead log cannot be emptied; try again',
+    );
 }
 
 // Rows have the columns that their statement names, as the schema above defines them.

@@ -34,7 +34,7 @@ export class StreamState {
 
   evolve(event: Recorded): void {
     if (event.version !== this.version + 1)
-      throw new Error(`${this.name} goes from version ${this.version} to ${event.version}`);
+      throw new Error(`stream ${this.name} goes from version ${this.version} to ${event.version}`);
     this.version = event.version;
     this.state = this.#fold.evolve(this.state, event);
   }

@@ -52,7 +52,7 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
       return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS) };
     } catch (error) {
       if (FINAL_ERRORS.some((kind) => error instanceof kind)) throw error;
-      deps.events.report(`partition ${partition} could not be taken over yet`, error);
+      deps.events.report(`cannot take over partition ${partition} yet; retrying`, error);
       await sleep(deps.environment.clock, wait);
     }
   }

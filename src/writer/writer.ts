@@ -158,8 +158,8 @@ export class Writer {
       return await prepare(round, term, this.deps.lookups);
     } catch (cause) {
       if (this.#term !== term) return [];
-      this.deps.events.report(`commands of partition ${this.partition} could not be prepared`, cause);
-      const why = 'what deciding needs cannot be read';
+      this.deps.events.report(`cannot prepare commands of partition ${this.partition}; refusing them`, cause);
+      const why = 'the data needed to decide the command cannot be read; try again';
       for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY, { cause }));
       return [];
     }
@@ -214,7 +214,10 @@ export class Writer {
       this.deps.storage.bus.publish(commitFrame(commit, batch.events));
     } catch (error) {
       // The commit stands: consumers read it from the log.
-      this.deps.events.report(`the commit ${position} of partition ${partition} was not published`, error);
+      this.deps.events.report(
+        `cannot publish commit ${position} of partition ${partition}; consumers read it from the log`,
+        error,
+      );
     }
     // A successful append proves that no other writer came before it.
     this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
@@ -265,7 +268,7 @@ export class Writer {
   }
 
   #fail(error: unknown, inFlight: readonly Task[]): undefined {
-    const why = 'the log failed: it may have happened';
+    const why = 'the log failed; the command may have taken effect';
     for (const task of inFlight) task.refuse(new ParleyError('unknown', why, RETRY, { cause: error }));
     this.#failed = overloaded('the log cannot be written');
     this.#lease = undefined;

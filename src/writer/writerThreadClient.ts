@@ -128,7 +128,7 @@ export class WriterThreadClient implements OwnWriters {
       if (!this.#isStopped) deps.events.onFatal(error);
     };
     this.worker.on('error', gone);
-    this.worker.on('exit', (code) => gone(new Error(`the writers' thread ended with code ${code}`)));
+    this.worker.on('exit', (code) => gone(new Error(`the writer thread ended with exit code ${code}`)));
     await this.api.start(folded, generations);
   }
 
