@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { overloaded, ParleyError } from '../base/errors.js';
-import type { Command } from '../domain/commands.js';
+import { type Command, commandDeclaration } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import type { Holder } from './leases.js';
 
@@ -261,9 +261,8 @@ function overtake(voyage: Voyage, { order, stream }: Item): void {
     if (earlier.order < order && earlier.stream === stream) earlier.isOvertaken = true;
 }
 
-/** The end of a room may be further on the second time: that would mark as read what nobody has seen. */
 const isRepeatable = (command: Command): boolean =>
-  command.kind !== 'read messages' || command.upTo !== undefined;
+  commandDeclaration(command.kind).isRepeatable?.(command) ?? true;
 
 const isSame = (a: Holder, b: Holder): boolean => a.node === b.node && a.epoch === b.epoch;
 

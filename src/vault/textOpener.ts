@@ -1,6 +1,8 @@
 import { Expiring } from '../base/collections.js';
-import { type Sealed, sealContext } from '../domain/events.js';
+import type { Sealed } from '../domain/define.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import { messageContext } from '../domain/messages.js';
+import { usernameContext } from '../domain/users.js';
 import { open } from './cipher.js';
 import type { KeyStore } from './vault.js';
 
@@ -97,7 +99,7 @@ export function createOpener(keys: KeyStore, memory: TextMemory): Opener {
         messages.map(({ senderId, roomId, messageId, text }) => ({
           owner: senderId,
           sealed: text,
-          context: sealContext.message(roomId, messageId),
+          context: messageContext(roomId, messageId),
         })),
       ),
     usernames: (names) =>
@@ -105,7 +107,7 @@ export function createOpener(keys: KeyStore, memory: TextMemory): Opener {
         names.map(({ userId, username }) => ({
           owner: userId,
           sealed: username,
-          context: sealContext.username(userId),
+          context: usernameContext(userId),
         })),
       ),
     take: (sealed) => memory.take(sealed),

@@ -79,10 +79,10 @@ export function asyncApi(): Json {
       },
     };
   }
-  for (const [event, { stored, data }] of Object.entries(pushes)) {
+  for (const [event, { isStored, data }] of Object.entries(pushes)) {
     const name = `${key(event)}Push`;
     const frame = { event: z.literal(event), data };
-    const push = stored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
+    const push = isStored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
     operations[name] = {
       action: 'send',
       channel,
