@@ -37,23 +37,23 @@ describe('The walk of docs/audit.md', function () {
   });
 
   it('shows what happened', () => {
-    const events = said.get('What happened');
+    const events = said.get('List the events');
     expect(events).to.include('Hello, Bob').and.to.include('"type":"MessageSent"');
   });
 
   it('finds the log whole', () => {
-    expect(said.get('The log is whole')).to.match(/whole\n$/);
+    expect(said.get('Verify the log')).to.match(/whole\n$/);
   });
 
   it('makes an auditor, whose reading is recorded', () => {
-    expect(said.get('An auditor')).to.equal('ann is an auditor now\n');
-    const events = said.get('What an auditor reads');
+    expect(said.get('Appoint an auditor')).to.equal('ann is an auditor now\n');
+    const events = said.get('Read events as an auditor');
     expect(events).to.include('Hello, Bob').and.to.include('"type":"AuditRead"');
     expect(events).to.include('"resource":"events"');
   });
 
   it('shows a room as it was', () => {
-    const [byCommand, overHttp, none] = (said.get('As it was then') ?? '').split(/(?<=^\}\n)/m);
+    const [byCommand, overHttp, none] = (said.get('See a room at a past time') ?? '').split(/(?<=^\}\n)/m);
     const then = JSON.parse(byCommand ?? '');
     expect(then.messages[0].message).to.equal('Hello, Bob');
     expect(JSON.parse(overHttp ?? '')).to.deep.equal(then);
@@ -61,16 +61,16 @@ describe('The walk of docs/audit.md', function () {
   });
 
   it('proves an event without trust in the server', () => {
-    const proof = said.get('A proof that needs no trust in the server');
+    const proof = said.get('Check a proof without trusting the server');
     expect(proof).to.match(/^event \d+ of parley\/0 is proven: \{.*"MessageSent"/m);
   });
 
   it('takes the whole log away', () => {
-    expect(said.get('The whole log, to take away')).to.match(/whole\n$/);
+    expect(said.get('Export the log')).to.match(/whole\n$/);
   });
 
   it('erases a person from it, and the log is still whole', () => {
-    const events = said.get('Erased, and still whole');
+    const events = said.get('Erase a user');
     expect(events)
       .to.include('erased')
       .and.to.match(/whole\n$/);
