@@ -10,11 +10,12 @@ import { FoldAssignment } from '../cluster/foldAssignment.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
-import { partitionOf, streamOf } from '../domain/ids.js';
+import { streamOf } from '../domain/ids.js';
 import { Erasures } from '../erasure/erasures.js';
 import { Forgetting, forgetHere } from '../erasure/forgetting.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
+import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries } from '../projections/rowQueries.js';
 import { startProjections } from '../projections/startProjections.js';
@@ -113,7 +114,7 @@ export async function startSystem(
     });
     closing(() => projections.close());
     const { reader, progress } = projections;
-    const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
+    const queries = createQueries({ rows: reader, progress, open: texts, log });
 
     const evidence = projections.evidence(log);
     const heads = new Heads({

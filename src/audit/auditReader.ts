@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
-import type { Time } from '../domain/events.js';
-import { partitionOf, type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import type { Time } from '../domain/shapes.js';
 import type { EventLog } from '../log/log.js';
+import { partitionOf } from '../log/log.js';
 import { chatsModel } from '../projections/models/chats.js';
 import type { Opens } from '../projections/models/chatViews.js';
 import { friendshipsModel } from '../projections/models/friendships.js';

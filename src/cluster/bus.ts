@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import type { Recorded } from '../domain/events.js';
+import { type Recorded, subjectOf } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
 
@@ -88,8 +88,10 @@ export function decodeEvents({ partition, firstOffset, leaves }: Commit): Record
 
 function subjectsOf(events: readonly Recorded[]): UserId[] {
   const users = new Set<UserId>();
-  for (const event of events)
-    if (event.type === 'UserWentOnline' || event.type === 'UserWentOffline') users.add(event.data.userId);
+  for (const event of events) {
+    const subject = subjectOf(event);
+    if (subject !== undefined) users.add(subject);
+  }
   return [...users];
 }
 

@@ -7,9 +7,9 @@ import {
   type CommandOf,
   type CommandRouter,
   type OwnWriters,
+  streamOfCommand,
 } from '../domain/commands.js';
-import { partitionOf } from '../domain/ids.js';
-import { streamOfCommand } from '../domain/streams.js';
+import { partitionOf } from '../log/log.js';
 import type { RequestChannel } from './bus.js';
 import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';

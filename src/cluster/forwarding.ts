@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { type ErrorCode, type ErrorDetails, NotOwner, overloaded, ParleyError } from '../base/errors.js';
-import { type Answer, bytesOf, type Command, type CommandKind } from '../domain/commands.js';
+import {
+  type Answer,
+  bytesOf,
+  type Command,
+  type CommandKind,
+  ForwardedCommand,
+} from '../domain/commands.js';
 import type { Bus } from './bus.js';
 import {
   COMMAND_TIMEOUTS,
@@ -11,45 +17,7 @@ import {
 
 /** What crosses the bus between a lane and the node that owns its partition: JSON values. */
 
-const user = z.string();
-const room = z.string();
 const id = z.string();
-const Known = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('register user'),
-    userId: user,
-    username: z.string(),
-    backgroundColor: z.string(),
-  }),
-  z.object({ kind: z.literal('go online'), userId: user }),
-  z.object({ kind: z.literal('go offline'), userId: user, lastSeen: z.string() }),
-  z.object({ kind: z.literal('erase user'), userId: user }),
-  z.object({ kind: z.literal('erase member'), roomId: room, userId: user }),
-  z.object({ kind: z.literal('appoint auditor'), userId: user }),
-  z.object({ kind: z.literal('dismiss auditor'), userId: user }),
-  z.object({
-    kind: z.literal('record audit read'),
-    userId: user,
-    resource: z.enum(['events', 'room', 'user']),
-    query: z.record(z.string(), z.string()),
-  }),
-  z.object({ kind: z.literal('add friend'), actor: user, friendId: user }),
-  z.object({ kind: z.literal('init chat'), actor: user, friendId: user }),
-  z.object({
-    kind: z.literal('send message'),
-    actor: user,
-    roomId: room,
-    messageId: id,
-    message: z.string(),
-    replyTo: id.optional(),
-  }),
-  z.object({
-    kind: z.literal('read messages'),
-    actor: user,
-    roomId: room,
-    upTo: z.number().optional(),
-  }),
-]);
 
 /** Commands of one partition queue, in the order in which they must take effect. */
 export const Forwarded = z.object({
@@ -68,7 +36,7 @@ export type Forwarded = Omit<z.infer<typeof Forwarded>, 'commands'> & {
 
 /** A forwarded command as this version knows it. Throws `overloaded`: a newer node may own the partition soon. */
 export function commandOf(sent: unknown): Command {
-  const { success, data } = Known.safeParse(sent);
+  const { success, data } = ForwardedCommand.safeParse(sent);
   if (!success) throw overloaded("the partition's owner does not know this kind of command yet");
   return data as Command; // Optional fields that are absent are so here too.
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { overloaded, ParleyError } from '../base/errors.js';
-import type { Command } from '../domain/commands.js';
+import { type Command, commandDeclaration } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import type { LeaseHolder } from './leases.js';
 
@@ -271,9 +271,8 @@ function markOvertaken(window: InFlightWindow, { order, stream }: QueuedCommand)
     if (earlier.order < order && earlier.stream === stream) earlier.isOvertaken = true;
 }
 
-/** A repeated read of a whole room could cover messages that arrived since, which nobody has seen. */
 const isRepeatable = (command: Command): boolean =>
-  command.kind !== 'read messages' || command.upTo !== undefined;
+  commandDeclaration(command.kind).isRepeatable?.(command) ?? true;
 
 const isSame = (a: LeaseHolder, b: LeaseHolder): boolean => a.node === b.node && a.epoch === b.epoch;
 

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { StreamName } from '../domain/ids.js';
 /** A SHA-256 in base64 (44 characters). */
 export type Hash = string;
 
@@ -145,4 +147,13 @@ export class NotExtended extends Error {
   ) {
     super(`partition ${partition} does not extend its signed head: ${what}; see docs/audit.md`);
   }
+}
+
+/**
+ * The partition a stream lives in, 0 to `partitions` − 1: the first four bytes of the SHA-256
+ * of its name, modulo. Fixed for ever: another hash would look for streams where they are not.
+ */
+export function partitionOf(stream: StreamName, partitions: number): number {
+  if (partitions === 1) return 0;
+  return createHash('sha256').update(stream).digest().readUInt32BE(0) % partitions;
 }

@@ -1,6 +1,7 @@
+import type { MessageRef } from '../domain/define.js';
+import type { State } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import type { MessageRef, StoredMessage } from '../domain/pushes.js';
-import type { State } from '../domain/streams.js';
+import type { StoredMessage } from '../domain/messages.js';
 import { messageFacts, messagesModel } from './models/messages.js';
 import { loadStates, statesModel } from './models/streamIndex.js';
 import { usersModel } from './models/userModels.js';

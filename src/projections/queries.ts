@@ -1,6 +1,7 @@
 import type { Moment } from '../domain/commands.js';
-import type { Chat, Message, OnlineInfo, User } from '../domain/contract.js';
+import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import type { Chat, Message, OnlineInfo, User } from '../domain/shapes.js';
 
 export interface PageRequest {
   /** `seq`, exclusive; not both. */
@@ -68,26 +69,23 @@ export interface Queries {
     at: readonly Moment[],
   ): Promise<ChangedStream[]>;
   /**
-   * The stored pushes of one such stream to the user with `above < offset ≤ upTo`, in order of offset, at most
-   * `limit` of them: `hasMore` says that there are more. Read marks only as the newest of each member.
+   * The events of one such stream that have a stored push to the user, with `above < offset ≤ upTo`, in order, at most
+   * `limit` of them; `hasMore` says that there are more. Of pushes that say `onlyNewest` only the newest is among them,
+   * and none whose newest lies above `upTo`.
    */
-  changesSince(
-    userId: UserId,
-    key: string,
-    above: number,
-    upTo: number,
-    limit: number,
-  ): Promise<{ changes: StoredChange[]; hasMore: boolean }>;
+  missedEvents(userId: UserId, key: string, stretch: OffsetRange, limit: number): Promise<MissedEvents>;
 }
 
-/** A stored push as it is sent again. */
-export type StoredChange = { readonly offset: number } & (
-  | { readonly event: 'add friend'; readonly data: { friend: User } }
-  | { readonly event: 'init chat'; readonly data: { room: Chat } }
-  | { readonly event: 'send message'; readonly data: { message: Message } }
-  | { readonly event: 'read messages'; readonly data: { roomId: RoomId; userId: UserId; upTo: number } }
-  | { readonly event: 'erase user'; readonly data: { roomId: RoomId; userId: UserId } }
-);
+/** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
+export interface OffsetRange {
+  readonly above: number;
+  readonly upTo: number;
+}
+
+export interface MissedEvents {
+  readonly events: readonly Recorded[];
+  readonly hasMore: boolean;
+}
 
 /** Waits for read models: the projector's side tells how far each model is, see `waiter.ts`. */
 export interface Progress {

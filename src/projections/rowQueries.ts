@@ -1,7 +1,8 @@
 import type { Moment } from '../domain/commands.js';
-import type { User } from '../domain/contract.js';
-import { partitionOf, type StreamName, type UserId } from '../domain/ids.js';
-import { changedStreams, changesSince } from './changesSince.js';
+import type { StreamName, UserId } from '../domain/ids.js';
+import type { User } from '../domain/shapes.js';
+import { partitionOf } from '../log/log.js';
+import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatsModel } from './models/chats.js';
 import {
   activeChats,
@@ -15,6 +16,7 @@ import {
 import { friendIds, friendshipsModel, openedErased, searchUsers } from './models/friendships.js';
 import { messagePage, messagesModel } from './models/messages.js';
 import { onlineUsers, presenceModel, presenceOf } from './models/presenceModel.js';
+import { streamsModel } from './models/streamIndex.js';
 import { rolesModel, usersModel } from './models/userModels.js';
 import type { Progress, Queries } from './queries.js';
 
@@ -24,17 +26,18 @@ const chats = chatsModel.name;
 const messages = messagesModel.name;
 const presence = presenceModel.name;
 const roles = rolesModel.name;
-const replayed = [friendships, chats, messages, users];
+/** What a replay reads: the index of streams, and the newest read marks. */
+const replayed = [streamsModel.name, chats, users];
 
 /** What the queries read: rows, what opens them, and how far they have got. */
 interface QueriesOptions extends Source {
   readonly progress: Pick<Progress, 'reached'>;
-  /** The log's number of partitions. */
-  readonly partitions: number;
+  readonly log: ReplayedLog;
 }
 
 /** The queries over any row store; each waits only for the models it reads. */
-export function createQueries({ progress, partitions, ...source }: QueriesOptions): Queries {
+export function createQueries({ progress, log, ...source }: QueriesOptions): Queries {
+  const missed = new MissedEventReader(source.rows, log);
   const { rows, open } = source;
   const reached = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
     await Promise.all(at.flatMap((moment) => models.map((model) => progress.reached(model, moment))));
@@ -99,11 +102,12 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
       await reached([friendships, chats], at);
       return changedStreams(rows, userId, partition, above, page);
     },
-    async changesSince(userId, key, above, upTo, limit) {
-      // A replay's keys are stream names; all that happened up to `upTo` must be in every model it joins.
-      const partition = partitionOf(key as StreamName, partitions);
-      await reached(replayed, [{ partition, size: upTo + 1 }]);
-      return changesSince(source, userId, key, { above, upTo }, limit);
+    async missedEvents(userId, key, range, limit) {
+      // A replay's keys are stream names; all up to `upTo` must be in every model that is read.
+      const stream = key as StreamName;
+      const partition = partitionOf(stream, log.partitions);
+      await reached(replayed, [{ partition, size: range.upTo + 1 }]);
+      return missed.of(userId, stream, range, limit);
     },
   };
 }

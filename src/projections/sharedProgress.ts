@@ -1,5 +1,5 @@
 import type { Note } from '../cluster/bus.js';
-import type { Time } from '../domain/events.js';
+import type { Time } from '../domain/shapes.js';
 import { type ModelAdvance, Poller, ProgressNotes } from './progressNotes.js';
 import { Waiter } from './waiter.js';
 

@@ -1,7 +1,7 @@
 import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
-import type { Time } from '../domain/events.js';
+import type { Time } from '../domain/shapes.js';
 import { type LeafCommit, Unfolded } from './logIntake.js';
 import type { ModelAdvance } from './progressNotes.js';
 import type { Progress } from './queries.js';

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
-import type { Sealed } from '../domain/events.js';
+import type { Sealed } from '../domain/define.js';
 import type { DataKey } from './vault.js';
 
 const ALGORITHM = 'aes-256-gcm';

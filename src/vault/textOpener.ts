@@ -1,6 +1,8 @@
 import { ExpiringCache } from '../base/collections.js';
-import { type Sealed, sealContext } from '../domain/events.js';
+import type { Sealed } from '../domain/define.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import { messageContext } from '../domain/messages.js';
+import { usernameContext } from '../domain/users.js';
 import { open } from './cipher.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
@@ -98,7 +100,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
         messages.map(({ senderId, roomId, messageId, text }) => ({
           owner: senderId,
           sealed: text,
-          context: sealContext.message(roomId, messageId),
+          context: messageContext(roomId, messageId),
         })),
       ),
     usernames: (names) =>
@@ -106,7 +108,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
         names.map(({ userId, username }) => ({
           owner: userId,
           sealed: username,
-          context: sealContext.username(userId),
+          context: usernameContext(userId),
         })),
       ),
     take: (sealed) => cache.take(sealed),

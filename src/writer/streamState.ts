@@ -1,7 +1,7 @@
 import type { Recorded } from '../domain/events.js';
+import { type Fold, foldFor, type State } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../domain/pushes.js';
-import { type Fold, foldFor, type State } from '../domain/streams.js';
+import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
 import type { StateRow } from '../projections/decisionReads.js';
 
 /** The state of one stream after every event decided so far. */
@@ -112,8 +112,7 @@ export class Tail {
     const stream = this.#streams.get(event.stream);
     if (stream) stream.push(event);
     else this.#streams.set(event.stream, [event]);
-    if (event.type === 'MessageSent')
-      this.#messages.set(messageTerm(event.data.roomId, event.data.messageId), sealedMessage(event));
+    if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
   }
 
   /** Returns the held events of one stream, in order. */
@@ -152,7 +151,6 @@ export class Tail {
     const stream = this.#streams.get(event.stream);
     if (stream && stream.length > 1) stream.shift();
     else this.#streams.delete(event.stream);
-    if (event.type === 'MessageSent')
-      this.#messages.delete(messageTerm(event.data.roomId, event.data.messageId));
+    if (event.type === 'MessageSent') this.#messages.delete(messageTerm(event.data));
   }
 }

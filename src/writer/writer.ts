@@ -7,11 +7,12 @@ import {
   type CommandKind,
   type CommandOf,
   type OwnWriters,
+  streamOfCommand,
 } from '../domain/commands.js';
-import { partitionOf, type StreamName } from '../domain/ids.js';
-import { streamOfCommand } from '../domain/streams.js';
+import type { StreamName } from '../domain/ids.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit, Outcome } from '../log/log.js';
+import { partitionOf } from '../log/log.js';
 import { Batch } from './batch.js';
 import { type Prepared, prepare, Task } from './decide.js';
 import { takeOver, type WriterTerm } from './takeOver.js';

@@ -4,10 +4,16 @@ import { assertNever, NotOwner } from '../base/errors.js';
 import { connectThread, type Remote } from '../base/workerThreads.js';
 import { type Bus, type CommitFrame, commitFrame } from '../cluster/bus.js';
 import type { OwnershipEvents } from '../cluster/ownership.js';
-import { bytesOf, type Command, type OwnWriters } from '../domain/commands.js';
-import { partitionOf } from '../domain/ids.js';
-import { streamOfCommand } from '../domain/streams.js';
+import {
+  bytesOf,
+  type Command,
+  commandDeclaration,
+  type OwnWriters,
+  streamOfCommand,
+} from '../domain/commands.js';
+import { sealedTextOf } from '../domain/events.js';
 import { unpack } from '../log/commit.js';
+import { partitionOf } from '../log/log.js';
 import { LogMismatch } from '../log/logMeta.js';
 import type { Folding } from '../projections/decisionReads.js';
 import type { CachedKeys } from '../vault/vault.js';
@@ -150,8 +156,8 @@ export class WriterThreadClient implements OwnWriters {
         resolve: resolve as (answer: never) => void,
         reject,
       });
-      const sent: Command = command;
-      if (sent.kind === 'send message') this.#texts.set(commandId, sent.message);
+      const { seals } = commandDeclaration(command.kind);
+      if (seals) this.#texts.set(commandId, seals.text(command));
       if (this.#outgoing.push([call, command, commandId, epoch]) === 1) this.#flushSoon();
     });
   };
@@ -248,9 +254,9 @@ export class WriterThreadClient implements OwnWriters {
 
   #publish(frame: CommitFrame, deps: WriterThreadClientDeps): void {
     for (const event of frame.events) {
-      if (event.type !== 'MessageSent') continue;
       const text = this.#texts.get(event.commandId);
-      if (text !== undefined) deps.events.onSealed(event.data.text, text, event.actor);
+      const sealed = text === undefined ? undefined : sealedTextOf(event);
+      if (text !== undefined && sealed) deps.events.onSealed(sealed.sealed, text, sealed.owner);
     }
     deps.bus.publish(frame);
   }

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { sealContext } from '../../src/domain/events.js';
+import { messageContext } from '../../src/domain/messages.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/cipher.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import {
@@ -39,7 +40,7 @@ describe('texts under their owners’ keys', () => {
 
   const message = (senderId: string, text: string) => ({ senderId, roomId, messageId, text });
 
-  const sealed = async (owner: string, text: string, context = sealContext.message(roomId, messageId)) => {
+  const sealed = async (owner: string, text: string, context = messageContext(roomId, messageId)) => {
     const key = await vault.keys.key(owner);
     if (key === 'destroyed') throw new Error('the owner is erased');
     return seal(key, text, context);
@@ -49,7 +50,7 @@ describe('texts under their owners’ keys', () => {
     const one = message(ada, await sealed(ada, 'one'));
     const two = message(bob, await sealed(bob, 'two'));
     expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
-    const username = await sealed(ada, 'Ada', sealContext.username(ada));
+    const username = await sealed(ada, 'Ada', usernameContext(ada));
     expect(await opener.usernames([{ userId: ada, username }])).to.deep.equal(['Ada']);
     expect(await opener.messages([])).to.deep.equal([]);
   });
@@ -78,7 +79,7 @@ describe('texts under their owners’ keys', () => {
   it('are taken once without opening where they were sealed or opened, unless forgotten', async () => {
     const shared = memory();
     const text = await sealed(ada, 'just now');
-    const name = await sealed(bob, 'Bob', sealContext.username(bob));
+    const name = await sealed(bob, 'Bob', usernameContext(bob));
     shared.set(text, 'just now', ada);
     shared.set(name, 'Bob', bob);
     const local = createTextOpener(vault.keys, shared);

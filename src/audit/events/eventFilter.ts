@@ -1,6 +1,7 @@
-import { partitionOf, type StreamName } from '../../domain/ids.js';
+import type { StreamName } from '../../domain/ids.js';
 import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
+import { partitionOf } from '../../log/log.js';
 import type { SourceLog } from '../storedRows.js';
 
 /** Which events are wanted; what is absent does not matter. */

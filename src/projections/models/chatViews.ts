@@ -1,8 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { badRequest, overloaded } from '../../base/errors.js';
-import type { Chat, Message, User } from '../../domain/contract.js';
+import type { SealedMessage } from '../../domain/define.js';
 import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
-import { openedMessage, type SealedMessage } from '../../domain/pushes.js';
+import { openedMessage } from '../../domain/messages.js';
+import type { Chat, Message, User } from '../../domain/shapes.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import { elementAt, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { activityOf, type ChatRow, chatsModel, lastSeqOf } from './chats.js';

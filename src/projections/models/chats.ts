@@ -1,6 +1,8 @@
-import type { Recorded, Time } from '../../domain/events.js';
+import type { SealedMessage } from '../../domain/define.js';
+import type { Recorded } from '../../domain/events.js';
 import type { RoomId, UserId } from '../../domain/ids.js';
-import { type SealedMessage, sealedMessage } from '../../domain/pushes.js';
+import { sealedMessage } from '../../domain/messages.js';
+import type { Time } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import type { Model } from '../store/rowStore.js';
 

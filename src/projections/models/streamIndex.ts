@@ -1,5 +1,10 @@
+import { decodeLeaf } from '../../domain/codec.js';
+import type { Recorded } from '../../domain/events.js';
+import { foldFor, type State } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
-import { foldFor, type State } from '../../domain/streams.js';
+import type { CommitRange, LogSource } from '../../log/checkLog.js';
+import { findLastTrue } from '../../log/checkLog.js';
+import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
 
@@ -41,7 +46,7 @@ export interface StreamRow {
 const CHUNK = 256;
 
 /** The key of a stretch of a stream, counted from 0: keys of one stream sort by it. */
-export function chunkKey(stream: StreamName, chunk: number): string {
+function chunkKey(stream: StreamName, chunk: number): string {
   const digits = chunk.toString(36);
   // Their number before the digits makes keys sort as their numbers do.
   return `${stream}#${digits.length.toString(36)}${digits}`;
@@ -59,3 +64,113 @@ export const streamsProjection: Projection<StreamRow> = {
     return positions.at(-1) === position ? { positions } : { positions: [...positions, position] };
   },
 };
+
+type StreamRows = Pick<RowReader, 'get' | 'range'>;
+
+/** Rows that are looked at together. */
+const LOOKS = 15;
+/** Commits of the first read by index; each later read doubles, up to the second number. */
+const FIRST_COMMITS = 4;
+const MOST_COMMITS = 32;
+
+/** An event of a stream, and the position of its commit. */
+export interface PlacedEvent {
+  readonly event: Recorded;
+  readonly position: number;
+}
+
+/** The events of a stream in commits behind position `after`, in order, as far as the index has them. */
+export async function* indexedEvents(
+  log: Pick<LogSource, 'read'>,
+  rows: StreamRows,
+  {
+    partition,
+    stream,
+    after,
+  }: { readonly partition: number; readonly stream: StreamName; readonly after: number },
+): AsyncGenerator<PlacedEvent> {
+  // A leaf's fields have a fixed order: the stream is the first.
+  const start = `{"stream":${JSON.stringify(stream)},`;
+  let [reached, batch] = [after, FIRST_COMMITS];
+  for await (const positions of positionsOf(rows, stream, after)) {
+    // A commit whose events are in two rows is in both.
+    const wanted = positions.filter((position) => position > reached);
+    for (let at = 0; at < wanted.length; ) {
+      const some = wanted.slice(at, at + batch);
+      for (const { position, firstOffset, leaves } of await readAll(log, partition, some))
+        for (const [i, leaf] of leaves.entries())
+          if (leaf.startsWith(start)) yield { event: decodeLeaf(leaf, partition, firstOffset + i), position };
+      at += some.length;
+      batch = Math.min(MOST_COMMITS, 2 * batch);
+    }
+    reached = positions.at(-1) ?? reached;
+  }
+}
+
+/** Neighbours are one read. */
+export async function readAll(
+  log: Pick<LogSource, 'read'>,
+  partition: number,
+  positions: readonly number[],
+): Promise<Commit[]> {
+  const runs: CommitRange[] = [];
+  for (const position of positions) {
+    const run = runs.at(-1);
+    if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
+    else runs.push({ partition, after: position - 1, upTo: position });
+  }
+  return (await Promise.all(runs.map((run) => readRun(log, run)))).flat();
+}
+
+async function readRun(
+  log: Pick<LogSource, 'read'>,
+  { partition, after, upTo }: CommitRange,
+): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  for (let position = after; position < upTo; ) {
+    const page = await log.read(partition, position, upTo - position);
+    const last = page.at(-1);
+    if (!last) break;
+    commits.push(...page);
+    position = last.position;
+  }
+  return commits;
+}
+
+/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
+export async function* positionsOf(
+  rows: StreamRows,
+  stream: StreamName,
+  after: number,
+): AsyncGenerator<readonly number[]> {
+  const rowsOf = async (chunks: readonly number[]): Promise<(StreamRow | undefined)[]> => {
+    const keys = chunks.map((chunk) => chunkKey(stream, chunk));
+    const found = await rows.get(streamsModel, keys);
+    return keys.map((key) => found.get(key)?.value ?? undefined);
+  };
+  let before = -1;
+  if (after > 0) {
+    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
+    before = await findLastTrue(search, async (chunks) =>
+      (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
+    );
+  }
+  // Rows come one behind the other, without a hole.
+  for (let chunk = before + 1; ; chunk++) {
+    const [row] = await rowsOf([chunk]);
+    if (!row) return;
+    yield row.positions;
+  }
+}
+
+/** The number of the stream's newest row; -1: it has none. */
+async function newestOf(rows: StreamRows, stream: StreamName): Promise<number> {
+  const [newest] = await rows.range(streamsModel, {
+    after: `${stream}#`,
+    // The character behind `#`.
+    before: `${stream}$`,
+    reverse: true,
+    limit: 1,
+  });
+  return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
+}

@@ -1,5 +1,7 @@
-import type { Recorded, Sealed, Time } from '../../domain/events.js';
+import type { Sealed } from '../../domain/define.js';
+import type { Recorded } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
+import type { Time } from '../../domain/shapes.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type IndexEntry, type Model } from '../store/rowStore.js';
