@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Metrics } from '../../src/base/metrics.js';
 
 describe('metrics', () => {
-  it('shows commands by event and outcome, appends, pushes and what is read when asked', async () => {
+  it('exports commands by event and outcome, appends, pushes and gauges', async () => {
     const metrics = new Metrics();
     metrics.countCommand('send message', 'ok');
     metrics.countCommand('send message', 'ok');

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { connectThread, serveThread, transferring } from '../../src/base/workerThreads.js';
 
 describe('calls between threads', () => {
-  it('give away the buffers of a result that says so, and copy those of others', async () => {
+  it('move the buffers of a marked result, and copy all others', async () => {
     const { port1, port2 } = new MessageChannel();
     const given = new Uint8Array([1, 2, 3]);
     const kept = new Uint8Array([4, 5, 6]);

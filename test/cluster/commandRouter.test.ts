@@ -7,7 +7,7 @@ const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);
 const lost: Delivery = { fate: 'is lost', delayMs: 1 };
 const inVain: Delivery = { fate: 'is answered in vain', delayMs: 1 };
 
-/** Sends all of them now, and lets so much time pass. */
+/** Sends all commands now, then advances the time. */
 async function sendAll(world: RouterWorld, commands: readonly string[], ms = 100): Promise<string[]> {
   const outcomes: string[] = commands.map(() => 'nothing yet');
   for (const [i, id] of commands.entries())
@@ -18,7 +18,7 @@ async function sendAll(world: RouterWorld, commands: readonly string[], ms = 100
   return outcomes;
 }
 
-describe('the lanes of a node', () => {
+describe('the partition router of a node', () => {
   for (const node of ['here', 'there'])
     it(`bring commands to their owner ${node}, in their order`, async () => {
       const world = new RouterWorld();
@@ -30,7 +30,7 @@ describe('the lanes of a node', () => {
       expect(world.router.owned).to.deep.equal(node === 'here' ? [0] : []);
     });
 
-  it('send what one turn of the event loop brings in one request', async () => {
+  it('sends the commands of one turn in one request', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     world.deliveries = [arrives, lost, lost];
@@ -57,11 +57,11 @@ describe('the lanes of a node', () => {
       await world.time.advance(1000);
       expect(new Set([...(await first), ...(await rest)])).to.deep.equal(new Set(['done']));
       expect(world.effects).to.deep.equal(all);
-      // What came back said that it was time to look.
+      // Refused commands have asked for a new look at the leases.
       expect(world.looks).to.be.above(0);
     });
 
-  it('send to the next owner what one that died did not answer', async () => {
+  it('resends unanswered commands of a dead owner to the next one', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     const outcomes = sendAll(world, ids(10), 0);
@@ -73,7 +73,7 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal(ids(10));
   });
 
-  it('say unknown of what an owner that is silent may have done, and overloaded of the rest', async () => {
+  it('answers unknown for commands a silent owner may have done, and overloaded for the rest', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     world.deliveries = [inVain];
@@ -86,7 +86,7 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal(['c0']);
   });
 
-  it('say overloaded of what has found no owner for 5 s', async () => {
+  it('answers overloaded without an owner for 5 s', async () => {
     const world = new RouterWorld();
     const outcomes = await sendAll(world, ids(3), 4900);
     expect(new Set(outcomes)).to.deep.equal(new Set(['nothing yet']));
@@ -97,7 +97,7 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal([]);
   });
 
-  it('say overloaded of what nobody is there to take for 5 s', async () => {
+  it('answers overloaded if no owner takes a command for 5 s', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     world.deliveries = Array.from({ length: 1000 }, () => ({ fate: 'meets nobody', delayMs: 0 }));
@@ -106,7 +106,7 @@ describe('the lanes of a node', () => {
     expect(world.deliveries.length).to.be.above(900);
   });
 
-  it('say overloaded at once of what is for another node while they are cut off', async () => {
+  it('answers overloaded at once for other nodes’ commands while disconnected', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     world.connect(false);
@@ -118,7 +118,7 @@ describe('the lanes of a node', () => {
     expect(await sendAll(world, ['c2'])).to.deep.equal(['done']);
   });
 
-  it('never say that nothing was done of what an earlier owner may have done', async () => {
+  it('never reports a command as not done that an earlier owner may have done', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     world.deliveries = [inVain];
@@ -131,7 +131,7 @@ describe('the lanes of a node', () => {
     expect(await outcomes).to.deep.equal(['unknown']);
   });
 
-  it('go on at once after a request that was lost, with the next that shows it', async () => {
+  it('continues at once after a lost request, with the next one that reveals it', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
     await sendAll(world, ['c0']);
@@ -144,7 +144,7 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal(['c0', 'c1', 'c2']);
   });
 
-  it('leave with an owner what it has taken, though something after it was lost', async () => {
+  it('leaves accepted commands with their owner, although a later request was lost', async () => {
     const world = new RouterWorld(() => 500);
     world.router.setOwners([world.take('there')]);
     world.deliveries = [arrives, lost];
@@ -164,7 +164,7 @@ describe('the lanes of a node', () => {
     ]);
   });
 
-  it('hold so many commands and no more', async () => {
+  it('admits a limited number of commands', async () => {
     const world = new RouterWorld();
     const waiting = ids(ADMISSION_LIMITS.commands).map((id) => world.send(id));
     expect(await world.send('one too many')).to.equal('overloaded');
@@ -173,7 +173,7 @@ describe('the lanes of a node', () => {
     expect(world.router.depth).to.equal(0);
   });
 
-  it('refuse when they stop what has not left, and what comes', async () => {
+  it('refuses unsent and new commands when it stops', async () => {
     const world = new RouterWorld();
     const outcomes = sendAll(world, ['c0'], 0);
     await world.time.advance(1);
@@ -183,7 +183,7 @@ describe('the lanes of a node', () => {
     expect(await world.send('c1')).to.equal('overloaded');
   });
 
-  it('keep every order and give every answer, whatever owners and requests do', async () => {
+  it('keeps every order and gives every answer, whatever owners and requests do', async () => {
     const node = fc.constantFrom('here', 'there', 'elsewhere');
     const passage: fc.Arbitrary<Delivery> = fc.record({
       fate: fc.oneof(

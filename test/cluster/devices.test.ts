@@ -10,15 +10,15 @@ import { MongoFixture } from './mongoFixture.js';
 
 type Defect = { readonly breaks: string; readonly spoil: (devices: Devices, node: NodeId) => Devices };
 
-/** Devices broken on purpose, and the promise that must be seen to be broken. */
+/** Devices broken on purpose, and the promise that each must break. */
 const defects: Readonly<Record<string, Defect>> = {
   'nobody is cleared': {
-    breaks: 'has those who are set and not cleared since',
+    breaks: 'return users that were set and not cleared',
     spoil: (devices) => ({ ...devices, clearActive: async () => {} }),
   },
-  'each call toggles': { breaks: 'does nothing new when it is told twice', spoil: toggling },
+  'each call toggles': { breaks: 'ignore a repeated call', spoil: toggling },
   'a page begins with the last of the one before': {
-    breaks: 'lists the users of a node page by page',
+    breaks: 'list the users of a node page by page',
     spoil: (devices) => ({
       ...devices,
       listActive: async (node, limit, after) =>
@@ -29,7 +29,7 @@ const defects: Readonly<Record<string, Defect>> = {
     }),
   },
   'whoever is dropped is every node': {
-    breaks: 'drops all of a node',
+    breaks: 'drop all rows of a node',
     spoil: (devices, self) => ({ ...devices, dropNode: () => devices.dropNode(self) }),
   },
 };
@@ -48,7 +48,7 @@ function toggling(devices: Devices): Devices {
 
 const defectsOfMany: Readonly<Record<string, Defect>> = {
   'a node counts itself only': {
-    breaks: 'tells every node who is active on any',
+    breaks: 'tell every node who is active on any node',
     spoil: (devices, self) => ({
       ...devices,
       findActive: async (users) => {
@@ -58,7 +58,7 @@ const defectsOfMany: Readonly<Record<string, Defect>> = {
     }),
   },
   'the dead count': {
-    breaks: 'counts nobody who is active on a dead node only, and still lists them',
+    breaks: 'ignore users active only on a dead node, but still list them',
     spoil: (devices) => ({
       ...devices,
       findActive: async (users) => {
@@ -69,9 +69,9 @@ const defectsOfMany: Readonly<Record<string, Defect>> = {
   },
 };
 
-/** Holds back updates on their way to the database, as a network may that its user has given up on. */
+/** Delays updates to the database, like a network whose caller has given up on them. */
 class LateUpdates {
-  /** Whether what an update says of the calls before it counts. */
+  /** True if an update's condition on earlier calls is kept. */
   areOrdered = true;
   #next: ((land: () => Promise<unknown>) => void) | undefined;
 
@@ -79,11 +79,11 @@ class LateUpdates {
     const held = new Promise<() => Promise<unknown>>((resolve) => {
       this.#next = resolve;
     });
-    // What the server says to it nobody hears.
+    // Nobody receives the server's answer.
     return { land: async () => void (await (await held)().catch(() => {})) };
   }
 
-  /** The database, through this network. */
+  /** Returns the database behind this network. */
   reached(db: Db): Db {
     const collection = db.collection('devices', MAJORITY);
     const updateOne = collection.updateOne.bind(collection);
@@ -96,7 +96,7 @@ class LateUpdates {
       hold(carriedOut);
       return Promise.reject(new Error('no answer'));
     };
-    // All that is asked of it.
+    // The test uses only this function.
     return { collection: () => collection } as unknown as Db;
   }
 }
@@ -109,12 +109,12 @@ async function expectSeen(defect: Defect, store: SharedDeviceStore): Promise<voi
   expect(seen).to.have.property('name', 'AssertionError');
 }
 
-describe('Who is active, in memory,', () => {
+describe('Active devices in memory', () => {
   for (const [promise, check] of Object.entries(promises))
     it(promise, () => check({ open: async (node) => memoryDevices(node) }));
 });
 
-describe('Who is active, on MongoDB,', () => {
+describe('Active devices on MongoDB', () => {
   before(async function () {
     if ((await mongoUrl()) === undefined) this.skip();
   });
@@ -144,9 +144,9 @@ describe('Who is active, on MongoDB,', () => {
   for (const [name, defect] of Object.entries({ ...defects, ...defectsOfMany }))
     it(`is seen to be broken when ${name}`, () => expectSeen(defect, store));
 
-  it('is seen to be broken when whichever call lands last wins', () => {
+  it('are detected as broken when the call that lands last wins', () => {
     late.areOrdered = false;
-    const breaks = 'has the later of two calls win, however late the earlier one lands';
+    const breaks = 'let the later of two calls win, however late the earlier one lands';
     return expectSeen({ breaks, spoil: (devices) => devices }, store);
   });
 });

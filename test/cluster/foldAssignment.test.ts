@@ -3,8 +3,8 @@ import { FoldAssignment } from '../../src/cluster/foldAssignment.js';
 
 const owner = (node: string) => ({ node, epoch: 1 });
 
-describe('the share of a node', () => {
-  it('is what it owns now', () => {
+describe('the partitions that a node folds and signs', () => {
+  it('are those it owns now', () => {
     const share = new FoldAssignment('me', []);
     share.set([owner('me'), owner('other'), owner('me')]);
     share.set([owner('other'), owner('me'), owner('me')]);
@@ -14,7 +14,7 @@ describe('the share of a node', () => {
     ]);
   });
 
-  it('is kept by a node that stops, and what still comes to it is added', () => {
+  it('are kept by a stopping node, which still adds new ones', () => {
     const share = new FoldAssignment('me', []);
     share.set([owner('me'), owner('other'), owner('other')]);
     share.retainAll();

@@ -5,7 +5,7 @@ const tables = ['chats_v2', 'users_v1'];
 const owner = (node: string, ...capabilities: string[]) => ({ node, epoch: 1, capabilities });
 
 describe('the partitions that a node folds', () => {
-  it('are its own, and those whose owner does not fold all of its tables', () => {
+  it('are its own, and those whose owner does not fold all tables', () => {
     const owners = [
       owner('me', ...tables),
       owner('equal', 'MessageSent', ...tables),
@@ -15,7 +15,7 @@ describe('the partitions that a node folds', () => {
     expect(listFoldedPartitions('me', owners, tables)).to.deep.equal([0, 2, 3]);
   });
 
-  it('are not those that nobody owns, or a node that is not seen to live', () => {
+  it('exclude those without an owner, and those of a node not seen live', () => {
     expect(listFoldedPartitions('me', [undefined, { node: 'gone', epoch: 1 }], tables)).to.deep.equal([]);
   });
 });

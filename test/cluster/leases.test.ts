@@ -44,7 +44,7 @@ describe('Leases on MongoDB', () => {
       expect(seen).to.have.property('name', 'AssertionError');
     });
 
-  it('throw when the database does not answer', async () => {
+  it('throw if the database does not answer', async () => {
     const leases = await store.open('a');
     const held = await leases.acquire(0);
     await side.close();

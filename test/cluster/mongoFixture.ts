@@ -21,22 +21,22 @@ export class MongoFixture {
     const url = new URL(direct);
     const proxy = await deafProxy({ host: url.hostname, port: Number(url.port) });
     url.host = `127.0.0.1:${proxy.port}`;
-    // Else the driver would go round the proxy, to the address that the server has of itself.
+    // Otherwise the driver would bypass the proxy and use the server's own address.
     url.searchParams.set('directConnection', 'true');
     return new MongoFixture(direct, url.href, proxy);
   }
 
-  /** The database as one more node has it. */
+  /** Returns the database for one more node. */
   node(): Db {
     return this.#connect(this.proxied);
   }
 
-  /** The next request that names this collection is carried out, and its answer lost. */
+  /** Forwards the next request that names this collection, but loses its answer. */
   loseAnswerOf(collection: string): void {
     this.proxy.loseAnswerTo(collection);
   }
 
-  /** Moves times that the database has noted: its clock cannot be set. */
+  /** Changes stored times, because the database's clock cannot be set. */
   async rewrite(collection: string, set: Document, where: Document = {}): Promise<void> {
     await this.#direct.collection(collection).updateMany(where, [{ $set: set }]);
   }

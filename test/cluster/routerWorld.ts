@@ -6,7 +6,7 @@ import type { LeaseHolder } from '../../src/cluster/leases.js';
 import type { OwnWriters } from '../../src/domain/commands.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
-/** What happens to one request between two nodes. */
+/** The fate of one request between two nodes. */
 export interface Delivery {
   readonly fate: 'arrives' | 'is lost' | 'is answered in vain' | 'comes twice' | 'meets nobody';
   readonly delayMs: number;
@@ -20,7 +20,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A node that may own the one partition: it does what it is given in order, one at a time, and each only once. */
+/** A node that may own the partition. It executes commands in order, one at a time, each only once. */
 class Owner implements OwnWriters {
   epoch: number | undefined;
   isDead = false;
@@ -43,7 +43,7 @@ class Owner implements OwnWriters {
     });
   };
 
-  /** As a writer that is given up or loses its partition: what is not done is returned. */
+  /** Rejects unfinished commands, like a writer that gives up its partition. */
   giveUp(): void {
     this.epoch = undefined;
     for (const { reject } of this.#queue.splice(0)) reject(new NotOwner(0));
@@ -58,22 +58,22 @@ class Owner implements OwnWriters {
       if (this.isDead || this.epoch === undefined || this.#queue[0] !== first) return this.#work();
       this.#queue.shift();
       this.world.effect(first.commandId);
-      // The world checks only that there was an answer.
+      // The world checks only that an answer came.
       first.resolve({} as never);
       this.#work();
     }, this.stepMs());
   }
 }
 
-/** The lanes of node `here`, who owns their partition, and the way between them. */
+/** The router of node `here`, the possible owners of its partition, and the network between them. */
 export class RouterWorld {
   readonly time: VirtualTime = virtualTime();
-  /** Ids of commands in the order in which they took effect for the first time. */
+  /** Ids of commands, in the order of their first effect. */
   readonly effects: string[] = [];
   readonly owners: ReadonlyMap<NodeId, Owner>;
   readonly router: PartitionRouter;
   isConnected = true;
-  /** Of the requests to come, in order; then all arrive. */
+  /** The fates of the next requests, in order. Later requests arrive. */
   deliveries: Delivery[] = [];
   looks = 0;
   #watch: (isConnected: boolean) => void = () => {};
@@ -100,7 +100,7 @@ export class RouterWorld {
     if (!this.effects.includes(commandId)) this.effects.push(commandId);
   }
 
-  /** The partition goes to this node, whoever had it; the lanes are not told. */
+  /** Gives the partition to this node. The router is not told. */
   take(node: NodeId): LeaseHolder {
     for (const owner of this.owners.values()) if (owner.epoch !== undefined) owner.giveUp();
     const epoch = ++this.#epoch;
@@ -108,7 +108,7 @@ export class RouterWorld {
     return { node, epoch };
   }
 
-  /** The node is no more: what it has begun never ends, and it answers nobody. */
+  /** Ends the node: its work never finishes, and it answers nobody. */
   kill(node: NodeId): void {
     this.owner(node).isDead = true;
   }
@@ -118,13 +118,13 @@ export class RouterWorld {
     this.#watch(isConnected);
   }
 
-  /** The outcome of a command: `done`, or the code it was refused with. */
+  /** Returns the outcome of a command: `done`, or the code of its refusal. */
   async send(commandId: string): Promise<string> {
     try {
       await this.router.execute<'go online'>({ kind: 'go online', userId: 'ada' }, commandId);
       return 'done';
     } catch (error) {
-      return (error as { code: string }).code; // A `ParleyError`, or else the test fails on it.
+      return (error as { code: string }).code; // A `ParleyError`; any other error fails the test.
     }
   }
 
@@ -147,7 +147,7 @@ export class RouterWorld {
           const deliver = (isHeard: boolean) => async () => {
             const { isDead, receiver } = world.owner(to);
             if (isDead) return;
-            // As they cross the wire.
+            // In the form that crosses the wire.
             const answer = receiver.serve(JSON.parse(JSON.stringify(body)), 'here');
             const reply = await answer.catch(() => undefined);
             if (!reply || !isHeard || world.owner(to).isDead) return;

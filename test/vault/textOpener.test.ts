@@ -17,7 +17,7 @@ describe('texts under their owners’ keys', () => {
   const [ada, bob, roomId, messageId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
   let vault: OpenVault;
   let memories: PlaintextCache[];
-  /** Of another node: has sealed nothing itself. */
+  /** The opener of another node, which has sealed nothing itself. */
   let opener: TextOpener;
 
   const memory = () => {
@@ -46,7 +46,7 @@ describe('texts under their owners’ keys', () => {
     return seal(key, text, context);
   };
 
-  it('open in the order given, messages and names', async () => {
+  it('open in the given order, messages and names', async () => {
     const one = message(ada, await sealed(ada, 'one'));
     const two = message(bob, await sealed(bob, 'two'));
     expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
@@ -62,7 +62,7 @@ describe('texts under their owners’ keys', () => {
     expect(await opener.messages([theirs, mine])).to.deep.equal([null, 'here']);
   });
 
-  it('do not open in another room, as another message, or as another’s', async () => {
+  it('do not open in another room, as another message, or for another sender', async () => {
     const here = message(ada, await sealed(ada, 'here'));
     for (const moved of [{ roomId: randomUUID() }, { messageId: randomUUID() }, { senderId: bob }])
       expect(await rejection(opener.messages([{ ...here, ...moved }]))).to.have.property(
@@ -71,12 +71,12 @@ describe('texts under their owners’ keys', () => {
       );
   });
 
-  it('of an owner without key or tombstone are an outage', async () => {
+  it('cause an outage error for an owner without key or tombstone', async () => {
     const stray = message(randomUUID(), await sealed(ada, 'here'));
     expect(await rejection(opener.messages([stray]))).to.have.property('name', 'VaultUnavailable');
   });
 
-  it('are taken once without opening where they were sealed or opened, unless forgotten', async () => {
+  it('can be taken once from the cache where they were sealed or opened, unless deleted', async () => {
     const shared = memory();
     const text = await sealed(ada, 'just now');
     const name = await sealed(bob, 'Bob', usernameContext(bob));
@@ -94,7 +94,7 @@ describe('texts under their owners’ keys', () => {
     expect(local.take(name)).to.equal('Bob');
   });
 
-  it('are remembered up to a bound of bytes, the newest', () => {
+  it('are cached up to a limit of bytes, the newest', () => {
     const bounded = memory();
     const text = 'x'.repeat(8_192);
     for (let i = 0; i < 2_000; i++) bounded.set(`${i}-${text}`, text, ada);
