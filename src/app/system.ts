@@ -195,7 +195,7 @@ export async function startSystem(
         onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
         onOwners(owners: Owners) {
           router.setOwners(owners);
-          assignment.set(owners);
+          assignment.setOwners(owners);
           projections.own(assignment.folded).catch((error: unknown) => {
             // It folds nothing any more once it has met what it cannot read.
             if (!isRetired) failed(error);

@@ -75,7 +75,7 @@ export class PartitionRouter implements CommandRouter {
 
   execute: CommandRouter['execute'] = (command, commandId) => {
     const bytes = bytesOf(command);
-    const refusal = this.#stopRefusal ?? this.#admission.refusal(bytes, 0);
+    const refusal = this.#stopRefusal ?? this.#admission.checkCapacity(bytes, 0);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
     // Every partition has a queue.

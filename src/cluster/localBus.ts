@@ -3,7 +3,7 @@ import type { Bus, CommitFrame, NodeId, Reply } from './bus.js';
 /**
  * Creates the bus of a single process. Handlers run in the publisher's turn, in the order of subscription.
  */
-export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
+export function createMemoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
   const handlers = new Set<(frame: CommitFrame) => void>();
   const serving = new RequestServer(report);
   return {

@@ -18,7 +18,7 @@ const Forget = z.strictObject({
 /** What a node is given to answer; it may have to catch up first. */
 const ANSWER_MS = 8_000;
 const AGAIN_MS = 500;
-/** After so long no memory trusts what it has: see `keyStore`, `textMemory` and `Profiles`. */
+/** After so long no memory trusts what it has: see `createKeyStore`, `createPlaintextCache` and `Profiles`. */
 const TRUSTED_MS = 60_000;
 
 export interface ForgettingDeps {
@@ -77,7 +77,7 @@ export class Forgetting {
 
 /** What of a node remembers people. */
 export interface Memories {
-  readonly keys: Pick<CachedKeys, 'fresh'>;
+  readonly keys: Pick<CachedKeys, 'fetchKeys'>;
   /** Resolves when the node has fanned out these moments; rejects if that takes too long. */
   readonly fannedOut: (at: readonly Moment[]) => Promise<void>;
   readonly texts: Pick<PlaintextCache, 'deleteOwner'>;
@@ -92,7 +92,7 @@ export interface Memories {
  * all of theirs is fanned out nothing that was opened before comes to be remembered.
  */
 export async function forgetHere(parts: Memories, user: UserId, at: readonly Moment[]): Promise<void> {
-  const key = (await parts.keys.fresh([user])).get(user);
+  const key = (await parts.keys.fetchKeys([user])).get(user);
   if (key !== 'destroyed') throw new VaultUnavailable(`the key of ${user} is not destroyed`);
   parts.writers.forget(user);
   await parts.fannedOut(at);

@@ -122,8 +122,8 @@ export class RemoteKeyCache {
     this.#ask = ask;
   }
 
-  /** See `KeyStore.keys`. */
-  async keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
+  /** See `KeyStore.getKeys`. */
+  async getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     const absent: UserId[] = [];
     for (const owner of owners) {

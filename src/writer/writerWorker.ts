@@ -60,7 +60,7 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   const isShared = engine.kind === 'mongodb';
   const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, capabilities);
   closers.push(cluster.close);
-  const deps = await writerDeps(log, cluster, generations);
+  const deps = await createWriterDeps(log, cluster, generations);
   const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
   ownership = new Ownership({
     ...{ node, cluster, writers, clock: systemClock },
@@ -75,7 +75,7 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   await ownership.start();
 }
 
-async function writerDeps(
+async function createWriterDeps(
   log: EventLog,
   { devices }: Cluster,
   generations: ReadonlyMap<string, number>,

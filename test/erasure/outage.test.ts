@@ -23,8 +23,8 @@ class Rows {
   isAway = false;
 
   store(): VaultStore {
-    const rows: Pick<VaultStore, 'keys' | 'insertKey' | 'destroyKey'> = {
-      keys: async (owners) => {
+    const rows: Pick<VaultStore, 'findKeys' | 'insertKey' | 'destroyKey'> = {
+      findKeys: async (owners) => {
         this.#look();
         return owners.flatMap((owner) => this.keys.get(owner) ?? []);
       },
@@ -61,7 +61,7 @@ describe('An outage of the vault', () => {
           Array.from({ length: USERS }, async () => {
             const userId = randomUUID();
             await here.keys.create(userId);
-            const key = await here.keys.key(userId);
+            const key = await here.keys.getKey(userId);
             if (key === 'destroyed') throw new Error('it was just made');
             return { userId, username: seal(key, `name of ${userId}`, usernameContext(userId)) };
           }),
@@ -83,7 +83,7 @@ describe('An outage of the vault', () => {
             erased.add(userId);
             // As nodes are asked to: each by what the vault says.
             for (const { keys, memory } of nodes) {
-              await keys.fresh([userId]);
+              await keys.fetchKeys([userId]);
               memory.deleteOwner(userId);
             }
           } else

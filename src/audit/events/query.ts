@@ -27,7 +27,7 @@ export interface EventPage {
 
 /** Where events are found, and what opens them. */
 export interface EventSource extends StreamSource {
-  readonly keys: Pick<KeyStore, 'keys'>;
+  readonly keys: Pick<KeyStore, 'getKeys'>;
 }
 
 /**
