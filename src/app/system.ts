@@ -180,7 +180,7 @@ export async function startSystem(
       (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
-      await Promise.all([gateway.close(), writers.handOver()]);
+      await Promise.all([gateway.close(), writers.releaseAll()]);
     };
 
     projections.onSwitch((name, generation) => writers.switchTo(name, generation));

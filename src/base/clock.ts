@@ -65,11 +65,11 @@ export class PeriodicTask {
   #isStopped = false;
   #cancel = (): void => {};
 
-  /** `turn` must handle its own errors. */
-  constructor(clock: Clock, intervalMs: number, turn: () => Promise<void>) {
+  /** `work` must handle its own errors. */
+  constructor(clock: Clock, intervalMs: number, work: () => Promise<void>) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
-    this.#work = turn;
+    this.#work = work;
   }
 
   /** Runs now, or right after the current run. */

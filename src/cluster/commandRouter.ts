@@ -40,7 +40,7 @@ export class PartitionRouter implements CommandRouter {
   readonly #admission = new AdmissionQueue();
   /** Queues to flush at the end of this turn. */
   readonly #toFlush = new Set<PartitionQueue>();
-  #lastOrder = 0;
+  #nextOrder = 0;
   #isExpiring = false;
   #stopRefusal: ParleyError | undefined;
 
@@ -86,7 +86,7 @@ export class PartitionRouter implements CommandRouter {
         command,
         commandId,
         stream,
-        order: this.#lastOrder++,
+        order: this.#nextOrder++,
         enqueuedAt: this.#deps.clock.now(),
         isSettled: false,
         sentAt: undefined,

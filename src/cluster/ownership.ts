@@ -82,7 +82,7 @@ export interface OwnershipDeps {
     readonly leases: Pick<Leases, 'acquire' | 'listHolders'>;
     readonly nodes: Omit<Nodes, 'expire'>;
   };
-  /** One a partition, in order. */
+  /** One per partition, in order. */
   readonly writers: readonly OwnedWriter[];
   readonly clock: Clock;
   readonly events: OwnershipEvents;

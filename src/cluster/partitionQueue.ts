@@ -123,7 +123,7 @@ export class PartitionQueue {
     this.#retryMs = RETRY_MS.min;
     item.settle({ answer });
     markOvertaken(window, item);
-    this.#settleAnswered(window, item);
+    this.#removeAnswered(window, item);
   }
 
   /** Accepts a refusal: the owner rejected the command, or could not take it. */
@@ -133,7 +133,7 @@ export class PartitionQueue {
     // Nothing was done this time, but an earlier attempt may have taken effect.
     item.settle({ refused: isTaken || item.unknownSince === undefined ? error : outcomeUnknownError() });
     if (isTaken) markOvertaken(window, item);
-    this.#settleAnswered(window, item);
+    this.#removeAnswered(window, item);
   }
 
   /** Nothing was done with this command, and nothing will be with later ones of the window. */
@@ -168,10 +168,10 @@ export class PartitionQueue {
   /** Settles the command if it has waited too long. Returns true if it is settled. */
   #expireIfDue(item: QueuedCommand): boolean {
     const now = this.#deps.now();
-    const left = item.unknownSince ?? item.sentAt;
-    if (left !== undefined && now - left >= COMMAND_TIMEOUTS.unansweredMs)
+    const sentSince = item.unknownSince ?? item.sentAt;
+    if (sentSince !== undefined && now - sentSince >= COMMAND_TIMEOUTS.unansweredMs)
       item.settle({ refused: outcomeUnknownError() });
-    else if (left === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
+    else if (sentSince === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
       item.settle({ refused: overloaded('the owner of this partition cannot be reached; try again') });
     return item.isSettled;
   }
@@ -234,7 +234,7 @@ export class PartitionQueue {
     this.#waiting = [...resend, ...this.#waiting];
   }
 
-  #settleAnswered(window: InFlightWindow, item: QueuedCommand): void {
+  #removeAnswered(window: InFlightWindow, item: QueuedCommand): void {
     window.unanswered.delete(item);
     if (window.isClosed) this.flush();
   }

@@ -164,7 +164,7 @@ export class WriterThreadClient implements OwnWriters {
 
   /** Rebalances after leases have changed hands. */
   rebalance(): void {
-    if (!this.#isStopped) this.#post({ look: true });
+    if (!this.#isStopped) this.#post({ rebalance: true });
   }
 
   /** Removes all copies of a destroyed key. */
@@ -173,8 +173,8 @@ export class WriterThreadClient implements OwnWriters {
   }
 
   /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
-  handOver(): Promise<void> {
-    return this.api.handOver();
+  releaseAll(): Promise<void> {
+    return this.api.releaseAll();
   }
 
   /** Reports that a read model has advanced. */

@@ -115,7 +115,7 @@ async function createWriterDeps(
 function receive(message: ToWriterThread, router: OwnWriters): void {
   if ('commands' in message) for (const sent of message.commands) void execute(router, sent);
   else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
-  else if ('look' in message) ownership?.rebalance();
+  else if ('rebalance' in message) ownership?.rebalance();
   else if ('forget' in message) keys.forget(message.forget);
   else if ('mayAppend' in message) guard.handleReply(message);
   else if ('request' in message) keys.handleReply(message);
@@ -146,7 +146,7 @@ const api: WriterApi = {
   async switchTo(name: string, generation: number) {
     await reader?.switchTo(name, generation);
   },
-  async handOver() {
+  async releaseAll() {
     await ownership?.stop();
   },
   async stop() {
