@@ -85,3 +85,8 @@ export class NotOwner extends Error {
     super(`partition ${partition} is not owned here`);
   }
 }
+
+/** Ends a switch over a union: it does not type-check while a member has no case. */
+export function assertNever(value: never): never {
+  throw new Error(`no case for ${JSON.stringify(value)}`);
+}

@@ -8,16 +8,14 @@ import { TokenBucket } from '../base/limits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
 import { bearerToken } from '../vault/sessions.js';
 import type { Session } from '../vault/vault.js';
-import { CloseCode, Connection, type Site } from './connection.js';
+import { type CloseCause, closeCauses } from './closeCodes.js';
+import { CHECK_EVERY_MS, Connection, type Site } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
 import { createIdentify, type IdentifyDeps } from './identify.js';
 import { answerText, errorText, isRequestName, type Request } from './protocol.js';
 import { Flusher } from './sender.js';
 
 const MAX_FRAME = 128 * 1024;
-const CHECK_MS = 500;
-/** A peer not heard for this long is asked; after twice this, it is gone. */
-const PING_MS = 30_000;
 
 export interface GatewayDeps extends IdentifyDeps {
   readonly handlers: Handlers;
@@ -53,7 +51,7 @@ export class Gateway implements Site {
     this.#deps = deps;
     this.#identify = createIdentify(deps);
     this.flusher = new Flusher(() => this.now());
-    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#unsubscribe = deps.sessions.onEnd((id) => this.#sessionEnded(id));
   }
 
@@ -106,18 +104,16 @@ export class Gateway implements Site {
     ws.on('message', onMessage);
     ws.on('pong', onPong);
     ws.on('error', onError);
-    const drained = () => connection.drained();
-    socket.on('drain', drained);
+    const handleDrain = () => connection.handleDrain();
+    socket.on('drain', handleDrain);
     ws.on('close', () => {
-      socket.off('drain', drained);
+      socket.off('drain', handleDrain);
       this.#closed(connection);
     });
   }
 
-  closing(connection: Connection, code: number, reason: string): void {
-    // Sign-outs and restarts are everyday; the others tell of a client that misbehaves.
-    const level = code === CloseCode.slow || code === CloseCode.abuse ? 'warn' : 'debug';
-    this.#deps.logger[level]({ code, user: connection.bearer?.userId, waiting: connection.waiting }, reason);
+  closing({ bearer, waiting }: Connection, { code, reason, isMisuse }: CloseCause): void {
+    this.#deps.logger[isMisuse ? 'warn' : 'debug']({ code, user: bearer?.userId, waiting }, reason);
   }
 
   async handle(connection: Connection, request: Request): Promise<void> {
@@ -157,7 +153,7 @@ export class Gateway implements Site {
   }
 
   #closed(connection: Connection): void {
-    connection.closed();
+    connection.handleClose();
     this.#connections.delete(connection);
     const { bearer } = connection;
     if (!bearer) return;
@@ -169,32 +165,25 @@ export class Gateway implements Site {
     for (const connection of this.#connections) {
       if (connection.bearer?.id !== id) continue;
       this.#deps.presence.signedOut(connection.bearer.userId, connection);
-      connection.close(CloseCode.signedOut, 'signed out');
+      connection.close(closeCauses.signedOut);
     }
     this.#deps.presence.ended(id);
   }
 
   #check(): void {
     const now = this.now();
-    for (const connection of this.#connections) {
-      connection.check(now);
-      const silent = now - connection.heardAt;
-      if (silent >= 2 * PING_MS) connection.ws.terminate();
-      // Asked once: within the one round of checks in which the silence passes the mark.
-      else if (silent >= PING_MS && silent < PING_MS + CHECK_MS && connection.state.kind !== 'closing')
-        connection.ws.ping();
-    }
+    for (const connection of this.#connections) connection.check(now);
   }
 
   /** Begins no more requests, waits until those begun are answered (5 s at most), and closes all with 1012. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#unsubscribe();
-    for (const connection of this.#connections) connection.ws.pause();
-    await this.#until(5000, () => ![...this.#connections].some(({ inFlight }) => inFlight > 0));
-    for (const connection of this.#connections) connection.close(CloseCode.restart, 'the server restarts');
+    for (const connection of this.#connections) connection.pause();
+    await this.#until(5000, () => ![...this.#connections].some(({ openRequests }) => openRequests > 0));
+    for (const connection of this.#connections) connection.close(closeCauses.serverRestarts);
     await this.#until(2000, () => this.#connections.size === 0);
-    for (const connection of this.#connections) connection.ws.terminate();
+    for (const connection of this.#connections) connection.terminate();
     clearInterval(this.#timer);
   }
 
@@ -206,13 +195,13 @@ export class Gateway implements Site {
 
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
   const { connection } = this as PeerSocket; // The server makes no other sockets.
-  if (isBinary) connection?.close(CloseCode.binary, 'text frames only');
+  if (isBinary) connection?.close(closeCauses.binaryFrame);
   else connection?.receive(data.toString());
 }
 
 function onPong(this: WebSocket): void {
   const { connection } = this as PeerSocket; // As above.
-  if (connection) connection.heardAt = Date.now();
+  connection?.markHeard();
 }
 
 /** The close that follows says what is to be said. */

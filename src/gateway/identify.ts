@@ -3,7 +3,8 @@ import { badRequest, unauthenticated } from '../base/errors.js';
 import { requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
 import type { SessionStore } from '../vault/vault.js';
-import { CloseCode, type Connection } from './connection.js';
+import { closeCauses } from './closeCodes.js';
+import type { Connection } from './connection.js';
 import type { Cursor, Cursors, Revisions, Vector } from './cursor.js';
 import type { Profiles } from './directory.js';
 import type { Hub } from './hub.js';
@@ -38,46 +39,42 @@ export function createIdentify(
   const { sessions, hub, profiles, presence, cursors, revisions } = deps;
 
   async function catchUp(connection: Connection, user: UserId, since: Cursor): Promise<void> {
-    const goLive = () => {
-      if (connection.state.kind === 'replaying') connection.state = { kind: 'live' };
-    };
     try {
-      await replay(connection, user, since, goLive, deps.replay);
+      await replay(connection, user, since, () => connection.goLive(), deps.replay);
     } catch (error) {
       // The client comes back with its last cursor, and the replay goes on from there.
       deps.logger.warn({ err: error }, 'a replay was cut off');
-      connection.close(CloseCode.restart, 'the history cannot be read now; come back');
+      connection.close(closeCauses.replayFailed);
     }
   }
 
   return async (connection, request) => {
-    const { state } = connection;
-    if (state.kind !== 'new') throw badRequest('this connection has identified already');
-    connection.state = { kind: 'identifying', deadline: state.deadline };
+    if (!connection.beginIdentifying()) throw badRequest('this connection has identified already');
     try {
       const { token, cursor } = validate(requests.identity.data, request.data);
       const now = new Date();
       const bearer = token === undefined ? connection.bearer : await sessions.find(token, now);
       if (!bearer || Date.parse(bearer.expiresAt) <= now.getTime())
         throw unauthenticated('the token is missing or ended');
-      // In the turn in which it was found: from here on its end closes the connection.
-      connection.bearer = bearer;
+      // In the turn in which it was found, so that no end of the session is missed.
+      connection.setBearer(bearer);
       const since = cursor === undefined ? undefined : await revisions.parseCursor(cursor);
       const { userId } = bearer;
       const user = (await profiles.load([userId])).get(userId);
       if (!user || user.erased) throw unauthenticated('the token is missing or ended');
       await hub.enter(userId, connection);
-      if (connection.state.kind !== 'identifying') return hub.leave(userId, connection);
+      // Closed meanwhile.
+      if (!connection.isIdentifying) return hub.leave(userId, connection);
       void presence.active(userId, connection);
       const present = deps.replay.vector();
       // Nobody pushes what lies below the cursor that is answered: queries have to hold it, folded yet or not.
       for (const [partition, size] of toldBy(since, present).entries()) connection.saw(partition, size);
       const answer = { user, cursor: cursor ?? cursors.live(present) };
       connection.sendText(answerText(request, JSON.stringify(answer)));
-      connection.state = { kind: since ? 'replaying' : 'live' };
+      connection.identify(bearer, since ? 'replaying' : 'live');
       if (since) void catchUp(connection, userId, since);
     } catch (error) {
-      if (connection.state.kind === 'identifying') connection.state = state;
+      connection.endIdentifying();
       throw error;
     }
   };
