@@ -149,19 +149,10 @@ export async function startSystem(
     if (engine.predecessor !== undefined) await bury(engine.predecessor, cluster, report);
     const gateway = await startGateway({
       config,
-      log,
-      bus,
-      vault,
-      queries,
+      stores: { log, vault, queries, texts },
+      cluster: { bus, nodes, devices, owned: () => lanes.owned, heartbeat },
       router: lanes,
-      texts,
-      nodes,
-      devices,
-      owned: () => lanes.owned,
-      heartbeat,
-      fail: failed,
-      metrics,
-      logger,
+      report: { metrics, logger, fail: failed },
     });
     closing(() => gateway.release());
     const memories = {
@@ -178,7 +169,8 @@ export async function startSystem(
       forgetHere: (user, at) => forgetHere(memories, user, at),
     });
     bus.serve(
-      (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? doorman.serve(body, from),
+      (body, from) =>
+        gateway.sessionRevocation.serve(body) ?? forgetting.serve(body) ?? doorman.serve(body, from),
     );
     retire = async () => {
       await Promise.all([gateway.close(), writers.handOver()]);
@@ -215,7 +207,7 @@ export async function startSystem(
       commands: lanes,
       queries,
       log,
-      announceEnds: (sessions) => gateway.endings.announce(sessions),
+      announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
       isOurs: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
       patienceMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
@@ -230,7 +222,7 @@ export async function startSystem(
       passwords,
       commands: lanes,
       queries,
-      announceEnds: (sessions) => gateway.endings.announce(sessions),
+      announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),

@@ -76,22 +76,24 @@ export class Connection {
   #state: State;
   /** When the client was last heard. */
   #heardAt: number;
+  /** It was sent a ping since. */
+  #isPinged = false;
   #openRequests = 0;
   #openLargeRequests = 0;
   /** Frames that have come and may not be begun yet. */
   #held: Deque<string> | undefined;
   /** Rooms it has left; a new connection is joined to everything. */
-  left: Set<RoomId> | undefined;
+  #leftRooms: Set<RoomId> | undefined;
   /** By partition, the tree size of the last event pushed to or answered on this connection. */
   readonly #seen: number[] = [];
-  /** Of a replay that waits until less is unread. */
-  #pace: { below: number; resolve: () => void } | undefined;
+  /** A replay that waits until less than `bytes` wait. */
+  #replayPause: { readonly bytes: number; readonly resolve: () => void } | undefined;
 
   constructor(peer: Peer, socket: ByteSink, site: Site, bearer: Session | undefined) {
     this.#peer = peer;
     this.#site = site;
     this.#sender = new Sender(socket, site.flusher, () => {
-      this.#keepPace();
+      this.#resumeReplay();
       this.#beginHeld();
     });
     this.#limits = new Limits(site.bucket());
@@ -111,9 +113,9 @@ export class Connection {
     return 'session' in state ? state.session : state.bearer;
   }
 
-  /** Bytes that the client has not yet taken. */
-  get waiting(): number {
-    return this.#sender.waiting;
+  /** Output that the client has not yet taken. */
+  get waitingBytes(): number {
+    return this.#sender.waitingBytes;
   }
 
   /** Requests that are being worked on. */
@@ -121,15 +123,23 @@ export class Connection {
     return this.#openRequests;
   }
 
-  get closing(): boolean {
+  get isClosing(): boolean {
     return this.#state.kind === 'closing';
   }
 
-  /** Whether pushes about the room go to it. */
-  hears(room: RoomId | undefined): boolean {
-    return (
-      this.#state.kind === 'live' && (room === undefined || this.left === undefined || !this.left.has(room))
-    );
+  /** Whether live pushes about the room are sent to it; undefined: pushes about no room. */
+  isListeningTo(room: RoomId | undefined): boolean {
+    if (this.#state.kind !== 'live') return false;
+    return room === undefined || this.#leftRooms === undefined || !this.#leftRooms.has(room);
+  }
+
+  leaveRoom(room: RoomId): void {
+    this.#leftRooms ??= new Set();
+    this.#leftRooms.add(room);
+  }
+
+  joinRoom(room: RoomId): void {
+    this.#leftRooms?.delete(room);
   }
 
   /** An attempt to identify begins; no request is begun before it has ended. False: it has identified already. */
@@ -176,6 +186,7 @@ export class Connection {
   /** The client has been heard: it is not gone. */
   markHeard(): void {
     this.#heardAt = this.#site.now();
+    this.#isPinged = false;
   }
 
   /** Reads no further frames until `close`, for an orderly stop. */
@@ -196,17 +207,17 @@ export class Connection {
   /** Sends a push; the frame may be shared. A reader too far behind is closed. */
   push(frame: Buffer): void {
     if (this.#state.kind === 'closing') return;
-    if (this.#sender.waiting >= SLOW_READER_MAX_WAITING_BYTES) this.#closeSlowReader();
+    if (this.#sender.waitingBytes >= SLOW_READER_MAX_WAITING_BYTES) this.#closeSlowReader();
     else this.#sender.send(frame);
   }
 
   /** Later queries of this connection answer from at least this moment. */
-  saw(partition: number, size: number): void {
+  recordSeen(partition: number, size: number): void {
     if (size > (this.#seen[partition] ?? 0)) this.#seen[partition] = size;
   }
 
-  /** What its queries must have seen: everything pushed to it, or of one partition alone. */
-  moments(partition?: number): Moment[] {
+  /** The moments that its queries must have seen: of all that was pushed to it, or of one partition alone. */
+  seenMoments(partition?: number): Moment[] {
     if (partition !== undefined) {
       const size = this.#seen[partition];
       return size === undefined ? [] : [{ partition, size }];
@@ -219,11 +230,11 @@ export class Connection {
     this.#sender.handleDrain();
   }
 
-  /** Resolves when less than `below` bytes wait, or it is closing. One call at a time. */
-  async paced(below: number): Promise<void> {
-    if (this.#state.kind === 'closing' || this.#sender.waiting < below) return;
+  /** Resolves when less than `bytes` wait, or it is closing. One call at a time. */
+  async waitUntilBelow(bytes: number): Promise<void> {
+    if (this.#state.kind === 'closing' || this.#sender.waitingBytes < bytes) return;
     await new Promise<void>((resolve) => {
-      this.#pace = { below, resolve };
+      this.#replayPause = { bytes, resolve };
     });
   }
 
@@ -231,7 +242,7 @@ export class Connection {
   handleClose(): void {
     this.#startClosing();
     this.#sender.clear();
-    this.#keepPace();
+    this.#resumeReplay();
   }
 
   /**
@@ -268,7 +279,7 @@ export class Connection {
     this.#peer.close(cause.code, cause.reason);
     // The client's close frame must be read.
     this.#peer.resume();
-    this.#keepPace();
+    this.#resumeReplay();
   }
 
   #startClosing(): void {
@@ -277,8 +288,8 @@ export class Connection {
   }
 
   #isStuck(now: number): boolean {
-    const { waiting, movedAt } = this.#sender;
-    return waiting >= SLOW_READER_WAITING_BYTES && now - movedAt >= SLOW_READER_STUCK_MS;
+    const { waitingBytes, movedAt } = this.#sender;
+    return waitingBytes >= SLOW_READER_WAITING_BYTES && now - movedAt >= SLOW_READER_STUCK_MS;
   }
 
   /** What waits is dropped, so that the close frame is not behind it. */
@@ -290,16 +301,17 @@ export class Connection {
   #checkHeard(now: number): void {
     const silentMs = now - this.#heardAt;
     if (silentMs >= GONE_AFTER_MS) this.#peer.terminate();
-    // Once: in the one check that follows the time.
-    else if (silentMs >= PING_AFTER_MS && silentMs < PING_AFTER_MS + CHECK_EVERY_MS && !this.closing)
+    else if (silentMs >= PING_AFTER_MS && !this.#isPinged && !this.isClosing) {
+      this.#isPinged = true;
       this.#peer.ping();
+    }
   }
 
-  #keepPace(): void {
-    if (!this.#pace || (!this.closing && this.#sender.waiting >= this.#pace.below)) return;
-    const { resolve } = this.#pace;
-    this.#pace = undefined;
-    resolve();
+  #resumeReplay(): void {
+    const pause = this.#replayPause;
+    if (!pause || (!this.isClosing && this.#sender.waitingBytes >= pause.bytes)) return;
+    this.#replayPause = undefined;
+    pause.resolve();
   }
 
   #mayBegin(): boolean {
@@ -308,7 +320,7 @@ export class Connection {
       this.#state.kind !== 'identifying' &&
       this.#openRequests < MAX_OPEN_REQUESTS &&
       this.#openLargeRequests < MAX_OPEN_LARGE_REQUESTS &&
-      this.#sender.waiting < SLOW_READER_WAITING_BYTES
+      this.#sender.waitingBytes < SLOW_READER_WAITING_BYTES
     );
   }
 
@@ -340,8 +352,8 @@ export class Connection {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    while (held.length > 0 && !this.closing && this.#mayBegin()) this.#begin(held.shift() ?? '');
-    if (this.closing) return;
+    while (held.length > 0 && !this.isClosing && this.#mayBegin()) this.#begin(held.shift() ?? '');
+    if (this.isClosing) return;
     if (held.length > 0) this.#held = held;
     else this.#peer.resume();
   }

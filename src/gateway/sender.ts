@@ -33,7 +33,7 @@ export class Sender {
   }
 
   /** Bytes that the peer has not yet taken. */
-  get waiting(): number {
+  get waitingBytes(): number {
     return this.#queued + this.#socket.writableLength;
   }
 
