@@ -69,7 +69,7 @@ export interface Site {
 
 /** One client's socket: reads requests at the pace its limits and its own reading allow, and writes frames. */
 export class Connection {
-  readonly #peer: Peer;
+  readonly peer: Peer;
   readonly #site: Site;
   readonly #sender: Sender;
   readonly #limits: Limits;
@@ -90,7 +90,7 @@ export class Connection {
   #replayPause: { readonly bytes: number; readonly resolve: () => void } | undefined;
 
   constructor(peer: Peer, socket: ByteSink, site: Site, bearer: Session | undefined) {
-    this.#peer = peer;
+    this.peer = peer;
     this.#site = site;
     this.#sender = new Sender(socket, site.flusher, () => {
       this.#resumeReplay();
@@ -180,23 +180,13 @@ export class Connection {
     if (this.#mayBegin()) return this.#begin(text);
     this.#held ??= new Deque();
     this.#held.push(text);
-    this.#peer.pause();
+    this.peer.pause();
   }
 
   /** The client has been heard: it is not gone. */
   markHeard(): void {
     this.#heardAt = this.#site.now();
     this.#isPinged = false;
-  }
-
-  /** Reads no further frames until `close`, for an orderly stop. */
-  pause(): void {
-    this.#peer.pause();
-  }
-
-  /** Cuts the connection off. */
-  terminate(): void {
-    this.#peer.terminate();
   }
 
   /** Sends one text message: an answer, or a push that is not stored. */
@@ -262,7 +252,7 @@ export class Connection {
         else if (this.#isStuck(now)) this.#closeSlowReader();
         break;
       case 'closing':
-        if (now - state.since >= CLOSE_TIMEOUT_MS) this.#peer.terminate();
+        if (now - state.since >= CLOSE_TIMEOUT_MS) this.peer.terminate();
         break;
       default:
         assertNever(state);
@@ -276,9 +266,9 @@ export class Connection {
     this.#startClosing();
     this.#site.closing(this, cause);
     this.#sender.finish();
-    this.#peer.close(cause.code, cause.reason);
+    this.peer.close(cause.code, cause.reason);
     // The client's close frame must be read.
-    this.#peer.resume();
+    this.peer.resume();
     this.#resumeReplay();
   }
 
@@ -300,10 +290,10 @@ export class Connection {
 
   #checkHeard(now: number): void {
     const silentMs = now - this.#heardAt;
-    if (silentMs >= GONE_AFTER_MS) this.#peer.terminate();
+    if (silentMs >= GONE_AFTER_MS) this.peer.terminate();
     else if (silentMs >= PING_AFTER_MS && !this.#isPinged && !this.isClosing) {
       this.#isPinged = true;
-      this.#peer.ping();
+      this.peer.ping();
     }
   }
 
@@ -355,6 +345,6 @@ export class Connection {
     while (held.length > 0 && !this.isClosing && this.#mayBegin()) this.#begin(held.shift() ?? '');
     if (this.isClosing) return;
     if (held.length > 0) this.#held = held;
-    else this.#peer.resume();
+    else this.peer.resume();
   }
 }

@@ -140,13 +140,13 @@ export class OpenConnections {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#unsubscribe();
-    for (const connection of this.#connections) connection.pause();
+    for (const connection of this.#connections) connection.peer.pause();
     await this.#waitUntil(STOP_ANSWERS_MS, () =>
       [...this.#connections].every(({ openRequests }) => openRequests === 0),
     );
     for (const connection of this.#connections) connection.close(closeCauses.serverRestarts);
     await this.#waitUntil(STOP_CLOSE_MS, () => this.#connections.size === 0);
-    for (const connection of this.#connections) connection.terminate();
+    for (const connection of this.#connections) connection.peer.terminate();
     this.#cancelTimer();
   }
 
