@@ -4,8 +4,8 @@ import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { User } from '../domain/shapes.js';
 import type { Cursors, Vector } from './cursor.js';
-import type { Profiles } from './directory.js';
-import type { Hub } from './hub.js';
+import type { Profiles } from './membersAndProfiles.js';
+import type { Hub } from './openConnections.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 

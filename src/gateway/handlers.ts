@@ -14,8 +14,8 @@ import type { RoomId, UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
 import type { Cursors, Horizon, Revisions } from './cursor.js';
-import type { Profiles, Rooms } from './directory.js';
-import type { Hub } from './hub.js';
+import type { Profiles, RoomMembers } from './membersAndProfiles.js';
+import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import type { Typing } from './typing.js';
 
@@ -78,7 +78,7 @@ export interface HandlerDeps {
   readonly commands: CommandRunner;
   readonly queries: Queries;
   readonly revisions: Revisions;
-  readonly directory: { readonly rooms: Rooms; readonly profiles: Profiles };
+  readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
 }
 

@@ -6,8 +6,8 @@ import type { Session, SessionStore } from '../vault/vault.js';
 import { closeCauses } from './closeCodes.js';
 import type { Connection } from './connection.js';
 import type { Cursor, Revisions, Vector } from './cursor.js';
-import type { Profiles } from './directory.js';
-import type { Hub } from './hub.js';
+import type { Profiles } from './membersAndProfiles.js';
+import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import { answerText, type Request } from './protocol.js';
 

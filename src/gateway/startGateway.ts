@@ -15,11 +15,11 @@ import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
 import { Cursors, Revisions, type Vector } from './cursor.js';
 import { type ContentSources, Delivery, type Texts } from './delivery.js';
-import { Profiles, Rooms } from './directory.js';
 import { Fanout } from './fanout.js';
 import { CommandRunner, createHandlers, type Handlers } from './handlers.js';
-import { Hub, OpenConnections } from './hub.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
+import { Profiles, RoomMembers } from './membersAndProfiles.js';
+import { Hub, OpenConnections } from './openConnections.js';
 import { Presence, PresenceWatchers, type WallClock, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
@@ -87,7 +87,7 @@ interface Memory {
   readonly cursors: Cursors;
   readonly ring: Ring;
   readonly profiles: Profiles;
-  readonly rooms: Rooms;
+  readonly rooms: RoomMembers;
   readonly hub: Hub;
 }
 
@@ -183,7 +183,7 @@ function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedO
     cursors: new Cursors(log.id, log.partitions),
     ring,
     profiles: new Profiles(queries),
-    rooms: new Rooms(queries, log.partitions),
+    rooms: new RoomMembers(queries, log.partitions),
     hub: new Hub(watchers, {
       enter: (user) => ring.host(user, fannedOut()),
       leave: (user) => ring.leave(user, monotonic()),

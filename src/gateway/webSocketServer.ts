@@ -12,8 +12,8 @@ import type { Session, SessionStore } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
 import { Connection, type Site } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
-import type { OpenConnections } from './hub.js';
 import type { Identify } from './identify.js';
+import type { OpenConnections } from './openConnections.js';
 import { answerText, errorText, isRequestName, type Request } from './protocol.js';
 import { Flusher } from './sender.js';
 

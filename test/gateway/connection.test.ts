@@ -244,6 +244,28 @@ describe('a connection', () => {
       expect([idsBegun(), client.isPaused]).deep.equal([[1, 2, 3], false]);
     });
 
+    it('holds what comes behind those held, though the socket has taken some and not told of it yet', async () => {
+      const { connection, client } = connected;
+      connection.push(frameOf(MIB));
+      await turn();
+      connection.receive(requestText('send message', {}, 1));
+      client.writableLength = 0;
+      connection.receive(requestText('send message', {}, 2));
+      expect(idsBegun()).deep.equal([]);
+      client.take();
+      expect(idsBegun()).deep.equal([1, 2]);
+    });
+
+    it('begins none of those held behind one that closes the connection', async () => {
+      const { connection, client } = connected;
+      site.answer = async () => connection.close({ code: 4401, reason: 'signed out', isMisuse: false });
+      connection.push(frameOf(MIB));
+      for (const id of [1, 2]) connection.receive(requestText('send message', {}, id));
+      await turn();
+      client.read();
+      expect(idsBegun()).deep.equal([1]);
+    });
+
     it('begins only as many of those held as fit again', async () => {
       const { connection, client } = connected;
       site.answer = async (_, { id }) => {
@@ -328,6 +350,8 @@ describe('a connection', () => {
         if (end === 'socket') connection.handleClose();
         else connection.close({ code: 1012, reason: 'the server restarts', isMisuse: false });
         await waited;
+        client.writableLength = 20_000;
+        await turn();
         await connection.waitUntilBelow(1000);
       }
     });

@@ -1,15 +1,15 @@
 import pino from 'pino';
 import { memoryDevices } from '../../src/cluster/devices.js';
 import type { Moment } from '../../src/domain/commands.js';
-import type { User } from '../../src/domain/contract.js';
 import { requests } from '../../src/domain/contract.js';
 import type { UserId } from '../../src/domain/ids.js';
+import type { User } from '../../src/domain/shapes.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { type Cursor, Cursors, type Horizon, Revisions } from '../../src/gateway/cursor.js';
-import { Profiles } from '../../src/gateway/directory.js';
 import type { Handlers } from '../../src/gateway/handlers.js';
-import { Hub, OpenConnections } from '../../src/gateway/hub.js';
 import { createIdentify } from '../../src/gateway/identify.js';
+import { Profiles } from '../../src/gateway/membersAndProfiles.js';
+import { Hub, OpenConnections } from '../../src/gateway/openConnections.js';
 import { Presence, PresenceWatchers } from '../../src/gateway/presence.js';
 import { createRequestAnswerer } from '../../src/gateway/webSocketServer.js';
 import type { Session } from '../../src/vault/vault.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Hub } from '../../src/gateway/hub.js';
+import { Hub } from '../../src/gateway/openConnections.js';
 import { PresenceWatchers } from '../../src/gateway/presence.js';
 import { FakeSite, turn } from './fakeClient.js';
 

@@ -6,30 +6,32 @@ import type { User } from '../domain/shapes.js';
 import { partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 
-/** Opened names live for less than a minute in memory, so that an erased one is gone. */
-const TTL_MS = 55_000;
+/** Opened names stay in memory for less than 60 s, so that an erased one is gone by then. */
+const PROFILE_TTL_MS = 55_000;
+const MAX_PROFILES = 20_000;
+const MAX_ROOMS = 50_000;
 
-/** People as clients are shown them, kept for a minute: what pushes and answers are joined with. */
+/** Caches users as clients are shown them: pushes and answers are joined with them. */
 export class Profiles {
   readonly #queries: Pick<Queries, 'users'>;
-  readonly #cache = new Expiring<User>({ ttlMs: TTL_MS, maxEntries: 20_000 });
+  readonly #cache = new Expiring<User>({ ttlMs: PROFILE_TTL_MS, maxEntries: MAX_PROFILES });
   #forgotten = 0;
 
   constructor(queries: Pick<Queries, 'users'>) {
     this.#queries = queries;
   }
 
-  /** What is at hand; undefined: load it first. */
+  /** The user if they are cached; undefined: load them first. */
   known(user: UserId): User | undefined {
     return this.#cache.get(user);
   }
 
-  /** Brings them to hand; those that do not exist are left out. */
+  /** Returns these users, and caches them. Those that do not exist are left out. */
   async load(users: readonly UserId[]): Promise<Map<UserId, User>> {
     const missing = users.filter((user) => this.#cache.get(user) === undefined);
     const forgotten = this.#forgotten;
     const found = missing.length > 0 ? await this.#queries.users(missing, []) : new Map<UserId, User>();
-    // What was read before somebody was forgotten may be of them.
+    // If a user was forgotten meanwhile, what was read may show them.
     if (forgotten === this.#forgotten) for (const [id, user] of found) this.#cache.set(id, user);
     for (const id of users) {
       const user = this.#cache.get(id);
@@ -38,7 +40,7 @@ export class Profiles {
     return found;
   }
 
-  /** For one who has been erased. */
+  /** Drops a user who has been erased. */
   forget(user: UserId): void {
     this.#forgotten++;
     this.#cache.delete(user);
@@ -49,13 +51,13 @@ export class Profiles {
   }
 }
 
-/** Who is in which room. Members never change, so what was found once holds. */
-export class Rooms {
+/** Caches the members of rooms. They never change, so a list that was found once stays true. */
+export class RoomMembers {
   readonly #queries: Pick<Queries, 'members' | 'activeFor'>;
   readonly #partitions: number;
-  readonly #cache = new LRUCache<RoomId, readonly UserId[]>({ max: 50_000 });
-  /** Only of rooms that are active for all: that stays so. */
-  readonly #active = new LRUCache<RoomId, readonly UserId[]>({ max: 50_000 });
+  readonly #cache = new LRUCache<RoomId, readonly UserId[]>({ max: MAX_ROOMS });
+  /** Only of rooms that are active for all members: they stay so. */
+  readonly #active = new LRUCache<RoomId, readonly UserId[]>({ max: MAX_ROOMS });
 
   constructor(queries: Pick<Queries, 'members' | 'activeFor'>, partitions: number) {
     this.#queries = queries;
@@ -66,7 +68,7 @@ export class Rooms {
     return partitionOf(streamOf('room', room), this.#partitions);
   }
 
-  /** Undefined: no such room, as of `at`. */
+  /** The members; undefined: there is no such room, as of `at`. */
   async members(room: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined> {
     const known = this.#cache.get(room);
     if (known) return known;
@@ -75,7 +77,7 @@ export class Rooms {
     return members;
   }
 
-  /** The members for whom the chat is active, as of `at`: the others do not know of it yet. */
+  /** The members for whom the chat is active, as of `at`. The others do not know of it yet. */
   async activeFor(room: RoomId, at: readonly Moment[]): Promise<readonly UserId[]> {
     const known = this.#active.get(room);
     if (known) return known;
