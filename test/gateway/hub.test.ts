@@ -67,6 +67,7 @@ describe('the connections of users', () => {
     const two = connect();
     await hub.enter('ann', two);
     hub.leave('ann', one);
+    hub.leave('ann', one);
     expect(hosted).deep.equal(['enter ann']);
     expect(hub.connectionsOf('ann')).deep.equal([two]);
     hub.leave('ann', two);

@@ -82,6 +82,9 @@ describe('a sender', () => {
     expect(sender.movedAt, 'nothing was taken').equal(1000);
     client.take();
     expect(sender.movedAt).equal(6000);
+    await time.advance(1000);
+    client.read();
+    expect(sender.movedAt).equal(7000);
   });
 
   it('tells after each flush that less may be waiting, with a drain or without', async () => {
@@ -104,8 +107,11 @@ describe('a sender', () => {
     for (const text of ['the answer', 'the last push']) sender.send(textFrame(text));
     sender.finish();
     expect(client.writes.slice(1).flatMap(textsOf)).deep.equal(['the answer', 'the last push']);
+    client.read();
+    sender.send(textFrame('more'));
+    sender.finish();
     await turn();
-    expect(client.writes, 'not once more').to.have.length(2);
+    expect(client.writes, 'each once').to.have.length(3);
   });
 
   it('drops what waits when it is cleared', async () => {
@@ -150,6 +156,11 @@ describe('the flusher of all senders', () => {
     expect(ann.client.texts).deep.equal(['shared', 'to ann']);
     expect(bob.client.texts).deep.equal(['shared', 'to bob']);
     expect(cem.client.texts).deep.equal(['shared']);
+    const second = textFrame('second');
+    for (const frame of [shared, second, textFrame('third')]) ann.sender.send(frame);
+    for (const frame of [shared, second]) bob.sender.send(frame);
+    await turn();
+    expect(bob.client.texts.slice(2), 'no more than it was sent').deep.equal(['shared', 'second']);
   });
 
   it('keeps no buffer beyond the turn', async () => {
