@@ -66,10 +66,11 @@ export class GatewayWorld {
     reached: () => ({ promise: Promise.resolve(), cancel: () => {} }),
     hear: () => {},
   };
+  readonly revisions: Revisions;
   readonly hub: Hub;
   readonly presence: Presence;
   readonly connections: OpenConnections;
-  readonly #profiles = new Profiles({
+  readonly profiles = new Profiles({
     users: async (ids) => {
       await this.gates.profile.pass();
       return new Map(ids.flatMap((id) => (this.users.has(id) ? [[id, this.#user(id)]] : [])));
@@ -94,6 +95,7 @@ export class GatewayWorld {
       ...{ devices: memoryDevices('here'), graceMs: 10_000, clock, logger },
     });
     this.connections = new OpenConnections({ hub: this.hub, presence: this.presence, sessions, clock });
+    this.revisions = new Revisions(this.cursors, this.log, this.horizon, clock);
     const identify = createIdentify({
       sessions: {
         find: async (token, now) => {
@@ -102,8 +104,8 @@ export class GatewayWorld {
           return session;
         },
       },
-      users: { hub: this.hub, profiles: this.#profiles, presence: this.presence },
-      revisions: new Revisions(this.cursors, this.log, this.horizon, clock),
+      users: { hub: this.hub, profiles: this.profiles, presence: this.presence },
+      revisions: this.revisions,
       replay: async (connection, user, since) => {
         this.replays.push({ connection, user, since });
         await this.gates.replay.pass();
@@ -157,7 +159,7 @@ export class GatewayWorld {
   /** Ends timers that would keep the process alive. */
   close(): void {
     this.presence.stop();
-    this.#profiles.close();
+    this.profiles.close();
   }
 
   #user(id: UserId): User {

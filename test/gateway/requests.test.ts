@@ -4,7 +4,7 @@ import type { Connection } from '../../src/gateway/connection.js';
 import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
 import { GatewayWorld } from './gatewayWorld.js';
 
-const roomId = '00000000-0000-4000-8000-000000000001';
+const roomId = '00000000-0000-4000-8000-00000000000a';
 
 describe('requests', () => {
   let world: GatewayWorld;
@@ -165,10 +165,11 @@ describe('the connections of a node', () => {
   });
 
   it('are checked every 500 ms', async () => {
+    await world.site.time.advance(250);
     const { client } = world.connect();
-    await world.site.time.advance(9999);
+    await world.site.time.advance(10_249);
     expect(client.closed).equal(undefined);
-    await world.site.time.advance(501);
+    await world.site.time.advance(1);
     expect(client.closed?.code).equal(4401);
     expect(client.isTerminated).equal(false);
     await world.site.time.advance(5500);
