@@ -56,21 +56,21 @@ export interface Peer {
   terminate(): void;
 }
 
-/** What connections share. */
-export interface Site {
+/** What the connections of a node share. */
+export interface ConnectionHost {
   readonly flusher: Flusher;
   now(): number;
-  bucket(): TokenBucket | undefined;
-  /** The server ends the connection: told once, for the log. */
-  closing(connection: Connection, cause: CloseCause): void;
-  /** Answers the request itself; resolves when that is done, and never rejects. */
-  handle(connection: Connection, request: Request): Promise<void>;
+  createBucket(): TokenBucket | undefined;
+  /** Logs why the server closes a connection; called once each. */
+  reportClose(connection: Connection, cause: CloseCause): void;
+  /** Sends the request's answer; resolves when the request is done, and never rejects. */
+  answer(connection: Connection, request: Request): Promise<void>;
 }
 
 /** One client's socket: reads requests at the pace its limits and its own reading allow, and writes frames. */
 export class Connection {
   readonly peer: Peer;
-  readonly #site: Site;
+  readonly #host: ConnectionHost;
   readonly #sender: Sender;
   readonly #limits: Limits;
   #state: State;
@@ -89,15 +89,15 @@ export class Connection {
   /** A replay that waits until less than `bytes` wait. */
   #replayPause: { readonly bytes: number; readonly resolve: () => void } | undefined;
 
-  constructor(peer: Peer, socket: ByteSink, site: Site, bearer: Session | undefined) {
+  constructor(peer: Peer, socket: ByteSink, host: ConnectionHost, bearer: Session | undefined) {
     this.peer = peer;
-    this.#site = site;
-    this.#sender = new Sender(socket, site.flusher, () => {
+    this.#host = host;
+    this.#sender = new Sender(socket, host.flusher, () => {
       this.#resumeReplay();
       this.#beginHeld();
     });
-    this.#limits = new Limits(site.bucket());
-    this.#heardAt = site.now();
+    this.#limits = new Limits(host.createBucket());
+    this.#heardAt = host.now();
     this.#state = { kind: 'unidentified', deadline: this.#heardAt + IDENTIFY_TIMEOUT_MS, bearer };
   }
 
@@ -185,7 +185,7 @@ export class Connection {
 
   /** The client has been heard: it is not gone. */
   markHeard(): void {
-    this.#heardAt = this.#site.now();
+    this.#heardAt = this.#host.now();
     this.#isPinged = false;
   }
 
@@ -264,7 +264,7 @@ export class Connection {
   close(cause: CloseCause): void {
     if (this.#state.kind === 'closing') return;
     this.#startClosing();
-    this.#site.closing(this, cause);
+    this.#host.reportClose(this, cause);
     this.#sender.finish();
     this.peer.close(cause.code, cause.reason);
     // The client's close frame must be read.
@@ -273,7 +273,7 @@ export class Connection {
   }
 
   #startClosing(): void {
-    this.#state = { kind: 'closing', since: this.#site.now(), bearer: this.bearer };
+    this.#state = { kind: 'closing', since: this.#host.now(), bearer: this.bearer };
     this.#held = undefined;
   }
 
@@ -315,7 +315,7 @@ export class Connection {
   }
 
   #begin(text: string): void {
-    const now = this.#site.now();
+    const now = this.#host.now();
     const frame = parseFrame(text);
     if ('error' in frame) {
       this.sendText(errorText(frame, frame.error));
@@ -331,7 +331,7 @@ export class Connection {
     const weight = largeRequests.has(frame.event) ? 1 : 0;
     this.#openRequests++;
     this.#openLargeRequests += weight;
-    void this.#site.handle(this, frame).then(() => {
+    void this.#host.answer(this, frame).then(() => {
       this.#openRequests--;
       this.#openLargeRequests -= weight;
       this.#beginHeld();

@@ -10,7 +10,7 @@ import { type RequestName, requests, validate } from '../domain/contract.js';
 import { bearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
-import { Connection, type Site } from './connection.js';
+import { Connection, type ConnectionHost } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
 import type { Identify } from './identify.js';
 import type { OpenConnections } from './openConnections.js';
@@ -90,7 +90,7 @@ export interface WebSocketServerDeps {
 }
 
 /** Upgrades HTTP requests of clients to WebSockets, and makes a connection of each. */
-export class WebSocketServer implements Site {
+export class WebSocketServer implements ConnectionHost {
   readonly flusher: Flusher;
   readonly #deps: WebSocketServerDeps;
   readonly #server = new WsServer({
@@ -110,7 +110,7 @@ export class WebSocketServer implements Site {
     return Date.now();
   }
 
-  bucket(): TokenBucket | undefined {
+  createBucket(): TokenBucket | undefined {
     const { rateLimit } = this.#deps.rules;
     return rateLimit === 'off' ? undefined : new TokenBucket(rateLimit.rate, rateLimit.burst);
   }
@@ -138,12 +138,12 @@ export class WebSocketServer implements Site {
     this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket, bearer));
   }
 
-  closing({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
+  reportClose({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
     const level = isMisuse ? 'warn' : 'debug';
     this.#deps.logger[level]({ code, user: bearer?.userId, waiting: waitingBytes }, reason);
   }
 
-  handle(connection: Connection, request: Request): Promise<void> {
+  answer(connection: Connection, request: Request): Promise<void> {
     return this.#deps.answerRequest(connection, request);
   }
 

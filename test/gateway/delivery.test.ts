@@ -13,7 +13,7 @@ import { Hub } from '../../src/gateway/openConnections.js';
 import { PresenceWatchers } from '../../src/gateway/presence.js';
 import { frameText } from '../../src/gateway/protocol.js';
 import { Ring } from '../../src/gateway/ring.js';
-import { type FakeClient, FakeSite, sessionOf, turn } from './fakeClient.js';
+import { type FakeClient, FakeHost, sessionOf, turn } from './fakeClient.js';
 
 const cursors = new Cursors('0b5f0c6e-9f5d-4d5a-8f5e-2f1f6a7b8c9d', 2);
 const recordedAt = '2026-01-02T03:04:05.678Z';
@@ -22,7 +22,7 @@ const MIB = 1024 * 1024;
 
 /** A node's delivery to the connections of its users; the log has one partition, of which it knows everything. */
 class Node {
-  readonly site = new FakeSite();
+  readonly host = new FakeHost();
   readonly contacts = new Map<string, string[]>();
   readonly ring = new Ring(1e6, [0, 0]);
   readonly hub = new Hub(new PresenceWatchers(async (user) => this.contacts.get(user) ?? []), {
@@ -43,7 +43,7 @@ class Node {
     userId: string,
     state: 'live' | 'replaying' = 'live',
   ): Promise<{ connection: Connection; client: FakeClient }> {
-    const connected = this.site.connect();
+    const connected = this.host.connect();
     connected.connection.beginIdentifying();
     await this.hub.enter(userId, connected.connection);
     connected.connection.identify(sessionOf(userId), state);
@@ -201,6 +201,27 @@ describe('delivery', () => {
     ]);
   });
 
+  it('notes whom a push shows, so that the ring can drop what shows an erased user', async () => {
+    const opened = { roomId: 'room', userId: 'bob', members: both, createdAt: recordedAt };
+    const showAnn = [
+      () => node.deliver(message(2)),
+      () => node.deliver(ChatOpened.of('room', opened, ['bob'])),
+      () => node.deliver(FriendAdded.of('ann-bob', { members: both }, both)),
+    ];
+    for (const deliver of showAnn) {
+      node = new Node();
+      await node.connect('bob');
+      await deliver();
+      node.ring.forgetUser('ann');
+      expect(node.ring.since('bob', [0, 0])).equal(undefined);
+    }
+    node = new Node();
+    await node.connect('bob');
+    await node.deliver(read('ann', 1));
+    node.ring.forgetUser('ann');
+    expect(node.kept('bob'), 'a mark shows nobody').to.have.length(1);
+  });
+
   it('closes a reader that is 8 MiB behind with 4408, and serves the others', async () => {
     const [stuck, other] = [await node.connect('bob'), await node.connect('bob')];
     stuck.client.isReading = false;
@@ -235,7 +256,7 @@ describe('delivery', () => {
     it('is pushed during a replay too, and to who has left rooms, not to who is still identifying', async () => {
       const [replaying, left] = [await node.connect('bob', 'replaying'), await node.connect('bob')];
       left.connection.leaveRoom('room');
-      const identifying = node.site.connect(sessionOf('bob'));
+      const identifying = node.host.connect(sessionOf('bob'));
       identifying.connection.beginIdentifying();
       await node.hub.enter('bob', identifying.connection);
       await node.deliver(UserWentOnline.of('ann', { userId: 'ann' }));

@@ -1,6 +1,6 @@
 import { TokenBucket } from '../../src/base/limits.js';
 import type { CloseCause } from '../../src/gateway/closeCodes.js';
-import { Connection, type Peer, type Site } from '../../src/gateway/connection.js';
+import { Connection, type ConnectionHost, type Peer } from '../../src/gateway/connection.js';
 import type { Request } from '../../src/gateway/protocol.js';
 import { type ByteSink, Flusher } from '../../src/gateway/sender.js';
 import type { Session } from '../../src/vault/vault.js';
@@ -114,8 +114,8 @@ export const sessionOf = (userId: string, id = `session of ${userId}`, lifeMs = 
   expiresAt: new Date(lifeMs).toISOString(),
 });
 
-/** A server's side in memory. A request waits until it is answered by the test, if nothing else is said. */
-export class FakeSite implements Site {
+/** What a node's connections share, in memory. A request waits until it is answered by the test, if nothing else is said. */
+export class FakeHost implements ConnectionHost {
   readonly time: VirtualTime = virtualTime();
   readonly flusher = new Flusher(this.time.now);
   /** Requests a second, and at once. */
@@ -124,24 +124,24 @@ export class FakeSite implements Site {
   /** Requests in the order in which they were begun. */
   readonly begun: Request[] = [];
   readonly #ends = new Map<Request['id'], () => void>();
-  answer: (connection: Connection, request: Request) => Promise<void> = (_, { id }) =>
+  serve: (connection: Connection, request: Request) => Promise<void> = (_, { id }) =>
     new Promise((resolve) => this.#ends.set(id, resolve));
 
   now(): number {
     return this.time.now();
   }
 
-  bucket(): TokenBucket | undefined {
+  createBucket(): TokenBucket | undefined {
     return this.rateLimit && new TokenBucket(this.rateLimit.rate, this.rateLimit.burst);
   }
 
-  closing(_: Connection, cause: CloseCause): void {
+  reportClose(_: Connection, cause: CloseCause): void {
     this.closings.push(cause);
   }
 
-  handle(connection: Connection, request: Request): Promise<void> {
+  answer(connection: Connection, request: Request): Promise<void> {
     this.begun.push(request);
-    return this.answer(connection, request);
+    return this.serve(connection, request);
   }
 
   /** The request has been worked on. */

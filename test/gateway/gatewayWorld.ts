@@ -15,7 +15,7 @@ import { createRequestAnswerer } from '../../src/gateway/webSocketServer.js';
 import type { Session } from '../../src/vault/vault.js';
 import { FakeVault } from '../support/fakeVault.js';
 import { MemoryLog } from '../support/memoryLog.js';
-import { type FakeClient, FakeSite, requestText, turn } from './fakeClient.js';
+import { type FakeClient, FakeHost, requestText, turn } from './fakeClient.js';
 
 const YEAR_MS = 31_536_000_000;
 
@@ -42,7 +42,7 @@ export class Gate {
 
 /** One node's gateway in memory, from the frames of its clients on: everything but HTTP, the log and its read models. */
 export class GatewayWorld {
-  readonly site = new FakeSite();
+  readonly host = new FakeHost();
   readonly sessions = new FakeVault().sessions;
   readonly users = new Map<UserId, User>();
   readonly contacts = new Map<UserId, string[]>();
@@ -79,8 +79,8 @@ export class GatewayWorld {
 
   constructor() {
     const logger = pino({ level: 'debug' }, { write: (line) => void this.logged.push(JSON.parse(line)) });
-    const { site, sessions } = this;
-    const clock = site.time;
+    const { host, sessions } = this;
+    const clock = host.time;
     const watchers = new PresenceWatchers(async (user) => {
       await this.gates.contacts.pass();
       if (this.failures.contacts) throw this.failures.contacts;
@@ -120,7 +120,7 @@ export class GatewayWorld {
         (connection: Connection, me: UserId, data: unknown) => this.serve(event, connection, me, data),
       ]),
     ) as unknown as Handlers; // One for each request; the tests say what each answers.
-    site.answer = createRequestAnswerer({
+    host.serve = createRequestAnswerer({
       identify,
       handlers,
       onRequest: (event, outcome) => this.outcomes.push(`${event}: ${outcome}`),
@@ -141,7 +141,7 @@ export class GatewayWorld {
   }
 
   connect(bearer?: Session): { connection: Connection; client: FakeClient } {
-    const connected = this.site.connect(bearer);
+    const connected = this.host.connect(bearer);
     this.connections.add(connected.connection);
     return connected;
   }

@@ -73,7 +73,7 @@ class HandlersWorld extends GatewayWorld {
           push: (note) => this.typed.push(note),
           tell: () => {},
           isAnyHere: () => true,
-          setTimer: this.site.time.setTimer,
+          setTimer: this.host.time.setTimer,
         }),
       },
     });
@@ -330,11 +330,11 @@ describe('the handlers', () => {
     });
 
     it('make the device active or not, and later queries include what that wrote', async () => {
-      await world.site.time.advance(5000);
+      await world.host.time.advance(5000);
       expect(await ask('background app', {})).deep.equal({});
       expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
       expect(connection.seenMoments(0)).deep.equal([{ partition: 0, size: 2 }]);
-      await world.site.time.advance(5000);
+      await world.host.time.advance(5000);
       await ask('active app', {});
       await ask('notify online', {});
       expect(world.presenceWritten).deep.equal(['ann online', 'ann offline', 'ann online']);

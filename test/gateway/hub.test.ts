@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { Hub } from '../../src/gateway/openConnections.js';
 import { PresenceWatchers } from '../../src/gateway/presence.js';
-import { FakeSite, turn } from './fakeClient.js';
+import { FakeHost, turn } from './fakeClient.js';
 
 /** A hub; each load of contacts waits until the test settles it. */
 function setUp() {
-  const site = new FakeSite();
+  const host = new FakeHost();
   const loads: { user: string; resolve(contacts: string[]): void; reject(error: Error): void }[] = [];
   const hosted: string[] = [];
   const watchers = new PresenceWatchers(
@@ -16,7 +16,7 @@ function setUp() {
     leave: (user) => hosted.push(`leave ${user}`),
   });
   const load = (i: number) => loads[i] ?? expect.fail(`there was no load ${i}`);
-  const connect = () => site.connect().connection;
+  const connect = () => host.connect().connection;
   /** The user enters with these contacts, known at once. */
   const enter = async (user: string, contacts: string[], connection = connect()) => {
     const entered = hub.enter(user, connection);

@@ -211,7 +211,7 @@ describe('identifying', () => {
       });
 
       it(`when the 10 s are over while ${step}`, async () => {
-        const client = await endsWith(gate(world), () => world.site.time.advance(10_000));
+        const client = await endsWith(gate(world), () => world.host.time.advance(10_000));
         expect(client.closed?.code).equal(4401);
       });
     }

@@ -136,7 +136,7 @@ describe('the connections of a node', () => {
       'what was done is not answered',
     ).deep.equal([1]);
     expect(elsewhere.client.closed).equal(undefined);
-    expect(world.site.closings).to.have.length(3);
+    expect(world.host.closings).to.have.length(3);
   });
 
   it('end presence at once when the session ends, of a lost connection too', async () => {
@@ -148,7 +148,7 @@ describe('the connections of a node', () => {
     await turn();
     expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
     world.connections.remove(open.connection);
-    await world.site.time.advance(60_000);
+    await world.host.time.advance(60_000);
     expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
   });
 
@@ -158,21 +158,21 @@ describe('the connections of a node', () => {
     expect(world.connections.count).equal(1);
     world.connections.remove(connection);
     expect([world.connections.count, world.hub.connectionsOf('ann')]).deep.equal([0, []]);
-    await world.site.time.advance(9999);
+    await world.host.time.advance(9999);
     expect(world.presenceWritten).deep.equal(['ann online']);
-    await world.site.time.advance(1);
+    await world.host.time.advance(1);
     expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
   });
 
   it('are checked every 500 ms', async () => {
-    await world.site.time.advance(250);
+    await world.host.time.advance(250);
     const { client } = world.connect();
-    await world.site.time.advance(10_249);
+    await world.host.time.advance(10_249);
     expect(client.closed).equal(undefined);
-    await world.site.time.advance(1);
+    await world.host.time.advance(1);
     expect(client.closed?.code).equal(4401);
     expect(client.isTerminated).equal(false);
-    await world.site.time.advance(5500);
+    await world.host.time.advance(5500);
     expect(client.isTerminated).equal(true);
   });
 
@@ -198,14 +198,14 @@ describe('the connections of a node', () => {
         isStopped = true;
       });
       expect([world.connections.isStopping, client.isPaused]).deep.equal([true, true]);
-      await world.site.time.advance(4000);
+      await world.host.time.advance(4000);
       expect([client.closed, client.received]).deep.equal([undefined, []]);
       finish();
-      await world.site.time.advance(10);
+      await world.host.time.advance(10);
       expect(client.received.map(({ id }) => id)).deep.equal([1]);
       expect(client.closed).deep.equal({ code: 1012, reason: 'the server restarts' });
       world.connections.remove(connection);
-      await world.site.time.advance(10);
+      await world.host.time.advance(10);
       expect([isStopped, client.isTerminated]).deep.equal([true, false]);
     });
 
@@ -218,20 +218,20 @@ describe('the connections of a node', () => {
       void world.connections.stop().then(() => {
         isStopped = true;
       });
-      await world.site.time.advance(4990);
+      await world.host.time.advance(4990);
       expect(client.closed).equal(undefined);
-      await world.site.time.advance(20);
+      await world.host.time.advance(20);
       expect(client.closed?.code).equal(1012);
-      await world.site.time.advance(1980);
+      await world.host.time.advance(1980);
       expect([isStopped, client.isTerminated]).deep.equal([false, false]);
-      await world.site.time.advance(30);
+      await world.host.time.advance(30);
       expect([isStopped, client.isTerminated]).deep.equal([true, true]);
     });
 
     it('close those too who have not identified', async () => {
       const { client } = world.connect(sessionOf('ann'));
       void world.connections.stop();
-      await world.site.time.advance(0);
+      await world.host.time.advance(0);
       expect(client.closed?.code).equal(1012);
     });
   });
