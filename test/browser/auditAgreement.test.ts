@@ -85,7 +85,7 @@ describe('The verdict on a message, in the browser and by the Go verifier', func
 
   it('agree that it is in the log', async () => {
     const { browser: seen, go, said } = await verdicts((_, body) => body);
-    expect(seen).to.match(/^Proven/);
+    expect(seen).to.match(/^Proof valid/);
     expect(go, said).to.equal(0);
     expect(said).to.match(/^example\.org\/log\/0 \d+\n$/);
   });
@@ -109,7 +109,7 @@ describe('The verdict on a message, in the browser and by the Go verifier', func
       } = await verdicts((path, body) =>
         mine.test(path) ? Buffer.from(JSON.stringify(change(JSON.parse(body.toString())))) : body,
       );
-      expect(seen).to.match(/^Refused/);
+      expect(seen).to.match(/^Proof invalid/);
       expect(go, said).to.equal(1);
       expect(said).to.include(`event ${place.offset}:`);
     }

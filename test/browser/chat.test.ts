@@ -64,7 +64,7 @@ describe('The web chat', function () {
     for (const text of ['one', 'two', 'three']) await ann.say(text);
     await bob.chat(ann.name).getByText('3 unread').waitFor();
     await eventually('three in the title', async () => (await bob.page.title()) === '(3) Parley');
-    await ann.sees('three', 'stored');
+    await ann.sees('three', 'sent');
     await bob.chat(ann.name).click();
     await ann.sees('three', 'read');
     await eventually('none in the title', async () => (await bob.page.title()) === 'Parley');
@@ -202,7 +202,7 @@ describe('The web chat', function () {
     await ann.message('unwanted').waitFor({ state: 'hidden' });
     isRefusing = false;
     await ann.message('wanted').getByRole('button', { name: 'Try again' }).click();
-    await ann.sees('wanted', 'stored');
+    await ann.sees('wanted', 'sent');
     await bob.chat(ann.name).click();
     await bob.sees('wanted');
     expect(await bob.page.getByRole('article').count()).to.equal(1);
@@ -231,7 +231,7 @@ describe('The web chat', function () {
     const given = (): Promise<string[]> => ann.page.evaluate<string[]>('given');
     await eventually('a notice', async () => (await given()).length > 0);
     expect(await given()).to.deep.equal([`${bob.name}: are you away?`]);
-    await bob.sees('are you away?', 'stored');
+    await bob.sees('are you away?', 'sent');
     await ann.page.evaluate('hide(false)');
     await bob.sees('are you away?', 'read');
   });
@@ -252,15 +252,15 @@ describe('The web chat', function () {
   it('erases an account for everybody, with its password only', async () => {
     const [ann, bob] = await two();
     await bob.page.getByRole('button', { name: 'Account and settings' }).click();
-    await bob.page.getByRole('button', { name: 'Erase my account' }).click();
+    await bob.page.getByRole('button', { name: 'Delete my account' }).click();
     await bob.page.getByLabel('Your password').fill('not the password');
-    await bob.page.getByRole('button', { name: 'Erase for ever' }).click();
-    await bob.page.getByText('This is not your password.').waitFor();
+    await bob.page.getByRole('button', { name: 'Delete account permanently' }).click();
+    await bob.page.getByText('Wrong password.').waitFor();
     await bob.page.getByLabel('Your password').fill(Person.password);
-    await bob.page.getByRole('button', { name: 'Erase for ever' }).click();
+    await bob.page.getByRole('button', { name: 'Delete account permanently' }).click();
     await bob.page.getByLabel('User name').waitFor();
-    await ann.message('Message erased').waitFor();
-    await ann.page.getByText('This user has been erased.').waitFor();
+    await ann.message('Message deleted').waitFor();
+    await ann.page.getByText('This account was deleted').waitFor();
     await ann.sees('Hello, Bob');
     expect(await ann.composer.count()).to.equal(0);
     // Nothing of theirs but what the one who was told had typed themselves.
@@ -277,7 +277,7 @@ describe('The web chat', function () {
       await page.getByRole('button', { name: 'Sign up' }).first().click();
     };
     await signUp(ann.name, Person.password);
-    await page.getByText('This name is taken.').waitFor();
+    await page.getByText('This user name is taken.').waitFor();
     await signUp('new-person', 'password');
     await page
       .getByRole('textbox', { name: 'Password' })
@@ -291,7 +291,7 @@ describe('The web chat', function () {
     const [ann, bob] = [await somebody(phone), await somebody(phone)];
     await ann.open(bob.name);
     expect(await ann.search.isVisible()).to.equal(false);
-    await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+    await ann.page.getByRole('button', { name: 'Back to chats' }).click();
     expect(await ann.search.isVisible()).to.equal(true);
     await ann.chat(bob.name).click();
     await ann.composer.waitFor();
@@ -307,7 +307,7 @@ describe('The web chat', function () {
     await server.kill();
     const told = ann.banner.getByText('No connection');
     await told.waitFor();
-    await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+    await ann.page.getByRole('button', { name: 'Back to chats' }).click();
     await ann.search.waitFor();
     expect(await told.isVisible()).to.equal(true);
     await server.start({ PORT: port });

@@ -92,7 +92,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
       message: 'one more',
     });
     expect(await first.isVisible(), 'what is read stays in view while more comes').to.equal(true);
-    await ann.page.getByRole('button', { name: 'To the newest message' }).click();
+    await ann.page.getByRole('button', { name: 'Go to the newest message' }).click();
     await ann.message('one more').waitFor();
     expect(await drawn()).to.be.below(FEW);
     expect(ann.strangers).to.deep.equal([]);

@@ -56,13 +56,13 @@ describe('The web chat, for everybody', function () {
       await look(bob, 'reply');
       await ann.composer.press('Escape');
       await ann.page.emulateMedia({ reducedMotion: 'reduce' });
-      if (await ann.page.getByRole('button', { name: 'Back to the chats' }).isVisible())
-        await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+      if (await ann.page.getByRole('button', { name: 'Back to chats' }).isVisible())
+        await ann.page.getByRole('button', { name: 'Back to chats' }).click();
       await look(ann, 'chats');
       await ann.page.getByRole('button', { name: 'Account and settings' }).click();
       await look(ann, 'account');
-      await ann.page.getByRole('button', { name: 'Erase my account' }).click();
-      await look(ann, 'erase');
+      await ann.page.getByRole('button', { name: 'Delete my account' }).click();
+      await look(ann, 'delete');
       await server.kill();
       await bob.banner.getByText('No connection').waitFor();
       await look(bob, 'offline');

@@ -65,10 +65,14 @@ export class Person {
   }
 
   /** Resolves once a message with this text is in the page, with this mark if one is named. */
-  async sees(text: string, mark?: 'sending' | 'stored' | 'read' | 'not sent'): Promise<void> {
+  async sees(text: string, mark?: 'sending' | 'sent' | 'read' | 'not sent'): Promise<void> {
     const message = this.message(text);
     await message.first().waitFor();
-    if (mark) await message.locator('.mark', { hasText: mark }).first().waitFor();
+    if (mark)
+      await message
+        .locator('.mark', { hasText: new RegExp(`^${mark}$`) })
+        .first()
+        .waitFor();
   }
 
   close(): Promise<void> {
