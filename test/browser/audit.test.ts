@@ -63,7 +63,7 @@ describe('The audit console', function () {
     await page.getByLabel('User name').waitFor();
   });
 
-  it('finds events by what is asked for, and shows all of one', async () => {
+  it('finds events by filters, and shows the details of one', async () => {
     await openConsole(page, world);
     await page.getByLabel('Type').selectOption('MessageSent');
     await page.getByRole('button', { name: 'Search', exact: true }).click();
@@ -88,12 +88,12 @@ describe('The audit console', function () {
     await page.getByText('Page 1: 50 events').waitFor();
   });
 
-  it('says what is wrong with a filter', async () => {
+  it('shows the error of a wrong filter', async () => {
     await openConsole(page, world, '#/events?stream=nonsense');
     await page.getByRole('alert').filter({ hasText: 'stream: must be' }).waitFor();
   });
 
-  it('follows live, and goes on when the server was away', async () => {
+  it('follows live, and continues after a server restart', async () => {
     await openConsole(page, world, '#/events');
     await page.getByText('oldest first').waitFor();
     await page.getByLabel('Follow live').check();
@@ -121,7 +121,7 @@ describe('The audit console', function () {
     await slider.focus();
     await page.keyboard.press('Home');
     await page.getByText('0 messages.').waitFor();
-    // The room, a chat for each, and then the third message.
+    // The changes are RoomCreated, ChatOpened and the messages.
     for (let n = 0; n < 3; n++) await page.keyboard.press('ArrowRight');
     const valueText = (await slider.getAttribute('aria-valuetext')) ?? '';
     const [, seq = '0'] = /MessageSent (\d+)$/.exec(valueText) ?? [];
@@ -141,7 +141,7 @@ describe('The audit console', function () {
     expect(await axe(page)).to.deep.equal([]);
   });
 
-  it('verifies a proof step by step, and hands it out', async () => {
+  it('verifies a proof step by step, and offers it for download', async () => {
     const { partition, offset } = await firstMessage();
     await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
     await page.getByText('Proof valid:').waitFor();
@@ -173,7 +173,7 @@ describe('The audit console', function () {
     ],
     ['the signature', (proof) => ({ ...proof, checkpoint: swapped(proof.checkpoint, -20) }), 'Signature'],
   ] as const satisfies readonly (readonly [string, (proof: Proof) => Proof, string])[])
-    it(`turns red when ${what} was changed`, async () => {
+    it(`rejects a proof when ${what} was changed`, async () => {
       const { partition, offset } = await firstMessage();
       await page.route('**/proof?offset=*', async (route) => {
         const response = await route.fetch();
@@ -188,7 +188,7 @@ describe('The audit console', function () {
       }
     });
 
-  it('says so plainly when the browser has no Ed25519', async () => {
+  it('shows that it cannot verify signatures when the browser has no Ed25519', async () => {
     const { partition, offset } = await firstMessage();
     await page.addInitScript(
       'crypto.subtle.importKey = () => Promise.reject(new Error("NotSupportedError"))',
@@ -198,7 +198,7 @@ describe('The audit console', function () {
     await page.locator('.steps > .unable h3', { hasText: 'Signature' }).waitFor();
   });
 
-  it('demands of every new head that it extends the one before', async () => {
+  it('verifies that every new head extends the one before', async () => {
     await openConsole(page, world, '#/heads');
     await page.getByText('signed and consistent with earlier heads').waitFor();
     const events = page.locator('.fields dd').first();
@@ -214,7 +214,7 @@ describe('The audit console', function () {
     expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
   });
 
-  it('raises an alarm at a head that was rewritten, and lets it stand until it is acknowledged', async () => {
+  it('raises an alarm at a rewritten head, and keeps it until it is acknowledged', async () => {
     const signer = new Signer('example.org/log');
     const headOf = (...leaves: string[]) =>
       signer.head({ partition: 0, events: leaves.length, root: appendLeaves([], 0, leaves).root });
@@ -236,7 +236,7 @@ describe('The audit console', function () {
     expect(await axe(page)).to.deep.equal([]);
     await screenshot(page, 'audit-alarm');
 
-    // The right head again takes nothing back, nor does another page or another visit.
+    // Neither a correct head, nor another view, nor a reload removes the alarm.
     head = headOf('one', 'two', 'three');
     await page.goto(`${world.server.url}/audit#/events`);
     await page.reload();
@@ -258,7 +258,7 @@ describe('The audit console', function () {
     await alarm.getByText('The log has shrunk from 3 events to 1.').waitFor();
   });
 
-  it('raises an alarm at a new key, and believes it once that is acknowledged', async () => {
+  it('raises an alarm at a new key, and trusts the key after the acknowledgement', async () => {
     await openConsole(page, world, '#/heads');
     await page.getByText('signed and consistent with earlier heads').waitFor();
     expect((await parley(['key', 'rotate'], world.server.settings)).code).to.equal(0);
@@ -284,7 +284,7 @@ describe('The audit console', function () {
     expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
   });
 
-  it('raises an alarm when a partition is gone, or no proof is given that it was only extended', async () => {
+  it('raises an alarm when a partition disappears or a consistency proof is refused', async () => {
     await openConsole(page, world, '#/heads');
     await page.getByText('signed and consistent with earlier heads').waitFor();
     const notFound = { status: 404, contentType: 'application/problem+json', body: '{"code":"not_found"}' };
@@ -299,7 +299,7 @@ describe('The audit console', function () {
     await page.getByRole('alert').getByText('The server no longer has this partition.').waitFor();
   });
 
-  it('takes an outage for no alarm', async () => {
+  it('raises no alarm during an outage', async () => {
     await openConsole(page, world, '#/heads');
     await page.getByText('signed and consistent with earlier heads').waitFor();
     await page.route('**/audit/log/0/checkpoint', (route) => route.abort());
@@ -308,7 +308,7 @@ describe('The audit console', function () {
     expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
   });
 
-  it('raises an alarm at a head whose signature is wrong', async () => {
+  it('raises an alarm at a head with an invalid signature', async () => {
     await page.route('**/audit/log/0/checkpoint', async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, body: swapped(await response.text(), -20) });
@@ -318,7 +318,7 @@ describe('The audit console', function () {
   });
 
   for (const { name, options } of looks)
-    it(`can be used by everybody (${name})`, async () => {
+    it(`is accessible and fits the window (${name})`, async () => {
       const { partition, offset, recordedAt } = await firstMessage();
       const shown = await browser.newPage(options);
       const foreign = strangers(shown);
@@ -350,7 +350,7 @@ interface Proof {
   readonly checkpoint: string;
 }
 
-/** The text with one character of it replaced by another that base64 knows. */
+/** The text with one character replaced by another base64 character. */
 function swapped(text: string, at: number): string {
   const place = at < 0 ? text.length + at : at;
   return `${text.slice(0, place)}${text[place] === 'A' ? 'B' : 'A'}${text.slice(place + 1)}`;

@@ -4,7 +4,7 @@ import { axe, looks, openBrowser, screenshot } from '../support/browser.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
-describe('The web chat, for everybody', function () {
+describe('The accessibility of the web chat', function () {
   this.timeout(120_000);
   let browser: Browser;
   let server: ServerProcess;
@@ -20,7 +20,7 @@ describe('The web chat, for everybody', function () {
   });
 
   for (const { name, options } of looks)
-    it(`has nothing that axe finds fault with, in any of its views (${name})`, async () => {
+    it(`has no axe violations in any view (${name})`, async () => {
       const look = async (person: Person, view: string): Promise<void> => {
         await screenshot(person.page, `chat-${view}-${name}`);
         expect(await axe(person.page), view).to.deep.equal([]);
@@ -74,14 +74,14 @@ describe('The web chat, for everybody', function () {
       await stranger.context().close();
     });
 
-  it('is used by keyboard alone: sign up, find somebody, write, go back to what was said', async () => {
+  it('works with the keyboard alone: sign up, search, write, reach the messages', async () => {
     const bob = await Person.at(browser, server.url);
     const page = await (await browser.newContext()).newPage();
     await page.goto(server.url);
     const { keyboard } = page;
     const focused = (): Promise<string> =>
       page.evaluate<string>('(document.activeElement?.ariaLabel ?? document.activeElement?.id) || ""');
-    /** Goes on to what is called so. */
+    /** Presses Tab until the element with this label or id has the focus. */
     const tabTo = async (what: string): Promise<void> => {
       for (let n = 0; n < 30; n++) {
         if ((await focused()) === what) return;

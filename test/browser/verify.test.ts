@@ -31,16 +31,16 @@ const hashesOf = (path: readonly Stretch[], leaves: readonly string[]): string[]
 const failed = (steps: readonly Step[]) =>
   steps.filter(({ outcome }) => outcome === 'failed').map(({ title }) => title);
 
-/** The text with one character of it replaced by another of the same kind. */
+/** The text with one character replaced by another. */
 function flipped(text: string, at: number): string {
   const other = text[at] === 'A' ? 'B' : 'A';
   return text.slice(0, at) + other + text.slice(at + 1);
 }
 
-describe('the Merkle trees of the page', () => {
+describe('the verifier’s Merkle trees', () => {
   const sizes = fc.integer({ min: 1, max: 70 });
 
-  it('lead from every leaf to the root, by what the server proves', () =>
+  it('compute the root from every leaf with the inclusion proof of the server', () =>
     fc.assert(
       fc.asyncProperty(sizes, fc.nat(), async (size, any) => {
         const leaves = leavesOf(size);
@@ -58,7 +58,7 @@ describe('the Merkle trees of the page', () => {
       }),
     ));
 
-  it('lead from an older tree to both roots, and nowhere if one was rewritten', () =>
+  it('compute both roots with a consistency proof, and others if a leaf was changed', () =>
     fc.assert(
       fc.asyncProperty(sizes, sizes, fc.nat(), async (one, two, any) => {
         const [from, size] = [Math.min(one, two), Math.max(one, two) + 1];
@@ -79,7 +79,7 @@ describe('the Merkle trees of the page', () => {
       }),
     ));
 
-  it('are of places beyond 32 bits too', async () => {
+  it('support offsets beyond 32 bits', async () => {
     const leaf = await leafHash(utf8('x'));
     const size = 2 ** 40 + 1;
     const { root } = await rootByInclusion(leaf, size - 1, size, [leaf]);
@@ -88,15 +88,15 @@ describe('the Merkle trees of the page', () => {
   });
 });
 
-describe('base64 in the page', () => {
-  it('is read in one way only', () => {
+describe('the verifier’s base64', () => {
+  it('is only decoded in canonical form', () => {
     expect(toBase64(fromBase64('AAE='))).to.equal('AAE=');
     for (const text of ['AAF=', 'AAE', 'AA E=', 'AAE=\n', '$$$$'])
       expect(() => fromBase64(text), text).to.throw(Malformed);
   });
 });
 
-describe('a head, as the page verifies it', () => {
+describe('the verification of a signed head', () => {
   const signer = new Signer('example.org/log');
   const keys = `${signer.key(0)}\n`;
   const headOf = (leaves: readonly string[], by = signer) =>
@@ -112,7 +112,7 @@ describe('a head, as the page verifies it', () => {
   const verify = (note: string, options: Partial<NewHead> = {}) =>
     verifyNewHead({ partition: 0, note, keys, trusted: trustedFive, getProof: never, ...options });
 
-  it('is believed when it is the first, the same, or extends the trusted one', async () => {
+  it('passes if the head is the first, the same, or extends the trusted one', async () => {
     for (const trusted of [undefined, trustedFive]) {
       const { steps, checkpoint, key } = await verify(headOf(five), { trusted });
       expect(outcomeOf(steps)).to.equal('passed');
@@ -124,7 +124,7 @@ describe('a head, as the page verifies it', () => {
     expect(outcomeOf(steps)).to.equal('passed');
   });
 
-  it('of an empty log has the root of one, and is extended by any', async () => {
+  it('demands the empty root of an empty log, which every log extends', async () => {
     const empty = headOf([]);
     expect(toBase64(await emptyRoot())).to.equal(rootOfLeaves([]));
     expect(outcomeOf((await verify(empty, { trusted: undefined })).steps)).to.equal('passed');
@@ -136,7 +136,7 @@ describe('a head, as the page verifies it', () => {
     expect(outcomeOf((await verify(headOf(five), { trusted })).steps)).to.equal('passed');
   });
 
-  it('is an alarm when the log was rewritten, has shrunk, or has two roots of one size', async () => {
+  it('fails if the log was rewritten, has shrunk, or has two roots of one size', async () => {
     const rewritten = leavesOf(9, (n) => `other ${n}`);
     const cases = [
       [headOf(rewritten), proofFrom(rewritten)],
@@ -152,7 +152,7 @@ describe('a head, as the page verifies it', () => {
       ]);
   });
 
-  it('is an alarm when the proof has one byte changed', async () => {
+  it('fails if one byte of the proof was changed', async () => {
     const nine = leavesOf(9);
     const { hashes } = await proofFrom(nine)(5, 9);
     for (const [i, hash] of hashes.entries())
@@ -163,7 +163,7 @@ describe('a head, as the page verifies it', () => {
       }
   });
 
-  it('is an alarm when it is signed by a key that was never seen, or by none', async () => {
+  it('fails if an unknown key or no key signed the head', async () => {
     const other = new Signer('example.org/log');
     const named = `${other.key(0)}\n${keys}`;
     const note = headOf(five, other);
@@ -171,7 +171,7 @@ describe('a head, as the page verifies it', () => {
     expect(failed((await verify(note)).steps)).to.deep.equal(['Signing key']);
   });
 
-  it('is an alarm when it is of another partition or another log', async () => {
+  it('fails if the head is of another partition or another log', async () => {
     const elsewhere = signer.head({ partition: 1, events: 5, root: rootOfLeaves(five) });
     const { steps } = await verify(elsewhere, { keys: `${signer.key(1)}\n` });
     expect(failed(steps)).to.deep.equal(['Checkpoint']);
@@ -182,7 +182,7 @@ describe('a head, as the page verifies it', () => {
     ]);
   });
 
-  it('is an alarm with any one character of it changed', async () => {
+  it('fails if any character of the head was changed', async () => {
     const note = headOf(five);
     for (let at = 0; at < note.length; at++) {
       const { steps } = await verify(flipped(note, at), { trusted: undefined });
@@ -190,7 +190,7 @@ describe('a head, as the page verifies it', () => {
     }
   });
 
-  it('is not believed by a key whose id is not its own', async () => {
+  it('fails if the key has a wrong id', async () => {
     const line = signer.key(0);
     const id = /\+([0-9a-f]{8})\+/.exec(line)?.[1] ?? '';
     const lying = line.replace(`+${id}+`, `+${id.startsWith('0') ? '1' : '0'}${id.slice(1)}+`);
@@ -198,13 +198,13 @@ describe('a head, as the page verifies it', () => {
     expect(failed(steps)).to.deep.equal(['Signing key']);
   });
 
-  it('stays unverified when the server gives no answer', async () => {
+  it('rejects if the server gives no answer', async () => {
     const reason = await verify(headOf(leavesOf(9))).catch((error: unknown) => error);
     expect(reason).to.have.property('message', 'no proof is needed');
   });
 });
 
-describe('a proof of a real server, as the page verifies it', function () {
+describe('the verification of a proof from a real server', function () {
   this.timeout(120_000);
   let server: ServerProcess;
   let keys: string;
@@ -228,7 +228,7 @@ describe('a proof of a real server, as the page verifies it', function () {
   const proven = (given: unknown, named = keys, claim = event) =>
     verifyInclusion(given, named, { partition: claim.partition, offset: claim.offset, event: claim });
 
-  it('holds, step by step', async () => {
+  it('passes every step', async () => {
     const { steps, entry, key } = await proven(answer);
     expect(failed(steps)).to.deep.equal([]);
     expect(outcomeOf(steps)).to.equal('passed');
@@ -238,7 +238,7 @@ describe('a proof of a real server, as the page verifies it', function () {
     expect(steps.filter(({ title }) => title.startsWith('Step '))).to.have.lengthOf(answer.hashes.length);
   });
 
-  it('does not with any one byte of the entry changed', async () => {
+  it('fails if any byte of the entry was changed', async () => {
     const bytes = fromBase64(answer.entry);
     for (let at = 0; at < bytes.length; at++) {
       const entry = toBase64(bytes.with(at, (bytes[at] ?? 0) ^ 1));
@@ -246,7 +246,7 @@ describe('a proof of a real server, as the page verifies it', function () {
     }
   });
 
-  it('does not with any one byte of a hash changed, one too many or one too few', async () => {
+  it('fails if any byte of a hash was changed, or a hash is missing or added', async () => {
     for (const [i, hash] of answer.hashes.entries()) {
       const bytes = fromBase64(hash);
       for (let at = 0; at < bytes.length; at++) {
@@ -260,14 +260,14 @@ describe('a proof of a real server, as the page verifies it', function () {
       expect(failed((await proven({ ...answer, hashes })).steps)).to.deep.equal(['Root']);
   });
 
-  it('does not with any one character of the checkpoint or of its signature changed', async () => {
+  it('fails if any character of the checkpoint or its signature was changed', async () => {
     for (let at = 0; at < answer.checkpoint.length; at++) {
       const checkpoint = flipped(answer.checkpoint, at);
       expect(failed((await proven({ ...answer, checkpoint })).steps), `at ${at}`).to.have.lengthOf.above(0);
     }
   });
 
-  it('does not for another event, place or size, or by another key', async () => {
+  it('fails for another event, offset, size or key', async () => {
     const other = { ...event, offset: event.offset + 1 };
     expect(failed((await proven(answer, keys, other)).steps)).to.deep.equal(['Request']);
     const shown = { ...event, actor: 'somebody else' };
@@ -278,7 +278,7 @@ describe('a proof of a real server, as the page verifies it', function () {
     expect(failed((await proven(answer, `${stranger}\n`)).steps)).to.deep.equal(['Signing key']);
   });
 
-  it('is none if it is something else', async () => {
+  it('fails if the answer is not a proof', async () => {
     const { entry: _, ...without } = answer;
     for (const given of [
       undefined,

@@ -16,7 +16,7 @@ const alarm = (n: number, more: Partial<Alarm> = {}): Alarm => ({
 });
 const at = (n: number): string => new Date(Date.UTC(2026, 0, 1) + n * 60_000).toISOString();
 
-describe('What a browser remembers of a log', () => {
+describe('The state of the witness', () => {
   it('has one open alarm of a trusted head, however often another is rejected', () => {
     const once = addAlarm([], alarm(1));
     expect(addAlarm(once, alarm(2, { trusted: 'head 1' }))).to.equal(once);
@@ -25,7 +25,7 @@ describe('What a browser remembers of a log', () => {
     expect(addAlarm(acknowledged, alarm(2, { trusted: 'head 1' }))).to.have.lengthOf(2);
   });
 
-  it('forgets old alarms, and never an open one', () => {
+  it('removes old alarms, but never an open one', () => {
     let alarms = addAlarm([], alarm(0));
     for (let n = 1; n < 200; n++) alarms = addAlarm(alarms, alarm(n, { acknowledgedAt: at(n) }));
     expect(alarms).to.have.lengthOf(51);
@@ -33,7 +33,7 @@ describe('What a browser remembers of a log', () => {
     expect(alarms[0]?.id).to.equal('199');
   });
 
-  it('has the first and the last of all sizes, and not too many between', () => {
+  it('keeps the first and the last size, and at most 300 in total', () => {
     let sizes: readonly SizeSample[] = [];
     for (let n = 0; n < 5000; n++) sizes = addSize(sizes, { at: at(n), size: n });
     expect(sizes).to.have.lengthOf.at.most(300);
@@ -41,22 +41,22 @@ describe('What a browser remembers of a log', () => {
     expect(sizes.at(-1)).to.deep.equal({ at: at(4999), size: 4999 });
   });
 
-  it('has of a size that stays only its begin and its end', () => {
+  it('keeps only the first and the last sample of an unchanged size', () => {
     let sizes: readonly SizeSample[] = [];
     for (let n = 0; n < 100; n++) sizes = addSize(sizes, { at: at(n), size: 7 });
     expect(sizes.map((one) => one.at)).to.deep.equal([at(0), at(99)]);
   });
 });
 
-describe('A moment in a field', () => {
-  it('is in UTC, as exact as it was given', () => {
+describe('A time field', () => {
+  it('is in UTC, with milliseconds if given', () => {
     expect(parseTimeField('2026-03-04 05:06:07.089')).to.equal('2026-03-04T05:06:07.089Z');
     expect(parseTimeField(' 2026-03-04T05:06Z ')).to.equal('2026-03-04T05:06:00.000Z');
     expect(parseTimeField('2026-03-04')).to.equal('2026-03-04T00:00:00.000Z');
     expect(parseTimeField(formatTimeField('2026-03-04T05:06:07.089Z'))).to.equal('2026-03-04T05:06:07.089Z');
   });
 
-  it('is none if it is something else', () => {
+  it('rejects text that is not a time', () => {
     for (const text of ['', 'soon', '04/03/2026', '2026-13-01', '2026-03-04 25:00'])
       expect(parseTimeField(text), text).to.equal(undefined);
   });

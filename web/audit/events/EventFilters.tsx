@@ -63,7 +63,7 @@ export function EventFilters({ filter, onChange }: Props) {
         </select>
       </div>
       <TextField name="stream" label="Stream" value={filter.stream} hint="room:… or user:…" />
-      <TextField name="actor" label="Actor" value={filter.actor} hint="user ID or system" />
+      <TextField name="actor" label="Actor" value={filter.actor} hint="ID or system" />
       <TextField name="partition" label="Partition" value={filter.partition} hint="any" />
       <TextField name="since" label="Since (UTC)" value={timeField(filter.since)} hint={TIME_FIELD_HINT} />
       <TextField name="until" label="Until (UTC)" value={timeField(filter.until)} hint={TIME_FIELD_HINT} />

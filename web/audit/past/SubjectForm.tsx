@@ -12,11 +12,11 @@ const MAX_QUERY_CHARS = 32;
 export function SubjectForm({ subject }: { readonly subject: Subject | undefined }) {
   const { api } = useConsole();
   const form = useRef<HTMLFormElement>(null);
+  const [kind, setKind] = useState(subject?.kind ?? 'room');
   const [users, setUsers] = useState<readonly User[]>();
   const select = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const data = new FormData(form.current ?? undefined);
-    const [kind, text] = [data.get('kind') === 'user' ? 'user' : 'room', String(data.get('subject')).trim()];
+    const text = String(new FormData(form.current ?? undefined).get('subject')).trim();
     if (UUID.test(text)) return goTo(hrefOf('past', { [kind]: text.toLowerCase() }));
     if (text === '') return;
     const search = { q: text.slice(0, MAX_QUERY_CHARS), limit: 10 };
@@ -28,7 +28,12 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
       <form ref={form} class="panel choose" onSubmit={(event) => void select(event)}>
         <div class="field">
           <label for="kind">Show a</label>
-          <select class="input" id="kind" name="kind" value={subject?.kind ?? 'room'}>
+          <select
+            class="input"
+            id="kind"
+            value={kind}
+            onChange={({ currentTarget }) => setKind(currentTarget.value === 'user' ? 'user' : 'room')}
+          >
             <option value="room">Room</option>
             <option value="user">User</option>
           </select>
