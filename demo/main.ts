@@ -37,10 +37,10 @@ const saying = actTwo.map(say);
 await firstAnswer;
 await server.kill('SIGKILL');
 print(
-  `  SIGKILL. ${acknowledged - before} messages were acknowledged; ${stage.unsent} wait in the devices' outboxes.`,
+  `  SIGKILL. Acknowledged: ${acknowledged - before}. Waiting in the devices' outboxes: ${stage.unsent}.`,
 );
 saying.push(...interlude.map(say));
-print(`  ${interlude.length} more are written without a server; ${stage.unsent} wait now.`);
+print(`  Written without a server: ${interlude.length}. Waiting in the outboxes now: ${stage.unsent}.`);
 
 heading('The server starts again with the same data');
 await server.start();

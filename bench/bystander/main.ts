@@ -8,7 +8,8 @@ import { openMongoLog } from '../../src/log/mongoLog.js';
 /**
  * Does the work of a node that hosts no member of any room and owns no partition: receives every frame from the bus,
  * finds nobody to deliver it to, and advances its vector. Reads from the log whatever the bus loses. Sends `ready` to
- * the parent process once it follows the log, and its counts of commits and events on every message from the parent.
+ * the parent process once it follows the log. Answers every message from the parent with its counts of commits and
+ * events.
  */
 async function standBy(url: string, servers: string): Promise<void> {
   const log = await openMongoLog({ url });

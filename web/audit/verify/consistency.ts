@@ -33,9 +33,9 @@ export interface NewHead {
 }
 
 /**
- * Verifies a signed head and, if there is a trusted one, that a trusted key signed it and that its tree extends the
- * trusted tree. A failed step is an alarm. Rejects if `getProof` rejects: without an answer the head is neither
- * valid nor invalid.
+ * Verifies a signed head. If there is a trusted head, a trusted key must have signed the new one, and its tree must
+ * extend the trusted tree. A failed step is an alarm. Rejects if `getProof` rejects: without an answer the head is
+ * neither valid nor invalid.
  */
 export async function verifyNewHead(head: NewHead): Promise<SignedHead> {
   const { partition, note, keys, trusted, getProof } = head;

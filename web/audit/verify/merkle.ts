@@ -92,9 +92,9 @@ export interface BothRoots {
 }
 
 /**
- * The root hashes that a consistency proof leads to, of the tree with `from` leaves and of the tree with `size` leaves
- * (RFC 9162, section 2.1.4.2, 0 < from < size). `undefined` if the number of hashes does not fit the sizes. A proof
- * omits `olderRoot` if `from` is a power of two.
+ * The root hashes that a consistency proof leads to (RFC 9162, section 2.1.4.2, 0 < from < size). The older tree has
+ * `from` leaves, the newer one `size`. `undefined` if the number of hashes does not fit the sizes. A proof omits
+ * `olderRoot` if `from` is a power of two.
  */
 export async function rootsByConsistency(
   from: number,
