@@ -10,7 +10,9 @@ const COMPRESSIBLE = /\.(?:html|js|css|svg|json)$/;
 const resolve = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 // Read from the server's build, which therefore runs first: the console's filter lists every declared event type.
-const { eventTypes }: { eventTypes: readonly string[] } = await import(resolve('../dist/src/domain/events.js'));
+const { eventTypes }: { eventTypes: readonly string[] } = await import(
+  resolve('../dist/src/domain/events.js')
+);
 
 /** Writes a `.br` and a `.gz` file next to each text file, so that the server compresses nothing at request time. */
 const precompress: Plugin = {
