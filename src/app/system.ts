@@ -148,19 +148,10 @@ export async function startSystem(
     if (engine.predecessor !== undefined) await expirePredecessor(engine.predecessor, cluster, report);
     const gateway = await startGateway({
       config,
-      log,
-      bus,
-      vault,
-      queries,
+      stores: { log, vault, queries, texts },
+      cluster: { bus, nodes, devices, owned: () => router.owned, heartbeat },
       router,
-      texts,
-      nodes,
-      devices,
-      owned: () => router.owned,
-      heartbeat,
-      fail: failed,
-      metrics,
-      logger,
+      report: { metrics, logger, fail: failed },
     });
     closing(() => gateway.release());
     const memories = {
@@ -177,7 +168,8 @@ export async function startSystem(
       forgetHere: (user, at) => forgetHere(memories, user, at),
     });
     bus.serve(
-      (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
+      (body, from) =>
+        gateway.sessionRevocation.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
       await Promise.all([gateway.close(), writers.releaseAll()]);
@@ -216,7 +208,7 @@ export async function startSystem(
       commands: router,
       queries,
       log,
-      announceEnds: (sessions) => gateway.endings.announce(sessions),
+      announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
       isOurs: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
       patienceMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
@@ -231,7 +223,7 @@ export async function startSystem(
       passwords,
       commands: router,
       queries,
-      announceEnds: (sessions) => gateway.endings.announce(sessions),
+      announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),

@@ -3,7 +3,7 @@ import lighthouse from 'lighthouse';
 import { openBrowser } from '../support/browser.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
-/** Where this test's Chromium listens for Lighthouse, besides the one that drives it. */
+/** The port on which Lighthouse connects to this test's Chromium. */
 const DEBUGGING_PORT = 9339;
 const categories = ['performance', 'accessibility', 'best-practices', 'seo'] as const;
 
@@ -29,8 +29,8 @@ describe('The first page', function () {
     return result.lhr;
   }
 
-  it('is given 95 or more by Lighthouse in every category', async () => {
-    // It simulates a slow phone from what it measures; what else runs on this machine can only lower that.
+  it('has a Lighthouse score of at least 95 in every category', async () => {
+    // Takes the best of three rounds: other load on this machine can only lower a score.
     const best = new Map<string, number>();
     for (let round = 0; round < 3 && !categories.every((name) => (best.get(name) ?? 0) >= 95); round++) {
       const report = await examined();
@@ -45,7 +45,7 @@ describe('The first page', function () {
     for (const name of categories) expect(best.get(name), name).to.be.at.least(95);
   });
 
-  it('loads less than 100 KiB, as it comes over the wire', async () => {
+  it('transfers less than 100 KiB', async () => {
     const report = await examined();
     const bytes = report.audits['total-byte-weight']?.numericValue;
     console.log(`      ${bytes} bytes`);
