@@ -36,7 +36,7 @@ export interface PresenceReconcilerDeps {
     readonly graceMs: number;
     /** When the process before this one ended, if nothing else tells when its users were last seen. */
     readonly lastLife: Date | undefined;
-    /** Milliseconds, monotonicNow. */
+    /** Milliseconds, monotonic. */
     readonly now: () => number;
   };
   readonly logger: Logger;

@@ -325,7 +325,7 @@ describe('the handlers', () => {
         expect(await ask('get online info', { recipientId })).deep.equal({
           ...{ recipientId, isOnline: true, lastSeen: null },
         });
-      for (const recipientId of ['cem', 'erased', 'undelivered'])
+      for (const recipientId of ['cem', 'erased', 'nobody'])
         expect(await refusalOf(ask('get online info', { recipientId }))).equal('not_found');
     });
 
