@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
-import { Newcomer, say, two } from '../e2e/newcomer.js';
-import { allKinds, hasEngine } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
-import { ask } from '../support/http.js';
-import { seeded } from '../support/random.js';
-import type { RawSocket } from '../support/rawSocket.js';
+import { Rest } from '../../../src/client/rest.js';
+import { allKinds, hasEngine } from '../../support/engines.js';
+import { eventually } from '../../support/eventually.js';
+import { ask } from '../../support/http.js';
+import { isSoak } from '../../support/lanes.js';
+import { seeded } from '../../support/random.js';
+import type { RawSocket } from '../../support/rawSocket.js';
+import { Newcomer, say, two } from '../newcomer.js';
 import { type Searchable, startSearchable } from './traces.js';
 
 const ROUNDS = 3;
+/** From the request to erase until the kill. */
+const DELAYS_MS = isSoak ? [1, 5, 12, 20, 30, 50] : [1, 12, 30];
 
 for (const kind of allKinds) {
   describe(`erasing somebody while others are at it (${kind})`, function () {
@@ -69,7 +72,7 @@ for (const kind of allKinds) {
     if (kind !== 'mongodb')
       it('is finished after a process was killed in the middle of it', async () => {
         const { server } = system;
-        for (const delayMs of kind === 'sqlite' ? [1, 5, 12, 20, 30, 50] : [30]) {
+        for (const delayMs of kind === 'sqlite' ? DELAYS_MS : [30]) {
           const [ada, ben] = await two(server);
           const phone = await ada.device();
           const { room } = await phone.request('init chat', { friendId: ben.userId });

@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { MongoClient } from 'mongodb';
-import { controlSocketOf } from '../../src/app/operator.js';
-import { remoteOperator } from '../../src/cli/operate.js';
-import { type Kind, type Running, startFresh } from '../support/engines.js';
-import { freshDatabase } from '../support/mongo.js';
-import { tempDir } from '../support/tempDir.js';
+import { controlSocketOf } from '../../../src/app/operator.js';
+import { remoteOperator } from '../../../src/cli/operate.js';
+import { type Kind, type Running, startFresh } from '../../support/engines.js';
+import { freshDatabase } from '../../support/mongo.js';
+import { tempDir } from '../../support/tempDir.js';
 
 /** A system whose every stored byte can be looked through. */
 export interface Searchable {

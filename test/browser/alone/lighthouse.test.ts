@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import lighthouse from 'lighthouse';
-import { openBrowser } from '../support/browser.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { openBrowser } from '../../support/browser.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
 
 /** The port on which Lighthouse connects to this test's Chromium. */
 const DEBUGGING_PORT = 9339;

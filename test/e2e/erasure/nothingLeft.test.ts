@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
-import { allKinds, hasEngine } from '../support/engines.js';
-import { type Device, newDevice, type Person, signUp } from '../support/people.js';
+import { Rest } from '../../../src/client/rest.js';
+import { allKinds, hasEngine } from '../../support/engines.js';
+import { type Device, newDevice, type Person, signUp } from '../../support/people.js';
 import { type Searchable, startSearchable } from './traces.js';
 
 const USERS = 40;

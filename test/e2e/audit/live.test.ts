@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { EventFilter } from '../../src/audit/events/eventFilter.js';
-import { replay } from '../../src/audit/events/replay.js';
-import { verifyLog } from '../../src/audit/verify/verify.js';
-import type { Engine } from '../../src/projections/store/engine.js';
-import { say, talk } from '../e2e/newcomer.js';
-import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../support/engines.js';
-import type { ServerProcess } from '../support/server.js';
+import type { EventFilter } from '../../../src/audit/events/eventFilter.js';
+import { replay } from '../../../src/audit/events/replay.js';
+import { verifyLog } from '../../../src/audit/verify/verify.js';
+import type { Engine } from '../../../src/projections/store/engine.js';
+import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
+import type { ServerProcess } from '../../support/server.js';
+import { say, talk } from '../newcomer.js';
 
 const TIMES = 5;
 

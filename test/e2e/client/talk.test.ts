@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { Rest } from '../../../src/client/rest.js';
 import type { Room, Store } from '../../../src/client/store/storeTypes.js';
+import { MemoryOutbox, onlyChat, openStore, shown, toShow } from '../../client/store/people.js';
 import { eventually } from '../../support/eventually.js';
 import { newDevice, type Person, signUp } from '../../support/people.js';
 import { TcpProxy } from '../../support/proxy.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
-import { MemoryOutbox, onlyChat, openStore, shown, toShow } from './people.js';
 
 describe('two people with stores, over real sockets', () => {
   let server: ServerProcess;

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { tempDir } from '../support/tempDir.js';
+import { tempDir } from '../../support/tempDir.js';
 
 /** From the compiled test to its source: what is beside it is not compiled. */
 const verifierDir = join(process.cwd(), 'test/audit/verifier');

@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
-import { eventually } from '../support/eventually.js';
-import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { type NatsServerProcess, natsServerBinary, startNats } from '../support/nats.js';
-import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
-import { chatOf, hear, heard, Newcomer, say, two } from './newcomer.js';
+import { Rest } from '../../../src/client/rest.js';
+import { eventually } from '../../support/eventually.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
+import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';
+import { RawSocket } from '../../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
+import { chatOf, hear, heard, Newcomer, say, two } from '../newcomer.js';
 
 describe('a conversation over two nodes', function () {
   this.timeout(120_000);

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
-import { type BackUp, backUp } from '../support/backUp.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
-import { ask } from '../support/http.js';
-import { parley } from '../support/parley.js';
-import { rejection } from '../support/rejection.js';
-import { DidNotStart, type ServerProcess } from '../support/server.js';
+import { type BackUp, backUp } from '../../support/backUp.js';
+import { allEngines, hasEngine, startFresh } from '../../support/engines.js';
+import { eventually } from '../../support/eventually.js';
+import { ask } from '../../support/http.js';
+import { parley } from '../../support/parley.js';
+import { rejection } from '../../support/rejection.js';
+import { DidNotStart, type ServerProcess } from '../../support/server.js';
+import { chatOf, Newcomer, say } from '../newcomer.js';
 
 for (const engine of allEngines)
   describe(`A log from a back-up, behind what was signed of it, on ${engine}`, function () {

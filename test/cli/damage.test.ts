@@ -4,9 +4,9 @@ import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify/verify.js';
 import { foldedTables } from '../../src/projections/allProjections.js';
 import { readFileOf } from '../../src/projections/store/engine.js';
+import { type SmallLog, smallLog } from '../audit/smallLog.js';
 import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
-import { type SmallLog, smallLog } from './smallLog.js';
 
 /** Overwrites a stretch of a file, and gives the function that puts it back. */
 function damage(file: string, at: number, bytes: Buffer): () => void {

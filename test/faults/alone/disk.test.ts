@@ -4,9 +4,9 @@ import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type Device, newDevice, signUp } from '../support/people.js';
-import { type ServerProcess, startServer } from '../support/server.js';
-import { Ledger } from './ledger.js';
+import { type Device, newDevice, signUp } from '../../support/people.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
+import { Ledger } from '../ledger.js';
 
 const FREE_BYTES = 512 * 1024;
 /** More than fits into what is free. */

@@ -1,11 +1,11 @@
-import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { natsServerBinary } from '../support/nats.js';
-import { newSeed } from '../support/random.js';
-import { Campaign } from './cluster/campaign.js';
-import { measureOutage } from './cluster/outage.js';
-import { toxiproxyBinary } from './cluster/toxiproxy.js';
+import { faultRounds } from '../../support/lanes.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
+import { natsServerBinary } from '../../support/nats.js';
+import { newSeed } from '../../support/random.js';
+import { Campaign } from '../cluster/campaign.js';
+import { measureOutage } from '../cluster/outage.js';
+import { toxiproxyBinary } from '../cluster/toxiproxy.js';
 
-const ROUNDS = 20;
 const NODES = 3;
 
 describe(`${NODES} nodes under faults (MongoDB, NATS)`, function () {
@@ -25,7 +25,7 @@ describe(`${NODES} nodes under faults (MongoDB, NATS)`, function () {
 
   after(() => campaign.stop());
 
-  for (let n = 0; n < ROUNDS; n++)
+  for (let n = 0; n < faultRounds; n++)
     it(`keep every promise in the round of seed ${(first + n) >>> 0}`, async () => {
       await campaign.play((first + n) >>> 0);
     });

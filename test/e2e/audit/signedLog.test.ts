@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
-import { ask } from '../support/http.js';
-import { parley } from '../support/parley.js';
-import type { ServerProcess } from '../support/server.js';
-import { tempDir } from '../support/tempDir.js';
+import { allEngines, hasEngine, startFresh } from '../../support/engines.js';
+import { ask } from '../../support/http.js';
+import { parley } from '../../support/parley.js';
+import type { ServerProcess } from '../../support/server.js';
+import { tempDir } from '../../support/tempDir.js';
+import { chatOf, Newcomer, say } from '../newcomer.js';
 import { buildVerifier, runVerifier } from './verifier.js';
 
 for (const engine of allEngines)

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { eventually } from '../support/eventually.js';
-import { Device, newDevice, signUp } from '../support/people.js';
-import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { eventually } from '../../support/eventually.js';
+import { Device, newDevice, signUp } from '../../support/people.js';
+import { RawSocket } from '../../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
 
 const READERS = 200;
 /** 32 KiB each on the wire. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { buildCommit, loadHead } from '../../src/log/commit.js';
-import { openMongoLog } from '../../src/log/mongoLog.js';
-import { eventually } from '../support/eventually.js';
-import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { newDevice, signUp } from '../support/people.js';
-import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { buildCommit, loadHead } from '../../../src/log/commit.js';
+import { openMongoLog } from '../../../src/log/mongoLog.js';
+import { eventually } from '../../support/eventually.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
+import { newDevice, signUp } from '../../support/people.js';
+import { RawSocket } from '../../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
 
 /** As a newer version writes it. */
 const whispered = JSON.stringify({

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
-import { ask, type Reply } from '../support/http.js';
-import { parley } from '../support/parley.js';
-import type { RawSocket } from '../support/rawSocket.js';
-import { chatOf, hear, Newcomer, say } from './newcomer.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
+import { eventually } from '../../support/eventually.js';
+import { ask, type Reply } from '../../support/http.js';
+import { parley } from '../../support/parley.js';
+import type { RawSocket } from '../../support/rawSocket.js';
+import { chatOf, hear, Newcomer, say } from '../newcomer.js';
 
 interface Shown {
   readonly partition: number;

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Binary, MongoClient } from 'mongodb';
-import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../support/engines.js';
-import { freshDatabase } from '../support/mongo.js';
-import type { ServerProcess } from '../support/server.js';
-import { tempDir } from '../support/tempDir.js';
-import { talk } from './newcomer.js';
+import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
+import { freshDatabase } from '../../support/mongo.js';
+import type { ServerProcess } from '../../support/server.js';
+import { tempDir } from '../../support/tempDir.js';
+import { talk } from '../newcomer.js';
 
-const program = fileURLToPath(new URL('../../src/cli/checkLogFile.js', import.meta.url));
+const program = fileURLToPath(new URL('../../../src/cli/checkLogFile.js', import.meta.url));
 
 /** Runs `npm run check-log` with these settings. */
 async function checkLog(env: Record<string, string>): Promise<{ code: number; said: string }> {

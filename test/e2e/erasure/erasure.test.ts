@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
-import { ask, type Reply } from '../support/http.js';
-import type { RawSocket } from '../support/rawSocket.js';
-import { chatOf, hear, Newcomer, say } from './newcomer.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
+import { eventually } from '../../support/eventually.js';
+import { ask, type Reply } from '../../support/http.js';
+import type { RawSocket } from '../../support/rawSocket.js';
+import { chatOf, hear, Newcomer, say } from '../newcomer.js';
 
 const HERS = 'what Ada said';
 const HIS = 'what Ben said';

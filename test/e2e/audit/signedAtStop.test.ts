@@ -1,14 +1,15 @@
 import { expect } from 'chai';
-import { readHead } from '../../src/audit/proof/witness.js';
-import { openSource } from '../../src/audit/storedRows.js';
-import { readConfig } from '../../src/base/config.js';
-import { signedOf } from '../../src/cli/auditVerify.js';
-import { Rest } from '../../src/client/rest.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
-import { parley } from '../support/parley.js';
-import { chatOf, hear, say, two } from './newcomer.js';
+import { readHead } from '../../../src/audit/proof/witness.js';
+import { openSource } from '../../../src/audit/storedRows.js';
+import { readConfig } from '../../../src/base/config.js';
+import { signedOf } from '../../../src/cli/auditVerify.js';
+import { Rest } from '../../../src/client/rest.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
+import { isSoak } from '../../support/lanes.js';
+import { parley } from '../../support/parley.js';
+import { chatOf, hear, say, two } from '../newcomer.js';
 
-const ROUNDS = 4;
+const ROUNDS = isSoak ? 4 : 2;
 
 /** By partition the events of the log, and of its signed head. */
 async function sizesOf(settings: Running['settings']): Promise<{ log: number[]; signed: number[] }> {

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import type { Store } from '../../../src/client/store/storeTypes.js';
+import { openStore, shown } from '../../client/store/people.js';
 import { eventually } from '../../support/eventually.js';
 import { signUp } from '../../support/people.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
-import { openStore, shown } from './people.js';
 
 describe('a store that begins while others write', () => {
   let server: ServerProcess;

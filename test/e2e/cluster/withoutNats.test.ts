@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { eventually } from '../support/eventually.js';
-import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { newDevice, type Person, signUp } from '../support/people.js';
-import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { eventually } from '../../support/eventually.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
+import { newDevice, type Person, signUp } from '../../support/people.js';
+import { RawSocket } from '../../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
 
 const PAIRS = 6;
 

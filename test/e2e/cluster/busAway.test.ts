@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { eventually } from '../support/eventually.js';
-import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { natsServerBinary, startNats } from '../support/nats.js';
-import { startServer } from '../support/server.js';
+import { eventually } from '../../support/eventually.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
+import { natsServerBinary, startNats } from '../../support/nats.js';
+import { startServer } from '../../support/server.js';
 
 describe('a server with NATS_URL', function () {
   this.timeout(120_000);

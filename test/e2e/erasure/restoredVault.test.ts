@@ -1,12 +1,12 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
-import { eventually } from '../support/eventually.js';
-import { newDevice, signUp } from '../support/people.js';
-import { rejection } from '../support/rejection.js';
-import { startServer } from '../support/server.js';
-import { tempDir } from '../support/tempDir.js';
+import { Rest } from '../../../src/client/rest.js';
+import { eventually } from '../../support/eventually.js';
+import { newDevice, signUp } from '../../support/people.js';
+import { rejection } from '../../support/rejection.js';
+import { startServer } from '../../support/server.js';
+import { tempDir } from '../../support/tempDir.js';
 
 describe('A vault from a back-up of before an erasure', function () {
   this.timeout(120_000);

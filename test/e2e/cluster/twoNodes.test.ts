@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { expectWhole, Ledger } from '../faults/ledger.js';
-import { eventually } from '../support/eventually.js';
-import { freshDatabase, mongoUrl } from '../support/mongo.js';
-import { natsUrl } from '../support/nats.js';
-import { type Device, newDevice, type Person, signUp } from '../support/people.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { expectWhole, Ledger } from '../../faults/ledger.js';
+import { eventually } from '../../support/eventually.js';
+import { freshDatabase, mongoUrl } from '../../support/mongo.js';
+import { natsUrl } from '../../support/nats.js';
+import { type Device, newDevice, type Person, signUp } from '../../support/people.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
 
 const PARTITIONS = 4;
 /** So many pairs of people that every partition has rooms of theirs, and each node some of them. */
