@@ -41,7 +41,7 @@ export async function followsItsModel(store: LogStore): Promise<void> {
       await log.close();
     }),
     // A log cannot be emptied for a smaller example: the first that fails is reported as it is.
-    { numRuns: runs(10), endOnFailure: true },
+    { numRuns: runs(4), endOnFailure: true },
   );
 }
 

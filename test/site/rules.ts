@@ -27,6 +27,7 @@ const notRun: Readonly<Record<string, string>> = {
     'installs packages, starts servers, needs Docker or MongoDB; other tests run talk and the verbs',
   'docs/operations.md': 'backs up and restores MongoDB and production data',
   'docs/performance.md': 'occupies a machine for 40 minutes',
+  'docs/testing.md': 'runs the tests, for up to an hour',
 };
 
 /** Returns the rule of a block, or undefined if it has none. */

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { tempDir } from '../../support/tempDir.js';
 
 /** From the compiled test to its source: what is beside it is not compiled. */
-const verifierDir = join(process.cwd(), 'test/audit/verifier');
+const verifierDir = join(process.cwd(), 'test/e2e/audit/verifier');
 
 /** Builds the verifier in Go; undefined where there is no Go, which CI must not lack. */
 export function buildVerifier(): string | undefined {
