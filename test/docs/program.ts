@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { repository } from '../deploy/dockerfile.js';
-import { documented } from '../docs/paste.js';
 import type { ServerProcess } from '../support/server.js';
+import { documented } from './paste.js';
 
 const built = fileURLToPath(new URL('../../', import.meta.url));
 

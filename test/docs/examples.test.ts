@@ -8,9 +8,9 @@ import { type RequestName, requests } from '../../src/domain/contract.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
 import { Problem, SignInAnswer } from '../../src/http/schemas.js';
 import { repository } from '../deploy/dockerfile.js';
-import { paste } from '../docs/paste.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { allBlocks, type Block, placeOf } from './blocks.js';
+import { paste } from './paste.js';
 import { runProgram } from './program.js';
 import { type Rule, ruleOf } from './rules.js';
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { auditMemory } from '../../bench/measures/auditMemory.js';
-import { auditQuery } from '../../bench/measures/auditQuery.js';
-import { BigLogs } from '../../bench/measures/bigLog.js';
-import type { Row } from '../../bench/measures/measure.js';
-import { proof } from '../../bench/measures/proof.js';
-import { parleySqlite } from '../../bench/systems/parley.js';
+import { auditMemory } from '../../../bench/measures/auditMemory.js';
+import { auditQuery } from '../../../bench/measures/auditQuery.js';
+import { BigLogs } from '../../../bench/measures/bigLog.js';
+import type { Row } from '../../../bench/measures/measure.js';
+import { proof } from '../../../bench/measures/proof.js';
+import { parleySqlite } from '../../../bench/systems/parley.js';
 
 describe('the measures of the audit', () => {
   const bigLogs = new BigLogs(2000, () => {});
