@@ -22,6 +22,7 @@ const mocha = spawn(process.execPath, args, {
   env: { ...process.env, SOAK: 'true', SEED: seed },
   stdio: 'inherit',
 });
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => mocha.kill(signal));
 const [code] = await once(mocha, 'close');
 console.log(
   `${what}\n${code === 0 ? 'nothing failed' : 'something failed'}; play it again: SEED=${seed} npm run soak`,
