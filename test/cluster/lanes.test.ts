@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { limits } from '../../src/base/limits.js';
+import { runs } from '../support/lanes.js';
 import { arrives, LaneWorld, type Passage } from './laneWorld.js';
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);
@@ -250,7 +251,7 @@ describe('the lanes of a node', () => {
           expect(world.lanes.depth).to.equal(0);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });
