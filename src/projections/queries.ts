@@ -55,7 +55,7 @@ export interface Queries {
    * their erasure is under way or the vault was restored from before it.
    */
   openedErased(): AsyncIterable<ReadonlyMap<UserId, string>>;
-  /** Every user who is online as of the read model: for levelling after a start. */
+  /** A page of the users who are online as of the read model, in the order of their ids, behind `after`. */
   online(limit: number, after?: UserId): Promise<UserId[]>;
   /**
    * The user's streams of one partition with a row offset above `above`, by key, from behind `after`,

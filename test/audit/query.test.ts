@@ -6,6 +6,7 @@ import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
+import { runs } from '../support/lanes.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { foldInto, logOf } from './worldLog.js';
 
@@ -98,7 +99,7 @@ describe('events by query', () => {
           );
         }
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -118,7 +119,7 @@ describe('events by query', () => {
           }
         },
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
-import { buildVerifier, runVerifier } from '../audit/verifier.js';
+import { buildVerifier, runVerifier } from '../e2e/audit/verifier.js';
 import { openBrowser } from '../support/browser.js';
 import { ask } from '../support/http.js';
 import { tempDir } from '../support/tempDir.js';

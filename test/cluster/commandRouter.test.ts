@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
+import { runs } from '../support/lanes.js';
 import { arrives, type Delivery, RouterWorld } from './routerWorld.js';
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);
@@ -250,7 +251,7 @@ describe('the partition router of a node', () => {
           expect(world.router.depth).to.equal(0);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

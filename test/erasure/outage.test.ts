@@ -7,6 +7,7 @@ import { seal } from '../../src/vault/cipher.js';
 import { createKeyStore } from '../../src/vault/dataKeys.js';
 import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
 import type { KeyRow, VaultStore } from '../../src/vault/vaultStore.js';
+import { runs } from '../support/lanes.js';
 
 const USERS = 3;
 const user = fc.nat({ max: USERS - 1 });
@@ -101,7 +102,7 @@ describe('An outage of the vault', () => {
           memory.close();
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -6,6 +6,7 @@ import { streamOf } from '../../src/domain/ids.js';
 import { leaveRooms } from '../../src/erasure/erasures.js';
 import type { Commit } from '../../src/log/log.js';
 import { partitionOf } from '../../src/log/log.js';
+import { runs } from '../support/lanes.js';
 
 const PARTITIONS = 4;
 const room = fc.uuid();
@@ -76,7 +77,7 @@ describe('The rooms of one who is erased', () => {
           );
         },
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 });

@@ -429,16 +429,6 @@ describe('a connection', () => {
       expect([connection.openRequests, client.writes.length]).deep.equal([0, 0]);
     });
 
-    it('by a request of its own begins none of those behind it', async () => {
-      const { connection } = host.connectLive();
-      host.serve = async (_, { id }) => {
-        if (id === 8) connection.close(restart);
-      };
-      for (let id = 1; id <= 12; id++) connection.receive(requestText('fetch messages', {}, id));
-      await turn();
-      expect(idsBegun()).deep.equal([1, 2, 3, 4, 5, 6, 7, 8]);
-    });
-
     it('is cut off when the client has not answered within 5 s', () => {
       const { connection, client } = host.connectLive();
       connection.close(restart);

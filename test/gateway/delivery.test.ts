@@ -30,6 +30,8 @@ class Node {
     leave: () => {},
   });
   readonly endedTyping: string[] = [];
+  /** The texts that were put into frames. */
+  readonly shown: string[] = [];
   readonly #delivery = new Delivery({
     hub: this.hub,
     ring: this.ring,
@@ -63,7 +65,11 @@ class Node {
     });
     const recorded = { ...event, ...place } as unknown as Recorded; // One of the declared events.
     for (const push of pushesOf(recorded)) if ('to' in push) content.want(push);
-    this.#delivery.deliver(recorded, [this.#size, 7], content);
+    const text = (sealed: string) => {
+      this.shown.push(sealed);
+      return content.text(sealed);
+    };
+    this.#delivery.deliver(recorded, [this.#size, 7], { user: content.user, text });
     await turn();
   }
 
@@ -106,12 +112,13 @@ describe('delivery', () => {
     expect(source.client.received, 'the next one is another’s').to.have.length(1);
   });
 
-  it('gives all connections and the ring one and the same frame', async () => {
+  it('serialises a push once, and gives all connections and the ring the same frame', async () => {
     const connected = [await node.connect('ann'), await node.connect('ann'), await node.connect('bob')];
     await node.deliver(message(2));
     const [frame] = node.ring.since('bob', [0, 0]) ?? [];
     for (const { client } of connected) expect(client.writes).deep.equal([frame?.frame]);
     expect(new Set(connected.map(({ client }) => client.writes[0])).size).equal(1);
+    expect(node.shown).deep.equal(['text 2']);
   });
 
   it('does not push to a connection that has left the room, and keeps the push for its user', async () => {
@@ -142,11 +149,12 @@ describe('delivery', () => {
     expect(connection.seenMoments()).deep.equal([{ partition: 0, size: 2 }]);
   });
 
-  it('pushes nothing, and keeps nothing, for users who are not here', async () => {
+  it('pushes, keeps and serialises nothing for users who are not here', async () => {
     const { client } = await node.connect('cem');
     await node.deliver(message(2));
     await node.deliver(read('bob', 2));
     expect([client.writes.length, node.kept('ann'), node.kept('cem')]).deep.equal([0, [], []]);
+    expect(node.shown).deep.equal([]);
   });
 
   it('ends the sender’s typing with the message', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { runs } from '../support/lanes.js';
 import { GRACE, PresenceWorld } from './presenceWorld.js';
 
 const users = ['ann', 'bob'];
@@ -124,7 +125,7 @@ describe('presence across nodes', () => {
         const active = [...world.active].map((name) => name.split('/').slice(0, 2).reverse().join('/'));
         expect(rows).to.have.members([...new Set(active)]);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

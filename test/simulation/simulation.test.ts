@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
+import { isSoak, worlds } from '../support/lanes.js';
+import { newSeed } from '../support/random.js';
 import type { Broken, Share } from './player.js';
 import { simulate } from './simulation.js';
 
-/** How many worlds: all in CI, else some; `SIMULATION_SEEDS` asks for another number. */
-const SEEDS = Number(process.env.SIMULATION_SEEDS ?? (process.env.CI ? 10_000 : 1000));
+/** The same worlds in every run, but other ones every day in the long form. */
+const FIRST = isSoak ? 1 + (newSeed() % 100_000) * worlds : 1;
 /** They are played in parts, so that it shows how far it is. */
 const PARTS = 4;
 
@@ -24,7 +26,7 @@ const playApart = (share: Share): Promise<Broken | undefined> =>
 
 describe('simulation: writers, leases, store and bus of several nodes, in virtual time', () => {
   for (let i = 0; i < PARTS; i++) {
-    const part = shareOf({ first: 1, end: 1 + SEEDS }, i, PARTS);
+    const part = shareOf({ first: FIRST, end: FIRST + worlds }, i, PARTS);
     it(`keeps every promise with seeds ${part.first} to ${part.end - 1}`, async function () {
       this.timeout(0);
       const players = Math.min(4, availableParallelism());
