@@ -116,8 +116,8 @@ function splitOf(n: number): number {
 }
 
 /**
- * Returns the proof that the leaf at `offset` is in a tree of `size` leaves (RFC 6962, section 2.1.1), bottom
- * up. Throws `RangeError` if the tree has no such leaf.
+ * Returns the inclusion proof of the leaf at `offset` in a tree of `size` leaves (RFC 6962, section 2.1.1),
+ * bottom up. Throws `RangeError` if the tree has no such leaf.
  */
 export function inclusionPath(offset: number, size: number): NodeSpan[] {
   if (offset < 0 || offset >= size)
