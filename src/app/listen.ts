@@ -2,28 +2,31 @@ import type { AddressInfo } from 'node:net';
 import type Koa from 'koa';
 import { systemClock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
-import { Lanes } from '../cluster/commandRouter.js';
-import { Doorman } from '../cluster/forwardReceiver.js';
+import { PartitionRouter } from '../cluster/commandRouter.js';
+import { ForwardedCommandReceiver } from '../cluster/forwardReceiver.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer } from '../http/app.js';
-import type { Writers } from '../writer/writers.js';
+import type { WriterThreadClient } from '../writer/writerThreadClient.js';
 
 /** The ways of commands: from this node to whoever owns their partition, and from other nodes to its own writers. */
 export interface Routes {
-  readonly lanes: Lanes;
-  readonly doorman: Doorman;
+  readonly router: PartitionRouter;
+  readonly receiver: ForwardedCommandReceiver;
 }
 
-/** Lays them; nothing goes anywhere before the lanes are told who owns what. */
-export function routeCommands(bus: Bus, writers: Writers): Routes {
-  const lanes = new Lanes({
-    ...{ node: bus.node, partitions: writers.partitions, bus, writers, clock: systemClock },
-    onReturned: () => writers.look(),
+/** Creates both. The router sends nothing before it is told the owners. */
+export function routeCommands(bus: Bus, writers: WriterThreadClient): Routes {
+  const router = new PartitionRouter({
+    ...{ partitions: writers.partitions, bus, writers, clock: systemClock },
+    onStaleOwner: () => writers.rebalance(),
   });
-  bus.hear((note) => {
-    if (note.kind === 'owners') writers.look();
+  bus.onNote((note) => {
+    if (note.kind === 'owners') writers.rebalance();
   });
-  return { lanes, doorman: new Doorman(writers, (partition) => lanes.epochOf(partition)) };
+  return {
+    router,
+    receiver: new ForwardedCommandReceiver(writers, (partition) => router.epochOf(partition)),
+  };
 }
 
 /** A port that is served. */

@@ -1,19 +1,19 @@
 import type { Config } from '../base/config.js';
-import { type AddressLimit, memoryAddressLimit } from '../base/limits.js';
+import { type AddressLimit, createMemoryAddressLimit } from '../base/rateLimits.js';
 import type { NodeId } from '../cluster/bus.js';
-import { predecessorOf } from '../cluster/openCluster.js';
+import { recordNode } from '../cluster/openCluster.js';
 import { fileHeartbeat, type Heartbeat } from '../gateway/presenceReconciler.js';
 import { lockDataDir } from '../log/dataDir.js';
 import { openSqliteLog } from '../log/embeddedLog.js';
 import type { EventLog } from '../log/log.js';
 import { type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
-import { Writers } from '../writer/writers.js';
+import { WriterThreadClient } from '../writer/writerThreadClient.js';
 
 /** Where everything durable is, opened. */
 export interface OpenEngine {
   readonly place: Engine;
   /** The log as its one writer has it open. */
-  readonly writers: Writers;
+  readonly writers: WriterThreadClient;
   /** The same log, to be read. */
   readonly log: Omit<EventLog, 'append'>;
   /** The node that ran in this data directory before, if it has surely ended. */
@@ -34,9 +34,9 @@ type Closing = (close: () => unknown) => void;
 export async function openEngine(config: Config, node: NodeId, closing: Closing): Promise<OpenEngine> {
   const lock = lockDataDir(config.DATA_DIR);
   closing(() => lock.release());
-  const predecessor = predecessorOf(config.DATA_DIR, node);
+  const predecessor = recordNode(config.DATA_DIR, node);
   const place = placeOf(config);
-  const writers = await Writers.open({ engine: place, node, partitions: config.PARTITIONS });
+  const writers = await WriterThreadClient.open({ engine: place, node, partitions: config.PARTITIONS });
   closing(() => writers.stop());
   const log = await openLog(place);
   closing(() => log.close());
@@ -63,7 +63,7 @@ async function openAddressLimit(
   closing: Closing,
 ): Promise<AddressLimit | undefined> {
   if (allowance === 'off') return undefined;
-  if (place.kind === 'sqlite') return memoryAddressLimit(allowance, () => performance.now());
+  if (place.kind === 'sqlite') return createMemoryAddressLimit(allowance, () => performance.now());
   const { openMongoAddressLimit } = await import('../cluster/mongoAddressLimit.js');
   return openMongoAddressLimit(place.url, allowance, closing);
 }

@@ -6,9 +6,8 @@ import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import type { Config } from '../base/config.js';
 import { Metrics } from '../base/metrics.js';
-import { Share } from '../cluster/foldAssignment.js';
-import { openBus } from '../cluster/localBus.js';
-import { bury, openCluster } from '../cluster/openCluster.js';
+import { FoldAssignment } from '../cluster/foldAssignment.js';
+import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
@@ -17,13 +16,13 @@ import { Forgetting, forgetHere } from '../erasure/forgetting.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
 import { partitionOf } from '../log/log.js';
-import { foldedTables, knowledge } from '../projections/allProjections.js';
+import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries } from '../projections/rowQueries.js';
 import { startProjections } from '../projections/startProjections.js';
 import { openPasswords } from '../vault/credentials.js';
-import { deriveKeys, masterKeyOf } from '../vault/masterKey.js';
+import { deriveKeys, loadMasterKey } from '../vault/masterKey.js';
 import { openVault } from '../vault/openVault.js';
-import { createOpener, textMemory } from '../vault/textOpener.js';
+import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { checkControlPath, createControlApp, serveControl } from './controlServer.js';
 import { listen, routeCommands } from './listen.js';
 import { openEngine } from './openEngine.js';
@@ -91,15 +90,15 @@ export async function startSystem(
     const node = randomUUID();
     const engine = await openEngine(config, node, closing);
     const { place, writers, log, heartbeat, addressLimit } = engine;
-    const masterKey = config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR));
+    const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR));
     const report = (message: string, error: unknown) => logger.warn({ err: error }, message);
     const vault = await openVault({ engine: place, masterKey, report });
     closing(() => vault.close());
     const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
     closing(() => passwords.close());
-    const memory = textMemory();
-    closing(() => memory.close());
-    const texts = createOpener(vault.keys, memory);
+    const plaintexts = createPlaintextCache();
+    closing(() => plaintexts.close());
+    const texts = createTextOpener(vault.keys, plaintexts);
 
     const bus = await openBus({ servers: config.NATS_URL, logId: log.id, node, report });
     closing(() => bus.close());
@@ -109,7 +108,7 @@ export async function startSystem(
       names: texts,
       // Alone, it folds from the start on; of a shared log, what it owns.
       ...(place.kind === 'mongodb' ? { owned: [] } : {}),
-      tell: (note) => bus.tell(note),
+      tell: (note) => bus.broadcast(note),
       onFatal: failed,
       onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
     });
@@ -124,16 +123,16 @@ export async function startSystem(
       signing: vault.signing,
       ...{ log, evidence, progress },
     });
-    const share = new Share(node, foldedTables);
+    const assignment = new FoldAssignment(node, foldedTables);
     const signer = new HeadSigner({
       heads,
-      owned: () => share.owned,
+      owned: () => assignment.owned,
       size: async (partition) => (await log.tail(partition))?.size ?? 0,
       report,
     });
     let signedBy = Number.POSITIVE_INFINITY;
     const stop = () => {
-      share.keep();
+      assignment.retainAll();
       signedBy = performance.now() + SIGNED_MS;
       return closeAll();
     };
@@ -141,24 +140,24 @@ export async function startSystem(
     closing(() => signer.stop(Math.min(SIGNED_MS, signedBy - performance.now())));
 
     bus.subscribe((frame) => projections.publish(frame));
-    bus.hear((note) => projections.heard(note));
-    const { lanes, doorman } = routeCommands(bus, writers);
-    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, knowledge);
+    bus.onNote((note) => projections.heard(note));
+    const { router, receiver } = routeCommands(bus, writers);
+    const cluster = await openCluster(config.MONGO_URL, node, log.partitions, capabilities);
     closing(cluster.close);
     const { nodes, devices } = cluster;
-    if (engine.predecessor !== undefined) await bury(engine.predecessor, cluster, report);
+    if (engine.predecessor !== undefined) await expirePredecessor(engine.predecessor, cluster, report);
     const gateway = await startGateway({
       config,
       stores: { log, vault, queries, texts },
-      cluster: { bus, nodes, devices, owned: () => lanes.owned, heartbeat },
-      router: lanes,
+      cluster: { bus, nodes, devices, owned: () => router.owned, heartbeat },
+      router,
       report: { metrics, logger, fail: failed },
     });
     closing(() => gateway.release());
     const memories = {
       keys: vault.keys,
       fannedOut: (at: readonly Moment[]) => gateway.revisions.reached(at),
-      texts: memory,
+      texts: plaintexts,
       writers,
       gateway,
       projections,
@@ -170,10 +169,10 @@ export async function startSystem(
     });
     bus.serve(
       (body, from) =>
-        gateway.sessionRevocation.serve(body) ?? forgetting.serve(body) ?? doorman.serve(body, from),
+        gateway.sessionRevocation.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
-      await Promise.all([gateway.close(), writers.handOver()]);
+      await Promise.all([gateway.close(), writers.releaseAll()]);
     };
 
     projections.onSwitch((name, generation) => writers.switchTo(name, generation));
@@ -183,33 +182,35 @@ export async function startSystem(
       keys: vault.keys,
       mayAppend: (partition: number) => heads.check(partition),
       folding: progress,
-      onSealed: memory.remember,
-      onAppend: (ms: number, events: number) => metrics.appended(ms, events),
-      onOwners(owners: Owners) {
-        lanes.setOwners(owners);
-        share.set(owners);
-        projections.own(share.folded).catch((error: unknown) => {
-          // It folds nothing any more once it has met what it cannot read.
-          if (!isRetired) failed(error);
-        });
+      events: {
+        onSealed: plaintexts.set,
+        onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
+        onOwners(owners: Owners) {
+          router.setOwners(owners);
+          assignment.setOwners(owners);
+          projections.own(assignment.folded).catch((error: unknown) => {
+            // It folds nothing any more once it has met what it cannot read.
+            if (!isRetired) failed(error);
+          });
+        },
+        onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
+        onFatal: failed,
+        report,
       },
-      onMoved: () => bus.tell({ kind: 'owners' }),
-      onFatal: failed,
-      report,
     };
     await writers.start(deps, projections.start.folded, projections.start.generations);
     // Before the read models and the vault close: what is under way still needs them.
     closing(() => writers.stop());
-    closing(() => lanes.stop());
+    closing(() => router.stop());
 
     const erasures = new Erasures({
       vault,
-      commands: lanes,
+      commands: router,
       queries,
       log,
       announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
-      isOurs: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+      isOurs: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
       patienceMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
       logger,
     });
@@ -220,7 +221,7 @@ export async function startSystem(
     const app = createApp({
       vault,
       passwords,
-      commands: lanes,
+      commands: router,
       queries,
       announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
@@ -239,15 +240,15 @@ export async function startSystem(
       metrics,
       log: logger,
     });
-    metrics.gauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
-    metrics.queue('passwords', () => passwords.waiting);
-    metrics.queue('commands', () => writers.depth);
-    metrics.queue('lanes', () => lanes.depth);
-    metrics.gauge('parley_partitions_owned', () => lanes.owned.length);
+    metrics.addGauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
+    metrics.addQueue('passwords', () => passwords.waiting);
+    metrics.addQueue('commands', () => writers.depth);
+    metrics.addQueue('router', () => router.depth);
+    metrics.addGauge('parley_partitions_owned', () => router.owned.length);
 
     const operator = systemOperator({
       credentials: vault.credentials,
-      commands: lanes,
+      commands: router,
       projections,
       ...{ heads, signing: vault.signing, partitions: log.partitions },
     });

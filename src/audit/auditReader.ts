@@ -34,7 +34,7 @@ export interface AuditReaderParts {
   readonly log: SourceLog;
   readonly rows: RowReader;
   readonly progress: Pick<Progress, 'reached' | 'folded' | 'onAdvance'>;
-  readonly keys: Pick<KeyStore, 'keys'>;
+  readonly keys: Pick<KeyStore, 'getKeys'>;
   readonly open: Opens;
 }
 

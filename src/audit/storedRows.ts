@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Db } from 'mongodb';
-import type { CheckedLog } from '../log/checkLog.js';
+import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
 import type { RowDocument } from '../projections/store/mongoRows.js';
@@ -10,7 +10,7 @@ import { checkpointIn } from '../projections/store/sqliteRows.js';
 import { Contradiction, damageOf } from './verify/report.js';
 
 /** A log that exists, to be read beside a running system or without one. */
-export interface SourceLog extends CheckedLog {
+export interface SourceLog extends LogSource {
   readonly id: string;
   readonly partitions: number;
   close(): unknown;

@@ -4,7 +4,7 @@ import { placeOf } from '../app/openEngine.js';
 import { openSource } from '../audit/storedRows.js';
 import type { Config } from '../base/config.js';
 import type { Engine } from '../projections/store/engine.js';
-import { masterKeyOf } from '../vault/masterKey.js';
+import { loadMasterKey } from '../vault/masterKey.js';
 
 /** A system that exists, to be read. */
 interface Existing {
@@ -19,7 +19,7 @@ export async function existing(config: Config): Promise<Existing> {
   const source = await openSource(engine);
   const { partitions } = source;
   await source.close();
-  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR)) };
+  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR)) };
 }
 
 /** A partition's number. */

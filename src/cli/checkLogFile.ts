@@ -1,6 +1,6 @@
 import { openSource } from '../audit/storedRows.js';
 import { readConfig } from '../base/config.js';
-import { checkPartitionLog } from '../log/checkLog.js';
+import { checkPartitionChain } from '../log/checkLog.js';
 
 /**
  * `npm run check-log`: checks every partition of the log that `DATA_DIR` or `MONGO_URL` names, beside a server or
@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   );
   try {
     for (let partition = 0; partition < log.partitions; partition++) {
-      const { position, size, recordedAt, hash } = await checkPartitionLog(log, partition);
+      const { position, size, recordedAt, hash } = await checkPartitionChain(log, partition);
       say(
         `partition ${partition}: ${position} commits, ${size} events until ${recordedAt || '-'}, last hash ${hash}`,
       );

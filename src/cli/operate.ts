@@ -17,7 +17,7 @@ import {
 import { startSystem } from '../app/system.js';
 import { openSource } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/config.js';
-import { errorCodes, ParleyError, unknown } from '../base/errors.js';
+import { ERROR_CODES, outcomeUnknown, ParleyError } from '../base/errors.js';
 import { DataDirInUse } from '../log/dataDir.js';
 import { projectionNames } from '../projections/allProjections.js';
 import { say } from './arguments.js';
@@ -53,7 +53,7 @@ export function remoteOperator(path: string): Operator {
 }
 
 const Problem = z.object({
-  code: z.enum(errorCodes),
+  code: z.enum(ERROR_CODES),
   detail: z.string(),
   incident: z.string().optional(),
 });
@@ -72,7 +72,7 @@ async function post(socketPath: string, name: string, body: string): Promise<unk
       asking.end(body);
     });
   } catch (cause) {
-    throw unknown('the server went before it answered; it may have happened', cause);
+    throw outcomeUnknown('the server went before it answered; it may have happened', cause);
   }
   const parsed: unknown = JSON.parse(answer);
   if (status < 400) return parsed;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ParleyError, unknown } from '../base/errors.js';
+import { outcomeUnknown, ParleyError } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { parseStream, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
@@ -80,7 +80,7 @@ function roomsAmong(streams: readonly { readonly key: string }[]): RoomId[] {
 export interface ErasureParts extends RoomParts {
   readonly vault: {
     readonly keys: Pick<KeyStore, 'destroy'>;
-    readonly sessions: Pick<SessionStore, 'endAll'>;
+    readonly sessions: Pick<SessionStore, 'revokeAll'>;
     readonly erasures: ErasureStore;
   };
   readonly queries: Pick<Queries, 'users' | 'changedStreams' | 'openedErased'>;
@@ -108,7 +108,7 @@ async function eraseUser(
   onDecided();
   // The claim before the sessions: a sign-in under way looks at it last, and ends the session that it has made.
   await vault.erasures.eraseClaim(erasure);
-  await parts.announceEnds(await vault.sessions.endAll(userId));
+  await parts.announceEnds(await vault.sessions.revokeAll(userId));
   await vault.keys.destroy(userId);
   // Now every query and every decision about others sees it.
   await queries.users([userId], [moment]);
@@ -171,7 +171,7 @@ export class Erasures {
     try {
       await Promise.race([run.done, tooLate(late.signal)]);
     } catch (error) {
-      if (run.isDecided || !isRefusal(error)) throw unknown('the user will be erased', error);
+      if (run.isDecided || !isRefusal(error)) throw outcomeUnknown('the user will be erased', error);
       // Else it would be done by and by, and they were told that it was not.
       await erasures.end(userId);
       throw error;

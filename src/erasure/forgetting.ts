@@ -5,7 +5,7 @@ import type { Bus, NodeId } from '../cluster/bus.js';
 import type { Nodes } from '../cluster/nodes.js';
 import type { Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
-import type { TextMemory } from '../vault/textOpener.js';
+import type { PlaintextCache } from '../vault/textOpener.js';
 import type { CachedKeys } from '../vault/vault.js';
 
 /** Asks a node to forget a user, once it has fanned out these moments. */
@@ -18,12 +18,12 @@ const Forget = z.strictObject({
 /** What a node is given to answer; it may have to catch up first. */
 const ANSWER_MS = 8_000;
 const AGAIN_MS = 500;
-/** After so long no memory trusts what it has: see `keyStore`, `textMemory` and `Profiles`. */
+/** After so long no memory trusts what it has: see `createKeyStore`, `createPlaintextCache` and `Profiles`. */
 const TRUSTED_MS = 60_000;
 
 export interface ForgettingDeps {
   readonly bus: Pick<Bus, 'node' | 'request'>;
-  readonly nodes: Pick<Nodes, 'living'>;
+  readonly nodes: Pick<Nodes, 'listLive'>;
   /** What this node remembers of the user is gone when it resolves; it may be repeated. */
   readonly forgetHere: (user: UserId, at: readonly Moment[]) => Promise<void>;
   /** Of `performance.now()`. */
@@ -53,7 +53,7 @@ export class Forgetting {
       await pause(AGAIN_MS, undefined, { signal })
     ) {
       // Asked after the key was destroyed: a node that begins later never has it.
-      const others = (await nodes.living()).filter(({ node }) => !done.has(node));
+      const others = (await nodes.listLive()).filter(({ node }) => !done.has(node));
       if (others.length === 0) return;
       const told = await Promise.all(others.map(({ node }) => this.#ask(node, user, at)));
       for (const node of told) if (node !== undefined) done.add(node);
@@ -77,10 +77,10 @@ export class Forgetting {
 
 /** What of a node remembers people. */
 export interface Memories {
-  readonly keys: Pick<CachedKeys, 'fresh'>;
+  readonly keys: Pick<CachedKeys, 'fetchKeys'>;
   /** Resolves when the node has fanned out these moments; rejects if that takes too long. */
   readonly fannedOut: (at: readonly Moment[]) => Promise<void>;
-  readonly texts: Pick<TextMemory, 'forget'>;
+  readonly texts: Pick<PlaintextCache, 'deleteOwner'>;
   readonly writers: { forget(user: UserId): void };
   readonly gateway: { forget(user: UserId): void };
   readonly projections: { unlist(user: UserId): Promise<void> };
@@ -92,11 +92,11 @@ export interface Memories {
  * all of theirs is fanned out nothing that was opened before comes to be remembered.
  */
 export async function forgetHere(parts: Memories, user: UserId, at: readonly Moment[]): Promise<void> {
-  const key = (await parts.keys.fresh([user])).get(user);
+  const key = (await parts.keys.fetchKeys([user])).get(user);
   if (key !== 'destroyed') throw new VaultUnavailable(`the key of ${user} is not destroyed`);
   parts.writers.forget(user);
   await parts.fannedOut(at);
-  parts.texts.forget(user);
+  parts.texts.deleteOwner(user);
   parts.gateway.forget(user);
   await parts.projections.unlist(user);
 }

@@ -4,7 +4,7 @@ import { type CommitFrame, commitFrame } from '../cluster/bus.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import { follow, type Reader } from '../log/logReader.js';
+import { follow, type TailReader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent } from './delivery.js';
 
@@ -70,7 +70,7 @@ export class Fanout {
   readonly #vector: number[];
   /** By partition, how far the log is known to reach. */
   readonly #heads: Place[];
-  readonly #readers: readonly Reader<CommitFrame>[];
+  readonly #readers: readonly TailReader<CommitFrame>[];
   readonly #marks = new Marks();
   readonly #ending = new AbortController();
 
@@ -80,16 +80,20 @@ export class Fanout {
     this.#vector = start.map(({ size }) => size);
     this.#heads = [...start];
     this.#readers = start.map(({ position }, partition) =>
-      follow<CommitFrame>({
-        partition,
-        after: position,
-        read: async (after, limit) =>
-          (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
-        handle: (frame) => this.#handle(frame),
-        onStop: deps.onStop,
-        onReadError: (error) =>
-          deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
-      }),
+      follow<CommitFrame>(
+        {
+          partition,
+          after: position,
+          read: async (after, limit) =>
+            (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
+        },
+        {
+          handle: (frame) => this.#handle(frame),
+          onStop: deps.onStop,
+          onReadError: (error) =>
+            deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
+        },
+      ),
     );
   }
 
@@ -111,12 +115,12 @@ export class Fanout {
   /** Takes a commit from the bus, in the caller's turn where it is the next; repeats are ignored. */
   receive(frame: CommitFrame): void {
     this.#headed(frame);
-    this.#readers[frame.partition]?.ring(frame);
+    this.#readers[frame.partition]?.notify(frame);
   }
 
   /** The partition reaches this position: what is missing up to there is read. */
   hear(partition: number, position: number): void {
-    this.#readers[partition]?.hear(position);
+    this.#readers[partition]?.notifyTail(position);
   }
 
   /** How far the partition is known to reach. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { forbidden, isOutage, notFound, ParleyError, unknown } from '../base/errors.js';
+import { forbidden, isOutage, notFound, outcomeUnknown, ParleyError } from '../base/errors.js';
 import {
   type Answer,
   type Command,
@@ -28,7 +28,7 @@ export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
     return await rest();
   } catch (error) {
     const isLate = isOutage(error) || (error instanceof ParleyError && error.code === 'overloaded');
-    if (isLate) throw unknown('it was done, but a store does not give the answer', error);
+    if (isLate) throw outcomeUnknown('it was done, but a store does not give the answer', error);
     throw error;
   }
 }

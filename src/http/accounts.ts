@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { forbidden, overloaded, ParleyError, unauthenticated, unknown } from '../base/errors.js';
+import { forbidden, outcomeUnknown, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Chat, User } from '../domain/shapes.js';
 import type { Queries } from '../projections/queries.js';
@@ -80,7 +80,11 @@ export class Accounts {
     } catch (error) {
       // `overloaded` would say that nothing was done, but the name is taken now.
       if (error instanceof ParleyError && error.code === 'overloaded')
-        throw unknown('the name is yours, the rest is not done: sign in', error, error.details.retryAfterMs);
+        throw outcomeUnknown(
+          'the name is yours, the rest is not done: sign in',
+          error,
+          error.details.retryAfterMs,
+        );
       throw error;
     }
   }
@@ -103,7 +107,7 @@ export class Accounts {
     // was right before, is ended here.
     const then = await vault.credentials.find(username);
     if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
-      await vault.sessions.end(session.id);
+      await vault.sessions.revoke(session.id);
       throw refused();
     }
     return { token, expiresAt: session.expiresAt, ...mine };
@@ -112,8 +116,8 @@ export class Accounts {
   /** Ends the session, or all of its user's, on every node. May be repeated. */
   async signOut(session: Session, everywhere: boolean): Promise<void> {
     const { vault, announceEnds } = this.#parts;
-    const ended = everywhere ? await vault.sessions.endAll(session.userId) : [];
-    if (!everywhere) await vault.sessions.end(session.id);
+    const ended = everywhere ? await vault.sessions.revokeAll(session.userId) : [];
+    if (!everywhere) await vault.sessions.revoke(session.id);
     // A repeat finds nothing more to end, and yet must not be answered sooner.
     await announceEnds(ended.length > 0 ? ended : [session.id]);
   }
@@ -125,10 +129,10 @@ export class Accounts {
     const newHash = await passwords.hash(newPassword);
     // Before the change, so that none outlives it if this is cut off between the two; and after it, for those
     // that were made meanwhile.
-    const before = await vault.sessions.endAll(session.userId, session.id);
+    const before = await vault.sessions.revokeAll(session.userId, session.id);
     if (!(await vault.credentials.changePassword(username, passwordHash, newHash)))
       throw forbidden('the password has been changed meanwhile');
-    const after = await vault.sessions.endAll(session.userId, session.id);
+    const after = await vault.sessions.revokeAll(session.userId, session.id);
     await announceEnds([...before, ...after]);
   }
 

@@ -7,7 +7,7 @@ import { notFound, overloaded } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Progress } from '../projections/queries.js';
-import type { Writers } from '../writer/writers.js';
+import type { WriterThreadClient } from '../writer/writerThreadClient.js';
 import { type AccountParts, Accounts } from './accounts.js';
 import type { AuditorParts } from './audit/auditAccess.js';
 import { type EventParts, serveEvents } from './audit/auditEvents.js';
@@ -31,7 +31,7 @@ export interface Vital {
   /** It has met an event that a newer version wrote. */
   readonly isRetired: boolean;
   readonly heads: Pick<Heads, 'isBroken'>;
-  readonly writers: Pick<Writers, 'oldestMs'>;
+  readonly writers: Pick<WriterThreadClient, 'oldestMs'>;
   readonly progress: Pick<Progress, 'lagMs'>;
   readonly bus: Pick<Bus, 'isConnected'>;
 }
@@ -69,7 +69,7 @@ function serveOperations(router: Router, ready: () => Promise<Readiness>, metric
   resource(router, '/metrics', {
     GET: async (ctx) => {
       readQuery(ctx, NoFields);
-      ctx.body = await metrics.text();
+      ctx.body = await metrics.render();
       ctx.set('Content-Type', metrics.contentType);
     },
   });
@@ -131,7 +131,7 @@ const measured =
     const began = performance.now();
     await next();
     const route = typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'none';
-    metrics.httpRequest(ctx.method, route, ctx.status, performance.now() - began);
+    metrics.observeHttpRequest(ctx.method, route, ctx.status, performance.now() - began);
   };
 
 /**

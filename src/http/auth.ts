@@ -3,8 +3,8 @@ import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { ParleyError, unauthenticated } from '../base/errors.js';
-import type { AddressLimit } from '../base/limits.js';
-import { bearerToken } from '../vault/sessions.js';
+import type { AddressLimit } from '../base/rateLimits.js';
+import { parseBearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError } from './problems.js';
 
@@ -65,7 +65,7 @@ function network(address: string): string {
 export function authenticated(sessions: SessionStore, now: () => Date) {
   return (handler: (ctx: RouterContext, session: Session) => Promise<void>): Handler =>
     async (ctx) => {
-      const token = bearerToken(ctx.get('Authorization'));
+      const token = parseBearerToken(ctx.get('Authorization'));
       const session = token === undefined ? undefined : await sessions.find(token, now());
       if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
       return handler(ctx, session);

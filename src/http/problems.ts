@@ -9,9 +9,9 @@ import {
   type ErrorCode,
   isOutage,
   notFound,
+  outcomeUnknown,
   overloaded,
   ParleyError,
-  unknown,
 } from '../base/errors.js';
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/shapes.js';
@@ -48,7 +48,7 @@ function tellable(error: unknown, method: string): ParleyError | undefined {
   // A write that was not answered may have been done.
   return isSafe(method)
     ? overloaded('a store does not answer')
-    : unknown('a store did not answer; it may have happened', error);
+    : outcomeUnknown('a store did not answer; it may have happened', error);
 }
 
 /** Answers with the error as RFC 9457 problem details; `extra` are members of their own. */

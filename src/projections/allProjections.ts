@@ -1,5 +1,5 @@
 import { knownTypes } from '../domain/codec.js';
-import type { Opener } from '../vault/textOpener.js';
+import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chats.js';
 import { friendshipsProjection } from './models/friendships.js';
 import { tilesProjection } from './models/merkleTiles.js';
@@ -11,7 +11,7 @@ import type { AnyProjection } from './projection.js';
 import { tableOf } from './store/rowStore.js';
 
 /** Every projection there is; `names` opens what the search for users needs. */
-export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyProjection[] {
+export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly AnyProjection[] {
   return [
     statesProjection,
     usersProjection(names),
@@ -34,4 +34,4 @@ export const projectionNames: readonly string[] = nameless.map(({ model }) => mo
 export const foldedTables: readonly string[] = nameless.map(({ model }) => tableOf(model));
 
 /** What this version says of itself to nodes of others: the types of events that it can read, the tables that it folds. */
-export const knowledge: readonly string[] = [...knownTypes, ...foldedTables];
+export const capabilities: readonly string[] = [...knownTypes, ...foldedTables];

@@ -2,8 +2,8 @@ import type { CommitFrame } from '../cluster/bus.js';
 import { decodeLeaf } from '../domain/codec.js';
 import type { Time } from '../domain/shapes.js';
 import { type Commit, type Hash, HoleError } from '../log/log.js';
-import { follow, type Reader } from '../log/logReader.js';
-import { TILE } from '../log/merkle.js';
+import { follow, type TailReader } from '../log/logReader.js';
+import { TILE_WIDTH } from '../log/merkle.js';
 import type { Folded } from './projection.js';
 
 /** What projections are folded from. */
@@ -30,10 +30,10 @@ export interface Frame extends Pick<CommitFrame, 'partition' | 'position' | 'siz
 /** Throws `UnknownEventType`. */
 export function frameOf(commit: LeafCommit): Frame {
   const { partition, position, firstOffset, size, leaves, leafHashes, filled } = commit;
-  const firstTile = Math.floor(firstOffset / TILE);
+  const firstTile = Math.floor(firstOffset / TILE_WIDTH);
   const events = leaves.map((leaf, i) => {
     const end = firstOffset + i + 1;
-    const tileHash = end % TILE === 0 ? filled?.[end / TILE - 1 - firstTile] : undefined;
+    const tileHash = end % TILE_WIDTH === 0 ? filled?.[end / TILE_WIDTH - 1 - firstTile] : undefined;
     // The event was made just now and is nobody else's: added to, not copied.
     const event = decodeLeaf(leaf, partition, end - 1);
     return Object.assign(event, { leaf, leafHash: leafHashes?.[i], tileHash, position });
@@ -133,7 +133,10 @@ interface Arrivals {
 /** Commits of several partitions, from the doorbell and from the log, decoded and without gap, until they are taken. */
 export class Intake {
   readonly #options: IntakeOptions;
-  readonly #inlets = new Map<number, { readonly reader: Reader<LeafCommit>; readonly arrivals: Arrivals }>();
+  readonly #inlets = new Map<
+    number,
+    { readonly reader: TailReader<LeafCommit>; readonly arrivals: Arrivals }
+  >();
   #size = 0;
   #hasSpace: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -161,14 +164,18 @@ export class Intake {
   /** Begins to read a partition, which is not being read, behind this position. */
   enter(partition: number, after: number): void {
     const arrivals: Arrivals = { waiting: [], behind: undefined };
-    const reader = follow<LeafCommit>({
-      partition,
-      after,
-      read: (position, limit) => this.#read(arrivals, partition, position, limit),
-      handle: (commit) => this.#arrive(arrivals, commit),
-      onStop: (error) => this.#stopped(error),
-      onReadError: this.#options.onTrouble,
-    });
+    const reader = follow<LeafCommit>(
+      {
+        partition,
+        after,
+        read: (position, limit) => this.#read(arrivals, partition, position, limit),
+      },
+      {
+        handle: (commit) => this.#arrive(arrivals, commit),
+        onStop: (error) => this.#stopped(error),
+        onReadError: this.#options.onTrouble,
+      },
+    );
     this.#inlets.set(partition, { reader, arrivals });
   }
 
@@ -184,7 +191,7 @@ export class Intake {
 
   /** The doorbell: a durable commit. What it skips is read from the log. */
   ring(commit: LeafCommit): void {
-    this.#inlets.get(commit.partition)?.reader.ring(commit);
+    this.#inlets.get(commit.partition)?.reader.notify(commit);
   }
 
   /** What has arrived, by partition, in order. Throws what stopped a reader. */

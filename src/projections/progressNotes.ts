@@ -1,4 +1,4 @@
-import { monotonic, systemTimer, type Timer } from '../base/clock.js';
+import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 
 /** What a model has stored gathers for so long: progress for which nobody waits is not worth a note each. */
 const gatherMs = 50;
@@ -94,7 +94,7 @@ export class Poller {
   constructor(options: PollerOptions) {
     this.#options = options;
     this.#setTimer = options.setTimer ?? systemTimer;
-    this.#ticks = options.ticks ?? monotonic;
+    this.#ticks = options.ticks ?? monotonicNow;
   }
 
   /** Somebody waits for a partition. */

@@ -1,7 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { connect, serve, standAside } from '../base/rpc.js';
+import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
-import type { Opener } from '../vault/textOpener.js';
+import type { TextOpener } from '../vault/textOpener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';
 import { Follower } from './follower.js';
 import { unlistUser } from './generations.js';
@@ -33,7 +33,7 @@ export type Ring =
   | { readonly want: { readonly partition: number; readonly size: number } };
 
 /** What the thread asks of the main one. */
-export type MainApi = Pick<Opener, 'usernames'> & {
+export type MainApi = Pick<TextOpener, 'usernames'> & {
   switchTo(name: string, generation: number): Promise<void>;
 };
 
@@ -56,7 +56,7 @@ export type ProjectionNotice =
   | { readonly kind: 'trouble'; readonly message: string; readonly stack: string | undefined };
 
 const data = workerData as ProjectionThreadData;
-const main = connect<MainApi>(data.main);
+const main = connectThread<MainApi>(data.main);
 
 function notify(notice: ProjectionNotice): void {
   parentPort?.postMessage({ notice });
@@ -67,7 +67,7 @@ function onTrouble(error: unknown): void {
   notify({ kind: 'trouble', message, stack });
 }
 
-standAside(5);
+lowerPriority(5);
 
 /** The thread's one running projector, from its start to its end. */
 class ProjectionThread {
@@ -209,4 +209,4 @@ const api = {
 
 export type ProjectionApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

@@ -1,9 +1,9 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { connect, type Remote, serve } from '../base/rpc.js';
+import { connectThread, type Remote, serveThread } from '../base/workerThreads.js';
 import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import type { Opener } from '../vault/textOpener.js';
+import type { TextOpener } from '../vault/textOpener.js';
 import type { LeafCommit } from './logIntake.js';
 import { type Evidence, evidenceOf, TreeReader, tilesModel } from './models/merkleTiles.js';
 import type {
@@ -74,7 +74,7 @@ function startProjectionThread(data: Omit<ProjectionThreadData, 'doorbell' | 'ma
   const thread: ProjectionThread = {
     worker,
     // The thread sends notices of this type only.
-    projector: connect<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
+    projector: connectThread<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
     doorbell: doorbell.port1,
     main: main.port1,
     onNotice: () => {},
@@ -90,7 +90,7 @@ type Switch = (name: string, generation: number) => Promise<void>;
 export interface ProjectionsOptions {
   readonly engine: Engine;
   /** Opens what the models' indexes need. */
-  readonly names: Pick<Opener, 'usernames'>;
+  readonly names: Pick<TextOpener, 'usernames'>;
   /** A module with an `allProjections` like that of `all.js`, which is the default. */
   readonly projections?: URL;
   /** Partitions folded from the start, all by default; see `Projections.own`. */
@@ -163,7 +163,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   try {
     await thread.projector.open();
     const switches: Switch[] = [];
-    serve(thread.main, {
+    serveThread(thread.main, {
       usernames: (sealed) => options.names.usernames(sealed),
       switchTo: async (name, generation) => {
         await Promise.all(switches.map((handler) => handler(name, generation)));

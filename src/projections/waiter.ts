@@ -1,4 +1,4 @@
-import { monotonic, systemTimer, type Timer } from '../base/clock.js';
+import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/shapes.js';
@@ -211,7 +211,7 @@ export class Waiter implements Progress {
   }
 
   #ticks(): number {
-    return (this.#options.ticks ?? monotonic)();
+    return (this.#options.ticks ?? monotonicNow)();
   }
 
   #now(): number {

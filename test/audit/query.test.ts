@@ -12,7 +12,7 @@ import { foldInto, logOf } from './worldLog.js';
 
 /** No key of these worlds opens anything: what is shown of text is null. */
 const keys = {
-  keys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
+  getKeys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
 };
 
 /** The log of a world with an index of which so much counts. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { lastTrue } from '../../src/log/checkLog.js';
+import { findLastTrue } from '../../src/log/checkLog.js';
 
 describe('the search for the last place of which something is true', () => {
   const ranges = fc.record({ low: fc.integer({ min: -1, max: 50 }), span: fc.nat(3000) });
@@ -15,7 +15,7 @@ describe('the search for the last place of which something is true', () => {
           const high = low + span;
           const last = low + (at % (span + 1));
           let rounds = 0;
-          const found = await lastTrue({ low, high, width }, async (places) => {
+          const found = await findLastTrue({ low, high, width }, async (places) => {
             rounds++;
             expect(places).to.have.length.within(1, width);
             expect(places).to.deep.equal([...new Set(places)].sort((a, b) => a - b));

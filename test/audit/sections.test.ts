@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { sectionsOf } from '../../src/audit/verify/verifySection.js';
-import { emptyHead, FRONTIER_EVERY } from '../../src/log/commit.js';
+import { emptyHead, FRONTIER_EVERY_COMMITS } from '../../src/log/commit.js';
 
 describe('the sections of a partition', () => {
   it('follow each other to its end, each but the first behind a commit with the frontier', () => {
@@ -18,7 +18,7 @@ describe('the sections of a partition', () => {
         let reached = position;
         for (const { partition, after, upTo } of sections) {
           expect([partition, after]).to.deep.equal([3, reached]);
-          if (after !== position) expect(after % FRONTIER_EVERY).to.equal(0);
+          if (after !== position) expect(after % FRONTIER_EVERY_COMMITS).to.equal(0);
           reached = upTo;
         }
         expect(reached).to.equal(end.position);

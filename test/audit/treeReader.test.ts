@@ -16,7 +16,7 @@ function tileRows(asked: (keys: readonly string[]) => void): Pick<RowReader, 'ge
     for (let i = 0; i < SIZE; i++)
       for (const { level, index, hashes } of tree.add(`leaf ${i} of ${partition}`))
         values.set(tileKey(partition, level, index), { hashes: hashes.join(''), position: 1 });
-    for (const { level, index, hashes } of tree.partial())
+    for (const { level, index, hashes } of tree.partialTiles())
       values.set(tileKey(partition, level, index), { hashes: hashes.join(''), position: 1 });
   }
   return {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { VaultUnavailable } from '../../src/base/errors.js';
 import type { NodeId, Reply } from '../../src/cluster/bus.js';
-import type { Living } from '../../src/cluster/nodes.js';
+import type { LiveNode } from '../../src/cluster/nodes.js';
 import { Forgetting, forgetHere } from '../../src/erasure/forgetting.js';
 import { rejection } from '../support/rejection.js';
 
@@ -23,10 +23,10 @@ function forgettingAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
         const turn = asked.filter((node) => node === to).length;
         asked.push(to);
         now += 10_000;
-        return others[to]?.[turn] ?? others[to]?.at(-1) ?? 'nobody';
+        return others[to]?.[turn] ?? others[to]?.at(-1) ?? 'undelivered';
       },
     },
-    nodes: { living: async () => [...living].map((node) => ({ node }) as Living) }, // No more of it is looked at.
+    nodes: { listLive: async () => [...living].map((node) => ({ node }) as LiveNode) }, // No more of it is looked at.
     forgetHere: async (...asked) => void here.push(asked),
     now: () => now,
   });
@@ -44,20 +44,22 @@ describe('Forgetting on every node', () => {
   });
 
   it('asks those again that were silent, could not, or were not there', async () => {
-    const { forgetting, asked } = forgettingAmong({ b: ['silent', { reply: false }, 'nobody', forgotten] });
+    const { forgetting, asked } = forgettingAmong({
+      b: ['unanswered', { reply: false }, 'undelivered', forgotten],
+    });
     await forgetting.everywhere('ada', at, forever);
     expect(asked).to.deep.equal(['b', 'b', 'b', 'b']);
   });
 
   it('waits for none that has died', async () => {
-    const { forgetting, living } = forgettingAmong({ b: ['nobody'] });
+    const { forgetting, living } = forgettingAmong({ b: ['undelivered'] });
     const done = forgetting.everywhere('ada', at, forever);
     living.delete('b');
     await done;
   });
 
   it('waits for one that lives and is silent as long as memories are trusted: a minute', async () => {
-    const { forgetting, elapsed } = forgettingAmong({ b: ['silent'] });
+    const { forgetting, elapsed } = forgettingAmong({ b: ['unanswered'] });
     await forgetting.everywhere('ada', at, forever);
     expect(elapsed()).to.be.within(60_000, 70_000);
   });
@@ -65,8 +67,8 @@ describe('Forgetting on every node', () => {
   it('rejects when this node cannot, and when it is asked to by another', async () => {
     const away = new VaultUnavailable('it is away');
     const forgetting = new Forgetting({
-      bus: { node: 'me', request: async () => 'nobody' },
-      nodes: { living: async () => [] },
+      bus: { node: 'me', request: async () => 'undelivered' },
+      nodes: { listLive: async () => [] },
       forgetHere: () => Promise.reject(away),
     });
     expect(await rejection(forgetting.everywhere('ada', at, forever))).to.equal(away);
@@ -80,10 +82,10 @@ describe('Forgetting on a node', () => {
     const order: string[] = [];
     const step = (name: string) => async () => void order.push(name);
     const parts = {
-      keys: { fresh },
+      keys: { fetchKeys: fresh },
       writers: { forget: () => void order.push('writers') },
       fannedOut: step('fanned out'),
-      texts: { forget: () => void order.push('texts') },
+      texts: { deleteOwner: () => void order.push('texts') },
       gateway: { forget: () => void order.push('gateway') },
       projections: { unlist: step('projections') },
     };

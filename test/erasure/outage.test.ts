@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { VaultUnavailable } from '../../src/base/errors.js';
 import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/cipher.js';
-import { keyStore } from '../../src/vault/dataKeys.js';
-import { createOpener, textMemory } from '../../src/vault/textOpener.js';
+import { createKeyStore } from '../../src/vault/dataKeys.js';
+import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
 import type { KeyRow, VaultStore } from '../../src/vault/vaultStore.js';
 import { runs } from '../support/lanes.js';
 
@@ -24,8 +24,8 @@ class Rows {
   isAway = false;
 
   store(): VaultStore {
-    const rows: Pick<VaultStore, 'keys' | 'insertKey' | 'destroyKey'> = {
-      keys: async (owners) => {
+    const rows: Pick<VaultStore, 'findKeys' | 'insertKey' | 'destroyKey'> = {
+      findKeys: async (owners) => {
         this.#look();
         return owners.flatMap((owner) => this.keys.get(owner) ?? []);
       },
@@ -53,8 +53,8 @@ describe('An outage of the vault', () => {
         const rows = new Rows();
         const wrapping = randomBytes(32);
         const nodes = [0, 1].map(() => {
-          const [keys, memory] = [keyStore(rows.store(), wrapping), textMemory()];
-          return { keys, memory, open: createOpener(keys, memory) };
+          const [keys, memory] = [createKeyStore(rows.store(), wrapping), createPlaintextCache()];
+          return { keys, memory, open: createTextOpener(keys, memory) };
         });
         const [here, there] = nodes;
         if (!here || !there) throw new Error('there are two nodes');
@@ -62,7 +62,7 @@ describe('An outage of the vault', () => {
           Array.from({ length: USERS }, async () => {
             const userId = randomUUID();
             await here.keys.create(userId);
-            const key = await here.keys.key(userId);
+            const key = await here.keys.getKey(userId);
             if (key === 'destroyed') throw new Error('it was just made');
             return { userId, username: seal(key, `name of ${userId}`, usernameContext(userId)) };
           }),
@@ -73,7 +73,7 @@ describe('An outage of the vault', () => {
           if (!person) throw new Error('there is no such person');
           const { userId } = person;
           if (kind === 'fail' || kind === 'mend') rows.isAway = kind === 'fail';
-          else if (kind === 'forget') there.memory.forget(userId);
+          else if (kind === 'forget') there.memory.deleteOwner(userId);
           else if (kind === 'erase') {
             const done = await here.keys.destroy(userId).then(
               () => true,
@@ -84,8 +84,8 @@ describe('An outage of the vault', () => {
             erased.add(userId);
             // As nodes are asked to: each by what the vault says.
             for (const { keys, memory } of nodes) {
-              await keys.fresh([userId]);
-              memory.forget(userId);
+              await keys.fetchKeys([userId]);
+              memory.deleteOwner(userId);
             }
           } else
             for (const { open } of nodes) {

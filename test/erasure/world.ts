@@ -61,7 +61,7 @@ export class ErasureWorld {
     return new Erasures({
       vault: {
         keys: { destroy: port((owner: string) => keys.destroy(owner)) },
-        sessions: { endAll: port((user: string) => sessions.endAll(user)) },
+        sessions: { revokeAll: port((user: string) => sessions.revokeAll(user)) },
         erasures: {
           begin: (user, name) => erasures.begin(user, name),
           list: () => erasures.list(),
@@ -98,7 +98,7 @@ export class ErasureWorld {
       isErased: this.isErased,
       claim: await vault.credentials.find(NAME).then((found) => (found === 'erased' ? found : 'kept')),
       session: (await vault.sessions.find(session?.token ?? '', new Date())) ? 'open' : 'ended',
-      key: await vault.keys.key(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
+      key: await vault.keys.getKey(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
       rooms: this.leftRooms.size,
       isForgotten: this.isForgotten,
       listed: (await vault.erasures.list()).length,

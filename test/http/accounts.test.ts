@@ -98,7 +98,7 @@ describe('accounts when things go wrong', () => {
       inFrontOf(parts.vault.credentials, 'changePassword', () => {
         isChanged = true;
       });
-      inFrontOf(parts.vault.sessions, 'endAll', () => {
+      inFrontOf(parts.vault.sessions, 'revokeAll', () => {
         if (isChanged) throw new Error('cut off');
       });
       return {};

@@ -1,4 +1,4 @@
-import { eventsOf } from '../../src/cluster/bus.js';
+import { decodeEvents } from '../../src/cluster/bus.js';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
@@ -16,7 +16,7 @@ export const readLog = (log: readonly (readonly Stored[])[]): PartitionLog[] =>
   log.map((stored, partition) => {
     const commits = stored.map(({ document }) => fromDocument(partition, document));
     const events = stored.flatMap(
-      ({ at }, i) => eventsOf(commits[i] as Commit).map((event) => ({ event, at })), // One for each that was stored.
+      ({ at }, i) => decodeEvents(commits[i] as Commit).map((event) => ({ event, at })), // One for each that was stored.
     );
     return { commits, events };
   });

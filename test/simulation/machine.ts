@@ -29,7 +29,7 @@ export class Machine {
     this.clock = {
       now: () => zero + timeline.now * rate,
       setTimer: (run, ms) => this.after(ms / rate + draw.between(0, LATE_MS), run),
-      soon: (run) => timeline.soon(() => this.run(run)),
+      setImmediate: (run) => timeline.soon(() => this.run(run)),
     };
   }
 

@@ -55,13 +55,13 @@ export class Port implements Bus {
     return () => this.#frames.delete(handler);
   }
 
-  tell(note: Note): void {
+  broadcast(note: Note): void {
     this.#toAll(`a note of ${note.kind}`, (port) => {
       for (const handler of port.#notes) handler(note, this.node);
     });
   }
 
-  hear(handler: (note: Note, from: NodeId) => void): () => void {
+  onNote(handler: (note: Note, from: NodeId) => void): () => void {
     this.#notes.add(handler);
     return () => this.#notes.delete(handler);
   }
@@ -69,7 +69,7 @@ export class Port implements Bus {
   request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
     const port = this.ports.get(to);
     const { world, machine } = this;
-    if (!this.isConnected) return Promise.resolve('nobody');
+    if (!this.isConnected) return Promise.resolve('undelivered');
     const text = JSON.stringify(body);
     return new Promise((resolve) => {
       const settle = (reply: Reply) => {
@@ -77,10 +77,10 @@ export class Port implements Bus {
         this.#inFlight.delete(settle);
         resolve(reply);
       };
-      const cancelTimer = machine.clock.setTimer(() => settle('silent'), timeoutMs);
+      const cancelTimer = machine.clock.setTimer(() => settle('unanswered'), timeoutMs);
       this.#inFlight.add(settle);
       if (this.#isLost('a request', port)) return;
-      if (!port || port.machine.isDead) return this.#travel(machine, () => settle('nobody'));
+      if (!port || port.machine.isDead) return this.#travel(machine, () => settle('undelivered'));
       const arrive = () => {
         const answer = port.#handler?.(JSON.parse(text), this.node);
         answer?.then(
@@ -105,7 +105,7 @@ export class Port implements Bus {
     };
   }
 
-  onConnection(handler: (isConnected: boolean) => void): () => void {
+  onConnectionChange(handler: (isConnected: boolean) => void): () => void {
     this.#changes.add(handler);
     return () => this.#changes.delete(handler);
   }
@@ -131,7 +131,7 @@ export class Port implements Bus {
   #change(isConnected: boolean): void {
     if (this.isConnected === isConnected) return;
     this.isConnected = isConnected;
-    if (!isConnected) for (const settle of this.#inFlight) settle('silent');
+    if (!isConnected) for (const settle of this.#inFlight) settle('unanswered');
     for (const handler of this.#changes) handler(isConnected);
   }
 

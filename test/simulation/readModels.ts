@@ -1,4 +1,4 @@
-import { eventsOf } from '../../src/cluster/bus.js';
+import { decodeEvents } from '../../src/cluster/bus.js';
 import { foldFor } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/messages.js';
@@ -98,7 +98,7 @@ export class FoldedModels {
 
   #fold(partition: number, document: Parameters<typeof fromDocument>[1]): Place {
     const commit = fromDocument(partition, document);
-    for (const event of eventsOf(commit)) {
+    for (const event of decodeEvents(commit)) {
       const { stream, version, offset } = event;
       const fold = foldFor(stream);
       const state = fold.evolve(this.#states.get(stream)?.value?.state ?? fold.initial, event);

@@ -1,5 +1,5 @@
 import type { StreamName } from '../../domain/ids.js';
-import { lastOf } from '../../log/checkLog.js';
+import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import { partitionOf } from '../../log/log.js';
 import type { SourceLog } from '../storedRows.js';
@@ -58,7 +58,7 @@ export async function stretchesOf(
     const lastBefore = (time: string | undefined) =>
       time === undefined
         ? undefined
-        : lastOf(log, { partition, after: 0, upTo: position }, ({ recordedAt }) => recordedAt < time);
+        : findLastCommit(log, { partition, after: 0, upTo: position }, ({ recordedAt }) => recordedAt < time);
     const [after = 0, upTo = position] = await Promise.all([lastBefore(since), lastBefore(until)]);
     if (after >= upTo) return [];
     return [{ partition, after, upTo, events: Math.ceil((size * (upTo - after)) / position) }];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { badRequest } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
-import { type Between, commitsBetween } from '../../log/checkLog.js';
+import { type CommitRange, readRange } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { KeyStore } from '../../vault/vault.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
@@ -14,7 +14,7 @@ import { type StreamSource, streamCommits } from './streamCommits.js';
 const LOOKED_AT = 1500;
 
 /** What is left to read of a partition. */
-export interface Rest extends Between {
+export interface Rest extends CommitRange {
   /** Of the first commit, events with a smaller offset have been looked at. */
   readonly from: number;
 }
@@ -27,7 +27,7 @@ export interface EventPage {
 
 /** Where events are found, and what opens them. */
 export interface EventSource extends StreamSource {
-  readonly keys: Pick<KeyStore, 'keys'>;
+  readonly keys: Pick<KeyStore, 'getKeys'>;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function eventPage(
   const page = new Page(filter, rest, limit);
   const { stream } = filter;
   const sources = rest.map((between) =>
-    stream === undefined ? commitsBetween(source.log, between) : streamCommits(source, stream, between),
+    stream === undefined ? readRange(source.log, between) : streamCommits(source, stream, between),
   );
   for await (const commit of merge(sources)) if (!page.take(commit)) return page.close(source, false);
   return page.close(source, true);

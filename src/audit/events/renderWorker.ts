@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import { type Rendered, Renderer, type RenderOptions } from './render.js';
 
 // The thread is started with these by `replay`.
@@ -19,4 +19,4 @@ const api = {
 /** What the thread does. */
 export type RenderApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

@@ -1,4 +1,4 @@
-import { Crew } from '../../base/rpc.js';
+import { WorkerPool } from '../../base/workerThreads.js';
 import type { Engine } from '../../projections/store/engine.js';
 import { openSource } from '../storedRows.js';
 import { Meter, type OnProgress } from '../verify/report.js';
@@ -38,7 +38,7 @@ export async function replay(options: ReplayOptions): Promise<{ events: number }
   const total = stretches.reduce((sum, { events }) => sum + events, 0);
   const meter = new Meter('replay', total, options.onProgress);
   const data: RenderOptions = { engine, masterKey, filter, as };
-  const crew = new Crew<RenderApi>(new URL('./renderWorker.js', import.meta.url), data, YOUNG_MB);
+  const crew = new WorkerPool<RenderApi>(new URL('./renderWorker.js', import.meta.url), data, YOUNG_MB);
   try {
     const each = Math.max(1, Math.ceil((crew.size * AHEAD) / Math.max(1, stretches.length)));
     const sources = stretches.map((stretch) => new Source(stretch, crew, each, meter));
@@ -62,7 +62,7 @@ class Source {
 
   constructor(
     private readonly stretch: Stretch,
-    private readonly crew: Crew<RenderApi>,
+    private readonly crew: WorkerPool<RenderApi>,
     private readonly ahead: number,
     private readonly meter: Meter,
   ) {

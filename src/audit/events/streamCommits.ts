@@ -2,7 +2,7 @@ import { ParleyError } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { StreamName } from '../../domain/ids.js';
 import type { Time } from '../../domain/shapes.js';
-import { type Between, type CheckedLog, commitsBetween, lastOf } from '../../log/checkLog.js';
+import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
 import type { Commit, Place } from '../../log/log.js';
 import { partitionOf } from '../../log/log.js';
 import { positionsOf, readAll, streamsModel } from '../../projections/models/streamIndex.js';
@@ -16,7 +16,7 @@ const BATCH = { first: 4, most: 32 };
 
 /** What is read to find a stream. */
 export interface StreamSource {
-  readonly log: CheckedLog & { readonly partitions: number };
+  readonly log: LogSource & { readonly partitions: number };
   readonly rows: Pick<RowReader, 'get' | 'range'>;
   /** The tree size up to which the read model `streams` has the partition; this much would do. */
   readonly indexed: (partition: number, size: number) => number | Promise<number>;
@@ -44,7 +44,7 @@ export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): Strea
 export async function* streamCommits(
   { log, rows, indexed }: StreamSource,
   stream: StreamName,
-  { after, upTo }: Omit<Between, 'partition'>,
+  { after, upTo }: Omit<CommitRange, 'partition'>,
 ): AsyncGenerator<Commit> {
   const partition = partitionOf(stream, log.partitions);
   const [last] = await log.read(partition, upTo - 1, 1);
@@ -52,7 +52,7 @@ export async function* streamCommits(
   // Before the rows are read, so that they have all that is below it.
   const size = await indexed(partition, last.size);
   const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
-  const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
+  const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
   let [reached, batch] = [after, BATCH.first];
   for await (const positions of positionsOf(rows, stream, after)) {
     // A commit whose events are in two rows is in both.
@@ -67,7 +67,7 @@ export async function* streamCommits(
     if (reached >= from) break;
   }
   const isOfIt = textFilter({ stream });
-  for await (const commit of commitsBetween(log, { partition, after: from, upTo }))
+  for await (const commit of readRange(log, { partition, after: from, upTo }))
     if (commit.leaves.some(isOfIt)) yield commit;
 }
 

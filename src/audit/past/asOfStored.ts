@@ -9,7 +9,7 @@ import { type Engine, openReaderHere } from '../../projections/store/engine.js';
 import { ActiveReader } from '../../projections/store/openReader.js';
 import { type AnyModel, type Checkpoint, tableOf } from '../../projections/store/rowStore.js';
 import { openVault } from '../../vault/openVault.js';
-import { createOpener, textMemory } from '../../vault/textOpener.js';
+import { createPlaintextCache, createTextOpener } from '../../vault/textOpener.js';
 import type { At } from '../events/streamCommits.js';
 import { openSource, openStoredRows, type SourceLog } from '../storedRows.js';
 import { activeGenerations } from '../verify/freshModels.js';
@@ -49,7 +49,7 @@ async function withPast<T>(
     opened.push(() => log.close());
     const vault = await openVault({ engine, masterKey });
     opened.push(() => vault.close());
-    const memory = textMemory();
+    const memory = createPlaintextCache();
     opened.push(() => memory.close());
     const stored = await openReaderHere(engine);
     opened.push(() => stored.close());
@@ -58,7 +58,7 @@ async function withPast<T>(
       stored.checkpoint(rows.current(model), partition);
     await settled(log, needed, checkpoint);
     const indexed = async (partition: number) => (await checkpoint(streamsModel, partition)).size;
-    return await read({ log, rows, indexed, open: createOpener(vault.keys, memory) });
+    return await read({ log, rows, indexed, open: createTextOpener(vault.keys, memory) });
   } finally {
     for (const close of opened.reverse()) await close();
   }

@@ -4,7 +4,7 @@ import type { Moment } from '../../domain/commands.js';
 import { type EventLog, NotExtended } from '../../log/log.js';
 import { type Evidence, tilesModel } from '../../projections/models/merkleTiles.js';
 import type { Progress } from '../../projections/queries.js';
-import type { Head, HeadStore, SigningKeys } from '../../vault/vault.js';
+import type { HeadStore, SignedHead, SigningKeys } from '../../vault/vault.js';
 
 /** Of an Ed25519 public key in a verifier key and in its id (C2SP signed-note). */
 export const ED25519 = 1;
@@ -65,7 +65,7 @@ export async function verifierKeys(
  * tiles are folded, and stands in the vault before anybody is given it: however many nodes sign, there is one of a size.
  */
 export class Heads {
-  readonly #advancing = new Map<number, Promise<Head>>();
+  readonly #advancing = new Map<number, Promise<SignedHead>>();
   readonly #broken = new Set<number>();
 
   constructor(private readonly parts: HeadParts) {}
@@ -95,7 +95,7 @@ export class Heads {
   }
 
   /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
-  async holding(partition: number, size: number): Promise<Head> {
+  async holding(partition: number, size: number): Promise<SignedHead> {
     const signed = await this.parts.heads.get(partition);
     if (signed && signed.size >= size) return signed;
     const giveUpAt = performance.now() + PATIENCE_MS;
@@ -108,7 +108,7 @@ export class Heads {
   }
 
   /** The head of all that is in the log now, signed if it was not. Throws `NotExtended`; `overloaded` after 5 s. */
-  advance(partition: number): Promise<Head> {
+  advance(partition: number): Promise<SignedHead> {
     const running = this.#advancing.get(partition);
     if (running) return running;
     const advancing = this.#judged(partition, this.#advance(partition)).finally(() =>
@@ -119,20 +119,20 @@ export class Heads {
   }
 
   /** An operator takes the log as it is now for what it should be: its head takes the place of the one it does not extend. */
-  async accept(partition: number): Promise<Head> {
+  async accept(partition: number): Promise<SignedHead> {
     const { heads } = this.parts;
     const from = await heads.get(partition);
     if (!from) return this.advance(partition);
     const to = await this.#sign(await this.#present(partition));
     if (to.size === from.size && to.root === from.root) return from;
-    if (await heads.giveUp(from, to)) {
+    if (await heads.replaceAbandoned(from, to)) {
       this.#broken.delete(partition);
       return to;
     }
     throw overloaded('another head has been signed meanwhile');
   }
 
-  async #judged(partition: number, advancing: Promise<Head>): Promise<Head> {
+  async #judged(partition: number, advancing: Promise<SignedHead>): Promise<SignedHead> {
     try {
       const head = await advancing;
       this.#broken.delete(partition);
@@ -143,7 +143,7 @@ export class Heads {
     }
   }
 
-  async #advance(partition: number): Promise<Head> {
+  async #advance(partition: number): Promise<SignedHead> {
     const { heads } = this.parts;
     for (let tries = 0; tries < 3; tries++) {
       const from = await heads.get(partition);
@@ -156,7 +156,7 @@ export class Heads {
   }
 
   /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
-  async #present(partition: number, from?: Head): Promise<Omit<Head, 'note'>> {
+  async #present(partition: number, from?: SignedHead): Promise<Omit<SignedHead, 'note'>> {
     const { evidence, log, progress } = this.parts;
     const tail = await log.tail(partition);
     if (from && (tail?.size ?? 0) < from.size)
@@ -172,7 +172,7 @@ export class Heads {
     return { partition, position, size, root };
   }
 
-  async #sign(at: Omit<Head, 'note'>): Promise<Head> {
+  async #sign(at: Omit<SignedHead, 'note'>): Promise<SignedHead> {
     const [key] = await this.parts.signing.list();
     const name = originOf(this.parts.origin, at.partition);
     return { ...at, note: signNote(`${name}\n${at.size}\n${at.root}\n`, name, key) };

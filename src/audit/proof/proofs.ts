@@ -1,7 +1,7 @@
 import { badRequest, notFound } from '../../base/errors.js';
-import { entryBundle, TILE, tileBytes, tilePath } from '../../log/merkle.js';
+import { entryBundle, TILE_WIDTH, tileBytes, tilePath } from '../../log/merkle.js';
 import type { Evidence } from '../../projections/models/merkleTiles.js';
-import type { Head } from '../../vault/vault.js';
+import type { SignedHead } from '../../vault/vault.js';
 import type { Heads } from './heads.js';
 
 /** A proof that an event is in the log: with the size's signed head, checkable without any other event. */
@@ -69,9 +69,9 @@ export class Proofs {
   async tile(partition: number, path: string): Promise<Buffer> {
     const { level, index, width } = readPath(path);
     const { evidence, heads } = this.parts;
-    const nodes = TILE ** (level === 'entries' ? 0 : level);
+    const nodes = TILE_WIDTH ** (level === 'entries' ? 0 : level);
     const head = await heads.holding(partition, 0);
-    if (index * TILE + width > Math.floor(head.size / nodes))
+    if (index * TILE_WIDTH + width > Math.floor(head.size / nodes))
       throw notFound('there is no such tile in the signed log');
     if (level === 'entries')
       return entryBundle(await evidence.leaves(partition, index, width, head.position));
@@ -81,17 +81,17 @@ export class Proofs {
   }
 }
 
-const checkpointOf = ({ size, note }: Head, of: number): { checkpoint?: string } =>
+const checkpointOf = ({ size, note }: SignedHead, of: number): { checkpoint?: string } =>
   size === of ? { checkpoint: note } : {};
 
 const TILE_PATH = /^(entries|\d{1,2})\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/;
 
 /** Throws `not_found` for what is not the one way to write a tile's path. */
 function readPath(path: string): { level: number | 'entries'; index: number; width: number } {
-  const [, place = '', number = '', partial = String(TILE)] = TILE_PATH.exec(path) ?? [];
+  const [, place = '', number = '', partial = String(TILE_WIDTH)] = TILE_PATH.exec(path) ?? [];
   const level = place === 'entries' ? place : Number(place);
   const [index, width] = [Number(number.replaceAll(/[x/]/g, '')), Number(partial)];
-  const isTile = place !== '' && width > 0 && Number.isSafeInteger(index * TILE);
+  const isTile = place !== '' && width > 0 && Number.isSafeInteger(index * TILE_WIDTH);
   if (!isTile || tilePath(level, index, width) !== path) throw notFound('this is no path of a tile');
   return { level, index, width };
 }

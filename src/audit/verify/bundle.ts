@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
-import { entryBundle, TILE, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
+import { entryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
 import type { Engine } from '../../projections/store/engine.js';
 import { readHead, type SignedHead } from '../proof/witness.js';
 import { openSource, type SourceLog } from '../storedRows.js';
@@ -65,21 +65,21 @@ async function exportPartition(log: SourceLog, head: SignedHead, dir: string, me
   const writeTile = (tile: Tile) =>
     files.write(bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length), tileBytes(tile));
   const writeEntries = (leaves: readonly string[]) => {
-    const index = Math.floor((tree.size - 1) / TILE);
+    const index = Math.floor((tree.size - 1) / TILE_WIDTH);
     return files.write(bundlePaths.tile(partition, 'entries', index, leaves.length), entryBundle(leaves));
   };
   let entries: string[] = [];
   for await (const leaf of leavesOf(log, partition, size)) {
     entries.push(leaf);
     for (const tile of tree.add(leaf)) await writeTile(tile);
-    if (entries.length < TILE) continue;
+    if (entries.length < TILE_WIDTH) continue;
     await writeEntries(entries);
     meter.add(entries.length);
     entries = [];
   }
   if (entries.length > 0) await writeEntries(entries);
   meter.add(entries.length);
-  for (const tile of tree.partial()) await writeTile(tile);
+  for (const tile of tree.partialTiles()) await writeTile(tile);
   if (tree.root() !== root) {
     const what = `partition ${partition} is not what its signed head of ${size} events says: verify the log`;
     throw new Contradiction({ what, partition, offset: size - 1 });

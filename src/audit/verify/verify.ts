@@ -1,4 +1,4 @@
-import { Crew } from '../../base/rpc.js';
+import { WorkerPool } from '../../base/workerThreads.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
 import { type Noted, witnessesOf } from '../proof/witness.js';
@@ -33,7 +33,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   if (wrong) return { partitions: [], models: [], wrong };
   const log = await openSource(options.engine);
   let state: VerifyState | undefined;
-  let crew: Crew<VerifyApi> | undefined;
+  let crew: WorkerPool<VerifyApi> | undefined;
   try {
     // Before the tails: nothing may be stored or signed of what is beyond them.
     const targets = await storedTargets(options.engine, log.partitions);
@@ -49,7 +49,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     const begun = { logId: log.id, ends, targets, witnesses };
     state = VerifyState.open(begun, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
-    crew = new Crew<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data, YOUNG_MB);
+    crew = new WorkerPool<VerifyApi>(new URL('./verifyWorker.js', import.meta.url), data, YOUNG_MB);
     const report = await new VerifyRun(crew, state, begun, options).run();
     await crew.close();
     crew = undefined;

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readEntryBundle, TILE, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
+import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
 import { frameOf } from '../../projections/logIntake.js';
 import { Projector } from '../../projections/projector.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
@@ -45,19 +45,19 @@ class PartitionBundle {
     const rows = openSqliteRows(join(scratch, `rows-${partition}.db`));
     try {
       const versions = await Projector.open(rows, [versionsOf(undefined)], partition + 1);
-      for (let index = 0; index * TILE < size; index++) await this.#checkEntries(index, versions);
+      for (let index = 0; index * TILE_WIDTH < size; index++) await this.#checkEntries(index, versions);
     } finally {
       await rows.close();
     }
-    for (const tile of this.#tree.partial()) await this.#checkTile(tile);
+    for (const tile of this.#tree.partialTiles()) await this.#checkTile(tile);
     this.#compareRoot();
     return { partition, events: size, until: this.#until, root: this.#tree.root() };
   }
 
   async #checkEntries(index: number, versions: Projector): Promise<void> {
     const { partition, size } = this.head;
-    const firstOffset = index * TILE;
-    const width = Math.min(TILE, size - firstOffset);
+    const firstOffset = index * TILE_WIDTH;
+    const width = Math.min(TILE_WIDTH, size - firstOffset);
     const path = bundlePaths.tile(partition, 'entries', index, width);
     const bytes = await fileOf(this.dir, path);
     const place = { partition, offset: firstOffset };
@@ -99,7 +99,7 @@ class PartitionBundle {
     throw new Contradiction({
       what: `${path} is not made of the entries below it`,
       partition,
-      offset: tile.index * TILE ** (tile.level + 1),
+      offset: tile.index * TILE_WIDTH ** (tile.level + 1),
     });
   }
 

@@ -1,5 +1,5 @@
-import { type CheckedLog, LogEndsEarly } from '../../log/checkLog.js';
-import { checkGrown, type Head } from '../../log/commit.js';
+import { LogEndsEarly, type LogSource } from '../../log/checkLog.js';
+import { checkCommitWithTree, type Head } from '../../log/commit.js';
 import type { Commit, Hash } from '../../log/log.js';
 import { appendHashes, leafHash } from '../../log/merkle.js';
 import { Contradiction, type Wrong, wrongOf } from './report.js';
@@ -35,7 +35,7 @@ export interface ChainStep {
  * of these commits are in memory then.
  */
 export async function checkChain(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<LogSource, 'read'>,
   from: Head,
   end: number,
   witnesses: readonly Witness[],
@@ -49,7 +49,7 @@ export async function checkChain(
       for (const read of page) {
         const leafHashes = read.leaves.map(leafHash);
         const tree = appendHashes(head.frontier, head.size, leafHashes);
-        const next = checkGrown(head, read, tree);
+        const next = checkCommitWithTree(head, read, tree);
         const commit = { ...read, leafHashes, filled: tree.filled };
         for (const witness of witnesses)
           if (head.size < witness.size && witness.size <= next.size) compare(witness, head, commit);

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Crew, Remote } from '../../base/rpc.js';
+import type { Remote, WorkerPool } from '../../base/workerThreads.js';
 import type { Head } from '../../log/commit.js';
 import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
@@ -32,14 +32,14 @@ interface Compared {
 
 /** Compares tables with fresh folds of the log: those whose rows are written once by their number alone. */
 async function compareTables(
-  crew: Crew<VerifyApi>,
+  crew: WorkerPool<VerifyApi>,
   targets: readonly Target[],
   { counts, made }: WrittenOnce,
   onProgress: OnProgress | undefined,
 ): Promise<(Compared & { readonly name: string })[]> {
   const meter = new Meter('tables', targets.length, onProgress);
   const tables = targets.map(({ name }): Compared & { name: string } => ({ name, rows: 0 }));
-  await crew.all(
+  await crew.runAll(
     targets.map((target, i) => async (worker) => {
       const { name } = target;
       const stored = counts.get(name);
@@ -111,7 +111,7 @@ export class VerifyRun {
   readonly #counts = new Map<string, number[] | Wrong>();
 
   constructor(
-    private readonly crew: Crew<VerifyApi>,
+    private readonly crew: WorkerPool<VerifyApi>,
     private readonly state: VerifyState,
     private readonly begun: Begun,
     private readonly options: { readonly onProgress?: OnProgress; readonly sectionEvents?: number },
@@ -155,7 +155,7 @@ export class VerifyRun {
       const end = ends[partition];
       return end ? sectionsOf(place.head, end, sectionEvents).map((section) => ({ place, section })) : [];
     });
-    await this.crew.all([
+    await this.crew.runAll([
       ...sections.map(
         ({ place, section }) =>
           (worker: Remote<VerifyApi>) =>

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
-import { emptyHead, FRONTIER_EVERY, type Head, headFrom } from '../../log/commit.js';
+import { emptyHead, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
 import { type Frame, frameOf } from '../../projections/logIntake.js';
 import {
   type AnyProjection,
@@ -33,7 +33,8 @@ export interface Section {
  */
 export function sectionsOf({ partition, position }: Head, end: Checkpoint, events: number): Section[] {
   const perEvent = end.position / Math.max(1, end.size);
-  const commits = Math.max(1, Math.ceil((events * perEvent) / FRONTIER_EVERY)) * FRONTIER_EVERY;
+  const commits =
+    Math.max(1, Math.ceil((events * perEvent) / FRONTIER_EVERY_COMMITS)) * FRONTIER_EVERY_COMMITS;
   const sections: Section[] = [];
   let after = position;
   do {

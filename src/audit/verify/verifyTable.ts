@@ -1,4 +1,4 @@
-import { lastOf } from '../../log/checkLog.js';
+import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import { frameOf } from '../../projections/logIntake.js';
 import { foldTouching, keysTouched, type Rows, touchingOf } from '../../projections/projection.js';
@@ -145,7 +145,7 @@ async function commitWith(
   offset: number,
 ): Promise<Commit | undefined> {
   const between = { partition, after: 0, upTo: last };
-  const position = await lastOf(log, between, ({ firstOffset }) => firstOffset <= offset);
+  const position = await findLastCommit(log, between, ({ firstOffset }) => firstOffset <= offset);
   const [commit] = position > 0 ? await log.read(partition, position - 1, 1) : [];
   return commit && offset < commit.size ? commit : undefined;
 }

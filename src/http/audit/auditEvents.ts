@@ -4,7 +4,7 @@ import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
 import { overloaded } from '../../base/errors.js';
 import type { Time } from '../../domain/shapes.js';
-import { bearerToken } from '../../vault/sessions.js';
+import { parseBearerToken } from '../../vault/sessions.js';
 import type { Session } from '../../vault/vault.js';
 import { authenticated, resource } from '../auth.js';
 import { readQuery } from '../problems.js';
@@ -110,7 +110,7 @@ function mayGoOn(
   ctx: RouterContext,
   until: Time | undefined,
 ): () => Promise<boolean> {
-  const token = bearerToken(ctx.get('Authorization')) ?? '';
+  const token = parseBearerToken(ctx.get('Authorization')) ?? '';
   let checked = performance.now();
   let isLast = false;
   return async () => {

@@ -4,13 +4,13 @@ import type { SealedMessage } from '../../domain/define.js';
 import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import { openedMessage } from '../../domain/messages.js';
 import type { Chat, Message, User } from '../../domain/shapes.js';
-import type { Opener } from '../../vault/textOpener.js';
+import type { TextOpener } from '../../vault/textOpener.js';
 import { elementAt, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { activityOf, type ChatRow, chatsModel, lastSeqOf } from './chats.js';
 import { type UserRow, usersModel } from './userModels.js';
 
 /** What opens names and texts. */
-export type Opens = Pick<Opener, 'messages' | 'usernames'>;
+export type Opens = Pick<TextOpener, 'messages' | 'usernames'>;
 
 /** What is needed to show rows to people. */
 export interface Source {

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
-import { type Between, commitsBetween, lastOf } from '../../log/checkLog.js';
+import { type CommitRange, findLastCommit, readRange } from '../../log/checkLog.js';
 import type { EventLog, Hash } from '../../log/log.js';
 import {
   consistencyPath,
   inclusionPath,
   leafHash,
+  type NodeSpan,
   perfectRoot,
-  type Stretch,
-  stretchHash,
-  stretchOf,
-  TILE,
+  spanHash,
+  spanOf,
+  TILE_WIDTH,
   type TreeNode,
 } from '../../log/merkle.js';
 import type { Projection } from '../projection.js';
@@ -45,22 +45,22 @@ export const tilesProjection: Projection<TileRow> = {
   model: tilesModel,
   keys({ partition, offset }) {
     const keys: string[] = [];
-    for (let level = 0, count = offset + 1; ; level++, count /= TILE) {
-      keys.push(tileKey(partition, level, Math.ceil(count / TILE) - 1));
-      if (count % TILE !== 0) return keys;
+    for (let level = 0, count = offset + 1; ; level++, count /= TILE_WIDTH) {
+      keys.push(tileKey(partition, level, Math.ceil(count / TILE_WIDTH) - 1));
+      if (count % TILE_WIDTH !== 0) return keys;
     }
   },
   evolve(value, { leaf, leafHash: known, tileHash, position, partition, offset }, key, touched) {
     const level = Number(key.split('/')[1]);
     if (level === 0) return grown(value, known ?? leafHash(leaf), position);
-    const below = touched(tileKey(partition, level - 1, (offset + 1) / TILE ** level - 1));
+    const below = touched(tileKey(partition, level - 1, (offset + 1) / TILE_WIDTH ** level - 1));
     if (!below) throw new Error(`tile ${key} has nothing below it that event ${offset} has filled`);
     // A tile's key gives a tile's row.
     const full = below as TileRow;
     const root = level === 1 && tileHash !== undefined ? tileHash : perfectRoot(hashesOf(full));
     return grown(value, root, full.position);
   },
-  isFinished: ({ hashes }) => hashes.length === TILE * HASH_LENGTH,
+  isFinished: ({ hashes }) => hashes.length === TILE_WIDTH * HASH_LENGTH,
 };
 
 // Field by field: spreading the old row takes longer than the hash, and each event comes here.
@@ -96,7 +96,7 @@ export class TreeReader {
   }
 
   /** The hash of each stretch of nodes; all tiles are read at once. */
-  async hashes(partition: number, stretches: readonly Stretch[]): Promise<Hash[]> {
+  async hashes(partition: number, stretches: readonly NodeSpan[]): Promise<Hash[]> {
     const known = new Map<string, Hash>();
     const absent = new Map<string, Place>();
     for (const node of stretches.flat()) {
@@ -111,10 +111,10 @@ export class TreeReader {
       const tile = tiles.get(place.key) ?? [];
       const hash = rootIn(tile, place);
       known.set(name, hash);
-      if (place.level > 0 && tile.length === TILE) this.#nodes.set(name, hash);
+      if (place.level > 0 && tile.length === TILE_WIDTH) this.#nodes.set(name, hash);
     }
     // Each node has been put there above.
-    return stretches.map((nodes) => stretchHash(nodes, (node) => known.get(nameOf(partition, node)) as Hash));
+    return stretches.map((nodes) => spanHash(nodes, (node) => known.get(nameOf(partition, node)) as Hash));
   }
 }
 
@@ -139,7 +139,12 @@ function placeOf(partition: number, { level: height, index }: TreeNode): Place {
   const level = Math.floor(height / TILE_LEVELS);
   const width = 2 ** (height % TILE_LEVELS);
   const first = index * width;
-  return { key: tileKey(partition, level, Math.floor(first / TILE)), level, from: first % TILE, width };
+  return {
+    key: tileKey(partition, level, Math.floor(first / TILE_WIDTH)),
+    level,
+    from: first % TILE_WIDTH,
+    width,
+  };
 }
 
 /**
@@ -191,7 +196,7 @@ class StoredEvidence implements Evidence {
   }
 
   async root(partition: number, size: number): Promise<Hash> {
-    const [root] = await this.tree.hashes(partition, [stretchOf(0, size)]);
+    const [root] = await this.tree.hashes(partition, [spanOf(0, size)]);
     if (root === undefined) throw new RangeError('one stretch has one hash');
     return root;
   }
@@ -202,18 +207,18 @@ class StoredEvidence implements Evidence {
   }
 
   async leaves(partition: number, index: number, width: number, upTo: number): Promise<string[]> {
-    const begin = index * TILE;
+    const begin = index * TILE_WIDTH;
     const leaves: string[] = [];
     const between = await this.#commitsOf(partition, index, upTo);
-    for await (const { firstOffset, leaves: texts } of commitsBetween(this.log, between))
+    for await (const { firstOffset, leaves: texts } of readRange(this.log, between))
       leaves.push(...texts.slice(Math.max(0, begin - firstOffset), Math.max(0, begin + width - firstOffset)));
     if (leaves.length < width) throw new RangeError(`partition ${partition} has not ${begin + width} events`);
     return leaves;
   }
 
   async #leaf(partition: number, offset: number, upTo: number): Promise<string> {
-    const between = await this.#commitsOf(partition, Math.floor(offset / TILE), upTo);
-    const position = await lastOf(this.log, between, ({ firstOffset }) => firstOffset <= offset);
+    const between = await this.#commitsOf(partition, Math.floor(offset / TILE_WIDTH), upTo);
+    const position = await findLastCommit(this.log, between, ({ firstOffset }) => firstOffset <= offset);
     const [commit] = await this.log.read(partition, position - 1, 1);
     const leaf = commit?.leaves[offset - commit.firstOffset];
     if (leaf === undefined) throw new RangeError(`partition ${partition} has no event ${offset}`);
@@ -221,7 +226,7 @@ class StoredEvidence implements Evidence {
   }
 
   /** Where the leaves of a tile are: the next one's first may be in the same commit as its last. */
-  async #commitsOf(partition: number, index: number, upTo: number): Promise<Between> {
+  async #commitsOf(partition: number, index: number, upTo: number): Promise<CommitRange> {
     const [tile, next] = await this.tree.tiles(partition, 0, [index, index + 1]);
     return { partition, after: (tile?.position ?? 1) - 1, upTo: next?.position ?? upTo };
   }

@@ -2,8 +2,8 @@ import { decodeLeaf } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import { foldFor, type State } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
-import type { Between, CheckedLog } from '../../log/checkLog.js';
-import { lastTrue } from '../../log/checkLog.js';
+import type { CommitRange, LogSource } from '../../log/checkLog.js';
+import { findLastTrue } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
@@ -81,7 +81,7 @@ export interface PlacedEvent {
 
 /** The events of a stream in commits behind position `after`, in order, as far as the index has them. */
 export async function* indexedEvents(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<LogSource, 'read'>,
   rows: StreamRows,
   {
     partition,
@@ -109,11 +109,11 @@ export async function* indexedEvents(
 
 /** Neighbours are one read. */
 export async function readAll(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<LogSource, 'read'>,
   partition: number,
   positions: readonly number[],
 ): Promise<Commit[]> {
-  const runs: Between[] = [];
+  const runs: CommitRange[] = [];
   for (const position of positions) {
     const run = runs.at(-1);
     if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
@@ -123,8 +123,8 @@ export async function readAll(
 }
 
 async function readRun(
-  log: Pick<CheckedLog, 'read'>,
-  { partition, after, upTo }: Between,
+  log: Pick<LogSource, 'read'>,
+  { partition, after, upTo }: CommitRange,
 ): Promise<Commit[]> {
   const commits: Commit[] = [];
   for (let position = after; position < upTo; ) {
@@ -151,7 +151,7 @@ export async function* positionsOf(
   let before = -1;
   if (after > 0) {
     const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
-    before = await lastTrue(search, async (chunks) =>
+    before = await findLastTrue(search, async (chunks) =>
       (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
     );
   }

@@ -2,7 +2,7 @@ import type { Sealed } from '../../domain/define.js';
 import type { Recorded } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
 import type { Time } from '../../domain/shapes.js';
-import type { Opener } from '../../vault/textOpener.js';
+import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type IndexEntry, type Model } from '../store/rowStore.js';
 
@@ -34,7 +34,7 @@ export const usersModel: Model<UserRow> = {
 };
 
 /** The fold of profiles; `names` opens the names for the index. */
-export function usersProjection(names: Pick<Opener, 'usernames'>): Projection<UserRow> {
+export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projection<UserRow> {
   return {
     model: usersModel,
     keys: (event) =>

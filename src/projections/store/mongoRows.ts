@@ -7,7 +7,7 @@ import {
   MongoBulkWriteError,
 } from 'mongodb';
 import { systemClock } from '../../base/clock.js';
-import { mongoClient, within } from '../../base/mongo.js';
+import { createMongoClient, withMongoTimeout } from '../../base/mongo.js';
 import {
   type AnyModel,
   type Checkpoint,
@@ -51,8 +51,8 @@ interface MongoRows extends RowStore {
 /** The row store on MongoDB, in the database that the URL names. Throws what the driver throws. */
 export async function openMongoRows(url: string): Promise<MongoRows> {
   // What decides or checkpoints must not be rolled back, so everything is read and written with majority.
-  const client = mongoClient(url, {
-    silenceMs: ANSWER_MS,
+  const client = createMongoClient(url, {
+    socketTimeoutMs: ANSWER_MS,
     writeConcern: { w: 'majority' },
     readConcern: { level: 'majority' },
     readPreference: 'primary',
@@ -174,7 +174,7 @@ const lastCodePoint = '\u{10FFFF}';
 export const ANSWER_MS = 10_000;
 
 /** The answer, if it comes in time; else rejects, and a write may still happen. */
-export const answered = <T>(asked: Promise<T>): Promise<T> => within(systemClock, ANSWER_MS, asked);
+export const answered = <T>(asked: Promise<T>): Promise<T> => withMongoTimeout(systemClock, ANSWER_MS, asked);
 
 /** The reads of a database of rows; they see what a resolved write wrote, as the primary does. */
 export function mongoReader(db: Db): RowReader {

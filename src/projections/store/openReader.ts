@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { connect, type Remote } from '../../base/rpc.js';
+import { connectThread, type Remote } from '../../base/workerThreads.js';
 import type { Evidence } from '../models/merkleTiles.js';
 import type { Engine } from './engine.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';
@@ -25,7 +25,7 @@ export async function openReader(engine: Engine, alarm: (error: unknown) => void
   }
   const workerData: QueryThreadData = { dataDir: engine.dataDir };
   const worker = new Worker(new URL('./queryWorker.js', import.meta.url), { workerData });
-  const remote = connect<QueryApi>(worker);
+  const remote = connectThread<QueryApi>(worker);
   let isClosing = false;
   worker.on('error', alarm);
   worker.on('exit', (code) => {

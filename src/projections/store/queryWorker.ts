@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import { type LogReader, openLogReader } from '../../log/logFileReader.js';
 import { type Evidence, evidenceOf, TreeReader, tilesModel } from '../models/merkleTiles.js';
 import { logFileOf, openRowsFile } from './engine.js';
@@ -59,4 +59,4 @@ const api = {
 
 export type QueryApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

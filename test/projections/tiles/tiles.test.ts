@@ -60,7 +60,7 @@ describe('the read model of tiles', () => {
       if (position % 5 === 0) foldEvents(tilesProjection, events, (key) => rows.get(key), rows);
       first += leaves.length;
     }
-    for (const tile of tree.partial()) expected.set(tileKey(3, tile.level, tile.index), tileBytes(tile));
+    for (const tile of tree.partialTiles()) expected.set(tileKey(3, tile.level, tile.index), tileBytes(tile));
     const found = [...rows.values()].map(({ key, value }): [string, Buffer] => {
       const { hashes } = value as TileRow; // of this projection
       return [key, Buffer.concat(hashesOf({ hashes }).map((hash) => Buffer.from(hash, 'base64')))];

@@ -1,37 +1,37 @@
 import { expect } from 'chai';
-import { Outflow } from '../../../src/cluster/natsConnection.js';
+import { FlowControl } from '../../../src/cluster/natsConnection.js';
 import { eventually } from '../../support/eventually.js';
 
 const MEBIBYTE = 1024 * 1024;
 
-describe('what flows out over a connection', () => {
+describe('the flow control of a connection', () => {
   let answers: (() => void)[] = [];
   let silences = 0;
-  let outflow: Outflow;
+  let outflow: FlowControl;
 
   beforeEach(() => {
     answers = [];
     silences = 0;
-    outflow = new Outflow(
+    outflow = new FlowControl(
       () => new Promise((resolve) => answers.push(resolve)),
       () => silences++,
     );
   });
   afterEach(() => outflow.stop());
 
-  it('is bounded while the server does not say that it has it', async () => {
+  it('limits unconfirmed bytes', async () => {
     const admitted = () => Array.from({ length: 20 }, () => outflow.admit(MEBIBYTE)).filter(Boolean).length;
     expect(admitted()).to.equal(8);
     expect(admitted()).to.equal(0);
     expect(answers, 'it asks once at a time').to.have.length(1);
     answers[0]?.();
     await eventually('there is room again', () => outflow.admit(1));
-    // It was asked when two of the eight had been given.
+    // The ping was sent when two of the eight had been admitted.
     expect(admitted()).to.equal(1);
     expect(silences).to.equal(0);
   });
 
-  it('is at an end when the server answers no more', async () => {
+  it('reports a server that stops answering', async () => {
     await eventually('the silence is noticed', () => silences === 1);
     expect(answers).to.have.length(1);
   });

@@ -1,10 +1,10 @@
 import type { Db, Document, MongoClient } from 'mongodb';
-import { clusterClient } from '../../src/cluster/mongoCluster.js';
+import { createClusterClient } from '../../src/cluster/mongoCluster.js';
 import { type DeafProxy, deafProxy } from '../log/deafProxy.js';
 import { freshDatabase } from '../support/mongo.js';
 
 /** A new database, and nodes that reach it through a network that can lose answers. */
-export class MongoSide {
+export class MongoFixture {
   readonly #clients: MongoClient[] = [];
   readonly #direct: Db;
 
@@ -16,27 +16,27 @@ export class MongoSide {
     this.#direct = this.#connect(direct);
   }
 
-  static async open(): Promise<MongoSide> {
+  static async open(): Promise<MongoFixture> {
     const direct = await freshDatabase();
     const url = new URL(direct);
     const proxy = await deafProxy({ host: url.hostname, port: Number(url.port) });
     url.host = `127.0.0.1:${proxy.port}`;
-    // Else the driver would go round the proxy, to the address that the server has of itself.
+    // Otherwise the driver would bypass the proxy and use the server's own address.
     url.searchParams.set('directConnection', 'true');
-    return new MongoSide(direct, url.href, proxy);
+    return new MongoFixture(direct, url.href, proxy);
   }
 
-  /** The database as one more node has it. */
+  /** Returns the database for one more node. */
   node(): Db {
     return this.#connect(this.proxied);
   }
 
-  /** The next request that names this collection is carried out, and its answer lost. */
+  /** Forwards the next request that names this collection, but loses its answer. */
   loseAnswerOf(collection: string): void {
     this.proxy.loseAnswerTo(collection);
   }
 
-  /** Moves times that the database has noted: its clock cannot be set. */
+  /** Changes stored times, because the database's clock cannot be set. */
   async rewrite(collection: string, set: Document, where: Document = {}): Promise<void> {
     await this.#direct.collection(collection).updateMany(where, [{ $set: set }]);
   }
@@ -47,7 +47,7 @@ export class MongoSide {
   }
 
   #connect(url: string): Db {
-    const client = clusterClient(url);
+    const client = createClusterClient(url);
     this.#clients.push(client);
     return client.db();
   }

@@ -1,13 +1,13 @@
 import type { NodeId } from '../../src/cluster/bus.js';
-import { plan } from '../../src/cluster/ownership.js';
+import { planOwnership } from '../../src/cluster/ownership.js';
 
-/** What a node has seen: possibly long ago. */
+/** A node's view, which may be outdated. */
 interface View {
   readonly living: readonly NodeId[];
   readonly holders: readonly (NodeId | undefined)[];
 }
 
-/** A cluster in which nodes do what they plan, one step at a time, in whatever order they are told to. */
+/** A cluster whose nodes carry out their plans step by step, in any order. */
 export class PlannedCluster {
   /** By partition. */
   readonly holders: (NodeId | undefined)[];
@@ -22,18 +22,18 @@ export class PlannedCluster {
     this.holders = [...holders];
   }
 
-  /** The node sees what is so now; until it looks again, that is what it plans by. */
+  /** Updates the node's view, by which it then plans. */
   look(node: NodeId): void {
     this.#views.set(node, { living: [...this.living], holders: [...this.holders] });
   }
 
-  /** The node does what it plans now, or no more than the first so many things of it. */
+  /** Carries out the node's plan, or the first `most` steps of it. */
   act(node: NodeId, most = Number.POSITIVE_INFINITY): void {
     const view = this.#views.get(node);
     if (!view) return;
     const holders = this.#holdersFor(node, view);
-    const { acquire, handOver } = plan(node, view.living.map(beating), holders);
-    for (const partition of handOver.slice(0, most)) {
+    const { acquire, release } = planOwnership(node, view.living.map(beating), holders);
+    for (const partition of release.slice(0, most)) {
       if (this.holders[partition] !== node) throw new Error(`${node} gives ${partition}, which it has not`);
       this.holders[partition] = undefined;
       this.handedOver++;
@@ -46,7 +46,7 @@ export class PlannedCluster {
     }
   }
 
-  /** All nodes look and act, in this order, until none has anything left to do. */
+  /** Lets all nodes look and act, in this order, until no plan has a step. */
   settle(order: readonly NodeId[]): void {
     for (let round = 0; round < 10; round++) {
       const before = this.handedOver + this.acquired;
@@ -59,7 +59,7 @@ export class PlannedCluster {
     throw new Error('after ten rounds partitions still move');
   }
 
-  /** Without a word: its leases run out. */
+  /** Removes a node without a clean end: its leases expire. */
   die(node: NodeId): void {
     this.living = this.living.filter((each) => each !== node);
     this.holders.forEach((holder, partition) => {
@@ -67,12 +67,12 @@ export class PlannedCluster {
     });
   }
 
-  /** How many partitions a node has. */
+  /** Counts the partitions of a node. */
   count(node: NodeId): number {
     return this.holders.filter((holder) => holder === node).length;
   }
 
-  /** What a node has itself it knows, however long ago it has looked. */
+  /** Corrects the view: a node always knows its own partitions. */
   #holdersFor(node: NodeId, view: View): (NodeId | undefined)[] {
     return view.holders.map((seen, partition) => {
       if (this.holders[partition] === node) return node;
@@ -81,5 +81,5 @@ export class PlannedCluster {
   }
 }
 
-/** As a node that lives is seen. */
+/** Describes a live node. */
 export const beating = (node: NodeId): { node: NodeId; silentMs: number } => ({ node, silentMs: 0 });

@@ -12,14 +12,14 @@ import {
   skipsHoles,
   spoiled,
   unanswered,
-} from './broken.js';
+} from './brokenLogs.js';
 import { sqliteStore } from './stores.js';
 
 const model = 'does what its model does, whatever comes';
 const bytes = 'keeps the bytes of every leaf';
 const unknown = 'does not take an unknown outcome for a failure';
 
-/** A log broken on purpose, and the checks that must find it out. */
+/** Logs broken on purpose, and the checks that must detect each. */
 const controls: { name: string; store(good: LogStore): LogStore; found: string[] }[] = [
   {
     name: 'skips holes',
@@ -110,7 +110,7 @@ describe('the checks of an event log', () => {
         expect(error, 'this log is broken, and the check did not see it').to.be.instanceOf(Error);
       });
 
-  it('find nothing wrong with one that is wrapped but not broken', async () => {
+  it('accept a log that is wrapped but not broken', async () => {
     const settle = (log: EventLog, commit: Parameters<EventLog['append']>[0]) => log.append(commit);
     for (const { name } of checks) await run(name, unanswered(await sqliteStore(), settle));
   });

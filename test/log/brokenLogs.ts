@@ -1,7 +1,7 @@
 import { type Commit, type EventLog, HoleError, type Outcome } from '../../src/log/log.js';
 import type { LogStore } from '../conformance/eventLog.js';
 
-/** A good store whose logs are spoiled by `spoil`, which is given how a good one would do each thing. */
+/** Wraps a good store. `spoil` gets the good log and returns the broken functions. */
 export function spoiled(
   good: LogStore,
   spoil: (log: EventLog, store: LogStore) => Partial<EventLog>,
@@ -26,7 +26,7 @@ export function spoiled(
 
 type Spoil = (log: EventLog, store: LogStore) => Partial<EventLog>;
 
-/** Reads on past a hole as if nothing were missing. */
+/** Reads past a hole as if nothing were missing. */
 export const skipsHoles: Spoil = (log) => {
   const read = async (partition: number, after: number, limit: number): Promise<Commit[]> => {
     try {
@@ -41,7 +41,7 @@ export const skipsHoles: Spoil = (log) => {
   return { read };
 };
 
-/** Looks for commits by where their leaves end. */
+/** Returns wrong places of commits. */
 export const misplaces: Spoil = (log) => ({
   async places(partition, positions) {
     const places = await log.places(partition, positions);
@@ -49,12 +49,12 @@ export const misplaces: Spoil = (log) => ({
   },
 });
 
-/** Does not look whether a position follows the tail. */
+/** Accepts positions that do not follow the tail. */
 export const acceptsAnyPosition: Spoil = (log) => ({
   append: (commit) => log.append(commit).catch((): Outcome => ({ kind: 'committed' })),
 });
 
-/** Lets the last writer have a position. */
+/** Lets the last writer of a position win. */
 export const reusesPositions: Spoil = (log, store) => ({
   async append(commit) {
     const outcome = await log.append(commit);
@@ -64,7 +64,7 @@ export const reusesPositions: Spoil = (log, store) => ({
   },
 });
 
-/** Says committed when a commit is in memory, and writes it never. */
+/** Acknowledges commits that stay in memory. */
 export const acknowledgesTooSoon: Spoil = (log) => {
   const pending: Commit[] = [];
   const all = async (partition: number): Promise<Commit[]> => [
@@ -83,7 +83,7 @@ export const acknowledgesTooSoon: Spoil = (log) => {
   };
 };
 
-/** Knows its commits by position only: a repeat of its own is another's to it. */
+/** Recognises commits by position only, so that a repeat looks like another writer's commit. */
 export const forgetsCommitIds: Spoil = (log) => ({
   async append(commit) {
     const [there] = await log.read(commit.partition, commit.position - 1, 1);
@@ -91,7 +91,7 @@ export const forgetsCommitIds: Spoil = (log) => ({
   },
 });
 
-/** Reads what it has read before, as from a replica that lags. */
+/** Returns earlier results again, like a lagging replica. */
 export const readsStale: Spoil = (log) => {
   let tail: Promise<Commit | undefined> | undefined;
   return {
@@ -102,7 +102,7 @@ export const readsStale: Spoil = (log) => {
   };
 };
 
-/** Stores what a leaf means, not what it is. */
+/** Stores the parsed value of a leaf instead of its bytes. */
 export const reencodes =
   (change: (leaf: string) => string): Spoil =>
   (log) => ({
@@ -113,7 +113,7 @@ export const reencodes =
       })),
   });
 
-/** Loses the answer to the next append; what is done then is `settle`'s. */
+/** Loses the answer to the next append. `settle` decides what the log does then. */
 export function unanswered(
   good: LogStore,
   settle: (log: EventLog, commit: Commit) => Promise<Outcome>,

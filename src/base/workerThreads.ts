@@ -1,9 +1,9 @@
 import { availableParallelism, setPriority } from 'node:os';
 import { type MessagePort, Worker } from 'node:worker_threads';
 
-/** What a worker thread offers: functions of cloneable arguments and results. */
+/** The functions that a worker thread serves. Arguments and results must be cloneable. */
 export type Api = Record<string, (...args: never[]) => unknown>;
-/** The same seen from the other thread: every call is asynchronous. */
+/** The same functions, called from another thread: every call is asynchronous. */
 export type Remote<A extends Api> = {
   [K in keyof A]: (...args: Parameters<A[K]>) => Promise<Awaited<ReturnType<A[K]>>>;
 };
@@ -13,7 +13,7 @@ type Request = { id: number; method: string; args: unknown[] };
 type Response = { id: number; value?: unknown; error?: WireError };
 type WireError = { name: string; message: string; stack: string | undefined; props: Record<string, unknown> };
 
-/** An error that crossed a thread: `name` and own properties are those of the original. */
+/** An error from another thread, with the name and own properties of the original. */
 class RemoteError extends Error {
   constructor(wire: WireError) {
     super(wire.message);
@@ -23,7 +23,7 @@ class RemoteError extends Error {
   }
 }
 
-function toWire(error: unknown): WireError {
+function encodeError(error: unknown): WireError {
   if (!(error instanceof Error))
     return { name: 'Error', message: String(error), stack: undefined, props: {} };
   const props = Object.fromEntries(
@@ -32,50 +32,55 @@ function toWire(error: unknown): WireError {
   return { name: error.name, message: error.message, stack: error.stack, props };
 }
 
-const givenAway = new WeakMap<object, readonly ArrayBuffer[]>();
+const transferLists = new WeakMap<object, readonly ArrayBuffer[]>();
 
-/** A result whose buffers become the other thread's, instead of being copied; each must be no other's. */
-export function giving<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
-  givenAway.set(value, buffers);
+/**
+ * Marks a result whose buffers are moved to the other thread instead of copied. Nothing else may use them.
+ */
+export function withTransferList<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
+  transferLists.set(value, buffers);
   return value;
 }
 
-const buffersOf = (value: unknown): readonly ArrayBuffer[] =>
-  (typeof value === 'object' && value !== null && givenAway.get(value)) || [];
+const transferListOf = (value: unknown): readonly ArrayBuffer[] =>
+  (typeof value === 'object' && value !== null && transferLists.get(value)) || [];
 
-/** Serves `api` to the other thread. Calls start in the order they were made; a synchronous one ends before the next. */
-export function serve(port: Port, api: Api): void {
-  const reply = (response: Response) => port.postMessage(response, buffersOf(response.value));
+/**
+ * Serves `api` to the other thread. Calls start in the order they were made; a synchronous call ends before
+ * the next starts.
+ */
+export function serveThread(port: Port, api: Api): void {
+  const reply = (response: Response) => port.postMessage(response, transferListOf(response.value));
   port.on('message', ({ id, method, args }: Request) => {
     try {
-      // The caller's types are this api's: both sides are compiled against it.
+      // Both threads are compiled against this api, so that the arguments fit.
       const value = (api[method] as (...a: unknown[]) => unknown)(...args);
       if (value instanceof Promise) {
         value.then(
           (v) => reply({ id, value: v }),
-          (error: unknown) => reply({ id, error: toWire(error) }),
+          (error: unknown) => reply({ id, error: encodeError(error) }),
         );
       } else reply({ id, value });
     } catch (error) {
-      reply({ id, error: toWire(error) });
+      reply({ id, error: encodeError(error) });
     }
   });
 }
 
 /**
- * Calls the functions another thread serves. When the thread ends, every open call and all later ones
- * reject: the promise is that no call waits for ever. Other messages of the thread go to `onNotice`.
+ * Returns the functions that another thread serves. No call waits for ever: once the thread ends, open and
+ * later calls reject. Other messages of the thread go to `onNotice`.
  */
-export function connect<A extends Api>(
+export function connectThread<A extends Api>(
   worker: Worker | MessagePort,
   onNotice?: (notice: unknown) => void,
 ): Remote<A> {
   let next = 0;
-  let ended: Error | undefined;
+  let failure: Error | undefined;
   const open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-  const end = (error: Error) => {
-    ended ??= error;
-    for (const call of open.values()) call.reject(ended);
+  const failAll = (error: Error) => {
+    failure ??= error;
+    for (const call of open.values()) call.reject(failure);
     open.clear();
   };
   worker.on('message', (message: Response | { notice: unknown }) => {
@@ -85,20 +90,21 @@ export function connect<A extends Api>(
     if (message.error) call?.reject(new RemoteError(message.error));
     else call?.resolve(message.value);
   });
-  // A port is held by a thread that the main one started: it ends with it, and nobody is left to be told.
+  // A port needs no such handler: its two threads end together.
   if (worker instanceof Worker) {
-    worker.on('error', (error: Error) => end(error));
-    worker.on('exit', (code) => end(new Error(`the thread ended with code ${code}`)));
+    worker.on('error', (error: Error) => failAll(error));
+    worker.on('exit', (code) => failAll(new Error(`the worker thread ended with exit code ${code}`)));
   }
   const call =
     (method: string) =>
     (...args: unknown[]) =>
       new Promise((resolve, reject) => {
-        if (ended) return reject(ended);
+        if (failure) return reject(failure);
         open.set(next, { resolve, reject });
         worker.postMessage({ id: next++, method, args } satisfies Request);
       });
   const methods = new Map<string, (...args: unknown[]) => Promise<unknown>>();
+  // The target is never read: `get` answers every property.
   return new Proxy({} as Remote<A>, {
     get(_, method: string) {
       if (method === 'then') return undefined;
@@ -112,53 +118,53 @@ export function connect<A extends Api>(
 }
 
 /**
- * Lets the threads that answer people go first when cores are scarce: on Linux a niceness, 0 to 19, is a thread's
- * own. Elsewhere it would be the whole process's, so nothing is changed there.
+ * Lowers this thread's priority, so that threads serving users run first. `niceness` is 0 to 19. Linux only:
+ * elsewhere it would apply to the whole process.
  */
-export function standAside(niceness: number): void {
+export function lowerPriority(niceness: number): void {
   if (process.platform === 'linux') setPriority(0, niceness);
 }
 
-/** What a crew's threads do must be bounded: each has the log open, and buffers of its own. */
-const MOST_THREADS = 8;
-/** Far more than what lives long; with no such bound, what does not is cleared up late. */
-const MOST_OLD_MB = 256;
+/** Bounds memory: each thread opens the log and has its own buffers. */
+const MAX_THREADS = 8;
+/** Far more than the long-lived data needs. Without this limit, V8 collects the short-lived rest late. */
+const MAX_OLD_GENERATION_MB = 256;
 
 type Task<A extends Api> = (worker: Remote<A>) => Promise<void>;
 
-/** Threads that do the same work; each task has one of them to itself. */
-export class Crew<A extends Api & { close: () => unknown }> {
+/** A pool of threads that do the same work. Each thread runs one task at a time. */
+export class WorkerPool<A extends Api & { close: () => unknown }> {
   readonly #threads: readonly { readonly worker: Worker; readonly remote: Remote<A> }[];
-  #turn = 0;
+  #lastIndex = 0;
 
   /**
-   * As many threads as there are cores, at most 8. `script` serves `A`. What lives for one step of the work should die
-   * young, in so many MB: with too few, a fifth of the time is copying it.
+   * Starts one thread per core, at most `MAX_THREADS`; `script` serves `A`. `maxYoungGenerationSizeMb` should
+   * hold the data of one step of work. A smaller value costs a fifth of the time for copying.
    */
   constructor(script: URL, workerData: unknown, maxYoungGenerationSizeMb: number) {
-    const count = Math.min(availableParallelism(), MOST_THREADS);
+    const count = Math.min(availableParallelism(), MAX_THREADS);
     this.#threads = Array.from({ length: count }, () => {
-      const resourceLimits = { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: MOST_OLD_MB };
+      const resourceLimits = { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: MAX_OLD_GENERATION_MB };
       const worker = new Worker(script, { workerData, resourceLimits });
-      return { worker, remote: connect<A>(worker) };
+      return { worker, remote: connectThread<A>(worker) };
     });
   }
 
-  /** How many threads there are. */
+  /** The number of threads. */
   get size(): number {
     return this.#threads.length;
   }
 
-  /** One of the threads, each in its turn. */
+  /** Returns the next thread, in turn. */
   next(): Remote<A> {
-    this.#turn = (this.#turn + 1) % this.#threads.length;
-    const thread = this.#threads[this.#turn];
-    if (!thread) throw new RangeError('a crew has threads');
+    this.#lastIndex = (this.#lastIndex + 1) % this.#threads.length;
+    const thread = this.#threads[this.#lastIndex];
+    if (!thread) throw new RangeError('the pool has no thread');
     return thread.remote;
   }
 
-  /** Begins the tasks in their order; rejects with the first error, and then begins no more. */
-  async all(tasks: readonly Task<A>[]): Promise<void> {
+  /** Starts the tasks in order. On the first error it rejects and starts no more. */
+  async runAll(tasks: readonly Task<A>[]): Promise<void> {
     const left = [...tasks];
     const work = async (remote: Remote<A>) => {
       for (let task = left.shift(); task; task = left.shift()) {
@@ -173,11 +179,11 @@ export class Crew<A extends Api & { close: () => unknown }> {
     await Promise.all(this.#threads.map(({ remote }) => work(remote)));
   }
 
-  /** Lets go of what the threads have open. Whatever they were at is broken off if it takes too long. */
+  /** Closes the resources of the threads, then ends them, with any work still running. */
   async close(): Promise<void> {
-    // A thread that has failed has nothing more to say.
+    // A thread that has failed cannot close: its error was reported already.
     await Promise.allSettled(
-      // `A` has it, without arguments.
+      // `A` has `close`, without arguments.
       this.#threads.map(({ remote }) => (remote as unknown as Remote<{ close(): unknown }>).close()),
     );
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));

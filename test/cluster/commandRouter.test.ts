@@ -1,15 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { limits } from '../../src/base/limits.js';
+import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
 import { runs } from '../support/lanes.js';
-import { arrives, LaneWorld, type Passage } from './laneWorld.js';
+import { arrives, type Delivery, RouterWorld } from './routerWorld.js';
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);
-const lost: Passage = { fate: 'is lost', delayMs: 1 };
-const inVain: Passage = { fate: 'is answered in vain', delayMs: 1 };
+const lost: Delivery = { fate: 'request lost', delayMs: 1 };
+const inVain: Delivery = { fate: 'reply lost', delayMs: 1 };
 
-/** Sends all of them now, and lets so much time pass. */
-async function sendAll(world: LaneWorld, commands: readonly string[], ms = 100): Promise<string[]> {
+/** Sends all commands now, then advances the time. */
+async function sendAll(world: RouterWorld, commands: readonly string[], ms = 100): Promise<string[]> {
   const outcomes: string[] = commands.map(() => 'nothing yet');
   for (const [i, id] of commands.entries())
     void world.send(id).then((outcome) => {
@@ -19,22 +19,22 @@ async function sendAll(world: LaneWorld, commands: readonly string[], ms = 100):
   return outcomes;
 }
 
-describe('the lanes of a node', () => {
+describe('the partition router of a node', () => {
   for (const node of ['here', 'there'])
     it(`bring commands to their owner ${node}, in their order`, async () => {
-      const world = new LaneWorld();
-      world.lanes.setOwners([world.take(node)]);
+      const world = new RouterWorld();
+      world.router.setOwners([world.take(node)]);
       const outcomes = await sendAll(world, ids(20));
       expect(new Set(outcomes)).to.deep.equal(new Set(['done']));
       expect(world.effects).to.deep.equal(ids(20));
-      expect(world.lanes.depth).to.equal(0);
-      expect(world.lanes.owned).to.deep.equal(node === 'here' ? [0] : []);
+      expect(world.router.depth).to.equal(0);
+      expect(world.router.owned).to.deep.equal(node === 'here' ? [0] : []);
     });
 
-  it('send what one turn of the event loop brings in one request', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
-    world.passages = [arrives, lost, lost];
+  it('sends the commands of one turn in one request', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
+    world.deliveries = [arrives, lost, lost];
     expect(new Set(await sendAll(world, ids(50), 200))).to.deep.equal(new Set(['done']));
   });
 
@@ -46,38 +46,38 @@ describe('the lanes of a node', () => {
     ['here', 'here'],
   ] as const)
     it(`keep their order when the partition goes from ${from} to ${to} under way`, async () => {
-      const world = new LaneWorld();
-      world.lanes.setOwners([world.take(from)]);
+      const world = new RouterWorld();
+      world.router.setOwners([world.take(from)]);
       const all = ids(20);
       const first = sendAll(world, all.slice(0, 10), 0);
       await world.time.advance(8);
       const owner = world.take(to);
       const rest = sendAll(world, all.slice(10), 0);
       await world.time.advance(20);
-      world.lanes.setOwners([owner]);
+      world.router.setOwners([owner]);
       await world.time.advance(1000);
       expect(new Set([...(await first), ...(await rest)])).to.deep.equal(new Set(['done']));
       expect(world.effects).to.deep.equal(all);
-      // What came back said that it was time to look.
+      // Refused commands have asked for a new look at the leases.
       expect(world.looks).to.be.above(0);
     });
 
-  it('send to the next owner what one that died did not answer', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
+  it('resends unanswered commands of a dead owner to the next one', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
     const outcomes = sendAll(world, ids(10), 0);
     await world.time.advance(8);
     world.kill('there');
-    world.lanes.setOwners([world.take('here')]);
+    world.router.setOwners([world.take('here')]);
     await world.time.advance(1000);
     expect(new Set(await outcomes)).to.deep.equal(new Set(['done']));
     expect(world.effects).to.deep.equal(ids(10));
   });
 
-  it('say unknown of what an owner that is silent may have done, and overloaded of the rest', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
-    world.passages = [inVain];
+  it('answers unknown for commands a silent owner may have done, and overloaded for the rest', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
+    world.deliveries = [inVain];
     const [taken] = [sendAll(world, ['c0'], 0)];
     await world.time.advance(9000);
     world.connect(false);
@@ -87,56 +87,56 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal(['c0']);
   });
 
-  it('say overloaded of what has found no owner for 5 s', async () => {
-    const world = new LaneWorld();
+  it('answers overloaded without an owner for 5 s', async () => {
+    const world = new RouterWorld();
     const outcomes = await sendAll(world, ids(3), 4900);
     expect(new Set(outcomes)).to.deep.equal(new Set(['nothing yet']));
     await world.time.advance(500);
     expect(new Set(outcomes)).to.deep.equal(new Set(['overloaded']));
-    world.lanes.setOwners([world.take('here')]);
+    world.router.setOwners([world.take('here')]);
     await world.time.advance(1000);
     expect(world.effects).to.deep.equal([]);
   });
 
-  it('say overloaded of what nobody is there to take for 5 s', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
-    world.passages = Array.from({ length: 1000 }, () => ({ fate: 'meets nobody', delayMs: 0 }));
+  it('answers overloaded if no owner takes a command for 5 s', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
+    world.deliveries = Array.from({ length: 1000 }, () => ({ fate: 'undelivered', delayMs: 0 }));
     const outcomes = await sendAll(world, ids(3), 5500);
     expect(new Set(outcomes)).to.deep.equal(new Set(['overloaded']));
-    expect(world.passages.length).to.be.above(900);
+    expect(world.deliveries.length).to.be.above(900);
   });
 
-  it('say overloaded at once of what is for another node while they are cut off', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
+  it('answers overloaded at once for other nodes’ commands while disconnected', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
     world.connect(false);
     expect(await sendAll(world, ['c0'], 0)).to.deep.equal(['overloaded']);
-    world.lanes.setOwners([world.take('here')]);
+    world.router.setOwners([world.take('here')]);
     expect(await sendAll(world, ['c1'])).to.deep.equal(['done']);
-    world.lanes.setOwners([world.take('there')]);
+    world.router.setOwners([world.take('there')]);
     world.connect(true);
     expect(await sendAll(world, ['c2'])).to.deep.equal(['done']);
   });
 
-  it('never say that nothing was done of what an earlier owner may have done', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
-    world.passages = [inVain];
+  it('never reports a command as not done that an earlier owner may have done', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
+    world.deliveries = [inVain];
     const outcomes = sendAll(world, ['c0'], 0);
     await world.time.advance(50);
     expect(world.effects).to.deep.equal(['c0']);
     world.owner('here').isFull = true;
-    world.lanes.setOwners([world.take('here')]);
+    world.router.setOwners([world.take('here')]);
     await world.time.advance(500);
     expect(await outcomes).to.deep.equal(['unknown']);
   });
 
-  it('go on at once after a request that was lost, with the next that shows it', async () => {
-    const world = new LaneWorld();
-    world.lanes.setOwners([world.take('there')]);
+  it('continues at once after a lost request, with the next one that reveals it', async () => {
+    const world = new RouterWorld();
+    world.router.setOwners([world.take('there')]);
     await sendAll(world, ['c0']);
-    world.passages = [lost];
+    world.deliveries = [lost];
     const first = sendAll(world, ['c1'], 0);
     await world.time.advance(10);
     const second = sendAll(world, ['c2'], 0);
@@ -145,10 +145,10 @@ describe('the lanes of a node', () => {
     expect(world.effects).to.deep.equal(['c0', 'c1', 'c2']);
   });
 
-  it('leave with an owner what it has taken, though something after it was lost', async () => {
-    const world = new LaneWorld(() => 500);
-    world.lanes.setOwners([world.take('there')]);
-    world.passages = [arrives, lost];
+  it('leaves accepted commands with their owner, although a later request was lost', async () => {
+    const world = new RouterWorld(() => 500);
+    world.router.setOwners([world.take('there')]);
+    world.deliveries = [arrives, lost];
     const first = sendAll(world, ['c0'], 0);
     await world.time.advance(10);
     world.owner('there').isFull = true;
@@ -165,37 +165,37 @@ describe('the lanes of a node', () => {
     ]);
   });
 
-  it('hold so many commands and no more', async () => {
-    const world = new LaneWorld();
-    const waiting = ids(limits.commands).map((id) => world.send(id));
+  it('admits a limited number of commands', async () => {
+    const world = new RouterWorld();
+    const waiting = ids(ADMISSION_LIMITS.commands).map((id) => world.send(id));
     expect(await world.send('one too many')).to.equal('overloaded');
     await world.time.advance(6000);
     await Promise.all(waiting);
-    expect(world.lanes.depth).to.equal(0);
+    expect(world.router.depth).to.equal(0);
   });
 
-  it('refuse when they stop what has not left, and what comes', async () => {
-    const world = new LaneWorld();
+  it('refuses unsent and new commands when it stops', async () => {
+    const world = new RouterWorld();
     const outcomes = sendAll(world, ['c0'], 0);
     await world.time.advance(1);
-    world.lanes.stop();
+    world.router.stop();
     await world.time.advance(1);
     expect(await outcomes).to.deep.equal(['overloaded']);
     expect(await world.send('c1')).to.equal('overloaded');
   });
 
-  it('keep every order and give every answer, whatever owners and requests do', async () => {
+  it('keeps every order and gives every answer, whatever owners and requests do', async () => {
     const node = fc.constantFrom('here', 'there', 'elsewhere');
-    const passage: fc.Arbitrary<Passage> = fc.record({
+    const passage: fc.Arbitrary<Delivery> = fc.record({
       fate: fc.oneof(
         { weight: 4, arbitrary: fc.constant('arrives' as const) },
         {
           weight: 3,
-          arbitrary: fc.constantFrom<Passage['fate']>(
-            'is lost',
-            'is answered in vain',
-            'comes twice',
-            'meets nobody',
+          arbitrary: fc.constantFrom<Delivery['fate']>(
+            'request lost',
+            'reply lost',
+            'duplicated',
+            'undelivered',
           ),
         },
       ),
@@ -222,9 +222,9 @@ describe('the lanes of a node', () => {
         fc.array(passage, { maxLength: 60 }),
         fc.integer({ min: 1, max: 30 }),
         async (plan, passages, stepMs) => {
-          const world = new LaneWorld(() => stepMs);
-          world.passages = [...passages];
-          world.lanes.setOwners([world.take('there')]);
+          const world = new RouterWorld(() => stepMs);
+          world.deliveries = [...passages];
+          world.router.setOwners([world.take('there')]);
           const outcomes = new Map<string, string | undefined>();
           for (const { what, waitMs } of plan) {
             if (what.do === 'send')
@@ -235,7 +235,7 @@ describe('the lanes of a node', () => {
               }
             else if (what.do === 'move') {
               const owner = world.take(what.node);
-              world.time.setTimer(() => world.lanes.setOwners([owner]), what.toldAfterMs);
+              world.time.setTimer(() => world.router.setOwners([owner]), what.toldAfterMs);
             } else if (what.do === 'connect') world.connect(what.isConnected);
             else world.owner(what.node).isFull = what.isFull;
             await world.time.advance(waitMs);
@@ -248,7 +248,7 @@ describe('the lanes of a node', () => {
           }
           const order = world.effects.map((id) => Number(id.slice(1)));
           expect(order).to.deep.equal(order.toSorted((a, b) => a - b));
-          expect(world.lanes.depth).to.equal(0);
+          expect(world.router.depth).to.equal(0);
         },
       ),
       { numRuns: runs(200) },

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { openVault, sqliteVaultStore } from '../../src/vault/openVault.js';
-import { sessionStore } from '../../src/vault/sessions.js';
+import { openSqliteVaultStore, openVault } from '../../src/vault/openVault.js';
+import { createSessionStore } from '../../src/vault/sessions.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
@@ -10,31 +10,31 @@ import { tempDir } from '../support/tempDir.js';
 const HOUR = 3_600_000;
 const now = () => new Date();
 
-describe('a session that another process has ended', () => {
+describe('a session that another process has revoked', () => {
   before(async function () {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  it('is told of here, once, though nobody said so; one that has ended before is found by no look', async () => {
+  it('is reported here once, without a notification; an earlier revoked one is not reported', async () => {
     const engine = { kind: 'mongodb', url: await freshDatabase() } as const;
     const masterKey = randomBytes(32);
     const [here, there] = [await openVault({ engine, masterKey }), await openVault({ engine, masterKey })];
     const told: string[] = [];
-    here.sessions.onEnd((id) => told.push(id));
+    here.sessions.onRevoked((id) => told.push(id));
     const userId = randomUUID();
     const made = await Promise.all([1, 2, 3].map(() => here.sessions.create(userId, now(), HOUR)));
     const [first, ...others] = made.map(({ session }) => session.id);
     for (const { token } of made)
       expect(await here.sessions.find(token, now())).to.have.property('userId', userId);
-    await there.sessions.end(first ?? '');
+    await there.sessions.revoke(first ?? '');
     await eventually('the first is told of', () => told.includes(first ?? ''));
-    await there.sessions.endAll(userId);
+    await there.sessions.revokeAll(userId);
     await eventually('all are told of', () => told.length >= 3);
     expect(told.slice(1)).to.have.members(others);
     for (const { token } of made) expect(await here.sessions.find(token, now())).to.equal(undefined);
-    // A look later, each has been found again.
+    // By the next poll, each one has been found again.
     const { session } = await here.sessions.create(userId, now(), HOUR);
-    await there.sessions.end(session.id);
+    await there.sessions.revoke(session.id);
     await eventually('another is told of', () => told.includes(session.id));
     expect(told).to.have.length(4);
     await here.close();
@@ -42,31 +42,31 @@ describe('a session that another process has ended', () => {
   });
 });
 
-describe('what is remembered of sessions', () => {
+describe('the session cache', () => {
   let store: VaultStore;
   beforeEach(() => {
-    store = sqliteVaultStore(tempDir());
+    store = openSqliteVaultStore(tempDir());
   });
   afterEach(() => store.close());
 
-  /** Sessions over a vault that others use too; `look` is what a look for their ends finds. */
+  /** Creates sessions over a shared vault. `look` returns the sessions that a poll finds. */
   async function shared(look: (lastMs: number) => Promise<string[] | undefined>) {
     let reads = 0;
     let looks = 0;
-    const sessions = sessionStore({
+    const sessions = createSessionStore({
       ...store,
-      session(id) {
+      findSession(id) {
         reads++;
-        return store.session(id);
+        return store.findSession(id);
       },
-      endedLately(lastMs) {
+      listRecentlyEnded(lastMs) {
         looks++;
         return look(lastMs);
       },
     });
     const { token, session } = await sessions.create(randomUUID(), now(), HOUR);
     await eventually('it has looked', () => looks > 0);
-    /** Whether it was found without asking the vault. */
+    /** Returns true if the session was found without asking the vault. */
     const isRemembered = async () => {
       const before = reads;
       expect(await sessions.find(token, now())).to.deep.equal(session);
@@ -75,14 +75,14 @@ describe('what is remembered of sessions', () => {
     return { sessions, isRemembered, looks: () => looks };
   }
 
-  it('is trusted for good in a vault of one process, which is looked at once', async () => {
+  it('is always trusted in a vault of one process, which is polled once', async () => {
     const { sessions, isRemembered, looks } = await shared(async () => undefined);
     await isRemembered();
     expect([await isRemembered(), looks()]).to.deep.equal([true, 1]);
     sessions.close();
   });
 
-  it('is trusted only while the ends of others can be looked for', async () => {
+  it('is trusted only while revocations can be polled', async () => {
     let look = async (): Promise<string[]> => [];
     const { sessions, isRemembered } = await shared(() => look());
     await eventually('it is remembered', isRemembered);
@@ -96,7 +96,7 @@ describe('what is remembered of sessions', () => {
     sessions.close();
   });
 
-  it('is looked through for the ends of as long as no look was made', async () => {
+  it('is checked against all revocations since the last successful poll', async () => {
     const outage = 2000;
     let ended: string[] = [];
     let isAway = false;
@@ -108,7 +108,7 @@ describe('what is remembered of sessions', () => {
     });
     const { session } = await sessions.create(randomUUID(), now(), HOUR);
     const told: string[] = [];
-    sessions.onEnd((id) => told.push(id));
+    sessions.onRevoked((id) => told.push(id));
     isAway = true;
     const began = performance.now();
     await eventually('it was away for long', () => performance.now() - began > outage);
@@ -121,7 +121,7 @@ describe('what is remembered of sessions', () => {
     sessions.close();
   });
 
-  it('is not trusted while a look does not end', async () => {
+  it('is not trusted while a poll does not end', async () => {
     let look = async (): Promise<string[]> => [];
     const { sessions, isRemembered } = await shared(() => look());
     await eventually('it is remembered', isRemembered);

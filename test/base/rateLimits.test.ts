@@ -1,16 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { TokenBucket } from '../../src/base/limits.js';
+import { TokenBucket } from '../../src/base/rateLimits.js';
 
 describe('a token bucket', () => {
-  it('gives the burst at once, then says how long to wait, and keeps its word', () => {
+  it('allows the burst at once, then tells the exact time to wait', () => {
     const bucket = new TokenBucket(2, 3);
     expect([0, 0, 0, 0].map(() => bucket.take(1000))).to.deep.equal([0, 0, 0, 500]);
     expect(bucket.take(1499)).to.be.above(0);
     expect(bucket.take(1500)).to.equal(0);
   });
 
-  it('never gives more than the burst and what has flowed in since, and always after the wait it named', () => {
+  it('never allows more than the burst plus the refill, and always after the time it named', () => {
     const waits = fc.array(fc.integer({ min: -50, max: 2000 }), { maxLength: 60 });
     const property = fc.property(
       fc.integer({ min: 1, max: 50 }),

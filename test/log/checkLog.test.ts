@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { checkPartitionLog, LogEndsEarly } from '../../src/log/checkLog.js';
+import { checkPartitionChain, LogEndsEarly } from '../../src/log/checkLog.js';
 import { BrokenCommit } from '../../src/log/commit.js';
 import { type Commit, HoleError } from '../../src/log/log.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { runs } from '../support/lanes.js';
 import { rejection } from '../support/rejection.js';
-import { chain } from './chain.js';
+import { chain } from './commitChain.js';
 import { sqliteStore } from './stores.js';
 
 const LENGTH = 300;
 
-/** A log of one partition, over these commits. */
+/** A log of one partition with these commits. */
 const holding = (commits: readonly Commit[]) => ({
   read: (_: number, after: number, limit: number) => commits.slice(after, after + limit),
   tail: () => commits.at(-1),
@@ -25,16 +25,16 @@ describe('a check of a partition', () => {
   );
   const last = commits[LENGTH - 1];
 
-  it('of what was written ends with the last commit', async () => {
-    const { position, size, hash } = await checkPartitionLog(holding(commits), 0);
+  it('of an intact log ends with the last commit', async () => {
+    const { position, size, hash } = await checkPartitionChain(holding(commits), 0);
     expect({ position, size, hash }).to.deep.equal({ position: LENGTH, size: last?.size, hash: last?.hash });
   });
 
-  it('of an empty partition finds nothing wrong', async () => {
-    expect(await checkPartitionLog(holding([]), 0)).to.include({ position: 0, size: 0 });
+  it('of an empty partition succeeds', async () => {
+    expect(await checkPartitionChain(holding([]), 0)).to.include({ position: 0, size: 0 });
   });
 
-  it('finds any field of any commit that is another', async () => {
+  it('detects any changed field of any commit', async () => {
     const other = chain(LENGTH, 0, (n) =>
       Array.from({ length: n % 4 }, () => JSON.stringify({ id: randomUUID() })),
     );
@@ -64,20 +64,20 @@ describe('a check of a partition', () => {
             position: LENGTH + 1,
           };
           fc.pre(field !== 'leaves' || (mine?.leaves.length ?? 0) > 0);
-          const changed = commits.with(at, { ...mine, [field]: another[field] } as Commit); // One field, of its own type.
-          expect(await rejection(checkPartitionLog(holding(changed), 0))).to.be.instanceOf(BrokenCommit);
+          const changed = commits.with(at, { ...mine, [field]: another[field] } as Commit); // Changes one field, to a value of the same type.
+          expect(await rejection(checkPartitionChain(holding(changed), 0))).to.be.instanceOf(BrokenCommit);
         },
       ),
     );
   });
 
-  it('finds a log that cannot be read to its end', async () => {
+  it('detects a log that cannot be read to its end', async () => {
     const short = { ...holding(commits.slice(0, 10)), tail: () => last };
-    expect(await rejection(checkPartitionLog(short, 0))).to.be.instanceOf(LogEndsEarly);
+    expect(await rejection(checkPartitionChain(short, 0))).to.be.instanceOf(LogEndsEarly);
   });
 
   describe('on disk', () => {
-    it('finds one flipped bit of an event, wherever it is, and a commit that is gone', async () => {
+    it('detects one flipped bit of an event, and a missing commit', async () => {
       const store = await sqliteStore();
       const log = await store.open(1);
       for (const commit of commits) await log.append(commit);
@@ -85,7 +85,7 @@ describe('a check of a partition', () => {
       const check = async () => {
         const reader = openLogReader(store.file);
         try {
-          return await checkPartitionLog(reader, 0);
+          return await checkPartitionChain(reader, 0);
         } finally {
           reader.close();
         }

@@ -4,19 +4,24 @@ import { messageContext } from '../../src/domain/messages.js';
 import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/cipher.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
-import { createOpener, type Opener, type TextMemory, textMemory } from '../../src/vault/textOpener.js';
+import {
+  createPlaintextCache,
+  createTextOpener,
+  type PlaintextCache,
+  type TextOpener,
+} from '../../src/vault/textOpener.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 
 describe('texts under their owners’ keys', () => {
   const [ada, bob, roomId, messageId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
   let vault: OpenVault;
-  let memories: TextMemory[];
-  /** Of another node: has sealed nothing itself. */
-  let opener: Opener;
+  let memories: PlaintextCache[];
+  /** The opener of another node, which has sealed nothing itself. */
+  let opener: TextOpener;
 
   const memory = () => {
-    const made = textMemory();
+    const made = createPlaintextCache();
     memories.push(made);
     return made;
   };
@@ -26,7 +31,7 @@ describe('texts under their owners’ keys', () => {
     vault = await openVault({ engine: { kind: 'sqlite', dataDir: tempDir() }, masterKey: randomBytes(32) });
     await vault.keys.create(ada);
     await vault.keys.create(bob);
-    opener = createOpener(vault.keys, memory());
+    opener = createTextOpener(vault.keys, memory());
   });
   afterEach(async () => {
     for (const made of memories) made.close();
@@ -36,12 +41,12 @@ describe('texts under their owners’ keys', () => {
   const message = (senderId: string, text: string) => ({ senderId, roomId, messageId, text });
 
   const sealed = async (owner: string, text: string, context = messageContext(roomId, messageId)) => {
-    const key = await vault.keys.key(owner);
+    const key = await vault.keys.getKey(owner);
     if (key === 'destroyed') throw new Error('the owner is erased');
     return seal(key, text, context);
   };
 
-  it('open in the order given, messages and names', async () => {
+  it('open in the given order, messages and names', async () => {
     const one = message(ada, await sealed(ada, 'one'));
     const two = message(bob, await sealed(bob, 'two'));
     expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
@@ -57,7 +62,7 @@ describe('texts under their owners’ keys', () => {
     expect(await opener.messages([theirs, mine])).to.deep.equal([null, 'here']);
   });
 
-  it('do not open in another room, as another message, or as another’s', async () => {
+  it('do not open in another room, as another message, or for another sender', async () => {
     const here = message(ada, await sealed(ada, 'here'));
     for (const moved of [{ roomId: randomUUID() }, { messageId: randomUUID() }, { senderId: bob }])
       expect(await rejection(opener.messages([{ ...here, ...moved }]))).to.have.property(
@@ -66,34 +71,34 @@ describe('texts under their owners’ keys', () => {
       );
   });
 
-  it('of an owner without key or tombstone are an outage', async () => {
+  it('cause an outage error for an owner without key or tombstone', async () => {
     const stray = message(randomUUID(), await sealed(ada, 'here'));
     expect(await rejection(opener.messages([stray]))).to.have.property('name', 'VaultUnavailable');
   });
 
-  it('are taken once without opening where they were sealed or opened, unless forgotten', async () => {
+  it('can be taken once from the cache where they were sealed or opened, unless deleted', async () => {
     const shared = memory();
     const text = await sealed(ada, 'just now');
     const name = await sealed(bob, 'Bob', usernameContext(bob));
-    shared.remember(text, 'just now', ada);
-    shared.remember(name, 'Bob', bob);
-    const local = createOpener(vault.keys, shared);
+    shared.set(text, 'just now', ada);
+    shared.set(name, 'Bob', bob);
+    const local = createTextOpener(vault.keys, shared);
     expect(local.take(text)).to.equal('just now');
     expect(local.take(text)).to.equal(undefined);
     expect(opener.take(text)).to.equal(undefined);
     await opener.messages([message(ada, text)]);
     expect(opener.take(text)).to.equal('just now');
-    shared.remember(text, 'just now', ada);
-    shared.forget(ada);
+    shared.set(text, 'just now', ada);
+    shared.deleteOwner(ada);
     expect(local.take(text)).to.equal(undefined);
     expect(local.take(name)).to.equal('Bob');
   });
 
-  it('are remembered up to a bound of bytes, the newest', () => {
+  it('are cached up to a limit of bytes, the newest', () => {
     const bounded = memory();
     const text = 'x'.repeat(8_192);
-    for (let i = 0; i < 2_000; i++) bounded.remember(`${i}-${text}`, text, ada);
-    expect(bounded.recall(`0-${text}`)).to.equal(undefined);
-    expect(bounded.recall(`1999-${text}`)).to.equal(text);
+    for (let i = 0; i < 2_000; i++) bounded.set(`${i}-${text}`, text, ada);
+    expect(bounded.get(`0-${text}`)).to.equal(undefined);
+    expect(bounded.get(`1999-${text}`)).to.equal(text);
   });
 });

@@ -1,18 +1,18 @@
 import { NotOwner, overloaded } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { Lanes, type LanesDeps } from '../../src/cluster/commandRouter.js';
-import { Doorman } from '../../src/cluster/forwardReceiver.js';
-import type { Holder } from '../../src/cluster/leases.js';
+import { PartitionRouter, type PartitionRouterDeps } from '../../src/cluster/commandRouter.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import type { LeaseHolder } from '../../src/cluster/leases.js';
 import type { OwnWriters } from '../../src/domain/commands.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
-/** What happens to one request between two nodes. */
-export interface Passage {
-  readonly fate: 'arrives' | 'is lost' | 'is answered in vain' | 'comes twice' | 'meets nobody';
+/** The fate of one request between two nodes. */
+export interface Delivery {
+  readonly fate: 'arrives' | 'request lost' | 'reply lost' | 'duplicated' | 'undelivered';
   readonly delayMs: number;
 }
 
-export const arrives: Passage = { fate: 'arrives', delayMs: 1 };
+export const arrives: Delivery = { fate: 'arrives', delayMs: 1 };
 
 interface Waiting {
   readonly commandId: string;
@@ -20,17 +20,17 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A node that may own the one partition: it does what it is given in order, one at a time, and each only once. */
+/** A node that may own the partition. It executes commands in order, one at a time, each only once. */
 class Owner implements OwnWriters {
   epoch: number | undefined;
   isDead = false;
   isFull = false;
   #queue: Waiting[] = [];
   #isBusy = false;
-  readonly doorman = new Doorman(this, () => this.epoch);
+  readonly receiver = new ForwardedCommandReceiver(this, () => this.epoch);
 
   constructor(
-    private readonly world: LaneWorld,
+    private readonly world: RouterWorld,
     private readonly stepMs: () => number,
   ) {}
 
@@ -43,7 +43,7 @@ class Owner implements OwnWriters {
     });
   };
 
-  /** As a writer that is given up or loses its partition: what is not done is returned. */
+  /** Rejects unfinished commands, like a writer that gives up its partition. */
   giveUp(): void {
     this.epoch = undefined;
     for (const { reject } of this.#queue.splice(0)) reject(new NotOwner(0));
@@ -58,36 +58,35 @@ class Owner implements OwnWriters {
       if (this.isDead || this.epoch === undefined || this.#queue[0] !== first) return this.#work();
       this.#queue.shift();
       this.world.effect(first.commandId);
-      // The world checks only that there was an answer.
+      // The world checks only that an answer came.
       first.resolve({} as never);
       this.#work();
     }, this.stepMs());
   }
 }
 
-/** The lanes of node `here`, who owns their partition, and the way between them. */
-export class LaneWorld {
+/** The router of node `here`, the possible owners of its partition, and the network between them. */
+export class RouterWorld {
   readonly time: VirtualTime = virtualTime();
-  /** Ids of commands in the order in which they took effect for the first time. */
+  /** Ids of commands, in the order of their first effect. */
   readonly effects: string[] = [];
   readonly owners: ReadonlyMap<NodeId, Owner>;
-  readonly lanes: Lanes;
+  readonly router: PartitionRouter;
   isConnected = true;
-  /** Of the requests to come, in order; then all arrive. */
-  passages: Passage[] = [];
+  /** The fates of the next requests, in order. Later requests arrive. */
+  deliveries: Delivery[] = [];
   looks = 0;
   #watch: (isConnected: boolean) => void = () => {};
   #epoch = 0;
 
   constructor(stepMs: () => number = () => 2) {
     this.owners = new Map(['here', 'there', 'elsewhere'].map((node) => [node, new Owner(this, stepMs)]));
-    this.lanes = new Lanes({
-      node: 'here',
+    this.router = new PartitionRouter({
       partitions: 1,
       bus: this.#bus(),
       writers: this.owner('here'),
       clock: this.time,
-      onReturned: () => this.looks++,
+      onStaleOwner: () => this.looks++,
     });
   }
 
@@ -101,15 +100,15 @@ export class LaneWorld {
     if (!this.effects.includes(commandId)) this.effects.push(commandId);
   }
 
-  /** The partition goes to this node, whoever had it; the lanes are not told. */
-  take(node: NodeId): Holder {
+  /** Gives the partition to this node. The router is not told. */
+  take(node: NodeId): LeaseHolder {
     for (const owner of this.owners.values()) if (owner.epoch !== undefined) owner.giveUp();
     const epoch = ++this.#epoch;
     this.owner(node).epoch = epoch;
     return { node, epoch };
   }
 
-  /** The node is no more: what it has begun never ends, and it answers nobody. */
+  /** Ends the node: its work never finishes, and it answers nobody. */
   kill(node: NodeId): void {
     this.owner(node).isDead = true;
   }
@@ -119,44 +118,45 @@ export class LaneWorld {
     this.#watch(isConnected);
   }
 
-  /** The outcome of a command: `done`, or the code it was refused with. */
+  /** Returns the outcome of a command: `done`, or the code of its refusal. */
   async send(commandId: string): Promise<string> {
     try {
-      await this.lanes.execute<'go online'>({ kind: 'go online', userId: 'ada' }, commandId);
+      await this.router.execute<'go online'>({ kind: 'go online', userId: 'ada' }, commandId);
       return 'done';
     } catch (error) {
-      return (error as { code: string }).code; // A `ParleyError`, or else the test fails on it.
+      return (error as { code: string }).code; // A `ParleyError`; any other error fails the test.
     }
   }
 
-  #bus(): LanesDeps['bus'] {
+  #bus(): PartitionRouterDeps['bus'] {
     const world = this;
     return {
+      node: 'here',
       get isConnected() {
         return world.isConnected;
       },
-      onConnection(handler) {
+      onConnectionChange(handler) {
         world.#watch = handler;
         return () => {};
       },
       async request(to, body, timeoutMs) {
-        const { fate, delayMs } = world.passages.shift() ?? arrives;
-        if (fate === 'meets nobody' || !world.isConnected) return 'nobody';
+        const { fate, delayMs } = world.deliveries.shift() ?? arrives;
+        if (fate === 'undelivered' || !world.isConnected) return 'undelivered';
         return new Promise((resolve) => {
-          const cancel = world.time.setTimer(() => resolve('silent'), timeoutMs);
+          const cancel = world.time.setTimer(() => resolve('unanswered'), timeoutMs);
           const deliver = (isHeard: boolean) => async () => {
-            const { isDead, doorman } = world.owner(to);
+            const { isDead, receiver } = world.owner(to);
             if (isDead) return;
-            // As they cross the wire.
-            const answer = doorman.serve(JSON.parse(JSON.stringify(body)), 'here');
+            // In the form that crosses the wire.
+            const answer = receiver.serve(JSON.parse(JSON.stringify(body)), 'here');
             const reply = await answer.catch(() => undefined);
             if (!reply || !isHeard || world.owner(to).isDead) return;
             cancel();
             resolve({ reply: JSON.parse(JSON.stringify(reply)) });
           };
-          if (fate === 'is lost') return;
-          world.time.setTimer(() => void deliver(fate !== 'is answered in vain')(), delayMs);
-          if (fate === 'comes twice') world.time.setTimer(() => void deliver(true)(), delayMs * 3);
+          if (fate === 'request lost') return;
+          world.time.setTimer(() => void deliver(fate !== 'reply lost')(), delayMs);
+          if (fate === 'duplicated') world.time.setTimer(() => void deliver(true)(), delayMs * 3);
         });
       },
     };

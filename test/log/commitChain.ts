@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
 
-/** A commit after `head`; with another id each time. */
+/** Builds a commit after `head`, with a new id each time. */
 export function commitAfter(
   head: Head,
   leaves: readonly string[],
@@ -11,7 +11,7 @@ export function commitAfter(
   return buildCommit({ head, id: randomUUID(), epoch, recordedAt: '2026-01-01T00:00:00.000Z', leaves });
 }
 
-/** The first commits of a partition, of one event each unless said otherwise. */
+/** Builds the first commits of a partition, with one event each by default. */
 export function chain(
   length: number,
   partition = 0,

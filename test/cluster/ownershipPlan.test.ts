@@ -2,22 +2,22 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { LEASE_MS } from '../../src/cluster/leases.js';
-import { plan } from '../../src/cluster/ownership.js';
-import { beating, PlannedCluster } from './planned.js';
+import { planOwnership } from '../../src/cluster/ownership.js';
+import { beating, PlannedCluster } from './plannedCluster.js';
 
 const nodes: readonly NodeId[] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 
 const living = fc.shuffledSubarray([...nodes], { minLength: 1 });
-/** Held by some node, dead or alive, or by none. */
+/** Held by a live or dead node, or by none. */
 const holders = fc.array(fc.constantFrom(...nodes, undefined), { minLength: 1, maxLength: 64 });
 const some = (...whats: string[]) =>
   fc.array(fc.record({ node: fc.constantFrom(...nodes), what: fc.constantFrom(...whats) }), {
     maxLength: 300,
   });
-/** Who looks, and who acts on what it last saw, or begins to. */
+/** Which node looks, acts on its last view, or joins. */
 const doings = some('look', 'begin', 'act');
 
-/** Lets what the dead hold run out, in the order of the living. */
+/** Frees the partitions of dead nodes, and orders the live ones. */
 function clusterOf(living: readonly NodeId[], holders: readonly (NodeId | undefined)[]): PlannedCluster {
   const cluster = new PlannedCluster(living, holders);
   for (const node of nodes) if (!living.includes(node)) cluster.die(node);
@@ -41,8 +41,8 @@ function expectEven(cluster: PlannedCluster): void {
   expect(cluster.holders).to.not.include(undefined);
 }
 
-describe('the plan of who owns which partition', () => {
-  it('ends with partitions spread evenly, from any start, whatever was done on old views while nodes came and went', () => {
+describe('the ownership plan', () => {
+  it('ends with an even spread from any start, whatever nodes did on old views', () => {
     const turbulence = some('look', 'begin', 'act', 'act', 'come or go');
     const order = fc.shuffledSubarray([...nodes], { minLength: nodes.length });
     fc.assert(
@@ -55,7 +55,7 @@ describe('the plan of who owns which partition', () => {
     );
   });
 
-  it('moves what balance needs and no more, on whatever old views of the holders', () => {
+  it('moves only the partitions that balance needs, whatever the old views', () => {
     fc.assert(
       fc.property(living, holders, doings, (living, holders, doings) => {
         const cluster = clusterOf(living, holders);
@@ -73,7 +73,7 @@ describe('the plan of who owns which partition', () => {
     );
   });
 
-  it('has whoever joins given its share, and nothing else moved', () => {
+  it('moves only its share to a joining node', () => {
     fc.assert(
       fc.property(living, holders, doings, (living, holders, doings) => {
         const cluster = clusterOf(living.slice(1), holders);
@@ -89,7 +89,7 @@ describe('the plan of who owns which partition', () => {
     );
   });
 
-  it('has only what it had moved when a node goes, one way or the other', () => {
+  it('moves only the partitions of a node that goes', () => {
     fc.assert(
       fc.property(living, holders, doings, fc.nat(), fc.boolean(), (living, holders, doings, which, dies) => {
         const cluster = clusterOf(living, holders);
@@ -109,21 +109,22 @@ describe('the plan of who owns which partition', () => {
     );
   });
 
-  it('has a node that is stopping acquire nothing and hand all over', () => {
-    const planned = plan('a', [beating('b')], ['a', undefined, 'b', 'a']);
-    expect(planned).to.deep.equal({ acquire: [], handOver: [0, 3] });
+  it('lets a stopping node acquire nothing and release everything', () => {
+    const planned = planOwnership('a', [beating('b')], ['a', undefined, 'b', 'a']);
+    expect(planned).to.deep.equal({ acquire: [], release: [0, 3] });
   });
 
-  it('counts no more on a node that was silent for a lease, though it is not yet taken for dead', () => {
-    const silent = (silentMs: number) => plan('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
-    expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], handOver: [] });
-    expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], handOver: [] });
+  it('ignores a node that was silent for a lease, although it does not count as dead', () => {
+    const silent = (silentMs: number) =>
+      planOwnership('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
+    expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], release: [] });
+    expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], release: [] });
   });
 
   it('sends two nodes to different free partitions', () => {
     const two = [beating('a'), beating('b')];
     const free = [undefined, undefined, undefined, undefined];
-    expect(plan('a', two, free).acquire).to.deep.equal([0, 1]);
-    expect(plan('b', two, free).acquire).to.deep.equal([2, 3]);
+    expect(planOwnership('a', two, free).acquire).to.deep.equal([0, 1]);
+    expect(planOwnership('b', two, free).acquire).to.deep.equal([2, 3]);
   });
 });
