@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { AuditReader, auditorsOf } from '../audit/auditReader.js';
+import { AuditReader } from '../audit/auditReader.js';
 import { eventsUntil, indexedBy } from '../audit/events/streamCommits.js';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
@@ -17,6 +17,7 @@ import { Forgetting, forgetHere } from '../erasure/forgetting.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
+import { auditorsOf } from '../projections/models/roles.js';
 import { createQueries } from '../projections/rowQueries.js';
 import { startProjections } from '../projections/startProjections.js';
 import { openPasswords } from '../vault/credentials.js';

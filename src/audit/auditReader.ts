@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/events.js';
-import { partitionOf, type RoomId, streamOf, type UserId } from '../domain/ids.js';
-import type { EventLog } from '../log/log.js';
+import type { RoomId, UserId } from '../domain/ids.js';
+
 import { chatsModel } from '../projections/models/chats.js';
-import type { Opens } from '../projections/models/chatViews.js';
 import { friendshipsModel } from '../projections/models/friendships.js';
-import { rolesModel, usersModel } from '../projections/models/userModels.js';
-import type { Progress, Queries } from '../projections/queries.js';
+import { type Opens, usersModel } from '../projections/models/users.js';
+
+import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type EventFilter, stretchesOf, tailsOf } from './events/eventFilter.js';
@@ -126,23 +126,4 @@ export class AuditReader {
     await delay(LOOK_MS, undefined, { signal: either }).catch(() => {});
     stop();
   }
-}
-
-/** What tells who an auditor is. */
-export interface RoleSource {
-  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'isAuditor'>;
-  readonly progress: Pick<Progress, 'folded'>;
-}
-
-/** Whether somebody is an auditor by all that is in the log when it is asked. */
-export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
-    const partition = partitionOf(streamOf('user', userId), log.partitions);
-    const folded = progress.folded(rolesModel.name, partition);
-    // Both at once: nearly always all that is in the log had been folded before.
-    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
-    const size = tail?.size ?? 0;
-    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
-  };
 }

@@ -5,8 +5,10 @@ import { friendshipsProjection } from './models/friendships.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messagesProjection } from './models/messages.js';
 import { presenceProjection } from './models/presenceModel.js';
-import { statesProjection, streamsProjection } from './models/streamIndex.js';
-import { rolesProjection, usersProjection } from './models/userModels.js';
+import { rolesProjection } from './models/roles.js';
+import { streamsProjection } from './models/streamIndex.js';
+import { statesProjection } from './models/streamStates.js';
+import { usersProjection } from './models/users.js';
 import type { AnyProjection } from './projection.js';
 import { tableOf } from './store/rowStore.js';
 

@@ -1,9 +1,9 @@
 import type { UserId } from '../domain/ids.js';
 import type { SealedMessage } from '../domain/pushes.js';
-import { type ChatRow, chatsModel, lastSeqOf } from './models/chats.js';
-import { knownUsers, type Opens, presentChats, presentMessages, type Source } from './models/chatViews.js';
+import { type ChatRow, chatsModel, lastSeqOf, presentChats } from './models/chats.js';
 import { friendshipsModel } from './models/friendships.js';
-import { messagesBetween } from './models/messages.js';
+import { messagesBetween, presentMessages } from './models/messages.js';
+import { knownUsers, type Opens, type Source } from './models/users.js';
 import type { ChangedStream, StoredChange } from './queries.js';
 import { elementAt, type Model, type Row, type RowReader, valuesOf } from './store/rowStore.js';
 

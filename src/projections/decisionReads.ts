@@ -1,9 +1,8 @@
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { MessageRef, StoredMessage } from '../domain/pushes.js';
-import type { State } from '../domain/streams.js';
 import { messageFacts, messagesModel } from './models/messages.js';
-import { loadStates, statesModel } from './models/streamIndex.js';
-import { usersModel } from './models/userModels.js';
+import { loadStates, type StoredState, statesModel } from './models/streamStates.js';
+import { usersModel } from './models/users.js';
 import type { AnyModel, RowReader } from './store/rowStore.js';
 
 /** What writers read, over any row store. `storedPosition`: up to which the store has all of a model, as it says now. */
@@ -32,17 +31,10 @@ export function readModels(
   };
 }
 
-/** What `states` keeps of a stream; `offset` is that of the last event folded into it. */
-export interface StateRow {
-  readonly offset: number;
-  /** `version`: the stream's last. `null`: a tombstone, which no stream has. */
-  readonly value: { readonly version: number; readonly state: State } | null;
-}
-
 /** What a writer reads. Whatever rejects here makes the commands that need it `overloaded`. */
 export interface ReadModels {
   /** Of these streams those that have a row, by name. */
-  states(streams: readonly StreamName[]): Promise<ReadonlyMap<string, StateRow>>;
+  states(streams: readonly StreamName[]): Promise<ReadonlyMap<string, StoredState>>;
   /** Of these messages those that are in the history, by `messageTerm`. */
   messages(asked: readonly MessageRef[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** Of these users those that are registered and not erased. */

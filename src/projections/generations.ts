@@ -1,5 +1,5 @@
 import type { UserId } from '../domain/ids.js';
-import { usersModel } from './models/userModels.js';
+import { usersModel } from './models/users.js';
 import type { AnyProjection } from './projection.js';
 import { generationOf, type Model, type RowStore, tableOf } from './store/rowStore.js';
 

@@ -6,11 +6,11 @@ import { type ActiveProjection, activeProjections } from './activeTables.js';
 import { Follower } from './follower.js';
 import { unlistUser } from './generations.js';
 import type { LeafCommit } from './logIntake.js';
-import type { ModelAdvance } from './progressNotes.js';
 import { catchUp, Projector } from './projector.js';
 import { Rebuilder } from './rebuilder.js';
 import { checkOfThisLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
 import { tableOf } from './store/rowStore.js';
+import type { ModelAdvance } from './waiter.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {

@@ -1,21 +1,12 @@
 import type { Moment } from '../domain/commands.js';
-import type { User } from '../domain/contract.js';
-import { partitionOf, type StreamName, type UserId } from '../domain/ids.js';
+import { partitionOf, type StreamName } from '../domain/ids.js';
 import { changedStreams, changesSince } from './changesSince.js';
-import { chatsModel } from './models/chats.js';
-import {
-  activeChats,
-  chatRow,
-  presentChats,
-  presentMessages,
-  type Source,
-  talkedWith,
-  usersById,
-} from './models/chatViews.js';
-import { friendIds, friendshipsModel, openedErased, searchUsers } from './models/friendships.js';
-import { messagePage, messagesModel } from './models/messages.js';
+import { activeChats, chatRow, chatsModel, contactIds, presentChats } from './models/chats.js';
+import { friendshipsModel } from './models/friendships.js';
+import { messagePage, messagesModel, presentMessages } from './models/messages.js';
 import { onlineUsers, presenceModel, presenceOf } from './models/presenceModel.js';
-import { rolesModel, usersModel } from './models/userModels.js';
+import { hasAuditorRow, rolesModel } from './models/roles.js';
+import { friendsOf, openedErased, type Source, searchUsers, usersById, usersModel } from './models/users.js';
 import type { Progress, Queries } from './queries.js';
 
 const users = usersModel.name;
@@ -46,10 +37,7 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
     },
     async friends(userId, at) {
       await reached([friendships, users], at);
-      const friends: User[] = [];
-      for await (const ids of friendIds(rows, userId))
-        friends.push(...(await usersById(source, ids)).values());
-      return friends.filter((friend) => friend.erased !== true);
+      return friendsOf(source, userId);
     },
     async search(me, q, limit, at) {
       await reached([users, friendships], at);
@@ -80,14 +68,11 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
     },
     async isAuditor(userId, at) {
       await reached([roles], at);
-      return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
+      return hasAuditorRow(rows, userId);
     },
     async contacts(userId, at) {
       await reached([friendships, chats], at);
-      const contacts = new Set<UserId>();
-      for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
-      for await (const ids of talkedWith(rows, userId)) for (const id of ids) contacts.add(id);
-      return contacts;
+      return contactIds(rows, userId);
     },
     async presence(ids, at) {
       await reached([presence], at);

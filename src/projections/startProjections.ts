@@ -6,6 +6,7 @@ import type { EventLog } from '../log/log.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import type { LeafCommit } from './logIntake.js';
 import { type Evidence, evidenceOf, TreeReader, tilesModel } from './models/merkleTiles.js';
+import { SharedProgress } from './progressNotes.js';
 import type {
   MainApi,
   ModelState,
@@ -15,7 +16,6 @@ import type {
   Ring,
 } from './projectionWorker.js';
 import type { Progress } from './queries.js';
-import { SharedProgress } from './sharedProgress.js';
 import { type Engine, NotOfThisLog } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
 import type { RowReader } from './store/rowStore.js';

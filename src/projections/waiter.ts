@@ -3,7 +3,7 @@ import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/events.js';
 import { type LeafCommit, Unfolded } from './logIntake.js';
-import type { ModelAdvance } from './progressNotes.js';
+
 import type { Progress } from './queries.js';
 
 /** How long a query waits for its models, and how many may wait at once. */
@@ -221,4 +221,11 @@ export class Waiter implements Progress {
   #foldedByAll(partition: number): number {
     return Math.min(...[...this.#folded.values()].map((sizes) => sizes[partition] ?? 0));
   }
+}
+
+/** A model is stored up to a size of a partition. */
+export interface ModelAdvance {
+  readonly model: string;
+  readonly partition: number;
+  readonly size: number;
 }

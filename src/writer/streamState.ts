@@ -2,7 +2,7 @@ import type { Recorded } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../domain/pushes.js';
 import { type Fold, foldFor, type State } from '../domain/streams.js';
-import type { StateRow } from '../projections/decisionReads.js';
+import type { StoredState } from '../projections/models/streamStates.js';
 
 /** One stream as its writer knows it: the state after every event decided so far. */
 export class StreamState {
@@ -22,7 +22,7 @@ export class StreamState {
   }
 
   /** Row at its offset, then the tail above it. */
-  load(row: StateRow | undefined, tail: Tail): void {
+  load(row: StoredState | undefined, tail: Tail): void {
     if (row?.value) {
       this.version = row.value.version;
       this.state = row.value.state;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { changeGeneration, readGeneration, unlistUser } from '../../src/projections/generations.js';
-import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/userModels.js';
+import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/users.js';
 import { generationOf, type Row } from '../../src/projections/store/rowStore.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 

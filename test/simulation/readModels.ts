@@ -3,7 +3,8 @@ import type { StreamName } from '../../src/domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/pushes.js';
 import { foldFor } from '../../src/domain/streams.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
-import type { Folding, ReadModels, StateRow } from '../../src/projections/decisionReads.js';
+import type { Folding, ReadModels } from '../../src/projections/decisionReads.js';
+import type { StoredState } from '../../src/projections/models/streamStates.js';
 import type { Database } from './database.js';
 import type { Machine } from './machine.js';
 import type { World } from './world.js';
@@ -21,7 +22,7 @@ interface Place {
 export class FoldedModels {
   readonly #world: World;
   readonly #database: Database;
-  readonly #states = new Map<StreamName, StateRow>();
+  readonly #states = new Map<StreamName, StoredState>();
   readonly #messages = new Map<string, StoredMessage>();
   readonly #checkpoints: Place[];
   readonly #handlers = new Set<(partition: number) => void>();

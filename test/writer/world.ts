@@ -8,7 +8,7 @@ import type { MessageRef } from '../../src/domain/pushes.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { frameOf } from '../../src/projections/logIntake.js';
 import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messages.js';
-import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
+import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamStates.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import type { Row } from '../../src/projections/store/rowStore.js';
 import { routeToWriters, Writer } from '../../src/writer/writer.js';

@@ -5,7 +5,7 @@ import { sealContext } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { UserRow } from '../../projections/models/userModels.js';
+import type { UserRow } from '../../projections/models/users.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import { open } from '../../vault/cipher.js';

@@ -2,15 +2,9 @@ import { ParleyError } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { Time } from '../../domain/events.js';
 import { partitionOf, type StreamName } from '../../domain/ids.js';
-import {
-  type CommitRange,
-  findLastCommit,
-  findLastTrue,
-  type LogSource,
-  readRange,
-} from '../../log/checkLog.js';
+import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
 import type { Commit, Place } from '../../log/log.js';
-import { chunkKey, type StreamRow, streamsModel } from '../../projections/models/streamIndex.js';
+import { positionsOf, streamsModel } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
 import type { Progress } from '../../projections/queries.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
@@ -18,8 +12,6 @@ import { textFilter } from './eventFilter.js';
 
 /** Commits of the first read by index, and of each that follows one as large as itself. */
 const BATCH = { first: 4, most: 32 };
-/** Rows that are looked at together. */
-const LOOKS = 15;
 
 /** What is read to find a stream. */
 export interface StreamSource {
@@ -99,44 +91,6 @@ async function readRun(log: LogSource, { partition, after, upTo }: CommitRange):
     position = last.position;
   }
   return commits;
-}
-
-/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
-async function* positionsOf(
-  rows: StreamSource['rows'],
-  stream: StreamName,
-  after: number,
-): AsyncGenerator<readonly number[]> {
-  const rowsOf = async (chunks: readonly number[]): Promise<(StreamRow | undefined)[]> => {
-    const keys = chunks.map((chunk) => chunkKey(stream, chunk));
-    const found = await rows.get(streamsModel, keys);
-    return keys.map((key) => found.get(key)?.value ?? undefined);
-  };
-  let before = -1;
-  if (after > 0) {
-    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
-    before = await findLastTrue(search, async (chunks) =>
-      (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
-    );
-  }
-  // Rows come one behind the other, without a hole.
-  for (let chunk = before + 1; ; chunk++) {
-    const [row] = await rowsOf([chunk]);
-    if (!row) return;
-    yield row.positions;
-  }
-}
-
-/** The number of the stream's newest row; -1: it has none. */
-async function newestOf(rows: StreamSource['rows'], stream: StreamName): Promise<number> {
-  const [newest] = await rows.range(streamsModel, {
-    after: `${stream}#`,
-    // The character behind `#`.
-    before: `${stream}$`,
-    reverse: true,
-    limit: 1,
-  });
-  return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
 }
 
 /** Up to when: what was recorded then is included; or up to a message of a room. */

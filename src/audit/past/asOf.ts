@@ -3,12 +3,17 @@ import type { Message, OnlineInfo, User } from '../../domain/contract.js';
 import type { Time } from '../../domain/events.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../../domain/ids.js';
 import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chats.js';
-import { knownUsers, type Opens, presentMessages, presentUsers } from '../../projections/models/chatViews.js';
 import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendships.js';
-import { messagesModel, messagesProjection } from '../../projections/models/messages.js';
+import { messagesModel, messagesProjection, presentMessages } from '../../projections/models/messages.js';
 import { presenceModel, presenceProjection } from '../../projections/models/presenceModel.js';
-import { statesModel, statesProjection } from '../../projections/models/streamIndex.js';
-import { usersModel, usersProjection } from '../../projections/models/userModels.js';
+import { statesModel, statesProjection } from '../../projections/models/streamStates.js';
+import {
+  knownUsers,
+  type Opens,
+  presentUsers,
+  usersModel,
+  usersProjection,
+} from '../../projections/models/users.js';
 import { type AnyProjection, type Folded, foldEvents, type Rows } from '../../projections/projection.js';
 import { type Model, type Row, type RowReader, rowsUnder } from '../../projections/store/rowStore.js';
 import { type At, eventsUntil, type StreamSource } from '../events/streamCommits.js';

@@ -4,7 +4,7 @@ import type { RoomId, UserId } from '../../domain/ids.js';
 import { chatsModel } from '../../projections/models/chats.js';
 import { friendshipsModel } from '../../projections/models/friendships.js';
 import { streamsModel } from '../../projections/models/streamIndex.js';
-import { usersModel } from '../../projections/models/userModels.js';
+import { usersModel } from '../../projections/models/users.js';
 import { type Engine, openReaderHere } from '../../projections/store/engine.js';
 import { ActiveReader } from '../../projections/store/openReader.js';
 import { type AnyModel, type Checkpoint, tableOf } from '../../projections/store/rowStore.js';

@@ -1,8 +1,14 @@
+import { crc32 } from 'node:zlib';
+import { badRequest } from '../../base/errors.js';
+import type { Chat } from '../../domain/contract.js';
 import type { Recorded, Time } from '../../domain/events.js';
-import type { RoomId, UserId } from '../../domain/ids.js';
+import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import { type SealedMessage, sealedMessage } from '../../domain/pushes.js';
 import type { Projection } from '../projection.js';
-import type { Model } from '../store/rowStore.js';
+import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
+import { friendIds } from './friendships.js';
+import { presentMessages } from './messages.js';
+import { known, type Source, usersById } from './users.js';
 
 /** A chat with its marks; the key is the stream's name. Both members are in `marks` from the start. */
 export interface ChatRow {
@@ -25,7 +31,7 @@ export interface ChatRow {
 export const lastSeqOf = (chat: ChatRow): number => chat.lastMessage?.seq ?? 0;
 
 /** Milliseconds since the epoch of the last message, of the creation in an empty room. */
-export const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
+const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
 
 /**
  * `activity`: the chats active for a user, by activity; `changed`: those of a user and partition, by the offset
@@ -101,4 +107,88 @@ const spoken = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks
 /** A mark never goes back. */
 function moved({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
   return { ...marks, [member]: Math.max(marks[member] ?? 0, to) };
+}
+
+/** Chats as `me` sees them: the profiles of all members and the last messages are joined in one read each. */
+export async function presentChats(source: Source, me: UserId, chats: readonly ChatRow[]): Promise<Chat[]> {
+  const [users, lastMessages] = await Promise.all([
+    usersById(
+      source,
+      chats.flatMap((chat) => chat.members),
+    ),
+    presentMessages(
+      source.open,
+      chats.flatMap((chat) => chat.lastMessage ?? []),
+    ),
+  ]);
+  const last = new Map(lastMessages.map((message) => [message.roomId, message]));
+  return chats.map((chat) => ({
+    roomId: chat.roomId,
+    roomType: 'PRIVATE',
+    participants: chat.members.map((member) => known(users, member)),
+    lastMessage: last.get(chat.roomId) ?? null,
+    unread: lastSeqOf(chat) - (chat.marks[me] ?? 0),
+    readUpTo: { ...chat.marks },
+    createdAt: chat.createdAt,
+  }));
+}
+
+/** Where a page of chats ended: goes on behind it. */
+interface PageEnd {
+  readonly sort: number;
+  readonly key: string;
+}
+
+/** A page of the chats active for the user, newest activity first; throws `bad_request` for an altered `next`. */
+export async function activeChats(
+  source: Source,
+  userId: UserId,
+  { limit, next }: { limit: number; next?: string },
+): Promise<{ chats: Chat[]; next?: string }> {
+  const found = await source.rows.find(chatsModel, 'activity', {
+    terms: [userId],
+    reverse: true,
+    limit: limit + 1,
+    ...(next === undefined ? {} : { from: parseNext(next) }),
+  });
+  const page = valuesOf(found.slice(0, limit));
+  const chats = await presentChats(source, userId, page);
+  const last = page.at(-1);
+  if (found.length <= limit || last === undefined) return { chats };
+  return { chats, next: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
+}
+
+/** The chat's row; undefined if there is no such room. */
+export async function chatRow(rows: RowReader, roomId: RoomId): Promise<ChatRow | undefined> {
+  const key = streamOf('room', roomId);
+  return (await rows.get(chatsModel, [key])).get(key)?.value ?? undefined;
+}
+
+/** Those with whom the user shares a chat that has a message, a page at a time. */
+async function* talkedWith(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
+  for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
+    yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
+}
+
+function writeNext({ sort, key }: PageEnd): string {
+  const body = Buffer.from(`${sort.toString(36)}/${key}`).toString('base64url');
+  return `${body}.${crc32(body).toString(36)}`;
+}
+
+function parseNext(text: string): PageEnd {
+  const [body = '', checksum, ...rest] = text.split('.');
+  const [activity = '', key] = Buffer.from(body, 'base64url').toString().split('/');
+  const sort = Number.parseInt(activity, 36);
+  const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum;
+  if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
+  const message = 'is not one that a page of chats ended with';
+  throw badRequest(`next ${message}`, [{ path: 'next', message }]);
+}
+
+/** Friends of the user, and those with whom they share a chat that has a message. */
+export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
+  const contacts = new Set<UserId>();
+  for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
+  for await (const ids of talkedWith(rows, userId)) for (const id of ids) contacts.add(id);
+  return contacts;
 }

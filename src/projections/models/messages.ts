@@ -1,8 +1,16 @@
+import type { Message } from '../../domain/contract.js';
 import type { RoomId } from '../../domain/ids.js';
-import { messageTerm, type SealedMessage, type StoredMessage, sealedMessage } from '../../domain/pushes.js';
+import {
+  messageTerm,
+  openedMessage,
+  type SealedMessage,
+  type StoredMessage,
+  sealedMessage,
+} from '../../domain/pushes.js';
 import type { Projection } from '../projection.js';
 import type { PageRequest } from '../queries.js';
-import { type Model, type Row, type RowReader, valuesOf } from '../store/rowStore.js';
+import { elementAt, type Model, type Row, type RowReader, valuesOf } from '../store/rowStore.js';
+import type { Opens } from './users.js';
 
 /** The key of a room's message: keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export function messageKey(roomId: RoomId, seq: number): string {
@@ -123,4 +131,10 @@ function spread(low: number, high: number): number[] {
   const numbers: number[] = [];
   for (let n = low + step; n < high && numbers.length < PROBES; n += step) numbers.push(n);
   return numbers;
+}
+
+/** Opens messages, all at once, in their order. */
+export async function presentMessages(open: Opens, messages: readonly SealedMessage[]): Promise<Message[]> {
+  const texts = await open.messages(messages);
+  return messages.map((message, i) => openedMessage(message, elementAt(texts, i)));
 }

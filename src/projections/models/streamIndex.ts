@@ -1,35 +1,8 @@
 import type { StreamName } from '../../domain/ids.js';
-import { foldFor, type State } from '../../domain/streams.js';
+import { findLastTrue } from '../../log/checkLog.js';
+
 import type { Projection } from '../projection.js';
-import type { Model, Row, RowReader } from '../store/rowStore.js';
-
-/** What deciding needs of a stream; the key is the stream's name. */
-export interface StateRow {
-  /** The version of the stream's last event: the next one's less 1. */
-  readonly version: number;
-  readonly state: State;
-}
-
-/** For deciding; depends on no other read model. */
-export const statesModel: Model<StateRow> = { name: 'states', version: 1, indexes: {} };
-
-/** The fold of states: the deciders' own. */
-export const statesProjection: Projection<StateRow> = {
-  model: statesModel,
-  keys: (event) => [event.stream],
-  evolve(value, event) {
-    const fold = foldFor(event.stream);
-    return { version: event.version, state: fold.evolve(value?.state ?? fold.initial, event) };
-  },
-};
-
-/** The states that have rows, by stream, as of the model's checkpoint; one query. */
-export async function loadStates(
-  rows: RowReader,
-  streams: readonly StreamName[],
-): Promise<Map<string, Row<StateRow>>> {
-  return rows.get(statesModel, streams);
-}
+import type { Model, RowReader } from '../store/rowStore.js';
 
 /** Where the events of one stretch of a stream lie. */
 export interface StreamRow {
@@ -41,7 +14,7 @@ export interface StreamRow {
 const CHUNK = 256;
 
 /** The key of a stretch of a stream, counted from 0: keys of one stream sort by it. */
-export function chunkKey(stream: StreamName, chunk: number): string {
+function chunkKey(stream: StreamName, chunk: number): string {
   const digits = chunk.toString(36);
   // Their number before the digits makes keys sort as their numbers do.
   return `${stream}#${digits.length.toString(36)}${digits}`;
@@ -59,3 +32,44 @@ export const streamsProjection: Projection<StreamRow> = {
     return positions.at(-1) === position ? { positions } : { positions: [...positions, position] };
   },
 };
+
+/** Rows that are looked at together. */
+const LOOKS = 15;
+
+/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
+export async function* positionsOf(
+  rows: Pick<RowReader, 'get' | 'range'>,
+  stream: StreamName,
+  after: number,
+): AsyncGenerator<readonly number[]> {
+  const rowsOf = async (chunks: readonly number[]): Promise<(StreamRow | undefined)[]> => {
+    const keys = chunks.map((chunk) => chunkKey(stream, chunk));
+    const found = await rows.get(streamsModel, keys);
+    return keys.map((key) => found.get(key)?.value ?? undefined);
+  };
+  let before = -1;
+  if (after > 0) {
+    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
+    before = await findLastTrue(search, async (chunks) =>
+      (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
+    );
+  }
+  // Rows come one behind the other, without a hole.
+  for (let chunk = before + 1; ; chunk++) {
+    const [row] = await rowsOf([chunk]);
+    if (!row) return;
+    yield row.positions;
+  }
+}
+
+/** The number of the stream's newest row; -1: it has none. */
+async function newestOf(rows: Pick<RowReader, 'get' | 'range'>, stream: StreamName): Promise<number> {
+  const [newest] = await rows.range(streamsModel, {
+    after: `${stream}#`,
+    // The character behind `#`.
+    before: `${stream}$`,
+    reverse: true,
+    limit: 1,
+  });
+  return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
+}

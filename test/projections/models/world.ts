@@ -13,7 +13,7 @@ import {
 } from '../../../src/domain/ids.js';
 import { type RoomCommand, type RoomState, roomDecider } from '../../../src/domain/room.js';
 import { friendshipDecider, userDecider } from '../../../src/domain/user.js';
-import type { Opens } from '../../../src/projections/models/chatViews.js';
+import type { Opens } from '../../../src/projections/models/users.js';
 import type { Folded } from '../../../src/projections/projection.js';
 
 const SEAL = 'sealed:';

@@ -1,0 +1,53 @@
+import { partitionOf, streamOf, type UserId } from '../../domain/ids.js';
+import type { EventLog } from '../../log/log.js';
+import type { Projection } from '../projection.js';
+import type { Progress, Queries } from '../queries.js';
+import type { Model, RowReader } from '../store/rowStore.js';
+
+/** What a user may do beside what all may; who never had a role has no row. */
+export interface RoleRow {
+  readonly isAuditor: boolean;
+}
+
+/** Roles, by user id. */
+export const rolesModel: Model<RoleRow> = { name: 'roles', version: 1, indexes: {} };
+
+/** The fold of roles. */
+export const rolesProjection: Projection<RoleRow> = {
+  model: rolesModel,
+  keys(event) {
+    switch (event.type) {
+      case 'AuditorAppointed':
+      case 'AuditorDismissed':
+      case 'UserErased':
+        return [event.data.userId];
+      default:
+        return [];
+    }
+  },
+  evolve: (_, event) => ({ isAuditor: event.type === 'AuditorAppointed' }),
+};
+
+/** Whether the row of this user, as far as it is folded, has the role of an auditor. */
+export async function hasAuditorRow(rows: RowReader, userId: UserId): Promise<boolean> {
+  return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
+}
+
+/** What tells who an auditor is. */
+export interface RoleSource {
+  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
+  readonly queries: Pick<Queries, 'isAuditor'>;
+  readonly progress: Pick<Progress, 'folded'>;
+}
+
+/** Whether somebody is an auditor by all that is in the log when it is asked. */
+export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
+  return async (userId) => {
+    const partition = partitionOf(streamOf('user', userId), log.partitions);
+    const folded = progress.folded(rolesModel.name, partition);
+    // Both at once: nearly always all that is in the log had been folded before.
+    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
+    const size = tail?.size ?? 0;
+    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
+  };
+}

@@ -1,0 +1,190 @@
+import { overloaded } from '../../base/errors.js';
+import type { User } from '../../domain/contract.js';
+import type { Recorded, Sealed, Time } from '../../domain/events.js';
+import type { UserId } from '../../domain/ids.js';
+import type { TextOpener } from '../../vault/textOpener.js';
+import type { Projection } from '../projection.js';
+import {
+  elementAt,
+  type IndexEntry,
+  type Model,
+  type RowReader,
+  rowsUnder,
+  valuesOf,
+} from '../store/rowStore.js';
+import { friendIds, friendsAmong } from './friendships.js';
+
+/** A user's profile; the key is the user's id. */
+export interface UserRow {
+  readonly userId: UserId;
+  readonly username: Sealed;
+  readonly backgroundColor: string;
+  readonly createdAt: Time;
+  readonly erased?: true;
+}
+
+// Opened names, `null` when erased, of the events and rows at hand: each lives as long as its object and is
+// never part of a value, so that the plain text is in the index of the row alone.
+const plain = new WeakMap<Recorded | UserRow, string | null>();
+
+/** The one term of those who have been erased. */
+const ERASED = 'erased';
+
+/** Profiles, searched by the suffixes of their names; and those who have been erased. Only rows that `usersProjection` folded can be written. */
+export const usersModel: Model<UserRow> = {
+  name: 'users',
+  version: 1,
+  indexes: {
+    suffix: (row) => suffixEntry(row.value),
+    // Nobody was erased before there was this index.
+    erased: ({ value }) => (value.erased ? { terms: [ERASED], sort: 0 } : undefined),
+  },
+};
+
+/** The fold of profiles; `names` opens the names for the index. */
+export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projection<UserRow> {
+  return {
+    model: usersModel,
+    keys: (event) =>
+      event.type === 'UserRegistered' || event.type === 'UserErased' ? [event.data.userId] : [],
+    async prepare(events) {
+      const registered = events.filter((event) => event.type === 'UserRegistered');
+      if (registered.length === 0) return;
+      const opened = await names.usernames(registered.map((event) => event.data));
+      registered.forEach((event, i) => {
+        plain.set(event, elementAt(opened, i));
+      });
+    },
+    evolve(value, event) {
+      if (event.type === 'UserErased') return value ? { ...value, erased: true } : null;
+      if (event.type !== 'UserRegistered') return value ?? null;
+      const { userId, username, backgroundColor } = event.data;
+      const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
+      const name = plain.get(event);
+      if (name !== undefined) plain.set(row, name);
+      return row;
+    },
+  };
+}
+
+/**
+ * The terms under which a name is found: every suffix, in lower case, and the whole behind a `^`. Any part of a
+ * name begins one of its suffixes; the `^`, which no name holds, tells the beginning of a name from its middle.
+ */
+export function searchTerms(name: string): string[] {
+  const whole = name.toLowerCase();
+  return [`^${whole}`, ...Array.from(whole, (_, at) => whole.slice(at))];
+}
+
+function suffixEntry(row: UserRow): IndexEntry | undefined {
+  if (row.erased) return undefined;
+  const name = plain.get(row);
+  if (name === undefined)
+    throw new Error(`the name of user ${row.userId} was not opened before its row was folded`);
+  return name === null ? undefined : { terms: searchTerms(name), sort: 0 };
+}
+
+/** What opens names and texts. */
+export type Opens = Pick<TextOpener, 'messages' | 'usernames'>;
+
+/** What is needed to show rows to people. */
+export interface Source {
+  readonly rows: RowReader;
+  readonly open: Opens;
+}
+
+/** Opens the names of profiles, all at once, in their order; an erased one keeps all but the name. */
+export async function presentUsers(open: Opens, users: readonly UserRow[]): Promise<User[]> {
+  const names = await open.usernames(users);
+  return users.map(({ userId, backgroundColor, createdAt, erased }, i) => {
+    // The row may say so before the key is gone, or after.
+    const username = erased ? null : elementAt(names, i);
+    const user: User = { userId, username, backgroundColor, createdAt };
+    return username === null ? { ...user, erased: true } : user;
+  });
+}
+
+/** The profiles of those that exist, by id: one read of rows, one opening. */
+export async function usersById({ rows, open }: Source, ids: readonly UserId[]): Promise<Map<UserId, User>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows.get(usersModel, [...new Set(ids)]);
+  const users = await presentUsers(open, valuesOf(found.values()));
+  return new Map(users.map((user) => [user.userId, user]));
+}
+
+/** Profiles in the order asked, each of which must exist; `overloaded` while the model of users lacks one. */
+export async function knownUsers(source: Source, ids: readonly UserId[]): Promise<User[]> {
+  const users = await usersById(source, ids);
+  return ids.map((id) => known(users, id));
+}
+
+// Users and rooms are of different partitions: a profile may be folded after the chat that names it.
+export function known(users: ReadonlyMap<UserId, User>, id: UserId): User {
+  const user = users.get(id);
+  if (user === undefined) throw overloaded(`the profile of ${id} is not in the read model yet`);
+  return user;
+}
+
+// What a name is made of; anything else is part of none, and must not meet the `^` of the terms.
+const NAME_PART = /^[A-Za-z0-9_.-]+$/;
+
+const PAGE = 100;
+
+// A search looks at no more rows than this, whoever is left out of them.
+const PAGES = 20;
+
+/** The user's friends who are not erased. */
+export async function friendsOf(source: Source, userId: UserId): Promise<User[]> {
+  const friends: User[] = [];
+  for await (const ids of friendIds(source.rows, userId))
+    friends.push(...(await usersById(source, ids)).values());
+  return friends.filter((friend) => friend.erased !== true);
+}
+
+/**
+ * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
+ * Without `me`, `me`'s friends and erased users. At most `limit`.
+ */
+export async function searchUsers(source: Source, me: UserId, q: string, limit: number): Promise<User[]> {
+  if (!NAME_PART.test(q)) return [];
+  const found: User[] = [];
+  const seen = new Set<UserId>([me]);
+  for await (const page of candidates(source.rows, q.toLowerCase())) {
+    const unseen = page.filter((user) => !seen.has(user.userId));
+    for (const { userId } of unseen) seen.add(userId);
+    const friends = await friendsAmong(
+      source.rows,
+      me,
+      unseen.map((user) => user.userId),
+    );
+    const strangers = unseen.filter((user) => !friends.has(user.userId));
+    const users = await presentUsers(source.open, strangers);
+    found.push(...users.filter((user) => user.erased !== true));
+    if (found.length >= limit) break;
+  }
+  return found.slice(0, limit);
+}
+
+/** Those who have been erased, with the names that can be opened all the same, a page at a time. */
+export async function* openedErased({ rows, open }: Source): AsyncGenerator<Map<UserId, string>> {
+  for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
+    const users = valuesOf(page);
+    const names = await open.usernames(users);
+    yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
+  }
+}
+
+// Of all terms that begin with `^q` the exact name's is the shortest, hence the first.
+async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]> {
+  let pages = 0;
+  for (const prefix of [`^${q}`, q]) {
+    let from: { term: string; key: string } | undefined;
+    while (pages++ < PAGES) {
+      const page = await rows.findPrefix(usersModel, 'suffix', prefix, PAGE, from);
+      const last = page.at(-1);
+      if (last === undefined) break;
+      yield valuesOf(page.map((hit) => hit.row));
+      from = { term: last.term, key: last.row.key };
+    }
+  }
+}
