@@ -11,7 +11,6 @@ import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type EventFilter, stretchesOf, tailsOf } from './events/eventFilter.js';
-import type { OpenEvent } from './events/openEvents.js';
 import {
   allEvents,
   decodeRest,
@@ -21,9 +20,10 @@ import {
   eventPage,
   followEvents,
   type Rest,
-} from './events/query.js';
+} from './events/eventQuery.js';
+import type { OpenEvent } from './events/openEvents.js';
 import { type At, indexedBy } from './events/streamCommits.js';
-import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './past/asOf.js';
+import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './past/pointInTime.js';
 import type { SourceLog } from './storedRows.js';
 
 /** Whoever follows looks for more so often, if nothing tells them before. */

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
 import type { At } from '../audit/events/streamCommits.js';
-import { roomAsOf, userAsOf } from '../audit/past/asOfStored.js';
+import { roomAsOf, userAsOf } from '../audit/past/storedPointInTime.js';
 import { readConfig } from '../base/config.js';
 import { Id } from '../domain/contract.js';
 import { existing, numberOf, say, timeOf } from './arguments.js';

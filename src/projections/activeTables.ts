@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ParleyError } from '../base/errors.js';
+import { frameOf, type LogSource, readOverGap } from './commitBuffer.js';
 import { changeGeneration, inGeneration, readGeneration, readGenerations } from './generations.js';
-import { frameOf, type LogSource, readOverGap } from './logIntake.js';
 import type { AnyProjection } from './projection.js';
 import { Projector } from './projector.js';
 import type { AnyModel, Checkpoint, RowStore } from './store/rowStore.js';

@@ -3,14 +3,14 @@ import { connectThread, lowerPriority, serveThread } from '../base/rpc.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';
-import { Follower } from './follower.js';
+import type { LeafCommit } from './commitBuffer.js';
 import { unlistUser } from './generations.js';
-import type { LeafCommit } from './logIntake.js';
+import type { ModelAdvance } from './progressTracker.js';
 import { catchUp, Projector } from './projector.js';
+import { Follower } from './projectorLoop.js';
 import { Rebuilder } from './rebuilder.js';
 import { checkOfThisLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
 import { tableOf } from './store/rowStore.js';
-import type { ModelAdvance } from './waiter.js';
 
 /** What the thread is given. */
 export interface ProjectionThreadData {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { type Frame, frameOf, type LogSource, readOverGap } from './logIntake.js';
+import { type Frame, frameOf, type LogSource, readOverGap } from './commitBuffer.js';
 import { type AnyProjection, foldTouching, keysTouched, type Rows, touchingOf } from './projection.js';
 import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './store/rowStore.js';
 

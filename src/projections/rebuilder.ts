@@ -6,9 +6,9 @@ import {
   Rebuild,
   switchGeneration,
 } from './activeTables.js';
-import type { SideWork } from './follower.js';
+import type { LogSource } from './commitBuffer.js';
 import { readGenerations } from './generations.js';
-import type { LogSource } from './logIntake.js';
+import type { SideWork } from './projectorLoop.js';
 
 /** How often it is looked whether a table is as far as another; it waits for no more than what is being written. */
 const retryMs = 100;

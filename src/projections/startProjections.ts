@@ -3,10 +3,11 @@ import { connectThread, type Remote, serveThread } from '../base/rpc.js';
 import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import type { TextOpener } from '../vault/textOpener.js';
-import type { LeafCommit } from './logIntake.js';
+
+import type { Opener, TextOpener } from '../vault/textOpener.js';
+import type { LeafCommit } from './commitBuffer.js';
+
 import { type Evidence, evidenceOf, TreeReader, tilesModel } from './models/merkleTiles.js';
-import { SharedProgress } from './progressNotes.js';
 import type {
   MainApi,
   ModelState,
@@ -16,6 +17,7 @@ import type {
   Ring,
 } from './projectionWorker.js';
 import type { Progress } from './queries.js';
+import { SharedProgress } from './remoteProgress.js';
 import { type Engine, NotOfThisLog } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
 import type { RowReader } from './store/rowStore.js';

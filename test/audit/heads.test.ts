@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Heads } from '../../src/audit/proof/heads.js';
-import { readHead, witnessesOf } from '../../src/audit/proof/witness.js';
+import { readHead, witnessesOf } from '../../src/audit/proof/trustedHeads.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import { NotExtended } from '../../src/log/log.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { frameOf } from '../../src/projections/commitBuffer.js';
 import { evidenceOf, TreeReader, tilesProjection } from '../../src/projections/models/merkleTiles.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readHead } from '../../src/audit/proof/witness.js';
+import { readHead } from '../../src/audit/proof/trustedHeads.js';
 import { openSource } from '../../src/audit/storedRows.js';
 import { readConfig } from '../../src/base/config.js';
 import { signedOf } from '../../src/cli/auditVerify.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Frame, frameOf } from '../../src/projections/logIntake.js';
+import { type Frame, frameOf } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import type { ModelWrite, RowStore } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';

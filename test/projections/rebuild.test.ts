@@ -6,8 +6,8 @@ import {
   Rebuild,
   switchGeneration,
 } from '../../src/projections/activeTables.js';
+import { frameOf } from '../../src/projections/commitBuffer.js';
 import { readGeneration } from '../../src/projections/generations.js';
-import { frameOf } from '../../src/projections/logIntake.js';
 import { Projector } from '../../src/projections/projector.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { MemoryLog } from '../support/memoryLog.js';

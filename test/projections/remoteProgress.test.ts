@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Poller, ProgressNotes } from '../../src/projections/progressNotes.js';
-import { type ModelAdvance, Waiter } from '../../src/projections/waiter.js';
+import { type ModelAdvance, Waiter } from '../../src/projections/progressTracker.js';
+import { Poller, ProgressNotes } from '../../src/projections/remoteProgress.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 const models = ['chats', 'users'];

@@ -6,7 +6,7 @@ import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { MessageRef } from '../../src/domain/pushes.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { frameOf } from '../../src/projections/commitBuffer.js';
 import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messages.js';
 import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamStates.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';

@@ -12,7 +12,7 @@ import { open } from '../../vault/cipher.js';
 import { type OpenVault, openVault } from '../../vault/openVault.js';
 import type { KeyStore } from '../../vault/vault.js';
 import { openSource, openStoredRows, type SourceLog, type StoredRows } from '../storedRows.js';
-import { activeModel } from '../verify/freshModels.js';
+import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
 import { openEvents } from './openEvents.js';
 import { jsonOf, mentioned, type PlacedLeaf, transcriptLine } from './transcript.js';

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import { entryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
 import type { Engine } from '../../projections/store/engine.js';
-import { readHead, type SignedHead } from '../proof/witness.js';
+import { readHead, type SignedHead } from '../proof/trustedHeads.js';
 import { openSource, type SourceLog } from '../storedRows.js';
 import { Contradiction, Meter, type OnProgress } from './report.js';
 

@@ -1,9 +1,9 @@
 import { WorkerPool } from '../../base/rpc.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
-import { type Noted, witnessesOf } from '../proof/witness.js';
+import { type Noted, witnessesOf } from '../proof/trustedHeads.js';
 import { openSource, openStoredRows, type SourceLog, soundRows } from '../storedRows.js';
-import { type Target, targetsOf } from './freshModels.js';
+import { type Target, targetsOf } from './comparedModels.js';
 import { damageOf, type OnProgress, type Report, type Wrong, wrongOf } from './report.js';
 import type { Witness } from './verifyChain.js';
 import { VerifyRun } from './verifyRun.js';

@@ -1,12 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
-import { frameOf } from '../../projections/logIntake.js';
+
+import { readEntryBundle, TILE, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
+import { frameOf } from '../../projections/commitBuffer.js';
+
 import { Projector } from '../../projections/projector.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import { readHead, type SignedHead, witnessesOf } from '../proof/witness.js';
+import { readHead, type SignedHead, witnessesOf } from '../proof/trustedHeads.js';
 import { bundlePaths } from './bundle.js';
-import { versionsOf } from './freshModels.js';
+import { versionsOf } from './comparedModels.js';
 import {
   type CheckedPartition,
   Contradiction,

@@ -3,7 +3,7 @@ import type { Remote, WorkerPool } from '../../base/rpc.js';
 import type { Head } from '../../log/commit.js';
 import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
-import { projectionOf, type Target } from './freshModels.js';
+import { projectionOf, type Target } from './comparedModels.js';
 import { type CheckedPartition, Meter, type OnProgress, type Report, type Wrong } from './report.js';
 import { firstMissed } from './verifyChain.js';
 import {

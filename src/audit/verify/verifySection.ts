@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
-import { emptyHead, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
-import { type Frame, frameOf } from '../../projections/logIntake.js';
+
+import { emptyHead, FRONTIER_EVERY, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
+import { type Frame, frameOf } from '../../projections/commitBuffer.js';
+
 import {
   type AnyProjection,
   type Folded,
@@ -13,7 +15,7 @@ import {
 import type { Checkpoint, Model, ModelWrite, RowStore } from '../../projections/store/rowStore.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import type { SourceLog, StoredRows } from '../storedRows.js';
-import { compareInserted, projectionOf, type Target, versionsOf } from './freshModels.js';
+import { compareInserted, projectionOf, type Target, versionsOf } from './comparedModels.js';
 import { Contradiction, type Wrong, wrongOf } from './report.js';
 import { checkChain, type Witness } from './verifyChain.js';
 

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyHead, type Head } from '../../log/commit.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
-import type { Target } from './freshModels.js';
+import type { Target } from './comparedModels.js';
 import type { Witness } from './verifyChain.js';
 
 /** A directory for what is of no use once a check has ended. */

@@ -1,11 +1,11 @@
 import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import { frameOf } from '../../projections/logIntake.js';
+import { frameOf } from '../../projections/commitBuffer.js';
 import { foldTouching, keysTouched, type Rows, touchingOf } from '../../projections/projection.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
 import type { SourceLog, StoredRows } from '../storedRows.js';
-import { compareRow, projectionOf, storedModel, type Target, unmade } from './freshModels.js';
+import { compareRow, projectionOf, storedModel, type Target, unmade } from './comparedModels.js';
 import type { Wrong } from './report.js';
 
 /** Rows are read so many at once. */

@@ -11,7 +11,7 @@ import {
   soundRows,
   sqliteRows,
 } from '../storedRows.js';
-import type { Target } from './freshModels.js';
+import type { Target } from './comparedModels.js';
 import { Contradiction, type Wrong } from './report.js';
 import {
   checkSection,

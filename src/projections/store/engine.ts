@@ -3,7 +3,7 @@ import { openSqliteLog } from '../../log/embeddedLog.js';
 import type { EventLog } from '../../log/log.js';
 import { openLogReader } from '../../log/logFileReader.js';
 import type { MongoLogOptions } from '../../log/mongoLog.js';
-import { type LogSource, readOverGap } from '../logIntake.js';
+import { type LogSource, readOverGap } from '../commitBuffer.js';
 import type { AnyModel, Checkpoint, ModelPartition, RowReader, RowStore } from './rowStore.js';
 import { SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 import { checkpointIn, openSqliteRows } from './sqliteRows.js';

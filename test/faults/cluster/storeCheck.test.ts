@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Commit } from '../../../src/log/log.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
-import { frameOf } from '../../../src/projections/logIntake.js';
+import { frameOf } from '../../../src/projections/commitBuffer.js';
 import { presenceProjection } from '../../../src/projections/models/presenceModel.js';
 import { Projector } from '../../../src/projections/projector.js';
 import { Pages } from '../../support/notebook.js';

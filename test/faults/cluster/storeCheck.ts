@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../../src/domain/events.js';
 import { checkCommit, emptyHead, type Head } from '../../../src/log/commit.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
-import { frameOf } from '../../../src/projections/logIntake.js';
+import { frameOf } from '../../../src/projections/commitBuffer.js';
 import {
   type AnyProjection,
   type Folded,

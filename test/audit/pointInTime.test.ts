@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type PastSource, roomThen, userThen } from '../../src/audit/past/asOf.js';
+import { type PastSource, roomThen, userThen } from '../../src/audit/past/pointInTime.js';
 import { ParleyError } from '../../src/base/errors.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { createQueries } from '../../src/projections/rowQueries.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Note as BusNote } from '../../src/cluster/bus.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { frameOf } from '../../src/projections/commitBuffer.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { type Projections, startProjections } from '../../src/projections/startProjections.js';
 import { eventually } from '../support/eventually.js';

@@ -2,7 +2,7 @@ import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/events.js';
-import { type LeafCommit, Unfolded } from './logIntake.js';
+import { type LeafCommit, Unfolded } from './commitBuffer.js';
 
 import type { Progress } from './queries.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type EventFilter, stretchesOf, tailsOf } from '../../src/audit/events/eventFilter.js';
-import { decodeRest, encodeRest, eventPage, type Rest } from '../../src/audit/events/query.js';
+import { decodeRest, encodeRest, eventPage, type Rest } from '../../src/audit/events/eventQuery.js';
 import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { scripts } from '../projections/models/scripts.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { roomAsOf, userAsOf } from '../../src/audit/past/asOfStored.js';
+import { roomAsOf, userAsOf } from '../../src/audit/past/storedPointInTime.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';

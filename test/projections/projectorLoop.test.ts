@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { HoleError, StorageError } from '../../src/log/log.js';
-import { Follower, type FollowerOptions } from '../../src/projections/follower.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { frameOf } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
+import { Follower, type FollowerOptions } from '../../src/projections/projectorLoop.js';
 import type { RowStore } from '../../src/projections/store/rowStore.js';
 import { eventually } from '../support/eventually.js';
 import { MemoryLog } from '../support/memoryLog.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { encodeEvent } from '../../../src/domain/codec.js';
 import { emptyHead } from '../../../src/log/commit.js';
 import { appendHashes, leafHash, TileTree, tileBytes } from '../../../src/log/merkle.js';
-import { frameOf } from '../../../src/projections/logIntake.js';
+import { frameOf } from '../../../src/projections/commitBuffer.js';
 import {
   hashesOf,
   type TileRow,

@@ -1,7 +1,7 @@
 import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 import type { Note } from '../cluster/bus.js';
 import type { Time } from '../domain/events.js';
-import { type ModelAdvance, Waiter } from './waiter.js';
+import { type ModelAdvance, Waiter } from './progressTracker.js';
 
 /** What a model has stored gathers for so long: progress for which nobody waits is not worth a note each. */
 const gatherMs = 50;

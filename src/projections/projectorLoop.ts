@@ -1,6 +1,6 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Time } from '../domain/events.js';
-import { Intake, type LeafCommit, type LogSource } from './logIntake.js';
+import { Intake, type LeafCommit, type LogSource } from './commitBuffer.js';
 import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
 

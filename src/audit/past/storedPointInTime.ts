@@ -12,8 +12,8 @@ import { openVault } from '../../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../../vault/textOpener.js';
 import type { At } from '../events/streamCommits.js';
 import { openSource, openStoredRows, type SourceLog } from '../storedRows.js';
-import { activeGenerations } from '../verify/freshModels.js';
-import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './asOf.js';
+import { activeGenerations } from '../verify/comparedModels.js';
+import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './pointInTime.js';
 
 /** A running server folds what it has not folded yet within moments. */
 const PATIENCE_MS = 5000;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Waiter } from '../../src/projections/waiter.js';
+import { Waiter } from '../../src/projections/progressTracker.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 function waiterAt(sizes: Record<string, number[]>) {
