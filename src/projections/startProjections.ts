@@ -3,10 +3,8 @@ import { connectThread, type Remote, serveThread } from '../base/rpc.js';
 import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-
-import type { Opener, TextOpener } from '../vault/textOpener.js';
+import type { TextOpener } from '../vault/textOpener.js';
 import type { LeafCommit } from './commitBuffer.js';
-
 import { type Evidence, evidenceOf, TreeReader, tilesModel } from './models/merkleTiles.js';
 import type {
   MainApi,

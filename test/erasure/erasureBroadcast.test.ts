@@ -1,10 +1,8 @@
 import { expect } from 'chai';
 import { VaultUnavailable } from '../../src/base/errors.js';
 import type { NodeId, Reply } from '../../src/cluster/bus.js';
-
-import type { LiveNode, Living } from '../../src/cluster/nodes.js';
+import type { LiveNode } from '../../src/cluster/nodes.js';
 import { Forgetting, forgetHere } from '../../src/erasure/erasureBroadcast.js';
-
 import { rejection } from '../support/rejection.js';
 
 const at = [{ partition: 0, size: 7 }];

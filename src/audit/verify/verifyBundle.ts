@@ -1,9 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
-import { readEntryBundle, TILE, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
+import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
 import { frameOf } from '../../projections/commitBuffer.js';
-
 import { Projector } from '../../projections/projector.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import { readHead, type SignedHead, witnessesOf } from '../proof/trustedHeads.js';

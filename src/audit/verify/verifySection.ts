@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
-
-import { emptyHead, FRONTIER_EVERY, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
+import { emptyHead, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
 import { type Frame, frameOf } from '../../projections/commitBuffer.js';
-
 import {
   type AnyProjection,
   type Folded,
