@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AuditReader } from '../audit/auditReader.js';
-import { eventsUntil, indexedBy } from '../audit/events/streamCommits.js';
+import { eventsUntil, indexedSize } from '../audit/events/streamCommits.js';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import type { Config } from '../base/config.js';
@@ -12,7 +12,7 @@ import { expirePredecessor, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { partitionOf, streamOf } from '../domain/ids.js';
-import { Forgetting, forgetHere } from '../erasure/erasureBroadcast.js';
+import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
@@ -111,18 +111,18 @@ export async function startSystem(
       ...(place.kind === 'mongodb' ? { owned: [] } : {}),
       tell: (note) => bus.broadcast(note),
       onFatal: failed,
-      onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
+      onRetry: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
     });
     closing(() => projections.close());
     const { reader, progress } = projections;
     const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
 
-    const evidence = projections.evidence(log);
+    const merkleReader = projections.merkleReader(log);
     const heads = new Heads({
       origin: config.LOG_ORIGIN,
       heads: vault.heads,
       signing: vault.signing,
-      ...{ log, evidence, progress },
+      ...{ log, merkleReader, progress },
     });
     const share = new FoldAssignment(node, foldedTables);
     const signer = new HeadSigner({
@@ -141,7 +141,7 @@ export async function startSystem(
     closing(() => signer.stop(Math.min(SIGNED_MS, signedBy - performance.now())));
 
     bus.subscribe((frame) => projections.publish(frame));
-    bus.onNote((note) => projections.heard(note));
+    bus.onNote((note) => projections.receive(note));
     const { lanes, doorman } = routeCommands(bus, writers);
     const cluster = await openCluster(config.MONGO_URL, node, log.partitions, capabilities);
     closing(cluster.close);
@@ -172,10 +172,10 @@ export async function startSystem(
       gateway,
       projections,
     };
-    const forgetting = new Forgetting({
+    const forgetting = new ErasureBroadcast({
       bus,
       nodes,
-      forgetHere: (user, at) => forgetHere(memories, user, at),
+      evictErasedUser: (user, at) => evictErasedUser(memories, user, at),
     });
     bus.serve(
       (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? doorman.serve(body, from),
@@ -215,16 +215,16 @@ export async function startSystem(
       commands: lanes,
       queries,
       log,
-      announceEnds: (sessions) => gateway.endings.announce(sessions),
-      forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
-      isOurs: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
-      patienceMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
+      announceRevocations: (sessions) => gateway.endings.announce(sessions),
+      evictEverywhere: (user, at, signal) => forgetting.evictEverywhere(user, at, signal),
+      isOwned: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+      takeOverMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
       logger,
     });
     erasures.start();
     closing(() => erasures.stop());
     signer.start();
-    const past = { log, rows: reader, indexed: indexedBy(progress) };
+    const past = { log, rows: reader, indexed: indexedSize(progress) };
     const app = createApp({
       vault,
       passwords,
@@ -235,7 +235,7 @@ export async function startSystem(
       present: () => gateway.revisions.present(),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
       isAuditor: auditorsOf({ log, queries, progress }),
-      auditLog: { heads, proofs: new Proofs({ evidence, heads }), partitions: log.partitions },
+      auditLog: { heads, proofs: new Proofs({ merkleReader, heads }), partitions: log.partitions },
       auditReader: new AuditReader({ log, rows: reader, progress, keys: vault.keys, open: texts }),
       now: () => new Date(),
       random: Math.random,

@@ -7,10 +7,10 @@ import type { RowDocument } from '../projections/store/mongoRows.js';
 import { type AnyModel, type Checkpoint, tableOf } from '../projections/store/rowStore.js';
 import { quoted, type SqliteFile, type StoredRow } from '../projections/store/sqliteReads.js';
 import { checkpointIn } from '../projections/store/sqliteRows.js';
-import { Contradiction, damageOf } from './verify/report.js';
+import { MismatchError, toUnreadable } from './verify/report.js';
 
 /** A log that exists, to be read beside a running system or without one. */
-export interface SourceLog extends LogSource {
+export interface AuditedLog extends LogSource {
   readonly id: string;
   readonly partitions: number;
   close(): unknown;
@@ -22,7 +22,7 @@ class NoLog extends Error {
 }
 
 /** Opens the log only to read. Makes none: throws `NoLog`, or `StorageError` for a file that holds none. */
-export async function openSource(engine: Engine): Promise<SourceLog> {
+export async function openAuditedLog(engine: Engine): Promise<AuditedLog> {
   if (engine.kind === 'sqlite') return openLogReader(logFileOf(engine.dataDir));
   const { MongoClient } = await import('mongodb');
   const client = new MongoClient(engine.url, { serverSelectionTimeoutMS: 5000 });
@@ -68,18 +68,18 @@ const noRows: StoredRows = {
 };
 
 /** A row as a line, if its columns are of the types that are written: none of them holds a line break. */
-const line =
+const ROW_LINE =
   "CASE WHEN typeof(r.partition) = 'integer' AND typeof(r.offset) = 'integer' AND typeof(r.value) = 'text' " +
   "THEN r.key || ' ' || r.partition || ' ' || r.offset || ' ' || r.value END";
 
-const lineOf = ([key, partition, offset, value]: StoredRow): string =>
+const rowLine = ([key, partition, offset, value]: StoredRow): string =>
   `${key} ${partition} ${offset} ${value}`;
 
-const neighbours = (table: string): string =>
+const neighbouringRows = (table: string): string =>
   `(SELECT * FROM ${table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?) r`;
 
 /** Whether these ascend within what is before their last slash: most often there are no others between them. */
-function areOfOneRun(keys: readonly string[]): boolean {
+function haveCommonPrefix(keys: readonly string[]): boolean {
   const [first = ''] = keys;
   const prefix = first.slice(0, first.lastIndexOf('/') + 1);
   return keys.every((key, i) => key.startsWith(prefix) && key >= (keys[i - 1] ?? ''));
@@ -102,13 +102,13 @@ export function sqliteRows(file: SqliteFile): StoredRows {
     },
     async has(model, rows) {
       const keys = rows.map(([key]) => key);
-      const [from, ...bounds] = areOfOneRun(keys)
-        ? [neighbours(table(model)), keys[0], keys.at(-1), keys.length + 1]
+      const [from, ...bounds] = haveCommonPrefix(keys)
+        ? [neighbouringRows(table(model)), keys[0], keys.at(-1), keys.length + 1]
         : [`json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`, JSON.stringify(keys)];
-      const lines = file.statement(`SELECT count(*), group_concat(${line}, char(10)) FROM ${from}`);
+      const lines = file.statement(`SELECT count(*), group_concat(${ROW_LINE}, char(10)) FROM ${from}`);
       const [count, text] = lines.get(...bounds) as [number, string | null];
       // Counted too: a value with a line break might pass for two rows.
-      return count === rows.length && text === rows.map(lineOf).join('\n');
+      return count === rows.length && text === rows.map(rowLine).join('\n');
     },
     async page(model, after, limit) {
       const from = after === undefined ? '' : 'WHERE r.key > ?';
@@ -169,15 +169,15 @@ const rowOf = ({ _id, p, o, v }: RowDocument): StoredRow => [
 ];
 
 /**
- * The same rows, of which damage is a finding: where a table cannot be read, these throw a `Contradiction` that names
+ * The same rows, of which damage is a finding: where a table cannot be read, these throw a `MismatchError` that names
  * its read model. An outage is thrown as it is.
  */
-export function soundRows(rows: StoredRows): StoredRows {
+export function reportDamage(rows: StoredRows): StoredRows {
   async function sound<T>({ name }: AnyModel, read: Promise<T>): Promise<T> {
     try {
       return await read;
     } catch (error) {
-      throw new Contradiction(damageOf(error, `the read model ${name}`));
+      throw new MismatchError(toUnreadable(error, `the read model ${name}`));
     }
   }
   return {

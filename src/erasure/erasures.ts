@@ -29,19 +29,19 @@ export interface RoomParts {
  * room with them is made any more, but by what was decided before; and a writer answers only when all that it decided
  * before is in the log. Gives the moments behind which no room holds anything new of the user.
  */
-export async function leaveRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
+export async function eraseFromRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
   const partitions = Array.from({ length: parts.log.partitions }, (_, partition) => partition);
   return Promise.all(
     partitions.map(async (partition) => {
-      await passWriter(partition, userId, parts);
+      await drainWriter(partition, userId, parts);
       const size = (await parts.log.tail(partition))?.size ?? 0;
-      return leaveRoomsOf({ partition, size }, userId, parts);
+      return eraseFromRoomsOf({ partition, size }, userId, parts);
     }),
   );
 }
 
 /** Resolves when the partition's writer has appended what it had decided by now. */
-async function passWriter(partition: number, userId: UserId, { commands, log }: RoomParts): Promise<void> {
+async function drainWriter(partition: number, userId: UserId, { commands, log }: RoomParts): Promise<void> {
   // A room that nobody has: nothing is changed by asking.
   let roomId = randomUUID();
   while (partitionOf(streamOf('room', roomId), log.partitions) !== partition) roomId = randomUUID();
@@ -49,12 +49,18 @@ async function passWriter(partition: number, userId: UserId, { commands, log }: 
 }
 
 /** Of one partition; the last moment of it. */
-async function leaveRoomsOf(at: Moment, userId: UserId, { queries, commands }: RoomParts): Promise<Moment> {
+async function eraseFromRoomsOf(
+  at: Moment,
+  userId: UserId,
+  { queries, commands }: RoomParts,
+): Promise<Moment> {
   let last = at;
   for (let after: string | undefined; ; ) {
     const page = { limit: PAGE, ...(after === undefined ? {} : { after }) };
     const streams = await queries.changedStreams(userId, at.partition, -1, page, [at]);
-    const moments = await Promise.all(roomsAmong(streams).map((room) => eraseMember(room, userId, commands)));
+    const moments = await Promise.all(
+      selectRooms(streams).map((room) => eraseMember(room, userId, commands)),
+    );
     for (const moment of moments) if (moment && moment.size > last.size) last = moment;
     after = streams.at(-1)?.key;
     if (streams.length < PAGE) return last;
@@ -76,7 +82,7 @@ async function eraseMember(
   }
 }
 
-function roomsAmong(streams: readonly { readonly key: string }[]): RoomId[] {
+function selectRooms(streams: readonly { readonly key: string }[]): RoomId[] {
   // A replay's keys are stream names.
   const parsed = streams.map(({ key }) => parseStream(key as StreamName));
   return parsed.flatMap(({ kind, id }) => (kind === 'room' ? [id] : []));
@@ -91,9 +97,9 @@ export interface ErasureParts extends RoomParts {
   };
   readonly queries: Pick<Queries, 'users' | 'changedStreams' | 'openedErased'>;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
-  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
-  /** Resolves when no node remembers the user, and their name is in no file or document: see `Forgetting`. */
-  readonly forgetEverywhere: (user: UserId, at: readonly Moment[], signal: AbortSignal) => Promise<void>;
+  readonly announceRevocations: (sessions: readonly string[]) => Promise<void>;
+  /** Resolves when no node remembers the user, and their name is in no file or document: see `ErasureBroadcast`. */
+  readonly evictEverywhere: (user: UserId, at: readonly Moment[], signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -114,25 +120,25 @@ async function eraseUser(
   onDecided();
   // The claim before the sessions: a sign-in under way looks at it last, and ends the session that it has made.
   await vault.erasures.eraseClaim(erasure);
-  await parts.announceEnds(await vault.sessions.revokeAll(userId));
+  await parts.announceRevocations(await vault.sessions.revokeAll(userId));
   await vault.keys.destroy(userId);
   // Now every query and every decision about others sees it.
   await queries.users([userId], [moment]);
-  const last = await leaveRooms(userId, parts);
-  await parts.forgetEverywhere(userId, [moment, ...last], signal);
+  const last = await eraseFromRooms(userId, parts);
+  await parts.evictEverywhere(userId, [moment, ...last], signal);
   await vault.erasures.end(userId);
 }
 
 /** Between two looks for erasures that were cut off. */
-const LOOK_MS = 2_000;
+const POLL_MS = 2_000;
 /** What the caller waits for; it goes on without them. */
 const ANSWER_MS = 20_000;
 
 export interface ErasuresDeps extends ErasureParts {
   /** Whether this node is to finish what another has begun of this user. */
-  readonly isOurs: (user: UserId) => boolean;
+  readonly isOwned: (user: UserId) => boolean;
   /** An erasure of another node's that is listed for so long has been cut off. 0: there is no other node. */
-  readonly patienceMs: number;
+  readonly takeOverMs: number;
   readonly logger: Logger;
 }
 
@@ -146,9 +152,9 @@ interface Run {
 /** Erases users, and finishes what a crash or an outage has cut off. */
 export class Erasures {
   readonly #deps: ErasuresDeps;
-  readonly #underWay = new Map<UserId, Run>();
+  readonly #running = new Map<UserId, Run>();
   /** Those listed that are not under way here, and since when they have been seen; of `performance.now()`. */
-  #seen = new Map<UserId, number>();
+  #firstSeen = new Map<UserId, number>();
   readonly #stopping = new AbortController();
 
   constructor(deps: ErasuresDeps) {
@@ -157,8 +163,8 @@ export class Erasures {
 
   /** Looks for what was cut off, from now on, and for what a vault from a back-up has of those who were erased. */
   start(): void {
-    this.#listAgain().catch((error: unknown) => this.#report(error));
-    void this.#look();
+    this.#resumeFromRestoredVault().catch((error: unknown) => this.#report(error));
+    void this.#poll();
   }
 
   /** Begins nothing more; what is under way ends where it is, and is finished by who comes next. */
@@ -175,7 +181,7 @@ export class Erasures {
     const run = this.#run(await erasures.begin(userId, username));
     const late = new AbortController();
     try {
-      await Promise.race([run.done, tooLate(late.signal)]);
+      await Promise.race([run.done, rejectWhenLate(late.signal)]);
     } catch (error) {
       if (run.isDecided || !isRefusal(error)) throw outcomeUnknown('the user will be erased', error);
       // Else it would be done by and by, and they were told that it was not.
@@ -189,21 +195,21 @@ export class Erasures {
   /** One at a time of each user. */
   #run(erasure: BegunErasure): Run {
     const { userId } = erasure;
-    const known = this.#underWay.get(userId);
+    const known = this.#running.get(userId);
     if (known) return known;
     const onDecided = () => {
       run.isDecided = true;
     };
     const done = eraseUser(erasure, this.#deps, onDecided, this.#stopping.signal).finally(() =>
-      this.#underWay.delete(userId),
+      this.#running.delete(userId),
     );
     const run: Run = { done, isDecided: false };
-    this.#underWay.set(userId, run);
+    this.#running.set(userId, run);
     return run;
   }
 
   /** Whom the log has erased and the vault knows is erased again. */
-  async #listAgain(): Promise<void> {
+  async #resumeFromRestoredVault(): Promise<void> {
     const { queries, vault, logger } = this.#deps;
     for await (const names of queries.openedErased())
       for (const [userId, name] of names) {
@@ -212,26 +218,26 @@ export class Erasures {
       }
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#deps.vault.erasures
         .list()
-        .then((listed) => this.#finish(listed))
+        .then((listed) => this.#finishInterrupted(listed))
         .catch((error: unknown) => this.#report(error));
-      await pause(LOOK_MS, undefined, { signal }).catch(() => undefined); // It is ending.
+      await pause(POLL_MS, undefined, { signal }).catch(() => undefined); // It is ending.
     }
   }
 
-  async #finish(listed: readonly BegunErasure[]): Promise<void> {
-    const { isOurs, patienceMs } = this.#deps;
+  async #finishInterrupted(listed: readonly BegunErasure[]): Promise<void> {
+    const { isOwned, takeOverMs } = this.#deps;
     const now = performance.now();
-    const others = listed.filter(({ userId }) => !this.#underWay.has(userId));
-    this.#seen = new Map(others.map(({ userId }) => [userId, this.#seen.get(userId) ?? now]));
+    const others = listed.filter(({ userId }) => !this.#running.has(userId));
+    this.#firstSeen = new Map(others.map(({ userId }) => [userId, this.#firstSeen.get(userId) ?? now]));
     for (const erasure of others) {
       const { userId } = erasure;
       if (this.#stopping.signal.aborted) return;
-      if (isOurs(userId) && now - (this.#seen.get(userId) ?? now) >= patienceMs)
+      if (isOwned(userId) && now - (this.#firstSeen.get(userId) ?? now) >= takeOverMs)
         await this.#run(erasure).done.catch((error: unknown) => this.#report(error));
     }
   }
@@ -246,7 +252,7 @@ export class Erasures {
 const isRefusal = (error: unknown): boolean =>
   error instanceof ParleyError && error.code !== 'unknown' && error.code !== 'internal';
 
-async function tooLate(signal: AbortSignal): Promise<never> {
+async function rejectWhenLate(signal: AbortSignal): Promise<never> {
   await pause(ANSWER_MS, undefined, { signal });
   throw new Error('the erasure takes its time');
 }

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ParleyError } from '../base/errors.js';
-import { frameOf, type LogSource, readOverGap } from './commitBuffer.js';
+import { decodeCommit, type LogSource, readRetryingHole } from './commitBuffer.js';
 import { changeGeneration, inGeneration, readGeneration, readGenerations } from './generations.js';
 import type { AnyProjection } from './projection.js';
 import { Projector } from './projector.js';
 import type { AnyModel, Checkpoint, RowStore } from './store/rowStore.js';
 
 /** Commits of a partition that one step folds: a pause of the live projections, a few tens of milliseconds. */
-const stepCommits = 16;
+const STEP_COMMITS = 16;
 
 /**
  * One projection built anew from position 1, in a table beside the one that is read, with a projector of its own: of
@@ -49,8 +49,8 @@ export class Rebuild {
   async step(): Promise<void> {
     for (let partition = 0; partition < this.partitions; partition++) {
       const after = this.projector.position(partition);
-      const commits = await readOverGap(this.log, partition, after, stepCommits);
-      await this.projector.fold(commits.map(frameOf));
+      const commits = await readRetryingHole(this.log, partition, after, STEP_COMMITS);
+      await this.projector.fold(commits.map(decodeCommit));
     }
     await this.projector.write();
   }

@@ -1,9 +1,9 @@
 import type { UserId } from '../domain/ids.js';
 import type { SealedMessage } from '../domain/pushes.js';
-import { type ChatRow, chatsModel, lastSeqOf, presentChats } from './models/chats.js';
+import { type ChatRow, chatsModel, lastSeqOf, openChats } from './models/chats.js';
 import { friendshipsModel } from './models/friendships.js';
-import { messagesBetween, presentMessages } from './models/messages.js';
-import { knownUsers, type Opens, type Source } from './models/users.js';
+import { messagesBetween, openMessages } from './models/messages.js';
+import { type ContentOpener, requireUsers, type ViewSource } from './models/users.js';
 import type { ChangedStream, StoredChange } from './queries.js';
 import { elementAt, type Model, type Row, type RowReader, valuesOf } from './store/rowStore.js';
 
@@ -40,7 +40,7 @@ export async function changedStreams(
 
 /** The stored pushes of a stream to the user within a stretch, by offset, at most `limit`. */
 export async function changesSince(
-  source: Source,
+  source: ViewSource,
   userId: UserId,
   key: string,
   stretch: Stretch,
@@ -52,7 +52,7 @@ export async function changesSince(
 }
 
 async function changesOfFriendship(
-  source: Source,
+  source: ViewSource,
   userId: UserId,
   key: string,
   stretch: Stretch,
@@ -61,7 +61,7 @@ async function changesOfFriendship(
   if (!friendship?.members.includes(userId) || !within(stretch, friendship.addedAt))
     return { changes: [], hasMore: false };
   const others = friendship.members.filter((member) => member !== userId);
-  const friends = await knownUsers(source, others);
+  const friends = await requireUsers(source, others);
   const changes = friends.map(
     (friend): StoredChange => ({ offset: friendship.addedAt, event: 'add friend', data: { friend } }),
   );
@@ -69,7 +69,7 @@ async function changesOfFriendship(
 }
 
 async function changesOfRoom(
-  source: Source,
+  source: ViewSource,
   userId: UserId,
   key: string,
   stretch: Stretch,
@@ -90,8 +90,11 @@ async function changesOfRoom(
   return { changes: changes.slice(0, limit), hasMore: changes.length > limit };
 }
 
-async function messageChanges(open: Opens, rows: readonly Row<SealedMessage>[]): Promise<StoredChange[]> {
-  const messages = await presentMessages(open, valuesOf(rows));
+async function messageChanges(
+  open: ContentOpener,
+  rows: readonly Row<SealedMessage>[],
+): Promise<StoredChange[]> {
+  const messages = await openMessages(open, valuesOf(rows));
   return rows.map(({ offset }, i) => ({
     offset,
     event: 'send message',
@@ -101,14 +104,14 @@ async function messageChanges(open: Opens, rows: readonly Row<SealedMessage>[]):
 
 /** The chat became active for the user: it is shown as it is now, what follows is in it already. */
 async function openingOf(
-  source: Source,
+  source: ViewSource,
   userId: UserId,
   chat: ChatRow,
   stretch: Stretch,
 ): Promise<StoredChange[]> {
   const offset = chat.active[userId];
   if (offset === undefined || !within(stretch, offset)) return [];
-  const rooms = await presentChats(source, userId, [chat]);
+  const rooms = await openChats(source, userId, [chat]);
   return rooms.map((room) => ({ offset, event: 'init chat', data: { room } }));
 }
 

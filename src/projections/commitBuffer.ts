@@ -23,12 +23,12 @@ export type LeafCommit = Pick<
 };
 
 /** A commit with its events decoded. */
-export interface Frame extends Pick<CommitFrame, 'partition' | 'position' | 'size'> {
+export interface DecodedCommit extends Pick<CommitFrame, 'partition' | 'position' | 'size'> {
   readonly events: readonly Folded[];
 }
 
 /** Throws `UnknownEventType`. */
-export function frameOf(commit: LeafCommit): Frame {
+export function decodeCommit(commit: LeafCommit): DecodedCommit {
   const { partition, position, firstOffset, size, leaves, leafHashes, filled } = commit;
   const firstTile = Math.floor(firstOffset / TILE_WIDTH);
   const events = leaves.map((leaf, i) => {
@@ -42,7 +42,7 @@ export function frameOf(commit: LeafCommit): Frame {
 }
 
 /** As `LogSource.read`; a hole that is still there when read again is one. */
-export async function readOverGap(
+export async function readRetryingHole(
   log: LogSource,
   partition: number,
   after: number,
@@ -57,7 +57,7 @@ export async function readOverGap(
 }
 
 /** Commits a partition whose times are kept apart; beyond, they count as old as the last one kept. */
-const timesMost = 1024;
+const MAX_TIMES = 1024;
 
 interface Entry {
   size: number;
@@ -68,14 +68,14 @@ interface Entry {
 }
 
 /** The commits that this process was told of and that are not in every read model yet. */
-export class Unfolded {
+export class UnfoldedCommits {
   /** Oldest first, by partition; never an empty list. */
   readonly #entries = new Map<number, Entry[]>();
 
   add({ partition, size, recordedAt }: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>, ticks: number) {
     const entries = this.#entries.get(partition) ?? [];
     const last = entries.at(-1);
-    if (last && entries.length >= timesMost) last.size = Math.max(last.size, size);
+    if (last && entries.length >= MAX_TIMES) last.size = Math.max(last.size, size);
     else entries.push({ size, recordedAt: Date.parse(recordedAt), seenAt: ticks });
     this.#entries.set(partition, entries);
   }
@@ -113,27 +113,27 @@ export class Unfolded {
 }
 
 /** What waits to be taken, in characters of leaves; a reader that finds it full waits, and reads the log later. */
-const bufferSize = 4 * 1024 * 1024;
+const MAX_BUFFERED_CHARS = 4 * 1024 * 1024;
 
-interface IntakeOptions {
+interface CommitBufferOptions {
   readonly log: LogSource;
   /** There is something to take, or a reader has stopped. */
   onArrival(): void;
   /** The log could not be read; it will be tried again. */
-  onTrouble(error: unknown): void;
+  onRetry(error: unknown): void;
 }
 
 /** What a partition's reader has come to. */
 interface Arrivals {
-  waiting: Frame[];
+  waiting: DecodedCommit[];
   /** When the last commit read from the log was recorded, where the end of the log has not been seen. */
   behind: Time | undefined;
 }
 
 /** Commits of several partitions, from the doorbell and from the log, decoded and without gap, until they are taken. */
-export class Intake {
-  readonly #options: IntakeOptions;
-  readonly #inlets = new Map<
+export class CommitBuffer {
+  readonly #options: CommitBufferOptions;
+  readonly #readers = new Map<
     number,
     { readonly reader: TailReader<LeafCommit>; readonly arrivals: Arrivals }
   >();
@@ -142,7 +142,7 @@ export class Intake {
   #failure: { readonly error: unknown } | undefined;
   #isRunning = false;
 
-  constructor(options: IntakeOptions) {
+  constructor(options: CommitBufferOptions) {
     this.#options = options;
   }
 
@@ -152,7 +152,7 @@ export class Intake {
 
   /** Those that are read now. */
   get partitions(): readonly number[] {
-    return [...this.#inlets.keys()];
+    return [...this.#readers.keys()];
   }
 
   /** From now on partitions may be entered. */
@@ -162,39 +162,39 @@ export class Intake {
   }
 
   /** Begins to read a partition, which is not being read, behind this position. */
-  enter(partition: number, after: number): void {
+  startReading(partition: number, after: number): void {
     const arrivals: Arrivals = { waiting: [], behind: undefined };
     const reader = follow<LeafCommit>({
       partition,
       after,
       read: (position, limit) => this.#read(arrivals, partition, position, limit),
-      handle: (commit) => this.#arrive(arrivals, commit),
-      onStop: (error) => this.#stopped(error),
-      onReadError: this.#options.onTrouble,
+      handle: (commit) => this.#push(arrivals, commit),
+      onStop: (error) => this.#fail(error),
+      onReadError: this.#options.onRetry,
     });
-    this.#inlets.set(partition, { reader, arrivals });
+    this.#readers.set(partition, { reader, arrivals });
   }
 
   /** Reads a partition no more, and lets go of what was not taken of it. */
-  async leave(partition: number): Promise<void> {
-    const inlet = this.#inlets.get(partition);
-    this.#inlets.delete(partition);
-    const stopped = inlet?.reader.stop();
+  async stopReading(partition: number): Promise<void> {
+    const entry = this.#readers.get(partition);
+    this.#readers.delete(partition);
+    const stopped = entry?.reader.stop();
     // Its reader may be waiting for space.
     this.#makeSpace();
     await stopped;
   }
 
   /** The doorbell: a durable commit. What it skips is read from the log. */
-  ring(commit: LeafCommit): void {
-    this.#inlets.get(commit.partition)?.reader.notify(commit);
+  notify(commit: LeafCommit): void {
+    this.#readers.get(commit.partition)?.reader.notify(commit);
   }
 
   /** What has arrived, by partition, in order. Throws what stopped a reader. */
-  take(): Frame[][] {
+  take(): DecodedCommit[][] {
     if (this.#failure) throw this.#failure.error;
-    const taken: Frame[][] = [];
-    for (const { arrivals } of this.#inlets.values()) {
+    const taken: DecodedCommit[][] = [];
+    for (const { arrivals } of this.#readers.values()) {
       if (arrivals.waiting.length > 0) taken.push(arrivals.waiting);
       arrivals.waiting = [];
     }
@@ -205,7 +205,7 @@ export class Intake {
   /** Since when commits wait in the log that this has yet to come to; undefined at the end of the log. */
   behindSince(): Time | undefined {
     let oldest: Time | undefined;
-    for (const { arrivals } of this.#inlets.values()) {
+    for (const { arrivals } of this.#readers.values()) {
       const { behind } = arrivals;
       if (behind !== undefined && (oldest === undefined || behind < oldest)) oldest = behind;
     }
@@ -215,7 +215,7 @@ export class Intake {
   /** Reads nothing more, and lets go of what was not taken. */
   async stop(): Promise<void> {
     this.#isRunning = false;
-    await Promise.all(this.partitions.map((partition) => this.leave(partition)));
+    await Promise.all(this.partitions.map((partition) => this.stopReading(partition)));
   }
 
   async #read(
@@ -231,11 +231,11 @@ export class Intake {
     return page;
   }
 
-  #arrive(arrivals: Arrivals, commit: LeafCommit): void | Promise<void> {
-    arrivals.waiting.push(frameOf(commit));
+  #push(arrivals: Arrivals, commit: LeafCommit): void | Promise<void> {
+    arrivals.waiting.push(decodeCommit(commit));
     for (const leaf of commit.leaves) this.#size += leaf.length;
     this.#options.onArrival();
-    if (this.#size < bufferSize) return;
+    if (this.#size < MAX_BUFFERED_CHARS) return;
     this.#hasSpace ??= withResolver();
     return this.#hasSpace.promise;
   }
@@ -246,7 +246,7 @@ export class Intake {
     this.#hasSpace = undefined;
   }
 
-  #stopped(error: unknown): void {
+  #fail(error: unknown): void {
     this.#failure ??= { error };
     this.#options.onArrival();
   }

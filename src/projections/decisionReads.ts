@@ -44,7 +44,7 @@ export interface ReadModels {
 }
 
 /** How far the read models are; a part of `Progress`. */
-export interface Folding {
+export interface FoldProgress {
   /** The tree size that a model has stored: what is read from it later includes every offset below. */
   folded(model: 'states' | 'messages', partition: number): number;
   /** Milliseconds that the slowest model is behind. */

@@ -58,7 +58,7 @@ export const inGeneration = (projection: AnyProjection, generation: number): Any
  * which nobody folds any more, and one that is being built, which has not got to the erasure. The table that is read
  * has folded it. To be called with nothing folded that was opened before the key was destroyed and is not written.
  */
-export async function unlistUser(store: RowStore, userId: UserId): Promise<void> {
+export async function eraseUsername(store: RowStore, userId: UserId): Promise<void> {
   const versions = Array.from({ length: usersModel.version }, (_, i) => ({
     model: { ...usersModel, version: i + 1 },
   }));
@@ -66,7 +66,7 @@ export async function unlistUser(store: RowStore, userId: UserId): Promise<void>
   for (const [i, { model }] of versions.entries()) {
     const { active = 0, other = null } = generations[i] ?? {};
     for (const generation of new Set([0, active, other ?? 0]))
-      await store.unlist(generationOf(model, generation), userId, 'suffix');
+      await store.removeIndexEntries(generationOf(model, generation), userId, 'suffix');
   }
   await store.scrub();
 }

@@ -2,15 +2,15 @@ import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/events.js';
-import { type LeafCommit, Unfolded } from './commitBuffer.js';
+import { type LeafCommit, UnfoldedCommits } from './commitBuffer.js';
 
 import type { Progress } from './queries.js';
 
 /** How long a query waits for its models, and how many may wait at once. */
-const patienceMs = 5000;
-const waitersMost = 10_000;
+const WAIT_LIMIT_MS = 5000;
+const MAX_WAITS = 10_000;
 
-interface Waiting {
+interface Wait {
   readonly moment: Moment;
   readonly since: number;
   readonly resolve: () => void;
@@ -18,7 +18,7 @@ interface Waiting {
 
 /** Who waits for which model to reach which moment. */
 export class WaitingList {
-  readonly #waiting = new Map<string, Set<Waiting>>();
+  readonly #waits = new Map<string, Set<Wait>>();
   readonly #setTimer: Timer;
   readonly #ticks: () => number;
   #size = 0;
@@ -30,11 +30,11 @@ export class WaitingList {
 
   /** Resolves at a release at or above the moment. Rejects with `overloaded` after 5 s, or when too many wait. */
   async add(model: string, moment: Moment): Promise<void> {
-    if (this.#size >= waitersMost) throw overloaded('too many queries wait for the read models');
+    if (this.#size >= MAX_WAITS) throw overloaded('too many queries wait for the read models');
     await new Promise<void>((resolve, reject) => {
-      const waiting = this.#waiting.get(model) ?? new Set();
-      this.#waiting.set(model, waiting);
-      const entry: Waiting = {
+      const waiting = this.#waits.get(model) ?? new Set();
+      this.#waits.set(model, waiting);
+      const entry: Wait = {
         moment,
         since: this.#ticks(),
         resolve: () => {
@@ -50,7 +50,7 @@ export class WaitingList {
       const cancel = this.#setTimer(() => {
         leave();
         reject(overloaded(`the read model ${model} is behind`));
-      }, patienceMs);
+      }, WAIT_LIMIT_MS);
       waiting.add(entry);
       this.#size++;
     });
@@ -58,21 +58,21 @@ export class WaitingList {
 
   /** The model is stored up to `size` of the partition. */
   release(model: string, partition: number, size: number): void {
-    for (const { moment, resolve } of this.#waiting.get(model) ?? [])
+    for (const { moment, resolve } of this.#waits.get(model) ?? [])
       if (moment.partition === partition && moment.size <= size) resolve();
   }
 
   /** Those that somebody waits for, each with since when the first one does. */
   partitions(): ReadonlyMap<number, number> {
     const partitions = new Map<number, number>();
-    for (const waiting of this.#waiting.values())
+    for (const waiting of this.#waits.values())
       for (const { moment, since } of waiting)
         partitions.set(moment.partition, Math.min(since, partitions.get(moment.partition) ?? since));
     return partitions;
   }
 }
 
-interface WaiterOptions {
+interface ProgressTrackerOptions {
   /** Tree sizes that are folded at the start: by model, then by partition. */
   readonly folded: ReadonlyMap<string, readonly number[]>;
   /** Whether this process folds the partition; if not said, it folds all. */
@@ -80,7 +80,7 @@ interface WaiterOptions {
   /** Asks whoever folds the partition to write, without delay, all below `size`. */
   readonly want: (partition: number, size: number) => void;
   /** Of a partition folded elsewhere: somebody begins to wait, or a commit is not folded yet. */
-  readonly onLack?: (why: 'waited' | 'behind') => void;
+  readonly onRemoteLag?: (why: 'waited' | 'behind') => void;
   readonly setTimer?: Timer;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -92,31 +92,31 @@ type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
 
 /**
  * How far the read models are, and who waits for them. What it is told of progress may be repeated, late or lost: the
- * largest size counts, and for partitions folded elsewhere `waited` and `lacking` say where to look in the store.
+ * largest size counts, and for partitions folded elsewhere `awaitedElsewhere` and `laggingElsewhere` say where to look in the store.
  */
-export class Waiter implements Progress {
-  readonly #options: WaiterOptions;
+export class ProgressTracker implements Progress {
+  readonly #options: ProgressTrackerOptions;
   readonly #folded: Map<string, number[]>;
-  readonly #waiting: WaitingList;
+  readonly #waits: WaitingList;
   readonly #handlers = new Set<AdvanceHandler>();
   /** The largest size asked for, by partition. */
   readonly #asked = new Map<number, number>();
-  readonly #unfolded = new Unfolded();
+  readonly #unfolded = new UnfoldedCommits();
   #behindSince: Time | undefined;
 
-  constructor(options: WaiterOptions) {
+  constructor(options: ProgressTrackerOptions) {
     this.#options = options;
-    this.#waiting = new WaitingList(options.setTimer ?? systemTimer, () => this.#ticks());
+    this.#waits = new WaitingList(options.setTimer ?? systemTimer, () => this.#ticks());
     this.#folded = new Map([...options.folded].map(([model, sizes]) => [model, [...sizes]]));
   }
 
-  async reached(model: string, moment: Moment): Promise<void> {
+  async waitFor(model: string, moment: Moment): Promise<void> {
     const { partition, size } = moment;
     if (this.folded(model, partition) >= size) return;
-    const waiting = this.#waiting.add(model, moment);
+    const waiting = this.#waits.add(model, moment);
     // Only now: the answer may come within the call.
     this.#ask(partition, size);
-    if (!this.#owns(partition)) this.#options.onLack?.('waited');
+    if (!this.#owns(partition)) this.#options.onRemoteLag?.('waited');
     await waiting;
   }
 
@@ -147,36 +147,36 @@ export class Waiter implements Progress {
   }
 
   /** A commit is durable. */
-  published(commit: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>): void {
+  trackCommit(commit: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>): void {
     const { partition, size } = commit;
     if (size <= this.#foldedByAll(partition)) return;
     this.#unfolded.add(commit, this.#ticks());
-    if (!this.#owns(partition)) this.#options.onLack?.('behind');
+    if (!this.#owns(partition)) this.#options.onRemoteLag?.('behind');
   }
 
   /** A model is stored up to `size`, here or elsewhere; what is not known here, or was known, changes nothing. */
-  advance(model: string, partition: number, size: number): void {
+  recordAdvance(model: string, partition: number, size: number): void {
     const sizes = this.#folded.get(model);
     const before = sizes?.[partition];
     if (!sizes || before === undefined || size <= before) return;
     sizes[partition] = size;
-    this.#waiting.release(model, partition, size);
+    this.#waits.release(model, partition, size);
     this.#unfolded.remove(partition, this.#foldedByAll(partition));
     for (const handler of this.#handlers) handler(model, partition, size);
   }
 
   /** This process begins to fold the partition: from now on its delay counts. */
-  came(partition: number): void {
+  restartLag(partition: number): void {
     this.#unfolded.rebase(partition, this.#now());
   }
 
   /** Of the partitions folded elsewhere, those that somebody waits for, and since when. */
-  waited(): ReadonlyMap<number, number> {
-    return new Map([...this.#waiting.partitions()].filter(([partition]) => !this.#owns(partition)));
+  awaitedElsewhere(): ReadonlyMap<number, number> {
+    return new Map([...this.#waits.partitions()].filter(([partition]) => !this.#owns(partition)));
   }
 
   /** Of the partitions folded elsewhere, those with commits not known to be folded, and since when that is so. */
-  lacking(): ReadonlyMap<number, number> {
+  laggingElsewhere(): ReadonlyMap<number, number> {
     const since = new Map<number, number>();
     for (const partition of this.#unfolded.partitions) {
       const seenAt = this.#unfolded.seenAt(partition);
@@ -191,13 +191,13 @@ export class Waiter implements Progress {
   }
 
   /** All that was published is in every model; `overloaded` after 5 s. */
-  async flushed(): Promise<void> {
+  async waitForAll(): Promise<void> {
     const moments = this.#unfolded.partitions.map((partition) => ({
       partition,
       size: this.#unfolded.size(partition),
     }));
     const models = [...this.#folded.keys()];
-    await Promise.all(moments.flatMap((moment) => models.map((model) => this.reached(model, moment))));
+    await Promise.all(moments.flatMap((moment) => models.map((model) => this.waitFor(model, moment))));
   }
 
   #ask(partition: number, size: number): void {

@@ -43,17 +43,17 @@ export type AnyProjection = Omit<Projection<unknown>, 'model'> & { readonly mode
 export type Rows = Map<string, Row<unknown>>;
 
 /** An event with the rows that it touches, of which there is one at least. */
-export interface Touching<E extends Recorded = Folded> {
+export interface TouchingEvent<E extends Recorded = Folded> {
   readonly event: E;
   readonly keys: readonly string[];
 }
 
 /** The events that touch rows of a projection. Most projections are about few of them: the rest is not met again. */
-export function touchingOf<E extends Recorded>(
+export function selectTouching<E extends Recorded>(
   projection: AnyProjection,
   events: readonly E[],
-): Touching<E>[] {
-  const touching: Touching<E>[] = [];
+): TouchingEvent<E>[] {
+  const touching: TouchingEvent<E>[] = [];
   for (const event of events) {
     const keys = projection.keys(event);
     if (keys.length > 0) touching.push({ event, keys });
@@ -62,7 +62,7 @@ export function touchingOf<E extends Recorded>(
 }
 
 /** The keys of the rows that are touched, each once. */
-export function keysTouched(touching: readonly Pick<Touching, 'keys'>[]): Set<string> {
+export function collectKeys(touching: readonly Pick<TouchingEvent, 'keys'>[]): Set<string> {
   const keys = new Set<string>();
   for (const one of touching) for (const key of one.keys) keys.add(key);
   return keys;
@@ -74,7 +74,7 @@ export function keysTouched(touching: readonly Pick<Touching, 'keys'>[]): Set<st
  */
 export function foldTouching(
   projection: AnyProjection,
-  touching: readonly Touching[],
+  touching: readonly TouchingEvent[],
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
@@ -100,5 +100,5 @@ export function foldEvents(
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
-  foldTouching(projection, touchingOf(projection, events), known, changed);
+  foldTouching(projection, selectTouching(projection, events), known, changed);
 }

@@ -4,12 +4,12 @@ import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';
 import type { LeafCommit } from './commitBuffer.js';
-import { unlistUser } from './generations.js';
+import { eraseUsername } from './generations.js';
 import type { ModelAdvance } from './progressTracker.js';
 import { catchUp, Projector } from './projector.js';
-import { Follower } from './projectorLoop.js';
+import { ProjectorLoop } from './projectorLoop.js';
 import { Rebuilder } from './rebuilder.js';
-import { checkOfThisLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
+import { checkFoldedFromLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
 import { tableOf } from './store/rowStore.js';
 
 /** What the thread is given. */
@@ -22,18 +22,18 @@ export interface ProjectionThreadData {
   /** The module whose `allProjections` makes them. */
   readonly projections: string;
   /** Rings of this thread's doorbell. */
-  readonly doorbell: MessagePort;
-  /** Where `MainApi` is served. */
+  readonly messagePort: MessagePort;
+  /** Where `MainThreadApi` is served. */
   readonly main: MessagePort;
 }
 
 /** One message each, with no answer, in the order they were sent. Leaves are lines of one text, which copies faster. */
-export type Ring =
+export type ProjectorMessage =
   | { readonly commit: Omit<LeafCommit, 'leaves'>; readonly leaves: string }
-  | { readonly want: { readonly partition: number; readonly size: number } };
+  | { readonly write: { readonly partition: number; readonly size: number } };
 
 /** What the thread asks of the main one. */
-export type MainApi = Pick<TextOpener, 'usernames'> & {
+export type MainThreadApi = Pick<TextOpener, 'usernames'> & {
   switchTo(name: string, generation: number): Promise<void>;
 };
 
@@ -56,13 +56,13 @@ export type ProjectionNotice =
   | { readonly kind: 'trouble'; readonly message: string; readonly stack: string | undefined };
 
 const data = workerData as ProjectionThreadData;
-const main = connectThread<MainApi>(data.main);
+const main = connectThread<MainThreadApi>(data.main);
 
 function notify(notice: ProjectionNotice): void {
   parentPort?.postMessage({ notice });
 }
 
-function onTrouble(error: unknown): void {
+function onRetry(error: unknown): void {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   notify({ kind: 'trouble', message, stack });
 }
@@ -76,7 +76,7 @@ class ProjectionThread {
     private readonly active: readonly ActiveProjection[],
     private readonly projector: Projector,
     private readonly rebuilder: Rebuilder,
-    private readonly follower: Follower,
+    private readonly loop: ProjectorLoop,
   ) {}
 
   static async open(): Promise<ProjectionThread> {
@@ -86,7 +86,7 @@ class ProjectionThread {
     const { allProjections } = (await import(data.projections)) as typeof import('./allProjections.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
-    await checkOfThisLog(
+    await checkFoldedFromLog(
       engine,
       folded.map(({ model }) => model),
     );
@@ -100,18 +100,18 @@ class ProjectionThread {
       settleMs: data.settleMs,
       checkpoints: ({ model }) =>
         engine.checkpoints(Array.from({ length: partitions }, (_, partition) => ({ model, partition }))),
-      onAdopted: () => follower.restart(),
+      onAdopted: () => loop.restart(),
       onSwitch: main.switchTo,
-      onSwitched: (projection) => follower.report(projection),
-      onTrouble,
-      onBegin: () => follower.nudge(),
+      onSwitched: (projection) => loop.report(projection),
+      onRetry,
+      onBegin: () => loop.requestTurn(),
     });
-    const follower = new Follower({
+    const loop = new ProjectorLoop({
       projector,
       log,
       owned: data.owned ?? Array.from({ length: partitions }, (_, partition) => partition),
-      beside: rebuilder,
-      onTrouble,
+      sideWork: rebuilder,
+      onRetry,
       onProgress: (advances, behindSince) =>
         notify({
           kind: 'progress',
@@ -122,12 +122,12 @@ class ProjectionThread {
           }),
         }),
     });
-    data.doorbell.on('message', (rings: readonly Ring[]) => {
-      for (const ring of rings)
-        if ('commit' in ring) follower.ring(leafCommitOf(ring));
-        else follower.want(ring.want.partition, ring.want.size);
+    data.messagePort.on('message', (messages: readonly ProjectorMessage[]) => {
+      for (const message of messages)
+        if ('commit' in message) loop.notify(parseLeaves(message));
+        else loop.requestWrite(message.write.partition, message.write.size);
     });
-    return new ProjectionThread(engine, active, projector, rebuilder, follower);
+    return new ProjectionThread(engine, active, projector, rebuilder, loop);
   }
 
   /**
@@ -148,9 +148,9 @@ class ProjectionThread {
   async run(): Promise<void> {
     this.rebuilder.start();
     try {
-      await this.follower.run();
+      await this.loop.run();
     } finally {
-      data.doorbell.close();
+      data.messagePort.close();
       await this.engine.close();
     }
   }
@@ -160,11 +160,11 @@ class ProjectionThread {
   }
 
   own(partitions: readonly number[]): Promise<void> {
-    return this.follower.own(partitions);
+    return this.loop.own(partitions);
   }
 
   /** How far the tables that are read are by the store's checkpoints, whoever folds them. */
-  async look(partitions: readonly number[]): Promise<ModelAdvance[]> {
+  async readCheckpoints(partitions: readonly number[]): Promise<ModelAdvance[]> {
     const places = this.rebuilder.tables
       .current()
       .flatMap(({ name, model }) => partitions.map((partition) => ({ name, model, partition })));
@@ -173,17 +173,17 @@ class ProjectionThread {
   }
 
   /** A user's key was destroyed, and the erasure is folded: their name is in no table and no file any more. */
-  unlist(userId: UserId): Promise<void> {
-    return this.follower.between(() => unlistUser(this.engine.store, userId));
+  eraseUsername(userId: UserId): Promise<void> {
+    return this.loop.runExclusive(() => eraseUsername(this.engine.store, userId));
   }
 
   stop(): void {
     this.rebuilder.stop();
-    this.follower.stop();
+    this.loop.stop();
   }
 }
 
-function leafCommitOf({ commit, leaves }: Extract<Ring, { leaves: string }>): LeafCommit {
+function parseLeaves({ commit, leaves }: Extract<ProjectorMessage, { leaves: string }>): LeafCommit {
   // An empty text is no leaf, not an empty one.
   return { ...commit, leaves: leaves === '' ? [] : leaves.split('\n') };
 }
@@ -201,9 +201,9 @@ const api = {
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
-  unlist: async (userId: UserId) => (await opened)?.unlist(userId),
+  eraseUsername: async (userId: UserId) => (await opened)?.eraseUsername(userId),
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
-  look: async (partitions: readonly number[]) => (await opened)?.look(partitions) ?? [],
+  readCheckpoints: async (partitions: readonly number[]) => (await opened)?.readCheckpoints(partitions) ?? [],
   stop: async () => (await opened)?.stop(),
 };
 

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import { type Frame, frameOf, type LogSource, readOverGap } from './commitBuffer.js';
-import { type AnyProjection, foldTouching, keysTouched, type Rows, touchingOf } from './projection.js';
+import { type DecodedCommit, decodeCommit, type LogSource, readRetryingHole } from './commitBuffer.js';
+import { type AnyProjection, collectKeys, foldTouching, type Rows, selectTouching } from './projection.js';
 import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './store/rowStore.js';
 
 /** Rows at hand for the next events that touch them; others are loaded. */
-const cachedRows = 20_000;
+const CACHED_ROWS = 20_000;
 
 /** A model has been written up to a size of a partition. */
 export interface Advance {
@@ -33,7 +33,7 @@ export class Projector {
   readonly #store: RowStore;
   readonly #partitions: number;
   #work: Work[] = [];
-  readonly #cache = new LRUCache<string, Row<unknown>>({ max: cachedRows });
+  readonly #cache = new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS });
 
   private constructor(store: RowStore, partitions: number) {
     this.#store = store;
@@ -103,7 +103,7 @@ export class Projector {
    * Folds commits that follow each other in one partition; a projection that has seen some of them skips those.
    * Throws `RangeError` on a gap; what the store or a projection throws otherwise.
    */
-  async fold(commits: readonly Frame[]): Promise<void> {
+  async fold(commits: readonly DecodedCommit[]): Promise<void> {
     const [first] = commits;
     if (!first) return;
     if (first.position > this.position(first.partition) + 1)
@@ -167,7 +167,7 @@ export class Projector {
     return { projection, places, changed: new Map() };
   }
 
-  async #foldInto(work: Work, partition: number, commits: readonly Frame[]): Promise<void> {
+  async #foldInto(work: Work, partition: number, commits: readonly DecodedCommit[]): Promise<void> {
     const { projection, places, changed } = work;
     const { folded, written } = placeIn(places, partition);
     const fresh = commits.filter((commit) => commit.position > folded.position);
@@ -175,9 +175,9 @@ export class Projector {
     if (!last) return;
     const events = fresh.flatMap((commit) => commit.events);
     await projection.prepare?.(events);
-    const touching = touchingOf(projection, events);
+    const touching = selectTouching(projection, events);
     if (touching.length > 0) {
-      const loaded = await this.#load(work, keysTouched(touching));
+      const loaded = await this.#load(work, collectKeys(touching));
       foldTouching(projection, touching, (key) => loaded.get(key), changed);
     }
     places[partition] = { folded: { position: last.position, size: last.size }, written };
@@ -217,15 +217,15 @@ function placeIn(places: readonly Place[], partition: number): Place {
 }
 
 /** So many are read at once; fewer, and the end of the log is there. */
-const pageCommits = 64;
+const PAGE_COMMITS = 64;
 
 /** Folds and writes what the log holds of these many partitions, whoever else folds them. Throws what these throw. */
 export async function catchUp(projector: Projector, log: LogSource, partitions: number): Promise<void> {
   for (let partition = 0; partition < partitions; partition++)
     for (let isMore = true; isMore; ) {
-      const commits = await readOverGap(log, partition, projector.position(partition), pageCommits);
-      await projector.fold(commits.map(frameOf));
+      const commits = await readRetryingHole(log, partition, projector.position(partition), PAGE_COMMITS);
+      await projector.fold(commits.map(decodeCommit));
       await projector.write();
-      isMore = commits.length === pageCommits;
+      isMore = commits.length === PAGE_COMMITS;
     }
 }

@@ -1,21 +1,21 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Time } from '../domain/events.js';
-import { Intake, type LeafCommit, type LogSource } from './commitBuffer.js';
+import { CommitBuffer, type LeafCommit, type LogSource } from './commitBuffer.js';
 import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
 
 /** Rows that change often gather for this long, or until there are so many, unless somebody waits for them. */
-const gatherMs = 250;
-const gatherRows = 4096;
+const GATHER_MS = 250;
+const GATHER_ROWS = 4096;
 /** Between parts of a write that nobody waits for, and how long all of these pauses take at most. */
-const pauseMs = 2;
-const pausedMs = 100;
+const WRITE_PAUSE_MS = 2;
+const MAX_WRITE_PAUSES_MS = 100;
 /** With nothing to do, a turn comes all the same: the end of a pause that no message ends. */
-const idleMs = 60_000;
-const backOffMs = { first: 50, most: 5000 };
+const IDLE_TURN_MS = 60_000;
+const BACK_OFF_MS = { first: 50, most: 5000 };
 
 /** Errors after which going on would skip events or lose rows. By name: some have crossed a thread. */
-const fatal = new Set(['UnknownEventType', 'HoleError', 'StorageError']);
+const FATAL_ERRORS = new Set(['UnknownEventType', 'HoleError', 'StorageError']);
 
 /** Work that is done between the turns of a follower, with nothing else of its projector under way. */
 export interface SideWork {
@@ -25,52 +25,52 @@ export interface SideWork {
   reset(): Promise<void>;
 }
 
-export interface FollowerOptions {
+export interface ProjectorLoopOptions {
   readonly projector: Projector;
   readonly log: LogSource;
   /** Those that are folded from the start. */
   readonly owned: readonly number[];
-  readonly beside: SideWork;
+  readonly sideWork: SideWork;
   /** What was written, and since when commits wait in the log that are not folded (undefined: none are seen). */
   onProgress(advances: readonly Advance[], behindSince: Time | undefined): void;
   /** Something failed and is tried again, later each time. */
-  onTrouble(error: unknown): void;
+  onRetry(error: unknown): void;
 }
 
 /** Keeps a projector at the end of the log, and decides when it writes. */
-export class Follower {
-  readonly #options: FollowerOptions;
-  readonly #intake: Intake;
-  readonly #wake = new Wake();
+export class ProjectorLoop {
+  readonly #options: ProjectorLoopOptions;
+  readonly #buffer: CommitBuffer;
+  readonly #signal = new Signal();
   readonly #stopping = new AbortController();
   /** Sizes that somebody waits for, by partition, until they are written. */
-  readonly #wanted = new Map<number, number>();
+  readonly #requested = new Map<number, number>();
   #gatheringSince: number | undefined;
   #mustRestart = false;
   #owned: ReadonlySet<number>;
   /** Who waits until what is owned is what is folded. */
-  #settling: (() => void)[] = [];
+  #ownershipCallbacks: (() => void)[] = [];
   /** What is to be done with nothing folded that is not written. */
-  #between: { readonly work: () => Promise<void>; readonly done: (outcome: Promise<void>) => void }[] = [];
+  #exclusive: { readonly work: () => Promise<void>; readonly done: (outcome: Promise<void>) => void }[] = [];
   #behindSince: Time | undefined;
 
-  constructor(options: FollowerOptions) {
+  constructor(options: ProjectorLoopOptions) {
     this.#options = options;
-    const { log, owned, onTrouble } = options;
+    const { log, owned, onRetry } = options;
     this.#owned = new Set(owned);
-    this.#intake = new Intake({ log, onTrouble, onArrival: () => this.#wake.wake() });
+    this.#buffer = new CommitBuffer({ log, onRetry, onArrival: () => this.#signal.set() });
   }
 
   /** A durable commit; one that is missed is read from the log. */
-  ring(commit: LeafCommit): void {
-    this.#intake.ring(commit);
+  notify(commit: LeafCommit): void {
+    this.#buffer.notify(commit);
   }
 
   /** Somebody waits until all below `size` is written: no gathering up to there. */
-  want(partition: number, size: number): void {
+  requestWrite(partition: number, size: number): void {
     if (!this.#owned.has(partition)) return;
-    this.#wanted.set(partition, Math.max(size, this.#wanted.get(partition) ?? 0));
-    this.#wake.wake();
+    this.#requested.set(partition, Math.max(size, this.#requested.get(partition) ?? 0));
+    this.#signal.set();
   }
 
   /**
@@ -79,14 +79,14 @@ export class Follower {
    */
   own(partitions: readonly number[]): Promise<void> {
     this.#owned = new Set(partitions);
-    this.#wake.wake();
-    return new Promise((resolve) => this.#settling.push(resolve));
+    this.#signal.set();
+    return new Promise((resolve) => this.#ownershipCallbacks.push(resolve));
   }
 
   /** What the projector folds has changed: begins again at the store's checkpoints. */
   restart(): void {
     this.#mustRestart = true;
-    this.#wake.wake();
+    this.#signal.set();
   }
 
   /** Tells how far a projection is written. */
@@ -96,20 +96,20 @@ export class Follower {
   }
 
   /** There is side work to do. */
-  nudge(): void {
-    this.#wake.wake();
+  requestTurn(): void {
+    this.#signal.set();
   }
 
   /** Does this between two turns, with all that is folded written; gives what comes of it. Rejects at the end. */
-  between(work: () => Promise<void>): Promise<void> {
+  runExclusive(work: () => Promise<void>): Promise<void> {
     if (this.#stopping.signal.aborted) return Promise.reject(new Error('the projector has stopped'));
-    this.#wake.wake();
-    return new Promise((done) => this.#between.push({ work, done }));
+    this.#signal.set();
+    return new Promise((done) => this.#exclusive.push({ work, done }));
   }
 
   stop(): void {
     this.#stopping.abort();
-    this.#wake.wake();
+    this.#signal.set();
   }
 
   /** Runs until `stop`, then writes what is folded. Rejects with an error that must stop the process. */
@@ -117,144 +117,144 @@ export class Follower {
     let failures = 0;
     while (!this.#stopping.signal.aborted) {
       try {
-        if (this.#mustRestart) await this.#halt();
-        if (!this.#intake.isRunning) await this.#start();
+        if (this.#mustRestart) await this.#pauseForRestart();
+        if (!this.#buffer.isRunning) await this.#start();
         await this.#turn();
         failures = 0;
       } catch (error) {
-        await this.#intake.stop();
-        if (error instanceof Error && fatal.has(error.name)) throw error;
-        this.#options.onTrouble(error);
-        await this.#pause(Math.min(backOffMs.first * 2 ** failures++, backOffMs.most));
+        await this.#buffer.stop();
+        if (error instanceof Error && FATAL_ERRORS.has(error.name)) throw error;
+        this.#options.onRetry(error);
+        await this.#backOff(Math.min(BACK_OFF_MS.first * 2 ** failures++, BACK_OFF_MS.most));
       }
     }
-    await this.#intake.stop();
+    await this.#buffer.stop();
     // After a failure nothing in memory is worth writing: the log has it all.
     if (failures === 0) await this.#write();
-    this.#settled();
-    for (const { done } of this.#between.splice(0))
+    this.#resolveOwnership();
+    for (const { done } of this.#exclusive.splice(0))
       done(Promise.reject(new Error('the projector has stopped')));
   }
 
-  async #halt(): Promise<void> {
-    await this.#intake.stop();
+  async #pauseForRestart(): Promise<void> {
+    await this.#buffer.stop();
     await this.#write();
     this.#mustRestart = false;
   }
 
   /** From the store's checkpoints on, whatever was in memory. */
   async #start(): Promise<void> {
-    const { projector, beside } = this.#options;
+    const { projector, sideWork } = this.#options;
     await projector.reset();
-    await beside.reset();
+    await sideWork.reset();
     this.#gatheringSince = undefined;
-    this.#intake.start();
-    for (const partition of this.#owned) this.#intake.enter(partition, projector.position(partition));
+    this.#buffer.start();
+    for (const partition of this.#owned) this.#buffer.startReading(partition, projector.position(partition));
   }
 
   async #turn(): Promise<void> {
-    const { projector, beside } = this.#options;
-    await this.#settle();
-    await this.#interlude();
-    const taken = this.#intake.take();
+    const { projector, sideWork } = this.#options;
+    await this.#applyOwnership();
+    await this.#runExclusiveWork();
+    const taken = this.#buffer.take();
     for (const frames of taken) await projector.fold(frames);
     if (projector.isBehind) this.#gatheringSince ??= performance.now();
     if (this.#isDue()) await this.#write();
-    else if (this.#behindSince !== this.#intake.behindSince()) this.#report([]);
-    const isBusy = await beside.step();
+    else if (this.#behindSince !== this.#buffer.behindSince()) this.#report([]);
+    const isBusy = await sideWork.step();
     // A turn of the event loop, even when all of this was synchronous: messages must get in.
     if (isBusy || taken.length > 0) await nextTurn();
-    else await this.#wake.wait(this.#untilDue());
+    else await this.#signal.wait(this.#msUntilDue());
   }
 
   /** Leaves and enters partitions; the others are not disturbed. */
-  async #settle(): Promise<void> {
-    if (this.#settling.length === 0) return;
+  async #applyOwnership(): Promise<void> {
+    if (this.#ownershipCallbacks.length === 0) return;
     const { projector } = this.#options;
     const owned = this.#owned;
-    const gone = this.#intake.partitions.filter((partition) => !owned.has(partition));
-    const come = [...owned].filter((partition) => !this.#intake.partitions.includes(partition));
-    await Promise.all(gone.map((partition) => this.#intake.leave(partition)));
-    for (const partition of gone) this.#wanted.delete(partition);
+    const gone = this.#buffer.partitions.filter((partition) => !owned.has(partition));
+    const come = [...owned].filter((partition) => !this.#buffer.partitions.includes(partition));
+    await Promise.all(gone.map((partition) => this.#buffer.stopReading(partition)));
+    for (const partition of gone) this.#requested.delete(partition);
     if (gone.length > 0) await this.#write();
     for (const partition of come) {
       this.#report(await projector.renew(partition));
-      this.#intake.enter(partition, projector.position(partition));
+      this.#buffer.startReading(partition, projector.position(partition));
     }
     // Told otherwise in the meantime: the next turn goes on, and then resolves these too.
-    if (owned === this.#owned) this.#settled();
+    if (owned === this.#owned) this.#resolveOwnership();
   }
 
-  async #interlude(): Promise<void> {
-    if (this.#between.length === 0) return;
+  async #runExclusiveWork(): Promise<void> {
+    if (this.#exclusive.length === 0) return;
     await this.#write();
-    for (const { work, done } of this.#between.splice(0)) {
+    for (const { work, done } of this.#exclusive.splice(0)) {
       const outcome = work();
       done(outcome);
       await outcome.catch(() => {}); // Told to who asked for it.
     }
   }
 
-  #settled(): void {
-    for (const resolve of this.#settling.splice(0)) resolve();
+  #resolveOwnership(): void {
+    for (const resolve of this.#ownershipCallbacks.splice(0)) resolve();
   }
 
   #isDue(): boolean {
     const { projector } = this.#options;
     if (!projector.isBehind) return false;
-    return projector.pending >= gatherRows || this.#untilDue() <= 0 || this.#isWanted();
+    return projector.pending >= GATHER_ROWS || this.#msUntilDue() <= 0 || this.#isRequested();
   }
 
-  #isWanted(): boolean {
+  #isRequested(): boolean {
     let isWanted = false;
-    for (const [partition, size] of this.#wanted) {
+    for (const [partition, size] of this.#requested) {
       const { folded, written } = this.#options.projector.sizes(partition);
-      if (written >= size) this.#wanted.delete(partition);
+      if (written >= size) this.#requested.delete(partition);
       else if (folded >= size) isWanted = true;
     }
     return isWanted;
   }
 
-  #untilDue(): number {
-    if (this.#gatheringSince === undefined) return idleMs;
-    return this.#gatheringSince + gatherMs - performance.now();
+  #msUntilDue(): number {
+    if (this.#gatheringSince === undefined) return IDLE_TURN_MS;
+    return this.#gatheringSince + GATHER_MS - performance.now();
   }
 
   async #write(): Promise<void> {
-    const end = performance.now() + pausedMs;
+    const end = performance.now() + MAX_WRITE_PAUSES_MS;
     const advances = await this.#options.projector.write(() =>
-      this.#wanted.size > 0 || this.#stopping.signal.aborted || performance.now() > end
+      this.#requested.size > 0 || this.#stopping.signal.aborted || performance.now() > end
         ? undefined
-        : delay(pauseMs),
+        : delay(WRITE_PAUSE_MS),
     );
     this.#gatheringSince = undefined;
     this.#report(advances);
   }
 
   #report(advances: readonly Advance[]): void {
-    this.#behindSince = this.#intake.behindSince();
+    this.#behindSince = this.#buffer.behindSince();
     this.#options.onProgress(advances, this.#behindSince);
   }
 
-  async #pause(ms: number): Promise<void> {
+  async #backOff(ms: number): Promise<void> {
     // Only `stop` ends it early: messages must not make a failing store be tried at their rate.
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
 
-/** One waiter that is woken, or that has waited long enough. A call to `wake` before the wait counts. */
-class Wake {
-  #isRung = false;
+/** One waiter that is woken, or that has waited long enough. A call to `set` before the wait counts. */
+class Signal {
+  #isSet = false;
   #resolve: (() => void) | undefined;
 
-  wake(): void {
-    this.#isRung = true;
+  set(): void {
+    this.#isSet = true;
     this.#resolve?.();
   }
 
-  /** Resolves at the next `wake`, or after `ms`. */
+  /** Resolves at the next `set`, or after `ms`. */
   async wait(ms: number): Promise<void> {
-    if (!this.#isRung)
+    if (!this.#isSet)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
         this.#resolve = () => {
@@ -263,6 +263,6 @@ class Wake {
         };
       });
     this.#resolve = undefined;
-    this.#isRung = false;
+    this.#isSet = false;
   }
 }

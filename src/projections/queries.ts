@@ -92,7 +92,7 @@ export type StoredChange = { readonly offset: number } & (
 /** Waits for read models: the projector's side tells how far each model is, see `waiter.ts`. */
 export interface Progress {
   /** Resolves when `model` has folded the moment; asks the projector to flush; `overloaded` after 5 s. */
-  reached(model: string, moment: Moment): Promise<void>;
+  waitFor(model: string, moment: Moment): Promise<void>;
   /** Milliseconds since the oldest commit that is not yet folded was recorded; 0 when all are. */
   lagMs(): number;
   /** Tree size that `model` has folded of the partition. */

@@ -11,15 +11,15 @@ import { readGenerations } from './generations.js';
 import type { SideWork } from './projectorLoop.js';
 
 /** How often it is looked whether a table is as far as another; it waits for no more than what is being written. */
-const retryMs = 100;
+const RETRY_MS = 100;
 /** How many times within `settleMs` each process looks at the generations. */
-const looksWithin = 3;
+const READS_PER_SETTLE = 3;
 
 interface RebuilderOptions extends ActiveTablesOptions {
   readonly log: LogSource;
   readonly partitions: number;
   /** What is left over could not be dropped; it is tried again at the next start. */
-  onTrouble(error: unknown): void;
+  onRetry(error: unknown): void;
   /** There is a step to do. */
   onBegin(): void;
 }
@@ -47,11 +47,11 @@ interface Job {
 export class Rebuilder implements SideWork {
   readonly tables: ActiveTables;
   readonly #options: RebuilderOptions;
-  #looking: NodeJS.Timeout | undefined;
-  #again: NodeJS.Timeout | undefined;
-  #mustLook = true;
+  #pollTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #mustRead = true;
   #job: Job | undefined;
-  #isTaken = false;
+  #isRebuilding = false;
 
   constructor(options: RebuilderOptions) {
     this.#options = options;
@@ -60,14 +60,14 @@ export class Rebuilder implements SideWork {
 
   /** Begins to follow other processes, and drops what an earlier one has left. */
   start(): void {
-    const { settleMs, onTrouble } = this.#options;
-    if (settleMs > 0) this.#looking = setInterval(() => this.#lookNow(), settleMs / looksWithin);
-    this.#tidy().catch(onTrouble);
+    const { settleMs, onRetry } = this.#options;
+    if (settleMs > 0) this.#pollTimer = setInterval(() => this.#requestRead(), settleMs / READS_PER_SETTLE);
+    this.#dropLeftovers().catch(onRetry);
   }
 
   stop(): void {
-    clearInterval(this.#looking);
-    clearTimeout(this.#again);
+    clearInterval(this.#pollTimer);
+    clearTimeout(this.#retryTimer);
     this.tables.stop();
   }
 
@@ -79,8 +79,8 @@ export class Rebuilder implements SideWork {
     const { store, log, partitions, onBegin } = this.#options;
     const base = this.tables.bases.find(({ model }) => model.name === name);
     if (!base) throw new ParleyError('not_found', `there is no projection ${name}`);
-    if (this.#isTaken) throw new ParleyError('conflict', 'another projection is being rebuilt');
-    this.#isTaken = true;
+    if (this.#isRebuilding) throw new ParleyError('conflict', 'another projection is being rebuilt');
+    this.#isRebuilding = true;
     try {
       const rebuild = await Rebuild.begin(store, base, log, partitions);
       await new Promise<void>((done) => {
@@ -88,14 +88,14 @@ export class Rebuilder implements SideWork {
         onBegin();
       });
     } finally {
-      this.#isTaken = false;
+      this.#isRebuilding = false;
     }
   }
 
   async step(): Promise<boolean> {
-    const mustLook = this.#mustLook && this.#options.settleMs > 0;
-    this.#mustLook = false;
-    if (mustLook) await this.#look();
+    const mustRead = this.#mustRead && this.#options.settleMs > 0;
+    this.#mustRead = false;
+    if (mustRead) await this.#followGenerations();
     if (!this.#job) return false;
     return this.#job.readySince === undefined ? this.#build(this.#job) : this.#switch(this.#job);
   }
@@ -119,21 +119,21 @@ export class Rebuilder implements SideWork {
 
   async #switch(job: Job): Promise<boolean> {
     const { base, generation } = job.rebuild;
-    const { store, settleMs, onTrouble } = this.#options;
+    const { store, settleMs, onRetry } = this.#options;
     const left = (job.readySince ?? 0) + settleMs - performance.now();
     if (left > 0 || !(await this.tables.isAsFar(base, generation))) {
-      this.#lookIn(Math.max(left, retryMs));
+      this.#requestReadIn(Math.max(left, RETRY_MS));
       return false;
     }
     await switchGeneration(store, base, generation);
     this.#job = undefined;
-    this.tables.change(base, generation).catch(onTrouble).finally(job.done);
+    this.tables.change(base, generation).catch(onRetry).finally(job.done);
     return false;
   }
 
   /** What other processes have changed. */
-  async #look(): Promise<void> {
-    const { store, onTrouble } = this.#options;
+  async #followGenerations(): Promise<void> {
+    const { store, onRetry } = this.#options;
     const { bases } = this.tables;
     const found = await readGenerations(store, bases);
     for (const [i, base] of bases.entries()) {
@@ -142,30 +142,29 @@ export class Rebuilder implements SideWork {
       if (isReady && other !== null) await this.tables.adopt(base, other);
       if (active === this.tables.of(base).generation) continue;
       await this.tables.adopt(base, active);
-      if (await this.tables.isAsFar(base, active)) this.tables.change(base, active).catch(onTrouble);
-      else this.#lookIn(retryMs);
+      if (await this.tables.isAsFar(base, active)) this.tables.change(base, active).catch(onRetry);
+      else this.#requestReadIn(RETRY_MS);
     }
   }
 
   /** What an earlier process has left. What is being built may be another's work: a rebuild goes on with it. */
-  async #tidy(): Promise<void> {
-    const { store, settleMs, onTrouble } = this.#options;
+  async #dropLeftovers(): Promise<void> {
+    const { store, settleMs, onRetry } = this.#options;
     const { bases } = this.tables;
     const found = await readGenerations(store, bases);
     for (const [i, base] of bases.entries()) {
       const { active, other } = found[i] ?? { active: 0, other: null };
-      if (other !== null && (other < active || settleMs === 0))
-        this.tables.drop(base, other).catch(onTrouble);
+      if (other !== null && (other < active || settleMs === 0)) this.tables.drop(base, other).catch(onRetry);
     }
   }
 
-  #lookNow(): void {
-    this.#mustLook = true;
+  #requestRead(): void {
+    this.#mustRead = true;
     this.#options.onBegin();
   }
 
-  #lookIn(ms: number): void {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.#lookNow(), ms);
+  #requestReadIn(ms: number): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#requestRead(), ms);
   }
 }

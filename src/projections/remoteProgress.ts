@@ -1,19 +1,19 @@
 import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
 import type { Note } from '../cluster/bus.js';
 import type { Time } from '../domain/events.js';
-import { type ModelAdvance, Waiter } from './progressTracker.js';
+import { type ModelAdvance, ProgressTracker } from './progressTracker.js';
 
 /** What a model has stored gathers for so long: progress for which nobody waits is not worth a note each. */
-const gatherMs = 50;
+const GATHER_MS = 50;
 
 /** Tells the other nodes how far this one has stored the read models: gathered, unless one of them waits. */
-export class ProgressNotes {
+export class ProgressBroadcast {
   readonly #tell: (advances: readonly ModelAdvance[]) => void;
   readonly #setTimer: Timer;
   /** Not told yet, by model and partition. */
-  readonly #untold = new Map<string, ModelAdvance>();
+  readonly #unsent = new Map<string, ModelAdvance>();
   /** The largest size that another node waits for, by partition. */
-  readonly #wanted = new Map<number, number>();
+  readonly #requested = new Map<number, number>();
   #cancel: (() => void) | undefined;
 
   constructor(tell: (advances: readonly ModelAdvance[]) => void, setTimer: Timer = systemTimer) {
@@ -22,52 +22,53 @@ export class ProgressNotes {
   }
 
   /** The projector has written these, all at once. */
-  advanced(advances: readonly ModelAdvance[]): void {
+  record(advances: readonly ModelAdvance[]): void {
     if (advances.length === 0) return;
-    for (const advance of advances) this.#untold.set(`${advance.model}/${advance.partition}`, advance);
-    const met = [...this.#wanted].filter(([partition, size]) => {
-      const here = advances.filter((advance) => advance.partition === partition);
-      return here.length > 0 && here.every((advance) => advance.size >= size);
+    for (const recordAdvance of advances)
+      this.#unsent.set(`${recordAdvance.model}/${recordAdvance.partition}`, recordAdvance);
+    const met = [...this.#requested].filter(([partition, size]) => {
+      const here = advances.filter((recordAdvance) => recordAdvance.partition === partition);
+      return here.length > 0 && here.every((recordAdvance) => recordAdvance.size >= size);
     });
-    for (const [partition] of met) this.#wanted.delete(partition);
+    for (const [partition] of met) this.#requested.delete(partition);
     if (met.length > 0) this.flush();
-    else this.#cancel ??= this.#setTimer(() => this.flush(), gatherMs);
+    else this.#cancel ??= this.#setTimer(() => this.flush(), GATHER_MS);
   }
 
   /** Another node waits for this size; `now` is how far each model is, which it may not have heard. */
-  wants(partition: number, size: number, now: readonly ModelAdvance[]): void {
-    this.#wanted.set(partition, Math.max(size, this.#wanted.get(partition) ?? 0));
-    this.advanced(now);
+  requestFlush(partition: number, size: number, now: readonly ModelAdvance[]): void {
+    this.#requested.set(partition, Math.max(size, this.#requested.get(partition) ?? 0));
+    this.record(now);
   }
 
   flush(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    if (this.#untold.size === 0) return;
-    const advances = [...this.#untold.values()];
-    this.#untold.clear();
+    if (this.#unsent.size === 0) return;
+    const advances = [...this.#unsent.values()];
+    this.#unsent.clear();
     this.#tell(advances);
   }
 }
 
 /** How long somebody waits, or a partition seems behind, before the store is looked at; and then how often it is. */
-const waitedMs = 100;
-const behindMs = 500;
+const WAIT_BEFORE_READ_MS = 100;
+const LAG_BEFORE_READ_MS = 500;
 /** After failures in a row it looks ever more seldom, but at least so often. */
-const failedMostMs = 5000;
+const MAX_RETRY_MS = 5000;
 
 /** Partitions, each with since when, on the clock of `ticks`. */
 type Since = ReadonlyMap<number, number>;
 
-interface PollerOptions {
+interface CheckpointPollerOptions {
   /** Partitions folded elsewhere that somebody waits for. */
-  waited(): Since;
+  awaitedElsewhere(): Since;
   /** Partitions folded elsewhere that seem behind. */
   behind(): Since;
   /** Reads the store's checkpoints of these partitions and passes them on. */
-  look(partitions: readonly number[]): Promise<void>;
+  readCheckpoints(partitions: readonly number[]): Promise<void>;
   /** A look failed; the next comes later. */
-  onTrouble(error: unknown): void;
+  onRetry(error: unknown): void;
   readonly setTimer?: Timer;
   /** Milliseconds, monotonic. */
   readonly ticks?: () => number;
@@ -77,30 +78,30 @@ interface PollerOptions {
  * Looks at the store for the progress that no note brought: one look at a time, and none while nobody waits for long
  * and nothing seems behind for long. So where notes arrive it hardly ever looks, and an idle process never.
  */
-export class Poller {
-  readonly #options: PollerOptions;
+export class CheckpointPoller {
+  readonly #options: CheckpointPollerOptions;
   readonly #setTimer: Timer;
   readonly #ticks: () => number;
   #next: { readonly at: number; readonly cancel: () => void } | undefined;
-  #isLooking = false;
+  #isReading = false;
   #isStopped = false;
   #failures = 0;
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: PollerOptions) {
+  constructor(options: CheckpointPollerOptions) {
     this.#options = options;
     this.#setTimer = options.setTimer ?? systemTimer;
     this.#ticks = options.ticks ?? monotonicNow;
   }
 
   /** Somebody waits for a partition. */
-  waits(): void {
-    this.#schedule(waitedMs);
+  onWait(): void {
+    this.#schedule(WAIT_BEFORE_READ_MS);
   }
 
   /** A partition seems behind. */
-  lags(): void {
-    this.#schedule(behindMs);
+  onLag(): void {
+    this.#schedule(LAG_BEFORE_READ_MS);
   }
 
   stop(): void {
@@ -109,8 +110,8 @@ export class Poller {
   }
 
   #schedule(ms: number): void {
-    if (this.#isStopped || this.#isLooking) return;
-    const at = this.#ticks() + (this.#failures === 0 ? ms : Math.min(ms * 2 ** this.#failures, failedMostMs));
+    if (this.#isStopped || this.#isReading) return;
+    const at = this.#ticks() + (this.#failures === 0 ? ms : Math.min(ms * 2 ** this.#failures, MAX_RETRY_MS));
     if (this.#next && this.#next.at <= at) return;
     this.#next?.cancel();
     this.#next = { at, cancel: this.#setTimer(() => void this.#run(), at - this.#ticks()) };
@@ -118,33 +119,35 @@ export class Poller {
 
   async #run(): Promise<void> {
     this.#next = undefined;
-    this.#isLooking = true;
-    const { waited, behind, look, onTrouble } = this.#options;
-    const lacking = [waited(), behind()] as const;
-    const isDue = this.#isLonger(lacking[0], waitedMs) || this.#isLonger(lacking[1], behindMs);
+    this.#isReading = true;
+    const { awaitedElsewhere, behind, readCheckpoints, onRetry } = this.#options;
+    const laggingElsewhere = [awaitedElsewhere(), behind()] as const;
+    const isDue =
+      this.#isLonger(laggingElsewhere[0], WAIT_BEFORE_READ_MS) ||
+      this.#isLonger(laggingElsewhere[1], LAG_BEFORE_READ_MS);
     // One query for all, so that partitions do not bring a look each.
-    const partitions = new Set(lacking.flatMap((since) => [...since.keys()]));
+    const partitions = new Set(laggingElsewhere.flatMap((since) => [...since.keys()]));
     try {
-      if (isDue) await look([...partitions]);
+      if (isDue) await readCheckpoints([...partitions]);
       this.#failures = 0;
     } catch (error) {
       this.#failures++;
-      if (!this.#isStopped) onTrouble(error);
+      if (!this.#isStopped) onRetry(error);
     }
-    this.#isLooking = false;
-    if (isDue) this.#lookedAt = this.#ticks();
+    this.#isReading = false;
+    if (isDue) this.#readAt = this.#ticks();
     this.#scheduleNext();
   }
 
   #scheduleNext(): void {
-    const { waited, behind } = this.#options;
+    const { awaitedElsewhere, behind } = this.#options;
     for (const [since, ms] of [
-      [waited(), waitedMs],
-      [behind(), behindMs],
+      [awaitedElsewhere(), WAIT_BEFORE_READ_MS],
+      [behind(), LAG_BEFORE_READ_MS],
     ] as const) {
       if (since.size === 0) continue;
       // Never sooner after a look than this, however long it has been so.
-      const from = Math.max(this.#lookedAt, Math.min(...since.values()));
+      const from = Math.max(this.#readAt, Math.min(...since.values()));
       this.#schedule(Math.max(0, from + ms - this.#ticks()));
     }
   }
@@ -164,11 +167,11 @@ interface SharedProgressOptions {
   /** Asks the projector of this process to write, without delay, all of the partition below `size`. */
   want(partition: number, size: number): void;
   /** How far the models are in these partitions by the store's checkpoints. */
-  look(partitions: readonly number[]): Promise<readonly ModelAdvance[]>;
+  readCheckpoints(partitions: readonly number[]): Promise<readonly ModelAdvance[]>;
   /** Tells the other processes. */
   tell(note: Note): void;
   /** The store could not be looked at; it will be tried again. */
-  onTrouble(error: unknown): void;
+  onRetry(error: unknown): void;
 }
 
 /**
@@ -176,10 +179,10 @@ interface SharedProgressOptions {
  * notes, and from the store's checkpoints where notes are lost. What it gives others to know are its own.
  */
 export class SharedProgress {
-  readonly waiter: Waiter;
+  readonly tracker: ProgressTracker;
   readonly #options: SharedProgressOptions;
-  readonly #poller: Poller;
-  readonly #notes: ProgressNotes;
+  readonly #poller: CheckpointPoller;
+  readonly #notes: ProgressBroadcast;
   /** By table. */
   readonly #models: ReadonlyMap<string, string>;
   #owned: ReadonlySet<number> | undefined;
@@ -188,18 +191,18 @@ export class SharedProgress {
     this.#options = options;
     this.#owned = options.owned && new Set(options.owned);
     this.#models = new Map([...options.tables].map(([model, table]) => [table, model]));
-    this.#notes = new ProgressNotes((advances) => this.#tell(advances));
-    this.#poller = new Poller({
-      waited: () => this.waiter.waited(),
-      behind: () => this.waiter.lacking(),
-      look: async (partitions) => this.#advance(await options.look(partitions)),
-      onTrouble: options.onTrouble,
+    this.#notes = new ProgressBroadcast((advances) => this.#tell(advances));
+    this.#poller = new CheckpointPoller({
+      awaitedElsewhere: () => this.tracker.awaitedElsewhere(),
+      behind: () => this.tracker.laggingElsewhere(),
+      readCheckpoints: async (partitions) => this.#advance(await options.readCheckpoints(partitions)),
+      onRetry: options.onRetry,
     });
-    this.waiter = new Waiter({
+    this.tracker = new ProgressTracker({
       folded: options.folded,
       owns: (partition) => this.owns(partition),
       want: (partition, size) => this.#want(partition, size),
-      onLack: (why) => (why === 'waited' ? this.#poller.waits() : this.#poller.lags()),
+      onRemoteLag: (why) => (why === 'waited' ? this.#poller.onWait() : this.#poller.onLag()),
     });
   }
 
@@ -210,28 +213,28 @@ export class SharedProgress {
 
   /** From now on it folds these. */
   own(partitions: readonly number[]): void {
-    for (const partition of partitions) if (!this.owns(partition)) this.waiter.came(partition);
+    for (const partition of partitions) if (!this.owns(partition)) this.tracker.restartLag(partition);
     this.#owned = new Set(partitions);
     // Somebody may be waiting for one that went.
-    this.#poller.waits();
+    this.#poller.onWait();
   }
 
   /** The projector of this process has written these, and sees commits it has yet to fold since `behindSince`. */
-  written(advances: readonly ModelAdvance[], behindSince: Time | undefined): void {
-    this.waiter.behind(behindSince);
+  recordWritten(advances: readonly ModelAdvance[], behindSince: Time | undefined): void {
+    this.tracker.behind(behindSince);
     this.#advance(advances);
-    this.#notes.advanced(advances);
+    this.#notes.record(advances);
   }
 
   /** What another process tells. */
-  heard(note: Note): void {
+  receive(note: Note): void {
     if (note.kind === 'progress')
       for (const [table, partition, size] of note.advances) {
         const model = this.#models.get(table);
-        if (model !== undefined) this.waiter.advance(model, partition, size);
+        if (model !== undefined) this.tracker.recordAdvance(model, partition, size);
       }
     if (note.kind !== 'want' || !this.owns(note.partition)) return;
-    this.#notes.wants(note.partition, note.size, this.waiter.at(note.partition));
+    this.#notes.requestFlush(note.partition, note.size, this.tracker.at(note.partition));
     this.#options.want(note.partition, note.size);
   }
 
@@ -255,6 +258,6 @@ export class SharedProgress {
   }
 
   #advance(advances: readonly ModelAdvance[]): void {
-    for (const { model, partition, size } of advances) this.waiter.advance(model, partition, size);
+    for (const { model, partition, size } of advances) this.tracker.recordAdvance(model, partition, size);
   }
 }

@@ -1,12 +1,19 @@
 import type { Moment } from '../domain/commands.js';
 import { partitionOf, type StreamName } from '../domain/ids.js';
 import { changedStreams, changesSince } from './changesSince.js';
-import { activeChats, chatRow, chatsModel, contactIds, presentChats } from './models/chats.js';
+import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chats.js';
 import { friendshipsModel } from './models/friendships.js';
-import { messagePage, messagesModel, presentMessages } from './models/messages.js';
+import { messagePage, messagesModel, openMessages } from './models/messages.js';
 import { onlineUsers, presenceModel, presenceOf } from './models/presenceModel.js';
 import { hasAuditorRow, rolesModel } from './models/roles.js';
-import { friendsOf, openedErased, type Source, searchUsers, usersById, usersModel } from './models/users.js';
+import {
+  friendsOf,
+  openedErased,
+  searchUsers,
+  usersById,
+  usersModel,
+  type ViewSource,
+} from './models/users.js';
 import type { Progress, Queries } from './queries.js';
 
 const users = usersModel.name;
@@ -18,8 +25,8 @@ const roles = rolesModel.name;
 const replayed = [friendships, chats, messages, users];
 
 /** What the queries read: rows, what opens them, and how far they have got. */
-interface QueriesOptions extends Source {
-  readonly progress: Pick<Progress, 'reached'>;
+interface QueriesOptions extends ViewSource {
+  readonly progress: Pick<Progress, 'waitFor'>;
   /** The log's number of partitions. */
   readonly partitions: number;
 }
@@ -27,67 +34,67 @@ interface QueriesOptions extends Source {
 /** The queries over any row store; each waits only for the models it reads. */
 export function createQueries({ progress, partitions, ...source }: QueriesOptions): Queries {
   const { rows, open } = source;
-  const reached = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
-    await Promise.all(at.flatMap((moment) => models.map((model) => progress.reached(model, moment))));
+  const waitFor = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
+    await Promise.all(at.flatMap((moment) => models.map((model) => progress.waitFor(model, moment))));
   };
   return {
     async users(ids, at) {
-      await reached([users], at);
+      await waitFor([users], at);
       return usersById(source, ids);
     },
     async friends(userId, at) {
-      await reached([friendships, users], at);
+      await waitFor([friendships, users], at);
       return friendsOf(source, userId);
     },
     async search(me, q, limit, at) {
-      await reached([users, friendships], at);
+      await waitFor([users, friendships], at);
       return searchUsers(source, me, q, limit);
     },
     async activeChats(userId, page, at) {
-      await reached([chats, users], at);
+      await waitFor([chats, users], at);
       return activeChats(source, userId, page);
     },
     async chat(roomId, userId, at) {
-      await reached([chats, users], at);
+      await waitFor([chats, users], at);
       const chat = await chatRow(rows, roomId);
       if (!chat?.members.includes(userId)) return undefined;
-      return (await presentChats(source, userId, [chat]))[0];
+      return (await openChats(source, userId, [chat]))[0];
     },
     async members(roomId, at) {
-      await reached([chats], at);
+      await waitFor([chats], at);
       return (await chatRow(rows, roomId))?.members;
     },
     async activeFor(roomId, at) {
-      await reached([chats], at);
+      await waitFor([chats], at);
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
     async messages(roomId, page, at) {
-      await reached([messages], at);
+      await waitFor([messages], at);
       const found = await messagePage(rows, roomId, page);
-      return { messages: await presentMessages(open, found.messages), hasMore: found.hasMore };
+      return { messages: await openMessages(open, found.messages), hasMore: found.hasMore };
     },
     async isAuditor(userId, at) {
-      await reached([roles], at);
+      await waitFor([roles], at);
       return hasAuditorRow(rows, userId);
     },
     async contacts(userId, at) {
-      await reached([friendships, chats], at);
+      await waitFor([friendships, chats], at);
       return contactIds(rows, userId);
     },
     async presence(ids, at) {
-      await reached([presence], at);
+      await waitFor([presence], at);
       return presenceOf(rows, ids);
     },
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
-      await reached([friendships, chats], at);
+      await waitFor([friendships, chats], at);
       return changedStreams(rows, userId, partition, above, page);
     },
     async changesSince(userId, key, above, upTo, limit) {
       // A replay's keys are stream names; all that happened up to `upTo` must be in every model it joins.
       const partition = partitionOf(key as StreamName, partitions);
-      await reached(replayed, [{ partition, size: upTo + 1 }]);
+      await waitFor(replayed, [{ partition, size: upTo + 1 }]);
       return changesSince(source, userId, key, { above, upTo }, limit);
     },
   };

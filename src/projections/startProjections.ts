@@ -5,50 +5,50 @@ import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import type { LeafCommit } from './commitBuffer.js';
-import { type Evidence, evidenceOf, TreeReader, tilesModel } from './models/merkleTiles.js';
+import { evidenceOf, type MerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
 import type {
-  MainApi,
+  MainThreadApi,
   ModelState,
   ProjectionApi,
   ProjectionNotice,
   ProjectionThreadData,
-  Ring,
+  ProjectorMessage,
 } from './projectionWorker.js';
 import type { Progress } from './queries.js';
 import { SharedProgress } from './remoteProgress.js';
-import { type Engine, NotOfThisLog } from './store/engine.js';
+import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
 import type { RowReader } from './store/rowStore.js';
 
 /** Waking a thread costs more than most commits: rings gather for so long, and rows gather longer anyway. */
 const GATHER_MS = 20;
-const GATHER_MOST = 64;
+const GATHER_NOTICES = 64;
 
 /** Rings for the projector's thread, gathered unless somebody waits. */
-class Doorbell {
-  readonly #post: (rings: readonly Ring[]) => void;
-  #rings: Ring[] = [];
+class MessageBatcher {
+  readonly #post: (messages: readonly ProjectorMessage[]) => void;
+  #messages: ProjectorMessage[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(post: (rings: readonly Ring[]) => void) {
+  constructor(post: (messages: readonly ProjectorMessage[]) => void) {
     this.#post = post;
   }
 
-  ring(ring: Ring): void {
+  add(message: ProjectorMessage): void {
     this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
-    if (this.#rings.push(ring) >= GATHER_MOST) this.flush();
+    if (this.#messages.push(message) >= GATHER_NOTICES) this.flush();
   }
 
-  ringNow(ring: Ring): void {
-    this.#rings.push(ring);
+  addNow(message: ProjectorMessage): void {
+    this.#messages.push(message);
     this.flush();
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#rings.length > 0) this.#post(this.#rings);
-    this.#rings = [];
+    if (this.#messages.length > 0) this.#post(this.#messages);
+    this.#messages = [];
   }
 }
 
@@ -57,25 +57,25 @@ export interface ProjectionThread {
   readonly worker: Worker;
   readonly projector: Remote<ProjectionApi>;
   /** Takes rings. */
-  readonly doorbell: MessagePort;
-  /** Here `MainApi` is to be served. */
+  readonly messagePort: MessagePort;
+  /** Here `MainThreadApi` is to be served. */
   readonly main: MessagePort;
   onNotice(notice: ProjectionNotice): void;
 }
 
-function startProjectionThread(data: Omit<ProjectionThreadData, 'doorbell' | 'main'>): ProjectionThread {
-  const doorbell = new MessageChannel();
+function startProjectionThread(data: Omit<ProjectionThreadData, 'messagePort' | 'main'>): ProjectionThread {
+  const messagePort = new MessageChannel();
   const main = new MessageChannel();
-  const workerData: ProjectionThreadData = { ...data, doorbell: doorbell.port2, main: main.port2 };
+  const workerData: ProjectionThreadData = { ...data, messagePort: messagePort.port2, main: main.port2 };
   const worker = new Worker(new URL('./projectionWorker.js', import.meta.url), {
     workerData,
-    transferList: [doorbell.port2, main.port2],
+    transferList: [messagePort.port2, main.port2],
   });
   const thread: ProjectionThread = {
     worker,
     // The thread sends notices of this type only.
     projector: connectThread<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
-    doorbell: doorbell.port1,
+    messagePort: messagePort.port1,
     main: main.port1,
     onNotice: () => {},
   };
@@ -100,19 +100,19 @@ export interface ProjectionsOptions {
    * default 15,000 on MongoDB; 0, which means that there is no other process, on SQLite.
    */
   readonly settleMs?: number;
-  /** Tells the other processes of this log; what they tell comes in by `heard`. There are none by default. */
+  /** Tells the other processes of this log; what they tell comes in by `receive`. There are none by default. */
   tell?(note: Note): void;
   /** Going on would lose rows or skip events: the process must stop. Called once at most. */
   onFatal(error: unknown): void;
   /** Something failed and is tried again. */
-  onTrouble(error: Error): void;
+  onRetry(error: Error): void;
 }
 
 /** The read models of this process: folded in a thread of their own, read beside that. */
 export interface Projections {
   readonly reader: RowReader;
   /** What proofs are made of, from the tiles and this log, which is the one that they were folded from. */
-  evidence(log: Pick<EventLog, 'read' | 'places'>): Evidence;
+  merkleReader(log: Pick<EventLog, 'read' | 'places'>): MerkleReader;
   readonly progress: Progress;
   /** Tree sizes folded at the start, by model and partition; and the generations that are read, by model. */
   readonly start: {
@@ -127,7 +127,7 @@ export interface Projections {
    */
   publish(commit: LeafCommit): void;
   /** What another process told: how far it has stored the models, or what it waits for. Repeats do no harm. */
-  heard(note: Note): void;
+  receive(note: Note): void;
   /**
    * Folds these partitions and no others; resolves when it is so. Of a partition that goes what is folded is written
    * first, one that comes is folded from where the store's checkpoints are then.
@@ -144,14 +144,14 @@ export interface Projections {
    * To be called once a user's key is destroyed and their erasure is folded: resolves when this process writes their
    * name no more, and it is in no table and no file of the store.
    */
-  unlist(userId: UserId): Promise<void>;
+  eraseUsername(userId: UserId): Promise<void>;
   /** Writes what is folded and lets go of everything. */
   close(): Promise<void>;
 }
 
 /**
  * Starts where the checkpoints are; where some partitions are others' to fold, only when all of them are folded up to
- * now, which takes as long as a new version of a model needs. Throws `NotOfThisLog`, and what log and store throw; there
+ * now, which takes as long as a new version of a model needs. Throws `ForeignReadModels`, and what log and store throw; there
  * must be a log.
  */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
@@ -168,26 +168,26 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
       switchTo: async (name, generation) => {
         await Promise.all(switches.map((handler) => handler(name, generation)));
       },
-    } satisfies MainApi);
+    } satisfies MainThreadApi);
     const models = await thread.projector.catchUp();
     const rows = await openReader(engine, alarm);
     return runProjections(options, thread, switches, models, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
-    if (error instanceof Error && error.name === 'NotOfThisLog') throw new NotOfThisLog(error.message);
+    if (error instanceof Error && error.name === 'NotOfThisLog') throw new ForeignReadModels(error.message);
     throw error;
   }
 }
 
 function runProjections(
-  { owned, tell, onTrouble }: ProjectionsOptions,
+  { owned, tell, onRetry }: ProjectionsOptions,
   thread: ProjectionThread,
   switches: Switch[],
   models: readonly ModelState[],
   rows: OpenReader,
   alarm: (error: unknown) => void,
 ): Projections {
-  const doorbell = new Doorbell((rings) => thread.doorbell.postMessage(rings));
+  const messagePort = new MessageBatcher((messages) => thread.messagePort.postMessage(messages));
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
   const folded = new Map(models.map((model) => [model.name, model.folded]));
   const reader = new ActiveReader(rows.reader, generations);
@@ -196,59 +196,59 @@ function runProjections(
     folded,
     tables: new Map(models.map(({ name, table }) => [name, table])),
     owned,
-    want: (partition, size) => doorbell.ringNow({ want: { partition, size } }),
-    look: (partitions) => thread.projector.look(partitions),
+    want: (partition, size) => messagePort.addNow({ write: { partition, size } }),
+    readCheckpoints: (partitions) => thread.projector.readCheckpoints(partitions),
     tell: (note) => tell?.(note),
-    onTrouble: (error) => onTrouble(error instanceof Error ? error : new Error(String(error))),
+    onRetry: (error) => onRetry(error instanceof Error ? error : new Error(String(error))),
   });
   thread.onNotice = (notice) => {
-    if (notice.kind === 'trouble') onTrouble(troubleOf(notice));
-    else shared.written(notice.advances, notice.behindSince);
+    if (notice.kind === 'trouble') onRetry(toError(notice));
+    else shared.recordWritten(notice.advances, notice.behindSince);
   };
   const ended = thread.projector.run().catch(alarm);
   let isClosing = false;
   return {
     reader,
-    evidence: (log) =>
-      rows.evidence?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
-      evidenceOf(log, new TreeReader(reader)),
-    progress: shared.waiter,
+    merkleReader: (log) =>
+      rows.merkleReader?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
+      evidenceOf(log, new TileReader(reader)),
+    progress: shared.tracker,
     start: { folded, generations },
     onSwitch(handler) {
       switches.push(handler);
     },
     publish(commit) {
-      shared.waiter.published(commit);
+      shared.tracker.trackCommit(commit);
       if (!shared.owns(commit.partition)) return;
       const { partition, position, firstOffset, size, recordedAt, leaves } = commit;
-      doorbell.ring({
+      messagePort.add({
         commit: { partition, position, firstOffset, size, recordedAt },
         leaves: leaves.join('\n'),
       });
     },
-    heard: (note) => shared.heard(note),
+    receive: (note) => shared.receive(note),
     own(partitions) {
       shared.own(partitions);
       return isClosing ? Promise.resolve() : thread.projector.own(partitions);
     },
-    flush: () => shared.waiter.flushed(),
+    flush: () => shared.tracker.waitForAll(),
     rebuild: (name) => thread.projector.rebuild(name),
-    unlist: (userId) => thread.projector.unlist(userId),
+    eraseUsername: (userId) => thread.projector.eraseUsername(userId),
     async close() {
       isClosing = true;
-      doorbell.flush();
+      messagePort.flush();
       await thread.projector.stop().catch(alarm);
       await ended;
       shared.stop();
       thread.main.close();
-      thread.doorbell.close();
+      thread.messagePort.close();
       await thread.worker.terminate();
       await rows.close();
     },
   };
 }
 
-function troubleOf({ message, stack }: { message: string; stack: string | undefined }): Error {
+function toError({ message, stack }: { message: string; stack: string | undefined }): Error {
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;
   return error;

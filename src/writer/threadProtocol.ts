@@ -5,7 +5,7 @@ import type { Owners } from '../cluster/ownership.js';
 import type { Answer, Command, CommandKind } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import type { PackedCommit } from '../log/commit.js';
-import type { Folding } from '../projections/decisionReads.js';
+import type { FoldProgress } from '../projections/decisionReads.js';
 import type { Engine } from '../projections/store/engine.js';
 import type { DataKey } from '../vault/vault.js';
 
@@ -193,7 +193,7 @@ export class RemoteAppendGuard {
 }
 
 /** How far the read models are, as the main thread tells; a lag is refused there already. */
-export class RemoteFolding implements Folding {
+export class RemoteFolding implements FoldProgress {
   #folded = new Map<string, number[]>();
   readonly #handlers = new Set<() => void>();
 

@@ -3,7 +3,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { Devices } from '../cluster/devices.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { EventLog } from '../log/log.js';
-import type { Folding, ReadModels } from '../projections/decisionReads.js';
+import type { FoldProgress, ReadModels } from '../projections/decisionReads.js';
 import type { KeyStore } from '../vault/vault.js';
 
 /** What a writer must know of the lease by which it owns its partition. */
@@ -19,7 +19,7 @@ export interface WriterDeps {
   readonly reads: ReadModels;
   /** Where there are several nodes: which users are still active on one. */
   readonly devices?: Pick<Devices, 'findActive'>;
-  readonly folding: Folding;
+  readonly folding: FoldProgress;
   /** Its `now` is that of the leases. */
   readonly clock: Clock;
   /** Milliseconds since 1970. */

@@ -9,7 +9,7 @@ import { partitionOf } from '../domain/ids.js';
 import { streamOfCommand } from '../domain/streams.js';
 import { unpack } from '../log/commit.js';
 import { LogMismatch } from '../log/logMeta.js';
-import type { Folding } from '../projections/decisionReads.js';
+import type { FoldProgress } from '../projections/decisionReads.js';
 import type { CachedKeys } from '../vault/vault.js';
 import {
   decodeError,
@@ -36,7 +36,7 @@ export interface WriterThreadClientDeps {
   readonly keys: Pick<CachedKeys, 'fresh'>;
   /** As `WriterDeps.mayAppend`. */
   readonly mayAppend: (partition: number) => Promise<void>;
-  readonly folding: Folding;
+  readonly folding: FoldProgress;
   /** A text that this process has sealed, before the commit that holds it is published. */
   readonly onSealed: (sealed: string, text: string, owner: string) => void;
   readonly onAppend: (ms: number, events: number) => void;

@@ -41,7 +41,7 @@ describe('A damaged page of the read models', function () {
   const wrongWith = async (page: number, bytes: Buffer): Promise<string | undefined> => {
     const mend = damage(readFileOf(dataDir), (page - 1) * pageSize, bytes);
     try {
-      return (await verifyLog({ engine: small.engine, heads: [], since: [], keys: [] })).wrong?.what;
+      return (await verifyLog({ engine: small.engine, heads: [], since: [], keys: [] })).mismatch?.what;
     } finally {
       mend();
     }

@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type EventFilter, stretchesOf, tailsOf } from '../../src/audit/events/eventFilter.js';
-import { decodeRest, encodeRest, eventPage, type Rest } from '../../src/audit/events/eventQuery.js';
+import { type EventFilter, findRanges, readTails } from '../../src/audit/events/eventFilter.js';
+import {
+  decodeCursor,
+  encodeCursor,
+  eventPage,
+  type UnreadRange,
+} from '../../src/audit/events/eventQuery.js';
 import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { scripts } from '../projections/models/scripts.js';
@@ -32,11 +37,11 @@ async function sourceOf(world: World, indexed: number, together: number) {
 type Source = Awaited<ReturnType<typeof sourceOf>>;
 
 const stretchesIn = async ({ log }: Source, filter: EventFilter) =>
-  stretchesOf(log, filter, await tailsOf(log, filter));
+  findRanges(log, filter, await readTails(log, filter));
 
 async function everything(source: Source, filter: EventFilter, limit: number) {
   const found: { partition: number; offset: number; stream: string }[] = [];
-  let rest: readonly Rest[] = (await stretchesIn(source, filter)).map((one) => ({ ...one, from: 0 }));
+  let rest: readonly UnreadRange[] = (await stretchesIn(source, filter)).map((one) => ({ ...one, from: 0 }));
   while (rest.length > 0) {
     const page = await eventPage(source, filter, rest, limit);
     expect(page.events.length).to.be.at.most(limit);
@@ -44,7 +49,7 @@ async function everything(source: Source, filter: EventFilter, limit: number) {
     rest =
       page.rest.length === 0
         ? []
-        : decodeRest(source.log.id, filter, encodeRest(source.log.id, filter, page.rest));
+        : decodeCursor(source.log.id, filter, encodeCursor(source.log.id, filter, page.rest));
   }
   return found.map(({ partition, offset, stream }) => ({ partition, offset, stream }));
 }
@@ -167,10 +172,10 @@ describe('events by query', () => {
 
   it('a next is of its query and of no other', () => {
     const rest = [{ partition: 0, after: 3, upTo: 9, from: 17 }];
-    const text = encodeRest('log', { type: 'MessageSent' }, rest);
-    expect(decodeRest('log', { type: 'MessageSent' }, text)).to.deep.equal(rest);
-    for (const other of [text.slice(1), 'x', encodeRest('another', { type: 'MessageSent' }, rest)])
-      expect(() => decodeRest('log', { type: 'MessageSent' }, other)).to.throw('from must be the next');
-    expect(() => decodeRest('log', {}, text)).to.throw('from must be the next');
+    const text = encodeCursor('log', { type: 'MessageSent' }, rest);
+    expect(decodeCursor('log', { type: 'MessageSent' }, text)).to.deep.equal(rest);
+    for (const other of [text.slice(1), 'x', encodeCursor('another', { type: 'MessageSent' }, rest)])
+      expect(() => decodeCursor('log', { type: 'MessageSent' }, other)).to.throw('from must be the next');
+    expect(() => decodeCursor('log', {}, text)).to.throw('from must be the next');
   });
 });

@@ -28,8 +28,8 @@ describe('one flipped byte of a log', function () {
 
     const isFound = async (): Promise<boolean> => {
       try {
-        const { head, wrong } = await checkChain(reader, emptyHead(0), reader.tail(0)?.position ?? 0, []);
-        return wrong !== undefined || head.hash !== end.hash;
+        const { head, mismatch } = await checkChain(reader, emptyHead(0), reader.tail(0)?.position ?? 0, []);
+        return mismatch !== undefined || head.hash !== end.hash;
       } catch {
         // Of a tail that cannot be read.
         return true;

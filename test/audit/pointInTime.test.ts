@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type PastSource, roomThen, userThen } from '../../src/audit/past/pointInTime.js';
+import { readRoomAt, readUserAt, type SnapshotSource } from '../../src/audit/pointInTime/pointInTime.js';
 import { ParleyError } from '../../src/base/errors.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { createQueries } from '../../src/projections/rowQueries.js';
@@ -10,10 +10,10 @@ import { rejection } from '../support/rejection.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { foldInto, logOf } from './worldLog.js';
 
-const progress = { reached: async () => {} };
+const progress = { waitFor: async () => {} };
 
 /** All of a world; `indexed`: how much of each partition the index of streams is said to have. */
-async function sourceOf(world: World, indexed = Number.MAX_SAFE_INTEGER): Promise<PastSource> {
+async function sourceOf(world: World, indexed = Number.MAX_SAFE_INTEGER): Promise<SnapshotSource> {
   const rows = new MemoryRows();
   await foldInto(rows, allProjections(world.open), world.events);
   const log = await logOf(world.events, world.partitions);
@@ -36,7 +36,7 @@ describe('a room or a user as of then', () => {
           const time = event.recordedAt;
           for (const roomId of rooms) {
             const members = await live.members(roomId, []);
-            const then = await roomThen(source, roomId, { time }).catch(refused);
+            const then = await readRoomAt(source, roomId, { time }).catch(refused);
             if (!members) {
               expect(then).to.equal('not_found');
               continue;
@@ -46,7 +46,7 @@ describe('a room or a user as of then', () => {
             expect(then).to.deep.include({ messages, members: chat?.participants, readUpTo: chat?.readUpTo });
           }
           for (const userId of users) {
-            const then = await userThen(source, userId, time).catch(refused);
+            const then = await readUserAt(source, userId, time).catch(refused);
             const user = (await live.users([userId], [])).get(userId);
             if (!user) {
               expect(then).to.equal('not_found');
@@ -55,7 +55,7 @@ describe('a room or a user as of then', () => {
             const { isOnline, lastSeen } = (await live.presence([userId], [])).get(userId) ?? {};
             const { chats } = await live.activeChats(userId, { limit: 50 }, []);
             expect(then).to.deep.include({ user, isOnline, lastSeen });
-            const { friends, rooms: active } = await userThen(source, userId, time);
+            const { friends, rooms: active } = await readUserAt(source, userId, time);
             expect(friends).to.have.deep.members(await live.friends(userId, []));
             expect(active.map(({ roomId }) => roomId)).to.have.members(chats.map(({ roomId }) => roomId));
           }
@@ -72,10 +72,10 @@ describe('a room or a user as of then', () => {
     for (const text of ['one', 'two', 'three']) world.send(anna, roomId, text);
     world.read(ben, roomId, 3);
     const source = await sourceOf(world);
-    const { messages, readUpTo } = await roomThen(source, roomId, { seq: 2 });
+    const { messages, readUpTo } = await readRoomAt(source, roomId, { seq: 2 });
     expect(messages.map(({ message }) => message)).to.deep.equal(['one', 'two']);
     expect(readUpTo).to.deep.equal({ [anna]: 2, [ben]: 0 });
-    expect(await rejection(roomThen(source, roomId, { seq: 4 }))).to.include({
+    expect(await rejection(readRoomAt(source, roomId, { seq: 4 }))).to.include({
       code: 'not_found',
     });
   });
@@ -88,7 +88,7 @@ describe('a room or a user as of then', () => {
     const source = await sourceOf(world);
     world.destroyKey(ben);
     const time = world.events.at(-1)?.recordedAt ?? '';
-    const { messages, members } = await roomThen(source, roomId, { time });
+    const { messages, members } = await readRoomAt(source, roomId, { time });
     expect(messages[0]).to.include({ message: null, erased: true });
     expect(members.find(({ userId }) => userId === ben)).to.include({ username: null, erased: true });
   });

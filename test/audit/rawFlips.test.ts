@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkChain, firstMissed, type Witness } from '../../src/audit/verify/verifyChain.js';
+import { checkChain, firstMissed, type TrustedHead } from '../../src/audit/verify/verifyChain.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { type LogReader, openLogReader } from '../../src/log/logFileReader.js';
 import { tempDir } from '../support/tempDir.js';
@@ -32,7 +32,7 @@ describe('one flipped byte of the file of a log', function () {
     intoOneFile(file);
     const before = readLog(file);
     const { size = 0, root = '' } = before.commits.at(-1) ?? {};
-    const witness: Witness = { partition: 0, size, root, source: 'the signed head' };
+    const trusted: TrustedHead = { partition: 0, size, root, source: 'the signed head' };
 
     const verdictOf = async (): Promise<Verdict> => {
       let reader: LogReader | undefined;
@@ -40,8 +40,8 @@ describe('one flipped byte of the file of a log', function () {
         reader = openLogReader(file);
         if (reader.partitions !== before.partitions) return 'found';
         const end = reader.tail(0)?.position ?? 0;
-        const { head, wrong } = await checkChain(reader, emptyHead(0), end, [witness]);
-        if (wrong ?? firstMissed([witness], head)) return 'found';
+        const { head, mismatch } = await checkChain(reader, emptyHead(0), end, [trusted]);
+        if (mismatch ?? firstMissed([trusted], head)) return 'found';
         expect(reader.read(0, 0, ALL)).to.deep.equal(before.commits);
         return reader.id === before.id ? 'harmless' : 'renamed';
       } catch (error) {

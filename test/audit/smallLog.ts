@@ -5,7 +5,7 @@ import { friendshipIdOf, partitionOf, roomIdOf, streamOf, type UserId } from '..
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { EventLog } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
-import { frameOf } from '../../src/projections/commitBuffer.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/cipher.js';
@@ -145,7 +145,7 @@ async function foldAll(engine: Engine): Promise<void> {
     for (;;) {
       const commits = await log.read(partition, projector.position(partition), 5);
       if (commits.length === 0) break;
-      await projector.fold(commits.map(frameOf));
+      await projector.fold(commits.map(decodeCommit));
       await projector.write();
     }
   await close();

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { roomAsOf, userAsOf } from '../../src/audit/past/storedPointInTime.js';
+import { readStoredRoomAt, readStoredUserAt } from '../../src/audit/pointInTime/storedPointInTime.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';
@@ -16,16 +16,20 @@ for (const kind of allEngines)
     });
 
     it('is a room with what was said until then', async () => {
-      const { messages, members, readUpTo } = await roomAsOf(log, log.annAndBob, { seq: 3 });
+      const { messages, members, readUpTo } = await readStoredRoomAt(log, log.annAndBob, { seq: 3 });
       expect(messages.map(({ message }) => message)).to.deep.equal(['message 1', 'message 2', 'message 3']);
       expect(members.map(({ username }) => username)).to.have.members(['ann', 'bob']);
       expect(readUpTo).to.deep.equal({ [log.ann]: 3, [log.bob]: 0 });
-      const now = await roomAsOf(log, log.annAndBob, { time: '9999-01-01T00:00:00.000Z' });
+      const now = await readStoredRoomAt(log, log.annAndBob, { time: '9999-01-01T00:00:00.000Z' });
       expect(now.messages).to.have.length(6);
     });
 
     it('is a user with their friends and rooms', async () => {
-      const { user, friends, rooms, isOnline } = await userAsOf(log, log.ann, '9999-01-01T00:00:00.000Z');
+      const { user, friends, rooms, isOnline } = await readStoredUserAt(
+        log,
+        log.ann,
+        '9999-01-01T00:00:00.000Z',
+      );
       expect(user).to.include({ userId: log.ann, username: 'ann' });
       expect(friends.map(({ username }) => username)).to.deep.equal(['bob']);
       expect(rooms).to.have.length(2);

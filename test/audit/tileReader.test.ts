@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { inclusionPath, TileTree } from '../../src/log/merkle.js';
-import { type TileRow, TreeReader, tileKey } from '../../src/projections/models/merkleTiles.js';
+import { TileReader, type TileRow, tileKey } from '../../src/projections/models/merkleTiles.js';
 import type { Model, Row, RowReader } from '../../src/projections/store/rowStore.js';
 
 /** One full tile of level 1, and a second one that is begun. */
@@ -36,7 +36,7 @@ describe('the reader of a tree', () => {
   const rows = tileRows((keys) => asked.push(...keys));
 
   it('gives the same hashes however much it has read before', async () => {
-    const reader = new TreeReader(rows);
+    const reader = new TileReader(rows);
     const place = fc.record({
       partition: fc.constantFrom(0, 1),
       size: fc.oneof(fc.integer({ min: 1, max: SIZE }), fc.constantFrom(65_536, 65_537, SIZE)),
@@ -45,7 +45,7 @@ describe('the reader of a tree', () => {
     await fc.assert(
       fc.asyncProperty(place, async ({ partition, size, at }) => {
         const path = inclusionPath(Math.floor(at * size), size);
-        const fresh = await new TreeReader(rows).hashes(partition, path);
+        const fresh = await new TileReader(rows).hashes(partition, path);
         expect(await reader.hashes(partition, path)).to.deep.equal(fresh);
       }),
       { numRuns: 300 },
@@ -53,7 +53,7 @@ describe('the reader of a tree', () => {
   });
 
   it('does not read a full tile above the lowest level again for what it knows of it', async () => {
-    const reader = new TreeReader(rows);
+    const reader = new TileReader(rows);
     const path = inclusionPath(1000, SIZE);
     await reader.hashes(1, path);
     expect(asked).to.include.members(['1/0/3', '1/1/0', '1/1/1']);

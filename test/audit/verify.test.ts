@@ -29,8 +29,8 @@ for (const kind of allEngines)
 
     it('finds a whole log and its read models whole, and says how far', async () => {
       const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 3 });
-      const { partitions, models, wrong } = await verify(engine);
-      expect(wrong).to.equal(undefined);
+      const { partitions, models, mismatch } = await verify(engine);
+      expect(mismatch).to.equal(undefined);
       expect(partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
       expect(models).to.deep.include({ name: 'messages', rows: 12 });
       expect(models).to.deep.include({ name: 'users', rows: 3 });
@@ -69,7 +69,7 @@ for (const kind of allEngines)
           const { engine } = await smallLog(await freshEngine(kind));
           const { partitions } = await verify(engine);
           const position = await change(engine, partitions[0]?.commits ?? 0);
-          expect((await verify(engine)).wrong).to.include({ partition: 0, position });
+          expect((await verify(engine)).mismatch).to.include({ partition: 0, position });
         });
     });
 
@@ -82,7 +82,7 @@ for (const kind of allEngines)
         if (key === undefined) continue;
         const name = table.replace(/_v\d+$/, '');
         const finds = async (what: string) =>
-          expect((await verify(engine)).wrong?.what, `${what} in ${table}`).to.include(
+          expect((await verify(engine)).mismatch?.what, `${what} in ${table}`).to.include(
             `the read model ${name}`,
           );
 
@@ -109,7 +109,7 @@ for (const kind of allEngines)
         await hand.copyRow(table, `${key}!`, key);
         await hand.removeRow(table, `${key}!`);
       }
-      expect((await verify(engine)).wrong, 'all as it was').to.equal(undefined);
+      expect((await verify(engine)).mismatch, 'all as it was').to.equal(undefined);
     }).timeout(300_000);
 
     it('judges rows that were stored after its begin at their own event', async () => {
@@ -117,10 +117,10 @@ for (const kind of allEngines)
       const hand = tamper(engine);
       // As if all but the first commits had been folded while the check runs.
       await hand.setCheckpoints({ position: 2, size: 1 });
-      expect((await verify(engine)).wrong).to.equal(undefined);
+      expect((await verify(engine)).mismatch).to.equal(undefined);
       const [key = ''] = await hand.keys(chats);
       await hand.editRow(chats, key, changed);
-      expect((await verify(engine)).wrong?.what).to.include('the read model chats');
+      expect((await verify(engine)).mismatch?.what).to.include('the read model chats');
     });
 
     it('finds the first wrong place, whichever thread comes to it', async () => {
@@ -128,13 +128,13 @@ for (const kind of allEngines)
       const inSections = () => verify(engine, { sectionEvents: 1 });
       const whole = await inSections();
       expect(whole, 'as in one go').to.deep.equal(await verify(engine));
-      expect(whole.wrong).to.equal(undefined);
+      expect(whole.mismatch).to.equal(undefined);
       expect(whole.partitions[0]?.commits, 'several sections').to.be.greaterThan(192);
       const hand = tamper(engine);
-      const first = async (): Promise<unknown> => (await inSections()).wrong?.position;
+      const first = async (): Promise<unknown> => (await inSections()).mismatch?.position;
       const [key = ''] = (await hand.keys(chats)).slice(-1);
       await hand.editRow(chats, key, changed);
-      expect((await inSections()).wrong?.what).to.include('the read model chats');
+      expect((await inSections()).mismatch?.what).to.include('the read model chats');
       await hand.edit(0, 190);
       expect(await first(), 'the log comes before the rows').to.equal(190);
       await hand.edit(0, 128);
@@ -163,7 +163,7 @@ for (const kind of allEngines)
       const done: number[] = [];
       const onProgress = (progress: Progress) => done.push(progress.done);
       const report = await verify(engine, { state, sectionEvents: 1, onProgress });
-      expect(report.wrong).to.equal(undefined);
+      expect(report.mismatch).to.equal(undefined);
       expect(report.models).to.deep.include({ name: 'messages', rows: 400 });
       expect(done[0]).to.be.at.least(reached);
       expect(report.partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);

@@ -241,9 +241,9 @@ describe('The audit console', function () {
       page.waitForEvent('download'),
       page.getByRole('button', { name: 'Download the evidence' }).click(),
     ]);
-    const evidence = JSON.parse(readFileSync(await file.path(), 'utf8'));
-    expect(evidence.kept).to.equal(headOf('one', 'two', 'three'));
-    expect(evidence.refused).to.equal(headOf('one', 'another', 'three'));
+    const merkleReader = JSON.parse(readFileSync(await file.path(), 'utf8'));
+    expect(merkleReader.kept).to.equal(headOf('one', 'two', 'three'));
+    expect(merkleReader.refused).to.equal(headOf('one', 'another', 'three'));
     await page.getByRole('button', { name: 'Acknowledge' }).click();
     await alarm.waitFor({ state: 'detached' });
 

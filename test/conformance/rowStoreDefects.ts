@@ -62,7 +62,7 @@ const repeatsRows = (store: RowStore): RowStore => ({
   },
 });
 
-const unlistsNothing = (store: RowStore): RowStore => ({ ...store, unlist: async () => {} });
+const unlistsNothing = (store: RowStore): RowStore => ({ ...store, removeIndexEntries: async () => {} });
 
 /** Stores that break a promise: what shows that the suite can see it. */
 export const defects: Readonly<Record<string, Defect>> = {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { readHead } from '../../src/audit/proof/trustedHeads.js';
-import { openSource } from '../../src/audit/storedRows.js';
+import { openAuditedLog } from '../../src/audit/storedRows.js';
 import { readConfig } from '../../src/base/config.js';
 import { signedOf } from '../../src/cli/auditVerify.js';
 import { Rest } from '../../src/client/rest.js';
@@ -13,7 +13,7 @@ const ROUNDS = 4;
 /** By partition the events of the log, and of its signed head. */
 async function sizesOf(settings: Running['settings']): Promise<{ log: number[]; signed: number[] }> {
   const { engine, heads } = await signedOf(readConfig(settings));
-  const source = await openSource(engine);
+  const source = await openAuditedLog(engine);
   try {
     const tails = await Promise.all(
       Array.from({ length: source.partitions }, (_, partition) => source.tail(partition)),

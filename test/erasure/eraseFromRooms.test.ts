@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { notFound } from '../../src/base/errors.js';
 import type { Command, CommandRouter } from '../../src/domain/commands.js';
 import { partitionOf, streamOf } from '../../src/domain/ids.js';
-import { leaveRooms } from '../../src/erasure/erasures.js';
+import { eraseFromRooms } from '../../src/erasure/erasures.js';
 import type { Commit } from '../../src/log/log.js';
 
 const PARTITIONS = 4;
@@ -36,7 +36,7 @@ class Partitions {
   }
 
   leave() {
-    return leaveRooms('ada', {
+    return eraseFromRooms('ada', {
       // What `erase member` is answered is said above.
       commands: { execute: (command: Command) => this.execute(command) } as unknown as CommandRouter,
       log: {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { VaultUnavailable } from '../../src/base/errors.js';
 import type { NodeId, Reply } from '../../src/cluster/bus.js';
 import type { LiveNode } from '../../src/cluster/nodes.js';
-import { Forgetting, forgetHere } from '../../src/erasure/erasureBroadcast.js';
+import { ErasureBroadcast, evictErasedUser } from '../../src/erasure/erasureBroadcast.js';
 import { rejection } from '../support/rejection.js';
 
 const at = [{ partition: 0, size: 7 }];
@@ -15,7 +15,7 @@ function forgettingAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
   const here: unknown[] = [];
   const living = new Set(['me', ...Object.keys(others)]);
   let now = 0;
-  const forgetting = new Forgetting({
+  const forgetting = new ErasureBroadcast({
     bus: {
       node: 'me',
       async request(to, sent) {
@@ -27,7 +27,7 @@ function forgettingAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
       },
     },
     nodes: { listLive: async () => [...living].map((node) => ({ node }) as LiveNode) }, // No more of it is looked at.
-    forgetHere: async (...asked) => void here.push(asked),
+    evictErasedUser: async (...asked) => void here.push(asked),
     now: () => now,
   });
   return { forgetting, asked, here, living, elapsed: () => now };
@@ -38,7 +38,7 @@ const forgotten: Reply = { reply: true };
 describe('Forgetting on every node', () => {
   it('is done when this node and all others that live have said so, each asked once', async () => {
     const { forgetting, asked, here } = forgettingAmong({ b: [forgotten], c: [forgotten] });
-    await forgetting.everywhere('ada', at, forever);
+    await forgetting.evictEverywhere('ada', at, forever);
     expect(asked).to.have.members(['b', 'c']);
     expect(here).to.deep.equal([['ada', at]]);
   });
@@ -47,31 +47,31 @@ describe('Forgetting on every node', () => {
     const { forgetting, asked } = forgettingAmong({
       b: ['unanswered', { reply: false }, 'undelivered', forgotten],
     });
-    await forgetting.everywhere('ada', at, forever);
+    await forgetting.evictEverywhere('ada', at, forever);
     expect(asked).to.deep.equal(['b', 'b', 'b', 'b']);
   });
 
   it('waits for none that has died', async () => {
     const { forgetting, living } = forgettingAmong({ b: ['undelivered'] });
-    const done = forgetting.everywhere('ada', at, forever);
+    const done = forgetting.evictEverywhere('ada', at, forever);
     living.delete('b');
     await done;
   });
 
   it('waits for one that lives and is silent as long as memories are trusted: a minute', async () => {
     const { forgetting, elapsed } = forgettingAmong({ b: ['unanswered'] });
-    await forgetting.everywhere('ada', at, forever);
+    await forgetting.evictEverywhere('ada', at, forever);
     expect(elapsed()).to.be.within(60_000, 70_000);
   });
 
   it('rejects when this node cannot, and when it is asked to by another', async () => {
     const away = new VaultUnavailable('it is away');
-    const forgetting = new Forgetting({
+    const forgetting = new ErasureBroadcast({
       bus: { node: 'me', request: async () => 'undelivered' },
       nodes: { listLive: async () => [] },
-      forgetHere: () => Promise.reject(away),
+      evictErasedUser: () => Promise.reject(away),
     });
-    expect(await rejection(forgetting.everywhere('ada', at, forever))).to.equal(away);
+    expect(await rejection(forgetting.evictEverywhere('ada', at, forever))).to.equal(away);
     expect(await rejection(forgetting.serve(body) ?? Promise.resolve())).to.equal(away);
     expect(forgetting.serve({ kind: 'ended', sessions: [] })).to.equal(undefined);
   });
@@ -87,14 +87,14 @@ describe('Forgetting on a node', () => {
       fannedOut: step('fanned out'),
       texts: { deleteOwner: () => void order.push('texts') },
       gateway: { forget: () => void order.push('gateway') },
-      projections: { unlist: step('projections') },
+      projections: { eraseUsername: step('projections') },
     };
     return { order, parts };
   };
 
   it('begins with what the vault says, and lets texts go when the last of them is fanned out', async () => {
     const { order, parts } = memories(async () => new Map([['ada', 'destroyed']]));
-    await forgetHere(parts, 'ada', at);
+    await evictErasedUser(parts, 'ada', at);
     expect(order).to.deep.equal(['writers', 'fanned out', 'texts', 'gateway', 'projections']);
   });
 
@@ -102,7 +102,7 @@ describe('Forgetting on a node', () => {
     const away = new VaultUnavailable('it is away');
     for (const fresh of [async () => new Map([['ada', Buffer.alloc(32)]]), () => Promise.reject(away)]) {
       const { order, parts } = memories(fresh);
-      expect(await rejection(forgetHere(parts, 'ada', at))).to.be.instanceOf(VaultUnavailable);
+      expect(await rejection(evictErasedUser(parts, 'ada', at))).to.be.instanceOf(VaultUnavailable);
       expect(order).to.deep.equal([]);
     }
   });

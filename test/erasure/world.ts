@@ -77,12 +77,12 @@ export class ErasureWorld {
         changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
       },
       log: { partitions: 1, tail: port(async () => undefined) },
-      announceEnds: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
-      forgetEverywhere: port(async () => {
+      announceRevocations: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
+      evictEverywhere: port(async () => {
         this.isForgotten = true;
       }),
-      isOurs: () => true,
-      patienceMs: 0,
+      isOwned: () => true,
+      takeOverMs: 0,
       logger: pino({ level: 'silent' }),
     });
   }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Frame, frameOf } from '../../src/projections/commitBuffer.js';
+import { type DecodedCommit, decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import type { ModelWrite, RowStore } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
@@ -52,7 +52,7 @@ class Mortal {
 
   constructor(
     private readonly store: RowStore,
-    private readonly log: readonly Frame[],
+    private readonly log: readonly DecodedCommit[],
   ) {}
 
   async act({
@@ -88,11 +88,11 @@ class Mortal {
 
 describe('A projector', () => {
   const openStore = () => openSqliteRows(':memory:');
-  const framesOf = (plan: readonly (readonly Note[])[]): Frame[] => {
+  const framesOf = (plan: readonly (readonly Note[])[]): DecodedCommit[] => {
     const pages = new Pages();
-    return plan.map((notes) => frameOf(pages.next(notes)));
+    return plan.map((notes) => decodeCommit(pages.next(notes)));
   };
-  const eventsOf = (frames: readonly Frame[]) => frames.flatMap(({ events }) => events);
+  const eventsOf = (frames: readonly DecodedCommit[]) => frames.flatMap(({ events }) => events);
 
   it('gives the rows of a fresh fold, whatever the batches, crashes, repeats and projectors at once', async () => {
     await fc.assert(

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { HoleError, StorageError } from '../../src/log/log.js';
-import { frameOf } from '../../src/projections/commitBuffer.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
-import { Follower, type FollowerOptions } from '../../src/projections/projectorLoop.js';
+import { ProjectorLoop, type ProjectorLoopOptions } from '../../src/projections/projectorLoop.js';
 import type { RowStore } from '../../src/projections/store/rowStore.js';
 import { eventually } from '../support/eventually.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -14,7 +14,7 @@ const message = (n: number): Note => ({ room: n % 3, message: n });
 interface Options {
   readonly store?: RowStore;
   readonly log?: MemoryLog;
-  readonly read?: FollowerOptions['log']['read'];
+  readonly read?: ProjectorLoopOptions['log']['read'];
 }
 
 async function setUp({ store = new MemoryRows(), log = new MemoryLog(), read }: Options = {}) {
@@ -22,70 +22,70 @@ async function setUp({ store = new MemoryRows(), log = new MemoryLog(), read }: 
   const troubles: unknown[] = [];
   const progress: (string | undefined)[] = [];
   const projector = await Projector.open(store, allProjections(), 1);
-  const follower = new Follower({
+  const loop = new ProjectorLoop({
     projector,
     log: { read: read ?? ((partition, after, limit) => log.read(partition, after, limit)) },
     owned: [0],
-    beside: { step: async () => false, reset: async () => {} },
+    sideWork: { step: async () => false, reset: async () => {} },
     onProgress: (_, behindSince) => progress.push(behindSince),
-    onTrouble: (error) => troubles.push(error),
+    onRetry: (error) => troubles.push(error),
   });
   const append = async (...notes: Note[]) => {
     const commit = pages.next(notes);
     await log.append(commit);
     return commit;
   };
-  const events = () => log.commits().flatMap((commit) => [...frameOf(commit).events]);
+  const events = () => log.commits().flatMap((commit) => [...decodeCommit(commit).events]);
   const hasAll = async () => {
     const { size } = log.commits().at(-1) ?? { size: 0 };
     const checkpoints = allProjections().map(({ model }) => store.checkpoint(model, 0));
     return (await Promise.all(checkpoints)).every((at) => at.size === size);
   };
   const expectAll = async () => expect(await rowsOf(store, events())).to.deep.equal(foldedRows(events()));
-  return { store, log, pages, troubles, progress, projector, follower, append, hasAll, expectAll };
+  return { store, log, pages, troubles, progress, projector, loop, append, hasAll, expectAll };
 }
 
 describe('A follower of the log', () => {
   it('folds what is in the log and what comes, told of it or not', async () => {
-    const { follower, append, hasAll, expectAll, progress } = await setUp();
+    const { loop, append, hasAll, expectAll, progress } = await setUp();
     for (let n = 0; n < 200; n++) await append(message(n));
-    const running = follower.run();
+    const running = loop.run();
     await eventually('the log is folded', hasAll);
-    follower.ring(await append(message(200)));
+    loop.notify(await append(message(200)));
     await append(message(201));
-    follower.ring(await append(message(202)));
+    loop.notify(await append(message(202)));
     await eventually('what came is folded', hasAll);
     expect(progress.at(-1)).to.equal(undefined);
-    follower.stop();
+    loop.stop();
     await running;
     await expectAll();
   });
 
   it('says since when it is behind, until it has come to the end of the log', async () => {
-    const { follower, pages, log, hasAll, progress } = await setUp();
+    const { loop, pages, log, hasAll, progress } = await setUp();
     for (let n = 0; n < 300; n++) await log.append(pages.next([message(n)], new Date(n).toISOString()));
-    const running = follower.run();
+    const running = loop.run();
     await eventually('the log is folded', hasAll);
     await eventually('the end is seen', () => progress.at(-1) === undefined);
     expect(progress.some((since) => since !== undefined)).to.equal(true);
-    follower.stop();
+    loop.stop();
     await running;
   });
 
   it('writes at once what somebody waits for', async () => {
-    const { follower, append, projector, hasAll } = await setUp();
-    const running = follower.run();
+    const { loop, append, projector, hasAll } = await setUp();
+    const running = loop.run();
     // Each of these would gather for a quarter of a second; a hundred of them take far less.
     const started = performance.now();
     for (let n = 0; n < 100; n++) {
       const commit = await append(message(n));
-      follower.want(0, commit.size);
-      follower.ring(commit);
+      loop.requestWrite(0, commit.size);
+      loop.notify(commit);
       while (projector.sizes(0).written < commit.size) await new Promise((resolve) => setImmediate(resolve));
     }
     expect(performance.now() - started).to.be.below(100 * 250);
     expect(await hasAll()).to.equal(true);
-    follower.stop();
+    loop.stop();
     await running;
   });
 
@@ -97,12 +97,12 @@ describe('A follower of the log', () => {
       writes++;
       return write(all);
     };
-    const { follower, append, hasAll } = await setUp({ store });
-    const running = follower.run();
-    for (let n = 0; n < 100; n++) follower.ring(await append({ room: 0, message: n }));
+    const { loop, append, hasAll } = await setUp({ store });
+    const running = loop.run();
+    for (let n = 0; n < 100; n++) loop.notify(await append({ room: 0, message: n }));
     await eventually('all is folded', hasAll);
     expect(writes).to.be.below(20);
-    follower.stop();
+    loop.stop();
     await running;
   });
 
@@ -116,13 +116,12 @@ describe('A follower of the log', () => {
       await write(all.slice(0, 1).map((first) => ({ ...first, checkpoints: [] })));
       throw new Error('the store is away');
     };
-    const { follower, append, hasAll, expectAll, troubles } = await setUp({ store });
-    const running = follower.run();
-    for (let n = 0; n < 10; n++)
-      follower.ring(await append(message(n), { user: n % 2, isOnline: n % 3 > 0 }));
+    const { loop, append, hasAll, expectAll, troubles } = await setUp({ store });
+    const running = loop.run();
+    for (let n = 0; n < 10; n++) loop.notify(await append(message(n), { user: n % 2, isOnline: n % 3 > 0 }));
     await eventually('all is folded', hasAll);
     expect(troubles.map(String)).to.deep.equal(Array(4).fill('Error: the store is away'));
-    follower.stop();
+    loop.stop();
     await running;
     await expectAll();
   });
@@ -130,7 +129,7 @@ describe('A follower of the log', () => {
   it('reads the log again after it could not be read', async () => {
     const log = new MemoryLog();
     let failures = 2;
-    const { follower, append, hasAll, troubles } = await setUp({
+    const { loop, append, hasAll, troubles } = await setUp({
       log,
       read: async (partition, after, limit) => {
         if (failures-- > 0) throw new Error('the log is away');
@@ -138,66 +137,66 @@ describe('A follower of the log', () => {
       },
     });
     await append(message(1));
-    const running = follower.run();
+    const running = loop.run();
     await eventually('the log is folded', hasAll);
     expect(troubles.map(String)).to.deep.equal(Array(2).fill('Error: the log is away'));
-    follower.stop();
+    loop.stop();
     await running;
   });
 
   it('can be stopped while it waits to try again', async () => {
     const store = new MemoryRows();
     store.write = () => Promise.reject(new Error('the store is away'));
-    const { follower, append, troubles } = await setUp({ store });
-    const running = follower.run();
-    follower.ring(await append(message(1)));
+    const { loop, append, troubles } = await setUp({ store });
+    const running = loop.run();
+    loop.notify(await append(message(1)));
     await eventually('it has failed some times', () => troubles.length > 3);
-    follower.stop();
+    loop.stop();
     await running;
   });
 
   it('writes what is folded when it is stopped', async () => {
-    const { follower, append, hasAll, projector } = await setUp();
-    const running = follower.run();
-    follower.ring(await append(message(1)));
+    const { loop, append, hasAll, projector } = await setUp();
+    const running = loop.run();
+    loop.notify(await append(message(1)));
     await eventually('it is folded', () => projector.sizes(0).folded === 1);
-    follower.stop();
+    loop.stop();
     await running;
     expect(await hasAll()).to.equal(true);
   });
 
   it('takes only so much at once: what it has no room for it reads later', async () => {
     const store = new MemoryRows();
-    const { follower, pages, log, hasAll } = await setUp({ store });
-    const running = follower.run();
+    const { loop, pages, log, hasAll } = await setUp({ store });
+    const running = loop.run();
     const long = 'x'.repeat(60_000);
     for (let n = 0; n < 120; n++) {
       const commit = pages.next([{ room: 0, message: n }]);
       await log.append(commit);
-      follower.ring({ ...commit, leaves: commit.leaves.map((leaf) => leaf.replace('sealed', long)) });
+      loop.notify({ ...commit, leaves: commit.leaves.map((leaf) => leaf.replace('sealed', long)) });
     }
     await eventually('all is folded', hasAll);
-    follower.stop();
+    loop.stop();
     await running;
   });
 
-  const ends: Record<string, { log?: MemoryLog; read?: FollowerOptions['log']['read'] }> = {
+  const ends: Record<string, { log?: MemoryLog; read?: ProjectorLoopOptions['log']['read'] }> = {
     HoleError: { read: async () => Promise.reject(new HoleError(0, 1)) },
     StorageError: { read: async () => Promise.reject(new StorageError('broken')) },
   };
   for (const [name, options] of Object.entries(ends))
     it(`stops with ${name}`, async () => {
-      const { follower } = await setUp(options);
-      expect(await follower.run().catch((error: unknown) => error)).to.have.property('name', name);
+      const { loop } = await setUp(options);
+      expect(await loop.run().catch((error: unknown) => error)).to.have.property('name', name);
     });
 
   it('stops with UnknownEventType and folds nothing behind it', async () => {
-    const { follower, log, pages, store, append } = await setUp();
+    const { loop, log, pages, store, append } = await setUp();
     await append(message(1));
     const { leaves } = pages.next([message(2)]);
     log.rival(leaves.map((leaf) => leaf.replace('MessageSent', 'MessageWhispered')));
     log.rival(leaves);
-    const ended = await follower.run().catch((error: unknown) => error);
+    const ended = await loop.run().catch((error: unknown) => error);
     expect(ended).to.have.property('name', 'UnknownEventType');
     expect((await store.checkpoint(allProjections()[0]?.model ?? expect.fail(), 0)).size).to.be.at.most(1);
   });

@@ -6,7 +6,7 @@ import {
   Rebuild,
   switchGeneration,
 } from '../../src/projections/activeTables.js';
-import { frameOf } from '../../src/projections/commitBuffer.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { readGeneration } from '../../src/projections/generations.js';
 import { Projector } from '../../src/projections/projector.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
@@ -25,7 +25,7 @@ async function setUp() {
   for (let n = 0; n < 40; n++) {
     const commit = pages.next([{ room: 0, message: n }]);
     await log.append(commit);
-    await live.fold([frameOf(commit)]);
+    await live.fold([decodeCommit(commit)]);
   }
   await live.write();
   return { store, log, live };

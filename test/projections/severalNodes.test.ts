@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Note as BusNote } from '../../src/cluster/bus.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
-import { frameOf } from '../../src/projections/commitBuffer.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { type Projections, startProjections } from '../../src/projections/startProjections.js';
 import { eventually } from '../support/eventually.js';
@@ -57,7 +57,7 @@ class Nodes {
       settleMs: SETTLE_MS,
       tell: (note) => this.#tell(index, note),
       onFatal: (error) => this.fatal.push(error),
-      onTrouble: (error) => this.troubles.push(error),
+      onRetry: (error) => this.troubles.push(error),
     });
     this.all.push(node);
     return node;
@@ -75,7 +75,7 @@ class Nodes {
   ): Promise<Commit> {
     const commit = (this.#pages[partition] ?? expect.fail('no such partition')).next(notes);
     await this.log.append(commit);
-    this.#events.push(...frameOf(commit).events);
+    this.#events.push(...decodeCommit(commit).events);
     this.#tails.set(partition, commit.size);
     this.all.forEach((node, index) => {
       if (isTold(index)) node.publish(commit);
@@ -87,7 +87,7 @@ class Nodes {
   async expectAll(): Promise<void> {
     for (const node of this.all) {
       for (const [partition, size] of this.#tails)
-        for (const model of models) await node.progress.reached(model, { partition, size });
+        for (const model of models) await node.progress.waitFor(model, { partition, size });
       expect(await rowsOf(node.reader, this.#events)).to.deep.equal(foldedRows(this.#events));
     }
     expect(this.troubles).to.deep.equal([]);
@@ -103,7 +103,7 @@ class Nodes {
     this.told.push(note);
     if (!this.isHeard(note)) return;
     this.all.forEach((node, index) => {
-      if (index !== from) node.heard(note);
+      if (index !== from) node.receive(note);
     });
   }
 }
@@ -147,7 +147,7 @@ describe('Projections of several nodes on MongoDB', () => {
     const first = await nodes.append(0, [messageIn(0, 1)], (index) => index === 1);
     await nodes.node(1).flush();
     nodes.isHeard = () => true;
-    await nodes.node(0).progress.reached('digests', first);
+    await nodes.node(0).progress.waitFor('digests', first);
     expect(nodes.told.filter(({ kind }) => kind === 'want')).to.have.length(1);
   });
 
@@ -180,7 +180,7 @@ describe('Projections of several nodes on MongoDB', () => {
     await nodes.node(0).own([]);
     nodes.isHeard = () => false;
     await nodes.node(1).own([0]);
-    for (const model of models) await nodes.node(1).progress.reached(model, { partition, size });
+    for (const model of models) await nodes.node(1).progress.waitFor(model, { partition, size });
     await nodes.expectAll();
   });
 
@@ -206,7 +206,7 @@ describe('Projections of several nodes on MongoDB', () => {
       const { partition, size } = await nodes.append(n % 3, [messageIn(n % 3, n)]);
       const key = `room ${partition + 3 * (n % 3)}`;
       const node = nodes.node(n % 2);
-      await node.progress.reached('digests', { partition, size });
+      await node.progress.waitFor('digests', { partition, size });
       const count = (await node.reader.get(digestsModel, [key])).get(key)?.value?.count ?? 0;
       expect(count, 'what was reached can be read').to.equal((counts.get(key) ?? count - 1) + 1);
       counts.set(key, count);
@@ -242,12 +242,12 @@ describe('Projections of several nodes on MongoDB', () => {
     expect(folded()).to.deep.equal([100, 100, 100]);
 
     const moment = await nodes.append(0, [messageIn(0, 300)]);
-    await nodes.node(0).progress.reached('digests', moment);
+    await nodes.node(0).progress.waitFor('digests', moment);
     // It looks into the store too.
-    expect(await next.progress.reached('digests', moment).catch(({ code }) => code)).to.equal('overloaded');
+    expect(await next.progress.waitFor('digests', moment).catch(({ code }) => code)).to.equal('overloaded');
     // Whoever is served by another version folds for itself.
     await next.own(partitions);
-    await next.progress.reached('digests', moment);
+    await next.progress.waitFor('digests', moment);
     const old = await nodes.node(0).reader.get(digestsModel, ['room 0']);
     const now = await next.reader.get({ ...digestsModel, version: digestsModel.version + 1 }, ['room 0']);
     expect(now.get('room 0')).to.deep.equal(old.get('room 0'));

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
-import { frameOf } from '../../src/projections/commitBuffer.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { type Projections, startProjections } from '../../src/projections/startProjections.js';
 import type { Engine } from '../../src/projections/store/engine.js';
@@ -51,7 +51,7 @@ class System {
       ...(projections ? { projections } : {}),
       settleMs: 0,
       onFatal: (error) => this.fatal.push(error),
-      onTrouble: (error) => this.troubles.push(error),
+      onRetry: (error) => this.troubles.push(error),
     });
     return this;
   }
@@ -59,7 +59,7 @@ class System {
   async append(partition: number, ...notes: Note[]): Promise<Commit> {
     const commit = (this.#pages[partition] ?? expect.fail('no such partition')).next(notes);
     await this.log.append(commit);
-    this.#events.push(...frameOf(commit).events);
+    this.#events.push(...decodeCommit(commit).events);
     this.#commits.push(commit);
     return commit;
   }
@@ -73,7 +73,7 @@ class System {
   /** Everything appended can be read. */
   async expectAll(): Promise<void> {
     for (const { partition, size } of this.#commits)
-      for (const model of models) await this.projections.progress.reached(model, { partition, size });
+      for (const model of models) await this.projections.progress.waitFor(model, { partition, size });
     expect(await rowsOf(this.projections.reader, this.#events)).to.deep.equal(foldedRows(this.#events));
     expect(this.troubles).to.deep.equal([]);
     expect(this.fatal).to.deep.equal([]);
@@ -163,7 +163,7 @@ for (const [name, place] of Object.entries(places))
       const counts = [1000, 1000];
       for (let n = 0; !isRebuilt; n++) {
         const { partition, size } = await system.publish(n % 2, message(n % 2, n), read(n % 2, n));
-        await progress.reached('digests', { partition, size });
+        await progress.waitFor('digests', { partition, size });
         const key = `room ${8 + partition}`;
         const count = (await reader.get(digestsModel, [key])).get(key)?.value?.count;
         expect(count, 'all that was reached, and nothing of before is gone').to.equal(

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { changeGeneration, readGeneration, unlistUser } from '../../src/projections/generations.js';
+import { changeGeneration, eraseUsername, readGeneration } from '../../src/projections/generations.js';
 import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/users.js';
 import { generationOf, type Row } from '../../src/projections/store/rowStore.js';
 import { MemoryRows } from '../support/rowsMemory.js';
@@ -34,7 +34,7 @@ describe('The name of somebody who is erased', () => {
       await store.write([{ model: table, rows: [rowOf('ada', 0), rowOf('ben', 1)], checkpoints: [] }]);
       expect(await found(table)).to.deep.equal(['ada', 'ben']);
     }
-    await unlistUser(store, 'ada');
+    await eraseUsername(store, 'ada');
     for (const table of tables) expect(await found(table), JSON.stringify(table)).to.deep.equal(['ben']);
   });
 });

@@ -3,7 +3,7 @@ import type { StreamName } from '../../src/domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/pushes.js';
 import { foldFor } from '../../src/domain/streams.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
-import type { Folding, ReadModels } from '../../src/projections/decisionReads.js';
+import type { FoldProgress, ReadModels } from '../../src/projections/decisionReads.js';
 import type { StoredState } from '../../src/projections/models/streamStates.js';
 import type { Database } from './database.js';
 import type { Machine } from './machine.js';
@@ -35,7 +35,7 @@ export class FoldedModels {
   }
 
   /** The view of one process: what it reads takes its time, and what it hears comes late. */
-  of(machine: Machine): { reads: ReadModels; folding: Folding } {
+  of(machine: Machine): { reads: ReadModels; folding: FoldProgress } {
     const { draw, weather } = this.#world;
     const read = <T>(work: () => T) =>
       new Promise<T>((resolve, reject) => {

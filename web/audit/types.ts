@@ -15,25 +15,25 @@ export interface EventRow {
 }
 
 /** A room, as of some time. */
-export interface RoomThen {
-  readonly room: PastRoom;
+export interface RoomSnapshot {
+  readonly room: RoomInfo;
   readonly members: readonly User[];
   readonly messages: readonly Message[];
   readonly readUpTo: Readonly<Record<string, number>>;
 }
 
 /** A room that there was. */
-export interface PastRoom {
+export interface RoomInfo {
   readonly roomId: string;
   readonly memberIds: readonly string[];
   readonly createdAt: string;
 }
 
 /** A person, as of some time. */
-export interface UserThen {
+export interface UserSnapshot {
   readonly user: User;
   readonly friends: readonly User[];
-  readonly rooms: readonly PastRoom[];
+  readonly rooms: readonly RoomInfo[];
   readonly isOnline: boolean;
   readonly lastSeen: string | null;
 }

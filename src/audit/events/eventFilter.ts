@@ -1,7 +1,7 @@
 import { partitionOf, type StreamName } from '../../domain/ids.js';
 import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { SourceLog } from '../storedRows.js';
+import type { AuditedLog } from '../storedRows.js';
 
 /** Which events are wanted; what is absent does not matter. */
 export interface EventFilter {
@@ -16,7 +16,7 @@ export interface EventFilter {
 }
 
 /** The commits of one partition that may hold events of a filter: `after` exclusive, `upTo` inclusive. */
-export interface Stretch {
+export interface FilteredRange {
   readonly partition: number;
   readonly after: number;
   readonly upTo: number;
@@ -35,8 +35,8 @@ export function textFilter({ stream, type, actor }: EventFilter): (leaf: string)
 }
 
 /** The last commits there are now of the partitions that a filter may have events in; undefined: it is empty. */
-export async function tailsOf(
-  log: SourceLog,
+export async function readTails(
+  log: AuditedLog,
   { stream, partition }: EventFilter,
 ): Promise<Map<number, Commit | undefined>> {
   const home = stream === undefined ? partition : partitionOf(stream, log.partitions);
@@ -46,12 +46,12 @@ export async function tailsOf(
 }
 
 /** Where a filter's events lie in each partition, up to these tails. Times of commits never go back. */
-export async function stretchesOf(
-  log: SourceLog,
+export async function findRanges(
+  log: AuditedLog,
   { since, until }: EventFilter,
   tails: ReadonlyMap<number, Commit | undefined>,
-): Promise<Stretch[]> {
-  const stretches = [...tails.values()].map(async (tail): Promise<Stretch[]> => {
+): Promise<FilteredRange[]> {
+  const ranges = [...tails.values()].map(async (tail): Promise<FilteredRange[]> => {
     if (!tail) return [];
     const { partition, position, size } = tail;
     const lastBefore = (time: string | undefined) =>
@@ -62,5 +62,5 @@ export async function stretchesOf(
     if (after >= upTo) return [];
     return [{ partition, after, upTo, events: Math.ceil((size * (upTo - after)) / position) }];
   });
-  return (await Promise.all(stretches)).flat();
+  return (await Promise.all(ranges)).flat();
 }

@@ -11,10 +11,10 @@ import { type OpenEvent, openEvents } from './openEvents.js';
 import { type StreamSource, streamCommits } from './streamCommits.js';
 
 /** Events that are looked at for a page, and commits: what bounds its work where a filter finds little. */
-const LOOKED_AT = 1500;
+const MAX_VISITED = 1500;
 
 /** What is left to read of a partition. */
-export interface Rest extends CommitRange {
+export interface UnreadRange extends CommitRange {
   /** Of the first commit, events with a smaller offset have been looked at. */
   readonly from: number;
 }
@@ -22,7 +22,7 @@ export interface Rest extends CommitRange {
 /** Events of a filter, and where to go on; nothing is left at the end. */
 export interface EventPage {
   readonly events: readonly OpenEvent[];
-  readonly rest: readonly Rest[];
+  readonly rest: readonly UnreadRange[];
 }
 
 /** Where events are found, and what opens them. */
@@ -38,7 +38,7 @@ export interface EventSource extends StreamSource {
 export async function eventPage(
   source: EventSource,
   filter: EventFilter,
-  rest: readonly Rest[],
+  rest: readonly UnreadRange[],
   limit: number,
 ): Promise<EventPage> {
   const page = new Page(filter, rest, limit);
@@ -52,14 +52,14 @@ export async function eventPage(
 
 class Page {
   readonly #found: Recorded[] = [];
-  readonly #rest: Map<number, Rest>;
+  readonly #rest: Map<number, UnreadRange>;
   readonly #isCandidate: (leaf: string) => boolean;
   readonly #isWanted: (leaf: string) => boolean;
-  #lookedAt = 0;
+  #visited = 0;
 
   constructor(
     private readonly filter: EventFilter,
-    rest: readonly Rest[],
+    rest: readonly UnreadRange[],
     private readonly limit: number,
   ) {
     this.#rest = new Map(rest.map((between) => [between.partition, between]));
@@ -72,17 +72,17 @@ class Page {
   take({ partition, position, firstOffset, leaves }: Commit): boolean {
     const rest = this.#rest.get(partition);
     if (!rest) throw new RangeError(`partition ${partition} was not asked for`);
-    if (++this.#lookedAt > LOOKED_AT) return false;
+    if (++this.#visited > MAX_VISITED) return false;
     for (const [i, leaf] of leaves.entries()) {
       const offset = firstOffset + i;
       if (offset < rest.from || !this.#isCandidate(leaf)) continue;
-      if (this.#found.length === this.limit || ++this.#lookedAt > LOOKED_AT) {
+      if (this.#found.length === this.limit || ++this.#visited > MAX_VISITED) {
         this.#rest.set(partition, { ...rest, after: position - 1, from: offset });
         return false;
       }
       if (!this.#isWanted(leaf)) continue;
       const event = decodeLeaf(leaf, partition, offset);
-      if (isOf(this.filter, event)) this.#found.push(event);
+      if (matchesFilter(this.filter, event)) this.#found.push(event);
     }
     this.#rest.set(partition, { ...rest, after: position, from: 0 });
     return true;
@@ -95,7 +95,7 @@ class Page {
 }
 
 /** Whether it is what the text had looked like, and of the time. */
-function isOf({ stream, type, actor, since, until }: EventFilter, event: Recorded): boolean {
+function matchesFilter({ stream, type, actor, since, until }: EventFilter, event: Recorded): boolean {
   if ((stream ?? event.stream) !== event.stream || (type ?? event.type) !== event.type) return false;
   if ((actor ?? event.actor) !== event.actor) return false;
   return (since ?? '') <= event.recordedAt && (until === undefined || event.recordedAt < until);
@@ -131,13 +131,13 @@ const Whole = z.int().min(0);
 const Cursor = z.tuple([z.string(), z.array(z.tuple([Whole, Whole, Whole, Whole])).max(1024)]);
 
 /** What is left of a query, as text that means nothing to whoever keeps it. */
-export function encodeRest(logId: string, filter: EventFilter, rest: readonly Rest[]): string {
+export function encodeCursor(logId: string, filter: EventFilter, rest: readonly UnreadRange[]): string {
   const left = rest.map(({ partition, after, upTo, from }) => [partition, after, upTo, from]);
   return Buffer.from(JSON.stringify([queryId(logId, filter), left])).toString('base64url');
 }
 
-/** Throws `bad_request` for what `encodeRest` did not make of this very query. */
-export function decodeRest(logId: string, filter: EventFilter, text: string): Rest[] {
+/** Throws `bad_request` for what `encodeCursor` did not make of this very query. */
+export function decodeCursor(logId: string, filter: EventFilter, text: string): UnreadRange[] {
   const parsed = Cursor.safeParse(parse(text));
   if (!parsed.success || parsed.data[0] !== queryId(logId, filter)) {
     const message = 'must be the next of a page of the same query';
@@ -165,7 +165,7 @@ const PAGE = 200;
 export async function* allEvents(
   source: EventSource,
   filter: EventFilter,
-  rest: readonly Rest[],
+  rest: readonly UnreadRange[],
 ): AsyncGenerator<readonly OpenEvent[]> {
   let left = rest;
   do {

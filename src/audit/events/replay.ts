@@ -1,17 +1,17 @@
 import { WorkerPool } from '../../base/rpc.js';
 import type { Engine } from '../../projections/store/engine.js';
-import { openSource } from '../storedRows.js';
+import { openAuditedLog } from '../storedRows.js';
 import { Meter, type OnProgress } from '../verify/report.js';
-import { type EventFilter, type Stretch, stretchesOf, tailsOf } from './eventFilter.js';
+import { type EventFilter, type FilteredRange, findRanges, readTails } from './eventFilter.js';
 import type { Form, Rendered, RenderOptions } from './render.js';
 import type { RenderApi } from './renderWorker.js';
 
 /** Events that one call of a thread is to render, about; and commits, at most. */
 const BLOCK = { events: 1024, commits: 1024 };
 /** For a block's texts. */
-const YOUNG_MB = 48;
+const YOUNG_GENERATION_MB = 48;
 /** Calls of which a thread has one in work and one waiting. */
-const AHEAD = 2;
+const CALLS_PER_THREAD = 2;
 
 /** What is replayed, and where to. */
 export interface ReplayOptions {
@@ -31,26 +31,30 @@ export interface ReplayOptions {
  */
 export async function replay(options: ReplayOptions): Promise<{ events: number }> {
   const { engine, masterKey, filter, as } = options;
-  const log = await openSource(engine);
-  const stretches = await tailsOf(log, filter)
-    .then((tails) => stretchesOf(log, filter, tails))
+  const log = await openAuditedLog(engine);
+  const ranges = await readTails(log, filter)
+    .then((tails) => findRanges(log, filter, tails))
     .finally(() => log.close());
-  const total = stretches.reduce((sum, { events }) => sum + events, 0);
+  const total = ranges.reduce((sum, { events }) => sum + events, 0);
   const meter = new Meter('replay', total, options.onProgress);
   const data: RenderOptions = { engine, masterKey, filter, as };
-  const crew = new WorkerPool<RenderApi>(new URL('./renderWorker.js', import.meta.url), data, YOUNG_MB);
+  const pool = new WorkerPool<RenderApi>(
+    new URL('./renderWorker.js', import.meta.url),
+    data,
+    YOUNG_GENERATION_MB,
+  );
   try {
-    const each = Math.max(1, Math.ceil((crew.size * AHEAD) / Math.max(1, stretches.length)));
-    const sources = stretches.map((stretch) => new Source(stretch, crew, each, meter));
+    const each = Math.max(1, Math.ceil((pool.size * CALLS_PER_THREAD) / Math.max(1, ranges.length)));
+    const sources = ranges.map((range) => new RenderedPartition(range, pool, each, meter));
     await merge(sources, options.write);
     return { events: sources.reduce((sum, { events }) => sum + events, 0) };
   } finally {
-    await crew.close();
+    await pool.close();
   }
 }
 
 /** One partition's text, commit by commit; some blocks are rendered ahead. */
-class Source {
+class RenderedPartition {
   /** How many events have been rendered and taken. */
   events = 0;
   readonly partition: number;
@@ -61,12 +65,12 @@ class Source {
   #at = 0;
 
   constructor(
-    private readonly stretch: Stretch,
-    private readonly crew: WorkerPool<RenderApi>,
+    private readonly range: FilteredRange,
+    private readonly pool: WorkerPool<RenderApi>,
     private readonly ahead: number,
     private readonly meter: Meter,
   ) {
-    const { partition, after, upTo, events } = stretch;
+    const { partition, after, upTo, events } = range;
     this.partition = partition;
     this.#asked = after;
     const commits = Math.ceil((BLOCK.events * (upTo - after)) / Math.max(1, events));
@@ -103,10 +107,10 @@ class Source {
   }
 
   #ask(): void {
-    const { partition, upTo } = this.stretch;
+    const { partition, upTo } = this.range;
     while (this.#asked < upTo && this.#blocks.length < this.ahead) {
       const to = Math.min(this.#asked + this.#size, upTo);
-      const block = this.crew.next().render(partition, this.#asked, to);
+      const block = this.pool.next().render(partition, this.#asked, to);
       // Whoever comes to it is told; until then it is nobody's error.
       block.catch(() => {});
       this.#blocks.push(block);
@@ -116,7 +120,7 @@ class Source {
 }
 
 /** Writes the sources' commits by time, then partition. */
-async function merge(sources: readonly Source[], write: ReplayOptions['write']): Promise<void> {
+async function merge(sources: readonly RenderedPartition[], write: ReplayOptions['write']): Promise<void> {
   for (;;) {
     for (const source of sources) await source.advance();
     const left = sources.filter(({ time }) => time !== undefined);
@@ -127,7 +131,7 @@ async function merge(sources: readonly Source[], write: ReplayOptions['write']):
   }
 }
 
-function byTime(a: Source, b: Source): number {
+function byTime(a: RenderedPartition, b: RenderedPartition): number {
   if (a.time === b.time) return a.partition - b.partition;
   return (a.time ?? '') < (b.time ?? '') ? -1 : 1;
 }

@@ -22,10 +22,10 @@ export interface StreamSource {
 }
 
 /** As `StreamSource.indexed`, in a running system: waits for the read model, but not for ever. */
-export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): StreamSource['indexed'] {
+export function indexedSize(progress: Pick<Progress, 'waitFor' | 'folded'>): StreamSource['indexed'] {
   return async (partition, size) => {
     try {
-      await progress.reached(streamsModel.name, { partition, size });
+      await progress.waitFor(streamsModel.name, { partition, size });
       return size;
     } catch (error) {
       // While it is still built over a log that is there already, it has what it has.

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { overloaded } from '../../base/errors.js';
 import type { Moment } from '../../domain/commands.js';
 import { type EventLog, NotExtended } from '../../log/log.js';
-import { type Evidence, tilesModel } from '../../projections/models/merkleTiles.js';
+import { type MerkleReader, tilesModel } from '../../projections/models/merkleTiles.js';
 import type { Progress } from '../../projections/queries.js';
 import type { HeadStore, SignedHead, SigningKeys } from '../../vault/vault.js';
 
@@ -31,8 +31,8 @@ function publicBytes(key: KeyObject): Buffer {
 }
 
 /** Of those who want one larger than is signed, none waits longer. */
-const PATIENCE_MS = 5000;
-const AGAIN_MS = 100;
+const HEAD_WAIT_MS = 5000;
+const RETRY_MS = 100;
 
 /** What heads are signed from. */
 export interface HeadParts {
@@ -41,8 +41,8 @@ export interface HeadParts {
   readonly heads: HeadStore;
   readonly signing: SigningKeys;
   readonly log: Pick<EventLog, 'read' | 'tail' | 'partitions'>;
-  readonly evidence: Pick<Evidence, 'root'>;
-  readonly progress: Pick<Progress, 'reached'>;
+  readonly merkleReader: Pick<MerkleReader, 'root'>;
+  readonly progress: Pick<Progress, 'waitFor'>;
 }
 
 /** The name of a partition in its checkpoints, and of the keys that sign them. */
@@ -95,15 +95,15 @@ export class Heads {
   }
 
   /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
-  async holding(partition: number, size: number): Promise<SignedHead> {
+  async headCovering(partition: number, size: number): Promise<SignedHead> {
     const signed = await this.parts.heads.get(partition);
     if (signed && signed.size >= size) return signed;
-    const giveUpAt = performance.now() + PATIENCE_MS;
+    const giveUpAt = performance.now() + HEAD_WAIT_MS;
     for (;;) {
       const head = await this.advance(partition);
       if (head.size >= size) return head;
       if (performance.now() > giveUpAt) throw overloaded('the log does not hold it yet');
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 
@@ -111,7 +111,7 @@ export class Heads {
   advance(partition: number): Promise<SignedHead> {
     const running = this.#advancing.get(partition);
     if (running) return running;
-    const advancing = this.#judged(partition, this.#advance(partition)).finally(() =>
+    const advancing = this.#trackBroken(partition, this.#advance(partition)).finally(() =>
       this.#advancing.delete(partition),
     );
     this.#advancing.set(partition, advancing);
@@ -123,7 +123,7 @@ export class Heads {
     const { heads } = this.parts;
     const from = await heads.get(partition);
     if (!from) return this.advance(partition);
-    const to = await this.#sign(await this.#present(partition));
+    const to = await this.#sign(await this.#readUnsigned(partition));
     if (to.size === from.size && to.root === from.root) return from;
     if (await heads.replaceAbandoned(from, to)) {
       this.#broken.delete(partition);
@@ -132,7 +132,7 @@ export class Heads {
     throw overloaded('another head has been signed meanwhile');
   }
 
-  async #judged(partition: number, advancing: Promise<SignedHead>): Promise<SignedHead> {
+  async #trackBroken(partition: number, advancing: Promise<SignedHead>): Promise<SignedHead> {
     try {
       const head = await advancing;
       this.#broken.delete(partition);
@@ -147,27 +147,27 @@ export class Heads {
     const { heads } = this.parts;
     for (let tries = 0; tries < 3; tries++) {
       const from = await heads.get(partition);
-      const present = await this.#present(partition, from);
-      if (from?.size === present.size) return from;
-      const to = await this.#sign(present);
+      const unsigned = await this.#readUnsigned(partition, from);
+      if (from?.size === unsigned.size) return from;
+      const to = await this.#sign(unsigned);
       if (await heads.advance(from, to)) return to;
     }
     throw overloaded('others sign heads at the same time');
   }
 
   /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
-  async #present(partition: number, from?: SignedHead): Promise<Omit<SignedHead, 'note'>> {
-    const { evidence, log, progress } = this.parts;
+  async #readUnsigned(partition: number, from?: SignedHead): Promise<Omit<SignedHead, 'note'>> {
+    const { merkleReader, log, progress } = this.parts;
     const tail = await log.tail(partition);
     if (from && (tail?.size ?? 0) < from.size)
       throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
     if (!tail) throw overloaded('nothing is in the log yet');
     const { position, size, root } = tail;
     const moment: Moment = { partition, size };
-    await progress.reached(tilesModel.name, moment);
-    if (from && (await evidence.root(partition, from.size)) !== from.root)
+    await progress.waitFor(tilesModel.name, moment);
+    if (from && (await merkleReader.root(partition, from.size)) !== from.root)
       throw new NotExtended(partition, `its first ${from.size} events are others`);
-    if ((await evidence.root(partition, size)) !== root)
+    if ((await merkleReader.root(partition, size)) !== root)
       throw new NotExtended(partition, `its tiles are not those of its ${size} events`);
     return { partition, position, size, root };
   }
@@ -179,7 +179,7 @@ export class Heads {
   }
 }
 
-const EVERY_MS = 10_000;
+const SIGN_INTERVAL_MS = 10_000;
 
 /** What the signer knows of the system. */
 export interface HeadSignerParts {
@@ -200,7 +200,7 @@ export class HeadSigner {
   constructor(private readonly parts: HeadSignerParts) {}
 
   start(): void {
-    this.#timer = setInterval(() => this.#sign(), EVERY_MS).unref();
+    this.#timer = setInterval(() => this.#sign(), SIGN_INTERVAL_MS).unref();
     this.#sign();
   }
 

@@ -1,6 +1,6 @@
 import { badRequest, notFound } from '../../base/errors.js';
 import { entryBundle, TILE_WIDTH, tileBytes, tilePath } from '../../log/merkle.js';
-import type { Evidence } from '../../projections/models/merkleTiles.js';
+import type { MerkleReader } from '../../projections/models/merkleTiles.js';
 import type { SignedHead } from '../../vault/vault.js';
 import type { Heads } from './heads.js';
 
@@ -25,7 +25,7 @@ export interface ConsistencyProof {
 }
 
 interface ProofParts {
-  readonly evidence: Evidence;
+  readonly merkleReader: MerkleReader;
   readonly heads: Heads;
 }
 
@@ -39,10 +39,10 @@ export class Proofs {
       throw badRequest('the event is not in a log of this size', [
         { path: 'offset', message: 'must be below size' },
       ]);
-    const { heads, evidence } = this.parts;
-    const head = await heads.holding(partition, asked ?? offset + 1);
+    const { heads, merkleReader } = this.parts;
+    const head = await heads.headCovering(partition, asked ?? offset + 1);
     const size = asked ?? head.size;
-    const { leaf, hashes } = await evidence.inclusion(partition, offset, size, head.position);
+    const { leaf, hashes } = await merkleReader.inclusion(partition, offset, size, head.position);
     return {
       offset,
       size,
@@ -58,24 +58,24 @@ export class Proofs {
       throw badRequest('a log does not extend a larger one', [
         { path: 'from', message: 'must not be above size' },
       ]);
-    const { heads, evidence } = this.parts;
-    const head = await heads.holding(partition, asked ?? from);
+    const { heads, merkleReader } = this.parts;
+    const head = await heads.headCovering(partition, asked ?? from);
     const size = asked ?? head.size;
-    const hashes = await evidence.consistency(partition, from, size);
+    const hashes = await merkleReader.consistency(partition, from, size);
     return { from, size, hashes, ...checkpointOf(head, size) };
   }
 
   /** A tile or an entry bundle by its path (C2SP tlog-tiles), behind `tile/`. `not_found` beyond the newest head. */
   async tile(partition: number, path: string): Promise<Buffer> {
     const { level, index, width } = readPath(path);
-    const { evidence, heads } = this.parts;
+    const { merkleReader, heads } = this.parts;
     const nodes = TILE_WIDTH ** (level === 'entries' ? 0 : level);
-    const head = await heads.holding(partition, 0);
+    const head = await heads.headCovering(partition, 0);
     if (index * TILE_WIDTH + width > Math.floor(head.size / nodes))
       throw notFound('there is no such tile in the signed log');
     if (level === 'entries')
-      return entryBundle(await evidence.leaves(partition, index, width, head.position));
-    const hashes = (await evidence.tile(partition, level, index)).slice(0, width);
+      return entryBundle(await merkleReader.leaves(partition, index, width, head.position));
+    const hashes = (await merkleReader.tile(partition, level, index)).slice(0, width);
     if (hashes.length < width) throw new RangeError(`tile ${path} of partition ${partition} is not folded`);
     return tileBytes({ level, index, hashes });
   }

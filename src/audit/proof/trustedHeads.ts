@@ -1,11 +1,11 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Hash } from '../../log/log.js';
-import { Contradiction, type Wrong } from '../verify/report.js';
-import type { Witness } from '../verify/verifyChain.js';
+import { type Mismatch, MismatchError } from '../verify/report.js';
+import type { TrustedHead } from '../verify/verifyChain.js';
 import { ED25519, keyIdOf } from './heads.js';
 
 /** Signed heads, and the keys by which they are believed. */
-export interface Noted {
+export interface SignedHeads {
   /** Those that the vault keeps, or a bundle. */
   readonly heads: readonly string[];
   /** Those that were kept elsewhere. */
@@ -25,37 +25,40 @@ export interface SignedHead {
 
 /**
  * What a checkpoint says, whoever signed it: origin, size and root, a line each (C2SP tlog-checkpoint). Throws a
- * `Contradiction` for what is none, or not of one partition.
+ * `MismatchError` for what is none, or not of one partition.
  */
 export function readHead(note: string): SignedHead {
   const [origin = '', size = '', root = ''] = note.split('\n');
   const [, partition] = /\/(0|[1-9]\d*)$/.exec(origin) ?? [];
   const isHead = /^(0|[1-9]\d*)$/.test(size) && Buffer.from(root, 'base64').length === 32;
   if (partition === undefined || !isHead)
-    throw new Contradiction({ what: `no checkpoint of a partition: ${JSON.stringify(note.slice(0, 80))}` });
+    throw new MismatchError({ what: `no checkpoint of a partition: ${JSON.stringify(note.slice(0, 80))}` });
   return { origin, partition: Number(partition), size: Number(size), root, note };
 }
 
 /** What the signed heads bear witness to; or what is wrong, if one of them is signed by none of the keys. */
-export function witnessesOf({ heads, since, keys }: Noted): { witnesses: Witness[]; wrong?: Wrong } {
+export function readTrustedHeads({ heads, since, keys }: SignedHeads): {
+  trustedHeads: TrustedHead[];
+  mismatch?: Mismatch;
+} {
   try {
     const verifiers = keys.map(readKey);
-    const witness = (note: string, whose: string): Witness => {
+    const trusted = (note: string, whose: string): TrustedHead => {
       const { origin, partition, size, root } = readHead(note);
       const source = `the ${whose} of ${size} events`;
       if (verifiers.some((key) => key.name === origin && isSignedBy(key, note)))
         return { partition, size, root, source };
       const what = `${source} of ${origin} is signed by no key that is known of it`;
-      throw new Contradiction({ what, partition });
+      throw new MismatchError({ what, partition });
     };
     return {
-      witnesses: [
-        ...heads.map((note) => witness(note, 'signed head')),
-        ...since.map((note) => witness(note, 'checkpoint kept elsewhere')),
+      trustedHeads: [
+        ...heads.map((note) => trusted(note, 'signed head')),
+        ...since.map((note) => trusted(note, 'checkpoint kept elsewhere')),
       ],
     };
   } catch (error) {
-    if (error instanceof Contradiction) return { witnesses: [], wrong: error.wrong };
+    if (error instanceof MismatchError) return { trustedHeads: [], mismatch: error.mismatch };
     throw error;
   }
 }
@@ -73,7 +76,7 @@ function readKey(line: string): VerifierKey {
   const bytes = strictBase64(text);
   const expected = keyIdOf(name, bytes);
   if (bytes[0] !== ED25519 || bytes.length !== 33 || expected.toString('hex') !== id)
-    throw new Contradiction({ what: `no verifier key: ${JSON.stringify(line.slice(0, 80))}` });
+    throw new MismatchError({ what: `no verifier key: ${JSON.stringify(line.slice(0, 80))}` });
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: bytes.subarray(1).toString('base64url') };
   return { name, id: expected, key: createPublicKey({ key: jwk, format: 'jwk' }) };
 }

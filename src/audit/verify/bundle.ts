@@ -4,8 +4,8 @@ import { LogEndsEarly } from '../../log/checkLog.js';
 import { entryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
 import type { Engine } from '../../projections/store/engine.js';
 import { readHead, type SignedHead } from '../proof/trustedHeads.js';
-import { openSource, type SourceLog } from '../storedRows.js';
-import { Contradiction, Meter, type OnProgress } from './report.js';
+import { type AuditedLog, openAuditedLog } from '../storedRows.js';
+import { Meter, MismatchError, type OnProgress } from './report.js';
 
 /** Commits are read so many at once: few, so that what is made of them dies young. */
 const PAGE = 16;
@@ -39,7 +39,7 @@ export class NotEmpty extends Error {
 /**
  * Writes a bundle that can be verified, and read, with no database: of each partition its signed head, and up to that
  * its tiles and entry bundles (C2SP tlog-tiles), and the keys. Memory does not grow with the log. Throws `NotEmpty`, or
- * `Contradiction` if the log is not what its head says.
+ * `MismatchError` if the log is not what its head says.
  */
 export async function exportBundle(options: ExportOptions): Promise<{ partitions: number; events: number }> {
   const { dir, engine, keys } = options;
@@ -48,7 +48,7 @@ export async function exportBundle(options: ExportOptions): Promise<{ partitions
   const heads = options.heads.map(readHead);
   const events = heads.reduce((sum, { size }) => sum + size, 0);
   const meter = new Meter('export', events, options.onProgress);
-  const log = await openSource(engine);
+  const log = await openAuditedLog(engine);
   try {
     for (const head of heads) await exportPartition(log, head, dir, meter);
   } finally {
@@ -58,7 +58,7 @@ export async function exportBundle(options: ExportOptions): Promise<{ partitions
   return { partitions: heads.length, events };
 }
 
-async function exportPartition(log: SourceLog, head: SignedHead, dir: string, meter: Meter): Promise<void> {
+async function exportPartition(log: AuditedLog, head: SignedHead, dir: string, meter: Meter): Promise<void> {
   const { partition, size, root, note } = head;
   const tree = new TileTree();
   const files = new Files(dir);
@@ -82,14 +82,14 @@ async function exportPartition(log: SourceLog, head: SignedHead, dir: string, me
   for (const tile of tree.partialTiles()) await writeTile(tile);
   if (tree.root() !== root) {
     const what = `partition ${partition} is not what its signed head of ${size} events says: verify the log`;
-    throw new Contradiction({ what, partition, offset: size - 1 });
+    throw new MismatchError({ what, partition, offset: size - 1 });
   }
   // The last: without it there is nothing to believe of what was broken off.
   await files.write(bundlePaths.checkpoint(partition), note);
 }
 
 /** The first leaves of a partition. */
-async function* leavesOf(log: SourceLog, partition: number, size: number): AsyncGenerator<string> {
+async function* leavesOf(log: AuditedLog, partition: number, size: number): AsyncGenerator<string> {
   let left = size;
   for (let position = 0; left > 0; ) {
     const commits = await log.read(partition, position, PAGE);

@@ -14,10 +14,10 @@ import {
 } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
 import type { StoredRows } from '../storedRows.js';
-import { Contradiction, type Wrong } from './report.js';
+import { type Mismatch, MismatchError } from './report.js';
 
 /** A read model that is to be compared, and how far it is stored. */
-export interface Target {
+export interface ComparedModel {
   readonly name: string;
   /** Of its tables the one that is read. */
   readonly generation: number;
@@ -37,28 +37,28 @@ const projections: readonly AnyProjection[] = allProjections(noNames).map((proje
 }));
 
 /** The projection of a target, as it is folded anew. */
-export function projectionOf({ name }: Pick<Target, 'name'>): AnyProjection {
+export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjection {
   const found = projections.find(({ model }) => model.name === name);
   if (!found) throw new RangeError(`there is no projection ${name}`);
   return found;
 }
 
 /** The model of a target, in the table that is read. */
-export const storedModel = (target: Pick<Target, 'name' | 'generation'>): AnyModel =>
-  generationOf(projectionOf(target).model, target.generation);
+export const storedModel = (comparedModel: Pick<ComparedModel, 'name' | 'generation'>): AnyModel =>
+  generationOf(projectionOf(comparedModel).model, comparedModel.generation);
 
 /** The read models that have a table, as far as they are stored now. */
-export async function targetsOf(stored: StoredRows, partitions: number): Promise<Target[]> {
+export async function findComparedModels(stored: StoredRows, partitions: number): Promise<ComparedModel[]> {
   const active = await activeGenerations(stored);
-  const targets: Target[] = [];
+  const comparedModels: ComparedModel[] = [];
   for (const { model } of projections) {
     const generation = active.get(tableOf(model)) ?? 0;
     const table = generationOf(model, generation);
     if (!(await stored.hasTable(table))) continue;
     const places = Array.from({ length: partitions }, (_, partition) => stored.checkpoint(table, partition));
-    targets.push({ name: model.name, generation, checkpoints: await Promise.all(places) });
+    comparedModels.push({ name: model.name, generation, checkpoints: await Promise.all(places) });
   }
-  return targets;
+  return comparedModels;
 }
 
 /** A model in the table that is read. */
@@ -86,8 +86,8 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 
-/** Folds the version of each stream, and throws a `Contradiction` where one does not follow or lies elsewhere. */
-export const versionsOf = (partitions: number | undefined): Projection<number> => ({
+/** Folds the version of each stream, and throws a `MismatchError` where one does not follow or lies elsewhere. */
+export const streamVersions = (partitions: number | undefined): Projection<number> => ({
   model: { name: 'stream_versions', version: 1, indexes: {} },
   keys: ({ stream }) => [stream],
   evolve(last, event) {
@@ -103,9 +103,9 @@ export const versionsOf = (partitions: number | undefined): Projection<number> =
   },
 });
 
-function misplaced({ partition, offset, stream, version }: Recorded, but: string): Contradiction {
+function misplaced({ partition, offset, stream, version }: Recorded, but: string): MismatchError {
   const what = `event ${offset} of partition ${partition} is version ${version} of ${stream}: ${but}`;
-  return new Contradiction({ what, partition, offset });
+  return new MismatchError({ what, partition, offset });
 }
 
 /** Whether two values are the same, as JSON text; a database may have put an object's fields in another order. */
@@ -128,7 +128,7 @@ export function compareRow(
   model: AnyModel,
   stored: StoredRow | undefined,
   fresh: StoredRow,
-): Wrong | undefined {
+): Mismatch | undefined {
   const [key, partition, offset, value] = fresh;
   const row = `row ${key} of the read model ${model.name}`;
   const place = { partition, offset };
@@ -149,7 +149,7 @@ export function compareRow(
 }
 
 /** The same of a row that no event of the partition has made. */
-export function unmade(model: AnyModel, [key, partition, offset]: StoredRow): Wrong {
+export function rowWithoutEvent(model: AnyModel, [key, partition, offset]: StoredRow): Mismatch {
   return { partition, offset, what: `row ${key} of the read model ${model.name} comes from no event` };
 }
 
@@ -158,15 +158,15 @@ const BATCH = 256;
 
 /**
  * Compares the rows that events made, which are never written again, and answers how many they are. Throws a
- * `Contradiction` at the first that differs.
+ * `MismatchError` at the first that differs.
  */
 export async function compareInserted(
   stored: StoredRows,
-  target: Target,
+  comparedModel: ComparedModel,
   events: readonly Folded[],
 ): Promise<number> {
-  const table = storedModel(target);
-  const rows = rowsMade(projectionOf(target), events);
+  const table = storedModel(comparedModel);
+  const rows = rowsMade(projectionOf(comparedModel), events);
   for (let at = 0; at < rows.length; at += BATCH)
     await compareBatch(stored, table, rows.slice(at, at + BATCH));
   return rows.length;
@@ -191,7 +191,7 @@ async function compareBatch(stored: StoredRows, table: AnyModel, rows: readonly 
   );
   const byKey = new Map(found.map((row) => [row[0], row]));
   for (const row of rows) {
-    const wrong = compareRow(table, byKey.get(row[0]), row);
-    if (wrong) throw new Contradiction(wrong);
+    const mismatch = compareRow(table, byKey.get(row[0]), row);
+    if (mismatch) throw new MismatchError(mismatch);
   }
 }

@@ -3,7 +3,7 @@ import { BrokenCommit } from '../../log/commit.js';
 import { type Hash, HoleError, StorageError } from '../../log/log.js';
 
 /** Where something is wrong, and what: one line for the operator. */
-export interface Wrong {
+export interface Mismatch {
   readonly what: string;
   readonly partition?: number;
   /** The commit's. */
@@ -12,11 +12,11 @@ export interface Wrong {
   readonly offset?: number;
 }
 
-/** What is read contradicts what must hold. Thrown where it is seen; `wrong` says where. */
-export class Contradiction extends Error {
+/** What is read contradicts what must hold. Thrown where it is seen; `mismatch` says where. */
+export class MismatchError extends Error {
   override readonly name = 'Contradiction';
-  constructor(readonly wrong: Wrong) {
-    super(wrong.what);
+  constructor(readonly mismatch: Mismatch) {
+    super(mismatch.what);
   }
 }
 
@@ -27,9 +27,9 @@ const outages = new Set([5, 6, 7, 10, 13, 14]);
  * What an error says that was thrown while a partition was read and checked from behind `position`. What is no
  * finding but an outage (the database does not answer, the disk is full) is thrown again.
  */
-export function wrongOf(error: unknown, partition: number, position: number): Wrong {
+export function toMismatch(error: unknown, partition: number, position: number): Mismatch {
   if (isOutage(error)) throw error;
-  if (error instanceof Contradiction) return error.wrong;
+  if (error instanceof MismatchError) return error.mismatch;
   const what = error instanceof Error ? error.message : String(error);
   if (error instanceof BrokenCommit) return { what, partition, position: error.position };
   if (error instanceof HoleError) return { what, partition, position: error.missing };
@@ -44,9 +44,9 @@ export function wrongOf(error: unknown, partition: number, position: number): Wr
 }
 
 /** The same of an error that was thrown while something else than a partition was read, which is named. */
-export function damageOf(error: unknown, whose: string): Wrong {
+export function toUnreadable(error: unknown, whose: string): Mismatch {
   if (isOutage(error)) throw error;
-  if (error instanceof Contradiction) return error.wrong;
+  if (error instanceof MismatchError) return error.mismatch;
   return { what: `${whose} cannot be read: ${error instanceof Error ? error.message : String(error)}` };
 }
 
@@ -64,7 +64,7 @@ export interface Report {
   /** By read model how many of its rows were compared. */
   readonly models: readonly { readonly name: string; readonly rows: number }[];
   /** The first wrong place; absent: none. What comes after it was not looked at. */
-  readonly wrong?: Wrong;
+  readonly mismatch?: Mismatch;
 }
 
 /** A partition as far as nothing is wrong in it. */

@@ -1,21 +1,21 @@
 import { join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import { emptyHead, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
-import { type Frame, frameOf } from '../../projections/commitBuffer.js';
+import { type DecodedCommit, decodeCommit } from '../../projections/commitBuffer.js';
 import {
   type AnyProjection,
+  collectKeys,
   type Folded,
   foldTouching,
-  keysTouched,
   type Rows,
-  touchingOf,
+  selectTouching,
 } from '../../projections/projection.js';
 import type { Checkpoint, Model, ModelWrite, RowStore } from '../../projections/store/rowStore.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import type { SourceLog, StoredRows } from '../storedRows.js';
-import { compareInserted, projectionOf, type Target, versionsOf } from './comparedModels.js';
-import { Contradiction, type Wrong, wrongOf } from './report.js';
-import { checkChain, type Witness } from './verifyChain.js';
+import type { AuditedLog, StoredRows } from '../storedRows.js';
+import { type ComparedModel, compareInserted, projectionOf, streamVersions } from './comparedModels.js';
+import { type Mismatch, MismatchError, toMismatch } from './report.js';
+import { checkChain, type TrustedHead } from './verifyChain.js';
 
 /** Events of a section, about: so many are in memory at once, and of so many the rows that change are written once. */
 export const SECTION_EVENTS = 4096;
@@ -54,12 +54,12 @@ async function foldFresh(
   projection: AnyProjection,
   events: readonly Folded[],
 ): Promise<ModelWrite> {
-  const touching = touchingOf(projection, events);
+  const touching = selectTouching(projection, events);
   const rows: Rows = new Map();
   if (touching.length > 0) {
     // A table's rows are of its model; the projection alone looks into them.
     const model = projection.model as Model<unknown>;
-    const known = await store.get(model, [...keysTouched(touching)]);
+    const known = await store.get(model, [...collectKeys(touching)]);
     foldTouching(projection, touching, (key) => known.get(key), rows);
   }
   return { model: projection.model, rows: [...rows.values()], checkpoints: [] };
@@ -73,30 +73,30 @@ export interface SectionToCheck extends Section {
   /** What is before it, if that has been checked; else the log is taken at its word. */
   readonly from?: Head;
   /** Of its partition. */
-  readonly witnesses: readonly Witness[];
+  readonly trustedHeads: readonly TrustedHead[];
   /** The read models that are compared. */
-  readonly targets: readonly Target[];
+  readonly comparedModels: readonly ComparedModel[];
   /** Nothing is folded or compared any more, for something is wrong there. */
-  readonly isOfCommitsOnly: boolean;
+  readonly skipsRows: boolean;
 }
 
 /** What a section by itself is found to be. */
-export interface Found {
+export interface SectionResult {
   /** What it takes to be before it; undefined: that cannot be read. */
   readonly from?: Head;
   /** As far as its commits follow each other. */
   readonly head: Head;
   /** What is wrong with its commits. */
-  readonly wrong?: Wrong;
+  readonly mismatch?: Mismatch;
   /** What is wrong with rows that it made. */
-  readonly inRows?: Wrong;
+  readonly rowMismatch?: Mismatch;
   /** By read model whose rows are written once: how many it made. */
   readonly made: Readonly<Record<string, number>>;
 }
 
 /** What sections are checked with. */
 export interface SectionParts {
-  readonly log: SourceLog;
+  readonly log: AuditedLog;
   readonly stored: StoredRows;
 }
 
@@ -108,16 +108,17 @@ export const scratchFile = (directory: string, partition: number): string =>
 export async function openScratch(
   directory: string,
   partition: number,
-  targets: readonly Target[],
+  comparedModels: readonly ComparedModel[],
 ): Promise<RowStore> {
   const scratch = openSqliteRows(scratchFile(directory, partition), CACHE_KIB);
-  for (const { model } of [versions, ...changing(targets).map(projectionOf)]) await scratch.prepare(model);
+  for (const { model } of [versions, ...changingModels(comparedModels).map(projectionOf)])
+    await scratch.prepare(model);
   return scratch;
 }
 
 /** The read models whose rows events change. */
-const changing = (targets: readonly Target[]): Target[] =>
-  targets.filter((target) => !projectionOf(target).model.insertOnly);
+const changingModels = (comparedModels: readonly ComparedModel[]): ComparedModel[] =>
+  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).model.insertOnly);
 
 /**
  * Checks what is true of a section whatever came before it: that its commits follow each other, and the rows that are
@@ -126,33 +127,33 @@ const changing = (targets: readonly Target[]): Target[] =>
 export async function checkSection(
   { log, stored }: SectionParts,
   section: SectionToCheck,
-): Promise<{ found: Found; events: SectionEvents }> {
-  const { partition, after, upTo, witnesses, targets, isOfCommitsOnly } = section;
+): Promise<{ found: SectionResult; events: SectionEvents }> {
+  const { partition, after, upTo, trustedHeads, comparedModels, skipsRows } = section;
   let from: Head;
   try {
     from = section.from ?? (await claimedHead(log, partition, after));
   } catch (error) {
-    const wrong = wrongOf(error, partition, after);
-    return { found: { head: emptyHead(partition), wrong, made: {} }, events: none };
+    const mismatch = toMismatch(error, partition, after);
+    return { found: { head: emptyHead(partition), mismatch, made: {} }, events: NO_EVENTS };
   }
-  const { head, commits, wrong } = await checkChain(log, from, upTo, witnesses);
+  const { head, commits, mismatch } = await checkChain(log, from, upTo, trustedHeads);
   const made: Record<string, number> = {};
   const found = { from, head, made };
-  if (wrong) return { found: { ...found, wrong }, events: none };
-  if (isOfCommitsOnly) return { found, events: none };
+  if (mismatch) return { found: { ...found, mismatch }, events: NO_EVENTS };
+  if (skipsRows) return { found, events: NO_EVENTS };
   try {
-    const events = new SectionEvents(partition, commits.map(frameOf));
-    for (const target of targets)
-      if (projectionOf(target).model.insertOnly)
-        made[target.name] = await compareInserted(stored, target, events.heldBy(target));
+    const events = new SectionEvents(partition, commits.map(decodeCommit));
+    for (const comparedModel of comparedModels)
+      if (projectionOf(comparedModel).model.insertOnly)
+        made[comparedModel.name] = await compareInserted(stored, comparedModel, events.heldBy(comparedModel));
     return { found, events };
   } catch (error) {
-    return { found: { ...found, inRows: wrongOf(error, partition, after) }, events: none };
+    return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, events: NO_EVENTS };
   }
 }
 
 /** The head that a commit itself says to be after it. */
-async function claimedHead(log: SourceLog, partition: number, position: number): Promise<Head> {
+async function claimedHead(log: AuditedLog, partition: number, position: number): Promise<Head> {
   if (position === 0) return emptyHead(partition);
   const [commit] = await log.read(partition, position - 1, 1);
   if (!commit) throw new LogEndsEarly(partition, position - 1);
@@ -165,18 +166,18 @@ async function claimedHead(log: SourceLog, partition: number, position: number):
  */
 export async function foldSection(
   scratch: RowStore,
-  { partition, after, targets }: SectionToCheck,
-  { partitions }: Pick<SourceLog, 'partitions'>,
+  { partition, after, comparedModels }: SectionToCheck,
+  { partitions }: Pick<AuditedLog, 'partitions'>,
   events: SectionEvents,
-): Promise<Wrong | undefined> {
+): Promise<Mismatch | undefined> {
   try {
-    const writes = [await foldFresh(scratch, versionsOf(partitions), events.all)];
-    for (const target of changing(targets))
-      writes.push(await foldFresh(scratch, projectionOf(target), events.heldBy(target)));
+    const writes = [await foldFresh(scratch, streamVersions(partitions), events.all)];
+    for (const comparedModel of changingModels(comparedModels))
+      writes.push(await foldFresh(scratch, projectionOf(comparedModel), events.heldBy(comparedModel)));
     await scratch.write(writes.filter(({ rows }) => rows.length > 0));
     return undefined;
   } catch (error) {
-    return wrongOf(error, partition, after);
+    return toMismatch(error, partition, after);
   }
 }
 
@@ -186,19 +187,19 @@ export class SectionEvents {
 
   constructor(
     private readonly partition: number,
-    private readonly frames: readonly Frame[],
+    private readonly frames: readonly DecodedCommit[],
   ) {
     this.all = eventsIn(frames);
   }
 
-  /** Those that a read model holds. Throws a `Contradiction` if it says of itself to hold another number. */
-  heldBy({ name, checkpoints }: Target): readonly Folded[] {
+  /** Those that a read model holds. Throws a `MismatchError` if it says of itself to hold another number. */
+  heldBy({ name, checkpoints }: ComparedModel): readonly Folded[] {
     const { partition, frames } = this;
     const { position, size } = checkpoints[partition] ?? { position: 0, size: 0 };
     const last = frames.findLast((frame) => frame.position <= position);
     if (last?.position === position && last.size !== size) {
       const what = `the read model ${name} holds partition ${partition} up to position ${position} as ${size} events: there are ${last.size}`;
-      throw new Contradiction({ what, partition, position });
+      throw new MismatchError({ what, partition, position });
     }
     if (last === frames.at(-1)) return this.all;
     return eventsIn(frames.filter((frame) => frame.position <= position));
@@ -206,11 +207,11 @@ export class SectionEvents {
 }
 
 // Many: pushed one by one they take a fraction of what `flatMap` takes.
-function eventsIn(frames: readonly Frame[]): Folded[] {
+function eventsIn(frames: readonly DecodedCommit[]): Folded[] {
   const events: Folded[] = [];
   for (const frame of frames) for (const event of frame.events) events.push(event);
   return events;
 }
 
-const none = new SectionEvents(0, []);
-const versions = versionsOf(undefined);
+const NO_EVENTS = new SectionEvents(0, []);
+const versions = streamVersions(undefined);

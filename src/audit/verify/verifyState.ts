@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyHead, type Head } from '../../log/commit.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
-import type { Target } from './comparedModels.js';
-import type { Witness } from './verifyChain.js';
+import type { ComparedModel } from './comparedModels.js';
+import type { TrustedHead } from './verifyChain.js';
 
 /** A directory for what is of no use once a check has ended. */
 export interface Scratch {
@@ -39,25 +39,25 @@ export function scratch(): Scratch {
 const SAVE_MS = 1000;
 
 /** How many rows the events of a partition have made, by read model. */
-export type Made = Readonly<Record<string, number>>;
+export type RowCounts = Readonly<Record<string, number>>;
 
 /** A check as it begins. */
-export interface Begun {
+export interface VerifyStart {
   readonly logId: string;
   /** Of each partition. */
   readonly ends: readonly Checkpoint[];
-  readonly targets: readonly Target[];
-  readonly witnesses: readonly Witness[];
+  readonly comparedModels: readonly ComparedModel[];
+  readonly trustedHeads: readonly TrustedHead[];
 }
 
-interface Notes extends Pick<Begun, 'logId' | 'targets'> {
+interface Notes extends Pick<VerifyStart, 'logId' | 'comparedModels'> {
   /** How far each partition is checked, against which witnesses, and what was counted on the way. */
   readonly heads: readonly Head[];
-  readonly made: readonly Made[];
-  readonly witnesses: readonly string[];
+  readonly made: readonly RowCounts[];
+  readonly trustedHeads: readonly string[];
 }
 
-const nameOf = ({ partition, size, root }: Witness): string => `${partition}/${size}/${root}`;
+const nameOf = ({ partition, size, root }: TrustedHead): string => `${partition}/${size}/${root}`;
 
 /**
  * Where a check keeps what it has done, so that one that was broken off is gone on with: how far it has come, in
@@ -65,12 +65,12 @@ const nameOf = ({ partition, size, root }: Witness): string => `${partition}/${s
  */
 export class VerifyState {
   readonly heads: Head[];
-  readonly made: Made[];
+  readonly made: RowCounts[];
   #savedAt = 0;
 
   private constructor(
     readonly directory: string,
-    private readonly begun: Begun,
+    private readonly begun: VerifyStart,
     notes: Pick<Notes, 'heads' | 'made'> | undefined,
     /** What the directory is if nobody is to go on. */
     private readonly scratch?: Scratch,
@@ -80,22 +80,22 @@ export class VerifyState {
   }
 
   /** Goes on with what the directory holds of this check; without a directory, begins in a temporary one. */
-  static open(begun: Begun, directory?: string): VerifyState {
+  static open(begun: VerifyStart, directory?: string): VerifyState {
     if (directory === undefined) {
       const temporary = scratch();
       return new VerifyState(temporary.directory, begun, undefined, temporary);
     }
     mkdirSync(directory, { recursive: true });
     const notes = readNotes(directory);
-    if (notes && isBefore(notes, begun)) return new VerifyState(directory, begun, notes);
-    forget(directory);
+    if (notes && canContinue(notes, begun)) return new VerifyState(directory, begun, notes);
+    removeState(directory);
     return new VerifyState(directory, begun, undefined);
   }
 
   /** A partition is checked up to this head, and by then so many rows were made. */
-  reached(head: Head, made: Made): void {
+  reached(head: Head, made: RowCounts): void {
     // Behind where a read model was stored there is more to fold once it is stored further.
-    const isWhole = this.begun.targets.every(
+    const isWhole = this.begun.comparedModels.every(
       ({ checkpoints }) => (checkpoints[head.partition]?.position ?? 0) >= head.position,
     );
     if (!isWhole) return;
@@ -106,9 +106,9 @@ export class VerifyState {
 
   save(): void {
     this.#savedAt = performance.now();
-    const { logId, targets, witnesses } = this.begun;
+    const { logId, comparedModels, trustedHeads } = this.begun;
     const { heads, made } = this;
-    const notes: Notes = { logId, targets, heads, made, witnesses: witnesses.map(nameOf) };
+    const notes: Notes = { logId, comparedModels, heads, made, trustedHeads: trustedHeads.map(nameOf) };
     const file = join(this.directory, FILE);
     writeFileSync(`${file}.new`, JSON.stringify(notes));
     renameSync(`${file}.new`, file);
@@ -117,7 +117,7 @@ export class VerifyState {
   /** Removes what is not to be gone on with: all of it after a check that has ended. */
   discard(): void {
     if (this.scratch) this.scratch.remove();
-    else forget(this.directory);
+    else removeState(this.directory);
   }
 
   /** After a break: keeps it for the next run, if there is to be one. */
@@ -130,26 +130,26 @@ export class VerifyState {
 const FILE = 'state.json';
 
 /** Whether this check goes on where those notes end: nothing has gone back since, and all was looked at. */
-function isBefore({ logId, heads, targets, witnesses }: Notes, begun: Begun): boolean {
-  const isFurther = (target: Target) =>
-    targets.some(
+function canContinue({ logId, heads, comparedModels, trustedHeads }: Notes, begun: VerifyStart): boolean {
+  const isFurther = (comparedModel: ComparedModel) =>
+    comparedModels.some(
       ({ name, checkpoints }) =>
-        name === target.name &&
-        checkpoints.every(({ position }, i) => position <= (target.checkpoints[i]?.position ?? 0)),
+        name === comparedModel.name &&
+        checkpoints.every(({ position }, i) => position <= (comparedModel.checkpoints[i]?.position ?? 0)),
     );
   // What a witness says of commits that were checked without it, only the beginning can show.
-  const isMissed = (witness: Witness) =>
-    witness.size <= (heads[witness.partition]?.size ?? 0) && !witnesses.includes(nameOf(witness));
+  const isMissed = (trusted: TrustedHead) =>
+    trusted.size <= (heads[trusted.partition]?.size ?? 0) && !trustedHeads.includes(nameOf(trusted));
   return (
     logId === begun.logId &&
     heads.every(({ position }, i) => position <= (begun.ends[i]?.position ?? 0)) &&
-    begun.targets.every(isFurther) &&
-    !begun.witnesses.some(isMissed)
+    begun.comparedModels.every(isFurther) &&
+    !begun.trustedHeads.some(isMissed)
   );
 }
 
 /** Removes a check's own files, and nothing else that is in its directory. */
-function forget(directory: string): void {
+function removeState(directory: string): void {
   for (const name of readdirSync(directory))
     if (name.startsWith(FILE) || /^folded-\d+\.db(-wal|-shm)?$/.test(name)) rmSync(join(directory, name));
 }

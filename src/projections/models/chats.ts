@@ -7,8 +7,8 @@ import { type SealedMessage, sealedMessage } from '../../domain/pushes.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { friendIds } from './friendships.js';
-import { presentMessages } from './messages.js';
-import { known, type Source, usersById } from './users.js';
+import { openMessages } from './messages.js';
+import { requireUser, usersById, type ViewSource } from './users.js';
 
 /** A chat with its marks; the key is the stream's name. Both members are in `marks` from the start. */
 export interface ChatRow {
@@ -55,31 +55,31 @@ export const chatsProjection: Projection<ChatRow> = {
   model: chatsModel,
   keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
   evolve(value, event, key) {
-    if (event.type === 'RoomCreated') return created(event);
+    if (event.type === 'RoomCreated') return createChat(event);
     if (value === null) return null;
     if (value === undefined)
       throw new Error(`${event.type} at offset ${event.offset} is before ${key} was created`);
-    return next(value, event);
+    return applyEvent(value, event);
   },
 };
 
-function created({ data, recordedAt }: Recorded<'RoomCreated'>): ChatRow {
+function createChat({ data, recordedAt }: Recorded<'RoomCreated'>): ChatRow {
   const { roomId, members } = data;
   const marks = Object.fromEntries(members.map((member) => [member, 0]));
   return { roomId, members, createdAt: recordedAt, active: {}, lastMessage: null, marks, reads: {} };
 }
 
-function next(chat: ChatRow, event: Recorded): ChatRow {
+function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
   switch (event.type) {
     case 'ChatOpened':
       return { ...chat, active: { [event.data.userId]: event.offset, ...chat.active } };
     case 'MessageSent':
-      return spoken(chat, sealedMessage(event), moved(chat, event.actor, event.data.seq));
+      return withMessage(chat, sealedMessage(event), raiseMark(chat, event.actor, event.data.seq));
     case 'MessagesRead': {
       const { userId, upTo } = event.data;
       return {
         ...chat,
-        marks: moved(chat, userId, upTo),
+        marks: raiseMark(chat, userId, upTo),
         reads: { ...chat.reads, [userId]: { upTo, offset: event.offset } },
       };
     }
@@ -91,7 +91,7 @@ function next(chat: ChatRow, event: Recorded): ChatRow {
 }
 
 /** Field by field, as nearly all events come here: spreading the old row takes several times as long. */
-const spoken = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
+const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
   chat.erased
     ? { ...chat, lastMessage, marks }
     : {
@@ -105,18 +105,18 @@ const spoken = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks
       };
 
 /** A mark never goes back. */
-function moved({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
+function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
   return { ...marks, [member]: Math.max(marks[member] ?? 0, to) };
 }
 
 /** Chats as `me` sees them: the profiles of all members and the last messages are joined in one read each. */
-export async function presentChats(source: Source, me: UserId, chats: readonly ChatRow[]): Promise<Chat[]> {
+export async function openChats(source: ViewSource, me: UserId, chats: readonly ChatRow[]): Promise<Chat[]> {
   const [users, lastMessages] = await Promise.all([
     usersById(
       source,
       chats.flatMap((chat) => chat.members),
     ),
-    presentMessages(
+    openMessages(
       source.open,
       chats.flatMap((chat) => chat.lastMessage ?? []),
     ),
@@ -125,7 +125,7 @@ export async function presentChats(source: Source, me: UserId, chats: readonly C
   return chats.map((chat) => ({
     roomId: chat.roomId,
     roomType: 'PRIVATE',
-    participants: chat.members.map((member) => known(users, member)),
+    participants: chat.members.map((member) => requireUser(users, member)),
     lastMessage: last.get(chat.roomId) ?? null,
     unread: lastSeqOf(chat) - (chat.marks[me] ?? 0),
     readUpTo: { ...chat.marks },
@@ -139,23 +139,23 @@ interface PageEnd {
   readonly key: string;
 }
 
-/** A page of the chats active for the user, newest activity first; throws `bad_request` for an altered `next`. */
+/** A page of the chats active for the user, newest activity first; throws `bad_request` for an altered `applyEvent`. */
 export async function activeChats(
-  source: Source,
+  source: ViewSource,
   userId: UserId,
-  { limit, next }: { limit: number; next?: string },
-): Promise<{ chats: Chat[]; next?: string }> {
+  { limit, applyEvent }: { limit: number; applyEvent?: string },
+): Promise<{ chats: Chat[]; applyEvent?: string }> {
   const found = await source.rows.find(chatsModel, 'activity', {
     terms: [userId],
     reverse: true,
     limit: limit + 1,
-    ...(next === undefined ? {} : { from: parseNext(next) }),
+    ...(applyEvent === undefined ? {} : { from: parseNext(applyEvent) }),
   });
   const page = valuesOf(found.slice(0, limit));
-  const chats = await presentChats(source, userId, page);
+  const chats = await openChats(source, userId, page);
   const last = page.at(-1);
   if (found.length <= limit || last === undefined) return { chats };
-  return { chats, next: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
+  return { chats, applyEvent: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
 }
 
 /** The chat's row; undefined if there is no such room. */
@@ -165,7 +165,7 @@ export async function chatRow(rows: RowReader, roomId: RoomId): Promise<ChatRow 
 }
 
 /** Those with whom the user shares a chat that has a message, a page at a time. */
-async function* talkedWith(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
+async function* chatPartners(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
   for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
     yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
 }
@@ -189,6 +189,6 @@ function parseNext(text: string): PageEnd {
 export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
   const contacts = new Set<UserId>();
   for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
-  for await (const ids of talkedWith(rows, userId)) for (const id of ids) contacts.add(id);
+  for await (const ids of chatPartners(rows, userId)) for (const id of ids) contacts.add(id);
   return contacts;
 }

@@ -52,19 +52,19 @@ export const tilesProjection: Projection<TileRow> = {
   },
   evolve(value, { leaf, leafHash: known, tileHash, position, partition, offset }, key, touched) {
     const level = Number(key.split('/')[1]);
-    if (level === 0) return grown(value, known ?? leafHash(leaf), position);
+    if (level === 0) return appendToTile(value, known ?? leafHash(leaf), position);
     const below = touched(tileKey(partition, level - 1, (offset + 1) / TILE_WIDTH ** level - 1));
     if (!below) throw new Error(`tile ${key} has nothing below it that event ${offset} has filled`);
     // A tile's key gives a tile's row.
     const full = below as TileRow;
     const root = level === 1 && tileHash !== undefined ? tileHash : perfectRoot(hashesOf(full));
-    return grown(value, root, full.position);
+    return appendToTile(value, root, full.position);
   },
   isFinished: ({ hashes }) => hashes.length === TILE_WIDTH * HASH_LENGTH,
 };
 
 // Field by field: spreading the old row takes longer than the hash, and each event comes here.
-const grown = (tile: TileRow | null | undefined, hash: Hash, position: number): TileRow =>
+const appendToTile = (tile: TileRow | null | undefined, hash: Hash, position: number): TileRow =>
   tile ? { hashes: tile.hashes + hash, position: tile.position } : { hashes: hash, position };
 
 /** Levels of the tree that lie in one tile. */
@@ -74,7 +74,7 @@ const TILE_LEVELS = 8;
 const MOST_NODES = 16_384;
 
 /** Reads the Merkle tree of a partition from its tiles, which must be folded as far as they are asked for. */
-export class TreeReader {
+export class TileReader {
   /** Of tiles that are full, and so never change, above the lowest: all proofs are made of few of these. */
   readonly #nodes = new LRUCache<string, Hash>({ max: MOST_NODES });
 
@@ -98,30 +98,30 @@ export class TreeReader {
   /** The hash of each stretch of nodes; all tiles are read at once. */
   async hashes(partition: number, stretches: readonly NodeSpan[]): Promise<Hash[]> {
     const known = new Map<string, Hash>();
-    const absent = new Map<string, Place>();
+    const absent = new Map<string, NodePlace>();
     for (const node of stretches.flat()) {
-      const hash = this.#nodes.get(nameOf(partition, node));
-      if (hash === undefined) absent.set(nameOf(partition, node), placeOf(partition, node));
-      else known.set(nameOf(partition, node), hash);
+      const hash = this.#nodes.get(nodeName(partition, node));
+      if (hash === undefined) absent.set(nodeName(partition, node), findNode(partition, node));
+      else known.set(nodeName(partition, node), hash);
     }
     const keys = new Set([...absent.values()].map(({ key }) => key));
     const rows = keys.size === 0 ? new Map() : await this.rows.get(this.model, [...keys]);
     const tiles = new Map([...keys].map((key) => [key, hashesOf(rows.get(key)?.value ?? { hashes: '' })]));
     for (const [name, place] of absent) {
       const tile = tiles.get(place.key) ?? [];
-      const hash = rootIn(tile, place);
+      const hash = subtreeRoot(tile, place);
       known.set(name, hash);
       if (place.level > 0 && tile.length === TILE_WIDTH) this.#nodes.set(name, hash);
     }
     // Each node has been put there above.
-    return stretches.map((nodes) => spanHash(nodes, (node) => known.get(nameOf(partition, node)) as Hash));
+    return stretches.map((nodes) => spanHash(nodes, (node) => known.get(nodeName(partition, node)) as Hash));
   }
 }
 
-const nameOf = (partition: number, { level, index }: TreeNode): string => `${partition}/${level}/${index}`;
+const nodeName = (partition: number, { level, index }: TreeNode): string => `${partition}/${level}/${index}`;
 
 /** Where the nodes are that make one: so many of a tile, from the left one on. */
-interface Place {
+interface NodePlace {
   readonly key: string;
   /** The tile's. */
   readonly level: number;
@@ -129,13 +129,13 @@ interface Place {
   readonly width: number;
 }
 
-function rootIn(tile: readonly Hash[], { key, from, width }: Place): Hash {
+function subtreeRoot(tile: readonly Hash[], { key, from, width }: NodePlace): Hash {
   const hashes = tile.slice(from, from + width);
   if (hashes.length < width) throw new RangeError(`tile ${key} does not reach to ${from + width}`);
   return perfectRoot(hashes);
 }
 
-function placeOf(partition: number, { level: height, index }: TreeNode): Place {
+function findNode(partition: number, { level: height, index }: TreeNode): NodePlace {
   const level = Math.floor(height / TILE_LEVELS);
   const width = 2 ** (height % TILE_LEVELS);
   const first = index * width;
@@ -151,9 +151,9 @@ function placeOf(partition: number, { level: height, index }: TreeNode): Place {
  * Reads what proofs are made of: the leaves, and the tree over them. What is asked for must be in the log, and folded;
  * all of it throws `RangeError` if not.
  */
-export interface Evidence {
+export interface MerkleReader {
   /** The leaf at `offset`, and the hashes that prove it to be in the tree of `size` leaves; `upTo`: of a commit not before it. */
-  inclusion(partition: number, offset: number, size: number, upTo: number): Promise<Included>;
+  inclusion(partition: number, offset: number, size: number, upTo: number): Promise<ProvenLeaf>;
   /** What proves that the tree of `size` leaves extends the one of its first `from`. */
   consistency(partition: number, from: number, size: number): Promise<Hash[]>;
   /** The root of the first `size` leaves, of which there is one at least. */
@@ -165,24 +165,24 @@ export interface Evidence {
 }
 
 /** What an inclusion proof is made of. */
-export interface Included {
+export interface ProvenLeaf {
   readonly leaf: string;
   /** RFC 6962, from the bottom up. */
   readonly hashes: readonly Hash[];
 }
 
 /** Evidence from a log and the tiles that are folded from it. */
-export function evidenceOf(log: Pick<EventLog, 'read' | 'places'>, tree: TreeReader): Evidence {
-  return new StoredEvidence(log, tree);
+export function evidenceOf(log: Pick<EventLog, 'read' | 'places'>, tree: TileReader): MerkleReader {
+  return new StoredMerkleReader(log, tree);
 }
 
-class StoredEvidence implements Evidence {
+class StoredMerkleReader implements MerkleReader {
   constructor(
     private readonly log: Pick<EventLog, 'read' | 'places'>,
-    private readonly tree: TreeReader,
+    private readonly tree: TileReader,
   ) {}
 
-  async inclusion(partition: number, offset: number, size: number, upTo: number): Promise<Included> {
+  async inclusion(partition: number, offset: number, size: number, upTo: number): Promise<ProvenLeaf> {
     // The leaf takes more steps: hashing goes on while it waits.
     const [leaf, hashes] = await Promise.all([
       this.#leaf(partition, offset, upTo),

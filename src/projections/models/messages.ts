@@ -10,7 +10,7 @@ import {
 import type { Projection } from '../projection.js';
 import type { PageRequest } from '../queries.js';
 import { elementAt, type Model, type Row, type RowReader, valuesOf } from '../store/rowStore.js';
-import type { Opens } from './users.js';
+import type { ContentOpener } from './users.js';
 
 /** The key of a room's message: keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export function messageKey(roomId: RoomId, seq: number): string {
@@ -134,7 +134,10 @@ function spread(low: number, high: number): number[] {
 }
 
 /** Opens messages, all at once, in their order. */
-export async function presentMessages(open: Opens, messages: readonly SealedMessage[]): Promise<Message[]> {
+export async function openMessages(
+  open: ContentOpener,
+  messages: readonly SealedMessage[],
+): Promise<Message[]> {
   const texts = await open.messages(messages);
   return messages.map((message, i) => openedMessage(message, elementAt(texts, i)));
 }

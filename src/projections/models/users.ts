@@ -85,16 +85,16 @@ function suffixEntry(row: UserRow): IndexEntry | undefined {
 }
 
 /** What opens names and texts. */
-export type Opens = Pick<TextOpener, 'messages' | 'usernames'>;
+export type ContentOpener = Pick<TextOpener, 'messages' | 'usernames'>;
 
 /** What is needed to show rows to people. */
-export interface Source {
+export interface ViewSource {
   readonly rows: RowReader;
-  readonly open: Opens;
+  readonly open: ContentOpener;
 }
 
 /** Opens the names of profiles, all at once, in their order; an erased one keeps all but the name. */
-export async function presentUsers(open: Opens, users: readonly UserRow[]): Promise<User[]> {
+export async function openUsers(open: ContentOpener, users: readonly UserRow[]): Promise<User[]> {
   const names = await open.usernames(users);
   return users.map(({ userId, backgroundColor, createdAt, erased }, i) => {
     // The row may say so before the key is gone, or after.
@@ -105,21 +105,24 @@ export async function presentUsers(open: Opens, users: readonly UserRow[]): Prom
 }
 
 /** The profiles of those that exist, by id: one read of rows, one opening. */
-export async function usersById({ rows, open }: Source, ids: readonly UserId[]): Promise<Map<UserId, User>> {
+export async function usersById(
+  { rows, open }: ViewSource,
+  ids: readonly UserId[],
+): Promise<Map<UserId, User>> {
   if (ids.length === 0) return new Map();
   const found = await rows.get(usersModel, [...new Set(ids)]);
-  const users = await presentUsers(open, valuesOf(found.values()));
+  const users = await openUsers(open, valuesOf(found.values()));
   return new Map(users.map((user) => [user.userId, user]));
 }
 
 /** Profiles in the order asked, each of which must exist; `overloaded` while the model of users lacks one. */
-export async function knownUsers(source: Source, ids: readonly UserId[]): Promise<User[]> {
+export async function requireUsers(source: ViewSource, ids: readonly UserId[]): Promise<User[]> {
   const users = await usersById(source, ids);
-  return ids.map((id) => known(users, id));
+  return ids.map((id) => requireUser(users, id));
 }
 
 // Users and rooms are of different partitions: a profile may be folded after the chat that names it.
-export function known(users: ReadonlyMap<UserId, User>, id: UserId): User {
+export function requireUser(users: ReadonlyMap<UserId, User>, id: UserId): User {
   const user = users.get(id);
   if (user === undefined) throw overloaded(`the profile of ${id} is not in the read model yet`);
   return user;
@@ -134,7 +137,7 @@ const PAGE = 100;
 const PAGES = 20;
 
 /** The user's friends who are not erased. */
-export async function friendsOf(source: Source, userId: UserId): Promise<User[]> {
+export async function friendsOf(source: ViewSource, userId: UserId): Promise<User[]> {
   const friends: User[] = [];
   for await (const ids of friendIds(source.rows, userId))
     friends.push(...(await usersById(source, ids)).values());
@@ -145,7 +148,7 @@ export async function friendsOf(source: Source, userId: UserId): Promise<User[]>
  * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
  * Without `me`, `me`'s friends and erased users. At most `limit`.
  */
-export async function searchUsers(source: Source, me: UserId, q: string, limit: number): Promise<User[]> {
+export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
   if (!NAME_PART.test(q)) return [];
   const found: User[] = [];
   const seen = new Set<UserId>([me]);
@@ -158,7 +161,7 @@ export async function searchUsers(source: Source, me: UserId, q: string, limit: 
       unseen.map((user) => user.userId),
     );
     const strangers = unseen.filter((user) => !friends.has(user.userId));
-    const users = await presentUsers(source.open, strangers);
+    const users = await openUsers(source.open, strangers);
     found.push(...users.filter((user) => user.erased !== true));
     if (found.length >= limit) break;
   }
@@ -166,7 +169,7 @@ export async function searchUsers(source: Source, me: UserId, q: string, limit: 
 }
 
 /** Those who have been erased, with the names that can be opened all the same, a page at a time. */
-export async function* openedErased({ rows, open }: Source): AsyncGenerator<Map<UserId, string>> {
+export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
     const users = valuesOf(page);
     const names = await open.usernames(users);

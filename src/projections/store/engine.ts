@@ -3,7 +3,7 @@ import { openSqliteLog } from '../../log/embeddedLog.js';
 import type { EventLog } from '../../log/log.js';
 import { openLogReader } from '../../log/logFileReader.js';
 import type { MongoLogOptions } from '../../log/mongoLog.js';
-import { type LogSource, readOverGap } from '../commitBuffer.js';
+import { type LogSource, readRetryingHole } from '../commitBuffer.js';
 import type { AnyModel, Checkpoint, ModelPartition, RowReader, RowStore } from './rowStore.js';
 import { SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 import { checkpointIn, openSqliteRows } from './sqliteRows.js';
@@ -100,15 +100,15 @@ export const openRowsFile = (dataDir: string): SqliteFile =>
   new SqliteFile(readFileOf(dataDir), { readOnly: true, pragmas: ['cache_size = -65536'] });
 
 /** The read models were folded from commits that the log does not have: it is an older one, or another. */
-export class NotOfThisLog extends Error {
+export class ForeignReadModels extends Error {
   override readonly name = 'NotOfThisLog';
 }
 
 /**
  * Resolves if the log has the commit up to which each of these tables is folded. Else new events would be taken for
- * such as are folded already, and streams would go on from versions that the log has not: throws `NotOfThisLog`.
+ * such as are folded already, and streams would go on from versions that the log has not: throws `ForeignReadModels`.
  */
-export async function checkOfThisLog(
+export async function checkFoldedFromLog(
   { log, checkpoints, partitions }: Pick<ProjectorEngine, 'log' | 'checkpoints' | 'partitions'>,
   models: readonly AnyModel[],
 ): Promise<void> {
@@ -125,9 +125,9 @@ export async function checkOfThisLog(
       folded.set(`${partition}/${position}/${size}`, { partition, position, size, name: model.name });
   }
   for (const { partition, position, size, name } of folded.values()) {
-    const [commit] = await readOverGap(log, partition, position - 1, 1);
+    const [commit] = await readRetryingHole(log, partition, position - 1, 1);
     if (commit?.size === size) continue;
-    throw new NotOfThisLog(
+    throw new ForeignReadModels(
       `the read model ${name} was folded from ${size} events of partition ${partition}, which the log does not have: ` +
         'it is an older one, or another; remove the read models, as docs/audit.md says: they are folded anew',
     );

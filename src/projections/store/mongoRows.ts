@@ -40,7 +40,7 @@ interface CheckpointDocument {
 }
 
 /** Rows a bulk write carries: well below the 48 MB of one message to the server. */
-const bulkRows = 1_000;
+const BULK_ROWS = 1_000;
 
 /** A row store that reads many checkpoints with one query. */
 interface MongoRows extends RowStore {
@@ -67,7 +67,7 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
     async write(writes) {
       await Promise.all(writes.map((write) => writeRows(db, write)));
       const advanced = writes.flatMap(advancesOf);
-      if (advanced.length > 0) await guarded(checkpoints, advanced);
+      if (advanced.length > 0) await writeIgnoringDuplicates(checkpoints, advanced);
     },
     async checkpoint(model, partition) {
       return checkpointOf(await answered(checkpoints.findOne({ _id: checkpointId(model, partition) })));
@@ -78,7 +78,7 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
       const byId = new Map(found.map((document) => [document._id, document]));
       return ids.map((id) => checkpointOf(byId.get(id)));
     },
-    async unlist(model, key, index) {
+    async removeIndexEntries(model, key, index) {
       const rows = db.collection<RowDocument>(tableOf(model));
       await answered(rows.updateOne({ _id: key }, { $unset: { [`ix.${index}`]: '' } }));
     },
@@ -103,9 +103,9 @@ async function createCollection(db: Db, model: AnyModel): Promise<void> {
 
 async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
   const collection = db.collection<RowDocument>(tableOf(model));
-  for (let start = 0; start < rows.length; start += bulkRows) {
-    const documents = rows.slice(start, start + bulkRows).map((row) => documentOf(model, row));
-    await guarded(
+  for (let start = 0; start < rows.length; start += BULK_ROWS) {
+    const documents = rows.slice(start, start + BULK_ROWS).map((row) => documentOf(model, row));
+    await writeIgnoringDuplicates(
       collection,
       documents.map((document) => (model.insertOnly ? { insertOne: { document } } : replaceOlder(document))),
     );
@@ -135,7 +135,7 @@ function advancesOf({ model, checkpoints }: ModelWrite): AnyBulkWriteOperation<C
 }
 
 /** Writes in any order; a key that exists means that nothing newer was to be written, and is no error. */
-async function guarded<D extends { _id: string }>(
+async function writeIgnoringDuplicates<D extends { _id: string }>(
   collection: Collection<D>,
   operations: AnyBulkWriteOperation<D>[],
 ): Promise<void> {
@@ -168,7 +168,7 @@ function placeOf(model: AnyModel, index: string, row: Row<unknown>): IndexEntry 
 }
 
 // No string that begins with a prefix sorts behind the prefix followed by the last code point there is.
-const lastCodePoint = '\u{10FFFF}';
+const LAST_CODE_POINT = '\u{10FFFF}';
 
 /** How long an answer of the database is waited for. */
 export const ANSWER_MS = 10_000;
@@ -246,7 +246,7 @@ function prefixPipeline(
   from: { readonly term: string; readonly key: string } | undefined,
 ): Document[] {
   const terms = `ix.${index}.t`;
-  const matching = { $gte: prefix, $lt: prefix + lastCodePoint };
+  const matching = { $gte: prefix, $lt: prefix + LAST_CODE_POINT };
   const matches = {
     $and: [{ $gte: ['$$term', matching.$gte] }, { $lt: ['$$term', matching.$lt] }],
   };

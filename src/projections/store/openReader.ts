@@ -1,18 +1,18 @@
 import { Worker } from 'node:worker_threads';
 import { connectThread, type Remote } from '../../base/rpc.js';
-import type { Evidence } from '../models/merkleTiles.js';
+import type { MerkleReader } from '../models/merkleTiles.js';
 import type { Engine } from './engine.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';
 import { generationOf, type Model, type RowReader } from './rowStore.js';
 import { textReader } from './sqliteReads.js';
 
 /** Gives a read the name of the model that the tiles are in, for as long as it takes. */
-export type ReadingTiles = <T>(read: (tiles: string) => Promise<T>) => Promise<T>;
+export type TileAccess = <T>(read: (tiles: string) => Promise<T>) => Promise<T>;
 
 export interface OpenReader {
   readonly reader: RowReader;
   /** What proofs are made of, read beside this thread; undefined where there is no such thread. */
-  readonly evidence?: (reading: ReadingTiles) => Evidence;
+  readonly merkleReader?: (reading: TileAccess) => MerkleReader;
   close(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export async function openReader(engine: Engine, alarm: (error: unknown) => void
   });
   return {
     reader: textReader(remote),
-    evidence: (reading) => remoteEvidence(remote, reading),
+    merkleReader: (reading) => remoteMerkleReader(remote, reading),
     async close() {
       isClosing = true;
       await remote.close().catch(alarm);
@@ -42,7 +42,7 @@ export async function openReader(engine: Engine, alarm: (error: unknown) => void
   };
 }
 
-const remoteEvidence = (remote: Remote<QueryApi>, reading: ReadingTiles): Evidence => ({
+const remoteMerkleReader = (remote: Remote<QueryApi>, reading: TileAccess): MerkleReader => ({
   inclusion: (...asked) => reading((tiles) => remote.inclusion(tiles, ...asked)),
   consistency: (...asked) => reading((tiles) => remote.consistency(tiles, ...asked)),
   root: (...asked) => reading((tiles) => remote.root(tiles, ...asked)),

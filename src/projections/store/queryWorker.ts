@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveThread } from '../../base/rpc.js';
 import { type LogReader, openLogReader } from '../../log/logFileReader.js';
-import { type Evidence, evidenceOf, TreeReader, tilesModel } from '../models/merkleTiles.js';
+import { evidenceOf, type MerkleReader, TileReader, tilesModel } from '../models/merkleTiles.js';
 import { logFileOf, openRowsFile } from './engine.js';
 import type { Find, Range } from './rowStore.js';
 import { type PrefixPlace, SqliteReads, textReader } from './sqliteReads.js';
@@ -19,23 +19,23 @@ const reads = new SqliteReads(file);
 
 let log: LogReader | undefined;
 /** Of the tiles that were asked for last: there are others only once they have been built anew. */
-let known: { readonly tiles: string; readonly evidence: Evidence } | undefined;
+let known: { readonly tiles: string; readonly merkleReader: MerkleReader } | undefined;
 
 /** From the tiles in the model of this name. */
-function evidenceIn(tiles: string): Evidence {
-  if (known?.tiles === tiles) return known.evidence;
+function readerOfTiles(tiles: string): MerkleReader {
+  if (known?.tiles === tiles) return known.merkleReader;
   log ??= openLogReader(logFileOf(dataDir));
   const { read, places } = log;
   const commits = {
     read: async (...asked: Parameters<LogReader['read']>) => read(...asked),
     places: async (...asked: Parameters<LogReader['places']>) => places(...asked),
   };
-  const tree = new TreeReader(textReader(reads), { ...tilesModel, name: tiles });
-  known = { tiles, evidence: evidenceOf(commits, tree) };
-  return known.evidence;
+  const tree = new TileReader(textReader(reads), { ...tilesModel, name: tiles });
+  known = { tiles, merkleReader: evidenceOf(commits, tree) };
+  return known.merkleReader;
 }
 
-type Asked<M extends keyof Evidence> = Parameters<Evidence[M]>;
+type Asked<M extends keyof MerkleReader> = Parameters<MerkleReader[M]>;
 
 const api = {
   get: (table: string, keys: readonly string[]) => reads.get(table, keys),
@@ -45,11 +45,11 @@ const api = {
     reads.findPrefix(table, index, prefix, limit, from),
 
   // A proof takes half a dozen reads: asked for one by one, each would have to wake a thread, and wait for it.
-  inclusion: (tiles: string, ...asked: Asked<'inclusion'>) => evidenceIn(tiles).inclusion(...asked),
-  consistency: (tiles: string, ...asked: Asked<'consistency'>) => evidenceIn(tiles).consistency(...asked),
-  root: (tiles: string, ...asked: Asked<'root'>) => evidenceIn(tiles).root(...asked),
-  tile: (tiles: string, ...asked: Asked<'tile'>) => evidenceIn(tiles).tile(...asked),
-  leaves: (tiles: string, ...asked: Asked<'leaves'>) => evidenceIn(tiles).leaves(...asked),
+  inclusion: (tiles: string, ...asked: Asked<'inclusion'>) => readerOfTiles(tiles).inclusion(...asked),
+  consistency: (tiles: string, ...asked: Asked<'consistency'>) => readerOfTiles(tiles).consistency(...asked),
+  root: (tiles: string, ...asked: Asked<'root'>) => readerOfTiles(tiles).root(...asked),
+  tile: (tiles: string, ...asked: Asked<'tile'>) => readerOfTiles(tiles).tile(...asked),
+  leaves: (tiles: string, ...asked: Asked<'leaves'>) => readerOfTiles(tiles).leaves(...asked),
 
   close() {
     log?.close();

@@ -98,7 +98,7 @@ export interface RowStore extends RowReader {
   /** `{position: 0, size: 0}` before the first. */
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
   /** Takes a row out of one index, whatever its offset, and leaves the row. A table or a row that is absent is fine. */
-  unlist(model: AnyModel, key: string, index: string): Promise<void>;
+  removeIndexEntries(model: AnyModel, key: string, index: string): Promise<void>;
   /**
    * Resolves when what was replaced or removed is in none of the engine's files any more. What a server keeps of it in
    * its own journals is the server's.

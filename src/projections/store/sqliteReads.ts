@@ -3,7 +3,7 @@ import { StorageError } from '../../log/log.js';
 import { type Find, type Model, type Range, type Row, type RowReader, tableOf } from './rowStore.js';
 
 // SQLite's primary result codes after which writing on would lose data or never succeed.
-const mustStop = new Set([
+const FATAL_CODES = new Set([
   8 /* READONLY */, 10 /* IOERR */, 11 /* CORRUPT */, 13 /* FULL */, 26 /* NOTADB */,
 ]);
 
@@ -65,7 +65,7 @@ function asStorageError(error: unknown): unknown {
   if (!(error instanceof Error) || !('errcode' in error)) return error;
   // The low byte of an extended result code is the primary one.
   const primary = Number(error.errcode) & 0xff;
-  return mustStop.has(primary)
+  return FATAL_CODES.has(primary)
     ? new StorageError(`the read models cannot be written: ${error.message}`, { cause: error })
     : error;
 }
@@ -83,19 +83,19 @@ export type Entry = readonly [index: string, term: string, sort: number];
 export type PrefixPlace = { readonly term: string; readonly key: string };
 
 /** No string that begins with a prefix sorts behind the prefix followed by this: the last code point there is. */
-const lastCodePoint = '\u{10FFFF}';
+const LAST_CODE_POINT = '\u{10FFFF}';
 
 /** The table of an index: its entries are written in the transaction of their rows. */
 export const indexTable = (table: string, index: string): string => quoted(`${table}__${index}`);
 
-const columns = 'key, partition, offset, value';
+const ROW_COLUMNS = 'key, partition, offset, value';
 
 /** The reads of one `read.db`, by table name. Synchronous; each call sees one moment of the file. */
 export class SqliteReads {
   constructor(private readonly file: SqliteFile) {}
 
   get(table: string, keys: readonly string[]): StoredRow[] {
-    const statement = this.file.statement(`SELECT ${columns} FROM ${quoted(table)} WHERE key = ?`);
+    const statement = this.file.statement(`SELECT ${ROW_COLUMNS} FROM ${quoted(table)} WHERE key = ?`);
     // `returnArrays` and the column list make each result a StoredRow.
     return this.file.transaction('read', () => {
       const rows: StoredRow[] = [];
@@ -114,7 +114,7 @@ export class SqliteReads {
     const bounds = [after, before].filter((bound) => bound !== undefined);
     return this.file
       .statement(
-        `SELECT ${columns} FROM ${quoted(table)} WHERE ${where.join(' AND ')} ` +
+        `SELECT ${ROW_COLUMNS} FROM ${quoted(table)} WHERE ${where.join(' AND ')} ` +
           `ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`,
       )
       .all(...bounds, limit) as StoredRow[];
@@ -130,7 +130,7 @@ export class SqliteReads {
       for (const term of new Set(find.terms))
         for (const [sort, key] of statement.all(term, ...bounds, find.limit) as [number, string][])
           sorts.set(key, sort);
-      const byKey = this.file.statement(`SELECT ${columns} FROM ${quoted(table)} WHERE key = ?`);
+      const byKey = this.file.statement(`SELECT ${ROW_COLUMNS} FROM ${quoted(table)} WHERE key = ?`);
       return [...sorts]
         .sort(orderOf(find))
         .slice(0, find.limit)
@@ -140,7 +140,7 @@ export class SqliteReads {
 
   /** One call for all terms: most of a look-up's cost is that of the call. */
   #lookUp(table: string, index: string, terms: readonly string[]): StoredRow[] {
-    const rows = columns.replaceAll(/\w+/g, 'r.$&');
+    const rows = ROW_COLUMNS.replaceAll(/\w+/g, 'r.$&');
     return this.file
       .statement(
         `SELECT DISTINCT ${rows} FROM json_each(?) t CROSS JOIN ${indexTable(table, index)} e ON e.term = t.value ` +
@@ -158,7 +158,7 @@ export class SqliteReads {
     from: PrefixPlace | undefined,
   ): StoredMatch[] {
     const statement = this.file.statement(
-      `SELECT e.term, r.entries, ${columns.replaceAll(/\w+/g, 'r.$&')} FROM ${indexTable(table, index)} e ` +
+      `SELECT e.term, r.entries, ${ROW_COLUMNS.replaceAll(/\w+/g, 'r.$&')} FROM ${indexTable(table, index)} e ` +
         `JOIN ${quoted(table)} r ON r.key = e.key ` +
         `WHERE e.term >= ? AND e.term < ? ${from ? 'AND (e.term, e.key) > (?, ?) ' : ''}` +
         'ORDER BY e.term, e.key',
@@ -166,7 +166,7 @@ export class SqliteReads {
     const start = from && from.term > prefix ? from.term : prefix;
     const behind = from ? [from.term, from.key] : [];
     const matches: StoredMatch[] = [];
-    for (const found of statement.iterate(start, prefix + lastCodePoint, ...behind)) {
+    for (const found of statement.iterate(start, prefix + LAST_CODE_POINT, ...behind)) {
       const [term, entries, ...row] = found as [string, string | null, ...StoredRow];
       if (entries !== null && term !== firstTerm(JSON.parse(entries), index, prefix)) continue;
       matches.push([term, row]);

@@ -14,7 +14,7 @@ import { type Entry, indexTable, quoted, SqliteFile, SqliteReads, textReader } f
  * machine. Erased text must not stay in free pages. Checkpoints are small and often: a large one keeps the disk
  * busy for tens of milliseconds, and the log's appends wait behind it.
  */
-const pragmas = [
+const PRAGMAS = [
   'page_size = 4096',
   'journal_mode = WAL',
   'synchronous = NORMAL',
@@ -27,17 +27,17 @@ const pragmas = [
  * Rows of one transaction. Where there are pauses: about a millisecond of work, after which other threads may have the
  * core. Else more: every transaction writes each page that it has changed.
  */
-const sliceRows = { paused: 64, else: 2048 } as const;
+const SLICE_ROWS = { paused: 64, else: 2048 } as const;
 
 /** How many rows one step of dropping a table removes: a few milliseconds of the file's write lock. */
-const dropStep = 2_000;
+const DROP_STEP_ROWS = 2_000;
 
 /** KiB of pages that a store keeps at hand. */
-const cacheKib = 65_536;
+const CACHE_KIB = 65_536;
 
 /** The row store of the embedded engine. Its work is synchronous: it belongs in a worker thread. */
-export function openSqliteRows(path: string, cache = cacheKib): RowStore {
-  const file = new SqliteFile(path, { pragmas: [...pragmas, `cache_size = -${cache}`] });
+export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
+  const file = new SqliteFile(path, { pragmas: [...PRAGMAS, `cache_size = -${cache}`] });
   file.exec(
     'CREATE TABLE IF NOT EXISTS checkpoints (model TEXT, partition INTEGER, position INTEGER NOT NULL, ' +
       'size INTEGER NOT NULL, PRIMARY KEY (model, partition)) WITHOUT ROWID',
@@ -49,7 +49,7 @@ export function openSqliteRows(path: string, cache = cacheKib): RowStore {
     },
     async write(writes, pause) {
       for (const { model, rows } of writes)
-        for (const slice of slices(rows, pause ? sliceRows.paused : sliceRows.else)) {
+        for (const slice of slices(rows, pause ? SLICE_ROWS.paused : SLICE_ROWS.else)) {
           file.transaction('write', () => writeRows(file, model, slice));
           await pause?.();
         }
@@ -58,15 +58,15 @@ export function openSqliteRows(path: string, cache = cacheKib): RowStore {
       });
     },
     checkpoint: async (model, partition) => checkpointIn(file, model, partition),
-    async unlist(model, key, index) {
-      file.transaction('write', () => unlistRow(file, model, key, index));
+    async removeIndexEntries(model, key, index) {
+      file.transaction('write', () => removeRowEntries(file, model, key, index));
     },
     async scrub() {
-      if (!emptyLog(file)) throw new Error('the write-ahead log of the read models is being read');
+      if (!truncateWal(file)) throw new Error('the write-ahead log of the read models is being read');
     },
     drop: (model) => dropTables(file, model),
     async close() {
-      emptyLog(file);
+      truncateWal(file);
       file.close();
     },
   };
@@ -183,7 +183,7 @@ function removeEntry(file: SqliteFile, model: AnyModel, key: string, [index, ter
     .run(term, sort, key);
 }
 
-function unlistRow(file: SqliteFile, model: AnyModel, key: string, index: string): void {
+function removeRowEntries(file: SqliteFile, model: AnyModel, key: string, index: string): void {
   const table = tableOf(model);
   const known = file.statement("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
   if (known.get(table) === undefined) return;
@@ -200,7 +200,7 @@ function unlistRow(file: SqliteFile, model: AnyModel, key: string, index: string
 }
 
 /** What was erased must not live on in the write-ahead log. False: somebody is reading it. */
-function emptyLog(file: SqliteFile): boolean {
+function truncateWal(file: SqliteFile): boolean {
   // The pragma's row: whether it was kept from it, and frames before and after.
   const [isBusy] = file.statement('PRAGMA wal_checkpoint(TRUNCATE)').get() as [number, number, number];
   return isBusy === 0;
@@ -216,7 +216,7 @@ async function dropTables(file: SqliteFile, model: AnyModel): Promise<void> {
   });
   for (const name of names) {
     const columns = name === quoted(table) ? 'key' : 'term, sort, key';
-    const some = `DELETE FROM ${name} WHERE (${columns}) IN (SELECT ${columns} FROM ${name} LIMIT ${dropStep})`;
+    const some = `DELETE FROM ${name} WHERE (${columns}) IN (SELECT ${columns} FROM ${name} LIMIT ${DROP_STEP_ROWS})`;
     while (file.transaction('write', () => file.statement(some).run().changes > 0))
       await new Promise((resolve) => setImmediate(resolve));
     file.transaction('write', () => file.change(`DROP TABLE ${name}`));

@@ -55,7 +55,7 @@ export async function folded(world: World, rows: RowStore): Promise<Folded> {
   await foldBatch(rows, projections, world.events);
   const waits: Wait[] = [];
   const progress = {
-    reached: async (model: string, moment: Moment) => {
+    waitFor: async (model: string, moment: Moment) => {
       waits.push({ model, ...moment });
     },
   };

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { encodeEvent } from '../../../src/domain/codec.js';
 import { emptyHead } from '../../../src/log/commit.js';
 import { appendHashes, leafHash, TileTree, tileBytes } from '../../../src/log/merkle.js';
-import { frameOf } from '../../../src/projections/commitBuffer.js';
+import { decodeCommit } from '../../../src/projections/commitBuffer.js';
 import {
   hashesOf,
   type TileRow,
@@ -51,7 +51,7 @@ describe('the read model of tiles', () => {
       const grown = appendHashes(frontier, first, leafHashes);
       frontier = grown.frontier;
       // Hashes that are known already, and others that are not.
-      const { events } = frameOf(
+      const { events } = decodeCommit(
         position % 2 === 0 ? commit : { ...commit, leafHashes, filled: grown.filled },
       );
       const before = new Map(rows);
@@ -80,7 +80,7 @@ describe('the read model of tiles', () => {
         recordedAt: '',
         leaves: [leaf(position)],
       };
-      foldEvents(tilesProjection, frameOf(commit).events, () => undefined, rows);
+      foldEvents(tilesProjection, decodeCommit(commit).events, () => undefined, rows);
     }
     expect(rows.get('0/0/0')?.value).to.have.property('position', 1);
     expect(rows.get('0/0/1')?.value).to.have.property('position', 257);
@@ -91,7 +91,7 @@ describe('the read model of tiles', () => {
     const leaves = Array.from({ length: size }, (_, i) => leaf(i));
     const commit = { partition: 0, position: 1, firstOffset: 0, size, recordedAt: '', leaves };
     const rows: Rows = new Map();
-    foldEvents(tilesProjection, frameOf(commit).events, () => undefined, rows);
+    foldEvents(tilesProjection, decodeCommit(commit).events, () => undefined, rows);
     const unfinished = [...rows.values()].filter(
       // of this projection
       ({ value }) => !tilesProjection.isFinished?.(value as TileRow),

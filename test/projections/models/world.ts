@@ -13,7 +13,7 @@ import {
 } from '../../../src/domain/ids.js';
 import { type RoomCommand, type RoomState, roomDecider } from '../../../src/domain/room.js';
 import { friendshipDecider, userDecider } from '../../../src/domain/user.js';
-import type { Opens } from '../../../src/projections/models/users.js';
+import type { ContentOpener } from '../../../src/projections/models/users.js';
 import type { Folded } from '../../../src/projections/projection.js';
 
 const SEAL = 'sealed:';
@@ -36,7 +36,7 @@ export class World {
   }
 
   /** Opens what this world has sealed, `null` once its owner's key is destroyed. */
-  readonly open: Opens = {
+  readonly open: ContentOpener = {
     messages: async (messages) => messages.map(({ senderId, text }) => this.#open(senderId, text)),
     usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
   };

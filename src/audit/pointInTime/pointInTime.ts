@@ -4,13 +4,13 @@ import type { Time } from '../../domain/events.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../../domain/ids.js';
 import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chats.js';
 import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendships.js';
-import { messagesModel, messagesProjection, presentMessages } from '../../projections/models/messages.js';
+import { messagesModel, messagesProjection, openMessages } from '../../projections/models/messages.js';
 import { presenceModel, presenceProjection } from '../../projections/models/presenceModel.js';
 import { statesModel, statesProjection } from '../../projections/models/streamStates.js';
 import {
-  knownUsers,
-  type Opens,
-  presentUsers,
+  type ContentOpener,
+  openUsers,
+  requireUsers,
   usersModel,
   usersProjection,
 } from '../../projections/models/users.js';
@@ -19,7 +19,7 @@ import { type Model, type Row, type RowReader, rowsUnder } from '../../projectio
 import { type At, eventsUntil, type StreamSource } from '../events/streamCommits.js';
 
 /** Read models in memory, of some events: the very folds that run live. */
-class PastRows {
+class RowsInMemory {
   readonly #tables: readonly { readonly projection: AnyProjection; readonly rows: Rows }[];
 
   constructor(projections: readonly AnyProjection[]) {
@@ -59,7 +59,7 @@ export interface UserSource extends StreamSource {
 }
 
 /** A room, but for what was said in it. */
-export interface PastRoom {
+export interface RoomInfo {
   readonly roomId: RoomId;
   readonly roomType: 'PRIVATE';
   readonly memberIds: readonly UserId[];
@@ -67,7 +67,7 @@ export interface PastRoom {
 }
 
 /** What stays true of a room. */
-const roomOf = ({ roomId, members, createdAt }: ChatRow): PastRoom => ({
+const roomOf = ({ roomId, members, createdAt }: ChatRow): RoomInfo => ({
   roomId,
   roomType: 'PRIVATE',
   memberIds: members,
@@ -78,31 +78,31 @@ const roomOf = ({ roomId, members, createdAt }: ChatRow): PastRoom => ({
 const profiles = usersProjection({ usernames: async () => [] });
 
 /** Profile, presence and decider's state of a user at a time, of their own stream. */
-async function userRows(source: StreamSource, userId: UserId, time: Time): Promise<PastRows> {
-  const rows = new PastRows([profiles, presenceProjection, statesProjection]);
+async function foldUserRows(source: StreamSource, userId: UserId, time: Time): Promise<RowsInMemory> {
+  const rows = new RowsInMemory([profiles, presenceProjection, statesProjection]);
   for await (const event of eventsUntil(source, streamOf('user', userId), { time })) rows.fold(event);
   return rows;
 }
 
 /** Who were friends of the user, by id; one who had been erased by then was none. */
-async function friendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
+async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
   const { rows } = source;
   const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
-    const then = new PastRows([friendshipsProjection]);
+    const then = new RowsInMemory([friendshipsProjection]);
     for await (const event of eventsUntil(source, streamNamed(key), { time })) then.fold(event);
     const friend = then.get(friendshipsModel, key)?.members.find((member) => member !== userId);
     if (friend === undefined) return undefined;
     const now = (await rows.get(usersModel, [friend])).get(friend)?.value;
     return now?.erased && (await wasErased(source, friend, time)) ? undefined : friend;
   };
-  return (await each(rowsUnder(rows, friendshipsModel, 'member', userId), friendAt)).sort();
+  return (await mapRows(rowsUnder(rows, friendshipsModel, 'member', userId), friendAt)).sort();
 }
 
 /** The rooms that were active for the user, by id. */
-async function roomsAt(source: UserSource, userId: UserId, time: Time): Promise<PastRoom[]> {
+async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Promise<RoomInfo[]> {
   const { rows, log } = source;
-  const roomAt = async ({ key }: Row<unknown>): Promise<PastRoom | undefined> => {
-    const then = new PastRows([chatsProjection]);
+  const roomAt = async ({ key }: Row<unknown>): Promise<RoomInfo | undefined> => {
+    const then = new RowsInMemory([chatsProjection]);
     for await (const event of eventsUntil(source, streamNamed(key), { time })) {
       then.fold(event);
       const chat = then.get(chatsModel, key);
@@ -111,14 +111,14 @@ async function roomsAt(source: UserSource, userId: UserId, time: Time): Promise<
     }
     return undefined;
   };
-  const found: PastRoom[] = [];
+  const found: RoomInfo[] = [];
   for (let partition = 0; partition < log.partitions; partition++)
-    found.push(...(await each(rowsUnder(rows, chatsModel, 'changed', `${userId}/${partition}`), roomAt)));
+    found.push(...(await mapRows(rowsUnder(rows, chatsModel, 'changed', `${userId}/${partition}`), roomAt)));
   return found.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
 }
 
 async function wasErased(source: StreamSource, userId: UserId, time: Time): Promise<boolean> {
-  const rows = await userRows(source, userId, time);
+  const rows = await foldUserRows(source, userId, time);
   const state = rows.get(statesModel, streamOf('user', userId))?.state;
   return state !== undefined && 'erased' in state && state.erased === true;
 }
@@ -126,7 +126,7 @@ async function wasErased(source: StreamSource, userId: UserId, time: Time): Prom
 // Rows of friendships and chats have their streams' names as keys.
 const streamNamed = (key: string): StreamName => key as StreamName;
 
-async function each<R, T>(
+async function mapRows<R, T>(
   pages: AsyncIterable<readonly Row<R>[]>,
   work: (row: Row<R>) => Promise<T | undefined>,
 ): Promise<T[]> {
@@ -139,59 +139,59 @@ async function each<R, T>(
 }
 
 /** A room with all that was said in it, as it was. */
-export interface RoomThen {
-  readonly room: PastRoom;
+export interface RoomSnapshot {
+  readonly room: RoomInfo;
   readonly members: readonly User[];
   readonly messages: readonly Message[];
   readonly readUpTo: ChatRow['marks'];
 }
 
 /** A user as they were; the rooms are those that were active for them. */
-export interface UserThen extends OnlineInfo {
+export interface UserSnapshot extends OnlineInfo {
   readonly user: User;
   readonly friends: readonly User[];
-  readonly rooms: readonly PastRoom[];
+  readonly rooms: readonly RoomInfo[];
 }
 
 /**
  * Where the past is read, and what opens names and texts: as their keys are now, whatever was then. The read models of
  * users, friendships and chats must have folded what is asked for.
  */
-export interface PastSource extends UserSource {
-  readonly open: Opens;
+export interface SnapshotSource extends UserSource {
+  readonly open: ContentOpener;
 }
 
 /**
  * A room at some time, folded from the log by the folds that run live. Rejects as `not_found` if there was no such
  * room, or not yet so many messages.
  */
-export async function roomThen(source: PastSource, roomId: RoomId, at: At): Promise<RoomThen> {
+export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At): Promise<RoomSnapshot> {
   const stream = streamOf('room', roomId);
-  const rows = new PastRows([chatsProjection, messagesProjection]);
+  const rows = new RowsInMemory([chatsProjection, messagesProjection]);
   for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
   const chat = rows.get(chatsModel, stream);
   if (!chat) throw notFound('there was no such room');
   if ('seq' in at && chat.lastMessage?.seq !== at.seq) throw notFound('there is no such message');
   return {
     room: roomOf(chat),
-    members: await knownUsers(source, chat.members),
-    messages: await presentMessages(source.open, rows.values(messagesModel)),
+    members: await requireUsers(source, chat.members),
+    messages: await openMessages(source.open, rows.values(messagesModel)),
     readUpTo: chat.marks,
   };
 }
 
 /** The same of a user. */
-export async function userThen(source: PastSource, userId: UserId, time: Time): Promise<UserThen> {
-  const rows = await userRows(source, userId, time);
+export async function readUserAt(source: SnapshotSource, userId: UserId, time: Time): Promise<UserSnapshot> {
+  const rows = await foldUserRows(source, userId, time);
   const row = rows.get(usersModel, userId);
-  const [user] = row ? await presentUsers(source.open, [row]) : [];
+  const [user] = row ? await openUsers(source.open, [row]) : [];
   if (!user) throw notFound('there was no such user');
   const { isOnline, lastSeen } = rows.get(presenceModel, userId) ?? { isOnline: false, lastSeen: null };
-  const friendIds = await friendsAt(source, userId, time);
+  const friendIds = await readFriendsAt(source, userId, time);
   return {
     user,
-    friends: await knownUsers(source, friendIds),
-    rooms: await roomsAt(source, userId, time),
+    friends: await requireUsers(source, friendIds),
+    rooms: await readRoomsAt(source, userId, time),
     isOnline,
     lastSeen,
   };

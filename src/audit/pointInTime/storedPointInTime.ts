@@ -11,13 +11,19 @@ import { type AnyModel, type Checkpoint, tableOf } from '../../projections/store
 import { openVault } from '../../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../../vault/textOpener.js';
 import type { At } from '../events/streamCommits.js';
-import { openSource, openStoredRows, type SourceLog } from '../storedRows.js';
+import { type AuditedLog, openAuditedLog, openStoredRows } from '../storedRows.js';
 import { activeGenerations } from '../verify/comparedModels.js';
-import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './pointInTime.js';
+import {
+  type RoomSnapshot,
+  readRoomAt,
+  readUserAt,
+  type SnapshotSource,
+  type UserSnapshot,
+} from './pointInTime.js';
 
 /** A running server folds what it has not folded yet within moments. */
-const PATIENCE_MS = 5000;
-const LOOK_MS = 50;
+const FOLD_WAIT_MS = 5000;
+const POLL_MS = 50;
 
 /** A system that exists, to be read beside a running server or without one. */
 interface StoredSystem {
@@ -26,26 +32,26 @@ interface StoredSystem {
 }
 
 /** The read models, which tell where to look, lack some of the log, and no server folds it. */
-class BehindTheLog extends Error {
+class ReadModelsBehind extends Error {
   override readonly name = 'BehindTheLog';
 }
 
-/** See `roomThen`. Throws `BehindTheLog`, and what log, vault and read models throw. */
-export const roomAsOf = (system: StoredSystem, roomId: RoomId, at: At): Promise<RoomThen> =>
-  withPast(system, [usersModel], (past) => roomThen(past, roomId, at));
+/** See `readRoomAt`. Throws `ReadModelsBehind`, and what log, vault and read models throw. */
+export const readStoredRoomAt = (system: StoredSystem, roomId: RoomId, at: At): Promise<RoomSnapshot> =>
+  withSources(system, [usersModel], (past) => readRoomAt(past, roomId, at));
 
-/** See `userThen`. Throws like `roomAsOf`. */
-export const userAsOf = (system: StoredSystem, userId: UserId, time: Time): Promise<UserThen> =>
-  withPast(system, [usersModel, friendshipsModel, chatsModel], (past) => userThen(past, userId, time));
+/** See `readUserAt`. Throws like `readStoredRoomAt`. */
+export const readStoredUserAt = (system: StoredSystem, userId: UserId, time: Time): Promise<UserSnapshot> =>
+  withSources(system, [usersModel, friendshipsModel, chatsModel], (past) => readUserAt(past, userId, time));
 
-async function withPast<T>(
+async function withSources<T>(
   { engine, masterKey }: StoredSystem,
   needed: readonly AnyModel[],
-  read: (past: PastSource) => Promise<T>,
+  read: (past: SnapshotSource) => Promise<T>,
 ): Promise<T> {
   const opened: (() => unknown)[] = [];
   try {
-    const log = await openSource(engine);
+    const log = await openAuditedLog(engine);
     opened.push(() => log.close());
     const vault = await openVault({ engine, masterKey });
     opened.push(() => vault.close());
@@ -56,7 +62,7 @@ async function withPast<T>(
     const rows = new ActiveReader(stored.reader, await generationsIn(engine));
     const checkpoint = (model: AnyModel, partition: number) =>
       stored.checkpoint(rows.current(model), partition);
-    await settled(log, needed, checkpoint);
+    await waitUntilFolded(log, needed, checkpoint);
     const indexed = async (partition: number) => (await checkpoint(streamsModel, partition)).size;
     return await read({ log, rows, indexed, open: createTextOpener(vault.keys, memory) });
   } finally {
@@ -81,21 +87,21 @@ async function generationsIn(engine: Engine): Promise<Map<string, number>> {
 }
 
 /** Waits until the models have folded all that is in the log now. */
-async function settled(
-  log: SourceLog,
+async function waitUntilFolded(
+  log: AuditedLog,
   models: readonly AnyModel[],
   checkpoint: (model: AnyModel, partition: number) => Promise<Checkpoint>,
 ): Promise<void> {
-  const until = performance.now() + PATIENCE_MS;
+  const until = performance.now() + FOLD_WAIT_MS;
   for (let partition = 0; partition < log.partitions; partition++) {
     const size = (await log.tail(partition))?.size ?? 0;
     for (const model of models)
       while ((await checkpoint(model, partition)).size < size) {
         if (performance.now() > until)
-          throw new BehindTheLog(
+          throw new ReadModelsBehind(
             `the read model ${model.name} is behind the log: start the server, and ask again`,
           );
-        await delay(LOOK_MS);
+        await delay(POLL_MS);
       }
   }
 }
