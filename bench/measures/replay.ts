@@ -44,7 +44,10 @@ async function eventsPerSecond(engine: Engine, projection: AnyProjection): Promi
   try {
     // Folds nothing: it only knows how far the server is.
     const live = await Projector.open(source.store, [projection], source.partitions);
-    const rebuild = await Rebuild.begin(scratch.store, projection, source.log, source.partitions);
+    const rebuild = await Rebuild.begin(
+      { store: scratch.store, log: source.log, partitions: source.partitions },
+      projection,
+    );
     const from = performance.now();
     while (!rebuild.hasCaughtUp(live)) await rebuild.step();
     const seconds = (performance.now() - from) / 1000;

@@ -108,10 +108,14 @@ export async function startSystem(
       engine: place,
       names: texts,
       // Alone, it folds from the start on; of a shared log, what it owns.
-      ...(place.kind === 'mongodb' ? { owned: [] } : {}),
-      tell: (note) => bus.broadcast(note),
-      onFatal: failed,
-      onRetry: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
+      cluster: {
+        ...(place.kind === 'mongodb' ? { owned: [] } : {}),
+        send: (note) => bus.broadcast(note),
+      },
+      errors: {
+        onFatal: failed,
+        onRetry: (error) => logger.warn({ err: error }, 'the projector failed; trying again'),
+      },
     });
     closing(() => projections.close());
     const { reader, progress } = projections;
@@ -120,8 +124,7 @@ export async function startSystem(
     const merkleReader = projections.merkleReader(log);
     const heads = new Heads({
       origin: config.LOG_ORIGIN,
-      heads: vault.heads,
-      signing: vault.signing,
+      vault,
       ...{ log, merkleReader, progress },
     });
     const share = new FoldAssignment(node, foldedTables);
@@ -211,12 +214,13 @@ export async function startSystem(
     closing(() => lanes.stop());
 
     const erasures = new Erasures({
-      vault,
-      commands: lanes,
-      queries,
-      log,
-      announceRevocations: (sessions) => gateway.endings.announce(sessions),
-      evictEverywhere: (user, at, signal) => forgetting.evictEverywhere(user, at, signal),
+      steps: {
+        rooms: { commands: lanes, queries, log },
+        vault,
+        queries,
+        announceRevocations: (sessions) => gateway.endings.announce(sessions),
+        evictEverywhere: (user, at, signal) => forgetting.evictEverywhere(user, at, signal),
+      },
       isOwned: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
       takeOverMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
       logger,

@@ -38,7 +38,7 @@ const POLL_MS = 1000;
 export interface AuditReaderParts {
   readonly log: AuditedLog;
   readonly rows: RowReader;
-  readonly progress: Pick<Progress, 'waitFor' | 'folded' | 'onAdvance'>;
+  readonly progress: Omit<Progress, 'lagMs'>;
   readonly keys: Pick<KeyStore, 'keys'>;
   readonly open: ContentOpener;
 }

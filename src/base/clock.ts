@@ -50,9 +50,6 @@ export const systemTimer: Timer = (run, ms) => {
   return () => clearTimeout(timer);
 };
 
-/** Milliseconds that no change of the clock moves. */
-export const monotonicNow = (): number => performance.now();
-
 /** Work that comes again: once in so many milliseconds, or sooner when it is asked for. One turn at a time. */
 export class PeriodicTask {
   readonly #clock: Clock;

@@ -36,10 +36,8 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
       const sink = out === undefined ? process.stdout : createWriteStream(out);
       const write = (text: Uint8Array): Promise<void> =>
         new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
-      const { onProgress } = bar;
-      const to = { as, filter, write, ...(onProgress ? { onProgress } : {}) };
       const { engine, masterKey } = await existing(readConfig(env));
-      await replay({ engine, masterKey, ...to }).finally(() => bar.stop());
+      await replay({ engine, masterKey, filter, as }, write, bar.onProgress).finally(() => bar.stop());
       if (out !== undefined) await finished(sink.end());
     });
 }

@@ -89,13 +89,14 @@ function selectRooms(streams: readonly { readonly key: string }[]): RoomId[] {
 }
 
 /** What erasing somebody needs. */
-export interface ErasureParts extends RoomParts {
+export interface ErasureParts {
+  readonly rooms: RoomParts;
   readonly vault: {
     readonly keys: Pick<KeyStore, 'destroy'>;
     readonly sessions: Pick<SessionStore, 'revokeAll'>;
     readonly erasures: ErasureStore;
   };
-  readonly queries: Pick<Queries, 'users' | 'changedStreams' | 'openedErased'>;
+  readonly queries: Pick<Queries, 'users' | 'openedErased'>;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceRevocations: (sessions: readonly string[]) => Promise<void>;
   /** Resolves when no node remembers the user, and their name is in no file or document: see `ErasureBroadcast`. */
@@ -113,10 +114,10 @@ async function eraseUser(
   onDecided: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { vault, commands, queries } = parts;
+  const { vault, rooms, queries } = parts;
   const { userId } = erasure;
   // From here on it is decided: no command of theirs or with them is accepted that comes later.
-  const { moment } = await commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
+  const { moment } = await rooms.commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
   onDecided();
   // The claim before the sessions: a sign-in under way looks at it last, and ends the session that it has made.
   await vault.erasures.eraseClaim(erasure);
@@ -124,7 +125,7 @@ async function eraseUser(
   await vault.keys.destroy(userId);
   // Now every query and every decision about others sees it.
   await queries.users([userId], [moment]);
-  const last = await eraseFromRooms(userId, parts);
+  const last = await eraseFromRooms(userId, rooms);
   await parts.evictEverywhere(userId, [moment, ...last], signal);
   await vault.erasures.end(userId);
 }
@@ -134,7 +135,8 @@ const POLL_MS = 2_000;
 /** What the caller waits for; it goes on without them. */
 const ANSWER_MS = 20_000;
 
-export interface ErasuresDeps extends ErasureParts {
+export interface ErasuresDeps {
+  readonly steps: ErasureParts;
   /** Whether this node is to finish what another has begun of this user. */
   readonly isOwned: (user: UserId) => boolean;
   /** An erasure of another node's that is listed for so long has been cut off. 0: there is no other node. */
@@ -177,7 +179,7 @@ export class Erasures {
    * `unknown` when it may take effect yet: what is in the log is tried until it is done.
    */
   async erase(userId: UserId, username: string): Promise<void> {
-    const { erasures } = this.#deps.vault;
+    const { erasures } = this.#deps.steps.vault;
     const run = this.#run(await erasures.begin(userId, username));
     const late = new AbortController();
     try {
@@ -200,7 +202,7 @@ export class Erasures {
     const onDecided = () => {
       run.isDecided = true;
     };
-    const done = eraseUser(erasure, this.#deps, onDecided, this.#stopping.signal).finally(() =>
+    const done = eraseUser(erasure, this.#deps.steps, onDecided, this.#stopping.signal).finally(() =>
       this.#running.delete(userId),
     );
     const run: Run = { done, isDecided: false };
@@ -210,7 +212,8 @@ export class Erasures {
 
   /** Whom the log has erased and the vault knows is erased again. */
   async #resumeFromRestoredVault(): Promise<void> {
-    const { queries, vault, logger } = this.#deps;
+    const { steps, logger } = this.#deps;
+    const { queries, vault } = steps;
     for await (const names of queries.openedErased())
       for (const [userId, name] of names) {
         logger.info({ userId }, 'the vault knows somebody who has been erased: they are erased again');
@@ -221,7 +224,7 @@ export class Erasures {
   async #poll(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await this.#deps.vault.erasures
+      await this.#deps.steps.vault.erasures
         .list()
         .then((listed) => this.#finishInterrupted(listed))
         .catch((error: unknown) => this.#report(error));

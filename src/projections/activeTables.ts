@@ -4,6 +4,7 @@ import { decodeCommit, type LogSource, readRetryingHole } from './commitBuffer.j
 import { changeGeneration, inGeneration, readGeneration, readGenerations } from './generations.js';
 import type { AnyProjection } from './projection.js';
 import { Projector } from './projector.js';
+import type { ProjectorEngine } from './store/engine.js';
 import type { AnyModel, Checkpoint, RowStore } from './store/rowStore.js';
 
 /** Commits of a partition that one step folds: a pause of the live projections, a few tens of milliseconds. */
@@ -30,10 +31,8 @@ export class Rebuild {
    * `conflict` while the model's old table is still being left.
    */
   static async begin(
-    store: RowStore,
+    { store, log, partitions }: Omit<ProjectorEngine, 'checkpoints' | 'close'>,
     base: AnyProjection,
-    log: LogSource,
-    partitions: number,
   ): Promise<Rebuild> {
     const now = await readGeneration(store, base);
     if (now.other !== null && now.other < now.active)
@@ -97,21 +96,24 @@ export interface ActiveProjection {
   readonly projection: AnyProjection;
 }
 
-export interface ActiveTablesOptions {
-  readonly store: RowStore;
-  /** How far this table is by the store's checkpoints, by partition, whoever folds it. */
-  checkpoints(projection: AnyProjection): Promise<readonly Checkpoint[]>;
-  /** The live one. */
-  readonly projector: Projector;
-  readonly active: readonly ActiveProjection[];
-  /** After so long every process has learned what the store says of generations. 0: there is no other. */
-  readonly settleMs: number;
+/** What the owner of the tables is told. */
+export interface TableEvents {
   /** Later reads are of this generation; resolves when no read of another is open any more. */
   onSwitch(name: string, generation: number): Promise<void>;
   /** From now on this one counts; how far it is may not have been told. */
   onSwitched(projection: AnyProjection): void;
   /** The live projector folds one more: it must begin again where its projections are. */
   onAdopted(): void;
+}
+
+export interface ActiveTablesOptions<E extends TableEvents = TableEvents> {
+  readonly engine: Omit<ProjectorEngine, 'close'>;
+  /** The live one. */
+  readonly projector: Projector;
+  readonly active: readonly ActiveProjection[];
+  /** After so long every process has learned what the store says of generations. 0: there is no other. */
+  readonly settleMs: number;
+  readonly events: E;
 }
 
 /** Which tables this process reads and folds, and how it goes over from one to another. */
@@ -164,33 +166,39 @@ export class ActiveTables {
 
   /** Folds this generation too. Not to be called while the live projector works. */
   async adopt(base: AnyProjection, generation: number): Promise<void> {
-    const { projector, onAdopted } = this.#options;
+    const { projector, events } = this.#options;
     const projection = this.#table(base, generation);
     if (projector.has(projection)) return;
     await projector.adopt(projection);
-    onAdopted();
+    events.onAdopted();
+  }
+
+  /** How far this table is by the store's checkpoints, by partition, whoever folds it. */
+  checkpoints({ model }: AnyProjection): Promise<Checkpoint[]> {
+    const { engine } = this.#options;
+    const places = Array.from({ length: engine.partitions }, (_, partition) => ({ model, partition }));
+    return engine.checkpoints(places);
   }
 
   /** Whether this generation has all that the one that is read has. */
   async isAsFar(base: AnyProjection, generation: number): Promise<boolean> {
-    const { checkpoints } = this.#options;
     // In this order: the second may be further by then, never less far.
-    const old = await checkpoints(this.of(base).projection);
-    const now = await checkpoints(this.#table(base, generation));
+    const old = await this.checkpoints(this.of(base).projection);
+    const now = await this.checkpoints(this.#table(base, generation));
     return old.every(({ position }, partition) => position <= (now[partition]?.position ?? 0));
   }
 
   /** Goes over to this generation, which is folded already and as far; resolves when the old one is dropped. */
   async change(base: AnyProjection, generation: number): Promise<void> {
-    const { projector, onSwitch, onSwitched } = this.#options;
+    const { projector, events } = this.#options;
     const old = this.of(base);
     const projection = this.#table(base, generation);
     this.#changing.add(base);
     try {
-      await onSwitch(base.model.name, generation);
+      await events.onSwitch(base.model.name, generation);
       // Only now: the new table may be ahead, and nobody must be told so who might still read the old one.
       this.#active.set(base, { base, generation, projection });
-      onSwitched(projection);
+      events.onSwitched(projection);
       await this.#settle();
       projector.release(old.projection);
       await this.drop(base, old.generation);
@@ -203,7 +211,7 @@ export class ActiveTables {
   async drop(base: AnyProjection, generation: number): Promise<void> {
     await this.#settle();
     if (this.#stopping.signal.aborted) return;
-    await dropOther(this.#options.store, base, generation);
+    await dropOther(this.#options.engine.store, base, generation);
     this.#tables.delete(inGeneration(base, generation).model.name);
   }
 

@@ -13,14 +13,11 @@ export interface LogSource {
 }
 
 /** What a projector needs of a commit. */
-export type LeafCommit = Pick<
-  Commit,
-  'partition' | 'position' | 'firstOffset' | 'size' | 'recordedAt' | 'leaves'
-> & {
+export interface LeafCommit extends Omit<Commit, 'id' | 'epoch' | 'root' | 'frontier' | 'hash'> {
   /** As in `HashedCommit`, if they have been computed already. */
   readonly leafHashes?: readonly Hash[];
   readonly filled?: readonly Hash[];
-};
+}
 
 /** A commit with its events decoded. */
 export interface DecodedCommit extends Pick<CommitFrame, 'partition' | 'position' | 'size'> {
@@ -59,6 +56,14 @@ export async function readRetryingHole(
 /** Commits a partition whose times are kept apart; beyond, they count as old as the last one kept. */
 const MAX_TIMES = 1024;
 
+/** How far a commit takes its partition, and when it was recorded. */
+export interface CommitExtent {
+  readonly partition: number;
+  /** The tree size after it. */
+  readonly size: number;
+  readonly recordedAt: Time;
+}
+
 interface Entry {
   size: number;
   /** Milliseconds since 1970, on the clock of the process that recorded it. */
@@ -72,7 +77,7 @@ export class UnfoldedCommits {
   /** Oldest first, by partition; never an empty list. */
   readonly #entries = new Map<number, Entry[]>();
 
-  add({ partition, size, recordedAt }: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>, ticks: number) {
+  add({ partition, size, recordedAt }: CommitExtent, ticks: number) {
     const entries = this.#entries.get(partition) ?? [];
     const last = entries.at(-1);
     if (last && entries.length >= MAX_TIMES) last.size = Math.max(last.size, size);

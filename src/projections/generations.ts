@@ -42,7 +42,7 @@ export async function changeGeneration(
   store: RowStore,
   { model }: Pick<AnyProjection, 'model'>,
   before: Generation,
-  change: Partial<Pick<Generation, 'active' | 'other' | 'isReady'>>,
+  change: Partial<Omit<Generation, 'changes'>>,
 ): Promise<void> {
   const value: Generation = { ...before, ...change, changes: before.changes + 1 };
   const row = { key: tableOf(model), partition: 0, offset: value.changes, value };

@@ -1,8 +1,8 @@
-import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/events.js';
-import { type LeafCommit, UnfoldedCommits } from './commitBuffer.js';
+import { type CommitExtent, UnfoldedCommits } from './commitBuffer.js';
 
 import type { Progress } from './queries.js';
 
@@ -19,13 +19,11 @@ interface Wait {
 /** Who waits for which model to reach which moment. */
 export class WaitingList {
   readonly #waits = new Map<string, Set<Wait>>();
-  readonly #setTimer: Timer;
-  readonly #ticks: () => number;
+  readonly #clock: Pick<Clock, 'now' | 'setTimer'>;
   #size = 0;
 
-  constructor(setTimer: Timer, ticks: () => number) {
-    this.#setTimer = setTimer;
-    this.#ticks = ticks;
+  constructor(clock: Pick<Clock, 'now' | 'setTimer'>) {
+    this.#clock = clock;
   }
 
   /** Resolves at a release at or above the moment. Rejects with `overloaded` after 5 s, or when too many wait. */
@@ -36,7 +34,7 @@ export class WaitingList {
       this.#waits.set(model, waiting);
       const entry: Wait = {
         moment,
-        since: this.#ticks(),
+        since: this.#clock.now(),
         resolve: () => {
           cancel();
           leave();
@@ -47,7 +45,7 @@ export class WaitingList {
         waiting.delete(entry);
         this.#size--;
       };
-      const cancel = this.#setTimer(() => {
+      const cancel = this.#clock.setTimer(() => {
         leave();
         reject(overloaded(`the read model ${model} is behind`));
       }, WAIT_LIMIT_MS);
@@ -72,20 +70,22 @@ export class WaitingList {
   }
 }
 
+/** The times that a lag and a wait are measured by. */
+export interface TrackerClock extends Pick<Clock, 'now' | 'setTimer'> {
+  /** Milliseconds since 1970. */
+  readonly unixNow: () => number;
+}
+
 interface ProgressTrackerOptions {
   /** Tree sizes that are folded at the start: by model, then by partition. */
   readonly folded: ReadonlyMap<string, readonly number[]>;
   /** Whether this process folds the partition; if not said, it folds all. */
   readonly owns?: (partition: number) => boolean;
   /** Asks whoever folds the partition to write, without delay, all below `size`. */
-  readonly want: (partition: number, size: number) => void;
+  readonly requestWrite: (partition: number, size: number) => void;
   /** Of a partition folded elsewhere: somebody begins to wait, or a commit is not folded yet. */
   readonly onRemoteLag?: (why: 'waited' | 'behind') => void;
-  readonly setTimer?: Timer;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
-  /** Milliseconds, monotonic. */
-  readonly ticks?: () => number;
+  readonly clock?: TrackerClock;
 }
 
 type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
@@ -96,6 +96,7 @@ type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
  */
 export class ProgressTracker implements Progress {
   readonly #options: ProgressTrackerOptions;
+  readonly #clock: TrackerClock;
   readonly #folded: Map<string, number[]>;
   readonly #waits: WaitingList;
   readonly #handlers = new Set<AdvanceHandler>();
@@ -106,7 +107,8 @@ export class ProgressTracker implements Progress {
 
   constructor(options: ProgressTrackerOptions) {
     this.#options = options;
-    this.#waits = new WaitingList(options.setTimer ?? systemTimer, () => this.#ticks());
+    this.#clock = options.clock ?? { ...systemClock, unixNow: Date.now };
+    this.#waits = new WaitingList(this.#clock);
     this.#folded = new Map([...options.folded].map(([model, sizes]) => [model, [...sizes]]));
   }
 
@@ -122,7 +124,7 @@ export class ProgressTracker implements Progress {
 
   // Only of what this process folds: of the rest its owner knows, who refuses commands when it falls behind.
   lagMs(): number {
-    const now = this.#now();
+    const now = this.#clock.unixNow();
     const times = this.#unfolded.partitions.map((partition) =>
       this.#owns(partition) ? this.#unfolded.recordedAt(partition) : undefined,
     );
@@ -147,10 +149,10 @@ export class ProgressTracker implements Progress {
   }
 
   /** A commit is durable. */
-  trackCommit(commit: Pick<LeafCommit, 'partition' | 'size' | 'recordedAt'>): void {
+  trackCommit(commit: CommitExtent): void {
     const { partition, size } = commit;
     if (size <= this.#foldedByAll(partition)) return;
-    this.#unfolded.add(commit, this.#ticks());
+    this.#unfolded.add(commit, this.#clock.now());
     if (!this.#owns(partition)) this.#options.onRemoteLag?.('behind');
   }
 
@@ -167,7 +169,7 @@ export class ProgressTracker implements Progress {
 
   /** This process begins to fold the partition: from now on its delay counts. */
   restartLag(partition: number): void {
-    this.#unfolded.rebase(partition, this.#now());
+    this.#unfolded.rebase(partition, this.#clock.unixNow());
   }
 
   /** Of the partitions folded elsewhere, those that somebody waits for, and since when. */
@@ -203,19 +205,11 @@ export class ProgressTracker implements Progress {
   #ask(partition: number, size: number): void {
     if (size <= (this.#asked.get(partition) ?? 0)) return;
     this.#asked.set(partition, size);
-    this.#options.want(partition, size);
+    this.#options.requestWrite(partition, size);
   }
 
   #owns(partition: number): boolean {
     return this.#options.owns?.(partition) ?? true;
-  }
-
-  #ticks(): number {
-    return (this.#options.ticks ?? monotonicNow)();
-  }
-
-  #now(): number {
-    return (this.#options.now ?? Date.now)();
   }
 
   #foldedByAll(partition: number): number {

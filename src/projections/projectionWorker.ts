@@ -53,7 +53,7 @@ export type ProjectionNotice =
       readonly advances: readonly ModelAdvance[];
       readonly behindSince: string | undefined;
     }
-  | { readonly kind: 'trouble'; readonly message: string; readonly stack: string | undefined };
+  | { readonly kind: 'retry'; readonly message: string; readonly stack: string | undefined };
 
 const data = workerData as ProjectionThreadData;
 const main = connectThread<MainThreadApi>(data.main);
@@ -64,7 +64,7 @@ function notify(notice: ProjectionNotice): void {
 
 function onRetry(error: unknown): void {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  notify({ kind: 'trouble', message, stack });
+  notify({ kind: 'retry', message, stack });
 }
 
 lowerPriority(5);
@@ -92,36 +92,37 @@ class ProjectionThread {
     );
     const projector = await Projector.open(store, folded, partitions);
     const rebuilder = new Rebuilder({
-      store,
-      log,
-      partitions,
+      engine,
       projector,
       active,
       settleMs: data.settleMs,
-      checkpoints: ({ model }) =>
-        engine.checkpoints(Array.from({ length: partitions }, (_, partition) => ({ model, partition }))),
-      onAdopted: () => loop.restart(),
-      onSwitch: main.switchTo,
-      onSwitched: (projection) => loop.report(projection),
-      onRetry,
-      onBegin: () => loop.requestTurn(),
+      events: {
+        onAdopted: () => loop.restart(),
+        onSwitch: main.switchTo,
+        onSwitched: (projection) => loop.report(projection),
+        onRetry,
+        onBegin: () => loop.requestTurn(),
+      },
     });
-    const loop = new ProjectorLoop({
-      projector,
-      log,
-      owned: data.owned ?? Array.from({ length: partitions }, (_, partition) => partition),
-      sideWork: rebuilder,
-      onRetry,
-      onProgress: (advances, behindSince) =>
-        notify({
-          kind: 'progress',
-          behindSince,
-          advances: advances.flatMap(({ projection, partition, size }) => {
-            const model = rebuilder.tables.nameOf(projection);
-            return model === undefined ? [] : [{ model, partition, size }];
+    const owned = data.owned ?? Array.from({ length: partitions }, (_, partition) => partition);
+    const loop = new ProjectorLoop(
+      {
+        projector,
+        log,
+        sideWork: rebuilder,
+        onRetry,
+        onProgress: (advances, behindSince) =>
+          notify({
+            kind: 'progress',
+            behindSince,
+            advances: advances.flatMap(({ projection, partition, size }) => {
+              const model = rebuilder.tables.nameOf(projection);
+              return model === undefined ? [] : [{ model, partition, size }];
+            }),
           }),
-        }),
-    });
+      },
+      owned,
+    );
     data.messagePort.on('message', (messages: readonly ProjectorMessage[]) => {
       for (const message of messages)
         if ('commit' in message) loop.notify(parseLeaves(message));

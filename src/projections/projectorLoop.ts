@@ -28,8 +28,6 @@ export interface SideWork {
 export interface ProjectorLoopOptions {
   readonly projector: Projector;
   readonly log: LogSource;
-  /** Those that are folded from the start. */
-  readonly owned: readonly number[];
   readonly sideWork: SideWork;
   /** What was written, and since when commits wait in the log that are not folded (undefined: none are seen). */
   onProgress(advances: readonly Advance[], behindSince: Time | undefined): void;
@@ -54,9 +52,10 @@ export class ProjectorLoop {
   #exclusive: { readonly work: () => Promise<void>; readonly done: (outcome: Promise<void>) => void }[] = [];
   #behindSince: Time | undefined;
 
-  constructor(options: ProjectorLoopOptions) {
+  /** `owned`: partitions that are folded from the start. */
+  constructor(options: ProjectorLoopOptions, owned: readonly number[]) {
     this.#options = options;
-    const { log, owned, onRetry } = options;
+    const { log, onRetry } = options;
     this.#owned = new Set(owned);
     this.#buffer = new CommitBuffer({ log, onRetry, onArrival: () => this.#signal.set() });
   }

@@ -5,8 +5,8 @@ import {
   markReady,
   Rebuild,
   switchGeneration,
+  type TableEvents,
 } from './activeTables.js';
-import type { LogSource } from './commitBuffer.js';
 import { readGenerations } from './generations.js';
 import type { SideWork } from './projectorLoop.js';
 
@@ -15,14 +15,14 @@ const RETRY_MS = 100;
 /** How many times within `settleMs` each process looks at the generations. */
 const READS_PER_SETTLE = 3;
 
-interface RebuilderOptions extends ActiveTablesOptions {
-  readonly log: LogSource;
-  readonly partitions: number;
+interface RebuilderEvents extends TableEvents {
   /** What is left over could not be dropped; it is tried again at the next start. */
   onRetry(error: unknown): void;
   /** There is a step to do. */
   onBegin(): void;
 }
+
+type RebuilderOptions = ActiveTablesOptions<RebuilderEvents>;
 
 interface Job {
   readonly rebuild: Rebuild;
@@ -60,9 +60,9 @@ export class Rebuilder implements SideWork {
 
   /** Begins to follow other processes, and drops what an earlier one has left. */
   start(): void {
-    const { settleMs, onRetry } = this.#options;
+    const { settleMs, events } = this.#options;
     if (settleMs > 0) this.#pollTimer = setInterval(() => this.#requestRead(), settleMs / READS_PER_SETTLE);
-    this.#dropLeftovers().catch(onRetry);
+    this.#dropLeftovers().catch(events.onRetry);
   }
 
   stop(): void {
@@ -76,16 +76,16 @@ export class Rebuilder implements SideWork {
    * Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   async rebuild(name: string): Promise<void> {
-    const { store, log, partitions, onBegin } = this.#options;
+    const { engine, events } = this.#options;
     const base = this.tables.bases.find(({ model }) => model.name === name);
     if (!base) throw new ParleyError('not_found', `there is no projection ${name}`);
     if (this.#isRebuilding) throw new ParleyError('conflict', 'another projection is being rebuilt');
     this.#isRebuilding = true;
     try {
-      const rebuild = await Rebuild.begin(store, base, log, partitions);
+      const rebuild = await Rebuild.begin(engine, base);
       await new Promise<void>((done) => {
         this.#job = { rebuild, done, readySince: undefined };
-        onBegin();
+        events.onBegin();
       });
     } finally {
       this.#isRebuilding = false;
@@ -106,9 +106,9 @@ export class Rebuilder implements SideWork {
 
   async #build(job: Job): Promise<boolean> {
     const { rebuild } = job;
-    const { store, checkpoints } = this.#options;
+    const { store } = this.#options.engine;
     // First where the old one is, then the step: so it cannot run away.
-    const old = await checkpoints(this.tables.of(rebuild.base).projection);
+    const old = await this.tables.checkpoints(this.tables.of(rebuild.base).projection);
     await rebuild.step();
     if (!rebuild.hasCaughtUp({ position: (partition) => old[partition]?.position ?? 0 })) return true;
     await markReady(store, rebuild.base, rebuild.generation);
@@ -119,48 +119,49 @@ export class Rebuilder implements SideWork {
 
   async #switch(job: Job): Promise<boolean> {
     const { base, generation } = job.rebuild;
-    const { store, settleMs, onRetry } = this.#options;
+    const { engine, settleMs, events } = this.#options;
     const left = (job.readySince ?? 0) + settleMs - performance.now();
     if (left > 0 || !(await this.tables.isAsFar(base, generation))) {
       this.#requestReadIn(Math.max(left, RETRY_MS));
       return false;
     }
-    await switchGeneration(store, base, generation);
+    await switchGeneration(engine.store, base, generation);
     this.#job = undefined;
-    this.tables.change(base, generation).catch(onRetry).finally(job.done);
+    this.tables.change(base, generation).catch(events.onRetry).finally(job.done);
     return false;
   }
 
   /** What other processes have changed. */
   async #followGenerations(): Promise<void> {
-    const { store, onRetry } = this.#options;
+    const { engine, events } = this.#options;
     const { bases } = this.tables;
-    const found = await readGenerations(store, bases);
+    const found = await readGenerations(engine.store, bases);
     for (const [i, base] of bases.entries()) {
       const { active, other, isReady } = found[i] ?? { active: 0, other: null };
       if (this.tables.isChanging(base) || this.#job?.rebuild.base === base) continue;
       if (isReady && other !== null) await this.tables.adopt(base, other);
       if (active === this.tables.of(base).generation) continue;
       await this.tables.adopt(base, active);
-      if (await this.tables.isAsFar(base, active)) this.tables.change(base, active).catch(onRetry);
+      if (await this.tables.isAsFar(base, active)) this.tables.change(base, active).catch(events.onRetry);
       else this.#requestReadIn(RETRY_MS);
     }
   }
 
   /** What an earlier process has left. What is being built may be another's work: a rebuild goes on with it. */
   async #dropLeftovers(): Promise<void> {
-    const { store, settleMs, onRetry } = this.#options;
+    const { engine, settleMs, events } = this.#options;
     const { bases } = this.tables;
-    const found = await readGenerations(store, bases);
+    const found = await readGenerations(engine.store, bases);
     for (const [i, base] of bases.entries()) {
       const { active, other } = found[i] ?? { active: 0, other: null };
-      if (other !== null && (other < active || settleMs === 0)) this.tables.drop(base, other).catch(onRetry);
+      if (other !== null && (other < active || settleMs === 0))
+        this.tables.drop(base, other).catch(events.onRetry);
     }
   }
 
   #requestRead(): void {
     this.#mustRead = true;
-    this.#options.onBegin();
+    this.#options.events.onBegin();
   }
 
   #requestReadIn(ms: number): void {

@@ -1,4 +1,4 @@
-import { monotonicNow, systemTimer, type Timer } from '../base/clock.js';
+import { type Clock, systemClock, systemTimer, type Timer } from '../base/clock.js';
 import type { Note } from '../cluster/bus.js';
 import type { Time } from '../domain/events.js';
 import { type ModelAdvance, ProgressTracker } from './progressTracker.js';
@@ -8,7 +8,7 @@ const GATHER_MS = 50;
 
 /** Tells the other nodes how far this one has stored the read models: gathered, unless one of them waits. */
 export class ProgressBroadcast {
-  readonly #tell: (advances: readonly ModelAdvance[]) => void;
+  readonly #send: (advances: readonly ModelAdvance[]) => void;
   readonly #setTimer: Timer;
   /** Not told yet, by model and partition. */
   readonly #unsent = new Map<string, ModelAdvance>();
@@ -16,19 +16,18 @@ export class ProgressBroadcast {
   readonly #requested = new Map<number, number>();
   #cancel: (() => void) | undefined;
 
-  constructor(tell: (advances: readonly ModelAdvance[]) => void, setTimer: Timer = systemTimer) {
-    this.#tell = tell;
+  constructor(send: (advances: readonly ModelAdvance[]) => void, setTimer: Timer = systemTimer) {
+    this.#send = send;
     this.#setTimer = setTimer;
   }
 
   /** The projector has written these, all at once. */
   record(advances: readonly ModelAdvance[]): void {
     if (advances.length === 0) return;
-    for (const recordAdvance of advances)
-      this.#unsent.set(`${recordAdvance.model}/${recordAdvance.partition}`, recordAdvance);
+    for (const advance of advances) this.#unsent.set(`${advance.model}/${advance.partition}`, advance);
     const met = [...this.#requested].filter(([partition, size]) => {
-      const here = advances.filter((recordAdvance) => recordAdvance.partition === partition);
-      return here.length > 0 && here.every((recordAdvance) => recordAdvance.size >= size);
+      const here = advances.filter((advance) => advance.partition === partition);
+      return here.length > 0 && here.every((advance) => advance.size >= size);
     });
     for (const [partition] of met) this.#requested.delete(partition);
     if (met.length > 0) this.flush();
@@ -47,7 +46,7 @@ export class ProgressBroadcast {
     if (this.#unsent.size === 0) return;
     const advances = [...this.#unsent.values()];
     this.#unsent.clear();
-    this.#tell(advances);
+    this.#send(advances);
   }
 }
 
@@ -69,9 +68,7 @@ interface CheckpointPollerOptions {
   readCheckpoints(partitions: readonly number[]): Promise<void>;
   /** A look failed; the next comes later. */
   onRetry(error: unknown): void;
-  readonly setTimer?: Timer;
-  /** Milliseconds, monotonic. */
-  readonly ticks?: () => number;
+  readonly clock?: Pick<Clock, 'now' | 'setTimer'>;
 }
 
 /**
@@ -80,8 +77,7 @@ interface CheckpointPollerOptions {
  */
 export class CheckpointPoller {
   readonly #options: CheckpointPollerOptions;
-  readonly #setTimer: Timer;
-  readonly #ticks: () => number;
+  readonly #clock: Pick<Clock, 'now' | 'setTimer'>;
   #next: { readonly at: number; readonly cancel: () => void } | undefined;
   #isReading = false;
   #isStopped = false;
@@ -90,8 +86,7 @@ export class CheckpointPoller {
 
   constructor(options: CheckpointPollerOptions) {
     this.#options = options;
-    this.#setTimer = options.setTimer ?? systemTimer;
-    this.#ticks = options.ticks ?? monotonicNow;
+    this.#clock = options.clock ?? systemClock;
   }
 
   /** Somebody waits for a partition. */
@@ -111,10 +106,11 @@ export class CheckpointPoller {
 
   #schedule(ms: number): void {
     if (this.#isStopped || this.#isReading) return;
-    const at = this.#ticks() + (this.#failures === 0 ? ms : Math.min(ms * 2 ** this.#failures, MAX_RETRY_MS));
+    const at =
+      this.#clock.now() + (this.#failures === 0 ? ms : Math.min(ms * 2 ** this.#failures, MAX_RETRY_MS));
     if (this.#next && this.#next.at <= at) return;
     this.#next?.cancel();
-    this.#next = { at, cancel: this.#setTimer(() => void this.#run(), at - this.#ticks()) };
+    this.#next = { at, cancel: this.#clock.setTimer(() => void this.#run(), at - this.#clock.now()) };
   }
 
   async #run(): Promise<void> {
@@ -135,7 +131,7 @@ export class CheckpointPoller {
       if (!this.#isStopped) onRetry(error);
     }
     this.#isReading = false;
-    if (isDue) this.#readAt = this.#ticks();
+    if (isDue) this.#readAt = this.#clock.now();
     this.#scheduleNext();
   }
 
@@ -148,28 +144,39 @@ export class CheckpointPoller {
       if (since.size === 0) continue;
       // Never sooner after a look than this, however long it has been so.
       const from = Math.max(this.#readAt, Math.min(...since.values()));
-      this.#schedule(Math.max(0, from + ms - this.#ticks()));
+      this.#schedule(Math.max(0, from + ms - this.#clock.now()));
     }
   }
 
   #isLonger(since: Since, ms: number): boolean {
-    return [...since.values()].some((time) => time <= this.#ticks() - ms);
+    return [...since.values()].some((time) => time <= this.#clock.now() - ms);
   }
 }
 
-interface SharedProgressOptions {
-  /** Tree sizes that are folded at the start: by model, then by partition. */
-  readonly folded: ReadonlyMap<string, readonly number[]>;
-  /** By model the table that it is told by: processes of other versions may fold the same model into another one. */
-  readonly tables: ReadonlyMap<string, string>;
-  /** Partitions folded here from the start; all, if not said. */
-  readonly owned: readonly number[] | undefined;
-  /** Asks the projector of this process to write, without delay, all of the partition below `size`. */
-  want(partition: number, size: number): void;
+/** A model as it is folded at the start. */
+interface StartingModel {
+  readonly name: string;
+  /** The table by which other processes are told of it: those of other versions may fold it into another one. */
+  readonly table: string;
+  /** Tree sizes, by partition. */
+  readonly folded: readonly number[];
+}
+
+/** The projector of this process. */
+interface LocalProjector {
+  /** Asks it to write, without delay, all of the partition below `size`. */
+  requestWrite(partition: number, size: number): void;
   /** How far the models are in these partitions by the store's checkpoints. */
   readCheckpoints(partitions: readonly number[]): Promise<readonly ModelAdvance[]>;
+}
+
+interface SharedProgressOptions {
+  readonly models: readonly StartingModel[];
+  /** Partitions folded here from the start; all, if not said. */
+  readonly owned: readonly number[] | undefined;
+  readonly projector: LocalProjector;
   /** Tells the other processes. */
-  tell(note: Note): void;
+  send(note: Note): void;
   /** The store could not be looked at; it will be tried again. */
   onRetry(error: unknown): void;
 }
@@ -183,25 +190,27 @@ export class SharedProgress {
   readonly #options: SharedProgressOptions;
   readonly #poller: CheckpointPoller;
   readonly #notes: ProgressBroadcast;
-  /** By table. */
-  readonly #models: ReadonlyMap<string, string>;
+  readonly #tableOf: ReadonlyMap<string, string>;
+  readonly #modelOf: ReadonlyMap<string, string>;
   #owned: ReadonlySet<number> | undefined;
 
   constructor(options: SharedProgressOptions) {
     this.#options = options;
     this.#owned = options.owned && new Set(options.owned);
-    this.#models = new Map([...options.tables].map(([model, table]) => [table, model]));
-    this.#notes = new ProgressBroadcast((advances) => this.#tell(advances));
+    const { models, projector } = options;
+    this.#tableOf = new Map(models.map(({ name, table }) => [name, table]));
+    this.#modelOf = new Map(models.map(({ name, table }) => [table, name]));
+    this.#notes = new ProgressBroadcast((advances) => this.#broadcast(advances));
     this.#poller = new CheckpointPoller({
       awaitedElsewhere: () => this.tracker.awaitedElsewhere(),
       behind: () => this.tracker.laggingElsewhere(),
-      readCheckpoints: async (partitions) => this.#advance(await options.readCheckpoints(partitions)),
+      readCheckpoints: async (partitions) => this.#advance(await projector.readCheckpoints(partitions)),
       onRetry: options.onRetry,
     });
     this.tracker = new ProgressTracker({
-      folded: options.folded,
+      folded: new Map(models.map(({ name, folded }) => [name, folded])),
       owns: (partition) => this.owns(partition),
-      want: (partition, size) => this.#want(partition, size),
+      requestWrite: (partition, size) => this.#requestWrite(partition, size),
       onRemoteLag: (why) => (why === 'waited' ? this.#poller.onWait() : this.#poller.onLag()),
     });
   }
@@ -230,12 +239,12 @@ export class SharedProgress {
   receive(note: Note): void {
     if (note.kind === 'progress')
       for (const [table, partition, size] of note.advances) {
-        const model = this.#models.get(table);
+        const model = this.#modelOf.get(table);
         if (model !== undefined) this.tracker.recordAdvance(model, partition, size);
       }
     if (note.kind !== 'want' || !this.owns(note.partition)) return;
     this.#notes.requestFlush(note.partition, note.size, this.tracker.at(note.partition));
-    this.#options.want(note.partition, note.size);
+    this.#options.projector.requestWrite(note.partition, note.size);
   }
 
   /** Tells what is left to be told, and looks no more. */
@@ -244,17 +253,16 @@ export class SharedProgress {
     this.#notes.flush();
   }
 
-  #want(partition: number, size: number): void {
-    if (this.owns(partition)) this.#options.want(partition, size);
-    else this.#options.tell({ kind: 'want', partition, size });
+  #requestWrite(partition: number, size: number): void {
+    if (this.owns(partition)) this.#options.projector.requestWrite(partition, size);
+    else this.#options.send({ kind: 'want', partition, size });
   }
 
-  #tell(advances: readonly ModelAdvance[]): void {
-    const { tables, tell } = this.#options;
+  #broadcast(advances: readonly ModelAdvance[]): void {
     const told = advances.map(
-      ({ model, partition, size }) => [tables.get(model) ?? model, partition, size] as const,
+      ({ model, partition, size }) => [this.#tableOf.get(model) ?? model, partition, size] as const,
     );
-    tell({ kind: 'progress', advances: told });
+    this.#options.send({ kind: 'progress', advances: told });
   }
 
   #advance(advances: readonly ModelAdvance[]): void {

@@ -5,7 +5,7 @@ import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import type { LeafCommit } from './commitBuffer.js';
-import { evidenceOf, type MerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
+import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
 import type {
   MainThreadApi,
   ModelState,
@@ -87,12 +87,8 @@ const SETTLE_MS = 15_000;
 
 type Switch = (name: string, generation: number) => Promise<void>;
 
-export interface ProjectionsOptions {
-  readonly engine: Engine;
-  /** Opens what the models' indexes need. */
-  readonly names: Pick<TextOpener, 'usernames'>;
-  /** A module with an `allProjections` like that of `all.js`, which is the default. */
-  readonly projections?: URL;
+/** The other processes of a log on MongoDB. */
+export interface ProjectionsCluster {
   /** Partitions folded from the start, all by default; see `Projections.own`. */
   readonly owned?: readonly number[];
   /**
@@ -101,7 +97,20 @@ export interface ProjectionsOptions {
    */
   readonly settleMs?: number;
   /** Tells the other processes of this log; what they tell comes in by `receive`. There are none by default. */
-  tell?(note: Note): void;
+  send?(note: Note): void;
+}
+
+export interface ProjectionsOptions {
+  readonly engine: Engine;
+  /** Opens what the models' indexes need. */
+  readonly names: Pick<TextOpener, 'usernames'>;
+  /** A module with an `allProjections` like that of `all.js`, which is the default. */
+  readonly projections?: URL;
+  readonly cluster?: ProjectionsCluster;
+  readonly errors: ProjectionErrors;
+}
+
+export interface ProjectionErrors {
   /** Going on would lose rows or skip events: the process must stop. Called once at most. */
   onFatal(error: unknown): void;
   /** Something failed and is tried again. */
@@ -155,11 +164,11 @@ export interface Projections {
  * must be a log.
  */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
-  const alarm = onceOnly(options.onFatal);
-  const { engine, owned } = options;
+  const alarm = onceOnly(options.errors.onFatal);
+  const { engine, cluster = {} } = options;
   const projections = (options.projections ?? new URL('./allProjections.js', import.meta.url)).href;
-  const settleMs = options.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
-  const thread = startProjectionThread({ engine, owned, settleMs, projections });
+  const settleMs = cluster.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
+  const thread = startProjectionThread({ engine, owned: cluster.owned, settleMs, projections });
   try {
     await thread.projector.open();
     const switches: Switch[] = [];
@@ -174,35 +183,37 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
     return runProjections(options, thread, switches, models, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
-    if (error instanceof Error && error.name === 'NotOfThisLog') throw new ForeignReadModels(error.message);
+    if (error instanceof Error && error.name === 'ForeignReadModels')
+      throw new ForeignReadModels(error.message);
     throw error;
   }
 }
 
 function runProjections(
-  { owned, tell, onRetry }: ProjectionsOptions,
+  { cluster, errors }: ProjectionsOptions,
   thread: ProjectionThread,
   switches: Switch[],
   models: readonly ModelState[],
   rows: OpenReader,
   alarm: (error: unknown) => void,
 ): Projections {
-  const messagePort = new MessageBatcher((messages) => thread.messagePort.postMessage(messages));
+  const batcher = new MessageBatcher((messages) => thread.messagePort.postMessage(messages));
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
   const folded = new Map(models.map((model) => [model.name, model.folded]));
   const reader = new ActiveReader(rows.reader, generations);
   switches.push((name, generation) => reader.switchTo(name, generation));
   const shared = new SharedProgress({
-    folded,
-    tables: new Map(models.map(({ name, table }) => [name, table])),
-    owned,
-    want: (partition, size) => messagePort.addNow({ write: { partition, size } }),
-    readCheckpoints: (partitions) => thread.projector.readCheckpoints(partitions),
-    tell: (note) => tell?.(note),
-    onRetry: (error) => onRetry(error instanceof Error ? error : new Error(String(error))),
+    models,
+    owned: cluster?.owned,
+    projector: {
+      requestWrite: (partition, size) => batcher.addNow({ write: { partition, size } }),
+      readCheckpoints: (partitions) => thread.projector.readCheckpoints(partitions),
+    },
+    send: (note) => cluster?.send?.(note),
+    onRetry: (error) => errors.onRetry(error instanceof Error ? error : new Error(String(error))),
   });
   thread.onNotice = (notice) => {
-    if (notice.kind === 'trouble') onRetry(toError(notice));
+    if (notice.kind === 'retry') errors.onRetry(toError(notice));
     else shared.recordWritten(notice.advances, notice.behindSince);
   };
   const ended = thread.projector.run().catch(alarm);
@@ -211,7 +222,7 @@ function runProjections(
     reader,
     merkleReader: (log) =>
       rows.merkleReader?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
-      evidenceOf(log, new TileReader(reader)),
+      new StoredMerkleReader(log, new TileReader(reader)),
     progress: shared.tracker,
     start: { folded, generations },
     onSwitch(handler) {
@@ -221,7 +232,7 @@ function runProjections(
       shared.tracker.trackCommit(commit);
       if (!shared.owns(commit.partition)) return;
       const { partition, position, firstOffset, size, recordedAt, leaves } = commit;
-      messagePort.add({
+      batcher.add({
         commit: { partition, position, firstOffset, size, recordedAt },
         leaves: leaves.join('\n'),
       });
@@ -236,7 +247,7 @@ function runProjections(
     eraseUsername: (userId) => thread.projector.eraseUsername(userId),
     async close() {
       isClosing = true;
-      messagePort.flush();
+      batcher.flush();
       await thread.projector.stop().catch(alarm);
       await ended;
       shared.stop();

@@ -5,7 +5,7 @@ import { readHead, readTrustedHeads } from '../../src/audit/proof/trustedHeads.j
 import { encodeEvent } from '../../src/domain/codec.js';
 import { NotExtended } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
-import { evidenceOf, TileReader, tilesProjection } from '../../src/projections/models/merkleTiles.js';
+import { StoredMerkleReader, TileReader, tilesProjection } from '../../src/projections/models/merkleTiles.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -42,10 +42,9 @@ async function signerOf(vault: OpenVault, log: MemoryLog): Promise<Heads> {
   const { heads, signing } = vault;
   return new Heads({
     origin: 'test',
-    heads,
-    signing,
+    vault: { heads, signing },
     log,
-    merkleReader: evidenceOf(log, new TileReader(rows)),
+    merkleReader: new StoredMerkleReader(log, new TileReader(rows)),
     progress: { waitFor },
   });
 }

@@ -74,11 +74,8 @@ for (const kind of allEngines)
     async function replayed(filter: EventFilter): Promise<Line[]> {
       const masterKey = Buffer.from(readFileSync(join(server.dataDir, 'master.key'), 'utf8'), 'base64');
       const lines: Line[] = [];
-      await replay({
-        ...{ engine, masterKey, as: 'json', filter },
-        async write(text) {
-          for (const line of Buffer.from(text).toString().trimEnd().split('\n')) lines.push(JSON.parse(line));
-        },
+      await replay({ engine, masterKey, as: 'json', filter }, async (text) => {
+        for (const line of Buffer.from(text).toString().trimEnd().split('\n')) lines.push(JSON.parse(line));
       });
       return lines;
     }

@@ -38,8 +38,10 @@ describe('Erasing somebody while their name is being indexed anew', function () 
         usernames: async (names) =>
           names.map(({ userId }) => (userId !== ada ? `name-${userId}` : isDestroyed ? null : NAME)),
       },
-      onFatal: (error) => expect.fail(String(error)),
-      onRetry: (error) => expect.fail(String(error)),
+      errors: {
+        onFatal: (error) => expect.fail(String(error)),
+        onRetry: (error) => expect.fail(String(error)),
+      },
     });
   });
   after(async () => {

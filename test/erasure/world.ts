@@ -59,28 +59,36 @@ export class ErasureWorld {
     };
     const { keys, sessions, erasures } = this.vault;
     return new Erasures({
-      vault: {
-        keys: { destroy: port((owner: string) => keys.destroy(owner)) },
-        sessions: { revokeAll: port((user: string) => sessions.revokeAll(user)) },
-        erasures: {
-          begin: (user, name) => erasures.begin(user, name),
-          list: () => erasures.list(),
-          eraseClaim: port((erasure: BegunErasure) => erasures.eraseClaim(erasure)),
-          end: port((user: string) => erasures.end(user)),
+      steps: {
+        rooms: {
+          // What each kind is answered is said in `#execute`.
+          commands: {
+            execute: port((command: Command) => this.#execute(command)),
+          } as unknown as CommandRouter,
+          queries: {
+            changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
+          },
+          log: { partitions: 1, tail: port(async () => undefined) },
         },
+        vault: {
+          keys: { destroy: port((owner: string) => keys.destroy(owner)) },
+          sessions: { revokeAll: port((user: string) => sessions.revokeAll(user)) },
+          erasures: {
+            begin: (user, name) => erasures.begin(user, name),
+            list: () => erasures.list(),
+            eraseClaim: port((erasure: BegunErasure) => erasures.eraseClaim(erasure)),
+            end: port((user: string) => erasures.end(user)),
+          },
+        },
+        queries: {
+          users: port(async () => new Map()),
+          async *openedErased() {},
+        },
+        announceRevocations: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
+        evictEverywhere: port(async () => {
+          this.isForgotten = true;
+        }),
       },
-      // What each kind is answered is said in `#execute`.
-      commands: { execute: port((command: Command) => this.#execute(command)) } as unknown as CommandRouter,
-      queries: {
-        users: port(async () => new Map()),
-        async *openedErased() {},
-        changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
-      },
-      log: { partitions: 1, tail: port(async () => undefined) },
-      announceRevocations: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
-      evictEverywhere: port(async () => {
-        this.isForgotten = true;
-      }),
       isOwned: () => true,
       takeOverMs: 0,
       logger: pino({ level: 'silent' }),

@@ -7,10 +7,8 @@ function waiterAt(sizes: Record<string, number[]>) {
   const wanted: [number, number][] = [];
   const tracker = new ProgressTracker({
     folded: new Map(Object.entries(sizes)),
-    want: (partition, size) => wanted.push([partition, size]),
-    setTimer: time.setTimer,
-    now: time.now,
-    ticks: time.now,
+    requestWrite: (partition, size) => wanted.push([partition, size]),
+    clock: { ...time, unixNow: time.now },
   });
   return { tracker, wanted, time };
 }

@@ -22,14 +22,16 @@ async function setUp({ store = new MemoryRows(), log = new MemoryLog(), read }: 
   const troubles: unknown[] = [];
   const progress: (string | undefined)[] = [];
   const projector = await Projector.open(store, allProjections(), 1);
-  const loop = new ProjectorLoop({
-    projector,
-    log: { read: read ?? ((partition, after, limit) => log.read(partition, after, limit)) },
-    owned: [0],
-    sideWork: { step: async () => false, reset: async () => {} },
-    onProgress: (_, behindSince) => progress.push(behindSince),
-    onRetry: (error) => troubles.push(error),
-  });
+  const loop = new ProjectorLoop(
+    {
+      projector,
+      log: { read: read ?? ((partition, after, limit) => log.read(partition, after, limit)) },
+      sideWork: { step: async () => false, reset: async () => {} },
+      onProgress: (_, behindSince) => progress.push(behindSince),
+      onRetry: (error) => troubles.push(error),
+    },
+    [0],
+  );
   const append = async (...notes: Note[]) => {
     const commit = pages.next(notes);
     await log.append(commit);

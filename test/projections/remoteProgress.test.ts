@@ -17,10 +17,9 @@ class World {
   readonly tracker = new ProgressTracker({
     folded: this.stored,
     owns: () => false,
-    want: (partition, size) => this.wanted.push([partition, size]),
+    requestWrite: (partition, size) => this.wanted.push([partition, size]),
     onRemoteLag: (why) => (why === 'waited' ? this.poller.onWait() : this.poller.onLag()),
-    ...this.time,
-    ticks: this.time.now,
+    clock: { ...this.time, unixNow: this.time.now },
   });
   readonly poller = new CheckpointPoller({
     awaitedElsewhere: () => this.tracker.awaitedElsewhere(),
@@ -33,8 +32,7 @@ class World {
           this.tracker.recordAdvance(model, partition, this.storedSize(model, partition));
     },
     onRetry: () => this.troubles++,
-    ...this.time,
-    ticks: this.time.now,
+    clock: this.time,
   });
 
   storedSize = (model: string, partition: number): number => this.stored.get(model)?.[partition] ?? 0;
@@ -198,9 +196,8 @@ describe('The lag of a partition that comes', () => {
     const tracker = new ProgressTracker({
       folded: new Map([['chats', [0]]]),
       owns: () => isOwner,
-      want: () => {},
-      ...time,
-      ticks: time.now,
+      requestWrite: () => {},
+      clock: { ...time, unixNow: time.now },
     });
     tracker.trackCommit({ partition: 0, size: 1, recordedAt: new Date(0).toISOString() });
     await time.advance(9000);

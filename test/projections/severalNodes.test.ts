@@ -53,11 +53,8 @@ class Nodes {
       engine: { kind: 'mongodb', url: this.url },
       names: { usernames: async () => [] },
       projections,
-      owned,
-      settleMs: SETTLE_MS,
-      tell: (note) => this.#tell(index, note),
-      onFatal: (error) => this.fatal.push(error),
-      onRetry: (error) => this.troubles.push(error),
+      cluster: { owned, settleMs: SETTLE_MS, send: (note) => this.#tell(index, note) },
+      errors: { onFatal: (error) => this.fatal.push(error), onRetry: (error) => this.troubles.push(error) },
     });
     this.all.push(node);
     return node;

@@ -49,9 +49,8 @@ class System {
       engine,
       names: { usernames: async (names) => names.map(({ userId }) => `name-of-${userId}`) },
       ...(projections ? { projections } : {}),
-      settleMs: 0,
-      onFatal: (error) => this.fatal.push(error),
-      onRetry: (error) => this.troubles.push(error),
+      cluster: { settleMs: 0 },
+      errors: { onFatal: (error) => this.fatal.push(error), onRetry: (error) => this.troubles.push(error) },
     });
     return this;
   }

@@ -1,9 +1,8 @@
 import { WorkerPool } from '../../base/rpc.js';
-import type { Engine } from '../../projections/store/engine.js';
 import { openAuditedLog } from '../storedRows.js';
 import { Meter, type OnProgress } from '../verify/report.js';
-import { type EventFilter, type FilteredRange, findRanges, readTails } from './eventFilter.js';
-import type { Form, Rendered, RenderOptions } from './render.js';
+import { type FilteredRange, findRanges, readTails } from './eventFilter.js';
+import type { Rendered, RenderOptions } from './render.js';
 import type { RenderApi } from './renderWorker.js';
 
 /** Events that one call of a thread is to render, about; and commits, at most. */
@@ -13,40 +12,35 @@ const YOUNG_GENERATION_MB = 48;
 /** Calls of which a thread has one in work and one waiting. */
 const CALLS_PER_THREAD = 2;
 
-/** What is replayed, and where to. */
-export interface ReplayOptions {
-  readonly engine: Engine;
-  readonly masterKey: Buffer;
-  readonly filter: EventFilter;
-  readonly as: Form;
-  /** Takes UTF-8; the next comes once it resolves. */
-  write(text: Uint8Array): Promise<void>;
-  readonly onProgress?: OnProgress;
-}
+/** Takes UTF-8; the next comes once it resolves. */
+export type Write = (text: Uint8Array) => Promise<void>;
 
 /**
  * Writes the events there are now by time, then partition, then offset, opened where their keys still exist. Changes
  * nothing, and may run beside a running system; memory does not grow with the log. Rejects with `VaultUnavailable`
  * where it cannot be known whether something is erased.
  */
-export async function replay(options: ReplayOptions): Promise<{ events: number }> {
-  const { engine, masterKey, filter, as } = options;
+export async function replay(
+  options: RenderOptions,
+  write: Write,
+  onProgress?: OnProgress,
+): Promise<{ events: number }> {
+  const { engine, filter } = options;
   const log = await openAuditedLog(engine);
   const ranges = await readTails(log, filter)
     .then((tails) => findRanges(log, filter, tails))
     .finally(() => log.close());
   const total = ranges.reduce((sum, { events }) => sum + events, 0);
-  const meter = new Meter('replay', total, options.onProgress);
-  const data: RenderOptions = { engine, masterKey, filter, as };
+  const meter = new Meter('replay', total, onProgress);
   const pool = new WorkerPool<RenderApi>(
     new URL('./renderWorker.js', import.meta.url),
-    data,
+    options,
     YOUNG_GENERATION_MB,
   );
   try {
     const each = Math.max(1, Math.ceil((pool.size * CALLS_PER_THREAD) / Math.max(1, ranges.length)));
     const sources = ranges.map((range) => new RenderedPartition(range, pool, each, meter));
-    await merge(sources, options.write);
+    await merge(sources, write);
     return { events: sources.reduce((sum, { events }) => sum + events, 0) };
   } finally {
     await pool.close();
@@ -120,7 +114,7 @@ class RenderedPartition {
 }
 
 /** Writes the sources' commits by time, then partition. */
-async function merge(sources: readonly RenderedPartition[], write: ReplayOptions['write']): Promise<void> {
+async function merge(sources: readonly RenderedPartition[], write: Write): Promise<void> {
   for (;;) {
     for (const source of sources) await source.advance();
     const left = sources.filter(({ time }) => time !== undefined);

@@ -33,7 +33,7 @@ interface StoredSystem {
 
 /** The read models, which tell where to look, lack some of the log, and no server folds it. */
 class ReadModelsBehind extends Error {
-  override readonly name = 'BehindTheLog';
+  override readonly name = 'ReadModelsBehind';
 }
 
 /** See `readRoomAt`. Throws `ReadModelsBehind`, and what log, vault and read models throw. */

@@ -38,9 +38,8 @@ const RETRY_MS = 100;
 export interface HeadParts {
   /** `LOG_ORIGIN`. */
   readonly origin: string;
-  readonly heads: HeadStore;
-  readonly signing: SigningKeys;
-  readonly log: Pick<EventLog, 'read' | 'tail' | 'partitions'>;
+  readonly vault: { readonly heads: HeadStore; readonly signing: SigningKeys };
+  readonly log: Pick<EventLog, 'read' | 'tail'> & { readonly partitions: number };
   readonly merkleReader: Pick<MerkleReader, 'root'>;
   readonly progress: Pick<Progress, 'waitFor'>;
 }
@@ -72,8 +71,8 @@ export class Heads {
 
   /** See `verifierKeys`. */
   keys(): Promise<string[]> {
-    const { signing, origin, log } = this.parts;
-    return verifierKeys(signing, origin, log.partitions);
+    const { vault, origin, log } = this.parts;
+    return verifierKeys(vault.signing, origin, log.partitions);
   }
 
   /** Whether some partition was found not to extend its signed head, and no operator has accepted that. */
@@ -83,7 +82,8 @@ export class Heads {
 
   /** Resolves if the log has what was signed of it, by the commit then its last; throws `NotExtended` if not. */
   async check(partition: number): Promise<void> {
-    const { heads, log } = this.parts;
+    const { log, vault } = this.parts;
+    const { heads } = vault;
     const signed = await heads.get(partition);
     const [commit] = signed ? await log.read(partition, signed.position - 1, 1) : [];
     if (!signed || (commit?.size === signed.size && commit.root === signed.root)) {
@@ -96,7 +96,7 @@ export class Heads {
 
   /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
   async headCovering(partition: number, size: number): Promise<SignedHead> {
-    const signed = await this.parts.heads.get(partition);
+    const signed = await this.parts.vault.heads.get(partition);
     if (signed && signed.size >= size) return signed;
     const giveUpAt = performance.now() + HEAD_WAIT_MS;
     for (;;) {
@@ -120,7 +120,7 @@ export class Heads {
 
   /** An operator takes the log as it is now for what it should be: its head takes the place of the one it does not extend. */
   async accept(partition: number): Promise<SignedHead> {
-    const { heads } = this.parts;
+    const { heads } = this.parts.vault;
     const from = await heads.get(partition);
     if (!from) return this.advance(partition);
     const to = await this.#sign(await this.#readUnsigned(partition));
@@ -144,7 +144,7 @@ export class Heads {
   }
 
   async #advance(partition: number): Promise<SignedHead> {
-    const { heads } = this.parts;
+    const { heads } = this.parts.vault;
     for (let tries = 0; tries < 3; tries++) {
       const from = await heads.get(partition);
       const unsigned = await this.#readUnsigned(partition, from);
@@ -173,7 +173,7 @@ export class Heads {
   }
 
   async #sign(at: Omit<SignedHead, 'note'>): Promise<SignedHead> {
-    const [key] = await this.parts.signing.list();
+    const [key] = await this.parts.vault.signing.list();
     const name = originOf(this.parts.origin, at.partition);
     return { ...at, note: signNote(`${name}\n${at.size}\n${at.root}\n`, name, key) };
   }

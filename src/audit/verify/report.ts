@@ -14,7 +14,7 @@ export interface Mismatch {
 
 /** What is read contradicts what must hold. Thrown where it is seen; `mismatch` says where. */
 export class MismatchError extends Error {
-  override readonly name = 'Contradiction';
+  override readonly name = 'MismatchError';
   constructor(readonly mismatch: Mismatch) {
     super(mismatch.what);
   }

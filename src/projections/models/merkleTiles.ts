@@ -171,12 +171,8 @@ export interface ProvenLeaf {
   readonly hashes: readonly Hash[];
 }
 
-/** Evidence from a log and the tiles that are folded from it. */
-export function evidenceOf(log: Pick<EventLog, 'read' | 'places'>, tree: TileReader): MerkleReader {
-  return new StoredMerkleReader(log, tree);
-}
-
-class StoredMerkleReader implements MerkleReader {
+/** Reads from a log, and from the tiles that are folded from it. */
+export class StoredMerkleReader implements MerkleReader {
   constructor(
     private readonly log: Pick<EventLog, 'read' | 'places'>,
     private readonly tree: TileReader,

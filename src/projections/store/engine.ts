@@ -101,7 +101,7 @@ export const openRowsFile = (dataDir: string): SqliteFile =>
 
 /** The read models were folded from commits that the log does not have: it is an older one, or another. */
 export class ForeignReadModels extends Error {
-  override readonly name = 'NotOfThisLog';
+  override readonly name = 'ForeignReadModels';
 }
 
 /**
@@ -109,7 +109,7 @@ export class ForeignReadModels extends Error {
  * such as are folded already, and streams would go on from versions that the log has not: throws `ForeignReadModels`.
  */
 export async function checkFoldedFromLog(
-  { log, checkpoints, partitions }: Pick<ProjectorEngine, 'log' | 'checkpoints' | 'partitions'>,
+  { log, checkpoints, partitions }: Omit<ProjectorEngine, 'store' | 'close'>,
   models: readonly AnyModel[],
 ): Promise<void> {
   const places = models.flatMap((model) =>

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveThread } from '../../base/rpc.js';
 import { type LogReader, openLogReader } from '../../log/logFileReader.js';
-import { evidenceOf, type MerkleReader, TileReader, tilesModel } from '../models/merkleTiles.js';
+import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from '../models/merkleTiles.js';
 import { logFileOf, openRowsFile } from './engine.js';
 import type { Find, Range } from './rowStore.js';
 import { type PrefixPlace, SqliteReads, textReader } from './sqliteReads.js';
@@ -31,7 +31,7 @@ function readerOfTiles(tiles: string): MerkleReader {
     places: async (...asked: Parameters<LogReader['places']>) => places(...asked),
   };
   const tree = new TileReader(textReader(reads), { ...tilesModel, name: tiles });
-  known = { tiles, merkleReader: evidenceOf(commits, tree) };
+  known = { tiles, merkleReader: new StoredMerkleReader(commits, tree) };
   return known.merkleReader;
 }
 
