@@ -8,29 +8,29 @@ import type { UserId } from '../domain/ids.js';
 import type { PlaintextCache } from '../vault/textOpener.js';
 import type { CachedKeys } from '../vault/vault.js';
 
-/** Asks a node to forget a user, once it has fanned out these moments. */
+/** Asks a node to evict a user from its caches, once it has pushed these moments. */
 const EvictRequest = z.strictObject({
   kind: z.literal('forget'),
   user: z.string(),
   at: z.array(z.strictObject({ partition: z.int().min(0), size: z.int().min(0) })),
 });
 
-/** What a node is given to answer; it may have to catch up first. */
+/** The time limit for a node's answer; the node may have to catch up first. */
 const REPLY_LIMIT_MS = 8_000;
 const RETRY_MS = 500;
-/** After so long no memory trusts what it has: see `keyStore`, `textMemory` and `Profiles`. */
+/** After this time every cache entry has expired: see `keyStore`, `PlaintextCache` and `Profiles`. */
 const CACHE_LIFETIME_MS = 60_000;
 
 export interface ErasureBroadcastDeps {
   readonly bus: Pick<Bus, 'node' | 'request'>;
   readonly nodes: Pick<Nodes, 'listLive'>;
-  /** What this node remembers of the user is gone when it resolves; it may be repeated. */
+  /** Resolves when this node's caches hold nothing of the user. May be repeated. */
   readonly evictErasedUser: (user: UserId, at: readonly Moment[]) => Promise<void>;
-  /** Of `performance.now()`. */
+  /** Milliseconds, monotonic. */
   readonly now?: () => number;
 }
 
-/** Makes every node forget a user whose key was destroyed. */
+/** Evicts a user whose key was destroyed from the caches of every node. */
 export class ErasureBroadcast {
   readonly #deps: ErasureBroadcastDeps;
 
@@ -39,9 +39,9 @@ export class ErasureBroadcast {
   }
 
   /**
-   * Resolves when no node that lives has the user's key, name or words in memory, nor writes the name: when all have
-   * said so, at the latest when what they remember is too old to be used. `at`: moments behind which nothing of the
-   * user comes. Rejects when this node cannot do it, or it is not known who lives.
+   * Resolves when no live node holds the user's key, name or texts in memory, or writes the name. That is
+   * when all have answered, or when their cache entries have expired. `at`: moments behind which nothing of
+   * the user comes. Rejects if this node fails, or if the live nodes are unknown.
    */
   async evictEverywhere(user: UserId, at: readonly Moment[], signal: AbortSignal): Promise<void> {
     const { bus, nodes, evictErasedUser, now = () => performance.now() } = this.#deps;
@@ -52,7 +52,7 @@ export class ErasureBroadcast {
       now() < until;
       await pause(RETRY_MS, undefined, { signal })
     ) {
-      // Asked after the key was destroyed: a node that begins later never has it.
+      // Listed after the key was destroyed, so a node that starts later never reads it.
       const others = (await nodes.listLive()).filter(({ node }) => !done.has(node));
       if (others.length === 0) return;
       const told = await Promise.all(others.map(({ node }) => this.#ask(node, user, at)));
@@ -60,7 +60,7 @@ export class ErasureBroadcast {
     }
   }
 
-  /** What another node asks of this one; undefined if it is something else. */
+  /** Answers another node's request; undefined if the body is another kind of request. */
   serve(body: unknown): Promise<true> | undefined {
     const asked = EvictRequest.safeParse(body);
     if (!asked.success) return undefined;
@@ -68,17 +68,17 @@ export class ErasureBroadcast {
     return this.#deps.evictErasedUser(user, at).then(() => true);
   }
 
-  /** The node, if it has forgotten. */
+  /** Returns the node if it has evicted the user. */
   async #ask(node: NodeId, user: UserId, at: readonly Moment[]): Promise<NodeId | undefined> {
     const reply = await this.#deps.bus.request(node, { kind: 'forget', user, at }, REPLY_LIMIT_MS);
     return typeof reply === 'object' && reply.reply === true ? node : undefined;
   }
 }
 
-/** What of a node remembers people. */
+/** The parts of a node that cache users' data. */
 export interface UserCaches {
   readonly keys: Pick<CachedKeys, 'fresh'>;
-  /** Resolves when the node has fanned out these moments; rejects if that takes too long. */
+  /** Resolves when the node has pushed these moments; rejects if that takes too long. */
   readonly fannedOut: (at: readonly Moment[]) => Promise<void>;
   readonly texts: Pick<PlaintextCache, 'deleteOwner'>;
   readonly writers: { forget(user: UserId): void };
@@ -87,13 +87,13 @@ export interface UserCaches {
 }
 
 /**
- * Lets this node forget a user whose key was destroyed, which it asks of the vault itself: nobody is forgotten on
- * hearsay. The order matters: once the key is known to be destroyed nothing of the user is opened any more, and once
- * all of theirs is fanned out nothing that was opened before comes to be remembered.
+ * Evicts a user from this node's caches, after the vault confirms that the key is destroyed. The order
+ * matters. Once the key is known to be destroyed, nothing of the user can be opened. Once all moments are
+ * pushed, nothing opened earlier can enter a cache.
  */
 export async function evictErasedUser(parts: UserCaches, user: UserId, at: readonly Moment[]): Promise<void> {
   const key = (await parts.keys.fresh([user])).get(user);
-  if (key !== 'destroyed') throw new VaultUnavailable(`the key of ${user} is not destroyed`);
+  if (key !== 'destroyed') throw new VaultUnavailable(`the key of user ${user} is not destroyed yet`);
   parts.writers.forget(user);
   await parts.fannedOut(at);
   parts.texts.deleteOwner(user);

@@ -15,7 +15,7 @@ import type { EventLog } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { BegunErasure, ErasureStore, KeyStore, SessionStore } from '../vault/vault.js';
 
-/** Rooms of a page, and commands under way at once. */
+/** Rooms of a page, and concurrent commands. */
 const PAGE = 100;
 
 export interface RoomParts {
@@ -25,9 +25,9 @@ export interface RoomParts {
 }
 
 /**
- * Marks the user erased in each of their rooms. To be called when every reader of users sees that they are: then no
- * room with them is made any more, but by what was decided before; and a writer answers only when all that it decided
- * before is in the log. Gives the moments behind which no room holds anything new of the user.
+ * Marks the user as erased in each of their rooms. Call it when every reader of users sees the erasure. After
+ * that only decisions made before can create a room with the user. A writer answers once they are in the log.
+ * Returns the moments behind which no room holds anything new of the user.
  */
 export async function eraseFromRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
   const partitions = Array.from({ length: parts.log.partitions }, (_, partition) => partition);
@@ -40,15 +40,15 @@ export async function eraseFromRooms(userId: UserId, parts: RoomParts): Promise<
   );
 }
 
-/** Resolves when the partition's writer has appended what it had decided by now. */
+/** Resolves when the partition's writer has appended everything that it had decided before the call. */
 async function drainWriter(partition: number, userId: UserId, { commands, log }: RoomParts): Promise<void> {
-  // A room that nobody has: nothing is changed by asking.
+  // The room does not exist, so the command changes nothing.
   let roomId = randomUUID();
   while (partitionOf(streamOf('room', roomId), log.partitions) !== partition) roomId = randomUUID();
   await eraseMember(roomId, userId, commands);
 }
 
-/** Of one partition; the last moment of it. */
+/** Erases the user from the rooms of one partition, and returns its last moment. */
 async function eraseFromRoomsOf(
   at: Moment,
   userId: UserId,
@@ -67,7 +67,7 @@ async function eraseFromRoomsOf(
   }
 }
 
-/** Undefined: there is no such room. */
+/** Undefined if there is no such room. */
 async function eraseMember(
   roomId: RoomId,
   userId: UserId,
@@ -83,12 +83,12 @@ async function eraseMember(
 }
 
 function selectRooms(streams: readonly { readonly key: string }[]): RoomId[] {
-  // A replay's keys are stream names.
+  // The keys of changed streams are stream names.
   const parsed = streams.map(({ key }) => parseStream(key as StreamName));
   return parsed.flatMap(({ kind, id }) => (kind === 'room' ? [id] : []));
 }
 
-/** What erasing somebody needs. */
+/** The services that the steps of an erasure need. */
 export interface ErasureParts {
   readonly rooms: RoomParts;
   readonly vault: {
@@ -97,16 +97,18 @@ export interface ErasureParts {
     readonly erasures: ErasureStore;
   };
   readonly queries: Pick<Queries, 'users' | 'openedErased'>;
-  /** Resolves when no node honours these sessions any more, which have ended in the vault. */
+  /** Resolves when every node rejects these sessions, which the vault has revoked. */
   readonly announceRevocations: (sessions: readonly string[]) => Promise<void>;
-  /** Resolves when no node remembers the user, and their name is in no file or document: see `ErasureBroadcast`. */
+  /**
+   * Resolves when no node caches the user, and no file or document holds their name. See `ErasureBroadcast`.
+   */
   readonly evictEverywhere: (user: UserId, at: readonly Moment[], signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Erases a user. Each step may be repeated, and be the last before a crash: as long as the erasure is listed in the
- * vault it is begun again from the top. Rejects with what a step throws, and nothing that is done is undone; `onDecided`
- * is called when it can be undone no more.
+ * Erases a user. Each step may be repeated, and may be the last one before a crash. As long as the vault
+ * lists the erasure, it starts again from the first step. Rejects with the error of a step, and undoes
+ * nothing. Calls `onDecided` when the erasure can no longer be undone.
  */
 async function eraseUser(
   erasure: BegunErasure,
@@ -116,46 +118,46 @@ async function eraseUser(
 ): Promise<void> {
   const { vault, rooms, queries } = parts;
   const { userId } = erasure;
-  // From here on it is decided: no command of theirs or with them is accepted that comes later.
+  // The erasure is decided here. No later command by or with the user is accepted.
   const { moment } = await rooms.commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
   onDecided();
-  // The claim before the sessions: a sign-in under way looks at it last, and ends the session that it has made.
+  // The claim before the sessions: a concurrent sign-in checks it last, and then revokes its own session.
   await vault.erasures.eraseClaim(erasure);
   await parts.announceRevocations(await vault.sessions.revokeAll(userId));
   await vault.keys.destroy(userId);
-  // Now every query and every decision about others sees it.
+  // After this, every query and every decision about others sees the erasure.
   await queries.users([userId], [moment]);
   const last = await eraseFromRooms(userId, rooms);
   await parts.evictEverywhere(userId, [moment, ...last], signal);
   await vault.erasures.end(userId);
 }
 
-/** Between two looks for erasures that were cut off. */
+/** Interval between checks for interrupted erasures. */
 const POLL_MS = 2_000;
-/** What the caller waits for; it goes on without them. */
+/** The longest wait of the caller; the erasure continues without it. */
 const ANSWER_MS = 20_000;
 
 export interface ErasuresDeps {
   readonly steps: ErasureParts;
-  /** Whether this node is to finish what another has begun of this user. */
+  /** Whether this node must finish the user's erasure if another node was interrupted. */
   readonly isOwned: (user: UserId) => boolean;
-  /** An erasure of another node's that is listed for so long has been cut off. 0: there is no other node. */
+  /** Milliseconds after which another node's erasure counts as interrupted. 0: there is no other node. */
   readonly takeOverMs: number;
   readonly logger: Logger;
 }
 
-/** One that is under way here. */
+/** An erasure that is running in this process. */
 interface Run {
   readonly done: Promise<void>;
-  /** It is in the log. */
+  /** The erasure is in the log. */
   isDecided: boolean;
 }
 
-/** Erases users, and finishes what a crash or an outage has cut off. */
+/** Erases users, and finishes erasures that a crash or an outage interrupted. */
 export class Erasures {
   readonly #deps: ErasuresDeps;
   readonly #running = new Map<UserId, Run>();
-  /** Those listed that are not under way here, and since when they have been seen; of `performance.now()`. */
+  /** When each listed erasure that does not run here was first seen, in monotonic milliseconds. */
   #firstSeen = new Map<UserId, number>();
   readonly #stopping = new AbortController();
 
@@ -163,20 +165,22 @@ export class Erasures {
     this.#deps = deps;
   }
 
-  /** Looks for what was cut off, from now on, and for what a vault from a back-up has of those who were erased. */
+  /**
+   * Starts to look for interrupted erasures, and for erased users in a vault that was restored from a backup.
+   */
   start(): void {
     this.#resumeFromRestoredVault().catch((error: unknown) => this.#report(error));
     void this.#poll();
   }
 
-  /** Begins nothing more; what is under way ends where it is, and is finished by who comes next. */
+  /** Starts nothing more. Running erasures stop where they are, and another process finishes them. */
   stop(): void {
     this.#stopping.abort();
   }
 
   /**
-   * Erases the user, whose name this is. Resolves when all of it is done. Throws `overloaded` when nothing was done,
-   * `unknown` when it may take effect yet: what is in the log is tried until it is done.
+   * Erases the user of this name. Resolves when it is complete. Throws `overloaded` if nothing was done, or
+   * `unknown` if it may still take effect. An erasure that is in the log is tried until it is complete.
    */
   async erase(userId: UserId, username: string): Promise<void> {
     const { erasures } = this.#deps.steps.vault;
@@ -185,8 +189,8 @@ export class Erasures {
     try {
       await Promise.race([run.done, rejectWhenLate(late.signal)]);
     } catch (error) {
-      if (run.isDecided || !isRefusal(error)) throw outcomeUnknown('the user will be erased', error);
-      // Else it would be done by and by, and they were told that it was not.
+      if (run.isDecided || !isRefusal(error)) throw outcomeUnknown('the erasure has begun and will be completed; check later', error);
+      // Otherwise it would be finished later, although the caller was told that it failed.
       await erasures.end(userId);
       throw error;
     } finally {
@@ -194,7 +198,7 @@ export class Erasures {
     }
   }
 
-  /** One at a time of each user. */
+  /** Runs one erasure of each user at a time. */
   #run(erasure: BegunErasure): Run {
     const { userId } = erasure;
     const known = this.#running.get(userId);
@@ -210,13 +214,13 @@ export class Erasures {
     return run;
   }
 
-  /** Whom the log has erased and the vault knows is erased again. */
+  /** Erases users again whom the log has erased but the vault still has. */
   async #resumeFromRestoredVault(): Promise<void> {
     const { steps, logger } = this.#deps;
     const { queries, vault } = steps;
     for await (const names of queries.openedErased())
       for (const [userId, name] of names) {
-        logger.info({ userId }, 'the vault knows somebody who has been erased: they are erased again');
+        logger.info({ userId }, 'the vault still has a user whom the log has erased; erasing the user again');
         await vault.erasures.begin(userId, name);
       }
   }
@@ -228,7 +232,7 @@ export class Erasures {
         .list()
         .then((listed) => this.#finishInterrupted(listed))
         .catch((error: unknown) => this.#report(error));
-      await pause(POLL_MS, undefined, { signal }).catch(() => undefined); // It is ending.
+      await pause(POLL_MS, undefined, { signal }).catch(() => undefined); // The process is stopping.
     }
   }
 
@@ -247,15 +251,15 @@ export class Erasures {
 
   #report(err: unknown): void {
     if (!this.#stopping.signal.aborted)
-      this.#deps.logger.warn({ err }, 'an erasure that was cut off cannot be finished yet; trying again');
+      this.#deps.logger.warn({ err }, 'an interrupted erasure could not be finished; trying again');
   }
 }
 
-/** With these the first step was refused, so that nothing was done. */
+/** Errors by which the first step was refused, so that nothing was done. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof ParleyError && error.code !== 'unknown' && error.code !== 'internal';
 
 async function rejectWhenLate(signal: AbortSignal): Promise<never> {
   await pause(ANSWER_MS, undefined, { signal });
-  throw new Error('the erasure takes its time');
+  throw new Error(`the erasure takes longer than ${ANSWER_MS} ms`);
 }

@@ -6,15 +6,15 @@ import { follow, type TailReader } from '../log/logReader.js';
 import { TILE_WIDTH } from '../log/merkle.js';
 import type { Folded } from './projection.js';
 
-/** What projections are folded from. */
+/** The log as projections read it. */
 export interface LogSource {
-  /** As `EventLog.read`. */
+  /** Like `EventLog.read`. */
   read(partition: number, after: number, limit: number): Promise<Commit[]>;
 }
 
-/** What a projector needs of a commit. */
+/** The fields of a commit that a projector needs. */
 export interface LeafCommit extends Omit<Commit, 'id' | 'epoch' | 'root' | 'frontier' | 'hash'> {
-  /** As in `HashedCommit`, if they have been computed already. */
+  /** Hashes as in `HashedCommit`, if they are computed already. */
   readonly leafHashes?: readonly Hash[];
   readonly filled?: readonly Hash[];
 }
@@ -24,21 +24,21 @@ export interface DecodedCommit extends Pick<CommitFrame, 'partition' | 'position
   readonly events: readonly Folded[];
 }
 
-/** Throws `UnknownEventType`. */
+/** Decodes the events of a commit. Throws `UnknownEventType`. */
 export function decodeCommit(commit: LeafCommit): DecodedCommit {
   const { partition, position, firstOffset, size, leaves, leafHashes, filled } = commit;
   const firstTile = Math.floor(firstOffset / TILE_WIDTH);
   const events = leaves.map((leaf, i) => {
     const end = firstOffset + i + 1;
     const tileHash = end % TILE_WIDTH === 0 ? filled?.[end / TILE_WIDTH - 1 - firstTile] : undefined;
-    // The event was made just now and is nobody else's: added to, not copied.
+    // The event is new and has no other owner, so it is extended instead of copied.
     const event = decodeLeaf(leaf, partition, end - 1);
     return Object.assign(event, { leaf, leafHash: leafHashes?.[i], tileHash, position });
   });
   return { partition, position, size, events };
 }
 
-/** As `LogSource.read`; a hole that is still there when read again is one. */
+/** Reads like `LogSource.read`, once more after a `HoleError`: a concurrent append can look like a hole. */
 export async function readRetryingHole(
   log: LogSource,
   partition: number,
@@ -53,28 +53,28 @@ export async function readRetryingHole(
   }
 }
 
-/** Commits a partition whose times are kept apart; beyond, they count as old as the last one kept. */
+/** Times that are kept for each partition. Later commits count as old as the last one kept. */
 const MAX_TIMES = 1024;
 
-/** How far a commit takes its partition, and when it was recorded. */
+/** The tree size that a commit reaches, and the time it was recorded. */
 export interface CommitExtent {
   readonly partition: number;
-  /** The tree size after it. */
+  /** The tree size after the commit. */
   readonly size: number;
   readonly recordedAt: Time;
 }
 
 interface Entry {
   size: number;
-  /** Milliseconds since 1970, on the clock of the process that recorded it. */
+  /** Milliseconds since 1970, by the clock of the process that recorded it. */
   recordedAt: number;
-  /** On the monotonic clock of this process. */
+  /** Milliseconds on the monotonic clock of this process. */
   readonly seenAt: number;
 }
 
-/** The commits that this process was told of and that are not in every read model yet. */
+/** The published commits that some read model has not folded yet. */
 export class UnfoldedCommits {
-  /** Oldest first, by partition; never an empty list. */
+  /** By partition, oldest first. A list is never empty. */
   readonly #entries = new Map<number, Entry[]>();
 
   add({ partition, size, recordedAt }: CommitExtent, ticks: number) {
@@ -85,14 +85,14 @@ export class UnfoldedCommits {
     this.#entries.set(partition, entries);
   }
 
-  /** All below `size` is in every model. */
+  /** Removes commits that every model has folded. */
   remove(partition: number, size: number): void {
     const entries = this.#entries.get(partition);
     while (entries?.[0] && entries[0].size <= size) entries.shift();
     if (entries?.length === 0) this.#entries.delete(partition);
   }
 
-  /** Whoever folds the partition from now on is not to blame for what lay there before. */
+  /** Restarts the age of a partition's commits, so that its new owner is not blamed for the old lag. */
   rebase(partition: number, now: number): void {
     for (const entry of this.#entries.get(partition) ?? []) entry.recordedAt = now;
   }
@@ -101,41 +101,44 @@ export class UnfoldedCommits {
     return [...this.#entries.keys()];
   }
 
-  /** When the oldest one was recorded; undefined if there is none. */
+  /** When the oldest commit was recorded; undefined if there is none. */
   recordedAt(partition: number): number | undefined {
     return this.#entries.get(partition)?.[0]?.recordedAt;
   }
 
-  /** When this process was told of the oldest one; undefined if there is none. */
+  /** When this process learned of the oldest commit; undefined if there is none. */
   seenAt(partition: number): number | undefined {
     return this.#entries.get(partition)?.[0]?.seenAt;
   }
 
-  /** The largest size told of; 0 if there is none. */
+  /** The largest published size; 0 if there is none. */
   size(partition: number): number {
     return Math.max(0, ...(this.#entries.get(partition) ?? []).map(({ size }) => size));
   }
 }
 
-/** What waits to be taken, in characters of leaves; a reader that finds it full waits, and reads the log later. */
+/** Characters of leaves that may wait. A reader that finds the buffer full stops, and reads the log later. */
 const MAX_BUFFERED_CHARS = 4 * 1024 * 1024;
 
 interface CommitBufferOptions {
   readonly log: LogSource;
-  /** There is something to take, or a reader has stopped. */
+  /** A commit waits to be taken, or a reader has failed. */
   onArrival(): void;
-  /** The log could not be read; it will be tried again. */
+  /** The log could not be read; the reader tries again. */
   onRetry(error: unknown): void;
 }
 
-/** What a partition's reader has come to. */
+/** What the reader of one partition has delivered. */
 interface Arrivals {
   waiting: DecodedCommit[];
-  /** When the last commit read from the log was recorded, where the end of the log has not been seen. */
+  /** When the last commit read from the log was recorded; undefined once the end of the log was seen. */
   behind: Time | undefined;
 }
 
-/** Commits of several partitions, from the doorbell and from the log, decoded and without gap, until they are taken. */
+/**
+ * Holds decoded commits of several partitions until they are taken. They come from notifications and from the
+ * log, without a gap.
+ */
 export class CommitBuffer {
   readonly #options: CommitBufferOptions;
   readonly #readers = new Map<
@@ -155,18 +158,18 @@ export class CommitBuffer {
     return this.#isRunning;
   }
 
-  /** Those that are read now. */
+  /** The partitions that are being read. */
   get partitions(): readonly number[] {
     return [...this.#readers.keys()];
   }
 
-  /** From now on partitions may be entered. */
+  /** Allows `startReading`. */
   start(): void {
     this.#failure = undefined;
     this.#isRunning = true;
   }
 
-  /** Begins to read a partition, which is not being read, behind this position. */
+  /** Starts to read a partition behind this position. It must not be read already. */
   startReading(partition: number, after: number): void {
     const arrivals: Arrivals = { waiting: [], behind: undefined };
     const reader = follow<LeafCommit>({
@@ -180,22 +183,24 @@ export class CommitBuffer {
     this.#readers.set(partition, { reader, arrivals });
   }
 
-  /** Reads a partition no more, and lets go of what was not taken of it. */
+  /** Stops to read a partition, and drops its waiting commits. */
   async stopReading(partition: number): Promise<void> {
     const entry = this.#readers.get(partition);
     this.#readers.delete(partition);
     const stopped = entry?.reader.stop();
-    // Its reader may be waiting for space.
+    // The reader may be waiting for space.
     this.#makeSpace();
     await stopped;
   }
 
-  /** The doorbell: a durable commit. What it skips is read from the log. */
+  /** Delivers a durable commit. Commits that were skipped are read from the log. */
   notify(commit: LeafCommit): void {
     this.#readers.get(commit.partition)?.reader.notify(commit);
   }
 
-  /** What has arrived, by partition, in order. Throws what stopped a reader. */
+  /**
+   * Returns the waiting commits, a list for each partition, in order. Throws the error that stopped a reader.
+   */
   take(): DecodedCommit[][] {
     if (this.#failure) throw this.#failure.error;
     const taken: DecodedCommit[][] = [];
@@ -207,7 +212,10 @@ export class CommitBuffer {
     return taken;
   }
 
-  /** Since when commits wait in the log that this has yet to come to; undefined at the end of the log. */
+  /**
+   * Recording time of the oldest commit that was read last from the log; undefined when all reads have
+   * reached the end.
+   */
   behindSince(): Time | undefined {
     let oldest: Time | undefined;
     for (const { arrivals } of this.#readers.values()) {
@@ -217,7 +225,7 @@ export class CommitBuffer {
     return oldest;
   }
 
-  /** Reads nothing more, and lets go of what was not taken. */
+  /** Stops all readers, and drops the waiting commits. */
   async stop(): Promise<void> {
     this.#isRunning = false;
     await Promise.all(this.partitions.map((partition) => this.stopReading(partition)));

@@ -6,7 +6,7 @@ import { type CommitExtent, UnfoldedCommits } from './commitBuffer.js';
 
 import type { Progress } from './queries.js';
 
-/** How long a query waits for its models, and how many may wait at once. */
+/** How long a query waits for its models, and how many waits there may be. */
 const WAIT_LIMIT_MS = 5000;
 const MAX_WAITS = 10_000;
 
@@ -16,7 +16,7 @@ interface Wait {
   readonly resolve: () => void;
 }
 
-/** Who waits for which model to reach which moment. */
+/** The queries that wait for a model to fold a moment. */
 export class WaitingList {
   readonly #waits = new Map<string, Set<Wait>>();
   readonly #clock: Pick<Clock, 'now' | 'setTimer'>;
@@ -26,9 +26,13 @@ export class WaitingList {
     this.#clock = clock;
   }
 
-  /** Resolves at a release at or above the moment. Rejects with `overloaded` after 5 s, or when too many wait. */
+  /**
+   * Resolves when `release` reaches the moment. Rejects with `overloaded` after 5 s, or when too many queries
+   * wait.
+   */
   async add(model: string, moment: Moment): Promise<void> {
-    if (this.#size >= MAX_WAITS) throw overloaded('too many queries wait for the read models');
+    if (this.#size >= MAX_WAITS)
+      throw overloaded('too many queries wait for the read models; try again later');
     await new Promise<void>((resolve, reject) => {
       const waiting = this.#waits.get(model) ?? new Set();
       this.#waits.set(model, waiting);
@@ -47,20 +51,20 @@ export class WaitingList {
       };
       const cancel = this.#clock.setTimer(() => {
         leave();
-        reject(overloaded(`the read model ${model} is behind`));
+        reject(overloaded(`the read model ${model} is behind; try again later`));
       }, WAIT_LIMIT_MS);
       waiting.add(entry);
       this.#size++;
     });
   }
 
-  /** The model is stored up to `size` of the partition. */
+  /** Resolves the waits for moments up to `size` of the partition. */
   release(model: string, partition: number, size: number): void {
     for (const { moment, resolve } of this.#waits.get(model) ?? [])
       if (moment.partition === partition && moment.size <= size) resolve();
   }
 
-  /** Those that somebody waits for, each with since when the first one does. */
+  /** The partitions that queries wait for, each with the start of its oldest wait. */
   partitions(): ReadonlyMap<number, number> {
     const partitions = new Map<number, number>();
     for (const waiting of this.#waits.values())
@@ -70,20 +74,22 @@ export class WaitingList {
   }
 }
 
-/** The times that a lag and a wait are measured by. */
+/** The clock that lags and waits are measured by. */
 export interface TrackerClock extends Pick<Clock, 'now' | 'setTimer'> {
   /** Milliseconds since 1970. */
   readonly unixNow: () => number;
 }
 
 interface ProgressTrackerOptions {
-  /** Tree sizes that are folded at the start: by model, then by partition. */
+  /** Tree sizes that are folded at the start, by model, then by partition. */
   readonly folded: ReadonlyMap<string, readonly number[]>;
-  /** Whether this process folds the partition; if not said, it folds all. */
+  /** Whether this process folds the partition; by default it folds all. */
   readonly owns?: (partition: number) => boolean;
-  /** Asks whoever folds the partition to write, without delay, all below `size`. */
+  /** Asks the owner of the partition to write everything below `size` without delay. */
   readonly requestWrite: (partition: number, size: number) => void;
-  /** Of a partition folded elsewhere: somebody begins to wait, or a commit is not folded yet. */
+  /**
+   * Called for a partition that another process folds: a query begins to wait, or a commit is not folded yet.
+   */
   readonly onRemoteLag?: (why: 'waited' | 'behind') => void;
   readonly clock?: TrackerClock;
 }
@@ -91,8 +97,9 @@ interface ProgressTrackerOptions {
 type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
 
 /**
- * How far the read models are, and who waits for them. What it is told of progress may be repeated, late or lost: the
- * largest size counts, and for partitions folded elsewhere `awaitedElsewhere` and `laggingElsewhere` say where to look in the store.
+ * Tracks how far the read models are, and the queries that wait for them. Reports of progress may be
+ * repeated, late or lost, because the largest size counts. For partitions that other processes fold,
+ * `awaitedElsewhere` and `laggingElsewhere` name those whose checkpoints should be read.
  */
 export class ProgressTracker implements Progress {
   readonly #options: ProgressTrackerOptions;
@@ -116,13 +123,14 @@ export class ProgressTracker implements Progress {
     const { partition, size } = moment;
     if (this.folded(model, partition) >= size) return;
     const waiting = this.#waits.add(model, moment);
-    // Only now: the answer may come within the call.
+    // After `add`, because the answer may come within the call.
     this.#ask(partition, size);
     if (!this.#owns(partition)) this.#options.onRemoteLag?.('waited');
     await waiting;
   }
 
-  // Only of what this process folds: of the rest its owner knows, who refuses commands when it falls behind.
+  // Counts this process's partitions only. The owner of any other one knows its lag, and refuses commands
+  // itself.
   lagMs(): number {
     const now = this.#clock.unixNow();
     const times = this.#unfolded.partitions.map((partition) =>
@@ -134,11 +142,11 @@ export class ProgressTracker implements Progress {
 
   folded(model: string, partition: number): number {
     const size = this.#folded.get(model)?.[partition];
-    if (size === undefined) throw new RangeError(`no model ${model} is folded of partition ${partition}`);
+    if (size === undefined) throw new RangeError(`there is no model ${model} or no partition ${partition}`);
     return size;
   }
 
-  /** How far each model is in the partition. */
+  /** The size that each model has folded of the partition. */
   at(partition: number): readonly ModelAdvance[] {
     return [...this.#folded].map(([model, sizes]) => ({ model, partition, size: sizes[partition] ?? 0 }));
   }
@@ -148,7 +156,7 @@ export class ProgressTracker implements Progress {
     return () => this.#handlers.delete(handler);
   }
 
-  /** A commit is durable. */
+  /** Counts a durable commit as unfolded until every model has folded it. */
   trackCommit(commit: CommitExtent): void {
     const { partition, size } = commit;
     if (size <= this.#foldedByAll(partition)) return;
@@ -156,7 +164,10 @@ export class ProgressTracker implements Progress {
     if (!this.#owns(partition)) this.#options.onRemoteLag?.('behind');
   }
 
-  /** A model is stored up to `size`, here or elsewhere; what is not known here, or was known, changes nothing. */
+  /**
+   * Records that a model is stored up to `size`, here or elsewhere. Unknown models and smaller sizes change
+   * nothing.
+   */
   recordAdvance(model: string, partition: number, size: number): void {
     const sizes = this.#folded.get(model);
     const before = sizes?.[partition];
@@ -167,17 +178,17 @@ export class ProgressTracker implements Progress {
     for (const handler of this.#handlers) handler(model, partition, size);
   }
 
-  /** This process begins to fold the partition: from now on its delay counts. */
+  /** Restarts the lag of a partition that this process begins to fold. */
   restartLag(partition: number): void {
     this.#unfolded.rebase(partition, this.#clock.unixNow());
   }
 
-  /** Of the partitions folded elsewhere, those that somebody waits for, and since when. */
+  /** The partitions folded elsewhere that queries wait for, with the start of the oldest wait. */
   awaitedElsewhere(): ReadonlyMap<number, number> {
     return new Map([...this.#waits.partitions()].filter(([partition]) => !this.#owns(partition)));
   }
 
-  /** Of the partitions folded elsewhere, those with commits not known to be folded, and since when that is so. */
+  /** The partitions folded elsewhere with commits that may be unfolded, with the time of the oldest one. */
   laggingElsewhere(): ReadonlyMap<number, number> {
     const since = new Map<number, number>();
     for (const partition of this.#unfolded.partitions) {
@@ -187,12 +198,12 @@ export class ProgressTracker implements Progress {
     return since;
   }
 
-  /** Since when the projector sees commits in the log that it has not folded. */
+  /** Sets the recording time of the oldest commit in the log that the projector has not folded. */
   behind(since: Time | undefined): void {
     this.#behindSince = since;
   }
 
-  /** All that was published is in every model; `overloaded` after 5 s. */
+  /** Resolves when every model has folded everything published; rejects with `overloaded` after 5 s. */
   async waitForAll(): Promise<void> {
     const moments = this.#unfolded.partitions.map((partition) => ({
       partition,
@@ -217,7 +228,7 @@ export class ProgressTracker implements Progress {
   }
 }
 
-/** A model is stored up to a size of a partition. */
+/** The size of a partition up to which a model is stored. */
 export interface ModelAdvance {
   readonly model: string;
   readonly partition: number;

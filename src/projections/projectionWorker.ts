@@ -12,41 +12,47 @@ import { Rebuilder } from './rebuilder.js';
 import { checkFoldedFromLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
 import { tableOf } from './store/rowStore.js';
 
-/** What the thread is given. */
+/** The data of the projector's thread. */
 export interface ProjectionThreadData {
   readonly engine: Engine;
-  /** Partitions folded from the start; all, if not said. */
+  /** Partitions folded from the start; undefined means all. */
   readonly owned: readonly number[] | undefined;
-  /** After so many milliseconds every process on this database has learned of a change of generation; 0: it is alone. */
+  /**
+   * Milliseconds after which every process on this database has read a change of generation. 0: there is no
+   * other process.
+   */
   readonly settleMs: number;
-  /** The module whose `allProjections` makes them. */
+  /** The URL of the module that exports `allProjections`. */
   readonly projections: string;
-  /** Rings of this thread's doorbell. */
+  /** Delivers `ProjectorMessage`s to this thread. */
   readonly messagePort: MessagePort;
-  /** Where `MainThreadApi` is served. */
+  /** The port on which `MainThreadApi` is served. */
   readonly main: MessagePort;
 }
 
-/** One message each, with no answer, in the order they were sent. Leaves are lines of one text, which copies faster. */
+/**
+ * A message to the projector, in the order sent and without an answer. Leaves are lines of one text, because
+ * one string copies faster.
+ */
 export type ProjectorMessage =
   | { readonly commit: Omit<LeafCommit, 'leaves'>; readonly leaves: string }
   | { readonly write: { readonly partition: number; readonly size: number } };
 
-/** What the thread asks of the main one. */
+/** The functions that the thread calls in the main one. */
 export type MainThreadApi = Pick<TextOpener, 'usernames'> & {
   switchTo(name: string, generation: number): Promise<void>;
 };
 
-/** How far each model is, by partition, and which of its generations is read. */
+/** The progress of a model by partition, and its active generation. */
 export interface ModelState {
   readonly name: string;
-  /** By which other processes are told of it. */
+  /** The table by which other processes know the model. */
   readonly table: string;
   readonly generation: number;
   readonly folded: readonly number[];
 }
 
-/** What the thread tells the main one. */
+/** A notice from the thread to the main one. */
 export type ProjectionNotice =
   | {
       readonly kind: 'progress';
@@ -69,7 +75,7 @@ function onRetry(error: unknown): void {
 
 lowerPriority(5);
 
-/** The thread's one running projector, from its start to its end. */
+/** The projector of the thread, from its start to its end. */
 class ProjectionThread {
   private constructor(
     private readonly engine: ProjectorEngine,
@@ -82,7 +88,7 @@ class ProjectionThread {
   static async open(): Promise<ProjectionThread> {
     const engine = await openEngine(data.engine);
     const { store, log, partitions } = engine;
-    // The module is named by the main thread, which is compiled against this type.
+    // The main thread names the module, and is compiled against this type.
     const { allProjections } = (await import(data.projections)) as typeof import('./allProjections.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
@@ -132,8 +138,8 @@ class ProjectionThread {
   }
 
   /**
-   * Where there are other processes, folds first what they have not, whose version may be another: who then comes to
-   * own a partition has little to fold. How far the models are.
+   * Folds what no other process has folded, which may run another version. A node that takes over a partition
+   * then has little left to fold. Returns the progress of the models.
    */
   async catchUp(): Promise<ModelState[]> {
     const { log, partitions } = this.engine;
@@ -164,7 +170,7 @@ class ProjectionThread {
     return this.loop.own(partitions);
   }
 
-  /** How far the tables that are read are by the store's checkpoints, whoever folds them. */
+  /** Reads the checkpoints of the active tables, whichever process folds them. */
   async readCheckpoints(partitions: readonly number[]): Promise<ModelAdvance[]> {
     const places = this.rebuilder.tables
       .current()
@@ -173,7 +179,7 @@ class ProjectionThread {
     return places.map(({ name, partition }, i) => ({ model: name, partition, size: found[i]?.size ?? 0 }));
   }
 
-  /** A user's key was destroyed, and the erasure is folded: their name is in no table and no file any more. */
+  /** Erases a name, after the user's key is destroyed and the erasure is folded. */
   eraseUsername(userId: UserId): Promise<void> {
     return this.loop.runExclusive(() => eraseUsername(this.engine.store, userId));
   }
@@ -185,7 +191,7 @@ class ProjectionThread {
 }
 
 function parseLeaves({ commit, leaves }: Extract<ProjectorMessage, { leaves: string }>): LeafCommit {
-  // An empty text is no leaf, not an empty one.
+  // An empty text means no leaves, not one empty leaf.
   return { ...commit, leaves: leaves === '' ? [] : leaves.split('\n') };
 }
 
@@ -197,7 +203,7 @@ const api = {
     opened = ProjectionThread.open();
     await opened;
   },
-  /** Before `run`. */
+  /** Must be called before `run`. */
   catchUp: async () => (await opened)?.catchUp() ?? [],
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),

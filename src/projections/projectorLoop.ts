@@ -4,24 +4,27 @@ import { CommitBuffer, type LeafCommit, type LogSource } from './commitBuffer.js
 import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
 
-/** Rows that change often gather for this long, or until there are so many, unless somebody waits for them. */
+/** Folded rows wait for this long, or until there are `GATHER_ROWS`, unless a reader waits for them. */
 const GATHER_MS = 250;
 const GATHER_ROWS = 4096;
-/** Between parts of a write that nobody waits for, and how long all of these pauses take at most. */
+/** Pause between the parts of a write that no reader waits for, and the limit for all pauses of one write. */
 const WRITE_PAUSE_MS = 2;
 const MAX_WRITE_PAUSES_MS = 100;
-/** With nothing to do, a turn comes all the same: the end of a pause that no message ends. */
+/** An idle loop still takes a turn after this time, because no message ends a pause. */
 const IDLE_TURN_MS = 60_000;
 const BACK_OFF_MS = { first: 50, most: 5000 };
 
-/** Errors after which going on would skip events or lose rows. By name: some have crossed a thread. */
+/**
+ * Errors after which going on would skip events or lose rows. Compared by name, because some have crossed a
+ * thread.
+ */
 const FATAL_ERRORS = new Set(['UnknownEventType', 'HoleError', 'StorageError']);
 
-/** Work that is done between the turns of a follower, with nothing else of its projector under way. */
+/** Work between the turns of the loop, while its projector is idle. */
 export interface SideWork {
-  /** True: there is more to do at once. */
+  /** Does one step; resolves to true if the next one can begin at once. */
   step(): Promise<boolean>;
-  /** After any error of the follower's, before the next step. */
+  /** Called after any error of the loop, before the next step. */
   reset(): Promise<void>;
 }
 
@@ -29,9 +32,9 @@ export interface ProjectorLoopOptions {
   readonly projector: Projector;
   readonly log: LogSource;
   readonly sideWork: SideWork;
-  /** What was written, and since when commits wait in the log that are not folded (undefined: none are seen). */
+  /** Reports what was written, and since when commits wait in the log; undefined if none wait. */
   onProgress(advances: readonly Advance[], behindSince: Time | undefined): void;
-  /** Something failed and is tried again, later each time. */
+  /** Something failed; the loop tries again after a growing delay. */
   onRetry(error: unknown): void;
 }
 
@@ -41,18 +44,18 @@ export class ProjectorLoop {
   readonly #buffer: CommitBuffer;
   readonly #signal = new Signal();
   readonly #stopping = new AbortController();
-  /** Sizes that somebody waits for, by partition, until they are written. */
+  /** Sizes that readers wait for, by partition, until they are written. */
   readonly #requested = new Map<number, number>();
   #gatheringSince: number | undefined;
   #mustRestart = false;
   #owned: ReadonlySet<number>;
-  /** Who waits until what is owned is what is folded. */
+  /** Called when the owned partitions are the folded ones. */
   #ownershipCallbacks: (() => void)[] = [];
-  /** What is to be done with nothing folded that is not written. */
+  /** Work that needs everything folded to be written first. */
   #exclusive: { readonly work: () => Promise<void>; readonly done: (outcome: Promise<void>) => void }[] = [];
   #behindSince: Time | undefined;
 
-  /** `owned`: partitions that are folded from the start. */
+  /** `owned`: the partitions that are folded from the start. */
   constructor(options: ProjectorLoopOptions, owned: readonly number[]) {
     this.#options = options;
     const { log, onRetry } = options;
@@ -60,12 +63,12 @@ export class ProjectorLoop {
     this.#buffer = new CommitBuffer({ log, onRetry, onArrival: () => this.#signal.set() });
   }
 
-  /** A durable commit; one that is missed is read from the log. */
+  /** Delivers a durable commit. A commit that is missed is read from the log. */
   notify(commit: LeafCommit): void {
     this.#buffer.notify(commit);
   }
 
-  /** Somebody waits until all below `size` is written: no gathering up to there. */
+  /** Asks for everything below `size` to be written without delay. */
   requestWrite(partition: number, size: number): void {
     if (!this.#owned.has(partition)) return;
     this.#requested.set(partition, Math.max(size, this.#requested.get(partition) ?? 0));
@@ -73,8 +76,8 @@ export class ProjectorLoop {
   }
 
   /**
-   * Folds these partitions and no others; resolves when it is so, or when the follower ends. What is folded of one
-   * that goes is written first; one that comes begins at the store's checkpoints as they are then.
+   * Folds exactly these partitions; resolves when it does, or when the loop ends. Rows of a removed partition
+   * are written first. An added one begins at the store's checkpoints as they are then.
    */
   own(partitions: readonly number[]): Promise<void> {
     this.#owned = new Set(partitions);
@@ -82,24 +85,27 @@ export class ProjectorLoop {
     return new Promise((resolve) => this.#ownershipCallbacks.push(resolve));
   }
 
-  /** What the projector folds has changed: begins again at the store's checkpoints. */
+  /** Restarts at the store's checkpoints, because the projector's projections have changed. */
   restart(): void {
     this.#mustRestart = true;
     this.#signal.set();
   }
 
-  /** Tells how far a projection is written. */
+  /** Reports how far a projection is written. */
   report(projection: AnyProjection): void {
     const written = this.#options.projector.written(projection);
     this.#report(written.map((size, partition) => ({ projection, partition, size })));
   }
 
-  /** There is side work to do. */
+  /** Requests a turn for side work. */
   requestTurn(): void {
     this.#signal.set();
   }
 
-  /** Does this between two turns, with all that is folded written; gives what comes of it. Rejects at the end. */
+  /**
+   * Runs `work` between two turns, after everything folded is written. Rejects with its error, or when the
+   * loop ends.
+   */
   runExclusive(work: () => Promise<void>): Promise<void> {
     if (this.#stopping.signal.aborted) return Promise.reject(new Error('the projector has stopped'));
     this.#signal.set();
@@ -141,7 +147,7 @@ export class ProjectorLoop {
     this.#mustRestart = false;
   }
 
-  /** From the store's checkpoints on, whatever was in memory. */
+  /** Begins at the store's checkpoints, whatever was in memory. */
   async #start(): Promise<void> {
     const { projector, sideWork } = this.#options;
     await projector.reset();
@@ -161,12 +167,12 @@ export class ProjectorLoop {
     if (this.#isDue()) await this.#write();
     else if (this.#behindSince !== this.#buffer.behindSince()) this.#report([]);
     const isBusy = await sideWork.step();
-    // A turn of the event loop, even when all of this was synchronous: messages must get in.
+    // Yields to the event loop, so that messages arrive even when the turn was synchronous.
     if (isBusy || taken.length > 0) await nextTurn();
     else await this.#signal.wait(this.#msUntilDue());
   }
 
-  /** Leaves and enters partitions; the others are not disturbed. */
+  /** Stops and starts partitions without disturbing the others. */
   async #applyOwnership(): Promise<void> {
     if (this.#ownershipCallbacks.length === 0) return;
     const { projector } = this.#options;
@@ -180,7 +186,7 @@ export class ProjectorLoop {
       this.#report(await projector.renew(partition));
       this.#buffer.startReading(partition, projector.position(partition));
     }
-    // Told otherwise in the meantime: the next turn goes on, and then resolves these too.
+    // If `own` was called meanwhile, the next turn resolves these callbacks too.
     if (owned === this.#owned) this.#resolveOwnership();
   }
 
@@ -190,7 +196,7 @@ export class ProjectorLoop {
     for (const { work, done } of this.#exclusive.splice(0)) {
       const outcome = work();
       done(outcome);
-      await outcome.catch(() => {}); // Told to who asked for it.
+      await outcome.catch(() => {}); // The caller of `runExclusive` gets the error.
     }
   }
 
@@ -236,12 +242,12 @@ export class ProjectorLoop {
   }
 
   async #backOff(ms: number): Promise<void> {
-    // Only `stop` ends it early: messages must not make a failing store be tried at their rate.
+    // Only `stop` ends the delay early: messages must not set the rate of retries.
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
 
-/** One waiter that is woken, or that has waited long enough. A call to `set` before the wait counts. */
+/** Wakes one waiting caller. A call to `set` before `wait` counts. */
 class Signal {
   #isSet = false;
   #resolve: (() => void) | undefined;
@@ -251,7 +257,7 @@ class Signal {
     this.#resolve?.();
   }
 
-  /** Resolves at the next `set`, or after `ms`. */
+  /** Resolves at the next `set`, or after `ms` milliseconds. */
   async wait(ms: number): Promise<void> {
     if (!this.#isSet)
       await new Promise<void>((resolve) => {

@@ -10,15 +10,15 @@ import {
 import { readGenerations } from './generations.js';
 import type { SideWork } from './projectorLoop.js';
 
-/** How often it is looked whether a table is as far as another; it waits for no more than what is being written. */
+/** Interval between checks whether a new table has caught up. */
 const RETRY_MS = 100;
-/** How many times within `settleMs` each process looks at the generations. */
+/** Reads of the generations within `settleMs`, in each process. */
 const READS_PER_SETTLE = 3;
 
 interface RebuilderEvents extends TableEvents {
-  /** What is left over could not be dropped; it is tried again at the next start. */
+  /** A table could not be dropped; the next start tries again. */
   onRetry(error: unknown): void;
-  /** There is a step to do. */
+  /** A step is waiting to run. */
   onBegin(): void;
 }
 
@@ -27,22 +27,23 @@ type RebuilderOptions = ActiveTablesOptions<RebuilderEvents>;
 interface Job {
   readonly rebuild: Rebuild;
   readonly done: () => void;
-  /** Since when the new table is folded with the old one; monotonic milliseconds. */
+  /** When both tables began to be folded together, in monotonic milliseconds. */
   readySince: number | undefined;
 }
 
 /**
- * Builds projections anew, one at a time, between the turns of the live projector; and follows what other processes
- * rebuild. Nobody may read a table in which something is missing that was said to be there, so it goes in steps, each
- * begun only when every process has learned of the one before, by looking into the store a few times within
- * `settleMs`:
+ * Rebuilds projections, one at a time, between the turns of the live projector. Also follows the rebuilds of
+ * other processes. A reader must never miss a row whose progress was reported. So a rebuild has steps, and
+ * each one begins only when every process has read the one before. Each process reads the generations a few
+ * times within `settleMs`.
  * 1. One process builds the new table, of all partitions.
- * 2. It is marked ready: every owner folds both tables, rows of both before the checkpoints of either.
- * 3. The new one is as far as the old one and becomes the active one. Each process reads it from when it sees that,
- *    and folds the old one on, for those who have not seen it.
- * 4. The old one is folded no more, and later dropped.
- * A process that learns nothing for longer than that, as its store is away or it stands still, has lost its leases by
- * then, so it decides nothing by what it reads.
+ * 2. It marks the table as ready. Every owner folds both tables, and writes rows of both before the
+ *    checkpoints of either.
+ * 3. Once the new table has caught up, it becomes the active one. Each process reads it as soon as it sees
+ *    that. It also folds the old one, for processes that have not seen it.
+ * 4. Nobody folds the old table any more, and it is dropped.
+ * A process that cannot read the store for longer than `settleMs` has lost its leases, so it owns no
+ * partition.
  */
 export class Rebuilder implements SideWork {
   readonly tables: ActiveTables;
@@ -58,7 +59,7 @@ export class Rebuilder implements SideWork {
     this.tables = new ActiveTables(options);
   }
 
-  /** Begins to follow other processes, and drops what an earlier one has left. */
+  /** Begins to follow other processes, and drops tables that an earlier process left. */
   start(): void {
     const { settleMs, events } = this.#options;
     if (settleMs > 0) this.#pollTimer = setInterval(() => this.#requestRead(), settleMs / READS_PER_SETTLE);
@@ -72,8 +73,8 @@ export class Rebuilder implements SideWork {
   }
 
   /**
-   * Resolves when all later reads are of a table built from position 1, in every process, and the old one is dropped.
-   * Throws `not_found`, or `conflict` while another rebuild is under way.
+   * Rebuilds a model from position 1. Resolves when every process reads the new table and the old one is
+   * dropped. Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   async rebuild(name: string): Promise<void> {
     const { engine, events } = this.#options;
@@ -107,7 +108,7 @@ export class Rebuilder implements SideWork {
   async #build(job: Job): Promise<boolean> {
     const { rebuild } = job;
     const { store } = this.#options.engine;
-    // First where the old one is, then the step: so it cannot run away.
+    // Read before the step, so that the target cannot run away.
     const old = await this.tables.checkpoints(this.tables.of(rebuild.base).projection);
     await rebuild.step();
     if (!rebuild.hasCaughtUp({ position: (partition) => old[partition]?.position ?? 0 })) return true;
@@ -131,7 +132,7 @@ export class Rebuilder implements SideWork {
     return false;
   }
 
-  /** What other processes have changed. */
+  /** Adopts the changes that other processes have made. */
   async #followGenerations(): Promise<void> {
     const { engine, events } = this.#options;
     const { bases } = this.tables;
@@ -147,7 +148,10 @@ export class Rebuilder implements SideWork {
     }
   }
 
-  /** What an earlier process has left. What is being built may be another's work: a rebuild goes on with it. */
+  /**
+   * Drops tables that an earlier process left. A table that is being built may be another process's work, so
+   * a rebuild continues it.
+   */
   async #dropLeftovers(): Promise<void> {
     const { engine, settleMs, events } = this.#options;
     const { bases } = this.tables;

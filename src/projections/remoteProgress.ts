@@ -3,14 +3,14 @@ import type { Note } from '../cluster/bus.js';
 import type { Time } from '../domain/events.js';
 import { type ModelAdvance, ProgressTracker } from './progressTracker.js';
 
-/** What a model has stored gathers for so long: progress for which nobody waits is not worth a note each. */
+/** Progress that no node waits for is sent after this time, so that many writes share one note. */
 const GATHER_MS = 50;
 
-/** Tells the other nodes how far this one has stored the read models: gathered, unless one of them waits. */
+/** Tells the other nodes how far this one has stored the read models. A node that waits is told at once. */
 export class ProgressBroadcast {
   readonly #send: (advances: readonly ModelAdvance[]) => void;
   readonly #setTimer: Timer;
-  /** Not told yet, by model and partition. */
+  /** Progress that is not sent yet, by model and partition. */
   readonly #unsent = new Map<string, ModelAdvance>();
   /** The largest size that another node waits for, by partition. */
   readonly #requested = new Map<number, number>();
@@ -21,7 +21,7 @@ export class ProgressBroadcast {
     this.#setTimer = setTimer;
   }
 
-  /** The projector has written these, all at once. */
+  /** Records one write of the projector, with all of its models. */
   record(advances: readonly ModelAdvance[]): void {
     if (advances.length === 0) return;
     for (const advance of advances) this.#unsent.set(`${advance.model}/${advance.partition}`, advance);
@@ -34,7 +34,7 @@ export class ProgressBroadcast {
     else this.#cancel ??= this.#setTimer(() => this.flush(), GATHER_MS);
   }
 
-  /** Another node waits for this size; `now` is how far each model is, which it may not have heard. */
+  /** Another node waits for this size; `now` is the current progress, which it may have missed. */
   requestFlush(partition: number, size: number, now: readonly ModelAdvance[]): void {
     this.#requested.set(partition, Math.max(size, this.#requested.get(partition) ?? 0));
     this.record(now);
@@ -50,30 +50,31 @@ export class ProgressBroadcast {
   }
 }
 
-/** How long somebody waits, or a partition seems behind, before the store is looked at; and then how often it is. */
+/** How long a query waits, or a partition lags, before the store is read; and the interval after that. */
 const WAIT_BEFORE_READ_MS = 100;
 const LAG_BEFORE_READ_MS = 500;
-/** After failures in a row it looks ever more seldom, but at least so often. */
+/** The longest delay after repeated failures. */
 const MAX_RETRY_MS = 5000;
 
-/** Partitions, each with since when, on the clock of `ticks`. */
+/** Start times by partition, on the monotonic clock. */
 type Since = ReadonlyMap<number, number>;
 
 interface CheckpointPollerOptions {
-  /** Partitions folded elsewhere that somebody waits for. */
+  /** Partitions folded elsewhere that queries wait for. */
   awaitedElsewhere(): Since;
-  /** Partitions folded elsewhere that seem behind. */
+  /** Partitions folded elsewhere that lag. */
   behind(): Since;
   /** Reads the store's checkpoints of these partitions and passes them on. */
   readCheckpoints(partitions: readonly number[]): Promise<void>;
-  /** A look failed; the next comes later. */
+  /** A read failed; the next one comes later. */
   onRetry(error: unknown): void;
   readonly clock?: Pick<Clock, 'now' | 'setTimer'>;
 }
 
 /**
- * Looks at the store for the progress that no note brought: one look at a time, and none while nobody waits for long
- * and nothing seems behind for long. So where notes arrive it hardly ever looks, and an idle process never.
+ * Reads checkpoints from the store when notes about progress are lost. Makes one read at a time, and only
+ * after a query or a partition has waited for long. So it hardly ever reads while notes arrive, and an idle
+ * process never does.
  */
 export class CheckpointPoller {
   readonly #options: CheckpointPollerOptions;
@@ -89,12 +90,12 @@ export class CheckpointPoller {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Somebody waits for a partition. */
+  /** A query begins to wait for a partition. */
   onWait(): void {
     this.#schedule(WAIT_BEFORE_READ_MS);
   }
 
-  /** A partition seems behind. */
+  /** A partition begins to lag. */
   onLag(): void {
     this.#schedule(LAG_BEFORE_READ_MS);
   }
@@ -117,12 +118,11 @@ export class CheckpointPoller {
     this.#next = undefined;
     this.#isReading = true;
     const { awaitedElsewhere, behind, readCheckpoints, onRetry } = this.#options;
-    const laggingElsewhere = [awaitedElsewhere(), behind()] as const;
+    const since = [awaitedElsewhere(), behind()] as const;
     const isDue =
-      this.#isLonger(laggingElsewhere[0], WAIT_BEFORE_READ_MS) ||
-      this.#isLonger(laggingElsewhere[1], LAG_BEFORE_READ_MS);
-    // One query for all, so that partitions do not bring a look each.
-    const partitions = new Set(laggingElsewhere.flatMap((since) => [...since.keys()]));
+      this.#isLonger(since[0], WAIT_BEFORE_READ_MS) || this.#isLonger(since[1], LAG_BEFORE_READ_MS);
+    // One query for all partitions.
+    const partitions = new Set(since.flatMap((times) => [...times.keys()]));
     try {
       if (isDue) await readCheckpoints([...partitions]);
       this.#failures = 0;
@@ -142,7 +142,7 @@ export class CheckpointPoller {
       [behind(), LAG_BEFORE_READ_MS],
     ] as const) {
       if (since.size === 0) continue;
-      // Never sooner after a look than this, however long it has been so.
+      // Keeps the interval since the last read, however long the wait is.
       const from = Math.max(this.#readAt, Math.min(...since.values()));
       this.#schedule(Math.max(0, from + ms - this.#clock.now()));
     }
@@ -156,7 +156,7 @@ export class CheckpointPoller {
 /** A model as it is folded at the start. */
 interface StartingModel {
   readonly name: string;
-  /** The table by which other processes are told of it: those of other versions may fold it into another one. */
+  /** The table by which other processes know the model. Another version may fold it into another table. */
   readonly table: string;
   /** Tree sizes, by partition. */
   readonly folded: readonly number[];
@@ -164,26 +164,27 @@ interface StartingModel {
 
 /** The projector of this process. */
 interface LocalProjector {
-  /** Asks it to write, without delay, all of the partition below `size`. */
+  /** Asks it to write everything of the partition below `size` without delay. */
   requestWrite(partition: number, size: number): void;
-  /** How far the models are in these partitions by the store's checkpoints. */
+  /** Reads the progress of all models in these partitions from the store's checkpoints. */
   readCheckpoints(partitions: readonly number[]): Promise<readonly ModelAdvance[]>;
 }
 
 interface SharedProgressOptions {
   readonly models: readonly StartingModel[];
-  /** Partitions folded here from the start; all, if not said. */
+  /** Partitions folded here from the start; undefined means all. */
   readonly owned: readonly number[] | undefined;
   readonly projector: LocalProjector;
-  /** Tells the other processes. */
+  /** Sends a note to the other processes. */
   send(note: Note): void;
-  /** The store could not be looked at; it will be tried again. */
+  /** The store could not be read; the next attempt comes later. */
   onRetry(error: unknown): void;
 }
 
 /**
- * How far the read models are, whoever folds them. Of its own partitions it knows from the projector; of the others by
- * notes, and from the store's checkpoints where notes are lost. What it gives others to know are its own.
+ * The progress of the read models on all nodes. The projector reports this node's partitions. Notes report
+ * the others, and so do the store's checkpoints when notes are lost. Only this node's progress is sent to
+ * others.
  */
 export class SharedProgress {
   readonly tracker: ProgressTracker;
@@ -220,22 +221,22 @@ export class SharedProgress {
     return this.#owned?.has(partition) ?? true;
   }
 
-  /** From now on it folds these. */
+  /** Makes these the partitions that this process folds. */
   own(partitions: readonly number[]): void {
     for (const partition of partitions) if (!this.owns(partition)) this.tracker.restartLag(partition);
     this.#owned = new Set(partitions);
-    // Somebody may be waiting for one that went.
+    // A query may be waiting for a partition that has left.
     this.#poller.onWait();
   }
 
-  /** The projector of this process has written these, and sees commits it has yet to fold since `behindSince`. */
+  /** Records what this process's projector has written, and since when commits wait in the log. */
   recordWritten(advances: readonly ModelAdvance[], behindSince: Time | undefined): void {
     this.tracker.behind(behindSince);
     this.#advance(advances);
     this.#notes.record(advances);
   }
 
-  /** What another process tells. */
+  /** Handles a note from another process. */
   receive(note: Note): void {
     if (note.kind === 'progress')
       for (const [table, partition, size] of note.advances) {
@@ -247,7 +248,7 @@ export class SharedProgress {
     this.#options.projector.requestWrite(note.partition, note.size);
   }
 
-  /** Tells what is left to be told, and looks no more. */
+  /** Sends the remaining progress, and reads no more checkpoints. */
   stop(): void {
     this.#poller.stop();
     this.#notes.flush();

@@ -24,14 +24,14 @@ const presence = presenceModel.name;
 const roles = rolesModel.name;
 const replayed = [friendships, chats, messages, users];
 
-/** What the queries read: rows, what opens them, and how far they have got. */
+/** The rows that queries read, the opener of texts, and the progress of the models. */
 interface QueriesOptions extends ViewSource {
   readonly progress: Pick<Progress, 'waitFor'>;
   /** The log's number of partitions. */
   readonly partitions: number;
 }
 
-/** The queries over any row store; each waits only for the models it reads. */
+/** Creates the queries over any row store. Each one waits only for the models that it reads. */
 export function createQueries({ progress, partitions, ...source }: QueriesOptions): Queries {
   const { rows, open } = source;
   const waitFor = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
@@ -92,7 +92,7 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
       return changedStreams(rows, userId, partition, above, page);
     },
     async changesSince(userId, key, above, upTo, limit) {
-      // A replay's keys are stream names; all that happened up to `upTo` must be in every model it joins.
+      // The key is a stream name. Every joined model must have folded everything up to `upTo`.
       const partition = partitionOf(key as StreamName, partitions);
       await waitFor(replayed, [{ partition, size: upTo + 1 }]);
       return changesSince(source, userId, key, { above, upTo }, limit);

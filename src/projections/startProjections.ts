@@ -20,11 +20,13 @@ import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
 import type { RowReader } from './store/rowStore.js';
 
-/** Waking a thread costs more than most commits: rings gather for so long, and rows gather longer anyway. */
+/**
+ * Messages wait this long, or until there are `GATHER_MESSAGES`. Waking a thread costs more than most commits.
+ */
 const GATHER_MS = 20;
-const GATHER_NOTICES = 64;
+const GATHER_MESSAGES = 64;
 
-/** Rings for the projector's thread, gathered unless somebody waits. */
+/** Batches messages to the projector's thread, unless a reader waits. */
 class MessageBatcher {
   readonly #post: (messages: readonly ProjectorMessage[]) => void;
   #messages: ProjectorMessage[] = [];
@@ -36,7 +38,7 @@ class MessageBatcher {
 
   add(message: ProjectorMessage): void {
     this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
-    if (this.#messages.push(message) >= GATHER_NOTICES) this.flush();
+    if (this.#messages.push(message) >= GATHER_MESSAGES) this.flush();
   }
 
   addNow(message: ProjectorMessage): void {
@@ -52,13 +54,13 @@ class MessageBatcher {
   }
 }
 
-/** The thread that folds, as the main one sees it. */
+/** The projector's thread, as the main thread sees it. */
 export interface ProjectionThread {
   readonly worker: Worker;
   readonly projector: Remote<ProjectionApi>;
-  /** Takes rings. */
+  /** Takes `ProjectorMessage`s. */
   readonly messagePort: MessagePort;
-  /** Here `MainThreadApi` is to be served. */
+  /** The port on which `MainThreadApi` must be served. */
   readonly main: MessagePort;
   onNotice(notice: ProjectionNotice): void;
 }
@@ -82,86 +84,88 @@ function startProjectionThread(data: Omit<ProjectionThreadData, 'messagePort' | 
   return thread;
 }
 
-/** Three times what a lease lasts: who looks nowhere for so long owns nothing. */
+/** Three times the lifetime of a lease: a process that reads nothing for so long owns no partition. */
 const SETTLE_MS = 15_000;
 
 type Switch = (name: string, generation: number) => Promise<void>;
 
-/** The other processes of a log on MongoDB. */
+/** The connection to the other processes of a log on MongoDB. */
 export interface ProjectionsCluster {
   /** Partitions folded from the start, all by default; see `Projections.own`. */
   readonly owned?: readonly number[];
   /**
-   * After so many milliseconds every other process on the database has learned which table of a model is read. By
-   * default 15,000 on MongoDB; 0, which means that there is no other process, on SQLite.
+   * Milliseconds after which every other process has read which table of a model is active. The default is
+   * 15,000 on MongoDB, and 0 on SQLite, where there is no other process.
    */
   readonly settleMs?: number;
-  /** Tells the other processes of this log; what they tell comes in by `receive`. There are none by default. */
+  /** Sends a note to the other processes; pass their notes to `receive`. */
   send?(note: Note): void;
 }
 
 export interface ProjectionsOptions {
   readonly engine: Engine;
-  /** Opens what the models' indexes need. */
+  /** Opens names for the models' indexes. */
   readonly names: Pick<TextOpener, 'usernames'>;
-  /** A module with an `allProjections` like that of `all.js`, which is the default. */
+  /** A module with an `allProjections`; the default is `allProjections.js`. */
   readonly projections?: URL;
   readonly cluster?: ProjectionsCluster;
   readonly errors: ProjectionErrors;
 }
 
 export interface ProjectionErrors {
-  /** Going on would lose rows or skip events: the process must stop. Called once at most. */
+  /** Going on would lose rows or skip events: the process must stop. Called at most once. */
   onFatal(error: unknown): void;
   /** Something failed and is tried again. */
   onRetry(error: Error): void;
 }
 
-/** The read models of this process: folded in a thread of their own, read beside that. */
+/** The read models of this process. One thread folds them, and reads run beside it. */
 export interface Projections {
   readonly reader: RowReader;
-  /** What proofs are made of, from the tiles and this log, which is the one that they were folded from. */
+  /** Reads proofs from the tiles and from this log, which must be the log that they were folded from. */
   merkleReader(log: Pick<EventLog, 'read' | 'places'>): MerkleReader;
   readonly progress: Progress;
-  /** Tree sizes folded at the start, by model and partition; and the generations that are read, by model. */
+  /** Tree sizes folded at the start, by model and partition; and the active generations, by model. */
   readonly start: {
     readonly folded: ReadonlyMap<string, readonly number[]>;
     readonly generations: ReadonlyMap<string, number>;
   };
-  /** Others that read the models too: told before an old generation goes, which waits for them. */
+  /**
+   * Adds another reader of the models. It is called before an old generation is dropped, which waits for it.
+   */
   onSwitch(handler: Switch): void;
   /**
-   * Tells of a durable commit, whoever folds it; what the projector is not told of it finds by itself, later. What
-   * another process is to fold is looked for in the store if its progress is not heard of.
+   * Reports a durable commit, whichever process folds it. The projector finds a missed commit by itself,
+   * later. If another process folds it and stays silent, its checkpoints are read from the store.
    */
   publish(commit: LeafCommit): void;
-  /** What another process told: how far it has stored the models, or what it waits for. Repeats do no harm. */
+  /** Handles a note from another process. Repeats are harmless. */
   receive(note: Note): void;
   /**
-   * Folds these partitions and no others; resolves when it is so. Of a partition that goes what is folded is written
-   * first, one that comes is folded from where the store's checkpoints are then.
+   * Folds exactly these partitions; resolves when it does. Rows of a removed partition are written first. An
+   * added one begins at the store's checkpoints as they are then.
    */
   own(partitions: readonly number[]): Promise<void>;
-  /** Resolves when all that was published can be read; `overloaded` after 5 s. */
+  /** Resolves when everything published can be read; rejects with `overloaded` after 5 s. */
   flush(): Promise<void>;
   /**
-   * Builds a model anew from position 1 while it is read and folded; resolves when the new table is the one that
-   * every process reads, and the old one is gone. Throws `not_found`, or `conflict` while another rebuild is under way.
+   * Rebuilds a model from position 1 while it is read and folded. Resolves when every process reads the new
+   * table and the old one is dropped. Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   rebuild(name: string): Promise<void>;
   /**
-   * To be called once a user's key is destroyed and their erasure is folded: resolves when this process writes their
-   * name no more, and it is in no table and no file of the store.
+   * Removes an erased user's name from every table and file of the store. Call it after the user's key is
+   * destroyed and the erasure is folded. Once it resolves, this process writes the name no more.
    */
   eraseUsername(userId: UserId): Promise<void>;
-  /** Writes what is folded and lets go of everything. */
+  /** Writes what is folded and releases everything. */
   close(): Promise<void>;
 }
 
 /**
- * Starts where the checkpoints are; where some partitions are others' to fold, only when all of them are folded up to
- * now, which takes as long as a new version of a model needs. Throws `ForeignReadModels`, and what log and store throw; there
- * must be a log.
+ * Starts at the checkpoints. If other processes fold some partitions, it first waits until all are folded up
+ * to now. A new version of a model makes that take long. The log must exist. Throws `ForeignReadModels`, and
+ * the errors of log and store.
  */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
   const alarm = onceOnly(options.errors.onFatal);

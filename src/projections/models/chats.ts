@@ -10,32 +10,34 @@ import { friendIds } from './friendships.js';
 import { openMessages } from './messages.js';
 import { requireUser, usersById, type ViewSource } from './users.js';
 
-/** A chat with its marks; the key is the stream's name. Both members are in `marks` from the start. */
+/** A chat with its read marks; the key is the stream's name. Both members are in `marks` from the start. */
 export interface ChatRow {
   readonly roomId: RoomId;
   /** In ascending order. */
   readonly members: readonly [UserId, UserId];
   readonly createdAt: Time;
-  /** The offset at which it became active, of each member for whom it has. */
+  /** The offset at which the chat became active, for each member for whom it is active. */
   readonly active: Readonly<Record<UserId, number>>;
   readonly lastMessage: SealedMessage | null;
-  /** Up to which `seq` each member has read or sent. */
+  /** The `seq` up to which each member has read or sent. */
   readonly marks: Readonly<Record<UserId, number>>;
-  /** The newest `MessagesRead` of each member who has one: what was pushed, unlike a mark moved by sending. */
+  /**
+   * The newest `MessagesRead` of each member who has one. These were pushed; a mark moved by sending was not.
+   */
   readonly reads: Readonly<Record<UserId, { readonly upTo: number; readonly offset: number }>>;
-  /** The offset at which each member was erased who has been. */
+  /** The offset of each member's erasure. */
   readonly erased?: Readonly<Record<UserId, number>>;
 }
 
 /** The newest `seq`; 0 in an empty room. */
 export const lastSeqOf = (chat: ChatRow): number => chat.lastMessage?.seq ?? 0;
 
-/** Milliseconds since the epoch of the last message, of the creation in an empty room. */
+/** Time of the last message, or of the creation of an empty room, in milliseconds since 1970. */
 const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
 
 /**
- * `activity`: the chats active for a user, by activity; `changed`: those of a user and partition, by the offset
- * of the last event; `talked`: those of a user that have a message.
+ * Indexes: `activity` orders the chats active for a user. `changed` orders those of a user and partition by
+ * the last event's offset. `talked` holds those of a user that have a message.
  */
 export const chatsModel: Model<ChatRow> = {
   name: 'chats',
@@ -50,7 +52,7 @@ export const chatsModel: Model<ChatRow> = {
   },
 };
 
-/** The fold of chats: one row a room, so that what is unread is a subtraction. */
+/** Folds one row for each room, so that the number of unread messages is a subtraction. */
 export const chatsProjection: Projection<ChatRow> = {
   model: chatsModel,
   keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
@@ -58,7 +60,7 @@ export const chatsProjection: Projection<ChatRow> = {
     if (event.type === 'RoomCreated') return createChat(event);
     if (value === null) return null;
     if (value === undefined)
-      throw new Error(`${event.type} at offset ${event.offset} is before ${key} was created`);
+      throw new Error(`${event.type} at offset ${event.offset} comes before the creation of ${key}`);
     return applyEvent(value, event);
   },
 };
@@ -90,7 +92,7 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
   }
 }
 
-/** Field by field, as nearly all events come here: spreading the old row takes several times as long. */
+/** Copies field by field, because nearly all events come here and spreading takes several times as long. */
 const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
   chat.erased
     ? { ...chat, lastMessage, marks }
@@ -104,12 +106,12 @@ const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['
         reads: chat.reads,
       };
 
-/** A mark never goes back. */
+/** Raises a member's mark; a mark never goes back. */
 function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
   return { ...marks, [member]: Math.max(marks[member] ?? 0, to) };
 }
 
-/** Chats as `me` sees them: the profiles of all members and the last messages are joined in one read each. */
+/** Opens chats as `me` sees them. Profiles and last messages take one read each, for all chats. */
 export async function openChats(source: ViewSource, me: UserId, chats: readonly ChatRow[]): Promise<Chat[]> {
   const [users, lastMessages] = await Promise.all([
     usersById(
@@ -133,29 +135,29 @@ export async function openChats(source: ViewSource, me: UserId, chats: readonly 
   }));
 }
 
-/** Where a page of chats ended: goes on behind it. */
+/** The last chat of a page; the next page continues behind it. */
 interface PageEnd {
   readonly sort: number;
   readonly key: string;
 }
 
-/** A page of the chats active for the user, newest activity first; throws `bad_request` for an altered `applyEvent`. */
+/** A page of the user's active chats, newest activity first. Throws `bad_request` if `next` was altered. */
 export async function activeChats(
   source: ViewSource,
   userId: UserId,
-  { limit, applyEvent }: { limit: number; applyEvent?: string },
-): Promise<{ chats: Chat[]; applyEvent?: string }> {
+  { limit, next }: { limit: number; next?: string },
+): Promise<{ chats: Chat[]; next?: string }> {
   const found = await source.rows.find(chatsModel, 'activity', {
     terms: [userId],
     reverse: true,
     limit: limit + 1,
-    ...(applyEvent === undefined ? {} : { from: parseNext(applyEvent) }),
+    ...(next === undefined ? {} : { from: parseNext(next) }),
   });
   const page = valuesOf(found.slice(0, limit));
   const chats = await openChats(source, userId, page);
   const last = page.at(-1);
   if (found.length <= limit || last === undefined) return { chats };
-  return { chats, applyEvent: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
+  return { chats, next: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
 }
 
 /** The chat's row; undefined if there is no such room. */
@@ -164,7 +166,7 @@ export async function chatRow(rows: RowReader, roomId: RoomId): Promise<ChatRow 
   return (await rows.get(chatsModel, [key])).get(key)?.value ?? undefined;
 }
 
-/** Those with whom the user shares a chat that has a message, a page at a time. */
+/** Users who share a chat with a message with this user, a page at a time. */
 async function* chatPartners(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
   for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
     yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
@@ -181,11 +183,11 @@ function parseNext(text: string): PageEnd {
   const sort = Number.parseInt(activity, 36);
   const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum;
   if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
-  const message = 'is not one that a page of chats ended with';
+  const message = 'must be the next of an earlier page of chats';
   throw badRequest(`next ${message}`, [{ path: 'next', message }]);
 }
 
-/** Friends of the user, and those with whom they share a chat that has a message. */
+/** The user's friends, and users who share a chat with a message with this user. */
 export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
   const contacts = new Set<UserId>();
   for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);

@@ -7,14 +7,17 @@ import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowSto
 export interface FriendshipRow {
   /** In ascending order. */
   readonly members: readonly [UserId, UserId];
-  /** Who asked. */
+  /** The user who asked. */
   readonly actor: UserId | 'system';
   readonly createdAt: Time;
   /** The offset of its `FriendAdded`. */
   readonly addedAt: number;
 }
 
-/** `member`: a user's friendships; `changed`: those of a user and partition, by the offset of the last event. */
+/**
+ * Indexes: `member` holds a user's friendships; `changed` orders those of a user and partition by the last
+ * event's offset.
+ */
 export const friendshipsModel: Model<FriendshipRow> = {
   name: 'friendships',
   version: 1,
@@ -27,7 +30,7 @@ export const friendshipsModel: Model<FriendshipRow> = {
   },
 };
 
-/** The fold of friendships. */
+/** Folds friendships. */
 export const friendshipsProjection: Projection<FriendshipRow> = {
   model: friendshipsModel,
   keys: (event) => (event.type === 'FriendAdded' ? [event.stream] : []),
@@ -44,7 +47,7 @@ export async function* friendIds(rows: RowReader, userId: UserId): AsyncGenerato
     yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
 }
 
-/** Those of `others` who are `me`'s friends: one read, however many friends `me` has. */
+/** Selects the friends of `me` among `others` with one read, however many friends `me` has. */
 export async function friendsAmong(
   rows: RowReader,
   me: UserId,

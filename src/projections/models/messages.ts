@@ -12,14 +12,16 @@ import type { PageRequest } from '../queries.js';
 import { elementAt, type Model, type Row, type RowReader, valuesOf } from '../store/rowStore.js';
 import type { ContentOpener } from './users.js';
 
-/** The key of a room's message: keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
+/** The key of a room's message; keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export function messageKey(roomId: RoomId, seq: number): string {
   const digits = seq.toString(36);
-  // A safe integer has at most eleven: their number before them makes keys sort as their numbers do.
+  // Base 36 gives at most eleven digits. Their count in front makes keys sort like numbers.
   return `${roomId}/${digits.length.toString(36)}${digits}`;
 }
 
-/** The history: a row a message, at its event's offset; read by key ranges and by message id. */
+/**
+ * The history: one row for each message, at its event's offset. It is read by key ranges and by message id.
+ */
 export const messagesModel: Model<SealedMessage> = {
   name: 'messages',
   version: 2,
@@ -29,15 +31,15 @@ export const messagesModel: Model<SealedMessage> = {
   },
 };
 
-/** The fold of the history. */
+/** Folds the history. */
 export const messagesProjection: Projection<SealedMessage> = {
   model: messagesModel,
   keys: (event) => (event.type === 'MessageSent' ? [messageKey(event.data.roomId, event.data.seq)] : []),
   evolve: (value, event) => (event.type === 'MessageSent' ? sealedMessage(event) : (value ?? null)),
 };
 
-// No message has it: the bound behind the newest one.
-const BEHIND_ALL = Number.MAX_SAFE_INTEGER;
+// No message has this `seq`, so it bounds the newest one.
+const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 const MAX_TERMS = 256;
 const PROBES = 16;
 
@@ -45,7 +47,7 @@ const PROBES = 16;
 export async function messagePage(
   rows: RowReader,
   roomId: RoomId,
-  { before = BEHIND_ALL, after, limit }: PageRequest,
+  { before = MAX_SEQ, after, limit }: PageRequest,
 ): Promise<{ messages: SealedMessage[]; hasMore: boolean }> {
   const found = await rows.range(messagesModel, {
     after: messageKey(roomId, after ?? 0),
@@ -58,8 +60,9 @@ export async function messagePage(
 }
 
 /**
- * The room's first messages with `above < offset ≤ upTo`, at most `limit`, ascending; `lastSeq` is the newest
- * `seq` there may be. All up to `upTo` must be folded. Costs a few reads, whatever the length of the history.
+ * The room's first messages with `above < offset ≤ upTo`, at most `limit`, ascending. `lastSeq` is the newest
+ * `seq` that may exist. Everything up to `upTo` must be folded. Costs a few reads, whatever the length of the
+ * history.
  */
 export async function messagesBetween(
   rows: RowReader,
@@ -74,12 +77,12 @@ export async function messagesBetween(
   const { above, upTo, lastSeq, limit } = between;
   const first = await firstSeqAbove(rows, roomId, above, lastSeq);
   if (first > lastSeq) return [];
-  const range = { after: messageKey(roomId, first - 1), before: messageKey(roomId, BEHIND_ALL), limit };
+  const range = { after: messageKey(roomId, first - 1), before: messageKey(roomId, MAX_SEQ), limit };
   const found = await rows.range(messagesModel, range);
   return found.filter(({ offset }) => offset <= upTo);
 }
 
-/** What writers ask: has this id been used in this room? By `messageTerm`; sealed, as stored. */
+/** The messages whose ids are used in their rooms, by `messageTerm`; sealed, as stored. Writers ask this. */
 export async function messageFacts(
   rows: RowReader,
   asked: readonly { readonly roomId: RoomId; readonly messageId: string }[],
@@ -95,8 +98,9 @@ export async function messageFacts(
 }
 
 /**
- * The least `seq` whose offset is above `above`; `lastSeq + 1` if there is none. In a room offsets grow with
- * `seq`: gallops back from the newest, then narrows down, so that it costs the logarithm of what was missed.
+ * The least `seq` whose offset is above `above`; `lastSeq + 1` if there is none. Offsets in a room grow with
+ * `seq`. So an exponential search from the newest message, then narrowing, costs the logarithm of what was
+ * missed.
  */
 async function firstSeqAbove(
   rows: RowReader,
@@ -113,7 +117,7 @@ async function firstSeqAbove(
     );
     for (const seq of seqs) {
       const row = found.get(messageKey(roomId, seq));
-      // One that is not there yet was folded by a model ahead of this one: it is newer than all asked for.
+      // A missing row is newer than everything asked for: only a model ahead of this one has folded it.
       if (row !== undefined && row.offset <= above) seen = Math.max(seen, seq);
       else missed = Math.min(missed, seq);
     }
@@ -125,7 +129,7 @@ async function firstSeqAbove(
   return missed;
 }
 
-/** Up to 16 numbers strictly between two, evenly. */
+/** Up to 16 evenly spaced integers strictly between two. */
 function spread(low: number, high: number): number[] {
   const step = Math.max(1, Math.floor((high - low) / (PROBES + 1)));
   const numbers: number[] = [];
@@ -133,7 +137,7 @@ function spread(low: number, high: number): number[] {
   return numbers;
 }
 
-/** Opens messages, all at once, in their order. */
+/** Opens messages all at once, in their order. */
 export async function openMessages(
   open: ContentOpener,
   messages: readonly SealedMessage[],

@@ -4,7 +4,7 @@ import type { Projection } from '../projection.js';
 import type { Progress, Queries } from '../queries.js';
 import type { Model, RowReader } from '../store/rowStore.js';
 
-/** What a user may do beside what all may; who never had a role has no row. */
+/** A user's special roles; a user who never had one has no row. */
 export interface RoleRow {
   readonly isAuditor: boolean;
 }
@@ -12,7 +12,7 @@ export interface RoleRow {
 /** Roles, by user id. */
 export const rolesModel: Model<RoleRow> = { name: 'roles', version: 1, indexes: {} };
 
-/** The fold of roles. */
+/** Folds roles. */
 export const rolesProjection: Projection<RoleRow> = {
   model: rolesModel,
   keys(event) {
@@ -28,24 +28,24 @@ export const rolesProjection: Projection<RoleRow> = {
   evolve: (_, event) => ({ isAuditor: event.type === 'AuditorAppointed' }),
 };
 
-/** Whether the row of this user, as far as it is folded, has the role of an auditor. */
+/** Whether the folded row of this user has the role of an auditor. */
 export async function hasAuditorRow(rows: RowReader, userId: UserId): Promise<boolean> {
   return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
 }
 
-/** What tells who an auditor is. */
+/** The log and the read model that decide whether a user is an auditor. */
 export interface RoleSource {
   readonly log: Pick<EventLog, 'partitions' | 'tail'>;
   readonly queries: Pick<Queries, 'isAuditor'>;
   readonly progress: Pick<Progress, 'folded'>;
 }
 
-/** Whether somebody is an auditor by all that is in the log when it is asked. */
+/** Checks the role of an auditor against everything in the log at the time of the call. */
 export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
   return async (userId) => {
     const partition = partitionOf(streamOf('user', userId), log.partitions);
     const folded = progress.folded(rolesModel.name, partition);
-    // Both at once: nearly always all that is in the log had been folded before.
+    // Read together: the model has nearly always folded everything that is in the log.
     const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
     const size = tail?.size ?? 0;
     return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);

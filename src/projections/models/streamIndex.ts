@@ -4,39 +4,41 @@ import { findLastTrue } from '../../log/checkLog.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
 
-/** Where the events of one stretch of a stream lie. */
+/** The places of one chunk of a stream's events. */
 export interface StreamRow {
-  /** Of the commits that hold them, ascending, each once. */
+  /** The positions of the commits that hold them, ascending, each once. */
   readonly positions: readonly number[];
 }
 
-/** Events of a stream to a row. */
-const CHUNK = 256;
+/** Events of a stream in one row. */
+const CHUNK_EVENTS = 256;
 
-/** The key of a stretch of a stream, counted from 0: keys of one stream sort by it. */
+/** The key of a chunk, counted from 0. Keys of one stream sort by chunk. */
 function chunkKey(stream: StreamName, chunk: number): string {
   const digits = chunk.toString(36);
-  // Their number before the digits makes keys sort as their numbers do.
+  // The number of digits in front makes keys sort like numbers.
   return `${stream}#${digits.length.toString(36)}${digits}`;
 }
 
-/** Where to find a stream in the log, which is ordered by time alone. */
+/** Finds a stream in the log, which is ordered by time alone. */
 export const streamsModel: Model<StreamRow> = { name: 'streams', version: 1, indexes: {} };
 
-/** The fold of streams: which stretch an event is in follows from its version. */
+/** Folds the index of streams; an event's version gives its chunk. */
 export const streamsProjection: Projection<StreamRow> = {
   model: streamsModel,
-  keys: ({ stream, version }) => [chunkKey(stream, Math.floor((version - 1) / CHUNK))],
+  keys: ({ stream, version }) => [chunkKey(stream, Math.floor((version - 1) / CHUNK_EVENTS))],
   evolve(value, { position }) {
     const positions = value?.positions ?? [];
     return positions.at(-1) === position ? { positions } : { positions: [...positions, position] };
   },
 };
 
-/** Rows that are looked at together. */
-const LOOKS = 15;
+/** Rows that one step of the search reads. */
+const SEARCH_WIDTH = 15;
 
-/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
+/**
+ * The stream's positions, a row at a time. Begins with the row that holds the first position behind `after`.
+ */
 export async function* positionsOf(
   rows: Pick<RowReader, 'get' | 'range'>,
   stream: StreamName,
@@ -49,12 +51,12 @@ export async function* positionsOf(
   };
   let before = -1;
   if (after > 0) {
-    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
+    const search = { low: -1, high: await newestOf(rows, stream), width: SEARCH_WIDTH };
     before = await findLastTrue(search, async (chunks) =>
       (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
     );
   }
-  // Rows come one behind the other, without a hole.
+  // Chunks have no gap.
   for (let chunk = before + 1; ; chunk++) {
     const [row] = await rowsOf([chunk]);
     if (!row) return;
@@ -62,7 +64,7 @@ export async function* positionsOf(
   }
 }
 
-/** The number of the stream's newest row; -1: it has none. */
+/** The number of the stream's newest chunk; -1 if there is none. */
 async function newestOf(rows: Pick<RowReader, 'get' | 'range'>, stream: StreamName): Promise<number> {
   const [newest] = await rows.range(streamsModel, {
     after: `${stream}#`,

@@ -3,17 +3,17 @@ import { foldFor, type State } from '../../domain/streams.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
 
-/** What deciding needs of a stream; the key is the stream's name. */
+/** The state that deciding a command needs; the key is the stream's name. */
 export interface StreamStateRow {
-  /** The version of the stream's last event: the next one's less 1. */
+  /** The version of the stream's last event. */
   readonly version: number;
   readonly state: State;
 }
 
-/** For deciding; depends on no other read model. */
+/** States for deciding commands. The model depends on no other one. */
 export const statesModel: Model<StreamStateRow> = { name: 'states', version: 1, indexes: {} };
 
-/** The fold of states: the deciders' own. */
+/** Folds states with the fold of the deciders. */
 export const statesProjection: Projection<StreamStateRow> = {
   model: statesModel,
   keys: (event) => [event.stream],
@@ -23,7 +23,7 @@ export const statesProjection: Projection<StreamStateRow> = {
   },
 };
 
-/** The states that have rows, by stream, as of the model's checkpoint; one query. */
+/** Loads the states that have rows, by stream, with one query. */
 export async function loadStates(
   rows: RowReader,
   streams: readonly StreamName[],
@@ -31,9 +31,9 @@ export async function loadStates(
   return rows.get(statesModel, streams);
 }
 
-/** What `states` keeps of a stream; `offset` is that of the last event folded into it. */
+/** A stream's row as a writer reads it. `offset` is that of the last event folded into it. */
 export interface StoredState {
   readonly offset: number;
-  /** `version`: the stream's last. `null`: a tombstone, which no stream has. */
+  /** `version` is the stream's last one. `null` would be a tombstone, which no stream has. */
   readonly value: { readonly version: number; readonly state: State } | null;
 }

@@ -23,25 +23,28 @@ export interface UserRow {
   readonly erased?: true;
 }
 
-// Opened names, `null` when erased, of the events and rows at hand: each lives as long as its object and is
-// never part of a value, so that the plain text is in the index of the row alone.
-const plain = new WeakMap<Recorded | UserRow, string | null>();
+// Opened names by event or row, `null` when erased. An entry lives as long as its object and is never part of
+// a value. So the plain text is in the row's index alone.
+const openedNames = new WeakMap<Recorded | UserRow, string | null>();
 
-/** The one term of those who have been erased. */
+/** The only term of the index `erased`. */
 const ERASED = 'erased';
 
-/** Profiles, searched by the suffixes of their names; and those who have been erased. Only rows that `usersProjection` folded can be written. */
+/**
+ * Profiles, with an index of name suffixes and one of erased users. Only rows that `usersProjection` folded
+ * can be written.
+ */
 export const usersModel: Model<UserRow> = {
   name: 'users',
   version: 1,
   indexes: {
     suffix: (row) => suffixEntry(row.value),
-    // Nobody was erased before there was this index.
+    // Rows older than this index hold no erased user.
     erased: ({ value }) => (value.erased ? { terms: [ERASED], sort: 0 } : undefined),
   },
 };
 
-/** The fold of profiles; `names` opens the names for the index. */
+/** Folds profiles; `names` opens the names for the index. */
 export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projection<UserRow> {
   return {
     model: usersModel,
@@ -52,7 +55,7 @@ export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projectio
       if (registered.length === 0) return;
       const opened = await names.usernames(registered.map((event) => event.data));
       registered.forEach((event, i) => {
-        plain.set(event, elementAt(opened, i));
+        openedNames.set(event, elementAt(opened, i));
       });
     },
     evolve(value, event) {
@@ -60,16 +63,16 @@ export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projectio
       if (event.type !== 'UserRegistered') return value ?? null;
       const { userId, username, backgroundColor } = event.data;
       const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
-      const name = plain.get(event);
-      if (name !== undefined) plain.set(row, name);
+      const name = openedNames.get(event);
+      if (name !== undefined) openedNames.set(row, name);
       return row;
     },
   };
 }
 
 /**
- * The terms under which a name is found: every suffix, in lower case, and the whole behind a `^`. Any part of a
- * name begins one of its suffixes; the `^`, which no name holds, tells the beginning of a name from its middle.
+ * The terms that find a name: every suffix in lower case, and the whole name behind a `^`. Any part of a name
+ * begins one of its suffixes. No name holds `^`, so it marks the beginning of a name.
  */
 export function searchTerms(name: string): string[] {
   const whole = name.toLowerCase();
@@ -78,33 +81,33 @@ export function searchTerms(name: string): string[] {
 
 function suffixEntry(row: UserRow): IndexEntry | undefined {
   if (row.erased) return undefined;
-  const name = plain.get(row);
+  const name = openedNames.get(row);
   if (name === undefined)
     throw new Error(`the name of user ${row.userId} was not opened before its row was folded`);
   return name === null ? undefined : { terms: searchTerms(name), sort: 0 };
 }
 
-/** What opens names and texts. */
+/** Opens names and texts. */
 export type ContentOpener = Pick<TextOpener, 'messages' | 'usernames'>;
 
-/** What is needed to show rows to people. */
+/** Rows, and the opener of their names and texts. */
 export interface ViewSource {
   readonly rows: RowReader;
   readonly open: ContentOpener;
 }
 
-/** Opens the names of profiles, all at once, in their order; an erased one keeps all but the name. */
+/** Opens the names of profiles all at once, in their order. An erased user keeps everything but the name. */
 export async function openUsers(open: ContentOpener, users: readonly UserRow[]): Promise<User[]> {
   const names = await open.usernames(users);
   return users.map(({ userId, backgroundColor, createdAt, erased }, i) => {
-    // The row may say so before the key is gone, or after.
+    // The row can tell of the erasure before or after the key is destroyed.
     const username = erased ? null : elementAt(names, i);
     const user: User = { userId, username, backgroundColor, createdAt };
     return username === null ? { ...user, erased: true } : user;
   });
 }
 
-/** The profiles of those that exist, by id: one read of rows, one opening. */
+/** The profiles of the users that exist, by id. Makes one read of rows and opens all names at once. */
 export async function usersById(
   { rows, open }: ViewSource,
   ids: readonly UserId[],
@@ -115,25 +118,25 @@ export async function usersById(
   return new Map(users.map((user) => [user.userId, user]));
 }
 
-/** Profiles in the order asked, each of which must exist; `overloaded` while the model of users lacks one. */
+/** Profiles in the order asked. Rejects with `overloaded` while the users model lacks one. */
 export async function requireUsers(source: ViewSource, ids: readonly UserId[]): Promise<User[]> {
   const users = await usersById(source, ids);
   return ids.map((id) => requireUser(users, id));
 }
 
-// Users and rooms are of different partitions: a profile may be folded after the chat that names it.
+// Users and rooms are in different partitions, so a profile may be folded after a chat that names it.
 export function requireUser(users: ReadonlyMap<UserId, User>, id: UserId): User {
   const user = users.get(id);
-  if (user === undefined) throw overloaded(`the profile of ${id} is not in the read model yet`);
+  if (user === undefined) throw overloaded(`the profile of user ${id} is not folded yet; try again`);
   return user;
 }
 
-// What a name is made of; anything else is part of none, and must not meet the `^` of the terms.
+// The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
 const NAME_PART = /^[A-Za-z0-9_.-]+$/;
 
 const PAGE = 100;
 
-// A search looks at no more rows than this, whoever is left out of them.
+// A search reads at most this many pages, however many rows it leaves out.
 const PAGES = 20;
 
 /** The user's friends who are not erased. */
@@ -146,7 +149,7 @@ export async function friendsOf(source: ViewSource, userId: UserId): Promise<Use
 
 /**
  * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
- * Without `me`, `me`'s friends and erased users. At most `limit`.
+ * Leaves out `me`, `me`'s friends and erased users. At most `limit`.
  */
 export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
   if (!NAME_PART.test(q)) return [];
@@ -168,7 +171,7 @@ export async function searchUsers(source: ViewSource, me: UserId, q: string, lim
   return found.slice(0, limit);
 }
 
-/** Those who have been erased, with the names that can be opened all the same, a page at a time. */
+/** Erased users whose names can still be opened, a page at a time. */
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
     const users = valuesOf(page);
@@ -177,7 +180,7 @@ export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<
   }
 }
 
-// Of all terms that begin with `^q` the exact name's is the shortest, hence the first.
+// The exact name's term is the shortest that begins with `^q`, so it comes first.
 async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]> {
   let pages = 0;
   for (const prefix of [`^${q}`, q]) {

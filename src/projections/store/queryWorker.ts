@@ -6,22 +6,22 @@ import { logFileOf, openRowsFile } from './engine.js';
 import type { Find, Range } from './rowStore.js';
 import { type PrefixPlace, SqliteReads, textReader } from './sqliteReads.js';
 
-/** What the thread is given. */
+/** The data of the query thread. */
 export interface QueryThreadData {
-  /** Where `read.db` and `log.db` are. */
+  /** The directory of `read.db` and `log.db`. */
   readonly dataDir: string;
 }
 
-// The thread is started with these by the host of the read models.
+// `openReader` starts the thread with this data.
 const { dataDir } = workerData as QueryThreadData;
 const file = openRowsFile(dataDir);
 const reads = new SqliteReads(file);
 
 let log: LogReader | undefined;
-/** Of the tiles that were asked for last: there are others only once they have been built anew. */
+/** The reader of the last tiles asked for. A rebuild of the tiles changes their model's name. */
 let known: { readonly tiles: string; readonly merkleReader: MerkleReader } | undefined;
 
-/** From the tiles in the model of this name. */
+/** Returns the reader of the tiles in the model of this name. */
 function readerOfTiles(tiles: string): MerkleReader {
   if (known?.tiles === tiles) return known.merkleReader;
   log ??= openLogReader(logFileOf(dataDir));
@@ -44,7 +44,7 @@ const api = {
   findPrefix: (table: string, index: string, prefix: string, limit: number, from: PrefixPlace | undefined) =>
     reads.findPrefix(table, index, prefix, limit, from),
 
-  // A proof takes half a dozen reads: asked for one by one, each would have to wake a thread, and wait for it.
+  // A proof takes about six reads. One call for all of them wakes the thread only once.
   inclusion: (tiles: string, ...asked: Asked<'inclusion'>) => readerOfTiles(tiles).inclusion(...asked),
   consistency: (tiles: string, ...asked: Asked<'consistency'>) => readerOfTiles(tiles).consistency(...asked),
   root: (tiles: string, ...asked: Asked<'root'>) => readerOfTiles(tiles).root(...asked),
