@@ -32,7 +32,7 @@ import {
 } from './pointInTime/pointInTime.js';
 import type { AuditedLog } from './storedRows.js';
 
-/** Whoever follows looks for more so often, if nothing tells them before. */
+/** Interval at which a followed query checks the log when no progress is reported. */
 const POLL_MS = 1000;
 
 export interface AuditReaderParts {
@@ -43,14 +43,17 @@ export interface AuditReaderParts {
   readonly open: ContentOpener;
 }
 
-/** Where a query begins: the log may grow, what is asked for does not. */
+/** The ranges of a new query. The log may grow, but these ranges do not. */
 export interface QueryStart {
   readonly rest: readonly UnreadRange[];
-  /** How far each partition that is asked for was, at most: from here on it is followed. */
+  /** The last position of each partition asked for; a followed query continues behind it. */
   readonly ends: ReadonlyMap<number, number>;
 }
 
-/** What auditors of a running system are shown. Reads wait for the read models they use, `overloaded` after 5 s. */
+/**
+ * The reads of auditors in a running system. They wait for the read models they use, and reject with
+ * `overloaded` after 5 s.
+ */
 export class AuditReader {
   readonly #source: EventSource & SnapshotSource;
 
@@ -58,7 +61,7 @@ export class AuditReader {
     this.#source = { ...parts, indexed: indexedSize(parts.progress) };
   }
 
-  /** Where the events of a filter are, as the log is now. */
+  /** Finds the events of a filter in the log as it is now. */
   async begin(filter: EventFilter): Promise<QueryStart> {
     const { log } = this.parts;
     const tails = await readTails(log, filter);
@@ -67,7 +70,7 @@ export class AuditReader {
     return { rest: ranges.map((range) => ({ ...range, from: 0 })), ends };
   }
 
-  /** Goes on with a query. Throws `bad_request` for what is no `next` of it. */
+  /** Continues a query. Throws `bad_request` if `from` is not a `next` of this query. */
   resume(filter: EventFilter, from: string): Pick<QueryStart, 'rest'> {
     return { rest: decodeCursor(this.parts.log.id, filter, from) };
   }
@@ -82,12 +85,15 @@ export class AuditReader {
     return { events: page.events, next: encodeCursor(this.parts.log.id, filter, page.rest) };
   }
 
-  /** All of them, a page at a time. */
+  /** All events of the query, a page at a time. */
   all(filter: EventFilter, { rest }: QueryStart): AsyncGenerator<readonly OpenEvent[]> {
     return allEvents(this.#source, filter, rest);
   }
 
-  /** The same, and what comes, in order within each partition only, until the signal or until `mayGoOn` says no. */
+  /**
+   * All events, then new ones, in order within each partition only. Ends at the signal, or when `mayGoOn`
+   * resolves to false.
+   */
   async *follow(
     filter: EventFilter,
     { rest, ends }: QueryStart,
@@ -124,7 +130,7 @@ export class AuditReader {
     await Promise.all(waits);
   }
 
-  /** Resolves when some model has folded more, after a while, or at the signal. */
+  /** Resolves when a model has advanced, after `POLL_MS`, or at the signal. */
   async #waitForAdvance(signal: AbortSignal): Promise<void> {
     const told = new AbortController();
     const stop = this.parts.progress.onAdvance(() => told.abort());

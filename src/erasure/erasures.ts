@@ -189,7 +189,8 @@ export class Erasures {
     try {
       await Promise.race([run.done, rejectWhenLate(late.signal)]);
     } catch (error) {
-      if (run.isDecided || !isRefusal(error)) throw outcomeUnknown('the erasure has begun and will be completed; check later', error);
+      if (run.isDecided || !isRefusal(error))
+        throw outcomeUnknown('the erasure has begun and will be completed; check later', error);
       // Otherwise it would be finished later, although the caller was told that it failed.
       await erasures.end(userId);
       throw error;

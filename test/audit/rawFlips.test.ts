@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkChain, firstMissed, type TrustedHead } from '../../src/audit/verify/verifyChain.js';
+import { checkChain, findMissedHead, type TrustedHead } from '../../src/audit/verify/verifyChain.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { type LogReader, openLogReader } from '../../src/log/logFileReader.js';
 import { tempDir } from '../support/tempDir.js';
@@ -41,7 +41,7 @@ describe('one flipped byte of the file of a log', function () {
         if (reader.partitions !== before.partitions) return 'found';
         const end = reader.tail(0)?.position ?? 0;
         const { head, mismatch } = await checkChain(reader, emptyHead(0), end, [trusted]);
-        if (mismatch ?? firstMissed([trusted], head)) return 'found';
+        if (mismatch ?? findMissedHead([trusted], head)) return 'found';
         expect(reader.read(0, 0, ALL)).to.deep.equal(before.commits);
         return reader.id === before.id ? 'harmless' : 'renamed';
       } catch (error) {

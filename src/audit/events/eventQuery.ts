@@ -10,30 +10,30 @@ import { type EventFilter, textFilter } from './eventFilter.js';
 import { type OpenEvent, openEvents } from './openEvents.js';
 import { type StreamSource, streamCommits } from './streamCommits.js';
 
-/** Events that are looked at for a page, and commits: what bounds its work where a filter finds little. */
+/** Events and commits that one page may visit. It bounds the work of a filter that matches little. */
 const MAX_VISITED = 1500;
 
-/** What is left to read of a partition. */
+/** The part of a partition that is still to be read. */
 export interface UnreadRange extends CommitRange {
-  /** Of the first commit, events with a smaller offset have been looked at. */
+  /** Events of the first commit with a smaller offset have been visited. */
   readonly from: number;
 }
 
-/** Events of a filter, and where to go on; nothing is left at the end. */
+/** A page of events, with the ranges still to be read; no range is left at the end. */
 export interface EventPage {
   readonly events: readonly OpenEvent[];
   readonly rest: readonly UnreadRange[];
 }
 
-/** Where events are found, and what opens them. */
+/** The log and the rows to search, and the keys that open events. */
 export interface EventSource extends StreamSource {
   readonly keys: Pick<KeyStore, 'keys'>;
 }
 
 /**
- * The first events of a filter in what is left, at most `limit`, by time, then partition, then offset, opened where
- * their keys still exist. May hold fewer, even none, although more is left. Rejects with `VaultUnavailable` where it
- * cannot be known whether something is erased.
+ * The first matching events in the unread ranges, at most `limit`, by time, then partition, then offset.
+ * Events are opened if their keys still exist. A page may hold fewer events, even none, although ranges are
+ * left. Rejects with `VaultUnavailable` if the vault cannot tell whether a user is erased.
  */
 export async function eventPage(
   source: EventSource,
@@ -46,7 +46,7 @@ export async function eventPage(
   const sources = rest.map((between) =>
     stream === undefined ? readRange(source.log, between) : streamCommits(source, stream, between),
   );
-  for await (const commit of merge(sources)) if (!page.take(commit)) return page.close(source, false);
+  for await (const commit of mergeCommits(sources)) if (!page.take(commit)) return page.close(source, false);
   return page.close(source, true);
 }
 
@@ -63,12 +63,12 @@ class Page {
     private readonly limit: number,
   ) {
     this.#rest = new Map(rest.map((between) => [between.partition, between]));
-    // In what an index has found, other streams' events cost next to nothing.
+    // Leaves of other streams, found through the index, are skipped without counting as visited.
     this.#isCandidate = textFilter(filter.stream === undefined ? {} : { stream: filter.stream });
     this.#isWanted = textFilter(filter);
   }
 
-  /** False: the page is full, and ends before or in this commit. */
+  /** Returns false if the page is full and ends before or in this commit. */
   take({ partition, position, firstOffset, leaves }: Commit): boolean {
     const rest = this.#rest.get(partition);
     if (!rest) throw new RangeError(`partition ${partition} was not asked for`);
@@ -94,15 +94,15 @@ class Page {
   }
 }
 
-/** Whether it is what the text had looked like, and of the time. */
+/** Whether the decoded event matches the filter, its time included. */
 function matchesFilter({ stream, type, actor, since, until }: EventFilter, event: Recorded): boolean {
   if ((stream ?? event.stream) !== event.stream || (type ?? event.type) !== event.type) return false;
   if ((actor ?? event.actor) !== event.actor) return false;
   return (since ?? '') <= event.recordedAt && (until === undefined || event.recordedAt < until);
 }
 
-/** Commits of several partitions, each in its order, as one: by time, then partition. Reads one ahead of each. */
-async function* merge(sources: readonly AsyncGenerator<Commit>[]): AsyncGenerator<Commit> {
+/** Merges commits of several partitions by time, then partition. Reads one commit of each ahead. */
+async function* mergeCommits(sources: readonly AsyncGenerator<Commit>[]): AsyncGenerator<Commit> {
   try {
     const firsts = await Promise.all(sources.map((source) => source.next()));
     const heads = firsts.map(({ value }, i) => ({ commit: value as Commit | undefined, source: sources[i] }));
@@ -130,13 +130,13 @@ function byTime({ commit: a }: Head, { commit: b }: Head): number {
 const Whole = z.int().min(0);
 const Cursor = z.tuple([z.string(), z.array(z.tuple([Whole, Whole, Whole, Whole])).max(1024)]);
 
-/** What is left of a query, as text that means nothing to whoever keeps it. */
+/** Encodes the unread ranges of a query as an opaque cursor. */
 export function encodeCursor(logId: string, filter: EventFilter, rest: readonly UnreadRange[]): string {
   const left = rest.map(({ partition, after, upTo, from }) => [partition, after, upTo, from]);
   return Buffer.from(JSON.stringify([queryId(logId, filter), left])).toString('base64url');
 }
 
-/** Throws `bad_request` for what `encodeCursor` did not make of this very query. */
+/** Decodes a cursor. Throws `bad_request` if it is not from `encodeCursor` with the same query. */
 export function decodeCursor(logId: string, filter: EventFilter, text: string): UnreadRange[] {
   const parsed = Cursor.safeParse(parse(text));
   if (!parsed.success || parsed.data[0] !== queryId(logId, filter)) {
@@ -161,7 +161,10 @@ function queryId(logId: string, { stream, type, actor, since, until, partition }
 
 const PAGE = 200;
 
-/** All events of a filter in what is left, a page at a time and one at least: the next is read once this one is taken. */
+/**
+ * All matching events in the unread ranges, a page at a time and at least one page. Reads the next page when
+ * this one is taken.
+ */
 export async function* allEvents(
   source: EventSource,
   filter: EventFilter,
@@ -176,8 +179,8 @@ export async function* allEvents(
 }
 
 /**
- * The events of a filter behind these positions (by partition) and whatever comes, in order within each partition only.
- * `more` resolves when there may be more, and to false at the end.
+ * Matching events behind these positions, and new ones, in order within each partition only. `more` resolves
+ * to true when there may be more, and to false at the end.
  */
 export async function* followEvents(
   source: EventSource,

@@ -5,20 +5,20 @@ import { type FilteredRange, findRanges, readTails } from './eventFilter.js';
 import type { Rendered, RenderOptions } from './render.js';
 import type { RenderApi } from './renderWorker.js';
 
-/** Events that one call of a thread is to render, about; and commits, at most. */
+/** About how many events one call renders, and how many commits at most. */
 const BLOCK = { events: 1024, commits: 1024 };
-/** For a block's texts. */
+/** The memory for the texts of one block. */
 const YOUNG_GENERATION_MB = 48;
-/** Calls of which a thread has one in work and one waiting. */
+/** Two calls for each thread: one runs and one waits. */
 const CALLS_PER_THREAD = 2;
 
-/** Takes UTF-8; the next comes once it resolves. */
+/** Writes UTF-8 text. The next call comes after it resolves. */
 export type Write = (text: Uint8Array) => Promise<void>;
 
 /**
- * Writes the events there are now by time, then partition, then offset, opened where their keys still exist. Changes
- * nothing, and may run beside a running system; memory does not grow with the log. Rejects with `VaultUnavailable`
- * where it cannot be known whether something is erased.
+ * Writes the events that are in the log now, by time, then partition, then offset. Events are opened if their
+ * keys still exist. Changes nothing, may run beside a server, and uses constant memory. Rejects with
+ * `VaultUnavailable` if the vault cannot tell whether a user is erased.
  */
 export async function replay(
   options: RenderOptions,
@@ -40,16 +40,16 @@ export async function replay(
   try {
     const each = Math.max(1, Math.ceil((pool.size * CALLS_PER_THREAD) / Math.max(1, ranges.length)));
     const sources = ranges.map((range) => new RenderedPartition(range, pool, each, meter));
-    await merge(sources, write);
+    await writeMerged(sources, write);
     return { events: sources.reduce((sum, { events }) => sum + events, 0) };
   } finally {
     await pool.close();
   }
 }
 
-/** One partition's text, commit by commit; some blocks are rendered ahead. */
+/** One partition's text, commit by commit; a few blocks are rendered ahead. */
 class RenderedPartition {
-  /** How many events have been rendered and taken. */
+  /** The number of events that are rendered and taken. */
   events = 0;
   readonly partition: number;
   readonly #blocks: Promise<Rendered>[] = [];
@@ -71,12 +71,12 @@ class RenderedPartition {
     this.#size = Math.min(commits, BLOCK.commits);
   }
 
-  /** The time of the commit that is next; undefined: there is none. */
+  /** The time of the next commit; undefined if there is none. */
   get time(): string | undefined {
     return this.#current.commits[this.#at]?.recordedAt;
   }
 
-  /** Makes the next commit known. */
+  /** Loads blocks until the next commit is known, or the partition ends. */
   async advance(): Promise<void> {
     while (this.time === undefined) {
       this.#ask();
@@ -89,7 +89,7 @@ class RenderedPartition {
     }
   }
 
-  /** The text of the commits that come before this one in time; of the same time only if `isFirst`. */
+  /** Takes the text of the commits before this time; of the same time only if `isFirst`. */
   take(before: string | undefined, isFirst: boolean): Uint8Array {
     const { text, commits } = this.#current;
     const start = commits[this.#at - 1]?.end ?? 0;
@@ -105,7 +105,7 @@ class RenderedPartition {
     while (this.#asked < upTo && this.#blocks.length < this.ahead) {
       const to = Math.min(this.#asked + this.#size, upTo);
       const block = this.pool.next().render(partition, this.#asked, to);
-      // Whoever comes to it is told; until then it is nobody's error.
+      // `advance` throws the error when it comes to this block; until then it is not unhandled.
       block.catch(() => {});
       this.#blocks.push(block);
       this.#asked = to;
@@ -113,8 +113,8 @@ class RenderedPartition {
   }
 }
 
-/** Writes the sources' commits by time, then partition. */
-async function merge(sources: readonly RenderedPartition[], write: Write): Promise<void> {
+/** Writes the partitions' commits by time, then partition. */
+async function writeMerged(sources: readonly RenderedPartition[], write: Write): Promise<void> {
   for (;;) {
     for (const source of sources) await source.advance();
     const left = sources.filter(({ time }) => time !== undefined);

@@ -18,7 +18,7 @@ import { type AnyProjection, type Folded, foldEvents, type Rows } from '../../pr
 import { type Model, type Row, type RowReader, rowsUnder } from '../../projections/store/rowStore.js';
 import { type At, eventsUntil, type StreamSource } from '../events/streamCommits.js';
 
-/** Read models in memory, of some events: the very folds that run live. */
+/** Read models in memory, folded from some events by the same folds that run live. */
 class RowsInMemory {
   readonly #tables: readonly { readonly projection: AnyProjection; readonly rows: Rows }[];
 
@@ -26,7 +26,7 @@ class RowsInMemory {
     this.#tables = projections.map((projection) => ({ projection, rows: new Map() }));
   }
 
-  /** Events are given in their order. */
+  /** Events must come in their order. */
   fold(event: Folded): void {
     for (const { projection, rows } of this.#tables) foldEvents(projection, [event], () => undefined, rows);
   }
@@ -36,10 +36,10 @@ class RowsInMemory {
     return (this.#rows(model).get(key)?.value ?? undefined) as R | undefined;
   }
 
-  /** In the order in which they were first written. */
+  /** In the order in which the rows were first written. */
   values<R>(model: Model<R>): R[] {
     const values = [...this.#rows(model).values()].map(({ value }) => value);
-    // As above; a tombstone is no value.
+    // A model's rows are made by its projection; a tombstone is no value.
     return values.filter((value) => value !== null) as R[];
   }
 
@@ -53,12 +53,12 @@ class RowsInMemory {
 /** Streams that are read at once. */
 const AT_ONCE = 16;
 
-/** Where the past of users is read; the rows tell only where to look. */
+/** The log and the rows of users. Rows only tell which streams to read. */
 export interface UserSource extends StreamSource {
   readonly rows: RowReader;
 }
 
-/** A room, but for what was said in it. */
+/** A room without its messages. */
 export interface RoomInfo {
   readonly roomId: RoomId;
   readonly roomType: 'PRIVATE';
@@ -66,7 +66,7 @@ export interface RoomInfo {
   readonly createdAt: Time;
 }
 
-/** What stays true of a room. */
+/** The fields of a room that never change. */
 const roomOf = ({ roomId, members, createdAt }: ChatRow): RoomInfo => ({
   roomId,
   roomType: 'PRIVATE',
@@ -74,17 +74,17 @@ const roomOf = ({ roomId, members, createdAt }: ChatRow): RoomInfo => ({
   createdAt,
 });
 
-// Names are for the search, which nobody does in the past.
+// No names: they are for searches, which do not exist here.
 const profiles = usersProjection({ usernames: async () => [] });
 
-/** Profile, presence and decider's state of a user at a time, of their own stream. */
+/** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
 async function foldUserRows(source: StreamSource, userId: UserId, time: Time): Promise<RowsInMemory> {
   const rows = new RowsInMemory([profiles, presenceProjection, statesProjection]);
   for await (const event of eventsUntil(source, streamOf('user', userId), { time })) rows.fold(event);
   return rows;
 }
 
-/** Who were friends of the user, by id; one who had been erased by then was none. */
+/** The ids of the user's friends at that time, without friends who were erased by then. */
 async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
   const { rows } = source;
   const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
@@ -98,7 +98,7 @@ async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Pr
   return (await mapRows(rowsUnder(rows, friendshipsModel, 'member', userId), friendAt)).sort();
 }
 
-/** The rooms that were active for the user, by id. */
+/** The rooms that were active for the user at that time, by id. */
 async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Promise<RoomInfo[]> {
   const { rows, log } = source;
   const roomAt = async ({ key }: Row<unknown>): Promise<RoomInfo | undefined> => {
@@ -106,7 +106,7 @@ async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Prom
     for await (const event of eventsUntil(source, streamNamed(key), { time })) {
       then.fold(event);
       const chat = then.get(chatsModel, key);
-      // What follows is what was said.
+      // Later events do not change the room's own fields.
       if (chat?.active[userId] !== undefined) return roomOf(chat);
     }
     return undefined;
@@ -138,7 +138,7 @@ async function mapRows<R, T>(
   return found;
 }
 
-/** A room with all that was said in it, as it was. */
+/** A room at a point in time, with its messages. */
 export interface RoomSnapshot {
   readonly room: RoomInfo;
   readonly members: readonly User[];
@@ -146,7 +146,7 @@ export interface RoomSnapshot {
   readonly readUpTo: ChatRow['marks'];
 }
 
-/** A user as they were; the rooms are those that were active for them. */
+/** A user at a point in time, with the rooms that were active for them. */
 export interface UserSnapshot extends OnlineInfo {
   readonly user: User;
   readonly friends: readonly User[];
@@ -154,24 +154,25 @@ export interface UserSnapshot extends OnlineInfo {
 }
 
 /**
- * Where the past is read, and what opens names and texts: as their keys are now, whatever was then. The read models of
- * users, friendships and chats must have folded what is asked for.
+ * The log, the rows, and the opener of texts. Keys count as they are now, so an erased user's texts stay
+ * closed. The models of users, friendships and chats must have folded the time asked for.
  */
 export interface SnapshotSource extends UserSource {
   readonly open: ContentOpener;
 }
 
 /**
- * A room at some time, folded from the log by the folds that run live. Rejects as `not_found` if there was no such
- * room, or not yet so many messages.
+ * Reads a room at a point in time, folded from the log by the live folds. Rejects with `not_found` if the
+ * room or the message did not exist then.
  */
 export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At): Promise<RoomSnapshot> {
   const stream = streamOf('room', roomId);
   const rows = new RowsInMemory([chatsProjection, messagesProjection]);
   for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
   const chat = rows.get(chatsModel, stream);
-  if (!chat) throw notFound('there was no such room');
-  if ('seq' in at && chat.lastMessage?.seq !== at.seq) throw notFound('there is no such message');
+  if (!chat) throw notFound('the room did not exist then');
+  if ('seq' in at && chat.lastMessage?.seq !== at.seq)
+    throw notFound('the room has no message with this number');
   return {
     room: roomOf(chat),
     members: await requireUsers(source, chat.members),
@@ -180,12 +181,12 @@ export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At)
   };
 }
 
-/** The same of a user. */
+/** Reads a user at a point in time. Rejects with `not_found` if the user did not exist then. */
 export async function readUserAt(source: SnapshotSource, userId: UserId, time: Time): Promise<UserSnapshot> {
   const rows = await foldUserRows(source, userId, time);
   const row = rows.get(usersModel, userId);
   const [user] = row ? await openUsers(source.open, [row]) : [];
-  if (!user) throw notFound('there was no such user');
+  if (!user) throw notFound('the user did not exist then');
   const { isOnline, lastSeen } = rows.get(presenceModel, userId) ?? { isOnline: false, lastSeen: null };
   const friendIds = await readFriendsAt(source, userId, time);
   return {

@@ -21,26 +21,26 @@ import {
   type UserSnapshot,
 } from './pointInTime.js';
 
-/** A running server folds what it has not folded yet within moments. */
+/** A running server folds the rest of the log within this time. */
 const FOLD_WAIT_MS = 5000;
 const POLL_MS = 50;
 
-/** A system that exists, to be read beside a running server or without one. */
+/** An existing system, read beside a running server or without one. */
 interface StoredSystem {
   readonly engine: Engine;
   readonly masterKey: Buffer;
 }
 
-/** The read models, which tell where to look, lack some of the log, and no server folds it. */
+/** The read models lack a part of the log, and no server folds it. */
 class ReadModelsBehind extends Error {
   override readonly name = 'ReadModelsBehind';
 }
 
-/** See `readRoomAt`. Throws `ReadModelsBehind`, and what log, vault and read models throw. */
+/** Reads like `readRoomAt`. Throws `ReadModelsBehind`, and the errors of log, vault and read models. */
 export const readStoredRoomAt = (system: StoredSystem, roomId: RoomId, at: At): Promise<RoomSnapshot> =>
   withSources(system, [usersModel], (past) => readRoomAt(past, roomId, at));
 
-/** See `readUserAt`. Throws like `readStoredRoomAt`. */
+/** Reads like `readUserAt`. Throws like `readStoredRoomAt`. */
 export const readStoredUserAt = (system: StoredSystem, userId: UserId, time: Time): Promise<UserSnapshot> =>
   withSources(system, [usersModel, friendshipsModel, chatsModel], (past) => readUserAt(past, userId, time));
 
@@ -70,7 +70,7 @@ async function withSources<T>(
   }
 }
 
-/** By model name. */
+/** The active generations, by model name. */
 async function generationsIn(engine: Engine): Promise<Map<string, number>> {
   const stored = await openStoredRows(engine);
   try {
@@ -86,7 +86,7 @@ async function generationsIn(engine: Engine): Promise<Map<string, number>> {
   }
 }
 
-/** Waits until the models have folded all that is in the log now. */
+/** Waits until the models have folded everything that is in the log now. */
 async function waitUntilFolded(
   log: AuditedLog,
   models: readonly AnyModel[],
@@ -99,7 +99,7 @@ async function waitUntilFolded(
       while ((await checkpoint(model, partition)).size < size) {
         if (performance.now() > until)
           throw new ReadModelsBehind(
-            `the read model ${model.name} is behind the log: start the server, and ask again`,
+            `the read model ${model.name} is behind the log: start the server, then try again`,
           );
         await delay(POLL_MS);
       }

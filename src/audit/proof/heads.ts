@@ -6,20 +6,26 @@ import { type MerkleReader, tilesModel } from '../../projections/models/merkleTi
 import type { Progress } from '../../projections/queries.js';
 import type { HeadStore, SignedHead, SigningKeys } from '../../vault/vault.js';
 
-/** Of an Ed25519 public key in a verifier key and in its id (C2SP signed-note). */
+/** The type of an Ed25519 public key in verifier keys and key ids (C2SP signed-note). */
 export const ED25519 = 1;
 
-/** Four bytes before each signature: they tell which key of that name has made it. `key`: the type's byte and the public key. */
+/**
+ * The four bytes before each signature that name its key (C2SP signed-note). `key` is the type byte and the
+ * public key.
+ */
 export const keyIdOf = (name: string, key: Buffer): Buffer =>
   createHash('sha256').update(`${name}\n`).update(key).digest().subarray(0, 4);
 
-/** What verifies the notes that `key`, an Ed25519 private key, signs under this name: a line such as `name+1234abcd+AbC…`. */
+/**
+ * The verifier key for notes that this Ed25519 private key signs under this name, such as
+ * `name+1234abcd+AbC…`.
+ */
 function verifierKey(name: string, key: KeyObject): string {
   const bytes = publicBytes(key);
   return `${name}+${keyIdOf(name, bytes).toString('hex')}+${bytes.toString('base64')}`;
 }
 
-/** Signs a text that ends with a line break, as C2SP signed-note says. */
+/** Signs a text that ends with a line break (C2SP signed-note). */
 function signNote(text: string, name: string, key: KeyObject): string {
   const signature = Buffer.concat([keyIdOf(name, publicBytes(key)), sign(null, Buffer.from(text), key)]);
   return `${text}\n— ${name} ${signature.toString('base64')}\n`;
@@ -30,13 +36,13 @@ function publicBytes(key: KeyObject): Buffer {
   return Buffer.concat([Buffer.from([ED25519]), Buffer.from(x, 'base64url')]);
 }
 
-/** Of those who want one larger than is signed, none waits longer. */
+/** The longest wait for a larger head. */
 const HEAD_WAIT_MS = 5000;
 const RETRY_MS = 100;
 
-/** What heads are signed from. */
+/** The services that heads are signed with. */
 export interface HeadParts {
-  /** `LOG_ORIGIN`. */
+  /** The setting `LOG_ORIGIN`. */
   readonly origin: string;
   readonly vault: { readonly heads: HeadStore; readonly signing: SigningKeys };
   readonly log: Pick<EventLog, 'read' | 'tail'> & { readonly partitions: number };
@@ -47,7 +53,7 @@ export interface HeadParts {
 /** The name of a partition in its checkpoints, and of the keys that sign them. */
 const originOf = (origin: string, partition: number): string => `${origin}/${partition}`;
 
-/** Verifier keys (C2SP signed-note), a line a partition and key, for each partition the one in use first. */
+/** Verifier keys (C2SP signed-note), one line for each partition and key. The key in use comes first. */
 export async function verifierKeys(
   signing: SigningKeys,
   origin: string,
@@ -60,8 +66,9 @@ export async function verifierKeys(
 }
 
 /**
- * The signed heads of the log (C2SP tlog-checkpoint). Each extends the one before, is of the log after some commit whose
- * tiles are folded, and stands in the vault before anybody is given it: however many nodes sign, there is one of a size.
+ * The signed heads of the log (C2SP tlog-checkpoint). Each head extends the one before, and belongs to a
+ * commit whose tiles are folded. The vault stores a head before any client gets it. So there is one head of a
+ * size, however many nodes sign.
  */
 export class Heads {
   readonly #advancing = new Map<number, Promise<SignedHead>>();
@@ -75,12 +82,12 @@ export class Heads {
     return verifierKeys(vault.signing, origin, log.partitions);
   }
 
-  /** Whether some partition was found not to extend its signed head, and no operator has accepted that. */
+  /** Whether a partition does not extend its signed head, and no operator has accepted that. */
   get isBroken(): boolean {
     return this.#broken.size > 0;
   }
 
-  /** Resolves if the log has what was signed of it, by the commit then its last; throws `NotExtended` if not. */
+  /** Resolves if the log still has the commit of the signed head. Throws `NotExtended` if not. */
   async check(partition: number): Promise<void> {
     const { log, vault } = this.parts;
     const { heads } = vault;
@@ -94,7 +101,10 @@ export class Heads {
     throw new NotExtended(partition, `the commit of its ${signed.size} events is another, or missing`);
   }
 
-  /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
+  /**
+   * Returns a head of at least this size, the signed one if it is large enough. Rejects with `overloaded`
+   * after 5 s.
+   */
   async headCovering(partition: number, size: number): Promise<SignedHead> {
     const signed = await this.parts.vault.heads.get(partition);
     if (signed && signed.size >= size) return signed;
@@ -102,12 +112,16 @@ export class Heads {
     for (;;) {
       const head = await this.advance(partition);
       if (head.size >= size) return head;
-      if (performance.now() > giveUpAt) throw overloaded('the log does not hold it yet');
+      if (performance.now() > giveUpAt)
+        throw overloaded('the signed log does not reach this size yet; try again');
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 
-  /** The head of all that is in the log now, signed if it was not. Throws `NotExtended`; `overloaded` after 5 s. */
+  /**
+   * Returns the head of the whole log, and signs it if needed. Throws `NotExtended`; rejects with
+   * `overloaded` after 5 s.
+   */
   advance(partition: number): Promise<SignedHead> {
     const running = this.#advancing.get(partition);
     if (running) return running;
@@ -118,7 +132,10 @@ export class Heads {
     return advancing;
   }
 
-  /** An operator takes the log as it is now for what it should be: its head takes the place of the one it does not extend. */
+  /**
+   * Accepts the log as it is now, on behalf of an operator. Its head replaces the one that it does not
+   * extend.
+   */
   async accept(partition: number): Promise<SignedHead> {
     const { heads } = this.parts.vault;
     const from = await heads.get(partition);
@@ -129,7 +146,7 @@ export class Heads {
       this.#broken.delete(partition);
       return to;
     }
-    throw overloaded('another head has been signed meanwhile');
+    throw overloaded('another node signed a head meanwhile; try again');
   }
 
   async #trackBroken(partition: number, advancing: Promise<SignedHead>): Promise<SignedHead> {
@@ -152,16 +169,16 @@ export class Heads {
       const to = await this.#sign(unsigned);
       if (await heads.advance(from, to)) return to;
     }
-    throw overloaded('others sign heads at the same time');
+    throw overloaded('other nodes sign heads at the same time; try again');
   }
 
-  /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
+  /** Reads the head of the log, with its tiles folded. Checks that it extends `from`, if given. */
   async #readUnsigned(partition: number, from?: SignedHead): Promise<Omit<SignedHead, 'note'>> {
     const { merkleReader, log, progress } = this.parts;
     const tail = await log.tail(partition);
     if (from && (tail?.size ?? 0) < from.size)
       throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
-    if (!tail) throw overloaded('nothing is in the log yet');
+    if (!tail) throw overloaded('the partition is still empty; try again later');
     const { position, size, root } = tail;
     const moment: Moment = { partition, size };
     await progress.waitFor(tilesModel.name, moment);
@@ -181,17 +198,17 @@ export class Heads {
 
 const SIGN_INTERVAL_MS = 10_000;
 
-/** What the signer knows of the system. */
+/** The services of `HeadSigner`. */
 export interface HeadSignerParts {
   readonly heads: Pick<Heads, 'advance'>;
-  /** The partitions that are this node's to sign. */
+  /** The partitions that this node signs. */
   readonly owned: () => readonly number[];
-  /** How many events are in a partition. */
+  /** The number of events in a partition. */
   readonly size: (partition: number) => Promise<number>;
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** Signs the partitions of this node that have grown, every 10 s and when the system stops. */
+/** Signs this node's partitions that have grown, every 10 s and when the system stops. */
 export class HeadSigner {
   readonly #signed = new Map<number, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -205,8 +222,8 @@ export class HeadSigner {
   }
 
   /**
-   * Resolves once what there is now is signed, or cannot be, or after so many milliseconds. To be called when
-   * nothing more comes, and while all of it is still folded.
+   * Signs a last time. Resolves when that is done or has failed, or after `ms` milliseconds. Call it when no
+   * more events come, while projections still run.
    */
   async stop(ms: number): Promise<void> {
     clearInterval(this.#timer);
@@ -214,7 +231,10 @@ export class HeadSigner {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
-        this.parts.report('the end of the log is not signed yet', new Error(`not within ${ms} ms`));
+        this.parts.report(
+          'the end of the log was not signed before the stop',
+          new Error(`not signed within ${ms} ms`),
+        );
         resolve();
       }, ms);
     });
@@ -222,7 +242,7 @@ export class HeadSigner {
     clearTimeout(timer);
   }
 
-  /** One round behind the other: a slow vault must not gather them. */
+  /** One round after the other, so that rounds do not pile up behind a slow vault. */
   #sign(): void {
     this.#running = this.#running.then(async () => {
       await Promise.all(this.parts.owned().map((partition) => this.#advance(partition)));
@@ -237,7 +257,9 @@ export class HeadSigner {
       this.#signed.set(partition, head.size);
     } catch (error) {
       const message =
-        error instanceof NotExtended ? 'the log is not what was signed' : 'a head could not be signed yet';
+        error instanceof NotExtended
+          ? 'the log does not extend its signed head'
+          : 'a head could not be signed; trying again';
       report(message, error);
     }
   }

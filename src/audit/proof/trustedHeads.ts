@@ -4,18 +4,18 @@ import { type Mismatch, MismatchError } from '../verify/report.js';
 import type { TrustedHead } from '../verify/verifyChain.js';
 import { ED25519, keyIdOf } from './heads.js';
 
-/** Signed heads, and the keys by which they are believed. */
-export interface SignedHeads {
-  /** Those that the vault keeps, or a bundle. */
+/** Signed heads, and the verifier keys to check them with. */
+export interface SuppliedHeads {
+  /** The heads from the vault, or from a bundle. */
   readonly heads: readonly string[];
-  /** Those that were kept elsewhere. */
+  /** Checkpoints that the operator kept elsewhere. */
   readonly since: readonly string[];
-  /** Verifier keys (C2SP signed-note), a line each. */
+  /** Verifier keys (C2SP signed-note), one line each. */
   readonly keys: readonly string[];
 }
 
-/** What a signed head says. */
-export interface SignedHead {
+/** The content of a signed head. */
+export interface ParsedHead {
   readonly origin: string;
   readonly partition: number;
   readonly size: number;
@@ -24,20 +24,22 @@ export interface SignedHead {
 }
 
 /**
- * What a checkpoint says, whoever signed it: origin, size and root, a line each (C2SP tlog-checkpoint). Throws a
- * `MismatchError` for what is none, or not of one partition.
+ * Parses a checkpoint without checking its signature: origin, size and root, one line each (C2SP
+ * tlog-checkpoint). Throws a `MismatchError` unless it is the checkpoint of a partition.
  */
-export function readHead(note: string): SignedHead {
+export function readHead(note: string): ParsedHead {
   const [origin = '', size = '', root = ''] = note.split('\n');
   const [, partition] = /\/(0|[1-9]\d*)$/.exec(origin) ?? [];
   const isHead = /^(0|[1-9]\d*)$/.test(size) && Buffer.from(root, 'base64').length === 32;
   if (partition === undefined || !isHead)
-    throw new MismatchError({ what: `no checkpoint of a partition: ${JSON.stringify(note.slice(0, 80))}` });
+    throw new MismatchError({
+      what: `not a checkpoint of a partition: ${JSON.stringify(note.slice(0, 80))}`,
+    });
   return { origin, partition: Number(partition), size: Number(size), root, note };
 }
 
-/** What the signed heads bear witness to; or what is wrong, if one of them is signed by none of the keys. */
-export function readTrustedHeads({ heads, since, keys }: SignedHeads): {
+/** Checks the signatures of the heads. Returns a mismatch if none of the keys has signed one of them. */
+export function readTrustedHeads({ heads, since, keys }: SuppliedHeads): {
   trustedHeads: TrustedHead[];
   mismatch?: Mismatch;
 } {
@@ -48,7 +50,7 @@ export function readTrustedHeads({ heads, since, keys }: SignedHeads): {
       const source = `the ${whose} of ${size} events`;
       if (verifiers.some((key) => key.name === origin && isSignedBy(key, note)))
         return { partition, size, root, source };
-      const what = `${source} of ${origin} is signed by no key that is known of it`;
+      const what = `${source} of ${origin} has no valid signature by a known key`;
       throw new MismatchError({ what, partition });
     };
     return {
@@ -65,18 +67,18 @@ export function readTrustedHeads({ heads, since, keys }: SignedHeads): {
 
 interface VerifierKey {
   readonly name: string;
-  /** Four bytes, before each of its signatures. */
+  /** The four bytes before each of the key's signatures. */
   readonly id: Buffer;
   readonly key: KeyObject;
 }
 
-/** A line such as `name+1234abcd+AbC…`; its id is the SHA-256's beginning of name and key. */
+/** Parses a line such as `name+1234abcd+AbC…`. The id is the beginning of the SHA-256 of name and key. */
 function readKey(line: string): VerifierKey {
   const [, name = '', id = '', text = ''] = /^([^\s+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(line) ?? [];
   const bytes = strictBase64(text);
   const expected = keyIdOf(name, bytes);
   if (bytes[0] !== ED25519 || bytes.length !== 33 || expected.toString('hex') !== id)
-    throw new MismatchError({ what: `no verifier key: ${JSON.stringify(line.slice(0, 80))}` });
+    throw new MismatchError({ what: `not a verifier key: ${JSON.stringify(line.slice(0, 80))}` });
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: bytes.subarray(1).toString('base64url') };
   return { name, id: expected, key: createPublicKey({ key: jwk, format: 'jwk' }) };
 }
@@ -94,7 +96,7 @@ function isSignedBy({ name, id, key }: VerifierKey, note: string): boolean {
     });
 }
 
-/** Empty for what is not the one way to write some bytes. */
+/** Decodes base64; empty unless the text is the canonical encoding. */
 function strictBase64(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64') === text ? bytes : Buffer.alloc(0);

@@ -16,16 +16,16 @@ import type { StoredRow } from '../../projections/store/sqliteReads.js';
 import type { StoredRows } from '../storedRows.js';
 import { type Mismatch, MismatchError } from './report.js';
 
-/** A read model that is to be compared, and how far it is stored. */
+/** A read model to compare, and how far it is stored. */
 export interface ComparedModel {
   readonly name: string;
-  /** Of its tables the one that is read. */
+  /** The generation of the active table. */
   readonly generation: number;
   /** By partition. */
   readonly checkpoints: readonly Checkpoint[];
 }
 
-/** Names are in indexes alone, never in a row: without keys, every row is what it is with them. */
+/** Names are only in indexes, never in rows, so no keys are needed. */
 const noNames = {
   usernames: async (names: readonly unknown[]): Promise<null[]> => names.map(() => null),
 };
@@ -36,18 +36,18 @@ const projections: readonly AnyProjection[] = allProjections(noNames).map((proje
   model: { ...projection.model, indexes: {} },
 }));
 
-/** The projection of a target, as it is folded anew. */
+/** The projection of a compared model, for the fresh fold. */
 export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjection {
   const found = projections.find(({ model }) => model.name === name);
   if (!found) throw new RangeError(`there is no projection ${name}`);
   return found;
 }
 
-/** The model of a target, in the table that is read. */
+/** The compared model in its active table. */
 export const storedModel = (comparedModel: Pick<ComparedModel, 'name' | 'generation'>): AnyModel =>
   generationOf(projectionOf(comparedModel).model, comparedModel.generation);
 
-/** The read models that have a table, as far as they are stored now. */
+/** Lists the read models that have a table, with their checkpoints now. */
 export async function findComparedModels(stored: StoredRows, partitions: number): Promise<ComparedModel[]> {
   const active = await activeGenerations(stored);
   const comparedModels: ComparedModel[] = [];
@@ -61,20 +61,20 @@ export async function findComparedModels(stored: StoredRows, partitions: number)
   return comparedModels;
 }
 
-/** A model in the table that is read. */
+/** A model in its active table. */
 export async function activeModel(stored: StoredRows, name: string): Promise<AnyModel> {
   const { model } = projectionOf({ name });
   return generationOf(model, (await activeGenerations(stored)).get(tableOf(model)) ?? 0);
 }
 
-/** Which generation of each model is read, by the table of its first one. */
+/** The active generation of each model, by the table of generation 0. */
 export async function activeGenerations(stored: StoredRows): Promise<Map<string, number>> {
   const reader = {
-    // What must not be written is there, or there are no generations.
+    // Nothing may be written; without the table there are no generations.
     async prepare() {},
     async get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
       const rows = (await stored.hasTable(model)) ? await stored.get(model, keys) : [];
-      // A table's rows are of its model.
+      // A table holds rows of its own model.
       const parsed = rows.map(([key, partition, offset, text]): [string, Row<R>] => [
         key,
         { key, partition, offset, value: text === null ? null : (JSON.parse(text) as R) },
@@ -86,19 +86,22 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 
-/** Folds the version of each stream, and throws a `MismatchError` where one does not follow or lies elsewhere. */
+/**
+ * Folds the version of each stream. Throws a `MismatchError` if a version does not follow, or if the stream
+ * belongs to another partition.
+ */
 export const streamVersions = (partitions: number | undefined): Projection<number> => ({
   model: { name: 'stream_versions', version: 1, indexes: {} },
   keys: ({ stream }) => [stream],
   evolve(last, event) {
     const expected = (last ?? 0) + 1;
-    if (event.version !== expected) throw misplaced(event, `it should be ${expected}`);
+    if (event.version !== expected) throw misplaced(event, `version ${expected} comes next`);
     if (
       partitions !== undefined &&
       expected === 1 &&
       partitionOf(event.stream, partitions) !== event.partition
     )
-      throw misplaced(event, `but the stream belongs to partition ${partitionOf(event.stream, partitions)}`);
+      throw misplaced(event, `the stream belongs to partition ${partitionOf(event.stream, partitions)}`);
     return event.version;
   },
 });
@@ -108,13 +111,13 @@ function misplaced({ partition, offset, stream, version }: Recorded, but: string
   return new MismatchError({ what, partition, offset });
 }
 
-/** Whether two values are the same, as JSON text; a database may have put an object's fields in another order. */
+/** Compares JSON texts by value, because a database may change the order of fields. */
 function isSameValue(a: string | null, b: string | null): boolean {
   if (a === b) return true;
   return a !== null && b !== null && isDeepStrictEqual(parsed(a), parsed(b));
 }
 
-/** Text that is no JSON is the same as nothing but itself. */
+/** Text that is not JSON equals only itself. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -123,7 +126,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What is wrong with a stored row, if it should be as the fresh one; undefined: nothing. */
+/** Compares a stored row with the fresh one; undefined if they are equal. */
 export function compareRow(
   model: AnyModel,
   stored: StoredRow | undefined,
@@ -133,32 +136,32 @@ export function compareRow(
   const row = `row ${key} of the read model ${model.name}`;
   const place = { partition, offset };
   if (!stored)
-    return { ...place, what: `${row} is missing: event ${offset} of partition ${partition} made it` };
+    return { ...place, what: `${row} is missing: event ${offset} of partition ${partition} makes it` };
   if (stored[1] !== partition)
-    return { ...place, what: `${row} is said to be of partition ${stored[1]}: it is of ${partition}` };
+    return { ...place, what: `${row} names partition ${stored[1]}, not ${partition}` };
   if (stored[2] !== offset)
     return {
       ...place,
-      what: `${row} is of event ${stored[2]} of partition ${partition}: it should be of ${offset}`,
+      what: `${row} names event ${stored[2]} of partition ${partition}, not ${offset}`,
     };
   if (isSameValue(stored[3], value)) return undefined;
   return {
     ...place,
-    what: `${row} is not what the events up to ${offset} of partition ${partition} make it`,
+    what: `${row} differs from a fresh fold of partition ${partition} up to event ${offset}`,
   };
 }
 
-/** The same of a row that no event of the partition has made. */
+/** The mismatch of a row that no event of the partition makes. */
 export function rowWithoutEvent(model: AnyModel, [key, partition, offset]: StoredRow): Mismatch {
-  return { partition, offset, what: `row ${key} of the read model ${model.name} comes from no event` };
+  return { partition, offset, what: `row ${key} of the read model ${model.name} has no event that makes it` };
 }
 
-/** Rows are compared so many at once. */
+/** Rows of one comparison. */
 const BATCH = 256;
 
 /**
- * Compares the rows that events made, which are never written again, and answers how many they are. Throws a
- * `MismatchError` at the first that differs.
+ * Compares the insert-only rows that events make, and returns their number. Throws a `MismatchError` at the
+ * first difference.
  */
 export async function compareInserted(
   stored: StoredRows,
@@ -183,7 +186,7 @@ function rowsMade(projection: AnyProjection, events: readonly Folded[]): StoredR
 }
 
 async function compareBatch(stored: StoredRows, table: AnyModel, rows: readonly StoredRow[]): Promise<void> {
-  // Nearly always: to read each as a row of its own takes twice as long.
+  // Nearly always true, and twice as fast as reading each row.
   if (await stored.has(table, rows)) return;
   const found = await stored.get(
     table,

@@ -1,7 +1,7 @@
 import { WorkerPool } from '../../base/rpc.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
-import { readTrustedHeads, type SignedHeads } from '../proof/trustedHeads.js';
+import { readTrustedHeads, type SuppliedHeads } from '../proof/trustedHeads.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, reportDamage } from '../storedRows.js';
 import { type ComparedModel, findComparedModels } from './comparedModels.js';
 import { type Mismatch, type OnProgress, type Report, toMismatch, toUnreadable } from './report.js';
@@ -10,23 +10,24 @@ import { VerifyRun } from './verifyRun.js';
 import { VerifyState } from './verifyState.js';
 import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 
-/** For a section's events. */
+/** The memory for one section's events. */
 const YOUNG_GENERATION_MB = 128;
 
-/** What is checked, and against what. */
-export interface VerifyOptions extends SignedHeads {
+/** The log to check, and the heads to compare it with. */
+export interface VerifyOptions extends SuppliedHeads {
   readonly engine: Engine;
-  /** A directory for what has been done, so that a check that was broken off goes on; emptied at its end. */
+  /** A directory for intermediate results, so that an interrupted check can continue. Emptied at the end. */
   readonly state?: string;
   readonly onProgress?: OnProgress;
-  /** About how many events a thread checks in one go; 4,096 if not given. */
+  /** About how many events a thread checks in one call; 4,096 by default. */
   readonly sectionEvents?: number;
 }
 
 /**
- * Computes the log anew, every leaf, root, hash, stream version, position, epoch and time, compares it with signed
- * heads, and the read models with a fresh fold. Changes nothing of the system, and may run beside it: each part is
- * checked as far as it was stored when the check began. Rejects with what a store throws that does not answer.
+ * Recomputes the log: every leaf, root, hash, stream version, position, epoch and time. Compares it with
+ * signed heads, and the read models with a fresh fold. Changes nothing, and may run beside a server. Each
+ * part is checked as far as it was stored at the start. Rejects with the error of a store that does not
+ * answer.
  */
 export async function verifyLog(options: VerifyOptions): Promise<Report> {
   const { trustedHeads, mismatch } = readTrustedHeads(options);
@@ -35,12 +36,12 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
   let state: VerifyState | undefined;
   let pool: WorkerPool<VerifyApi> | undefined;
   try {
-    // Before the tails: nothing may be stored or signed of what is beyond them.
-    const comparedModels = await storedTargets(options.engine, log.partitions);
+    // Before the tails are read, so that no model and no head is ahead of them.
+    const comparedModels = await readComparedModels(options.engine, log.partitions);
     if ('what' in comparedModels) return { partitions: [], models: [], mismatch: comparedModels };
     const ends: Checkpoint[] = [];
     for (let partition = 0; partition < log.partitions; partition++) {
-      const end = await endOf(log, partition);
+      const end = await readEnd(log, partition);
       if ('what' in end) return { partitions: [], models: [], mismatch: end };
       ends.push(end);
     }
@@ -68,12 +69,12 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
 }
 
 const noSuchPartition = ({ partition, source }: TrustedHead, partitions: number): Mismatch => ({
-  what: `the log has ${partitions} partitions: ${source} is of partition ${partition}`,
+  what: `the log has ${partitions} partitions, but ${source} is of partition ${partition}`,
   partition,
 });
 
-/** How far the read models are stored now; what is wrong if that cannot be read. */
-async function storedTargets(engine: Engine, partitions: number): Promise<ComparedModel[] | Mismatch> {
+/** The compared models, or the mismatch if their checkpoints cannot be read. */
+async function readComparedModels(engine: Engine, partitions: number): Promise<ComparedModel[] | Mismatch> {
   try {
     const stored = await openStoredRows(engine);
     try {
@@ -86,8 +87,8 @@ async function storedTargets(engine: Engine, partitions: number): Promise<Compar
   }
 }
 
-/** Where a partition ends now; what is wrong if its last commit cannot be read. */
-async function endOf(log: AuditedLog, partition: number): Promise<Checkpoint | Mismatch> {
+/** The end of a partition now, or the mismatch if its last commit cannot be read. */
+async function readEnd(log: AuditedLog, partition: number): Promise<Checkpoint | Mismatch> {
   try {
     const tail = await log.tail(partition);
     return { position: tail?.position ?? 0, size: tail?.size ?? 0 };

@@ -4,7 +4,7 @@ import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../
 import { decodeCommit } from '../../projections/commitBuffer.js';
 import { Projector } from '../../projections/projector.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import { readHead, readTrustedHeads, type SignedHead } from '../proof/trustedHeads.js';
+import { type ParsedHead, readHead, readTrustedHeads } from '../proof/trustedHeads.js';
 import { bundlePaths } from './bundle.js';
 import { streamVersions } from './comparedModels.js';
 import {
@@ -18,7 +18,7 @@ import {
 import type { TrustedHead } from './verifyChain.js';
 import { scratch } from './verifyState.js';
 
-/** A file of a bundle; that it is missing is a `MismatchError`. */
+/** Reads a file of a bundle. Throws a `MismatchError` if it is missing. */
 async function fileOf(dir: string, path: string): Promise<Buffer> {
   try {
     return await readFile(join(dir, path));
@@ -35,7 +35,7 @@ class PartitionBundle {
 
   constructor(
     private readonly dir: string,
-    private readonly head: SignedHead,
+    private readonly head: ParsedHead,
     private readonly trustedHeads: readonly TrustedHead[],
     private readonly meter: Meter,
   ) {}
@@ -83,7 +83,7 @@ class PartitionBundle {
         throw new MismatchError({
           partition,
           offset,
-          what: `event ${offset} of partition ${partition} is before the one before it`,
+          what: `event ${offset} of partition ${partition} has an earlier time than the event before it`,
         });
       this.#until = recordedAt;
     }
@@ -97,13 +97,15 @@ class PartitionBundle {
     const path = bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length);
     if ((await fileOf(this.dir, path)).equals(tileBytes(tile))) return;
     throw new MismatchError({
-      what: `${path} is not made of the entries below it`,
+      what: `${path} does not match the entries below it`,
       partition,
       offset: tile.index * TILE_WIDTH ** (tile.level + 1),
     });
   }
 
-  /** With each witness to the tree as it is now, the bundle's own head among them. */
+  /**
+   * Compares the tree as it is now with each trusted head of its size. The bundle's own head is one of them.
+   */
   #compareRoot(): void {
     const { partition } = this.head;
     const { size } = this.#tree;
@@ -111,18 +113,18 @@ class PartitionBundle {
       if (trusted.partition !== partition) continue;
       if (size === this.head.size && trusted.size > size)
         throw new MismatchError({
-          what: `the bundle ends after ${size} events of partition ${partition}: by ${trusted.source} it had ${trusted.size}`,
+          what: `the bundle has ${size} events of partition ${partition}, fewer than ${trusted.source}`,
           partition,
           offset: size,
         });
       if (trusted.size !== size || trusted.root === this.#tree.root()) continue;
-      const what = `partition ${partition} is not what ${trusted.source} says of its first ${size} events`;
+      const what = `partition ${partition} does not match ${trusted.source}`;
       throw new MismatchError({ what, partition, offset: size - 1 });
     }
   }
 }
 
-/** What a file gives; whatever is thrown says that the file is not what it should be. */
+/** Parses a file. Any error becomes a `MismatchError` about the file. */
 function parseFile<T>(work: () => T, path: string, place: Omit<Mismatch, 'what'>): T {
   try {
     return work();
@@ -132,19 +134,20 @@ function parseFile<T>(work: () => T, path: string, place: Omit<Mismatch, 'what'>
   }
 }
 
-/** What is checked, and against what. */
+/** The bundle to check, and what to compare it with. */
 export interface BundleOptions {
   readonly dir: string;
   /** Checkpoints that were kept elsewhere. */
   readonly since: readonly string[];
-  /** Verifier keys that were kept elsewhere; without them, the bundle's own are believed. */
+  /** Verifier keys that were kept elsewhere; by default the bundle's own are trusted. */
   readonly keys?: readonly string[];
   readonly onProgress?: OnProgress;
 }
 
 /**
- * Checks a bundle with no database: signatures, every entry and tile up to the signed root, the versions of all streams,
- * and that each checkpoint kept elsewhere is extended by it. A file that is missing or altered is a wrong place.
+ * Checks a bundle without a database. Checks signatures, every entry and tile up to the signed root, and the
+ * versions of all streams. The bundle must extend each checkpoint that was kept elsewhere. A missing or
+ * altered file is a mismatch.
  */
 export async function verifyBundle(options: BundleOptions): Promise<Report> {
   const partitions: CheckedPartition[] = [];
@@ -165,7 +168,7 @@ export async function verifyBundle(options: BundleOptions): Promise<Report> {
     const stray = trustedHeads.find(({ partition }) => !heads.some((head) => head.partition === partition));
     if (stray) {
       const { partition, source } = stray;
-      const what = `the bundle has no partition ${partition}, of which there is ${source}`;
+      const what = `the bundle has no partition ${partition}, but there is ${source} for it`;
       throw new MismatchError({ what, partition });
     }
     return { partitions, models: [] };
@@ -184,15 +187,15 @@ const lines = (bytes: Buffer): string[] =>
     .filter((line) => line !== '');
 
 /** The heads in the bundle, by partition. */
-async function headsOf(dir: string): Promise<SignedHead[]> {
+async function headsOf(dir: string): Promise<ParsedHead[]> {
   const names = (await readdir(dir)).filter((name) => /^\d+$/.test(name));
-  if (names.length === 0) throw new MismatchError({ what: `${dir} holds no partition: it is no bundle` });
+  if (names.length === 0) throw new MismatchError({ what: `${dir} is not a bundle: it has no partition` });
   const partitions = names.map(Number).sort((a, b) => a - b);
   return Promise.all(
     partitions.map(async (partition) => {
       const head = readHead((await fileOf(dir, bundlePaths.checkpoint(partition))).toString());
       if (head.partition === partition) return head;
-      const what = `the checkpoint in ${partition} is one of partition ${head.partition}`;
+      const what = `the checkpoint in directory ${partition} belongs to partition ${head.partition}`;
       throw new MismatchError({ what, partition });
     }),
   );

@@ -5,7 +5,7 @@ import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
 import { type ComparedModel, projectionOf } from './comparedModels.js';
 import { type CheckedPartition, Meter, type Mismatch, type OnProgress, type Report } from './report.js';
-import { firstMissed } from './verifyChain.js';
+import { findMissedHead } from './verifyChain.js';
 import {
   SECTION_EVENTS,
   type Section,
@@ -16,21 +16,24 @@ import {
 import type { RowCounts, VerifyStart, VerifyState } from './verifyState.js';
 import type { VerifyApi } from './verifyWorker.js';
 
-/** What is known of tables whose rows are written once, when each of these rows has been compared with its event. */
+/** Counts for insert-only tables, each of whose rows was compared with its event. */
 export interface WrittenOnce {
-  /** Stored rows by partition, or why they cannot be counted; by table. */
+  /** By table, the stored rows of each partition, or why they cannot be counted. */
   readonly counts: ReadonlyMap<string, number[] | Mismatch>;
-  /** Rows that the events have made, by partition. */
+  /** By partition, the rows that events make. */
   readonly made: readonly RowCounts[];
 }
 
-/** How many rows of a table were compared, and what is wrong with them. */
+/** The number of compared rows of a table, and the first mismatch. */
 interface Compared {
   readonly rows: number;
   readonly mismatch?: Mismatch | undefined;
 }
 
-/** Compares tables with fresh folds of the log: those whose rows are written once by their number alone. */
+/**
+ * Compares tables with fresh folds of the log. Of insert-only tables, only the number of rows is left to
+ * compare.
+ */
 async function compareTables(
   pool: WorkerPool<VerifyApi>,
   comparedModels: readonly ComparedModel[],
@@ -54,7 +57,7 @@ async function compareTables(
   return tables;
 }
 
-/** Each row that an event made has been compared: one that none made is one too many. */
+/** Every row that an event makes was compared, so a larger number means a row without an event. */
 async function compareCounts(
   worker: Remote<VerifyApi>,
   comparedModel: ComparedModel,
@@ -67,7 +70,10 @@ async function compareCounts(
   return isAsMade ? { rows } : { rows, mismatch: await worker.rowWithoutEvent(comparedModel) };
 }
 
-/** Page by page. Rows that are ahead of their checkpoint are kept until the end: as many as change during the check. */
+/**
+ * Compares page by page. Rows ahead of their checkpoint wait until the end; these are the rows that change
+ * during the check.
+ */
 async function compareAll(worker: Remote<VerifyApi>, comparedModel: ComparedModel): Promise<Compared> {
   const met = comparedModel.checkpoints.map(() => 0);
   const ahead = new Map<number, StoredRow[]>();
@@ -90,24 +96,25 @@ async function compareAll(worker: Remote<VerifyApi>, comparedModel: ComparedMode
   return { rows };
 }
 
-/** How far a partition has come; of what is wrong, the first. */
-interface Place {
+/** The state of a partition's check, with its first mismatch. */
+interface PartitionState {
   head: Head;
   made: RowCounts;
-  /** With the log. */
+  /** In the log. */
   mismatch?: Mismatch;
-  /** With rows. */
+  /** In the rows. */
   rowMismatch?: Mismatch;
-  /** Resolves once the last section that was begun has had its turn. */
+  /** Resolves when the last section that was begun has finished its turn. */
   turn: Promise<void>;
 }
 
 /**
- * One check in its phases; after a wrong place there is no next phase. Sections of a partition are checked by several
- * threads at once, and then taken in their order: each must begin where the one before it has ended.
+ * Runs a check in phases; after a mismatch the next phase does not begin. Several threads check sections of a
+ * partition at once. Their results are taken in order, and each section must begin where the one before has
+ * ended.
  */
 export class VerifyRun {
-  readonly #places: readonly Place[];
+  readonly #places: readonly PartitionState[];
   readonly #counts = new Map<string, number[] | Mismatch>();
 
   constructor(
@@ -125,7 +132,7 @@ export class VerifyRun {
 
   async run(): Promise<Report> {
     await this.#checkPartitions();
-    const before = this.#firstWrong();
+    const before = this.#firstMismatch();
     const made = this.#places.map((place) => place.made);
     const { pool, begun, options } = this;
     const tables = before
@@ -139,8 +146,8 @@ export class VerifyRun {
     };
   }
 
-  /** What is wrong in the log comes first: rows that are folded from it say no more. */
-  #firstWrong(): Mismatch | undefined {
+  /** A mismatch in the log comes first, because it explains mismatches in rows. */
+  #firstMismatch(): Mismatch | undefined {
     const found = [
       ...this.#places.map(({ mismatch }) => mismatch),
       ...this.#places.map(({ rowMismatch }) => rowMismatch),
@@ -162,19 +169,19 @@ export class VerifyRun {
       ...sections.map(
         ({ place, section }) =>
           (worker: Remote<VerifyApi>) =>
-            this.#inTurn(worker, place, section, meter),
+            this.#checkInTurn(worker, place, section, meter),
       ),
       ...this.#countTables(),
     ]);
     for (const [partition, place] of this.#places.entries()) {
       if (place.mismatch) continue;
       const own = trustedHeads.filter((trusted) => trusted.partition === partition);
-      const missed = firstMissed(own, place.head) ?? this.#lost(place.head);
+      const missed = findMissedHead(own, place.head) ?? this.#findLostCommits(place.head);
       if (missed) place.mismatch = missed;
     }
   }
 
-  /** Beside the last sections: what is counted does not change, and takes a while. */
+  /** Runs beside the last sections, because counting is slow and the counts do not change. */
   #countTables(): ((worker: Remote<VerifyApi>) => Promise<void>)[] {
     const insertOnly = this.begun.comparedModels.filter(
       (comparedModel) => projectionOf(comparedModel).model.insertOnly,
@@ -184,19 +191,24 @@ export class VerifyRun {
     });
   }
 
-  /** Sections are begun in their order, so whoever waits here waits for one that is at work. */
-  #inTurn(worker: Remote<VerifyApi>, place: Place, section: Section, meter: Meter): Promise<void> {
+  /** Sections begin in their order, so the section that this one waits for is already running. */
+  #checkInTurn(
+    worker: Remote<VerifyApi>,
+    place: PartitionState,
+    section: Section,
+    meter: Meter,
+  ): Promise<void> {
     const { turn: before } = place;
     const turn = this.#check(worker, place, section, before, meter);
     place.turn = turn;
-    // Whoever is next is told, and if there is none, the crew is.
+    // The next section, or the pool, throws the error.
     turn.catch(() => {});
     return turn;
   }
 
   async #check(
     worker: Remote<VerifyApi>,
-    place: Place,
+    place: PartitionState,
     section: Section,
     before: Promise<void>,
     meter: Meter,
@@ -212,12 +224,12 @@ export class VerifyRun {
     else if (!place.rowMismatch) {
       const rowMismatch = found.rowMismatch ?? (await worker.fold());
       if (rowMismatch) place.rowMismatch = rowMismatch;
-      else this.#reached(place, found);
+      else this.#record(place, found);
     }
     meter.add(place.head.size - size);
   }
 
-  #toCheck({ head, rowMismatch }: Place, section: Section): SectionToCheck {
+  #toCheck({ head, rowMismatch }: PartitionState, section: Section): SectionToCheck {
     return {
       ...section,
       ...(head.position === section.after ? { from: head } : {}),
@@ -227,32 +239,32 @@ export class VerifyRun {
     };
   }
 
-  #reached(place: Place, { head, made }: SectionResult): void {
+  #record(place: PartitionState, { head, made }: SectionResult): void {
     const sums = Object.entries(made).map(([name, count]) => [name, (place.made[name] ?? 0) + count]);
     place.made = { ...place.made, ...Object.fromEntries(sums) };
-    this.state.reached(head, place.made);
+    this.state.record(head, place.made);
   }
 
-  /** The read models were folded from commits that the log has no more. */
-  #lost({ partition, position }: Head): Mismatch | undefined {
+  /** The mismatch of read models that were folded from commits missing in the log. */
+  #findLostCommits({ partition, position }: Head): Mismatch | undefined {
     const { comparedModels } = this.begun;
     const ahead = comparedModels.find(
       ({ checkpoints }) => (checkpoints[partition]?.position ?? 0) > position,
     );
     if (!ahead) return undefined;
     const folded = ahead.checkpoints[partition]?.position;
-    const what = `partition ${partition} ends at position ${position}: the read model ${ahead.name} was folded up to ${folded}`;
+    const what = `partition ${partition} ends at position ${position}, but the read model ${ahead.name} was folded up to ${folded}`;
     return { what, partition, position: position + 1 };
   }
 }
 
-/** Whether a section begins where the one before it has ended. */
+/** Whether a section begins where the one before has ended. */
 const isFollowing = (head: Head, { from }: SectionResult): boolean => isDeepStrictEqual(from, head);
 
 function checkFollows(head: Head, found: SectionResult): Mismatch | undefined {
   if (isFollowing(head, found)) return undefined;
   const { partition, position } = head;
-  const what = `the commit at position ${position} of partition ${partition} is not the same each time it is read`;
+  const what = `the commit at position ${position} of partition ${partition} differs between two reads`;
   return { what, partition, position };
 }
 

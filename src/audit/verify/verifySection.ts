@@ -17,10 +17,13 @@ import { type ComparedModel, compareInserted, projectionOf, streamVersions } fro
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
 import { checkChain, type TrustedHead } from './verifyChain.js';
 
-/** Events of a section, about: so many are in memory at once, and of so many the rows that change are written once. */
+/**
+ * About how many events a section has. They are in memory at once, and a row that they change is written
+ * once.
+ */
 export const SECTION_EVENTS = 4096;
 
-/** Commits of one partition that one thread checks in one go: `after` exclusive, `upTo` inclusive. */
+/** Commits of one partition that one thread checks in one call: `after` exclusive, `upTo` inclusive. */
 export interface Section {
   readonly partition: number;
   readonly after: number;
@@ -28,8 +31,8 @@ export interface Section {
 }
 
 /**
- * What is behind `head` in sections of about so many events, one at least. But for the first, each begins behind a commit
- * that carries the frontier, so that what was before it need not be read.
+ * Splits the rest of a partition into sections of about `events` events, at least one section. Each section
+ * but the first begins behind a commit with a frontier, so that nothing before it need be read.
  */
 export function sectionsOf({ partition, position }: Head, end: Checkpoint, events: number): Section[] {
   const perEvent = end.position / Math.max(1, end.size);
@@ -46,8 +49,8 @@ export function sectionsOf({ partition, position }: Head, end: Checkpoint, event
 }
 
 /**
- * The rows that events make of those that are in a store. Others may fold into the same store, each in its turn: nothing
- * is remembered from one call to the next. Events that were folded before change nothing.
+ * Folds events into the rows of a store. Other threads fold into the same store in turn, so nothing is cached
+ * between calls. Events that were folded before change nothing.
  */
 async function foldFresh(
   store: RowStore,
@@ -57,7 +60,7 @@ async function foldFresh(
   const touching = selectTouching(projection, events);
   const rows: Rows = new Map();
   if (touching.length > 0) {
-    // A table's rows are of its model; the projection alone looks into them.
+    // A table holds rows of its own model, and only the projection reads their values.
     const model = projection.model as Model<unknown>;
     const known = await store.get(model, [...collectKeys(touching)]);
     foldTouching(projection, touching, (key) => known.get(key), rows);
@@ -65,46 +68,46 @@ async function foldFresh(
   return { model: projection.model, rows: [...rows.values()], checkpoints: [] };
 }
 
-/** Pages of a file that are kept at hand: a check runs beside a server, which has more use for memory. */
+/** The page cache of a scratch file: small, because the server beside needs memory more. */
 const CACHE_KIB = 8192;
 
-/** A section, and what is known of it beforehand. */
+/** A section, with its known beginning. */
 export interface SectionToCheck extends Section {
-  /** What is before it, if that has been checked; else the log is taken at its word. */
+  /** The checked head before the section; by default the log's own record is used. */
   readonly from?: Head;
-  /** Of its partition. */
+  /** The trusted heads of this partition. */
   readonly trustedHeads: readonly TrustedHead[];
   /** The read models that are compared. */
   readonly comparedModels: readonly ComparedModel[];
-  /** Nothing is folded or compared any more, for something is wrong there. */
+  /** Skips folds and comparisons, because this partition's rows have a mismatch already. */
   readonly skipsRows: boolean;
 }
 
-/** What a section by itself is found to be. */
+/** The result of a section checked by itself. */
 export interface SectionResult {
-  /** What it takes to be before it; undefined: that cannot be read. */
+  /** The head that the section assumes before it; undefined if it cannot be read. */
   readonly from?: Head;
-  /** As far as its commits follow each other. */
+  /** The head up to which its commits follow each other. */
   readonly head: Head;
-  /** What is wrong with its commits. */
+  /** The first mismatch of its commits. */
   readonly mismatch?: Mismatch;
-  /** What is wrong with rows that it made. */
+  /** The first mismatch of the rows that it makes. */
   readonly rowMismatch?: Mismatch;
-  /** By read model whose rows are written once: how many it made. */
+  /** The number of rows that it makes, by insert-only read model. */
   readonly made: Readonly<Record<string, number>>;
 }
 
-/** What sections are checked with. */
+/** The stores that a section is checked with. */
 export interface SectionParts {
   readonly log: AuditedLog;
   readonly stored: StoredRows;
 }
 
-/** The file into which a partition is folded anew. */
+/** The scratch file for a partition's fresh fold. */
 export const scratchFile = (directory: string, partition: number): string =>
   join(directory, `folded-${partition}.db`);
 
-/** Opens that file, with all tables. */
+/** Opens the scratch file with all tables. */
 export async function openScratch(
   directory: string,
   partition: number,
@@ -116,13 +119,13 @@ export async function openScratch(
   return scratch;
 }
 
-/** The read models whose rows events change. */
+/** The read models whose rows can change. */
 const changingModels = (comparedModels: readonly ComparedModel[]): ComparedModel[] =>
   comparedModels.filter((comparedModel) => !projectionOf(comparedModel).model.insertOnly);
 
 /**
- * Checks what is true of a section whatever came before it: that its commits follow each other, and the rows that are
- * written once. `events`: what is to be folded in its turn.
+ * Checks what does not depend on earlier sections: that the commits follow each other, and the insert-only
+ * rows. Returns the events to fold when the section's turn comes.
  */
 export async function checkSection(
   { log, stored }: SectionParts,
@@ -152,7 +155,7 @@ export async function checkSection(
   }
 }
 
-/** The head that a commit itself says to be after it. */
+/** The head after a commit, from the commit's own fields. */
 async function claimedHead(log: AuditedLog, partition: number, position: number): Promise<Head> {
   if (position === 0) return emptyHead(partition);
   const [commit] = await log.read(partition, position - 1, 1);
@@ -161,8 +164,8 @@ async function claimedHead(log: AuditedLog, partition: number, position: number)
 }
 
 /**
- * Folds a section behind those before it: each read model exactly as far as it is stored, and the versions of streams
- * to the end. Answers what is wrong, and has then written nothing.
+ * Folds a section behind those before it: each read model as far as it is stored, and stream versions to the
+ * end. Returns a mismatch, and has written nothing in that case.
  */
 export async function foldSection(
   scratch: RowStore,
@@ -181,7 +184,7 @@ export async function foldSection(
   }
 }
 
-/** The events of a section, decoded. */
+/** The decoded events of a section. */
 export class SectionEvents {
   readonly all: readonly Folded[];
 
@@ -192,13 +195,16 @@ export class SectionEvents {
     this.all = eventsIn(frames);
   }
 
-  /** Those that a read model holds. Throws a `MismatchError` if it says of itself to hold another number. */
+  /**
+   * The events that a read model holds. Throws a `MismatchError` if its checkpoint names another number of
+   * events.
+   */
   heldBy({ name, checkpoints }: ComparedModel): readonly Folded[] {
     const { partition, frames } = this;
     const { position, size } = checkpoints[partition] ?? { position: 0, size: 0 };
     const last = frames.findLast((frame) => frame.position <= position);
     if (last?.position === position && last.size !== size) {
-      const what = `the read model ${name} holds partition ${partition} up to position ${position} as ${size} events: there are ${last.size}`;
+      const what = `the checkpoint of the read model ${name} counts ${size} events up to position ${position} of partition ${partition}, not ${last.size}`;
       throw new MismatchError({ what, partition, position });
     }
     if (last === frames.at(-1)) return this.all;
@@ -206,7 +212,7 @@ export class SectionEvents {
   }
 }
 
-// Many: pushed one by one they take a fraction of what `flatMap` takes.
+// A push for each event is several times as fast as `flatMap` here.
 function eventsIn(frames: readonly DecodedCommit[]): Folded[] {
   const events: Folded[] = [];
   for (const frame of frames) for (const event of frame.events) events.push(event);

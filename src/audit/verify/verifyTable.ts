@@ -14,31 +14,31 @@ import {
 } from './comparedModels.js';
 import type { Mismatch } from './report.js';
 
-/** Rows are read so many at once. */
+/** Rows of one read. */
 const PAGE = 1000;
 
-/** A page of a table that was compared, and how the next one begins; the table has ended where there is none. */
+/** A compared page of a table. `next` is the key where the next page begins; absent at the end. */
 export interface TableStep {
   readonly next?: string;
   readonly rows: number;
-  /** Rows met that the fresh fold has too, by partition. */
+  /** Rows of the page that the fresh fold has too, by partition. */
   readonly met: readonly number[];
-  /** Rows that were stored at a later event than those of the checkpoint. */
+  /** Rows stored at an event beyond the checkpoint. */
   readonly ahead: readonly StoredRow[];
   readonly mismatch?: Mismatch;
 }
 
-/** What tables are compared with. */
+/** The stores that tables are compared with. */
 export interface TableParts {
   readonly log: AuditedLog;
   readonly stored: StoredRows;
-  /** The rows folded anew, by partition. */
+  /** The freshly folded rows, by partition. */
   readonly fresh: readonly StoredRows[];
 }
 
 /**
- * Compares a page of a table's rows, whichever partition they are of. A row at an event beyond the checkpoint is
- * left to `checkRowsAhead`: the system goes on while it is checked.
+ * Compares a page of a table's rows, of all partitions. Leaves rows at events beyond the checkpoint to
+ * `checkRowsAhead`, because the system may run meanwhile.
  */
 export async function compareTable(
   { stored, fresh }: TableParts,
@@ -51,12 +51,12 @@ export async function compareTable(
   const met = fresh.map(() => 0);
   const ahead: StoredRow[] = [];
   const step = { rows: page.length, met, ahead };
-  // A damaged tree may give rows twice, and without end.
+  // A damaged B-tree can return rows twice, and without end.
   const disorder = page.find(([key], i) => !(key > (page[i - 1]?.[0] ?? after ?? '')));
   if (disorder)
     return {
       ...step,
-      mismatch: { what: `the read model ${table.name} cannot be read: its rows are in disorder` },
+      mismatch: { what: `the read model ${table.name} cannot be read: its keys are not in order` },
     };
   const made = await freshRows(fresh, model, page);
   for (const row of page) {
@@ -88,7 +88,9 @@ async function freshRows(
   return made;
 }
 
-/** The first row of the fresh fold that the table lacks, if it lacks any; `met`: how many it has, by partition. */
+/**
+ * The first fresh row that the table lacks. `met`: the number of fresh rows found in the table, by partition.
+ */
 export async function findMissing(
   { stored, fresh }: TableParts,
   comparedModel: ComparedModel,
@@ -113,14 +115,17 @@ export async function findMissing(
 
 const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
 
-/** How many rows an insert-only table has of each partition, up to its checkpoint: these stay as they are. */
+/**
+ * The number of rows of an insert-only table in each partition, up to its checkpoint. These rows never
+ * change.
+ */
 export const countRows = (stored: StoredRows, comparedModel: ComparedModel): Promise<number[]> =>
   stored.count(
     storedModel(comparedModel),
     comparedModel.checkpoints.map(({ size }) => size),
   );
 
-/** The first row of an insert-only table that no event made: it has not as many as events made. */
+/** Finds the first row of an insert-only table that no event makes. Called when the counts differ. */
 export async function findRowWithoutEvent(
   { log, stored }: Pick<TableParts, 'log' | 'stored'>,
   comparedModel: ComparedModel,
@@ -138,12 +143,15 @@ export async function findRowWithoutEvent(
       if (!event || !keys(event).includes(key)) return rowWithoutEvent(table, row);
     }
     after = page.at(-1)?.[0];
-    // Counted and read at two moments: what was there has gone in between.
-    if (after === undefined) return { what: `rows of the read model ${table.name} come and go` };
+    // The rows were counted and read at different times, and some have gone in between.
+    if (after === undefined)
+      return {
+        what: `rows of the read model ${table.name} changed while they were checked, although they must not`,
+      };
   }
 }
 
-/** The commit that holds an event, of the first `last` ones. */
+/** The commit that holds an event, among the first `last` ones. */
 async function commitWith(
   log: AuditedLog,
   partition: number,
@@ -156,13 +164,13 @@ async function commitWith(
   return commit && offset < commit.size ? commit : undefined;
 }
 
-/** Commits are read so many at once. */
+/** Commits of one read. */
 const AHEAD_PAGE = 64;
 
 /**
- * Judges rows of one partition that were stored at events beyond the checkpoint: a row's value at an event is a
- * function of the log alone, and whoever stores rows folds whole commits. So the fold goes on from the checkpoint,
- * commit by commit, until each has been met as it was.
+ * Checks rows of one partition that were stored at events beyond the checkpoint. A row's value at an event
+ * depends on the log alone, and writers fold whole commits. So the fold continues from the checkpoint, commit
+ * by commit, until it has met each row.
  */
 export async function checkRowsAhead(
   { log, fresh }: TableParts,

@@ -32,19 +32,19 @@ import {
   type TableStep,
 } from './verifyTable.js';
 
-/** What the thread is given. */
+/** The data of the thread. */
 export interface VerifyThreadData {
   readonly engine: Engine;
-  /** Where partitions are folded anew. */
+  /** The directory of the scratch files. */
   readonly directory: string;
 }
 
-// The thread is started with these by `verifyLog`.
+// `verifyLog` starts the thread with this data.
 const { engine, directory } = workerData as VerifyThreadData;
 let opened: Promise<{ log: AuditedLog; stored: StoredRows }> | undefined;
-/** The section that this thread has checked, and is to fold in its turn. */
+/** The checked section that this thread must fold in its turn. */
 let checked: { readonly section: SectionToCheck; readonly events: SectionEvents } | undefined;
-/** The file that the last section was folded into: the next one is most often of the same partition. */
+/** The scratch file of the last section. The next section is most often of the same partition. */
 let folded: { readonly partition: number; readonly scratch: RowStore } | undefined;
 let compared: TableParts | undefined;
 
@@ -74,7 +74,7 @@ async function scratchOf({ partition, comparedModels }: SectionToCheck): Promise
   return folded.scratch;
 }
 
-/** What comes of it; for a table that cannot be read, what is made of that finding. */
+/** Runs `work`, and turns a `MismatchError` into a result. */
 async function catchMismatch<T>(work: () => Promise<T>, found: (mismatch: Mismatch) => T): Promise<T> {
   try {
     return await work();
@@ -87,20 +87,20 @@ async function catchMismatch<T>(work: () => Promise<T>, found: (mismatch: Mismat
 const itself = (mismatch: Mismatch): Mismatch => mismatch;
 
 const api = {
-  /** Checks what needs nothing of the sections before this one. */
+  /** Checks what does not depend on earlier sections. */
   async check(section: SectionToCheck): Promise<SectionResult> {
     const { found, events } = await checkSection(await parts(), section);
     checked = { section, events };
     return found;
   },
-  /** Folds what was checked last: called once the section before it is folded, by whichever thread. */
+  /** Folds the section checked last. Called after the section before it was folded, by any thread. */
   async fold(): Promise<Mismatch | undefined> {
     if (!checked) throw new RangeError('nothing was checked');
     const { section, events } = checked;
     checked = undefined;
     return foldSection(await scratchOf(section), section, (await parts()).log, events);
   },
-  /** Of a table whose rows are written once. */
+  /** Counts the rows of an insert-only table. */
   count: (comparedModel: ComparedModel) =>
     catchMismatch<number[] | Mismatch>(async () => countRows((await parts()).stored, comparedModel), itself),
   rowWithoutEvent: (comparedModel: ComparedModel) =>
@@ -126,7 +126,7 @@ const api = {
   },
 };
 
-/** What the thread does. */
+/** The functions of the thread. */
 export type VerifyApi = typeof api;
 
 if (parentPort) serveThread(parentPort, api);
