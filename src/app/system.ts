@@ -114,7 +114,7 @@ export async function startSystem(
       },
       errors: {
         onFatal: failed,
-        onRetry: (error) => logger.warn({ err: error }, 'the projector failed; trying again'),
+        onRetry: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
       },
     });
     closing(() => projections.close());
