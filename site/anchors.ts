@@ -1,13 +1,13 @@
 import type { MarkdownIt } from 'markdown-it';
 
-/** The name that a heading is linked by, as hosts of Markdown make it: `When /ready is red` → `when-ready-is-red`. */
+/** Returns the anchor of a heading as Markdown hosts do: `When /ready is red` → `when-ready-is-red`. */
 export const slug = (heading: string): string =>
   heading
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\- _]/gu, '')
     .replaceAll(' ', '-');
 
-/** Gives every heading an id, and makes the heading a link to itself; the second of a name gets `-1`, as usual. */
+/** Gives every heading an id and a link to itself. The second heading of a name gets the suffix `-1`. */
 export function anchors(md: MarkdownIt): void {
   md.core.ruler.push('anchors', ({ tokens }) => {
     const times = new Map<string, number>();

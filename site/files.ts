@@ -7,7 +7,7 @@ const brotli = promisify(brotliCompress);
 const zip = promisify(gzip);
 const WORTH_IT = /\.(?:html|css|svg)$/;
 
-/** Writes a file, and beside a text its compressed forms: compressed once and well, not at each request. */
+/** Writes a file. Writes compressed copies of texts too, so that no request has to compress. */
 export async function writePublished(path: string, content: string | Buffer): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const body = Buffer.from(content);

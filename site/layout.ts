@@ -1,17 +1,17 @@
 import { escaped } from './markdown.js';
 import type { PageOf, Part } from './outline.js';
 
-/** What surrounds a text: where it stands among the others. */
+/** The navigation around the text of a page. */
 export interface Frame {
   readonly outline: readonly Part[];
   readonly page: PageOf;
   readonly previous: PageOf | undefined;
   readonly next: PageOf | undefined;
-  /** Where the style sheet is. */
+  /** URL of the style sheet. */
   readonly style: string;
 }
 
-/** A whole page, without a script, an inline style, or anything from another host. */
+/** Returns a complete page. The page has no script, no inline style and no resource of another host. */
 export function layout(title: string, text: string, frame: Frame): string {
   const { page, previous, next, style } = frame;
   const whole = page.url === '/docs' ? 'Parley: documentation' : `${escaped(title)} · Parley`;
@@ -60,7 +60,7 @@ const navigation = ({ outline, page }: Frame): string =>
     })
     .join('\n');
 
-/** The sections of a text that has some. */
+/** Returns links to the sections of a text. The result is empty if it has fewer than three. */
 function contents(text: string): string {
   const sections = [...text.matchAll(/<h2 id="([^"]+)"><a [^>]*>(.*?)<\/a><\/h2>/g)];
   if (sections.length < 3) return '';

@@ -1,18 +1,18 @@
 import { posix } from 'node:path';
 import type { PageOf } from './outline.js';
 
-/** A link in a text that leads nowhere; the build ends with it. */
+/** A link has no target. This error fails the build. */
 class BrokenLink extends Error {
   override readonly name = 'BrokenLink';
   constructor(
     readonly where: string,
     readonly href: string,
   ) {
-    super(`${where} links to ${href}, which is not there`);
+    super(`${where} links to ${href}, which does not exist`);
   }
 }
 
-/** What the server serves besides the site. */
+/** URLs of the server that are not part of the site. */
 const elsewhere: ReadonlySet<string> = new Set([
   '/',
   '/audit',
@@ -24,11 +24,11 @@ const elsewhere: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Where links of a Markdown file lead on the site: `.md` files to their pages, other files of `docs/` to
- * themselves. What begins with `/`, `#` or a scheme stays as it is.
+ * Returns a function that maps links of a Markdown file to URLs of the site. A link to a `.md` file leads to its page,
+ * and a link to another file of `docs/` leads to that file. Links that begin with `/`, `#` or a scheme do not change.
  *
  * @param assets names of the other files, below `docs/`
- * @throws {BrokenLink} where a link names a file that is no page and no asset
+ * @throws {BrokenLink} if a link names a file that is neither a page nor an asset
  */
 export function linksOf(
   source: string,
@@ -48,11 +48,11 @@ export function linksOf(
 }
 
 /**
- * Looks at every link, image, style and script of finished pages.
+ * Checks every link, image, style and script of the finished pages.
  *
  * @param pages their HTML by URL
- * @param files URLs of everything else that is on the site
- * @throws {BrokenLink} the first that leads nowhere, or whose anchor is not on the page
+ * @param files URLs of all other files of the site
+ * @throws {BrokenLink} for the first link whose target or anchor does not exist
  */
 export function checkLinks(pages: ReadonlyMap<string, string>, files: ReadonlySet<string>): void {
   const ids = new Map([...pages].map(([url, html]) => [url, new Set(attributes(html, 'id'))]));

@@ -11,26 +11,26 @@ hljs.registerLanguage('js', javascript);
 hljs.registerLanguage('json', json);
 hljs.registerLanguage('ts', typescript);
 
-/** Code as HTML, coloured by classes alone; a language that is not known stays plain. */
+/** Returns code as HTML, coloured by classes only. Code of an unknown language stays plain. */
 function highlighted(code: string, language: string): string {
   if (hljs.getLanguage(language) === undefined) return escaped(code);
   return hljs.highlight(code, { language }).value;
 }
 
-/** Text as HTML. */
+/** Escapes text for HTML. */
 export const escaped = (text: string): string => new MarkdownIt().utils.escapeHtml(text);
 
-/** A rendered text with what its page needs to know of it. */
+/** A rendered text and its title. */
 export interface Text {
-  /** Of its first heading. */
+  /** The text of the first heading. */
   readonly title: string;
   readonly html: string;
 }
 
 /**
- * Renders Markdown without raw HTML, styles or scripts, so that the strictest policy allows it.
+ * Renders Markdown without raw HTML, styles or scripts, so that the content security policy allows the result.
  *
- * @param link says where a link or an image in it leads; it throws where there is nothing
+ * @param link maps the target of a link or an image; throws if the target does not exist
  */
 export function render(markdown: string, link: (href: string) => string): Text {
   const md = new MarkdownIt({ html: false });
@@ -43,10 +43,10 @@ export function render(markdown: string, link: (href: string) => string): Text {
     const { content = '', info = '' } = tokens[index] ?? {};
     return codeBlock(content, info.trim().split(' ')[0] ?? '');
   };
-  // Wide tables scroll by themselves; the keyboard must reach what scrolls.
+  // A wide table scrolls inside its own box. The box takes the focus, so that the keyboard can scroll it.
   md.renderer.rules.table_open = () => `${scrolling('Table')}<table>\n`;
   md.renderer.rules.table_close = () => '</table></div>\n';
-  // A column without a head is none for a reader of the screen.
+  // Screen readers announce an empty header cell, so an empty one becomes a data cell.
   const html = md.render(markdown).replaceAll(/<th[^>]*><\/th>/g, '<td></td>');
   const [, title = ''] = /^# (.+)$/m.exec(markdown) ?? [];
   return { title: title.replaceAll('`', ''), html };
@@ -54,14 +54,14 @@ export function render(markdown: string, link: (href: string) => string): Text {
 
 function allowed(name: string, value: string, link: (href: string) => string): [string, string] {
   if (name === 'href' || name === 'src') return [name, link(value)];
-  // A column's alignment comes as a style, which the policy forbids.
+  // markdown-it sets the alignment of a column by a style attribute, and the policy forbids these.
   return name === 'style' ? ['class', value.replace('text-align:', 'to-')] : [name, value];
 }
 
-/** A block of code that scrolls by itself. */
+/** Returns a block of code that scrolls inside its own box. */
 const codeBlock = (code: string, language: string): string =>
   `<pre tabindex="0"><code class="language-${language || 'text'}">${highlighted(code, language)}</code></pre>\n`;
 
-/** The beginning of a box that scrolls sideways. */
+/** Returns the opening tag of a box that scrolls horizontally. */
 const scrolling = (label: string): string =>
   `<div class="wide" role="group" aria-label="${label}" tabindex="0">`;

@@ -8,10 +8,10 @@ export interface Written {
   readonly name: string;
 }
 
-/** A page made at build time: from the schemas, or from the types. */
+/** A page that the build generates from the schemas, the types or the list of decisions. */
 export interface Generated {
   readonly made: 'protocol' | 'reference' | 'decisions';
-  /** A folder that links in Markdown may name. */
+  /** A folder. Markdown links to this folder lead to the page. */
   readonly source?: string;
   readonly url: string;
   readonly name: string;
@@ -31,7 +31,7 @@ const page = (file: string, name: string): Written => ({
   name,
 });
 
-/** The one list of all pages, in the order in which they are read. */
+/** The list of all pages in reading order. */
 export const outline: readonly Part[] = [
   { heading: 'Start', pages: [page('index', 'Five minutes'), page('concepts', 'Concepts')] },
   {
@@ -53,7 +53,7 @@ export const outline: readonly Part[] = [
     ],
   },
   {
-    heading: 'How it is made',
+    heading: 'How it works',
     pages: [
       page('architecture', 'Architecture'),
       page('performance', 'Performance'),
@@ -64,7 +64,7 @@ export const outline: readonly Part[] = [
   },
 ];
 
-/** The decisions, oldest first: pages that the navigation leaves to their list. */
+/** Returns the pages of the decisions, oldest first. The navigation shows only the page that lists them. */
 export function decisionPages(root: string): readonly Written[] {
   return readdirSync(join(root, 'docs/decisions'))
     .filter((file) => file.endsWith('.md'))

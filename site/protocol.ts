@@ -4,7 +4,7 @@ import { slug } from './anchors.js';
 import { restReference } from './rest.js';
 import { at, fieldsOf, lastOf, list } from './schemas.js';
 
-/** The contract as Markdown, from the same schemas that validate: what they say, and nothing by hand beside it. */
+/** Returns the contract as Markdown, generated from the validation schemas. */
 export function protocol(): string {
   const socket = asyncApi();
   const operations = Object.values(at(socket, 'operations')) as Json[]; // Operations are objects.
@@ -12,21 +12,23 @@ export function protocol(): string {
   const pushes = operations.filter(({ action }) => action === 'send');
   return `# The contract
 
-Made from the schemas that the server validates with. For machines it is [openapi.json](/openapi.json) (OpenAPI 3.1)
-and [asyncapi.json](/asyncapi.json) (AsyncAPI 3.0). [Try the REST side](/docs/rest) in the page.
+This page is generated from the validation schemas of the server. Programs can read [openapi.json](/openapi.json)
+(OpenAPI 3.1) and [asyncapi.json](/asyncapi.json) (AsyncAPI 3.0). You can [try the REST side](/docs/rest) in the
+browser.
 
 ## The socket
 
-\`GET /ws\`, text frames. One JSON object a frame. A client sends requests, each is answered; the server pushes.
+\`GET /ws\` opens the socket. Each text frame contains one JSON object. A client sends requests, and the server answers
+each of them. The server also sends pushes.
 
 | direction | frame |
 | --- | --- |
 | request | \`{"id": 7, "event": "send message", "data": {…}}\` |
 | answer | \`{"id": 7, "event": "send message", "data": {…}}\`, or \`error\` in place of \`data\` |
-| push | \`{"event": "send message", "data": {…}, "cursor": "…"}\`; what is not stored has no \`cursor\` |
+| push | \`{"event": "send message", "data": {…}, "cursor": "…"}\`; a push that is not stored has no \`cursor\` |
 
-Answers may come out of order. Requests on one room take effect in the order sent. Every command may be repeated.
-\`identity\` is the first request of a connection, within 10 s.
+Answers may arrive in another order than their requests. Requests on one room take effect in the order in which they
+were sent. Every command may be repeated. The first request of a connection is \`identity\`, within 10 s.
 
 ## Requests
 
@@ -71,12 +73,12 @@ function operation(document: Json, json: Json): string {
   const [answered] = json.reply === undefined ? [] : list(at(json, 'reply').messages);
   const isPush = json.action === 'send';
   const parts = [`### ${json.summary}${isPush ? ' (push)' : ''}`, String(json.description ?? '')];
-  if (sent) parts.push(isPush ? 'Pushed:' : 'Asked with:', fieldsOf(data(sent)));
-  if (answered) parts.push('Answered with:', fieldsOf(data(answered)));
+  if (sent) parts.push(isPush ? 'Push data:' : 'Request data:', fieldsOf(data(sent)));
+  if (answered) parts.push('Answer data:', fieldsOf(data(answered)));
   return `${parts.join('\n\n')}\n`;
 }
 
 const shapes = (document: Json): string =>
   Object.entries(at(document, 'components', 'schemas'))
-    .map(([name, schema]) => `### ${name}\n\n${fieldsOf(schema as Json)}`) // They are schemas.
+    .map(([name, schema]) => `### ${name}\n\n${fieldsOf(schema as Json)}`) // Shapes are schemas.
     .join('\n');

@@ -5,17 +5,17 @@ import { join } from 'node:path';
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor';
 import { type Item, referenceOf } from './referenceText.js';
 
-/** The types of an entry point could not be read. */
+/** API Extractor cannot read the types of an entry point. */
 class NoReference extends Error {
   override readonly name = 'NoReference';
 }
 
 /**
- * The reference of the client as Markdown, from the comments in its declarations.
+ * Returns the reference of the client as Markdown, generated from its declarations and their comments.
  *
- * @param root of the package
- * @param entries compiled declarations (`index.d.ts`) by the name they are imported by
- * @throws {NoReference} with what the extractor says, where it cannot read them
+ * @param root folder of the package
+ * @param entries compiled declarations (`index.d.ts`) by import name
+ * @throws {NoReference} with the messages of the extractor, if it cannot read a file
  */
 export async function reference(root: string, entries: ReadonlyMap<string, string>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'parley-reference-'));
@@ -23,7 +23,7 @@ export async function reference(root: string, entries: ReadonlyMap<string, strin
     const packages = [...entries].map(([name, file], index) => {
       const model = join(folder, `${index}.api.json`);
       extract(root, file, model);
-      // The extractor's own format: a package, its one entry point, what that exports.
+      // The extractor's format has a package, its one entry point, and the exports of that.
       const json = JSON.parse(readFileSync(model, 'utf8')) as {
         members: readonly { members: readonly Item[] }[];
       };

@@ -1,14 +1,14 @@
-/** Something exported, or a member of it, as the extractor writes it down. */
+/** An export, or a member of an export, in the format of API Extractor. */
 export interface Item {
   readonly kind: string;
   readonly name?: string;
-  /** With its stars; empty where there is none. */
+  /** The comment with its stars; empty if there is none. */
   readonly docComment?: string;
   readonly excerptTokens?: readonly { readonly text: string }[];
   readonly members?: readonly Item[];
 }
 
-/** What one name is imported from, and what it exports. */
+/** An import name and its exports. */
 export interface Package {
   readonly name: string;
   readonly items: readonly Item[];
@@ -22,18 +22,18 @@ const kinds: Readonly<Record<string, string>> = {
   Variable: 'values',
 };
 
-/** The reference in Markdown: a section a package and kind, a heading each name. */
+/** Returns the reference as Markdown, with a section per package and kind, and a heading per name. */
 export function referenceOf(packages: readonly Package[]): string {
   const sections = packages.flatMap(({ name, items }) =>
     Object.entries(kinds).flatMap(([kind, title]) => {
-      // Schemas exist at run time too; of the client's types only the shape is meant.
+      // A zod schema is a value and a type of one name. The reference shows the type only.
       const found = items.filter((item) => item.kind === kind && !/^\w+: z\.Zod/.test(declared(item)));
       return found.length === 0 ? [] : [`## ${name}: ${title}\n\n${found.map(entry).join('\n')}`];
     }),
   );
   return `# Client reference
 
-Made from the types and comments of the code that is imported; the [guide](/docs/client) says how they go together.
+This page is generated from the types and comments of the client. The [guide](/docs/client) shows how to use them.
 
 ${sections.join('\n')}`;
 }
@@ -41,7 +41,7 @@ ${sections.join('\n')}`;
 function entry(item: Item): string {
   const { name = '', members = [] } = item;
   const heading = `### ${name}\n\n${comment(item)}\n`;
-  // The contract's page has its fields.
+  // The page of the contract lists the fields of this shape.
   if (declared(item).includes(`z.infer<typeof ${name}>`))
     return `${heading}\nA [shape of the contract](/docs/protocol#${name.toLowerCase()}).\n`;
   const own = declared(item).trimEnd();
@@ -56,7 +56,7 @@ const declared = ({ excerptTokens = [] }: Item): string =>
     .join('')
     .replace(/^export (?:declare )?/, '');
 
-/** The text of a comment; its tags become plain words. */
+/** Returns the text of a comment. Its tags become words. */
 const comment = ({ docComment = '', kind }: Item): string => {
   const text = docComment
     .replace(/^\/\*\*\n?|\n? ?\*\/\n?$/g, '')
@@ -66,7 +66,7 @@ const comment = ({ docComment = '', kind }: Item): string => {
     .replace(/^@throws /gm, '\nThrows ')
     .replace(/^@returns /gm, '\nReturns ')
     .trim();
-  // What the extractor makes up says nothing.
+  // The extractor invents a comment for a constructor without one.
   return kind === 'Constructor' && text.startsWith('Constructs a new instance')
     ? text.split('\n').slice(1).join('\n').trim()
     : text;
@@ -81,7 +81,7 @@ function member(item: Item): string {
   return `${said}${declared(item)}`.replace(/^/gm, '  ');
 }
 
-/** A paragraph in lines that a screen shows whole. */
+/** Wraps a paragraph at 84 characters. */
 function wrapped(paragraph: string): string[] {
   const lines: string[] = [];
   for (const word of paragraph.split(/\s+/).filter(Boolean)) {

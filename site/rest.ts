@@ -2,12 +2,12 @@ import type { Json } from '../src/http/documents/contractParts.js';
 import { openApi } from '../src/http/documents/documents.js';
 import { at, fieldsOf, fieldTable, list, row, typeOf } from './schemas.js';
 
-/** Every path and method of the REST side as Markdown, a heading each. */
+/** Returns every path and method of the REST side as Markdown, each with a heading. */
 export function restReference(): string {
   const document = openApi();
   const operations = Object.entries(at(document, 'paths')).flatMap(
     ([path, methods]) =>
-      Object.entries(methods as Json).map(([method, json]) => operation(method, path, json as Json)), // They are objects.
+      Object.entries(methods as Json).map(([method, json]) => operation(method, path, json as Json)), // Operations are objects.
   );
   return `${at(document, 'info').description}\n\n${operations.join('\n')}`;
 }
@@ -16,7 +16,7 @@ function operation(method: string, path: string, json: Json): string {
   const isOpen = list(json.security).length === 0 && json.security !== undefined;
   const parts = [
     `### ${method.toUpperCase()} ${path}`,
-    `${json.summary}.${isOpen ? ' Needs no sign-in.' : ''}`,
+    `${json.summary}.${isOpen ? ' This request needs no sign-in.' : ''}`,
   ];
   const parameters = list(json.parameters).map((each) =>
     row(String(each.name), each.required === true, at(each, 'schema'), each.description),
@@ -32,7 +32,7 @@ function operation(method: string, path: string, json: Json): string {
 }
 
 function answer(status: string, response: Json): string {
-  const [content] = Object.entries((response.content ?? {}) as Json); // An object where there is one.
+  const [content] = Object.entries((response.content ?? {}) as Json); // `content` is an object if present.
   if (content === undefined) return `Answer: ${status}, without a body.`;
   const [type, body] = content;
   const schema = at(body, 'schema');

@@ -1,18 +1,18 @@
 import type { Json } from '../src/http/documents/contractParts.js';
 
-// The documents are made by this project, so that their shape is known; these read it without repeating it as types.
+// This project generates the documents, so their shape is known. The casts avoid a second definition as types.
 
-/** What is at the end of a path in a document. */
+/** Returns the value at a path in a document. */
 export const at = (json: unknown, ...path: string[]): Json =>
   path.reduce((value, name) => (value as Json)[name] as Json, json as Json);
 
-/** A list of a document; none is empty. */
+/** Returns a list of a document. A missing list is empty. */
 export const list = (json: unknown): readonly Json[] => (json ?? []) as Json[];
 
-/** The name that a `$ref` ends with. */
+/** Returns the last segment of a `$ref`. */
 export const lastOf = (ref: unknown): string => String(ref).split('/').at(-1) ?? '';
 
-/** A schema in a few words: `[Chat]`, `string (uuid)`, `integer`. */
+/** Returns a short name of a schema: `[Chat]`, `string (uuid)`, `integer`. */
 export function typeOf(schema: Json): string {
   if (schema.$ref !== undefined) return lastOf(schema.$ref);
   if (schema.const !== undefined) return JSON.stringify(schema.const);
@@ -35,7 +35,7 @@ export function typeOf(schema: Json): string {
   return schema.format === undefined ? type : `${type} (${schema.format})`;
 }
 
-/** The fields of an object as a table in Markdown. */
+/** Returns the fields of an object as a Markdown table. */
 export function fieldsOf(schema: Json): string {
   const needed = required(schema);
   const rows = Object.entries(at(schema, 'properties') ?? {}).map(([name, value]) => {
@@ -45,13 +45,13 @@ export function fieldsOf(schema: Json): string {
   return rows.length === 0 ? 'No fields.\n' : fieldTable(rows);
 }
 
-/** Rows of `row` with their heads. */
+/** Returns a Markdown table from rows of `row`. */
 export const fieldTable = (rows: readonly string[]): string =>
   `| field | type | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
 
-/** One field of a table. */
+/** Returns the table row of one field. */
 export function row(name: string, isRequired: boolean, schema: Json, description: unknown): string {
-  const preset = schema.default === undefined ? '' : `, else ${JSON.stringify(schema.default)}`;
+  const preset = schema.default === undefined ? '' : `, default ${JSON.stringify(schema.default)}`;
   const cells = [
     `\`${name}\`${isRequired ? '' : ' (optional)'}`,
     `\`${typeOf(schema)}\`${preset}`,

@@ -10,7 +10,7 @@ import { decisionPages, outline, type PageOf } from './outline.js';
 import { protocol } from './protocol.js';
 import { reference } from './reference.js';
 
-/** Files of `docs/` that are no text: they are served as they are. */
+/** Returns the files of `docs/` that are not Markdown. The server serves them unchanged. */
 function assetsOf(root: string): ReadonlySet<string> {
   const folder = join(root, 'docs');
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
@@ -21,12 +21,12 @@ function assetsOf(root: string): ReadonlySet<string> {
 }
 
 /**
- * Builds the documentation.
+ * Builds the documentation site.
  *
- * @param root of the repository
- * @param client folder with the compiled declarations of the client
- * @param out is emptied first
- * @throws {BrokenLink} where a link leads nowhere
+ * @param root folder of the repository
+ * @param client folder of the compiled declarations of the client
+ * @param out folder of the site; it is emptied first
+ * @throws {BrokenLink} if a link has no target
  */
 export async function buildSite(root: string, client: string, out: string): Promise<void> {
   const decisions = decisionPages(root);
@@ -44,7 +44,7 @@ export async function buildSite(root: string, client: string, out: string): Prom
     protocol,
     reference: () => reference(root, entries),
     decisions: () =>
-      `# Decisions\n\nWhat was decided, why, and what follows.\n\n${decisions.map(({ name, url }) => `- [${name}](${url})`).join('\n')}\n`,
+      `# Decisions\n\nEach page has the context, the decision and its consequences.\n\n${decisions.map(({ name, url }) => `- [${name}](${url})`).join('\n')}\n`,
   };
   const html = new Map<string, string>();
   for (const page of every) {

@@ -20,8 +20,10 @@ async function standBy(url: string, servers: string): Promise<void> {
     {
       delivery: { deliver: idle },
       interest: { hosts: nobody, isWatched: nobody },
-      profiles: { known: idle, load: async () => new Map() },
-      texts: { take: idle, messages: async () => [] },
+      content: {
+        profiles: { known: idle, load: async () => new Map() },
+        texts: { take: idle, messages: async () => [] },
+      },
       log,
       logger: pino({ level: 'silent' }),
       onEvent: idle,

@@ -10,20 +10,23 @@ import type { WriterThreadClient } from '../writer/writerThreadClient.js';
 
 /** The ways of commands: from this node to whoever owns their partition, and from other nodes to its own writers. */
 export interface Routes {
-  readonly lanes: PartitionRouter;
-  readonly doorman: ForwardedCommandReceiver;
+  readonly router: PartitionRouter;
+  readonly receiver: ForwardedCommandReceiver;
 }
 
 /** Lays them; nothing goes anywhere before the lanes are told who owns what. */
 export function routeCommands(bus: Bus, writers: WriterThreadClient): Routes {
-  const lanes = new PartitionRouter({
-    ...{ node: bus.node, partitions: writers.partitions, bus, writers, clock: systemClock },
+  const router = new PartitionRouter({
+    ...{ partitions: writers.partitions, bus, writers, clock: systemClock },
     onStaleOwner: () => writers.rebalance(),
   });
   bus.onNote((note) => {
     if (note.kind === 'owners') writers.rebalance();
   });
-  return { lanes, doorman: new ForwardedCommandReceiver(writers, (partition) => lanes.epochOf(partition)) };
+  return {
+    router,
+    receiver: new ForwardedCommandReceiver(writers, (partition) => router.epochOf(partition)),
+  };
 }
 
 /** A port that is served. */

@@ -1,5 +1,5 @@
 import type { Config } from '../base/config.js';
-import { type AddressLimit, memoryAddressLimit } from '../base/limits.js';
+import { type AddressLimit, memoryAddressLimit } from '../base/rateLimits.js';
 import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
 import { fileHeartbeat, type Heartbeat } from '../gateway/presenceReconciler.js';

@@ -7,15 +7,15 @@ import { Proofs } from '../audit/proof/proofs.js';
 import type { Config } from '../base/config.js';
 import { Metrics } from '../base/metrics.js';
 import { FoldAssignment } from '../cluster/foldAssignment.js';
-import { openBus } from '../cluster/localBus.js';
-import { expirePredecessor, openCluster } from '../cluster/openCluster.js';
+import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
-import { partitionOf, streamOf } from '../domain/ids.js';
+import { streamOf } from '../domain/ids.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
+import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { auditorsOf } from '../projections/models/roles.js';
 import { createQueries } from '../projections/rowQueries.js';
@@ -97,9 +97,9 @@ export async function startSystem(
     closing(() => vault.close());
     const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
     closing(() => passwords.close());
-    const memory = createPlaintextCache();
-    closing(() => memory.close());
-    const texts = createTextOpener(vault.keys, memory);
+    const plaintexts = createPlaintextCache();
+    closing(() => plaintexts.close());
+    const texts = createTextOpener(vault.keys, plaintexts);
 
     const bus = await openBus({ servers: config.NATS_URL, logId: log.id, node, report });
     closing(() => bus.close());
@@ -119,7 +119,7 @@ export async function startSystem(
     });
     closing(() => projections.close());
     const { reader, progress } = projections;
-    const queries = createQueries({ rows: reader, progress, open: texts, partitions: log.partitions });
+    const queries = createQueries({ rows: reader, progress, open: texts, log });
 
     const merkleReader = projections.merkleReader(log);
     const heads = new Heads({
@@ -127,16 +127,16 @@ export async function startSystem(
       vault,
       ...{ log, merkleReader, progress },
     });
-    const share = new FoldAssignment(node, foldedTables);
+    const assignment = new FoldAssignment(node, foldedTables);
     const signer = new HeadSigner({
       heads,
-      owned: () => share.owned,
+      owned: () => assignment.owned,
       size: async (partition) => (await log.tail(partition))?.size ?? 0,
       report,
     });
     let signedBy = Number.POSITIVE_INFINITY;
     const stop = () => {
-      share.retainAll();
+      assignment.retainAll();
       signedBy = performance.now() + SIGNED_MS;
       return closeAll();
     };
@@ -145,7 +145,7 @@ export async function startSystem(
 
     bus.subscribe((frame) => projections.publish(frame));
     bus.onNote((note) => projections.receive(note));
-    const { lanes, doorman } = routeCommands(bus, writers);
+    const { router, receiver } = routeCommands(bus, writers);
     const cluster = await openCluster(config.MONGO_URL, node, log.partitions, capabilities);
     closing(cluster.close);
     const { nodes, devices } = cluster;
@@ -156,11 +156,11 @@ export async function startSystem(
       bus,
       vault,
       queries,
-      router: lanes,
+      router,
       texts,
       nodes,
       devices,
-      owned: () => lanes.owned,
+      owned: () => router.owned,
       heartbeat,
       fail: failed,
       metrics,
@@ -170,7 +170,7 @@ export async function startSystem(
     const memories = {
       keys: vault.keys,
       fannedOut: (at: readonly Moment[]) => gateway.revisions.reached(at),
-      texts: memory,
+      texts: plaintexts,
       writers,
       gateway,
       projections,
@@ -181,7 +181,7 @@ export async function startSystem(
       evictErasedUser: (user, at) => evictErasedUser(memories, user, at),
     });
     bus.serve(
-      (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? doorman.serve(body, from),
+      (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
       await Promise.all([gateway.close(), writers.handOver()]);
@@ -194,34 +194,36 @@ export async function startSystem(
       keys: vault.keys,
       mayAppend: (partition: number) => heads.check(partition),
       folding: progress,
-      onSealed: memory.set,
-      onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
-      onOwners(owners: Owners) {
-        lanes.setOwners(owners);
-        share.set(owners);
-        projections.own(share.folded).catch((error: unknown) => {
-          // It folds nothing any more once it has met what it cannot read.
-          if (!isRetired) failed(error);
-        });
+      events: {
+        onSealed: plaintexts.set,
+        onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
+        onOwners(owners: Owners) {
+          router.setOwners(owners);
+          assignment.set(owners);
+          projections.own(assignment.folded).catch((error: unknown) => {
+            // It folds nothing any more once it has met what it cannot read.
+            if (!isRetired) failed(error);
+          });
+        },
+        onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
+        onFatal: failed,
+        report,
       },
-      onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
-      onFatal: failed,
-      report,
     };
     await writers.start(deps, projections.start.folded, projections.start.generations);
     // Before the read models and the vault close: what is under way still needs them.
     closing(() => writers.stop());
-    closing(() => lanes.stop());
+    closing(() => router.stop());
 
     const erasures = new Erasures({
       steps: {
-        rooms: { commands: lanes, queries, log },
+        rooms: { commands: router, queries, log },
         vault,
         queries,
         announceRevocations: (sessions) => gateway.endings.announce(sessions),
         evictEverywhere: (user, at, signal) => forgetting.evictEverywhere(user, at, signal),
       },
-      isOwned: (user) => lanes.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+      isOwned: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
       takeOverMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
       logger,
     });
@@ -232,7 +234,7 @@ export async function startSystem(
     const app = createApp({
       vault,
       passwords,
-      commands: lanes,
+      commands: router,
       queries,
       announceEnds: (sessions) => gateway.endings.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
@@ -252,14 +254,14 @@ export async function startSystem(
       log: logger,
     });
     metrics.addGauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
-    metrics.queue('passwords', () => passwords.waiting);
-    metrics.queue('commands', () => writers.depth);
-    metrics.queue('lanes', () => lanes.depth);
-    metrics.addGauge('parley_partitions_owned', () => lanes.owned.length);
+    metrics.addQueue('passwords', () => passwords.waiting);
+    metrics.addQueue('commands', () => writers.depth);
+    metrics.addQueue('router', () => router.depth);
+    metrics.addGauge('parley_partitions_owned', () => router.owned.length);
 
     const operator = systemOperator({
       credentials: vault.credentials,
-      commands: lanes,
+      commands: router,
       projections,
       ...{ heads, signing: vault.signing, partitions: log.partitions },
     });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
-import type { Time } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import type { Time } from '../domain/shapes.js';
 
 import { chatsModel } from '../projections/models/chats.js';
 import { friendshipsModel } from '../projections/models/friendships.js';

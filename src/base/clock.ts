@@ -1,14 +1,14 @@
-/** Time as a part sees it that must also run in virtual time. */
+/** Time for code that also runs on the simulator's virtual clock. */
 export interface Clock {
-  /** Milliseconds, monotonic. */
+  /** Returns monotonic milliseconds. */
   now(): number;
-  /** Runs it once in so many milliseconds; returns the function that takes it back. */
+  /** Calls `run` once after `ms`. Returns the function that cancels it. */
   setTimer(run: () => void, ms: number): () => void;
-  /** Runs it when this turn of the event loop has taken in what has arrived. */
+  /** Calls `run` after this turn of the event loop has handled its input. */
   setImmediate(run: () => void): void;
 }
 
-/** The time of this thread: its zero is another in each. */
+/** The real time of this thread. Each thread has its own zero. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(run, ms) {
@@ -18,13 +18,15 @@ export const systemClock: Clock = {
   setImmediate: (run) => void setImmediate(run),
 };
 
-/** Resolves in so many milliseconds. */
+/** Resolves after `ms`. */
 export const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {
     clock.setTimer(resolve, ms);
   });
 
-/** What an attempt comes to; rejects with `late` when that takes longer than so many milliseconds. It may still succeed. */
+/**
+ * Returns the attempt's result. Rejects with `timeoutError` after `ms`; the attempt may still succeed later.
+ */
 export async function withTimeout<T>(
   clock: Clock,
   ms: number,
@@ -42,7 +44,7 @@ export async function withTimeout<T>(
   }
 }
 
-/** Calls back once after so many milliseconds; returns the function that takes it back. */
+/** Calls `run` once after `ms`. Returns the function that cancels it. */
 export type Timer = (run: () => void, ms: number) => () => void;
 
 export const systemTimer: Timer = (run, ms) => {
@@ -50,7 +52,7 @@ export const systemTimer: Timer = (run, ms) => {
   return () => clearTimeout(timer);
 };
 
-/** Work that comes again: once in so many milliseconds, or sooner when it is asked for. One turn at a time. */
+/** Runs work every `intervalMs`, or earlier on request, never two runs at once. */
 export class PeriodicTask {
   readonly #clock: Clock;
   readonly #intervalMs: number;
@@ -60,21 +62,21 @@ export class PeriodicTask {
   #isStopped = false;
   #cancel = (): void => {};
 
-  /** `turn` handles its own errors. */
+  /** `turn` must handle its own errors. */
   constructor(clock: Clock, intervalMs: number, turn: () => Promise<void>) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
     this.#work = turn;
   }
 
-  /** A turn begins now, or when the one under way has ended. */
+  /** Runs now, or right after the current run. */
   runNow(): void {
     if (this.#isStopped) return;
     if (this.#running) this.#isRunRequested = true;
     else this.#running = this.#run();
   }
 
-  /** No further turn begins; resolves when the one under way has ended. */
+  /** Starts no further run. Resolves when the current one has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancel();

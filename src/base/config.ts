@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A setting is wrong; `message` is one line that names it. */
+/** An invalid setting. `message` is one line that names it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -9,7 +9,7 @@ const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as co
 
 const duration = z.string().transform((text, ctx) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  // The pattern admits only the keys of `units`.
+  // The pattern admits only the keys of `UNIT_MS`.
   if (match) return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
   ctx.addIssue({ code: 'custom', message: 'must be a number with ms, s, m, h or d, such as 10s' });
   return z.NEVER;
@@ -78,10 +78,12 @@ const Settings = z.object({
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 
-/** The settings; durations in milliseconds, rates a second (`AUTH_RATE_LIMIT`: a minute). */
+/**
+ * The settings. Durations are in milliseconds. Rates are per second, that of `AUTH_RATE_LIMIT` per minute.
+ */
 export type Config = z.infer<typeof Settings>;
 
-/** Reads the settings from the environment; an empty variable counts as unset. Throws `ConfigError`. */
+/** Reads the settings from the environment. An empty variable counts as unset. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(
     Object.keys(Settings.shape).flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
@@ -97,13 +99,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return config;
 }
 
-/** A NATS server as a URL names it. */
+/** A NATS server, parsed from its URL. */
 export interface NatsServer {
   readonly host: string;
   readonly port: number;
-  /** `tls://`: nothing is said in the clear. With `nats://` it is the server that decides. */
+  /** True for `tls://`: only an encrypted connection is accepted. With `nats://` the server decides. */
   readonly tls: boolean;
-  /** `nats://token@host` or `nats://user:password@host`, percent-encoded where a URL asks for it. */
+  /** `nats://token@host` or `nats://user:password@host`, with reserved characters percent-encoded. */
   readonly credentials:
     | { readonly token: string }
     | { readonly user: string; readonly pass: string }
@@ -112,7 +114,9 @@ export interface NatsServer {
 
 const DEFAULT_NATS_PORT = 4222;
 
-/** The servers of a comma-separated list of `nats://` and `tls://` URLs; undefined if one of them is not such a URL. */
+/**
+ * Parses a comma-separated list of `nats://` and `tls://` URLs. Returns undefined if any of them is invalid.
+ */
 export function parseNatsServers(list: string): readonly NatsServer[] | undefined {
   const servers = list.split(',').map((url) => parseNatsServer(url.trim()));
   const valid = servers.filter((server) => server !== undefined);
@@ -132,6 +136,6 @@ function parseNatsServer(text: string): NatsServer | undefined {
       credentials: user === '' ? undefined : pass === '' ? { token: user } : { user, pass },
     };
   } catch {
-    return undefined; // What is escaped is no UTF-8.
+    return undefined; // The escaped bytes are not UTF-8.
   }
 }

@@ -6,7 +6,7 @@ import { replay } from '../audit/events/replay.js';
 import type { At } from '../audit/events/streamCommits.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime/storedPointInTime.js';
 import { readConfig } from '../base/config.js';
-import { Id } from '../domain/contract.js';
+import { Id } from '../domain/shapes.js';
 import { existing, numberOf, say, timeOf } from './arguments.js';
 import { progressBar } from './auditVerify.js';
 

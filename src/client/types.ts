@@ -1,13 +1,5 @@
-import type {
-  Chat,
-  Message,
-  PushData,
-  PushName,
-  RequestAnswer,
-  RequestInput,
-  RequestName,
-  User,
-} from '../domain/contract.js';
+import type { PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../domain/contract.js';
+import type { Chat, Message, User } from '../domain/shapes.js';
 
 export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
 

@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply } from './bus.js';
 
-/** Changed when an older reader would misread a newer text: it then leaves the frame, and reads the log. */
+/**
+ * Increase it when an older reader would misread a newer frame. Such a reader drops the frame and reads the
+ * log.
+ */
 const FRAME_FORMAT = 1;
 
 const wholeNumber = z.int().min(0);
 
-/** The first line. Whom it is about comes first; fields that are not known are passed over. */
+/** The first line of a frame. The users it concerns come first. Unknown fields are ignored. */
 const Header = z.object({
   concerns: z.array(z.string()),
   subjects: z.array(z.string()),
@@ -25,7 +28,7 @@ const Header = z.object({
 
 const LINE_BREAK = 0x0a;
 
-/** The frame as UTF-8 text: a line of JSON for all but the leaves, then each leaf's own text, a line each. */
+/** Encodes a frame as UTF-8: a line of JSON for all fields but the leaves, then one line per leaf. */
 export function encodeCommit(frame: CommitFrame): Uint8Array {
   const {
     concerns,
@@ -60,8 +63,8 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
 }
 
 /**
- * The frame of such a text; only its first line is read now, so a node that hosts none of those concerned never looks
- * at the leaves. Throws when that line is not one of this format.
+ * Decodes a frame. Reads only the first line now, so that a node without concerned users never parses the
+ * leaves. Throws if the first line does not fit `FRAME_FORMAT`.
  */
 export function decodeCommit(data: Uint8Array): CommitFrame {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -91,7 +94,7 @@ const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value)
 const decode = (data: Uint8Array): unknown =>
   JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
 
-/** What is not a commit travels as JSON; reading it back throws on what is not of its kind. */
+/** Notes, requests and replies travel as JSON. Decoding throws on any other shape. */
 export const encodeNote = (from: NodeId, note: Note): Uint8Array =>
   encode({ from, note } satisfies z.input<typeof NoteMessage>);
 export const decodeNote = (data: Uint8Array): { from: NodeId; note: Note } => NoteMessage.parse(decode(data));
@@ -106,7 +109,7 @@ export const decodeReply = (data: Uint8Array): Reply => ReplyMessage.parse(decod
 
 type Report = (message: string, error: unknown) => void;
 
-/** The same, at most once in so many milliseconds for each message: what comes from outside must not fill the log. */
+/** Limits reports to one per message in `everyMs`: input from outside must not fill the log. */
 export function throttleReports(report: Report, everyMs: number): Report {
   const last = new Map<string, number>();
   return (message, error) => {

@@ -1,44 +1,44 @@
+import { AdmissionQueue } from '../base/admissionQueue.js';
 import type { Clock } from '../base/clock.js';
 import { NotOwner, overloaded, type ParleyError } from '../base/errors.js';
-import { AdmissionQueue } from '../base/limits.js';
 import {
   bytesOf,
   type CommandKind,
   type CommandOf,
   type CommandRouter,
   type OwnWriters,
+  streamOfCommand,
 } from '../domain/commands.js';
-import { partitionOf } from '../domain/ids.js';
-import { streamOfCommand } from '../domain/streams.js';
-import type { Bus, NodeId } from './bus.js';
+import { partitionOf } from '../log/log.js';
+import type { RequestChannel } from './bus.js';
 import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
 import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
 
-/** How often those are looked for who have waited for too long. */
+/** The interval between checks for expired commands. */
 const EXPIRY_CHECK_MS = 250;
 
-/** What the lanes of a node stand on. */
+/** Everything a router needs. */
 export interface PartitionRouterDeps {
-  readonly node: NodeId;
   readonly partitions: number;
-  readonly bus: Pick<Bus, 'request' | 'isConnected' | 'onConnectionChange'>;
-  /** For partitions that this node owns. */
+  readonly bus: RequestChannel;
+  /** The writers of this node, for the partitions it owns. */
   readonly writers: OwnWriters;
   readonly clock: Clock;
-  /** Somebody who was thought to own a partition does not: time to look. */
+  /** Called when a node thought to own a partition does not: ownership should be read again. */
   readonly onStaleOwner: () => void;
 }
 
 /**
- * Brings each command to the owner of its partition, on whichever node, in a lane a partition: order holds while
- * owners change. What nobody has taken for 5 s is `overloaded`, what has not been answered for 10 s `unknown`.
+ * Routes each command to the owner of its partition, through a queue per partition. Commands of a stream keep
+ * their order while owners change. A command that no owner took within 5 s is `overloaded`, and one without
+ * an answer after 10 s `unknown`.
  */
 export class PartitionRouter implements CommandRouter {
   readonly #deps: PartitionRouterDeps;
   readonly #queues: readonly PartitionQueue[];
   readonly #admission = new AdmissionQueue();
-  /** To be pumped at the end of this turn. */
+  /** Queues to flush at the end of this turn. */
   readonly #toFlush = new Set<PartitionQueue>();
   #lastOrder = 0;
   #isExpiring = false;
@@ -48,19 +48,19 @@ export class PartitionRouter implements CommandRouter {
     this.#deps = deps;
     this.#queues = Array.from({ length: deps.partitions }, (_, partition) => this.#createQueue(partition));
     deps.bus.onConnectionChange(() => {
-      for (const lane of this.#queues) lane.flush();
+      for (const queue of this.#queues) queue.flush();
     });
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
     return this.#admission.length;
   }
 
-  /** The epoch of the lease by which this node owns the partition; undefined if it does not. */
+  /** Returns the epoch of this node's lease on the partition; undefined if another node owns it. */
   epochOf(partition: number): number | undefined {
     const owner = this.#queues[partition]?.owner;
-    return owner?.node === this.#deps.node ? owner.epoch : undefined;
+    return owner?.node === this.#deps.bus.node ? owner.epoch : undefined;
   }
 
   /** The partitions that this node owns. */
@@ -68,9 +68,9 @@ export class PartitionRouter implements CommandRouter {
     return [...this.#queues.keys()].filter((partition) => this.epochOf(partition) !== undefined);
   }
 
-  /** Who owns what has changed. */
+  /** Updates the owners of all partitions. */
   setOwners(owners: Owners): void {
-    for (const [partition, lane] of this.#queues.entries()) lane.owner = owners[partition];
+    for (const [partition, queue] of this.#queues.entries()) queue.owner = owners[partition];
   }
 
   execute: CommandRouter['execute'] = (command, commandId) => {
@@ -78,7 +78,7 @@ export class PartitionRouter implements CommandRouter {
     const refusal = this.#stopRefusal ?? this.#admission.refusal(bytes, 0);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
-    // There is a lane a partition.
+    // Every partition has a queue.
     const queue = this.#queues[partitionOf(stream, this.#queues.length)] as PartitionQueue;
     this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -101,39 +101,40 @@ export class PartitionRouter implements CommandRouter {
         },
       };
       queue.add(item);
-      // To its own writers a node sends each at once; what leaves for another gathers for a turn of the event loop.
-      if (queue.owner?.node === this.#deps.node) queue.flush();
+      // Local commands are sent at once. Commands for other nodes are batched until the end of this turn.
+      if (queue.owner?.node === this.#deps.bus.node) queue.flush();
       else this.#flushLater(queue);
       this.#expireLater();
     });
   };
 
-  /** Refuses what comes now, and what has not left; what has left gets its answer. */
+  /** Refuses new and unsent commands. Sent commands still get their answers. */
   stop(): void {
     this.#stopRefusal = overloaded('the server is stopping');
-    for (const lane of this.#queues) lane.refuseUnsent(this.#stopRefusal);
+    for (const queue of this.#queues) queue.refuseUnsent(this.#stopRefusal);
   }
 
   #createQueue(partition: number): PartitionQueue {
-    const { node, bus, clock, onStaleOwner: onReturned } = this.#deps;
+    const { bus, clock, onStaleOwner } = this.#deps;
+    const { node } = bus;
     const forwarder = new CommandForwarder(partition, bus);
     const queue: PartitionQueue = new PartitionQueue({
       now: () => clock.now(),
       setTimer: (run, ms) => clock.setTimer(run, ms),
       canReach: (owner) => owner.node === node || bus.isConnected,
-      send: (voyage, items) => {
-        if (voyage.owner.node === node)
-          for (const item of items) void this.#submitLocally(queue, voyage, item);
-        else forwarder.send(queue, voyage, items);
+      send: (window, items) => {
+        if (window.owner.node === node)
+          for (const item of items) void this.#submitLocally(queue, window, item);
+        else forwarder.send(queue, window, items);
       },
-      onStaleOwner: onReturned,
+      onStaleOwner,
     });
     return queue;
   }
 
   async #submitLocally(queue: PartitionQueue, window: InFlightWindow, item: QueuedCommand): Promise<void> {
     try {
-      // The union of commands is one of them; it is answered with what its own kind answers.
+      // A command of the union is one of its kinds, and its answer is of that kind.
       const command = item.command as CommandOf<CommandKind>;
       const answer = await this.#deps.writers.submit(command, item.commandId, window.owner.epoch);
       queue.handleAnswer(window, item, answer as never);
@@ -158,7 +159,7 @@ export class PartitionRouter implements CommandRouter {
     this.#isExpiring = true;
     this.#deps.clock.setTimer(() => {
       this.#isExpiring = false;
-      for (const lane of this.#queues) lane.expire();
+      for (const queue of this.#queues) queue.expire();
       if (this.#admission.length > 0) this.#expireLater();
     }, EXPIRY_CHECK_MS);
   }

@@ -2,28 +2,28 @@ import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
 
 /**
- * Which user has an active device on which node, grace included: a row a user and node. Every call throws when its
- * outcome is not known, and may be repeated. Of this node's calls for one user the last one made wins, however late an
- * earlier one whose outcome was not known may land.
+ * The users with an active device on each node, grace period included: one row per user and node. A call that
+ * throws has an unknown outcome and may be repeated. For one user, this node's last call wins, even if an
+ * earlier call of unknown outcome lands later.
  */
 export interface Devices {
-  /** This node has an active device of the user. */
+  /** Records that the user has an active device on this node. */
   setActive(user: UserId): Promise<void>;
-  /** It has none any more. */
+  /** Records that the user has no active device on this node any more. */
   clearActive(user: UserId): Promise<void>;
   /**
-   * Of these users those that have an active device on a node that lives, on this one too; one that has been silent
-   * for less than `DEAD_AFTER_MS` counts as living. Whoever asks on behalf of a node that has just cleared its row
-   * asks for all nodes; `except` leaves one out.
+   * Returns those of the users with an active device on any live node, this one included. A node silent for
+   * less than `DEAD_AFTER_MS` counts as live. A caller that has just cleared a row asks for all nodes;
+   * `except` excludes one.
    */
   findActive(users: readonly UserId[], except?: NodeId): Promise<Set<UserId>>;
-  /** The users with an active device on this node, dead or alive, in the order of their ids, behind `after`. */
+  /** Returns the users with an active device on this node, live or dead, by id, after the id `after`. */
   listActive(node: NodeId, limit: number, after?: UserId): Promise<UserId[]>;
-  /** Removes all rows of a node that is dead. */
+  /** Removes all rows of a dead node. */
   dropNode(node: NodeId): Promise<void>;
 }
 
-/** The rows of the one node that there is. */
+/** Creates the rows of a single process. */
 export function memoryDevices(node: NodeId): Devices {
   const active = new Set<UserId>();
   return {

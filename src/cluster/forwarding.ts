@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { type ErrorCode, type ErrorDetails, NotOwner, overloaded, ParleyError } from '../base/errors.js';
-import { type Answer, bytesOf, type Command, type CommandKind } from '../domain/commands.js';
+import {
+  type Answer,
+  bytesOf,
+  type Command,
+  type CommandKind,
+  ForwardedCommand,
+} from '../domain/commands.js';
 import type { Bus } from './bus.js';
 import {
   COMMAND_TIMEOUTS,
@@ -11,55 +17,17 @@ import {
 
 /** What crosses the bus between a lane and the node that owns its partition: JSON values. */
 
-const user = z.string();
-const room = z.string();
 const id = z.string();
-const Known = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('register user'),
-    userId: user,
-    username: z.string(),
-    backgroundColor: z.string(),
-  }),
-  z.object({ kind: z.literal('go online'), userId: user }),
-  z.object({ kind: z.literal('go offline'), userId: user, lastSeen: z.string() }),
-  z.object({ kind: z.literal('erase user'), userId: user }),
-  z.object({ kind: z.literal('erase member'), roomId: room, userId: user }),
-  z.object({ kind: z.literal('appoint auditor'), userId: user }),
-  z.object({ kind: z.literal('dismiss auditor'), userId: user }),
-  z.object({
-    kind: z.literal('record audit read'),
-    userId: user,
-    resource: z.enum(['events', 'room', 'user']),
-    query: z.record(z.string(), z.string()),
-  }),
-  z.object({ kind: z.literal('add friend'), actor: user, friendId: user }),
-  z.object({ kind: z.literal('init chat'), actor: user, friendId: user }),
-  z.object({
-    kind: z.literal('send message'),
-    actor: user,
-    roomId: room,
-    messageId: id,
-    message: z.string(),
-    replyTo: id.optional(),
-  }),
-  z.object({
-    kind: z.literal('read messages'),
-    actor: user,
-    roomId: room,
-    upTo: z.number().optional(),
-  }),
-]);
 
-/** Commands of one lane, in the order in which they are to take effect. */
+/** Commands of one partition queue, in the order in which they must take effect. */
 export const Forwarded = z.object({
   kind: z.literal('commands'),
   partition: z.int().min(0),
-  /** Of the lane: its later ones have a greater number. */
+  /** Increases from one session of the queue to the next. */
   session: z.int().min(1),
   /** 0, 1, 2 … within the session. */
   sequence: z.int().min(0),
-  /** Each is looked at by itself: one that a newer version sends must not cost the others their way. */
+  /** Each command is parsed alone: an unknown one of a newer version must not fail the others. */
   commands: z.array(z.tuple([z.unknown(), id]).readonly()).readonly(),
 });
 export type Forwarded = Omit<z.infer<typeof Forwarded>, 'commands'> & {
@@ -68,12 +36,12 @@ export type Forwarded = Omit<z.infer<typeof Forwarded>, 'commands'> & {
 
 /** A forwarded command as this version knows it. Throws `overloaded`: a newer node may own the partition soon. */
 export function commandOf(sent: unknown): Command {
-  const { success, data } = Known.safeParse(sent);
+  const { success, data } = ForwardedCommand.safeParse(sent);
   if (!success) throw overloaded("the partition's owner does not know this kind of command yet");
   return data as Command; // Optional fields that are absent are so here too.
 }
 
-/** What became of one command; `notOwner`: nothing was done, the partition is not owned there. */
+/** The outcome of one command. `notOwner`: nothing was done, as this node does not own the partition. */
 export type Result =
   | { readonly answer: Answer<CommandKind> }
   | { readonly refused: Refused }
@@ -86,8 +54,9 @@ interface Refused {
 }
 
 /**
- * The answer to one request: a result for each command; or nothing of it was taken, nor will anything be that comes
- * later in its session. `next` is then, if known, the first sequence of the session that was not taken.
+ * The reply to one request: a result for each command, or a refusal. A refusal means that neither this
+ * request nor a later one of its session is taken. `next` is then the first sequence that was not taken, if
+ * known.
  */
 export type ForwardedReply =
   | { readonly results: readonly Result[] }
@@ -106,18 +75,18 @@ export function encodeRefusal(error: unknown): Result {
 const decodeRefusal = ({ code, message, details }: Refused): ParleyError =>
   new ParleyError(code, message, details);
 
-/** The most that goes in one request: in JSON it is three times as large at most, and so is its answer. */
+/** The limits of one request. JSON triples its size at most, and so for the answer. */
 const MAX_REQUEST_COMMANDS = 128;
 const MAX_REQUEST_BYTES = 128 * 1024;
 
-/** Requests of one voyage that are not answered yet, by sequence. */
+/** Requests of one in-flight window without a reply, by sequence. */
 interface OpenRequests {
   readonly session: number;
   next: number;
   readonly open: Map<number, readonly QueuedCommand[]>;
 }
 
-/** Sends one lane's commands to other nodes over the bus, and tells the lane what came of each. */
+/** Sends the commands of one partition queue to other nodes, and tells the queue each outcome. */
 export class CommandForwarder {
   readonly #partition: number;
   readonly #bus: Pick<Bus, 'request'>;
@@ -128,7 +97,7 @@ export class CommandForwarder {
     this.#bus = bus;
   }
 
-  /** In requests as large as they may be, in order. */
+  /** Sends the items in as few requests as the limits allow, in order. */
   send(queue: PartitionQueue, window: InFlightWindow, items: readonly QueuedCommand[]): void {
     const { session } = window;
     if (this.#requests.session !== session) this.#requests = { session, next: 0, open: new Map() };
@@ -151,11 +120,11 @@ export class CommandForwarder {
     if (outcome === 'undelivered') for (const item of items) queue.handleNotTaken(window, item);
     else if (outcome === 'unanswered') for (const item of items) queue.handleNoReply(window, item);
     else {
-      const reply = outcome.reply as ForwardedReply; // A doorman's: it says nothing else.
+      const reply = outcome.reply as ForwardedReply; // `ForwardedCommandReceiver` sends only this type.
       if ('results' in reply) handleResults(queue, window, items, reply.results);
       else {
         for (const item of items) queue.handleNotTaken(window, item);
-        // What went before and never arrived is not taken any more either.
+        // Earlier requests that were lost on the way will not be taken either.
         for (const [earlier, lost] of requests.open)
           if (earlier >= (reply.next ?? sequence))
             for (const item of lost) queue.handleNotTaken(window, item);
@@ -174,7 +143,7 @@ function handleResults(
     const result = results[i];
     if (!result) queue.handleNoReply(window, item);
     else if ('answer' in result)
-      queue.handleAnswer(window, item, result.answer as never); // Of its kind: a writer gives no other.
+      queue.handleAnswer(window, item, result.answer as never); // A writer answers each command with the answer of its kind.
     else if ('refused' in result) queue.handleRefusal(window, item, decodeRefusal(result.refused));
     else queue.handleNotTaken(window, item);
   }

@@ -1,31 +1,18 @@
-import {
-  type Collection,
-  type CollectionOptions,
-  type Db,
-  type MongoClient,
-  MongoServerError,
-} from 'mongodb';
-import { createMongoClient, withCallTimeouts } from '../base/mongo.js';
+import { type Collection, type Db, type MongoClient, MongoServerError } from 'mongodb';
+import { createMongoClient, isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
 import type { UserId } from '../domain/ids.js';
-import { isDuplicateKey, MAJORITY } from '../log/logMeta.js';
 import type { NodeId } from './bus.js';
 import type { Devices } from './devices.js';
 import { type HeldLease, LEASE_MS, type LeaseHolder, type Leases } from './leases.js';
 import { type Cluster, DEAD_AFTER_MS, type Nodes } from './nodes.js';
 
-/** One attempt: short against a lease, so that there are several while it lasts. */
+/** The limit of one attempt. Several attempts fit into one lease. */
 const ATTEMPT_TIMEOUT_MS = 2000;
 
-/**
- * How what the nodes agree on is written and read: with majority, on the primary, so that nothing that one has been
- * told is taken back. A connection that is silent for 2 s fails what was asked over it, its outcome unknown.
- */
-export const agreed: CollectionOptions = MAJORITY;
-
-/** Few connections: a flood of sign-ins waits for them, and not the appends for the database. */
+/** A small pool: a flood of sign-ins queues here instead of delaying appends in the database. */
 const MAX_CONNECTIONS = 10;
 
-/** A client that tries everything once: who calls knows of each attempt, and when it was sent. */
+/** Creates a client that never retries: the caller must know of each attempt and when it was sent. */
 export const createClusterClient = (url: string): MongoClient =>
   createMongoClient(url, {
     socketTimeoutMs: ATTEMPT_TIMEOUT_MS,
@@ -37,16 +24,16 @@ export const createClusterClient = (url: string): MongoClient =>
   });
 
 /**
- * Whether an upsert found its `_id` taken, by a row that its filter does not match or that was inserted in this very
- * moment. Servers differ in how they say it.
+ * Returns true if an upsert failed because its `_id` exists: a row its filter excludes, or a concurrent
+ * insert. Servers differ in the error.
  */
 const isTaken = (error: unknown): boolean =>
   isDuplicateKey(error) || (error instanceof MongoServerError && /duplicate key/i.test(error.message));
 
-/** What a lease is thought shorter here than it is there: the two clocks may run at different rates. */
+/** Subtracted from a lease here: this clock and the database's may run at different rates. */
 const CLOCK_MARGIN_MS = 500;
 
-/** One a partition. None is ever removed, so that its epoch only grows. */
+/** One document per partition. It is never removed, so that its epoch only grows. */
 interface LeaseDocument {
   readonly _id: number;
   readonly node: NodeId | null;
@@ -57,8 +44,8 @@ interface LeaseDocument {
 const LEASE_EXPIRY = { $add: ['$$NOW', LEASE_MS] };
 
 /**
- * The leases as documents of this database, on its clock. `now` is the clock of `validUntil`. Throws what the driver
- * throws when the database does not answer.
+ * Creates the leases in this database, on its clock. `now` is the clock of `validUntil`. Throws the driver's
+ * error if the database does not answer.
  */
 export async function createMongoLeases(
   db: Db,
@@ -66,12 +53,13 @@ export async function createMongoLeases(
   partitions: number,
   now: () => number = () => performance.now(),
 ): Promise<Leases> {
-  const documents = db.collection<LeaseDocument>('leases', agreed);
+  const documents = db.collection<LeaseDocument>('leases', MAJORITY);
   await insertMissing(documents, partitions);
   return {
     async acquire(partition) {
       const sentAt = now();
-      // A lease that is this node's is taken again: its answer was lost, or else who has it there has lost it.
+      // A lease of this node is acquired again: either the answer was lost, or its present holder has lost
+      // it.
       const free = [{ node: null }, { node }, { $expr: { $lte: ['$expires', '$$NOW'] } }];
       const taken = await documents.findOneAndUpdate(
         { _id: partition, $or: free },
@@ -92,7 +80,7 @@ export async function createMongoLeases(
   };
 }
 
-/** Insert and update apart: what an upsert that loses a race answers differs between servers. */
+/** Not an upsert: servers differ in the error of an upsert that loses a race. */
 async function insertMissing(documents: Collection<LeaseDocument>, partitions: number): Promise<void> {
   const free = { node: null, epoch: 0, expires: new Date(0) };
   const all = Array.from({ length: partitions }, (_, partition) => ({ _id: partition, ...free }));
@@ -107,8 +95,8 @@ class MongoHeldLease implements HeldLease {
   readonly partition: number;
   readonly epoch: number;
   readonly #documents: Collection<LeaseDocument>;
-  /** What the document is like while nobody has acquired it since, this node neither. */
-  readonly #filter: Pick<LeaseDocument, '_id' | 'node' | 'epoch'>;
+  /** Matches the document until any node acquires it again, this node included. */
+  readonly #filter: Omit<LeaseDocument, 'expires'>;
   readonly #now: () => number;
   #validUntil: number;
   #isOver = false;
@@ -132,14 +120,14 @@ class MongoHeldLease implements HeldLease {
   }
 
   async renew(): Promise<boolean> {
-    // Before it is sent: the database counts from when it takes it, and nothing here says when that was.
+    // Taken before sending: the database counts from when it receives the call, which is unknown here.
     const sentAt = this.#now();
-    // An attempt that was given up, and lands late, must not shorten what a later one has won.
+    // An abandoned attempt that lands late must not shorten the lease.
     const expires = { $max: ['$expires', LEASE_EXPIRY] };
     const { matchedCount } = await this.#documents.updateOne(this.#filter, [{ $set: { expires } }]);
     if (matchedCount === 0) this.#isOver = true;
     this.#validUntil = Math.max(this.#validUntil, validUntilOf(sentAt));
-    // Released, perhaps, while this was under way.
+    // The lease may have been released during this call.
     return !this.#isOver;
   }
 
@@ -151,13 +139,15 @@ class MongoHeldLease implements HeldLease {
 
 const validUntilOf = (sentAt: number): number => sentAt + LEASE_MS - CLOCK_MARGIN_MS;
 
-/** Written by its own node only, so that its upserts race with nothing but its own late ones: then one throws. */
+/**
+ * Written by its own node only. Its upserts race only with late ones of that node, of which one then throws.
+ */
 interface MemberDocument {
   readonly _id: NodeId;
   readonly startedAt: Date;
   readonly lastHeartbeat: Date;
   readonly capabilities: readonly string[];
-  /** It will beat no more, as it has said, or whoever came after it. */
+  /** The node will send no more heartbeats, as it said itself or its successor did. */
   readonly hasLeft: boolean;
 }
 
@@ -165,9 +155,12 @@ const SILENT_MS = { $subtract: ['$$NOW', '$lastHeartbeat'] };
 const IS_DEAD = { $expr: { $or: ['$hasLeft', { $gte: [SILENT_MS, DEAD_AFTER_MS] }] } };
 const IS_LIVE = { $expr: { $not: IS_DEAD.$expr } };
 
-/** The nodes as documents of this database, on its clock. Throws what the driver throws when it does not answer. */
+/**
+ * Creates the nodes in this database, on its clock. Throws the driver's error if the database does not
+ * answer.
+ */
 export function createMongoNodes(db: Db, node: NodeId, capabilities: readonly string[]): Nodes {
-  const documents = db.collection<MemberDocument>('members', agreed);
+  const documents = db.collection<MemberDocument>('members', MAJORITY);
   let startedAt: number | undefined;
   return {
     async heartbeat() {
@@ -178,7 +171,7 @@ export function createMongoNodes(db: Db, node: NodeId, capabilities: readonly st
         [{ $set: { ...alive, capabilities: { $literal: capabilities } } }],
         { upsert: true, returnDocument: 'after' },
       );
-      // By the time, not by whether it was inserted: that answer may be lost, and the next one would not say it.
+      // Compares start times: a lost answer to an insert would hide that it was one.
       const isNew = startedAt !== member?.startedAt.getTime();
       startedAt = member?.startedAt.getTime();
       return isNew;
@@ -210,7 +203,7 @@ export function createMongoNodes(db: Db, node: NodeId, capabilities: readonly st
   };
 }
 
-/** A cleared row stays for so long: longer than any attempt of an earlier call can take to land. */
+/** How long a cleared row is kept: longer than an earlier call can take to land. */
 const CLEARED_TTL_S = 60;
 
 interface DeviceDocument {
@@ -218,19 +211,22 @@ interface DeviceDocument {
   readonly _id: string;
   readonly userId: UserId;
   readonly node: NodeId;
-  /** Counts the calls of the node: a smaller one never wins over a larger. */
+  /** Counts the node's calls, so that a later call always wins. */
   readonly call: number;
-  /** Null while there is an active device. By the node's clock: only the clean-up goes by it. */
+  /** Null while a device is active. By the node's clock, which only the clean-up uses. */
   readonly clearedAt: Date | null;
 }
 
-/** The rows as documents of this database; one such object a node may write. Throws what the driver throws when it does not answer. */
+/**
+ * Creates the device rows in this database. Each node may have one such object. Throws the driver's error if
+ * the database does not answer.
+ */
 export async function createMongoDevices(
   db: Db,
   node: NodeId,
   nodes: Pick<Nodes, 'listLive'>,
 ): Promise<Devices> {
-  const documents = db.collection<DeviceDocument>('devices', agreed);
+  const documents = db.collection<DeviceDocument>('devices', MAJORITY);
   await documents.createIndexes([
     { key: { userId: 1 } },
     { key: { node: 1, userId: 1 } },
@@ -262,16 +258,16 @@ export async function createMongoDevices(
       await documents.updateOne(earlier, row, { upsert: true });
     } catch (error) {
       if (!isTaken(error)) throw error;
-      // By a later call, or by an earlier one in this very moment.
+      // The row was inserted by a later call, or concurrently by an earlier one.
       await documents.updateOne(earlier, row);
     }
   }
 }
 
-/** No call takes more than two attempts. */
+/** The limit of one call, which makes at most two attempts. */
 const CALL_TIMEOUT_MS = 5000;
 
-/** As `openCluster`, in the database at `url`. */
+/** As `openCluster`, for the database at `url`. */
 export async function openMongoCluster(
   url: string,
   node: NodeId,

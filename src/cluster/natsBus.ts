@@ -1,14 +1,6 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
 import type { NatsServer } from '../base/config.js';
-import {
-  type Bus,
-  type CommitFrame,
-  type NodeId,
-  type Note,
-  type Reply,
-  RequestServer,
-  withReplyTimeout,
-} from './bus.js';
+import type { Bus, CommitFrame, NodeId, Note, Reply } from './bus.js';
 import {
   decodeCommit,
   decodeNote,
@@ -20,25 +12,26 @@ import {
   encodeRequest,
   throttleReports,
 } from './busWire.js';
+import { RequestServer, withReplyTimeout } from './localBus.js';
 import { NatsLink } from './natsConnection.js';
 
 export interface NatsBusOptions {
   readonly servers: readonly NatsServer[];
-  /** Nodes of the same log hear each other, and no others. */
+  /** Only nodes of the same log receive each other's messages. */
   readonly logId: string;
   readonly node: NodeId;
-  /** Told of what failed and was dealt with: to be logged. */
+  /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** What another node sends and this one cannot use is told of once in so long. */
+/** The interval between reports of unusable input from other nodes. */
 const REPORT_INTERVAL_MS = 60_000;
-/** For who asked what has a reply that cannot be sent: they need not wait. */
+/** Sent instead of a reply that exceeds the payload limit, so that the requester fails fast. */
 const UNANSWERED_REPLY = encodeReply('unanswered');
 
 type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
 
-/** The bus of many nodes, over NATS core: at most once, and nothing waits while there is no connection. */
+/** The bus of several nodes, over NATS core. Delivers at most once, and stores nothing while disconnected. */
 export class NatsBus implements Bus {
   readonly node: NodeId;
   readonly #report: NatsBusOptions['report'];
@@ -51,7 +44,7 @@ export class NatsBus implements Bus {
   readonly #connectionHandlers: Handlers<[boolean]> = new Set();
   #isClosed = false;
 
-  /** Begins to connect, and is there at once. */
+  /** Returns before the connection is established. */
   constructor({ servers, logId, node, report }: NatsBusOptions) {
     const prefix = `parley.${logId.replaceAll('-', '').slice(0, 12)}`;
     this.node = node;
@@ -98,7 +91,7 @@ export class NatsBus implements Bus {
     return addHandler(this.#noteHandlers, handler);
   }
 
-  // Nothing is waited for before the request is handed to the connection, which keeps the order of the calls.
+  // Must not await before the connection has the request, so that requests keep their order.
   async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
     if (this.#isClosed) return 'undelivered';
     if (to === this.node) return withReplyTimeout(timeoutMs, this.#requestServer.handle(body, to, 0));
@@ -110,7 +103,7 @@ export class NatsBus implements Bus {
       return decodeReply(answer.data);
     } catch (error) {
       if (isNatsError(error, ErrorCode.NoResponders)) return 'undelivered';
-      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
+      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`the request to node ${to} failed`, error);
       return 'unanswered';
     }
   }
@@ -139,7 +132,7 @@ export class NatsBus implements Bus {
             if (error) throw error;
             receive(message);
           } catch (cause) {
-            this.#reportInput(`what came on ${subject} was dropped`, cause);
+            this.#reportInput(`dropped an unreadable message on ${subject}`, cause);
           }
         },
       });
@@ -163,7 +156,7 @@ export class NatsBus implements Bus {
       const other = this.#link.admit(UNANSWERED_REPLY.length);
       if (!other) return;
       other.publish(to, UNANSWERED_REPLY);
-      throw new Error(`${data.length} bytes are more than may be sent`);
+      throw new Error(`the reply has ${data.length} bytes, more than may be sent now`);
     } catch (error) {
       if (!this.#isClosed) this.#report('a reply could not be sent', error);
     }
@@ -174,7 +167,7 @@ export class NatsBus implements Bus {
       try {
         handler(...args);
       } catch (error) {
-        this.#reportInput('what came over the bus was not handled', error);
+        this.#reportInput('handling a message from the bus failed', error);
       }
   }
 }

@@ -1,75 +1,78 @@
 import type { Clock } from '../base/clock.js';
 import { overloaded, ParleyError } from '../base/errors.js';
-import type { Command } from '../domain/commands.js';
+import { type Command, commandDeclaration } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import type { LeaseHolder } from './leases.js';
 
-/** How long a command waits that nobody can have taken, and one that somebody may have taken; milliseconds. */
+/** How long a command waits if no owner can have taken it, and if one may have. */
 export const COMMAND_TIMEOUTS = { unsentMs: 5000, unansweredMs: 10_000 } as const;
 
-/** With another owner known, what the one before has still to say is waited for this long. */
+/** How long a former owner may still answer once another owner is known. */
 const FORMER_OWNER_WAIT_MS = 250;
-/** Before something is sent again that was returned, unless its partition has another owner meanwhile. */
+/** The delay before a command is sent again to the same owner. */
 const RETRY_MS = { first: 25, most: 500 };
 const RETRY = { retryAfterMs: 1000 };
 
-/** A command on its way, and its caller, who is told the outcome once. */
+/** A command in progress. Its caller is told one outcome. */
 export interface QueuedCommand {
   readonly command: Command;
   readonly commandId: string;
   readonly stream: StreamName;
-  /** Its place in the lane. */
+  /** Its place in the queue. */
   readonly order: number;
-  /** When it was asked; all times are of the lane's clock. */
+  /** All times are of the queue's clock. */
   readonly enqueuedAt: number;
-  /** Tells the caller; what comes later is not told. */
+  /** Tells the caller the first outcome, and ignores later ones. */
   readonly settle: (outcome: { answer: never } | { refused: Error }) => void;
   isSettled: boolean;
-  /** When it left for the owner, unless it has come back with nothing done. */
+  /** When it was last sent. Undefined before, and after an owner reported that nothing was done. */
   sentAt: number | undefined;
-  /** When it first left for somebody who has not answered: it may have been done. */
+  /** When it was first sent without an answer: it may have taken effect. */
   unknownSince: number | undefined;
-  /** A later one of its stream has been decided: sent again, it might take effect after that one. */
+  /** True once a later command of its stream was decided. Sent again, it could take effect after that one. */
   isOvertaken: boolean;
 }
 
-/** What is sent to one owner, in order, without anything overtaking. */
+/** The commands sent to one owner, in order. None overtakes another within a window. */
 export interface InFlightWindow {
   readonly owner: LeaseHolder;
-  /** Grows from one of a lane to the next. */
+  /** Increases from one window of the queue to the next. */
   readonly session: number;
   readonly unanswered: Set<QueuedCommand>;
   readonly toResend: QueuedCommand[];
-  /** Nothing more is sent on it. */
+  /** Nothing more is sent in this window. */
   isClosed: boolean;
-  /** Another owner is known, who will get what this one does not answer soon. */
+  /** Another owner is known, which gets the commands that this one does not answer soon. */
   isOwnerReplaced: boolean;
-  /** What it still brings is only believed when it is an answer. */
+  /** Only answers are accepted from now on: refusals and losses are ignored. */
   isAbandoned: boolean;
 }
 
-/** What a lane needs. */
+/** Everything a partition queue needs. */
 export interface PartitionQueueDeps {
   readonly now: () => number;
-  /** Runs it once in so many milliseconds. */
+  /** Calls `run` once after `ms`. Returns the function that cancels it. */
   readonly setTimer: Clock['setTimer'];
-  /** False: commands cannot get there now. */
+  /** Returns false while no command can get to this owner. */
   readonly canReach: (owner: LeaseHolder) => boolean;
-  /** Hands items over, in order; the lane's `answered`, `refused`, `returned` and `unanswered` say what came of each. */
+  /**
+   * Sends items in order. Reports each outcome to the queue: `handleAnswer`, `handleRefusal`,
+   * `handleNotTaken` or `handleNoReply`.
+   */
   readonly send: (window: InFlightWindow, items: readonly QueuedCommand[]) => void;
-  /** Something came back: the owner that is believed in may not be the owner. */
+  /** Called when commands came back: the known owner may be out of date. */
   readonly onStaleOwner: () => void;
 }
 
-/** The commands for one partition, in their order, on their way to whoever owns it. */
+/** The commands for one partition, sent in order to its owner. */
 export class PartitionQueue {
   readonly #deps: PartitionQueueDeps;
-  /** Not sent on the voyage, in order. */
+  /** Commands outside the window, in order. */
   #waiting: QueuedCommand[] = [];
   #window: InFlightWindow | undefined;
   #owner: LeaseHolder | undefined;
   #lastSession = 0;
-  /** Something came back, and nothing is sent until there is a reason, or some time has passed. */
+  /** Set when commands came back. Nothing is sent until the owner changes or the delay passes. */
   #isBackingOff = false;
   #retryMs: number = RETRY_MS.first;
 
@@ -77,12 +80,12 @@ export class PartitionQueue {
     this.#deps = deps;
   }
 
-  /** To be sent with the next `pump`. */
+  /** Adds a command, which the next `flush` sends. */
   add(item: QueuedCommand): void {
     this.#waiting.push(item);
   }
 
-  /** Who owns the partition, as far as is known. */
+  /** The owner, as far as is known. */
   get owner(): LeaseHolder | undefined {
     return this.#owner;
   }
@@ -93,12 +96,13 @@ export class PartitionQueue {
     this.flush();
   }
 
-  /** Sends what can be sent. */
+  /** Sends all waiting commands, if the owner can get them now. */
   flush(): void {
     const owner = this.#owner;
     if (!owner || !this.#isReadyFor(owner)) return;
-    if (!this.#deps.canReach(owner)) return this.refuseUnsent(overloaded('this node is cut off from others'));
-    // What is past its bound must not leave once more.
+    if (!this.#deps.canReach(owner))
+      return this.refuseUnsent(overloaded('this node is disconnected from the other nodes'));
+    // An expired command must not be sent again.
     this.#waiting = this.#waiting.filter((item) => !this.#expireIfDue(item));
     if (this.#waiting.length === 0 || this.#isBackingOff) return;
     this.#window ??= this.#openWindow(owner);
@@ -112,9 +116,9 @@ export class PartitionQueue {
     this.#deps.send(this.#window, items);
   }
 
-  /** True whatever came later: it is durable. */
+  /** Accepts an answer, even a late one: the command is durable. */
   handleAnswer(window: InFlightWindow, item: QueuedCommand, answer: never): void {
-    // Sent again meanwhile, it is answered there once more, after what was asked before it.
+    // It was sent again, behind earlier commands of its stream. The answer to that comes in order.
     if (window.isAbandoned && this.#isBehind(item)) return;
     this.#retryMs = RETRY_MS.first;
     item.settle({ answer });
@@ -122,55 +126,57 @@ export class PartitionQueue {
     this.#settleAnswered(window, item);
   }
 
-  /** The owner has decided, or does not take it. */
+  /** Accepts a refusal: the owner rejected the command, or could not take it. */
   handleRefusal(window: InFlightWindow, item: QueuedCommand, error: Error): void {
     if (window.isAbandoned) return;
     const isTaken = !(error instanceof ParleyError) || error.code !== 'overloaded';
-    // Nothing was done this time; of the time before it is not known.
+    // Nothing was done this time, but an earlier attempt may have taken effect.
     item.settle({ refused: isTaken || item.unknownSince === undefined ? error : outcomeUnknownError() });
     if (isTaken) markOvertaken(window, item);
     this.#settleAnswered(window, item);
   }
 
-  /** Nothing was done with it, nor will be with what comes later on this voyage. */
+  /** Nothing was done with this command, and nothing will be with later ones of the window. */
   handleNotTaken(window: InFlightWindow, item: QueuedCommand): void {
     if (window.isAbandoned || !window.unanswered.has(item)) return;
     item.sentAt = undefined;
     this.#takeBack(window, item);
   }
 
-  /** It may have been done, or may still be. */
+  /** The command may have taken effect, or may still. */
   handleNoReply(window: InFlightWindow, item: QueuedCommand): void {
     if (window.isAbandoned || !window.unanswered.has(item)) return;
     item.unknownSince ??= item.sentAt;
     this.#takeBack(window, item);
   }
 
-  /** Tells those who have waited for too long. */
+  /** Settles commands that have waited too long. */
   expire(): void {
     const away = this.#window ? [...this.#window.unanswered, ...this.#window.toResend] : [];
     for (const item of away) this.#expireIfDue(item);
     this.#waiting = this.#waiting.filter((item) => !this.#expireIfDue(item));
   }
 
-  /** Refuses all that waits and that nobody can have taken; the rest waits for its answer, or its bound. */
+  /**
+   * Refuses all waiting commands that no owner can have taken. The others wait for their answer or time-out.
+   */
   refuseUnsent(refusal: Error): void {
     for (const item of this.#waiting) if (item.unknownSince === undefined) item.settle({ refused: refusal });
     this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
   }
 
-  /** Whether its caller has been told something: now, if it has waited for too long. */
+  /** Settles the command if it has waited too long. Returns true if it is settled. */
   #expireIfDue(item: QueuedCommand): boolean {
     const now = this.#deps.now();
     const left = item.unknownSince ?? item.sentAt;
     if (left !== undefined && now - left >= COMMAND_TIMEOUTS.unansweredMs)
       item.settle({ refused: outcomeUnknownError() });
     else if (left === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
-      item.settle({ refused: overloaded('the owner of this partition cannot be reached') });
+      item.settle({ refused: overloaded('the owner of this partition cannot be reached; try again') });
     return item.isSettled;
   }
 
-  /** Whether an earlier one of its stream waits to be told its outcome. */
+  /** Returns true if an earlier command of its stream is unsettled. */
   #isBehind({ order, stream }: QueuedCommand): boolean {
     const away = this.#window ? [...this.#window.unanswered, ...this.#window.toResend] : [];
     return [...away, ...this.#waiting].some(
@@ -184,7 +190,7 @@ export class PartitionQueue {
     return { owner, session, ...all, isClosed: false, isOwnerReplaced: false, isAbandoned: false };
   }
 
-  /** Whether something may be sent to this owner: another voyage begins only when all of the last is back. */
+  /** Returns true if this owner may get commands: a new window opens only when the last one is empty. */
   #isReadyFor(owner: LeaseHolder): boolean {
     const window = this.#window;
     if (!window) return true;
@@ -196,7 +202,7 @@ export class PartitionQueue {
     return this.#window === undefined;
   }
 
-  /** An owner that is gone may never answer. Whatever it may yet do, it does before the next one has fenced. */
+  /** A former owner may never answer. Whatever it still does, it does before the new owner's fence. */
   #awaitFormerOwner(window: InFlightWindow): void {
     window.isOwnerReplaced = true;
     this.#deps.setTimer(() => {
@@ -215,7 +221,10 @@ export class PartitionQueue {
     this.#closeWindow(window);
   }
 
-  /** What it brought back goes first, in its order, unless it must not happen twice, or not after what has overtaken it. */
+  /**
+   * Puts the commands of the window back to the front, in order. A command of unknown outcome is settled as
+   * `unknown` if repeating it is unsafe.
+   */
   #closeWindow(window: InFlightWindow): void {
     this.#window = undefined;
     for (const item of window.toResend)
@@ -251,9 +260,9 @@ export class PartitionQueue {
   }
 }
 
-/** Decided; of those before it in its stream what they became was perhaps said, and lost on the way. */
+/** Marks earlier commands of the stream: they were decided before this one, but the answer may be lost. */
 function markOvertaken(window: InFlightWindow, { order, stream }: QueuedCommand): void {
-  // In their order: as a rule it is the first itself.
+  // In order of sending, so that the loop usually ends at once.
   for (const earlier of window.unanswered) {
     if (earlier.order >= order) break;
     if (earlier.stream === stream) earlier.isOvertaken = true;
@@ -262,11 +271,14 @@ function markOvertaken(window: InFlightWindow, { order, stream }: QueuedCommand)
     if (earlier.order < order && earlier.stream === stream) earlier.isOvertaken = true;
 }
 
-/** The end of a room may be further on the second time: that would mark as read what nobody has seen. */
 const isRepeatable = (command: Command): boolean =>
-  command.kind !== 'read messages' || command.upTo !== undefined;
+  commandDeclaration(command.kind).isRepeatable?.(command) ?? true;
 
 const isSame = (a: LeaseHolder, b: LeaseHolder): boolean => a.node === b.node && a.epoch === b.epoch;
 
 const outcomeUnknownError = (): ParleyError =>
-  new ParleyError('unknown', 'the owner of this partition did not answer: it may have happened', RETRY);
+  new ParleyError(
+    'unknown',
+    'the owner of this partition did not answer; the command may have taken effect',
+    RETRY,
+  );

@@ -1,70 +1,22 @@
-import type { ParleyError } from '../base/errors.js';
-import type { Message } from './contract.js';
-import type { AuditResource, NewEvent, Recorded, Time } from './events.js';
-import type { RoomId, UserId } from './ids.js';
+import { z } from 'zod';
+import type { Actor, Decision, Facts, Seals, StreamDeclaration, Wants } from './define.js';
+import type { State } from './events.js';
+import { type CommandDeclared, declaredCommands } from './features.js';
+import { type StreamName, streamOf, type UserId } from './ids.js';
 
+/** What follows from the declared commands: their types, and how each is decided, routed and sent to another node. */
+
+export type CommandKind = CommandDeclared['kind'];
 /** What can be asked of a writer. The actor comes from the session, never from a payload. */
-export type Command =
-  | {
-      readonly kind: 'register user';
-      readonly userId: UserId;
-      readonly username: string;
-      readonly backgroundColor: string;
-    }
-  | { readonly kind: 'go online'; readonly userId: UserId }
-  /** `lastSeen`: when the last device was lost or went to the background. */
-  | { readonly kind: 'go offline'; readonly userId: UserId; readonly lastSeen: Time }
-  | { readonly kind: 'erase user'; readonly userId: UserId }
-  /** Of the system: the user has been erased, and was or may be a member of the room. */
-  | { readonly kind: 'erase member'; readonly roomId: RoomId; readonly userId: UserId }
-  /** Of the operator. */
-  | { readonly kind: 'appoint auditor'; readonly userId: UserId }
-  | { readonly kind: 'dismiss auditor'; readonly userId: UserId }
-  /** `userId` is the auditor, who is refused as `forbidden` if they are none. */
-  | {
-      readonly kind: 'record audit read';
-      readonly userId: UserId;
-      readonly resource: AuditResource;
-      readonly query: Readonly<Record<string, string>>;
-    }
-  | { readonly kind: 'add friend'; readonly actor: UserId; readonly friendId: UserId }
-  | { readonly kind: 'init chat'; readonly actor: UserId; readonly friendId: UserId }
-  | {
-      readonly kind: 'send message';
-      readonly actor: UserId;
-      readonly roomId: RoomId;
-      readonly messageId: string;
-      readonly message: string;
-      readonly replyTo?: string;
-    }
-  | {
-      readonly kind: 'read messages';
-      readonly actor: UserId;
-      readonly roomId: RoomId;
-      readonly upTo?: number;
-    };
-
-export type CommandKind = Command['kind'];
-export type CommandOf<K extends CommandKind> = Extract<Command, { kind: K }>;
+export type Command = {
+  [C in CommandDeclared as C['kind']]: Parameters<C['decide']>[0];
+}[CommandKind];
+export type CommandOf<K extends CommandKind> = Extract<Command, { readonly kind: K }>;
 
 /** What each command answers, beside the moment of the log from which on it is true. */
-export interface Answers {
-  /** `isNew`: this command registered the user. */
-  'register user': { readonly isNew: boolean };
-  /** `changed`: this command changed the state. */
-  'go online': { readonly changed: boolean };
-  'go offline': { readonly changed: boolean };
-  'erase user': { readonly changed: boolean };
-  'erase member': { readonly changed: boolean };
-  'appoint auditor': { readonly changed: boolean };
-  'dismiss auditor': { readonly changed: boolean };
-  'record audit read': { readonly changed: boolean };
-  'add friend': { readonly isNew: boolean };
-  'init chat': { readonly roomId: RoomId; readonly isNewActive: boolean };
-  /** Opened: as it goes to the sender. */
-  'send message': { readonly message: Message };
-  'read messages': { readonly upTo: number; readonly unread: number };
-}
+export type Answers = {
+  [C in CommandDeclared as C['kind']]: Extract<ReturnType<C['decide']>, { answer: unknown }>['answer'];
+};
 
 /** A moment of the log: the tree size of a partition. What is at an offset below `size` is included. */
 export interface Moment {
@@ -84,28 +36,71 @@ export interface CommandRouter {
   execute<K extends CommandKind>(command: CommandOf<K>, commandId: string): Promise<Answer<K>>;
 }
 
-/** What a waiting command holds beside its text, in bytes, roughly. */
-const FIXED_BYTES = 1024;
-
-/** What a waiting command costs in memory, in bytes, roughly. */
-export const bytesOf = (command: Command): number =>
-  command.kind === 'send message' ? FIXED_BYTES + 2 * command.message.length : FIXED_BYTES;
-
-/** Where commands go that are for a partition of this node; `epoch` is that of the lease they are addressed to. */
+/** Takes commands for the partitions of this node; `epoch` is that of the lease they are addressed to. */
 export interface OwnWriters {
   /** See `CommandRouter.execute`. Rejects with `NotOwner`, nothing done, when the partition is not owned by that lease. */
   submit<K extends CommandKind>(command: CommandOf<K>, commandId: string, epoch: number): Promise<Answer<K>>;
 }
 
-/** `refused`: the command changes nothing and its sender is told why. */
-export type Decision<A> =
-  | { readonly events: readonly NewEvent[]; readonly answer: A }
-  | { readonly refused: ParleyError };
-
-/** One aggregate: pure; time, ids and facts come in with the command. */
-export interface Decider<C, S, F, A> {
-  readonly initial: S;
-  /** Never mutates `state`. A state is a JSON value: it is kept as a row. */
-  evolve(state: S, event: Recorded): S;
-  decide(command: C, state: S, known: F): Decision<A>;
+/** A declaration as it is used for a command of any kind. */
+interface AnyCommand {
+  readonly kind: CommandKind;
+  readonly stream: StreamDeclaration<State>;
+  readonly fields: z.ZodRawShape;
+  readonly actor: (command: Command) => Actor;
+  readonly streamId: (command: Command) => string;
+  readonly wants?: (command: Command) => Wants;
+  readonly seals?: Seals<Command>;
+  readonly decide: (command: Command, state: State, facts: Facts) => Decision<Answers[CommandKind]>;
+  readonly isRepeatable?: (command: Command) => boolean;
+  readonly contacts?: (
+    command: Command,
+    answer: Answers[CommandKind],
+  ) => readonly [UserId, UserId] | undefined;
+  readonly reply?: (command: Command, answer: Answers[CommandKind], revision: string) => unknown;
 }
+
+// A declaration is given only commands of its own kind, and states of its own kind of stream.
+const declarations = new Map(
+  declaredCommands.map((command) => [command.kind as string, command as unknown as AnyCommand]),
+);
+
+/** The declaration of a kind of command. Throws for one that is not declared. */
+export function commandDeclaration(kind: CommandKind): AnyCommand {
+  const declaration = declarations.get(kind);
+  if (!declaration) throw new Error(`no command ${kind} is declared`);
+  return declaration;
+}
+
+/** Decides a command against the state of its stream. Pure. */
+export function decideCommand<K extends CommandKind>(
+  command: CommandOf<K>,
+  state: State,
+  facts: Facts,
+): Decision<Answers[K]> {
+  // A declaration answers what its own kind of command is answered with.
+  return commandDeclaration(command.kind).decide(command, state, facts) as Decision<Answers[K]>;
+}
+
+/** The stream a command is decided against. */
+export function streamOfCommand(command: Command): StreamName {
+  const { stream, streamId } = commandDeclaration(command.kind);
+  return streamOf(stream.kind, streamId(command));
+}
+
+/** What a waiting command holds beside its text, in bytes: an estimate. */
+const FIXED_BYTES = 1024;
+
+/** What a waiting command costs in memory, in bytes: an estimate. */
+export function bytesOf(command: Command): number {
+  const { seals } = commandDeclaration(command.kind);
+  return seals ? FIXED_BYTES + 2 * seals.text(command).length : FIXED_BYTES;
+}
+
+const [first, ...rest] = declaredCommands.map(({ kind, fields }) =>
+  z.object({ kind: z.literal(kind), ...fields }),
+);
+if (!first) throw new Error('no command is declared');
+
+/** A command that another node sends: a JSON value. Fields that this version does not know are left out. */
+export const ForwardedCommand = z.discriminatedUnion('kind', [first, ...rest]);

@@ -1,77 +1,108 @@
-import type { RoomId, StreamName, UserId } from './ids.js';
+import type { z } from 'zod';
+import type {
+  NewEventOf,
+  Push,
+  RecordedOf,
+  Replaced,
+  SealedField,
+  StreamDeclaration,
+  Words,
+} from './define.js';
+import { declaredEvents, type EventDeclared } from './features.js';
+import { parseStream, type StreamKind, type StreamName, type UserId } from './ids.js';
+import { friendshipStream, roomStream, userStream } from './streams.js';
 
-/** AES-256-GCM: base64 of nonce (12 bytes), ciphertext and tag (16 bytes). Opened with its owner's data key. */
-export type Sealed = string;
-/** ISO 8601 in UTC with milliseconds. */
-export type Time = string;
+/** What follows from the declared events: their types, and what each means. */
 
-/**
- * What can happen, by type. A shape here never changes: a new shape is a new type with an upcaster.
- * The owner of sealed text is the event's actor; in `UserRegistered` the user of the stream.
- */
-export interface EventData {
-  /** Stream `user:<id>`. */
-  UserRegistered: { userId: UserId; username: Sealed; backgroundColor: string };
-  UserWentOnline: { userId: UserId };
-  UserWentOffline: { userId: UserId; lastSeen: Time };
-  /** What sealed their name and texts is destroyed after this; the actor is the user. */
-  UserErased: { userId: UserId };
-  AuditorAppointed: { userId: UserId };
-  AuditorDismissed: { userId: UserId };
-  /** Stream of the auditor, who is the actor: what they asked to be shown, as they asked for it. */
-  AuditRead: { userId: UserId; resource: AuditResource; query: Readonly<Record<string, string>> };
-  /** Stream `friendship:<id>`; the actor is who asked. `members` in ascending order. */
-  FriendAdded: { members: readonly [UserId, UserId] };
-  /** Stream `room:<id>`; pushed to nobody: a chat appears with `ChatOpened`. `members` in ascending order. */
-  RoomCreated: { roomId: RoomId; roomType: 'PRIVATE'; members: readonly [UserId, UserId] };
-  /**
-   * The chat became active for one member; always before its first message, so that the chat they are shown
-   * follows from the event. `createdAt` is the room's: the `recordedAt` of its `RoomCreated`, kept in the room's
-   * state; a decider is given the commit's time as the fact `now`.
-   */
-  ChatOpened: { roomId: RoomId; userId: UserId; members: readonly [UserId, UserId]; createdAt: Time };
-  MessageSent: { roomId: RoomId; messageId: string; seq: number; text: Sealed; replyTo?: string };
-  MessagesRead: { roomId: RoomId; userId: UserId; upTo: number };
-  /** The member was erased: nobody writes there any more. */
-  MemberErased: { roomId: RoomId; userId: UserId };
-}
+export type EventType = EventDeclared['type'];
 
-/** What an auditor can be shown. */
-export type AuditResource = 'events' | 'room' | 'user';
-
-export type EventType = keyof EventData;
+/** The stored data, by type. */
+export type EventData = { [E in EventDeclared as E['type']]: z.output<E['data']> };
 
 /** An event as its decider makes it. */
-export type NewEvent = {
-  [T in EventType]: {
-    type: T;
-    stream: StreamName;
-    data: EventData[T];
-    /** Whose connections it concerns; empty for presence, which goes to the subject's contacts. */
-    audience: readonly UserId[];
-  };
-}[EventType];
+export type NewEvent = { [T in EventType]: NewEventOf<T, EventData[T]> }[EventType];
 
 /** An event as the log holds it. */
-export type Recorded<T extends EventType = EventType> = {
-  [K in T]: {
-    readonly partition: number;
-    /** Place in the partition: 0, 1, 2 … */
-    readonly offset: number;
-    readonly stream: StreamName;
-    /** Place in the stream: 1, 2, 3 … */
-    readonly version: number;
-    readonly type: K;
-    readonly data: EventData[K];
-    readonly audience: readonly UserId[];
-    readonly actor: UserId | 'system';
-    readonly recordedAt: Time;
-    readonly commandId: string;
-  };
-}[T];
+export type Recorded<T extends EventType = EventType> = { [K in T]: RecordedOf<K, EventData[K]> }[T];
 
-/** What text is bound to when sealed (the additional data of AES-GCM): it opens nowhere else. */
-export const sealContext = {
-  username: (userId: UserId): string => `user:${userId}|UserRegistered|${userId}|username`,
-  message: (roomId: RoomId, messageId: string): string => `room:${roomId}|MessageSent|${messageId}|text`,
+/** What deciders know of a stream; its kind says which state it is. */
+export type State = EventDeclared extends { stream: infer S }
+  ? S extends StreamDeclaration<infer T>
+    ? T
+    : never
+  : never;
+
+/** A declaration as it is used for an event of any type. */
+interface AnyEvent {
+  readonly type: EventType;
+  readonly stream: StreamDeclaration<State>;
+  readonly data: z.ZodType;
+  readonly sealed?: SealedField<Recorded>;
+  readonly evolve?: (state: State, event: Recorded) => State;
+  readonly push?: (event: Recorded) => readonly Push[];
+  readonly line: (event: Recorded, words: Words) => string;
+  readonly replaces?: Replaced;
+}
+
+// A declaration is given only events of its own type and states of its own kind of stream.
+const declarations = new Map(
+  declaredEvents.map((event) => [event.type as string, event as unknown as AnyEvent]),
+);
+
+/** All types of event, in the order of their declaration. */
+export const eventTypes: readonly EventType[] = declaredEvents.map(({ type }) => type);
+
+export const isEventType = (type: string): type is EventType => declarations.has(type);
+
+/** The declaration of an event type. Throws for one that is not declared. */
+export function declarationOf(type: EventType): AnyEvent {
+  const declaration = declarations.get(type);
+  if (!declaration) throw new Error(`no event of type ${type} is declared`);
+  return declaration;
+}
+
+/** How the state of one kind of stream begins and goes on. */
+export interface Fold {
+  readonly initial: State;
+  evolve(state: State, event: Recorded): State;
+}
+
+const evolve = (state: State, event: Recorded): State =>
+  declarationOf(event.type).evolve?.(state, event) ?? state;
+
+const folds: Readonly<Record<StreamKind, Fold>> = {
+  user: { initial: userStream.initial, evolve },
+  room: { initial: roomStream.initial, evolve },
+  friendship: { initial: friendshipStream.initial, evolve },
 };
+
+/** The fold of a stream's events into its deciders' state. */
+export const foldFor = (stream: StreamName): Fold => folds[parseStream(stream).kind];
+
+/** What an event means to people: the same live, after a gap and in a replay. */
+export const pushesOf = (event: Recorded): readonly Push[] => declarationOf(event.type).push?.(event) ?? [];
+
+/** The user whose contacts an event is pushed to, if it has no audience of its own. */
+export function subjectOf(event: Recorded): UserId | undefined {
+  if (event.audience.length > 0) return undefined;
+  for (const push of pushesOf(event)) if ('about' in push) return push.about;
+  return undefined;
+}
+
+/** Sealed text and what opens it: its owner's key, in this context. */
+export interface SealedText {
+  readonly owner: UserId;
+  /** The field of the event's data. */
+  readonly field: string;
+  readonly sealed: string;
+  readonly context: string;
+}
+
+/** What is sealed in an event. */
+export function sealedTextOf(event: Recorded): SealedText | undefined {
+  const { sealed } = declarationOf(event.type);
+  if (!sealed) return undefined;
+  // A sealed field is a string of the event's data.
+  const text = (event.data as Readonly<Record<string, unknown>>)[sealed.field] as string;
+  return { owner: sealed.owner(event), field: sealed.field, sealed: text, context: sealed.context(event) };
+}

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { v5 as uuidv5 } from 'uuid';
 
 /** A UUID in lower case. */
@@ -29,15 +28,6 @@ export function parseStream(stream: StreamName): { kind: StreamKind; id: string 
   const colon = stream.indexOf(':');
   // A StreamName starts with a kind by construction.
   return { kind: stream.slice(0, colon) as StreamKind, id: stream.slice(colon + 1) };
-}
-
-/**
- * The partition a stream lives in, 0 to `partitions` − 1: the first four bytes of the SHA-256
- * of its name, modulo. Fixed for ever: another hash would look for streams where they are not.
- */
-export function partitionOf(stream: StreamName, partitions: number): number {
-  if (partitions === 1) return 0;
-  return createHash('sha256').update(stream).digest().readUInt32BE(0) % partitions;
 }
 
 /** Two users in ascending order, as events name them. */

@@ -1,53 +1,89 @@
-import type { Command } from './commands.js';
-import type { Recorded } from './events.js';
-import { friendshipIdOf, parseStream, roomIdOf, type StreamKind, type StreamName, streamOf } from './ids.js';
-import { type RoomState, roomDecider } from './room.js';
-import { type FriendshipState, friendshipDecider, type UserState, userDecider } from './user.js';
+import { notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import type { Decision, Facts, NewEventOf, StreamDeclaration } from './define.js';
+import type { RoomId, UserId } from './ids.js';
+import type { Time } from './shapes.js';
 
-/** The decider's state of a stream; which one, the stream's kind says. */
-export type State = UserState | RoomState | FriendshipState;
-
-/** How the state of one kind of stream begins and goes on. */
-export interface Fold {
-  readonly initial: State;
-  evolve(state: State, event: Recorded): State;
+/** What deciding needs to know of a user. */
+export interface UserState {
+  readonly registered: boolean;
+  readonly online: boolean;
+  readonly erased?: true;
+  readonly auditor?: true;
 }
 
-const folds: Readonly<Record<StreamKind, Fold>> = {
-  user: foldOf(userDecider),
-  room: foldOf(roomDecider),
-  friendship: foldOf(friendshipDecider),
+/** `user:<id>`: sign-up, presence, roles and the end of one user. */
+export const userStream: StreamDeclaration<UserState> = {
+  kind: 'user',
+  initial: { registered: false, online: false },
 };
 
-/** The fold of a stream's events into its decider's state. */
-export const foldFor = (stream: StreamName): Fold => folds[parseStream(stream).kind];
-
-/** The stream a command is decided against. */
-export function streamOfCommand(command: Command): StreamName {
-  switch (command.kind) {
-    case 'register user':
-    case 'go online':
-    case 'go offline':
-    case 'erase user':
-    case 'appoint auditor':
-    case 'dismiss auditor':
-    case 'record audit read':
-      return streamOf('user', command.userId);
-    case 'add friend':
-      return streamOf('friendship', friendshipIdOf(command.actor, command.friendId));
-    case 'init chat':
-      return streamOf('room', roomIdOf(command.actor, command.friendId));
-    case 'send message':
-    case 'read messages':
-    case 'erase member':
-      return streamOf('room', command.roomId);
-  }
+/** A private room: its members never change, marks and `lastSeq` never go back. */
+export interface Room {
+  readonly exists: true;
+  readonly roomId: RoomId;
+  /** Ascending. */
+  readonly members: readonly [UserId, UserId];
+  readonly createdAt: Time;
+  /** The members for whom the chat is active. */
+  readonly active: readonly UserId[];
+  /** The newest message's `seq`; 0 in an empty room. */
+  readonly lastSeq: number;
+  /** Read marks of both members. */
+  readonly marks: Readonly<Record<UserId, number>>;
+  /** Members who have been erased. */
+  readonly erased?: readonly UserId[];
 }
 
-function foldOf<S extends State>(decider: {
-  readonly initial: S;
-  evolve(state: S, event: Recorded): S;
-}): Fold {
-  // A stream's states are all made by this fold.
-  return { initial: decider.initial, evolve: (state, event) => decider.evolve(state as S, event) };
+/** What deciding needs to know of a room. */
+export type RoomState = { readonly exists: false } | Room;
+
+/** `room:<id>`: the chat of a pair, its messages and read marks. */
+export const roomStream: StreamDeclaration<RoomState> = { kind: 'room', initial: { exists: false } };
+
+/** An event's effect on a room that exists; one that does not exist stays so. */
+export const inRoom =
+  <E>(evolve: (room: Room, event: E) => Room) =>
+  (state: RoomState, event: E): RoomState =>
+    state.exists ? evolve(state, event) : state;
+
+/** What deciding needs to know of a friendship. */
+export interface FriendshipState {
+  readonly added: boolean;
+}
+
+/** `friendship:<id>`: whether two users are friends. */
+export const friendshipStream: StreamDeclaration<FriendshipState> = {
+  kind: 'friendship',
+  initial: { added: false },
+};
+
+type Changed = Decision<{ readonly changed: boolean }>;
+
+/** `changed`: this command changed the state. */
+export const unchanged: Changed = { events: [], answer: { changed: false } };
+export const changed = (...events: readonly NewEventOf<string, object>[]): Changed => ({
+  events,
+  answer: { changed: true },
+});
+
+/** A decision about a user who exists: an unknown or erased one is `not_found`. */
+export const existingUser =
+  <C extends { readonly userId: UserId }, A>(
+    decide: (command: C, state: UserState, facts: Facts) => Decision<A>,
+  ) =>
+  (command: C, state: UserState, facts: Facts): Decision<A> => {
+    if (!state.registered) return { refused: notFound(`there is no user ${command.userId}`) };
+    if (state.erased) return { refused: notFound(`user ${command.userId} is erased`) };
+    return decide(command, state, facts);
+  };
+
+/** The room of a member who may act in it. To anybody else a room is as if it did not exist. */
+export function roomOfMember(
+  state: RoomState,
+  { actor, roomId }: { readonly actor: UserId; readonly roomId: RoomId },
+): { readonly room: Room } | { readonly refused: ParleyError } {
+  if (!state.exists || !state.members.includes(actor))
+    return { refused: notFound(`there is no room ${roomId}`) };
+  if (state.erased?.includes(actor)) return { refused: unauthenticated('this user has been erased') };
+  return { room: state };
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { Deque } from '../base/collections.js';
-import { ConnectionLimits, type TokenBucket } from '../base/limits.js';
+import { ConnectionLimits, type TokenBucket } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
 import type { RequestName } from '../domain/contract.js';
 import type { RoomId } from '../domain/ids.js';

@@ -1,30 +1,97 @@
-import type { Chat, User } from '../domain/contract.js';
-import type { Recorded } from '../domain/events.js';
+import type { PushName } from '../domain/contract.js';
+import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/define.js';
+import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import { type Change, changeOf, openedMessage } from '../domain/pushes.js';
+import type { User } from '../domain/shapes.js';
 import type { Cursors, Vector } from './cursor.js';
+import type { Profiles } from './directory.js';
 import type { Hub } from './hub.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 
-/** What a commit's pushes are joined with. */
-export interface Joined {
-  readonly users: ReadonlyMap<UserId, User>;
-  /** By sealed text; null is erased. */
-  readonly texts: ReadonlyMap<string, string | null>;
+/** Opens message texts; `take` answers at once for what this node has sealed or opened lately, once. */
+export interface Texts {
+  take(sealed: string): string | undefined;
+  messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
+}
+
+/** What the profiles and texts of pushes are fetched from. */
+export interface ContentSources {
+  readonly texts: Texts;
+  readonly profiles: Pick<Profiles, 'known' | 'load'>;
+}
+
+/** The profiles and opened texts that pushes show, as far as they have been fetched. */
+export class PushContent implements Shown {
+  readonly #users = new Map<UserId, User>();
+  readonly #texts = new Map<string, string | null>();
+  #missingUsers: UserId[] = [];
+  #missingTexts: SealedMessage[] = [];
+
+  constructor(private readonly sources: ContentSources) {}
+
+  /** Whether nothing that was wanted is missing. */
+  get isWhole(): boolean {
+    return this.#missingUsers.length + this.#missingTexts.length === 0;
+  }
+
+  /** Takes what a push shows from what is in memory, and notes the rest as missing. */
+  want({ users = [], message }: StoredPush): void {
+    for (const user of users) {
+      if (this.#users.has(user)) continue;
+      const known = this.sources.profiles.known(user);
+      if (known) this.#users.set(user, known);
+      else this.#missingUsers.push(user);
+    }
+    if (!message || this.#texts.has(message.text)) return;
+    const opened = this.sources.texts.take(message.text);
+    if (opened === undefined) this.#missingTexts.push(message);
+    else this.#texts.set(message.text, opened);
+  }
+
+  /** Fetches what is missing. Rejects when it cannot be had now; what was fetched before stays. */
+  async load(): Promise<void> {
+    const [users, messages] = [this.#missingUsers, this.#missingTexts];
+    const [texts, profiles] = await Promise.all([
+      messages.length > 0 ? this.sources.texts.messages(messages) : [],
+      users.length > 0 ? this.sources.profiles.load(users) : new Map<UserId, User>(),
+    ]);
+    messages.forEach(({ text }, i) => {
+      this.#texts.set(text, texts[i] ?? null);
+    });
+    for (const user of users) {
+      const found = profiles.get(user);
+      if (!found) throw new Error(`the read models do not have user ${user} yet`);
+      this.#users.set(user, found);
+    }
+    this.#missingUsers = [];
+    this.#missingTexts = [];
+  }
+
+  readonly user = (id: UserId): User => {
+    const user = this.#users.get(id);
+    if (!user) throw new Error(`the profile of ${id} is shown but was not wanted`);
+    return user;
+  };
+
+  readonly text = (sealed: string): string | null => this.#texts.get(sealed) ?? null;
+}
+
+/** A stored push as the frame that clients receive. */
+export function pushFrame(push: StoredPush, content: Shown, cursor: string): Buffer {
+  // An event's pushes are made by declarations, which have no other names.
+  return textFrame(pushText(push.name as PushName, JSON.stringify(push.data(content)), cursor));
 }
 
 export interface DeliveryDeps {
   readonly hub: Hub;
   readonly ring: Ring;
   readonly cursors: Cursors;
-  /** A message ends its sender's typing, without a push of its own. */
+  /** Ends a user's typing in a room, without a push of its own. */
   readonly onMessage: (room: RoomId, sender: UserId) => void;
 }
 
-type StoredChange = Exclude<Change, { push: 'get online info' }>;
-
-/** Hands what an event means to the connections it concerns; each push is serialised once, however many receive it. */
+/** Hands an event's pushes to the connections they concern. Each is serialised once, however many receive it. */
 export class Delivery {
   readonly #deps: DeliveryDeps;
 
@@ -32,18 +99,18 @@ export class Delivery {
     this.#deps = deps;
   }
 
-  /** `vector`: the node's, this event included. */
-  deliver(event: Recorded, vector: Vector, joined: Joined): void {
-    const change = changeOf(event);
-    if (change?.push === 'get online info') this.#presence(event, change);
-    else if (change) this.#stored(event, change, vector, joined);
+  /** `vector` is the node's, this event included; `content` has what the pushes to users of this node show. */
+  deliver(event: Recorded, vector: Vector, content: Shown): void {
+    for (const push of pushesOf(event))
+      if ('about' in push) this.#toContacts(event, push);
+      else this.#stored(event, push, vector, content);
   }
 
-  #presence({ partition, offset }: Recorded, change: Change & { push: 'get online info' }): void {
-    const { subject: recipientId, isOnline, lastSeen } = change;
+  #toContacts({ partition, offset }: Recorded, { name, about, data }: ContactsPush): void {
     let text: string | undefined;
-    for (const user of this.#deps.hub.watchersOf(recipientId)) {
-      text ??= pushText('get online info', JSON.stringify({ recipientId, isOnline, lastSeen }));
+    for (const user of this.#deps.hub.watchersOf(about)) {
+      // An event's pushes are made by declarations, which have no other names.
+      text ??= pushText(name as PushName, JSON.stringify(data));
       for (const connection of this.#deps.hub.connectionsOf(user))
         if (connection.session) {
           connection.saw(partition, offset + 1);
@@ -52,66 +119,30 @@ export class Delivery {
     }
   }
 
-  #stored(event: Recorded, change: StoredChange, vector: Vector, joined: Joined): void {
-    const { hub, ring, cursors } = this.#deps;
+  #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
+    const { hub, ring, cursors, onMessage } = this.#deps;
     const { partition, offset } = event;
-    if (change.push === 'add friend') hub.acquaint(...change.members);
-    if (change.push === 'send message') {
-      const [a, b] = change.to;
-      if (change.message.seq === 1 && a !== undefined && b !== undefined) hub.acquaint(a, b);
-      this.#deps.onMessage(change.room, change.message.senderId);
-    }
+    const { to, room, contacts, endsTypingOf, message, users = [], onlyNewest } = push;
+    if (contacts) hub.acquaint(...contacts);
+    if (endsTypingOf !== undefined && room !== undefined) onMessage(room, endsTypingOf);
     // What concerns nobody here is not even serialised.
-    if (!change.to.some((user) => ring.hosts(user))) return;
-    const cursor = cursors.live(vector);
-    const room = 'room' in change ? change.room : undefined;
+    if (!to.some((user) => ring.hosts(user))) return;
+    const frame = pushFrame(push, content, cursors.live(vector));
     const source = hub.sourceOf(event.commandId);
-    const deliver = (to: readonly UserId[], data: string, shows: readonly UserId[] = []) => {
-      const frame = textFrame(pushText(change.push, data, cursor));
-      for (const user of to)
-        for (const connection of hub.connectionsOf(user)) {
-          if (connection === source || !connection.hears(room)) continue;
-          connection.saw(partition, offset + 1);
-          connection.push(frame);
-        }
-      const mark = change.push === 'read messages' ? { mark: `${change.room}/${change.userId}` } : {};
-      ring.add({ partition, offset, to, shows, frame, ...mark });
-    };
-    switch (change.push) {
-      case 'send message':
-        return deliver(
-          change.to,
-          `{"message":${JSON.stringify(openedMessage(change.message, joined.texts.get(change.message.text) ?? null))}}`,
-          [change.message.senderId],
-        );
-      case 'read messages':
-        return deliver(
-          change.to,
-          JSON.stringify({ roomId: change.room, userId: change.userId, upTo: change.upTo }),
-        );
-      case 'erase user':
-        return deliver(change.to, JSON.stringify({ roomId: change.room, userId: change.userId }));
-      case 'init chat':
-        return deliver(change.to, JSON.stringify({ room: newChat(change, joined.users) }), change.members);
-      case 'add friend': {
-        const [a, b] = change.members;
-        deliver([a], JSON.stringify({ friend: joined.users.get(b) }), [b]);
-        deliver([b], JSON.stringify({ friend: joined.users.get(a) }), [a]);
+    for (const user of to)
+      for (const connection of hub.connectionsOf(user)) {
+        if (connection === source || !connection.hears(room)) continue;
+        connection.saw(partition, offset + 1);
+        connection.push(frame);
       }
-    }
+    const shows = message ? [...users, message.senderId] : users;
+    ring.add({
+      partition,
+      offset,
+      to,
+      shows,
+      frame,
+      ...(onlyNewest === undefined ? {} : { mark: onlyNewest }),
+    });
   }
-}
-
-/** The chat as it is shown when it opens: always before its first message. */
-function newChat(change: Change & { push: 'init chat' }, users: ReadonlyMap<UserId, User>): Chat {
-  const { room: roomId, members, createdAt } = change;
-  return {
-    roomId,
-    roomType: 'PRIVATE',
-    participants: members.flatMap((user) => users.get(user) ?? []),
-    lastMessage: null,
-    unread: 0,
-    readUpTo: Object.fromEntries(members.map((user) => [user, 0])),
-    createdAt,
-  };
 }

@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { ExpiringCache } from '../base/collections.js';
 import type { Moment } from '../domain/commands.js';
-import type { User } from '../domain/contract.js';
-import { partitionOf, type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import type { User } from '../domain/shapes.js';
+import { partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 
 /** Opened names live for less than a minute in memory, so that an erased one is gone. */

@@ -1,15 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type CommitFrame, commitFrame } from '../cluster/bus.js';
-import type { User } from '../domain/contract.js';
-import type { Recorded } from '../domain/events.js';
+import { pushesOf, type Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
-import { changeOf, type SealedMessage } from '../domain/pushes.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
-import type { Delivery, Joined } from './delivery.js';
-import type { Profiles } from './directory.js';
+import { type ContentSources, type Delivery, PushContent } from './delivery.js';
 
 /** Who waits for a vector to reach a size. */
 class Marks {
@@ -36,12 +33,6 @@ class Marks {
   }
 }
 
-/** Opens message texts; `take` answers at once for what this node has sealed or opened lately, once. */
-export interface Texts {
-  take(sealed: string): string | undefined;
-  messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
-}
-
 /** Whose pushes this node sends or keeps, and whose presence concerns anybody here. */
 export interface Interest {
   hosts(user: UserId): boolean;
@@ -51,8 +42,7 @@ export interface Interest {
 export interface FanoutDeps {
   readonly delivery: Pick<Delivery, 'deliver'>;
   readonly interest: Interest;
-  readonly profiles: Pick<Profiles, 'known' | 'load'>;
-  readonly texts: Texts;
+  readonly content: ContentSources;
   readonly log: Pick<EventLog, 'read'>;
   readonly logger: Logger;
   /** Told of each event of a commit that concerns somebody here, before it is delivered. */
@@ -61,14 +51,6 @@ export interface FanoutDeps {
   readonly onPushed: (recordedAt: string) => void;
   /** A partition can be followed no further: a hole, a broken store, an event of a type that is not known here. */
   readonly onStop: (error: unknown) => void;
-}
-
-/** What is at hand of what a commit is joined with, and what is not. */
-interface AtHand extends Joined {
-  readonly users: Map<UserId, User>;
-  readonly texts: Map<string, string | null>;
-  readonly missingUsers: UserId[];
-  readonly missingTexts: SealedMessage[];
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
@@ -98,16 +80,20 @@ export class Fanout {
     this.#vector = start.map(({ size }) => size);
     this.#heads = [...start];
     this.#readers = start.map(({ position }, partition) =>
-      follow<CommitFrame>({
-        partition,
-        after: position,
-        read: async (after, limit) =>
-          (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
-        handle: (frame) => this.#handle(frame),
-        onStop: deps.onStop,
-        onReadError: (error) =>
-          deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
-      }),
+      follow<CommitFrame>(
+        {
+          partition,
+          after: position,
+          read: async (after, limit) =>
+            (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
+        },
+        {
+          handle: (frame) => this.#handle(frame),
+          onStop: deps.onStop,
+          onReadError: (error) =>
+            deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
+        },
+      ),
     );
   }
 
@@ -150,8 +136,8 @@ export class Fanout {
   #handle(frame: CommitFrame): void | Promise<void> {
     this.#headed(frame);
     if (!this.#isOurs(frame)) return this.#move(frame);
-    const joined = this.#join(frame);
-    return isWhole(joined) ? this.#apply(frame, joined) : this.#fetch(frame, joined);
+    const content = this.#contentOf(frame);
+    return content.isWhole ? this.#apply(frame, content) : this.#fetch(frame, content);
   }
 
   #isOurs({ concerns, subjects }: CommitFrame): boolean {
@@ -163,14 +149,14 @@ export class Fanout {
   }
 
   /** Tries until it is done: a push is late rather than lost. */
-  async #fetch(frame: CommitFrame, joined: AtHand): Promise<void> {
+  async #fetch(frame: CommitFrame, content: PushContent): Promise<void> {
     const { signal } = this.#ending;
-    for (let delay = 50, at = joined; !signal.aborted; ) {
-      if (isWhole(at)) return this.#apply(frame, at);
+    for (let delay = 50; !signal.aborted; ) {
+      if (content.isWhole) return this.#apply(frame, content);
       try {
-        await this.#load(at);
-        // Meanwhile somebody may have connected whom more of it concerns.
-        at = this.#join(frame, at);
+        await content.load();
+        // Somebody may have connected meanwhile, and more of the commit concerns them.
+        this.#contentOf(frame, content);
       } catch (error) {
         const { partition } = frame;
         this.#deps.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
@@ -180,55 +166,21 @@ export class Fanout {
     }
   }
 
-  async #load({ users, texts, missingUsers, missingTexts }: AtHand): Promise<void> {
-    const [opened, profiles] = await Promise.all([
-      this.#deps.texts.messages(missingTexts),
-      this.#deps.profiles.load(missingUsers),
-    ]);
-    missingTexts.forEach(({ text }, i) => {
-      texts.set(text, opened[i] ?? null);
-    });
-    for (const user of missingUsers) {
-      const found = profiles.get(user);
-      if (!found) throw new Error(`the read models do not have user ${user} yet`);
-      users.set(user, found);
-    }
+  /** What the commit's pushes to users of this node show, as far as it is in memory. */
+  #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content)): PushContent {
+    const { interest } = this.#deps;
+    for (const event of frame.events)
+      for (const push of pushesOf(event))
+        if (!('about' in push) && push.to.some((user) => interest.hosts(user))) content.want(push);
+    return content;
   }
 
-  /** `before`: what has been fetched for it. */
-  #join(frame: CommitFrame, before?: AtHand): AtHand {
-    const { texts, profiles, interest } = this.#deps;
-    const joined: AtHand = {
-      users: before?.users ?? new Map(),
-      texts: before?.texts ?? new Map(),
-      missingUsers: [],
-      missingTexts: [],
-    };
-    for (const event of frame.events) {
-      const change = changeOf(event);
-      if (change?.push === 'send message') {
-        const { text } = change.message;
-        if (joined.texts.has(text) || !change.to.some((user) => interest.hosts(user))) continue;
-        const opened = texts.take(text);
-        if (opened === undefined) joined.missingTexts.push(change.message);
-        else joined.texts.set(text, opened);
-      } else if (change?.push === 'add friend' || change?.push === 'init chat')
-        for (const user of change.members) {
-          if (joined.users.has(user) || !change.to.some((member) => interest.hosts(member))) continue;
-          const known = profiles.known(user);
-          if (known) joined.users.set(user, known);
-          else joined.missingUsers.push(user);
-        }
-    }
-    return joined;
-  }
-
-  #apply(frame: CommitFrame, joined: Joined): void {
+  #apply(frame: CommitFrame, content: PushContent): void {
     if (this.#ending.signal.aborted) return;
     for (const event of frame.events) {
       this.#vector[frame.partition] = event.offset + 1;
       this.#deps.onEvent(event);
-      this.#deps.delivery.deliver(event, this.#vector, joined);
+      this.#deps.delivery.deliver(event, this.#vector, content);
     }
     this.#move(frame);
     this.#deps.onPushed(frame.recordedAt);
@@ -239,6 +191,3 @@ export class Fanout {
     this.#marks.moved(this.#vector);
   }
 }
-
-const isWhole = ({ missingUsers, missingTexts }: AtHand): boolean =>
-  missingUsers.length + missingTexts.length === 0;

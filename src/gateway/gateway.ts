@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
-import { TokenBucket } from '../base/limits.js';
+import { TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
 import { parseBearerToken } from '../vault/sessions.js';
 import type { Session } from '../vault/vault.js';

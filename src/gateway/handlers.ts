@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { forbidden, isOutage, notFound, outcomeUnknown, ParleyError } from '../base/errors.js';
-import type { Answer, CommandKind, CommandOf, CommandRouter } from '../domain/commands.js';
-import type { RequestAnswer, RequestData, RequestName } from '../domain/contract.js';
+import {
+  type Answer,
+  type Command,
+  type CommandKind,
+  type CommandOf,
+  type CommandRouter,
+  commandDeclaration,
+} from '../domain/commands.js';
+import type { PlainCommandName, RequestAnswer, RequestData, RequestName } from '../domain/contract.js';
+import { declaredCommands } from '../domain/features.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
@@ -25,18 +33,53 @@ export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
   }
 }
 
-export interface HandlerDeps {
+export interface CommandRunnerDeps {
   readonly router: CommandRouter;
-  readonly queries: Queries;
   readonly hub: Hub;
-  readonly rooms: Rooms;
-  readonly profiles: Profiles;
-  readonly presence: Presence;
-  readonly typing: Typing;
-  readonly cursors: Cursors;
-  readonly revisions: Revisions;
   /** How far the fan-out of this node is. */
   readonly horizon: Horizon;
+  readonly cursors: Cursors;
+}
+
+/** Runs commands of connections. Their pushes leave out the connection that they came from. */
+export class CommandRunner {
+  constructor(private readonly deps: CommandRunnerDeps) {}
+
+  /** Resolves when the command is durable; the connection's later queries include it. */
+  async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
+    const { router, hub, horizon } = this.deps;
+    const id = randomUUID();
+    const forget = hub.command(id, connection);
+    let answer: Answer<K>;
+    try {
+      answer = await router.execute<K>(command, id);
+    } catch (error) {
+      forget();
+      throw error;
+    }
+    const { partition, size } = answer.moment;
+    // The fan-out may be held up by a name that it fetches: the push must still know where it came from.
+    if ((horizon.vector[partition] ?? 0) >= size) forget();
+    else void horizon.reached(partition, size).promise.then(forget);
+    connection.saw(partition, size);
+    // The fan-out makes them contacts too, but may be held up: what is asked after the answer knows of it.
+    const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
+    if (contacts) hub.acquaint(...contacts);
+    return answer;
+  }
+
+  /** The revision that a command's answer carries. */
+  revisionOf({ moment }: Answer<CommandKind>): string {
+    return this.deps.cursors.revision(moment);
+  }
+}
+
+export interface HandlerDeps {
+  readonly commands: CommandRunner;
+  readonly queries: Queries;
+  readonly revisions: Revisions;
+  readonly directory: { readonly rooms: Rooms; readonly profiles: Profiles };
+  readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
 }
 
 /** One request of a connection that has identified. Rejects with a `ParleyError`, or with what becomes `internal`. */
@@ -48,148 +91,140 @@ export type Handler<N extends RequestName> = (
 
 export type Handlers = { readonly [N in Exclude<RequestName, 'identity'>]: Handler<N> };
 
+type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
+
 /** What each request does; `identity` is the connection's own affair. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { router, queries, hub, rooms, presence, typing, cursors, revisions } = deps;
+  const lookUps = new LookUps(deps);
+  return {
+    ...plainHandlers(deps.commands),
+    ...contactHandlers(deps),
+    ...membershipHandlers(lookUps),
+    ...queryHandlers(deps, lookUps),
+    ...presenceHandlers(deps, lookUps),
+  };
+}
 
-  async function execute<K extends CommandKind>(
-    connection: Connection,
-    command: CommandOf<K>,
-  ): Promise<Answer<K>> {
-    const id = randomUUID();
-    const forget = hub.command(id, connection);
-    let answer: Answer<K>;
-    try {
-      answer = await router.execute<K>(command, id);
-    } catch (error) {
-      forget();
-      throw error;
-    }
-    // The fan-out may be held up by a name that it fetches: the push must still know where it came from.
-    const { partition, size } = answer.moment;
-    if ((deps.horizon.vector[partition] ?? 0) >= size) forget();
-    else void deps.horizon.reached(partition, size).promise.then(forget);
-    connection.saw(answer.moment.partition, answer.moment.size);
-    return answer;
+/** The handlers of the commands whose answer follows from their declaration. */
+function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
+  const handlers: Record<string, Handler<RequestName>> = {};
+  for (const { kind } of declaredCommands) {
+    const { reply } = commandDeclaration(kind);
+    if (!reply) continue;
+    handlers[kind] = async (connection, me, data) => {
+      // What was validated as this command's data, with its actor, is this command.
+      const command = { kind, actor: me, ...data } as Command;
+      const answer = await commands.run(connection, command);
+      return reply(command, answer, commands.revisionOf(answer)) as never; // As its declaration says.
+    };
   }
+  // Plain commands are those that have a reply.
+  return handlers as unknown as Only<PlainCommandName>;
+}
 
-  const at = async (connection: Connection, revision: string | undefined, partition?: number) => [
-    ...connection.moments(partition),
-    ...(revision === undefined ? [] : [await revisions.parse(revision)]),
-  ];
+/** Commands whose answer is completed from the read models. */
+function contactHandlers({
+  commands,
+  queries,
+  directory: { profiles },
+}: HandlerDeps): Only<'add friend' | 'init chat'> {
+  return {
+    'add friend': async (connection, me, { friendId }) => {
+      const answer = await commands.run(connection, { kind: 'add friend', actor: me, friendId });
+      const friend = (await onceDone(() => profiles.load([friendId]))).get(friendId);
+      if (!friend) throw notFound('there is no such user');
+      return { friend, revision: commands.revisionOf(answer) };
+    },
 
-  const mine = async (me: UserId, roomId: RoomId, connection: Connection): Promise<readonly UserId[]> => {
-    const members = await rooms.members(roomId, connection.moments(rooms.partitionOf(roomId)));
-    if (!members?.includes(me)) throw notFound('there is no such room among yours');
-    return members;
+    'init chat': async (connection, me, { friendId }) => {
+      const answer = await commands.run(connection, { kind: 'init chat', actor: me, friendId });
+      const { roomId, isNewActive, moment } = answer;
+      const room = await onceDone(() => queries.chat(roomId, me, [moment]));
+      if (!room) throw new Error(`the chat ${roomId} is in the log but not in the read model`);
+      return { room, isNewActive, friendId, revision: commands.revisionOf(answer) };
+    },
   };
+}
 
-  const erasedAmong = async (users: readonly UserId[]): Promise<ReadonlySet<UserId>> => {
-    const found = await deps.profiles.load(users);
-    return new Set(users.filter((user) => found.get(user)?.erased));
-  };
-
+/** Which rooms a connection receives pushes of. */
+function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> {
   /** Joining and leaving take effect in the order sent. */
-  const joins = new WeakMap<Connection, Promise<unknown>>();
+  const steps = new WeakMap<Connection, Promise<unknown>>();
   const inOrder = <T>(connection: Connection, step: () => Promise<T>): Promise<T> => {
-    const result = (joins.get(connection) ?? Promise.resolve()).then(step);
-    joins.set(
+    const result = (steps.get(connection) ?? Promise.resolve()).then(step);
+    steps.set(
       connection,
       result.catch(() => undefined),
     );
     return result;
   };
-
-  const seen = async (connection: Connection, written: ReturnType<Presence['active']>) => {
-    const moment = await written;
-    if (moment) connection.saw(moment.partition, moment.size);
-    return {};
-  };
-
   return {
-    'add friend': async (connection, me, { friendId }) => {
-      const { moment } = await execute(connection, { kind: 'add friend', actor: me, friendId });
-      // The fan-out says it too, but may be held up; what is asked after the answer knows of it.
-      hub.acquaint(me, friendId);
-      const friend = (await onceDone(() => deps.profiles.load([friendId]))).get(friendId);
-      if (!friend) throw notFound('there is no such user');
-      return { friend, revision: cursors.revision(moment) };
-    },
-
-    'init chat': async (connection, me, { friendId }) => {
-      const answer = await execute(connection, { kind: 'init chat', actor: me, friendId });
-      const room = await onceDone(() => queries.chat(answer.roomId, me, [answer.moment]));
-      if (!room) throw new Error(`the chat ${answer.roomId} is in the log but not in the read model`);
-      return { room, isNewActive: answer.isNewActive, friendId, revision: cursors.revision(answer.moment) };
-    },
-
     'join room': (connection, me, { roomIds }) =>
       inOrder(connection, async () => {
-        for (const roomId of roomIds) await mine(me, roomId, connection);
+        for (const roomId of roomIds) await lookUps.membersOfMine(me, roomId, connection);
         for (const roomId of roomIds) connection.left?.delete(roomId);
         return { roomIds };
       }),
 
     'leave room': (connection, me, { roomId }) =>
       inOrder(connection, async () => {
-        await mine(me, roomId, connection);
+        await lookUps.membersOfMine(me, roomId, connection);
         connection.left ??= new Set();
         connection.left.add(roomId);
         return { roomId };
       }),
+  };
+}
 
-    'send message': async (connection, me, data) => {
-      const { message, moment } = await execute(connection, { kind: 'send message', actor: me, ...data });
-      // The first message makes contacts: see `add friend`.
-      if (message.seq === 1)
-        for (const other of (await onceDone(() => rooms.members(data.roomId, [moment]))) ?? [])
-          if (other !== me) hub.acquaint(me, other);
-      return { message, revision: cursors.revision(moment) };
-    },
-
-    'read messages': async (connection, me, data) => {
-      const { upTo, unread, moment } = await execute(connection, {
-        kind: 'read messages',
-        actor: me,
-        ...data,
-      });
-      return { roomId: data.roomId, userId: me, upTo, unread, revision: cursors.revision(moment) };
-    },
-
+function queryHandlers(
+  { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
+  lookUps: LookUps,
+): Only<'fetch messages' | 'get active chats'> {
+  return {
     'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
-      const moments = await at(connection, revision, rooms.partitionOf(roomId));
+      const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
       const members = await rooms.members(roomId, moments);
       if (!members?.includes(me)) throw notFound('there is no such room among yours');
       return queries.messages(roomId, page, moments);
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {
-      const moments = await at(connection, revision);
+      const moments = await lookUps.moments(connection, revision);
       const { chats, next } = await queries.activeChats(me, page, moments);
-      const others = chats.flatMap(({ participants }) => participants.map(({ userId }) => userId));
-      const erased = new Set(
-        chats.flatMap(({ participants }) => participants.flatMap((user) => (user.erased ? user.userId : []))),
+      const participants = chats.flatMap((chat) => chat.participants);
+      const contacts = participants.filter(({ userId, erased }) => !erased && hub.isContact(me, userId));
+      const levels = await queries.presence(
+        contacts.map(({ userId }) => userId),
+        moments,
       );
-      const contacts = others.filter((other) => hub.isContact(me, other) && !erased.has(other));
-      const levels = await queries.presence(contacts, moments);
       return { chats, presence: Object.fromEntries(levels), ...(next === undefined ? {} : { next }) };
     },
+  };
+}
 
+function presenceHandlers(
+  { queries, live: { hub, presence, typing } }: HandlerDeps,
+  lookUps: LookUps,
+): Only<'notify typing' | 'get online info' | 'notify online' | 'active app' | 'background app'> {
+  const seen = async (connection: Connection, written: ReturnType<Presence['active']>) => {
+    const moment = await written;
+    if (moment) connection.saw(moment.partition, moment.size);
+    return {};
+  };
+  return {
     'notify typing': async (connection, me, { roomId, isTyping }) => {
-      await mine(me, roomId, connection);
-      const active = await rooms.activeFor(roomId, connection.moments(rooms.partitionOf(roomId)));
-      const others = active.filter((member) => member !== me);
-      if ((await erasedAmong(others)).size > 0) throw forbidden('the other member has been erased');
+      await lookUps.membersOfMine(me, roomId, connection);
+      const others = (await lookUps.activeFor(roomId, connection)).filter((member) => member !== me);
+      if ((await lookUps.erasedAmong(others)).size > 0) throw forbidden('the other member has been erased');
       typing.notify(others, roomId, me, isTyping);
       return {};
     },
 
     'get online info': async (connection, me, { recipientId }) => {
-      if (
-        recipientId !== me &&
-        (!hub.isContact(me, recipientId) || (await erasedAmong([recipientId])).size > 0)
-      )
-        throw notFound('there is no such contact of yours');
+      const isKnown =
+        recipientId === me ||
+        (hub.isContact(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
+      if (!isKnown) throw notFound('there is no such contact of yours');
       const level = (await queries.presence([recipientId], connection.moments())).get(recipientId);
       return { recipientId, isOnline: level?.isOnline ?? false, lastSeen: level?.lastSeen ?? null };
     },
@@ -198,4 +233,33 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     'active app': (connection, me) => seen(connection, presence.active(me, connection)),
     'background app': (connection, me) => seen(connection, presence.background(me, connection)),
   };
+}
+
+/** Look-ups that several handlers share; each answers from at least what its connection has seen. */
+class LookUps {
+  constructor(private readonly deps: Pick<HandlerDeps, 'directory' | 'revisions'>) {}
+
+  /** What a query must include: all that the connection has seen, and the revision it names. */
+  async moments(connection: Connection, revision: string | undefined, partition?: number) {
+    const seen = connection.moments(partition);
+    return revision === undefined ? seen : [...seen, await this.deps.revisions.parse(revision)];
+  }
+
+  /** The members of a room of this user. To anybody else the room is `not_found`. */
+  async membersOfMine(me: UserId, roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {
+    const { rooms } = this.deps.directory;
+    const members = await rooms.members(roomId, connection.moments(rooms.partitionOf(roomId)));
+    if (!members?.includes(me)) throw notFound('there is no such room among yours');
+    return members;
+  }
+
+  activeFor(roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {
+    const { rooms } = this.deps.directory;
+    return rooms.activeFor(roomId, connection.moments(rooms.partitionOf(roomId)));
+  }
+
+  async erasedAmong(users: readonly UserId[]): Promise<ReadonlySet<UserId>> {
+    const found = await this.deps.directory.profiles.load(users);
+    return new Set(users.filter((user) => found.get(user)?.erased));
+  }
 }

@@ -1,7 +1,10 @@
+import type { StoredPush } from '../domain/define.js';
+import { pushesOf, type Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
-import type { Queries, StoredChange } from '../projections/queries.js';
+import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
 import type { Cursor, Cursors, Vector } from './cursor.js';
+import { type ContentSources, PushContent, pushFrame } from './delivery.js';
 import { frameText, joinPush, pushText, splitPush, textFrame } from './protocol.js';
 import { isBehind, type Ring } from './ring.js';
 
@@ -28,12 +31,14 @@ export function onwardFrom(since: Vector, cursors: Cursors): (frame: Buffer) => 
 /** A reader is given more only while less than this waits for it. */
 const PACE_BYTES = 256 * 1024;
 const STREAMS = 100;
-const CHANGES = 200;
+/** Events of one page: its pushes are queued in one turn. */
+const EVENTS = 200;
 
 export interface ReplayDeps {
   readonly queries: Queries;
   readonly ring: Ring;
   readonly cursors: Cursors;
+  readonly content: ContentSources;
   /** What this node has fanned out, now. */
   readonly vector: () => Vector;
 }
@@ -106,28 +111,34 @@ async function walk(connection: Connection, user: UserId, start: Walk, deps: Rep
   }
 }
 
-/** Sends one stream's changes behind offset `above`, up to the walk's bound. */
+/** Sends what one stream's events behind offset `above` mean to the user, up to the walk's bound. */
 async function walkStream(
   connection: Connection,
   user: UserId,
   place: Walk,
   above: number,
-  deps: ReplayDeps,
+  { queries, content, cursors }: ReplayDeps,
 ): Promise<void> {
   const upTo = (place.to[place.partition] ?? 0) - 1;
   for (let behind = above, more = true; more; ) {
     await connection.paced(PACE_BYTES);
     if (connection.closing) return;
-    const page = await deps.queries.changesSince(user, place.key, behind, upTo, CHANGES);
-    for (const change of page.changes) {
-      behind = change.offset;
-      connection.saw(place.partition, change.offset + 1);
-      connection.push(storedFrame(change, deps.cursors.write({ ...place, offset: change.offset })));
+    const page = await queries.missedEvents(user, place.key, { above: behind, upTo }, EVENTS);
+    const missed = page.events.flatMap((event) => pushesTo(user, event).map((push) => ({ event, push })));
+    const shown = new PushContent(content);
+    for (const { push } of missed) shown.want(push);
+    if (!shown.isWhole) await shown.load();
+    for (const { event, push } of missed) {
+      const cursor = cursors.write({ ...place, offset: event.offset });
+      connection.saw(place.partition, event.offset + 1);
+      connection.push(pushFrame(push, shown, cursor));
     }
-    more = page.hasMore && page.changes.length > 0;
+    behind = page.events.at(-1)?.offset ?? behind;
+    more = page.hasMore;
   }
 }
 
-function storedFrame(change: StoredChange, cursor: string): Buffer {
-  return textFrame(pushText(change.event, JSON.stringify(change.data), cursor));
+/** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
+function pushesTo(user: UserId, event: Recorded): StoredPush[] {
+  return pushesOf(event).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
 }

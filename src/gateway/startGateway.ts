@@ -8,16 +8,17 @@ import type { Bus } from '../cluster/bus.js';
 import type { Devices } from '../cluster/devices.js';
 import type { Nodes } from '../cluster/nodes.js';
 import type { CommandRouter } from '../domain/commands.js';
-import { partitionOf, streamOf, type UserId } from '../domain/ids.js';
+import { streamOf, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
+import { partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
 import { Cursors, Revisions } from './cursor.js';
-import { Delivery } from './delivery.js';
+import { type ContentSources, Delivery, type Texts } from './delivery.js';
 import { Profiles, Rooms } from './directory.js';
-import { Fanout, type Texts } from './fanout.js';
+import { Fanout } from './fanout.js';
 import { Gateway } from './gateway.js';
-import { createHandlers } from './handlers.js';
+import { CommandRunner, createHandlers } from './handlers.js';
 import { Hub } from './hub.js';
 import { Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, Levelling, startBeating } from './presenceReconciler.js';
@@ -101,11 +102,11 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     cursors,
     onMessage: (room, sender) => typing.sent(room, sender),
   });
+  const content: ContentSources = { texts, profiles };
   const fanout = new Fanout(start, {
     delivery,
     interest: { hosts: (user) => ring.hosts(user), isWatched: (subject) => hub.isWatched(subject) },
-    profiles,
-    texts,
+    content,
     log,
     logger,
     onEvent: ({ type, data }) => {
@@ -183,20 +184,15 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     profiles,
     presence,
     handlers: createHandlers({
-      router,
+      commands: new CommandRunner({ router, hub, horizon: fanout, cursors }),
       queries,
-      hub,
-      rooms,
-      profiles,
-      presence,
-      typing,
-      cursors,
       revisions,
-      horizon: fanout,
+      directory: { rooms, profiles },
+      live: { hub, presence, typing },
     }),
     cursors,
     revisions,
-    replay: { queries, ring, cursors, vector: () => fanout.vector },
+    replay: { queries, ring, cursors, content, vector: () => fanout.vector },
     logger,
     allowedOrigins: config.ALLOWED_ORIGINS,
     rateLimit: config.RATE_LIMIT,

@@ -1,7 +1,6 @@
 import type { RoomId, UserId } from '../domain/ids.js';
+import { TYPING_MS } from '../domain/limits.js';
 
-/** Without another word from them, somebody who types has stopped after this. */
-const TYPING_MS = 6000;
 /** People typing at once on one node; more are not shown. */
 const MAX_TYPING = 100_000;
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { forbidden, outcomeUnknown, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
-import type { Chat, User } from '../domain/contract.js';
+import type { Chat, User } from '../domain/shapes.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import { Username } from './schemas.js';

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { ParleyError, unauthenticated } from '../base/errors.js';
-import type { AddressLimit } from '../base/limits.js';
+import type { AddressLimit } from '../base/rateLimits.js';
 import { parseBearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError } from './problems.js';

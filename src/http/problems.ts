@@ -13,7 +13,8 @@ import {
   overloaded,
   ParleyError,
 } from '../base/errors.js';
-import { Id, validate } from '../domain/contract.js';
+import { validate } from '../domain/contract.js';
+import { Id } from '../domain/shapes.js';
 
 const statusOf: Record<ErrorCode, number> = {
   bad_request: 400,

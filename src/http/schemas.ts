@@ -1,7 +1,8 @@
 import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
 import { ERROR_CODES } from '../base/errors.js';
-import { Chat, Time, User } from '../domain/contract.js';
+import { PASSWORD_CHARACTERS, SEARCH_CHARACTERS, USERNAME_CHARACTERS } from '../domain/limits.js';
+import { Chat, Time, User } from '../domain/shapes.js';
 
 const COUNT = 3_000;
 
@@ -14,21 +15,31 @@ export const isCommonPassword = (password: string): boolean => passwords.has(pas
 /** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
 
 const codePoints = (text: string): number => Array.from(text).length;
-const between = (min: number, max: number, text: string): boolean => {
+const between = ({ min, max }: { readonly min: number; readonly max: number }, text: string): boolean => {
   const n = codePoints(text);
   return n >= min && n <= max;
 };
 
 export const Username = z
   .string()
-  .regex(/^[A-Za-z0-9_.-]{3,32}$/, 'must be 3–32 ASCII letters, digits, _, . or -')
+  .regex(
+    new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_CHARACTERS.min},${USERNAME_CHARACTERS.max}}$`),
+    `must be ${USERNAME_CHARACTERS.min}–${USERNAME_CHARACTERS.max} ASCII letters, digits, _, . or -`,
+  )
   .meta({ description: 'Unique without regard to case; never given twice.' });
 
 const NewPassword = z
   .string()
-  .refine((text) => between(8, 256, text), { error: 'must have 8–256 characters', abort: true })
+  .refine((text) => between(PASSWORD_CHARACTERS, text), {
+    error: `must have ${PASSWORD_CHARACTERS.min}–${PASSWORD_CHARACTERS.max} characters`,
+    abort: true,
+  })
   .refine((text) => !isCommonPassword(text), 'is one of the most common passwords')
-  .meta({ minLength: 8, maxLength: 256, description: 'Any characters; not among the 3,000 most common.' });
+  .meta({
+    minLength: PASSWORD_CHARACTERS.min,
+    maxLength: PASSWORD_CHARACTERS.max,
+    description: 'Any characters; not among the 3,000 most common.',
+  });
 
 export const SignUp = z.strictObject({ username: Username, password: NewPassword });
 export const SignUpAnswer = z.strictObject({ user: User });
@@ -67,10 +78,13 @@ export const RevisionQuery = z.strictObject({ revision: Revision.exactOptional()
 export const SearchQuery = z.strictObject({
   q: z
     .string()
-    .refine((text) => between(1, 32, text), 'must have 1–32 characters')
+    .refine(
+      (text) => between({ min: 1, max: SEARCH_CHARACTERS }, text),
+      `must have 1–${SEARCH_CHARACTERS} characters`,
+    )
     .meta({
       minLength: 1,
-      maxLength: 32,
+      maxLength: SEARCH_CHARACTERS,
       description: 'Any part of the name, taken literally, without regard to case.',
     }),
   limit: z

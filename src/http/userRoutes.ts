@@ -1,6 +1,6 @@
 import type Router from '@koa/router';
 import { forbidden, notFound } from '../base/errors.js';
-import type { AddressLimit } from '../base/limits.js';
+import type { AddressLimit } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
 import type { Queries } from '../projections/queries.js';
 import type { SessionStore } from '../vault/vault.js';

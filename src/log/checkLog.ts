@@ -1,35 +1,37 @@
 import { checkCommit, emptyHead, type Head } from './commit.js';
 import type { Commit, Place } from './log.js';
 
-/** Commits are read so many at once. */
+/** Commits per read. */
 const PAGE_COMMITS = 256;
 
-/** What is needed of a log to check it, or to look for something in it; a reader that answers at once will do. */
+/** The reads that checking or searching a log needs. A synchronous reader fits too. */
 export interface LogSource {
-  /** As `EventLog.read`. */
+  /** See `EventLog.read`. */
   read(partition: number, after: number, limit: number): Commit[] | Promise<Commit[]>;
-  /** As `EventLog.places`. */
+  /** See `EventLog.places`. */
   places(partition: number, positions: readonly number[]): Place[] | Promise<Place[]>;
-  /** As `EventLog.tail`. */
+  /** See `EventLog.tail`. */
   tail(partition: number): Commit | undefined | Promise<Commit | undefined>;
 }
 
-/** The log ends before the commit that it called its last. */
+/** The log ends before the commit that was its last a moment ago. */
 export class LogEndsEarly extends Error {
   override readonly name = 'LogEndsEarly';
   constructor(
     readonly partition: number,
     readonly position: number,
   ) {
-    super(`partition ${partition} could not be read past position ${position}`);
+    super(
+      `partition ${partition} ends at position ${position}, before the last commit it reported; read it again`,
+    );
   }
 }
 
 /**
- * Reads a partition from its first commit to the one that is its last now, and computes all anew: positions,
- * offsets, epochs, times, the Merkle tree and the hashes, each made of the one before. Answers the head it ends
- * with. Throws `BrokenCommit`, `HoleError` or `LogEndsEarly` at the first commit that is wrong. That commits are
- * missing at the end it cannot see: compare the size and the hash with ones written down before.
+ * Checks a partition from its first commit to its present last one, and returns the head there. Recomputes
+ * positions, offsets, epochs, times, the Merkle tree and the hash chain. Throws `BrokenCommit`, `HoleError`
+ * or `LogEndsEarly` at the first wrong commit. It cannot detect commits missing at the end: compare the size
+ * and hash with an earlier record.
  */
 export async function checkPartitionChain(
   log: Pick<LogSource, 'read' | 'tail'>,
@@ -52,16 +54,16 @@ export interface CommitRange {
   readonly upTo: number;
 }
 
-/** Commits of the first read; each next one is of so many times as many. */
+/** The size of the first read. Each following read is `PAGE_GROWTH` times as large. */
 const FIRST_PAGE_COMMITS = 8;
 const PAGE_GROWTH = 4;
-/** Events that are read at once, about; and commits, at most: each costs as much as a few events. */
+/** The limits of one read, in events and commits. A commit costs as much to read as a few events. */
 const MAX_PAGE_EVENTS = 1024;
 const MAX_PAGE_COMMITS = 256;
-/** Places that are looked at together. */
+/** Places looked up together. */
 const PROBES = 15;
 
-/** The commits there are between two positions, in order; the more of them are asked for, the more are read at once. */
+/** Yields the commits of a range, in order. Longer ranges are read in larger pages. */
 export async function* readRange(
   log: Pick<LogSource, 'read'>,
   { partition, after, upTo }: CommitRange,
@@ -78,7 +80,9 @@ export async function* readRange(
   }
 }
 
-/** The last commit of a partition of which this is true; 0: of none. Once it is false, it stays so. */
+/**
+ * Returns the position of the last commit that satisfies `isBefore`, or 0. Later commits must all fail it.
+ */
 export async function findLastCommit(
   log: Pick<LogSource, 'places'>,
   { partition, after, upTo }: CommitRange,
@@ -91,18 +95,20 @@ export async function findLastCommit(
   });
 }
 
-/** Where to search, and how many places to look at in one go: what is asked for together costs little more than one. */
+/**
+ * The range of a search, and its number of look-ups per round. A round costs little more than one look-up.
+ */
 export interface SearchRange {
-  /** Taken to be true; not looked at. */
+  /** Assumed to satisfy the condition, and not looked up. */
   readonly low: number;
-  /** The last place there is. */
+  /** The last place that exists. */
   readonly high: number;
   readonly width: number;
 }
 
 /**
- * The last place of which something is true: once it is false, it stays so. `look` answers for places that ascend;
- * there are about log(high - low) / log(width + 1) calls of it.
+ * Returns the last place that satisfies the condition of `probe`; later places must all fail it. `probe` gets
+ * ascending places. It is called about log(high - low) / log(width + 1) times.
  */
 export async function findLastTrue(
   search: SearchRange,

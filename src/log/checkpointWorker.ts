@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { serveThread } from '../base/rpc.js';
+import { serveThread } from '../base/workerThreads.js';
 import { wrapSqliteErrors } from './logFileReader.js';
 
 function createApi(file: string) {
@@ -8,9 +8,9 @@ function createApi(file: string) {
   db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0');
   const passive = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   return {
-    /** Moves commits from the write-ahead log into the database without holding up appends. */
+    /** Moves commits from the write-ahead log into the database without delaying appends. */
     checkpoint(): void {
-      // The second time takes what was appended during the first, which is much less.
+      // Moves the much smaller part that was appended during the first pass.
       wrapSqliteErrors(() => passive.get());
       wrapSqliteErrors(() => passive.get());
     },
@@ -18,7 +18,7 @@ function createApi(file: string) {
   };
 }
 
-/** What this thread offers. */
+/** The functions this thread serves. */
 export type CheckpointApi = ReturnType<typeof createApi>;
 
 if (parentPort) serveThread(parentPort, createApi(workerData));

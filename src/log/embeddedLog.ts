@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { connectThread, type Remote } from '../base/rpc.js';
+import { connectThread, type Remote } from '../base/workerThreads.js';
 import type { CheckpointApi } from './checkpointWorker.js';
 import { pack, unpack } from './commit.js';
 import {
@@ -14,25 +14,26 @@ import {
 import { createStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
 import { LogMismatch } from './logMeta.js';
 
-/** The write-ahead log is folded into the database each time it has grown by this much. */
+/** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
-/** Once it has grown by this much, answers to appends wait for that to be done. */
+/** Growth beyond which appends wait for the checkpoint to finish. */
 const MAX_WAL_BYTES = 64 * 1024 * 1024;
 
-/** Which file, and how. */
+/** The file of an embedded log, and how to open it. */
 export interface SqliteLogOptions {
   readonly file: string;
-  /** A new log is made with this many, 1 if not given; one that exists must have them. */
+  /** The partitions of a new log; default 1. An existing log must have this number. */
   readonly partitions?: number;
-  /** Beside a running server: nothing is written, and `append` throws `AppendError`. */
+  /** For use beside a running server: nothing is written, and `append` throws `AppendError`. */
   readonly readOnly?: boolean;
-  /** Reads and appends block the thread that opens it, which is one that does nothing else. */
+  /** Blocks the calling thread during reads and appends, so that thread should do nothing else. */
   readonly inThisThread?: boolean;
 }
 
 /**
- * The embedded log, in threads of its own unless it is asked to stay in this one. Throws `LogMismatch` if it is not as asked for, `StorageError`
- * if the file cannot be used. One process at a time may write to it; others may read beside.
+ * Opens the embedded log, in its own threads unless `inThisThread` is set. Throws `LogMismatch` if the log
+ * differs from the options, `StorageError` if the file is unusable. One process may write at a time. Others
+ * may read beside it.
  */
 export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> {
   const { file, partitions, readOnly = false } = asked;
@@ -56,7 +57,7 @@ export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> 
 
 interface RunningStore {
   readonly store: Remote<StoreApi>;
-  /** Once the store is closed. */
+  /** Called once the store is closed. */
   stop(): Promise<unknown>;
 }
 
@@ -117,7 +118,7 @@ class SqliteLog implements EventLog {
 
   async #close(): Promise<void> {
     await this.checkpointer?.close();
-    // The thread takes calls in turn: what was asked before has been answered when this is.
+    // The thread handles calls in order, so that earlier calls have been answered by then.
     await this.store.close().catch((error: unknown) => Promise.reject(reviveError(error)));
     await this.end();
   }
@@ -134,11 +135,11 @@ class SqliteLog implements EventLog {
 }
 
 /**
- * Keeps the write-ahead log short without holding up appends: a thread of its own moves the bulk into the
- * database, then the appender moves the short rest, so that its next append starts the file over.
+ * Keeps the write-ahead log short without delaying appends. Its own thread moves most of the commits into the
+ * database. Then the appender moves the few that remain, so that its next append reuses the file.
  */
 class Checkpointer {
-  /** Set when a checkpoint failed: the disk is not to be trusted any more. */
+  /** Set after a failed checkpoint: the disk cannot be trusted any more. */
   failed: StorageError | undefined;
   readonly #thread: Worker;
   readonly #worker: Remote<CheckpointApi>;
@@ -160,7 +161,7 @@ class Checkpointer {
 
   async close(): Promise<void> {
     await this.#running;
-    // If it cannot close it has failed before, which has been told; it ends all the same.
+    // A failure to close follows an earlier failure, which was reported.
     await Promise.allSettled([this.#worker.close()]);
     await this.#thread.terminate();
   }
@@ -170,13 +171,16 @@ class Checkpointer {
       await this.#worker.checkpoint();
       await this.store.checkpoint();
     } catch (error) {
-      this.failed = new StorageError('the log could not be checkpointed', { cause: error });
+      this.failed = new StorageError(
+        'the write-ahead log could not be moved into the database; check the disk, then restart',
+        { cause: error },
+      );
     }
     this.#running = undefined;
   }
 }
 
-/** Errors lose their class between threads; whatever has no other meaning says that the store failed. */
+/** Restores the class of an error from another thread. Any other error becomes a `StorageError`. */
 function reviveError(error: unknown): Error {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   if (name === 'AppendError') return new AppendError(message);

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serveThread } from '../base/rpc.js';
+import { serveThread } from '../base/workerThreads.js';
 import { createStoreApi } from './logFile.js';
 
-// The options are those that the thread was started with.
+// `startStoreThread` passes these options.
 if (parentPort) serveThread(parentPort, createStoreApi(workerData));

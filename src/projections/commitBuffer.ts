@@ -1,6 +1,6 @@
 import type { CommitFrame } from '../cluster/bus.js';
 import { decodeLeaf } from '../domain/codec.js';
-import type { Time } from '../domain/events.js';
+import type { Time } from '../domain/shapes.js';
 import { type Commit, type Hash, HoleError } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import { TILE_WIDTH } from '../log/merkle.js';
@@ -172,14 +172,18 @@ export class CommitBuffer {
   /** Starts to read a partition behind this position. It must not be read already. */
   startReading(partition: number, after: number): void {
     const arrivals: Arrivals = { waiting: [], behind: undefined };
-    const reader = follow<LeafCommit>({
-      partition,
-      after,
-      read: (position, limit) => this.#read(arrivals, partition, position, limit),
-      handle: (commit) => this.#push(arrivals, commit),
-      onStop: (error) => this.#fail(error),
-      onReadError: this.#options.onRetry,
-    });
+    const reader = follow<LeafCommit>(
+      {
+        partition,
+        after,
+        read: (position, limit) => this.#read(arrivals, partition, position, limit),
+      },
+      {
+        handle: (commit) => this.#push(arrivals, commit),
+        onStop: (error) => this.#fail(error),
+        onReadError: this.#options.onRetry,
+      },
+    );
     this.#readers.set(partition, { reader, arrivals });
   }
 

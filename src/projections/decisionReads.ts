@@ -1,5 +1,6 @@
+import type { MessageRef } from '../domain/define.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import type { MessageRef, StoredMessage } from '../domain/pushes.js';
+import type { StoredMessage } from '../domain/messages.js';
 import { messageFacts, messagesModel } from './models/messages.js';
 import { loadStates, type StoredState, statesModel } from './models/streamStates.js';
 import { usersModel } from './models/users.js';

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
-import type { Time } from '../domain/events.js';
+import type { Time } from '../domain/shapes.js';
 import { type CommitExtent, UnfoldedCommits } from './commitBuffer.js';
 
 import type { Progress } from './queries.js';

@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { connectThread, lowerPriority, serveThread } from '../base/rpc.js';
+import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';

@@ -1,6 +1,7 @@
 import type { Moment } from '../domain/commands.js';
-import type { Chat, Message, OnlineInfo, User } from '../domain/contract.js';
+import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import type { Chat, Message, OnlineInfo, User } from '../domain/shapes.js';
 
 export interface PageRequest {
   /** A `seq`, exclusive. Give `before` or `after`, not both. */
@@ -72,26 +73,23 @@ export interface Queries {
     at: readonly Moment[],
   ): Promise<ChangedStream[]>;
   /**
-   * The stored pushes of one stream to the user with `above < offset ≤ upTo`, by offset, at most `limit`.
-   * `hasMore` tells that there are more. Of read marks, only the newest of each member is stored.
+   * The events of one stream with a stored push to the user and `above < offset ≤ upTo`, in order, at most
+   * `limit`. `hasMore` tells that there are more. Of pushes with `onlyNewest` it has only the newest one, and
+   * none whose newest lies above `upTo`.
    */
-  changesSince(
-    userId: UserId,
-    key: string,
-    above: number,
-    upTo: number,
-    limit: number,
-  ): Promise<{ changes: StoredChange[]; hasMore: boolean }>;
+  missedEvents(userId: UserId, key: string, range: OffsetRange, limit: number): Promise<MissedEvents>;
 }
 
-/** A stored push, as a replay sends it. */
-export type StoredChange = { readonly offset: number } & (
-  | { readonly event: 'add friend'; readonly data: { friend: User } }
-  | { readonly event: 'init chat'; readonly data: { room: Chat } }
-  | { readonly event: 'send message'; readonly data: { message: Message } }
-  | { readonly event: 'read messages'; readonly data: { roomId: RoomId; userId: UserId; upTo: number } }
-  | { readonly event: 'erase user'; readonly data: { roomId: RoomId; userId: UserId } }
-);
+/** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
+export interface OffsetRange {
+  readonly above: number;
+  readonly upTo: number;
+}
+
+export interface MissedEvents {
+  readonly events: readonly Recorded[];
+  readonly hasMore: boolean;
+}
 
 /** Progress of the read models; see `progressTracker.ts`. */
 export interface Progress {

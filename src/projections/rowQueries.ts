@@ -1,11 +1,13 @@
 import type { Moment } from '../domain/commands.js';
-import { partitionOf, type StreamName } from '../domain/ids.js';
-import { changedStreams, changesSince } from './changesSince.js';
+import type { StreamName } from '../domain/ids.js';
+import { partitionOf } from '../log/log.js';
+import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chats.js';
 import { friendshipsModel } from './models/friendships.js';
 import { messagePage, messagesModel, openMessages } from './models/messages.js';
 import { onlineUsers, presenceModel, presenceOf } from './models/presenceModel.js';
 import { hasAuditorRow, rolesModel } from './models/roles.js';
+import { streamsModel } from './models/streamIndex.js';
 import {
   friendsOf,
   openedErased,
@@ -22,17 +24,18 @@ const chats = chatsModel.name;
 const messages = messagesModel.name;
 const presence = presenceModel.name;
 const roles = rolesModel.name;
-const replayed = [friendships, chats, messages, users];
+/** The models of a replay: the index of streams, and the newest read marks. */
+const replayed = [streamsModel.name, chats, users];
 
 /** The rows that queries read, the opener of texts, and the progress of the models. */
 interface QueriesOptions extends ViewSource {
   readonly progress: Pick<Progress, 'waitFor'>;
-  /** The log's number of partitions. */
-  readonly partitions: number;
+  readonly log: ReplayedLog;
 }
 
 /** Creates the queries over any row store. Each one waits only for the models that it reads. */
-export function createQueries({ progress, partitions, ...source }: QueriesOptions): Queries {
+export function createQueries({ progress, log, ...source }: QueriesOptions): Queries {
+  const missed = new MissedEventReader(source.rows, log);
   const { rows, open } = source;
   const waitFor = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
     await Promise.all(at.flatMap((moment) => models.map((model) => progress.waitFor(model, moment))));
@@ -91,11 +94,12 @@ export function createQueries({ progress, partitions, ...source }: QueriesOption
       await waitFor([friendships, chats], at);
       return changedStreams(rows, userId, partition, above, page);
     },
-    async changesSince(userId, key, above, upTo, limit) {
-      // The key is a stream name. Every joined model must have folded everything up to `upTo`.
-      const partition = partitionOf(key as StreamName, partitions);
-      await waitFor(replayed, [{ partition, size: upTo + 1 }]);
-      return changesSince(source, userId, key, { above, upTo }, limit);
+    async missedEvents(userId, key, range, limit) {
+      // The key is a stream name. Every model that is read must have folded everything up to `upTo`.
+      const stream = key as StreamName;
+      const partition = partitionOf(stream, log.partitions);
+      await waitFor(replayed, [{ partition, size: range.upTo + 1 }]);
+      return missed.of(userId, stream, range, limit);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { connectThread, type Remote, serveThread } from '../base/rpc.js';
+import { connectThread, type Remote, serveThread } from '../base/workerThreads.js';
 import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';

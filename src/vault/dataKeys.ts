@@ -3,29 +3,27 @@ import { ExpiringCache } from '../base/collections.js';
 import { VaultUnavailable } from '../base/errors.js';
 import type { UserId } from '../domain/ids.js';
 import { open, seal } from './cipher.js';
-import { type CachedKeys, type DataKey, KeyDestroyed } from './vault.js';
+import { type CachedKeys, type DataKey, KeyDestroyed, SECRET_TTL_MS } from './vault.js';
 import type { KeyRow, VaultStore } from './vaultStore.js';
 
-/** No memory holds a destroyed key after 60 s: these, and the 5 s that the cache takes to forget. */
-const CACHE_TTL_MS = 55_000;
 const MAX_KEYS = 50_000;
-/** What `keys` answers can be used from the cache for this long. */
+/** The least remaining time of a key that `keys` returns from the cache. */
 const MIN_TTL_LEFT_MS = 5_000;
 
 /** Data keys, each wrapped by the master's wrapping key and bound to its owner. */
 export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
-  const cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: CACHE_TTL_MS, maxEntries: MAX_KEYS });
+  const cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_KEYS });
 
   function unwrap({ owner, wrapped }: KeyRow): DataKey | 'destroyed' {
     if (wrapped === null) return 'destroyed';
     try {
       return Buffer.from(open(wrapping, wrapped, owner), 'base64');
     } catch (cause) {
-      throw new VaultUnavailable(`the wrapped key of user ${owner} does not open`, { cause });
+      throw new VaultUnavailable(`the key of user ${owner} does not open with this master key`, { cause });
     }
   }
 
-  /** The key as it is known now: a read that began before the destruction may end after it. */
+  /** Caches a key, but never over `destroyed`: a read that began before the destruction may end after it. */
   function remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
     if (cache.get(owner) === 'destroyed') return 'destroyed';
     cache.set(owner, key, asOf);
@@ -56,7 +54,7 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
 
   async function key(owner: UserId): Promise<DataKey | 'destroyed'> {
     const found = (await keys([owner])).get(owner);
-    if (found === undefined) throw new VaultUnavailable(`no answer for user ${owner}`);
+    if (found === undefined) throw new VaultUnavailable(`the vault returned no key of user ${owner}`);
     return found;
   }
 
@@ -72,7 +70,7 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
     async create(owner) {
       const made = randomBytes(32);
       await store.insertKey(owner, seal(wrapping, made.toString('base64'), owner));
-      // Read back: what stands there may be older than this call.
+      // Reads it back: the stored row may be older than this call.
       if ((await key(owner)) === 'destroyed')
         throw new KeyDestroyed(`the key of user ${owner} was destroyed`);
     },

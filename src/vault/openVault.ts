@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { VaultUnavailable } from '../base/errors.js';
-import { connectThread } from '../base/rpc.js';
+import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { createKeyStore } from './dataKeys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
@@ -12,12 +12,12 @@ import type { VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
 
 export interface VaultOptions {
-  /** `dataDir` must exist. The database is the one in the URL, with `_vault` behind its name. */
+  /** `dataDir` must exist. The MongoDB database is that of the URL, with `_vault` appended to its name. */
   readonly engine:
     | { readonly kind: 'sqlite'; readonly dataDir: string }
     | { readonly kind: 'mongodb'; readonly url: string };
   readonly masterKey: Buffer;
-  /** Something failed and is tried again: to be logged. */
+  /** Logs a failure that is retried. */
   readonly report?: (message: string, error: unknown) => void;
 }
 
@@ -27,7 +27,9 @@ export interface OpenVault extends Vault {
   readonly signing: SigningKeys;
 }
 
-/** Opens the vault. Rejects with `MasterKeyError` for a key it was not made with, else with `VaultUnavailable`. */
+/**
+ * Opens the vault. Rejects with `MasterKeyError` for the wrong master key, otherwise with `VaultUnavailable`.
+ */
 export async function openVault({ engine, masterKey, report }: VaultOptions): Promise<OpenVault> {
   const store = await openStore(engine);
   try {
@@ -38,7 +40,7 @@ export async function openVault({ engine, masterKey, report }: VaultOptions): Pr
   }
 }
 
-/** The vault over any engine. */
+/** Creates the vault over an open storage engine. */
 export async function createVault(
   engine: VaultStore,
   masterKey: Buffer,
@@ -74,15 +76,15 @@ async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
   }
 }
 
-/** The same store; whatever fails in it, and every call once it is closed, is `VaultUnavailable`. */
+/** Wraps the store: every failure, and every call after `close`, rejects with `VaultUnavailable`. */
 function guardStore(store: VaultStore): VaultStore {
   let closed = false;
   async function call(method: string, args: unknown[]): Promise<unknown> {
-    // A database client may open itself again when it is asked once more.
+    // A closed database client may reconnect when called again.
     if (closed) throw new VaultUnavailable('the vault is closed');
     closed = method === 'close';
     try {
-      // The proxy below is a VaultStore: its callers name only methods of the store, with their arguments.
+      // The proxy below is a VaultStore, so its callers name only methods of the store, with their arguments.
       return await (store[method as keyof VaultStore] as (...args: unknown[]) => Promise<unknown>)(...args);
     } catch (cause) {
       throw new VaultUnavailable('the vault did not answer', { cause });
@@ -96,7 +98,7 @@ function guardStore(store: VaultStore): VaultStore {
   });
 }
 
-/** The embedded engine: `vault.db` in the data directory, a file of its own, handled in a thread of its own. */
+/** Opens the embedded engine: the file `vault.db` in the data directory, used by its own thread. */
 export function openSqliteVaultStore(dataDir: string): VaultStore {
   const worker = new Worker(new URL('./vaultWorker.js', import.meta.url), {
     workerData: { path: join(dataDir, 'vault.db') },

@@ -2,27 +2,24 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { VaultUnavailable } from '../base/errors.js';
 import { open, seal } from './cipher.js';
 import type { DataKey, HeadStore, SigningKeys } from './vault.js';
-import type { SigningKeyRow, VaultStore } from './vaultStore.js';
+import type { HeadTable, SigningKeyRow, SigningKeyTable } from './vaultStore.js';
 
 type Listed = Awaited<ReturnType<SigningKeys['list']>>;
 
 const contextOf = (number: number): string => `signing key ${number}`;
 
-/** Signing keys, each sealed by a key of the master's and bound to its number. */
-export function createSigningKeys(
-  store: Pick<VaultStore, 'insertSigningKey' | 'signingKeys'>,
-  sealing: DataKey,
-): SigningKeys {
+/** Signing keys, each sealed with a key derived from the master key and bound to its number. */
+export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): SigningKeys {
   function openKey({ number, sealed }: SigningKeyRow): KeyObject {
     try {
       const key = Buffer.from(open(sealing, sealed, contextOf(number)), 'base64');
       return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
     } catch (cause) {
-      throw new VaultUnavailable(`signing key ${number} does not open`, { cause });
+      throw new VaultUnavailable(`signing key ${number} does not open with this master key`, { cause });
     }
   }
 
-  /** Who comes second with a number has done nothing, and what the first has made is as good. */
+  /** Does nothing if another process has just stored a key of this number: that key is as good. */
   async function make(number: number): Promise<void> {
     const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
     await store.insertSigningKey({
@@ -37,7 +34,7 @@ export function createSigningKeys(
     async list(): Promise<Listed> {
       if ((await store.signingKeys()).length === 0) await make(1);
       const [newest, ...older] = (await rows()).map(openKey);
-      if (!newest) throw new VaultUnavailable('a signing key was stored, but is not there');
+      if (!newest) throw new VaultUnavailable('the signing key is missing right after it was stored');
       return [newest, ...older];
     },
     async rotate() {
@@ -48,9 +45,7 @@ export function createSigningKeys(
 }
 
 /** Signed heads over the vault's rows. */
-export function createHeadStore(
-  store: Pick<VaultStore, 'heads' | 'head' | 'replaceHead' | 'keepAbandonedHead'>,
-): HeadStore {
+export function createHeadStore(store: HeadTable): HeadStore {
   return {
     list: () => store.heads(),
     get: (partition) => store.head(partition),
@@ -60,7 +55,7 @@ export function createHeadStore(
       return store.replaceHead(from?.note ?? null, to);
     },
     async replaceAbandoned(from, to) {
-      // Kept before it is replaced: no crash in between loses it.
+      // Kept before it is replaced, so that a crash in between loses nothing.
       await store.keepAbandonedHead(from);
       return store.replaceHead(from.note, to);
     },

@@ -1,32 +1,35 @@
 import { ExpiringCache } from '../base/collections.js';
-import { type Sealed, sealContext } from '../domain/events.js';
+import type { Sealed } from '../domain/define.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import { messageContext } from '../domain/messages.js';
+import { usernameContext } from '../domain/users.js';
 import { open } from './cipher.js';
-import type { KeyStore } from './vault.js';
+import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
-/** Like a cached key: no memory holds an erased text after 60 s, the 5 s of forgetting included. */
-const PLAINTEXT_TTL_MS = 55_000;
 const MAX_TEXTS = 100_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** What this process has itself just sealed or opened, so that it need not be opened once more. */
+/** Texts that this process has just sealed or opened, which need not be opened again. */
 export interface PlaintextCache {
   set(sealed: Sealed, text: string, owner: UserId): void;
   get(sealed: Sealed): string | undefined;
-  /** Recalls and forgets: a text that is pushed at once is best gone before the garbage collector meets it. */
+  /**
+   * Returns and removes a text. A text pushed at once should leave memory before garbage collection promotes
+   * it.
+   */
   take(sealed: Sealed): string | undefined;
-  /** For an owner whose key was destroyed. */
+  /** Removes all texts of a user whose key was destroyed. */
   deleteOwner(owner: UserId): void;
   close(): void;
 }
 
-/** Bounded by bytes (16 MiB) and by age (60 s). */
+/** Creates a cache limited to `MAX_BYTES` and, by age, to `ERASED_WITHIN_MS`. */
 export function createPlaintextCache(): PlaintextCache {
   const texts = new ExpiringCache<{ text: string; owner: UserId }>({
-    ttlMs: PLAINTEXT_TTL_MS,
+    ttlMs: SECRET_TTL_MS,
     maxEntries: MAX_TEXTS,
     maxBytes: MAX_BYTES,
-    // Text outside Latin-1 takes two bytes a unit.
+    // Counts two bytes per unit, which text outside Latin-1 takes.
     sizeOf: ({ text }, sealed) => sealed.length + 2 * text.length + 1,
   });
   return {
@@ -55,13 +58,13 @@ export interface SealedName {
 }
 
 /**
- * Opens what was sealed, in the order given. Null means: erased, its key was destroyed. Rejects with
- * `VaultUnavailable` when a key cannot be had, with `CipherError` when the text was altered: neither is null.
+ * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
+ * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
-  /** Without waiting, and once, what this process has just sealed or opened itself; else undefined. */
+  /** Returns, at once and only once, a text that this process has just sealed or opened; else undefined. */
   take(sealed: Sealed): string | undefined;
 }
 
@@ -84,7 +87,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
     { owner, sealed, context }: SealedText,
     key: Buffer | 'destroyed' | undefined,
   ): string | null {
-    if (key === undefined) throw new TypeError(`no key of ${owner} was asked for`);
+    if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
     if (key === 'destroyed') return null;
     const text = open(key, sealed, context);
     cache.set(sealed, text, owner);
@@ -97,7 +100,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
         messages.map(({ senderId, roomId, messageId, text }) => ({
           owner: senderId,
           sealed: text,
-          context: sealContext.message(roomId, messageId),
+          context: messageContext(roomId, messageId),
         })),
       ),
     usernames: (names) =>
@@ -105,7 +108,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
         names.map(({ userId, username }) => ({
           owner: userId,
           sealed: username,
-          context: sealContext.username(userId),
+          context: usernameContext(userId),
         })),
       ),
     take: (sealed) => cache.take(sealed),

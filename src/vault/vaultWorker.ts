@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { serveThread } from '../base/rpc.js';
+import { serveThread } from '../base/workerThreads.js';
 import {
   type ClaimRow,
   type ErasureRow,
@@ -12,9 +12,9 @@ import {
   type VaultStore,
 } from './vaultStore.js';
 
-if (!parentPort) throw new Error('this file is the start of a worker thread');
+if (!parentPort) throw new Error('run this file as a worker thread');
 
-// The opener of this thread passes the file's path.
+// `openSqliteVaultStore` passes the file's path.
 const { path } = workerData as { path: string };
 const db = new DatabaseSync(path, { timeout: 5000 });
 db.exec(`
@@ -71,14 +71,17 @@ const statements = {
   sessions: db.prepare('SELECT * FROM sessions WHERE userId = ? ORDER BY createdAt DESC'),
 };
 
-/** What was overwritten must not live on in the write-ahead log. */
+/** Empties the write-ahead log, where overwritten secrets would remain readable. */
 function emptyLog(): void {
-  // Of that pragma, whose `busy` is 1 when another process reads the file.
+  // The pragma returns `busy`, which is 1 while another process reads the file.
   const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
-  if (busy !== 0) throw new Error('the write-ahead log of the vault is being read, and cannot be emptied');
+  if (busy !== 0)
+    throw new Error(
+      'another process is reading the vault, so that its write-ahead log cannot be emptied; try again',
+    );
 }
 
-// Rows have the columns that their statement names: the casts below say no more than the schema above.
+// Rows have the columns that their statement names, as the schema above defines them.
 const sqliteVault = {
   insertIfAbsent(name: string, value: string): string {
     statements.settle.run(name, value);
@@ -139,7 +142,7 @@ const sqliteVault = {
   },
   endSessions: (userId: string, except: string | null, at: string): string[] =>
     (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
-  // The data directory has one owner.
+  // The data directory has one owner, so that no other process ends sessions.
   listRecentlyEnded: (): string[] | undefined => undefined,
   sessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
   close: (): void => db.close(),

@@ -1,12 +1,14 @@
 import { overloaded } from '../base/errors.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
-import type { NewEvent, Recorded, Time } from '../domain/events.js';
+import type { NewEventOf } from '../domain/define.js';
+import type { EventType, Recorded } from '../domain/events.js';
+import type { Time } from '../domain/shapes.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/log.js';
-import { answerOf, decide, type Prepared, type Task } from './decide.js';
+import { decide, type Prepared, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
-import type { WriterDeps } from './writerPorts.js';
+import type { WriterEnvironment } from './writerPorts.js';
 
 /** An outcome that is told once the batch is durable. */
 type Waiting = {
@@ -32,7 +34,7 @@ export class Batch {
     readonly term: WriterTerm,
     readonly recordedAt: Time,
     readonly decidedAt: number,
-    private readonly isKnownToAll: WriterDeps['isKnownToAll'],
+    private readonly isKnownToAll: WriterEnvironment['isKnownToAll'],
   ) {
     this.#isProven = decidedAt < term.lease.validUntil;
   }
@@ -52,7 +54,7 @@ export class Batch {
         return true;
       }
       if (!this.#add(decision.events, prepared)) return false;
-      this.#settle({ prepared, outcome: { answer: answerOf(task.command, decision.answer) } });
+      this.#settle({ prepared, outcome: { answer: decision.answer } });
     } catch (error) {
       // Thrown before anything was added: it concerns this command alone.
       this.#done(prepared);
@@ -67,13 +69,15 @@ export class Batch {
     for (const waiting of this.#waiting) this.#tell(waiting, moment);
   }
 
-  #add(decided: readonly NewEvent[], { task, stream }: Prepared): boolean {
+  #add(decided: readonly NewEventOf<string, object>[], { task, stream }: Prepared): boolean {
     const { partition, size } = this.term.head;
     const first = size + this.events.length;
     const events: Recorded[] = [];
     const leaves: string[] = [];
     let bytes = this.#bytes;
-    for (const { type, stream: name, data, audience } of decided) {
+    for (const { type: decidedType, stream: name, data, audience } of decided) {
+      // Deciders make events by their declarations.
+      const type = decidedType as EventType;
       const { commandId, actor } = task;
       const stored = downcastEvent(type, data, this.isKnownToAll);
       if (!stored) throw overloaded('a node does not know this kind of event yet');

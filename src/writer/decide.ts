@@ -1,29 +1,21 @@
-import { type ParleyError, unauthenticated } from '../base/errors.js';
-import type { AdmissionQueue } from '../base/limits.js';
-import type { Answer, Answers, Command, CommandKind, CommandOf, Decision } from '../domain/commands.js';
-import { sealContext, type Time } from '../domain/events.js';
+import type { AdmissionQueue } from '../base/admissionQueue.js';
+import { unauthenticated } from '../base/errors.js';
+import {
+  type Answer,
+  type Answers,
+  type Command,
+  type CommandKind,
+  commandDeclaration,
+  decideCommand,
+} from '../domain/commands.js';
+import type { Actor, Decision, EarlierMessage, Facts, MessageRef, Sealed } from '../domain/define.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import { type MessageRef, messageTerm, type StoredMessage } from '../domain/pushes.js';
-import {
-  type EarlierMessage,
-  type RoomCommand,
-  type RoomFacts,
-  type RoomState,
-  roomDecider,
-  type SealedSend,
-  type SentAnswer,
-} from '../domain/room.js';
-import {
-  type FriendshipState,
-  friendshipDecider,
-  type UserCommand,
-  type UserState,
-  userDecider,
-} from '../domain/user.js';
+import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
+import type { Time } from '../domain/shapes.js';
 import { open, seal } from '../vault/cipher.js';
 import type { DataKey } from '../vault/vault.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
-import type { WriterDeps } from './writerPorts.js';
+import type { DecisionLookups } from './writerPorts.js';
 
 /** A command on its way through a writer, and its caller, who is told the outcome once. */
 export class Task {
@@ -38,10 +30,8 @@ export class Task {
   ) {}
 
   /** Who asked. */
-  get actor(): UserId | 'system' {
-    const { kind } = this.command;
-    if (kind === 'erase member' || kind === 'appoint auditor' || kind === 'dismiss auditor') return 'system';
-    return 'actor' in this.command ? this.command.actor : this.command.userId;
+  get actor(): Actor {
+    return commandDeclaration(this.command.kind).actor(this.command);
   }
 
   answer(answer: Answer<CommandKind>): void {
@@ -56,17 +46,11 @@ export class Task {
   }
 }
 
-/** A command as it is decided: its text sealed, or refused before. */
-type Decidable =
-  | UserCommand
-  | RoomCommand
-  | CommandOf<'add friend'>
-  | { readonly kind: 'refused'; readonly refused: ParleyError };
-
 /** A command with all that deciding it needs. */
 export interface Prepared {
   readonly task: Task;
-  readonly command: Decidable;
+  /** What the command seals, sealed; `destroyed` when its owner's key no longer exists. */
+  readonly sealed: Sealed | 'destroyed' | undefined;
   readonly stream: StreamState;
   readonly pin: TailPin;
   readonly found: Found;
@@ -94,7 +78,7 @@ interface Memory {
 export async function prepare(
   tasks: readonly Task[],
   { streams, tail }: Memory,
-  { reads, keys, devices }: Pick<WriterDeps, 'reads' | 'keys' | 'devices'>,
+  { reads, keys, devices }: DecisionLookups,
 ): Promise<Prepared[]> {
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
@@ -113,7 +97,7 @@ export async function prepare(
     return tasks.map((task, i) => {
       // `used` has one stream a task.
       const stream = used[i] as StreamState;
-      return { task, command: sealed(task, ownerKeys), stream, pin, found };
+      return { task, sealed: sealText(task, ownerKeys), stream, pin, found };
     });
   } catch (error) {
     for (const stream of used) {
@@ -133,125 +117,61 @@ function wantsOf(tasks: readonly Task[]) {
   const leaving = new Set<UserId>();
   const messages: MessageRef[] = [];
   for (const { command } of tasks) {
-    switch (command.kind) {
-      case 'register user':
-        keys.add(command.userId);
-        break;
-      case 'go offline':
-        leaving.add(command.userId);
-        break;
-      case 'add friend':
-      case 'init chat':
-        users.add(command.friendId).add(command.actor);
-        break;
-      case 'send message':
-        keys.add(command.actor);
-        messages.push(command);
-        if (command.replyTo !== undefined)
-          messages.push({ roomId: command.roomId, messageId: command.replyTo });
-        break;
-    }
+    const { seals, wants } = commandDeclaration(command.kind);
+    if (seals) keys.add(seals.owner(command));
+    if (!wants) continue;
+    const wanted = wants(command);
+    for (const user of wanted.users ?? []) users.add(user);
+    for (const user of wanted.devices ?? []) leaving.add(user);
+    for (const ref of wanted.messages ?? []) messages.push(ref);
   }
   return { keys, users, leaving, messages };
 }
 
-function sealed({ command, actor }: Task, keys: ReadonlyMap<UserId, DataKey | 'destroyed'>): Decidable {
-  if (command.kind !== 'send message' && command.kind !== 'register user') return command;
-  const key = keys.get(actor);
-  if (key === undefined) throw new Error(`the vault gave no key of ${actor}`);
-  if (key === 'destroyed') return { kind: 'refused', refused: unauthenticated('this user has been erased') };
-  if (command.kind === 'register user')
-    return { ...command, username: seal(key, command.username, sealContext.username(actor)) };
-  const { kind, roomId, messageId, message, replyTo } = command;
-  const text = seal(key, message, sealContext.message(roomId, messageId));
-  const send = { kind, actor, roomId, messageId, text };
-  return replyTo === undefined ? send : { ...send, replyTo };
+function sealText({ command }: Task, keys: Found['keys']): Sealed | 'destroyed' | undefined {
+  const { seals } = commandDeclaration(command.kind);
+  if (!seals) return undefined;
+  const owner = seals.owner(command);
+  const key = keys.get(owner);
+  if (key === undefined) throw new Error(`the vault gave no key of ${owner}`);
+  return key === 'destroyed' ? key : seal(key, seals.text(command), seals.context(command));
 }
-
-/** What the deciders answer; `answerOf` makes of it what the caller gets. */
-type Decided = Exclude<Answers[CommandKind], Answers['send message']> | SentAnswer;
 
 /** Decides a prepared command against its stream's state; `now` is the time of the commit to be. */
-export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Decided> {
-  const { command, found, stream } = prepared;
-  // Casts: a stream's kind says what its state is, and a command's kind which stream it has.
-  switch (command.kind) {
-    case 'refused':
-      return command;
-    case 'register user':
-    case 'go online':
-    case 'go offline':
-    case 'erase user':
-    case 'appoint auditor':
-    case 'dismiss auditor':
-    case 'record audit read': {
-      const facts = { now, isActive: found.active.has(command.userId) };
-      return userDecider.decide(command, stream.state as UserState, facts);
-    }
-    case 'add friend': {
-      if (!found.users.has(command.actor)) return { refused: gone() };
-      const facts = { otherExists: found.users.has(command.friendId) };
-      return friendshipDecider.decide(command, stream.state as FriendshipState, facts);
-    }
-    case 'init chat': {
-      if (!found.users.has(command.actor)) return { refused: gone() };
-      const facts = { ...noFacts, now, otherExists: found.users.has(command.friendId) };
-      return roomDecider.decide(command, stream.state as RoomState, facts);
-    }
-    case 'read messages':
-    case 'erase member':
-      return roomDecider.decide(command, stream.state as RoomState, { ...noFacts, now });
-    case 'send message': {
-      const { roomId, replyTo } = command;
-      const facts: RoomFacts = {
-        now,
-        otherExists: true,
-        earlier: earlierOf(command, found, tail),
-        replyExists: replyTo !== undefined && lookUp(messageTerm(roomId, replyTo), found, tail) !== undefined,
-      };
-      return roomDecider.decide(command, stream.state as RoomState, facts);
-    }
-  }
+export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Answers[CommandKind]> {
+  const { task, sealed, stream } = prepared;
+  if (sealed === 'destroyed') return { refused: unauthenticated('this user has been erased') };
+  const { command } = task;
+  const facts = new FoundFacts(prepared, sealed ?? '', tail, now);
+  return decideCommand<CommandKind>(command, stream.state, facts);
 }
 
-/** What the caller is told; a message comes back with the text they sent, which is that of the first. */
-export function answerOf(command: Command, decided: Decided): Answers[CommandKind] {
-  if (command.kind !== 'send message' || !('sentAt' in decided))
-    // Only a message is decided with another answer than its caller gets.
-    return decided as Answers[CommandKind];
-  const { messageId, roomId, actor: senderId, message, replyTo } = command;
-  const { seq, sentAt } = decided;
-  return {
-    message: {
-      messageId,
-      roomId,
-      seq,
-      senderId,
-      message,
-      ...(replyTo === undefined ? {} : { replyTo }),
-      sentAt,
-    },
+/** The facts of one command: what the look-ups found, and what the tail has had since. */
+class FoundFacts implements Facts {
+  constructor(
+    private readonly prepared: Prepared,
+    readonly sealed: Sealed,
+    private readonly tail: Tail,
+    readonly now: Time,
+  ) {}
+
+  readonly exists = (user: UserId): boolean => this.prepared.found.users.has(user);
+
+  readonly isActive = (user: UserId): boolean => this.prepared.found.active.has(user);
+
+  readonly message = (ref: MessageRef): EarlierMessage | undefined => {
+    const term = messageTerm(ref);
+    // The tail last: what had not been stored when the history was asked is in it, this batch's messages too.
+    const earlier = this.prepared.found.messages.get(term) ?? this.tail.message(term);
+    return earlier && { ...earlier, hasText: (text) => this.#opensTo(earlier, ref, text) };
   };
-}
 
-/** A command of theirs may still have been on its way. */
-const gone = () => unauthenticated('this user has been erased');
-
-const noFacts = { otherExists: false, earlier: undefined, replyExists: false } as const;
-
-/** The tail last: what had not been stored when the history was asked is in it, this batch's messages too. */
-const lookUp = (term: string, found: Found, tail: Tail) => found.messages.get(term) ?? tail.message(term);
-
-function earlierOf(command: SealedSend, found: Found, tail: Tail): EarlierMessage | undefined {
-  const { actor, roomId, messageId, text } = command;
-  const earlier = lookUp(messageTerm(roomId, messageId), found, tail);
-  if (!earlier) return undefined;
-  const key = found.keys.get(actor);
-  const context = sealContext.message(roomId, messageId);
-  // Both are sealed with the sender's own key; the same text never seals to the same bytes twice.
-  const sameText =
-    earlier.senderId === actor &&
-    key instanceof Buffer &&
-    open(key, earlier.text, context) === open(key, text, context);
-  return { ...earlier, sameText };
+  #opensTo(
+    { senderId, text: sealed }: StoredMessage,
+    { roomId, messageId }: MessageRef,
+    text: string,
+  ): boolean {
+    const key = this.prepared.found.keys.get(senderId);
+    return key instanceof Buffer && open(key, sealed, messageContext(roomId, messageId)) === text;
+  }
 }

@@ -1,18 +1,17 @@
-import type { Recorded } from '../domain/events.js';
+import { type Fold, foldFor, type Recorded, type State } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../domain/pushes.js';
-import { type Fold, foldFor, type State } from '../domain/streams.js';
+import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
 import type { StoredState } from '../projections/models/streamStates.js';
 
-/** One stream as its writer knows it: the state after every event decided so far. */
+/** The state of one stream after every event decided so far. */
 export class StreamState {
   version = 0;
   state: State;
   /** False until its row and tail are folded. */
   isLoaded = false;
-  /** Has events that are not durable yet. */
+  /** True while events of it are not yet durable. */
   isDirty = false;
-  /** How many commands on their way refer to it. */
+  /** The number of commands in progress that refer to it. */
   uses = 0;
   readonly #fold: Fold;
 
@@ -21,7 +20,7 @@ export class StreamState {
     this.state = this.#fold.initial;
   }
 
-  /** Row at its offset, then the tail above it. */
+  /** Folds the row at its offset, then the later events of the tail. */
   load(row: StoredState | undefined, tail: Tail): void {
     if (row?.value) {
       this.version = row.value.version;
@@ -34,33 +33,33 @@ export class StreamState {
 
   evolve(event: Recorded): void {
     if (event.version !== this.version + 1)
-      throw new Error(`${this.name} goes from version ${this.version} to ${event.version}`);
+      throw new Error(`stream ${this.name} goes from version ${this.version} to ${event.version}`);
     this.version = event.version;
     this.state = this.#fold.evolve(this.state, event);
   }
 }
 
 /**
- * The streams that were used last. One in use is never evicted: there is one object a stream at any time, or two
- * commands would decide against two states of it.
+ * The least recently used streams are evicted, but never one in use. A stream must have only one object at a
+ * time, or two commands would decide against two states.
  */
 export class StreamCache {
   readonly #streams = new Map<StreamName, StreamState>();
 
-  /** `capacity`: how many to keep beside those in use. */
+  /** `capacity` is the number of idle streams kept. */
   constructor(readonly capacity: number) {}
 
-  /** The stream, for one more use; not loaded if it is new here. */
+  /** Returns the stream and counts a use. A new one is not loaded. */
   acquire(name: StreamName): StreamState {
     const stream = this.#streams.get(name) ?? new StreamState(name);
-    // Moved to the end: the map is in the order of last use.
+    // Keeps the map in order of last use.
     this.#streams.delete(name);
     this.#streams.set(name, stream);
     stream.uses++;
     return stream;
   }
 
-  /** Ends one use. One that was never loaded is forgotten with its last. */
+  /** Ends one use. An unloaded stream is removed with its last use. */
   release(stream: StreamState): void {
     stream.uses--;
     if (stream.uses === 0 && !stream.isLoaded) this.#streams.delete(stream.name);
@@ -75,7 +74,7 @@ export class StreamCache {
   }
 }
 
-/** Keeps all that is in the tail now, until everyone who shares it has let go. */
+/** Keeps the present tail until all its holders have unpinned it. */
 export interface TailPin {
   readonly floor: number;
   holders: number;
@@ -84,49 +83,48 @@ export interface TailPin {
 const NO_EVENTS: readonly Recorded[] = [];
 
 /**
- * A partition's newest events: all that the read models may not have stored yet. A look-up first pins the tail,
- * then asks the read models, and looks into the tail last: whatever they had not stored when they were asked
- * is then still here, however far they have come since.
+ * A partition's newest events: at least all that the read models may not have stored. A look-up pins the
+ * tail, queries the read models, and reads the tail last. So an event that the query missed is still in the
+ * tail, however far the read models have advanced.
  */
 export class Tail {
   #floor: number;
   readonly #events: Recorded[] = [];
   readonly #streams = new Map<StreamName, Recorded[]>();
   readonly #messages = new Map<string, StoredMessage>();
-  // In the order they were taken, so the first has the smallest floor.
+  // In the order of pinning, so that the first has the smallest floor.
   readonly #pins = new Set<TailPin>();
 
-  /** `floor`: the offset below which the read models have stored everything. */
+  /** `floor` is the offset below which the read models have stored everything. */
   constructor(floor: number) {
     this.#floor = floor;
   }
 
-  /** How many events it holds. */
+  /** The number of events held. */
   get length(): number {
     return this.#events.length;
   }
 
-  /** Events come in the order of their offsets. */
+  /** Events must come in the order of their offsets. */
   add(event: Recorded): void {
     this.#events.push(event);
     const stream = this.#streams.get(event.stream);
     if (stream) stream.push(event);
     else this.#streams.set(event.stream, [event]);
-    if (event.type === 'MessageSent')
-      this.#messages.set(messageTerm(event.data.roomId, event.data.messageId), sealedMessage(event));
+    if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
   }
 
-  /** The events of one stream that are here, in order. */
+  /** Returns the held events of one stream, in order. */
   of(stream: StreamName): readonly Recorded[] {
     return this.#streams.get(stream) ?? NO_EVENTS;
   }
 
-  /** A message by its `messageTerm`, if it is here. */
+  /** Returns a held message by its `messageTerm`. */
   message(term: string): StoredMessage | undefined {
     return this.#messages.get(term);
   }
 
-  /** To be let go `holders` times. */
+  /** Must be unpinned `holders` times. */
   pin(holders: number): TailPin {
     const pin = { floor: this.#floor, holders };
     this.#pins.add(pin);
@@ -137,13 +135,13 @@ export class Tail {
     if (--pin.holders === 0) this.#pins.delete(pin);
   }
 
-  /** The read models have stored every offset below `size`: forgets what no pin keeps. */
+  /** Drops events below `size`, which the read models have stored, unless a pin keeps them. */
   trim(size: number): void {
     const [oldest] = this.#pins;
     const floor = Math.min(size, oldest?.floor ?? size);
     if (floor <= this.#floor) return;
     this.#floor = floor;
-    // Offsets have no hole: the first tells how many are below the floor.
+    // Offsets have no hole, so that the first offset gives the number of events below the floor.
     const first = this.#events[0]?.offset ?? floor;
     for (const event of this.#events.splice(0, floor - first)) this.#forget(event);
   }
@@ -152,7 +150,6 @@ export class Tail {
     const stream = this.#streams.get(event.stream);
     if (stream && stream.length > 1) stream.shift();
     else this.#streams.delete(event.stream);
-    if (event.type === 'MessageSent')
-      this.#messages.delete(messageTerm(event.data.roomId, event.data.messageId));
+    if (event.type === 'MessageSent') this.#messages.delete(messageTerm(event.data));
   }
 }

@@ -7,40 +7,40 @@ import { AppendError, HoleError, StorageError } from '../log/log.js';
 import { StreamCache, Tail } from './streamState.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
-/** How many streams a writer keeps in memory beside those in use; a room takes about a kilobyte. */
+/** Idle streams kept in memory by a writer. A room takes about 1 kB. */
 const MAX_IDLE_STREAMS = 16_384;
 const PAGE_COMMITS = 64;
-/** How often a fence is tried again at once when another writer was faster. */
+/** Attempts to fence before backing off, each lost to a faster writer. */
 const MAX_FENCE_ATTEMPTS = 16;
 const RETRY_MS = { first: 50, most: 2000 };
 
-/** What a writer knows while it owns its partition; all of it is dropped when the partition is lost. */
+/** A writer's state while it owns its partition. It is dropped when the partition is lost. */
 export interface WriterTerm {
-  /** After the last durable commit. */
+  /** The head after the last durable commit. */
   head: Head;
   readonly lease: Lease;
-  /** At least the lease's: that of the fence. */
+  /** The epoch of the fence, at least that of the lease. */
   readonly epoch: number;
   readonly tail: Tail;
   readonly streams: StreamCache;
 }
 
-/** What is taken over, and for as long as it may be. */
+/** The partition to take over, while its lease is wanted. */
 export interface TakeOverTarget {
   readonly partition: number;
   readonly lease: Lease;
-  /** False: nobody wants it any more. */
+  /** Returns false once the lease has been given up. */
   isWanted(): boolean;
 }
 
-/** After these, trying again cannot help. */
+/** Errors that no retry can resolve. */
 const FINAL_ERRORS = [StorageError, HoleError, AppendError, UnknownEventType, NotOwner];
 
 /**
- * Takes a partition over: appends an empty commit with an epoch above all before, so that whoever owned it finds
- * the position taken, and reads what the read models have not stored. Tries again while the log or the read models
- * cannot be reached, or the log is not what was signed; throws `NotOwner` when the lease has ended or is not wanted, and at once `StorageError`,
- * `HoleError`, `AppendError` and `UnknownEventType`.
+ * Takes a partition over. Appends a fence, an empty commit with a higher epoch, so that the former owner
+ * finds its next position taken. Then loads the events that the read models lack. Retries while a store is
+ * unreachable or the log does not extend its signed head. Throws `NotOwner` if the lease has expired or is
+ * not wanted. Throws `StorageError`, `HoleError`, `AppendError` and `UnknownEventType` at once.
  */
 export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promise<WriterTerm> {
   const { partition, lease } = target;
@@ -52,34 +52,34 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
       return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS) };
     } catch (error) {
       if (FINAL_ERRORS.some((kind) => error instanceof kind)) throw error;
-      deps.report(`partition ${partition} could not be taken over yet`, error);
-      await sleep(deps.clock, wait);
+      deps.events.report(`cannot take over partition ${partition} yet; retrying`, error);
+      await sleep(deps.environment.clock, wait);
     }
   }
 }
 
-/** A log that does not extend what was signed waits for an operator, for as long as this node is to own it. */
+/** While this node owns the partition, a log that does not extend its signed head waits for an operator. */
 async function checkSignedHead(
   { partition, lease, isWanted }: TakeOverTarget,
   deps: WriterDeps,
 ): Promise<void> {
   try {
-    await deps.mayAppend?.(partition);
+    await deps.storage.mayAppend?.(partition);
   } catch (error) {
-    if (!isWanted() || deps.clock.now() >= lease.validUntil) throw new NotOwner(partition);
+    if (!isWanted() || deps.environment.clock.now() >= lease.validUntil) throw new NotOwner(partition);
     throw error;
   }
 }
 
 async function appendFence(
   target: TakeOverTarget,
-  { log, bus, clock, now, newId }: WriterDeps,
+  { storage: { log, bus }, environment: { clock, now, newId } }: WriterDeps,
 ): Promise<Head> {
   const { partition, lease } = target;
   for (let attempt = 1; attempt <= MAX_FENCE_ATTEMPTS; attempt++) {
     const last = await loadHead(log, partition);
-    // After the read: a fence of whoever took the lease since is in it, and the lease has ended for us by then. So
-    // no writer fences after one that came later, and a later one has the partition for itself.
+    // Must come after the read. If another node took the lease before, this lease has expired by now; if
+    // later, its fence comes later too. So no writer fences after a later owner.
     if (!target.isWanted() || clock.now() >= lease.validUntil) throw new NotOwner(partition);
     const epoch = Math.max(lease.epoch, last.epoch + 1);
     const recordedAt = nextRecordedAt(last, now());
@@ -92,7 +92,10 @@ async function appendFence(
   throw new Error(`partition ${partition} was lost to another writer ${MAX_FENCE_ATTEMPTS} times in a row`);
 }
 
-async function loadTail({ partition, position, size }: Head, { log, reads }: WriterDeps): Promise<Tail> {
+async function loadTail(
+  { partition, position, size }: Head,
+  { storage: { log }, lookups: { reads } }: WriterDeps,
+): Promise<Tail> {
   let at = await reads.foldedPosition(partition);
   let tail: Tail | undefined;
   while (at < position) {

@@ -1,13 +1,19 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { NotOwner } from '../base/errors.js';
-import { AdmissionQueue } from '../base/limits.js';
-import { connectThread } from '../base/rpc.js';
+import { AdmissionQueue } from '../base/admissionQueue.js';
+import { assertNever, NotOwner } from '../base/errors.js';
+import { connectThread, type Remote } from '../base/workerThreads.js';
 import { type Bus, type CommitFrame, commitFrame } from '../cluster/bus.js';
-import type { Owners } from '../cluster/ownership.js';
-import { bytesOf, type Command, type OwnWriters } from '../domain/commands.js';
-import { partitionOf } from '../domain/ids.js';
-import { streamOfCommand } from '../domain/streams.js';
+import type { OwnershipEvents } from '../cluster/ownership.js';
+import {
+  bytesOf,
+  type Command,
+  commandDeclaration,
+  type OwnWriters,
+  streamOfCommand,
+} from '../domain/commands.js';
+import { sealedTextOf } from '../domain/events.js';
 import { unpack } from '../log/commit.js';
+import { partitionOf } from '../log/log.js';
 import { LogMismatch } from '../log/logMeta.js';
 import type { FoldProgress } from '../projections/decisionReads.js';
 import type { CachedKeys } from '../vault/vault.js';
@@ -22,34 +28,34 @@ import {
 } from './threadProtocol.js';
 
 /**
- * Commands leave for the writers' thread at most this often, in milliseconds; less often when those that left last
- * had come at a rate of `many`. Waking a thread and syncing a disk cost far more than a message: this halves what a
- * message costs, for a few milliseconds of its way.
+ * The minimum interval between batches to the writer thread, longer when the last batch came at the `many`
+ * rate. Waking a thread and syncing a disk cost far more than a message. Batching halves the cost of a
+ * message for a few milliseconds of delay.
  */
 const FLUSH_INTERVAL_MS = { few: 2, many: 5 } as const;
-/** Commands a millisecond. */
+/** The rate of a batch from which the interval is `many`. */
 const BUSY_COMMANDS_PER_MS = 4;
 
-/** What the writers need of the main thread. */
+/** Everything of the main thread that the writers need. */
 export interface WriterThreadClientDeps {
   readonly bus: Pick<Bus, 'publish'>;
   readonly keys: Pick<CachedKeys, 'fresh'>;
-  /** As `WriterDeps.mayAppend`. */
+  /** See `WriterStorage.mayAppend`. */
   readonly mayAppend: (partition: number) => Promise<void>;
   readonly folding: FoldProgress;
-  /** A text that this process has sealed, before the commit that holds it is published. */
+  readonly events: WriterThreadEvents;
+}
+
+/** The receiver of events of the writer thread. */
+export interface WriterThreadEvents extends OwnershipEvents {
+  /** Called with a text that this process has sealed, before the commit that holds it is published. */
   readonly onSealed: (sealed: string, text: string, owner: string) => void;
+  /** Called after each append of `events` events that took `ms`. */
   readonly onAppend: (ms: number, events: number) => void;
-  /** Who owns what has changed; what is this node's, its writers take commands for. */
-  readonly onOwners: (owners: Owners) => void;
-  /** This node has taken or released partitions: other nodes should look. */
-  readonly onLeasesChanged: () => void;
-  readonly onFatal: (error: unknown) => void;
-  readonly report: (message: string, error: unknown) => void;
 }
 
 interface Pending {
-  /** When it was asked, of `performance.now()`. */
+  /** When it was submitted, by `performance.now()`. */
   readonly since: number;
   readonly command: Command;
   readonly commandId: string;
@@ -59,14 +65,14 @@ interface Pending {
 }
 
 /**
- * The writers of all partitions, and which of these this node owns, in a thread of their own: one message each way
- * carries what a turn brings.
+ * The main thread's side of the writer thread, which holds all writers and this node's ownership. Each turn
+ * sends at most one message in each direction.
  */
 export class WriterThreadClient implements OwnWriters {
   readonly #queue = new AdmissionQueue();
-  /** By call: a command that is given again while it is under way is another call of the same id. */
+  /** By call, because a repeated command in progress has the same id. */
   readonly #pending = new Map<number, Pending>();
-  /** What is to be sent, by command. */
+  /** The texts of messages in progress, by command id. */
   readonly #texts = new Map<string, string>();
   #calls = 0;
   #outgoing: SentCommand[] = [];
@@ -81,11 +87,11 @@ export class WriterThreadClient implements OwnWriters {
     readonly logId: string,
     readonly partitions: number,
     private readonly worker: Worker,
-    private readonly api: Pick<WriterApi, 'start' | 'switchTo' | 'handOver' | 'stop'>,
+    private readonly api: Remote<WriterApi>,
     private readonly port: MessageChannel['port1'],
   ) {}
 
-  /** Starts the thread and opens the log in it, which is made if there is none. Throws `LogMismatch`. */
+  /** Starts the thread and opens the log in it, or creates it. Throws `LogMismatch`. */
   static async open(data: WriterThreadData): Promise<WriterThreadClient> {
     const { port1, port2 } = new MessageChannel();
     const worker = new Worker(new URL('./writerWorker.js', import.meta.url), {
@@ -103,18 +109,18 @@ export class WriterThreadClient implements OwnWriters {
     }
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
     return this.#queue.length;
   }
 
-  /** For how long the oldest of them has been under way; milliseconds. */
+  /** How long the oldest command has been in progress, in milliseconds. */
   get oldestMs(): number {
     const [oldest] = this.#pending.values();
     return oldest ? performance.now() - oldest.since : 0;
   }
 
-  /** As `WriterApi.start`. To be called when the read models are nearly caught up. */
+  /** See `WriterApi.start`. Call it when the read models have nearly caught up. */
   async start(
     deps: WriterThreadClientDeps,
     folded: ReadonlyMap<string, readonly number[]>,
@@ -125,22 +131,22 @@ export class WriterThreadClient implements OwnWriters {
       for (const item of items) this.#receive(item, deps);
     });
     const gone = (error: unknown) => {
-      if (!this.#isStopped) deps.onFatal(error);
+      if (!this.#isStopped) deps.events.onFatal(error);
     };
     this.worker.on('error', gone);
-    this.worker.on('exit', (code) => gone(new Error(`the writers' thread ended with code ${code}`)));
+    this.worker.on('exit', (code) => gone(new Error(`the writer thread ended with exit code ${code}`)));
     await this.api.start(folded, generations);
   }
 
   submit: OwnWriters['submit'] = (command, commandId, epoch) => {
     const bytes = bytesOf(command);
-    // It is another node's by now, or will be.
+    // Another node owns the partition, or will soon.
     if (this.#isStopped) return Promise.reject(this.#notOwner(command));
     const refusal = this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
     if (refusal) return Promise.reject(refusal);
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
-      // A command is answered with what its own kind answers.
+      // Safe casts: a command is answered with the answer of its kind.
       const call = this.#calls++;
       this.#pending.set(call, {
         since: performance.now(),
@@ -150,28 +156,28 @@ export class WriterThreadClient implements OwnWriters {
         resolve: resolve as (answer: never) => void,
         reject,
       });
-      const sent: Command = command;
-      if (sent.kind === 'send message') this.#texts.set(commandId, sent.message);
+      const { seals } = commandDeclaration(command.kind);
+      if (seals) this.#texts.set(commandId, seals.text(command));
       if (this.#outgoing.push([call, command, commandId, epoch]) === 1) this.#flushSoon();
     });
   };
 
-  /** Leases have changed hands: looks who has what now. */
+  /** Rebalances after leases have changed hands. */
   rebalance(): void {
     if (!this.#isStopped) this.#post({ look: true });
   }
 
-  /** The user's key was destroyed: no copy of it is kept. */
+  /** Removes all copies of a destroyed key. */
   forget(user: string): void {
     if (!this.#isStopped) this.#post({ forget: user });
   }
 
-  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
+  /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
   handOver(): Promise<void> {
     return this.api.handOver();
   }
 
-  /** A read model has advanced. */
+  /** Reports that a read model has advanced. */
   advance(model: string, partition: number, size: number): void {
     if (this.#advances.size === 0) setImmediate(() => this.#sendAdvances());
     this.#advances.set(`${model}/${partition}`, [model, partition, size]);
@@ -181,7 +187,10 @@ export class WriterThreadClient implements OwnWriters {
     return this.api.switchTo(name, generation);
   }
 
-  /** Refuses what comes now, hands over, and resolves when all that came before has its outcome and the log is closed. */
+  /**
+   * Refuses new commands and releases all partitions. Resolves when earlier commands are settled and the log
+   * is closed.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -191,14 +200,17 @@ export class WriterThreadClient implements OwnWriters {
     this.#flush();
     this.#isStopped = true;
     await this.api.stop();
-    // The thread's own word of it may come too late to be passed on.
-    this.#deps?.onLeasesChanged();
+    // The thread's own event may come too late to be sent.
+    this.#deps?.events.onLeasesChanged();
     await this.#queue.drained();
     this.port.close();
     await this.worker.terminate();
   }
 
-  /** At once after a pause, so that a lone command waits for nothing; under load, once in `#spacingMs`. */
+  /**
+   * Sends at once after a pause, so that a single command does not wait. Under load, sends every
+   * `#flushIntervalMs`.
+   */
   #flushSoon(): void {
     const wait = this.#flushedAt + this.#flushIntervalMs - performance.now();
     if (wait <= 0) setImmediate(() => this.#flush());
@@ -227,23 +239,24 @@ export class WriterThreadClient implements OwnWriters {
   #receive(item: FromWriterThread, deps: WriterThreadClientDeps): void {
     if ('commit' in item) this.#publish(commitFrame(unpack(item.commit)), deps);
     else if ('answered' in item)
-      this.#settle(item.answered)?.resolve(item.answer as never); // Of its kind: see `submit`.
+      this.#settle(item.answered)?.resolve(item.answer as never); // The answer is of the command's kind: see `submit`.
     else if ('refused' in item) this.#settle(item.refused)?.reject(decodeError(item.error));
     else if ('notOwner' in item) this.#rejectNotOwner(item.notOwner);
-    else if ('owners' in item) deps.onOwners(item.owners);
-    else if ('moved' in item) deps.onLeasesChanged();
-    else if ('appended' in item) deps.onAppend(item.appended.ms, item.appended.events);
+    else if ('owners' in item) deps.events.onOwners(item.owners);
+    else if ('leasesChanged' in item) deps.events.onLeasesChanged();
+    else if ('appended' in item) deps.events.onAppend(item.appended.ms, item.appended.events);
     else if ('keysOf' in item) void this.#replyToKeys(item.keysOf, item.request, deps);
     else if ('mayAppendTo' in item) void this.#replyToGuard(item.mayAppendTo, item.request, deps);
-    else if ('report' in item) deps.report(item.report, decodeError(item.error));
-    else deps.onFatal(decodeError(item.fatal));
+    else if ('report' in item) deps.events.report(item.report, decodeError(item.error));
+    else if ('fatal' in item) deps.events.onFatal(decodeError(item.fatal));
+    else assertNever(item);
   }
 
   #publish(frame: CommitFrame, deps: WriterThreadClientDeps): void {
     for (const event of frame.events) {
-      if (event.type !== 'MessageSent') continue;
       const text = this.#texts.get(event.commandId);
-      if (text !== undefined) deps.onSealed(event.data.text, text, event.actor);
+      const sealed = text === undefined ? undefined : sealedTextOf(event);
+      if (text !== undefined && sealed) deps.events.onSealed(sealed.sealed, text, sealed.owner);
     }
     deps.bus.publish(frame);
   }

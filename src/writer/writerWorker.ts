@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.js';
-import { NotOwner } from '../base/errors.js';
-import { serveThread } from '../base/rpc.js';
+import { assertNever, NotOwner } from '../base/errors.js';
+import { serveThread } from '../base/workerThreads.js';
 import type { Cluster } from '../cluster/nodes.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { Ownership } from '../cluster/ownership.js';
@@ -27,12 +27,12 @@ import {
 import { routeToWriters, Writer } from './writer.js';
 import type { WriterDeps } from './writerPorts.js';
 
-// The thread is started with these two by `Writers.open`, and by nobody else.
+// `WriterThreadClient.open` passes these two.
 const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };
 
 let outbox: FromWriterThread[] = [];
 
-/** What one turn of the event loop has to tell leaves in one message: waking the other thread is what costs. */
+/** Sends all messages of a turn together, because waking the other thread is the main cost. */
 function send(item: FromWriterThread): void {
   if (outbox.push(item) > 1) return;
   setImmediate(() => {
@@ -62,11 +62,13 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   closers.push(cluster.close);
   const deps = await writerDeps(log, cluster, generations);
   const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
-  const { leases, nodes } = cluster;
   ownership = new Ownership({
-    ...{ node, leases, nodes, writers, clock: systemClock, onFatal, report },
-    onOwners: (owners) => send({ owners }),
-    onLeasesChanged: () => send({ moved: true }),
+    ...{ node, cluster, writers, clock: systemClock },
+    events: {
+      ...{ onFatal, report },
+      onOwners: (owners) => send({ owners }),
+      onLeasesChanged: () => send({ leasesChanged: true }),
+    },
   });
   const router = routeToWriters(writers);
   port.on('message', (message: ToWriterThread) => receive(message, router));
@@ -82,26 +84,31 @@ async function writerDeps(
   closers.push(rows.close);
   const active = new ActiveReader(rows.reader, generations);
   reader = active;
+  const reads = readModels(
+    active,
+    async (model, partition) => (await rows.checkpoint(active.current(model), partition)).position,
+  );
   return {
-    log,
-    bus: { publish: sendCommit },
-    keys,
-    mayAppend: (partition) => guard.mayAppend(partition),
-    reads: readModels(
-      active,
-      async (model, partition) => (await rows.checkpoint(active.current(model), partition)).position,
-    ),
-    // Of a single process the main thread knows: it asks for nobody to go offline who is active.
-    ...(data.engine.kind === 'mongodb' ? { devices } : {}),
-    folding,
-    clock: systemClock,
-    now: Date.now,
-    newId: randomUUID,
-    isKnownToAll: (type) => ownership?.isKnownToAll(type) ?? false,
-    onDeposed: (partition) => ownership?.release(partition),
-    onFatal,
-    report,
-    onAppend: ({ events, ms }) => send({ appended: { events, ms } }),
+    storage: {
+      log,
+      bus: { publish: sendCommit },
+      folding,
+      mayAppend: (partition) => guard.mayAppend(partition),
+    },
+    // A single process needs no devices: its main thread sets nobody offline who is active.
+    lookups: { keys, reads, ...(data.engine.kind === 'mongodb' ? { devices } : {}) },
+    environment: {
+      clock: systemClock,
+      now: Date.now,
+      newId: randomUUID,
+      isKnownToAll: (type) => ownership?.isKnownToAll(type) ?? false,
+    },
+    events: {
+      onDeposed: (partition) => ownership?.release(partition),
+      onFatal,
+      report,
+      onAppend: ({ events, ms }) => send({ appended: { events, ms } }),
+    },
   };
 }
 
@@ -111,7 +118,8 @@ function receive(message: ToWriterThread, router: OwnWriters): void {
   else if ('look' in message) ownership?.rebalance();
   else if ('forget' in message) keys.forget(message.forget);
   else if ('mayAppend' in message) guard.handleReply(message);
-  else keys.handleReply(message);
+  else if ('request' in message) keys.handleReply(message);
+  else assertNever(message);
 }
 
 function execute(router: OwnWriters, [call, command, commandId, epoch]: SentCommand): Promise<void> {
@@ -146,7 +154,7 @@ const api: WriterApi = {
     await log?.close();
     for (const close of closers) await close();
     keys.close();
-    // What was told last leaves before this is answered.
+    // Lets the last messages leave before this call is answered.
     await new Promise((resolve) => setImmediate(resolve));
     port.close();
   },

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { openEvents } from '../../src/audit/events/openEvents.js';
 import { jsonOf } from '../../src/audit/events/transcript.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
-import { sealContext } from '../../src/domain/events.js';
+import { messageContext } from '../../src/domain/messages.js';
 import { seal } from '../../src/vault/cipher.js';
 
 describe('events as JSON lines', () => {
@@ -29,7 +29,7 @@ describe('events as JSON lines', () => {
         const leaves = messages.map(({ actor, text, seq, replyTo, audience }, offset) => {
           const [roomId, messageId] = [randomUUID(), randomUUID()];
           const data = {
-            ...{ roomId, messageId, seq, text: seal(key, text, sealContext.message(roomId, messageId)) },
+            ...{ roomId, messageId, seq, text: seal(key, text, messageContext(roomId, messageId)) },
             ...(replyTo === null ? {} : { replyTo }),
           };
           const leaf = encodeEvent({

@@ -26,10 +26,11 @@ describe('a room or a user as of then', () => {
       fc.asyncProperty(scripts, fc.constantFrom(0, 7, Number.MAX_SAFE_INTEGER), async (scripted, indexed) => {
         const { world, users, rooms } = scripted;
         const source = await sourceOf(world, indexed);
-        const { open, partitions } = world;
+        const { open } = world;
+        const { log } = source;
         const projections = allProjections(open);
         const rows = new MemoryRows();
-        const live = createQueries({ rows, open, partitions, progress });
+        const live = createQueries({ rows, open, log, progress });
         for (const [i, event] of world.events.entries()) {
           await foldInto(rows, projections, [event]);
           if (i % 7 !== 0 && i !== world.events.length - 1) continue;

@@ -1,9 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { encodeEvent, type Unplaced } from '../../src/domain/codec.js';
-import { type NewEvent, sealContext } from '../../src/domain/events.js';
-import { friendshipIdOf, partitionOf, roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
+import type { NewEvent } from '../../src/domain/events.js';
+import { friendshipIdOf, roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
+import { messageContext } from '../../src/domain/messages.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import type { EventLog } from '../../src/log/log.js';
+import { partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
@@ -77,7 +80,7 @@ async function eventsOf(
     [cid, 'cid'],
   ] as const) {
     await vault.keys.create(userId);
-    const username = seal(await keyOf(userId), name, sealContext.username(userId));
+    const username = seal(await keyOf(userId), name, usernameContext(userId));
     const data = { userId, username, backgroundColor: '#aabbcc' };
     add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data, audience: [userId] });
     add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId }, audience: [] });
@@ -104,7 +107,7 @@ async function eventsOf(
     }
     for (let seq = 1; seq <= messages; seq++) {
       const messageId = randomUUID();
-      const text = seal(await keyOf(ann), textOf(seq), sealContext.message(roomId, messageId));
+      const text = seal(await keyOf(ann), textOf(seq), messageContext(roomId, messageId));
       add(ann, { type: 'MessageSent', stream, data: { roomId, messageId, seq, text }, audience: members });
     }
     const read = { roomId, userId: other, upTo: messages };

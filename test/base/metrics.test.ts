@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Metrics } from '../../src/base/metrics.js';
 
 describe('metrics', () => {
-  it('shows commands by event and outcome, appends, pushes and what is read when asked', async () => {
+  it('exports commands by event and outcome, appends, pushes and gauges', async () => {
     const metrics = new Metrics();
     metrics.countCommand('send message', 'ok');
     metrics.countCommand('send message', 'ok');
@@ -11,7 +11,7 @@ describe('metrics', () => {
     metrics.observePush(12);
     let connections = 1;
     metrics.addGauge('parley_connections', () => connections);
-    metrics.queue('writer', () => 5);
+    metrics.addQueue('writer', () => 5);
     connections = 2;
     for (let scrapes = 0; scrapes < 2; scrapes++) {
       const lines = (await metrics.render()).split('\n');

@@ -1,11 +1,10 @@
 import { expect } from 'chai';
-import { LEASE_MS } from '../../src/cluster/leases.js';
+import { LEASE_MS, memoryLeases } from '../../src/cluster/leases.js';
 import { createMongoLeases } from '../../src/cluster/mongoCluster.js';
-import { memoryLeases } from '../../src/cluster/nodes.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
 describe('The leases of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
@@ -22,10 +21,10 @@ describe('Leases on MongoDB', () => {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let store: SharedLeaseStore;
   beforeEach(async () => {
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
       open: (node, now) => createMongoLeases(side.node(), node, PARTITIONS, now),
       expire: () => side.rewrite('leases', { expires: { $subtract: ['$expires', LEASE_MS] } }),
@@ -45,7 +44,7 @@ describe('Leases on MongoDB', () => {
       expect(seen).to.have.property('name', 'AssertionError');
     });
 
-  it('throw when the database does not answer', async () => {
+  it('throw if the database does not answer', async () => {
     const leases = await store.open('a');
     const held = await leases.acquire(0);
     await side.close();

@@ -6,7 +6,7 @@ import { recordNode } from '../../src/cluster/openCluster.js';
 
 const tells = existsSync('/proc/sys/kernel/random/boot_id');
 
-describe('the node before in a data directory', () => {
+describe('the previous node of a data directory', () => {
   const made: string[] = [];
   const directory = () => {
     const dir = mkdtempSync(join(tmpdir(), 'parley-predecessor-'));
@@ -18,13 +18,13 @@ describe('the node before in a data directory', () => {
     for (const dir of made) rmSync(dir, { recursive: true });
   });
 
-  it('is none at first, then the one that left its sign last', () => {
+  it('is none at first, then the one that was recorded last', () => {
     const dir = directory();
     const seen = ['a', 'b', 'c'].map((node) => recordNode(dir, node));
     expect(seen).to.deep.equal(tells ? [undefined, 'a', 'b'] : [undefined, undefined, undefined]);
   });
 
-  it('is not known of a copy of the directory', () => {
+  it('is unknown in a copy of the directory', () => {
     const [dir, copy] = [directory(), directory()];
     recordNode(dir, 'a');
     cpSync(dir, copy, { recursive: true });
@@ -32,7 +32,7 @@ describe('the node before in a data directory', () => {
     expect(recordNode(copy, 'c')).to.equal(tells ? 'b' : undefined);
   });
 
-  it('is not known where the sign cannot be read', () => {
+  it('is unknown if the record cannot be read', () => {
     const dir = directory();
     recordNode(dir, 'a');
     writeFileSync(join(dir, 'node'), '{"node": "a"');

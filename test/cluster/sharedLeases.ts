@@ -5,12 +5,12 @@ import type { VirtualTime } from '../support/virtualTime.js';
 
 const MARGIN_MS = 500;
 
-/** The leases and the nodes of one database, in memory and on its clock. */
+/** The leases and nodes of one database, in memory and on its clock. */
 export class SharedLeases {
   readonly #time: VirtualTime;
   readonly #leases: { node: NodeId | undefined; epoch: number; expires: number }[];
   readonly #beats = new Map<NodeId, { startedAt: Date; at: number; capabilities: readonly string[] }>();
-  /** Nodes for which the database is away. */
+  /** Nodes that cannot reach the database. */
   readonly cutOff = new Set<NodeId>();
 
   constructor(time: VirtualTime, partitions: number) {
@@ -18,7 +18,7 @@ export class SharedLeases {
     this.#leases = Array.from({ length: partitions }, () => ({ node: undefined, epoch: 0, expires: 0 }));
   }
 
-  /** By partition who holds it, whatever the nodes know. */
+  /** The holder of each partition, whatever the nodes know. */
   get holders(): (NodeId | undefined)[] {
     return this.#leases.map(({ node, expires }) => (expires > this.#time.now() ? node : undefined));
   }

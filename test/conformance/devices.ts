@@ -2,26 +2,26 @@ import { expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
 import type { Devices } from '../../src/cluster/devices.js';
 
-/** A place where nodes keep who is active on them. */
+/** A store of active devices. */
 export interface DeviceStore {
-  /** As this node has it, which lives. */
+  /** Opens the devices of a live node. */
   open(node: NodeId): Promise<Devices>;
 }
 
-/** One that several nodes share. */
+/** A store that several nodes share. */
 export interface SharedDeviceStore extends DeviceStore {
-  /** The node is silent for long enough to be dead. */
+  /** Silences the node until it counts as dead. */
   die(node: NodeId): Promise<void>;
-  /** The next change is carried out, but only when `land` is called; until then it looks like a lost one. */
+  /** Delays the next change until `land` is called. Its caller sees a lost answer. */
   holdNextChange(): { land(): Promise<void> };
 }
 
 const elsewhere = async (devices: Devices, users: string[], except?: NodeId): Promise<string[]> =>
   [...(await devices.findActive(users, except))].sort();
 
-/** What is promised to the only node there is, by name. */
+/** Promises that hold for a single node. */
 export const promises: Readonly<Record<string, (store: DeviceStore) => Promise<void>>> = {
-  async 'has those who are set and not cleared since'(store) {
+  async 'return users that were set and not cleared'(store) {
     const devices = await store.open('a');
     for (const user of ['anna', 'ben', 'chris']) await devices.setActive(user);
     await devices.clearActive('ben');
@@ -34,7 +34,7 @@ export const promises: Readonly<Record<string, (store: DeviceStore) => Promise<v
     expect(await elsewhere(devices, [])).to.deep.equal([]);
   },
 
-  async 'does nothing new when it is told twice'(store) {
+  async 'ignore a repeated call'(store) {
     const devices = await store.open('a');
     await devices.setActive('anna');
     await devices.setActive('anna');
@@ -44,7 +44,7 @@ export const promises: Readonly<Record<string, (store: DeviceStore) => Promise<v
     expect(await devices.listActive('a', 10)).to.deep.equal([]);
   },
 
-  async 'lists the users of a node page by page'(store) {
+  async 'list the users of a node page by page'(store) {
     const devices = await store.open('a');
     const users = ['chris', 'anna', 'dora', 'emil', 'ben'];
     for (const user of users) await devices.setActive(user);
@@ -58,7 +58,7 @@ export const promises: Readonly<Record<string, (store: DeviceStore) => Promise<v
     expect(await devices.listActive('b', 2)).to.deep.equal([]);
   },
 
-  async 'drops all of a node'(store) {
+  async 'drop all rows of a node'(store) {
     const devices = await store.open('a');
     for (const user of ['anna', 'ben']) await devices.setActive(user);
     await devices.dropNode('b');
@@ -73,9 +73,9 @@ export const promises: Readonly<Record<string, (store: DeviceStore) => Promise<v
   },
 };
 
-/** What is promised besides where there are several nodes. */
+/** Further promises that hold between several nodes. */
 export const promisesToMany: Readonly<Record<string, (store: SharedDeviceStore) => Promise<void>>> = {
-  async 'tells every node who is active on any'(store) {
+  async 'tell every node who is active on any node'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     await a.setActive('anna');
     await a.setActive('ben');
@@ -93,7 +93,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedDeviceStore) 
     expect(await elsewhere(a, users)).to.deep.equal(['anna']);
   },
 
-  async 'counts nobody who is active on a dead node only, and still lists them'(store) {
+  async 'ignore users active only on a dead node, but still list them'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     await a.setActive('anna');
     await a.setActive('ben');
@@ -106,7 +106,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedDeviceStore) 
     expect(await b.listActive('b', 10)).to.deep.equal(['ben']);
   },
 
-  async 'has the later of two calls win, however late the earlier one lands'(store) {
+  async 'let the later of two calls win, however late the earlier one lands'(store) {
     const a = await store.open('a');
     await a.setActive('anna');
     const clearing = store.holdNextChange();

@@ -3,31 +3,31 @@ import type { NodeId } from '../../src/cluster/bus.js';
 import { DEAD_AFTER_MS, type Nodes } from '../../src/cluster/nodes.js';
 import { eventually } from '../support/eventually.js';
 
-/** A place where nodes tell that they live. */
+/** A place where nodes record that they live. */
 export interface NodeStore {
   open(node: NodeId, capabilities: readonly string[]): Promise<Nodes>;
 }
 
-/** One that several nodes share. */
+/** A place that several nodes share. */
 export interface SharedNodeStore extends NodeStore {
-  /** Every beat so far is so much longer ago. */
+  /** Moves every heartbeat back by `ms`. */
   pass(ms: number): Promise<void>;
-  /** The next call is carried out, but its answer does not arrive. */
+  /** Carries out the next call, but loses its answer. */
   loseNextAnswer(): void;
 }
 
 const names = async (nodes: Nodes): Promise<NodeId[]> => (await nodes.listLive()).map(({ node }) => node);
 const dead = async (nodes: Nodes): Promise<NodeId[]> => (await nodes.listDead()).map(({ node }) => node);
 
-/** Whatever begins from here on is younger. */
+/** Makes later nodes younger. */
 const aMillisecond = (nodes: Nodes): Promise<void> =>
   eventually('a millisecond has passed', async () =>
     (await nodes.listLive()).every(({ silentMs }) => silentMs > 0),
   );
 
-/** What is promised to the only node there is, by name. */
+/** Promises that hold for a single node. */
 export const promises: Readonly<Record<string, (store: NodeStore) => Promise<void>>> = {
-  async 'tell of a node from its first beat on, since when it lives and what it knows'(store) {
+  async 'list a node from its first heartbeat on, with its start and capabilities'(store) {
     const nodes = await store.open('a', ['MessageSent', '$strange']);
     expect(await nodes.listLive()).to.deep.equal([]);
     await nodes.heartbeat();
@@ -41,7 +41,7 @@ export const promises: Readonly<Record<string, (store: NodeStore) => Promise<voi
     expect(await nodes.listDead()).to.deep.equal([]);
   },
 
-  async 'tell a node which of its beats is the first'(store) {
+  async 'tell a node which heartbeat is its first'(store) {
     const nodes = await store.open('a', []);
     expect([await nodes.heartbeat(), await nodes.heartbeat(), await nodes.heartbeat()]).to.deep.equal([
       true,
@@ -50,7 +50,7 @@ export const promises: Readonly<Record<string, (store: NodeStore) => Promise<voi
     ]);
   },
 
-  async 'take no node that has left for living, until it beats again'(store) {
+  async 'exclude a node that has left, until its next heartbeat'(store) {
     const nodes = await store.open('a', []);
     await nodes.heartbeat();
     await nodes.leave();
@@ -60,9 +60,9 @@ export const promises: Readonly<Record<string, (store: NodeStore) => Promise<voi
   },
 };
 
-/** What is promised besides where there are several nodes. */
+/** Further promises that hold between several nodes. */
 export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) => Promise<void>>> = {
-  async 'tell each of all, the longest-lived first, whenever they last beat'(store) {
+  async 'list all nodes, the longest-lived first, whatever their last heartbeat'(store) {
     const [b, a, c] = [await store.open('b', ['x']), await store.open('a', []), await store.open('c', [])];
     for (const node of [b, a, c]) {
       await node.heartbeat();
@@ -76,7 +76,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect(first?.capabilities).to.deep.equal(['x']);
   },
 
-  async 'take a node for dead that has been silent for 10 s, and say when it last beat'(store) {
+  async 'list a node as dead after 10 s of silence, with its last heartbeat'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
     await a.heartbeat();
     const [before] = await b.listLive();
@@ -87,7 +87,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect(lastHeartbeat.getTime()).to.equal((before?.startedAt.getTime() ?? 0) - DEAD_AFTER_MS);
   },
 
-  async 'take a node for dead that is said to have ended, since its last beat'(store) {
+  async 'list an expired node as dead, with its last heartbeat'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
     await a.heartbeat();
     await b.heartbeat();
@@ -98,9 +98,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect(await b.listDead()).to.deep.equal([{ node: 'a', lastHeartbeat: startedAt }]);
   },
 
-  async 'take a node that has left for dead at once, since then, until it is forgotten or beats again'(
-    store,
-  ) {
+  async 'list a node that left as dead, until it is forgotten or sends a heartbeat'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
     await a.heartbeat();
     await store.pass(5000);
@@ -118,7 +116,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect([await names(b), await dead(b)]).to.deep.equal([['b'], []]);
   },
 
-  async 'take a dead node for living when it beats again, and tell it that it was not forgotten'(store) {
+  async 'list a dead node as live after a heartbeat, and tell it that it was not forgotten'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
     await a.heartbeat();
     await store.pass(DEAD_AFTER_MS);
@@ -126,7 +124,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect([await names(b), await dead(b)]).to.deep.equal([['a'], []]);
   },
 
-  async 'forget a dead node, and tell it so should it come back, as the youngest'(store) {
+  async 'forget a dead node, which returns as the youngest and is told so'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
     await a.heartbeat();
     await store.pass(DEAD_AFTER_MS);
@@ -138,7 +136,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect(await names(b)).to.deep.equal(['b', 'a']);
   },
 
-  async 'forget no node that lives'(store) {
+  async 'do not forget a live node'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
     await a.heartbeat();
     await b.forget('a');
@@ -146,7 +144,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) =>
     expect(await a.heartbeat()).to.equal(false);
   },
 
-  async 'tell a node that it was forgotten, though the first beat to say so is not answered'(store) {
+  async 'tell a node that it was forgotten, even if the first answer is lost'(store) {
     const a = await store.open('a', []);
     await a.heartbeat();
     await store.pass(DEAD_AFTER_MS);

@@ -4,7 +4,7 @@ import type { OpenVault } from '../../src/vault/openVault.js';
 import type { Credential, SignedHead } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 
-/** One vault, as several processes see it: each call opens it anew, with a cache of its own. */
+/** Opens the same vault as another process would, with its own cache. */
 export type OpenAgain = () => Promise<OpenVault>;
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
@@ -20,9 +20,9 @@ const credential = (): Credential => ({
 });
 const newName = () => `ada-${randomUUID().slice(0, 8)}`;
 
-/** What every vault promises; each check rejects where the promise is broken. */
+/** The promises of every vault. Each check rejects if its promise is broken. */
 export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise<void>>> = {
-  async 'a key is made once, and is the same for every process'(open) {
+  async 'a key is created once, and is the same for every process'(open) {
     const [here, there] = [await open(), await open()];
     const owner = randomUUID();
     await Promise.all([here.keys.create(owner), there.keys.create(owner), here.keys.create(owner)]);
@@ -51,7 +51,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await (await open()).keys.key(owner)).to.equal('destroyed');
   },
 
-  async 'a destroyed key is never made again'(open) {
+  async 'a destroyed key is never created again'(open) {
     const { keys } = await open();
     const [owner, unborn] = [randomUUID(), randomUUID()];
     await keys.create(owner);
@@ -64,7 +64,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     }
   },
 
-  async 'a batch answers for every owner, each with its own'(open) {
+  async 'a batch returns each owner’s own key'(open) {
     const { keys } = await open();
     const owners = Array.from({ length: 5 }, () => randomUUID());
     for (const owner of owners) await keys.create(owner);
@@ -77,7 +77,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await fresh.keys([])).to.have.property('size', 0);
   },
 
-  async 'a user of whom nothing is known is an outage, not an erasure'(open) {
+  async 'an unknown user is an outage, not an erasure'(open) {
     const { keys } = await open();
     const known = randomUUID();
     await keys.create(known);
@@ -87,7 +87,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(keys.cached(unknown)).to.equal(undefined);
   },
 
-  async 'a vault that does not answer is an outage, in all it does'(open) {
+  async 'a vault that does not answer is an outage in every call'(open) {
     const vault = await open();
     const [owner, name] = [randomUUID(), newName()];
     await vault.keys.create(owner);
@@ -120,7 +120,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await (await open()).credentials.claim(name, credential())).to.equal(false);
   },
 
-  async 'a claim is found by its name in any case, as it was made'(open) {
+  async 'a claim is found by its name in any case, unchanged'(open) {
     const { credentials } = await open();
     const name = newName();
     const made = { ...credential(), username: name.toUpperCase() };
@@ -129,7 +129,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await credentials.find(`${name}x`)).to.equal(undefined);
   },
 
-  async 'a claim says whether its user is registered'(open) {
+  async 'a claim tells whether its user is registered'(open) {
     const { credentials } = await open();
     const name = newName();
     const made = credential();
@@ -139,7 +139,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await (await open()).credentials.find(name)).to.deep.equal({ ...made, registered: true });
   },
 
-  async 'a password changes only from the hash that stands, once'(open) {
+  async 'a password changes only from its present hash, once'(open) {
     const [here, there] = [await open(), await open()];
     const name = newName();
     const made = credential();
@@ -196,7 +196,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       expect(await each.find(token, later(HOUR))).to.equal(undefined);
   },
 
-  async 'a session is not found once it has ended, at once here and in every new process'(open) {
+  async 'a revoked session is not found, at once here and in every new process'(open) {
     const { sessions } = await open();
     const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
     await sessions.find(token, NOW);
@@ -206,7 +206,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       expect(await each.find(token, NOW)).to.equal(undefined);
   },
 
-  async 'an end that overtakes a look-up is not forgotten'(open) {
+  async 'a revocation that overtakes a look-up is kept'(open) {
     const { sessions } = await open();
     const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
     const looking = sessions.find(token, NOW);
@@ -215,7 +215,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await sessions.find(token, NOW)).to.equal(undefined);
   },
 
-  async 'all of a user’s sessions end but one, and nobody else’s'(open) {
+  async 'all sessions of a user are revoked but one, and nobody else’s'(open) {
     const { sessions } = await open();
     const [userId, other] = [randomUUID(), randomUUID()];
     const mine = [];
@@ -231,7 +231,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await sessions.revokeAll(userId)).to.deep.equal([]);
   },
 
-  async 'every end is told of'(open) {
+  async 'every revocation is reported'(open) {
     const { sessions } = await open();
     const userId = randomUUID();
     const one = await sessions.create(userId, NOW, HOUR);
@@ -246,7 +246,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(told).to.have.length(2);
   },
 
-  async 'the list has ended sessions too, the newest first, and when they ended'(open) {
+  async 'the list includes ended sessions with their end, the newest first'(open) {
     const { sessions } = await open();
     const userId = randomUUID();
     const old = (await sessions.create(userId, NOW, HOUR)).session;
@@ -258,7 +258,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(none).to.deep.equal([]);
   },
 
-  async 'of dead sessions the newest are kept, of live ones all'(open) {
+  async 'the newest ended sessions and all open ones are kept'(open) {
     const { sessions } = await open();
     const userId = randomUUID();
     const live = await sessions.create(userId, NOW, 10 * HOUR);
@@ -285,7 +285,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await there.list()).to.have.deep.members([large, other]);
   },
 
-  async 'of those who sign a partition at once, one does'(open) {
+  async 'one of several concurrent signers of a partition wins'(open) {
     const [here, there] = [(await open()).heads, (await open()).heads];
     const first = await Promise.all([
       here.advance(undefined, headOf(0, 1)),
@@ -299,7 +299,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await there.get(0)).to.deep.equal(tries[done.indexOf(true)]);
   },
 
-  async 'a head is given up for another, smaller or not, but not by one who knows an older'(open) {
+  async 'a head is replaced by another, smaller or not, but not by a caller with an outdated one'(open) {
     const { heads } = await open();
     const [old, large, small] = [headOf(0, 5), headOf(0, 9), headOf(0, 2)];
     await heads.advance(undefined, old);
@@ -309,7 +309,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await (await open()).heads.get(0)).to.deep.equal(small);
   },
 
-  async 'signing keys are the same for every process, the newest first, and none is lost'(open) {
+  async 'signing keys are the same for every process, the newest first, without loss'(open) {
     const [here, there] = [(await open()).signing, (await open()).signing];
     const told = (keys: readonly KeyObject[]) =>
       keys.map((key) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64'));
@@ -323,7 +323,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
   },
 };
 
-/** What is signed does not matter to the vault. */
+/** The vault ignores the content of a signed head. */
 const headOf = (partition: number, size: number): SignedHead => ({
   partition,
   position: size + 1,
@@ -332,7 +332,7 @@ const headOf = (partition: number, size: number): SignedHead => ({
   note: `note of ${partition}/${size} ${randomUUID()}`,
 });
 
-/** Runs every promise against vaults that `make` makes; each test gets one of its own. */
+/** Runs every promise against vaults of `make`. Each test gets a new one. */
 export function vaultConformance(make: () => Promise<OpenAgain>): void {
   for (const [promise, check] of Object.entries(vaultPromises)) {
     it(promise, async () => {

@@ -4,7 +4,7 @@ import { repository } from '../deploy/dockerfile.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { paste } from './paste.js';
 
-/** What is pasted, by the headings it stands under. */
+/** Returns the shell blocks of each third-level section by its heading. */
 function walk(markdown: string): Map<string, string> {
   const sections = new Map<string, string>();
   for (const section of markdown.split(/^### /m).slice(1)) {
@@ -15,12 +15,12 @@ function walk(markdown: string): Map<string, string> {
   return sections;
 }
 
-describe('The walk of docs/audit.md', function () {
+describe('The commands of docs/audit.md', function () {
   this.timeout(180_000);
   let server: ServerProcess;
   const said = new Map<string, string>();
 
-  before('paste all of it', async () => {
+  before('paste all commands', async () => {
     server = await startServer({ engine: 'sqlite' });
     const sections = walk(readFileSync(`${repository}/docs/audit.md`, 'utf8'));
     const script = [...sections].map(([heading, code]) => `echo '### ${heading}'\n${code}`).join('\n');
@@ -32,45 +32,45 @@ describe('The walk of docs/audit.md', function () {
   });
   after(() => server?.stop());
 
-  it('begins with a conversation', () => {
+  it('start a conversation', () => {
     expect(said.get('Two people talk')).to.include('"isNewActive":true').and.to.include('"seq":1');
   });
 
-  it('shows what happened', () => {
-    const events = said.get('What happened');
+  it('list the events', () => {
+    const events = said.get('List the events');
     expect(events).to.include('Hello, Bob').and.to.include('"type":"MessageSent"');
   });
 
-  it('finds the log whole', () => {
-    expect(said.get('The log is whole')).to.match(/whole\n$/);
+  it('verify the log', () => {
+    expect(said.get('Verify the log')).to.match(/whole\n$/);
   });
 
-  it('makes an auditor, whose reading is recorded', () => {
-    expect(said.get('An auditor')).to.equal('ann is an auditor now\n');
-    const events = said.get('What an auditor reads');
+  it('appoint an auditor, and record what the auditor reads', () => {
+    expect(said.get('Appoint an auditor')).to.equal('ann is an auditor now\n');
+    const events = said.get('Read events as an auditor');
     expect(events).to.include('Hello, Bob').and.to.include('"type":"AuditRead"');
     expect(events).to.include('"resource":"events"');
   });
 
-  it('shows a room as it was', () => {
-    const [byCommand, overHttp, none] = (said.get('As it was then') ?? '').split(/(?<=^\}\n)/m);
+  it('show a room at a past time', () => {
+    const [byCommand, overHttp, none] = (said.get('See a room at a past time') ?? '').split(/(?<=^\}\n)/m);
     const then = JSON.parse(byCommand ?? '');
     expect(then.messages[0].message).to.equal('Hello, Bob');
     expect(JSON.parse(overHttp ?? '')).to.deep.equal(then);
     expect(none).to.equal(undefined);
   });
 
-  it('proves an event without trust in the server', () => {
-    const proof = said.get('A proof that needs no trust in the server');
+  it('check a proof without trusting the server', () => {
+    const proof = said.get('Check a proof without trusting the server');
     expect(proof).to.match(/^event \d+ of parley\/0 is proven: \{.*"MessageSent"/m);
   });
 
-  it('takes the whole log away', () => {
-    expect(said.get('The whole log, to take away')).to.match(/whole\n$/);
+  it('export and verify the log', () => {
+    expect(said.get('Export the log')).to.match(/whole\n$/);
   });
 
-  it('erases a person from it, and the log is still whole', () => {
-    const events = said.get('Erased, and still whole');
+  it('erase a user, and the log still verifies', () => {
+    const events = said.get('Erase a user');
     expect(events)
       .to.include('erased')
       .and.to.match(/whole\n$/);

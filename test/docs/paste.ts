@@ -7,16 +7,16 @@ import { tempDir } from '../support/tempDir.js';
 
 const built = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** The address that documents name; the tests' server has another. */
+/** The address in the documents. The test server has another one. */
 export const documented = 'http://127.0.0.1:3000';
 
-/** The commands that a build in another place stands in for. */
+/** Shell functions that run the compiled files in place of npx and npm. */
 const prelude = `
 npx() { shift; node '${built('src/cli/bin.js')}' "$@"; }
 npm() { node '${built('demo/talk.js')}' "\${@: -1}"; }
 `;
 
-/** Pastes commands of a document into a shell beside a server, in a directory of their own; resolves with what they said. */
+/** Runs the commands of a document in a new directory against a server. Resolves with their output. */
 export async function paste(script: string, server: ServerProcess): Promise<string> {
   const child = spawn(
     'bash',

@@ -2,9 +2,9 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { notFound } from '../../src/base/errors.js';
 import type { Command, CommandRouter } from '../../src/domain/commands.js';
-import { partitionOf, streamOf } from '../../src/domain/ids.js';
+import { streamOf } from '../../src/domain/ids.js';
 import { eraseFromRooms } from '../../src/erasure/erasures.js';
-import type { Commit } from '../../src/log/log.js';
+import { type Commit, partitionOf } from '../../src/log/log.js';
 
 const PARTITIONS = 4;
 const room = fc.uuid();

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { VaultUnavailable } from '../../src/base/errors.js';
-import { sealContext } from '../../src/domain/events.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/cipher.js';
 import { createKeyStore } from '../../src/vault/dataKeys.js';
 import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
@@ -63,7 +63,7 @@ describe('An outage of the vault', () => {
             await here.keys.create(userId);
             const key = await here.keys.key(userId);
             if (key === 'destroyed') throw new Error('it was just made');
-            return { userId, username: seal(key, `name of ${userId}`, sealContext.username(userId)) };
+            return { userId, username: seal(key, `name of ${userId}`, usernameContext(userId)) };
           }),
         );
         const erased = new Set<string>();

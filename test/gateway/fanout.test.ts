@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
 import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
-import type { User } from '../../src/domain/contract.js';
 import type { Recorded } from '../../src/domain/events.js';
+import type { User } from '../../src/domain/shapes.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import { ada, bob, messageLeaf, onlineLeaf } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';
@@ -27,18 +27,20 @@ class Node {
     const nowhere = { position: 0, size: 0 };
     this.fanout = new Fanout([nowhere, nowhere], {
       delivery: {
-        deliver: (event, vector, joined) => {
-          const text = event.type === 'MessageSent' ? joined.texts.get(event.data.text) : undefined;
+        deliver: (event, vector, content) => {
+          const text = event.type === 'MessageSent' ? content.text(event.data.text) : undefined;
           this.delivered.push({ event, text, vector: [...vector] });
         },
       },
       interest: { hosts: (user) => this.hosted.has(user), isWatched: (subject) => this.watched.has(subject) },
-      profiles: { known: () => undefined, load: async () => new Map<string, User>() },
-      texts: {
-        take: (sealed) => (this.away.has(sealed) ? undefined : `opened ${sealed}`),
-        messages: async (sealed) => {
-          for (const { text } of sealed) await this.away.get(text);
-          return sealed.map(({ text }) => `opened ${text}`);
+      content: {
+        profiles: { known: () => undefined, load: async () => new Map<string, User>() },
+        texts: {
+          take: (sealed) => (this.away.has(sealed) ? undefined : `opened ${sealed}`),
+          messages: async (sealed) => {
+            for (const { text } of sealed) await this.away.get(text);
+            return sealed.map(({ text }) => `opened ${text}`);
+          },
         },
       },
       log: this.log,

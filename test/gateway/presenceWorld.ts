@@ -1,9 +1,11 @@
 import pino from 'pino';
 import { DEAD_AFTER_MS } from '../../src/cluster/nodes.js';
-import type { Recorded } from '../../src/domain/events.js';
-import { type UserState, userDecider } from '../../src/domain/user.js';
+import { decideCommand } from '../../src/domain/commands.js';
+import { foldFor, type Recorded } from '../../src/domain/events.js';
+import type { UserState } from '../../src/domain/streams.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { Levelling } from '../../src/gateway/presenceReconciler.js';
+import { factsOf } from '../support/facts.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 export const GRACE = 10_000;
@@ -183,12 +185,15 @@ export class PresenceWorld {
       const command = lastSeen
         ? ({ kind: 'go offline', userId: user, lastSeen: lastSeen.toISOString() } as const)
         : ({ kind: 'go online', userId: user } as const);
-      const decision = userDecider.decide(command, state, { now: '2026-01-01T00:00:00.000Z', isActive });
+      const decision = decideCommand(command, state, factsOf({ isActive: () => isActive }));
       const events = 'events' in decision ? decision.events : [];
       for (const event of events) {
         this.#size++;
         // Of an event, evolving needs what it is and no place.
-        this.#states.set(user, userDecider.evolve(state, event as unknown as Recorded));
+        this.#states.set(
+          user,
+          foldFor(event.stream).evolve(state, event as unknown as Recorded) as UserState,
+        );
         const online = event.type === 'UserWentOnline';
         const at = this.time.now();
         this.events.push({ user, online, at, ...(lastSeen ? { lastSeen: lastSeen.getTime() } : {}) });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { SlidingWindow } from '../../src/base/limits.js';
+import { SlidingWindow } from '../../src/base/rateLimits.js';
 
 describe('a window of abuse', () => {
   it('is full exactly when the last `limit` hits lie within its span', () => {

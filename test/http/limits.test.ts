@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
-import { memoryAddressLimit } from '../../src/base/limits.js';
+import { memoryAddressLimit } from '../../src/base/rateLimits.js';
 import { addressOf } from '../../src/http/auth.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 

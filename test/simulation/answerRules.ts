@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ParleyError } from '../../src/base/errors.js';
-import type { Answer, Command, CommandKind } from '../../src/domain/commands.js';
-import { partitionOf } from '../../src/domain/ids.js';
-import { type RoomState, roomDecider } from '../../src/domain/room.js';
-import { streamOfCommand } from '../../src/domain/streams.js';
+import type { Command, CommandKind } from '../../src/domain/commands.js';
+import { decideCommand, streamOfCommand } from '../../src/domain/commands.js';
+import type { MessageRef } from '../../src/domain/define.js';
+import { partitionOf } from '../../src/log/log.js';
+import { earlierMessage, factsOf } from '../support/facts.js';
 import type { Attempt, History, Violation } from './history.js';
 import type { PartitionLog } from './logRules.js';
 import { type Durable, groupBy, type Snapshot, type StreamHistory, streamOf } from './streams.js';
@@ -153,7 +155,8 @@ function isDecidedFrom(
     );
   if ('code' in outcome || decision.events.length !== made.length) return false;
   if (outcome.answer.moment.size < snapshot.size) return false;
-  return Object.entries(decision.answer).every(([key, value]) => fieldOf(outcome.answer, key) === value);
+  const { moment: _, ...told } = outcome.answer;
+  return isDeepStrictEqual(told, decision.answer);
 }
 
 function decideAt(
@@ -163,47 +166,18 @@ function decideAt(
   texts: ReadonlyMap<string, string>,
   now: string,
 ) {
-  const room = state as RoomState; // Clients of a simulation ask for nothing but rooms.
-  const facts = { now, otherExists: true, earlier: undefined, replyExists: false };
-  switch (command.kind) {
-    case 'init chat':
-    case 'read messages':
-      return roomDecider.decide(command, room, facts);
-    case 'send message': {
-      const { kind, actor, roomId, messageId, message, replyTo } = command;
-      const known = (id: string) => {
-        const event = stream.messages.get(id);
-        return event && event.version <= version ? event : undefined;
-      };
-      const send = {
-        kind,
-        actor,
-        roomId,
-        messageId,
-        text: '',
-        ...(replyTo === undefined ? {} : { replyTo }),
-      };
-      const earlier = known(messageId);
-      return roomDecider.decide(send, room, {
-        ...facts,
-        earlier: earlier && {
-          ...earlier.data,
-          senderId: earlier.actor,
-          sentAt: earlier.recordedAt,
-          sameText: earlier.actor === actor && texts.get(earlier.commandId) === message,
-        },
-        replyExists: replyTo !== undefined && known(replyTo) !== undefined,
-      });
-    }
-    default:
-      throw new Error(`no client of a simulation asks for ${command.kind}`);
-  }
-}
-
-/** A message's fields lie in the message. */
-function fieldOf(answer: Answer<CommandKind>, key: string): unknown {
-  const fields: object = 'message' in answer ? answer.message : answer;
-  return Object.entries(fields).find(([name]) => name === key)?.[1];
+  // The message of this id, as far as it was there then.
+  const message = ({ messageId }: MessageRef) => {
+    const event = stream.messages.get(messageId);
+    if (!event || event.version > version) return undefined;
+    return earlierMessage({
+      ...event.data,
+      senderId: event.actor,
+      sentAt: event.recordedAt,
+      text: texts.get(event.commandId) ?? '',
+    });
+  };
+  return decideCommand<CommandKind>(command, state, factsOf({ now, message }));
 }
 
 const describe = ({ connection, commandId, command, outcome, askedAt, answeredAt }: Attempt): string =>

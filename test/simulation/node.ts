@@ -51,7 +51,7 @@ export class Node {
   readonly #ground: Ground;
   readonly #log: MongoLog;
   #ownership: Ownership | undefined;
-  #lanes: PartitionRouter | undefined;
+  #router: PartitionRouter | undefined;
   #readers: TailReader<Commit>[] = [];
   /** Attempts that it has not answered. */
   readonly #open = new Set<(outcome: Outcome) => void>();
@@ -77,7 +77,7 @@ export class Node {
 
   /** It takes commands. */
   get isServing(): boolean {
-    return this.#lanes !== undefined && !this.machine.isDead;
+    return this.#router !== undefined && !this.machine.isDead;
   }
 
   /** How far it has seen each partition. */
@@ -95,7 +95,7 @@ export class Node {
     };
     this.#open.add(settle);
     this.machine.run(() =>
-      this.#lanes
+      this.#router
         // The union of commands is one of them.
         ?.execute(command as CommandOf<CommandKind>, commandId)
         .then(
@@ -116,7 +116,7 @@ export class Node {
 
   /** As by SIGTERM: hands over, then ends. */
   async stop(ms: number): Promise<void> {
-    this.#lanes?.stop();
+    this.#router?.stop();
     await this.#ownership?.stop();
     this.kill(ms);
   }
@@ -144,45 +144,51 @@ export class Node {
     const deps = this.#writerDeps((frame) => toMain(() => this.bus.publish(frame)));
     const writers = Array.from({ length: partitions }, (_, partition) => new Writer(partition, deps));
     const ownership = new Ownership({
-      ...{ node: this.id, leases, nodes: createMongoNodes(db, this.id, knownTypes), writers, clock },
-      ...{ onFatal, report },
-      onOwners: (owners) => toMain(() => this.#setOwners(owners)),
-      onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'owners' })),
+      ...{ node: this.id, writers, clock },
+      cluster: { leases, nodes: createMongoNodes(db, this.id, knownTypes) },
+      events: {
+        ...{ onFatal, report },
+        onOwners: (owners) => toMain(() => this.#setOwners(owners)),
+        onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'owners' })),
+      },
     });
     this.#ownership = ownership;
     const look = () => toWriters(() => ownership.rebalance());
     const own = acrossThreads(routeToWriters(writers), toWriters, toMain);
-    const lanes = new PartitionRouter({
-      ...{ node: this.id, partitions, bus: this.bus, writers: own, clock, onStaleOwner: look },
+    const router = new PartitionRouter({
+      ...{ partitions, bus: this.bus, writers: own, clock, onStaleOwner: look },
     });
-    this.#lanes = lanes;
-    const doorman = new ForwardedCommandReceiver(own, (partition) => lanes.epochOf(partition));
-    this.bus.serve((body, from) => doorman.serve(body, from));
+    this.#router = router;
+    const receiver = new ForwardedCommandReceiver(own, (partition) => router.epochOf(partition));
+    this.bus.serve((body, from) => receiver.serve(body, from));
     this.#follow();
     this.bus.onNote((note) => {
       if (note.kind === 'owners') look();
       if (note.kind === 'tails')
         for (const [partition, position] of note.tails) this.#readers[partition]?.notifyTail(position);
     });
-    this.#tellTails(lanes);
+    this.#tellTails(router);
     await ownership.start();
   }
 
   #writerDeps(publish: (frame: CommitFrame) => void): WriterDeps {
     const { world, fail, models, database } = this.#ground;
     const key = Buffer.alloc(32);
+    const { reads, folding } = models.of(this.machine);
     return {
-      log: this.#log,
-      bus: { publish },
-      keys: { keys: async (owners) => new Map(owners.map((owner) => [owner, key])) },
-      ...models.of(this.machine),
-      clock: this.machine.clock,
-      now: () => database.time.getTime(),
-      newId: () => world.draw.uuid(),
-      isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
-      onDeposed: (partition) => this.#ownership?.release(partition),
-      onFatal: (error) => fail(`a writer of ${this.name} failed: ${String(error)}`),
-      report: (what, error) => world.trace(this.name, `${what}: ${String(error)}`),
+      storage: { log: this.#log, bus: { publish }, folding },
+      lookups: { reads, keys: { keys: async (owners) => new Map(owners.map((owner) => [owner, key])) } },
+      environment: {
+        clock: this.machine.clock,
+        now: () => database.time.getTime(),
+        newId: () => world.draw.uuid(),
+        isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
+      },
+      events: {
+        onDeposed: (partition) => this.#ownership?.release(partition),
+        onFatal: (error) => fail(`a writer of ${this.name} failed: ${String(error)}`),
+        report: (what, error) => world.trace(this.name, `${what}: ${String(error)}`),
+      },
     };
   }
 
@@ -192,33 +198,33 @@ export class Node {
       owner ? `${owner.node === this.id ? 'own' : 'other'}@${owner.epoch}` : '-',
     );
     this.#ground.world.trace(this.name, `hears of owners ${told.join(' ')}`);
-    this.#lanes?.setOwners(owners);
+    this.#router?.setOwners(owners);
   }
 
   /** As the fan-out does: what it would push, it records. */
   #follow(): void {
     const { world, fail, views } = this.#ground;
     this.#readers = Array.from({ length: world.weather.partitions }, (_, partition) =>
-      follow<Commit>({
-        partition,
-        after: 0,
-        read: (after, limit) => this.#log.read(partition, after, limit),
-        handle: ({ position, id }) => {
-          views.push({ node: this.name, partition, position, id, at: world.now });
+      follow<Commit>(
+        { partition, after: 0, read: (after, limit) => this.#log.read(partition, after, limit) },
+        {
+          handle: ({ position, id }) => {
+            views.push({ node: this.name, partition, position, id, at: world.now });
+          },
+          onStop: (error) => fail(`${this.name} cannot follow partition ${partition}: ${String(error)}`),
+          onReadError: () => {},
         },
-        onStop: (error) => fail(`${this.name} cannot follow partition ${partition}: ${String(error)}`),
-        onReadError: () => {},
-        clock: this.machine.clock,
-      }),
+        this.machine.clock,
+      ),
     );
     this.bus.subscribe((frame) => this.#readers[frame.partition]?.notify(frame));
   }
 
-  #tellTails(lanes: PartitionRouter): void {
-    const { owned } = lanes;
+  #tellTails(router: PartitionRouter): void {
+    const { owned } = router;
     const tails = owned.map((partition) => [partition, this.#readers[partition]?.position ?? 0, 0] as const);
     if (tails.length > 0) this.bus.broadcast({ kind: 'tails', tails });
-    this.machine.clock.setTimer(() => this.#tellTails(lanes), TAILS_MS);
+    this.machine.clock.setTimer(() => this.#tellTails(router), TAILS_MS);
   }
 }
 

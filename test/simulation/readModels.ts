@@ -1,7 +1,7 @@
 import { decodeEvents } from '../../src/cluster/bus.js';
+import { foldFor } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/pushes.js';
-import { foldFor } from '../../src/domain/streams.js';
+import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/messages.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
 import type { FoldProgress, ReadModels } from '../../src/projections/decisionReads.js';
 import type { StoredState } from '../../src/projections/models/streamStates.js';
@@ -55,7 +55,7 @@ export class FoldedModels {
           read(() =>
             pick(
               this.#messages,
-              asked.map(({ roomId, messageId }) => messageTerm(roomId, messageId)),
+              asked.map((ref) => messageTerm(ref)),
             ),
           ),
         // Everybody is registered.
@@ -104,8 +104,7 @@ export class FoldedModels {
       const fold = foldFor(stream);
       const state = fold.evolve(this.#states.get(stream)?.value?.state ?? fold.initial, event);
       this.#states.set(stream, { offset, value: { version, state } });
-      if (event.type === 'MessageSent')
-        this.#messages.set(messageTerm(event.data.roomId, event.data.messageId), sealedMessage(event));
+      if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
     }
     return commit;
   }

@@ -1,6 +1,6 @@
 import type { Recorded } from '../../src/domain/events.js';
+import { foldFor, type State } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
-import { foldFor, type State } from '../../src/domain/streams.js';
 
 /** An event, and since when a majority has it; times are the world's. */
 export interface Durable {

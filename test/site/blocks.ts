@@ -5,17 +5,17 @@ import { repository } from '../deploy/dockerfile.js';
 /** A block of code in a document. */
 export interface Block {
   readonly file: string;
-  /** Of its first line. */
+  /** The number of its first line. */
   readonly line: number;
-  /** What stands behind the fence: a language, and what the block is. */
+  /** The text after the fence: a language and a name. */
   readonly info: string;
   readonly code: string;
 }
 
-/** Where a block is, for messages. */
+/** Returns file and line of a block, for messages. */
 export const placeOf = ({ file, line }: Block): string => `${file}:${line}`;
 
-/** Every block of code of README.md and of all Markdown below `docs/`, indented ones too. */
+/** Returns every block of code of README.md and of the Markdown below `docs/`, including indented blocks. */
 export function allBlocks(): readonly Block[] {
   const docs = readdirSync(`${repository}/docs`, { recursive: true, encoding: 'utf8' });
   const files = ['README.md', ...docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];

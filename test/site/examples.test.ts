@@ -28,20 +28,20 @@ describe('The code in the documentation', function () {
   });
   after(() => server?.stop());
 
-  it('is all under a rule: nothing is shown that nobody tried', () => {
+  it('has a rule for each block', () => {
     expect(blocks.filter((block) => ruleOf(block) === undefined).map(placeOf)).to.deep.equal([]);
     expect(ruleOf({ file: 'docs/index.md', line: 1, info: 'js', code: 'a()' })).to.equal(undefined);
   });
 
   for (const [file, script] of pasted)
-    it(`of ${file} is pasted into a shell, and does what is said`, async () => {
+    it(`of ${file} runs in a shell with the described result`, async () => {
       const said = await paste(script, server);
       expect(said)
         .to.include('"isNewActive":true')
         .and.to.match(/(?:cleo and dan|dan and cleo) have room/);
     });
 
-  it('of docs/client.md is one program, which compiles and does what is said', async () => {
+  it('of docs/client.md is one program that compiles and runs with the described result', async () => {
     const said = await runProgram(
       under('program').map(({ code }) => code),
       server,
@@ -61,19 +61,19 @@ describe('The code in the documentation', function () {
   });
 
   for (const block of under('json'))
-    it(`at ${placeOf(block)} is JSON of the shape it is named by`, () => {
+    it(`at ${placeOf(block)} is JSON of its named shape`, () => {
       const json: unknown = JSON.parse(block.code);
       const name = block.info.split(' ')[1] ?? '';
       const answers = { Problem, SignInAnswer };
       if (name in answers) {
-        // Just looked up.
+        // The line above has checked the name.
         const result = answers[name as keyof typeof answers].safeParse(json);
         expect(result.success, String(result.error)).to.equal(true);
       } else expect(frameErrors(name, json)).to.deep.equal([]);
     });
 
   for (const block of under('talk'))
-    it(`at ${placeOf(block)} is requests that the contract has`, () => {
+    it(`at ${placeOf(block)} contains only requests of the contract`, () => {
       const lines = block.code
         .trim()
         .split('\n')
@@ -82,26 +82,29 @@ describe('The code in the documentation', function () {
         const [, event = '', json = ''] = /^([a-z ]+) (\{.*\})$/.exec(line) ?? [];
         expect(requests, line).to.have.property(event);
         const data: unknown = JSON.parse(json.replaceAll(/<[^>]+>/g, '0192f0c4-9c1e-7c3a-8f7e-1f2a3b4c5d6e'));
-        // It has that property.
+        // The line above has checked the property.
         const result = requests[event as RequestName].data.safeParse(data);
         expect(result.success, `${line}: ${result.error}`).to.equal(true);
       }
     });
 
   for (const block of under('output'))
-    it(`at ${placeOf(block)} is what the command prints, but for its figures`, () => {
+    it(`at ${placeOf(block)} is the output of the command, except for the numbers`, () => {
       const env = { PATH: process.env.PATH, DATA_DIR: server.dataDir };
-      const { stdout } = spawnSync(process.execPath, [built('src/checkLog.js')], { env, encoding: 'utf8' });
+      const { stdout } = spawnSync(process.execPath, [built('src/cli/checkLogFile.js')], {
+        env,
+        encoding: 'utf8',
+      });
       expect(shapeOf(stdout)).to.equal(shapeOf(block.code));
     });
 
   for (const block of under('script'))
-    it(`at ${placeOf(block)} is of JavaScript's syntax`, () => {
+    it(`at ${placeOf(block)} is valid JavaScript`, () => {
       expect(() => new Script(block.code)).not.to.throw();
     });
 
   for (const block of under('commands'))
-    it(`at ${placeOf(block)} is of shell syntax, and of scripts, verbs and options that there are`, () => {
+    it(`at ${placeOf(block)} is valid shell with existing scripts, verbs and options`, () => {
       const { status, stderr } = spawnSync('bash', ['-n'], { input: block.code, encoding: 'utf8' });
       expect([status, stderr]).to.deep.equal([0, '']);
       for (const [, script = ''] of block.code.matchAll(/npm run (?:--silent )?([a-z-]+)/g))
@@ -118,7 +121,7 @@ describe('The code in the documentation', function () {
 
 const { scripts } = JSON.parse(readFileSync(`${repository}/package.json`, 'utf8'));
 
-/** The help of a command, found by its leading words that are verbs. */
+/** Returns the help of a command that begins with these verbs. */
 function helpOf(words: string): string {
   const said = spawnSync(
     process.execPath,
@@ -138,7 +141,7 @@ const shapeOf = (output: string): string =>
     .replaceAll(/\d+/g, 'n');
 
 function frameErrors(name: string, json: unknown): unknown[] {
-  // The document's shape is this project's own.
+  // This project defines the shape of the document.
   const { components } = asyncApi() as { components: { messages: Record<string, { payload: object }> } };
   expect(components.messages).to.have.property(name);
   const ajv = new Ajv({ strict: false, validateFormats: false });

@@ -11,11 +11,11 @@ import type { ServerProcess } from '../support/server.js';
 const built = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * Compiles blocks of TypeScript as one module, as strictly as this project, and runs it against a server. The client
- * it imports is the one under test. Resolves with what it printed.
+ * Compiles blocks of TypeScript as one module with the compiler options of this project, and runs it against a server.
+ * The module imports the client under test. Resolves with its output.
  */
 export async function runProgram(blocks: readonly string[], server: ServerProcess): Promise<string> {
-  // Beside what was built, where `ws` and the types of Node are found.
+  // In the build folder, the module finds `ws` and the types of Node.
   const folder = mkdtempSync(join(built, 'example-'));
   try {
     const source = blocks
@@ -48,7 +48,7 @@ export async function runProgram(blocks: readonly string[], server: ServerProces
 }
 
 async function run(command: string, ...args: readonly string[]): Promise<string> {
-  // What hangs is ended, so that what it had printed is seen.
+  // The timeout ends a program that hangs, so that the test shows its output.
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);

@@ -1,42 +1,42 @@
 import type { Block } from './blocks.js';
 
-/** How a block of code is tried. */
+/** How the tests check a block of code. */
 export type Rule =
-  /** Pasted whole by the test of the audit's walk. */
+  /** The test of docs/audit.md runs it. */
   | 'walk'
-  /** Pasted into a shell beside a server. */
+  /** A shell runs it against a server. */
   | 'pasted'
-  /** Part of a program that is compiled and run. */
+  /** It is part of a program that is compiled and run. */
   | 'program'
-  /** JSON of the shape that it is named by. */
+  /** It is JSON of the named shape. */
   | 'json'
-  /** What is typed into `npm run talk`: requests of the contract. */
+  /** It is input of `npm run talk`: requests of the contract. */
   | 'talk'
-  /** What a command prints, but for its figures. */
+  /** It is the output of a command, except for the numbers. */
   | 'output'
   /**
-   * Not run: its shell syntax is checked, and that every script, verb and option in it exists. For what installs
-   * packages anew or starts a server, needs Docker, MongoDB or a machine to itself, or undoes what a test stands on.
+   * It does not run. The test checks its shell syntax, and that every script, verb and option in it exists. It installs
+   * packages, starts a server, needs Docker, MongoDB or its own machine, or would disturb another test.
    */
   | 'commands'
-  /** Not run, for it takes something away in a database that tests do not have: its syntax is checked. */
+  /** It does not run, because it deletes collections of MongoDB. The test checks its syntax. */
   | 'script';
 
 const notRun: Readonly<Record<string, string>> = {
   'README.md':
-    'installs, starts servers, needs Docker or MongoDB; the talk and the verbs are tried elsewhere',
-  'docs/operations.md': 'backs up and restores MongoDB and what is in production',
-  'docs/performance.md': 'takes a machine for most of an hour',
+    'installs packages, starts servers, needs Docker or MongoDB; other tests run talk and the verbs',
+  'docs/operations.md': 'backs up and restores MongoDB and production data',
+  'docs/performance.md': 'occupies a machine for 40 minutes',
 };
 
-/** The rule a block is under, or none. */
+/** Returns the rule of a block, or undefined if it has none. */
 export function ruleOf({ file, info, code }: Block): Rule | undefined {
   const [language, what] = info.split(' ');
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
   if (info === 'text output') return 'output';
-  // How to rotate keys and to accept a restored log: pasted there, it would change what the walk shows.
+  // Key rotation and the acceptance of a restored log would change the results of the other commands.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
   if (info !== 'sh') return undefined;
   if (file === 'docs/audit.md') return 'walk';

@@ -12,19 +12,19 @@ import { closeCodes, errorCodes } from '../../src/http/documents/contractParts.j
 import { paths } from '../../src/http/documents/routes.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
-/** What the build has made, beside this code. */
+/** The folder of the built site. */
 const folder = fileURLToPath(new URL('../../docs/', import.meta.url));
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
 const read = (name: string): string => readFileSync(folder + name, 'utf8');
 const pages = files.filter((name) => name.endsWith('.html'));
 
 describe('The documentation', () => {
-  it('has every page of its list, and links to it from every other', () => {
+  it('has every page of its outline, with a link from every other page', () => {
     for (const { url } of outline.flatMap((part) => part.pages))
       for (const page of pages) expect(read(page), `${page} to ${url}`).to.include(`<li><a href="${url}"`);
   });
 
-  it('is served whole, at the addresses that its links have', async () => {
+  it('is served completely at the URLs of its links', async () => {
     const target: FakeTarget = await startHttp();
     try {
       const links = new Set(pages.flatMap((page) => attributesOf(read(page), 'href|src')));
@@ -39,7 +39,7 @@ describe('The documentation', () => {
     }
   });
 
-  it('holds no script, no inline style, and asks for nothing from elsewhere', () => {
+  it('has no script, no inline style and no resource of another host', () => {
     for (const page of pages) {
       const html = read(page);
       expect(html, page).not.to.match(/<script|<style|<iframe|<[^>]* (?:style|on\w+)=/);
@@ -49,7 +49,7 @@ describe('The documentation', () => {
     }
   });
 
-  it('says in each page what it is: one heading of the first level, a title, a language', () => {
+  it('has one first-level heading, a title and a language on each page', () => {
     for (const page of pages) {
       expect(read(page).match(/<h1/g), page).to.have.length(1);
       expect(read(page), page)
@@ -58,7 +58,7 @@ describe('The documentation', () => {
     }
   });
 
-  it('has each text compressed beside it', () => {
+  it('has compressed copies of each text', () => {
     for (const name of files.filter((each) => /\.(?:html|css|svg)$/.test(each))) {
       expect(brotliDecompressSync(readFileSync(`${folder}${name}.br`)).toString(), name).to.equal(read(name));
       expect(gunzipSync(readFileSync(`${folder}${name}.gz`)).toString(), name).to.equal(read(name));
@@ -81,12 +81,12 @@ describe('The documentation', () => {
     expect(html).not.to.include('undefined').and.not.to.include('[object');
   });
 
-  it('has everything that the client exports', () => {
+  it('has every export of the client', () => {
     for (const name of Object.keys(client))
       expect(read('reference.html')).to.include(`id="${name.toLowerCase()}"`);
   });
 
-  it('has pictures that say in words what they show', () => {
+  it('has a text description of each picture', () => {
     const pictures = files.filter((name) => name.endsWith('.svg'));
     expect(pictures).to.have.length.above(2);
     for (const name of pictures) expect(read(name), name).to.match(/role="img" aria-labelledby="title desc"/);
@@ -102,18 +102,18 @@ describe('A link of the documentation', () => {
     new Set(['x.svg']),
   );
 
-  it('leads to the page of the file that it names', () => {
+  it('leads to the page of its file', () => {
     expect(
       ['../b.md', '../b.md#c', '../x.svg', '#d', 'https://a.example/', '/audit'].map(link),
     ).to.deep.equal(['/docs/b', '/docs/b#c', '/docs/x.svg', '#d', 'https://a.example/', '/audit']);
   });
 
-  it('to a file that is not there ends the build, which names it', () => {
+  it('to a missing file fails the build with its name', () => {
     expect(() => link('../c.md')).to.throw('docs/guide/a.md links to ../c.md');
     expect(() => render('# A\n\n[c](c.md)', link)).to.throw('c.md');
   });
 
-  it('to a page or heading that is not there ends it too', () => {
+  it('to a missing page or heading fails the build', () => {
     const check = (html: string) => () =>
       checkLinks(new Map([['/docs/a', `<p id="here">${html}`]]), new Set());
     expect(check('<a href="#here">')).not.to.throw();
@@ -128,7 +128,7 @@ describe('The reference', () => {
   const text = (excerpt: string) => ({ excerptTokens: [{ text: excerpt }] });
   const comment = '/**\n * Asks {@link Other}.\n *\n * @param q - what for\n * @throws never\n */\n';
 
-  it('shows a type as a whole, with what is said of its members, and not the schemas behind it', () => {
+  it('shows a complete type with the comments of its members, and without its schema', () => {
     const markdown = referenceOf([
       {
         name: 'parley/x',
@@ -155,7 +155,7 @@ describe('The reference', () => {
 });
 
 describe('Markdown', () => {
-  it('becomes HTML that the strictest policy allows', () => {
+  it('becomes HTML that the content security policy allows', () => {
     const { title, html } = render(
       '# A `b`\n\n<b style="x">c</b>\n\n| d |\n| --: |\n| 1 |\n',
       (href) => href,
@@ -165,12 +165,12 @@ describe('Markdown', () => {
     expect(html).not.to.match(/<[^>]* style=/);
   });
 
-  it('has headings that are linked by their words, twice the same ones apart', () => {
+  it('has headings with anchors, also for two equal headings', () => {
     const { html } = render('# When `/ready` is red\n\n## A b\n\n## A b\n', (href) => href);
     for (const id of ['when-ready-is-red', 'a-b', 'a-b-1']) expect(html).to.include(`id="${id}"`);
   });
 
-  it('has code coloured by classes', () => {
+  it('has code that is coloured by classes', () => {
     const { html } = render('```ts\nconst a = 1; // <b>\n```\n', (href) => href);
     expect(html).to.include('<span class="hljs-keyword">const</span>').and.to.include('&lt;b&gt;');
   });

@@ -7,8 +7,8 @@ import type {
   CommandRouter,
   Moment,
 } from '../../src/domain/commands.js';
-import type { Chat, User } from '../../src/domain/contract.js';
 import { roomIdOf } from '../../src/domain/ids.js';
+import type { Chat, User } from '../../src/domain/shapes.js';
 import type { Queries } from '../../src/projections/queries.js';
 
 /**

@@ -8,7 +8,7 @@ import { tempDir } from '../support/tempDir.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 
-/** A gate that answers pass through when it is opened. */
+/** Creates a gate that holds answers until it is opened. */
 function gate(): { wait: Promise<void>; open: () => void } {
   let open = () => {};
   const wait = new Promise<void>((resolve) => {
@@ -17,14 +17,14 @@ function gate(): { wait: Promise<void>; open: () => void } {
   return { wait, open };
 }
 
-describe('a read of the vault that is overtaken', () => {
+describe('a read of the vault that is overtaken by a write', () => {
   let store: VaultStore;
   beforeEach(() => {
     store = openSqliteVaultStore(tempDir());
   });
   afterEach(() => store.close());
 
-  it('by the destruction of the key does not bring the key back', async () => {
+  it('does not bring a destroyed key back', async () => {
     const wrapping = randomBytes(32);
     const owner = randomUUID();
     const { wait, open } = gate();
@@ -51,7 +51,7 @@ describe('a read of the vault that is overtaken', () => {
     slow.close();
   });
 
-  it('by the end of the session does not find the session', async () => {
+  it('does not find a revoked session', async () => {
     const { wait, open } = gate();
     const sessions = createSessionStore({
       ...store,

@@ -10,12 +10,12 @@ import { FakeCore } from '../support/fakeCore.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 
-/** More than a sign-up asks of the vault. */
+/** More vault calls than a sign-up makes. */
 const MOST_CALLS = 10;
 const NAME = 'Ada';
 const PASSWORD = 'the analytical engine';
 
-describe('a sign-up that is cut off between any two steps of the vault', () => {
+describe('a sign-up that is interrupted between any two steps of the vault', () => {
   const masterKey = randomBytes(32);
   let passwords: Passwords;
   before(() => {
@@ -28,7 +28,7 @@ describe('a sign-up that is cut off between any two steps of the vault', () => {
       vault,
       passwords,
       commands: core.commands,
-      // The queries that accounts ask are among those the fake has.
+      // Accounts use only queries that the fake has.
       queries: core.queries as Queries,
       now: () => new Date(),
       random: () => 0,
@@ -57,7 +57,7 @@ describe('a sign-up that is cut off between any two steps of the vault', () => {
     );
     await first.close();
 
-    // Another process, which knows only what is stored.
+    // Another process, which knows only stored data.
     const vault = await open();
     try {
       const accounts = accountsOver(vault, core);

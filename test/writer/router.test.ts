@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
-import { friendshipIdOf, partitionOf, roomIdOf, streamOf } from '../../src/domain/ids.js';
+import { friendshipIdOf, roomIdOf, streamOf } from '../../src/domain/ids.js';
+import { partitionOf } from '../../src/log/log.js';
 import { routeToWriters, type Writer } from '../../src/writer/writer.js';
 import { ada, adaAndBob, bob, openChat, send } from './world.js';
 

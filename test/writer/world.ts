@@ -2,9 +2,9 @@ import { NotOwner } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { decodeLeaf } from '../../src/domain/codec.js';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
+import type { MessageRef } from '../../src/domain/define.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
-import type { MessageRef } from '../../src/domain/pushes.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messages.js';
@@ -124,37 +124,45 @@ export class World<L extends EventLog = MemoryLog> {
       return taken;
     };
     return {
-      log: this.log,
-      bus: {
-        publish: (frame) => {
-          this.frames.push(frame);
-          this.onPublish();
+      storage: {
+        log: this.log,
+        bus: {
+          publish: (frame) => {
+            this.frames.push(frame);
+            this.onPublish();
+          },
+        },
+        folding: {
+          folded: () => this.#folded.size,
+          lagMs: () => this.lagMs,
+          onAdvance: (handler) => {
+            this.#advance.add(handler);
+            return () => this.#advance.delete(handler);
+          },
         },
       },
-      keys: this.vault.keys,
-      reads: {
-        states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
-        messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
-        existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
-        foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
-      },
-      devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
-      folding: {
-        folded: () => this.#folded.size,
-        lagMs: () => this.lagMs,
-        onAdvance: (handler) => {
-          this.#advance.add(handler);
-          return () => this.#advance.delete(handler);
+      lookups: {
+        keys: this.vault.keys,
+        reads: {
+          states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
+          messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
+          existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
+          foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
         },
+        devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       },
-      clock: this.time,
-      now: () => this.clock,
-      newId: () => `commit ${++this.#ids}`,
-      isKnownToAll: (type) => !this.unknownTypes.has(type),
-      onDeposed: (partition) => this.deposed.push(partition),
-      onFatal: (error) => this.fatal.push(error),
-      report: (_, error) => this.reported.push(error),
-      onAppend: ({ events }) => this.appended.push(events),
+      environment: {
+        clock: this.time,
+        now: () => this.clock,
+        newId: () => `commit ${++this.#ids}`,
+        isKnownToAll: (type) => !this.unknownTypes.has(type),
+      },
+      events: {
+        onDeposed: (partition) => this.deposed.push(partition),
+        onFatal: (error) => this.fatal.push(error),
+        report: (_, error) => this.reported.push(error),
+        onAppend: ({ events }) => this.appended.push(events),
+      },
     };
   }
 

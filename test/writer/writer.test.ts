@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { ADMISSION_LIMITS } from '../../src/base/limits.js';
+import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import type { Command } from '../../src/domain/commands.js';
-import { sealContext } from '../../src/domain/events.js';
 import { streamOf } from '../../src/domain/ids.js';
+import { messageContext } from '../../src/domain/messages.js';
 import { StorageError } from '../../src/log/log.js';
 import { open, seal } from '../../src/vault/cipher.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -67,6 +67,7 @@ describe('a writer', () => {
           message: 'text of m1',
           sentAt: '2026-01-02T03:04:05.678Z',
         },
+        contacts: [ada, bob],
         moment: { partition: 0, size: 4 },
       });
       const [, event] = world.frames.at(-1)?.events ?? [];
@@ -101,9 +102,7 @@ describe('a writer', () => {
       ).not.to.contain('between us');
       const key = await world.vault.keys.key(ada);
       if (key === 'destroyed') throw new Error('no key');
-      expect(open(key, sent(world)[0]?.text ?? '', sealContext.message(adaAndBob, 'm1'))).to.equal(
-        'between us',
-      );
+      expect(open(key, sent(world)[0]?.text ?? '', messageContext(adaAndBob, 'm1'))).to.equal('between us');
     });
 
     it('splits what does not fit into one commit, by events and by bytes', async () => {
@@ -344,7 +343,7 @@ describe('a writer', () => {
       const world = await withChat();
       const key = await world.vault.keys.key(bob);
       if (key === 'destroyed') throw new Error('no key');
-      const text = seal(key, 'mine was first', sealContext.message(adaAndBob, 'theirs'));
+      const text = seal(key, 'mine was first', messageContext(adaAndBob, 'theirs'));
       const data = { roomId: adaAndBob, messageId: 'theirs', seq: 1, text };
       const theirs = encodeEvent({
         ...{ type: 'MessageSent', stream: streamOf('room', adaAndBob), version: 3, data, actor: bob },

@@ -1,6 +1,6 @@
-import { partitionOf, type StreamName } from '../../domain/ids.js';
+import type { StreamName } from '../../domain/ids.js';
 import { findLastCommit } from '../../log/checkLog.js';
-import type { Commit } from '../../log/log.js';
+import { type Commit, partitionOf } from '../../log/log.js';
 import type { AuditedLog } from '../storedRows.js';
 
 /** The events wanted; an absent field matches all. */

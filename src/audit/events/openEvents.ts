@@ -2,8 +2,8 @@ import {
   type EventData,
   type EventType,
   type Recorded,
-  type Sealed,
-  sealContext,
+  type SealedText,
+  sealedTextOf,
 } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
 import { open } from '../../vault/cipher.js';
@@ -16,31 +16,6 @@ export interface OpenEvent extends Omit<Recorded, 'data' | 'audience' | 'type'> 
   readonly erased?: true;
 }
 
-interface SealedField {
-  readonly owner: UserId;
-  readonly name: string;
-  readonly sealed: Sealed;
-  readonly context: string;
-}
-
-/** What is sealed in an event; each type has one such field at most. */
-function sealedField(event: Recorded): SealedField | undefined {
-  if (event.type === 'MessageSent') {
-    const { roomId, messageId, text } = event.data;
-    return {
-      owner: event.actor,
-      name: 'text',
-      sealed: text,
-      context: sealContext.message(roomId, messageId),
-    };
-  }
-  if (event.type === 'UserRegistered') {
-    const { userId, username } = event.data;
-    return { owner: userId, name: 'username', sealed: username, context: sealContext.username(userId) };
-  }
-  return undefined;
-}
-
 /**
  * Opens events with the keys of those who sealed, which are fetched at once. Rejects with `VaultUnavailable` where it
  * is not known whether there is a key, with `CipherError` for sealed text that was altered.
@@ -49,7 +24,7 @@ export async function openEvents(
   keys: Pick<KeyStore, 'keys'>,
   events: readonly Recorded[],
 ): Promise<OpenEvent[]> {
-  const fields = events.map(sealedField);
+  const fields = events.map(sealedTextOf);
   const owners = new Set<UserId>();
   for (const field of fields) if (field) owners.add(field.owner);
   const keyOf = await keys.keys([...owners]);
@@ -58,19 +33,19 @@ export async function openEvents(
 
 function openEvent(
   { partition, offset, stream, version, type, data, actor, recordedAt, commandId }: Recorded,
-  field: SealedField | undefined,
+  field: SealedText | undefined,
   keyOf: ReadonlyMap<UserId, DataKey | 'destroyed'>,
 ): OpenEvent {
   const place = { partition, offset, stream, version, type };
   const rest = { actor, recordedAt, commandId };
   if (!field) return { ...place, data, ...rest };
   const text = openField(field, keyOf.get(field.owner));
-  const opened: EventData[EventType] | object = { ...data, [field.name]: text };
+  const opened: EventData[EventType] | object = { ...data, [field.field]: text };
   return { ...place, data: opened, ...(text === null ? { erased: true } : {}), ...rest };
 }
 
 function openField(
-  { owner, sealed, context }: SealedField,
+  { owner, sealed, context }: SealedText,
   key: DataKey | 'destroyed' | undefined,
 ): string | null {
   if (key === undefined) throw new TypeError(`no key of ${owner} was asked for`);

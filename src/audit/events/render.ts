@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import { transferring } from '../../base/rpc.js';
+import { transferring } from '../../base/workerThreads.js';
 import { decodeLeaf } from '../../domain/codec.js';
-import { sealContext } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
+import { usernameContext } from '../../domain/users.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { UserRow } from '../../projections/models/users.js';
@@ -15,7 +15,7 @@ import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from
 import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
 import { openEvents } from './openEvents.js';
-import { jsonOf, mentioned, type PlacedLeaf, transcriptLine } from './transcript.js';
+import { jsonOf, namedIn, type PlacedLeaf, transcriptLine } from './transcript.js';
 
 /** As every memory of what can be erased. */
 const KEPT_MS = 55_000;
@@ -52,7 +52,7 @@ export class Names {
     return rows.map(({ userId, username }) => {
       const key = keyOf.get(userId);
       const isErased = key === undefined || key === 'destroyed';
-      return [userId, isErased ? `erased user ${userId}` : open(key, username, sealContext.username(userId))];
+      return [userId, isErased ? `erased user ${userId}` : open(key, username, usernameContext(userId))];
     });
   }
 }
@@ -153,7 +153,7 @@ export class Renderer {
   async #told(leaves: readonly PlacedLeaf[]): Promise<string[]> {
     const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
     const open = await openEvents(this.vault.keys, events);
-    const nameOf = await this.names.of(events.flatMap(mentioned));
+    const nameOf = await this.names.of(events.flatMap((event) => namedIn(event)));
     return open.map((event, i) => transcriptLine(event, events[i]?.audience ?? [], nameOf));
   }
 }

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serveThread } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import { type Rendered, Renderer, type RenderOptions } from './render.js';
 
 // `replay` starts the thread with this data.

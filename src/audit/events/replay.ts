@@ -1,4 +1,4 @@
-import { WorkerPool } from '../../base/rpc.js';
+import { WorkerPool } from '../../base/workerThreads.js';
 import { openAuditedLog } from '../storedRows.js';
 import { Meter, type OnProgress } from '../verify/report.js';
 import { type FilteredRange, findRanges, readTails } from './eventFilter.js';

@@ -1,10 +1,10 @@
 import { ParleyError } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
-import type { Time } from '../../domain/events.js';
-import { partitionOf, type StreamName } from '../../domain/ids.js';
+import type { StreamName } from '../../domain/ids.js';
+import type { Time } from '../../domain/shapes.js';
 import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
-import type { Commit, Place } from '../../log/log.js';
-import { positionsOf, streamsModel } from '../../projections/models/streamIndex.js';
+import { type Commit, type Place, partitionOf } from '../../log/log.js';
+import { positionsOf, readAll, streamsModel } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
 import type { Progress } from '../../projections/queries.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
@@ -68,29 +68,6 @@ export async function* streamCommits(
   const isOfIt = textFilter({ stream });
   for await (const commit of readRange(log, { partition, after: from, upTo }))
     if (commit.leaves.some(isOfIt)) yield commit;
-}
-
-/** Neighbouring positions take one read. */
-async function readAll(log: LogSource, partition: number, positions: readonly number[]): Promise<Commit[]> {
-  const runs: CommitRange[] = [];
-  for (const position of positions) {
-    const run = runs.at(-1);
-    if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
-    else runs.push({ partition, after: position - 1, upTo: position });
-  }
-  return (await Promise.all(runs.map((run) => readRun(log, run)))).flat();
-}
-
-async function readRun(log: LogSource, { partition, after, upTo }: CommitRange): Promise<Commit[]> {
-  const commits: Commit[] = [];
-  for (let position = after; position < upTo; ) {
-    const page = await log.read(partition, position, upTo - position);
-    const last = page.at(-1);
-    if (!last) break;
-    commits.push(...page);
-    position = last.position;
-  }
-  return commits;
 }
 
 /** A point in time, or a message of a room; both inclusive. */

@@ -1,64 +1,29 @@
 import { decodeLeaf } from '../../domain/codec.js';
-import { type Recorded, sealContext } from '../../domain/events.js';
+import { declarationOf, type Recorded } from '../../domain/events.js';
+import { messageContext } from '../../domain/messages.js';
 import { open } from '../../vault/cipher.js';
 import type { KeyStore } from '../../vault/vault.js';
 import { type OpenEvent, openEvents } from './openEvents.js';
 
 type NameOf = (userId: string) => string;
 
-/** The users whom an event mentions. */
-export function mentioned({ actor, audience, data }: Recorded): string[] {
-  const named = 'userId' in data ? [data.userId] : [];
-  const members = 'members' in data ? data.members : [];
-  return [actor, ...audience, ...named, ...members];
+/** The users whom an event's line names. */
+export function namedIn(event: Recorded): string[] {
+  const users = new Set<string>();
+  const who: NameOf = (id) => {
+    users.add(id);
+    return id;
+  };
+  declarationOf(event.type).line(event, { who, quoted });
+  return [...users];
 }
 
 /** An event as a line to be read: when, who, what. What people wrote stands in quotes and cannot break the line. */
-export function transcriptLine(event: OpenEvent, audience: readonly string[], nameOf: NameOf): string {
-  return `${event.recordedAt}  ${phrase(event, audience, nameOf)}`;
+export function transcriptLine(event: OpenEvent, audience: readonly string[], who: NameOf): string {
+  // What was sealed is text or null here; a line quotes either.
+  const shown = { ...event, audience } as Recorded;
+  return `${event.recordedAt}  ${declarationOf(event.type).line(shown, { who, quoted })}`;
 }
-
-function phrase(event: OpenEvent, audience: readonly string[], nameOf: NameOf): string {
-  const { type, actor } = event;
-  // Fields are those of the event's type; whatever is missing shows as such.
-  const data = event.data as Readonly<Record<string, unknown>>;
-  const who = nameOf(String(data.userId ?? actor));
-  switch (type) {
-    case 'UserRegistered':
-      return `${who} signed up`;
-    case 'UserWentOnline':
-      return `${who} went online`;
-    case 'UserWentOffline':
-      return `${who} went offline, last seen ${data.lastSeen}`;
-    case 'FriendAdded':
-      return `${pair(data.members, nameOf)} became friends`;
-    case 'RoomCreated':
-      return `${pair(data.members, nameOf)} have room ${data.roomId}`;
-    case 'ChatOpened':
-      return `room ${data.roomId} appeared for ${who}`;
-    case 'MessageSent': {
-      const to = audience.filter((member) => member !== actor).map(nameOf);
-      return `${nameOf(actor)} to ${to.join(', ')}, message ${data.seq}: ${quoted(data.text)}`;
-    }
-    case 'MessagesRead':
-      return `${who} has read room ${data.roomId} up to message ${data.upTo}`;
-    case 'UserErased':
-      return `${who} had themselves erased`;
-    case 'MemberErased':
-      return `${who} is erased from room ${data.roomId}`;
-    case 'AuditorAppointed':
-      return `${who} became an auditor`;
-    case 'AuditorDismissed':
-      return `${who} is an auditor no more`;
-    case 'AuditRead':
-      return `${who} asked to see ${data.resource}: ${quoted(data.query)}`;
-    default:
-      return `${nameOf(actor)}: ${type} ${quoted(data)}`;
-  }
-}
-
-const pair = (members: unknown, nameOf: NameOf): string =>
-  Array.isArray(members) ? members.map((member) => nameOf(String(member))).join(' and ') : '?';
 
 /** Controls and marks that turn the direction of a line, which a terminal would follow. */
 const unseen = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
@@ -108,9 +73,7 @@ export async function jsonOf(keys: Pick<KeyStore, 'keys'>, leaves: readonly Plac
     const key = keyOf.get(actor);
     if (key === undefined) throw new TypeError(`no key of ${actor} was asked for`);
     const isErased = key === 'destroyed';
-    const text = isErased
-      ? 'null'
-      : JSON.stringify(open(key, sealed, sealContext.message(roomId, messageId)));
+    const text = isErased ? 'null' : JSON.stringify(open(key, sealed, messageContext(roomId, messageId)));
     return `{"partition":${partition},"offset":${offset},${start}${text}${end}${isErased ? ',"erased":true' : ''}${after}`;
   });
 }

@@ -1,7 +1,6 @@
 import { notFound } from '../../base/errors.js';
-import type { Message, OnlineInfo, User } from '../../domain/contract.js';
-import type { Time } from '../../domain/events.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../../domain/ids.js';
+import type { Message, OnlineInfo, Time, User } from '../../domain/shapes.js';
 import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chats.js';
 import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendships.js';
 import { messagesModel, messagesProjection, openMessages } from '../../projections/models/messages.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Time } from '../../domain/events.js';
 import type { RoomId, UserId } from '../../domain/ids.js';
+import type { Time } from '../../domain/shapes.js';
 import { chatsModel } from '../../projections/models/chats.js';
 import { friendshipsModel } from '../../projections/models/friendships.js';
 import { streamsModel } from '../../projections/models/streamIndex.js';

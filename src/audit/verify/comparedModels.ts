@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../domain/events.js';
-import { partitionOf } from '../../domain/ids.js';
+import { partitionOf } from '../../log/log.js';
 import { allProjections } from '../../projections/allProjections.js';
 import { readGenerations } from '../../projections/generations.js';
 import type { AnyProjection, Folded, Projection } from '../../projections/projection.js';

@@ -1,4 +1,4 @@
-import { WorkerPool } from '../../base/rpc.js';
+import { WorkerPool } from '../../base/workerThreads.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
 import { readTrustedHeads, type SuppliedHeads } from '../proof/trustedHeads.js';

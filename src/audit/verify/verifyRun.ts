@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Remote, WorkerPool } from '../../base/rpc.js';
+import type { Remote, WorkerPool } from '../../base/workerThreads.js';
 import type { Head } from '../../log/commit.js';
 import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serveThread } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { RowStore } from '../../projections/store/rowStore.js';
 import { SqliteFile, type StoredRow } from '../../projections/store/sqliteReads.js';

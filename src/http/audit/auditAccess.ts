@@ -3,8 +3,8 @@ import type { RouterContext } from '@koa/router';
 import { z } from 'zod';
 import { forbidden } from '../../base/errors.js';
 import type { CommandRouter } from '../../domain/commands.js';
-import type { AuditResource } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
+import type { AuditResource } from '../../domain/roles.js';
 import type { Session, SessionStore } from '../../vault/vault.js';
 import { authenticated, type Handler } from '../auth.js';
 

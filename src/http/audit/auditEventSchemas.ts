@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { knownTypes } from '../../domain/codec.js';
-import { Message, Time, User } from '../../domain/contract.js';
+import { Message, Time, User } from '../../domain/shapes.js';
 
 const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const StreamName = z

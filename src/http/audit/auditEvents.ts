@@ -3,7 +3,7 @@ import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
 import { overloaded } from '../../base/errors.js';
-import type { Time } from '../../domain/events.js';
+import type { Time } from '../../domain/shapes.js';
 import { parseBearerToken } from '../../vault/sessions.js';
 import type { Session } from '../../vault/vault.js';
 import { authenticated, resource } from '../auth.js';

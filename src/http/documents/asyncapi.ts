@@ -1,14 +1,6 @@
 import { z } from 'zod';
 import { pushes, requests } from '../../domain/contract.js';
-import {
-  Components,
-  closeCodes,
-  contractVersion,
-  errorCodes,
-  type Json,
-  pushNotes,
-  requestNotes,
-} from './contractParts.js';
+import { Components, closeCodes, contractVersion, errorCodes, type Json } from './contractParts.js';
 
 const RequestId = z
   .union([z.number(), z.string().max(256)])
@@ -62,7 +54,7 @@ export function asyncApi(): Json {
   };
 
   const error = message('error', 'error', 'A request was not done', ErrorAnswer, 'output');
-  for (const [event, { data, answer }] of Object.entries(requests)) {
+  for (const { name: event, data, answer, note } of Object.values(requests)) {
     const name = key(event);
     const is = z.literal(event);
     const request = z.strictObject({ id: RequestId, event: is, data });
@@ -71,7 +63,7 @@ export function asyncApi(): Json {
       action: 'receive',
       channel,
       summary: event,
-      description: requestNotes[event as keyof typeof requests], // Object.entries widens its keys.
+      description: note,
       messages: [message(`${name}Request`, event, `Asks: ${event}`, request, 'input')],
       reply: {
         channel,
@@ -79,15 +71,15 @@ export function asyncApi(): Json {
       },
     };
   }
-  for (const [event, { stored, data }] of Object.entries(pushes)) {
+  for (const { name: event, isStored, data, note } of Object.values(pushes)) {
     const name = `${key(event)}Push`;
     const frame = { event: z.literal(event), data };
-    const push = stored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
+    const push = isStored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
     operations[name] = {
       action: 'send',
       channel,
       summary: event,
-      description: pushNotes[event as keyof typeof pushes], // Object.entries widens its keys.
+      description: note,
       messages: [message(name, event, `Pushes: ${event}`, push, 'output')],
     };
   }

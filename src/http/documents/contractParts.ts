@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
-import type { PushName, RequestName } from '../../domain/contract.js';
 
 /** A JSON Schema or any other JSON object of a document. */
 export type Json = { readonly [key: string]: unknown };
@@ -63,37 +62,4 @@ export const closeCodes: Readonly<Record<number, string>> = {
   1012: 'the server restarts: connect again, with the last cursor',
   4401: 'not signed in within 10 s, signed out, or the session has ended',
   4408: 'the client does not read',
-};
-
-export const requestNotes: Record<RequestName, string> = {
-  identity:
-    'Signs the connection in; the first frame. `cursor` is the last one that was handled: what has been missed since follows the answer, then a push `identity {caughtUp: true}`.',
-  'add friend': 'Makes the two friends of each other; needs no consent.',
-  'init chat': 'Opens the one room of the pair. `isNewActive`: this call made it active for me.',
-  'join room':
-    'Receives the pushes of these rooms again, on this connection. One that is not mine: `not_found`, none joined.',
-  'leave room': 'Receives no pushes of this room on this connection.',
-  'send message':
-    '`messageId` is of the sender’s choice: sent again with the same body it gets the first answer, with another it is a `conflict`. `seq` is 1, 2, 3 … in its room, without a hole.',
-  'fetch messages':
-    'In ascending `seq`; `before` and `after` are exclusive; without either, the newest. `hasMore` is about the direction asked.',
-  'read messages': 'Moves my read mark up to `upTo`, or the newest; it never goes back.',
-  'get active chats':
-    'Newest activity first. `next` goes into `next` for the page behind it; absent at the end.',
-  'notify typing': 'Told to the other member while they are connected. After 6 s without another it ends.',
-  'get online info': 'Of a contact or of me, else `not_found`. `lastSeen` is null while online.',
-  'notify online': 'This device is active.',
-  'active app': 'This device is active.',
-  'background app': 'This device is not active any more.',
-};
-
-export const pushNotes: Record<PushName, string> = {
-  identity: 'All that was missed has been pushed; from here on it is live.',
-  'add friend': 'To the new friend and to my other devices.',
-  'init chat': 'A chat became active for me.',
-  'send message': 'To all joined connections of all members but the one that sent it.',
-  'read messages': 'A member’s read mark has moved.',
-  'notify typing': 'A member types, or has stopped.',
-  'get online info': 'A contact has come or gone.',
-  'erase user': 'A member has been erased: their name and messages are gone.',
 };

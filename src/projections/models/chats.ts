@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { badRequest } from '../../base/errors.js';
-import type { Chat } from '../../domain/contract.js';
-import type { Recorded, Time } from '../../domain/events.js';
+import type { SealedMessage } from '../../domain/define.js';
+import type { Recorded } from '../../domain/events.js';
 import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
-import { type SealedMessage, sealedMessage } from '../../domain/pushes.js';
+import { sealedMessage } from '../../domain/messages.js';
+import type { Chat, Time } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { friendIds } from './friendships.js';

@@ -1,5 +1,5 @@
-import type { Time } from '../../domain/events.js';
 import { friendshipIdOf, streamOf, type UserId } from '../../domain/ids.js';
+import type { Time } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 

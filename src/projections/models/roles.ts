@@ -1,5 +1,5 @@
-import { partitionOf, streamOf, type UserId } from '../../domain/ids.js';
-import type { EventLog } from '../../log/log.js';
+import { streamOf, type UserId } from '../../domain/ids.js';
+import { type EventLog, partitionOf } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Progress, Queries } from '../queries.js';
 import type { Model, RowReader } from '../store/rowStore.js';

@@ -1,29 +1,31 @@
+import { decodeLeaf } from '../../domain/codec.js';
+import type { Recorded } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
-import { findLastTrue } from '../../log/checkLog.js';
-
+import { type CommitRange, findLastTrue, type LogSource } from '../../log/checkLog.js';
+import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
 
-/** The places of one chunk of a stream's events. */
+/** Where the events of one stretch of a stream lie. */
 export interface StreamRow {
-  /** The positions of the commits that hold them, ascending, each once. */
+  /** Of the commits that hold them, ascending, each once. */
   readonly positions: readonly number[];
 }
 
-/** Events of a stream in one row. */
+/** Events of a stream to a row. */
 const CHUNK_EVENTS = 256;
 
-/** The key of a chunk, counted from 0. Keys of one stream sort by chunk. */
+/** The key of a stretch of a stream, counted from 0: keys of one stream sort by it. */
 function chunkKey(stream: StreamName, chunk: number): string {
   const digits = chunk.toString(36);
-  // The number of digits in front makes keys sort like numbers.
+  // Their number before the digits makes keys sort as their numbers do.
   return `${stream}#${digits.length.toString(36)}${digits}`;
 }
 
-/** Finds a stream in the log, which is ordered by time alone. */
+/** Where to find a stream in the log, which is ordered by time alone. */
 export const streamsModel: Model<StreamRow> = { name: 'streams', version: 1, indexes: {} };
 
-/** Folds the index of streams; an event's version gives its chunk. */
+/** The fold of streams: which stretch an event is in follows from its version. */
 export const streamsProjection: Projection<StreamRow> = {
   model: streamsModel,
   keys: ({ stream, version }) => [chunkKey(stream, Math.floor((version - 1) / CHUNK_EVENTS))],
@@ -33,14 +35,81 @@ export const streamsProjection: Projection<StreamRow> = {
   },
 };
 
-/** Rows that one step of the search reads. */
-const SEARCH_WIDTH = 15;
+type StreamRows = Pick<RowReader, 'get' | 'range'>;
 
-/**
- * The stream's positions, a row at a time. Begins with the row that holds the first position behind `after`.
- */
+/** Rows that are looked at together. */
+const SEARCH_WIDTH = 15;
+/** Commits of the first read by index; each later read doubles, up to the second number. */
+const FIRST_COMMITS = 4;
+const MAX_COMMITS = 32;
+
+/** An event of a stream, and the position of its commit. */
+export interface PlacedEvent {
+  readonly event: Recorded;
+  readonly position: number;
+}
+
+/** The events of a stream in commits behind position `after`, in order, as far as the index has them. */
+export async function* indexedEvents(
+  log: Pick<LogSource, 'read'>,
+  rows: StreamRows,
+  {
+    partition,
+    stream,
+    after,
+  }: { readonly partition: number; readonly stream: StreamName; readonly after: number },
+): AsyncGenerator<PlacedEvent> {
+  // A leaf's fields have a fixed order: the stream is the first.
+  const start = `{"stream":${JSON.stringify(stream)},`;
+  let [reached, batch] = [after, FIRST_COMMITS];
+  for await (const positions of positionsOf(rows, stream, after)) {
+    // A commit whose events are in two rows is in both.
+    const wanted = positions.filter((position) => position > reached);
+    for (let at = 0; at < wanted.length; ) {
+      const some = wanted.slice(at, at + batch);
+      for (const { position, firstOffset, leaves } of await readAll(log, partition, some))
+        for (const [i, leaf] of leaves.entries())
+          if (leaf.startsWith(start)) yield { event: decodeLeaf(leaf, partition, firstOffset + i), position };
+      at += some.length;
+      batch = Math.min(MAX_COMMITS, 2 * batch);
+    }
+    reached = positions.at(-1) ?? reached;
+  }
+}
+
+/** Neighbours are one read. */
+export async function readAll(
+  log: Pick<LogSource, 'read'>,
+  partition: number,
+  positions: readonly number[],
+): Promise<Commit[]> {
+  const runs: CommitRange[] = [];
+  for (const position of positions) {
+    const run = runs.at(-1);
+    if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
+    else runs.push({ partition, after: position - 1, upTo: position });
+  }
+  return (await Promise.all(runs.map((run) => readRun(log, run)))).flat();
+}
+
+async function readRun(
+  log: Pick<LogSource, 'read'>,
+  { partition, after, upTo }: CommitRange,
+): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  for (let position = after; position < upTo; ) {
+    const page = await log.read(partition, position, upTo - position);
+    const last = page.at(-1);
+    if (!last) break;
+    commits.push(...page);
+    position = last.position;
+  }
+  return commits;
+}
+
+/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
 export async function* positionsOf(
-  rows: Pick<RowReader, 'get' | 'range'>,
+  rows: StreamRows,
   stream: StreamName,
   after: number,
 ): AsyncGenerator<readonly number[]> {
@@ -56,7 +125,7 @@ export async function* positionsOf(
       (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
     );
   }
-  // Chunks have no gap.
+  // Rows come one behind the other, without a hole.
   for (let chunk = before + 1; ; chunk++) {
     const [row] = await rowsOf([chunk]);
     if (!row) return;
@@ -64,8 +133,8 @@ export async function* positionsOf(
   }
 }
 
-/** The number of the stream's newest chunk; -1 if there is none. */
-async function newestOf(rows: Pick<RowReader, 'get' | 'range'>, stream: StreamName): Promise<number> {
+/** The number of the stream's newest row; -1: it has none. */
+async function newestOf(rows: StreamRows, stream: StreamName): Promise<number> {
   const [newest] = await rows.range(streamsModel, {
     after: `${stream}#`,
     // The character behind `#`.

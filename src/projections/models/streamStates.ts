@@ -1,5 +1,5 @@
+import { foldFor, type State } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
-import { foldFor, type State } from '../../domain/streams.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
 

@@ -1,7 +1,8 @@
 import { overloaded } from '../../base/errors.js';
-import type { User } from '../../domain/contract.js';
-import type { Recorded, Sealed, Time } from '../../domain/events.js';
+import type { Sealed } from '../../domain/define.js';
+import type { Recorded } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
+import type { Time, User } from '../../domain/shapes.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { connectThread, type Remote } from '../../base/rpc.js';
+import { connectThread, type Remote } from '../../base/workerThreads.js';
 import type { MerkleReader } from '../models/merkleTiles.js';
 import type { Engine } from './engine.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serveThread } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import { type LogReader, openLogReader } from '../../log/logFileReader.js';
 import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from '../models/merkleTiles.js';
 import { logFileOf, openRowsFile } from './engine.js';

@@ -13,7 +13,7 @@ import { TcpProxy } from '../../support/proxy.js';
 
 const logId = randomUUID();
 
-describe('a bus on NATS, when things go wrong', function () {
+describe('a bus on NATS during failures', function () {
   this.timeout(60_000);
   const closing: (() => Promise<unknown>)[] = [];
   let reports: string[] = [];
@@ -68,12 +68,12 @@ describe('a bus on NATS, when things go wrong', function () {
     one.publish(frameOf(2, []));
     expect(await one.request(other.node, 'now', 10_000)).to.deep.equal({ reply: 'now' });
     expect(changes).to.deep.equal([true]);
-    // Nothing that was given before is sent later.
+    // Nothing published before is sent later.
     await eventually('the commit has come', () => seen.length > 0);
     expect(seen).to.deep.equal([2]);
   });
 
-  it('goes on where it was when its server comes back, and keeps nothing meanwhile', async () => {
+  it('resumes when its server comes back, and stores nothing meanwhile', async () => {
     const server = await nats();
     const [one, other] = [open(server.url()), open(server.url())];
     const seen: number[] = [];
@@ -122,7 +122,7 @@ describe('a bus on NATS, when things go wrong', function () {
     await connected(bus);
   });
 
-  it('notices within seconds that nothing comes through, and keeps a bounded amount for it', async () => {
+  it('notices within seconds that its messages do not arrive, and buffers a limited amount', async () => {
     const server = await nats();
     const proxy = await TcpProxy.to('127.0.0.1', server.port);
     closing.push(() => proxy.close());
@@ -132,7 +132,7 @@ describe('a bus on NATS, when things go wrong', function () {
     proxy.stall();
     const frame = frameOf(1, [messageLeaf(1, 'x'.repeat(256 * 1024))]);
     for (let i = 0; i < 1000; i++) one.publish(frame);
-    // 250 MiB were given to it.
+    // 250 MiB were passed to it.
     expect(await one.request(other.node, 'x'.repeat(300_000), 60_000)).to.equal('undelivered');
     await lost(one);
     proxy.restore();
@@ -140,7 +140,7 @@ describe('a bus on NATS, when things go wrong', function () {
     expect(await one.request(other.node, {}, 10_000)).to.deep.equal({ reply: true });
   });
 
-  it('leaves no socket behind with a server that says nothing', async () => {
+  it('leaks no socket to a silent server', async () => {
     const sockets = new Set<Socket>();
     let tries = 0;
     const deaf = createServer((socket) => {
@@ -150,7 +150,7 @@ describe('a bus on NATS, when things go wrong', function () {
       socket.on('error', () => {});
     }).listen(0, '127.0.0.1');
     await once(deaf, 'listening');
-    const { port } = deaf.address() as AddressInfo; // It listens on TCP.
+    const { port } = deaf.address() as AddressInfo; // A TCP server's address is an `AddressInfo`.
     const bus = open(`nats://127.0.0.1:${port}`);
     await eventually('it has tried three times', () => tries === 3);
     await eventually('the earlier ones are closed', () => sockets.size <= 1);
@@ -159,7 +159,7 @@ describe('a bus on NATS, when things go wrong', function () {
     deaf.close();
   });
 
-  it('drops what it cannot read, and goes on', async () => {
+  it('drops unreadable messages, and goes on', async () => {
     const server = await nats();
     const bus = open(server.url());
     const friend = open(server.url());
@@ -179,7 +179,7 @@ describe('a bus on NATS, when things go wrong', function () {
     friend.publish(frameOf(1, []));
     friend.publish(frameOf(2, []));
     await eventually('the next commit', () => seen.length === 1);
-    // Once of each subject, and of the handler.
+    // One report per subject, and one of the handler.
     expect(reports.sort()).to.satisfy((said: string[]) => said.length === 6, reports.join('\n'));
   });
 });

@@ -12,32 +12,28 @@ export const NEW_TYPE = 'MessagesRead2';
 
 /** A release as a team would make it: a new type of event with its rule, new read models, and more on the bus. */
 const changes: Changes = {
-  'src/domain/events.ts': [
+  'src/domain/readMarks.ts': [
     [
-      '  MessagesRead: { roomId: RoomId; userId: UserId; upTo: number };',
-      `  ${NEW_TYPE}: { roomId: RoomId; userId: UserId; upTo: number; newest: number };`,
-    ],
-  ],
-  'src/domain/codec.ts': [
-    ['  MessagesRead: true,', `  ${NEW_TYPE}: true,`],
-    [
-      '/** No type has become old yet. */\nconst rules: readonly Upcast[] = [];',
-      `interface Read { roomId: string; userId: string; upTo: number }
-const rules: readonly Upcast[] = [
-  {
-    from: 'MessagesRead',
-    to: '${NEW_TYPE}',
-    data: (old) => ({ ...(old as Read), newest: (old as Read).upTo }),
-    back: (data) => {
+      `event('MessagesRead', roomStream, {
+  data: z.strictObject({ roomId: z.string(), userId: z.string(), upTo: z.int().min(0) }),`,
+      `event('${NEW_TYPE}', roomStream, {
+  data: z.strictObject({ roomId: z.string(), userId: z.string(), upTo: z.int(), newest: z.int() }),
+  replaces: {
+    type: 'MessagesRead',
+    upcast: (old) => ({ ...(old as Read), newest: (old as Read).upTo }),
+    downcast: (data) => {
       const { roomId, userId, upTo } = data as Read;
       return { roomId, userId, upTo };
     },
-  },
-];`,
+  },`,
     ],
+    [
+      'export const readMessages = ',
+      'interface Read { roomId: string; userId: string; upTo: number }\n\nexport const readMessages = ',
+    ],
+    ['data: () => data,', 'data: () => ({ roomId: data.roomId, userId: data.userId, upTo: data.upTo }),'],
+    ['{ roomId, userId: actor, upTo }, members', '{ roomId, userId: actor, upTo, newest: lastSeq }, members'],
   ],
-  'src/domain/pushes.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
-  'src/audit/events/transcript.ts': [["case 'MessagesRead':", `case '${NEW_TYPE}':`]],
   'src/projections/models/chats.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
@@ -46,14 +42,6 @@ const rules: readonly Upcast[] = [
     ["name: 'messages',\n  version: 2,", "name: 'messages',\n  version: 3,"],
   ],
   'src/projections/models/streamIndex.ts': [["name: 'states', version: 1,", "name: 'states', version: 2,"]],
-  'src/domain/room.ts': [
-    ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
-    ["type: 'MessagesRead',", `type: '${NEW_TYPE}',`],
-    [
-      'data: { roomId, userId: actor, upTo },',
-      'data: { roomId, userId: actor, upTo, newest: room.lastSeq },',
-    ],
-  ],
   'src/cluster/busWire.ts': [['JSON.stringify(header)', "JSON.stringify({ ...header, build: 'next' })"]],
   'src/cluster/bus.ts': [
     [

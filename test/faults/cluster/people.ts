@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Rest } from '../../../src/client/rest.js';
-import { partitionOf, roomIdOf, streamOf } from '../../../src/domain/ids.js';
+import { roomIdOf, streamOf } from '../../../src/domain/ids.js';
+import { partitionOf } from '../../../src/log/log.js';
 import type { Random } from '../../support/random.js';
 import { Device, type Door } from './device.js';
 import type { History } from './history.js';

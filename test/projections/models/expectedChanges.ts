@@ -1,6 +1,5 @@
-import type { Recorded } from '../../../src/domain/events.js';
+import { pushesOf, type Recorded } from '../../../src/domain/events.js';
 import type { UserId } from '../../../src/domain/ids.js';
-import { changeOf } from '../../../src/domain/pushes.js';
 
 /** A stored push by its offset and event. */
 export type ChangeName = readonly [offset: number, event: string];
@@ -19,17 +18,17 @@ export function expectedChanges(
     if (event.type === 'MessagesRead') newestRead.set(`${event.stream}/${event.data.userId}`, event.offset);
   const streams: Record<string, ChangeName[]> = {};
   for (const event of events) {
-    const change = changeOf(event);
-    if (change === undefined || change.push === 'get online info' || !change.to.includes(userId)) continue;
     if (event.partition !== partition || event.offset <= above || event.offset > upTo) continue;
-    if (
-      change.push === 'read messages' &&
-      newestRead.get(`${event.stream}/${change.userId}`) !== event.offset
-    )
-      continue;
-    const given = streams[event.stream] ?? [];
-    given.push([event.offset, change.push]);
-    streams[event.stream] = given;
+    const isOld =
+      event.type === 'MessagesRead' &&
+      newestRead.get(`${event.stream}/${event.data.userId}`) !== event.offset;
+    if (isOld) continue;
+    for (const push of pushesOf(event)) {
+      if ('about' in push || !push.to.includes(userId)) continue;
+      const given = streams[event.stream] ?? [];
+      given.push([event.offset, push.name]);
+      streams[event.stream] = given;
+    }
   }
   return streams;
 }

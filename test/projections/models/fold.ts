@@ -5,6 +5,7 @@ import type { AnyProjection, Folded as FoldedEvent } from '../../../src/projecti
 import type { Queries } from '../../../src/projections/queries.js';
 import { createQueries } from '../../../src/projections/rowQueries.js';
 import type { AnyModel, Row, RowStore } from '../../../src/projections/store/rowStore.js';
+import { logOf } from '../../audit/worldLog.js';
 import type { World } from './world.js';
 
 /** Folds one batch into the rows, by the rules of a projection: from the row, above its offset. */
@@ -59,8 +60,9 @@ export async function folded(world: World, rows: RowStore): Promise<Folded> {
       waits.push({ model, ...moment });
     },
   };
-  const { open, partitions } = world;
-  return { queries: createQueries({ rows, open, partitions, progress }), rows, waits };
+  const { open } = world;
+  const log = await logOf(world.events, world.partitions);
+  return { queries: createQueries({ rows, open, log, progress }), rows, waits };
 }
 
 /** All rows that events touch, of every model, by model and key. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Recorded } from '../../../src/domain/events.js';
 import { streamOf } from '../../../src/domain/ids.js';
-import type { RoomState } from '../../../src/domain/room.js';
+import type { RoomState } from '../../../src/domain/streams.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import { type ChatRow, chatsProjection, lastSeqOf } from '../../../src/projections/models/chats.js';
 import { messageKey } from '../../../src/projections/models/messages.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { RoomId } from '../../../src/domain/ids.js';
-import { messageTerm } from '../../../src/domain/pushes.js';
+import { messageTerm } from '../../../src/domain/messages.js';
 import { messageFacts } from '../../../src/projections/models/messages.js';
 import type { PageRequest } from '../../../src/projections/queries.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
@@ -99,7 +99,7 @@ export function messagesSuite(makeRows: MakeRows): void {
       const [messageId = ''] = sent;
       const facts = await messageFacts(rows, [...asked, { roomId: elsewhere, messageId }]);
       expect(facts.size).to.equal(300);
-      expect(facts.get(messageTerm(roomId, messageId))).to.deep.equal({
+      expect(facts.get(messageTerm({ roomId, messageId }))).to.deep.equal({
         messageId,
         seq: 1,
         senderId: anna,

@@ -87,8 +87,8 @@ describe('a query', () => {
     const roomId = world.openChat(anna, ben);
     const { queries, waits } = await folded(world, new MemoryRows());
     const partition = world.events.find(({ stream }) => stream === `room:${roomIdOf(anna, ben)}`)?.partition;
-    await queries.changesSince(anna, `room:${roomId}`, -1, 1, 5);
-    const expected = ['friendships', 'chats', 'messages', 'users'].map((model) => ({
+    await queries.missedEvents(anna, `room:${roomId}`, { above: -1, upTo: 1 }, 5);
+    const expected = ['streams', 'chats', 'users'].map((model) => ({
       model,
       partition,
       size: 2,
@@ -108,8 +108,8 @@ describe('a replay of one missed message', () => {
     const rows = new CountingRows();
     const { queries } = await folded(world, rows);
     rows.asked = 0;
-    const { changes } = await queries.changesSince(ben, `room:${roomId}`, above, above + 1, 10);
-    expect(changes.map(({ offset }) => offset)).to.deep.equal([above + 1]);
+    const { events } = await queries.missedEvents(ben, `room:${roomId}`, { above, upTo: above + 1 }, 10);
+    expect(events.map(({ offset }) => offset)).to.deep.equal([above + 1]);
     expect(rows.asked).to.be.at.most(30);
   });
 });

@@ -1,20 +1,27 @@
 import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
-import type { Decision } from '../../../src/domain/commands.js';
-import type { NewEvent, Recorded, Sealed, Time } from '../../../src/domain/events.js';
+import {
+  type Command,
+  commandDeclaration,
+  decideCommand,
+  streamOfCommand,
+} from '../../../src/domain/commands.js';
+import type { Actor, Sealed } from '../../../src/domain/define.js';
+import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import {
   friendshipIdOf,
-  partitionOf,
   type RoomId,
   roomIdOf,
   type StreamName,
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import { type RoomCommand, type RoomState, roomDecider } from '../../../src/domain/room.js';
-import { friendshipDecider, userDecider } from '../../../src/domain/user.js';
+import type { Time } from '../../../src/domain/shapes.js';
+import type { RoomState } from '../../../src/domain/streams.js';
+import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/users.js';
 import type { Folded } from '../../../src/projections/projection.js';
+import { earlierMessage, factsOf } from '../../support/facts.js';
 
 const SEAL = 'sealed:';
 const FIRST_MOMENT = Date.parse('2026-01-01T00:00:00.000Z');
@@ -52,52 +59,33 @@ export class World {
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
-    const stream = streamOf('friendship', friendshipIdOf(actor, friendId));
-    const state = this.#state(stream, friendshipDecider);
-    this.#accept(
-      friendshipDecider.decide({ kind: 'add friend', actor, friendId }, state, { otherExists: true }),
-      actor,
-    );
-    return stream;
+    this.#run({ kind: 'add friend', actor, friendId });
+    return streamOf('friendship', friendshipIdOf(actor, friendId));
   }
 
   openChat(actor: UserId, friendId: UserId): RoomId {
-    this.#inRoom({ kind: 'init chat', actor, friendId }, roomIdOf(actor, friendId));
+    this.#run({ kind: 'init chat', actor, friendId });
     return roomIdOf(actor, friendId);
   }
 
   /** Answers the message's id. */
   send(actor: UserId, roomId: RoomId, message: string, replyTo?: string): string {
     const messageId = this.id();
-    const text = sealed(message);
-    this.#inRoom(
-      { kind: 'send message', actor, roomId, messageId, text, ...(replyTo === undefined ? {} : { replyTo }) },
-      roomId,
-    );
+    const reply = replyTo === undefined ? {} : { replyTo };
+    this.#run({ kind: 'send message', actor, roomId, messageId, message, ...reply });
     return messageId;
   }
 
   read(actor: UserId, roomId: RoomId, upTo?: number): void {
-    this.#inRoom({ kind: 'read messages', actor, roomId, ...(upTo === undefined ? {} : { upTo }) }, roomId);
+    this.#run({ kind: 'read messages', actor, roomId, ...(upTo === undefined ? {} : { upTo }) });
   }
 
   goOnline(userId: UserId): void {
-    const state = this.#state(streamOf('user', userId), userDecider);
-    this.#accept(
-      userDecider.decide({ kind: 'go online', userId }, state, { now: this.#now(), isActive: false }),
-      userId,
-    );
+    this.#run({ kind: 'go online', userId });
   }
 
   goOffline(userId: UserId, lastSeen: Time): void {
-    const state = this.#state(streamOf('user', userId), userDecider);
-    this.#accept(
-      userDecider.decide({ kind: 'go offline', userId, lastSeen }, state, {
-        now: this.#now(),
-        isActive: false,
-      }),
-      userId,
-    );
+    this.#run({ kind: 'go offline', userId, lastSeen });
   }
 
   destroyKey(userId: UserId): void {
@@ -106,7 +94,7 @@ export class World {
 
   /** The newest `seq` of a room, as its decider knows it. */
   lastSeq(roomId: RoomId): number {
-    const state = this.#room(roomId);
+    const state = this.#state(streamOf('room', roomId)) as RoomState; // Of a room's stream.
     return state.exists ? state.lastSeq : 0;
   }
 
@@ -124,30 +112,33 @@ export class World {
     return this.#erased.has(owner) ? null : Buffer.from(text.slice(SEAL.length), 'base64').toString();
   }
 
-  #inRoom(command: RoomCommand, roomId: RoomId): void {
-    const now = this.#now();
-    const facts = { now, otherExists: true, earlier: undefined, replyExists: true };
-    this.#accept(
-      roomDecider.decide(command, this.#room(roomId), facts),
-      'actor' in command ? command.actor : command.userId,
-    );
-  }
-
-  #room(roomId: RoomId): RoomState {
-    return this.#state(streamOf('room', roomId), roomDecider);
-  }
-
-  #state<S>(stream: StreamName, decider: { initial: S; evolve(state: S, event: Recorded): S }): S {
-    const events = this.events.filter((event) => event.stream === stream);
-    return events.reduce<S>((state, event) => decider.evolve(state, event), decider.initial);
-  }
-
-  #accept(decision: Decision<unknown>, actor: UserId): void {
+  #run(command: Command): void {
+    const stream = streamOfCommand(command);
+    const { replyTo } = { replyTo: undefined, ...command };
+    const facts = factsOf({
+      now: this.#now(),
+      sealed: 'message' in command ? sealed(command.message) : '',
+      // Whoever replies says what to: it is taken to be there.
+      message: ({ messageId }) =>
+        messageId === replyTo
+          ? earlierMessage({ senderId: '', seq: 1, sentAt: this.#now(), text: '' })
+          : undefined,
+    });
+    const decision = decideCommand(command, this.#state(stream), facts);
     if ('refused' in decision) throw decision.refused;
-    for (const event of decision.events) this.#record(event, actor);
+    const actor = commandDeclaration(command.kind).actor(command);
+    // Deciders make events by their declarations.
+    for (const event of decision.events) this.#record(event as NewEvent, actor);
   }
 
-  #record(event: NewEvent, actor: UserId): void {
+  #state(stream: StreamName): State {
+    const fold = foldFor(stream);
+    return this.events
+      .filter((event) => event.stream === stream)
+      .reduce<State>((state, event) => fold.evolve(state, event), fold.initial);
+  }
+
+  #record(event: NewEvent, actor: Actor): void {
     const partition = partitionOf(event.stream, this.partitions);
     const offset = this.lastOffset(partition) + 1;
     this.#sizes[partition] = offset + 1;

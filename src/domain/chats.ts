@@ -1,0 +1,131 @@
+import { z } from 'zod';
+import { badRequest, notFound, unauthenticated } from '../base/errors.js';
+import { completedCommand, event, push, request } from './define.js';
+import { pairOf, roomIdOf, type UserId } from './ids.js';
+import { JOINED_ROOMS } from './limits.js';
+import { Chat, Empty, Id, Limit, OnlineInfo, Revision, Time } from './shapes.js';
+import { inRoom, type Room, roomStream } from './streams.js';
+
+/** Private chats: one room for a pair for ever, active for its initiator at once; and who types in one. */
+
+const Members = z.tuple([z.string(), z.string()]).readonly();
+
+export const initChatPush = push('init chat', {
+  isStored: true,
+  data: z.strictObject({ room: Chat }),
+  note: 'A chat became active for me.',
+});
+
+/** Pushed to nobody: a chat appears with `ChatOpened`. `members` are in ascending order. */
+export const RoomCreated = event('RoomCreated', roomStream, {
+  data: z.strictObject({ roomId: z.string(), roomType: z.literal('PRIVATE'), members: Members }),
+  evolve(state, { data: { roomId, members }, recordedAt }) {
+    if (state.exists) return state;
+    const marks = { [members[0]]: 0, [members[1]]: 0 };
+    return { exists: true, roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
+  },
+  line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
+});
+
+/**
+ * The chat became active for one member; always before its first message, so that the chat they are shown follows
+ * from the event. `createdAt` is the `recordedAt` of the room's `RoomCreated`.
+ */
+export const ChatOpened = event('ChatOpened', roomStream, {
+  data: z.strictObject({ roomId: z.string(), userId: z.string(), members: Members, createdAt: Time }),
+  evolve: inRoom((room, { data }) => ({ ...room, active: [...room.active, data.userId] })),
+  push({ audience, data: { roomId, members, createdAt } }) {
+    return [
+      initChatPush.of({
+        to: audience,
+        room: roomId,
+        users: members,
+        data: ({ user }) => ({
+          room: {
+            roomId,
+            roomType: 'PRIVATE',
+            participants: members.map(user),
+            lastMessage: null,
+            unread: 0,
+            readUpTo: Object.fromEntries(members.map((member) => [member, 0])),
+            createdAt,
+          },
+        }),
+      }),
+    ];
+  },
+  line: ({ data }, { who }) => `room ${data.roomId} appeared for ${who(data.userId)}`,
+});
+
+/** The event by which a room's chat becomes active for a member. */
+export function openChat({ roomId, members, createdAt }: Opening, userId: UserId) {
+  return ChatOpened.of(roomId, { roomId, userId, members, createdAt }, [userId]);
+}
+
+interface Opening {
+  readonly roomId: string;
+  readonly members: Room['members'];
+  readonly createdAt: Time;
+}
+
+export const initChat = completedCommand('init chat', roomStream, {
+  data: { friendId: Id },
+  answer: z.strictObject({ room: Chat, isNewActive: z.boolean(), friendId: z.string(), revision: Revision }),
+  note: 'Opens the one room of the pair. `isNewActive`: this call made it active for me.',
+  streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
+  wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
+  decide({ actor, friendId }, state, { now, exists }) {
+    // A command of theirs may still have been on its way.
+    if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
+    if (actor === friendId) return { refused: badRequest('one cannot chat with oneself') };
+    if (!exists(friendId) || (state.exists && state.erased))
+      return { refused: notFound(`there is no user ${friendId}`) };
+    const roomId = roomIdOf(actor, friendId);
+    if (state.exists && state.active.includes(actor))
+      return { events: [], answer: { roomId, isNewActive: false } };
+    const answer = { roomId, isNewActive: true };
+    if (state.exists) return { events: [openChat(state, actor)], answer };
+    const members = pairOf(actor, friendId);
+    const created = RoomCreated.of(roomId, { roomId, roomType: 'PRIVATE', members });
+    return { events: [created, openChat({ roomId, members, createdAt: now }, actor)], answer };
+  },
+});
+
+export const joinRoom = request('join room', {
+  data: z.strictObject({ roomIds: z.array(Id).min(1).max(JOINED_ROOMS) }),
+  answer: z.strictObject({ roomIds: z.array(z.string()) }),
+  note: 'Receives the pushes of these rooms again, on this connection. One that is not mine: `not_found`, none joined.',
+});
+
+export const leaveRoom = request('leave room', {
+  data: z.strictObject({ roomId: Id }),
+  answer: z.strictObject({ roomId: z.string() }),
+  note: 'Receives no pushes of this room on this connection.',
+});
+
+export const getActiveChats = request('get active chats', {
+  data: z.strictObject({
+    limit: Limit,
+    next: z.string().min(1).max(256).exactOptional(),
+    revision: Revision.exactOptional(),
+  }),
+  answer: z.strictObject({
+    chats: z.array(Chat),
+    presence: z.record(z.string(), OnlineInfo),
+    next: z.string().exactOptional(),
+  }),
+  note: 'Newest activity first. `next` goes into `next` for the page behind it; absent at the end.',
+});
+
+/** Typing never touches the log. */
+export const typingPush = push('notify typing', {
+  isStored: false,
+  data: z.strictObject({ roomId: z.string(), userId: z.string(), isTyping: z.boolean() }),
+  note: 'A member types, or has stopped.',
+});
+
+export const notifyTyping = request('notify typing', {
+  data: z.strictObject({ roomId: Id, isTyping: z.boolean() }),
+  answer: Empty,
+  note: 'Told to the other member while they are connected. After 6 s without another it ends.',
+});

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { notFound } from '../base/errors.js';
+import { command, event, push } from './define.js';
+import { UserWentOffline } from './presence.js';
+import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
+
+/** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */
+
+export const eraseUserPush = push('erase user', {
+  isStored: true,
+  data: z.strictObject({ roomId: z.string(), userId: z.string() }),
+  note: 'A member has been erased: their name and messages are gone.',
+});
+
+/** The actor is the user. */
+export const UserErased = event('UserErased', userStream, {
+  data: z.strictObject({ userId: z.string() }),
+  evolve: () => ({ registered: true, online: false, erased: true as const }),
+  line: ({ data }, { who }) => `${who(data.userId)} erased their account`,
+});
+
+/** Nobody can write in this private chat any more. */
+export const MemberErased = event('MemberErased', roomStream, {
+  data: z.strictObject({ roomId: z.string(), userId: z.string() }),
+  evolve: inRoom((room, { data }) => ({ ...room, erased: [...(room.erased ?? []), data.userId] })),
+  push: ({ audience, data }) => [eraseUserPush.of({ to: audience, room: data.roomId, data: () => data })],
+  line: ({ data }, { who }) => `${who(data.userId)} is erased from room ${data.roomId}`,
+});
+
+export const eraseUser = command('erase user', userStream, {
+  fields: { userId: z.string() },
+  actor: ({ userId }) => userId,
+  streamId: ({ userId }) => userId,
+  decide({ userId }, state, { now }) {
+    if (!state.registered) return { refused: notFound(`there is no user ${userId}`) };
+    if (state.erased) return unchanged;
+    const erased = UserErased.of(userId, { userId }, [userId]);
+    return state.online
+      ? changed(UserWentOffline.of(userId, { userId, lastSeen: now }), erased)
+      : changed(erased);
+  },
+});
+
+/** The user has been erased, and was or may be a member of the room. */
+export const eraseMember = command('erase member', roomStream, {
+  fields: { roomId: z.string(), userId: z.string() },
+  actor: () => 'system',
+  streamId: ({ roomId }) => roomId,
+  decide({ roomId, userId }, room) {
+    // A room that does not exist, or is not theirs, has no such member: the caller can go on.
+    if (!room.exists || !room.members.includes(userId) || room.erased?.includes(userId)) return unchanged;
+    return changed(MemberErased.of(roomId, { roomId, userId }, room.members));
+  },
+});

@@ -1,0 +1,44 @@
+import * as chats from './chats.js';
+import * as erasure from './erasure.js';
+import * as friends from './friends.js';
+import * as messages from './messages.js';
+import * as presence from './presence.js';
+import * as readMarks from './readMarks.js';
+import * as roles from './roles.js';
+import * as users from './users.js';
+
+/**
+ * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
+ * system: an event, a command, a request or a push needs no other registration.
+ */
+const features = [users, friends, chats, messages, readMarks, presence, erasure, roles] as const;
+
+type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;
+type Exports = ExportsOf<(typeof features)[number]>;
+
+export type EventDeclared = Extract<Exports, { declares: 'event' }>;
+export type CommandDeclared = Extract<Exports, { declares: 'command' }>;
+export type PushDeclared = Extract<Exports, { declares: 'push' }>;
+export type RequestDeclared =
+  | Extract<Exports, { declares: 'request' }>
+  | Extract<Exports, { request: unknown }>['request'];
+
+const declared: readonly { readonly declares: string }[] = features.flatMap((feature) =>
+  Object.values(feature).filter(isDeclaration),
+);
+
+function isDeclaration(value: unknown): value is { readonly declares: string } {
+  return typeof value === 'object' && value !== null && 'declares' in value;
+}
+
+// What is declared as an event is of one of these types, and so on: `Exports` has all there is.
+const declaredAs = <D extends { readonly declares: string }>(kind: D['declares']): readonly D[] =>
+  declared.filter(({ declares }) => declares === kind) as unknown as readonly D[];
+
+export const declaredEvents = declaredAs<EventDeclared>('event');
+export const declaredCommands = declaredAs<CommandDeclared>('command');
+export const declaredPushes = declaredAs<PushDeclared>('push');
+export const declaredRequests: readonly RequestDeclared[] = declared.flatMap((declaration) => {
+  if ('request' in declaration) return [declaration.request as RequestDeclared]; // A client's command has one.
+  return declaration.declares === 'request' ? [declaration as RequestDeclared] : [];
+});

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { type ContactsPush, command, event, push, request } from './define.js';
+import type { UserId } from './ids.js';
+import { Empty, Id, Time } from './shapes.js';
+import { changed, existingUser, unchanged, userStream } from './streams.js';
+
+/** Who is online. Presence events have no audience: they go to the contacts of their subject and are not replayed. */
+
+const RecipientInfo = z.strictObject({
+  recipientId: z.string(),
+  isOnline: z.boolean(),
+  lastSeen: Time.nullable(),
+});
+
+export const onlineInfoPush = push('get online info', {
+  isStored: false,
+  data: RecipientInfo,
+  note: 'A contact has come or gone.',
+});
+
+const tellContacts = (about: UserId, isOnline: boolean, lastSeen: Time | null): readonly ContactsPush[] => [
+  { name: onlineInfoPush.name, about, data: { recipientId: about, isOnline, lastSeen } },
+];
+
+export const UserWentOnline = event('UserWentOnline', userStream, {
+  data: z.strictObject({ userId: z.string() }),
+  evolve: (state) => ({ ...state, online: true }),
+  push: ({ data }) => tellContacts(data.userId, true, null),
+  line: ({ data }, { who }) => `${who(data.userId)} went online`,
+});
+
+export const UserWentOffline = event('UserWentOffline', userStream, {
+  data: z.strictObject({ userId: z.string(), lastSeen: Time }),
+  evolve: (state) => ({ ...state, online: false }),
+  push: ({ data }) => tellContacts(data.userId, false, data.lastSeen),
+  line: ({ data }, { who }) => `${who(data.userId)} went offline, last seen ${data.lastSeen}`,
+});
+
+export const goOnline = command('go online', userStream, {
+  fields: { userId: z.string() },
+  actor: ({ userId }) => userId,
+  streamId: ({ userId }) => userId,
+  decide: existingUser(({ userId }, { online }) =>
+    online ? unchanged : changed(UserWentOnline.of(userId, { userId })),
+  ),
+});
+
+/** `lastSeen`: when the last device was lost or went to the background. */
+export const goOffline = command('go offline', userStream, {
+  fields: { userId: z.string(), lastSeen: z.string() },
+  actor: ({ userId }) => userId,
+  streamId: ({ userId }) => userId,
+  wants: ({ userId }) => ({ devices: [userId] }),
+  decide: existingUser(({ userId, lastSeen }, { online }, { isActive }) =>
+    // Who becomes active on another node says so there first, and goes online after this.
+    online && !isActive(userId) ? changed(UserWentOffline.of(userId, { userId, lastSeen })) : unchanged,
+  ),
+});
+
+export const getOnlineInfo = request('get online info', {
+  data: z.strictObject({ recipientId: Id }),
+  answer: RecipientInfo,
+  note: 'Of a contact or of me, else `not_found`. `lastSeen` is null while online.',
+});
+
+export const notifyOnline = request('notify online', {
+  data: Empty,
+  answer: Empty,
+  note: 'This device is active.',
+});
+
+export const activeApp = request('active app', {
+  data: Empty,
+  answer: Empty,
+  note: 'This device is active.',
+});
+
+export const backgroundApp = request('background app', {
+  data: Empty,
+  answer: Empty,
+  note: 'This device is not active any more.',
+});

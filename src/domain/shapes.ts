@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { CURSOR_CHARACTERS, MESSAGE_CODE_POINTS, PAGE_ROWS, REVISION_CHARACTERS } from './limits.js';
+
+/** Parts of the contract that several features share. A schema validates, gives the type, and is in the documents. */
+
+export const Id = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
+  .transform((id) => id.toLowerCase())
+  .meta({ format: 'uuid', description: 'A UUID; compared and given back in lower case.' });
+
+export const Time = z
+  .string()
+  .meta({ format: 'date-time', description: 'ISO 8601 in UTC with milliseconds.' });
+/** ISO 8601 in UTC with milliseconds. */
+export type Time = string;
+
+const hasLoneSurrogate = /(?:[\uD800-\uDBFF](?![\uDC00-\uDFFF]))|(?:(?<![\uD800-\uDBFF])[\uDC00-\uDFFF])/;
+
+function codePoints(text: string): number {
+  let n = text.length;
+  for (let i = 0; i < text.length - 1; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0xd800 && unit <= 0xdbff) n--;
+  }
+  return n;
+}
+
+const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
+
+export const MessageText = z
+  .string()
+  .min(1, 'must not be empty')
+  .refine(
+    (text) => text.length <= MESSAGE_CODE_POINTS || codePoints(text) <= MESSAGE_CODE_POINTS,
+    `must be at most ${limit} code points`,
+  )
+  .refine((text) => !hasLoneSurrogate.test(text), 'must not contain lone surrogates')
+  .refine((text) => /\S/.test(text), 'must not be only white space')
+  .meta({
+    description: `1–${limit} code points, not only white space, no lone surrogates; kept exactly as sent.`,
+    maxLength: MESSAGE_CODE_POINTS,
+  });
+
+export const Seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const Limit = z.int().min(1).max(PAGE_ROWS.max).default(PAGE_ROWS.default);
+export const Revision = z
+  .string()
+  .min(1)
+  .max(REVISION_CHARACTERS)
+  .meta({ description: 'Opaque: answer from at least this moment of the log.' });
+export const Cursor = z
+  .string()
+  .min(1)
+  .max(CURSOR_CHARACTERS)
+  .meta({ description: 'Opaque: where a connection has got to.' });
+export const Empty = z.strictObject({});
+
+export const User = z
+  .strictObject({
+    userId: z.string().meta({ format: 'uuid' }),
+    username: z.string().nullable(),
+    backgroundColor: z.string().meta({ pattern: '^#[0-9a-f]{6}$' }),
+    createdAt: Time,
+    erased: z.literal(true).exactOptional(),
+  })
+  .meta({ id: 'User' });
+export type User = z.infer<typeof User>;
+
+export const Message = z
+  .strictObject({
+    messageId: z.string().meta({ format: 'uuid' }),
+    roomId: z.string().meta({ format: 'uuid' }),
+    seq: z.int().min(1),
+    senderId: z.string().meta({ format: 'uuid' }),
+    message: z.string().nullable(),
+    replyTo: z.string().meta({ format: 'uuid' }).exactOptional(),
+    sentAt: Time,
+    erased: z.literal(true).exactOptional(),
+  })
+  .meta({ id: 'Message' });
+export type Message = z.infer<typeof Message>;
+
+export const Chat = z
+  .strictObject({
+    roomId: z.string().meta({ format: 'uuid' }),
+    roomType: z.literal('PRIVATE'),
+    participants: z.array(User),
+    lastMessage: Message.nullable(),
+    unread: z.int().min(0),
+    readUpTo: z.record(z.string(), z.int().min(0)),
+    createdAt: Time,
+  })
+  .meta({ id: 'Chat' });
+export type Chat = z.infer<typeof Chat>;
+
+export const OnlineInfo = z
+  .strictObject({ isOnline: z.boolean(), lastSeen: Time.nullable() })
+  .meta({ id: 'OnlineInfo' });
+export type OnlineInfo = z.infer<typeof OnlineInfo>;

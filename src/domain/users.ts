@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { command, event, push, request } from './define.js';
+import type { UserId } from './ids.js';
+import { TOKEN_CHARACTERS } from './limits.js';
+import { Cursor, User } from './shapes.js';
+import { userStream } from './streams.js';
+
+/** Sign-up, and signing a connection in. A user's name is sealed with the user's own key. */
+
+/** What a user's name is bound to when it is sealed. */
+export const usernameContext = (userId: UserId): string => `user:${userId}|UserRegistered|${userId}|username`;
+
+export const UserRegistered = event('UserRegistered', userStream, {
+  data: z.strictObject({ userId: z.string(), username: z.string(), backgroundColor: z.string() }),
+  sealed: {
+    field: 'username',
+    owner: ({ data }) => data.userId,
+    context: ({ data }) => usernameContext(data.userId),
+  },
+  evolve: (state) => ({ ...state, registered: true }),
+  line: ({ data }, { who }) => `${who(data.userId)} signed up`,
+});
+
+/** `isNew`: this command registered the user. */
+export const registerUser = command('register user', userStream, {
+  fields: { userId: z.string(), username: z.string(), backgroundColor: z.string() },
+  actor: ({ userId }) => userId,
+  streamId: ({ userId }) => userId,
+  seals: {
+    text: ({ username }) => username,
+    owner: ({ userId }) => userId,
+    context: ({ userId }) => usernameContext(userId),
+  },
+  decide({ userId, backgroundColor }, { registered }, { sealed: username }) {
+    if (registered) return { events: [], answer: { isNew: false } };
+    const data = { userId, username, backgroundColor };
+    return { events: [UserRegistered.of(userId, data, [userId])], answer: { isNew: true } };
+  },
+});
+
+export const identity = request('identity', {
+  data: z.strictObject({
+    token: z.string().max(TOKEN_CHARACTERS).exactOptional(),
+    cursor: Cursor.exactOptional(),
+  }),
+  answer: z.strictObject({ user: User, cursor: Cursor }),
+  note: 'Signs the connection in; the first frame. `cursor` is the last one that was handled: what has been missed since follows the answer, then a push `identity {caughtUp: true}`.',
+});
+
+export const identityPush = push('identity', {
+  isStored: false,
+  data: z.strictObject({ caughtUp: z.literal(true) }),
+  note: 'All that was missed has been pushed; from here on it is live.',
+});

@@ -1,0 +1,460 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { type Command, type CommandOf, decideCommand } from '../../src/domain/commands.js';
+import type { Facts } from '../../src/domain/define.js';
+import { foldFor, type NewEvent, type Recorded, type State } from '../../src/domain/events.js';
+import { friendshipIdOf, roomIdOf, type StreamName } from '../../src/domain/ids.js';
+import type { RoomState, UserState } from '../../src/domain/streams.js';
+import { earlierMessage, factsOf, NOW as now } from '../support/facts.js';
+
+const [ada, bob, eve] = [
+  '00000000-0000-4000-8000-00000000000a',
+  '00000000-0000-4000-8000-00000000000b',
+  '00000000-0000-4000-8000-00000000000e',
+] as const;
+const roomId = roomIdOf(ada, bob);
+const facts = factsOf();
+const unknownOther = factsOf({ exists: (user) => user === ada });
+
+type RoomCommand = CommandOf<'init chat' | 'send message' | 'read messages' | 'erase member'>;
+type UserCommand = CommandOf<
+  | 'register user'
+  | 'go online'
+  | 'go offline'
+  | 'erase user'
+  | 'appoint auditor'
+  | 'dismiss auditor'
+  | 'record audit read'
+>;
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}
+
+/** A stream as a writer would make it, with every state and event frozen. */
+class Stream<S extends State> {
+  readonly events: Recorded[] = [];
+  readonly #fold;
+  #state: State;
+
+  constructor(name: StreamName) {
+    this.#fold = foldFor(name);
+    this.#state = deepFreeze(this.#fold.initial);
+  }
+
+  get state(): S {
+    return this.#state as S; // The test says which kind of stream it is.
+  }
+
+  /** What its events fold to, from the beginning. */
+  get refolded(): State {
+    return this.events.reduce<State>((state, event) => this.#fold.evolve(state, event), this.#fold.initial);
+  }
+
+  /** The answer, or the code of the refusal; `made` events were added. */
+  run(actor: string, command: Command, known: Facts = facts) {
+    const decision = decideCommand(deepFreeze(command), this.#state, known);
+    if ('refused' in decision) return { code: decision.refused.code, made: 0 };
+    for (const event of decision.events) {
+      const version = this.events.length + 1;
+      const place = { partition: 0, offset: version - 1, version, actor, recordedAt: now, commandId: 'c' };
+      // Deciders make events by their declarations.
+      const recorded = deepFreeze({ ...(event as NewEvent), ...place });
+      this.events.push(recorded);
+      this.#state = deepFreeze(this.#fold.evolve(this.#state, recorded));
+    }
+    return { answer: decision.answer, made: decision.events.length };
+  }
+
+  types() {
+    return this.events.map((event) => event.type);
+  }
+}
+
+const actorOf = (command: RoomCommand) => ('actor' in command ? command.actor : 'system');
+const room = () => new Stream<RoomState>(`room:${roomId}`);
+const newUser = () => new Stream<UserState>(`user:${ada}`);
+/** A message's answer, as its sender gets it. */
+const answered = (actor: string, messageId: string, seq: number, sentAt = now) => ({
+  message: { messageId, roomId, senderId: actor, message: `text of ${messageId}`, seq, sentAt },
+  ...(seq === 1 ? { contacts: [ada, bob] } : {}),
+});
+const open = { kind: 'init chat', actor: ada, friendId: bob } as const;
+const message = (actor: string, id: string, replyTo?: string): RoomCommand => ({
+  kind: 'send message',
+  actor,
+  roomId,
+  messageId: id,
+  message: `text of ${id}`,
+  ...(replyTo === undefined ? {} : { replyTo }),
+});
+const read = (actor: string, upTo?: number): RoomCommand => ({
+  kind: 'read messages',
+  actor,
+  roomId,
+  ...(upTo === undefined ? {} : { upTo }),
+});
+
+describe('room', () => {
+  it('is made by the first init chat and becomes active for its initiator only', () => {
+    const chat = room();
+    expect(chat.run(ada, open, facts)).to.deep.equal({ answer: { roomId, isNewActive: true }, made: 2 });
+    expect(chat.types()).to.deep.equal(['RoomCreated', 'ChatOpened']);
+    expect(chat.events.map((event) => event.audience)).to.deep.equal([[], [ada]]);
+    expect(chat.state).to.deep.equal({
+      exists: true,
+      roomId,
+      members: [ada, bob],
+      createdAt: now,
+      active: [ada],
+      lastSeq: 0,
+      marks: { [ada]: 0, [bob]: 0 },
+    });
+  });
+
+  it('is the same room from the other side, and a repeat changes nothing', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    expect(chat.run(ada, open, facts)).to.deep.equal({ answer: { roomId, isNewActive: false }, made: 0 });
+    const back = chat.run(bob, { kind: 'init chat', actor: bob, friendId: ada }, facts);
+    expect(back).to.deep.equal({ answer: { roomId, isNewActive: true }, made: 1 });
+    expect(chat.events.at(-1)).to.deep.include({ type: 'ChatOpened', audience: [bob] });
+  });
+
+  it('is not made with oneself or with someone who does not exist', () => {
+    const chat = room();
+    expect(chat.run(ada, { ...open, friendId: ada }, facts)).to.include({ code: 'bad_request' });
+    expect(chat.run(ada, open, unknownOther)).to.include({ code: 'not_found' });
+    expect(chat.events).to.have.length(0);
+  });
+
+  it('becomes active for the other member with its first message, before it', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    expect(chat.run(ada, message(ada, 'm1'), factsOf({ sealed: 'sealed m1' }))).to.deep.equal({
+      answer: answered(ada, 'm1', 1),
+      made: 2,
+    });
+    expect(chat.events.slice(2)).to.containSubset([
+      { type: 'ChatOpened', audience: [bob], data: { userId: bob, createdAt: now, members: [ada, bob] } },
+      { type: 'MessageSent', audience: [ada, bob], data: { seq: 1, text: 'sealed m1' } },
+    ]);
+    expect(chat.run(bob, message(bob, 'm2'), facts)).to.deep.include({ made: 1 });
+  });
+
+  it('does not exist for those who are not members', () => {
+    const chat = room();
+    expect(chat.run(ada, message(ada, 'm'), facts)).to.include({ code: 'not_found' });
+    chat.run(ada, open, facts);
+    expect(chat.run(eve, message(eve, 'm'), facts)).to.include({ code: 'not_found' });
+    expect(chat.run(eve, read(eve), facts)).to.include({ code: 'not_found' });
+  });
+
+  it('answers a repeated message with the first, and another body or sender with a conflict', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    const earlier = { senderId: ada, seq: 7, sentAt: 'then', text: 'text of m' };
+    const again = (by: string, known: typeof earlier, replyTo?: string) =>
+      chat.run(by, message(by, 'm', replyTo), factsOf({ message: () => earlierMessage(known) }));
+    expect(again(ada, earlier)).to.deep.equal({ answer: answered(ada, 'm', 7, 'then'), made: 0 });
+    expect(again(ada, { ...earlier, text: 'another' })).to.include({ code: 'conflict', made: 0 });
+    expect(again(ada, earlier, 'r')).to.include({ code: 'conflict', made: 0 });
+    expect(again(bob, earlier)).to.include({ code: 'conflict', made: 0 });
+  });
+
+  it('takes a reply only to a message that is in the room', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    const there = { senderId: bob, seq: 1, sentAt: 'then', text: '' };
+    const known = factsOf({
+      message: ({ messageId }) => (messageId === 'there' ? earlierMessage(there) : undefined),
+    });
+    expect(chat.run(ada, message(ada, 'm', 'gone'), known)).to.include({ code: 'bad_request' });
+    expect(chat.run(ada, message(ada, 'm', 'there'), known)).to.include({ made: 2 });
+    expect(chat.events.at(-1)).to.containSubset({ data: { replyTo: 'there' } });
+  });
+
+  it('moves a read mark to the newest by default, never above it and never back', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    expect(chat.run(ada, read(ada), facts)).to.deep.equal({ answer: { upTo: 0, unread: 0 }, made: 0 });
+    for (const id of ['1', '2', '3']) chat.run(ada, message(ada, id), facts);
+    expect(chat.run(bob, read(bob, 4), facts)).to.include({ code: 'bad_request' });
+    expect(chat.run(bob, read(bob, 2), facts)).to.deep.equal({ answer: { upTo: 2, unread: 1 }, made: 1 });
+    expect(chat.run(bob, read(bob, 1), facts)).to.deep.equal({ answer: { upTo: 2, unread: 1 }, made: 0 });
+    expect(chat.run(bob, read(bob), facts)).to.deep.equal({ answer: { upTo: 3, unread: 0 }, made: 1 });
+    expect(chat.events.at(-1)).to.deep.include({ type: 'MessagesRead', audience: [ada, bob] });
+  });
+
+  it('keeps its promises whatever is asked of it', () => {
+    const actor = fc.constantFrom(ada, bob, eve);
+    const command: fc.Arbitrary<RoomCommand> = fc.oneof(
+      fc.record({ kind: fc.constant('init chat' as const), actor, friendId: fc.constantFrom(ada, bob) }),
+      fc.tuple(actor, fc.constantFrom('1', '2', '3', '4')).map(([by, id]) => message(by, id)),
+      fc.tuple(actor, fc.option(fc.nat(6), { nil: undefined })).map(([by, upTo]) => read(by, upTo)),
+      fc.record({ kind: fc.constant('erase member' as const), roomId: fc.constant(roomId), userId: actor }),
+    );
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+        const chat = room();
+        const sent = new Map<string, string>();
+        const find = (of: RoomCommand): Facts => {
+          if (of.kind !== 'send message') return facts;
+          const { messageId } = of;
+          const event = chat.events.find(
+            (e): e is Recorded<'MessageSent'> => e.type === 'MessageSent' && e.data.messageId === messageId,
+          );
+          if (!event) {
+            sent.set(messageId, of.message);
+            return facts;
+          }
+          const earlier = { senderId: event.actor, seq: event.data.seq, sentAt: now };
+          const text = sent.get(messageId) ?? '';
+          return factsOf({ message: () => earlierMessage({ ...earlier, text }) });
+        };
+        for (const one of commands) {
+          // Of this room only: init chat between others belongs to another stream.
+          if (one.kind === 'init chat' && roomIdOf(one.actor, one.friendId) !== roomId) continue;
+          const before = chat.state;
+          const first = chat.run(actorOf(one), one, find(one));
+          expectForward(before, chat.state);
+          const made = chat.events.length;
+          const again = chat.run(actorOf(one), one, find(one));
+          expect(chat.events).to.have.length(made);
+          if (one.kind === 'erase member')
+            expect(again).to.deep.equal({ answer: { changed: false }, made: 0 });
+          else if ('answer' in first && 'answer' in again && one.kind !== 'init chat')
+            expect(again.answer).to.deep.equal(first.answer);
+        }
+        expectEndAtErasure(chat.events);
+        const seqs = chat.events.flatMap((e) => (e.type === 'MessageSent' ? [e.data.seq] : []));
+        expect(seqs).to.deep.equal(seqs.map((_, i) => i + 1));
+        expect(chat.refolded).to.deep.equal(chat.state);
+      }),
+      // Much must come together before a member is erased who has talked.
+      { numRuns: 1000 },
+    );
+  });
+});
+
+function expectForward(before: RoomState, after: RoomState) {
+  if (!before.exists) return;
+  if (!after.exists) throw new Error('a room went away');
+  expect(after.members).to.deep.equal(before.members);
+  expect(after.createdAt).to.equal(before.createdAt);
+  expect(after.active).to.include.members([...before.active]);
+  expect(new Set(after.active).size).to.equal(after.active.length);
+  expect(after.lastSeq).to.be.at.least(before.lastSeq);
+  for (const member of before.members)
+    expect(after.marks[member]).to.be.within(before.marks[member] ?? 0, after.lastSeq);
+  expect(after.erased ?? []).to.include.members([...(before.erased ?? [])]);
+}
+
+/** Each member is erased once; then nobody says anything more, and the erased do nothing at all. */
+function expectEndAtErasure(events: readonly Recorded[]) {
+  const erased: string[] = [];
+  for (const { type, actor, data } of events) {
+    if (type === 'MemberErased') {
+      expect([ada, bob]).to.include(data.userId);
+      expect(erased).to.not.include(data.userId);
+      erased.push(data.userId);
+    } else if (erased.length > 0) {
+      expect(type).to.equal('MessagesRead');
+      expect(erased).to.not.include(actor);
+    }
+  }
+}
+
+describe('user', () => {
+  const register: UserCommand = {
+    kind: 'register user',
+    userId: ada,
+    username: 'sealed',
+    backgroundColor: '#112233',
+  };
+  const online: UserCommand = { kind: 'go online', userId: ada };
+  const offline: UserCommand = { kind: 'go offline', userId: ada, lastSeen: now };
+
+  const nowhere = facts;
+
+  it('is registered once', () => {
+    const user = newUser();
+    expect(user.run(ada, register, nowhere)).to.deep.equal({ answer: { isNew: true }, made: 1 });
+    expect(user.events[0]).to.deep.include({ type: 'UserRegistered', audience: [ada] });
+    expect(user.run(ada, register, nowhere)).to.deep.equal({ answer: { isNew: false }, made: 0 });
+  });
+
+  it('goes online and offline by turns; what changes nothing makes no event', () => {
+    const user = newUser();
+    expect(user.run(ada, online, nowhere)).to.include({ code: 'not_found' });
+    user.run(ada, register, nowhere);
+    const changed = [offline, online, online, offline, offline, online].map(
+      (command) => user.run(ada, command, nowhere).made,
+    );
+    expect(changed).to.deep.equal([0, 1, 0, 1, 0, 1]);
+    expect(user.events.slice(1).map((event) => event.audience)).to.deep.equal([[], [], []]);
+    expect(user.events[2]).to.containSubset({ data: { lastSeen: now } });
+  });
+
+  it('does not go offline while a device is active on some node', () => {
+    const user = newUser();
+    user.run(ada, register, nowhere);
+    user.run(ada, online, nowhere);
+    expect(user.run(ada, offline, factsOf({ isActive: () => true }))).to.deep.equal({
+      answer: { changed: false },
+      made: 0,
+    });
+    expect(user.run(ada, offline, nowhere)).to.deep.equal({ answer: { changed: true }, made: 1 });
+  });
+});
+
+describe('a user with a role', () => {
+  const user = () => {
+    const stream = newUser();
+    stream.run(
+      ada,
+      { kind: 'register user', userId: ada, username: 'sealed', backgroundColor: '#112233' },
+      nowhere,
+    );
+    return stream;
+  };
+  const nowhere = facts;
+  const read: UserCommand = { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } };
+
+  it('is shown things, and that is recorded, only while an auditor', () => {
+    const auditor = user();
+    expect(auditor.run(ada, read, nowhere)).to.deep.equal({ code: 'forbidden', made: 0 });
+    const made = (['appoint auditor', 'appoint auditor', 'dismiss auditor', 'dismiss auditor'] as const).map(
+      (kind) => auditor.run('system', { kind, userId: ada }, nowhere).made,
+    );
+    expect(made).to.deep.equal([1, 0, 1, 0]);
+    expect(auditor.run(ada, read, nowhere)).to.include({ code: 'forbidden' });
+    auditor.run('system', { kind: 'appoint auditor', userId: ada }, nowhere);
+    expect(auditor.run(ada, read, nowhere)).to.include({ made: 1 });
+    expect(auditor.events.at(-1)).to.containSubset({
+      type: 'AuditRead',
+      data: { userId: ada, resource: 'room', query: { at: '3' } },
+    });
+  });
+
+  it('goes offline when erased, and nothing more is written of them', () => {
+    const gone = user();
+    gone.run(ada, { kind: 'go online', userId: ada }, nowhere);
+    gone.run('system', { kind: 'appoint auditor', userId: ada }, nowhere);
+    const erase: UserCommand = { kind: 'erase user', userId: ada };
+    expect(gone.run(ada, erase, nowhere)).to.deep.equal({ answer: { changed: true }, made: 2 });
+    expect(gone.types().slice(-2)).to.deep.equal(['UserWentOffline', 'UserErased']);
+    expect(gone.run(ada, erase, nowhere)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    for (const command of [
+      { kind: 'go online', userId: ada },
+      { kind: 'go offline', userId: ada, lastSeen: now },
+      { kind: 'appoint auditor', userId: ada },
+      read,
+    ] as const)
+      expect(gone.run(ada, command, nowhere)).to.deep.equal({ code: 'not_found', made: 0 });
+  });
+
+  it('keeps these promises whatever is asked of it', () => {
+    const kinds = [
+      ...(['register user', 'go online', 'go offline', 'erase user'] as const),
+      ...(['appoint auditor', 'dismiss auditor', 'record audit read'] as const),
+    ];
+    const commandOf = (kind: (typeof kinds)[number]): UserCommand => {
+      if (kind === 'record audit read') return read;
+      if (kind === 'go offline') return { kind, userId: ada, lastSeen: now };
+      if (kind === 'register user')
+        return { kind, userId: ada, username: 'sealed', backgroundColor: '#112233' };
+      return { kind, userId: ada };
+    };
+    /** What must not come twice without its opposite in between. */
+    const opposites: Record<string, string> = {
+      UserWentOnline: 'UserWentOffline',
+      AuditorAppointed: 'AuditorDismissed',
+    };
+    const command = fc.record({ kind: fc.constantFrom(...kinds), isActive: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+        const stream = newUser();
+        for (const { kind, isActive } of commands) {
+          stream.run(ada, commandOf(kind), factsOf({ isActive: () => isActive }));
+          const again = stream.run(ada, commandOf(kind), factsOf({ isActive: () => isActive }));
+          if (kind !== 'record audit read') expect(again.made).to.equal(0);
+        }
+        const types = stream.types();
+        expect(types.filter((type) => type === 'UserRegistered').length).to.equal(Math.min(1, types.length));
+        if (types.includes('UserErased')) expect(types.indexOf('UserErased')).to.equal(types.length - 1);
+        for (const [on, off] of Object.entries(opposites)) {
+          const turns = types.filter((type) => type === on || type === off);
+          expect(turns).to.deep.equal(turns.map((_, i) => (i % 2 === 0 ? on : off)));
+        }
+        let isAuditor = false;
+        for (const type of types) {
+          if (type === 'AuditorAppointed' || type === 'AuditorDismissed')
+            isAuditor = type === 'AuditorAppointed';
+          if (type === 'AuditRead') expect(isAuditor, 'read by an auditor').to.equal(true);
+        }
+        if (stream.state.erased) expect(stream.state).to.include({ online: false });
+        expect(stream.refolded).to.deep.equal(stream.state);
+      }),
+    );
+  });
+
+  it('cannot be erased who never was', () => {
+    const nobody = newUser();
+    expect(nobody.run(ada, { kind: 'erase user', userId: ada }, nowhere)).to.include({ code: 'not_found' });
+  });
+});
+
+describe('a room of an erased member', () => {
+  const erase: RoomCommand = { kind: 'erase member', roomId, userId: bob };
+  const id = '11111111-1111-4111-8111-111111111111';
+  const earlier = earlierMessage({ senderId: ada, seq: 1, sentAt: now, text: `text of ${id}` });
+
+  it('takes no message more, but answers the repeat of an old one, and moves marks', () => {
+    const chat = room();
+    chat.run(ada, open, facts);
+    chat.run(ada, message(ada, id), facts);
+    expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: true }, made: 1 });
+    expect(chat.events.at(-1)).to.deep.include({ type: 'MemberErased', audience: [ada, bob] });
+    expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(chat.run(ada, message(ada, id), factsOf({ message: () => earlier }))).to.deep.include({
+      made: 0,
+      answer: answered(ada, id, 1),
+    });
+    const other = '22222222-2222-4222-8222-222222222222';
+    expect(chat.run(ada, message(ada, other), facts)).to.deep.equal({ code: 'forbidden', made: 0 });
+    expect(chat.run(ada, open, facts)).to.deep.equal({ code: 'not_found', made: 0 });
+    expect(chat.run(ada, { kind: 'read messages', actor: ada, roomId }, facts)).to.include({ made: 0 });
+  });
+
+  it('is not changed by the erasure of one who is no member, nor made by it', () => {
+    const chat = room();
+    expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    chat.run(ada, open, facts);
+    expect(chat.run('system', { kind: 'erase member', roomId, userId: eve }, facts)).to.include({ made: 0 });
+  });
+});
+
+describe('friendship', () => {
+  const add = (actor: string, friendId: string) => ({ kind: 'add friend', actor, friendId }) as const;
+  const known = facts;
+
+  it('is mutual and made once, whoever asks', () => {
+    const pair = new Stream(`friendship:${friendshipIdOf(ada, bob)}`);
+    expect(pair.run(bob, add(bob, ada), known)).to.deep.equal({ answer: { isNew: true }, made: 1 });
+    expect(pair.events[0]).to.deep.include({ audience: [ada, bob], data: { members: [ada, bob] } });
+    expect(pair.run(ada, add(ada, bob), known)).to.deep.equal({ answer: { isNew: false }, made: 0 });
+  });
+
+  it('is not made with oneself or with someone who does not exist', () => {
+    const pair = new Stream(`friendship:${friendshipIdOf(ada, bob)}`);
+    expect(pair.run(ada, add(ada, ada), known)).to.include({ code: 'bad_request' });
+    expect(pair.run(ada, add(ada, bob), unknownOther)).to.include({ code: 'not_found' });
+    pair.run(ada, add(ada, bob), known);
+    expect(pair.run(ada, add(ada, bob), unknownOther)).to.include({ code: 'not_found' });
+  });
+});

@@ -1,0 +1,126 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { openEvents } from '../../src/audit/events/openEvents.js';
+import { commandOf } from '../../src/cluster/forwarding.js';
+import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
+import { bytesOf, type Command, type CommandKind, streamOfCommand } from '../../src/domain/commands.js';
+import { type PushName, pushes, requests } from '../../src/domain/contract.js';
+import type { StoredPush } from '../../src/domain/define.js';
+import { declarationOf, eventTypes, pushesOf, sealedTextOf } from '../../src/domain/events.js';
+import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
+import { roomIdOf } from '../../src/domain/ids.js';
+import { seal } from '../../src/vault/cipher.js';
+import { scripts } from '../projections/models/scripts.js';
+
+const [ada, bob] = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'];
+const roomId = roomIdOf(ada, bob);
+const messageId = '11111111-1111-4111-8111-111111111111';
+
+/** One command of each kind: a kind that is missing here does not compile. */
+const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = {
+  'register user': { kind: 'register user', userId: ada, username: 'ada', backgroundColor: '#112233' },
+  'go online': { kind: 'go online', userId: ada },
+  'go offline': { kind: 'go offline', userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' },
+  'erase user': { kind: 'erase user', userId: ada },
+  'erase member': { kind: 'erase member', roomId, userId: ada },
+  'appoint auditor': { kind: 'appoint auditor', userId: ada },
+  'dismiss auditor': { kind: 'dismiss auditor', userId: ada },
+  'record audit read': { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } },
+  'add friend': { kind: 'add friend', actor: ada, friendId: bob },
+  'init chat': { kind: 'init chat', actor: ada, friendId: bob },
+  'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
+  'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3 },
+};
+
+const unique = (names: readonly string[]) => expect(new Set(names).size).to.equal(names.length);
+
+describe('the declarations', () => {
+  it('name each event, command, request and push once', () => {
+    unique(declaredEvents.map(({ type }) => type));
+    unique(declaredCommands.map(({ kind }) => kind));
+    unique(declaredPushes.map(({ name }) => name));
+    expect(Object.keys(requests)).to.have.length(new Set(Object.keys(requests)).size);
+    expect(knownTypes).to.include.members([...eventTypes]);
+  });
+
+  it('let every command reach another node as it is, and no field that nobody knows', () => {
+    expect(Object.keys(samples)).to.have.members(declaredCommands.map(({ kind }) => kind));
+    for (const command of Object.values(samples)) {
+      expect(commandOf(JSON.parse(JSON.stringify(command)))).to.deep.equal(command);
+      expect(commandOf({ ...command, ofANewerVersion: 1 })).to.deep.equal(command);
+      expect(streamOfCommand(command)).to.match(/^(user|room|friendship):[0-9a-f-]{36}$/);
+      expect(bytesOf(command)).to.be.at.least(1024);
+    }
+    expect(() => commandOf({ kind: 'from a newer version' })).to.throw(/does not know/);
+  });
+
+  it('give every client command a request of its name, with a note for the documents', () => {
+    for (const declared of declaredCommands)
+      if ('request' in declared) expect(requests[declared.kind as 'send message']).to.equal(declared.request);
+    for (const { name, note } of Object.values(requests)) expect(note, name).to.match(/\.$/);
+    for (const { name, note } of declaredPushes) expect(note, name).to.match(/\.$/);
+  });
+
+  it('describe what is stored: every event of any history is one line, one leaf and fits its schema', () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(scripts, ({ world }) => {
+        for (const event of world.events) {
+          seen.add(event.type);
+          const { data, line } = declarationOf(event.type);
+          expect(data.parse(event.data)).to.deep.equal(event.data);
+          const text = line(event, { who: (id) => `<${id}>`, quoted: (value) => JSON.stringify(value) });
+          expect(text).to.match(/^\S.*\S$/);
+          const { leaf, position: _, ...recorded } = event;
+          expect(decodeLeaf(encodeEvent(event), event.partition, event.offset)).to.deep.equal(recorded);
+          expect(leaf).to.equal(encodeEvent(event));
+        }
+      }),
+      { numRuns: 50 },
+    );
+    expect([...seen]).to.include.members(['UserRegistered', 'FriendAdded', 'ChatOpened', 'MessageSent']);
+  });
+
+  it('push under declared names only, and to one user at most one stored push an event', () => {
+    fc.assert(
+      fc.property(scripts, ({ world }) => {
+        for (const event of world.events) {
+          const made = pushesOf(event);
+          for (const { name } of made) expect(pushes).to.have.property(name);
+          const stored = made.filter((push): push is StoredPush => !('about' in push));
+          for (const { name } of stored) expect(pushes[name as PushName].isStored, name).to.equal(true);
+          // Two would share one cursor: a client cut off between them would lose the second.
+          unique(stored.flatMap(({ to }) => to));
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('seal one field of an event, which auditors see opened, and as null once its key is destroyed', async () => {
+    const key = Buffer.alloc(32, 7);
+    const place = { partition: 0, offset: 0, stream: `user:${ada}`, version: 1, audience: [] } as const;
+    const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
+    const values: Readonly<Record<string, object>> = {
+      UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
+      MessageSent: { roomId, messageId, seq: 1, text: '' },
+    };
+    for (const { type } of declaredEvents) {
+      const { sealed } = declarationOf(type);
+      if (!sealed) continue;
+      const data = values[type];
+      if (!data) throw new Error(`this test lacks a value of ${type}, which seals ${sealed.field}`);
+      // The values are those of each type's own data.
+      const plain = { ...place, ...of, type, data } as never as Parameters<typeof sealedTextOf>[0];
+      const text = seal(key, 'secret', sealedTextOf(plain)?.context ?? '');
+      const event = { ...plain, data: { ...data, [sealed.field]: text } } as typeof plain;
+      const keysOf = (owned: Buffer | 'destroyed') => ({
+        keys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, owned] as const)),
+      });
+      expect((await openEvents(keysOf(key), [event]))[0]?.data).to.have.property(sealed.field, 'secret');
+      const [erased] = await openEvents(keysOf('destroyed'), [event]);
+      expect(erased).to.have.property('erased', true);
+      expect(erased?.data).to.have.property(sealed.field, null);
+    }
+  });
+});
