@@ -10,7 +10,7 @@ import { PastView } from './past/PastView.js';
 import { ProofView } from './proof/ProofView.js';
 import { hrefOf, useRoute, type View, views } from './route.js';
 import { SchemeButton } from './SchemeButton.js';
-import { hasWebCrypto, TrustedHead } from './witness/witness.js';
+import { hasWebCrypto, Witness } from './witness/witness.js';
 
 const titles: Readonly<Record<View, string>> = {
   events: 'Events',
@@ -29,10 +29,7 @@ interface Props {
 /** What is around every view; the heads are watched from whichever is open. */
 export function Frame({ api, user, onSignOut }: Props) {
   const { view, query } = useRoute();
-  const console: Console = useMemo(
-    () => ({ api, names: new Names(api), witness: new TrustedHead(api) }),
-    [api],
-  );
+  const console: Console = useMemo(() => ({ api, names: new Names(api), witness: new Witness(api) }), [api]);
   useEffect(() => {
     console.witness.start();
     return () => console.witness.stop();

@@ -2,13 +2,13 @@ import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { Api } from './api.js';
 import type { Names } from './names.js';
-import type { TrustedHead } from './witness/witness.js';
+import type { Witness } from './witness/witness.js';
 
 /** What every view works with, while one auditor is signed in. */
 export interface Console {
   readonly api: Api;
   readonly names: Names;
-  readonly witness: TrustedHead;
+  readonly witness: Witness;
 }
 
 export const ConsoleContext = createContext<Console | undefined>(undefined);

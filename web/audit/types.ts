@@ -15,25 +15,25 @@ export interface EventRow {
 }
 
 /** A room, as of some time. */
-export interface RoomSnapshot {
-  readonly room: RoomInfo;
+export interface RoomThen {
+  readonly room: PastRoom;
   readonly members: readonly User[];
   readonly messages: readonly Message[];
   readonly readUpTo: Readonly<Record<string, number>>;
 }
 
 /** A room that there was. */
-export interface RoomInfo {
+export interface PastRoom {
   readonly roomId: string;
   readonly memberIds: readonly string[];
   readonly createdAt: string;
 }
 
 /** A person, as of some time. */
-export interface UserSnapshot {
+export interface UserThen {
   readonly user: User;
   readonly friends: readonly User[];
-  readonly rooms: readonly RoomInfo[];
+  readonly rooms: readonly PastRoom[];
   readonly isOnline: boolean;
   readonly lastSeen: string | null;
 }

@@ -2,7 +2,7 @@ import type { Message, User } from '../../../src/client/index.js';
 import { sayWhy } from '../api.js';
 import { hrefOf } from '../route.js';
 import { counted, momentOf } from '../times.js';
-import type { RoomSnapshot } from '../types.js';
+import type { RoomThen } from '../types.js';
 import { usePast } from './usePast.js';
 
 interface Props {
@@ -15,7 +15,7 @@ const MOST = 200;
 
 /** A room as it was: its members, its messages, and how far each had read. */
 export function RoomPast({ id, at }: Props) {
-  const answer = usePast<RoomSnapshot>(`/audit/rooms/${id}`, at);
+  const answer = usePast<RoomThen>(`/audit/rooms/${id}`, at);
   const { value } = answer;
   if (answer.state === 'failed') return <p role="alert">{sayWhy(answer.error)}</p>;
   if (!value) return <p role="status">Looking…</p>;

@@ -2,7 +2,7 @@ import { sayWhy } from '../api.js';
 import { Person, shortId } from '../Person.js';
 import { hrefOf } from '../route.js';
 import { exactly } from '../times.js';
-import type { UserSnapshot } from '../types.js';
+import type { UserThen } from '../types.js';
 import { usePast } from './usePast.js';
 
 interface Props {
@@ -12,7 +12,7 @@ interface Props {
 
 /** A person as they were: whether they were there, their friends and their rooms. */
 export function UserPast({ id, at }: Props) {
-  const answer = usePast<UserSnapshot>(`/audit/users/${id}`, at);
+  const answer = usePast<UserThen>(`/audit/users/${id}`, at);
   const { value } = answer;
   if (answer.state === 'failed') return <p role="alert">{sayWhy(answer.error)}</p>;
   if (!value) return <p role="status">Looking…</p>;

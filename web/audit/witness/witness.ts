@@ -38,7 +38,7 @@ export const hasWebCrypto = (): boolean => globalThis.crypto?.subtle !== undefin
  * each must extend the one before. One that does not is an alarm, and is not taken for a new beginning until
  * somebody has acknowledged it.
  */
-export class TrustedHead {
+export class Witness {
   #watch: Watch = { sightings: [], memory: loadMemory(), isLooking: false };
   #looking: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
