@@ -175,13 +175,14 @@ export async function startSystem(
       gateway,
       projections,
     };
-    const forgetting = new ErasureBroadcast({
+    const erasureBroadcast = new ErasureBroadcast({
       bus,
       nodes,
       evictErasedUser: (user, at) => evictErasedUser(memories, user, at),
     });
     bus.serve(
-      (body, from) => gateway.endings.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
+      (body, from) =>
+        gateway.endings.serve(body) ?? erasureBroadcast.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
       await Promise.all([gateway.close(), writers.handOver()]);
@@ -221,7 +222,7 @@ export async function startSystem(
         vault,
         queries,
         announceRevocations: (sessions) => gateway.endings.announce(sessions),
-        evictEverywhere: (user, at, signal) => forgetting.evictEverywhere(user, at, signal),
+        evictEverywhere: (user, at, signal) => erasureBroadcast.evictEverywhere(user, at, signal),
       },
       isOwned: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
       takeOverMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,

@@ -10,7 +10,7 @@ import { tempDir } from '../support/tempDir.js';
 import { Signer } from './signing.js';
 import { type SmallLog, type SmallLogOptions, smallLog } from './smallLog.js';
 
-/** Of whatever. */
+/** Any 32 bytes. */
 const ROOT = Buffer.alloc(32).toString('base64');
 
 const sqlite = (): Engine => ({ kind: 'sqlite', dataDir: tempDir() });
@@ -21,7 +21,7 @@ interface Exported extends SmallLog {
   readonly keys: readonly string[];
 }
 
-/** A log in a bundle, up to heads of its present size. */
+/** Exports a log up to heads of its present size. */
 async function exported(signer: Signer, options: SmallLogOptions): Promise<Exported> {
   const log = await smallLog(sqlite(), options);
   const { partitions } = await verifyLog({ engine: log.engine, heads: [], since: [], keys: [] });

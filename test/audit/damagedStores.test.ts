@@ -8,7 +8,7 @@ import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
 import { type SmallLog, smallLog } from './smallLog.js';
 
-/** Overwrites a stretch of a file, and gives the function that puts it back. */
+/** Overwrites bytes of a file, and returns the function that restores them. */
 function damage(file: string, at: number, bytes: Buffer): () => void {
   const descriptor = openSync(file, 'r+');
   const before = Buffer.alloc(bytes.length);
@@ -24,7 +24,7 @@ describe('A damaged page of the read models', function () {
   this.timeout(180_000);
   let small: SmallLog;
   let dataDir: string;
-  /** The first page of each table, by its name, counted from 1. */
+  /** The first page of each table by name, counted from 1. */
   const roots = new Map<string, number>();
   let pageSize: number;
 

@@ -14,12 +14,12 @@ import { World } from '../projections/models/world.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { foldInto, logOf } from './worldLog.js';
 
-/** No key of these worlds opens anything: what is shown of text is null. */
+/** No key of these worlds is known, so every text is shown as null. */
 const keys = {
   keys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
 };
 
-/** The log of a world with an index of which so much counts. */
+/** The log of a world, with an index up to this size. */
 async function sourceOf(world: World, indexed: number, together: number) {
   const log = await logOf(world.events, world.partitions, together);
   const recorded: Folded[] = [];
@@ -93,7 +93,7 @@ describe('events by query', () => {
               (filter.since ?? '') <= event.recordedAt &&
               event.recordedAt < (filter.until ?? '9'),
           );
-          // A world's events each have a time of their own: they are in its order.
+          // Each event of a world has its own time, so events are in the world's order.
           expect(await everything(source, filter, limit)).to.deep.equal(
             wanted.map((event) => ({
               partition: event.partition,
@@ -141,7 +141,7 @@ describe('events by query', () => {
       for (const from of [0, 255, 256, 257, 700, 1400]) {
         const since = own[from]?.recordedAt ?? '';
         const found = await everything(source, { stream: `user:${anna}`, since }, 90);
-        // The times of commits are those of their last events.
+        // A commit has the time of its last event.
         expect(found.at(-1)?.offset).to.equal(own.at(-1)?.offset);
         expect(found.map(({ offset }) => offset)).to.deep.equal(
           own.slice(-found.length).map(({ offset }) => offset),

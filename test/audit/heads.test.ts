@@ -26,7 +26,7 @@ const leaf = (version: number): string =>
     commandId: user,
   });
 
-/** A node that signs: a log, whichever it is, with tiles of its own. */
+/** A node that signs, with a log and its own tiles. */
 async function signerOf(vault: OpenVault, log: MemoryLog): Promise<Heads> {
   const rows = new MemoryRows();
   const projector = await Projector.open(rows, [tilesProjection], 1);

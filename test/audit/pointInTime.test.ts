@@ -12,7 +12,7 @@ import { foldInto, logOf } from './worldLog.js';
 
 const progress = { waitFor: async () => {} };
 
-/** All of a world; `indexed`: how much of each partition the index of streams is said to have. */
+/** All of a world; `indexed`: the size of each partition that the index of streams reports. */
 async function sourceOf(world: World, indexed = Number.MAX_SAFE_INTEGER): Promise<SnapshotSource> {
   const rows = new MemoryRows();
   await foldInto(rows, allProjections(world.open), world.events);

@@ -4,10 +4,10 @@ import { inclusionPath, TileTree } from '../../src/log/merkle.js';
 import { TileReader, type TileRow, tileKey } from '../../src/projections/models/merkleTiles.js';
 import type { Model, Row, RowReader } from '../../src/projections/store/rowStore.js';
 
-/** One full tile of level 1, and a second one that is begun. */
+/** One full tile of level 1, and the beginning of a second one. */
 const SIZE = 256 * 256 + 3 * 256 + 17;
 
-/** The tiles of two partitions whose leaves differ; `asked` is told the keys of each read. */
+/** The tiles of two partitions with different leaves; `asked` gets the keys of each read. */
 function tileRows(asked: (keys: readonly string[]) => void): Pick<RowReader, 'get'> {
   const values = new Map<string, TileRow>();
   for (const partition of [0, 1]) {
@@ -23,7 +23,7 @@ function tileRows(asked: (keys: readonly string[]) => void): Pick<RowReader, 'ge
       asked(keys);
       const found = keys.flatMap((key): [string, Row<R>][] => {
         const value = values.get(key);
-        // The only rows there are are tiles.
+        // The only rows are tiles.
         return value ? [[key, { key, partition: 0, offset: 0, value: value as R }]] : [];
       });
       return new Map(found);

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { tempDir } from '../support/tempDir.js';
 
-/** From the compiled test to its source: what is beside it is not compiled. */
+/** The path from the compiled test to its source; files beside the source are not compiled. */
 const verifierDir = join(process.cwd(), 'test/audit/verifier');
 
-/** Builds the verifier in Go; undefined where there is no Go, which CI must not lack. */
+/** Builds the verifier in Go; undefined if Go is missing, which fails in CI. */
 export function buildVerifier(): string | undefined {
   const program = join(tempDir(), 'verifier');
   const { error, status, stderr } = spawnSync('go', ['build', '-o', program, '.'], { cwd: verifierDir });
@@ -17,14 +17,14 @@ export function buildVerifier(): string | undefined {
   return undefined;
 }
 
-/** What it verifies, and with what. */
+/** The log to verify, and with which keys. */
 export interface Verification {
   readonly url: string;
   /** A file of verifier keys. */
   readonly keys: string;
-  /** Of an auditor. */
+  /** An auditor's token. */
   readonly token: string;
-  /** Where it keeps the heads it has seen; by default it has seen none. */
+  /** The directory of the heads seen so far; by default none was seen. */
   readonly directory?: string;
 }
 

@@ -37,7 +37,10 @@ for (const kind of allEngines)
     });
 
     describe('names the commit', () => {
-      /** What is done to a log of one partition whose last commit is at `end`, and where it shows first. */
+      /**
+       * Changes to a log of one partition whose last commit is at `end`; each returns the position of its
+       * first mismatch.
+       */
       const changes: Record<string, (engine: Engine, end: number) => Promise<number>> = {
         async 'whose event was changed'(engine) {
           await tamper(engine).edit(0, 5);
@@ -78,7 +81,7 @@ for (const kind of allEngines)
       const hand = tamper(engine);
       for (const table of foldedTables) {
         const [key] = await hand.keys(table);
-        // Of these the small log has no row.
+        // The small log has no row of these models.
         if (key === undefined) continue;
         const name = table.replace(/_v\d+$/, '');
         const finds = async (what: string) =>
@@ -115,7 +118,7 @@ for (const kind of allEngines)
     it('judges rows that were stored after its begin at their own event', async () => {
       const { engine } = await smallLog(await freshEngine(kind));
       const hand = tamper(engine);
-      // As if all but the first commits had been folded while the check runs.
+      // As if most commits had been folded during the check.
       await hand.setCheckpoints({ position: 2, size: 1 });
       expect((await verify(engine)).mismatch).to.equal(undefined);
       const [key = ''] = await hand.keys(chats);
@@ -179,7 +182,7 @@ for (const kind of allEngines)
 
 const chats = foldedTables.find((table) => table.startsWith('chats')) ?? '';
 
-/** The first letter, digit or whole number of a value changed to another. */
+/** Changes the first letter, digit or whole number of a value. */
 function changed(value: string): string {
   const text = value.replace(/[0-9a-f]{8}-[0-9a-f]{4}/, randomUUID().slice(0, 13));
   return text === value

@@ -16,7 +16,7 @@ import { Pages } from '../support/notebook.js';
 import { tempDir } from '../support/tempDir.js';
 
 const NAME = 'Quetzalcoatlus';
-/** As many commits as keep a rebuild busy for a while. */
+/** Enough commits to keep a rebuild busy. */
 const OTHERS = 3000;
 
 describe('Erasing somebody while their name is being indexed anew', function () {
@@ -89,7 +89,7 @@ describe('Erasing somebody while their name is being indexed anew', function () 
     return commit.size;
   }
 
-  /** How often the name is in the index of that generation. */
+  /** The number of index entries with the name in this generation. */
   function namesIn(generation: number): number {
     const db = new DatabaseSync(join(dataDir, 'read.db'), { readOnly: true });
     try {

@@ -10,8 +10,8 @@ const PARTITIONS = 4;
 const room = fc.uuid();
 
 /**
- * Partitions whose writers have decided what is not in the log yet: it is when the next command has passed them. The
- * read model has folded what it was waited for, and nothing more.
+ * Partitions whose writers have decided events that are not in the log yet; the next command flushes them.
+ * The read model has folded exactly what was waited for.
  */
 class Partitions {
   readonly logs: string[][] = Array.from({ length: PARTITIONS }, () => []);
@@ -37,11 +37,11 @@ class Partitions {
 
   leave() {
     return eraseFromRooms('ada', {
-      // What `erase member` is answered is said above.
+      // `execute` answers `erase member` as described above.
       commands: { execute: (command: Command) => this.execute(command) } as unknown as CommandRouter,
       log: {
         partitions: PARTITIONS,
-        tail: async (partition) => ({ size: this.logs[partition]?.length ?? 0 }) as Commit, // Nothing else is asked.
+        tail: async (partition) => ({ size: this.logs[partition]?.length ?? 0 }) as Commit, // The test reads nothing else.
       },
       queries: {
         changedStreams: async (_, partition, above, { after = '', limit }, moments) => {

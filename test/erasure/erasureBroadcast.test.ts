@@ -9,13 +9,13 @@ const at = [{ partition: 0, size: 7 }];
 const body = { kind: 'forget', user: 'ada', at };
 const forever = new AbortController().signal;
 
-/** Other nodes by name, with what each answers the first time, the second, and so on; the last for ever. */
-function forgettingAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
+/** Other nodes by name, with their answers in turn; the last answer repeats. */
+function broadcastAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
   const asked: NodeId[] = [];
   const here: unknown[] = [];
   const living = new Set(['me', ...Object.keys(others)]);
   let now = 0;
-  const forgetting = new ErasureBroadcast({
+  const erasureBroadcast = new ErasureBroadcast({
     bus: {
       node: 'me',
       async request(to, sent) {
@@ -26,54 +26,54 @@ function forgettingAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
         return others[to]?.[turn] ?? others[to]?.at(-1) ?? 'undelivered';
       },
     },
-    nodes: { listLive: async () => [...living].map((node) => ({ node }) as LiveNode) }, // No more of it is looked at.
+    nodes: { listLive: async () => [...living].map((node) => ({ node }) as LiveNode) }, // The test reads no other field.
     evictErasedUser: async (...asked) => void here.push(asked),
     now: () => now,
   });
-  return { forgetting, asked, here, living, elapsed: () => now };
+  return { erasureBroadcast, asked, here, living, elapsed: () => now };
 }
 
-const forgotten: Reply = { reply: true };
+const evicted: Reply = { reply: true };
 
 describe('Forgetting on every node', () => {
   it('is done when this node and all others that live have said so, each asked once', async () => {
-    const { forgetting, asked, here } = forgettingAmong({ b: [forgotten], c: [forgotten] });
-    await forgetting.evictEverywhere('ada', at, forever);
+    const { erasureBroadcast, asked, here } = broadcastAmong({ b: [evicted], c: [evicted] });
+    await erasureBroadcast.evictEverywhere('ada', at, forever);
     expect(asked).to.have.members(['b', 'c']);
     expect(here).to.deep.equal([['ada', at]]);
   });
 
   it('asks those again that were silent, could not, or were not there', async () => {
-    const { forgetting, asked } = forgettingAmong({
-      b: ['unanswered', { reply: false }, 'undelivered', forgotten],
+    const { erasureBroadcast, asked } = broadcastAmong({
+      b: ['unanswered', { reply: false }, 'undelivered', evicted],
     });
-    await forgetting.evictEverywhere('ada', at, forever);
+    await erasureBroadcast.evictEverywhere('ada', at, forever);
     expect(asked).to.deep.equal(['b', 'b', 'b', 'b']);
   });
 
   it('waits for none that has died', async () => {
-    const { forgetting, living } = forgettingAmong({ b: ['undelivered'] });
-    const done = forgetting.evictEverywhere('ada', at, forever);
+    const { erasureBroadcast, living } = broadcastAmong({ b: ['undelivered'] });
+    const done = erasureBroadcast.evictEverywhere('ada', at, forever);
     living.delete('b');
     await done;
   });
 
   it('waits for one that lives and is silent as long as memories are trusted: a minute', async () => {
-    const { forgetting, elapsed } = forgettingAmong({ b: ['unanswered'] });
-    await forgetting.evictEverywhere('ada', at, forever);
+    const { erasureBroadcast, elapsed } = broadcastAmong({ b: ['unanswered'] });
+    await erasureBroadcast.evictEverywhere('ada', at, forever);
     expect(elapsed()).to.be.within(60_000, 70_000);
   });
 
   it('rejects when this node cannot, and when it is asked to by another', async () => {
     const away = new VaultUnavailable('it is away');
-    const forgetting = new ErasureBroadcast({
+    const erasureBroadcast = new ErasureBroadcast({
       bus: { node: 'me', request: async () => 'undelivered' },
       nodes: { listLive: async () => [] },
       evictErasedUser: () => Promise.reject(away),
     });
-    expect(await rejection(forgetting.evictEverywhere('ada', at, forever))).to.equal(away);
-    expect(await rejection(forgetting.serve(body) ?? Promise.resolve())).to.equal(away);
-    expect(forgetting.serve({ kind: 'ended', sessions: [] })).to.equal(undefined);
+    expect(await rejection(erasureBroadcast.evictEverywhere('ada', at, forever))).to.equal(away);
+    expect(await rejection(erasureBroadcast.serve(body) ?? Promise.resolve())).to.equal(away);
+    expect(erasureBroadcast.serve({ kind: 'ended', sessions: [] })).to.equal(undefined);
   });
 });
 

@@ -6,11 +6,11 @@ import { ErasureWorld, type Fault } from './world.js';
 
 const done = {
   ...{ isErased: true, claim: 'erased', session: 'ended', key: 'destroyed' },
-  ...{ rooms: 2, isForgotten: true, listed: 0 },
+  ...{ rooms: 2, isEvicted: true, listed: 0 },
 };
 const untouched = {
   ...{ isErased: false, claim: 'kept', session: 'open', key: 'kept' },
-  ...{ rooms: 0, isForgotten: false, listed: 0 },
+  ...{ rooms: 0, isEvicted: false, listed: 0 },
 };
 
 describe('An erasure', () => {

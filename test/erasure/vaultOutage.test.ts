@@ -17,7 +17,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('fail' as const, 'mend' as const), user }) },
 );
 
-/** The rows of keys; whoever asks while it is away is told so. */
+/** The rows of keys; every read throws while the vault is away. */
 class Rows {
   readonly keys = new Map<string, KeyRow>();
   isAway = false;
@@ -37,7 +37,7 @@ class Rows {
         this.keys.set(owner, { owner, wrapped: null });
       },
     };
-    return rows as VaultStore; // Keys ask for nothing else.
+    return rows as VaultStore; // Key stores call nothing else.
   }
 
   #look(): void {
@@ -81,7 +81,7 @@ describe('An outage of the vault', () => {
             expect(done).to.equal(!rows.isAway);
             if (!done) continue;
             erased.add(userId);
-            // As nodes are asked to: each by what the vault says.
+            // Like the nodes of a cluster, each one checks the vault.
             for (const { keys, memory } of nodes) {
               await keys.fresh([userId]);
               memory.deleteOwner(userId);

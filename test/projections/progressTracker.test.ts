@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { ProgressTracker } from '../../src/projections/progressTracker.js';
 import { virtualTime } from '../support/virtualTime.js';
 
-function waiterAt(sizes: Record<string, number[]>) {
+function trackerAt(sizes: Record<string, number[]>) {
   const time = virtualTime();
   const wanted: [number, number][] = [];
   const tracker = new ProgressTracker({
@@ -13,7 +13,7 @@ function waiterAt(sizes: Record<string, number[]>) {
   return { tracker, wanted, time };
 }
 
-/** How the promise stands once everything that was set off has run. */
+/** The state of a promise after all pending work has run. */
 async function standing(promise: Promise<unknown>): Promise<string> {
   const pending = new Promise((resolve) => setImmediate(resolve, 'waits'));
   const ended = promise.then(
@@ -31,13 +31,13 @@ const at = (recordedAtMs: number, size: number, partition = 0) => ({
 
 describe('Waiting for read models', () => {
   it('is over at once for what is folded', async () => {
-    const { tracker, wanted } = waiterAt({ chats: [5] });
+    const { tracker, wanted } = trackerAt({ chats: [5] });
     await tracker.waitFor('chats', { partition: 0, size: 5 });
     expect(wanted).to.deep.equal([]);
   });
 
   it('ends when the model has folded the moment, and no earlier', async () => {
-    const { tracker } = waiterAt({ chats: [5, 0], users: [5, 0] });
+    const { tracker } = trackerAt({ chats: [5, 0], users: [5, 0] });
     const waitFor = tracker.waitFor('chats', { partition: 0, size: 7 });
     tracker.recordAdvance('chats', 0, 6);
     tracker.recordAdvance('chats', 1, 9);
@@ -48,7 +48,7 @@ describe('Waiting for read models', () => {
   });
 
   it('asks the projector once for what many wait for', async () => {
-    const { tracker, wanted } = waiterAt({ chats: [0], users: [0] });
+    const { tracker, wanted } = trackerAt({ chats: [0], users: [0] });
     const all = [3, 2, 3].flatMap((size) =>
       ['chats', 'users'].map((model) => tracker.waitFor(model, { partition: 0, size })),
     );
@@ -59,7 +59,7 @@ describe('Waiting for read models', () => {
   });
 
   it('is overloaded after 5 s', async () => {
-    const { tracker, time } = waiterAt({ chats: [0] });
+    const { tracker, time } = trackerAt({ chats: [0] });
     const waitFor = tracker.waitFor('chats', { partition: 0, size: 1 });
     waitFor.catch(() => {});
     await time.advance(4999);
@@ -69,7 +69,7 @@ describe('Waiting for read models', () => {
   });
 
   it('is overloaded at once when too many wait', async () => {
-    const { tracker } = waiterAt({ chats: [0] });
+    const { tracker } = trackerAt({ chats: [0] });
     const all = Array.from({ length: 10_000 }, () => tracker.waitFor('chats', { partition: 0, size: 1 }));
     expect(await standing(tracker.waitFor('chats', { partition: 0, size: 1 }))).to.equal('overloaded');
     tracker.recordAdvance('chats', 0, 1);
@@ -78,7 +78,7 @@ describe('Waiting for read models', () => {
   });
 
   it('never has a model go back', () => {
-    const { tracker } = waiterAt({ chats: [5] });
+    const { tracker } = trackerAt({ chats: [5] });
     const seen: unknown[] = [];
     const stop = tracker.onAdvance((...recordAdvance) => seen.push(recordAdvance));
     tracker.recordAdvance('chats', 0, 3);
@@ -90,7 +90,7 @@ describe('Waiting for read models', () => {
   });
 
   it('refuses a model that is not folded', async () => {
-    const refused = await waiterAt({})
+    const refused = await trackerAt({})
       .tracker.waitFor('chats', { partition: 0, size: 1 })
       .catch((e: unknown) => e);
     expect(refused).to.be.instanceOf(RangeError);
@@ -99,7 +99,7 @@ describe('Waiting for read models', () => {
 
 describe('The lag of the read models', () => {
   it('is the age of the oldest commit that some model has not folded', async () => {
-    const { tracker, time } = waiterAt({ chats: [0], users: [0] });
+    const { tracker, time } = trackerAt({ chats: [0], users: [0] });
     await time.advance(1000);
     expect(tracker.lagMs()).to.equal(0);
     tracker.trackCommit(at(900, 1));
@@ -114,7 +114,7 @@ describe('The lag of the read models', () => {
   });
 
   it('counts what the projector sees in the log, after a start', async () => {
-    const { tracker, time } = waiterAt({ chats: [0] });
+    const { tracker, time } = trackerAt({ chats: [0] });
     await time.advance(5000);
     tracker.behind(new Date(1000).toISOString());
     expect(tracker.lagMs()).to.equal(4000);
@@ -123,7 +123,7 @@ describe('The lag of the read models', () => {
   });
 
   it('is never said to be less than it is, however many commits wait', async () => {
-    const { tracker, time } = waiterAt({ chats: [0] });
+    const { tracker, time } = trackerAt({ chats: [0] });
     await time.advance(10_000);
     for (let size = 1; size <= 3000; size++) tracker.trackCommit(at(size, size));
     expect(tracker.lagMs()).to.equal(9999);

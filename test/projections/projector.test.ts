@@ -15,13 +15,13 @@ const note: fc.Arbitrary<Note> = fc.oneof(
   fc.record({ user: some(1), isOnline: fc.boolean() }),
 );
 
-/** What one of two projectors on one store does next. */
+/** The next step of one of two projectors on one store. */
 const action = fc.record({
   who: fc.constantFrom(0, 1),
-  /** Folds this many commits, beginning with some that it has seen. */
+  /** Folds this many commits, some of which it has seen before. */
   fold: some(4),
   repeat: some(3),
-  /** Then writes; dies after so many rows and checkpoints of it, or not. */
+  /** Then writes, and dies after so many rows and checkpoints, or survives. */
   write: fc.boolean(),
   diesAfter: fc.option(some(6)),
 });
@@ -30,7 +30,7 @@ class Death extends Error {
   override readonly name = 'Death';
 }
 
-/** A store without transactions, whose writer dies after so many rows and checkpoints. */
+/** A store without transactions whose writer dies after so many rows and checkpoints. */
 function dyingAfter(store: RowStore, steps: number): RowStore {
   return {
     ...store,
@@ -45,7 +45,7 @@ function dyingAfter(store: RowStore, steps: number): RowStore {
   };
 }
 
-/** A projector that begins again where the store's checkpoints are each time it has died. */
+/** A projector that restarts at the store's checkpoints each time it has died. */
 class Mortal {
   #projector: Projector | undefined;
   #steps: number | undefined;
@@ -104,7 +104,7 @@ describe('A projector', () => {
           const store = openStore();
           const projectors = [new Mortal(store, frames), new Mortal(store, frames)];
           for (const { who, ...act } of actions) await projectors[who]?.act(act);
-          // One that is far behind may end last: it must bring nothing back.
+          // A projector that is far behind may end last; it must restore nothing old.
           await Promise.all(projectors.map((projector) => projector.finish()));
           expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
           await store.close();

@@ -77,7 +77,7 @@ describe('A follower of the log', () => {
   it('writes at once what somebody waits for', async () => {
     const { loop, append, projector, hasAll } = await setUp();
     const running = loop.run();
-    // Each of these would gather for a quarter of a second; a hundred of them take far less.
+    // Each write would wait for 250 ms; a hundred together must take far less.
     const started = performance.now();
     for (let n = 0; n < 100; n++) {
       const commit = await append(message(n));
@@ -114,7 +114,7 @@ describe('A follower of the log', () => {
     let failures = 4;
     store.write = async (all) => {
       if (failures-- <= 0) return write(all);
-      // Half of it is there all the same.
+      // Half of the write is stored all the same.
       await write(all.slice(0, 1).map((first) => ({ ...first, checkpoints: [] })));
       throw new Error('the store is away');
     };

@@ -6,7 +6,7 @@ import { virtualTime } from '../support/virtualTime.js';
 
 const models = ['chats', 'users'];
 
-/** A node that folds nothing, the store that others write to, and what reaches the node of it. */
+/** A node that folds nothing, the store that other nodes write to, and the notes that reach the node. */
 class World {
   readonly time = virtualTime();
   readonly stored = new Map(models.map((model) => [model, [0, 0]]));
@@ -65,7 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('publish'), ...place }),
   fc.record({ kind: fc.constant('store'), ...place }),
   fc.record({ kind: fc.constant('wait'), ...place }),
-  // Any of the notes ever told, so some are lost, some come again, and most come out of order.
+  // Any earlier note: some are lost, some repeated, and most are out of order.
   fc.record({ kind: fc.constant('note'), which: fc.nat() }),
   fc.record({ kind: fc.constant('time'), ms: fc.nat(700) }),
   fc.record({ kind: fc.constant('away'), isAway: fc.boolean() }),
@@ -104,7 +104,7 @@ describe('Progress of what is folded elsewhere', () => {
             notes.push([step.model, step.partition, size]);
           } else if (step.kind === 'wait') {
             const size = sizes[step.partition] ?? 0;
-            // Some are never stored in time: that is the owner's fault, and they say so.
+            // Some sizes are never stored in time; then the owner reports `overloaded`.
             onWait.push(wait(step.model, step.partition, size).catch((error) => isOverloaded(error)));
           } else if (step.kind === 'note') {
             const note = notes[step.which % Math.max(1, notes.length)];

@@ -14,22 +14,22 @@ const notebook = new URL('../support/notebook.js', import.meta.url);
 const nextNotebook = new URL('../support/notebookNext.js', import.meta.url);
 const models = ['digests', 'lines', 'present'];
 const partitions = [0, 1, 2];
-/** How long a change of generation is given: many times what a look at the store takes. */
+/** Settle time of a change of generation: many times the duration of a read. */
 const SETTLE_MS = 3000;
-/** A row is of one partition: a room's events, and a user's, are all of the one that its number names. */
+/** A row belongs to one partition, which the number of its room or user gives. */
 const messageIn = (partition: number, n: number): Note => ({ room: partition + 3 * (n % 3), message: n });
 const presenceIn = (partition: number, n: number): Note => ({
   user: partition + 3 * (n % 3),
   isOnline: n % 5 > 0,
 });
 
-/** Several processes' projections over one log, and what they tell each other. */
+/** The projections of several processes over one log, and their notes. */
 class Nodes {
   readonly all: Projections[] = [];
   readonly fatal: unknown[] = [];
   readonly troubles: Error[] = [];
   readonly told: BusNote[] = [];
-  /** Whether a note reaches the others. */
+  /** Whether a note reaches the other nodes. */
   isHeard: (note: BusNote) => boolean = () => true;
   readonly #pages = partitions.map((partition) => new Pages(partition));
   readonly #events: Folded[] = [];
@@ -64,7 +64,7 @@ class Nodes {
     return this.all[index] ?? expect.fail('no such node');
   }
 
-  /** Appended, and told of to some of the nodes. */
+  /** Appends a commit, and notifies some of the nodes. */
   async append(
     partition: number,
     notes: readonly Note[],
@@ -80,7 +80,7 @@ class Nodes {
     return commit;
   }
 
-  /** Every node says that it has everything, and then all of it can be read there. */
+  /** Each node reports all progress, and then all rows can be read there. */
   async expectAll(): Promise<void> {
     for (const node of this.all) {
       for (const [partition, size] of this.#tails)
@@ -134,7 +134,7 @@ describe('Projections of several nodes on MongoDB', () => {
     await nodes.expectAll();
     await nodes.append(0, [messageIn(0, 30)]);
     expect(nodes.node(0).progress.lagMs()).to.equal(0);
-    // Nobody waits for this one.
+    // No query waits for this progress.
     await eventually('the progress is found', () => nodes.node(0).progress.folded('digests', 0) === 11);
   });
 
@@ -153,7 +153,8 @@ describe('Projections of several nodes on MongoDB', () => {
       const nodes = await started([0, 1], [2]);
       for (let round = 0; round < 25; round++) {
         const appended = appendSome(nodes, round, random);
-        // Each node on its own: a partition may be folded by one, by both, or for a while by none.
+        // Nodes change ownership independently: a partition may be folded by one, by both, or by none for a
+        // while.
         const moved = Promise.all(nodes.all.map((node) => node.own(partitions.filter(() => random() < 0.5))));
         nodes.isHeard = () => random() < 0.7;
         if (random() < 0.5) await moved;
@@ -240,9 +241,9 @@ describe('Projections of several nodes on MongoDB', () => {
 
     const moment = await nodes.append(0, [messageIn(0, 300)]);
     await nodes.node(0).progress.waitFor('digests', moment);
-    // It looks into the store too.
+    // The node reads the store too.
     expect(await next.progress.waitFor('digests', moment).catch(({ code }) => code)).to.equal('overloaded');
-    // Whoever is served by another version folds for itself.
+    // A node with another version folds for itself.
     await next.own(partitions);
     await next.progress.waitFor('digests', moment);
     const old = await nodes.node(0).reader.get(digestsModel, ['room 0']);

@@ -16,10 +16,10 @@ import { tempDir } from '../support/tempDir.js';
 
 const notebook = new URL('../support/notebook.js', import.meta.url);
 const models = ['digests', 'lines', 'present'];
-/** A row is of one partition: a room's events are all of the one that its number names. */
+/** A row belongs to one partition, which the number of its room gives. */
 const message = (partition: number, n: number): Note => ({ room: partition + 2 * (n % 3), message: n });
 
-/** A log of two partitions with its projections, as a process has them. */
+/** A log of two partitions with its projections, as in a server process. */
 class System {
   readonly fatal: unknown[] = [];
   readonly troubles: Error[] = [];

@@ -6,7 +6,7 @@ import { MemoryRows } from '../support/rowsMemory.js';
 
 const names: Readonly<Record<string, string>> = { ada: 'Ada', ben: 'Benada' };
 
-/** As the model of users; the names come from here. */
+/** Like the users model, with names from this test. */
 const model = {
   ...usersModel,
   indexes: { suffix: ({ key }: { key: string }) => ({ terms: searchTerms(names[key] ?? ''), sort: 0 }) },

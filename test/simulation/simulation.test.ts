@@ -1,23 +1,23 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
-import type { Broken, Share } from './player.js';
+import type { Broken, SeedRange } from './seedWorker.js';
 import { simulate } from './simulation.js';
 
-/** How many worlds: all in CI, else some; `SIMULATION_SEEDS` asks for another number. */
+/** The number of worlds: all in CI, else fewer. `SIMULATION_SEEDS` sets another number. */
 const SEEDS = Number(process.env.SIMULATION_SEEDS ?? (process.env.CI ? 10_000 : 1000));
-/** They are played in parts, so that it shows how far it is. */
+/** Parts of the run, so that the reporter shows progress. */
 const PARTS = 4;
 
-const shareOf = (of: Share, i: number, shares: number): Share => {
+const shareOf = (of: SeedRange, i: number, shares: number): SeedRange => {
   const at = (share: number) => of.first + Math.floor((share * (of.end - of.first)) / shares);
   return { first: at(i), end: at(i + 1) };
 };
 
-/** What a thread of its own finds in its share. */
-const playApart = (share: Share): Promise<Broken | undefined> =>
+/** Runs a range of seeds in a thread of its own. */
+const playApart = (share: SeedRange): Promise<Broken | undefined> =>
   new Promise((resolve, reject) => {
-    const player = new Worker(new URL('./player.js', import.meta.url), { workerData: share });
+    const player = new Worker(new URL('./seedWorker.js', import.meta.url), { workerData: share });
     player.once('message', resolve);
     player.once('error', reject);
   });

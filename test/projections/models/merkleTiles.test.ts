@@ -13,7 +13,7 @@ import { foldEvents, type Rows } from '../../../src/projections/projection.js';
 
 const user = '00000000-0000-4000-8000-000000000001';
 
-/** A leaf that differs from every other. */
+/** A leaf that differs from all others. */
 const leaf = (version: number): string =>
   encodeEvent({
     stream: `user:${user}`,
@@ -50,13 +50,13 @@ describe('the read model of tiles', () => {
       const leafHashes = leaves.map(leafHash);
       const grown = appendHashes(frontier, first, leafHashes);
       frontier = grown.frontier;
-      // Hashes that are known already, and others that are not.
+      // Some hashes are known, others are not.
       const { events } = decodeCommit(
         position % 2 === 0 ? commit : { ...commit, leafHashes, filled: grown.filled },
       );
       const before = new Map(rows);
       foldEvents(tilesProjection, events, (key) => before.get(key), rows);
-      // What stands in the store already is not counted twice.
+      // Hashes that the store holds already must not be added twice.
       if (position % 5 === 0) foldEvents(tilesProjection, events, (key) => rows.get(key), rows);
       first += leaves.length;
     }

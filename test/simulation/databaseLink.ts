@@ -4,7 +4,7 @@ import type { Machine } from './machine.js';
 import { aggregated, type Document, matches, NotSimulated, order, updated } from './query.js';
 import type { World } from './world.js';
 
-/** A request that is late is taken so long after the caller has given up, at most. */
+/** The longest time after the caller's timeout at which a late request still arrives. */
 const LATE_MS = 8000;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -14,12 +14,12 @@ interface Options {
   readonly upsert?: boolean;
 }
 
-/** What the database does with a request: it answers once, now or later, or throws. */
+/** The database's work on a request: it answers once, now or later, or throws. */
 type Work<T> = (answer: (result: T) => void, fail: (error: Error) => void) => void;
 
 /**
- * One process's way to the database. Requests take their time and may overtake each other; they get lost, or their
- * answers do, or they are taken after the caller has given up: what the driver throws then proves nothing.
+ * One process's connection to the database. Requests take time and may overtake each other. Requests or
+ * answers get lost, or arrive after the caller's timeout. So an error of the driver proves nothing.
  */
 export class Link {
   #isCut = false;
@@ -33,7 +33,7 @@ export class Link {
     this.#machine = machine;
   }
 
-  /** For so long nothing gets there, and nothing comes back. */
+  /** Blocks requests and answers for this time. */
   cut(ms: number): void {
     this.#isCut = true;
     this.#world.timeline.after(ms, () => {
@@ -42,8 +42,8 @@ export class Link {
   }
 
   /**
-   * The driver's database, as far as the product uses it: cast, as it is far from whole. A call that gets no answer
-   * for so long throws, as a client's `socketTimeoutMS` has it.
+   * The driver's database, as far as the product uses it; cast, because most of it is missing. A call without
+   * an answer throws after the timeout, like `socketTimeoutMS`.
    */
   db(timeoutMs: number): Db {
     return { collection: (name: string) => this.#collection(name, timeoutMs) } as unknown as Db;
@@ -93,11 +93,11 @@ export class Link {
     };
   }
 
-  /** One attempt, as the driver makes it. */
+  /** One attempt of the driver. */
   #call<T>(name: string, work: Work<T>, timeoutMs: number): Promise<T> {
     const world = this.#world;
-    const { draw, timeline, weather } = world;
-    const { travelMs, lost, answerLost, late, broken } = weather.database;
+    const { random, timeline, faultPlan } = world;
+    const { travelMs, lost, answerLost, late, broken } = faultPlan.database;
     return new Promise((resolve, reject) => {
       const settle =
         <A extends readonly unknown[]>(run: (...args: A) => void) =>
@@ -111,9 +111,9 @@ export class Link {
         timeoutMs,
       );
       const back = (deliver: () => void) => {
-        if (this.#isCut || world.mishap(answerLost))
+        if (this.#isCut || world.fault(answerLost))
           return world.trace('link', `an answer of ${name} is lost`);
-        this.#machine.after(draw.between(0.1, travelMs), deliver);
+        this.#machine.after(random.between(0.1, travelMs), deliver);
       };
       const take = () => {
         if (isLate) this.#database.late--;
@@ -129,20 +129,20 @@ export class Link {
           back(() => fail(error));
         }
       };
-      if (this.#isCut || world.mishap(lost)) return world.trace('link', `a request of ${name} is lost`);
-      if (world.mishap(broken)) {
+      if (this.#isCut || world.fault(lost)) return world.trace('link', `a request of ${name} is lost`);
+      if (world.fault(broken)) {
         world.trace('link', `a connection for ${name} breaks`);
-        this.#machine.after(draw.between(0.1, travelMs), () =>
+        this.#machine.after(random.between(0.1, travelMs), () =>
           fail(new MongoNetworkError('connection broken')),
         );
-        if (draw.chance(0.5)) return;
+        if (random.chance(0.5)) return;
       }
-      const isLate = world.mishap(late);
+      const isLate = world.fault(late);
       if (isLate) {
         world.trace('link', `a request of ${name} is late`);
         this.#database.late++;
       }
-      timeline.after(isLate ? timeoutMs + draw.between(0, LATE_MS) : draw.between(0.1, travelMs), take);
+      timeline.after(isLate ? timeoutMs + random.between(0, LATE_MS) : random.between(0.1, travelMs), take);
     });
   }
 }

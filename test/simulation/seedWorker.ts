@@ -1,13 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { simulate } from './simulation.js';
 
-/** Which seeds a thread plays; `end` is no more one of them. */
-export interface Share {
+/** The seeds of a thread; `end` is exclusive. */
+export interface SeedRange {
   readonly first: number;
   readonly end: number;
 }
 
-/** The first seed that breaks a promise, and what happened last. */
+/** The first seed that breaks a promise, and the last lines of its run. */
 export interface Broken {
   readonly seed: number;
   readonly what: string;
@@ -15,7 +15,7 @@ export interface Broken {
 
 const LAST_LINES = 30;
 
-async function play({ first, end }: Share): Promise<Broken | undefined> {
+async function play({ first, end }: SeedRange): Promise<Broken | undefined> {
   for (let seed = first; seed < end; seed++) {
     const { violations, trace } = await simulate(seed);
     const [broken] = violations;
@@ -27,5 +27,5 @@ async function play({ first, end }: Share): Promise<Broken | undefined> {
   return undefined;
 }
 
-// Started by the suite, with a share.
-parentPort?.postMessage(await play(workerData as Share));
+// The suite starts the thread with a range of seeds.
+parentPort?.postMessage(await play(workerData as SeedRange));

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { defects } from './defects.js';
-import { withDefect } from './planted.js';
+import { withDefect } from './injectDefect.js';
 
-/** A defect must be found within so many seeds. */
+/** Seeds within which a defect must be found. */
 const SEEDS = 1000;
 
 describe(`simulation: a defect is found within ${SEEDS} seeds`, () => {

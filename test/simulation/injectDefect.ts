@@ -4,10 +4,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { tempDir } from '../support/tempDir.js';
 import type { simulate } from './simulation.js';
 
-/** A defect: in these compiled files of the product, what is found there once becomes something else. */
+/** A defect: in these compiled files of the product, one match is replaced. */
 export type Defect = readonly { readonly file: string; readonly find: RegExp; readonly put: string }[];
 
-/** The simulation over a copy of the product that has this defect. */
+/** Loads the simulation over a copy of the product with this defect. */
 export async function withDefect(defect: Defect): Promise<typeof simulate> {
   const copy = tempDir();
   const built = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +25,7 @@ export async function withDefect(defect: Defect): Promise<typeof simulate> {
     writeFileSync(path, parts.join(put));
   }
   const module = await import(pathToFileURL(join(copy, 'test/simulation/simulation.js')).href);
-  return module.simulate; // It is a copy of this very one.
+  return module.simulate; // The copy has the same types.
 }
 
 const rootOf = (path: string): string =>

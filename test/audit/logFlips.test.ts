@@ -9,7 +9,7 @@ import { smallLog } from './smallLog.js';
 
 const texts = ['id', 'recordedAt', 'root', 'frontier', 'hash', 'leaves'] as const;
 const numbers = ['position', 'epoch', 'firstOffset', 'size'] as const;
-/** SQLite's are of 64 bits; a program that reads them as numbers has 53. */
+/** SQLite stores 64 bits, but JavaScript reads 53. */
 const NUMBER_BYTES = 6;
 
 describe('one flipped byte of a log', function () {
@@ -20,7 +20,7 @@ describe('one flipped byte of a log', function () {
     await smallLog({ kind: 'sqlite', dataDir }, { messages: 2 });
     const file = join(dataDir, 'log.db');
     const db = new DatabaseSync(file);
-    // The flips need not outlive the machine.
+    // The flips need not survive a crash of the machine.
     db.exec('PRAGMA synchronous = OFF');
     const reader = openLogReader(file);
     const end = reader.tail(0);
@@ -31,7 +31,7 @@ describe('one flipped byte of a log', function () {
         const { head, mismatch } = await checkChain(reader, emptyHead(0), reader.tail(0)?.position ?? 0, []);
         return mismatch !== undefined || head.hash !== end.hash;
       } catch {
-        // Of a tail that cannot be read.
+        // The tail cannot be read.
         return true;
       }
     };
@@ -69,7 +69,7 @@ describe('one flipped byte of a log', function () {
         for (let byte = 0; byte < NUMBER_BYTES; byte++) {
           const flipped = Number(BigInt(row[column]) ^ (1n << BigInt(8 * byte + ((position + byte) % 8))));
           const isTaken = column === 'position' && flipped >= 1 && flipped <= end.position;
-          // No two rows can have one position.
+          // Two rows cannot have one position.
           if (!isTaken)
             await change(
               `${column} of ${position}, byte ${byte}`,

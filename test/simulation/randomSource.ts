@@ -1,7 +1,7 @@
 import type { Random } from '../support/random.js';
 
-/** What a world draws, from one row of random numbers: the same seed, the same world. */
-export class Draw {
+/** A source of random choices: the same seed gives the same world. */
+export class RandomSource {
   constructor(readonly random: Random) {}
 
   /** True with this probability. */
@@ -13,12 +13,12 @@ export class Draw {
     return low + (high - low) * this.random();
   }
 
-  /** A whole number, both ends included. */
+  /** A random integer, both ends included. */
   whole(low: number, high: number): number {
     return Math.floor(this.between(low, high + 1));
   }
 
-  /** One of them; there must be one. */
+  /** A random element of a list that is not empty. */
   one<T>(of: readonly T[]): T {
     return of[Math.floor(this.random() * of.length)] as T; // Below the length.
   }

@@ -16,10 +16,10 @@ const ALL = 1000;
 const COLLECT_EVERY = 512;
 
 setFlagsFromString('--expose-gc');
-/** Collects garbage; of this kind as said by the flag. */
+/** Garbage collection, exposed by a flag. */
 const gc = runInNewContext('gc') as () => void;
 
-/** What comes of a flip: it is noticed, or all that is read is what it was, or only the log's id is another. */
+/** The result of a flip: found, no change in what is read, another log id, or unnoticed. */
 type Verdict = 'found' | 'harmless' | 'renamed' | 'silent';
 
 describe('one flipped byte of the file of a log', function () {
@@ -68,13 +68,16 @@ describe('one flipped byte of the file of a log', function () {
   });
 });
 
-/** A statement keeps the file of its closed connection open until it is collected: too many files, after thousands. */
+/**
+ * A statement keeps the file of its closed connection open until it is collected. Thousands of them exhaust
+ * the file handles.
+ */
 async function collect(): Promise<void> {
   gc();
   await nextTurn();
 }
 
-/** All that is in the log's write-ahead log goes into the file itself. */
+/** Moves the write-ahead log into the database file. */
 function intoOneFile(file: string): void {
   const db = new DatabaseSync(file);
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
