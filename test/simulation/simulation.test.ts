@@ -9,27 +9,27 @@ const SEEDS = Number(process.env.SIMULATION_SEEDS ?? (process.env.CI ? 10_000 : 
 /** Parts of the run, so that the reporter shows progress. */
 const PARTS = 4;
 
-const shareOf = (of: SeedRange, i: number, shares: number): SeedRange => {
-  const at = (share: number) => of.first + Math.floor((share * (of.end - of.first)) / shares);
+const rangeOf = (of: SeedRange, i: number, ranges: number): SeedRange => {
+  const at = (range: number) => of.first + Math.floor((range * (of.end - of.first)) / ranges);
   return { first: at(i), end: at(i + 1) };
 };
 
 /** Runs a range of seeds in a thread of its own. */
-const playApart = (share: SeedRange): Promise<Broken | undefined> =>
+const runInThread = (range: SeedRange): Promise<Broken | undefined> =>
   new Promise((resolve, reject) => {
-    const player = new Worker(new URL('./seedWorker.js', import.meta.url), { workerData: share });
-    player.once('message', resolve);
-    player.once('error', reject);
+    const thread = new Worker(new URL('./seedWorker.js', import.meta.url), { workerData: range });
+    thread.once('message', resolve);
+    thread.once('error', reject);
   });
 
 describe('simulation: writers, leases, store and bus of several nodes, in virtual time', () => {
   for (let i = 0; i < PARTS; i++) {
-    const part = shareOf({ first: 1, end: 1 + SEEDS }, i, PARTS);
+    const part = rangeOf({ first: 1, end: 1 + SEEDS }, i, PARTS);
     it(`keeps every promise with seeds ${part.first} to ${part.end - 1}`, async function () {
       this.timeout(0);
-      const players = Math.min(4, availableParallelism());
-      const shares = Array.from({ length: players }, (_, j) => shareOf(part, j, players));
-      const [broken] = (await Promise.all(shares.map(playApart))).filter((each) => each !== undefined);
+      const threads = Math.min(4, availableParallelism());
+      const ranges = Array.from({ length: threads }, (_, j) => rangeOf(part, j, threads));
+      const [broken] = (await Promise.all(ranges.map(runInThread))).filter((each) => each !== undefined);
       if (broken) expect.fail(`${broken.what}\nplay it again: npm run simulate -- --seed ${broken.seed}`);
     });
   }

@@ -57,7 +57,7 @@ class Run {
     this.world = new World(seed);
     const { world } = this;
     const { faultPlan, random } = world;
-    world.trace('weather', JSON.stringify(faultPlan));
+    world.trace('faults', JSON.stringify(faultPlan));
     this.#database = new Database(world);
     this.#network = new Network(world);
     this.#models = new FoldedModels(world, this.#database);
