@@ -3,7 +3,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
 import { exportBundle } from '../audit/verify/bundle.js';
-import type { Mismatch, OnProgress, Progress, Report } from '../audit/verify/report.js';
+import type { Mismatch, OnProgress, Report, WorkProgress } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { verifyBundle } from '../audit/verify/verifyBundle.js';
 import { type Config, readConfig } from '../base/config.js';
@@ -168,7 +168,7 @@ export function progressBar(stream: NodeJS.WriteStream = process.stderr): Progre
   };
 }
 
-function shown({ phase, perSecond, remainingMs }: Progress): Record<string, string> {
+function shown({ phase, perSecond, remainingMs }: WorkProgress): Record<string, string> {
   const left = remainingMs === undefined ? '?' : duration(Math.ceil(remainingMs / 1000));
   return { phase, speed: Math.round(perSecond).toLocaleString('en'), left };
 }

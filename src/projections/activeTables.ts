@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ParleyError } from '../base/errors.js';
-import { decodeCommit, type LogSource, readRetryingHole } from './commitBuffer.js';
+import { type CommitSource, decodeCommit, readRetryingHole } from './commitBuffer.js';
 import { changeGeneration, inGeneration, readGeneration, readGenerations } from './generations.js';
 import type { AnyProjection } from './projection.js';
 import { Projector } from './projector.js';
@@ -25,7 +25,7 @@ export class Rebuild {
     readonly projection: AnyProjection,
     readonly generation: number,
     private readonly projector: Projector,
-    private readonly log: LogSource,
+    private readonly log: CommitSource,
     private readonly partitions: number,
   ) {}
 

@@ -7,7 +7,7 @@ import { TILE_WIDTH } from '../log/merkle.js';
 import type { Folded } from './projection.js';
 
 /** The log as projections read it. */
-export interface LogSource {
+export interface CommitSource {
   /** Like `EventLog.read`. */
   read(partition: number, after: number, limit: number): Promise<Commit[]>;
 }
@@ -38,9 +38,9 @@ export function decodeCommit(commit: LeafCommit): DecodedCommit {
   return { partition, position, size, events };
 }
 
-/** Reads like `LogSource.read`, once more after a `HoleError`: a concurrent append can look like a hole. */
+/** Reads like `CommitSource.read`, once more after a `HoleError`: a concurrent append can look like a hole. */
 export async function readRetryingHole(
-  log: LogSource,
+  log: CommitSource,
   partition: number,
   after: number,
   limit: number,
@@ -121,7 +121,7 @@ export class UnfoldedCommits {
 const MAX_BUFFERED_CHARS = 4 * 1024 * 1024;
 
 interface CommitBufferOptions {
-  readonly log: LogSource;
+  readonly log: CommitSource;
   /** A commit waits to be taken, or a reader has failed. */
   onArrival(): void;
   /** The log could not be read; the reader tries again. */

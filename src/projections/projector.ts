@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { type DecodedCommit, decodeCommit, type LogSource, readRetryingHole } from './commitBuffer.js';
+import { type CommitSource, type DecodedCommit, decodeCommit, readRetryingHole } from './commitBuffer.js';
 import { type AnyProjection, collectKeys, foldTouching, type Rows, selectTouching } from './projection.js';
 import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './store/rowStore.js';
 
@@ -228,7 +228,7 @@ const PAGE_COMMITS = 64;
  * Folds and writes the rest of the log in all partitions, whichever process owns them. Throws the errors of
  * the log and the projector.
  */
-export async function catchUp(projector: Projector, log: LogSource, partitions: number): Promise<void> {
+export async function catchUp(projector: Projector, log: CommitSource, partitions: number): Promise<void> {
   for (let partition = 0; partition < partitions; partition++)
     for (let isMore = true; isMore; ) {
       const commits = await readRetryingHole(log, partition, projector.position(partition), PAGE_COMMITS);

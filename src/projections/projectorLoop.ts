@@ -1,13 +1,13 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Time } from '../domain/shapes.js';
-import { CommitBuffer, type LeafCommit, type LogSource } from './commitBuffer.js';
+import { CommitBuffer, type CommitSource, type LeafCommit } from './commitBuffer.js';
 import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
 
 /** Folded rows wait for this long, or until there are `GATHER_ROWS`, unless a reader waits for them. */
 const GATHER_MS = 250;
 const GATHER_ROWS = 4096;
-/** Pause between the parts of a write that no reader waits for, and the limit for all pauses of one write. */
+/** Pause between parts of a write that no reader waits for, and the limit of all its pauses. */
 const WRITE_PAUSE_MS = 2;
 const MAX_WRITE_PAUSES_MS = 100;
 /** An idle loop still takes a turn after this time, because no message ends a pause. */
@@ -30,7 +30,7 @@ export interface SideWork {
 
 export interface ProjectorLoopOptions {
   readonly projector: Projector;
-  readonly log: LogSource;
+  readonly log: CommitSource;
   readonly sideWork: SideWork;
   /** Reports what was written, and since when commits wait in the log; undefined if none wait. */
   onProgress(advances: readonly Advance[], behindSince: Time | undefined): void;
@@ -162,7 +162,7 @@ export class ProjectorLoop {
     await this.#applyOwnership();
     await this.#runExclusiveWork();
     const taken = this.#buffer.take();
-    for (const frames of taken) await projector.fold(frames);
+    for (const commits of taken) await projector.fold(commits);
     if (projector.isBehind) this.#gatheringSince ??= performance.now();
     if (this.#isDue()) await this.#write();
     else if (this.#behindSince !== this.#buffer.behindSince()) this.#report([]);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Progress, Report } from '../../src/audit/verify/report.js';
+import type { Report, WorkProgress } from '../../src/audit/verify/report.js';
 import { type VerifyOptions, verifyLog } from '../../src/audit/verify/verify.js';
 import { foldedTables } from '../../src/projections/allProjections.js';
 import type { Engine } from '../../src/projections/store/engine.js';
@@ -164,7 +164,7 @@ for (const kind of allEngines)
       expect(reached).to.be.within(1, events.length - 1);
 
       const done: number[] = [];
-      const onProgress = (progress: Progress) => done.push(progress.done);
+      const onProgress = (progress: WorkProgress) => done.push(progress.done);
       const report = await verify(engine, { state, sectionEvents: 1, onProgress });
       expect(report.mismatch).to.equal(undefined);
       expect(report.models).to.deep.include({ name: 'messages', rows: 400 });

@@ -117,11 +117,11 @@ async function* mergeCommits(sources: readonly AsyncGenerator<Commit>[]): AsyncG
   }
 }
 
-interface Head {
+interface MergeSource {
   readonly commit: Commit | undefined;
 }
 
-function byTime({ commit: a }: Head, { commit: b }: Head): number {
+function byTime({ commit: a }: MergeSource, { commit: b }: MergeSource): number {
   if (!a || !b) return 0;
   if (a.recordedAt === b.recordedAt) return a.partition - b.partition;
   return a.recordedAt < b.recordedAt ? -1 : 1;

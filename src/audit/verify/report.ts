@@ -84,7 +84,7 @@ export interface CheckedPartition {
 }
 
 /** The progress of long work. */
-export interface Progress {
+export interface WorkProgress {
   /** The phase in a few words. */
   readonly phase: string;
   readonly done: number;
@@ -96,7 +96,7 @@ export interface Progress {
 }
 
 /** Called from time to time, synchronously. */
-export type OnProgress = (progress: Progress) => void;
+export type OnProgress = (progress: WorkProgress) => void;
 
 /** Measures one phase on the monotonic clock. */
 export class Meter {

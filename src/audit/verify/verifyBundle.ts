@@ -69,7 +69,7 @@ class PartitionBundle {
       for (const tile of filled) await this.#checkTile(tile);
       this.#compareRoot();
     }
-    const frame = {
+    const commit = {
       partition,
       position: index + 1,
       firstOffset,
@@ -77,7 +77,7 @@ class PartitionBundle {
       recordedAt: '',
       leaves,
     };
-    const { events, ...rest } = parseFile(() => decodeCommit(frame), path, place);
+    const { events, ...rest } = parseFile(() => decodeCommit(commit), path, place);
     for (const { recordedAt, offset } of events) {
       if (recordedAt < this.#until)
         throw new MismatchError({

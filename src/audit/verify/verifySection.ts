@@ -190,9 +190,9 @@ export class SectionEvents {
 
   constructor(
     private readonly partition: number,
-    private readonly frames: readonly DecodedCommit[],
+    private readonly commits: readonly DecodedCommit[],
   ) {
-    this.all = eventsIn(frames);
+    this.all = eventsIn(commits);
   }
 
   /**
@@ -200,22 +200,22 @@ export class SectionEvents {
    * events.
    */
   heldBy({ name, checkpoints }: ComparedModel): readonly Folded[] {
-    const { partition, frames } = this;
+    const { partition, commits } = this;
     const { position, size } = checkpoints[partition] ?? { position: 0, size: 0 };
-    const last = frames.findLast((frame) => frame.position <= position);
+    const last = commits.findLast((commit) => commit.position <= position);
     if (last?.position === position && last.size !== size) {
       const what = `the checkpoint of the read model ${name} counts ${size} events up to position ${position} of partition ${partition}, not ${last.size}`;
       throw new MismatchError({ what, partition, position });
     }
-    if (last === frames.at(-1)) return this.all;
-    return eventsIn(frames.filter((frame) => frame.position <= position));
+    if (last === commits.at(-1)) return this.all;
+    return eventsIn(commits.filter((commit) => commit.position <= position));
   }
 }
 
 // A push for each event is several times as fast as `flatMap` here.
-function eventsIn(frames: readonly DecodedCommit[]): Folded[] {
+function eventsIn(commits: readonly DecodedCommit[]): Folded[] {
   const events: Folded[] = [];
-  for (const frame of frames) for (const event of frame.events) events.push(event);
+  for (const commit of commits) for (const event of commit.events) events.push(event);
   return events;
 }
 

@@ -96,10 +96,10 @@ export class TileReader {
   }
 
   /** Computes the hash of each span of nodes; all tiles are read at once. */
-  async hashes(partition: number, stretches: readonly NodeSpan[]): Promise<Hash[]> {
+  async hashes(partition: number, spans: readonly NodeSpan[]): Promise<Hash[]> {
     const known = new Map<string, Hash>();
     const absent = new Map<string, NodePlace>();
-    for (const node of stretches.flat()) {
+    for (const node of spans.flat()) {
       const hash = this.#nodes.get(nodeName(partition, node));
       if (hash === undefined) absent.set(nodeName(partition, node), findNode(partition, node));
       else known.set(nodeName(partition, node), hash);
@@ -114,7 +114,7 @@ export class TileReader {
       if (place.level > 0 && tile.length === TILE_WIDTH) this.#nodes.set(name, hash);
     }
     // The loop above has added each node.
-    return stretches.map((nodes) => spanHash(nodes, (node) => known.get(nodeName(partition, node)) as Hash));
+    return spans.map((nodes) => spanHash(nodes, (node) => known.get(nodeName(partition, node)) as Hash));
   }
 }
 

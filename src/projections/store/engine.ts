@@ -3,7 +3,7 @@ import { openSqliteLog } from '../../log/embeddedLog.js';
 import type { EventLog } from '../../log/log.js';
 import { openLogReader } from '../../log/logFileReader.js';
 import type { MongoLogOptions } from '../../log/mongoLog.js';
-import { type LogSource, readRetryingHole } from '../commitBuffer.js';
+import { type CommitSource, readRetryingHole } from '../commitBuffer.js';
 import type { AnyModel, Checkpoint, ModelPartition, RowReader, RowStore } from './rowStore.js';
 import { SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 import { checkpointIn, openSqliteRows } from './sqliteRows.js';
@@ -30,7 +30,7 @@ export const readFileOf = (dataDir: string): string => join(dataDir, 'read.db');
 /** A projector's own connections: it writes rows, and reads a log that exists. */
 export interface ProjectorEngine {
   readonly store: RowStore;
-  readonly log: LogSource;
+  readonly log: CommitSource;
   /** Reads these checkpoints from the store at once, in the order asked. */
   checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
   /** The log's number of partitions. */

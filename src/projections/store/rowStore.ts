@@ -131,7 +131,7 @@ export function generationOf<M extends Pick<AnyModel, 'name' | 'version'>>(model
 
 const PAGE = 256;
 
-/** All rows under a term, by key, in pages of at most 256, so that only one page is in memory. */
+/** All rows under a term, by key, in pages of at most 256. */
 export async function* rowsUnder<R>(
   rows: RowReader,
   model: Model<R>,

@@ -112,7 +112,9 @@ describe('the folds of the read models', () => {
     world.send(anna, world.openChat(anna, ben), 'hello');
     const sent = world.events.at(-1);
     if (sent === undefined) throw new Error('nothing was sent');
-    expect(() => chatsProjection.evolve(undefined, sent, sent.stream, untouched)).to.throw(/before room:/);
+    expect(() => chatsProjection.evolve(undefined, sent, sent.stream, untouched)).to.throw(
+      /before the creation of room:/,
+    );
   });
 });
 

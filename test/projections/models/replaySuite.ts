@@ -53,9 +53,9 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
           for (let partition = 0; partition < world.partitions; partition++) {
             const size = world.lastOffset(partition) + 1;
             const [above = 0, upTo = 0] = [(a % (size + 1)) - 1, (b % (size + 1)) - 1].sort((x, y) => x - y);
-            const stretch = { partition, above, upTo };
-            const given = await walk(store, userId, { ...stretch, limit });
-            expect(given).to.deep.equal(expectedChanges(world.events, userId, stretch));
+            const range = { partition, above, upTo };
+            const given = await walk(store, userId, { ...range, limit });
+            expect(given).to.deep.equal(expectedChanges(world.events, userId, range));
           }
         }),
         { numRuns: runs },
