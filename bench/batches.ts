@@ -1,4 +1,4 @@
-/** Maps with at most `width` in flight, results in the order of the items; rejects with the first failure. */
+/** Maps at most `width` items at a time. The results have the order of the items. Rejects with the first failure. */
 export async function mapLimited<T, R>(
   items: readonly T[],
   width: number,

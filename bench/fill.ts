@@ -6,8 +6,8 @@ const refusedPauseMs = 50;
 const stuckMs = 60_000;
 
 /**
- * Sends `count` messages as fast as they are acknowledged, `inFlight` at once. One that is refused is sent again;
- * rejects when nothing has been acknowledged for a minute.
+ * Sends `count` messages with at most `inFlight` unacknowledged ones. Sends a refused message again. Rejects if the
+ * server acknowledges nothing for a minute.
  */
 export async function fillRoom(
   { connection, template }: Sender,
@@ -23,7 +23,9 @@ export async function fillRoom(
   await new Promise<void>((resolve, reject) => {
     const watchdog = setInterval(() => {
       if (performance.now() - progressAt > stuckMs)
-        finish(new Error(`only ${acknowledged} of ${count} were sent`));
+        finish(
+          new Error(`no acknowledgement for 60 s: ${acknowledged} of ${count} messages were acknowledged`),
+        );
     }, 1000);
     const finish = (error?: Error) => {
       clearInterval(watchdog);

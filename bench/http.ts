@@ -4,8 +4,8 @@ import { text } from 'node:stream/consumers';
 const agent = new Agent({ keepAlive: true });
 
 /**
- * Asks for a resource; rejects on any status but 200. Not by `fetch`: that takes as long as some answers that are
- * measured, and its garbage is collected on the cores of the server.
+ * Gets a resource; rejects on any status but 200. Does not use `fetch`, which takes as long as some of the measured
+ * answers. Its garbage collection also takes CPU from the server on the same machine.
  */
 export function ask(url: string, headers: Readonly<Record<string, string>>): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -19,7 +19,7 @@ export function ask(url: string, headers: Readonly<Record<string, string>>): Pro
   });
 }
 
-/** Posts JSON and gives the JSON answer; rejects on any status but 2xx. */
+/** Posts JSON and returns the JSON answer; rejects on any status but 2xx. */
 export async function post(url: string, body: unknown): Promise<unknown> {
   const response = await fetch(url, {
     method: 'POST',

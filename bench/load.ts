@@ -5,7 +5,7 @@ import type { WireConnection } from './wire/connection.js';
 import { firstSend } from './wire/dialect.js';
 import type { FrameTemplate } from './wire/frames.js';
 
-/** One who sends; the other member of the room is another of the senders. */
+/** A sender; the other member of its room is a sender too. */
 export interface Sender {
   readonly connection: WireConnection;
   readonly template: FrameTemplate;
@@ -20,20 +20,20 @@ export interface LoadOptions {
   readonly onWindowEnd?: () => void;
 }
 
-/** Latencies in milliseconds from the time a message was to be sent; those of the window alone. */
+/** Latencies are in milliseconds from a message's scheduled time to its delivery, for messages of the window. */
 export interface LoadResult {
   /** Messages scheduled within the window. */
   readonly messages: number;
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
-  /** How late the generator itself was: its own share in the latencies. */
+  /** How late the generator sent a message, in milliseconds: this delay is part of the latencies. */
   readonly generatorLateP99: number;
-  /** Never delivered or never acknowledged, warm-up included. */
+  /** Messages that were never delivered or never acknowledged, including the warm-up. */
   readonly lost: number;
   readonly doubled: number;
   readonly refusals: ReadonlyMap<string, number>;
-  /** Given up because a message was open for 2 s: no p99 below 100 ms could come of it. */
+  /** Whether the load ended early because a delivery took more than 2 s: the p99 cannot be below 100 ms then. */
   readonly abandoned: boolean;
 }
 
@@ -43,7 +43,7 @@ const tickMs = 1;
 const seed = 20_240_229;
 let nextMessage = 0;
 
-/** Takes `count` message numbers that no one else uses; answers the first. */
+/** Reserves `count` message numbers and returns the first. */
 export function takeMessages(count: number): number {
   nextMessage += count;
   return nextMessage - count;
@@ -58,8 +58,8 @@ const histogram = () =>
 const micros = (ms: number) => Math.max(1, Math.round(ms * 1000));
 
 /**
- * Puts an open load on a server: Poisson arrivals at a fixed rate, each from a random sender, sent when their
- * time has come whatever the server does. Then waits, at most 20 s, until all is delivered and acknowledged.
+ * Runs an open-loop load: messages have Poisson arrivals at a fixed rate and random senders, and are sent on time
+ * even if the server is late. Then waits up to 20 s until all messages are delivered and acknowledged.
  */
 export function runLoad(senders: readonly Sender[], options: LoadOptions): Promise<LoadResult> {
   const { rate, warmupMs, windowMs } = options;

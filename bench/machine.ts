@@ -6,10 +6,10 @@ import { temporaryDirectory } from './temporary.js';
 /** CPU time that the process and all its threads have used so far, in microseconds. Linux only. */
 export function cpuMicros(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The second field is the command in brackets and may hold anything; utime and stime are the 14th and 15th.
+  // The second field is the command in brackets and may contain spaces; utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);
-  return ticks * 10_000; // Linux counts a hundred ticks a second for programs, whatever its own clock
+  return ticks * 10_000; // Linux reports 100 ticks per second to programs, independent of the kernel's timer frequency.
 }
 
 /** Resident memory of the process in bytes. Linux only. */
@@ -22,7 +22,7 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** The median time of a 4 KiB write and fdatasync, in milliseconds: what durability costs on this disk. */
+/** The median time of a 4 KiB write with fdatasync, in milliseconds: the cost of durability on this disk. */
 function syncMs(): number {
   const directory = temporaryDirectory();
   const file = openSync(join(directory, 'sync'), 'w');
@@ -38,7 +38,7 @@ function syncMs(): number {
   return median(times);
 }
 
-/** One line that says what the figures are measured on, and how busy it is already: ask before the first measure. */
+/** One line about the machine and its load average. Call it before the first measurement adds load. */
 export function describeMachine(): string {
   const cores = cpus();
   return [
@@ -46,6 +46,6 @@ export function describeMachine(): string {
     `Node ${process.version}`,
     `Linux ${release()}`,
     `fdatasync p50 ${syncMs().toFixed(2)} ms`,
-    `load ${loadavg()[0]?.toFixed(1)} before`,
+    `load average ${loadavg()[0]?.toFixed(1)} before the start`,
   ].join(' · ');
 }

@@ -59,10 +59,10 @@ function availableSystems(): System[] {
 
 async function tooLate(): Promise<never> {
   await wait(measureTimeoutMs, undefined, { ref: false });
-  throw new Error('it took more than an hour');
+  throw new Error('the measure took more than an hour');
 }
 
-/** A measure that fails leaves a line in the table and does not stop the others. */
+/** Runs one measure. A failure becomes a row of the table, so that the other measures still run. */
 async function rowsOf(measure: (typeof measures)[number], context: Context): Promise<Row[]> {
   try {
     log(`— ${measure.name}`);
@@ -95,12 +95,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const { profile, ...options } = new Command('npm run bench --')
   .description(
-    'Measures Parley beside a socket.io server that stores messages in SQLite. MONGO_URL adds MongoDB.',
+    'Measures Parley and, for comparison, a socket.io server that stores messages in SQLite. Set MONGO_URL to measure Parley on MongoDB too.',
   )
   .addOption(new Option('--only <measures...>').choices(measures.map(({ name }) => name)))
   .addOption(new Option('--systems <systems...>').choices(systemNames))
-  .option('--quick', 'shorter windows, smaller logs: to see that it works')
-  .option('--profile <directory>', 'the servers leave CPU profiles there, and are slower for it')
+  .option('--quick', 'shorter windows and smaller logs: a check that the benchmark runs, not a measurement')
+  .option(
+    '--profile <directory>',
+    'write CPU profiles of the servers to this directory; this slows the servers down',
+  )
   .parse()
   .opts<Options>();
 if (profile !== undefined) profileInto(profile);

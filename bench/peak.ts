@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 
 const lookEveryMs = 10;
 
-/** Runs a program of Node to its end; the most memory it ever had resident, in bytes. Rejects if it fails. Linux only. */
+/** Runs a Node program to its end. Resolves with its peak resident memory in bytes; rejects if it fails. Linux only. */
 export async function peakRss(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
@@ -20,11 +20,11 @@ export async function peakRss(args: readonly string[], env: NodeJS.ProcessEnv): 
   const [code] = await once(child, 'exit');
   clearInterval(timer);
   process.off('exit', kill);
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${said}`);
+  if (code !== 0) throw new Error(`${args.join(' ')} failed with exit code ${code}: ${said}`);
   return peak;
 }
 
-/** The kernel keeps the peak while the process lives; it is gone when that has ended. */
+/** The peak so far; `undefined` once the process has ended, because the kernel then drops the value. */
 function highWater(pid: number | undefined): number | undefined {
   try {
     const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));

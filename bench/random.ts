@@ -1,6 +1,6 @@
 /**
- * A seeded source of numbers from 0 (inclusive) to 1 (exclusive), so that every server gets the same schedule:
- * mulberry32, Tommy Ettinger, public domain.
+ * A seeded random number generator from 0 (inclusive) to 1 (exclusive), so that every server gets the same schedule.
+ * The algorithm is mulberry32 by Tommy Ettinger, in the public domain.
  */
 export function seededRandom(seed: number): () => number {
   let state = seed | 0;

@@ -1,7 +1,7 @@
-/** So many failures in a row end the doubling: one may be the machine's, not the server's. */
+/** Doubling ends after this number of failures in a row: a single one may be the machine's fault. */
 const failuresToTurn = 2;
 
-/** Finds the highest rate that passes, by doubling and then halving the interval on a logarithmic scale. Pure. */
+/** Finds the highest rate that passes: doubles the rate first, then bisects on a logarithmic scale. Does no I/O. */
 export class RateSearch {
   readonly #precision: number;
   readonly #start: number;
@@ -10,14 +10,14 @@ export class RateSearch {
   #doubling: number;
   #failuresInRow = 0;
 
-  /** @param precision the search ends when the lowest failure is at most so many times the highest success */
+  /** @param precision the search ends when the lowest failed rate divided by the highest passed rate is at most this */
   constructor(start: number, precision: number) {
     this.#start = start;
     this.#doubling = start;
     this.#precision = precision;
   }
 
-  /** Takes the outcome of any rate, asked for or not. */
+  /** Records the outcome of a rate, also of one that `next` did not return. */
   report(rate: number, passed: boolean): void {
     (passed ? this.#passed : this.#failed).push(rate);
     if (rate !== this.#doubling) return;
@@ -25,12 +25,12 @@ export class RateSearch {
     this.#doubling *= 2;
   }
 
-  /** The highest rate that passed; 0 before any did. A failure below it was bad luck. */
+  /** The highest rate that passed; 0 if none did. Ignores failures at lower rates. */
   get best(): number {
     return Math.max(0, ...this.#passed);
   }
 
-  /** The rate to try next; undefined when the search is over. */
+  /** The rate to try next; `undefined` when the search is over. */
   next(): number | undefined {
     if (this.#failuresInRow < failuresToTurn) return this.#doubling;
     const { best } = this;

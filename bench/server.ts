@@ -12,12 +12,12 @@ process.on('exit', () => {
 
 let nodeFlags: readonly string[] = [];
 
-/** Servers started from here on leave a CPU profile of each thread in this directory when they are stopped. */
+/** Makes servers that start after this call write a CPU profile of each thread to this directory when they stop. */
 export function profileInto(directory: string): void {
   nodeFlags = ['--cpu-prof', `--cpu-prof-dir=${directory}`];
 }
 
-/** A server in a process of its own, killed when this one exits. */
+/** A server in a child process. It is killed when this process exits. */
 export class ServerProcess {
   private constructor(
     readonly port: number,
@@ -25,7 +25,7 @@ export class ServerProcess {
     private readonly child: ChildProcess,
   ) {}
 
-  /** Starts `node <args>` and waits for its `listening on http://…`; rejects with its output when it ends before. */
+  /** Starts `node <args>` and waits for `listening on http://…`. Rejects with its output if it ends before. */
   static async start(args: readonly string[], env: NodeJS.ProcessEnv): Promise<ServerProcess> {
     const child = spawn(process.execPath, [...nodeFlags, ...args], {
       env,
@@ -42,7 +42,7 @@ export class ServerProcess {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** CPU time so far, of all threads. */
+  /** The CPU time of all threads so far. */
   cpuMicros(): number {
     return cpuMicros(this.pid);
   }
@@ -51,14 +51,14 @@ export class ServerProcess {
     return rssBytes(this.pid);
   }
 
-  /** Ends it as an operator does; with SIGKILL if it takes more than 12 s. */
+  /** Sends SIGTERM, like an operator; sends SIGKILL after 12 s. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), stopTimeoutMs);
     await this.#signal('SIGTERM');
     clearTimeout(timer);
   }
 
-  /** Ends it as a power cut would. */
+  /** Sends SIGKILL: the process ends without cleaning up, like in a crash. */
   async kill(): Promise<void> {
     await this.#signal('SIGKILL');
   }
@@ -91,7 +91,7 @@ function listening(child: ChildProcess): Promise<number> {
     child.stderr?.on('data', read);
     child.once('exit', (code, signal) => {
       clearTimeout(timer);
-      fail(`ended with ${code ?? signal}`);
+      fail(`exited with ${code ?? signal}`);
     });
   });
 }

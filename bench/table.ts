@@ -9,7 +9,7 @@ function verdict({ cells }: Row): string {
   return missed.length === judged.length ? 'missed' : `missed: ${missed.join(', ')}`;
 }
 
-/** The rows as a Markdown table, one column a system, padded so that it reads well as plain text too. */
+/** Formats a Markdown table with one column for each system, padded so that it is readable as plain text. */
 export function formatTable(rows: readonly Row[], systems: readonly SystemName[]): string {
   const lines = [
     ['measure', 'goal', ...systems, 'verdict'],

@@ -1,4 +1,4 @@
-/** Matches deliveries to sends by the message's number, and knows which are lost or doubled. */
+/** Matches deliveries to sends by message number, and counts lost and duplicated messages. */
 export class Tally {
   readonly #first: number;
   readonly #scheduledAt: number[] = [];
@@ -14,14 +14,14 @@ export class Tally {
     this.#first = first;
   }
 
-  /** Notes the next message; answers its number. `at` in milliseconds of any one clock. */
+  /** Records the next message and returns its number. `at` is in milliseconds, always of the same clock. */
   scheduled(at: number): number {
     this.#open++;
     this.#deliveries.push(0);
     return this.#first + this.#scheduledAt.push(at) - 1;
   }
 
-  /** When the message was to be sent, the first time it is delivered; undefined when it is not of this tally or a repeat. */
+  /** Records a delivery and returns the message's scheduled time; `undefined` for an unknown message or a duplicate. */
   delivered(message: number): number | undefined {
     const at = this.#scheduledAt[message - this.#first];
     if (at === undefined) return undefined;
@@ -40,7 +40,7 @@ export class Tally {
     this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
   }
 
-  /** When the oldest message that is not delivered was to be sent; undefined when all are. */
+  /** The scheduled time of the oldest undelivered message; `undefined` if all are delivered. */
   oldestOpen(): number | undefined {
     while ((this.#deliveries[this.#oldest] ?? 0) > 0) this.#oldest++;
     return this.#scheduledAt[this.#oldest];
@@ -54,7 +54,7 @@ export class Tally {
     return this.#open === 0 && this.#acknowledged >= this.sent;
   }
 
-  /** Messages not delivered, or not acknowledged. */
+  /** The number of messages that were not delivered or not acknowledged. */
   get lost(): number {
     return Math.max(this.#open, this.sent - this.#acknowledged);
   }

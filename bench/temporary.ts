@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 const made = new Set<string>();
 
-/** A new directory that is removed when the process exits. `TMPDIR` says on which disk. */
+/** Creates a directory that is removed when the process exits. Set `TMPDIR` to select the disk. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'parley-bench-'));
   made.add(directory);

@@ -2,18 +2,18 @@ import type { Message } from '../src/client/types.js';
 import { type Line, type Name, pairs } from './script.js';
 import type { Player, Stage } from './stage.js';
 
-/** A room's messages in order, a line each, as one device or the server has them. */
+/** The messages of one device or of the server as text, one line for each. */
 export function transcript(stage: Stage, messages: readonly Message[]): string[] {
   return messages.map(({ seq, senderId, message }) => {
     return `${String(seq).padStart(3)}  ${stage.nameOf(senderId).padEnd(5)} ${message}`;
   });
 }
 
-/** Whom a player talks with. */
+/** The people that this person talks with. */
 export const partners = (name: Name): Name[] =>
   pairs.flatMap(([one, other]) => (one === name ? [other] : other === name ? [one] : []));
 
-/** What is wrong, a line each: none when all devices and the server have every line once, in one order. */
+/** One line for each difference. None if every device and the server have every message once and in the same order. */
 export async function disagreements(stage: Stage, said: readonly Line[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const pair of pairs) {
@@ -21,10 +21,12 @@ export async function disagreements(stage: Stage, said: readonly Line[]): Promis
     const members = stage.players.filter(({ name }) => pair.includes(name));
     const history = (await members[0]?.device.history(room)) ?? [];
     const expected = said.filter(({ by, to }) => pair.includes(by) && pair.includes(to));
-    if (!sameLines(expected, history)) wrong.push(`the server does not have what ${pair.join(' and ')} said`);
-    if (history.some(({ seq }, n) => seq !== n + 1)) wrong.push(`${pair.join(' and ')}: seq has a hole`);
+    if (!sameLines(expected, history))
+      wrong.push(`the server has not exactly the messages of ${pair.join(' and ')}`);
+    if (history.some(({ seq }, n) => seq !== n + 1)) wrong.push(`the seq of ${pair.join(' and ')} has a gap`);
     for (const player of members) {
-      if (!knows(stage, player, room, history)) wrong.push(`${player.title} differs from the server`);
+      if (!knows(stage, player, room, history))
+        wrong.push(`${player.title} has other messages than the server`);
     }
   }
   return wrong;

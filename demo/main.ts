@@ -8,7 +8,7 @@ const print = (text = ''): void => void process.stdout.write(`${text}\n`);
 const heading = (text: string): void => print(`\n── ${text} ${'─'.repeat(Math.max(0, 74 - text.length))}\n`);
 
 const server = await startServer({ engine: 'sqlite' });
-print(`A server of its own runs as process ${server.pid}, with its data in ${server.dataDir}.`);
+print(`The demo started a server: process ${server.pid}, data directory ${server.dataDir}.`);
 const stage = await Stage.set(server);
 
 let acknowledged = 0;
@@ -21,14 +21,14 @@ async function say(line: Line): Promise<void> {
   print(`  ${by.padEnd(13)} → ${line.to.padEnd(5)} ${String(seq).padStart(2)} ✓  ${line.text}`);
 }
 
-heading('Three people talk on five devices');
+heading('Three people send messages from five devices');
 for (const line of actOne) await say(line);
 
-heading('The server is killed while they all talk at once');
+heading('The server is killed while all of them send at once');
 const tablet = stage.player("Ben's tablet").device;
-await eventually('the tablet has what was said', () => tablet.pushed.length === 3);
+await eventually('the tablet has all messages', () => tablet.pushed.length === 3);
 tablet.close();
-print("  Ben's tablet is closed.");
+print("  Ben's tablet goes offline.");
 const before = acknowledged;
 const firstAnswer = new Promise<void>((resolve) => {
   onAcknowledged = resolve;
@@ -36,23 +36,25 @@ const firstAnswer = new Promise<void>((resolve) => {
 const saying = actTwo.map(say);
 await firstAnswer;
 await server.kill('SIGKILL');
-print(`  SIGKILL. ${acknowledged - before} lines were acknowledged, ${stage.unsent} wait in outboxes.`);
+print(
+  `  SIGKILL. Acknowledged: ${acknowledged - before}. Waiting in the devices' outboxes: ${stage.unsent}.`,
+);
 saying.push(...interlude.map(say));
-print(`  ${interlude.length} more are written while there is no server: ${stage.unsent} wait.`);
+print(`  Written without a server: ${interlude.length}. Waiting in the outboxes now: ${stage.unsent}.`);
 
-heading('It is started again on the same directory');
+heading('The server starts again with the same data');
 await server.start();
 await Promise.all(saying);
 await tablet.reopen();
 await tablet.client.live();
-print("  Ben's tablet is opened again and has caught up.");
+print("  Ben's tablet is online again and has the messages that it missed.");
 for (const line of actThree) await say(line);
 
 const said = [...actOne, ...actTwo, ...interlude, ...actThree];
-// What is pushed comes a moment after its sender is answered; what never comes is shown below.
+// A push may arrive after the sender's acknowledgement. A missing push is reported below.
 await eventually('all agree', async () => (await disagreements(stage, said)).length === 0).catch(() => {});
 
-heading('What each device ended with');
+heading('The messages of each device at the end');
 for (const { name, title, device } of stage.players) {
   for (const other of partners(name)) {
     print(`${title}, with ${other}`);
@@ -63,7 +65,9 @@ for (const { name, title, device } of stage.players) {
 const wrong = await disagreements(stage, said);
 for (const line of wrong) print(`✗ ${line}`);
 if (wrong.length === 0) {
-  print(`✓ All five devices and the server agree: ${said.length} lines, each once, in one order.`);
+  print(
+    `✓ All five devices and the server agree: ${said.length} messages, each exactly once, in the same order.`,
+  );
 }
 
 for (const { device } of stage.players) device.close();

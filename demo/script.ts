@@ -1,4 +1,4 @@
-/** Who has which devices. */
+/** The people and their devices. */
 export const cast = {
   Ada: ['phone', 'laptop'],
   Ben: ['phone', 'tablet'],
@@ -7,7 +7,7 @@ export const cast = {
 
 export type Name = keyof typeof cast;
 
-/** Something said, from a device, to somebody. */
+/** A message: its sender, the sender's device, the recipient and the text. */
 export interface Line {
   readonly by: Name;
   readonly on: string;
@@ -17,7 +17,7 @@ export interface Line {
 
 const line = (by: Name, on: string, to: Name, text: string): Line => ({ by, on, to, text });
 
-/** All is well. */
+/** Sent while the server runs. */
 export const actOne: readonly Line[] = [
   line('Ada', 'phone', 'Ben', 'Are you at the station yet?'),
   line('Ben', 'phone', 'Ada', 'Platform 4. It is raining.'),
@@ -26,7 +26,7 @@ export const actOne: readonly Line[] = [
   line('Ada', 'laptop', 'Cleo', 'The 18:04, if it comes.'),
 ];
 
-/** All of it at once, and the server is killed in the middle. */
+/** Sent all at once; the server is killed before all are acknowledged. */
 export const actTwo: readonly Line[] = [
   line('Ben', 'phone', 'Ada', 'They have changed the platform.'),
   line('Ben', 'phone', 'Ada', 'And changed it back.'),
@@ -38,13 +38,13 @@ export const actTwo: readonly Line[] = [
   line('Ada', 'phone', 'Cleo', 'And changed it back.'),
 ];
 
-/** Written while there is no server. */
+/** Written while the server is down. */
 export const interlude: readonly Line[] = [
   line('Ada', 'laptop', 'Ben', 'Hello? Can you see this?'),
   line('Cleo', 'phone', 'Ada', 'Is it only me?'),
 ];
 
-/** It is back. */
+/** Sent after the restart. */
 export const actThree: readonly Line[] = [
   line('Ben', 'tablet', 'Ada', 'I can see everything, and in the right order.'),
   line('Ada', 'phone', 'Cleo', 'Not only you. It is back.'),
@@ -52,7 +52,7 @@ export const actThree: readonly Line[] = [
   line('Ben', 'phone', 'Cleo', 'Ten minutes.'),
 ];
 
-/** The rooms of the piece. */
+/** The members of each room. */
 export const pairs: readonly (readonly [Name, Name])[] = [
   ['Ada', 'Ben'],
   ['Ada', 'Cleo'],

@@ -2,7 +2,7 @@ import type { Message } from '../src/client/types.js';
 import { type Device, newDevice, type Person, type Place, signUp } from '../test/support/people.js';
 import { cast, type Line, type Name, pairs } from './script.js';
 
-/** A device in somebody's hands. */
+/** A device of one of the people. */
 export interface Player {
   readonly name: Name;
   /** `Ada's phone` */
@@ -10,7 +10,7 @@ export interface Player {
   readonly device: Device;
 }
 
-/** The people, their devices, and the room of each two. */
+/** All devices, and the room of each pair of people. */
 export class Stage {
   private constructor(
     readonly players: readonly Player[],
@@ -18,7 +18,7 @@ export class Stage {
     private readonly names: ReadonlyMap<string, Name>,
   ) {}
 
-  /** Signs everybody up, and their devices in. */
+  /** Signs up all people, connects their devices and opens their rooms. */
   static async set(place: Place): Promise<Stage> {
     // The keys of `cast` are its names.
     const names = Object.keys(cast) as Name[];
@@ -40,14 +40,14 @@ export class Stage {
     return new Stage(players, rooms, new Map([...people].map(([name, { user }]) => [user.userId, name])));
   }
 
-  /** Says a line; resolves when the server has it. */
+  /** Sends a message; resolves when the server has acknowledged it. */
   async say({ by, on, to, text }: Line): Promise<Message> {
     return this.player(`${by}'s ${on}`).device.say(this.room(by, to), text);
   }
 
   player(title: string): Player {
     const player = this.players.find((each) => each.title === title);
-    if (!player) throw new Error(`nobody plays ${title}`);
+    if (!player) throw new Error(`there is no device ${title}`);
     return player;
   }
 

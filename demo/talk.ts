@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 
 /**
- * A conversation by hand: `npm run talk -- <token>` signs in and sends each line typed, an event and its data as
- * JSON. What comes from the server is printed as it is. `PARLEY_URL` names another server.
+ * A command-line client: `npm run talk -- <token>` connects and sends every typed line, which is an event name and its
+ * data as JSON. Prints every frame from the server. Set `PARLEY_URL` to use another server.
  */
 const [token] = process.argv.slice(2);
 const url = process.env.PARLEY_URL ?? 'ws://127.0.0.1:3000/ws';
@@ -13,7 +13,7 @@ const print = (line: string): void => {
 };
 
 if (token === undefined) {
-  print('usage: npm run talk -- <token of POST /user/signin>');
+  print('Usage: npm run talk -- <token>. You get a token from POST /user/signin.');
   process.exit(2);
 }
 
@@ -23,27 +23,28 @@ const send = (event: string, data: unknown) => socket.send(JSON.stringify({ id: 
 
 socket.on('open', () => {
   send('identity', { token });
-  print(`connected to ${url}; type an event and its data, such as: get active chats {}`);
-  print(`a fresh UUID for a message: ${randomUUID()}`);
+  print(`Connected to ${url}. Type an event name and its data, for example: get active chats {}`);
+  print(`You can use this UUID as a messageId: ${randomUUID()}`);
   createInterface({ input: process.stdin })
     .on('line', typed)
     .on('close', () => socket.close(1000));
 });
 socket.on('message', (data) => print(`< ${data.toString()}`));
-socket.on('error', (error) => print(`cannot talk to ${url}: ${error.message}`));
+socket.on('error', (error) => print(`Connection to ${url} failed: ${error.message}`));
 socket.on('close', (code, reason) => {
-  print(`closed: ${code} ${reason.toString()}`);
+  print(`Connection closed: ${code} ${reason.toString()}`);
   process.exit(code === 1000 ? 0 : 1);
 });
 
 function typed(line: string): void {
   const [, event, data = '{}'] = /^\s*([a-z ]*?)\s*(\{.*\})?\s*$/.exec(line) ?? [];
-  if (!event) return print('an event, then its data as JSON: read messages {"roomId": "…"}');
+  if (!event)
+    return print('Type an event name, then its data as JSON, for example: read messages {"roomId": "…"}');
   let parsed: unknown;
   try {
     parsed = JSON.parse(data);
   } catch (error) {
-    return print(`the data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return print(`The data is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   send(event, parsed);
 }

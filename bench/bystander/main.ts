@@ -6,9 +6,10 @@ import { Fanout } from '../../src/gateway/fanout.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
 
 /**
- * What a node does for commits that concern nobody on it: it takes every frame from the bus, sees whom it concerns,
- * and moves its vector; what the bus loses it reads from the log. It owns nothing. Says `ready` to its parent when it
- * follows, and how many commits and events it has had whenever it is asked.
+ * Does the work of a node that hosts no member of any room and owns no partition: receives every frame from the bus,
+ * finds nobody to deliver it to, and advances its vector. Reads from the log whatever the bus loses. Sends `ready` to
+ * the parent process once it follows the log. Answers every message from the parent with its counts of commits and
+ * events.
  */
 async function standBy(url: string, servers: string): Promise<void> {
   const log = await openMongoLog({ url });

@@ -8,16 +8,16 @@ import { BigLogs } from './bigLog.js';
 import { cell, type Measure, type Row } from './measure.js';
 
 const MB = 1024 * 1024;
-/** A log ten times as long may take so much more: what two runs differ by. */
-const flat = 1.25;
+/** The allowed ratio for a log ten times as long: two runs on the same log differ by as much. */
+const maxRatio = 1.25;
 const verbs = ['verify', 'replay', 'export'] as const;
 
-/** The most memory that the command has while it does each of these, beside the server; all is signed before. */
+/** The command's peak memory for each verb while the server runs. Signs all events first. */
 async function peaks(running: Running): Promise<Record<(typeof verbs)[number], number>> {
   const auditor = await appointAuditor(running);
   for (let partition = 0; (await signedSize(auditor, partition)) !== undefined; ) partition++;
   const { engine, directory } = running;
-  // This process may have been given servers that the embedded engine must not be.
+  // This process may have MONGO_URL and NATS_URL, which the embedded engine must not get.
   const { MONGO_URL: _, NATS_URL: __, ...inherited } = process.env;
   const engineUrl = engine?.kind === 'mongodb' ? { MONGO_URL: engine.url } : {};
   const env = { ...inherited, DATA_DIR: directory, ...engineUrl };
@@ -39,7 +39,7 @@ async function peaksOfSmallLog(system: System, size: number, log: (line: string)
   }
 }
 
-/** Whether auditing a log ten times as long takes more memory. */
+/** Measures whether auditing a log ten times as long takes more memory. */
 export const auditMemory: Measure = {
   name: 'audit-memory',
   async run({ systems, bigLogs, log }) {
@@ -47,7 +47,7 @@ export const auditMemory: Measure = {
     const sizes = `${bigLogs.size.toLocaleString('en')} and ${small.toLocaleString('en')}`;
     const rows: (Row & { readonly cells: Row['cells'][number][] })[] = verbs.map((verb) => ({
       measure: `peak RSS of \`parley audit ${verb}\`, ${sizes} events`,
-      goal: 'flat',
+      goal: '≤ 1.25× of the small log',
       cells: [],
     }));
     for (const system of systems) {
@@ -57,7 +57,7 @@ export const auditMemory: Measure = {
       for (const [i, verb] of verbs.entries()) {
         const value = `${Math.round(most[verb] / MB)} and ${Math.round(least[verb] / MB)} MB`;
         log(`${system.name}: ${verb} takes ${value}`);
-        rows[i]?.cells.push(cell(system.name, value, most[verb] < least[verb] * flat));
+        rows[i]?.cells.push(cell(system.name, value, most[verb] < least[verb] * maxRatio));
       }
     }
     return rows;

@@ -5,10 +5,10 @@ import { cell, type Measure, type Row } from './measure.js';
 
 const goalMs = 20;
 const warmups = 50;
-/** Users beside those of the big log, two in each room, and what each room holds. */
+/** Users in addition to those of the big log, two in each room, and the number of messages in each room. */
 const crowd = { users: 40, messages: 50 };
 
-/** Actors and streams that a query may name: of a log that is nearly all one room. */
+/** Adds users and rooms, because nearly all events of the big log are in one room. Returns the names for queries. */
 async function gather(running: Running, user: BenchUser, bigRoomId: string) {
   const users = await running.signUp(crowd.users);
   const pairs = users.flatMap((one, i) => {
@@ -24,7 +24,7 @@ async function gather(running: Running, user: BenchUser, bigRoomId: string) {
   };
 }
 
-/** How long a page of the log takes by actor and by stream, half of them from some time on. */
+/** Measures the time to get a page of events by actor and by stream. Half of the queries have a start time. */
 export const auditQuery: Measure = {
   name: 'audit-query',
   async run({ systems, quick, bigLogs, log }) {

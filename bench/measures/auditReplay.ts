@@ -7,7 +7,7 @@ import { cell, type Measure } from './measure.js';
 
 const goalPerSecond = 200_000;
 
-/** How fast all events are written to a file as JSON lines, opened, beside their server. */
+/** Measures how fast all events are decrypted and written to a file as JSON lines, while the server runs. */
 export const auditReplay: Measure = {
   name: 'audit-replay',
   async run({ systems, bigLogs, log }) {

@@ -6,16 +6,16 @@ import type { Running } from '../systems/system.js';
 
 /** An auditor of a running server. */
 export interface Auditor {
-  /** What the server answers to a GET of this path; rejects on any status but 200. */
+  /** Gets a path; rejects on any status but 200. */
   get(path: string): Promise<string>;
-  /** Asks for this, and records how long that took, in microseconds. */
+  /** Gets a path and records the time in microseconds. */
   timed(path: string, histogram: Histogram): Promise<void>;
 }
 
-/** Signs up a new user and makes an auditor of them, as an operator does. */
+/** Signs up a new user and gives them the auditor role, like an operator. */
 export async function appointAuditor(running: Running): Promise<Auditor> {
   const [user] = await running.signUp(1);
-  if (!user) throw new Error('one was asked for');
+  if (!user) throw new Error('signing up a user returned no user');
   const { role } = remoteOperator(controlSocketOf(running.directory));
   await role({ username: user.username, isAuditor: true });
   const headers = { authorization: `Bearer ${user.token}` };
@@ -30,7 +30,7 @@ export async function appointAuditor(running: Running): Promise<Auditor> {
   };
 }
 
-/** Has all of a partition signed, and says how many events that are; undefined: there is no such partition. */
+/** Makes the server sign a partition up to its end. Returns the size, or `undefined` if there is no such partition. */
 export async function signedSize(auditor: Auditor, partition: number): Promise<number | undefined> {
   try {
     const [, size] = (await auditor.get(`/audit/log/${partition}/checkpoint`)).split('\n');
@@ -41,12 +41,12 @@ export async function signedSize(auditor: Auditor, partition: number): Promise<n
   }
 }
 
-/** The median and the p99 of times in microseconds, as a cell shows them, and whether the p99 is below a goal. */
+/** Formats the p99 and the median of times in microseconds, and compares the p99 with a goal. */
 export function judged(histogram: Histogram, goalMs: number): { value: string; reached: boolean } {
   const [median, p99] = [50, 99].map((percent) => histogram.getValueAtPercentile(percent) / 1000);
   const value = `${p99?.toFixed(2)} ms (p50 ${median?.toFixed(2)} ms)`;
   return { value, reached: (p99 ?? Number.NaN) < goalMs };
 }
 
-/** Room for the times of one measure. */
+/** An empty histogram for the times of one measure. */
 export const times = (): Histogram => hdr.build();

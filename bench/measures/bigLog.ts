@@ -2,18 +2,18 @@ import type { BenchUser, Running, System } from '../systems/system.js';
 
 export const smallRoom = 1000;
 
-/** A server whose log is nearly all one long room. */
+/** A server with a long log: one room has nearly all of its messages. */
 export interface BigLog {
   readonly running: Running;
   readonly user: BenchUser;
-  /** A room of 10³ messages. */
+  /** A room with 1,000 messages. */
   readonly smallRoomId: string;
   readonly bigRoomId: string;
-  /** When it began to be filled, in milliseconds since 1970. */
+  /** When the filling began, in milliseconds since 1970. */
   readonly filledFrom: number;
 }
 
-/** Fills a log once for all the measures that need a big one. */
+/** Fills one big log for each system; all measures that need one share it. */
 export class BigLogs {
   readonly #size: number;
   readonly #log: (line: string) => void;
@@ -42,7 +42,7 @@ export class BigLogs {
   async #make(system: System): Promise<BigLog> {
     const running = await system.start();
     const [user, friend, other] = await running.signUp(3);
-    if (!user || !friend || !other) throw new Error('three were asked for');
+    if (!user || !friend || !other) throw new Error('signing up three users returned fewer');
     const [smallRoomId = '', bigRoomId = ''] = await running.rooms([
       [user, friend],
       [user, other],

@@ -25,7 +25,7 @@ interface Audience {
 async function gather(system: System): Promise<Audience> {
   const running = await system.start();
   const [friend, user] = await running.signUp(2);
-  if (!friend || !user) throw new Error('two were asked for');
+  if (!friend || !user) throw new Error('signing up two users returned fewer');
   const [roomId] = await running.rooms([[friend, user]]);
   return {
     system,
@@ -37,19 +37,23 @@ async function gather(system: System): Promise<Audience> {
   };
 }
 
-/** The friend sends all at once; answers the milliseconds until every device has every message, each once. */
+/** The friend sends all messages at once. Returns the milliseconds until every device has each message exactly once. */
 function burst({ friend, template, connections }: Audience): Promise<number> {
   const first = takeMessages(messages);
   let open = devices * messages;
   const from = performance.now();
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${open} deliveries were missing`)), roundTimeoutMs);
+    const timer = setTimeout(
+      () => reject(new Error(`${open} deliveries were missing after 60 s`)),
+      roundTimeoutMs,
+    );
     friend.listener = { refused: (_message, code) => reject(new Error(`a send was refused: ${code}`)) };
     for (const connection of connections) {
       let next = first;
       connection.listener = {
         delivered(message) {
-          if (message !== next++) reject(new Error(`message ${message} came where ${next - 1} was due`));
+          if (message !== next++)
+            reject(new Error(`message ${message} was delivered instead of message ${next - 1}`));
           if (--open > 0) return;
           clearTimeout(timer);
           resolve(performance.now() - from);
@@ -61,7 +65,7 @@ function burst({ friend, template, connections }: Audience): Promise<number> {
   });
 }
 
-/** How fast one room's messages reach many connections. */
+/** Measures how fast one room's messages reach many connections. */
 export const fanOut: Measure = {
   name: 'burst',
   run: ({ systems, log }) =>
@@ -82,7 +86,7 @@ export const fanOut: Measure = {
             rates.push((devices * messages * 1000) / ms);
             const cost = (cpu + running.server.cpuMicros()) / (devices * messages);
             log(
-              `${system.name}: ${messages} to ${devices} in ${ms.toFixed(0)} ms, ${cost.toFixed(1)} µs a delivery`,
+              `${system.name}: ${messages} messages to ${devices} devices in ${ms.toFixed(0)} ms, ${cost.toFixed(1)} µs CPU per delivery`,
             );
           }
         const peer = audiences.find(({ system }) => system.name === 'socket.io');

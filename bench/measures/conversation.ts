@@ -4,7 +4,6 @@ import type { BenchUser, Running } from '../systems/system.js';
 
 const users = 200;
 const openAtOnce = 16;
-/** About a hundred bytes. */
 export const text =
   'A message of about a hundred bytes, as people write them to each other, give or take a few words.';
 
@@ -26,7 +25,7 @@ export async function prepareConversation(running: Running): Promise<Conversatio
   };
 }
 
-/** Connects everyone, ready to send. */
+/** Connects all users and prepares their messages. */
 export function connectAll({ running, pairs }: Conversation): Promise<Sender[]> {
   return mapLimited(pairs, openAtOnce, async ({ member, roomId }) => ({
     connection: await running.connect(member),
@@ -34,16 +33,16 @@ export function connectAll({ running, pairs }: Conversation): Promise<Sender[]> 
   }));
 }
 
-/** What one window of load showed, with what the server used in it. */
+/** The result of one window of load, with the server's resource usage during the window. */
 export interface Window extends LoadResult {
   readonly rate: number;
   readonly cpuMicrosPerMessage: number;
   readonly rssBytes: number;
-  /** Seconds, at the window's end. */
+  /** How far the read models are behind the log at the window's end, in seconds. */
   readonly lag: number;
 }
 
-/** What is read around a window, of one server or of several taken together. */
+/** One server or several servers together, whose usage is read before and after a window. */
 export interface Loaded {
   readonly server: Pick<Running['server'], 'cpuMicros' | 'rssBytes'>;
   projectionLag(): Promise<number>;
@@ -71,32 +70,32 @@ export async function measureWindow(
       lag = running.projectionLag();
     },
   });
-  // A load that was given up while warming up had no window.
+  // A load that was abandoned during the warm-up has no messages in the window.
   const cpuMicrosPerMessage = result.messages > 0 ? cpu / result.messages : Number.NaN;
   return { ...result, rate, rssBytes, cpuMicrosPerMessage, lag: await lag };
 }
 
-/** Whether the window counts: nothing lost, doubled or refused, and the read models no more than 1 s behind. */
+/** Whether the window counts: no message lost, duplicated or refused, and the read models less than 1 s behind. */
 export function isSound({ lost, doubled, refusals, abandoned, lag }: Window): boolean {
   return lost === 0 && doubled === 0 && refusals.size === 0 && !abandoned && lag < 1;
 }
 
-/** One line on a window, with what was wrong in it. */
+/** One line about a window, with its problems. */
 export function describeWindow(name: string, window: Window): string {
   const refused = [...window.refusals].map(([code, count]) => `${count} ${code}`);
   const troubles = [
-    ...(window.abandoned ? ['given up'] : []),
+    ...(window.abandoned ? ['abandoned'] : []),
     ...(window.lost > 0 ? [`${window.lost} lost`] : []),
-    ...(window.doubled > 0 ? [`${window.doubled} doubled`] : []),
-    ...(window.lag < 1 ? [] : [`lag ${window.lag.toFixed(1)} s`]),
+    ...(window.doubled > 0 ? [`${window.doubled} duplicated`] : []),
+    ...(window.lag < 1 ? [] : [`read models ${window.lag.toFixed(1)} s behind`]),
     ...refused,
   ];
   return [
     `${name}: ${window.rate}/s`,
     `p50 ${window.p50.toFixed(1)} ms, p99 ${window.p99.toFixed(1)} ms, max ${window.max.toFixed(0)} ms`,
-    `${window.cpuMicrosPerMessage.toFixed(0)} µs CPU a message`,
+    `${window.cpuMicrosPerMessage.toFixed(0)} µs CPU per message`,
     `${(window.rssBytes / 2 ** 20).toFixed(0)} MiB`,
-    `generator late p99 ${window.generatorLateP99.toFixed(1)} ms`,
+    `generator delay p99 ${window.generatorLateP99.toFixed(1)} ms`,
     ...troubles,
   ].join(', ');
 }

@@ -7,8 +7,8 @@ const beforeMs = 3000;
 const afterMs = 15_000;
 
 /**
- * The longest time that one of the senders had nothing acknowledged around `fault`, in milliseconds. Each sends to
- * its room every 50 ms, whatever became of what it sent before; what is refused is not sent again.
+ * Runs `fault` while every sender sends a message to its room every 50 ms. Returns the longest time, in milliseconds,
+ * in which any one sender got no acknowledgement. Refused messages are not sent again.
  */
 export async function longestGapMs(senders: readonly Sender[], fault: () => Promise<void>): Promise<number> {
   const first = takeMessages(Math.ceil(((beforeMs + afterMs) / everyMs) * senders.length * 2));
@@ -39,7 +39,7 @@ export async function longestGapMs(senders: readonly Sender[], fault: () => Prom
     clearInterval(timer);
     for (const { connection } of senders) connection.listener = {};
   }
-  // One that is still without service has been so until now.
+  // A sender that is still without acknowledgements counts until now.
   for (const i of senders.keys()) note(i);
   return longest;
 }

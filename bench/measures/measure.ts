@@ -11,16 +11,16 @@ export interface Row {
 export interface Cell {
   readonly system: SystemName;
   readonly value: string;
-  /** Whether the goal is met; absent where it says nothing of this system, or nothing to compare with was run. */
+  /** Whether the goal is reached; absent if the goal does not apply or the system to compare with was not run. */
   readonly reached?: boolean;
 }
 
 export interface Context {
   readonly systems: readonly System[];
-  /** Shorter windows and smaller logs: to see that it works, not to know how fast it is. */
+  /** Shorter windows and smaller logs: checks that the benchmark runs; the figures mean nothing. */
   readonly quick: boolean;
   readonly bigLogs: BigLogs;
-  /** One line of progress. */
+  /** Prints one line of progress. */
   log(line: string): void;
 }
 
@@ -29,17 +29,17 @@ export interface Measure {
   run(context: Context): Promise<Row[]>;
 }
 
-/** The cell of a system; where `reached` is undefined, without a verdict. */
+/** A system's cell; without a verdict if `reached` is undefined. */
 export function cell(system: SystemName, value: string, reached?: boolean): Cell {
   return { system, value, ...(reached === undefined || system === 'socket.io' ? {} : { reached }) };
 }
 
-/** The middle one of an odd number of values. */
+/** The median of an odd number of values. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** Starts one of each, runs, and stops them all whatever happens. */
+/** Prepares every system, runs, and stops all of them even after a failure. */
 export async function withAll<R, T>(
   systems: readonly System[],
   prepare: (system: System) => Promise<R>,

@@ -6,12 +6,12 @@ import { cell, type Measure } from './measure.js';
 const rehearsals = 500;
 const openAtOnce = 64;
 
-/** Memory that a connection holds: of a server that has just started and does nothing else. */
+/** The memory of one idle connection, on a server that has just restarted. */
 async function bytesPerConnection({ start }: System, count: number, settleMs: number): Promise<number> {
   const running = await start();
   try {
     const users = await running.signUp(count);
-    // Signing up has grown the heap; a new process has not.
+    // Signing up grows the heap, so the measurement needs a new process.
     await running.restart('stop');
     const open = (some: typeof users) => mapLimited(some, openAtOnce, (user) => running.connect(user));
     for (const connection of await open(users.slice(0, rehearsals))) connection.close();
@@ -27,7 +27,7 @@ async function bytesPerConnection({ start }: System, count: number, settleMs: nu
   }
 }
 
-/** Resident memory a connection that has signed in and does nothing. */
+/** Measures the resident memory of an idle signed-in connection. */
 export const memory: Measure = {
   name: 'memory',
   async run({ systems, quick, log }) {
@@ -35,7 +35,7 @@ export const memory: Measure = {
     const cells = [];
     for (const system of systems) {
       const kib = (await bytesPerConnection(system, count, quick ? 5000 : 15_000)) / 1024;
-      log(`${system.name}: ${kib.toFixed(1)} KiB a connection`);
+      log(`${system.name}: ${kib.toFixed(1)} KiB per connection`);
       cells.push(cell(system.name, `${kib.toFixed(1)} KiB`, kib <= 10));
     }
     const measure = `RSS per idle signed-in connection, at ${count.toLocaleString('en')}`;

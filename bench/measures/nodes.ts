@@ -25,13 +25,13 @@ interface Run {
   readonly roomIds: readonly string[];
 }
 
-/** One, two and three nodes under the same load; the two of each room sit on different nodes where there are several. */
+/** Measures one, two and three nodes under the same load. Both members of a room are on different nodes if possible. */
 export const nodes: Measure = {
   name: 'nodes',
   async run(context) {
     const { MONGO_URL: mongoUrl, NATS_URL: natsUrl } = process.env;
     if (!mongoUrl || !natsUrl || !context.systems.some(({ name }) => name === 'parley-mongodb')) {
-      context.log('left out: it needs MONGO_URL and NATS_URL');
+      context.log('skipped: this measure needs MONGO_URL and NATS_URL');
       return [];
     }
     const rows: Row[] = [];
@@ -55,7 +55,7 @@ async function open(count: number, started: Nodes): Promise<Run> {
   return { count, nodes: started, pairs, roomIds: await started.rooms(pairs) };
 }
 
-/** The members of a room connect to neighbouring nodes. */
+/** Connects the two members of each room to two different nodes, if there are several. */
 async function connectAll({ nodes, pairs, roomIds }: Run): Promise<Sender[]> {
   const senders = await mapLimited(pairs, openAtOnce, async (pair, room) => {
     const template = nodes.dialect.template(roomIds[room] ?? '', text);
@@ -122,14 +122,14 @@ function loadRows(name: string, count: number, steady: readonly Window[], best: 
       reached,
     ),
     row(
-      `server CPU a message at ${crossRate.toLocaleString('en')}/s, all nodes`,
+      `server CPU per message at ${crossRate.toLocaleString('en')}/s, all nodes`,
       '',
       `${cost.toFixed(0)} µs`,
     ),
   ];
 }
 
-/** What a message costs a node that hosts none of its room's members and does not own the room. */
+/** The CPU cost of a message for a node that hosts no member of the room and does not own its partition. */
 async function uninvolved(
   { nodes }: Run,
   name: string,
@@ -143,11 +143,11 @@ async function uninvolved(
     const after = await bystander.used();
     const cpu = after.cpuMicros - before.cpuMicros;
     const micros = (count: 'commits' | 'events') => `${(cpu / (after[count] - before[count])).toFixed(0)} µs`;
-    const value = `${micros('events')} a message, ${micros('commits')} a commit`;
-    log(`${name}: a node without part in it, ${value}`);
+    const value = `${micros('events')} per message, ${micros('commits')} per commit`;
+    log(`${name}: a node not involved in any room uses ${value}`);
     return {
-      measure: `${name}: CPU of a node that has no part in the rooms, at ${crossRate.toLocaleString('en')}/s`,
-      goal: 'near nothing',
+      measure: `${name}: CPU of a node not involved in any room, at ${crossRate.toLocaleString('en')}/s`,
+      goal: 'near zero',
       cells: [cell('parley-mongodb', value)],
     };
   } finally {
@@ -155,7 +155,7 @@ async function uninvolved(
   }
 }
 
-/** How long some room was without service when the last node ends; everyone is connected to the others. */
+/** The longest time without service of a room while the last node ends. All users are connected to other nodes. */
 async function outages({ nodes, pairs, roomIds }: Run, name: string, { log }: Context): Promise<Row[]> {
   const last = nodes.servers.length - 1;
   const faults = { stopped: () => nodes.servers[last]?.stop(), killed: () => nodes.servers[last]?.kill() };
@@ -167,14 +167,14 @@ async function outages({ nodes, pairs, roomIds }: Run, name: string, { log }: Co
     }));
     const gapMs = await longestGapMs(senders, async () => faults[how]());
     for (const { connection } of senders) connection.close();
-    log(`${name}: one ${how}, ${gapMs.toFixed(0)} ms without service`);
+    log(`${name}: one node ${how}, at most ${gapMs.toFixed(0)} ms without service`);
     rows.push({
-      measure: `${name}: longest time without service of a room when one is ${how}`,
+      measure: `${name}: longest time without service of a room when one node is ${how}`,
       goal: `≤ ${goalMs[how] / 1000} s`,
       cells: [cell('parley-mongodb', `${(gapMs / 1000).toFixed(2)} s`, gapMs <= goalMs[how])],
     });
     await nodes.launch(last);
-    // Until it has its share of the partitions again.
+    // Waits until the node owns its partitions again.
     await wait(settleMs);
   }
   return rows;

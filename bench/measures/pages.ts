@@ -4,7 +4,7 @@ import { cell, type Measure } from './measure.js';
 
 const warmups = 300;
 
-/** The p99 of fetching the newest page, in milliseconds, of the small room and of the big one, asked in turn. */
+/** The p99 of fetching the newest page in milliseconds. Alternates between the small room and the big one. */
 async function pageTimes({ running, user, smallRoomId, bigRoomId }: BigLog, requests: number) {
   const connection = await running.connect(user);
   const times = [smallRoomId, bigRoomId].map((roomId) => ({ roomId, histogram: hdr.build() }));
@@ -21,7 +21,7 @@ async function pageTimes({ running, user, smallRoomId, bigRoomId }: BigLog, requ
   return { small, big };
 }
 
-/** Whether a long history makes its newest page slower. */
+/** Measures whether the newest page of a long history is slower. */
 export const pages: Measure = {
   name: 'pages',
   async run({ systems, quick, bigLogs, log }) {

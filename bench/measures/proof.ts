@@ -14,7 +14,7 @@ async function largestPartition(auditor: Auditor): Promise<{ partition: number; 
   }
 }
 
-/** How long a proof takes that an event, any of a big log, is in it. */
+/** Measures the time to get an inclusion proof of a random event of a big log. */
 export const proof: Measure = {
   name: 'proof',
   async run({ systems, quick, bigLogs, log }) {

@@ -4,7 +4,7 @@ import { cell, type Measure, median } from './measure.js';
 const smallLog = 10_000;
 const rounds = 3;
 
-/** Milliseconds from the start of the process to its readiness, after it was killed: the middle of three. */
+/** The median of three times from process start to readiness after SIGKILL, in milliseconds. */
 async function readyTime(running: Running): Promise<number> {
   const times = [];
   for (let round = 0; round < rounds; round++) times.push(await running.restart('kill'));
@@ -15,7 +15,7 @@ async function readyTimeOfSmallLog(system: System): Promise<number> {
   const running = await system.start();
   try {
     const [user, friend] = await running.signUp(2);
-    if (!user || !friend) throw new Error('two were asked for');
+    if (!user || !friend) throw new Error('signing up two users returned fewer');
     const [roomId = ''] = await running.rooms([[user, friend]]);
     await running.fill(roomId, user, smallLog);
     return await readyTime(running);
@@ -24,7 +24,7 @@ async function readyTimeOfSmallLog(system: System): Promise<number> {
   }
 }
 
-/** How soon a killed server serves again, with a small log and with a big one. */
+/** Measures how soon a killed server serves again, with a small log and with a big one. */
 export const ready: Measure = {
   name: 'ready',
   async run({ systems, bigLogs, log }) {
@@ -34,7 +34,7 @@ export const ready: Measure = {
       const big = await readyTime((await bigLogs.of(system)).running);
       const value = `${(big / 1000).toFixed(2)} s (${(small / 1000).toFixed(2)} s at ${smallLog.toLocaleString('en')})`;
       log(`${system.name}: ready after ${value}`);
-      // "Not growing": what a start may vary by anyway.
+      // Allows the variation between two starts on the same log.
       cells.push(cell(system.name, value, big < 2000 && big < small * 1.25 + 100));
     }
     const size = bigLogs.size.toLocaleString('en');

@@ -17,7 +17,7 @@ const goals = [
   { title: '`states`', projection: statesProjection, perSecond: 200_000 },
 ] as const;
 
-/** An empty row store of the same kind as the engine's, beside it. */
+/** An empty row store of the same kind as the engine's. */
 async function scratchRows(engine: Engine): Promise<{ store: RowStore; drop: () => Promise<void> }> {
   if (engine.kind === 'sqlite') {
     const store = openSqliteRows(readFileOf(temporaryDirectory()));
@@ -37,12 +37,12 @@ async function scratchRows(engine: Engine): Promise<{ store: RowStore; drop: () 
   };
 }
 
-/** Builds the projection anew from position 1, as a rebuild does, and answers the events folded a second. */
+/** Rebuilds the projection from position 1, like a rebuild does. Returns events per second. */
 async function eventsPerSecond(engine: Engine, projection: AnyProjection): Promise<number> {
   const source = await openEngine(engine);
   const scratch = await scratchRows(engine);
   try {
-    // Folds nothing: it only knows how far the server is.
+    // Applies no events; it only knows the server's position.
     const live = await Projector.open(source.store, [projection], source.partitions);
     const rebuild = await Rebuild.begin(
       { store: scratch.store, log: source.log, partitions: source.partitions },

@@ -24,7 +24,7 @@ interface Crowd {
   readonly times: number[];
 }
 
-/** 500 clients, each with a room with each of five of 100 friends, and one message in each room. */
+/** Prepares 500 clients. Each has five rooms, with five of 100 friends, and one message in each room. */
 async function gather(system: System): Promise<Crowd> {
   const running = await system.start();
   const users = await running.signUp(clients + friends);
@@ -50,7 +50,7 @@ async function gather(system: System): Promise<Crowd> {
   return crowd;
 }
 
-/** Every friend writes so many messages into each of their rooms. */
+/** Every friend writes `count` messages to each of their rooms. */
 async function write({ running, friends: writers, clients: readers }: Crowd, count: number): Promise<void> {
   await mapLimited(writers, openAtOnce, async (writer, friend) => {
     const connection = await running.connect(writer);
@@ -60,7 +60,7 @@ async function write({ running, friends: writers, clients: readers }: Crowd, cou
   });
 }
 
-/** All go, miss 20 messages each and come back in the same moment; the milliseconds until the last has them. */
+/** All clients disconnect, miss messages and reconnect at once. Returns the milliseconds until all have caught up. */
 async function comeBack(crowd: Crowd): Promise<number> {
   const { running } = crowd;
   const away = await mapLimited(crowd.clients, openAtOnce, async ({ user, rooms }) => ({
@@ -80,7 +80,7 @@ async function comeBack(crowd: Crowd): Promise<number> {
   return ms;
 }
 
-/** Coming back by one cursor, against asking room by room. */
+/** Compares resuming with one cursor and fetching room by room. */
 export const resume: Measure = {
   name: 'resume',
   run: ({ systems, log }) =>
@@ -98,7 +98,7 @@ export const resume: Measure = {
         const peer = crowds.find(({ system }) => system.name === 'socket.io');
         return [
           {
-            measure: `${clients} clients that missed ${missed} messages each, all caught up`,
+            measure: `${clients} clients that each missed ${missed} messages: time until all have caught up`,
             goal: 'no later than socket.io',
             cells: crowds.map(({ system, times }) =>
               cell(

@@ -11,7 +11,7 @@ import { cell, type Measure, median, withAll } from './measure.js';
 const rate = 1000;
 const rounds = 3;
 
-/** Delivery time and cost under a load that every server carries easily. */
+/** Measures delivery time and CPU cost at a load that every server can handle. */
 export const steady: Measure = {
   name: 'steady',
   run: ({ systems, quick, log }) =>
@@ -43,7 +43,7 @@ export const steady: Measure = {
             }),
           },
           {
-            measure: 'server CPU a message at 1,000/s',
+            measure: 'server CPU per message at 1,000/s',
             goal: '≤ 150 µs',
             cells: runs.map(({ name, windows }) => {
               const cost = median(windows.map((window) => window.cpuMicrosPerMessage));

@@ -19,7 +19,7 @@ const limits = [
 const startRate = 1000;
 const windowsAtMost = 40;
 
-/** The search on one server. A rate that misses is tried once more: the machine may have been busy elsewhere. */
+/** The search on one server. Tries a failed rate a second time, because the machine may have been busy. */
 class Searcher {
   readonly #searches;
   readonly #windows: Window[] = [];
@@ -34,7 +34,7 @@ class Searcher {
     this.#searches = limits.map(({ ms }) => ({ ms, search: new RateSearch(startRate, precision) }));
   }
 
-  /** Tries the next rate; false when there is none. */
+  /** Tries the next rate. Returns false if there is none. */
   async step(): Promise<boolean> {
     if (this.#windows.length >= windowsAtMost) return false;
     for (const { ms, search } of this.#searches) {
@@ -53,7 +53,7 @@ class Searcher {
     return false;
   }
 
-  /** The window of the highest rate within the limit. */
+  /** The window of the highest rate that passed the limit. */
   best(limitMs: number): Window | undefined {
     const rate = this.#searches.find(({ ms }) => ms === limitMs)?.search.best;
     return this.#windows.find((window) => window.rate === rate && passes(window, limitMs));
@@ -74,7 +74,7 @@ const passes = (window: Window, limitMs: number) => isSound(window) && window.p9
 const rateText = ({ rate, p99, rssBytes }: Window) =>
   `${rate.toLocaleString('en')}/s, p99 ${p99.toFixed(0)} ms, ${(rssBytes / 2 ** 20).toFixed(0)} MiB`;
 
-/** The highest rate at which delivery stays quick, and what a message costs there. */
+/** Measures the highest rate within each delivery limit, and the CPU cost of a message at that rate. */
 export const throughput: Measure = {
   name: 'throughput',
   run: (context) =>
@@ -83,7 +83,7 @@ export const throughput: Measure = {
       async (system) => {
         const conversation = await prepareConversation(await system.start());
         const senders = await connectAll(conversation);
-        // A server that has just started still compiles.
+        // After a start, Node still compiles the hot functions.
         await runLoad(senders, { rate: startRate, warmupMs: 5000, windowMs: 0 });
         return new Searcher(system.name, conversation, senders, context);
       },
@@ -115,7 +115,7 @@ function rateRow(searchers: readonly Searcher[], { ms, timesPeer }: (typeof limi
 
 function costRow(searchers: readonly Searcher[]): Row {
   return {
-    measure: 'server CPU a message at the highest rate',
+    measure: 'server CPU per message at the highest rate',
     goal: '≤ 60 µs',
     cells: searchers.map((searcher) => {
       const cost = searcher.best(100)?.cpuMicrosPerMessage;

@@ -3,7 +3,7 @@ import { cell, type Measure } from './measure.js';
 
 const goalPerSecond = 100_000;
 
-/** How fast a log and its read models are verified beside their server. */
+/** Measures how fast a log and its read models are verified while the server runs. */
 export const verify: Measure = {
   name: 'verify',
   async run({ systems, bigLogs, log }) {

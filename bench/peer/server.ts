@@ -5,8 +5,8 @@ import { Server } from 'socket.io';
 import { type Message, PeerStore } from './store.js';
 
 /**
- * What one would write instead of Parley: socket.io in front of one SQLite table. A message is inserted before it
- * is acknowledged and pushed to the room. It has no accounts, deliveries across a restart, marks or audit.
+ * The system to compare with: socket.io in front of one SQLite table. It inserts a message before it acknowledges the
+ * message and pushes it to the room. It has no accounts, no redelivery after a restart, no read marks and no audit.
  */
 
 interface SendMessage {
@@ -70,7 +70,7 @@ io.on('connection', (socket) => {
   });
 });
 
-/** Only for the benchmark: makes users, rooms and old messages. */
+/** Creates users, rooms and old messages, for the benchmark only. */
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer); // a request without an encoding gives buffers

@@ -22,7 +22,7 @@ const schema = `
   CREATE INDEX IF NOT EXISTS messagesOfRoom ON messages (roomId, seq);
 `;
 
-/** The peer's tables: durable when a call has returned, as `synchronous=FULL` promises. */
+/** The peer's tables. A write is durable when its call returns, because of `synchronous=FULL`. */
 export class PeerStore {
   readonly #db: DatabaseSyncInstance;
   readonly #statements;
@@ -79,7 +79,7 @@ export class PeerStore {
     return { ...message, seq: Number(lastInsertRowid) };
   }
 
-  /** Many at once, in one transaction: to fill a room for a measure. */
+  /** Adds many messages in one transaction, to fill a room for a measure. */
   fill(roomId: string, senderId: string, count: number): void {
     const message = 'x'.repeat(100);
     this.#transaction(() => {
@@ -94,7 +94,7 @@ export class PeerStore {
     });
   }
 
-  /** The messages after `after`, or the newest; ascending. */
+  /** The messages after `after`, or the newest ones; in ascending order. */
   messages(roomId: string, after: number | undefined, limit: number): Message[] {
     const { after: following, newest } = this.#statements;
     // The columns of the table are the fields of a message.

@@ -12,14 +12,14 @@ interface Used {
   readonly cpuMicros: number;
 }
 
-/** A process that follows the log of some nodes as a node does that has no part in any room, and does nothing else. */
+/** A process that does the work of a node that is not involved in any room. */
 export class Bystander {
   private constructor(
     private readonly child: ChildProcess,
     private readonly pid: number,
   ) {}
 
-  /** Starts it and waits until it follows. */
+  /** Starts the process and waits until it follows the log. */
   static async start(mongoUrl: string, natsUrl: string): Promise<Bystander> {
     const env = { ...process.env, MONGO_URL: mongoUrl, NATS_URL: natsUrl };
     const child = fork(program, { env });
@@ -29,7 +29,7 @@ export class Bystander {
     return new Bystander(child, child.pid);
   }
 
-  /** So far: the commits and events that it has had, and the CPU time of all its threads in microseconds. */
+  /** The commits and events received so far, and the CPU time of all threads in microseconds. */
   async used(): Promise<Used> {
     const answer = once(this.child, 'message');
     this.child.send('count');

@@ -12,20 +12,20 @@ import type { BenchUser } from './system.js';
 const password = 'a long benchmark passphrase';
 const atOnce = 16;
 
-/** Several nodes of one Parley, on one database of a MongoDB server and one NATS server. */
+/** Several nodes of one Parley cluster, on one MongoDB database and one NATS server. */
 export class Nodes {
   readonly dialect = parleyDialect;
 
   private constructor(
-    /** With their database in it. */
+    /** Includes the database name. */
     readonly mongoUrl: string,
     readonly natsUrl: string,
     private readonly env: NodeJS.ProcessEnv,
-    /** In the order of their starts; one that is replaced keeps its place. */
+    /** In start order; a replaced node keeps its index. */
     readonly servers: ServerProcess[],
   ) {}
 
-  /** Starts so many, one after the other, on a database of their own that is dropped when they stop. */
+  /** Starts `count` nodes one by one, on a new database that is dropped when they stop. */
   static async start(count: number, mongoUrl: string, natsUrl: string): Promise<Nodes> {
     const url = new URL(mongoUrl);
     url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
@@ -49,13 +49,13 @@ export class Nodes {
     return nodes;
   }
 
-  /** Starts a node in this place. */
+  /** Starts a node at this index. */
   async launch(place: number): Promise<void> {
     const env = { ...this.env, DATA_DIR: temporaryDirectory() };
     this.servers[place] = await ServerProcess.start([parleyProgram], env);
   }
 
-  /** All of them taken together. */
+  /** The sums over all nodes. */
   get server(): Pick<ServerProcess, 'cpuMicros' | 'rssBytes'> {
     const sum = (of: (server: ServerProcess) => number) =>
       this.servers.reduce((all, server) => all + of(server), 0);
@@ -65,12 +65,12 @@ export class Nodes {
     };
   }
 
-  /** Seconds of the node whose read models are furthest behind. */
+  /** The largest lag of read models over all nodes, in seconds. */
   async projectionLag(): Promise<number> {
     return Math.max(...(await Promise.all(this.servers.map(({ origin }) => lagOf(origin)))));
   }
 
-  /** New users, signed in, each at one node after the other. */
+  /** Signs up and signs in new users, distributed over the nodes. */
   signUp(count: number): Promise<BenchUser[]> {
     const run = randomUUID().slice(0, 8);
     return mapLimited(Array.from({ length: count }), atOnce, async (_, i) => {
@@ -85,7 +85,7 @@ export class Nodes {
     });
   }
 
-  /** A room for each pair; their ids. */
+  /** Opens a room for each pair and returns the room ids. */
   rooms(pairs: readonly (readonly [BenchUser, BenchUser])[]): Promise<string[]> {
     return mapLimited(pairs, atOnce, async ([user, friend], i) => {
       const connection = await this.connect(user, i);
@@ -95,14 +95,14 @@ export class Nodes {
     });
   }
 
-  /** A connection to a node, counted round, that has identified. */
+  /** Opens an identified connection to the node at this index, modulo the number of nodes. */
   async connect({ token }: BenchUser, place: number): Promise<WireConnection> {
     const connection = await WireConnection.open(this.#at(place).port, this.dialect);
     await connection.request('identity', { token });
     return connection;
   }
 
-  /** Stops them all and drops their database. */
+  /** Stops all nodes and drops their database. */
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.stop()));
     const client = new MongoClient(this.mongoUrl);

@@ -12,9 +12,9 @@ import { WireConnection } from '../wire/connection.js';
 import { parleyDialect } from '../wire/parley.js';
 import type { BenchUser, Place, Running, StartOptions, System } from './system.js';
 
-/** What a user starts. */
+/** The server program. */
 export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'main.js');
-/** What an operator uses. */
+/** The operator's command. */
 export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli.js');
 const password = 'a long benchmark passphrase';
 const atOnce = 16;
@@ -66,7 +66,8 @@ class RunningParley implements Running {
       body: JSON.stringify({ username, password }),
     });
     await response.arrayBuffer();
-    if (!response.ok && response.status !== 503) throw new Error(`a sign-in was answered ${response.status}`);
+    if (!response.ok && response.status !== 503)
+      throw new Error(`a sign-in failed with status ${response.status}`);
     return response.ok;
   }
 
@@ -137,7 +138,7 @@ class RunningParley implements Running {
   }
 }
 
-/** Seconds that a node's read models are behind the log. */
+/** How far a node's read models are behind the log, in seconds. */
 export async function lagOf(origin: string): Promise<number> {
   const metrics = await (await fetch(`${origin}/metrics`)).text();
   const lags = metrics.matchAll(/^parley_projection_lag_seconds(?:\{[^}]*\})? (\S+)$/gm);
@@ -161,7 +162,7 @@ export const parleySqlite: System = {
   },
 };
 
-/** Parley on the MongoDB server of this URL, in a database of its own that is dropped when it stops. */
+/** Parley on a new database of this MongoDB server, which is dropped when Parley stops. */
 export function parleyMongodb(serverUrl: string): System {
   return {
     name: 'parley-mongodb',

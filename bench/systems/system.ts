@@ -13,45 +13,45 @@ export interface BenchUser {
 }
 
 export interface StartOptions {
-  /** Default 4: the cheapest, for signing up many. */
+  /** Default 4, the lowest cost, because the benchmark signs up many users. */
   readonly bcryptCost?: number;
 }
 
-/** Where a client has got to, in its server's own terms. */
+/** A client's position: Parley's cursor, or the last seq of each room for the peer. */
 export type Place = string | Readonly<Record<string, number>>;
 
-/** A server that runs, with what a measure needs of it whatever its kind. */
+/** A running server of any kind, with the operations that measures need. */
 export interface Running {
   readonly server: ServerProcess;
   readonly dialect: Dialect;
-  /** Where log and read models are, if it has them. */
+  /** The engine with the log and the read models, if the server has them. */
   readonly engine?: Engine;
-  /** Its data directory. */
+  /** The server's data directory. */
   readonly directory: string;
-  /** New users, signed in. */
+  /** Signs up and signs in new users. */
   signUp(count: number): Promise<BenchUser[]>;
-  /** A room for each pair; their ids. */
+  /** Opens a room for each pair and returns the room ids. */
   rooms(pairs: readonly (readonly [BenchUser, BenchUser])[]): Promise<string[]>;
-  /** Puts so many messages of this member into a room. */
+  /** Sends `count` messages of this member to a room. */
   fill(roomId: string, sender: BenchUser, count: number): Promise<void>;
-  /** A connection that has identified. */
+  /** Opens an identified connection. */
   connect(user: BenchUser): Promise<WireConnection>;
-  /** Where this user would be after a moment online. */
+  /** The position of a client of this user that has caught up. */
   place(user: BenchUser, roomIds: readonly string[]): Promise<Place>;
-  /** Connects, gets all messages since that place, and answers how many they were. */
+  /** Connects, gets all messages since that position, and returns their number. */
   catchUp(user: BenchUser, place: Place): Promise<number>;
-  /** A sign-in with the password; false when the server refused it as too much. Absent where there is none. */
+  /** Signs in with the password; false if the server is overloaded. Absent if the server has no passwords. */
   signIn?(user: BenchUser): Promise<boolean>;
-  /** Seconds that read models are behind the log; 0 where there are none. */
+  /** How far the read models are behind the log, in seconds; 0 if the server has none. */
   projectionLag(): Promise<number>;
-  /** Starts it again on the same data, after SIGTERM or SIGKILL; answers the milliseconds from spawn to ready. */
+  /** Restarts the server on the same data after SIGTERM or SIGKILL. Returns the milliseconds from spawn to ready. */
   restart(how: 'stop' | 'kill', options?: StartOptions): Promise<number>;
-  /** Stops it; its store goes when the benchmark ends. */
+  /** Stops the server. Its data is removed when the benchmark ends. */
   stop(): Promise<void>;
 }
 
 export interface System {
   readonly name: SystemName;
-  /** Starts it on a store of its own, new and empty. */
+  /** Starts the server on a new, empty store. */
   start(options?: StartOptions): Promise<Running>;
 }

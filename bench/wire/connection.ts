@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { Dialect, Sink } from './dialect.js';
 import { type FrameHandler, FrameReader, textFrame } from './frames.js';
 
-/** What a connection tells the measure that opened it. */
+/** Callbacks of a connection to the measure that opened it. */
 export interface Listener {
   delivered?(message: number): void;
   acknowledged?(message: number): void;
@@ -19,10 +19,10 @@ interface Waiting {
 
 const endOfHead = Buffer.from('\r\n\r\n');
 const answerTimeoutMs = 30_000;
-// All sockets read into one buffer: on POSIX the bytes are handed over in the very call that reads them.
+// All sockets share one read buffer: on POSIX the callback runs in the same call that reads the bytes.
 const shared = Buffer.allocUnsafe(256 * 1024);
 
-/** A WebSocket to a server on this machine, made of as little as the protocol allows. */
+/** A minimal WebSocket client for a server on this machine, so that the generator takes little CPU from the server. */
 export class WireConnection implements FrameHandler, Sink {
   listener: Listener = {};
   readonly #dialect: Dialect;
@@ -35,7 +35,7 @@ export class WireConnection implements FrameHandler, Sink {
   #head: Buffer = Buffer.alloc(0);
   #lastId = 0;
 
-  /** Connects and upgrades; rejects when the server refuses or goes away. */
+  /** Connects and upgrades; rejects if the server refuses the upgrade or closes the connection. */
   static async open(port: number, dialect: Dialect): Promise<WireConnection> {
     const connection = new WireConnection(port, dialect);
     await connection.#open;
@@ -61,7 +61,7 @@ export class WireConnection implements FrameHandler, Sink {
     );
   }
 
-  /** Asks, and gives the answer's data; rejects with the error's code, or after 30 s. */
+  /** Sends a request and resolves with the answer's data. Rejects with the error's code, or after 30 s. */
   request(event: string, data: unknown): Promise<unknown> {
     const id = ++this.#lastId;
     this.#socket.write(textFrame(this.#dialect.request(id, event, data)));
@@ -74,12 +74,12 @@ export class WireConnection implements FrameHandler, Sink {
     });
   }
 
-  /** Writes a frame that must not be changed afterwards. */
+  /** Writes a frame. The caller must not change it afterwards. */
   send(frame: Buffer): void {
     this.#socket.write(frame);
   }
 
-  /** Closes at once, as a lost connection does. */
+  /** Destroys the socket without a closing handshake, like a lost connection. */
   close(): void {
     this.#socket.destroy();
   }
@@ -95,7 +95,8 @@ export class WireConnection implements FrameHandler, Sink {
     const end = head.indexOf(endOfHead);
     if (end < 0) return;
     const status = head.toString('latin1', 0, head.indexOf('\r\n'));
-    if (!status.startsWith('HTTP/1.1 101')) return this.#end(new Error(`no upgrade: ${status}`));
+    if (!status.startsWith('HTTP/1.1 101'))
+      return this.#end(new Error(`the server refused the WebSocket upgrade: ${status}`));
     this.#upgraded = true;
     this.#head = Buffer.alloc(0);
     if (!this.#dialect.greets) this.opened();
@@ -114,7 +115,7 @@ export class WireConnection implements FrameHandler, Sink {
   }
 
   closed(code: number): void {
-    this.#end(new Error(`the server closed the connection with ${code}`));
+    this.#end(new Error(`the server closed the connection with code ${code}`));
   }
 
   reply(reply: Buffer | string): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FrameTemplate } from './frames.js';
 
-/** What a frame of the server meant. */
+/** Receives the meaning of each frame from the server. */
 export interface Sink {
   /** The push of the message with this number. */
   delivered(message: number): void;
@@ -10,31 +10,31 @@ export interface Sink {
   refused(message: number, code: string): void;
   /** The answer to any other request. */
   answered(id: number, answer: unknown, error: string | undefined): void;
-  /** The connection may be used. */
+  /** The connection is ready for use. */
   opened(): void;
-  /** All that was missed has been pushed. */
+  /** The server has pushed all missed messages. */
   caughtUp(): void;
   reply(text: string): void;
 }
 
-/** How one kind of server talks over its WebSocket: the same load can then be put on each. */
+/** The WebSocket protocol of one kind of server, so that all kinds can get the same load. */
 export interface Dialect {
   /** Path and query of the upgrade. */
   readonly path: string;
-  /** The server speaks first; else `opened` is not waited for. */
+  /** Whether the server sends the first frame, which calls `opened`. */
   readonly greets: boolean;
   /** The text of a request; `id` is below `firstSend`. */
   request(id: number, event: string, data: unknown): string;
-  /** Fill it with `firstSend` plus the message's number, and the number itself. */
+  /** A frame to fill with two numbers: `firstSend` plus the message's number, and the message's number. */
   template(roomId: string, text: string): FrameTemplate;
-  /** Reads the payload from `start` to `end`; a frame with a message in it is found by its bytes, not parsed. */
+  /** Reads the payload from `start` to `end`. Recognises frames with a message by their bytes, without parsing JSON. */
   read(bytes: Buffer, start: number, end: number, sink: Sink): void;
 }
 
-/** Ids from here on are those of sends; what is above it is the message's number. */
+/** Request ids of sends start here: the id is this number plus the message's number. */
 export const firstSend = 1_000_000_000;
 
-/** A UUID whose last twelve digits are the message's number; the rest tells this run from others. */
+/** The start of this run's message ids. The last twelve digits of each id are the message's number. */
 const messagePrefix = randomUUID().slice(0, 24);
 
 export const sendField = String(firstSend);
@@ -43,7 +43,7 @@ export const messageIdField = `${messagePrefix}${messageField}`;
 
 const key = Buffer.from('"messageId":"');
 const numberAt = key.length + messagePrefix.length;
-// Frames of one kind have the same beginning, so the key is nearly always where it was in the last one.
+// The key is nearly always at the same offset as in the frame before, because frames of one kind start equally.
 let hint = 0;
 
 function isKeyAt(bytes: Buffer, at: number): boolean {
@@ -51,7 +51,7 @@ function isKeyAt(bytes: Buffer, at: number): boolean {
   return true;
 }
 
-/** The number of the message in a frame; -1 when there is none of this run. */
+/** The number of the message in a frame; -1 if the frame has no message of this run. */
 export function messageNumber(bytes: Buffer, start: number, end: number): number {
   let at = start + hint;
   if (!isKeyAt(bytes, at)) {
@@ -62,7 +62,7 @@ export function messageNumber(bytes: Buffer, start: number, end: number): number
   return digits(bytes, at + numberAt, 12);
 }
 
-/** The decimal number in `width` bytes from `at`; -1 when they are not all digits. */
+/** The decimal number in `width` bytes from `at`; -1 if any byte is not a digit. */
 export function digits(bytes: Buffer, at: number, width: number): number {
   let value = 0;
   for (let i = at; i < at + width; i++) {
@@ -73,7 +73,7 @@ export function digits(bytes: Buffer, at: number, width: number): number {
   return value;
 }
 
-/** Whether the bytes from `at` are these. */
+/** Whether the bytes from `at` are equal to `pattern`. */
 export function startsWith(bytes: Buffer, at: number, pattern: Buffer): boolean {
   for (let i = 0; i < pattern.length; i++) if (bytes[at + i] !== pattern[i]) return false;
   return true;

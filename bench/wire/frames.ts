@@ -1,10 +1,10 @@
 /**
- * Just enough of RFC 6455 for a load generator that shares its cores with the server: text frames in one
- * piece, no extensions.
+ * The part of RFC 6455 that a load generator needs: unfragmented text frames without extensions. It is small because
+ * the generator and the server share the machine's cores.
  */
 
-// Every byte of the mask is the same, so a masked template can be filled in at any place. A mask of zero would
-// be cheaper still, but servers skip the unmasking then, and a browser's frames never spare them that.
+// All bytes of the mask are equal, so that a masked template can be filled at any offset. The mask is not zero: servers
+// skip the unmasking of a zero mask, and browsers never send one.
 const maskByte = 0x5a;
 const text = 0x1;
 const close = 0x8;
@@ -13,7 +13,7 @@ const pong = 0xa;
 
 function frame(opcode: number, payload: Buffer): Buffer {
   const { length } = payload;
-  if (length > 0xffff) throw new RangeError('the generator sends no frame above 65,535 bytes');
+  if (length > 0xffff) throw new RangeError('the load generator cannot send frames above 65,535 bytes');
   const header =
     length < 126 ? [0x80 | opcode, 0x80 | length] : [0x80 | opcode, 0x80 | 126, length >> 8, length & 0xff];
   const bytes = Buffer.alloc(header.length + 4 + length, maskByte);
@@ -26,12 +26,12 @@ function frame(opcode: number, payload: Buffer): Buffer {
 /** A masked text frame; throws a `RangeError` above 65,535 bytes. */
 export const textFrame = (payload: string): Buffer => frame(text, Buffer.from(payload));
 
-/** A text frame made once, in which numbers of a fixed width are written anew for each send. */
+/** A prepared text frame. Each send only writes new numbers of a fixed width into it. */
 export class FrameTemplate {
   readonly #bytes: Buffer;
   readonly #fields: readonly { readonly at: number; readonly width: number }[];
 
-  /** @param fields digits that occur once in the payload; `fill` overwrites them, in this order */
+  /** @param fields digits that occur once in the payload; `fill` overwrites them in this order */
   constructor(payload: string, fields: readonly string[]) {
     this.#bytes = textFrame(payload);
     const start = this.#bytes.length - Buffer.byteLength(payload);
@@ -41,7 +41,7 @@ export class FrameTemplate {
     }));
   }
 
-  /** A frame of its own with these numbers in the fields, zeros in front. */
+  /** Returns a new frame with these numbers in the fields, padded with zeros. */
   fill(...values: readonly number[]): Buffer {
     const bytes = Buffer.allocUnsafe(this.#bytes.length);
     this.#bytes.copy(bytes);
@@ -57,14 +57,14 @@ export class FrameTemplate {
 }
 
 export interface FrameHandler {
-  /** The payload lies in `bytes` from `start` to `end`, and only until this returns. */
+  /** The payload is in `bytes` from `start` to `end`, and only valid until this returns. */
   text(bytes: Buffer, start: number, end: number): void;
-  /** A frame that must go out at once. */
+  /** Sends a frame immediately. */
   reply(frame: Buffer): void;
   closed(code: number): void;
 }
 
-/** Cuts the server's bytes into frames, several a chunk or one over several chunks. */
+/** Splits the server's bytes into frames. A chunk may hold several frames, and a frame several chunks. */
 export class FrameReader {
   readonly #handler: FrameHandler;
   #rest: Buffer | undefined;
@@ -73,7 +73,7 @@ export class FrameReader {
     this.#handler = handler;
   }
 
-  /** Takes the first `length` bytes of `chunk`, which the caller may overwrite afterwards. */
+  /** Reads the first `length` bytes of `chunk`. The caller may overwrite the chunk afterwards. */
   read(chunk: Buffer, length: number): void {
     const bytes = this.#rest ? Buffer.concat([this.#rest, chunk.subarray(0, length)]) : chunk;
     const end = this.#rest ? bytes.length : length;

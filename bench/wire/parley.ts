@@ -22,7 +22,7 @@ interface Answer {
   readonly error?: { readonly code: string };
 }
 
-/** Parley's own protocol. */
+/** Parley's protocol. */
 export const parleyDialect: Dialect = {
   path: '/ws',
   greets: false,

@@ -40,12 +40,12 @@ function readAck(bytes: Buffer, start: number, end: number, sink: Sink): void {
   else sink.answered(id, answer, answer.error);
 }
 
-/** socket.io over its WebSocket transport, as its own client speaks it. */
+/** The protocol of socket.io over its WebSocket transport. */
 export const socketIoDialect: Dialect = {
   path: '/socket.io/?EIO=4&transport=websocket',
   greets: true,
 
-  // Signing in is a packet of the protocol; everything else is an event with an acknowledgement.
+  // The sign-in is a connect packet; every other request is an event with an acknowledgement.
   request: (id, name, data) =>
     name === 'identity' ? `40${JSON.stringify(data)}` : `42${id}${JSON.stringify([name, data])}`,
 
@@ -64,7 +64,7 @@ export const socketIoDialect: Dialect = {
       const number = messageNumber(bytes, start, end);
       if (number >= 0) sink.delivered(number);
     } else if (packet === ack) readAck(bytes, start + 2, end, sink);
-    // The identity is asked for first, with the id 1.
+    // The identity is always the first request, so its id is 1.
     else if (packet === connect) sink.answered(1, {}, undefined);
     else if (packet === connectError) sink.answered(1, undefined, bytes.toString('utf8', start + 2, end));
   },

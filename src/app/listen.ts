@@ -14,7 +14,7 @@ export interface Routes {
   readonly receiver: ForwardedCommandReceiver;
 }
 
-/** Lays them; nothing goes anywhere before the lanes are told who owns what. */
+/** Creates both. The router sends nothing before it is told the owners. */
 export function routeCommands(bus: Bus, writers: WriterThreadClient): Routes {
   const router = new PartitionRouter({
     ...{ partitions: writers.partitions, bus, writers, clock: systemClock },

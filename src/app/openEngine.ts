@@ -1,5 +1,5 @@
 import type { Config } from '../base/config.js';
-import { type AddressLimit, memoryAddressLimit } from '../base/rateLimits.js';
+import { type AddressLimit, createMemoryAddressLimit } from '../base/rateLimits.js';
 import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
 import { fileHeartbeat, type Heartbeat } from '../gateway/presenceReconciler.js';
@@ -63,7 +63,7 @@ async function openAddressLimit(
   closing: Closing,
 ): Promise<AddressLimit | undefined> {
   if (allowance === 'off') return undefined;
-  if (place.kind === 'sqlite') return memoryAddressLimit(allowance, () => performance.now());
+  if (place.kind === 'sqlite') return createMemoryAddressLimit(allowance, () => performance.now());
   const { openMongoAddressLimit } = await import('../cluster/mongoAddressLimit.js');
   return openMongoAddressLimit(place.url, allowance, closing);
 }

@@ -152,19 +152,10 @@ export async function startSystem(
     if (engine.predecessor !== undefined) await expirePredecessor(engine.predecessor, cluster, report);
     const gateway = await startGateway({
       config,
-      log,
-      bus,
-      vault,
-      queries,
+      stores: { log, vault, queries, texts },
+      cluster: { bus, nodes, devices, owned: () => router.owned, heartbeat },
       router,
-      texts,
-      nodes,
-      devices,
-      owned: () => router.owned,
-      heartbeat,
-      fail: failed,
-      metrics,
-      logger,
+      report: { metrics, logger, fail: failed },
     });
     closing(() => gateway.release());
     const memories = {
@@ -182,10 +173,10 @@ export async function startSystem(
     });
     bus.serve(
       (body, from) =>
-        gateway.endings.serve(body) ?? erasureBroadcast.serve(body) ?? receiver.serve(body, from),
+        gateway.sessionRevocation.serve(body) ?? erasureBroadcast.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
-      await Promise.all([gateway.close(), writers.handOver()]);
+      await Promise.all([gateway.close(), writers.releaseAll()]);
     };
 
     projections.onSwitch((name, generation) => writers.switchTo(name, generation));
@@ -200,7 +191,7 @@ export async function startSystem(
         onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
         onOwners(owners: Owners) {
           router.setOwners(owners);
-          assignment.set(owners);
+          assignment.setOwners(owners);
           projections.own(assignment.folded).catch((error: unknown) => {
             // It folds nothing any more once it has met what it cannot read.
             if (!isRetired) failed(error);
@@ -221,7 +212,7 @@ export async function startSystem(
         rooms: { commands: router, queries, log },
         vault,
         queries,
-        announceRevocations: (sessions) => gateway.endings.announce(sessions),
+        announceRevocations: (sessions) => gateway.sessionRevocation.announce(sessions),
         evictEverywhere: (user, at, signal) => erasureBroadcast.evictEverywhere(user, at, signal),
       },
       isOwned: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
@@ -237,7 +228,7 @@ export async function startSystem(
       passwords,
       commands: router,
       queries,
-      announceEnds: (sessions) => gateway.endings.announce(sessions),
+      announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       erase: (userId, username) => erasures.erase(userId, username),
       present: () => gateway.revisions.present(),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),

@@ -39,7 +39,7 @@ export interface AuditReaderParts {
   readonly log: AuditedLog;
   readonly rows: RowReader;
   readonly progress: Omit<Progress, 'lagMs'>;
-  readonly keys: Pick<KeyStore, 'keys'>;
+  readonly keys: Pick<KeyStore, 'getKeys'>;
   readonly open: ContentOpener;
 }
 

@@ -18,7 +18,7 @@ export class AdmissionQueue {
   }
 
   /** Returns `overloaded` if no further command fits now, else undefined. */
-  refusal(bytes: number, lagMs: number): ParleyError | undefined {
+  checkCapacity(bytes: number, lagMs: number): ParleyError | undefined {
     if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
       return overloaded('too many commands are waiting on this node');
     if (lagMs > ADMISSION_LIMITS.lagMs) return overloaded('the read models lag behind the log');
@@ -39,7 +39,7 @@ export class AdmissionQueue {
   }
 
   /** Resolves once no command is in progress. */
-  async drained(): Promise<void> {
+  async waitUntilEmpty(): Promise<void> {
     if (this.#commands > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
 }

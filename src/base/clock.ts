@@ -52,6 +52,9 @@ export const systemTimer: Timer = (run, ms) => {
   return () => clearTimeout(timer);
 };
 
+/** Returns milliseconds that no change of the system clock affects. */
+export const monotonicNow = (): number => performance.now();
+
 /** Runs work every `intervalMs`, or earlier on request, never two runs at once. */
 export class PeriodicTask {
   readonly #clock: Clock;
@@ -62,11 +65,11 @@ export class PeriodicTask {
   #isStopped = false;
   #cancel = (): void => {};
 
-  /** `turn` must handle its own errors. */
-  constructor(clock: Clock, intervalMs: number, turn: () => Promise<void>) {
+  /** `work` must handle its own errors. */
+  constructor(clock: Clock, intervalMs: number, work: () => Promise<void>) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
-    this.#work = turn;
+    this.#work = work;
   }
 
   /** Runs now, or right after the current run. */

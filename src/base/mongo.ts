@@ -1,5 +1,5 @@
-import type { CollectionOptions } from 'mongodb';
 import {
+  type CollectionOptions,
   MongoAPIError,
   MongoClient,
   type MongoClientOptions,
@@ -13,11 +13,9 @@ import { type Clock, systemClock, withTimeout } from './clock.js';
 
 /** The driver's interval between checks of the server, and the minimum between two checks. */
 const HEARTBEAT_MS = 1000;
-/**
- * The interval at which a client checks its monitor, and the checks without any heartbeat before it
- * reconnects.
- */
+/** The interval at which a client checks its monitor. */
 const MONITOR_CHECK_MS = 5000;
+/** The checks without any heartbeat after which a client reconnects. */
 const MAX_SILENT_CHECKS = 8;
 
 export interface MongoOptions extends Omit<MongoClientOptions, 'socketTimeoutMS'> {

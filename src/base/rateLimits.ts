@@ -107,7 +107,7 @@ export interface AddressLimit {
 export const MAX_ADDRESSES = 20_000;
 
 /** Creates the limit of a single process. `now` returns milliseconds. */
-export function memoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
+export function createMemoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
   const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
   return {
     async take(address) {

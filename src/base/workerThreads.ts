@@ -37,7 +37,7 @@ const transferLists = new WeakMap<object, readonly ArrayBuffer[]>();
 /**
  * Marks a result whose buffers are moved to the other thread instead of copied. Nothing else may use them.
  */
-export function transferring<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
+export function withTransferList<T extends object>(value: T, ...buffers: readonly ArrayBuffer[]): T {
   transferLists.set(value, buffers);
   return value;
 }
@@ -76,11 +76,11 @@ export function connectThread<A extends Api>(
   onNotice?: (notice: unknown) => void,
 ): Remote<A> {
   let next = 0;
-  let ended: Error | undefined;
+  let failure: Error | undefined;
   const open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-  const end = (error: Error) => {
-    ended ??= error;
-    for (const call of open.values()) call.reject(ended);
+  const failAll = (error: Error) => {
+    failure ??= error;
+    for (const call of open.values()) call.reject(failure);
     open.clear();
   };
   worker.on('message', (message: Response | { notice: unknown }) => {
@@ -92,18 +92,19 @@ export function connectThread<A extends Api>(
   });
   // A port needs no such handler: its two threads end together.
   if (worker instanceof Worker) {
-    worker.on('error', (error: Error) => end(error));
-    worker.on('exit', (code) => end(new Error(`the worker thread ended with exit code ${code}`)));
+    worker.on('error', (error: Error) => failAll(error));
+    worker.on('exit', (code) => failAll(new Error(`the worker thread ended with exit code ${code}`)));
   }
   const call =
     (method: string) =>
     (...args: unknown[]) =>
       new Promise((resolve, reject) => {
-        if (ended) return reject(ended);
+        if (failure) return reject(failure);
         open.set(next, { resolve, reject });
         worker.postMessage({ id: next++, method, args } satisfies Request);
       });
   const methods = new Map<string, (...args: unknown[]) => Promise<unknown>>();
+  // The target is never read: `get` answers every property.
   return new Proxy({} as Remote<A>, {
     get(_, method: string) {
       if (method === 'then') return undefined;

@@ -40,7 +40,7 @@ export class PartitionRouter implements CommandRouter {
   readonly #admission = new AdmissionQueue();
   /** Queues to flush at the end of this turn. */
   readonly #toFlush = new Set<PartitionQueue>();
-  #lastOrder = 0;
+  #nextOrder = 0;
   #isExpiring = false;
   #stopRefusal: ParleyError | undefined;
 
@@ -75,7 +75,7 @@ export class PartitionRouter implements CommandRouter {
 
   execute: CommandRouter['execute'] = (command, commandId) => {
     const bytes = bytesOf(command);
-    const refusal = this.#stopRefusal ?? this.#admission.refusal(bytes, 0);
+    const refusal = this.#stopRefusal ?? this.#admission.checkCapacity(bytes, 0);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
     // Every partition has a queue.
@@ -86,7 +86,7 @@ export class PartitionRouter implements CommandRouter {
         command,
         commandId,
         stream,
-        order: this.#lastOrder++,
+        order: this.#nextOrder++,
         enqueuedAt: this.#deps.clock.now(),
         isSettled: false,
         sentAt: undefined,

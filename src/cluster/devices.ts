@@ -24,7 +24,7 @@ export interface Devices {
 }
 
 /** Creates the rows of a single process. */
-export function memoryDevices(node: NodeId): Devices {
+export function createMemoryDevices(node: NodeId): Devices {
   const active = new Set<UserId>();
   return {
     async setActive(user) {

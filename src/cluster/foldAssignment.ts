@@ -39,7 +39,7 @@ export class FoldAssignment {
   }
 
   /** Updates the assignment after owners changed. */
-  set(owners: Owners): void {
+  setOwners(owners: Owners): void {
     const owned = owners.flatMap((owner, partition) => (owner?.node === this.node ? [partition] : []));
     this.#owned = this.#merge(this.#owned, owned);
     this.#folded = this.#merge(this.#folded, listFoldedPartitions(this.node, owners, this.tables));

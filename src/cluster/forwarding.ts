@@ -15,7 +15,7 @@ import {
   type QueuedCommand,
 } from './partitionQueue.js';
 
-/** What crosses the bus between a lane and the node that owns its partition: JSON values. */
+/** What crosses the bus between a partition queue and the node that owns its partition: JSON values. */
 
 const id = z.string();
 

@@ -16,7 +16,7 @@ export interface Leases {
    */
   acquire(partition: number): Promise<HeldLease | undefined>;
   /** Returns the present holder of each partition. Expired leases count as free. */
-  holders(): Promise<readonly (LeaseHolder | undefined)[]>;
+  listHolders(): Promise<readonly (LeaseHolder | undefined)[]>;
   /** Frees the leases of a node that has certainly ended. */
   freeAllOf(ended: NodeId): Promise<void>;
 }
@@ -52,7 +52,7 @@ export interface HeldLease {
  * Creates the leases of a single process. They never expire: the lock on the data directory excludes other
  * processes.
  */
-export function memoryLeases(node: NodeId, partitions: number): Leases {
+export function createMemoryLeases(node: NodeId, partitions: number): Leases {
   const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
   let epoch = 0;
   return {
@@ -72,7 +72,7 @@ export function memoryLeases(node: NodeId, partitions: number): Leases {
         },
       } satisfies HeldLease;
     },
-    holders: async () => [...holders],
+    listHolders: async () => [...holders],
     async freeAllOf() {},
   };
 }

@@ -3,9 +3,9 @@ import type { Bus, CommitFrame, NodeId, Reply } from './bus.js';
 /**
  * Creates the bus of a single process. Handlers run in the publisher's turn, in the order of subscription.
  */
-export function memoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
+export function createMemoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
   const handlers = new Set<(frame: CommitFrame) => void>();
-  const serving = new RequestServer(report);
+  const server = new RequestServer(report);
   return {
     node,
     publish(frame) {
@@ -20,24 +20,20 @@ export function memoryBus(node: NodeId, report: (message: string, error: unknown
     onNote: () => () => {},
     async request(to, body, timeoutMs) {
       if (to !== node) return 'undelivered';
-      return withReplyTimeout(timeoutMs, serving.handle(body, node, 0));
+      return withReplyTimeout(timeoutMs, server.handle(body, node, 0));
     },
-    serve: (handler) => serving.serve(handler),
+    serve: (handler) => server.serve(handler),
     isConnected: true,
     onConnectionChange: () => () => {},
     async close() {
-      serving.close();
+      server.close();
       handlers.clear();
     },
   };
 }
 
-/**
- * The limits of requests handled at once by one node: their number and total size. Further requests are
- * refused.
- */
+/** The limits of requests that a node handles at once. Beyond them, requests are refused. */
 const MAX_OPEN_REQUESTS = 1024;
-
 const MAX_OPEN_BYTES = 32 * 1024 * 1024;
 
 type Handler = Parameters<Bus['serve']>[0];
@@ -89,11 +85,11 @@ export class RequestServer {
 /** Returns the answer, or `unanswered` after `timeoutMs`. */
 export async function withReplyTimeout(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'unanswered'>((resolve) => {
+  const timeout = new Promise<'unanswered'>((resolve) => {
     timer = setTimeout(resolve, timeoutMs, 'unanswered');
   });
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([answer, timeout]);
   } finally {
     clearTimeout(timer);
   }

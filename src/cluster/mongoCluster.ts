@@ -27,7 +27,7 @@ export const createClusterClient = (url: string): MongoClient =>
  * Returns true if an upsert failed because its `_id` exists: a row its filter excludes, or a concurrent
  * insert. Servers differ in the error.
  */
-const isTaken = (error: unknown): boolean =>
+const isDuplicateUpsert = (error: unknown): boolean =>
   isDuplicateKey(error) || (error instanceof MongoServerError && /duplicate key/i.test(error.message));
 
 /** Subtracted from a lease here: this clock and the database's may run at different rates. */
@@ -68,7 +68,7 @@ export async function createMongoLeases(
       );
       return taken ? new MongoHeldLease(documents, taken, sentAt, now) : undefined;
     },
-    async holders() {
+    async listHolders() {
       const valid = documents.find({ node: { $ne: null }, $expr: { $gt: ['$expires', '$$NOW'] } });
       const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
       for (const { _id, node, epoch } of await valid.toArray()) if (node) holders[_id] = { node, epoch };
@@ -257,7 +257,7 @@ export async function createMongoDevices(
     try {
       await documents.updateOne(earlier, row, { upsert: true });
     } catch (error) {
-      if (!isTaken(error)) throw error;
+      if (!isDuplicateUpsert(error)) throw error;
       // The row was inserted by a later call, or concurrently by an earlier one.
       await documents.updateOne(earlier, row);
     }

@@ -37,7 +37,7 @@ export class NatsBus implements Bus {
   readonly #report: NatsBusOptions['report'];
   readonly #reportInput: NatsBusOptions['report'];
   readonly #subjects: { commits: string; notes: string; node: (id: NodeId) => string };
-  readonly #requestServer: RequestServer;
+  readonly #server: RequestServer;
   readonly #link: NatsLink;
   readonly #frameHandlers: Handlers<[CommitFrame]> = new Set();
   readonly #noteHandlers: Handlers<[Note, NodeId]> = new Set();
@@ -55,7 +55,7 @@ export class NatsBus implements Bus {
       notes: `${prefix}.notes`,
       node: (id) => `${prefix}.node.${id}`,
     };
-    this.#requestServer = new RequestServer(report);
+    this.#server = new RequestServer(report);
     this.#link = new NatsLink({
       servers,
       name: `parley ${node}`,
@@ -94,7 +94,7 @@ export class NatsBus implements Bus {
   // Must not await before the connection has the request, so that requests keep their order.
   async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
     if (this.#isClosed) return 'undelivered';
-    if (to === this.node) return withReplyTimeout(timeoutMs, this.#requestServer.handle(body, to, 0));
+    if (to === this.node) return withReplyTimeout(timeoutMs, this.#server.handle(body, to, 0));
     const data = encodeRequest(this.node, body);
     const connection = this.#link.admit(data.length);
     if (!connection) return 'undelivered';
@@ -109,7 +109,7 @@ export class NatsBus implements Bus {
   }
 
   serve(handler: (body: unknown, from: NodeId) => Promise<unknown>): () => void {
-    return this.#requestServer.serve(handler);
+    return this.#server.serve(handler);
   }
 
   onConnectionChange(handler: (isConnected: boolean) => void): () => void {
@@ -118,7 +118,7 @@ export class NatsBus implements Bus {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#requestServer.close();
+    this.#server.close();
     for (const handlers of [this.#frameHandlers, this.#noteHandlers, this.#connectionHandlers])
       handlers.clear();
     await this.#link.close();
@@ -143,7 +143,7 @@ export class NatsBus implements Bus {
     });
     on(this.#subjects.node(this.node), ({ data, reply }) => {
       const { from, body } = decodeRequest(data);
-      void this.#respond(reply, this.#requestServer.handle(body, from, data.length));
+      void this.#respond(reply, this.#server.handle(body, from, data.length));
     });
   }
 

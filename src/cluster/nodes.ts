@@ -53,7 +53,7 @@ export interface Cluster {
 }
 
 /** Creates the nodes of a single process. Its only node never dies before its callers. */
-export function memoryNodes(node: NodeId, capabilities: readonly string[]): Nodes {
+export function createMemoryNodes(node: NodeId, capabilities: readonly string[]): Nodes {
   let startedAt: Date | undefined;
   return {
     async heartbeat() {

@@ -2,11 +2,11 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Bus, NodeId } from './bus.js';
-import { memoryDevices } from './devices.js';
-import { memoryLeases } from './leases.js';
-import { memoryBus } from './localBus.js';
+import { createMemoryDevices } from './devices.js';
+import { createMemoryLeases } from './leases.js';
+import { createMemoryBus } from './localBus.js';
 import type { NatsBusOptions } from './natsBus.js';
-import { type Cluster, memoryNodes } from './nodes.js';
+import { type Cluster, createMemoryNodes } from './nodes.js';
 
 /**
  * Opens the shared state in the log's database, or that of a single process without a `url`. `capabilities`
@@ -23,9 +23,9 @@ export async function openCluster(
     return openMongoCluster(url, node, partitions, capabilities);
   }
   return {
-    leases: memoryLeases(node, partitions),
-    nodes: memoryNodes(node, capabilities),
-    devices: memoryDevices(node),
+    leases: createMemoryLeases(node, partitions),
+    nodes: createMemoryNodes(node, capabilities),
+    devices: createMemoryDevices(node),
     close: async () => {},
   };
 }
@@ -92,7 +92,7 @@ export async function openBus({
 }: Omit<NatsBusOptions, 'servers'> & {
   readonly servers: NatsBusOptions['servers'] | undefined;
 }): Promise<Bus> {
-  if (!servers) return memoryBus(options.node, options.report);
+  if (!servers) return createMemoryBus(options.node, options.report);
   // Imported on demand: loading takes 0.1 s.
   const { NatsBus } = await import('./natsBus.js');
   return new NatsBus({ servers, ...options });

@@ -33,7 +33,7 @@ export function planOwnership(
   const rank = ranks.indexOf(me);
   const held = partitionsOf(me, holders);
   if (rank < 0) return { acquire: [], release: held };
-  const missing = ranks.map((node, i) => due(i) - partitionsOf(node, holders).length);
+  const missing = ranks.map((node, i) => shareOf(i) - partitionsOf(node, holders).length);
   // Free partitions are dealt out by rank, so that two nodes seldom try for the same one.
   const before = missing.slice(0, rank).reduce((sum, count) => sum + Math.max(0, count), 0);
   const lack = missing[rank] ?? 0;
@@ -42,7 +42,7 @@ export function planOwnership(
     release: lack < 0 ? held.slice(lack) : [],
   };
 
-  function due(rank: number): number {
+  function shareOf(rank: number): number {
     return Math.ceil((holders.length - rank) / ranks.length);
   }
 }
@@ -79,10 +79,10 @@ interface OwnedWriter {
 export interface OwnershipDeps {
   readonly node: NodeId;
   readonly cluster: {
-    readonly leases: Pick<Leases, 'acquire' | 'holders'>;
+    readonly leases: Pick<Leases, 'acquire' | 'listHolders'>;
     readonly nodes: Omit<Nodes, 'expire'>;
   };
-  /** One a partition, in order. */
+  /** One per partition, in order. */
   readonly writers: readonly OwnedWriter[];
   readonly clock: Clock;
   readonly events: OwnershipEvents;
@@ -206,7 +206,7 @@ export class Ownership {
     const { node } = this.#deps;
     const { nodes, leases } = this.#deps.cluster;
     const seen = await this.#try('cannot read the live nodes and leases; retrying', () =>
-      Promise.all([nodes.listLive(), leases.holders()]),
+      Promise.all([nodes.listLive(), leases.listHolders()]),
     );
     if (!seen) return;
     [this.#liveNodes, this.#holders] = seen;

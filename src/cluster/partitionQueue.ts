@@ -10,8 +10,8 @@ export const COMMAND_TIMEOUTS = { unsentMs: 5000, unansweredMs: 10_000 } as cons
 /** How long a former owner may still answer once another owner is known. */
 const FORMER_OWNER_WAIT_MS = 250;
 /** The delay before a command is sent again to the same owner. */
-const RETRY_MS = { first: 25, most: 500 };
-const RETRY = { retryAfterMs: 1000 };
+const RETRY_MS = { min: 25, max: 500 };
+const RETRY_DETAILS = { retryAfterMs: 1000 };
 
 /** A command in progress. Its caller is told one outcome. */
 export interface QueuedCommand {
@@ -74,7 +74,7 @@ export class PartitionQueue {
   #lastSession = 0;
   /** Set when commands came back. Nothing is sent until the owner changes or the delay passes. */
   #isBackingOff = false;
-  #retryMs: number = RETRY_MS.first;
+  #retryMs: number = RETRY_MS.min;
 
   constructor(deps: PartitionQueueDeps) {
     this.#deps = deps;
@@ -120,10 +120,10 @@ export class PartitionQueue {
   handleAnswer(window: InFlightWindow, item: QueuedCommand, answer: never): void {
     // It was sent again, behind earlier commands of its stream. The answer to that comes in order.
     if (window.isAbandoned && this.#isBehind(item)) return;
-    this.#retryMs = RETRY_MS.first;
+    this.#retryMs = RETRY_MS.min;
     item.settle({ answer });
     markOvertaken(window, item);
-    this.#settleAnswered(window, item);
+    this.#removeAnswered(window, item);
   }
 
   /** Accepts a refusal: the owner rejected the command, or could not take it. */
@@ -133,7 +133,7 @@ export class PartitionQueue {
     // Nothing was done this time, but an earlier attempt may have taken effect.
     item.settle({ refused: isTaken || item.unknownSince === undefined ? error : outcomeUnknownError() });
     if (isTaken) markOvertaken(window, item);
-    this.#settleAnswered(window, item);
+    this.#removeAnswered(window, item);
   }
 
   /** Nothing was done with this command, and nothing will be with later ones of the window. */
@@ -168,10 +168,10 @@ export class PartitionQueue {
   /** Settles the command if it has waited too long. Returns true if it is settled. */
   #expireIfDue(item: QueuedCommand): boolean {
     const now = this.#deps.now();
-    const left = item.unknownSince ?? item.sentAt;
-    if (left !== undefined && now - left >= COMMAND_TIMEOUTS.unansweredMs)
+    const sentSince = item.unknownSince ?? item.sentAt;
+    if (sentSince !== undefined && now - sentSince >= COMMAND_TIMEOUTS.unansweredMs)
       item.settle({ refused: outcomeUnknownError() });
-    else if (left === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
+    else if (sentSince === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
       item.settle({ refused: overloaded('the owner of this partition cannot be reached; try again') });
     return item.isSettled;
   }
@@ -234,7 +234,7 @@ export class PartitionQueue {
     this.#waiting = [...resend, ...this.#waiting];
   }
 
-  #settleAnswered(window: InFlightWindow, item: QueuedCommand): void {
+  #removeAnswered(window: InFlightWindow, item: QueuedCommand): void {
     window.unanswered.delete(item);
     if (window.isClosed) this.flush();
   }
@@ -256,7 +256,7 @@ export class PartitionQueue {
       this.#isBackingOff = false;
       this.flush();
     }, this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.max);
   }
 }
 
@@ -280,5 +280,5 @@ const outcomeUnknownError = (): ParleyError =>
   new ParleyError(
     'unknown',
     'the owner of this partition did not answer; the command may have taken effect',
-    RETRY,
+    RETRY_DETAILS,
   );

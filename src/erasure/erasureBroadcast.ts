@@ -18,7 +18,7 @@ const EvictRequest = z.strictObject({
 /** The time limit for a node's answer; the node may have to catch up first. */
 const REPLY_LIMIT_MS = 8_000;
 const RETRY_MS = 500;
-/** After this time every cache entry has expired: see `keyStore`, `PlaintextCache` and `Profiles`. */
+/** After this time every cache entry has expired: see `createKeyStore`, `PlaintextCache` and `Profiles`. */
 const CACHE_LIFETIME_MS = 60_000;
 
 export interface ErasureBroadcastDeps {
@@ -77,7 +77,7 @@ export class ErasureBroadcast {
 
 /** The parts of a node that cache users' data. */
 export interface UserCaches {
-  readonly keys: Pick<CachedKeys, 'fresh'>;
+  readonly keys: Pick<CachedKeys, 'fetchKeys'>;
   /** Resolves when the node has pushed these moments; rejects if that takes too long. */
   readonly fannedOut: (at: readonly Moment[]) => Promise<void>;
   readonly texts: Pick<PlaintextCache, 'deleteOwner'>;
@@ -92,7 +92,7 @@ export interface UserCaches {
  * pushed, nothing opened earlier can enter a cache.
  */
 export async function evictErasedUser(parts: UserCaches, user: UserId, at: readonly Moment[]): Promise<void> {
-  const key = (await parts.keys.fresh([user])).get(user);
+  const key = (await parts.keys.fetchKeys([user])).get(user);
   if (key !== 'destroyed') throw new VaultUnavailable(`the key of user ${user} is not destroyed yet`);
   parts.writers.forget(user);
   await parts.fannedOut(at);

@@ -1,134 +1,213 @@
-import type { Socket } from 'node:net';
-import type { WebSocket } from 'ws';
 import { Deque } from '../base/collections.js';
+import { assertNever } from '../base/errors.js';
 import { ConnectionLimits, type TokenBucket } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
 import type { RequestName } from '../domain/contract.js';
 import type { RoomId } from '../domain/ids.js';
 import type { Session } from '../vault/vault.js';
+import {
+  type CloseCause,
+  closeCauses,
+  IDENTIFY_TIMEOUT_MS,
+  SLOW_READER_MAX_WAITING_BYTES,
+  SLOW_READER_STUCK_MS,
+  SLOW_READER_WAITING_BYTES,
+} from './closeCodes.js';
 import { errorText, parseFrame, type Request, textFrame } from './protocol.js';
-import { type Flusher, Sender } from './sender.js';
+import { type ByteSink, type Flusher, Sender } from './sender.js';
 
-/** Above this much unread output no further request of a connection is begun. */
-const HOLD_BYTES = 1024 * 1024;
-/** Pushes that find this much waiting close the connection. */
-const DROP_BYTES = 8 * 1024 * 1024;
-const STUCK_MS = 10_000;
-const IDENTIFY_MS = 10_000;
-/** Requests of one connection that are being worked on at once; more wait in its socket. */
-const IN_FLIGHT = 1024;
-/** Of those, what may be answered with megabytes: begun while nothing waits, their answers would all wait. */
-const LARGE_IN_FLIGHT = 8;
-const large: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
+/** Requests of one connection that are worked on at once; more wait in its socket. */
+const MAX_OPEN_REQUESTS = 1024;
+/** Of those, the ones with answers of up to megabytes: begun while nothing waits, all their answers would wait. */
+const MAX_OPEN_LARGE_REQUESTS = 8;
+const largeRequests: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
+/** A client that does not answer the close frame is cut off after this. */
+const CLOSE_TIMEOUT_MS = 5000;
+/** How often `check` is called. */
+export const CHECK_EVERY_MS = 500;
+/** A client that was silent for this long is sent a ping. */
+const PING_AFTER_MS = 30_000;
+/** A client that was silent for this long is gone. */
+const GONE_AFTER_MS = 2 * PING_AFTER_MS;
 
-/** Why the server closes a connection. */
-export const CloseCode = { abuse: 1008, restart: 1012, binary: 1003, signedOut: 4401, slow: 4408 } as const;
+/** Must identify before `deadline`. `bearer`: the session of a token that it has shown, at the upgrade or since. */
+interface Unidentified {
+  readonly deadline: number;
+  readonly bearer: Session | undefined;
+}
 
-export type State =
-  /** Must identify before `deadline`. */
-  | { readonly kind: 'new'; readonly deadline: number }
-  | { readonly kind: 'identifying'; readonly deadline: number }
-  /** Reads what it missed; live pushes are not sent to it. */
-  | { readonly kind: 'replaying' }
-  | { readonly kind: 'live' }
-  | { readonly kind: 'closing'; readonly since: number };
+/** What a connection may do follows from its state alone. */
+type State =
+  | (Unidentified & { readonly kind: 'unidentified' })
+  /** An `identity` is being worked on. */
+  | (Unidentified & { readonly kind: 'identifying' })
+  /** Is sent what it missed; live pushes are not sent to it. */
+  | { readonly kind: 'replaying'; readonly session: Session }
+  | { readonly kind: 'live'; readonly session: Session }
+  /** `bearer`: as it was before. */
+  | { readonly kind: 'closing'; readonly since: number; readonly bearer: Session | undefined };
 
-/** What connections share. */
-export interface Site {
+/** The WebSocket, as far as a connection uses it. */
+export interface Peer {
+  pause(): void;
+  resume(): void;
+  ping(): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+/** What the connections of a node share. */
+export interface ConnectionHost {
   readonly flusher: Flusher;
   now(): number;
-  bucket(): TokenBucket | undefined;
-  /** The server ends the connection: told once, for the log. */
-  closing(connection: Connection, code: number, reason: string): void;
-  /** Answers the request itself; resolves when that is done, and never rejects. */
-  handle(connection: Connection, request: Request): Promise<void>;
+  createBucket(): TokenBucket | undefined;
+  /** Logs why the server closes a connection; called once each. */
+  reportClose(connection: Connection, cause: CloseCause): void;
+  /** Sends the request's answer; resolves when the request is done, and never rejects. */
+  answer(connection: Connection, request: Request): Promise<void>;
 }
 
 /** One client's socket: reads requests at the pace its limits and its own reading allow, and writes frames. */
 export class Connection {
-  readonly ws: WebSocket;
-  readonly #site: Site;
+  readonly peer: Peer;
+  readonly #host: ConnectionHost;
   readonly #sender: Sender;
   readonly #limits: ConnectionLimits;
-  #inFlight = 0;
-  #largeInFlight = 0;
+  #state: State;
+  /** When the client was last heard. */
+  #heardAt: number;
+  /** It was sent a ping since. */
+  #isPinged = false;
+  #openRequests = 0;
+  #openLargeRequests = 0;
+  /** Frames that have come and may not be begun yet. */
   #held: Deque<string> | undefined;
-  state: State;
-  /** When the peer was last heard, for telling dead connections. */
-  heardAt: number;
   /** Rooms it has left; a new connection is joined to everything. */
-  left: Set<RoomId> | undefined;
+  #leftRooms: Set<RoomId> | undefined;
   /** By partition, the tree size of the last event pushed to or answered on this connection. */
   readonly #seen: number[] = [];
+  /** A replay that waits until less than `bytes` wait. */
+  #replayPause: { readonly bytes: number; readonly resolve: () => void } | undefined;
 
-  /** Whose token it has shown, at the upgrade or since; what it may do follows from `state`. */
-  bearer: Session | undefined;
-  /** Of a replay that waits until less is unread. */
-  #pace: { below: number; resolve: () => void } | undefined;
-
-  constructor(ws: WebSocket, socket: Socket, site: Site, bearer: Session | undefined) {
-    this.ws = ws;
-    this.bearer = bearer;
-    this.#site = site;
-    this.#sender = new Sender(socket, site.flusher, () => {
-      this.#keepPace();
-      this.#resume();
+  constructor(peer: Peer, socket: ByteSink, host: ConnectionHost, bearer: Session | undefined) {
+    this.peer = peer;
+    this.#host = host;
+    this.#sender = new Sender(socket, host.flusher, () => {
+      this.#resumeReplay();
+      this.#beginHeld();
     });
-    this.#limits = new ConnectionLimits(site.bucket());
-    this.heardAt = site.now();
-    this.state = { kind: 'new', deadline: this.heardAt + IDENTIFY_MS };
+    this.#limits = new ConnectionLimits(host.createBucket());
+    this.#heardAt = host.now();
+    this.#state = { kind: 'unidentified', deadline: this.#heardAt + IDENTIFY_TIMEOUT_MS, bearer };
   }
 
-  /** Who it is, once it has identified. */
+  /** The session of the client, once it has identified. */
   get session(): Session | undefined {
-    return this.state.kind === 'live' || this.state.kind === 'replaying' ? this.bearer : undefined;
+    const state = this.#state;
+    return state.kind === 'live' || state.kind === 'replaying' ? state.session : undefined;
   }
 
-  get waiting(): number {
-    return this.#sender.waiting;
+  /** The session whose token the client has shown, whether it has identified or not. */
+  get bearer(): Session | undefined {
+    const state = this.#state;
+    return 'session' in state ? state.session : state.bearer;
   }
 
-  get closing(): boolean {
-    return this.state.kind === 'closing';
+  /** Output that the client has not yet taken. */
+  get waitingBytes(): number {
+    return this.#sender.waitingBytes;
   }
 
-  /** Whether pushes about the room go to it. */
-  hears(room: RoomId | undefined): boolean {
-    return (
-      this.state.kind === 'live' && (room === undefined || this.left === undefined || !this.left.has(room))
-    );
+  /** Requests that are being worked on. */
+  get openRequests(): number {
+    return this.#openRequests;
   }
 
+  get isClosing(): boolean {
+    return this.#state.kind === 'closing';
+  }
+
+  /** Whether live pushes about the room are sent to it; undefined: pushes about no room. */
+  isListeningTo(room: RoomId | undefined): boolean {
+    if (this.#state.kind !== 'live') return false;
+    return room === undefined || this.#leftRooms === undefined || !this.#leftRooms.has(room);
+  }
+
+  leaveRoom(room: RoomId): void {
+    this.#leftRooms ??= new Set();
+    this.#leftRooms.add(room);
+  }
+
+  joinRoom(room: RoomId): void {
+    this.#leftRooms?.delete(room);
+  }
+
+  /** An attempt to identify begins; no request is begun before it has ended. False: it has identified already. */
+  beginIdentifying(): boolean {
+    if (this.#state.kind !== 'unidentified') return false;
+    this.#state = { ...this.#state, kind: 'identifying' };
+    return true;
+  }
+
+  /** The attempt has shown this session's token: from now on the session's end closes the connection. */
+  setBearer(bearer: Session): void {
+    if (this.#state.kind === 'identifying') this.#state = { ...this.#state, bearer };
+  }
+
+  get isIdentifying(): boolean {
+    return this.#state.kind === 'identifying';
+  }
+
+  /** The attempt has failed: the client may try again until the deadline. */
+  endIdentifying(): void {
+    if (this.#state.kind === 'identifying') this.#state = { ...this.#state, kind: 'unidentified' };
+  }
+
+  /** The attempt has succeeded: what the client missed is sent next, then live pushes; or live pushes at once. */
+  identify(session: Session, next: 'replaying' | 'live'): void {
+    if (this.#state.kind === 'identifying') this.#state = { kind: next, session };
+  }
+
+  /** The replay has ended: from now on live pushes are sent. */
+  goLive(): void {
+    if (this.#state.kind === 'replaying') this.#state = { kind: 'live', session: this.#state.session };
+  }
+
+  /** Takes a text frame of the client: begins its request, or holds it until it may be begun. */
   receive(text: string): void {
-    this.heardAt = this.#site.now();
-    if (this.state.kind === 'closing') return;
-    if (!this.#busy()) return this.#begin(text);
+    this.markHeard();
+    if (this.#state.kind === 'closing') return;
+    if (this.#mayBegin()) return this.#begin(text);
     this.#held ??= new Deque();
     this.#held.push(text);
-    this.ws.pause();
+    this.peer.pause();
+  }
+
+  /** The client has been heard: it is not gone. */
+  markHeard(): void {
+    this.#heardAt = this.#host.now();
+    this.#isPinged = false;
   }
 
   /** Sends one text message: an answer, or a push that is not stored. */
   sendText(text: string): void {
-    if (this.state.kind !== 'closing') this.#sender.send(textFrame(text));
+    if (this.#state.kind !== 'closing') this.#sender.send(textFrame(text));
   }
 
   /** Sends a push; the frame may be shared. A reader too far behind is closed. */
   push(frame: Buffer): void {
-    if (this.state.kind === 'closing') return;
-    if (this.#sender.waiting >= DROP_BYTES) {
-      this.#sender.clear();
-      this.close(CloseCode.slow, 'the client does not read');
-    } else this.#sender.send(frame);
+    if (this.#state.kind === 'closing') return;
+    if (this.#sender.waitingBytes >= SLOW_READER_MAX_WAITING_BYTES) this.#closeSlowReader();
+    else this.#sender.send(frame);
   }
 
   /** Later queries of this connection answer from at least this moment. */
-  saw(partition: number, size: number): void {
+  recordSeen(partition: number, size: number): void {
     if (size > (this.#seen[partition] ?? 0)) this.#seen[partition] = size;
   }
 
-  /** What its queries must have seen: everything pushed to it, or of one partition alone. */
-  moments(partition?: number): Moment[] {
+  /** The moments that its queries must have seen: of all that was pushed to it, or of one partition alone. */
+  seenMoments(partition?: number): Moment[] {
     if (partition !== undefined) {
       const size = this.#seen[partition];
       return size === undefined ? [] : [{ partition, size }];
@@ -136,108 +215,136 @@ export class Connection {
     return this.#seen.flatMap((size, p) => (size === undefined ? [] : [{ partition: p, size }]));
   }
 
-  /** The socket has taken what it was given. */
-  drained(): void {
-    this.#sender.drained();
+  /** The socket's `drain`: it has taken what it was given. */
+  handleDrain(): void {
+    this.#sender.handleDrain();
   }
 
-  /** Resolves when less than `below` bytes wait, or it is closing. One call at a time. */
-  async paced(below: number): Promise<void> {
-    if (this.state.kind === 'closing' || this.#sender.waiting < below) return;
+  /** Resolves when less than `bytes` wait, or it is closing. One call at a time. */
+  async waitUntilBelow(bytes: number): Promise<void> {
+    if (this.#state.kind === 'closing' || this.#sender.waitingBytes < bytes) return;
     await new Promise<void>((resolve) => {
-      this.#pace = { below, resolve };
+      this.#replayPause = { bytes, resolve };
     });
   }
 
-  /** The socket is gone. */
-  closed(): void {
-    this.state = { kind: 'closing', since: this.#site.now() };
-    this.#held = undefined;
+  /** The WebSocket's `close`: the socket is gone. */
+  handleClose(): void {
+    this.#startClosing();
     this.#sender.clear();
-    this.#keepPace();
+    this.#resumeReplay();
   }
 
-  /** Called twice a second: closes it when it stays silent where it must speak or does not read. */
+  /**
+   * Called every `CHECK_EVERY_MS`: closes a client that missed the identify deadline, whose session has expired or
+   * that stopped reading; pings a silent one, and cuts off one that is gone.
+   */
   check(now: number): void {
-    const { state } = this;
-    if (state.kind === 'closing') {
-      if (now - state.since >= 5000) this.ws.terminate();
-    } else if (state.kind === 'new' || state.kind === 'identifying') {
-      if (now >= state.deadline) this.close(CloseCode.signedOut, 'not signed in within 10 s');
-    } else if (Date.parse(this.bearer?.expiresAt ?? '') <= now)
-      this.close(CloseCode.signedOut, 'the sign-in has ended');
-    else if (this.#sender.waiting >= HOLD_BYTES && now - this.#sender.movedAt >= STUCK_MS) {
-      this.#sender.clear();
-      this.close(CloseCode.slow, 'the client does not read');
+    const state = this.#state;
+    switch (state.kind) {
+      case 'unidentified':
+      case 'identifying':
+        if (now >= state.deadline) this.close(closeCauses.notIdentified);
+        break;
+      case 'replaying':
+      case 'live':
+        if (Date.parse(state.session.expiresAt) <= now) this.close(closeCauses.sessionExpired);
+        else if (this.#isStuck(now)) this.#closeSlowReader();
+        break;
+      case 'closing':
+        if (now - state.since >= CLOSE_TIMEOUT_MS) this.peer.terminate();
+        break;
+      default:
+        assertNever(state);
+    }
+    this.#checkHeard(now);
+  }
+
+  /** Writes what waits, then closes. */
+  close(cause: CloseCause): void {
+    if (this.#state.kind === 'closing') return;
+    this.#startClosing();
+    this.#host.reportClose(this, cause);
+    this.#sender.finish();
+    this.peer.close(cause.code, cause.reason);
+    // The client's close frame must be read.
+    this.peer.resume();
+    this.#resumeReplay();
+  }
+
+  #startClosing(): void {
+    this.#state = { kind: 'closing', since: this.#host.now(), bearer: this.bearer };
+    this.#held = undefined;
+  }
+
+  #isStuck(now: number): boolean {
+    const { waitingBytes, movedAt } = this.#sender;
+    return waitingBytes >= SLOW_READER_WAITING_BYTES && now - movedAt >= SLOW_READER_STUCK_MS;
+  }
+
+  /** What waits is dropped, so that the close frame is not behind it. */
+  #closeSlowReader(): void {
+    this.#sender.clear();
+    this.close(closeCauses.slowReader);
+  }
+
+  #checkHeard(now: number): void {
+    const silentMs = now - this.#heardAt;
+    if (silentMs >= GONE_AFTER_MS) this.peer.terminate();
+    else if (silentMs >= PING_AFTER_MS && !this.#isPinged && !this.isClosing) {
+      this.#isPinged = true;
+      this.peer.ping();
     }
   }
 
-  /** Writes what waits, then closes; a peer that does not answer the close is cut off after 5 s. */
-  close(code: number, reason: string): void {
-    if (this.state.kind === 'closing') return;
-    this.state = { kind: 'closing', since: this.#site.now() };
-    this.#held = undefined;
-    this.#site.closing(this, code, reason);
-    this.#sender.finish();
-    this.ws.close(code, reason);
-    this.ws.resume();
-    this.#keepPace();
+  #resumeReplay(): void {
+    const pause = this.#replayPause;
+    if (!pause || (!this.isClosing && this.#sender.waitingBytes >= pause.bytes)) return;
+    this.#replayPause = undefined;
+    pause.resolve();
   }
 
-  /** Requests that are being worked on. */
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
-  #keepPace(): void {
-    if (!this.#pace || (this.state.kind !== 'closing' && this.#sender.waiting >= this.#pace.below)) return;
-    const { resolve } = this.#pace;
-    this.#pace = undefined;
-    resolve();
-  }
-
-  #busy(): boolean {
+  #mayBegin(): boolean {
     return (
-      (this.#held !== undefined && this.#held.length > 0) ||
-      this.state.kind === 'identifying' ||
-      this.#inFlight >= IN_FLIGHT ||
-      this.#largeInFlight >= LARGE_IN_FLIGHT ||
-      this.#sender.waiting >= HOLD_BYTES
+      (this.#held === undefined || this.#held.length === 0) &&
+      this.#state.kind !== 'identifying' &&
+      this.#openRequests < MAX_OPEN_REQUESTS &&
+      this.#openLargeRequests < MAX_OPEN_LARGE_REQUESTS &&
+      this.#sender.waitingBytes < SLOW_READER_WAITING_BYTES
     );
   }
 
   #begin(text: string): void {
-    const now = this.#site.now();
+    const now = this.#host.now();
     const frame = parseFrame(text);
     if ('error' in frame) {
       this.sendText(errorText(frame, frame.error));
-      if (this.#limits.countBadFrame(now))
-        this.close(CloseCode.abuse, 'too many frames that are no requests');
+      if (this.#limits.countBadFrame(now)) this.close(closeCauses.badFrames);
       return;
     }
     const refusal = this.#limits.checkRequest(now);
     if (refusal) {
       this.sendText(errorText(frame, refusal));
-      if (this.#limits.countRefusal(now)) this.close(CloseCode.abuse, 'too many requests');
+      if (this.#limits.countRefusal(now)) this.close(closeCauses.tooManyRequests);
       return;
     }
-    const weight = large.has(frame.event) ? 1 : 0;
-    this.#inFlight++;
-    this.#largeInFlight += weight;
-    void this.#site.handle(this, frame).then(() => {
-      this.#inFlight--;
-      this.#largeInFlight -= weight;
-      this.#resume();
+    const weight = largeRequests.has(frame.event) ? 1 : 0;
+    this.#openRequests++;
+    this.#openLargeRequests += weight;
+    void this.#host.answer(this, frame).then(() => {
+      this.#openRequests--;
+      this.#openLargeRequests -= weight;
+      this.#beginHeld();
     });
   }
 
-  #resume(): void {
+  #beginHeld(): void {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    while (held.length > 0 && this.state.kind !== 'closing' && !this.#busy()) this.#begin(held.shift() ?? '');
-    if (this.state.kind === 'closing') return;
+    while (held.length > 0 && !this.isClosing && this.#mayBegin()) this.#begin(held.shift() ?? '');
+    if (this.isClosing) return;
     if (held.length > 0) this.#held = held;
-    else this.ws.resume();
+    else this.peer.resume();
   }
 }

@@ -1,15 +1,16 @@
 import { crc32 } from 'node:zlib';
+import { type Clock, systemClock, withTimeout } from '../base/clock.js';
 import { badRequest, overloaded, type ParleyError } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { EventLog } from '../log/log.js';
 
-/** Tree sizes by partition: everything at an offset below has been handled. */
+/** By partition, a tree size: everything at an offset below it has been handled. */
 export type Vector = readonly number[];
 
 /**
- * Where a connection has got to. `live`: everything below the vector. `walk`: a replay of what lies between
- * `from` and `to`, cut off in partition `partition` in the stream `key` behind the event at `offset`;
- * the partitions before it and the streams before `key` are done.
+ * Where a connection has got to. `live`: it has everything below the vector. `walk`: it was cut off in a replay of the
+ * events between `from` and `to`, in partition `partition` in the stream `key` behind the event at `offset`. The
+ * partitions before it and the streams before `key` are done.
  */
 export type Cursor =
   | { readonly kind: 'live'; readonly at: Vector }
@@ -25,8 +26,8 @@ export type Cursor =
 const join = (at: Vector): string => at.map((n) => n.toString(36)).join('-');
 
 /**
- * Writes and reads cursors and revisions of one log. Their text is opaque to clients: a letter for the kind,
- * the log, the fields, and a CRC-32 against alteration (they grant nothing, so it need not be a signature).
+ * Writes and reads cursors and revisions of one log. Their text is opaque to clients: a letter for the kind, the log,
+ * the fields, and a CRC-32. They grant nothing, so the checksum need not be a signature.
  */
 export class Cursors {
   readonly #log: string;
@@ -51,7 +52,7 @@ export class Cursors {
     return this.#seal(`R${this.#log}.${moment.partition}.${moment.size.toString(36)}`);
   }
 
-  /** Throws `bad_request` for anything but a cursor of this log; whether it is ahead of the log is not known here. */
+  /** Throws `bad_request` for anything but a cursor of this log. Does not know whether the log reaches there. */
   parseCursor(text: string): Cursor {
     const [kind, ...fields] = this.#open(text, 'cursor');
     if (kind === 'L' && fields.length === 1) return { kind: 'live', at: this.#vector(fields[0], 'cursor') };
@@ -67,7 +68,7 @@ export class Cursors {
     };
   }
 
-  /** Throws `bad_request` for anything but a revision of this log; whether it is ahead of it is not known here. */
+  /** Throws `bad_request` for anything but a revision of this log. Does not know whether the log reaches there. */
   parseRevision(text: string): Moment {
     const [kind, partition, size] = this.#open(text, 'revision');
     if (kind !== 'R') throw refuse('revision');
@@ -111,9 +112,10 @@ function refuse(name: string) {
   return badRequest(`the ${name} ${message}`, [{ path: name, message }]);
 }
 
-const WAIT_MS = 5000;
+/** A cursor or revision that is ahead of this node is waited for this long. */
+const REACH_TIMEOUT_MS = 5000;
 
-/** What the fan-out of this node tells of itself. */
+/** How far the fan-out of this node is. */
 export interface Horizon {
   readonly vector: Vector;
   reached(partition: number, size: number): { promise: Promise<void>; cancel: () => void };
@@ -122,23 +124,35 @@ export interface Horizon {
 }
 
 /**
- * Reads cursors and revisions that clients give back. One that is ahead of this node is judged by the log itself: it
- * is a `bad_request` if the log does not reach there, and is waited for if it does (`overloaded` after 5 s).
+ * Reads cursors and revisions that clients give back. The log itself judges one that is ahead of this node: it is a
+ * `bad_request` if the log does not reach there, and is waited for if it does (`overloaded` after 5 s).
  */
 export class Revisions {
   readonly #cursors: Cursors;
   readonly #log: Pick<EventLog, 'tail'>;
   readonly #horizon: Horizon;
+  readonly #clock: Clock;
 
-  constructor(cursors: Cursors, log: Pick<EventLog, 'tail'>, horizon: Horizon) {
+  constructor(cursors: Cursors, log: Pick<EventLog, 'tail'>, horizon: Horizon, clock: Clock = systemClock) {
     this.#cursors = cursors;
     this.#log = log;
     this.#horizon = horizon;
+    this.#clock = clock;
+  }
+
+  /** What this node has fanned out, now. */
+  get fannedOut(): Vector {
+    return this.#horizon.vector;
+  }
+
+  /** The cursor of a client that has handled everything below the vector. */
+  liveCursor(at: Vector): string {
+    return this.#cursors.live(at);
   }
 
   async parse(text: string): Promise<Moment> {
     const moment = this.#cursors.parseRevision(text);
-    await this.#reach(moment, () => ahead('revision'));
+    await this.#reach(moment, () => refuseAhead('revision'));
     return moment;
   }
 
@@ -154,7 +168,9 @@ export class Revisions {
   async parseCursor(text: string): Promise<Cursor> {
     const cursor = this.#cursors.parseCursor(text);
     const at = cursor.kind === 'live' ? cursor.at : cursor.to;
-    await Promise.all(at.map((size, partition) => this.#reach({ partition, size }, () => ahead('cursor'))));
+    await Promise.all(
+      at.map((size, partition) => this.#reach({ partition, size }, () => refuseAhead('cursor'))),
+    );
     return cursor;
   }
 
@@ -170,20 +186,16 @@ export class Revisions {
     if (!tail || size > tail.size) throw refuse();
     this.#horizon.hear(partition, tail.position);
     const { promise, cancel } = this.#horizon.reached(partition, size);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(overloaded('this node has not yet read that far')), WAIT_MS);
-    });
+    const refuseLate = () => overloaded('this node has not yet read that far');
     try {
-      await Promise.race([promise, late]);
+      await withTimeout(this.#clock, REACH_TIMEOUT_MS, promise, refuseLate);
     } finally {
-      clearTimeout(timer);
       cancel();
     }
   }
 }
 
-function ahead(name: string): ParleyError {
+function refuseAhead(name: string): ParleyError {
   const message = `is a ${name} of a moment that this log has not reached`;
   return badRequest(`it ${message}`, [{ path: name, message }]);
 }

@@ -4,8 +4,8 @@ import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { User } from '../domain/shapes.js';
 import type { Cursors, Vector } from './cursor.js';
-import type { Profiles } from './directory.js';
-import type { Hub } from './hub.js';
+import type { Profiles } from './membersAndProfiles.js';
+import type { Hub } from './openConnections.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 
@@ -108,12 +108,12 @@ export class Delivery {
 
   #toContacts({ partition, offset }: Recorded, { name, about, data }: ContactsPush): void {
     let text: string | undefined;
-    for (const user of this.#deps.hub.watchersOf(about)) {
+    for (const user of this.#deps.hub.watchers.watchersOf(about)) {
       // An event's pushes are made by declarations, which have no other names.
       text ??= pushText(name as PushName, JSON.stringify(data));
       for (const connection of this.#deps.hub.connectionsOf(user))
         if (connection.session) {
-          connection.saw(partition, offset + 1);
+          connection.recordSeen(partition, offset + 1);
           connection.sendText(text);
         }
     }
@@ -123,7 +123,7 @@ export class Delivery {
     const { hub, ring, cursors, onMessage } = this.#deps;
     const { partition, offset } = event;
     const { to, room, contacts, endsTypingOf, message, users = [], onlyNewest } = push;
-    if (contacts) hub.acquaint(...contacts);
+    if (contacts) hub.watchers.acquaint(...contacts);
     if (endsTypingOf !== undefined && room !== undefined) onMessage(room, endsTypingOf);
     // What concerns nobody here is not even serialised.
     if (!to.some((user) => ring.hosts(user))) return;
@@ -131,8 +131,8 @@ export class Delivery {
     const source = hub.sourceOf(event.commandId);
     for (const user of to)
       for (const connection of hub.connectionsOf(user)) {
-        if (connection === source || !connection.hears(room)) continue;
-        connection.saw(partition, offset + 1);
+        if (connection === source || !connection.isListeningTo(room)) continue;
+        connection.recordSeen(partition, offset + 1);
         connection.push(frame);
       }
     const shows = message ? [...users, message.senderId] : users;

@@ -14,8 +14,8 @@ import type { RoomId, UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
 import type { Cursors, Horizon, Revisions } from './cursor.js';
-import type { Profiles, Rooms } from './directory.js';
-import type { Hub } from './hub.js';
+import type { Profiles, RoomMembers } from './membersAndProfiles.js';
+import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import type { Typing } from './typing.js';
 
@@ -49,7 +49,7 @@ export class CommandRunner {
   async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
     const { router, hub, horizon } = this.deps;
     const id = randomUUID();
-    const forget = hub.command(id, connection);
+    const forget = hub.startCommand(id, connection);
     let answer: Answer<K>;
     try {
       answer = await router.execute<K>(command, id);
@@ -61,10 +61,10 @@ export class CommandRunner {
     // The fan-out may be held up by a name that it fetches: the push must still know where it came from.
     if ((horizon.vector[partition] ?? 0) >= size) forget();
     else void horizon.reached(partition, size).promise.then(forget);
-    connection.saw(partition, size);
+    connection.recordSeen(partition, size);
     // The fan-out makes them contacts too, but may be held up: what is asked after the answer knows of it.
     const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
-    if (contacts) hub.acquaint(...contacts);
+    if (contacts) hub.watchers.acquaint(...contacts);
     return answer;
   }
 
@@ -78,7 +78,7 @@ export interface HandlerDeps {
   readonly commands: CommandRunner;
   readonly queries: Queries;
   readonly revisions: Revisions;
-  readonly directory: { readonly rooms: Rooms; readonly profiles: Profiles };
+  readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
 }
 
@@ -162,15 +162,14 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
     'join room': (connection, me, { roomIds }) =>
       inOrder(connection, async () => {
         for (const roomId of roomIds) await lookUps.membersOfMine(me, roomId, connection);
-        for (const roomId of roomIds) connection.left?.delete(roomId);
+        for (const roomId of roomIds) connection.joinRoom(roomId);
         return { roomIds };
       }),
 
     'leave room': (connection, me, { roomId }) =>
       inOrder(connection, async () => {
         await lookUps.membersOfMine(me, roomId, connection);
-        connection.left ??= new Set();
-        connection.left.add(roomId);
+        connection.leaveRoom(roomId);
         return { roomId };
       }),
   };
@@ -192,7 +191,9 @@ function queryHandlers(
       const moments = await lookUps.moments(connection, revision);
       const { chats, next } = await queries.activeChats(me, page, moments);
       const participants = chats.flatMap((chat) => chat.participants);
-      const contacts = participants.filter(({ userId, erased }) => !erased && hub.isContact(me, userId));
+      const contacts = participants.filter(
+        ({ userId, erased }) => !erased && hub.watchers.isContact(me, userId),
+      );
       const levels = await queries.presence(
         contacts.map(({ userId }) => userId),
         moments,
@@ -206,9 +207,9 @@ function presenceHandlers(
   { queries, live: { hub, presence, typing } }: HandlerDeps,
   lookUps: LookUps,
 ): Only<'notify typing' | 'get online info' | 'notify online' | 'active app' | 'background app'> {
-  const seen = async (connection: Connection, written: ReturnType<Presence['active']>) => {
+  const seen = async (connection: Connection, written: ReturnType<Presence['setActive']>) => {
     const moment = await written;
-    if (moment) connection.saw(moment.partition, moment.size);
+    if (moment) connection.recordSeen(moment.partition, moment.size);
     return {};
   };
   return {
@@ -223,15 +224,15 @@ function presenceHandlers(
     'get online info': async (connection, me, { recipientId }) => {
       const isKnown =
         recipientId === me ||
-        (hub.isContact(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
+        (hub.watchers.isContact(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
       if (!isKnown) throw notFound('there is no such contact of yours');
-      const level = (await queries.presence([recipientId], connection.moments())).get(recipientId);
+      const level = (await queries.presence([recipientId], connection.seenMoments())).get(recipientId);
       return { recipientId, isOnline: level?.isOnline ?? false, lastSeen: level?.lastSeen ?? null };
     },
 
-    'notify online': (connection, me) => seen(connection, presence.active(me, connection)),
-    'active app': (connection, me) => seen(connection, presence.active(me, connection)),
-    'background app': (connection, me) => seen(connection, presence.background(me, connection)),
+    'notify online': (connection, me) => seen(connection, presence.setActive(me, connection)),
+    'active app': (connection, me) => seen(connection, presence.setActive(me, connection)),
+    'background app': (connection, me) => seen(connection, presence.setInBackground(me, connection)),
   };
 }
 
@@ -241,21 +242,21 @@ class LookUps {
 
   /** What a query must include: all that the connection has seen, and the revision it names. */
   async moments(connection: Connection, revision: string | undefined, partition?: number) {
-    const seen = connection.moments(partition);
+    const seen = connection.seenMoments(partition);
     return revision === undefined ? seen : [...seen, await this.deps.revisions.parse(revision)];
   }
 
   /** The members of a room of this user. To anybody else the room is `not_found`. */
   async membersOfMine(me: UserId, roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {
     const { rooms } = this.deps.directory;
-    const members = await rooms.members(roomId, connection.moments(rooms.partitionOf(roomId)));
+    const members = await rooms.members(roomId, connection.seenMoments(rooms.partitionOf(roomId)));
     if (!members?.includes(me)) throw notFound('there is no such room among yours');
     return members;
   }
 
   activeFor(roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {
     const { rooms } = this.deps.directory;
-    return rooms.activeFor(roomId, connection.moments(rooms.partitionOf(roomId)));
+    return rooms.activeFor(roomId, connection.seenMoments(rooms.partitionOf(roomId)));
   }
 
   async erasedAmong(users: readonly UserId[]): Promise<ReadonlySet<UserId>> {

@@ -2,83 +2,90 @@ import type { Logger } from 'pino';
 import { badRequest, unauthenticated } from '../base/errors.js';
 import { requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
-import type { SessionStore } from '../vault/vault.js';
-import { CloseCode, type Connection } from './connection.js';
-import type { Cursor, Cursors, Revisions, Vector } from './cursor.js';
-import type { Profiles } from './directory.js';
-import type { Hub } from './hub.js';
+import type { Session, SessionStore } from '../vault/vault.js';
+import { closeCauses } from './closeCodes.js';
+import type { Connection } from './connection.js';
+import type { Cursor, Revisions, Vector } from './cursor.js';
+import type { Profiles } from './membersAndProfiles.js';
+import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import { answerText, type Request } from './protocol.js';
-import { type ReplayDeps, replay } from './resume.js';
 
 export interface IdentifyDeps {
-  readonly sessions: SessionStore;
-  readonly hub: Hub;
-  readonly profiles: Profiles;
-  readonly presence: Presence;
-  readonly cursors: Cursors;
+  readonly sessions: Pick<SessionStore, 'find'>;
+  readonly users: { readonly hub: Hub; readonly profiles: Profiles; readonly presence: Presence };
   readonly revisions: Revisions;
-  readonly replay: ReplayDeps;
+  /** Sends the connection what its user missed since the cursor, then makes it live. */
+  readonly replay: (connection: Connection, user: UserId, since: Cursor) => Promise<void>;
   readonly logger: Logger;
 }
 
-/** What a device has been told by the cursor it begins with: its own, or the present. */
-function toldBy(since: Cursor | undefined, present: Vector): Vector {
-  if (!since) return present;
-  return since.kind === 'live' ? since.at : since.from;
-}
+/** Answers an `identity` request, or throws why it is refused. A refusal leaves the connection as it was. */
+export type Identify = (connection: Connection, request: Request) => Promise<void>;
 
 /**
- * Signs a connection in: it is joined, active and pushed to from the turn of the event loop in which its answer is
- * queued, or, where a cursor was given, from the one in which the last of the replay is. A refusal leaves it as it was.
+ * Makes the function that identifies connections. A connection is joined, active and pushed to from the turn of the
+ * event loop in which its answer is queued; with a cursor, pushes start in the turn in which the replay ends.
  */
-export function createIdentify(
-  deps: IdentifyDeps,
-): (connection: Connection, request: Request) => Promise<void> {
-  const { sessions, hub, profiles, presence, cursors, revisions } = deps;
+export function createIdentify(deps: IdentifyDeps): Identify {
+  const { sessions, revisions } = deps;
+  const { hub, profiles, presence } = deps.users;
+
+  async function authenticate(connection: Connection, token: string | undefined): Promise<Session> {
+    const now = new Date();
+    const session = token === undefined ? connection.bearer : await sessions.find(token, now);
+    if (!session || Date.parse(session.expiresAt) <= now.getTime()) throw refuseToken();
+    // Before anything else is waited for, so that no end of the session is missed.
+    connection.setBearer(session);
+    return session;
+  }
 
   async function catchUp(connection: Connection, user: UserId, since: Cursor): Promise<void> {
-    const goLive = () => {
-      if (connection.state.kind === 'replaying') connection.state = { kind: 'live' };
-    };
     try {
-      await replay(connection, user, since, goLive, deps.replay);
+      await deps.replay(connection, user, since);
     } catch (error) {
       // The client comes back with its last cursor, and the replay goes on from there.
       deps.logger.warn({ err: error }, 'a replay was cut off');
-      connection.close(CloseCode.restart, 'the history cannot be read now; come back');
+      connection.close(closeCauses.replayFailed);
     }
   }
 
+  async function identify(connection: Connection, request: Request): Promise<void> {
+    const { token, cursor } = validate(requests.identity.data, request.data);
+    const session = await authenticate(connection, token);
+    const since = cursor === undefined ? undefined : await revisions.parseCursor(cursor);
+    const { userId } = session;
+    const user = (await profiles.load([userId])).get(userId);
+    if (!user || user.erased) throw refuseToken();
+    await hub.enter(userId, connection);
+    // It was closed meanwhile.
+    if (!connection.isIdentifying) return hub.leave(userId, connection);
+    void presence.setActive(userId, connection);
+    const present = revisions.fannedOut;
+    // Nobody pushes what lies below the cursor that is answered: queries have to hold it, folded yet or not.
+    for (const [partition, size] of handledBy(since, present).entries())
+      connection.recordSeen(partition, size);
+    const answer = { user, cursor: cursor ?? revisions.liveCursor(present) };
+    connection.sendText(answerText(request, JSON.stringify(answer)));
+    connection.identify(session, since ? 'replaying' : 'live');
+    if (since) void catchUp(connection, userId, since);
+  }
+
   return async (connection, request) => {
-    const { state } = connection;
-    if (state.kind !== 'new') throw badRequest('this connection has identified already');
-    connection.state = { kind: 'identifying', deadline: state.deadline };
+    if (!connection.beginIdentifying()) throw badRequest('this connection has identified already');
     try {
-      const { token, cursor } = validate(requests.identity.data, request.data);
-      const now = new Date();
-      const bearer = token === undefined ? connection.bearer : await sessions.find(token, now);
-      if (!bearer || Date.parse(bearer.expiresAt) <= now.getTime())
-        throw unauthenticated('the token is missing or ended');
-      // In the turn in which it was found: from here on its end closes the connection.
-      connection.bearer = bearer;
-      const since = cursor === undefined ? undefined : await revisions.parseCursor(cursor);
-      const { userId } = bearer;
-      const user = (await profiles.load([userId])).get(userId);
-      if (!user || user.erased) throw unauthenticated('the token is missing or ended');
-      await hub.enter(userId, connection);
-      if (connection.state.kind !== 'identifying') return hub.leave(userId, connection);
-      void presence.active(userId, connection);
-      const present = deps.replay.vector();
-      // Nobody pushes what lies below the cursor that is answered: queries have to hold it, folded yet or not.
-      for (const [partition, size] of toldBy(since, present).entries()) connection.saw(partition, size);
-      const answer = { user, cursor: cursor ?? cursors.live(present) };
-      connection.sendText(answerText(request, JSON.stringify(answer)));
-      connection.state = { kind: since ? 'replaying' : 'live' };
-      if (since) void catchUp(connection, userId, since);
+      await identify(connection, request);
     } catch (error) {
-      if (connection.state.kind === 'identifying') connection.state = state;
+      connection.endIdentifying();
       throw error;
     }
   };
 }
+
+/** What a client has handled that comes with this cursor; without one, it begins in the present. */
+function handledBy(since: Cursor | undefined, present: Vector): Vector {
+  if (!since) return present;
+  return since.kind === 'live' ? since.at : since.from;
+}
+
+const refuseToken = () => unauthenticated('the token is missing or ended');

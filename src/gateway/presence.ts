@@ -1,219 +1,290 @@
 import type { Logger } from 'pino';
+import type { Clock } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
 import type { Devices } from '../cluster/devices.js';
 import type { Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 
 /**
- * Writes a change of level to the log; `lastSeen` undefined means online. Repeats write nothing. Throws `not_found` of
- * one who has been erased.
+ * Writes to the log whether a user is online; `lastSeen` undefined means online. Repeats write nothing. Throws
+ * `not_found` when the user has been erased.
  */
 export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promise<Moment>;
 
+/** The time of day in milliseconds, and timers. */
+export type WallClock = Pick<Clock, 'now' | 'setTimer'>;
+
 export interface PresenceDeps {
   readonly write: WritePresence;
-  /** What the other nodes know of the devices of this one. */
+  /** Tells the other nodes of the active devices of this one. */
   readonly devices: Pick<Devices, 'setActive' | 'clearActive'>;
   readonly graceMs: number;
-  readonly now: () => number;
-  /** Runs it once after so many milliseconds; returns the function that takes it back. */
-  readonly setTimer: (run: () => void, ms: number) => () => void;
+  readonly clock: WallClock;
   readonly logger: Logger;
 }
 
-/** Toggles within this after one that was written are written as one at its end. */
-const CALM_MS = 2000;
+/** After a write, further changes of a user within this time are written as one, at its end. */
+const PRESENCE_CALM_MS = 2000;
 
-interface Level {
+/** What this node knows of one user. */
+interface Status {
   /** Active devices, by whatever tells them apart. */
   readonly active: Set<unknown>;
-  /** Of sign-ins with a lost connection: when the newest of these was lost. It counts as active for the grace time. */
+  /** By session, when its newest lost connection was lost. Each counts as active for the grace time. */
   readonly lostAt: Map<string, number>;
   lastSeen: number;
-  /** What the log says, as far as this node has written it. */
-  written: boolean | undefined;
-  /** Whether that has been put in doubt since the last write began. */
-  doubted: boolean;
+  /** Whether the log has the user online, as far as this node has written it. */
+  isWrittenOnline: boolean | undefined;
+  /** Somebody else has changed the log, or the other nodes have forgotten it, since the last write began. */
+  isDoubted: boolean;
   writtenAt: number;
-  urgent: boolean;
+  /** The next write does not wait for the calm time. */
+  isUrgent: boolean;
   /** Takes back the timer that is set. */
-  cancel: (() => void) | undefined;
+  cancelTimer: (() => void) | undefined;
   writing: Promise<Moment | undefined> | undefined;
 }
 
 /**
- * Keeps the log's word on who is online level with the devices of this node: it compares levels, not edges, so a
- * write that failed is simply tried again. Online means: at least one device active, or lost within the grace time.
- * The other nodes are told before the log: whoever finds nobody active there, and so takes the user offline, was
- * before the `go online` of the one that was not yet to be seen.
+ * Writes to the log who is online, from the devices of this node. Online means: at least one device active, or lost
+ * within the grace time. It compares what is true with what was written, so a write that failed is simply tried
+ * again. The other nodes are told before the log is written: a node that takes a user offline must see the devices
+ * of one who is about to go online.
  */
 export class Presence {
   readonly #deps: PresenceDeps;
-  readonly #levels = new Map<UserId, Level>();
-  /** Whose the sign-ins of lost connections are. */
+  readonly #statuses = new Map<UserId, Status>();
+  /** The users of sessions with a lost connection. */
   readonly #lost = new Map<string, UserId>();
-  #stopped = false;
+  #isStopped = false;
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps;
   }
 
-  /** Resolves when what had to be written at once is; a write that may wait is not waited for. */
-  active(user: UserId, device: unknown): Promise<Moment | undefined> {
-    const level = this.#level(user);
-    level.active.add(device);
-    return this.#settle(user, level);
+  /** The device is active. Resolves when the write that was due at once is done; undefined if none was. */
+  setActive(user: UserId, device: unknown): Promise<Moment | undefined> {
+    const status = this.#statusOf(user);
+    status.active.add(device);
+    return this.#settle(user, status);
   }
 
-  /** The device went to the background. */
-  background(user: UserId, device: unknown): Promise<Moment | undefined> {
-    const level = this.#levels.get(user);
-    if (!level) return Promise.resolve(undefined);
-    if (level.active.delete(device)) level.lastSeen = this.#deps.now();
-    return this.#settle(user, level);
+  /** The device went to the background. Resolves as `setActive`. */
+  setInBackground(user: UserId, device: unknown): Promise<Moment | undefined> {
+    const status = this.#statuses.get(user);
+    if (!status) return Promise.resolve(undefined);
+    if (status.active.delete(device)) status.lastSeen = this.#now();
+    return this.#settle(user, status);
   }
 
-  /** The connection is gone; it counts for the grace time, unless its sign-in, known by its id, ends before. */
-  lost(user: UserId, device: unknown, session: string): void {
-    const level = this.#levels.get(user);
-    if (!level?.active.delete(device)) return;
-    level.lastSeen = this.#deps.now();
-    level.lostAt.set(session, level.lastSeen);
+  /** The device's connection is gone: it counts as active for the grace time, unless its session ends before. */
+  loseConnection(user: UserId, device: unknown, session: string): void {
+    const status = this.#statuses.get(user);
+    if (!status?.active.delete(device)) return;
+    status.lastSeen = this.#now();
+    status.lostAt.set(session, status.lastSeen);
     this.#lost.set(session, user);
-    void this.#settle(user, level);
+    void this.#settle(user, status);
   }
 
-  /** The device's sign-in has ended: no grace, no calm. */
-  signedOut(user: UserId, device: unknown): void {
-    const level = this.#levels.get(user);
-    if (level?.active.delete(device)) this.#leave(user, level);
+  /** The device's session has ended: it counts no more, without a grace time. */
+  signOut(user: UserId, device: unknown): void {
+    const status = this.#statuses.get(user);
+    if (status?.active.delete(device)) this.#goUrgently(user, status);
   }
 
-  /** A sign-in has ended: what counted of it for the grace time counts no more. */
-  ended(session: string): void {
+  /** A session has ended: its lost connections count no more. */
+  endSession(session: string): void {
     const user = this.#lost.get(session);
-    const level = user === undefined ? undefined : this.#levels.get(user);
+    const status = user === undefined ? undefined : this.#statuses.get(user);
     this.#lost.delete(session);
-    if (user !== undefined && level?.lostAt.delete(session)) this.#leave(user, level);
+    if (user !== undefined && status?.lostAt.delete(session)) this.#goUrgently(user, status);
   }
 
-  /** The log has taken the user offline, whoever asked for that: who is active here is written again. */
-  wentOffline(user: UserId): void {
-    const level = this.#levels.get(user);
-    if (level && this.#wanted(level)) this.#doubt(user, level);
+  /** Some node has taken the user offline in the log: a user who is active here is written online again. */
+  checkOffline(user: UserId): void {
+    const status = this.#statuses.get(user);
+    if (status && this.#isOnline(status)) this.#rewrite(user, status);
   }
 
-  /** The other nodes have forgotten this one, and its devices: tells them again. */
-  repeat(): void {
-    for (const [user, level] of this.#levels) this.#doubt(user, level);
+  /** The other nodes have forgotten the devices of this one: tells them, and writes, again. */
+  announceAgain(): void {
+    for (const [user, status] of this.#statuses) this.#rewrite(user, status);
   }
 
   stop(): void {
-    this.#stopped = true;
-    for (const level of this.#levels.values()) level.cancel?.();
+    this.#isStopped = true;
+    for (const status of this.#statuses.values()) status.cancelTimer?.();
   }
 
-  #level(user: UserId): Level {
-    let level = this.#levels.get(user);
-    if (!level) {
-      level = {
+  #now(): number {
+    return this.#deps.clock.now();
+  }
+
+  #statusOf(user: UserId): Status {
+    let status = this.#statuses.get(user);
+    if (!status) {
+      status = {
         active: new Set(),
         lostAt: new Map(),
         lastSeen: 0,
-        written: undefined,
-        doubted: false,
+        isWrittenOnline: undefined,
+        isDoubted: false,
         writtenAt: Number.NEGATIVE_INFINITY,
-        urgent: false,
-        cancel: undefined,
+        isUrgent: false,
+        cancelTimer: undefined,
         writing: undefined,
       };
-      this.#levels.set(user, level);
+      this.#statuses.set(user, status);
     }
-    return level;
+    return status;
   }
 
-  #leave(user: UserId, level: Level): void {
-    level.lastSeen = this.#deps.now();
-    level.urgent = !this.#wanted(level);
-    void this.#settle(user, level);
+  #goUrgently(user: UserId, status: Status): void {
+    status.lastSeen = this.#now();
+    status.isUrgent = !this.#isOnline(status);
+    void this.#settle(user, status);
   }
 
-  #doubt(user: UserId, level: Level): void {
-    level.doubted = true;
-    level.written = undefined;
-    void this.#settle(user, level);
+  #rewrite(user: UserId, status: Status): void {
+    status.isDoubted = true;
+    status.isWrittenOnline = undefined;
+    void this.#settle(user, status);
   }
 
-  #wanted(level: Level): boolean {
-    return level.active.size > 0 || this.#deps.now() < this.#graceUntil(level);
+  #isOnline(status: Status): boolean {
+    return status.active.size > 0 || this.#now() < this.#graceEnd(status);
   }
 
-  #graceUntil(level: Level): number {
-    return Math.max(...level.lostAt.values()) + this.#deps.graceMs;
+  #graceEnd(status: Status): number {
+    return Math.max(...status.lostAt.values()) + this.#deps.graceMs;
   }
 
-  #forgetLost(level: Level): void {
-    for (const [session, at] of level.lostAt) {
-      if (this.#deps.now() < at + this.#deps.graceMs) continue;
-      level.lostAt.delete(session);
+  #forgetLost(status: Status): void {
+    for (const [session, at] of status.lostAt) {
+      if (this.#now() < at + this.#deps.graceMs) continue;
+      status.lostAt.delete(session);
       this.#lost.delete(session);
     }
   }
 
-  #settle(user: UserId, level: Level): Promise<Moment | undefined> {
-    if (level.writing) return level.writing;
-    level.cancel?.();
-    level.cancel = undefined;
-    if (this.#stopped) return Promise.resolve(undefined);
-    this.#forgetLost(level);
-    const now = this.#deps.now();
-    const wanted = this.#wanted(level);
-    const calmAt = level.writtenAt + CALM_MS;
-    if (wanted === level.written) {
-      if (level.active.size === 0) this.#wake(user, level, wanted ? this.#graceUntil(level) : calmAt);
+  /** Writes if that is due, else sets the timer for when it may be. */
+  #settle(user: UserId, status: Status): Promise<Moment | undefined> {
+    if (status.writing) return status.writing;
+    status.cancelTimer?.();
+    status.cancelTimer = undefined;
+    if (this.#isStopped) return Promise.resolve(undefined);
+    this.#forgetLost(status);
+    const isOnline = this.#isOnline(status);
+    const calmAt = status.writtenAt + PRESENCE_CALM_MS;
+    if (isOnline === status.isWrittenOnline) {
+      if (status.active.size === 0) this.#wake(user, status, isOnline ? this.#graceEnd(status) : calmAt);
       return Promise.resolve(undefined);
     }
-    if (now < calmAt && !level.urgent) {
-      this.#wake(user, level, calmAt);
+    if (this.#now() < calmAt && !status.isUrgent) {
+      this.#wake(user, status, calmAt);
       return Promise.resolve(undefined);
     }
-    level.urgent = false;
-    level.writing = this.#write(user, level, wanted);
-    return level.writing;
+    status.isUrgent = false;
+    status.writing = this.#write(user, status, isOnline);
+    return status.writing;
   }
 
-  async #write(user: UserId, level: Level, online: boolean): Promise<Moment | undefined> {
+  async #write(user: UserId, status: Status, isOnline: boolean): Promise<Moment | undefined> {
     let moment: Moment | undefined;
-    level.doubted = false;
+    status.isDoubted = false;
     try {
       const { devices, write } = this.#deps;
-      await (online ? devices.setActive(user) : devices.clearActive(user));
-      moment = await write(user, online ? undefined : new Date(level.lastSeen));
-      level.written = level.doubted ? undefined : online;
-      level.writtenAt = this.#deps.now();
+      await (isOnline ? devices.setActive(user) : devices.clearActive(user));
+      moment = await write(user, isOnline ? undefined : new Date(status.lastSeen));
+      status.isWrittenOnline = status.isDoubted ? undefined : isOnline;
+      status.writtenAt = this.#now();
     } catch (error) {
-      if (error instanceof ParleyError && error.code === 'not_found') return this.#forget(user, level);
+      if (error instanceof ParleyError && error.code === 'not_found') return this.#forget(user, status);
       this.#deps.logger.debug({ err: error, user }, 'presence could not be written; trying again');
-      level.writtenAt = this.#deps.now();
+      status.writtenAt = this.#now();
     }
-    level.writing = undefined;
-    void this.#settle(user, level);
+    status.writing = undefined;
+    void this.#settle(user, status);
     return moment;
   }
 
-  /** Nothing is ever to be said of them again. */
-  #forget(user: UserId, level: Level): undefined {
-    for (const session of level.lostAt.keys()) this.#lost.delete(session);
-    this.#levels.delete(user);
+  /** The user has been erased: their presence is never written again. */
+  #forget(user: UserId, status: Status): undefined {
+    for (const session of status.lostAt.keys()) this.#lost.delete(session);
+    this.#statuses.delete(user);
   }
 
-  /** Looks again at `at`; by then, a user who is offline and calm is forgotten. */
-  #wake(user: UserId, level: Level, at: number): void {
-    const now = this.#deps.now();
-    if (at <= now && !this.#wanted(level) && level.written === false) {
-      this.#levels.delete(user);
+  /** Settles again at `at`. A user who is offline and calm by now is forgotten. */
+  #wake(user: UserId, status: Status, at: number): void {
+    const now = this.#now();
+    if (at <= now && !this.#isOnline(status) && status.isWrittenOnline === false) {
+      this.#statuses.delete(user);
       return;
     }
-    level.cancel = this.#deps.setTimer(() => void this.#settle(user, level), Math.max(at - now, 1));
+    const { clock } = this.#deps;
+    status.cancelTimer = clock.setTimer(() => void this.#settle(user, status), Math.max(at - now, 1));
+  }
+}
+
+/**
+ * Knows which connected users are told of whose presence: each is told of their contacts. A user's contacts only
+ * grow, so those that are reported while they are being loaded are simply added.
+ */
+export class PresenceWatchers {
+  readonly #loadContacts: (user: UserId) => Promise<Iterable<UserId>>;
+  /** By connected user; undefined for one without contacts. */
+  readonly #contacts = new Map<UserId, Set<UserId> | undefined>();
+  /** By subject: the connected users who have it among their contacts. */
+  readonly #watchers = new Map<UserId, Set<UserId>>();
+
+  constructor(loadContacts: (user: UserId) => Promise<Iterable<UserId>>) {
+    this.#loadContacts = loadContacts;
+  }
+
+  /** The user has connected. Resolves when their contacts are known; rejects if they cannot be loaded. */
+  async add(user: UserId): Promise<void> {
+    this.#contacts.set(user, undefined);
+    for (const contact of await this.#loadContacts(user)) this.#watch(user, contact);
+  }
+
+  /** The user's last connection has gone. */
+  remove(user: UserId): void {
+    for (const contact of this.#contacts.get(user) ?? []) {
+      const watchers = this.#watchers.get(contact);
+      watchers?.delete(user);
+      if (watchers?.size === 0) this.#watchers.delete(contact);
+    }
+    this.#contacts.delete(user);
+  }
+
+  /** The connected users who are told of the subject's presence. */
+  watchersOf(subject: UserId): Iterable<UserId> {
+    return this.#watchers.get(subject) ?? [];
+  }
+
+  /** Whether any connected user is told of the subject's presence. */
+  isWatched(subject: UserId): boolean {
+    return this.#watchers.has(subject);
+  }
+
+  isContact(user: UserId, other: UserId): boolean {
+    return this.#contacts.get(user)?.has(other) ?? false;
+  }
+
+  /** The two have become contacts of each other. */
+  acquaint(a: UserId, b: UserId): void {
+    this.#watch(a, b);
+    this.#watch(b, a);
+  }
+
+  #watch(user: UserId, contact: UserId): void {
+    if (!this.#contacts.has(user)) return;
+    const contacts = this.#contacts.get(user);
+    if (contacts) contacts.add(contact);
+    else this.#contacts.set(user, new Set([contact]));
+    const watchers = this.#watchers.get(contact);
+    if (watchers) watchers.add(user);
+    else this.#watchers.set(contact, new Set([user]));
   }
 }

@@ -8,172 +8,189 @@ import type { UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { WritePresence } from './presence.js';
 
-/** How often it is looked for nodes that have died. */
-const LOOK_MS = 2500;
-/** Everybody who is online is looked through this often, though no node has died. */
-const SWEEP_MS = 300_000;
-const PAGE = 200;
+/** How often the reconciler looks for nodes that have died. */
+const LOOK_EVERY_MS = 2500;
+/** All users who are online are looked through this often, though no node has died. */
+const SWEEP_EVERY_MS = 300_000;
+const USERS_PER_PAGE = 200;
 
-export interface LevellingDeps {
-  readonly node: NodeId;
-  readonly nodes: Pick<Nodes, 'listLive' | 'listDead' | 'forget'>;
-  readonly devices: Pick<Devices, 'findActive' | 'listActive' | 'dropNode'>;
-  readonly queries: Pick<Queries, 'online'>;
-  readonly write: WritePresence;
-  /** Whether this node is the one to write for the user: it owns their partition. */
-  readonly isOurs: (user: UserId) => boolean;
-  /** The other nodes had taken this one for dead, and have forgotten it. */
-  readonly onForgotten: () => void;
-  /** When the life before this one ended, where nothing else tells when its users were last seen. */
-  readonly lastLife: Date | undefined;
-  readonly graceMs: number;
-  /** Milliseconds, monotonic. */
-  readonly now: () => number;
+export interface PresenceReconcilerDeps {
+  readonly cluster: {
+    readonly node: NodeId;
+    readonly nodes: Pick<Nodes, 'listLive' | 'listDead'>;
+    readonly devices: Pick<Devices, 'findActive' | 'listActive'>;
+    /** Removes the devices of a dead node, then the node. */
+    readonly forgetNode: (node: NodeId) => Promise<void>;
+  };
+  readonly users: {
+    readonly online: Queries['online'];
+    /** Whether this node is the one to write for the user: it owns their partition. */
+    readonly isOurs: (user: UserId) => boolean;
+  };
+  readonly presence: {
+    readonly write: WritePresence;
+    /** The other nodes have taken this one for dead, and forgotten it: tells them again. */
+    readonly announceAgain: () => void;
+  };
+  readonly times: {
+    readonly graceMs: number;
+    /** When the process before this one ended, if nothing else tells when its users were last seen. */
+    readonly lastLife: Date | undefined;
+    /** Milliseconds, monotonic. */
+    readonly now: () => number;
+  };
   readonly logger: Logger;
 }
 
-/** A user who is online without an active device, and since when that is known here. */
+/** A user who is online without an active device, and since when this node knows that. */
 interface Absent {
   readonly sinceMs: number;
   readonly since: Date;
 }
 
 /**
- * Takes offline whom the log calls online although no node that lives has an active device of theirs: after a crash,
- * when one grace time has passed in which they could come back. Every node looks at all users, so that a change of
- * owner costs no time, and writes for those whose partition it owns. A dead node is forgotten when that is done.
+ * Takes users offline whom the log has online although no living node has an active device of theirs. It happens
+ * after a crash, once one grace time has passed in which they could come back. Every node looks at all users, so that
+ * a change of owner costs no time, and writes for the users whose partition it owns. Then a dead node is forgotten.
  */
-export class Levelling {
-  readonly #deps: LevellingDeps;
+export class PresenceReconciler {
+  readonly #deps: PresenceReconcilerDeps;
   #absent = new Map<UserId, Absent>();
-  /** Dead nodes, and since when that is known here. */
+  /** Dead nodes, and since when this node knows that. */
   readonly #dead = new Map<NodeId, number>();
   #sweptAt = Number.NEGATIVE_INFINITY;
   #startedAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #isStopped = false;
 
-  constructor(deps: LevellingDeps) {
+  constructor(deps: PresenceReconcilerDeps) {
     this.#deps = deps;
   }
 
-  /** Looks now, and every few seconds, until it is stopped. */
+  /** Looks now and every 2.5 s, until it is stopped. */
   async start(): Promise<void> {
     try {
       await this.look();
     } catch (error) {
-      this.#deps.logger.warn({ err: error }, 'presence could not be levelled; trying again');
+      this.#deps.logger.warn({ err: error }, 'presence could not be reconciled; trying again');
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.start(), LOOK_MS);
+    if (!this.#isStopped) this.#timer = setTimeout(() => void this.start(), LOOK_EVERY_MS);
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#isStopped = true;
     clearTimeout(this.#timer);
   }
 
-  /** One look. Throws when a store does not answer: the next one does what was left undone. */
+  /** Looks once. Throws when a store does not answer: the next look does what was left undone. */
   async look(): Promise<void> {
-    const { node, nodes, devices, graceMs, now } = this.#deps;
-    await this.#noticeForgetting((await nodes.listLive()).find((each) => each.node === node)?.startedAt);
+    const { node, nodes } = this.#deps.cluster;
+    const { now } = this.#deps.times;
+    this.#checkForgotten((await nodes.listLive()).find((each) => each.node === node)?.startedAt);
     const dead = await nodes.listDead();
     for (const known of this.#dead.keys())
       if (!dead.some((each) => each.node === known)) this.#dead.delete(known);
     for (const each of dead) if (!this.#dead.has(each.node)) this.#dead.set(each.node, now());
-    if (dead.length === 0 && this.#absent.size === 0 && now() - this.#sweptAt < SWEEP_MS) return;
+    if (dead.length === 0 && this.#absent.size === 0 && now() - this.#sweptAt < SWEEP_EVERY_MS) return;
 
     const lastBeats = new Map<UserId, Date>();
     const usersOf = new Map<NodeId, Set<UserId>>();
     for (const each of dead) {
       const users = await this.#usersOf(each.node);
       usersOf.set(each.node, users);
-      for (const user of users) lastBeats.set(user, later(lastBeats.get(user), each.lastHeartbeat));
+      for (const user of users) lastBeats.set(user, laterOf(lastBeats.get(user), each.lastHeartbeat));
     }
-    const online = await this.#level(lastBeats);
-    for (const { node: gone } of dead) {
-      const known = this.#dead.get(gone) ?? now();
-      const isLevel = [...(usersOf.get(gone) ?? [])].every((user) => !online.has(user));
-      // Not at once: what it wrote last may not have reached the read model yet.
-      if (!isLevel || now() - known < Math.max(graceMs, DEAD_AFTER_MS)) continue;
-      await devices.dropNode(gone);
-      await nodes.forget(gone);
+    const online = await this.#sweep(lastBeats);
+    for (const each of dead) {
+      const isAnyOnline = [...(usersOf.get(each.node) ?? [])].some((user) => online.has(user));
+      if (!isAnyOnline) await this.#forget(each.node);
     }
   }
 
-  async #noticeForgetting(startedAt: Date | undefined): Promise<void> {
+  /** A node that the others have forgotten begins anew with its next beat. */
+  #checkForgotten(startedAt: Date | undefined): void {
     if (!startedAt) return;
     const isAnother = this.#startedAt !== undefined && this.#startedAt !== startedAt.getTime();
     this.#startedAt = startedAt.getTime();
-    if (isAnother) this.#deps.onForgotten();
+    if (isAnother) this.#deps.presence.announceAgain();
+  }
+
+  /** Not at once: what the dead node wrote last may not have reached the read model yet. */
+  async #forget(dead: NodeId): Promise<void> {
+    const { graceMs, now } = this.#deps.times;
+    const knownAt = this.#dead.get(dead) ?? now();
+    if (now() - knownAt < Math.max(graceMs, DEAD_AFTER_MS)) return;
+    await this.#deps.cluster.forgetNode(dead);
   }
 
   async #usersOf(node: NodeId): Promise<Set<UserId>> {
     const users = new Set<UserId>();
-    for (let after: UserId | undefined; !this.#stopped; ) {
-      const page = await this.#deps.devices.listActive(node, PAGE, after);
+    for (let after: UserId | undefined; !this.#isStopped; ) {
+      const page = await this.#deps.cluster.devices.listActive(node, USERS_PER_PAGE, after);
       for (const user of page) users.add(user);
       after = page.at(-1);
-      if (page.length < PAGE) break;
+      if (page.length < USERS_PER_PAGE) break;
     }
     return users;
   }
 
-  /** Goes through all who are online; answers those who stay so without an active device. */
-  async #level(lastBeats: ReadonlyMap<UserId, Date>): Promise<ReadonlyMap<UserId, Absent>> {
-    const { queries, devices, graceMs, now } = this.#deps;
+  /** Goes through all users who are online. Returns those without an active device, taken offline now or not. */
+  async #sweep(lastBeats: ReadonlyMap<UserId, Date>): Promise<ReadonlyMap<UserId, Absent>> {
+    const { cluster, users, times } = this.#deps;
     const absent = new Map<UserId, Absent>();
-    for (let after: UserId | undefined; !this.#stopped; ) {
-      const users = await queries.online(PAGE, after);
-      const active = users.length > 0 ? await devices.findActive(users) : new Set();
+    for (let after: UserId | undefined; !this.#isStopped; ) {
+      const page = await users.online(USERS_PER_PAGE, after);
+      const active = page.length > 0 ? await cluster.devices.findActive(page) : new Set();
       const gone: [UserId, Absent][] = [];
-      for (const user of users) {
+      for (const user of page) {
         if (active.has(user)) continue;
-        const known = this.#absent.get(user) ?? { sinceMs: now(), since: new Date() };
+        const known = this.#absent.get(user) ?? { sinceMs: times.now(), since: new Date() };
         absent.set(user, known);
-        if (now() - known.sinceMs >= graceMs && this.#deps.isOurs(user)) gone.push([user, known]);
+        if (times.now() - known.sinceMs >= times.graceMs && users.isOurs(user)) gone.push([user, known]);
       }
       await Promise.all(gone.map(([user, { since }]) => this.#takeOffline(user, lastBeats.get(user), since)));
-      after = users.at(-1);
-      if (users.length < PAGE) break;
+      after = page.at(-1);
+      if (page.length < USERS_PER_PAGE) break;
     }
     this.#absent = absent;
-    this.#sweptAt = now();
+    this.#sweptAt = times.now();
     return absent;
   }
 
-  /** One who has come back meanwhile stays online: the owner looks at the devices again. */
+  /** A user who has come back meanwhile stays online: the owner of the partition looks at the devices again. */
   async #takeOffline(user: UserId, lastBeat: Date | undefined, since: Date): Promise<void> {
+    const { presence, times, logger } = this.#deps;
     try {
-      await this.#deps.write(user, lastBeat ?? this.#deps.lastLife ?? since);
+      await presence.write(user, lastBeat ?? times.lastLife ?? since);
     } catch (error) {
-      this.#deps.logger.debug({ err: error, user }, 'a user could not be taken offline; trying again');
+      logger.debug({ err: error, user }, 'a user could not be taken offline; trying again');
     }
   }
 }
 
-const later = (a: Date | undefined, b: Date): Date => (a && a > b ? a : b);
+const laterOf = (a: Date | undefined, b: Date): Date => (a && a > b ? a : b);
 
-const BEAT_MS = 5000;
+const HEARTBEAT_EVERY_MS = 5000;
 
-/** When a system of one process was last alive: after a crash, that is when its users were last seen. */
+/** Remembers when a system of one process was last alive. After a crash, its users were last seen then. */
 export interface Heartbeat {
   /** Undefined before the first beat. */
   last(): Promise<Date | undefined>;
   beat(): Promise<void>;
 }
 
-/** Beats now and every 5 s; returns the function that ends it. */
+/** Beats now and every 5 s. Returns the function that stops it. */
 export async function startBeating(
   heartbeat: Heartbeat,
   report: (error: unknown) => void,
 ): Promise<() => void> {
   const beat = () => heartbeat.beat().catch(report);
   await beat();
-  const timer = setInterval(() => void beat(), BEAT_MS);
+  const timer = setInterval(() => void beat(), HEARTBEAT_EVERY_MS);
   return () => clearInterval(timer);
 }
 
-/** The embedded engine's: the modification time of a file. */
+/** The heartbeat of the embedded engine: the modification time of a file. */
 export function fileHeartbeat(dataDir: string): Heartbeat {
   const file = join(dataDir, 'heartbeat');
   return {

@@ -1,7 +1,7 @@
 import { badRequest, type FieldError, ParleyError } from '../base/errors.js';
 import { type PushName, type RequestName, requests } from '../domain/contract.js';
 
-/** A number or a string that the client picks to know the answer by. */
+/** A number or a string that the client picks, to recognise the answer. */
 export type RequestId = number | string;
 
 export interface Request {
@@ -10,15 +10,17 @@ export interface Request {
   readonly data: unknown;
 }
 
-/** A frame that is no request: answered, and counted against the connection. */
+/** A frame that is no request. It is answered, and counts towards abuse. */
 export interface BadFrame {
   readonly id?: RequestId;
   readonly event?: string;
   readonly error: ParleyError;
 }
 
+const MAX_ID_LENGTH = 256;
+
 const isId = (id: unknown): id is RequestId =>
-  (typeof id === 'string' && id.length <= 256) || (typeof id === 'number' && Number.isFinite(id));
+  (typeof id === 'string' && id.length <= MAX_ID_LENGTH) || (typeof id === 'number' && Number.isFinite(id));
 
 /** Reads a client's frame: a JSON object with a string `event` and an `id`. */
 export function parseFrame(text: string): Request | BadFrame {
@@ -35,7 +37,10 @@ export function parseFrame(text: string): Request | BadFrame {
   const fields: FieldError[] = [];
   if (typeof event !== 'string') fields.push({ path: 'event', message: 'must be a string' });
   if (!isId(id))
-    fields.push({ path: 'id', message: 'must be a number or a string of at most 256 characters' });
+    fields.push({
+      path: 'id',
+      message: `must be a number or a string of at most ${MAX_ID_LENGTH} characters`,
+    });
   return {
     ...(isId(id) ? { id } : {}),
     ...(typeof event === 'string' ? { event } : {}),
@@ -50,7 +55,7 @@ export function answerText(request: { id: RequestId; event: string }, data: stri
   return `{"id":${JSON.stringify(request.id)},"event":${JSON.stringify(request.event)},"data":${data}}`;
 }
 
-/** A refusal's text: `id` and `event` as far as they were usable. */
+/** A refusal's text, with `id` and `event` where the frame had usable ones. */
 export function errorText(
   request: { id?: RequestId; event?: string },
   error: ParleyError,
@@ -67,16 +72,16 @@ export function errorText(
   return JSON.stringify({ id: request.id, event: request.event, error: body });
 }
 
-/** Between a push and its cursor, which is the last of it. */
+/** Stands between a push and its cursor, which comes last. */
 const CURSOR = ',"cursor":"';
 
-/** A push's text; `data` is already JSON; what is not stored has no cursor. */
+/** A push's text; `data` is already JSON. A push that is not stored has no cursor. */
 export function pushText(event: PushName, data: string, cursor?: string): string {
   const body = `{"event":"${event}","data":${data}`;
   return cursor === undefined ? `${body}}` : joinPush(body, cursor);
 }
 
-/** A stored push's text as its two parts: what `pushText` wrote before the cursor, and the cursor. */
+/** The two parts of a stored push's text: what `pushText` wrote before the cursor, and the cursor. */
 export function splitPush(text: string): { readonly body: string; readonly cursor: string } {
   const at = text.lastIndexOf(CURSOR);
   return { body: text.slice(0, at), cursor: text.slice(at + CURSOR.length, -2) };
@@ -86,8 +91,8 @@ export function splitPush(text: string): { readonly body: string; readonly curso
 export const joinPush = (body: string, cursor: string): string => `${body}${CURSOR}${cursor}"}`;
 
 /**
- * A complete server-to-client text frame (RFC 6455 section 5.2: FIN, opcode 1, unmasked). Framed here, not by the
- * library, so that one buffer serves every connection that receives the same push.
+ * A complete server-to-client text frame (RFC 6455 section 5.2: FIN, opcode 1, unmasked). Built here, not by the
+ * library, so that all connections that receive the same push share one buffer.
  */
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);

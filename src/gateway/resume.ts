@@ -66,7 +66,7 @@ export async function replay(
       if (missed) {
         const onward = onwardFrom(cursor.at, deps.cursors);
         for (const { partition, offset, frame } of missed) {
-          connection.saw(partition, offset + 1);
+          connection.recordSeen(partition, offset + 1);
           connection.push(onward(frame));
         }
         connection.push(caughtUp);
@@ -75,7 +75,7 @@ export async function replay(
       cursor = { kind: 'walk', from: cursor.at, to: [...deps.vector()], partition: 0, key: '', offset: -1 };
     }
     await walk(connection, user, cursor, deps);
-    if (connection.closing) return;
+    if (connection.isClosing) return;
     cursor = { kind: 'live', at: cursor.to };
   }
 }
@@ -93,7 +93,7 @@ async function walk(connection: Connection, user: UserId, start: Walk, deps: Rep
       key = start.key;
       await walkStream(connection, user, { ...start, partition, key }, start.offset, deps);
     }
-    for (let more = true; more && !connection.closing; ) {
+    for (let more = true; more && !connection.isClosing; ) {
       const streams = await deps.queries.changedStreams(
         user,
         partition,
@@ -103,7 +103,7 @@ async function walk(connection: Connection, user: UserId, start: Walk, deps: Rep
       );
       for (const stream of streams) {
         await walkStream(connection, user, { ...start, partition, key: stream.key }, from - 1, deps);
-        if (connection.closing) return;
+        if (connection.isClosing) return;
       }
       key = streams.at(-1)?.key ?? key;
       more = streams.length === STREAMS;
@@ -121,8 +121,8 @@ async function walkStream(
 ): Promise<void> {
   const upTo = (place.to[place.partition] ?? 0) - 1;
   for (let behind = above, more = true; more; ) {
-    await connection.paced(PACE_BYTES);
-    if (connection.closing) return;
+    await connection.waitUntilBelow(PACE_BYTES);
+    if (connection.isClosing) return;
     const page = await queries.missedEvents(user, place.key, { above: behind, upTo }, EVENTS);
     const missed = page.events.flatMap((event) => pushesTo(user, event).map((push) => ({ event, push })));
     const shown = new PushContent(content);
@@ -130,7 +130,7 @@ async function walkStream(
     if (!shown.isWhole) await shown.load();
     for (const { event, push } of missed) {
       const cursor = cursors.write({ ...place, offset: event.offset });
-      connection.saw(place.partition, event.offset + 1);
+      connection.recordSeen(place.partition, event.offset + 1);
       connection.push(pushFrame(push, shown, cursor));
     }
     behind = page.events.at(-1)?.offset ?? behind;

@@ -2,49 +2,51 @@ import { Deque } from '../base/collections.js';
 import type { UserId } from '../domain/ids.js';
 import type { Vector } from './cursor.js';
 
-/** A stored push as it went out, kept for those who come back soon. */
+/** A stored push as it went out, kept for clients that come back soon. */
 export interface RingEntry {
   readonly partition: number;
   readonly offset: number;
   readonly to: readonly UserId[];
-  /** Whose names or words the frame holds. */
+  /** The users whose names or words the frame holds. */
   readonly shows: readonly UserId[];
   /** The WebSocket frame, with the live cursor of its moment. */
   readonly frame: Buffer;
-  /** Of a read mark: whose mark in which room; a replay sends only the newest. */
+  /** Only of a read mark: its room and user. A replay sends only the newest of each. */
   readonly mark?: string;
 }
 
 /** What an entry costs beside its frame: the object, its place in the ring and with each user. */
-const OVERHEAD = 160;
-/** Whoever has gone is still hosted for this long; of more than so many, the first to go are not. */
-const LINGER_MS = 600_000;
-const MOST_GONE = 50_000;
+const ENTRY_BYTES = 160;
+/** Pushes are kept for users who have gone, for this time. */
+const GONE_USERS_KEPT_MS = 600_000;
+/** Of more users who have gone than this, those who went first are forgotten. */
+const MAX_GONE_USERS = 50_000;
 
 interface Hosted {
-  /** By partition, what lies below is not kept: of before the user came, or of one who has been forgotten. */
+  /** By partition: nothing below it is kept. It is from before the user came, or shows an erased user. */
   readonly since: number[];
   /** In the order of the ring. */
   readonly entries: Deque<RingEntry>;
 }
 
 /**
- * The recent stored pushes of a node to the users it hosts, in the order of the fan-out, so that their cursors hold
- * for a connection that gets them all. A user is hosted while connected here and for ten minutes more; of the others
- * nothing is kept. Bounded by bytes; what falls out raises `floor`, below which only the read models know.
+ * Keeps the recent stored pushes of a node to the users it hosts, in the order of the fan-out, so that their cursors
+ * hold for a connection that gets them all. A user is hosted while connected here and for ten minutes more. Bounded by
+ * bytes: older pushes are dropped, and must be read from the read models.
  */
 export class Ring {
-  readonly #limit: number;
+  readonly #maxBytes: number;
+  /** By partition: nothing below it is kept for anybody. */
   readonly #floor: number[];
   readonly #entries = new Deque<RingEntry>();
   readonly #hosted = new Map<UserId, Hosted>();
-  /** Those of them who are not connected, and when they went: the first to go first. */
+  /** Hosted users who are not connected, and when they went: the first to go first. */
   readonly #gone = new Map<UserId, number>();
   #bytes = 0;
 
-  /** `start`: the vector at which it begins to listen. */
-  constructor(limitBytes: number, start: Vector) {
-    this.#limit = limitBytes;
+  /** `start`: the vector at which the fan-out begins. */
+  constructor(maxBytes: number, start: Vector) {
+    this.#maxBytes = maxBytes;
     this.#floor = [...start];
   }
 
@@ -52,7 +54,7 @@ export class Ring {
     return this.#hosted.has(user);
   }
 
-  /** The user is connected: everything behind `vector`, which is the node's now, is kept for them from here on. */
+  /** The user has connected: from now on pushes are kept for them. `vector`: what the node has fanned out, now. */
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
     if (!this.#hosted.has(user)) this.#hosted.set(user, { since: [...vector], entries: new Deque() });
@@ -61,19 +63,19 @@ export class Ring {
   /** The last connection of the user has gone. */
   leave(user: UserId, now: number): void {
     this.#gone.set(user, now);
-    if (this.#gone.size > MOST_GONE) this.forget(now);
+    if (this.#gone.size > MAX_GONE_USERS) this.forget(now);
   }
 
-  /** Lets go of those who went too long ago, or of whom there are too many. */
+  /** Hosts users no more who went too long ago, or of whom there are too many. */
   forget(now: number): void {
     for (const [user, at] of this.#gone) {
-      if (now - at < LINGER_MS && this.#gone.size <= MOST_GONE) return;
+      if (now - at < GONE_USERS_KEPT_MS && this.#gone.size <= MAX_GONE_USERS) return;
       this.#gone.delete(user);
       this.#hosted.delete(user);
     }
   }
 
-  /** Keeps it for those of its users who are hosted. */
+  /** Keeps the push for those of its users who are hosted. */
   add(entry: RingEntry): void {
     let kept = false;
     for (const user of entry.to) {
@@ -83,13 +85,13 @@ export class Ring {
     }
     if (!kept) return;
     this.#entries.push(entry);
-    this.#bytes += entry.frame.length + OVERHEAD;
-    while (this.#bytes > this.#limit) this.#evict();
+    this.#bytes += entry.frame.length + ENTRY_BYTES;
+    while (this.#bytes > this.#maxBytes) this.#evict();
   }
 
   /**
-   * What the user has been pushed since, in order; of read marks only the newest. Undefined when it reaches
-   * further back than the ring, or than the user has been hosted.
+   * The pushes to the user since the vector, in order; of read marks only the newest. Undefined when the vector is
+   * older than the ring, or than the time from which the user is hosted.
    */
   since(user: UserId, at: Vector): RingEntry[] | undefined {
     const hosted = this.#hosted.get(user);
@@ -101,7 +103,7 @@ export class Ring {
     return missed.filter((entry) => entry.mark === undefined || newest.get(entry.mark) === entry);
   }
 
-  /** Lets go of all that shows a user: who missed something of that is told of it from the read models. */
+  /** Drops all pushes that show an erased user. Clients that missed one of them read it from the read models. */
   forgetUser(user: UserId): void {
     const isOfUser = ({ shows }: RingEntry) => shows.includes(user);
     const gone = [...this.#entries].filter(isOfUser);
@@ -109,7 +111,7 @@ export class Ring {
     this.#entries.removeWhere(isOfUser);
     const touched = new Set<Hosted>();
     for (const { partition, offset, to, frame } of gone) {
-      this.#bytes -= frame.length + OVERHEAD;
+      this.#bytes -= frame.length + ENTRY_BYTES;
       for (const hosted of to.flatMap((member) => this.#hosted.get(member) ?? [])) {
         hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
         touched.add(hosted);
@@ -121,16 +123,16 @@ export class Ring {
   #evict(): void {
     const entry = this.#entries.shift();
     if (!entry) return;
-    this.#bytes -= entry.frame.length + OVERHEAD;
+    this.#bytes -= entry.frame.length + ENTRY_BYTES;
     this.#floor[entry.partition] = entry.offset + 1;
     for (const user of entry.to) {
-      // Who was not hosted then has no such entry: who has, has it first.
+      // The user may not have been hosted then. If they have the entry, it is their first.
       const entries = this.#hosted.get(user)?.entries;
       if (entries?.first === entry) entries.shift();
     }
   }
 }
 
-/** Whether it lacks something of what the bound has. */
+/** Whether the vector lacks something that the bound has. */
 export const isBehind = (at: Vector, bound: Vector): boolean =>
   bound.some((size, partition) => (at[partition] ?? 0) < size);

@@ -1,31 +1,39 @@
-import type { Socket } from 'node:net';
+/** At most this much is handed to the socket at a time, or one frame that is larger. */
+const WRITE_BYTES = 64 * 1024;
 
-const CHUNK = 64 * 1024;
+/** The TCP socket, as far as a sender uses it. */
+export interface ByteSink {
+  readonly writable: boolean;
+  /** Bytes that it was given and the system has not yet taken. */
+  readonly writableLength: number;
+  /** False: no more should be given before `drain`. */
+  write(bytes: Buffer): boolean;
+}
 
 /**
- * What waits to be written to one socket. Frames queued in one turn of the event loop leave in one write, and at
- * most 64 KiB are handed to the socket at a time, so that `movedAt` tells a slow reader from one that has stopped.
+ * Queues frames for one socket. Frames queued in one turn of the event loop leave in one write. A write is small, so
+ * that `movedAt` tells a slow reader from one that has stopped.
  */
 export class Sender {
-  readonly #socket: Socket;
+  readonly #socket: ByteSink;
   readonly #flusher: Flusher;
   readonly #onMoved: () => void;
   #frames: Buffer[] = [];
   #queued = 0;
-  #blocked = false;
-  #marked = false;
-  /** When the socket last took or finished a write; milliseconds of the flusher's clock. */
+  #isBlocked = false;
+  #isMarked = false;
+  /** When the socket last refused or finished a write; milliseconds of the flusher's clock. */
   movedAt = 0;
 
-  /** `onMoved`: less may be waiting now. Not only at a `drain`: what the system takes at once brings none. */
-  constructor(socket: Socket, flusher: Flusher, onMoved: () => void) {
+  /** `onMoved`: less may be waiting now. Called after each flush: what the system takes at once brings no `drain`. */
+  constructor(socket: ByteSink, flusher: Flusher, onMoved: () => void) {
     this.#socket = socket;
     this.#flusher = flusher;
     this.#onMoved = onMoved;
   }
 
   /** Bytes that the peer has not yet taken. */
-  get waiting(): number {
+  get waitingBytes(): number {
     return this.#queued + this.#socket.writableLength;
   }
 
@@ -33,36 +41,37 @@ export class Sender {
   send(frame: Buffer): void {
     this.#frames.push(frame);
     this.#queued += frame.length;
-    if (this.#marked || this.#blocked) return;
-    this.#marked = true;
+    if (this.#isMarked || this.#isBlocked) return;
+    this.#isMarked = true;
     this.#flusher.mark(this);
   }
 
-  /** Forgets what waits: the connection is being closed for not reading. */
+  /** Drops the frames that wait: the connection is being closed for not reading. */
   clear(): void {
     this.#frames = [];
     this.#queued = 0;
   }
 
-  /** Hands everything to the socket at once: the connection is being closed. */
+  /** Hands all frames to the socket at once: the connection is being closed. */
   finish(): void {
     if (this.#queued > 0 && this.#socket.writable) this.#socket.write(Buffer.concat(this.#frames));
     this.clear();
   }
 
   /** The socket's `drain`. */
-  drained(): void {
-    this.#blocked = false;
+  handleDrain(): void {
+    this.#isBlocked = false;
     this.movedAt = this.#flusher.now();
     this.flush();
   }
 
+  /** Writes until the socket wants no more. */
   flush(): void {
-    this.#marked = false;
-    while (!this.#blocked && this.#queued > 0 && this.#socket.writable) {
+    this.#isMarked = false;
+    while (!this.#isBlocked && this.#queued > 0 && this.#socket.writable) {
       const batch = this.#take();
       if (!this.#socket.write(this.#flusher.join(batch))) {
-        this.#blocked = true;
+        this.#isBlocked = true;
         this.movedAt = this.#flusher.now();
       }
     }
@@ -74,7 +83,7 @@ export class Sender {
     let bytes = 0;
     let n = 0;
     for (const frame of frames) {
-      if (n > 0 && bytes + frame.length > CHUNK) break;
+      if (n > 0 && bytes + frame.length > WRITE_BYTES) break;
       bytes += frame.length;
       n++;
     }
@@ -84,37 +93,37 @@ export class Sender {
   }
 }
 
-/** Writes out, once a turn of the event loop, all senders that have something; the same for a whole gateway. */
+/** Flushes, once a turn of the event loop, all senders that have frames. A gateway has one. */
 export class Flusher {
   readonly now: () => number;
-  #dirty: Sender[] = [];
+  #marked: Sender[] = [];
   #last: { frames: readonly Buffer[]; joined: Buffer } | undefined;
 
   constructor(now: () => number) {
     this.now = now;
   }
 
+  /** The sender is flushed when this turn of the event loop has ended. */
   mark(sender: Sender): void {
-    if (this.#dirty.push(sender) === 1) setImmediate(() => this.#run());
+    if (this.#marked.push(sender) === 1) setImmediate(() => this.#run());
   }
 
-  /** Connections that receive the same frames share one buffer. */
+  /** One buffer of these frames; connections that are sent the same frames one after the other share it. */
   join(frames: readonly Buffer[]): Buffer {
     const [only] = frames;
     if (only !== undefined && frames.length === 1) return only;
-    const last = this.#last?.frames;
-    if (last?.length === frames.length && frames.every((frame, i) => frame === last[i]))
-      // Just compared: `last` is `this.#last.frames`.
-      return (this.#last as { joined: Buffer }).joined;
+    const last = this.#last;
+    if (last?.frames.length === frames.length && frames.every((frame, i) => frame === last.frames[i]))
+      return last.joined;
     const joined = Buffer.concat(frames);
     this.#last = { frames, joined };
     return joined;
   }
 
   #run(): void {
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const sender of dirty) sender.flush();
+    const marked = this.#marked;
+    this.#marked = [];
+    for (const sender of marked) sender.flush();
     this.#last = undefined;
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
+import { monotonicNow, systemTimer } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
@@ -9,135 +10,189 @@ import type { Devices } from '../cluster/devices.js';
 import type { Nodes } from '../cluster/nodes.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { streamOf, type UserId } from '../domain/ids.js';
-import type { EventLog } from '../log/log.js';
-import { partitionOf } from '../log/log.js';
+import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
-import { Cursors, Revisions } from './cursor.js';
+import { Cursors, Revisions, type Vector } from './cursor.js';
 import { type ContentSources, Delivery, type Texts } from './delivery.js';
-import { Profiles, Rooms } from './directory.js';
 import { Fanout } from './fanout.js';
-import { Gateway } from './gateway.js';
-import { CommandRunner, createHandlers } from './handlers.js';
-import { Hub } from './hub.js';
-import { Presence, type WritePresence } from './presence.js';
-import { type Heartbeat, Levelling, startBeating } from './presenceReconciler.js';
+import { CommandRunner, createHandlers, type Handlers } from './handlers.js';
+import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
+import { Profiles, RoomMembers } from './membersAndProfiles.js';
+import { Hub, OpenConnections } from './openConnections.js';
+import { Presence, PresenceWatchers, type WallClock, type WritePresence } from './presence.js';
+import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
+import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
-import { Endings } from './sessionRevocation.js';
+import { SessionRevocation } from './sessionRevocation.js';
 import { Typing } from './typing.js';
+import { createRequestAnswerer, WebSocketServer } from './webSocketServer.js';
 
-/** Recent pushes kept a partition, for those who come back soon. */
+/** Recent pushes that are kept a partition, for clients that come back soon. */
 const RING_BYTES = 8 * 1024 * 1024;
-/** Those who went are looked through this often. */
-const FORGET_MS = 60_000;
-/** Owners say how far their partitions are this often. */
-const TAILS_MS = 1000;
+/** How often the ring looks for users who have been gone for too long. */
+const RING_SWEEP_EVERY_MS = 60_000;
+/** How often owners tell how far their partitions are. */
+const TAILS_EVERY_MS = 1000;
+
+const wallClock: WallClock = { now: Date.now, setTimer: systemTimer };
 
 export interface GatewayParts {
   readonly config: Config;
-  readonly log: Omit<EventLog, 'append'>;
-  readonly bus: Bus;
-  readonly vault: Vault;
-  readonly queries: Queries;
+  readonly stores: {
+    readonly log: Omit<EventLog, 'append'>;
+    readonly vault: Vault;
+    readonly queries: Queries;
+    readonly texts: Texts;
+  };
+  readonly cluster: {
+    readonly bus: Bus;
+    readonly nodes: Nodes;
+    readonly devices: Devices;
+    /** The partitions that this node owns, now. */
+    readonly owned: () => readonly number[];
+    /** Undefined on several nodes: those tell of each other when they were last alive. */
+    readonly heartbeat: Heartbeat | undefined;
+  };
   readonly router: CommandRouter;
-  readonly texts: Texts;
-  readonly nodes: Nodes;
-  readonly devices: Devices;
-  /** The partitions that this node owns, now. */
-  readonly owned: () => readonly number[];
-  /** Of a system of one process. */
-  readonly heartbeat: Heartbeat | undefined;
-  /** A partition cannot be followed any more: see `FanoutDeps.onStop`. */
-  readonly fail: (error: unknown) => void;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
+  readonly report: {
+    readonly metrics: Metrics;
+    readonly logger: Logger;
+    /** A partition cannot be followed any more: see `FanoutDeps.onStop`. */
+    readonly fail: (error: unknown) => void;
+  };
 }
 
 export interface RunningGateway {
   readonly revisions: Revisions;
-  readonly endings: Endings;
-  /** Lets go of the names and texts of one who has been erased; to be called with nothing of theirs still to come. */
+  readonly sessionRevocation: SessionRevocation;
+  /** Drops the names and texts of an erased user. Call it when nothing of theirs is still to come. */
   forget(user: UserId): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
-  /** Lets clients go, with what they asked for answered. */
+  /** Answers the requests that have begun, and closes all connections. */
   close(): Promise<void>;
   /** Stops listening to the bus, and every timer. */
   release(): Promise<void>;
 }
 
-/** Puts the gateway together, following the log from its tail on. To be called before this node writes anything. */
+/** A place in a partition: its last position, and the size of the tree there. */
+interface Place {
+  readonly position: number;
+  readonly size: number;
+}
+
+/** What the gateway remembers of users, rooms and recent pushes. */
+interface Memory {
+  readonly cursors: Cursors;
+  readonly ring: Ring;
+  readonly profiles: Profiles;
+  readonly rooms: RoomMembers;
+  readonly hub: Hub;
+}
+
+/** What an event of the log moves, beside the connections. */
+interface Followers {
+  readonly memory: Memory;
+  readonly content: ContentSources;
+  readonly typing: Typing;
+  readonly presence: Presence;
+}
+
+/** Puts the gateway together, following the log from its tail on. Call it before this node writes anything. */
 export async function startGateway(parts: GatewayParts): Promise<RunningGateway> {
-  const { config, log, bus, vault, queries, router, texts, nodes, devices, metrics, logger } = parts;
-  const tails = await Promise.all(
-    Array.from({ length: log.partitions }, (_, partition) => log.tail(partition)),
-  );
-  const start = tails.map((tail) => ({ position: tail?.position ?? 0, size: tail?.size ?? 0 }));
-  const cursors = new Cursors(log.id, log.partitions);
+  const { log, queries, vault } = parts.stores;
+  const { bus, nodes } = parts.cluster;
+  const start = await placesOf(log);
+  const memory = createMemory(parts, start, () => fanout.vector);
+  const { cursors, hub, profiles, ring, rooms } = memory;
+  const write = createPresenceWriter(parts.router);
+  const presence = createPresence(parts, write);
+  const typing = createTyping(hub, bus);
+  const content = { texts: parts.stores.texts, profiles };
+  const fanout = followLog(parts, start, { memory, content, typing, presence });
+  const stopNotes = exchangeNotes(parts, fanout, typing);
+  const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
+  const stopReconciling = await startReconciling(parts, presence, write);
+  const revisions = new Revisions(cursors, log, fanout);
+  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector: () => fanout.vector };
+  const { sessions } = vault;
+  const users = { hub, profiles, presence };
+  const identify = createIdentify({
+    sessions,
+    users,
+    revisions,
+    replay: (connection, user, since) =>
+      replay(connection, user, since, () => connection.goLive(), replayDeps),
+    logger: parts.report.logger,
+  });
+  const handlers = createHandlers({
+    commands: new CommandRunner({ router: parts.router, hub, horizon: fanout, cursors }),
+    queries,
+    revisions,
+    directory: { rooms, profiles },
+    live: { hub, presence, typing },
+  });
+  const { connections, server } = serveSockets(parts, users, identify, handlers);
+
+  return {
+    revisions,
+    sessionRevocation: new SessionRevocation({ node: bus.node, bus, nodes, sessions, setTimer: systemTimer }),
+    forget(user) {
+      profiles.forget(user);
+      ring.forgetUser(user);
+    },
+    upgrade: (request, socket, head) => server.upgrade(request, socket, head),
+    async close() {
+      presence.stop();
+      stopReconciling();
+      typing.stop();
+      await connections.stop();
+    },
+    async release() {
+      stopNotes();
+      clearInterval(ringSweep);
+      profiles.close();
+      await fanout.stop();
+    },
+  };
+}
+
+function placesOf(log: Pick<EventLog, 'partitions' | 'tail'>): Promise<Place[]> {
+  const places = Array.from({ length: log.partitions }, async (_, partition) => {
+    const tail = await log.tail(partition);
+    return { position: tail?.position ?? 0, size: tail?.size ?? 0 };
+  });
+  return Promise.all(places);
+}
+
+function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedOut: () => Vector): Memory {
+  const { log, queries } = stores;
   const ring = new Ring(
     RING_BYTES * log.partitions,
     start.map(({ size }) => size),
   );
-  const profiles = new Profiles(queries);
-  const rooms = new Rooms(queries, log.partitions);
-  const hub = new Hub((user) => queries.contacts(user, fannedOut()), {
-    enter: (user) => ring.host(user, fanout.vector),
-    leave: (user) => ring.leave(user, performance.now()),
-  });
-  const forgetting = setInterval(() => ring.forget(performance.now()), FORGET_MS);
-
-  const typing = new Typing({
-    push({ to, roomId, userId, isTyping }) {
-      const text = pushText('notify typing', JSON.stringify({ roomId, userId, isTyping }));
-      for (const member of to)
-        for (const connection of hub.connectionsOf(member))
-          if (connection.hears(roomId)) connection.sendText(text);
-    },
-    tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
-    isHere: (users) => users.some((user) => hub.connectionsOf(user).length > 0),
-  });
-  const delivery = new Delivery({
-    hub,
-    ring,
-    cursors,
-    onMessage: (room, sender) => typing.sent(room, sender),
-  });
-  const content: ContentSources = { texts, profiles };
-  const fanout = new Fanout(start, {
-    delivery,
-    interest: { hosts: (user) => ring.hosts(user), isWatched: (subject) => hub.isWatched(subject) },
-    content,
-    log,
-    logger,
-    onEvent: ({ type, data }) => {
-      if (type === 'UserWentOffline') presence.wentOffline(data.userId);
-    },
-    onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
-    onStop: parts.fail,
-  });
   // Contacts are read from at least what has been fanned out: what comes later is added as it comes.
-  function fannedOut() {
-    return fanout.vector.map((size, partition) => ({ partition, size }));
-  }
-  const unsubscribe = bus.subscribe((frame) => fanout.receive(frame));
-  const tailing = setInterval(() => {
-    const tails = parts.owned().map((partition) => {
-      const { position, size } = fanout.head(partition);
-      // What it owns itself it need not look for.
-      fanout.hear(partition, position);
-      return [partition, position, size] as const;
-    });
-    if (tails.length > 0) bus.broadcast({ kind: 'tails', tails });
-  }, TAILS_MS);
-  const endings = new Endings({ bus, nodes, sessions: vault.sessions });
-  const unhear = bus.onNote((note) => {
-    if (note.kind === 'tails')
-      for (const [partition, position] of note.tails) fanout.hear(partition, position);
-    else if (note.kind === 'typing') typing.hear(note);
-    else if (note.kind === 'ended') vault.sessions.noteRevoked(note.sessions);
-  });
+  const watchers = new PresenceWatchers((user) =>
+    queries.contacts(
+      user,
+      fannedOut().map((size, partition) => ({ partition, size })),
+    ),
+  );
+  return {
+    cursors: new Cursors(log.id, log.partitions),
+    ring,
+    profiles: new Profiles(queries),
+    rooms: new RoomMembers(queries, log.partitions),
+    hub: new Hub(watchers, {
+      enter: (user) => ring.host(user, fannedOut()),
+      leave: (user) => ring.leave(user, monotonicNow()),
+    }),
+  };
+}
 
-  const write: WritePresence = async (userId, lastSeen) => {
+function createPresenceWriter(router: CommandRouter): WritePresence {
+  return async (userId, lastSeen) => {
     const id = randomUUID();
     const { moment } = lastSeen
       ? await router.execute<'go offline'>(
@@ -147,82 +202,142 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       : await router.execute<'go online'>({ kind: 'go online', userId }, id);
     return moment;
   };
-  const presence = new Presence({
+}
+
+function createPresence({ config, cluster, report }: GatewayParts, write: WritePresence): Presence {
+  return new Presence({
     write,
-    devices,
+    devices: cluster.devices,
     graceMs: config.PRESENCE_GRACE,
-    now: Date.now,
-    setTimer: (run, ms) => {
-      const timer = setTimeout(run, ms);
-      return () => clearTimeout(timer);
-    },
-    logger,
+    clock: wallClock,
+    logger: report.logger,
   });
-  const lastLife = await parts.heartbeat?.last();
-  const stopBeating = parts.heartbeat
-    ? await startBeating(parts.heartbeat, (err) => logger.warn({ err }, 'the heartbeat was missed'))
+}
+
+/** Takes the users of dead nodes offline. Returns the function that stops it. */
+async function startReconciling(
+  { config, stores, cluster, report }: GatewayParts,
+  presence: Presence,
+  write: WritePresence,
+): Promise<() => void> {
+  const { bus, nodes, devices, owned, heartbeat } = cluster;
+  const { logger } = report;
+  const lastLife = await heartbeat?.last();
+  const stopBeating = heartbeat
+    ? await startBeating(heartbeat, (err) => logger.warn({ err }, 'the heartbeat was missed'))
     : () => {};
-  const levelling = new Levelling({
-    node: bus.node,
-    nodes,
-    devices,
-    queries,
-    write,
-    isOurs: (user) => parts.owned().includes(partitionOf(streamOf('user', user), log.partitions)),
-    onForgotten: () => presence.repeat(),
-    lastLife,
-    graceMs: config.PRESENCE_GRACE,
-    now: () => performance.now(),
+  const reconciler = new PresenceReconciler({
+    cluster: {
+      node: bus.node,
+      nodes,
+      devices,
+      async forgetNode(node) {
+        await devices.dropNode(node);
+        await nodes.forget(node);
+      },
+    },
+    users: {
+      online: (limit, after) => stores.queries.online(limit, after),
+      isOurs: (user) => owned().includes(partitionOf(streamOf('user', user), stores.log.partitions)),
+    },
+    presence: { write, announceAgain: () => presence.announceAgain() },
+    times: { graceMs: config.PRESENCE_GRACE, lastLife, now: monotonicNow },
     logger,
   });
-  void levelling.start();
-
-  const revisions = new Revisions(cursors, log, fanout);
-  const gateway = new Gateway({
-    sessions: vault.sessions,
-    hub,
-    profiles,
-    presence,
-    handlers: createHandlers({
-      commands: new CommandRunner({ router, hub, horizon: fanout, cursors }),
-      queries,
-      revisions,
-      directory: { rooms, profiles },
-      live: { hub, presence, typing },
-    }),
-    cursors,
-    revisions,
-    replay: { queries, ring, cursors, content, vector: () => fanout.vector },
-    logger,
-    allowedOrigins: config.ALLOWED_ORIGINS,
-    rateLimit: config.RATE_LIMIT,
-    onRequest: (event, outcome) => metrics.countCommand(event, outcome),
-  });
-  metrics.addGauge('parley_connections', () => gateway.connections);
-  metrics.addGauge('parley_bytes_waiting', () => gateway.waiting);
-
-  return {
-    revisions,
-    endings,
-    forget(user) {
-      profiles.forget(user);
-      ring.forgetUser(user);
-    },
-    upgrade: (request, socket, head) => gateway.upgrade(request, socket, head),
-    async close() {
-      presence.stop();
-      levelling.stop();
-      stopBeating();
-      typing.stop();
-      await gateway.close();
-    },
-    async release() {
-      unsubscribe();
-      unhear();
-      clearInterval(tailing);
-      clearInterval(forgetting);
-      profiles.close();
-      await fanout.stop();
-    },
+  void reconciler.start();
+  return () => {
+    reconciler.stop();
+    stopBeating();
   };
+}
+
+function createTyping(hub: Hub, bus: Bus): Typing {
+  return new Typing({
+    push({ to, roomId, userId, isTyping }) {
+      const text = pushText('notify typing', JSON.stringify({ roomId, userId, isTyping }));
+      for (const member of to)
+        for (const connection of hub.connectionsOf(member))
+          if (connection.isListeningTo(roomId)) connection.sendText(text);
+    },
+    tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
+    isAnyHere: (users) => users.some((user) => hub.connectionsOf(user).length > 0),
+    setTimer: systemTimer,
+  });
+}
+
+function followLog(
+  { stores, report }: GatewayParts,
+  start: readonly Place[],
+  { memory, content, typing, presence }: Followers,
+): Fanout {
+  const { hub, ring, cursors } = memory;
+  const { metrics, logger } = report;
+  return new Fanout(start, {
+    delivery: new Delivery({
+      hub,
+      ring,
+      cursors,
+      onMessage: (room, sender) => typing.endByMessage(room, sender),
+    }),
+    interest: {
+      hosts: (user) => ring.hosts(user),
+      isWatched: (subject) => hub.watchers.isWatched(subject),
+    },
+    content,
+    log: stores.log,
+    logger,
+    onEvent: ({ type, data }) => {
+      if (type === 'UserWentOffline') presence.checkOffline(data.userId);
+    },
+    onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
+    onStop: report.fail,
+  });
+}
+
+/** Takes commits and notes from the bus, and tells the other nodes how far the partitions of this one are. */
+function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing: Typing): () => void {
+  const { bus, owned } = cluster;
+  const unsubscribe = bus.subscribe((frame) => fanout.receive(frame));
+  const tailsTimer = setInterval(() => {
+    const tails = owned().map((partition) => {
+      const { position, size } = fanout.head(partition);
+      // The follower polls a partition that it has not heard of for a while; this node's own need none of that.
+      fanout.hear(partition, position);
+      return [partition, position, size] as const;
+    });
+    if (tails.length > 0) bus.broadcast({ kind: 'tails', tails });
+  }, TAILS_EVERY_MS);
+  const unhear = bus.onNote((note) => {
+    if (note.kind === 'tails')
+      for (const [partition, position] of note.tails) fanout.hear(partition, position);
+    else if (note.kind === 'typing') typing.hear(note);
+    else if (note.kind === 'ended') stores.vault.sessions.noteRevoked(note.sessions);
+  });
+  return () => {
+    unsubscribe();
+    unhear();
+    clearInterval(tailsTimer);
+  };
+}
+
+function serveSockets(
+  { config, stores, report }: GatewayParts,
+  { hub, presence }: IdentifyDeps['users'],
+  identify: Identify,
+  handlers: Handlers,
+): { readonly connections: OpenConnections; readonly server: WebSocketServer } {
+  const { sessions } = stores.vault;
+  const { metrics, logger } = report;
+  const onRequest = (event: string, outcome: string) => metrics.countCommand(event, outcome);
+  const connections = new OpenConnections({ hub, presence, sessions, clock: wallClock });
+  const server = new WebSocketServer({
+    sessions,
+    connections,
+    answerRequest: createRequestAnswerer({ identify, handlers, onRequest, logger }),
+    rules: { allowedOrigins: config.ALLOWED_ORIGINS, rateLimit: config.RATE_LIMIT },
+    logger,
+  });
+  metrics.addGauge('parley_connections', () => connections.count);
+  metrics.addGauge('parley_bytes_waiting', () => connections.waitingBytes);
+  return { connections, server };
 }

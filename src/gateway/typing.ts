@@ -1,10 +1,11 @@
+import type { Timer } from '../base/clock.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { TYPING_MS } from '../domain/limits.js';
 
-/** People typing at once on one node; more are not shown. */
-const MAX_TYPING = 100_000;
+/** Users typing at once on one node; more are not shown. */
+const MAX_TYPING_USERS = 100_000;
 
-/** That a user types in a room, or does so no more: for the people in `to`. */
+/** A user types in a room, or has stopped: for the users in `to`. */
 export interface TypingNote {
   readonly to: readonly UserId[];
   readonly roomId: RoomId;
@@ -13,61 +14,63 @@ export interface TypingNote {
 }
 
 export interface TypingDeps {
-  /** Tells those of them who are connected here. */
+  /** Tells those users of `to` who are connected here. */
   readonly push: (note: TypingNote) => void;
   /** Tells the other nodes. */
   readonly tell: (note: TypingNote) => void;
-  /** Whether any of them is connected here. */
-  readonly isHere: (users: readonly UserId[]) => boolean;
+  /** Whether any of the users is connected here. */
+  readonly isAnyHere: (users: readonly UserId[]) => boolean;
+  readonly setTimer: Timer;
 }
 
 /**
- * Who types where: never in the log, forgotten after 6 s. Nodes tell each other what they are told by clients; each
- * ends by its own timer, and by the message, which reaches it as it reaches the members: so nobody is told twice.
+ * Tells the members of a room who types there. It is never in the log, and forgotten after 6 s. Nodes tell each other
+ * what their clients tell them. Each node ends it by its own timer, or by the message, so nobody is told twice.
  */
 export class Typing {
   readonly #deps: TypingDeps;
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** By room and user, what takes back the timer. */
+  readonly #timers = new Map<string, () => void>();
 
   constructor(deps: TypingDeps) {
     this.#deps = deps;
   }
 
-  /** Somebody who is connected here types, or stops. */
+  /** A user who is connected here types, or stops. */
   notify(to: readonly UserId[], roomId: RoomId, userId: UserId, isTyping: boolean): void {
     const note = { to, roomId, userId, isTyping };
     this.#deps.tell(note);
     this.hear(note);
   }
 
-  /** The same of somebody who is connected elsewhere. */
+  /** A user who is connected to any node types, or stops. */
   hear(note: TypingNote): void {
-    if (!this.#deps.isHere(note.to)) return;
+    if (!this.#deps.isAnyHere(note.to)) return;
     const key = keyOf(note.roomId, note.userId);
     this.#forget(key);
     if (note.isTyping) {
-      if (this.#timers.size >= MAX_TYPING) return;
-      const timer = setTimeout(() => {
+      if (this.#timers.size >= MAX_TYPING_USERS) return;
+      const cancel = this.#deps.setTimer(() => {
         this.#timers.delete(key);
         this.#deps.push({ ...note, isTyping: false });
       }, TYPING_MS);
-      this.#timers.set(key, timer);
+      this.#timers.set(key, cancel);
     }
     this.#deps.push(note);
   }
 
-  /** A message has come, which says the same. */
-  sent(room: RoomId, user: UserId): void {
+  /** The user's message has come, which says that they stopped. */
+  endByMessage(room: RoomId, user: UserId): void {
     if (this.#timers.size > 0) this.#forget(keyOf(room, user));
   }
 
   stop(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
   }
 
   #forget(key: string): void {
-    clearTimeout(this.#timers.get(key));
+    this.#timers.get(key)?.();
     this.#timers.delete(key);
   }
 }

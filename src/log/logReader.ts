@@ -38,7 +38,7 @@ export interface TailReader<T> {
 /** The reader polls every `POLL_MS` once it has had no notification for `SILENT_AFTER_MS`. */
 const POLL_MS = 500;
 const SILENT_AFTER_MS = 1500;
-const BACK_OFF_MS = { first: 50, most: 5000 };
+const BACK_OFF_MS = { min: 50, max: 5000 };
 /** The limit of one read, and of buffered notifications. Items beyond it are read again. */
 const BATCH_COMMITS = 64;
 
@@ -152,8 +152,8 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
   }
 
   #countFailure(): void {
-    const { first, most } = BACK_OFF_MS;
-    this.#retryAt = this.clock.now() + Math.min(first * 2 ** this.#failures, most);
+    const { min, max } = BACK_OFF_MS;
+    this.#retryAt = this.clock.now() + Math.min(min * 2 ** this.#failures, max);
     this.#failures++;
   }
 

@@ -25,8 +25,8 @@ import {
 import { checkLogMeta, checkPartition, LOG_FORMAT, type LogMeta } from './logMeta.js';
 
 /** The time limit of one attempt. A write that takes longer has an unknown outcome, which is then settled. */
-const ATTEMPT_MS = 5000;
-const BACK_OFF_MS = { first: 50, most: 1000 };
+const ATTEMPT_TIMEOUT_MS = 5000;
+const BACK_OFF_MS = { min: 50, max: 1000 };
 /** As many commits of the maximum size as fit one reply of the server. */
 const READ_BATCH_COMMITS = 60;
 
@@ -45,8 +45,8 @@ export interface MongoLogOptions {
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
   // The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt.
-  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_MS };
-  const client = createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_MS });
+  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS };
+  const client = createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
   try {
     const meta = await openMongoMeta(client.db(), partitions ?? 8);
     checkLogMeta(meta, partitions);
@@ -108,7 +108,7 @@ export class MongoLog implements EventLog {
    * stored.
    */
   async #appendUntilSettled(commit: Commit): Promise<Outcome> {
-    for (let wait = BACK_OFF_MS.first; ; wait = Math.min(wait * 2, BACK_OFF_MS.most)) {
+    for (let wait = BACK_OFF_MS.min; ; wait = Math.min(wait * 2, BACK_OFF_MS.max)) {
       try {
         return await this.#attempt(commit);
       } catch (error) {
@@ -210,7 +210,7 @@ export class MongoLog implements EventLog {
   }
 
   #withTimeout<T>(attempt: Promise<T>): Promise<T> {
-    return withMongoTimeout(this.clock, ATTEMPT_MS, attempt);
+    return withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
   }
 
   #collectionOf(partition: number): Collection<CommitDocument> {

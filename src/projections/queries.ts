@@ -57,9 +57,7 @@ export interface Queries {
    * erasure, or after the vault was restored from an older backup.
    */
   openedErased(): AsyncIterable<ReadonlyMap<UserId, string>>;
-  /**
-   * A page of the users who are online by the read model; the presence reconciler compares it after a start.
-   */
+  /** A page of the users who are online as of the read model, in the order of their ids, behind `after`. */
   online(limit: number, after?: UserId): Promise<UserId[]>;
   /**
    * The user's streams of one partition with a row offset above `above`, by key, behind `after`, at most

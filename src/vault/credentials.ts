@@ -42,14 +42,14 @@ export function createCredentialStore(
     },
     async find(name) {
       const id = idOf(name);
-      const row = await store.claim(id);
+      const row = await store.findClaim(id);
       if (row === undefined) return undefined;
       return row.sealed === null ? 'erased' : openSecret(id, { ...row, sealed: row.sealed });
     },
     markRegistered: (name) => store.markRegistered(idOf(name)),
     async changePassword(name, oldHash, newHash) {
       const id = idOf(name);
-      const row = await store.claim(id);
+      const row = await store.findClaim(id);
       if (row === undefined || row.sealed === null) return false;
       const { registered: _, ...secret } = openSecret(id, { ...row, sealed: row.sealed });
       if (secret.passwordHash !== oldHash) return false;
@@ -69,7 +69,7 @@ export function createErasureStore(store: VaultStore, { names }: Pick<MasterKeys
       await store.insertErasure({ owner: userId, claim });
       return { userId, claim };
     },
-    list: async () => (await store.erasures()).map(({ owner: userId, claim }) => ({ userId, claim })),
+    list: async () => (await store.listErasures()).map(({ owner: userId, claim }) => ({ userId, claim })),
     eraseClaim: ({ claim }) => store.eraseClaim(claim),
     end: (userId) => store.removeErasure(userId),
   };

@@ -7,7 +7,7 @@ import { type CachedKeys, type DataKey, KeyDestroyed, SECRET_TTL_MS } from './va
 import type { KeyRow, VaultStore } from './vaultStore.js';
 
 const MAX_KEYS = 50_000;
-/** The least remaining time of a key that `keys` returns from the cache. */
+/** The least remaining time of a key that `getKeys` returns from the cache. */
 const MIN_TTL_LEFT_MS = 5_000;
 
 /** Data keys, each wrapped by the master's wrapping key and bound to its owner. */
@@ -24,15 +24,15 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
   }
 
   /** Caches a key, but never over `destroyed`: a read that began before the destruction may end after it. */
-  function remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
+  function remember(owner: UserId, getKey: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
     if (cache.get(owner) === 'destroyed') return 'destroyed';
-    cache.set(owner, key, asOf);
-    return key;
+    cache.set(owner, getKey, asOf);
+    return getKey;
   }
 
   async function load(owners: readonly UserId[], into: Map<UserId, DataKey | 'destroyed'>): Promise<void> {
     const asOf = performance.now();
-    for (const row of await store.keys(owners)) {
+    for (const row of await store.findKeys(owners)) {
       into.set(row.owner, remember(row.owner, unwrap(row), asOf));
     }
     const missing = owners.find((owner) => !into.has(owner));
@@ -40,7 +40,7 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
       throw new VaultUnavailable(`the vault has neither a key nor a tombstone of user ${missing}`);
   }
 
-  async function keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
+  async function getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     const uncached = new Set<UserId>();
     for (const owner of owners) {
@@ -52,17 +52,17 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
     return found;
   }
 
-  async function key(owner: UserId): Promise<DataKey | 'destroyed'> {
-    const found = (await keys([owner])).get(owner);
+  async function getKey(owner: UserId): Promise<DataKey | 'destroyed'> {
+    const found = (await getKeys([owner])).get(owner);
     if (found === undefined) throw new VaultUnavailable(`the vault returned no key of user ${owner}`);
     return found;
   }
 
   return {
-    keys,
-    key,
-    cached: (owner) => cache.get(owner),
-    async fresh(owners) {
+    getKeys,
+    getKey,
+    getCached: (owner) => cache.get(owner),
+    async fetchKeys(owners) {
       const found = new Map<UserId, DataKey | 'destroyed'>();
       await load([...new Set(owners)], found);
       return found;
@@ -71,7 +71,7 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
       const made = randomBytes(32);
       await store.insertKey(owner, seal(wrapping, made.toString('base64'), owner));
       // Reads it back: the stored row may be older than this call.
-      if ((await key(owner)) === 'destroyed')
+      if ((await getKey(owner)) === 'destroyed')
         throw new KeyDestroyed(`the key of user ${owner} was destroyed`);
     },
     async destroy(owner) {

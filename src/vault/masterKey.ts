@@ -49,7 +49,7 @@ export function deriveKeys(master: Buffer): MasterKeys {
 export async function loadMasterKey(dataDir: string): Promise<Buffer> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, KEY_FILE);
-  const key = (await readKey(path)) ?? (await makeKey(path));
+  const key = (await readKey(path)) ?? (await createKey(path));
   // Also needed after reading: the creator may have been killed before it synced.
   await syncDirectory(dataDir);
   return key;
@@ -78,7 +78,7 @@ async function readKey(path: string): Promise<Buffer | undefined> {
   return key;
 }
 
-async function makeKey(path: string): Promise<Buffer> {
+async function createKey(path: string): Promise<Buffer> {
   const key = randomBytes(KEY_BYTES);
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);

@@ -79,7 +79,7 @@ function createKeyTable(db: Db): KeyTable {
   const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
   return {
     insertKey: (owner, wrapped) => insertRow(keys, { _id: owner, wrapped }),
-    async keys(owners) {
+    async findKeys(owners) {
       const rows = await keys.find({ _id: { $in: [...owners] } }).toArray();
       return rows.map(({ _id, wrapped }) => ({ owner: _id, wrapped }));
     },
@@ -95,7 +95,7 @@ function createClaimTable(db: Db): ClaimTable {
   const claims = db.collection<Keyed<ClaimRow>>('claims');
   return {
     insertClaim: (id, sealed) => insertRow(claims, { _id: id, sealed, registered: false }),
-    async claim(id) {
+    async findClaim(id) {
       const row = await claims.findOne({ _id: id });
       return row ? { sealed: row.sealed, registered: row.registered } : undefined;
     },
@@ -118,7 +118,7 @@ function createErasureTable(db: Db): ErasureTable {
     async insertErasure({ owner, claim }) {
       await insertRow(erasures, { _id: owner, claim });
     },
-    async erasures() {
+    async listErasures() {
       return (await erasures.find().toArray()).map(({ _id, claim }) => ({ owner: _id, claim }));
     },
     async removeErasure(owner) {
@@ -131,7 +131,7 @@ function createSigningKeyTable(db: Db): SigningKeyTable {
   const signingKeys = db.collection<Keyed<SigningKeyRow>>('signing_keys');
   return {
     insertSigningKey: (key) => insertRow(signingKeys, { _id: String(key.number), ...key }),
-    async signingKeys() {
+    async listSigningKeys() {
       return (await signingKeys.find().toArray()).map(withoutId);
     },
   };
@@ -141,10 +141,10 @@ function createHeadTable(db: Db): HeadTable {
   const heads = db.collection<Keyed<HeadRow>>('heads');
   const givenUpHeads = db.collection<Keyed<HeadRow>>('given_up_heads');
   return {
-    async heads() {
+    async listHeads() {
       return (await heads.find().toArray()).map(withoutId);
     },
-    async head(partition) {
+    async findHead(partition) {
       const row = await heads.findOne({ _id: String(partition) });
       return row ? withoutId(row) : undefined;
     },
@@ -171,7 +171,7 @@ async function createSessionTable(db: Db): Promise<SessionTable> {
       await sessions.insertOne({ _id: id, ...session });
       await pruneSessions(sessions, session.userId, session.createdAt);
     },
-    async session(id) {
+    async findSession(id) {
       const row = await sessions.findOne({ _id: id });
       return row ? sessionRowOf(row) : undefined;
     },
@@ -194,7 +194,7 @@ async function createSessionTable(db: Db): Promise<SessionTable> {
       ]);
       return (await rows.toArray()).map(({ _id }) => _id);
     },
-    async sessions(userId) {
+    async listSessions(userId) {
       return (await sessions.find({ userId }).sort({ createdAt: -1 }).toArray()).map(sessionRowOf);
     },
   };

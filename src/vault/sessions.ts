@@ -105,7 +105,7 @@ export function createSessionStore(
     const cached = poller.isCacheTrusted ? cache.get(id) : undefined;
     if (cached) return cached;
     const asOf = performance.now();
-    const row = await store.session(id);
+    const row = await store.findSession(id);
     // The session may have been revoked while its row was being read.
     if (row === undefined || row.endedAt !== null || revoked.get(id)) return undefined;
     const session = sessionOf(row);
@@ -141,7 +141,7 @@ export function createSessionStore(
       for (const id of ids) handleRevoked(id);
       return ids;
     },
-    list: async (userId) => (await store.sessions(userId)).map(listedSessionOf),
+    list: async (userId) => (await store.listSessions(userId)).map(listedSessionOf),
     noteRevoked(ids) {
       for (const id of ids) handleRevoked(id);
     },

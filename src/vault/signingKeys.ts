@@ -20,7 +20,7 @@ export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): Sig
   }
 
   /** Does nothing if another process has just stored a key of this number: that key is as good. */
-  async function make(number: number): Promise<void> {
+  async function createKey(number: number): Promise<void> {
     const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
     await store.insertSigningKey({
       number,
@@ -28,18 +28,18 @@ export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): Sig
     });
   }
 
-  const rows = async () => (await store.signingKeys()).sort((a, b) => b.number - a.number);
+  const listNewestFirst = async () => (await store.listSigningKeys()).sort((a, b) => b.number - a.number);
 
   return {
     async list(): Promise<Listed> {
-      if ((await store.signingKeys()).length === 0) await make(1);
-      const [newest, ...older] = (await rows()).map(openKey);
+      if ((await store.listSigningKeys()).length === 0) await createKey(1);
+      const [newest, ...older] = (await listNewestFirst()).map(openKey);
       if (!newest) throw new VaultUnavailable('the signing key is missing right after it was stored');
       return [newest, ...older];
     },
     async rotate() {
-      const [newest] = await rows();
-      await make((newest?.number ?? 0) + 1);
+      const [newest] = await listNewestFirst();
+      await createKey((newest?.number ?? 0) + 1);
     },
   };
 }
@@ -47,8 +47,8 @@ export function createSigningKeys(store: SigningKeyTable, sealing: DataKey): Sig
 /** Signed heads over the vault's rows. */
 export function createHeadStore(store: HeadTable): HeadStore {
   return {
-    list: () => store.heads(),
-    get: (partition) => store.head(partition),
+    list: () => store.listHeads(),
+    get: (partition) => store.findHead(partition),
     async advance(from, to) {
       if (from && (from.partition !== to.partition || from.size >= to.size))
         throw new RangeError(`a head of ${to.size} events does not extend one of ${from.size}`);

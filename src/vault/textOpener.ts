@@ -79,7 +79,7 @@ export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpe
     const opened: (string | null | undefined)[] = texts.map(({ sealed }) => cache.get(sealed));
     const uncached = texts.filter((_, i) => opened[i] === undefined);
     if (uncached.length === 0) return opened.map((text) => text ?? null);
-    const keyOf = await keys.keys(uncached.map(({ owner }) => owner));
+    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
     return texts.map((text, i) => opened[i] ?? openOne(text, keyOf.get(text.owner)));
   }
 

@@ -37,20 +37,20 @@ export interface KeyStore {
   /**
    * Throws `VaultUnavailable` unless it finds a key or a tombstone: an outage must not look like an erasure.
    */
-  key(owner: UserId): Promise<DataKey | 'destroyed'>;
+  getKey(owner: UserId): Promise<DataKey | 'destroyed'>;
   /** Returns the key or tombstone of every owner in the list. */
-  keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
+  getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
   /** Leaves a tombstone. May be repeated. */
   destroy(owner: UserId): Promise<void>;
 }
 
 export interface CachedKeys extends KeyStore {
   /**
-   * Returns, without waiting, a key that `key` or `keys` returned in the last 5 s. Undefined proves nothing.
+   * Returns, without waiting, a key that `getKey` or `getKeys` returned in the last 5 s. Undefined proves nothing.
    */
-  cached(owner: UserId): DataKey | 'destroyed' | undefined;
-  /** As `keys`, but read from the store: another thread's cache must not add its age to that of this one. */
-  fresh(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
+  getCached(owner: UserId): DataKey | 'destroyed' | undefined;
+  /** As `getKeys`, but read from the store: another thread's cache must not add its age to that of this one. */
+  fetchKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
 }
 
 export interface CredentialStore {

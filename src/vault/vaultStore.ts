@@ -55,7 +55,7 @@ export interface KeyTable {
   /** Returns false if the owner has a row already, be it a tombstone. */
   insertKey(owner: UserId, wrapped: Sealed): Promise<boolean>;
   /** Returns the existing rows of these owners, in any order. */
-  keys(owners: readonly UserId[]): Promise<KeyRow[]>;
+  findKeys(owners: readonly UserId[]): Promise<KeyRow[]>;
   /** Leaves a tombstone, even if there was no key. */
   destroyKey(owner: UserId): Promise<void>;
 }
@@ -64,7 +64,7 @@ export interface KeyTable {
 export interface ClaimTable {
   /** Returns false if the id has a row already, be it a tombstone. */
   insertClaim(id: string, sealed: Sealed): Promise<boolean>;
-  claim(id: string): Promise<ClaimRow | undefined>;
+  findClaim(id: string): Promise<ClaimRow | undefined>;
   markRegistered(id: string): Promise<void>;
   /** Compares and sets. Returns false if the stored value is not `from`. */
   replaceClaim(id: string, from: Sealed, to: Sealed): Promise<boolean>;
@@ -76,7 +76,7 @@ export interface ClaimTable {
 export interface ErasureTable {
   /** May be repeated. */
   insertErasure(erasure: ErasureRow): Promise<void>;
-  erasures(): Promise<ErasureRow[]>;
+  listErasures(): Promise<ErasureRow[]>;
   /** May be repeated. */
   removeErasure(owner: UserId): Promise<void>;
 }
@@ -85,13 +85,13 @@ export interface ErasureTable {
 export interface SigningKeyTable {
   /** Returns false if a key has this number already. */
   insertSigningKey(key: SigningKeyRow): Promise<boolean>;
-  signingKeys(): Promise<SigningKeyRow[]>;
+  listSigningKeys(): Promise<SigningKeyRow[]>;
 }
 
 /** Signed tree heads, one a partition. */
 export interface HeadTable {
-  heads(): Promise<HeadRow[]>;
-  head(partition: number): Promise<HeadRow | undefined>;
+  listHeads(): Promise<HeadRow[]>;
+  findHead(partition: number): Promise<HeadRow | undefined>;
   /** Compares and sets. Returns false if the stored note is not `from`; null means that none is stored. */
   replaceHead(from: string | null, to: HeadRow): Promise<boolean>;
   /** Keeps an abandoned head for ever. May be repeated. */
@@ -102,7 +102,7 @@ export interface HeadTable {
 export interface SessionTable {
   /** Also deletes the user's oldest ended sessions beyond `MAX_ENDED_SESSIONS`. */
   insertSession(session: SessionRow): Promise<void>;
-  session(id: string): Promise<SessionRow | undefined>;
+  findSession(id: string): Promise<SessionRow | undefined>;
   /** Keeps the time of the first end. */
   endSession(id: string, at: string): Promise<void>;
   /** Ends the user's open sessions except `except`. Returns their ids. */
@@ -114,7 +114,7 @@ export interface SessionTable {
    */
   listRecentlyEnded(lastMs: number): Promise<string[] | undefined>;
   /** Returns the user's sessions, newest first. */
-  sessions(userId: UserId): Promise<SessionRow[]>;
+  listSessions(userId: UserId): Promise<SessionRow[]>;
 }
 
 /**

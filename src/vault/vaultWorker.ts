@@ -89,13 +89,13 @@ const sqliteVault = {
   },
   insertKey: (owner: string, wrapped: string): boolean =>
     statements.insertKey.run(owner, wrapped).changes === 1,
-  keys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
+  findKeys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
   destroyKey(owner: string): void {
     statements.destroyKey.run(owner);
     emptyLog();
   },
   insertClaim: (id: string, sealed: string): boolean => statements.insertClaim.run(id, sealed).changes === 1,
-  claim(id: string): ClaimRow | undefined {
+  findClaim(id: string): ClaimRow | undefined {
     const row = statements.claim.get(id) as { sealed: string | null; registered: number } | undefined;
     return row && { sealed: row.sealed, registered: row.registered === 1 };
   },
@@ -111,16 +111,16 @@ const sqliteVault = {
   insertErasure({ owner, claim }: ErasureRow): void {
     statements.insertErasure.run(owner, claim);
   },
-  erasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
+  listErasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
   removeErasure(owner: string): void {
     statements.removeErasure.run(owner);
   },
 
   insertSigningKey: ({ number, sealed }: SigningKeyRow): boolean =>
     statements.insertSigningKey.run(number, sealed).changes === 1,
-  signingKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
-  heads: (): HeadRow[] => statements.heads.all() as HeadRow[],
-  head: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
+  listSigningKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
+  listHeads: (): HeadRow[] => statements.heads.all() as HeadRow[],
+  findHead: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
   replaceHead(from: string | null, { partition, position, size, root, note }: HeadRow): boolean {
     const { changes } =
       from === null
@@ -136,7 +136,7 @@ const sqliteVault = {
     statements.insertSession.run(id, userId, createdAt, expiresAt, endedAt);
     statements.pruneSessions.run(userId, createdAt);
   },
-  session: (id: string) => statements.session.get(id) as SessionRow | undefined,
+  findSession: (id: string) => statements.session.get(id) as SessionRow | undefined,
   endSession(id: string, at: string): void {
     statements.endSession.run(at, id);
   },
@@ -144,7 +144,7 @@ const sqliteVault = {
     (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
   // The data directory has one owner, so that no other process ends sessions.
   listRecentlyEnded: (): string[] | undefined => undefined,
-  sessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
+  listSessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
   close: (): void => db.close(),
 } satisfies { [K in keyof VaultStore]: (...args: never[]) => Awaited<ReturnType<VaultStore[K]>> };
 

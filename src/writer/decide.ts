@@ -87,7 +87,7 @@ export async function prepare(
     const missing = [...new Set(used)].filter((stream) => !stream.isLoaded);
     const [rows, ownerKeys, messages, users, active] = await Promise.all([
       missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
-      wanted.keys.size > 0 ? keys.keys([...wanted.keys]) : nothing,
+      wanted.keys.size > 0 ? keys.getKeys([...wanted.keys]) : nothing,
       wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
       wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
       wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,

@@ -27,7 +27,7 @@ export class StreamState {
       this.state = row.value.state;
     }
     const offset = row?.offset ?? -1;
-    for (const event of tail.of(this.name)) if (event.offset > offset) this.evolve(event);
+    for (const event of tail.eventsOf(this.name)) if (event.offset > offset) this.evolve(event);
     this.isLoaded = true;
   }
 
@@ -115,7 +115,7 @@ export class Tail {
   }
 
   /** Returns the held events of one stream, in order. */
-  of(stream: StreamName): readonly Recorded[] {
+  eventsOf(stream: StreamName): readonly Recorded[] {
     return this.#streams.get(stream) ?? NO_EVENTS;
   }
 

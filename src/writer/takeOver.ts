@@ -12,7 +12,7 @@ const MAX_IDLE_STREAMS = 16_384;
 const PAGE_COMMITS = 64;
 /** Attempts to fence before backing off, each lost to a faster writer. */
 const MAX_FENCE_ATTEMPTS = 16;
-const RETRY_MS = { first: 50, most: 2000 };
+const RETRY_MS = { min: 50, max: 2000 };
 
 /** A writer's state while it owns its partition. It is dropped when the partition is lost. */
 export interface WriterTerm {
@@ -44,7 +44,7 @@ const FINAL_ERRORS = [StorageError, HoleError, AppendError, UnknownEventType, No
  */
 export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promise<WriterTerm> {
   const { partition, lease } = target;
-  for (let wait = RETRY_MS.first; ; wait = Math.min(wait * 2, RETRY_MS.most)) {
+  for (let wait = RETRY_MS.min; ; wait = Math.min(wait * 2, RETRY_MS.max)) {
     try {
       await checkSignedHead(target, deps);
       const head = await appendFence(target, deps);

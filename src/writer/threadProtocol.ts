@@ -9,8 +9,7 @@ import type { FoldProgress } from '../projections/decisionReads.js';
 import type { Engine } from '../projections/store/engine.js';
 import { type DataKey, SECRET_TTL_MS } from '../vault/vault.js';
 
-/** The start parameters of the writer thread. This file holds all messages between it and the main thread. */
-
+/** The start parameters of the writer thread. */
 export interface WriterThreadData {
   readonly engine: Engine;
   readonly node: NodeId;
@@ -35,7 +34,7 @@ export interface WriterApi {
   /** Reads this generation of the model from now on. Resolves when no read of another generation is open. */
   switchTo(name: string, generation: number): Promise<void>;
   /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
-  handOver(): Promise<void>;
+  releaseAll(): Promise<void>;
   /** Releases all partitions and closes the log. */
   stop(): Promise<void>;
 }
@@ -47,7 +46,7 @@ export type SentCommand = readonly [call: number, command: Command, commandId: s
 export type ToWriterThread =
   | { readonly commands: readonly SentCommand[] }
   /** Leases have changed hands: rebalance. */
-  | { readonly look: true }
+  | { readonly rebalance: true }
   /** The user's key was destroyed. */
   | { readonly forget: UserId }
   | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
@@ -86,12 +85,14 @@ export interface WireError {
   readonly parley: { readonly code: ErrorCode; readonly details: ErrorDetails } | undefined;
 }
 
+/** Encodes an error with its causes. Keeps the class of a `ParleyError` only. */
 export function encodeError(error: unknown): WireError {
   const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error));
   const parley = error instanceof ParleyError ? { code: error.code, details: error.details } : undefined;
   return { name, message, stack, parley, cause: cause === undefined ? undefined : encodeError(cause) };
 }
 
+/** Restores an encoded error: a `ParleyError`, or an `Error` of the same name. */
 export function decodeError({ name, message, stack, cause, parley }: WireError): Error {
   const options = cause === undefined ? {} : { cause: decodeError(cause) };
   if (parley) return new ParleyError(parley.code, message, parley.details, options);
@@ -122,8 +123,8 @@ export class RemoteKeyCache {
     this.#ask = ask;
   }
 
-  /** See `KeyStore.keys`. */
-  async keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
+  /** See `KeyStore.getKeys`. */
+  async getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     const absent: UserId[] = [];
     for (const owner of owners) {

@@ -20,7 +20,7 @@ import type { Lease, WriterDeps } from './writerPorts.js';
 
 /** The limit of commands looked up together, chosen so that two message ids each fit one query. */
 const MAX_ROUND_COMMANDS = 128;
-const RETRY = { retryAfterMs: 1000 };
+const RETRY_DETAILS = { retryAfterMs: 1000 };
 
 /**
  * The writer of one partition, while a lease lasts. One append is in flight at a time. Commands that arrive
@@ -98,7 +98,7 @@ export class Writer {
     if (this.#failed) return Promise.reject(this.#failed);
     if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
     const bytes = bytesOf(command);
-    const refusal = this.#admission.refusal(bytes, this.deps.storage.folding.lagMs());
+    const refusal = this.#admission.checkCapacity(bytes, this.deps.storage.folding.lagMs());
     if (refusal) return Promise.reject(refusal);
     this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -161,7 +161,7 @@ export class Writer {
       if (this.#term !== term) return [];
       this.deps.events.report(`cannot prepare commands of partition ${this.partition}; refusing them`, cause);
       const why = 'the data needed to decide the command cannot be read; try again';
-      for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY, { cause }));
+      for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY_DETAILS, { cause }));
       return [];
     }
   }
@@ -270,7 +270,8 @@ export class Writer {
 
   #fail(error: unknown, inFlight: readonly Task[]): undefined {
     const why = 'the log failed; the command may have taken effect';
-    for (const task of inFlight) task.refuse(new ParleyError('unknown', why, RETRY, { cause: error }));
+    for (const task of inFlight)
+      task.refuse(new ParleyError('unknown', why, RETRY_DETAILS, { cause: error }));
     this.#failed = overloaded('the log cannot be written');
     this.#lease = undefined;
     this.#refuseAll(this.#failed);

@@ -39,7 +39,7 @@ const BUSY_COMMANDS_PER_MS = 4;
 /** Everything of the main thread that the writers need. */
 export interface WriterThreadClientDeps {
   readonly bus: Pick<Bus, 'publish'>;
-  readonly keys: Pick<CachedKeys, 'fresh'>;
+  readonly keys: Pick<CachedKeys, 'fetchKeys'>;
   /** See `WriterStorage.mayAppend`. */
   readonly mayAppend: (partition: number) => Promise<void>;
   readonly folding: FoldProgress;
@@ -142,7 +142,7 @@ export class WriterThreadClient implements OwnWriters {
     const bytes = bytesOf(command);
     // Another node owns the partition, or will soon.
     if (this.#isStopped) return Promise.reject(this.#notOwner(command));
-    const refusal = this.#queue.refusal(bytes, this.#deps?.folding.lagMs() ?? 0);
+    const refusal = this.#queue.checkCapacity(bytes, this.#deps?.folding.lagMs() ?? 0);
     if (refusal) return Promise.reject(refusal);
     this.#queue.enter(bytes);
     return new Promise((resolve, reject) => {
@@ -164,7 +164,7 @@ export class WriterThreadClient implements OwnWriters {
 
   /** Rebalances after leases have changed hands. */
   rebalance(): void {
-    if (!this.#isStopped) this.#post({ look: true });
+    if (!this.#isStopped) this.#post({ rebalance: true });
   }
 
   /** Removes all copies of a destroyed key. */
@@ -173,8 +173,8 @@ export class WriterThreadClient implements OwnWriters {
   }
 
   /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
-  handOver(): Promise<void> {
-    return this.api.handOver();
+  releaseAll(): Promise<void> {
+    return this.api.releaseAll();
   }
 
   /** Reports that a read model has advanced. */
@@ -202,7 +202,7 @@ export class WriterThreadClient implements OwnWriters {
     await this.api.stop();
     // The thread's own event may come too late to be sent.
     this.#deps?.events.onLeasesChanged();
-    await this.#queue.drained();
+    await this.#queue.waitUntilEmpty();
     this.port.close();
     await this.worker.terminate();
   }
@@ -294,7 +294,7 @@ export class WriterThreadClient implements OwnWriters {
     deps: WriterThreadClientDeps,
   ): Promise<void> {
     try {
-      this.#post({ keys: [...(await deps.keys.fresh(owners))], request });
+      this.#post({ keys: [...(await deps.keys.fetchKeys(owners))], request });
     } catch (error) {
       this.#post({ keysFailed: error instanceof Error ? error.message : String(error), request });
     }

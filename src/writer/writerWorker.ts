@@ -60,7 +60,7 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   const isShared = engine.kind === 'mongodb';
   const cluster = await openCluster(isShared ? engine.url : undefined, node, log.partitions, capabilities);
   closers.push(cluster.close);
-  const deps = await writerDeps(log, cluster, generations);
+  const deps = await createWriterDeps(log, cluster, generations);
   const writers = Array.from({ length: log.partitions }, (_, partition) => new Writer(partition, deps));
   ownership = new Ownership({
     ...{ node, cluster, writers, clock: systemClock },
@@ -75,7 +75,7 @@ async function start(...[folded, generations]: Parameters<WriterApi['start']>): 
   await ownership.start();
 }
 
-async function writerDeps(
+async function createWriterDeps(
   log: EventLog,
   { devices }: Cluster,
   generations: ReadonlyMap<string, number>,
@@ -115,7 +115,7 @@ async function writerDeps(
 function receive(message: ToWriterThread, router: OwnWriters): void {
   if ('commands' in message) for (const sent of message.commands) void execute(router, sent);
   else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
-  else if ('look' in message) ownership?.rebalance();
+  else if ('rebalance' in message) ownership?.rebalance();
   else if ('forget' in message) keys.forget(message.forget);
   else if ('mayAppend' in message) guard.handleReply(message);
   else if ('request' in message) keys.handleReply(message);
@@ -146,7 +146,7 @@ const api: WriterApi = {
   async switchTo(name: string, generation: number) {
     await reader?.switchTo(name, generation);
   },
-  async handOver() {
+  async releaseAll() {
     await ownership?.stop();
   },
   async stop() {

@@ -11,12 +11,13 @@ import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
+import { runs } from '../support/lanes.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { foldInto, logOf } from './worldLog.js';
 
 /** No key of these worlds is known, so every text is shown as null. */
 const keys = {
-  keys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
+  getKeys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
 };
 
 /** The log of a world, with an index up to this size. */
@@ -103,7 +104,7 @@ describe('events by query', () => {
           );
         }
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -123,7 +124,7 @@ describe('events by query', () => {
           }
         },
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 

@@ -6,6 +6,7 @@ import { allProjections } from '../../src/projections/allProjections.js';
 import { createQueries } from '../../src/projections/rowQueries.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
+import { runs } from '../support/lanes.js';
 import { rejection } from '../support/rejection.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { foldInto, logOf } from './worldLog.js';
@@ -62,7 +63,7 @@ describe('a room or a user as of then', () => {
           }
         }
       }),
-      { numRuns: 12 },
+      { numRuns: runs(12) },
     );
   });
 

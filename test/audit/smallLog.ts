@@ -69,7 +69,7 @@ async function eventsOf(
     events.push({ ...event, version, actor, recordedAt, commandId: randomUUID() } as Unplaced);
   };
   const keyOf = async (user: UserId): Promise<Buffer> => {
-    const key = await vault.keys.key(user);
+    const key = await vault.keys.getKey(user);
     if (key === 'destroyed') throw new Error('no key was destroyed yet');
     return key;
   };

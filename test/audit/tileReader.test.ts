@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { inclusionPath, TileTree } from '../../src/log/merkle.js';
 import { TileReader, type TileRow, tileKey } from '../../src/projections/models/merkleTiles.js';
 import type { Model, Row, RowReader } from '../../src/projections/store/rowStore.js';
+import { runs } from '../support/lanes.js';
 
 /** One full tile of level 1, and the beginning of a second one. */
 const SIZE = 256 * 256 + 3 * 256 + 17;
@@ -48,7 +49,7 @@ describe('the reader of a tree', () => {
         const fresh = await new TileReader(rows).hashes(partition, path);
         expect(await reader.hashes(partition, path)).to.deep.equal(fresh);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

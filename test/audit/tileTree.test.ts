@@ -10,6 +10,7 @@ import {
   tileBytes,
   tilePath,
 } from '../../src/log/merkle.js';
+import { runs } from '../support/lanes.js';
 
 const leavesOf = (size: number): string[] => Array.from({ length: size }, (_, i) => `{"n":${i}}`);
 
@@ -46,7 +47,7 @@ describe('a tree in tiles', () => {
         expect(hashes(1)).to.deep.equal(roots);
         for (const tile of tiles) expect(tileBytes(tile)).to.have.length(32 * tile.hashes.length);
       }),
-      { numRuns: 20 },
+      { numRuns: runs(20) },
     );
   });
 

@@ -7,6 +7,7 @@ import { type VerifyOptions, verifyLog } from '../../src/audit/verify/verify.js'
 import { foldedTables } from '../../src/projections/allProjections.js';
 import type { Engine } from '../../src/projections/store/engine.js';
 import { allEngines, hasEngine } from '../support/engines.js';
+import { isSoak } from '../support/lanes.js';
 import { freshDatabase } from '../support/mongo.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
@@ -37,10 +38,7 @@ for (const kind of allEngines)
     });
 
     describe('names the commit', () => {
-      /**
-       * Changes to a log of one partition whose last commit is at `end`; each returns the position of its
-       * first mismatch.
-       */
+      /** What is done to a log of one partition whose last commit is at `end`, and where it shows first. */
       const changes: Record<string, (engine: Engine, end: number) => Promise<number>> = {
         async 'whose event was changed'(engine) {
           await tamper(engine).edit(0, 5);
@@ -79,38 +77,51 @@ for (const kind of allEngines)
     it('finds a row of any read model that was changed, moved, added or removed', async () => {
       const { engine } = await smallLog(await freshEngine(kind), { partitions: 2 });
       const hand = tamper(engine);
-      for (const table of foldedTables) {
+      /** What is done to a row by hand, and undone once it was found. */
+      const wrongs: Record<string, (table: string, key: string, find: () => Promise<void>) => Promise<void>> =
+        {
+          async 'a change'(table, key, find) {
+            let before = '';
+            await hand.editRow(table, key, (value) => {
+              before = value;
+              return changed(value);
+            });
+            await find();
+            await hand.editRow(table, key, () => before);
+          },
+          async 'a move'(table, key, find) {
+            await hand.moveRow(table, key, 1000);
+            await find();
+            await hand.moveRow(table, key, -1000);
+          },
+          async 'an addition'(table, key, find) {
+            const added = `${key.slice(0, -1)}!`;
+            await hand.copyRow(table, key, added);
+            await find();
+            await hand.removeRow(table, added);
+          },
+          async 'a removal'(table, key, find) {
+            await hand.copyRow(table, key, `${key}!`);
+            await hand.removeRow(table, key);
+            await find();
+            await hand.copyRow(table, `${key}!`, key);
+            await hand.removeRow(table, `${key}!`);
+          },
+        };
+      const all = Object.entries(wrongs);
+      for (const [at, table] of foldedTables.entries()) {
         const [key] = await hand.keys(table);
-        // The small log has no row of these models.
+        // Of these the small log has no row.
         if (key === undefined) continue;
         const name = table.replace(/_v\d+$/, '');
-        const finds = async (what: string) =>
-          expect((await verify(engine)).mismatch?.what, `${what} in ${table}`).to.include(
-            `the read model ${name}`,
-          );
-
-        let before = '';
-        await hand.editRow(table, key, (value) => {
-          before = value;
-          return changed(value);
-        });
-        await finds('a change');
-        await hand.editRow(table, key, () => before);
-
-        await hand.moveRow(table, key, 1000);
-        await finds('a move');
-        await hand.moveRow(table, key, -1000);
-
-        const added = `${key.slice(0, -1)}!`;
-        await hand.copyRow(table, key, added);
-        await finds('an addition');
-        await hand.removeRow(table, added);
-
-        await hand.copyRow(table, key, `${key}!`);
-        await hand.removeRow(table, key);
-        await finds('a removal');
-        await hand.copyRow(table, `${key}!`, key);
-        await hand.removeRow(table, `${key}!`);
+        // On MongoDB one of the four for each read model, in turn; the long form tries all.
+        const tried = kind === 'sqlite' || isSoak ? all : all.filter((_, i) => i === at % all.length);
+        for (const [what, mismatch] of tried)
+          await mismatch(table, key, async () => {
+            expect((await verify(engine)).mismatch?.what, `${what} in ${table}`).to.include(
+              `the read model ${name}`,
+            );
+          });
       }
       expect((await verify(engine)).mismatch, 'all as it was').to.equal(undefined);
     }).timeout(300_000);
@@ -118,7 +129,7 @@ for (const kind of allEngines)
     it('judges rows that were stored after its begin at their own event', async () => {
       const { engine } = await smallLog(await freshEngine(kind));
       const hand = tamper(engine);
-      // As if most commits had been folded during the check.
+      // As if all but the first commits had been folded while the check runs.
       await hand.setCheckpoints({ position: 2, size: 1 });
       expect((await verify(engine)).mismatch).to.equal(undefined);
       const [key = ''] = await hand.keys(chats);
@@ -182,7 +193,7 @@ for (const kind of allEngines)
 
 const chats = foldedTables.find((table) => table.startsWith('chats')) ?? '';
 
-/** Changes the first letter, digit or whole number of a value. */
+/** The first letter, digit or whole number of a value changed to another. */
 function changed(value: string): string {
   const text = value.replace(/[0-9a-f]{8}-[0-9a-f]{4}/, randomUUID().slice(0, 13));
   return text === value

@@ -1,6 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { expect } from 'chai';
-import { connectThread, serveThread, transferring } from '../../src/base/workerThreads.js';
+import { connectThread, serveThread, withTransferList } from '../../src/base/workerThreads.js';
 
 describe('calls between threads', () => {
   it('move the buffers of a marked result, and copy all others', async () => {
@@ -8,7 +8,7 @@ describe('calls between threads', () => {
     const given = new Uint8Array([1, 2, 3]);
     const kept = new Uint8Array([4, 5, 6]);
     const api = {
-      give: async () => transferring({ bytes: given }, given.buffer),
+      give: async () => withTransferList({ bytes: given }, given.buffer),
       keep: async () => ({ bytes: kept }),
     };
     serveThread(port1, api);

@@ -42,7 +42,7 @@ describe('The audit console', function () {
     return body.events[0] as { partition: number; offset: number; recordedAt: string };
   };
 
-  it('tells who is no auditor how to become one, and opens once they are', async () => {
+  it('tells a user how to get the auditor role, and opens once they have it', async () => {
     await page.goto(`${world.server.url}/audit`);
     const { username, password } = world.bob;
     if (await page.getByRole('button', { name: 'Sign up' }).isVisible())
@@ -51,29 +51,29 @@ describe('The audit console', function () {
     await page.getByLabel('Password').fill(password);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('npx parley role auditor bob').waitFor();
-    await screenshot(page, 'audit-not-yet');
+    await screenshot(page, 'audit-missing-role');
     expect(await axe(page)).to.deep.equal([]);
     expect((await parley(['role', 'auditor', 'bob'], world.server.settings)).code).to.equal(0);
-    await page.getByRole('button', { name: /look again/ }).click();
+    await page.getByRole('button', { name: 'Check again' }).click();
     await heading('Events').waitFor();
     expect((await parley(['role', 'auditor', 'bob', '--remove'], world.server.settings)).code).to.equal(0);
     await page.reload();
-    await heading('You are no auditor yet').waitFor();
+    await heading("You don't have the auditor role yet").waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('User name').waitFor();
   });
 
-  it('finds events by what is asked for, and shows all of one', async () => {
+  it('finds events by filters, and shows the details of one', async () => {
     await openConsole(page, world);
     await page.getByLabel('Type').selectOption('MessageSent');
     await page.getByRole('button', { name: 'Search', exact: true }).click();
-    await page.getByText('20 events, oldest first; the last page').waitFor();
+    await page.getByText('20 events, oldest first. This is the last page.').waitFor();
     expect(new URL(page.url()).hash).to.equal('#/events?type=MessageSent');
     const row = page.locator('summary', { hasText: 'message 7' });
     await row.click();
     await page.getByText('"seq": 7').waitFor();
-    await page.getByRole('link', { name: 'The room as of then' }).click();
-    await page.getByText('7 messages, the last has seq 7').waitFor();
+    await page.getByRole('link', { name: 'Room at this time' }).click();
+    await page.getByText('7 messages. The newest has seq 7.').waitFor();
   });
 
   it('goes from page to page and back', async () => {
@@ -82,28 +82,28 @@ describe('The audit console', function () {
     await openConsole(page, world, `#/events?stream=room:${world.roomId}`);
     await page.getByText('Page 1: 50 events').waitFor();
     await page.getByRole('button', { name: 'Next page' }).click();
-    await page.getByText(/Page 2: \d+ events, oldest first; the last page/).waitFor();
+    await page.getByText(/Page 2: \d+ events, oldest first\. This is the last page\./).waitFor();
     await page.getByText('and 39').waitFor();
     await page.getByRole('button', { name: 'Previous page' }).click();
     await page.getByText('Page 1: 50 events').waitFor();
   });
 
-  it('says what is wrong with a filter', async () => {
+  it('shows the error of a wrong filter', async () => {
     await openConsole(page, world, '#/events?stream=nonsense');
     await page.getByRole('alert').filter({ hasText: 'stream: must be' }).waitFor();
   });
 
-  it('follows live, and goes on when the server was away', async () => {
+  it('follows live, and continues after a server restart', async () => {
     await openConsole(page, world, '#/events');
     await page.getByText('oldest first').waitFor();
     await page.getByLabel('Follow live').check();
-    await page.getByText('Live: what happens').waitFor();
+    await page.getByText('Live: new events appear at the top.').waitFor();
     await world.say('said while somebody looks');
     await page.locator('.events').getByText('said while somebody looks').waitFor();
 
     const { port } = new URL(world.server.url);
     await world.server.kill();
-    await page.getByText('The connection is gone').waitFor();
+    await page.getByText('Connection lost. Reconnecting…').waitFor();
     await world.server.start({ PORT: port });
     await world.say('said when it was back');
     await page.locator('.events').getByText('said when it was back').waitFor();
@@ -114,42 +114,42 @@ describe('The audit console', function () {
     ]);
   });
 
-  it('shows a room as of any moment, by slider and by keyboard', async () => {
+  it('shows a room at any point in time, by slider and by keyboard', async () => {
     await openConsole(page, world, `#/past?room=${world.roomId}`);
     const slider = page.getByRole('slider');
     await slider.waitFor();
     await slider.focus();
     await page.keyboard.press('Home');
     await page.getByText('0 messages.').waitFor();
-    // The room, a chat for each, and then the third message.
+    // The changes are RoomCreated, ChatOpened and the messages.
     for (let n = 0; n < 3; n++) await page.keyboard.press('ArrowRight');
     const valueText = (await slider.getAttribute('aria-valuetext')) ?? '';
     const [, seq = '0'] = /MessageSent (\d+)$/.exec(valueText) ?? [];
-    await page.getByText(new RegExp(`^${seq} messages, the last has seq ${seq}`)).waitFor();
+    await page.getByText(new RegExp(`^${seq} messages\\. The newest has seq ${seq}\\.`)).waitFor();
     expect(Number(seq)).to.be.greaterThan(0);
     await page.reload();
-    await page.getByText(`${seq} messages, the last has seq ${seq}`).waitFor();
+    await page.getByText(`${seq} messages. The newest has seq ${seq}.`).waitFor();
   });
 
-  it('shows a person as of then, found by name', async () => {
+  it('shows a user at a point in time, found by name', async () => {
     await openConsole(page, world, '#/past');
-    await page.getByLabel('Of a', { exact: true }).selectOption('user');
-    await page.getByLabel('Its id, or the name').fill('bob');
+    await page.getByLabel('Show a', { exact: true }).selectOption('user');
+    await page.getByLabel('ID, or user name').fill('bob');
     await page.getByRole('button', { name: 'Show' }).click();
     await page.getByRole('link', { name: 'bob' }).click();
     await page.getByRole('heading', { name: 'Rooms: 1' }).waitFor();
     expect(await axe(page)).to.deep.equal([]);
   });
 
-  it('verifies a proof step by step, and hands it out', async () => {
+  it('verifies a proof step by step, and offers it for download', async () => {
     const { partition, offset } = await firstMessage();
     await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
-    await page.getByText('Proven:').waitFor();
+    await page.getByText('Proof valid:').waitFor();
     const outcomes = await page.locator('.steps .outcome').allTextContents();
     expect(outcomes).to.have.lengthOf.above(7);
-    expect(new Set(outcomes)).to.deep.equal(new Set(['right']));
+    expect(new Set(outcomes)).to.deep.equal(new Set(['passed']));
     const titles = await page.locator('.steps h3').allTextContents();
-    for (const title of ['The event', 'Leaf', 'Root', 'Checkpoint', 'Signing key', 'Signature'])
+    for (const title of ['Request', 'Event', 'Leaf', 'Root', 'Checkpoint', 'Signing key', 'Signature'])
       expect(
         titles.some((text) => text.startsWith(title)),
         title,
@@ -157,7 +157,7 @@ describe('The audit console', function () {
     await page.getByText('message 1').waitFor();
     const [file] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('button', { name: 'Download the proof' }).click(),
+      page.getByRole('button', { name: 'Download proof' }).click(),
     ]);
     const proof = JSON.parse(readFileSync(await file.path(), 'utf8'));
     expect(proof).to.include.keys('offset', 'size', 'entry', 'hashes', 'checkpoint', 'keys');
@@ -173,14 +173,14 @@ describe('The audit console', function () {
     ],
     ['the signature', (proof) => ({ ...proof, checkpoint: swapped(proof.checkpoint, -20) }), 'Signature'],
   ] as const satisfies readonly (readonly [string, (proof: Proof) => Proof, string])[])
-    it(`turns red when ${what} was changed`, async () => {
+    it(`rejects a proof when ${what} was changed`, async () => {
       const { partition, offset } = await firstMessage();
       await page.route('**/proof?offset=*', async (route) => {
         const response = await route.fetch();
         await route.fulfill({ response, json: tamper((await response.json()) as Proof) });
       });
       await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
-      await page.getByRole('alert').filter({ hasText: 'Refused' }).waitFor();
+      await page.getByRole('alert').filter({ hasText: 'Proof invalid' }).waitFor();
       await page.locator('.steps > .failed h3', { hasText: wrong }).waitFor();
       if (what === 'the entry') {
         await screenshot(page, 'audit-refused');
@@ -188,31 +188,33 @@ describe('The audit console', function () {
       }
     });
 
-  it('says so plainly when the browser has no Ed25519', async () => {
+  it('shows that it cannot verify signatures when the browser has no Ed25519', async () => {
     const { partition, offset } = await firstMessage();
     await page.addInitScript(
       'crypto.subtle.importKey = () => Promise.reject(new Error("NotSupportedError"))',
     );
     await openConsole(page, world, `#/proof?partition=${partition}&offset=${offset}`);
-    await page.getByText('Not decided: this browser cannot verify Ed25519').waitFor();
+    await page.getByText('Undecided: this browser cannot verify Ed25519').waitFor();
     await page.locator('.steps > .unable h3', { hasText: 'Signature' }).waitFor();
   });
 
-  it('demands of every new head that it extends the one before', async () => {
+  it('verifies that every new head extends the one before', async () => {
     await openConsole(page, world, '#/heads');
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
     const events = page.locator('.fields dd').first();
     const before = Number(await events.textContent());
     await world.say('so that it grows');
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await page.getByText('How it was checked').click();
-    await page.getByText('The consistency proof leads to both roots').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.locator('summary', { hasText: 'Verification steps' }).click();
+    await page
+      .getByText('The consistency proof leads to both root hashes: earlier events have not changed.')
+      .waitFor();
     expect(Number(await events.textContent())).to.be.greaterThan(before);
     await page.locator('.chart canvas').waitFor();
     expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
   });
 
-  it('raises an alarm at a head that was rewritten, and lets it stand until it is acknowledged', async () => {
+  it('raises an alarm at a rewritten head, and keeps it until it is acknowledged', async () => {
     const signer = new Signer('example.org/log');
     const headOf = (...leaves: string[]) =>
       signer.head({ partition: 0, events: leaves.length, root: appendLeaves([], 0, leaves).root });
@@ -220,104 +222,111 @@ describe('The audit console', function () {
     await page.route('**/audit/log/key', (route) => route.fulfill({ body: `${signer.key(0)}\n` }));
     await page.route('**/audit/log/0/checkpoint', (route) => route.fulfill({ body: head }));
     await openConsole(page, world, '#/heads');
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
 
     head = headOf('one', 'another', 'three');
-    await page.getByRole('button', { name: 'Look now' }).click();
+    await page.getByRole('button', { name: 'Check now' }).click();
     const alarm = page
       .getByRole('alert')
-      .filter({ hasText: 'Alarm: the log of partition 0 is not what it was' });
+      .filter({ hasText: 'Alarm: the log of partition 0 failed verification' });
     await alarm.waitFor();
-    await alarm.getByText('Two heads of one size have two roots: there are two logs.').waitFor();
+    await alarm
+      .getByText('Two heads of the same size have different root hashes: there are two different logs.')
+      .waitFor();
     expect(await axe(page)).to.deep.equal([]);
     await screenshot(page, 'audit-alarm');
 
-    // The right head again takes nothing back, nor does another page or another visit.
+    // Neither a correct head, nor another view, nor a reload removes the alarm.
     head = headOf('one', 'two', 'three');
     await page.goto(`${world.server.url}/audit#/events`);
     await page.reload();
     await alarm.waitFor();
     const [file] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('button', { name: 'Download the evidence' }).click(),
+      page.getByRole('button', { name: 'Download evidence' }).click(),
     ]);
-    const merkleReader = JSON.parse(readFileSync(await file.path(), 'utf8'));
-    expect(merkleReader.kept).to.equal(headOf('one', 'two', 'three'));
-    expect(merkleReader.refused).to.equal(headOf('one', 'another', 'three'));
+    const evidence = JSON.parse(readFileSync(await file.path(), 'utf8'));
+    expect(evidence.trusted).to.equal(headOf('one', 'two', 'three'));
+    expect(evidence.rejected).to.equal(headOf('one', 'another', 'three'));
     await page.getByRole('button', { name: 'Acknowledge' }).click();
     await alarm.waitFor({ state: 'detached' });
 
-    await page.getByRole('link', { name: 'Heads' }).click();
+    await page.getByRole('link', { name: 'Signed heads' }).click();
     await heading('Acknowledged alarms').waitFor();
     head = headOf('one');
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await alarm.getByText('The log has shrunk: from 3 events to 1.').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await alarm.getByText('The log has shrunk from 3 events to 1.').waitFor();
   });
 
-  it('raises an alarm at a new key, and believes it once that is acknowledged', async () => {
+  it('raises an alarm at a new key, and trusts the key after the acknowledgement', async () => {
     await openConsole(page, world, '#/heads');
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
     expect((await parley(['key', 'rotate'], world.server.settings)).code).to.equal(0);
     await world.say('signed by the new key');
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await page.getByRole('alert').getByText('was never seen by this browser').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page
+      .getByRole('alert')
+      .getByText('This browser has never seen the key that signed this head.')
+      .waitFor();
     await page.getByRole('link', { name: 'Proof' }).click();
     await page.getByLabel('Offset').fill('3');
-    await page.getByRole('button', { name: 'Prove it' }).click();
-    await page.locator('.steps > .failed h3', { hasText: 'Key seen before' }).waitFor();
-    await page.getByRole('link', { name: 'Heads' }).click();
+    await page.getByRole('button', { name: 'Verify proof' }).click();
+    await page.locator('.steps > .failed h3', { hasText: 'Known key' }).waitFor();
+    await page.getByRole('link', { name: 'Signed heads' }).click();
     await page.getByRole('button', { name: 'Acknowledge' }).click();
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
     await world.say('and this too');
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await page.getByText('How it was checked').click();
-    await page.getByText('The consistency proof leads to both roots').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.locator('summary', { hasText: 'Verification steps' }).click();
+    await page
+      .getByText('The consistency proof leads to both root hashes: earlier events have not changed.')
+      .waitFor();
     expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
   });
 
-  it('raises an alarm when a partition is gone, or no proof is given that it was only extended', async () => {
+  it('raises an alarm when a partition disappears or a consistency proof is refused', async () => {
     await openConsole(page, world, '#/heads');
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
     const notFound = { status: 404, contentType: 'application/problem+json', body: '{"code":"not_found"}' };
     await page.route('**/proof?from=*', (route) => route.fulfill(notFound));
     await world.say('not proven');
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await page.getByRole('alert').getByText('There is no proof that the log extends what was kept').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.getByRole('alert').getByText('The server gave no valid consistency proof').waitFor();
     await page.getByRole('button', { name: 'Acknowledge' }).click();
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
     await page.route('**/audit/log/0/checkpoint', (route) => route.fulfill(notFound));
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await page.getByRole('alert').getByText('The server has this partition no more.').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.getByRole('alert').getByText('The server no longer has this partition.').waitFor();
   });
 
-  it('takes an outage for no alarm', async () => {
+  it('raises no alarm during an outage', async () => {
     await openConsole(page, world, '#/heads');
-    await page.getByText('signed, and extends what was kept').waitFor();
+    await page.getByText('signed and consistent with earlier heads').waitFor();
     await page.route('**/audit/log/0/checkpoint', (route) => route.abort());
-    await page.getByRole('button', { name: 'Look now' }).click();
-    await page.getByText('not answered').waitFor();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.getByText('no answer').waitFor();
     expect(await page.getByRole('alert').locator('section').count()).to.equal(0);
   });
 
-  it('raises an alarm at a head whose signature is wrong', async () => {
+  it('raises an alarm at a head with an invalid signature', async () => {
     await page.route('**/audit/log/0/checkpoint', async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, body: swapped(await response.text(), -20) });
     });
     await openConsole(page, world, '#/events');
-    await page.getByRole('alert').getByText('The Ed25519 signature is wrong.').waitFor();
+    await page.getByRole('alert').getByText('The Ed25519 signature is invalid.').waitFor();
   });
 
   for (const { name, options } of looks)
-    it(`can be used by everybody (${name})`, async () => {
+    it(`is accessible and fits the window (${name})`, async () => {
       const { partition, offset, recordedAt } = await firstMessage();
       const shown = await browser.newPage(options);
       const foreign = strangers(shown);
       const views = {
         events: [`#/events?stream=room:${world.roomId}`, 'oldest first'],
-        past: [`#/past?room=${world.roomId}&at=${recordedAt}`, 'the last has seq'],
-        proof: [`#/proof?partition=${partition}&offset=${offset}`, 'Proven:'],
-        heads: ['#/heads', 'signed, and extends'],
+        past: [`#/past?room=${world.roomId}&at=${recordedAt}`, 'The newest has seq'],
+        proof: [`#/proof?partition=${partition}&offset=${offset}`, 'Proof valid:'],
+        heads: ['#/heads', 'signed and consistent'],
       } as const;
       await openConsole(shown, world);
       for (const [view, [hash, text]] of Object.entries(views)) {
@@ -341,7 +350,7 @@ interface Proof {
   readonly checkpoint: string;
 }
 
-/** The text with one character of it replaced by another that base64 knows. */
+/** The text with one character replaced by another base64 character. */
 function swapped(text: string, at: number): string {
   const place = at < 0 ? text.length + at : at;
   return `${text.slice(0, place)}${text[place] === 'A' ? 'B' : 'A'}${text.slice(place + 1)}`;

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
-import { buildVerifier, runVerifier } from '../audit/verifier.js';
+import { buildVerifier, runVerifier } from '../e2e/audit/verifier.js';
 import { openBrowser } from '../support/browser.js';
 import { ask } from '../support/http.js';
 import { tempDir } from '../support/tempDir.js';
@@ -13,7 +13,7 @@ import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
 
 type Change = (path: string, body: Buffer) => Buffer;
 
-/** Stands between a server and those who ask it, and may change answers. */
+/** A proxy that may change the server's answers. */
 async function lyingProxy(to: string, change: Change): Promise<{ url: string; server: Server }> {
   const server = createServer((request, response) => {
     const path = request.url ?? '/';
@@ -30,7 +30,7 @@ async function lyingProxy(to: string, change: Change): Promise<{ url: string; se
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // It listens on TCP.
+  const { port } = server.address() as AddressInfo; // A TCP server's address is never a string.
   return { url: `http://127.0.0.1:${port}`, server };
 }
 
@@ -59,7 +59,7 @@ describe('The verdict on a message, in the browser and by the Go verifier', func
     await world?.close();
   });
 
-  /** Asks both, by way of somebody who may change answers. */
+  /** The verdicts of the browser and of the Go verifier, both through the proxy. */
   async function verdicts(change: Change): Promise<{ browser: string; go: number | null; said: string }> {
     const { url, server } = await lyingProxy(world.server.url, change);
     try {
@@ -72,7 +72,7 @@ describe('The verdict on a message, in the browser and by the Go verifier', func
       const verdict = (await page.locator('.verdict').textContent()) ?? '';
       await page.close();
       const keys = join(tempDir(), 'keys');
-      // The keys come from a source that is trusted.
+      // The keys come from the server itself, not through the proxy.
       const { text } = await ask(world.server.url, 'GET /audit/log/key', { token: world.session.token });
       writeFileSync(keys, text);
       const { code, out, err } = await runVerifier(verifier, { url, keys, token: world.session.token });
@@ -83,14 +83,14 @@ describe('The verdict on a message, in the browser and by the Go verifier', func
     }
   }
 
-  it('agree that it is in the log', async () => {
+  it('agree on a valid proof', async () => {
     const { browser: seen, go, said } = await verdicts((_, body) => body);
-    expect(seen).to.match(/^Proven/);
+    expect(seen).to.match(/^Proof valid/);
     expect(go, said).to.equal(0);
     expect(said).to.match(/^example\.org\/log\/0 \d+\n$/);
   });
 
-  it('agree that it is not, when one bit of its entry or of its proof was changed', async () => {
+  it('agree on an invalid proof, when one bit of the entry or of a hash was changed', async () => {
     const mine = new RegExp(`/audit/log/${place.partition}/proof\\?offset=${place.offset}(&|$)`);
     const flip = (text: string, at: number): string => {
       const bytes = Buffer.from(text, 'base64');
@@ -109,7 +109,7 @@ describe('The verdict on a message, in the browser and by the Go verifier', func
       } = await verdicts((path, body) =>
         mine.test(path) ? Buffer.from(JSON.stringify(change(JSON.parse(body.toString())))) : body,
       );
-      expect(seen).to.match(/^Refused/);
+      expect(seen).to.match(/^Proof invalid/);
       expect(go, said).to.equal(1);
       expect(said).to.include(`event ${place.offset}:`);
     }

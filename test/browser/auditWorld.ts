@@ -5,20 +5,20 @@ import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
-/** A server on which two people have talked; the first of them is an auditor. */
+/** A server with a conversation of two users. The first of them is an auditor. */
 export interface AuditWorld {
   readonly server: ServerProcess;
   readonly ann: Person;
   readonly bob: Person;
   readonly roomId: string;
-  /** Ann's sign-in, as the server answered it. */
+  /** The server's answer to Ann's sign-in. */
   readonly session: SignedIn;
-  /** Bob says something to Ann. */
+  /** Sends a message from Bob to Ann. */
   say(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Starts it, with so many messages. */
+/** Starts the server and sends `messages` messages. */
 export async function auditWorld(messages = 20): Promise<AuditWorld> {
   const server = await startServer({
     engine: 'sqlite',
@@ -43,7 +43,7 @@ export async function auditWorld(messages = 20): Promise<AuditWorld> {
   };
 }
 
-/** Opens the console as whoever this sign-in is of. */
+/** Opens the console with this session. */
 export async function openConsole(
   page: Page,
   { server, session }: { readonly server: { readonly url: string }; readonly session: SignedIn },

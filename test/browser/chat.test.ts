@@ -19,7 +19,7 @@ describe('The web chat', function () {
     people.push(person);
     return person;
   };
-  /** Two people who have each said something in their room. */
+  /** Two users who have each sent a message to the other. */
   async function two(): Promise<readonly [Person, Person]> {
     const [ann, bob] = [await somebody(), await somebody()];
     await ann.open(bob.name);
@@ -47,7 +47,7 @@ describe('The web chat', function () {
     await server?.stop();
   });
 
-  it('is a conversation of two people, who see what became of each message', async () => {
+  it('shows a conversation with typing, presence and delivery marks', async () => {
     const [ann, bob] = await two();
     await ann.sees('Hello, Bob', 'read');
     await bob.chat(ann.name).getByText(', online').waitFor({ state: 'attached' });
@@ -58,19 +58,19 @@ describe('The web chat', function () {
     await ann.page.getByText('typing…', { exact: true }).waitFor({ state: 'hidden' });
   });
 
-  it('counts what has not been read, in the list and in the title', async () => {
+  it('counts unread messages in the chat list and in the title', async () => {
     const [ann, bob] = [await somebody(), await somebody()];
     await ann.open(bob.name);
     for (const text of ['one', 'two', 'three']) await ann.say(text);
     await bob.chat(ann.name).getByText('3 unread').waitFor();
     await eventually('three in the title', async () => (await bob.page.title()) === '(3) Parley');
-    await ann.sees('three', 'stored');
+    await ann.sees('three', 'sent');
     await bob.chat(ann.name).click();
     await ann.sees('three', 'read');
     await eventually('none in the title', async () => (await bob.page.title()) === 'Parley');
   });
 
-  it('answers a message, and leads to what was answered', async () => {
+  it('replies to a message, and leads to the quoted message', async () => {
     const [ann, bob] = await two();
     await ann.message('Hello, Ann').getByRole('button', { name: 'Reply' }).click();
     await ann.say('How are you?');
@@ -78,7 +78,7 @@ describe('The web chat', function () {
     await bob.message('Hello, Ann').first().waitFor();
   });
 
-  it('keeps room and conversation over a reload', async () => {
+  it('keeps the open room and its messages after a reload', async () => {
     const [ann, bob] = await two();
     await ann.page.reload();
     await ann.sees('Hello, Bob', 'read');
@@ -86,10 +86,10 @@ describe('The web chat', function () {
     await bob.sees('Here again');
   });
 
-  it('takes what is written offline, and sends it once it is back', async () => {
+  it('sends a message that was written offline after the reconnect, once', async () => {
     const [ann, bob] = await two();
     await ann.page.context().setOffline(true);
-    // What is open stays open to a browser that only asks no more: the server ends it.
+    // An offline browser keeps its open connection, so the server must end it.
     await server.kill();
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('written offline');
@@ -102,10 +102,10 @@ describe('The web chat', function () {
     expect(await bob.message('written offline').count()).to.equal(1);
   });
 
-  it('connects at once when somebody will not wait, or the network is back', async () => {
+  it('reconnects at once on “Try now” and when the network is back', async () => {
     const [ann] = await two();
     const port = new URL(ann.page.url()).port;
-    // From here on no wait of the page comes to an end.
+    // The page's timers never fire from here on.
     await ann.page.clock.install();
     await ann.page.clock.pauseAt(new Date(Date.now() + 60_000));
     for (const ask of [
@@ -120,7 +120,7 @@ describe('The web chat', function () {
     }
   });
 
-  it('keeps what is unsent over a reload, and sends it once', async () => {
+  it('keeps unsent messages after a reload, and sends them once', async () => {
     const [ann, bob] = await two();
     const port = new URL(ann.page.url()).port;
     await server.kill();
@@ -134,7 +134,7 @@ describe('The web chat', function () {
     expect(await bob.message('before the reload').count()).to.equal(1);
   });
 
-  it('loses nothing when the server is killed while somebody types', async () => {
+  it('keeps a draft when the server is killed while a user types', async () => {
     const [ann, bob] = await two();
     const port = new URL(ann.page.url()).port;
     await ann.composer.pressSequentially('half a sent');
@@ -149,7 +149,7 @@ describe('The web chat', function () {
     for (const person of [ann, bob]) expect(await person.message('Hello').allInnerTexts()).to.have.length(2);
   });
 
-  it('is one conversation in several tabs, and ends in all of them', async () => {
+  it('shows one conversation in several tabs, and signs out of all of them', async () => {
     const [ann, bob] = await two();
     const tab = await ann.page.context().newPage();
     await tab.goto(ann.page.url());
@@ -163,7 +163,7 @@ describe('The web chat', function () {
     await bob.page.getByText(/^last seen/).waitFor();
   });
 
-  it('lets one person be two, in two windows of one browser', async () => {
+  it('lets one person use two accounts in two windows of one browser', async () => {
     const ann = await somebody();
     const opening = ann.page.waitForEvent('popup');
     await ann.page.getByRole('link', { name: 'Open a second window' }).click();
@@ -179,7 +179,7 @@ describe('The web chat', function () {
     await ann.sees('Hello, me');
   });
 
-  it('shows what was refused, sends it again or forgets it', async () => {
+  it('shows a refused message, and sends it again or discards it', async () => {
     let isRefusing = true;
     const refuse = (page: Page): Promise<void> =>
       page.routeWebSocket(/\/ws$/, (socket) => {
@@ -202,14 +202,14 @@ describe('The web chat', function () {
     await ann.message('unwanted').waitFor({ state: 'hidden' });
     isRefusing = false;
     await ann.message('wanted').getByRole('button', { name: 'Try again' }).click();
-    await ann.sees('wanted', 'stored');
+    await ann.sees('wanted', 'sent');
     await bob.chat(ann.name).click();
     await bob.sees('wanted');
     expect(await bob.page.getByRole('article').count()).to.equal(1);
   });
 
-  it('gives notice of a message while nobody looks, where that is allowed', async () => {
-    // A browser without a window never hides a page, and shows no notices.
+  it('shows a notification of a message to a hidden page, if permitted', async () => {
+    // A headless browser never hides a page and has no notifications.
     const standIn = `
       let isHidden = false;
       globalThis.hide = (hidden) => { isHidden = hidden; document.dispatchEvent(new Event('visibilitychange')); };
@@ -229,14 +229,14 @@ describe('The web chat', function () {
     await ann.page.evaluate('hide(true)');
     await bob.say('are you away?');
     const given = (): Promise<string[]> => ann.page.evaluate<string[]>('given');
-    await eventually('a notice', async () => (await given()).length > 0);
+    await eventually('a notification', async () => (await given()).length > 0);
     expect(await given()).to.deep.equal([`${bob.name}: are you away?`]);
-    await bob.sees('are you away?', 'stored');
+    await bob.sees('are you away?', 'sent');
     await ann.page.evaluate('hide(false)');
     await bob.sees('are you away?', 'read');
   });
 
-  it('looks as it was told to, and hands out all that the server has about somebody', async () => {
+  it('keeps the selected appearance, and downloads the data of the user', async () => {
     const [ann] = await two();
     const { page } = ann;
     await page.getByRole('button', { name: 'Account and settings' }).click();
@@ -249,25 +249,25 @@ describe('The web chat', function () {
     expect(await page.locator('html').getAttribute('data-theme')).to.equal('dark');
   });
 
-  it('erases an account for everybody, with its password only', async () => {
+  it('deletes an account for everyone, only with its password', async () => {
     const [ann, bob] = await two();
     await bob.page.getByRole('button', { name: 'Account and settings' }).click();
-    await bob.page.getByRole('button', { name: 'Erase my account' }).click();
+    await bob.page.getByRole('button', { name: 'Delete my account' }).click();
     await bob.page.getByLabel('Your password').fill('not the password');
-    await bob.page.getByRole('button', { name: 'Erase for ever' }).click();
-    await bob.page.getByText('This is not your password.').waitFor();
+    await bob.page.getByRole('button', { name: 'Delete account permanently' }).click();
+    await bob.page.getByText('Wrong password.').waitFor();
     await bob.page.getByLabel('Your password').fill(Person.password);
-    await bob.page.getByRole('button', { name: 'Erase for ever' }).click();
+    await bob.page.getByRole('button', { name: 'Delete account permanently' }).click();
     await bob.page.getByLabel('User name').waitFor();
-    await ann.message('Message erased').waitFor();
-    await ann.page.getByText('This user has been erased.').waitFor();
+    await ann.message('Message deleted').waitFor();
+    await ann.page.getByText('This account was deleted').waitFor();
     await ann.sees('Hello, Bob');
     expect(await ann.composer.count()).to.equal(0);
-    // Nothing of theirs but what the one who was told had typed themselves.
+    // The deleted user's name is nowhere in the page.
     expect(await ann.page.getByText(bob.name).count()).to.equal(0);
   });
 
-  it('says at the field what is wrong with a name or a password', async () => {
+  it('shows an error of the user name or password at its field', async () => {
     const ann = await somebody();
     const page = await (await browser.newContext()).newPage();
     await page.goto(server.url);
@@ -277,7 +277,7 @@ describe('The web chat', function () {
       await page.getByRole('button', { name: 'Sign up' }).first().click();
     };
     await signUp(ann.name, Person.password);
-    await page.getByText('This name is taken.').waitFor();
+    await page.getByText('This user name is taken.').waitFor();
     await signUp('new-person', 'password');
     await page
       .getByRole('textbox', { name: 'Password' })
@@ -286,12 +286,12 @@ describe('The web chat', function () {
     await page.context().close();
   });
 
-  it('goes from list to room and back in a narrow window, by Back too', async () => {
+  it('switches between list and room in a narrow window, also with Back', async () => {
     const phone = { viewport: { width: 375, height: 740 } };
     const [ann, bob] = [await somebody(phone), await somebody(phone)];
     await ann.open(bob.name);
     expect(await ann.search.isVisible()).to.equal(false);
-    await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+    await ann.page.getByRole('button', { name: 'Back to chats' }).click();
     expect(await ann.search.isVisible()).to.equal(true);
     await ann.chat(bob.name).click();
     await ann.composer.waitFor();
@@ -299,7 +299,7 @@ describe('The web chat', function () {
     await ann.search.waitFor();
   });
 
-  it('tells in a narrow window too, in list and room, that there is no connection', async () => {
+  it('shows a lost connection in a narrow window, in the list and in the room', async () => {
     const ann = await somebody({ viewport: { width: 375, height: 740 } });
     const bob = await somebody();
     await ann.open(bob.name);
@@ -307,7 +307,7 @@ describe('The web chat', function () {
     await server.kill();
     const told = ann.banner.getByText('No connection');
     await told.waitFor();
-    await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+    await ann.page.getByRole('button', { name: 'Back to chats' }).click();
     await ann.search.waitFor();
     expect(await told.isVisible()).to.equal(true);
     await server.start({ PORT: port });

@@ -10,12 +10,12 @@ import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 const MANY = 10_000;
-/** What a screen and what is drawn beside it may hold; 10,000 would be all. */
+/** The maximum number of messages in the page: one screen and the overscan. */
 const FEW = 120;
-/** So many are written at once: few enough that a slow machine's read models keep up. */
+/** Messages sent at once: few enough that the read models of a slow machine keep up. */
 const BATCH = 100;
 
-/** In the page: its first message in view and how far from the top it is, once nothing has moved for 20 frames. */
+/** Runs in the page: the first visible message and its distance from the top, once nothing has moved for 20 frames. */
 const WHEN_STILL = `new Promise((resolve) => {
   let [last, frames] = ['', 0];
   const look = () => {
@@ -45,7 +45,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     await server?.stop();
   });
 
-  /** A room with somebody who writes over the protocol alone. */
+  /** A room with a user who writes through a raw socket. */
   async function writerTo(reader: Person): Promise<{ socket: RawSocket; roomId: string }> {
     const { username, password } = await signUp(server, `writer-to-${reader.name}`);
     const { token } = await new Rest(server.url).signIn(username, password);
@@ -55,7 +55,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     return { socket, roomId: room.roomId };
   }
 
-  it('is scrolled through to its beginning, with little of it in the page and nothing jumping', async () => {
+  it('can be scrolled to its start, with few messages in the page and none skipped', async () => {
     const ann = await Person.at(browser, server.url);
     const { socket, roomId } = await writerTo(ann);
     for (let n = 0; n < MANY; n += BATCH)
@@ -71,7 +71,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     const scroller = ann.page.locator('.scroller');
     const drawn = (): Promise<number> => ann.page.getByRole('article').count();
     const first = ann.page.getByText('message 1 that', { exact: false });
-    // Under the pointer, as a person does it; each turn of the wheel is a few screens.
+    // The wheel scrolls the element under the pointer, a few screens with each turn.
     await scroller.hover();
     let turns = 0;
     while (!(await first.isVisible())) {
@@ -80,7 +80,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
       if (turns % 50 === 0) expect(await drawn()).to.be.below(FEW);
     }
     expect(await drawn()).to.be.below(FEW);
-    // In view, each message follows the one before it.
+    // The messages in the page are consecutive.
     const numbers = (await ann.page.getByRole('article').allInnerTexts()).map((text) =>
       Number(/message (\d+)/.exec(text)?.[1]),
     );
@@ -91,8 +91,8 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
       messageId: randomUUID(),
       message: 'one more',
     });
-    expect(await first.isVisible(), 'what is read stays in view while more comes').to.equal(true);
-    await ann.page.getByRole('button', { name: 'To the newest message' }).click();
+    expect(await first.isVisible(), 'a new message does not move the view').to.equal(true);
+    await ann.page.getByRole('button', { name: 'Go to the newest message' }).click();
     await ann.message('one more').waitFor();
     expect(await drawn()).to.be.below(FEW);
     expect(ann.strangers).to.deep.equal([]);
@@ -100,8 +100,8 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     await socket.close();
   });
 
-  it('stays where it is while earlier messages come in above', async () => {
-    /** Pages of history on their way, held back once `isHeld`. */
+  it('keeps its scroll position while earlier messages are inserted above', async () => {
+    /** The server's answers with pages of history, held back while `isHeld`. */
     const held: (() => void)[] = [];
     let isHeld = false;
     const holdBack = (page: Page): Promise<void> =>
@@ -122,7 +122,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     await ann.page.locator('.scroller').hover();
     const inView = (): Promise<string> => ann.page.evaluate<string>(WHEN_STILL);
     let before = await inView();
-    // No further than to where the next page is asked for.
+    // Scrolls up until the page requests earlier messages.
     while (held.length === 0) {
       await ann.page.mouse.wheel(0, -300);
       before = await inView();

@@ -4,7 +4,7 @@ import { axe, looks, openBrowser, screenshot } from '../support/browser.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
-describe('The web chat, for everybody', function () {
+describe('The accessibility of the web chat', function () {
   this.timeout(120_000);
   let browser: Browser;
   let server: ServerProcess;
@@ -20,7 +20,7 @@ describe('The web chat, for everybody', function () {
   });
 
   for (const { name, options } of looks)
-    it(`has nothing that axe finds fault with, in any of its views (${name})`, async () => {
+    it(`has no axe violations in any view (${name})`, async () => {
       const look = async (person: Person, view: string): Promise<void> => {
         await screenshot(person.page, `chat-${view}-${name}`);
         expect(await axe(person.page), view).to.deep.equal([]);
@@ -56,13 +56,13 @@ describe('The web chat, for everybody', function () {
       await look(bob, 'reply');
       await ann.composer.press('Escape');
       await ann.page.emulateMedia({ reducedMotion: 'reduce' });
-      if (await ann.page.getByRole('button', { name: 'Back to the chats' }).isVisible())
-        await ann.page.getByRole('button', { name: 'Back to the chats' }).click();
+      if (await ann.page.getByRole('button', { name: 'Back to chats' }).isVisible())
+        await ann.page.getByRole('button', { name: 'Back to chats' }).click();
       await look(ann, 'chats');
       await ann.page.getByRole('button', { name: 'Account and settings' }).click();
       await look(ann, 'account');
-      await ann.page.getByRole('button', { name: 'Erase my account' }).click();
-      await look(ann, 'erase');
+      await ann.page.getByRole('button', { name: 'Delete my account' }).click();
+      await look(ann, 'delete');
       await server.kill();
       await bob.banner.getByText('No connection').waitFor();
       await look(bob, 'offline');
@@ -74,14 +74,14 @@ describe('The web chat, for everybody', function () {
       await stranger.context().close();
     });
 
-  it('is used by keyboard alone: sign up, find somebody, write, go back to what was said', async () => {
+  it('works with the keyboard alone: sign up, search, write, reach the messages', async () => {
     const bob = await Person.at(browser, server.url);
     const page = await (await browser.newContext()).newPage();
     await page.goto(server.url);
     const { keyboard } = page;
     const focused = (): Promise<string> =>
       page.evaluate<string>('(document.activeElement?.ariaLabel ?? document.activeElement?.id) || ""');
-    /** Goes on to what is called so. */
+    /** Presses Tab until the element with this label or id has the focus. */
     const tabTo = async (what: string): Promise<void> => {
       for (let n = 0; n < 30; n++) {
         if ((await focused()) === what) return;

@@ -6,7 +6,7 @@ import { type ServerProcess, startServer } from '../support/server.js';
 
 const decision = '/docs/decisions/0011-the-documentation-is-built-and-run';
 const urls = [...outline.flatMap(({ pages }) => pages.map(({ url }) => url)), decision];
-/** Of these a picture is kept. */
+/** The pages to take screenshots of. */
 const pictured = ['/docs', '/docs/concepts', '/docs/protocol', '/docs/reference', '/docs/security'];
 
 describe('The documentation in a browser', function () {
@@ -25,7 +25,7 @@ describe('The documentation in a browser', function () {
   });
 
   for (const { name, options } of looks)
-    it(`is readable for everybody, and asks for nothing from elsewhere (${name})`, async () => {
+    it(`is accessible, and loads nothing from other hosts (${name})`, async () => {
       const page = await browser?.newPage(options);
       if (page === undefined) return;
       const asked = strangers(page);
@@ -41,7 +41,7 @@ describe('The documentation in a browser', function () {
       await page.close();
     });
 
-  it('is walked through without a script, by its links alone', async () => {
+  it('can be read from page to page without JavaScript', async () => {
     const context = await browser?.newContext({ javaScriptEnabled: false });
     const page = await context?.newPage();
     if (page === undefined) return;
@@ -55,13 +55,13 @@ describe('The documentation in a browser', function () {
     await context?.close();
   });
 
-  it('can be tried at /docs/rest', async () => {
+  it('offers a REST client at /docs/rest', async () => {
     const page = await browser?.newPage();
     if (page === undefined) return;
     const asked = strangers(page);
     await page.goto(`${server.url}/docs/rest`);
     await page.getByText('/user/signin', { exact: true }).waitFor();
-    // Swagger UI tries to set styles in its HTML, which the policy refuses; it is told, and does no harm.
+    // The policy blocks the inline styles of Swagger UI, which works without them.
     expect(asked.filter((text) => !text.includes('Content Security Policy'))).to.deep.equal([]);
     await page.close();
   });

@@ -3,18 +3,18 @@ import { strangers } from '../support/browser.js';
 
 let names = 0;
 
-/** Somebody with a window of their own, who signs up by the page. */
+/** A user with their own browser context, signed up through the page. */
 export class Person {
   private constructor(
     readonly page: Page,
     readonly name: string,
-    /** Whatever the page asked elsewhere or did against its policy: to be empty. */
+    /** Requests to other hosts and violations of the content security policy. Tests expect none. */
     readonly strangers: readonly string[],
   ) {}
 
   static readonly password = 'correct horse 1';
 
-  /** @param prepare done to the page before it is opened */
+  /** @param prepare called before the page loads */
   static async at(
     browser: Browser,
     url: string,
@@ -43,16 +43,16 @@ export class Person {
   get banner(): Locator {
     return this.page.locator('.connection');
   }
-  /** The message with this text. */
+  /** The messages that contain this text. */
   message(text: string): Locator {
     return this.page.getByRole('article').filter({ hasText: text });
   }
-  /** The line of somebody in the list of chats. */
+  /** A user's row in the chat list. */
   chat(name: string): Locator {
     return this.page.getByRole('navigation', { name: 'Chats' }).getByRole('button', { name });
   }
 
-  /** Opens the chat with somebody, found by name. */
+  /** Searches a user by name and opens the chat with them. */
   async open(name: string): Promise<void> {
     await this.search.fill(name);
     await this.page.getByRole('button', { name: `${name}: open chat` }).click();
@@ -64,11 +64,15 @@ export class Person {
     await this.composer.press('Enter');
   }
 
-  /** Resolves once a message with this text is in the page, with this mark if one is named. */
-  async sees(text: string, mark?: 'sending' | 'stored' | 'read' | 'not sent'): Promise<void> {
+  /** Waits for a message with this text and, if given, this delivery mark. */
+  async sees(text: string, mark?: 'sending' | 'sent' | 'read' | 'not sent'): Promise<void> {
     const message = this.message(text);
     await message.first().waitFor();
-    if (mark) await message.locator('.mark', { hasText: mark }).first().waitFor();
+    if (mark)
+      await message
+        .locator('.mark', { hasText: new RegExp(`^${mark}$`) })
+        .first()
+        .waitFor();
   }
 
   close(): Promise<void> {

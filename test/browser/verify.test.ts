@@ -8,11 +8,11 @@ import {
   type NodeSpan,
   spanHash,
 } from '../../src/log/merkle.js';
-import { fromBase64, Malformed, toBase64, utf8 } from '../../web/audit/verify/bytes.js';
-import { judgeHead, type KeptHead, type NewHead } from '../../web/audit/verify/extension.js';
-import { checkInclusion } from '../../web/audit/verify/inclusion.js';
-import { climbFromLeaf, emptyRoot, leafHash, rootsByConsistency } from '../../web/audit/verify/merkle.js';
-import { outcomeOf, type Step } from '../../web/audit/verify/steps.js';
+import { fromBase64, toBase64, utf8 } from '../../web/audit/verify/bytes.js';
+import { type NewHead, type TrustedHead, verifyNewHead } from '../../web/audit/verify/consistency.js';
+import { verifyInclusion } from '../../web/audit/verify/inclusion.js';
+import { emptyRoot, leafHash, rootByInclusion, rootsByConsistency } from '../../web/audit/verify/merkle.js';
+import { Malformed, outcomeOf, type Step } from '../../web/audit/verify/verification.js';
 import { Signer } from '../audit/signing.js';
 import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
 import { ask } from '../support/http.js';
@@ -31,16 +31,16 @@ const hashesOf = (path: readonly NodeSpan[], leaves: readonly string[]): string[
 const failed = (steps: readonly Step[]) =>
   steps.filter(({ outcome }) => outcome === 'failed').map(({ title }) => title);
 
-/** The text with one character of it replaced by another of the same kind. */
+/** The text with one character replaced by another. */
 function flipped(text: string, at: number): string {
   const other = text[at] === 'A' ? 'B' : 'A';
   return text.slice(0, at) + other + text.slice(at + 1);
 }
 
-describe('the Merkle trees of the page', () => {
+describe('the verifier’s Merkle trees', () => {
   const sizes = fc.integer({ min: 1, max: 70 });
 
-  it('lead from every leaf to the root, by what the server proves', () =>
+  it('compute the root from every leaf with the inclusion proof of the server', () =>
     fc.assert(
       fc.asyncProperty(sizes, fc.nat(), async (size, any) => {
         const leaves = leavesOf(size);
@@ -48,17 +48,17 @@ describe('the Merkle trees of the page', () => {
         const path = hashesOf(inclusionPath(offset, size), leaves).map(fromBase64);
         const leaf = await leafHash(utf8(leaves[offset] ?? ''));
         expect(toBase64(leaf)).to.equal(hashOfLeaf(leaves[offset] ?? ''));
-        const { root, climbs } = await climbFromLeaf(leaf, offset, size, path);
+        const { root, levels } = await rootByInclusion(leaf, offset, size, path);
         expect(root && toBase64(root)).to.equal(rootOfLeaves(leaves));
-        expect(climbs).to.have.lengthOf(path.length);
+        expect(levels).to.have.lengthOf(path.length);
         const longer = [...path, leaf];
-        expect((await climbFromLeaf(leaf, offset, size, longer)).root).to.equal(undefined);
+        expect((await rootByInclusion(leaf, offset, size, longer)).root).to.equal(undefined);
         if (path.length > 0)
-          expect((await climbFromLeaf(leaf, offset, size, path.slice(1))).root).to.equal(undefined);
+          expect((await rootByInclusion(leaf, offset, size, path.slice(1))).root).to.equal(undefined);
       }),
     ));
 
-  it('lead from an older tree to both roots, and nowhere if one was rewritten', () =>
+  it('compute both roots with a consistency proof, and others if a leaf was changed', () =>
     fc.assert(
       fc.asyncProperty(sizes, sizes, fc.nat(), async (one, two, any) => {
         const [from, size] = [Math.min(one, two), Math.max(one, two) + 1];
@@ -79,62 +79,64 @@ describe('the Merkle trees of the page', () => {
       }),
     ));
 
-  it('are of places beyond 32 bits too', async () => {
+  it('support offsets beyond 32 bits', async () => {
     const leaf = await leafHash(utf8('x'));
     const size = 2 ** 40 + 1;
-    const { root } = await climbFromLeaf(leaf, size - 1, size, [leaf]);
+    const { root } = await rootByInclusion(leaf, size - 1, size, [leaf]);
     expect(root).to.not.equal(undefined);
-    expect((await climbFromLeaf(leaf, 5, size, [leaf])).root).to.equal(undefined);
+    expect((await rootByInclusion(leaf, 5, size, [leaf])).root).to.equal(undefined);
   });
 });
 
-describe('base64 in the page', () => {
-  it('is read in one way only', () => {
+describe('the verifier’s base64', () => {
+  it('is only decoded in canonical form', () => {
     expect(toBase64(fromBase64('AAE='))).to.equal('AAE=');
     for (const text of ['AAF=', 'AAE', 'AA E=', 'AAE=\n', '$$$$'])
       expect(() => fromBase64(text), text).to.throw(Malformed);
   });
 });
 
-describe('a head, as the page judges it', () => {
+describe('the verification of a signed head', () => {
   const signer = new Signer('example.org/log');
   const keys = `${signer.key(0)}\n`;
   const headOf = (leaves: readonly string[], by = signer) =>
     by.head({ partition: 0, events: leaves.length, root: rootOfLeaves(leaves) });
   const five = leavesOf(5);
-  const keptFive: KeptHead = { note: headOf(five), keys: [signer.key(0)] };
+  const trustedFive: TrustedHead = { note: headOf(five), keys: [signer.key(0)] };
   const never = async (): Promise<never> => {
     throw new Error('no proof is needed');
   };
   const proofFrom = (leaves: readonly string[]) => async (from: number, size: number) => ({
     hashes: hashesOf(consistencyPath(from, size), leaves.slice(0, size)),
   });
-  const judge = (note: string, options: Partial<NewHead> = {}) =>
-    judgeHead({ partition: 0, note, keys, kept: keptFive, proofOf: never, ...options });
+  const verify = (note: string, options: Partial<NewHead> = {}) =>
+    verifyNewHead({ partition: 0, note, keys, trusted: trustedFive, getProof: never, ...options });
 
-  it('is believed when it is the first, the same, or extends the one that was kept', async () => {
-    for (const kept of [undefined, keptFive]) {
-      const { steps, checkpoint, key } = await judge(headOf(five), { kept });
+  it('passes if the head is the first, the same, or extends the trusted one', async () => {
+    for (const trusted of [undefined, trustedFive]) {
+      const { steps, checkpoint, key } = await verify(headOf(five), { trusted });
       expect(outcomeOf(steps)).to.equal('passed');
       expect(checkpoint?.size).to.equal(5);
       expect(key).to.equal(signer.key(0));
     }
     const nine = leavesOf(9);
-    const { steps } = await judge(headOf(nine), { proofOf: proofFrom(nine) });
+    const { steps } = await verify(headOf(nine), { getProof: proofFrom(nine) });
     expect(outcomeOf(steps)).to.equal('passed');
   });
 
-  it('of an empty log has the root of one, and is extended by any', async () => {
+  it('demands the empty root of an empty log, which every log extends', async () => {
     const empty = headOf([]);
     expect(toBase64(await emptyRoot())).to.equal(rootOfLeaves([]));
-    expect(outcomeOf((await judge(empty, { kept: undefined })).steps)).to.equal('passed');
+    expect(outcomeOf((await verify(empty, { trusted: undefined })).steps)).to.equal('passed');
     const wrong = signer.head({ partition: 0, events: 0, root: rootOfLeaves(five) });
-    expect(failed((await judge(wrong, { kept: undefined })).steps)).to.deep.equal(['Earlier heads']);
-    const kept = { note: empty, keys: [signer.key(0)] };
-    expect(outcomeOf((await judge(headOf(five), { kept })).steps)).to.equal('passed');
+    expect(failed((await verify(wrong, { trusted: undefined })).steps)).to.deep.equal([
+      'Consistency with earlier heads',
+    ]);
+    const trusted = { note: empty, keys: [signer.key(0)] };
+    expect(outcomeOf((await verify(headOf(five), { trusted })).steps)).to.equal('passed');
   });
 
-  it('is an alarm when the log was rewritten, has shrunk, or has two roots of one size', async () => {
+  it('fails if the log was rewritten, has shrunk, or has two roots of one size', async () => {
     const rewritten = leavesOf(9, (n) => `other ${n}`);
     const cases = [
       [headOf(rewritten), proofFrom(rewritten)],
@@ -144,61 +146,65 @@ describe('a head, as the page judges it', () => {
       [headOf(leavesOf(9)), async () => ({ hashes: ['x'] })],
       [headOf(leavesOf(9)), async () => undefined],
     ] as const;
-    for (const [note, proofOf] of cases)
-      expect(failed((await judge(note, { proofOf })).steps)).to.deep.equal(['Earlier heads']);
+    for (const [note, getProof] of cases)
+      expect(failed((await verify(note, { getProof })).steps)).to.deep.equal([
+        'Consistency with earlier heads',
+      ]);
   });
 
-  it('is an alarm when the proof has one byte changed', async () => {
+  it('fails if one byte of the proof was changed', async () => {
     const nine = leavesOf(9);
     const { hashes } = await proofFrom(nine)(5, 9);
     for (const [i, hash] of hashes.entries())
       for (const at of [0, 20, hash.length - 2]) {
-        const proofOf = async () => ({ hashes: hashes.with(i, flipped(hash, at)) });
-        const { steps } = await judge(headOf(nine), { proofOf });
-        expect(failed(steps), `hash ${i}, ${at}`).to.deep.equal(['Earlier heads']);
+        const getProof = async () => ({ hashes: hashes.with(i, flipped(hash, at)) });
+        const { steps } = await verify(headOf(nine), { getProof });
+        expect(failed(steps), `hash ${i}, ${at}`).to.deep.equal(['Consistency with earlier heads']);
       }
   });
 
-  it('is an alarm when it is signed by a key that was never seen, or by none', async () => {
+  it('fails if an unknown key or no key signed the head', async () => {
     const other = new Signer('example.org/log');
     const named = `${other.key(0)}\n${keys}`;
     const note = headOf(five, other);
-    expect(failed((await judge(note, { keys: named })).steps)).to.deep.equal(['Key seen before']);
-    expect(failed((await judge(note)).steps)).to.deep.equal(['Signing key']);
+    expect(failed((await verify(note, { keys: named })).steps)).to.deep.equal(['Known key']);
+    expect(failed((await verify(note)).steps)).to.deep.equal(['Signing key']);
   });
 
-  it('is an alarm when it is of another partition or another log', async () => {
+  it('fails if the head is of another partition or another log', async () => {
     const elsewhere = signer.head({ partition: 1, events: 5, root: rootOfLeaves(five) });
-    const { steps } = await judge(elsewhere, { keys: `${signer.key(1)}\n` });
+    const { steps } = await verify(elsewhere, { keys: `${signer.key(1)}\n` });
     expect(failed(steps)).to.deep.equal(['Checkpoint']);
     const renamed = new Signer('another.example');
-    const kept = { note: headOf(five, renamed), keys: [renamed.key(0), signer.key(0)] };
-    expect(failed((await judge(headOf(five), { kept })).steps)).to.deep.equal(['Earlier heads']);
+    const trusted = { note: headOf(five, renamed), keys: [renamed.key(0), signer.key(0)] };
+    expect(failed((await verify(headOf(five), { trusted })).steps)).to.deep.equal([
+      'Consistency with earlier heads',
+    ]);
   });
 
-  it('is an alarm with any one character of it changed', async () => {
+  it('fails if any character of the head was changed', async () => {
     const note = headOf(five);
     for (let at = 0; at < note.length; at++) {
-      const { steps } = await judge(flipped(note, at), { kept: undefined });
+      const { steps } = await verify(flipped(note, at), { trusted: undefined });
       expect(failed(steps), `${at}: ${note.slice(at, at + 8)}`).to.have.lengthOf.above(0);
     }
   });
 
-  it('is not believed by a key whose id is not its own', async () => {
+  it('fails if the key has a wrong id', async () => {
     const line = signer.key(0);
     const id = /\+([0-9a-f]{8})\+/.exec(line)?.[1] ?? '';
     const lying = line.replace(`+${id}+`, `+${id.startsWith('0') ? '1' : '0'}${id.slice(1)}+`);
-    const { steps } = await judge(headOf(five), { keys: `${lying}\n`, kept: undefined });
+    const { steps } = await verify(headOf(five), { keys: `${lying}\n`, trusted: undefined });
     expect(failed(steps)).to.deep.equal(['Signing key']);
   });
 
-  it('stays unjudged when the server gives no answer', async () => {
-    const reason = await judge(headOf(leavesOf(9))).catch((error: unknown) => error);
+  it('rejects if the server gives no answer', async () => {
+    const reason = await verify(headOf(leavesOf(9))).catch((error: unknown) => error);
     expect(reason).to.have.property('message', 'no proof is needed');
   });
 });
 
-describe('a proof of a real server, as the page checks it', function () {
+describe('the verification of a proof from a real server', function () {
   this.timeout(120_000);
   let server: ServerProcess;
   let keys: string;
@@ -220,9 +226,9 @@ describe('a proof of a real server, as the page checks it', function () {
   });
   after(() => server?.stop());
   const proven = (given: unknown, named = keys, claim = event) =>
-    checkInclusion(given, named, { partition: claim.partition, offset: claim.offset, event: claim });
+    verifyInclusion(given, named, { partition: claim.partition, offset: claim.offset, event: claim });
 
-  it('holds, step by step', async () => {
+  it('passes every step', async () => {
     const { steps, entry, key } = await proven(answer);
     expect(failed(steps)).to.deep.equal([]);
     expect(outcomeOf(steps)).to.equal('passed');
@@ -232,7 +238,7 @@ describe('a proof of a real server, as the page checks it', function () {
     expect(steps.filter(({ title }) => title.startsWith('Step '))).to.have.lengthOf(answer.hashes.length);
   });
 
-  it('does not with any one byte of the entry changed', async () => {
+  it('fails if any byte of the entry was changed', async () => {
     const bytes = fromBase64(answer.entry);
     for (let at = 0; at < bytes.length; at++) {
       const entry = toBase64(bytes.with(at, (bytes[at] ?? 0) ^ 1));
@@ -240,7 +246,7 @@ describe('a proof of a real server, as the page checks it', function () {
     }
   });
 
-  it('does not with any one byte of a hash changed, one too many or one too few', async () => {
+  it('fails if any byte of a hash was changed, or a hash is missing or added', async () => {
     for (const [i, hash] of answer.hashes.entries()) {
       const bytes = fromBase64(hash);
       for (let at = 0; at < bytes.length; at++) {
@@ -254,25 +260,25 @@ describe('a proof of a real server, as the page checks it', function () {
       expect(failed((await proven({ ...answer, hashes })).steps)).to.deep.equal(['Root']);
   });
 
-  it('does not with any one character of the checkpoint or of its signature changed', async () => {
+  it('fails if any character of the checkpoint or its signature was changed', async () => {
     for (let at = 0; at < answer.checkpoint.length; at++) {
       const checkpoint = flipped(answer.checkpoint, at);
       expect(failed((await proven({ ...answer, checkpoint })).steps), `at ${at}`).to.have.lengthOf.above(0);
     }
   });
 
-  it('does not for another event, place or size, or by another key', async () => {
+  it('fails for another event, offset, size or key', async () => {
     const other = { ...event, offset: event.offset + 1 };
-    expect(failed((await proven(answer, keys, other)).steps)).to.deep.equal(['The answer']);
+    expect(failed((await proven(answer, keys, other)).steps)).to.deep.equal(['Request']);
     const shown = { ...event, actor: 'somebody else' };
-    expect(failed((await proven(answer, keys, shown)).steps)).to.deep.equal(['The event']);
+    expect(failed((await proven(answer, keys, shown)).steps)).to.deep.equal(['Event']);
     const size = { ...answer, size: answer.size + 1 };
-    expect(failed((await proven(size)).steps)).to.include('The answer');
+    expect(failed((await proven(size)).steps)).to.include('Request');
     const stranger = new Signer('example.org').key(0);
     expect(failed((await proven(answer, `${stranger}\n`)).steps)).to.deep.equal(['Signing key']);
   });
 
-  it('is none if it is something else', async () => {
+  it('fails if the answer is not a proof', async () => {
     const { entry: _, ...without } = answer;
     for (const given of [
       undefined,
@@ -284,6 +290,6 @@ describe('a proof of a real server, as the page checks it', function () {
       { ...answer, hashes: 'x' },
       { ...answer, offset: -1 },
     ])
-      expect(failed((await proven(given)).steps)).to.deep.equal(['The answer']);
+      expect(failed((await proven(given)).steps)).to.deep.equal(['Request']);
   });
 });

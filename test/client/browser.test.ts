@@ -6,6 +6,7 @@ import { type DeviceStore, deleteDeviceStore, openDeviceStore } from '../../src/
 import { createClient } from '../../src/client/client.js';
 import { Outbox, type OutboxEntry } from '../../src/client/outbox.js';
 import { eventually } from '../support/eventually.js';
+import { runs } from '../support/lanes.js';
 import { ScriptedServer, someone } from './scripted.js';
 
 const entry = (messageId: string, message = 'hello'): OutboxEntry => ({
@@ -63,7 +64,7 @@ describe('what a browser keeps', () => {
         .afterEach(async () => {
           for (const id of ['a', 'b', 'c']) await tabs[0]?.outbox.remove(id);
         }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

@@ -6,6 +6,7 @@ import { ClientError } from '../../src/client/clientErrors.js';
 import { Outbox, type OutboxEntry, type OutboxStore } from '../../src/client/outbox.js';
 import type { Client, Message } from '../../src/client/types.js';
 import { eventually } from '../support/eventually.js';
+import { runs } from '../support/lanes.js';
 import { type RequestFrame, type Scripted, ScriptedServer, someone } from './scripted.js';
 
 /** What may become of one `send message`. */
@@ -119,7 +120,7 @@ describe('the outbox', () => {
           expect(rooms.texts(roomId)).to.deep.equal(sent);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

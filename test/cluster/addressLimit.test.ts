@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
-import { type AddressLimit, memoryAddressLimit } from '../../src/base/rateLimits.js';
+import { type AddressLimit, createMemoryAddressLimit } from '../../src/base/rateLimits.js';
 import { createMongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
 import { createClusterClient } from '../../src/cluster/mongoCluster.js';
 import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';
@@ -9,7 +9,7 @@ import { freshDatabase, mongoUrl } from '../support/mongo.js';
 function inMemory(): LimitStore {
   let time = 0;
   return {
-    open: async (allowance) => memoryAddressLimit(allowance, () => time),
+    open: async (allowance) => createMemoryAddressLimit(allowance, () => time),
     async pass(ms) {
       time += ms;
     },
@@ -98,7 +98,7 @@ describe('An address limit on MongoDB', () => {
 
   it('is detected as broken when each node counts for itself', async () => {
     const apart = (): LimitStore => ({
-      open: async (allowance) => memoryAddressLimit(allowance, () => 0),
+      open: async (allowance) => createMemoryAddressLimit(allowance, () => 0),
       pass: async () => {},
     });
     for (const check of Object.values(promisesToMany)) {

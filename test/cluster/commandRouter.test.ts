@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
+import { runs } from '../support/lanes.js';
 import { arrives, type Delivery, RouterWorld } from './routerWorld.js';
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `c${n}`);
-const lost: Delivery = { fate: 'is lost', delayMs: 1 };
-const inVain: Delivery = { fate: 'is answered in vain', delayMs: 1 };
+const lost: Delivery = { fate: 'request lost', delayMs: 1 };
+const inVain: Delivery = { fate: 'reply lost', delayMs: 1 };
 
 /** Sends all commands now, then advances the time. */
 async function sendAll(world: RouterWorld, commands: readonly string[], ms = 100): Promise<string[]> {
@@ -100,7 +101,7 @@ describe('the partition router of a node', () => {
   it('answers overloaded if no owner takes a command for 5 s', async () => {
     const world = new RouterWorld();
     world.router.setOwners([world.take('there')]);
-    world.deliveries = Array.from({ length: 1000 }, () => ({ fate: 'meets nobody', delayMs: 0 }));
+    world.deliveries = Array.from({ length: 1000 }, () => ({ fate: 'undelivered', delayMs: 0 }));
     const outcomes = await sendAll(world, ids(3), 5500);
     expect(new Set(outcomes)).to.deep.equal(new Set(['overloaded']));
     expect(world.deliveries.length).to.be.above(900);
@@ -191,10 +192,10 @@ describe('the partition router of a node', () => {
         {
           weight: 3,
           arbitrary: fc.constantFrom<Delivery['fate']>(
-            'is lost',
-            'is answered in vain',
-            'comes twice',
-            'meets nobody',
+            'request lost',
+            'reply lost',
+            'duplicated',
+            'undelivered',
           ),
         },
       ),
@@ -250,7 +251,7 @@ describe('the partition router of a node', () => {
           expect(world.router.depth).to.equal(0);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

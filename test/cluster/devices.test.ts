@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Db } from 'mongodb';
 import { MAJORITY } from '../../src/base/mongo.js';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Devices, memoryDevices } from '../../src/cluster/devices.js';
+import { createMemoryDevices, type Devices } from '../../src/cluster/devices.js';
 import { createMongoDevices, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
 import { mongoUrl } from '../support/mongo.js';
@@ -111,7 +111,7 @@ async function expectSeen(defect: Defect, store: SharedDeviceStore): Promise<voi
 
 describe('Active devices in memory', () => {
   for (const [promise, check] of Object.entries(promises))
-    it(promise, () => check({ open: async (node) => memoryDevices(node) }));
+    it(promise, () => check({ open: async (node) => createMemoryDevices(node) }));
 });
 
 describe('Active devices on MongoDB', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { LEASE_MS, memoryLeases } from '../../src/cluster/leases.js';
+import { createMemoryLeases, LEASE_MS } from '../../src/cluster/leases.js';
 import { createMongoLeases } from '../../src/cluster/mongoCluster.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
@@ -8,10 +8,10 @@ import { MongoFixture } from './mongoFixture.js';
 
 describe('The leases of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
-    it(promise, () => check({ open: async (node) => memoryLeases(node, PARTITIONS) }));
+    it(promise, () => check({ open: async (node) => createMemoryLeases(node, PARTITIONS) }));
 
   it('never expire', async () => {
-    const held = await memoryLeases('a', PARTITIONS).acquire(0);
+    const held = await createMemoryLeases('a', PARTITIONS).acquire(0);
     expect(held?.validUntil).to.equal(Number.POSITIVE_INFINITY);
   });
 });
@@ -48,7 +48,7 @@ describe('Leases on MongoDB', () => {
     const leases = await store.open('a');
     const held = await leases.acquire(0);
     await side.close();
-    for (const call of [leases.acquire(1), leases.holders(), held?.renew(), held?.release()]) {
+    for (const call of [leases.acquire(1), leases.listHolders(), held?.renew(), held?.release()]) {
       const seen = await call?.then(
         () => 'an answer',
         (error: unknown) => error,

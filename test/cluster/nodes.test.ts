@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { createMongoNodes } from '../../src/cluster/mongoCluster.js';
-import { memoryNodes, type Nodes } from '../../src/cluster/nodes.js';
+import { createMemoryNodes, type Nodes } from '../../src/cluster/nodes.js';
 import { promises, promisesToMany, type SharedNodeStore } from '../conformance/nodes.js';
 import { mongoUrl } from '../support/mongo.js';
 import { MongoFixture } from './mongoFixture.js';
@@ -9,7 +9,7 @@ import { MongoFixture } from './mongoFixture.js';
 describe('The nodes of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
     it(`can ask others, who ${promise}`, () =>
-      check({ open: async (node, capabilities) => memoryNodes(node, capabilities) }));
+      check({ open: async (node, capabilities) => createMemoryNodes(node, capabilities) }));
 });
 
 /** Nodes broken on purpose, and the promise that each must break. */

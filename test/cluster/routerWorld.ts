@@ -8,7 +8,7 @@ import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 /** The fate of one request between two nodes. */
 export interface Delivery {
-  readonly fate: 'arrives' | 'is lost' | 'is answered in vain' | 'comes twice' | 'meets nobody';
+  readonly fate: 'arrives' | 'request lost' | 'reply lost' | 'duplicated' | 'undelivered';
   readonly delayMs: number;
 }
 
@@ -141,7 +141,7 @@ export class RouterWorld {
       },
       async request(to, body, timeoutMs) {
         const { fate, delayMs } = world.deliveries.shift() ?? arrives;
-        if (fate === 'meets nobody' || !world.isConnected) return 'undelivered';
+        if (fate === 'undelivered' || !world.isConnected) return 'undelivered';
         return new Promise((resolve) => {
           const cancel = world.time.setTimer(() => resolve('unanswered'), timeoutMs);
           const deliver = (isHeard: boolean) => async () => {
@@ -154,9 +154,9 @@ export class RouterWorld {
             cancel();
             resolve({ reply: JSON.parse(JSON.stringify(reply)) });
           };
-          if (fate === 'is lost') return;
-          world.time.setTimer(() => void deliver(fate !== 'is answered in vain')(), delayMs);
-          if (fate === 'comes twice') world.time.setTimer(() => void deliver(true)(), delayMs * 3);
+          if (fate === 'request lost') return;
+          world.time.setTimer(() => void deliver(fate !== 'reply lost')(), delayMs);
+          if (fate === 'duplicated') world.time.setTimer(() => void deliver(true)(), delayMs * 3);
         });
       },
     };

@@ -23,7 +23,7 @@ export class SharedLeases {
     return this.#leases.map(({ node, expires }) => (expires > this.#time.now() ? node : undefined));
   }
 
-  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'holders'> {
+  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'listHolders'> {
     return {
       acquire: async (partition) => {
         this.#reach(node);
@@ -33,7 +33,7 @@ export class SharedLeases {
         Object.assign(lease, { node, epoch: lease.epoch + 1, expires: this.#time.now() + LEASE_MS });
         return this.#held(node, partition, lease.epoch);
       },
-      holders: async () => {
+      listHolders: async () => {
         this.#reach(node);
         return this.#leases.map(({ node, epoch, expires }): LeaseHolder | undefined =>
           node === undefined || expires <= this.#time.now() ? undefined : { node, epoch },

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import { AppendError, type Commit, type EventLog } from '../../src/log/log.js';
 import { commitAfter } from '../log/commitChain.js';
+import { runs } from '../support/lanes.js';
 import type { LogStore } from './eventLog.js';
 
 /** One operation on a log. `at` selects among the existing commits. */
@@ -40,7 +41,7 @@ export async function followsItsModel(store: LogStore): Promise<void> {
       await log.close();
     }),
     // A log cannot be emptied for a smaller example, so that the first failure is reported.
-    { numRuns: 10, endOnFailure: true },
+    { numRuns: runs(4), endOnFailure: true },
   );
 }
 

@@ -48,7 +48,7 @@ class NeverRevived extends Spoilt {
     super(good);
   }
   override async renew(): Promise<boolean> {
-    const holder = (await this.leases.holders())[this.partition];
+    const holder = (await this.leases.listHolders())[this.partition];
     return holder !== undefined && super.renew();
   }
 }
@@ -116,7 +116,7 @@ const givesToAll: Spoil = (leases, node, now) => ({
   acquire: async (partition) =>
     (await leases.acquire(partition)) ?? {
       partition,
-      epoch: ((await leases.holders())[partition]?.epoch ?? 0) + node.length,
+      epoch: ((await leases.listHolders())[partition]?.epoch ?? 0) + node.length,
       validUntil: now() + LEASE_MS,
       renew: async () => true,
       release: async () => {},
@@ -129,7 +129,7 @@ const neverExpires: Spoil = (leases, node) => {
   return {
     ...leases,
     async acquire(partition) {
-      const holder = (await leases.holders())[partition]?.node ?? seen[partition];
+      const holder = (await leases.listHolders())[partition]?.node ?? seen[partition];
       if (holder !== undefined && holder !== node) seen[partition] = holder;
       return seen[partition] === undefined ? leases.acquire(partition) : undefined;
     },
@@ -137,14 +137,14 @@ const neverExpires: Spoil = (leases, node) => {
 };
 
 const remembersHolders: Spoil = (leases) => {
-  let last: ReturnType<Leases['holders']> | undefined;
-  return { ...leases, holders: () => (last ??= leases.holders()) };
+  let last: ReturnType<Leases['listHolders']> | undefined;
+  return { ...leases, listHolders: () => (last ??= leases.listHolders()) };
 };
 
 const holdsOwnBack: Spoil = (leases, node) => ({
   ...leases,
   acquire: async (partition) =>
-    (await leases.holders())[partition]?.node === node ? undefined : leases.acquire(partition),
+    (await leases.listHolders())[partition]?.node === node ? undefined : leases.acquire(partition),
 });
 
 /** Leases broken on purpose, and the promise that each must break. */

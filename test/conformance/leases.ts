@@ -42,11 +42,15 @@ const thrownBy = (call: Promise<unknown>): Promise<unknown> =>
 export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<void>>> = {
   async 'give a free lease to a node, valid at once, and list it as holder'(store) {
     const leases = await store.open('a');
-    expect(await leases.holders()).to.deep.equal([undefined, undefined, undefined]);
+    expect(await leases.listHolders()).to.deep.equal([undefined, undefined, undefined]);
     const held = await taken(leases, 1);
     expect(held.partition).to.equal(1);
     expect(isValid(held)).to.equal(true);
-    expect(await leases.holders()).to.deep.equal([undefined, { node: 'a', epoch: held.epoch }, undefined]);
+    expect(await leases.listHolders()).to.deep.equal([
+      undefined,
+      { node: 'a', epoch: held.epoch },
+      undefined,
+    ]);
   },
 
   async 'have an epoch above every earlier one'(store) {
@@ -67,7 +71,11 @@ export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<vo
     const leases = await store.open('a');
     const [held, other] = [await taken(leases), await taken(leases, 2)];
     await held.release();
-    expect(await leases.holders()).to.deep.equal([undefined, undefined, { node: 'a', epoch: other.epoch }]);
+    expect(await leases.listHolders()).to.deep.equal([
+      undefined,
+      undefined,
+      { node: 'a', epoch: other.epoch },
+    ]);
     expect([isValid(held), await held.renew(), isValid(held)]).to.deep.equal([false, false, false]);
     expect([isValid(other), await other.renew()]).to.deep.equal([true, true]);
   },
@@ -79,7 +87,7 @@ export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<vo
     expect([await before.renew(), isValid(before)]).to.deep.equal([false, false]);
     await before.release();
     expect([await now.renew(), isValid(now)]).to.deep.equal([true, true]);
-    expect(await leases.holders()).to.deep.include({ node: 'a', epoch: now.epoch });
+    expect(await leases.listHolders()).to.deep.include({ node: 'a', epoch: now.epoch });
   },
 
   async 'stay released after a concurrent renewal'(store) {
@@ -98,7 +106,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(await b.acquire(0)).to.equal(undefined);
     expect([await held.renew(), isValid(held)]).to.deep.equal([true, true]);
     expect(await b.acquire(0)).to.equal(undefined);
-    expect(await b.holders()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
+    expect(await b.listHolders()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
   },
 
   async 'pass to another node at once when released, with a larger epoch'(store) {
@@ -117,7 +125,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const held = await taken(a);
     await taken(b, 1);
     await b.freeAllOf('a');
-    expect((await b.holders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
+    expect((await b.listHolders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
     const next = await taken(b);
     expect(next.epoch).to.be.above(held.epoch);
     expect(await held.renew()).to.equal(false);
@@ -128,12 +136,12 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const first = await taken(a);
     expect(await b.acquire(0)).to.equal(undefined);
     await store.expire();
-    expect(await b.holders()).to.deep.equal([undefined, undefined, undefined]);
+    expect(await b.listHolders()).to.deep.equal([undefined, undefined, undefined]);
     const second = await taken(b);
     expect(second.epoch).to.be.above(first.epoch);
     expect([await first.renew(), isValid(first)]).to.deep.equal([false, false]);
     await first.release();
-    expect(await a.holders()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
+    expect(await a.listHolders()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
     await store.expire();
     expect([await first.renew(), await second.renew()]).to.deep.equal([false, true]);
   },
@@ -196,7 +204,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const [a, b] = [await store.open('a'), await store.open('b')];
     store.loseNextAnswer();
     expect(await thrownBy(a.acquire(0))).to.be.instanceOf(Error);
-    const [first] = await b.holders();
+    const [first] = await b.listHolders();
     expect(first?.node).to.equal('a');
     expect(await b.acquire(0)).to.equal(undefined);
     const held = await taken(a);
@@ -216,7 +224,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
   async 'keep their epochs when a new node opens the store'(store) {
     const first = await taken(await store.open('a'));
     const b = await store.open('b');
-    expect(await b.holders()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
+    expect(await b.listHolders()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
     await first.release();
     expect((await taken(b)).epoch).to.be.above(first.epoch);
   },

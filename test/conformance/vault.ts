@@ -26,17 +26,17 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const [here, there] = [await open(), await open()];
     const owner = randomUUID();
     await Promise.all([here.keys.create(owner), there.keys.create(owner), here.keys.create(owner)]);
-    const key = await here.keys.key(owner);
+    const key = await here.keys.getKey(owner);
     expect(key).to.be.instanceOf(Buffer).with.length(32);
-    expect(await there.keys.key(owner)).to.deep.equal(key);
-    expect(await (await open()).keys.key(owner)).to.deep.equal(key);
+    expect(await there.keys.getKey(owner)).to.deep.equal(key);
+    expect(await (await open()).keys.getKey(owner)).to.deep.equal(key);
   },
 
   async 'no two users share a key'(open) {
     const { keys } = await open();
     const owners = [randomUUID(), randomUUID()];
     for (const owner of owners) await keys.create(owner);
-    const found = [...(await keys.keys(owners)).values()].map(String);
+    const found = [...(await keys.getKeys(owners)).values()].map(String);
     expect(new Set(found)).to.have.property('size', 2);
   },
 
@@ -46,9 +46,9 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     await keys.create(owner);
     await keys.destroy(owner);
     await keys.destroy(owner);
-    expect(await keys.key(owner)).to.equal('destroyed');
-    expect(keys.cached(owner)).to.equal('destroyed');
-    expect(await (await open()).keys.key(owner)).to.equal('destroyed');
+    expect(await keys.getKey(owner)).to.equal('destroyed');
+    expect(keys.getCached(owner)).to.equal('destroyed');
+    expect(await (await open()).keys.getKey(owner)).to.equal('destroyed');
   },
 
   async 'a destroyed key is never created again'(open) {
@@ -60,7 +60,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     for (const each of [owner, unborn]) {
       expect(await rejection(keys.create(each))).to.have.property('name', 'KeyDestroyed');
       expect(await rejection((await open()).keys.create(each))).to.have.property('name', 'KeyDestroyed');
-      expect(await (await open()).keys.key(each)).to.equal('destroyed');
+      expect(await (await open()).keys.getKey(each)).to.equal('destroyed');
     }
   },
 
@@ -70,11 +70,11 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     for (const owner of owners) await keys.create(owner);
     await keys.destroy(owners[2] ?? '');
     const fresh = (await open()).keys;
-    const found = await fresh.keys([...owners, ...owners]);
+    const found = await fresh.getKeys([...owners, ...owners]);
     expect([...found.keys()]).to.have.members(owners);
-    for (const owner of owners) expect(found.get(owner)).to.deep.equal(await keys.key(owner));
+    for (const owner of owners) expect(found.get(owner)).to.deep.equal(await keys.getKey(owner));
     expect(found.get(owners[2] ?? '')).to.equal('destroyed');
-    expect(await fresh.keys([])).to.have.property('size', 0);
+    expect(await fresh.getKeys([])).to.have.property('size', 0);
   },
 
   async 'an unknown user is an outage, not an erasure'(open) {
@@ -82,9 +82,9 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const known = randomUUID();
     await keys.create(known);
     const unknown = randomUUID();
-    expect(await rejection(keys.key(unknown))).to.have.property('name', 'VaultUnavailable');
-    expect(await rejection(keys.keys([known, unknown]))).to.have.property('name', 'VaultUnavailable');
-    expect(keys.cached(unknown)).to.equal(undefined);
+    expect(await rejection(keys.getKey(unknown))).to.have.property('name', 'VaultUnavailable');
+    expect(await rejection(keys.getKeys([known, unknown]))).to.have.property('name', 'VaultUnavailable');
+    expect(keys.getCached(unknown)).to.equal(undefined);
   },
 
   async 'a vault that does not answer is an outage in every call'(open) {
@@ -96,8 +96,8 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const closed = await open();
     await closed.close();
     const asked = [
-      closed.keys.key(owner),
-      closed.keys.keys([owner]),
+      closed.keys.getKey(owner),
+      closed.keys.getKeys([owner]),
       closed.keys.create(randomUUID()),
       closed.keys.destroy(owner),
       closed.credentials.find(name),
@@ -106,7 +106,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       closed.sessions.revokeAll(owner),
     ];
     for (const answer of asked) expect(await rejection(answer)).to.have.property('name', 'VaultUnavailable');
-    expect(await vault.keys.key(owner)).to.be.instanceOf(Buffer);
+    expect(await vault.keys.getKey(owner)).to.be.instanceOf(Buffer);
   },
 
   async 'a name is claimed once, whatever its case and however many try'(open) {

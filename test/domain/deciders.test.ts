@@ -6,6 +6,7 @@ import { foldFor, type NewEvent, type Recorded, type State } from '../../src/dom
 import { friendshipIdOf, roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { RoomState, UserState } from '../../src/domain/streams.js';
 import { earlierMessage, factsOf, NOW as now } from '../support/facts.js';
+import { runs } from '../support/lanes.js';
 
 const [ada, bob, eve] = [
   '00000000-0000-4000-8000-00000000000a',
@@ -236,7 +237,7 @@ describe('room', () => {
         expect(chat.refolded).to.deep.equal(chat.state);
       }),
       // Much must come together before a member is erased who has talked.
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

@@ -11,6 +11,7 @@ import { declaredCommands, declaredEvents, declaredPushes } from '../../src/doma
 import { roomIdOf } from '../../src/domain/ids.js';
 import { seal } from '../../src/vault/cipher.js';
 import { scripts } from '../projections/models/scripts.js';
+import { runs } from '../support/lanes.js';
 
 const [ada, bob] = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'];
 const roomId = roomIdOf(ada, bob);
@@ -76,7 +77,7 @@ describe('the declarations', () => {
           expect(leaf).to.equal(encodeEvent(event));
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
     expect([...seen]).to.include.members(['UserRegistered', 'FriendAdded', 'ChatOpened', 'MessageSent']);
   });
@@ -93,7 +94,7 @@ describe('the declarations', () => {
           unique(stored.flatMap(({ to }) => to));
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -115,7 +116,7 @@ describe('the declarations', () => {
       const text = seal(key, 'secret', sealedTextOf(plain)?.context ?? '');
       const event = { ...plain, data: { ...data, [sealed.field]: text } } as typeof plain;
       const keysOf = (owned: Buffer | 'destroyed') => ({
-        keys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, owned] as const)),
+        getKeys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, owned] as const)),
       });
       expect((await openEvents(keysOf(key), [event]))[0]?.data).to.have.property(sealed.field, 'secret');
       const [erased] = await openEvents(keysOf('destroyed'), [event]);

@@ -2,7 +2,14 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { hasEngine, type Kind, leftOutOnNodes, type Running, startFresh } from '../support/engines.js';
+import {
+  allKinds,
+  hasEngine,
+  type Kind,
+  leftOutOnNodes,
+  type Running,
+  startFresh,
+} from '../support/engines.js';
 import { type Person, type Place, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { startServer } from '../support/server.js';
@@ -13,8 +20,7 @@ import { Newcomer, say, talk } from './newcomer.js';
 const setups: readonly (readonly [Kind, Readonly<Record<string, string>>])[] = [
   ['sqlite', {}],
   ['sqlite', { PARTITIONS: '3' }],
-  ['mongodb', {}],
-  ['nodes', {}],
+  ...allKinds.filter((kind) => kind !== 'sqlite').map((kind) => [kind, {}] as const),
 ];
 const MANY = 130;
 

@@ -25,63 +25,35 @@ async function failure(start: Promise<ServerProcess>): Promise<string> {
 describe('settings', function () {
   this.timeout(60_000);
 
+  const ORIGINS = 'https://chat.example,http://localhost:5173';
+  let server: ServerProcess;
+  before(async () => {
+    server = await startServer({ engine: 'sqlite', env: { ALLOWED_ORIGINS: ORIGINS } });
+  });
+  after(() => server.stop());
+
+  // Each bad one is in test/base/config.test.ts.
   it('stop the start when they are bad, with one line that names the one', async () => {
-    const bad: [string, ...string[]][] = [
-      ['PORT', 'http', '65536', '-1'],
-      ['MASTER_KEY', 'secret', randomBytes(31).toString('base64')],
-      ['MONGO_URL', 'http://127.0.0.1/parley'],
-      ['NATS_URL', 'nats://127.0.0.1:4222', '127.0.0.1:4222', 'http://127.0.0.1:4222'],
-      ['PARTITIONS', '0', '65', '1.5'],
-      ['ALLOWED_ORIGINS', 'chat.example', 'https://chat.example/path'],
-      ['TRUST_PROXY', 'yes'],
-      ['BCRYPT_COST', '3', '16'],
-      ['SESSION_TTL', '30', '1 d', 'forever'],
-      ['RATE_LIMIT', '50', 'none'],
-      ['AUTH_RATE_LIMIT', '0:0'],
-      ['PRESENCE_GRACE', '-1s'],
-      ['LOG_LEVEL', 'loud'],
-    ];
-    const cases = bad.flatMap(([name, ...values]) => values.map((value) => [name, value] as const));
-    while (cases.length > 0)
-      await Promise.all(
-        cases.splice(0, 4).map(async ([name, value]) => {
-          const said = await failure(startServer({ engine: 'sqlite', env: { [name]: value } }));
-          expect(said.split('\n'), `${name}=${value}`).to.have.length(1);
-          expect(said).to.include(name);
-        }),
-      );
+    const said = await failure(startServer({ engine: 'sqlite', env: { PARTITIONS: '65' } }));
+    expect(said.split('\n')).to.have.length(1);
+    expect(said).to.include('PARTITIONS');
   });
 
   it('let PORT=0 pick a free port, logged in a line once ready, and log in JSON lines', async () => {
-    const [one, other] = [await startServer({ engine: 'sqlite' }), await startServer({ engine: 'sqlite' })];
-    expect(one.url).to.not.equal(other.url);
-    for (const server of [one, other]) {
-      expect((await fetch(`${server.url}/ready`)).status).to.equal(200);
-      const lines = server.log.trim().split('\n');
+    const other = await startServer({ engine: 'sqlite' });
+    expect(server.url).to.not.equal(other.url);
+    for (const each of [server, other]) {
+      expect((await fetch(`${each.url}/ready`)).status).to.equal(200);
+      const lines = each.log.trim().split('\n');
       const said = lines.map((line): string => JSON.parse(line).msg);
-      expect(said.filter((line) => line === `listening on ${server.url}`)).to.have.length(1);
+      expect(said.filter((line) => line === `listening on ${each.url}`)).to.have.length(1);
       // The tests' own cost.
       expect(said.some((line) => line.includes('BCRYPT_COST'))).to.equal(true);
-      expect(await server.stop()).to.deep.equal({ code: 0, signal: null });
     }
-  });
-
-  it('make DATA_DIR with mode 0700 and a master key 0600 of 32 bytes, kept over starts', async () => {
-    const server = await startServer({ engine: 'sqlite' });
-    const keyFile = join(server.dataDir, 'master.key');
-    const mode = (path: string): number => statSync(path).mode & 0o777;
-    expect([mode(server.dataDir), mode(keyFile)]).to.deep.equal([0o700, 0o600]);
-    const key = readFileSync(keyFile, 'utf8');
-    expect(Buffer.from(key, 'base64')).to.have.length(32);
-    await server.stop();
-    await server.start();
-    expect(readFileSync(keyFile, 'utf8')).to.equal(key);
-    await server.stop();
+    expect(await other.stop()).to.deep.equal({ code: 0, signal: null });
   });
 
   it('let pages of ALLOWED_ORIGINS connect, compared whole, and clients that are no browsers', async () => {
-    const env = { ALLOWED_ORIGINS: 'https://chat.example,http://localhost:5173' };
-    const server = await startServer({ engine: 'sqlite', env });
     const connects = (origin: string): Promise<boolean> =>
       RawSocket.connect(server.wsUrl, { origin }).then(
         () => true,
@@ -90,13 +62,21 @@ describe('settings', function () {
           return false;
         },
       );
-    for (const origin of env.ALLOWED_ORIGINS.split(','))
-      expect(await connects(origin), origin).to.equal(true);
+    for (const origin of ORIGINS.split(',')) expect(await connects(origin), origin).to.equal(true);
     const others = ['http://chat.example', 'https://chat.example:8443', 'https://a.chat.example', 'null'];
     for (const origin of [...others, 'http://localhost', server.url])
       expect(await connects(origin), origin).to.equal(false);
     await RawSocket.connect(server.wsUrl);
-    await server.stop();
+  });
+
+  it('make DATA_DIR with mode 0700 and a master key 0600 of 32 bytes, kept over starts', async () => {
+    const keyFile = join(server.dataDir, 'master.key');
+    const mode = (path: string): number => statSync(path).mode & 0o777;
+    expect([mode(server.dataDir), mode(keyFile)]).to.deep.equal([0o700, 0o600]);
+    const key = readFileSync(keyFile, 'utf8');
+    expect(Buffer.from(key, 'base64')).to.have.length(32);
+    await server.restart();
+    expect(readFileSync(keyFile, 'utf8')).to.equal(key);
   });
 });
 

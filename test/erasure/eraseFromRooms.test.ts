@@ -5,6 +5,7 @@ import type { Command, CommandRouter } from '../../src/domain/commands.js';
 import { streamOf } from '../../src/domain/ids.js';
 import { eraseFromRooms } from '../../src/erasure/erasures.js';
 import { type Commit, partitionOf } from '../../src/log/log.js';
+import { runs } from '../support/lanes.js';
 
 const PARTITIONS = 4;
 const room = fc.uuid();
@@ -75,7 +76,7 @@ describe('The rooms of one who is erased', () => {
           );
         },
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 });

@@ -82,7 +82,7 @@ describe('Forgetting on a node', () => {
     const order: string[] = [];
     const step = (name: string) => async () => void order.push(name);
     const parts = {
-      keys: { fresh },
+      keys: { fetchKeys: fresh },
       writers: { forget: () => void order.push('writers') },
       fannedOut: step('fanned out'),
       texts: { deleteOwner: () => void order.push('texts') },

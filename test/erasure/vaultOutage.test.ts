@@ -7,6 +7,7 @@ import { seal } from '../../src/vault/cipher.js';
 import { createKeyStore } from '../../src/vault/dataKeys.js';
 import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
 import type { KeyRow, VaultStore } from '../../src/vault/vaultStore.js';
+import { runs } from '../support/lanes.js';
 
 const USERS = 3;
 const user = fc.nat({ max: USERS - 1 });
@@ -23,8 +24,8 @@ class Rows {
   isAway = false;
 
   store(): VaultStore {
-    const rows: Pick<VaultStore, 'keys' | 'insertKey' | 'destroyKey'> = {
-      keys: async (owners) => {
+    const rows: Pick<VaultStore, 'findKeys' | 'insertKey' | 'destroyKey'> = {
+      findKeys: async (owners) => {
         this.#look();
         return owners.flatMap((owner) => this.keys.get(owner) ?? []);
       },
@@ -61,7 +62,7 @@ describe('An outage of the vault', () => {
           Array.from({ length: USERS }, async () => {
             const userId = randomUUID();
             await here.keys.create(userId);
-            const key = await here.keys.key(userId);
+            const key = await here.keys.getKey(userId);
             if (key === 'destroyed') throw new Error('it was just made');
             return { userId, username: seal(key, `name of ${userId}`, usernameContext(userId)) };
           }),
@@ -83,7 +84,7 @@ describe('An outage of the vault', () => {
             erased.add(userId);
             // Like the nodes of a cluster, each one checks the vault.
             for (const { keys, memory } of nodes) {
-              await keys.fresh([userId]);
+              await keys.fetchKeys([userId]);
               memory.deleteOwner(userId);
             }
           } else
@@ -101,7 +102,7 @@ describe('An outage of the vault', () => {
           memory.close();
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -109,7 +109,7 @@ export class ErasureWorld {
       isErased: this.isErased,
       claim: await vault.credentials.find(NAME).then((found) => (found === 'erased' ? found : 'kept')),
       session: (await vault.sessions.find(session?.token ?? '', new Date())) ? 'open' : 'ended',
-      key: await vault.keys.key(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
+      key: await vault.keys.getKey(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
       rooms: this.leftRooms.size,
       isEvicted: this.isEvicted,
       listed: (await vault.erasures.list()).length,

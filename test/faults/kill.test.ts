@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { allEngines, hasEngine, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
+import { kills } from '../support/lanes.js';
 import { type Device, newDevice, signUp } from '../support/people.js';
 import { upTo, withSeed } from '../support/random.js';
 import type { ServerProcess } from '../support/server.js';
 import { expectWhole, Ledger } from './ledger.js';
 
-const ROUNDS = 50;
 /** Messages are under way in each lane one at a time, so that each kill finds some in every state. */
 const LANES = 6;
 const A_LANE = 4;
@@ -27,7 +27,7 @@ for (const engine of allEngines) {
       await server?.stop();
     });
 
-    it(`keeps every acknowledged message, once and in its place, over ${ROUNDS} kills`, () =>
+    it(`keeps every acknowledged message, once and in its place, over ${kills} kills`, () =>
       withSeed(async (random) => {
         const running = await startFresh(engine, { env: { RATE_LIMIT: 'off' } });
         server = running;
@@ -40,7 +40,7 @@ for (const engine of allEngines) {
         const roomId = await sender.chatWith(ben);
         const ledger = new Ledger();
 
-        for (let round = 1; round <= ROUNDS; round++) {
+        for (let round = 1; round <= kills; round++) {
           leaves.close();
           const dies = ledger.acknowledged + upTo(A_ROUND, random);
           const from = round % 2 ? sender : stays;
@@ -74,7 +74,7 @@ for (const engine of allEngines) {
           expect(seqs).to.deep.equal([...new Set(seqs)].sort((a, b) => a - b));
         }
         const known = stays.timeline(roomId);
-        expect(known.messages.length).to.be.at.least((ROUNDS / 2) * A_ROUND);
+        expect(known.messages.length).to.be.at.least((kills / 2) * A_ROUND);
       }));
   });
 }

@@ -4,6 +4,7 @@ import { Cursors, type Vector } from '../../src/gateway/cursor.js';
 import { frameText, pushText, splitPush, textFrame } from '../../src/gateway/protocol.js';
 import { onwardFrom } from '../../src/gateway/resume.js';
 import { Ring } from '../../src/gateway/ring.js';
+import { runs } from '../support/lanes.js';
 
 const PARTITIONS = 3;
 const EACH = 12;
@@ -81,7 +82,7 @@ describe('a client that goes from node to node', () => {
         }
         for (const offsets of got) expect(offsets).deep.equal(Array.from({ length: EACH }, (_, i) => i));
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
 import { notFound } from '../../src/base/errors.js';
-import { memoryDevices } from '../../src/cluster/devices.js';
+import { createMemoryDevices } from '../../src/cluster/devices.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { virtualTime } from '../support/virtualTime.js';
 
@@ -25,10 +25,9 @@ function setUp() {
       });
       return { partition: 0, size: written.length };
     },
-    devices: memoryDevices('here'),
+    devices: createMemoryDevices('here'),
     graceMs: GRACE,
-    now: time.now,
-    setTimer: time.setTimer,
+    clock: time,
     logger: pino({ level: 'silent' }),
   });
   return { time, written, presence, failNext: (n: number) => (failing = n) };
@@ -43,26 +42,26 @@ describe('presence', () => {
         tries++;
         throw notFound('this user has been erased');
       },
-      devices: memoryDevices('here'),
-      ...{ graceMs: GRACE, now: time.now, setTimer: time.setTimer },
+      devices: createMemoryDevices('here'),
+      ...{ graceMs: GRACE, clock: time },
       logger: pino({ level: 'silent' }),
     });
-    await presence.active('ann', 1);
-    presence.lost('ann', 1, 'phone');
-    presence.ended('phone');
+    await presence.setActive('ann', 1);
+    presence.loseConnection('ann', 1, 'phone');
+    presence.endSession('phone');
     await time.advance(60_000);
     expect(tries).equal(1);
   });
 
   it('is online while at least one device is active', async () => {
     const { time, written, presence } = setUp();
-    await presence.active('ann', 1);
-    await presence.active('ann', 2);
+    await presence.setActive('ann', 1);
+    await presence.setActive('ann', 2);
     await time.advance(5000);
-    await presence.background('ann', 1);
+    await presence.setInBackground('ann', 1);
     await time.advance(5000);
     expect(written).deep.equal([{ online: true, at: 0 }]);
-    await presence.background('ann', 2);
+    await presence.setInBackground('ann', 2);
     expect(written).deep.equal([
       { online: true, at: 0 },
       { online: false, at: 10_000, lastSeen: 10_000 },
@@ -71,9 +70,9 @@ describe('presence', () => {
 
   it('counts a lost connection as active for the grace time, and was last seen when it was lost', async () => {
     const { time, written, presence } = setUp();
-    await presence.active('ann', 1);
+    await presence.setActive('ann', 1);
     await time.advance(3000);
-    presence.lost('ann', 1, 'phone');
+    presence.loseConnection('ann', 1, 'phone');
     await time.advance(GRACE - 1);
     expect(written).length(1);
     await time.advance(1);
@@ -82,23 +81,23 @@ describe('presence', () => {
 
   it('writes nothing for a reconnect within the grace time', async () => {
     const { time, written, presence } = setUp();
-    await presence.active('ann', 1);
+    await presence.setActive('ann', 1);
     await time.advance(3000);
-    presence.lost('ann', 1, 'phone');
+    presence.loseConnection('ann', 1, 'phone');
     await time.advance(GRACE - 1);
-    await presence.active('ann', 2);
+    await presence.setActive('ann', 2);
     await time.advance(60_000);
     expect(written).length(1);
   });
 
   it('writes the first toggle at once, and later ones within 2 s as one at their end, if the state then differs', async () => {
     const { time, written, presence } = setUp();
-    await presence.active('ann', 1);
+    await presence.setActive('ann', 1);
     await time.advance(5000);
-    await presence.background('ann', 1);
-    await presence.active('ann', 1);
-    await presence.background('ann', 1);
-    await presence.active('ann', 1);
+    await presence.setInBackground('ann', 1);
+    await presence.setActive('ann', 1);
+    await presence.setInBackground('ann', 1);
+    await presence.setActive('ann', 1);
     expect(written.map(({ at }) => at)).deep.equal([0, 5000]);
     await time.advance(2000);
     expect(written.slice(2)).deep.equal([{ online: true, at: 7000 }]);
@@ -106,35 +105,35 @@ describe('presence', () => {
 
   it('ends at once when a user signs out', async () => {
     const { time, written, presence } = setUp();
-    await presence.active('ann', 1);
+    await presence.setActive('ann', 1);
     await time.advance(100);
-    presence.signedOut('ann', 1);
+    presence.signOut('ann', 1);
     await time.advance(0);
     expect(written[1]).deep.equal({ online: false, at: 100, lastSeen: 100 });
   });
 
   it('ends at once when those who are lost have signed out, and not while another is lost', async () => {
     const { time, written, presence } = setUp();
-    for (const device of [1, 2]) void presence.active('ann', device);
+    for (const device of [1, 2]) void presence.setActive('ann', device);
     await time.advance(3000);
-    for (const device of [1, 2]) presence.lost('ann', device, `sign-in ${device}`);
+    for (const device of [1, 2]) presence.loseConnection('ann', device, `sign-in ${device}`);
     await time.advance(100);
-    presence.ended('sign-in 1');
-    presence.ended('of somebody else');
+    presence.endSession('sign-in 1');
+    presence.endSession('of somebody else');
     await time.advance(100);
     expect(written).length(1);
-    presence.ended('sign-in 2');
+    presence.endSession('sign-in 2');
     await time.advance(0);
     expect(written[1]).deep.equal({ online: false, at: 3200, lastSeen: 3200 });
   });
 
   it('counts who was lost for the grace time, though another device signs out', async () => {
     const { time, written, presence } = setUp();
-    for (const device of [1, 2]) void presence.active('ann', device);
-    presence.lost('ann', 1, 'sign-in 1');
+    for (const device of [1, 2]) void presence.setActive('ann', device);
+    presence.loseConnection('ann', 1, 'sign-in 1');
     await time.advance(3000);
-    presence.signedOut('ann', 2);
-    presence.ended('sign-in 2');
+    presence.signOut('ann', 2);
+    presence.endSession('sign-in 2');
     await time.advance(GRACE - 3001);
     expect(written).length(1);
     await time.advance(1);
@@ -144,7 +143,7 @@ describe('presence', () => {
   it('tries a write that failed again until the log agrees', async () => {
     const { time, written, presence, failNext } = setUp();
     failNext(3);
-    await presence.active('ann', 1);
+    await presence.setActive('ann', 1);
     expect(written).deep.equal([]);
     await time.advance(10_000);
     expect(written.map(({ online }) => online)).deep.equal([true]);
@@ -152,7 +151,7 @@ describe('presence', () => {
 
   it('ends level with the devices, whatever happened', async () => {
     const step = fc.tuple(
-      fc.constantFrom('active', 'background', 'lost', 'signedOut', 'fail'),
+      fc.constantFrom('setActive', 'setInBackground', 'loseConnection', 'signOut', 'fail'),
       fc.nat({ max: 2 }),
       fc.nat({ max: 4000 }),
     );
@@ -164,7 +163,7 @@ describe('presence', () => {
           if (kind === 'fail') failNext(2);
           else {
             void presence[kind]('ann', device, `sign-in ${device}`);
-            if (kind === 'active') active.add(device);
+            if (kind === 'setActive') active.add(device);
             else active.delete(device);
           }
           await time.advance(pause);

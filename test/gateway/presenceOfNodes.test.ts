@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { runs } from '../support/lanes.js';
 import { GRACE, PresenceWorld } from './presenceWorld.js';
 
 const users = ['ann', 'bob'];
@@ -8,14 +9,14 @@ describe('presence across nodes', () => {
   it('is online while some node has an active device', async () => {
     const world = new PresenceWorld(2);
     const [a, b] = world.members;
-    void a?.presence.active('ann', 1);
-    void b?.presence.active('ann', 2);
+    void a?.presence.setActive('ann', 1);
+    void b?.presence.setActive('ann', 2);
     await world.time.advance(5000);
-    void a?.presence.background('ann', 1);
+    void a?.presence.setInBackground('ann', 1);
     await world.time.advance(5000);
     expect(world.events.map(({ online }) => online)).deep.equal([true]);
     const last = world.time.now();
-    void b?.presence.background('ann', 2);
+    void b?.presence.setInBackground('ann', 2);
     await world.time.advance(5000);
     expect(world.events.slice(1)).to.have.length(1);
     expect(world.events[1]).to.include({ online: false, lastSeen: last });
@@ -24,7 +25,7 @@ describe('presence across nodes', () => {
   it('goes offline within 30 s of the death of the node, last seen at its last beat', async () => {
     const world = new PresenceWorld(2);
     const [a] = world.members;
-    void a?.presence.active('ann', 1);
+    void a?.presence.setActive('ann', 1);
     await world.time.advance(60_000);
     if (a) world.crash(a);
     await world.time.advance(30_000);
@@ -38,18 +39,18 @@ describe('presence across nodes', () => {
   it('is nothing that anybody is told of, when they come back on another node within the grace time', async () => {
     const world = new PresenceWorld(2);
     const [a, b] = world.members;
-    void a?.presence.active('ann', 1);
+    void a?.presence.setActive('ann', 1);
     await world.time.advance(60_000);
     if (a) world.crash(a);
     await world.time.advance(GRACE);
-    void b?.presence.active('ann', 2);
+    void b?.presence.setActive('ann', 2);
     await world.time.advance(120_000);
     expect(world.events.map(({ online }) => online)).deep.equal([true]);
   });
 
   it('waits for a grace time after the whole system has started', async () => {
     const world = new PresenceWorld(1);
-    void world.members[0]?.presence.active('ann', 1);
+    void world.members[0]?.presence.setActive('ann', 1);
     await world.time.advance(5000);
     for (const member of world.members) world.crash(member);
     await world.time.advance(3_600_000);
@@ -64,7 +65,7 @@ describe('presence across nodes', () => {
   it('comes back to whom a node took offline while it was thought dead', async () => {
     const world = new PresenceWorld(2);
     const [a] = world.members;
-    void a?.presence.active('ann', 1);
+    void a?.presence.setActive('ann', 1);
     if (a) a.isSilent = true;
     await world.time.advance(60_000);
     if (a) a.isSilent = false;
@@ -76,11 +77,11 @@ describe('presence across nodes', () => {
   it('is in the end what the devices are, whatever was lost and whoever died', async () => {
     const step = fc.record({
       kind: fc.constantFrom(
-        'active',
-        'active',
-        'background',
-        'lost',
-        'signedOut',
+        'setActive',
+        'setActive',
+        'setInBackground',
+        'loseConnection',
+        'signOut',
         'mishap',
         'silence',
         'crash',
@@ -104,7 +105,7 @@ describe('presence across nodes', () => {
             world.crash(member);
             if (alive.length === 1) world.start();
           } else {
-            if (kind === 'active') world.active.add(name);
+            if (kind === 'setActive') world.active.add(name);
             else world.active.delete(name);
             void member.presence[kind](user, name, name);
           }
@@ -124,7 +125,7 @@ describe('presence across nodes', () => {
         const active = [...world.active].map((name) => name.split('/').slice(0, 2).reverse().join('/'));
         expect(rows).to.have.members([...new Set(active)]);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

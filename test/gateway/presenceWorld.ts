@@ -4,7 +4,7 @@ import { decideCommand } from '../../src/domain/commands.js';
 import { foldFor, type Recorded } from '../../src/domain/events.js';
 import type { UserState } from '../../src/domain/streams.js';
 import { Presence } from '../../src/gateway/presence.js';
-import { Levelling } from '../../src/gateway/presenceReconciler.js';
+import { PresenceReconciler } from '../../src/gateway/presenceReconciler.js';
 import { factsOf } from '../support/facts.js';
 import { virtualTime } from '../support/virtualTime.js';
 
@@ -22,10 +22,10 @@ interface Member {
   isSilent: boolean;
   isAlive: boolean;
   readonly presence: Presence;
-  readonly levelling: Levelling;
+  readonly reconciler: PresenceReconciler;
 }
 
-/** Nodes as their `Presence` and `Levelling`, over one store of rows and one writer, in virtual time. */
+/** Nodes as their `Presence` and `PresenceReconciler`, over one store of rows and one writer, in virtual time. */
 export class PresenceWorld {
   readonly time = virtualTime();
   readonly events: { online: boolean; user: string; lastSeen?: number; at: number }[] = [];
@@ -65,60 +65,45 @@ export class PresenceWorld {
           clearActive: (user) => this.#call(async () => void this.rows.delete(`${user}/${name}`)),
         },
         graceMs: GRACE,
-        now: time.now,
-        setTimer: time.setTimer,
+        clock: time,
         logger,
       }),
-      levelling: new Levelling({
-        node: name,
-        nodes: {
-          listLive: () =>
-            this.#call(async () =>
-              living().map(({ name: node, startedAt, beatAt }) => ({
-                node,
-                startedAt: new Date(startedAt),
-                silentMs: time.now() - beatAt,
-                capabilities: [],
-              })),
-            ),
-          listDead: () =>
-            this.#call(async () =>
-              dead().map(({ name: node, beatAt }) => ({ node, lastHeartbeat: new Date(beatAt) })),
-            ),
-          forget: (node) => this.#call(async () => void this.forgotten.push(node)),
-        },
-        devices: {
-          findActive: (users) => this.#call(async () => this.#elsewhere(users)),
-          listActive: (node, limit, after = '') =>
-            this.#call(async () =>
-              [...this.rows]
-                .filter((row) => row.endsWith(`/${node}`))
-                .map((row) => row.slice(0, row.indexOf('/')))
-                .filter((user) => user > after)
-                .sort()
-                .slice(0, limit),
-            ),
-          dropNode: (node) =>
-            this.#call(async () => {
+      reconciler: new PresenceReconciler({
+        cluster: {
+          node: name,
+          nodes: {
+            listLive: () =>
+              this.#call(async () =>
+                living().map(({ name: node, startedAt, beatAt }) => ({
+                  node,
+                  startedAt: new Date(startedAt),
+                  silentMs: time.now() - beatAt,
+                  capabilities: [],
+                })),
+              ),
+            listDead: () =>
+              this.#call(async () =>
+                dead().map(({ name: node, beatAt }) => ({ node, lastHeartbeat: new Date(beatAt) })),
+              ),
+          },
+          devices: {
+            findActive: (users) => this.#call(async () => this.#elsewhere(users)),
+            listActive: (node, limit, after = '') =>
+              this.#call(async () => this.#usersOf(node, limit, after)),
+          },
+          forgetNode: async (node) => {
+            await this.#call(async () => {
               for (const row of this.rows) if (row.endsWith(`/${node}`)) this.rows.delete(row);
-            }),
+            });
+            await this.#call(async () => void this.forgotten.push(node));
+          },
         },
-        queries: {
-          online: (limit, after = '') =>
-            this.#call(async () =>
-              [...this.#states]
-                .filter(([user, { online }]) => online && user > after)
-                .map(([user]) => user)
-                .sort()
-                .slice(0, limit),
-            ),
+        users: {
+          online: (limit, after = '') => this.#call(async () => this.#online(limit, after)),
+          isOurs: () => this.members.find(({ isAlive }) => isAlive) === member,
         },
-        write,
-        isOurs: () => this.members.find(({ isAlive }) => isAlive) === member,
-        onForgotten: () => member.presence.repeat(),
-        lastLife: undefined,
-        graceMs: GRACE,
-        now: time.now,
+        presence: { write, announceAgain: () => member.presence.announceAgain() },
+        times: { graceMs: GRACE, lastLife: undefined, now: time.now },
         logger,
       }),
     };
@@ -148,7 +133,7 @@ export class PresenceWorld {
       }
       member.beatAt = this.time.now();
     }
-    void member.levelling.look().catch(() => undefined); // It looks again.
+    void member.reconciler.look().catch(() => undefined); // It looks again.
     this.time.setTimer(() => this.#live(member), LOOK_MS);
   }
 
@@ -158,6 +143,24 @@ export class PresenceWorld {
   #elsewhere(users: readonly string[]): Set<string> {
     const living = this.members.filter((each) => this.#isListed(each) && !this.#isDead(each));
     return new Set(users.filter((user) => living.some(({ name }) => this.rows.has(`${user}/${name}`))));
+  }
+
+  #usersOf(node: string, limit: number, after: string): string[] {
+    const users = [...this.rows]
+      .filter((row) => row.endsWith(`/${node}`))
+      .map((row) => row.slice(0, row.indexOf('/')));
+    return users
+      .filter((user) => user > after)
+      .sort()
+      .slice(0, limit);
+  }
+
+  #online(limit: number, after: string): string[] {
+    const users = [...this.#states].filter(([user, { online }]) => online && user > after);
+    return users
+      .map(([user]) => user)
+      .sort()
+      .slice(0, limit);
   }
 
   async #call<T>(effect: () => Promise<T>): Promise<T> {
@@ -207,6 +210,6 @@ export class PresenceWorld {
 
   #fanOut(user: string): void {
     for (const [i, { presence }] of this.members.entries())
-      this.time.setTimer(() => presence.wentOffline(user), i * 300);
+      this.time.setTimer(() => presence.checkOffline(user), i * 300);
   }
 }

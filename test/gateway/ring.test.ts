@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Ring, type RingEntry } from '../../src/gateway/ring.js';
+import { runs } from '../support/lanes.js';
 
 const MINUTE = 60_000;
 const users = ['ann', 'bob', 'cem'];
@@ -112,7 +113,7 @@ describe('the ring of recent pushes', () => {
           } else if (isKept && !world.all.some(isErased)) expect(world.bytes).above(4000);
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 

@@ -6,6 +6,7 @@ import { checkPartitionChain, LogEndsEarly } from '../../src/log/checkLog.js';
 import { BrokenCommit } from '../../src/log/commit.js';
 import { type Commit, HoleError } from '../../src/log/log.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
+import { runs } from '../support/lanes.js';
 import { rejection } from '../support/rejection.js';
 import { chain } from './commitChain.js';
 import { sqliteStore } from './stores.js';
@@ -112,7 +113,7 @@ describe('a check of a partition', () => {
             expect(error).to.be.instanceOf(BrokenCommit).and.include({ position });
           },
         ),
-        { numRuns: 50 },
+        { numRuns: runs(50) },
       );
       db.close();
 

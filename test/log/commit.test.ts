@@ -11,6 +11,7 @@ import {
   nextRecordedAt,
 } from '../../src/log/commit.js';
 import { type Commit, CommitTooLarge } from '../../src/log/log.js';
+import { runs } from '../support/lanes.js';
 import { chain, commitAfter } from './commitChain.js';
 
 const proposal = { id: 'c', epoch: 1, recordedAt: '2026-01-01T00:00:00.000Z' };
@@ -193,7 +194,7 @@ describe('the head at a tail', () => {
         expect(headFrom(0, built.slice(-64))).to.deep.equal(head);
         expect(built.reduce(checkCommit, emptyHead(0))).to.deep.equal(head);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { HoleError, StorageError } from '../../src/log/log.js';
 import { follow, type ReadHandlers, type ReadSource, type TailReader } from '../../src/log/logReader.js';
+import { runs } from '../support/lanes.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
 interface Item {
@@ -243,7 +244,7 @@ describe('the reader of a partition', () => {
         expect(bench.handled).to.deep.equal(upTo(bench.stored));
         await bench.reader.stop();
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

@@ -4,6 +4,7 @@ import { type DecodedCommit, decodeCommit } from '../../src/projections/commitBu
 import { Projector } from '../../src/projections/projector.js';
 import type { ModelWrite, RowStore } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
+import { runs } from '../support/lanes.js';
 import { allProjections, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
@@ -110,7 +111,7 @@ describe('A projector', () => {
           await store.close();
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

@@ -1,13 +1,13 @@
-import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { tempDir } from '../support/tempDir.js';
 import type { simulate } from './simulation.js';
 
-/** A defect: in these compiled files of the product, one match is replaced. */
-export type Defect = readonly { readonly file: string; readonly find: RegExp; readonly put: string }[];
+/** A defect: each `find`, which is in one place of the compiled product, becomes `put`. */
+export type Defect = readonly { readonly find: RegExp; readonly put: string }[];
 
-/** Loads the simulation over a copy of the product with this defect. */
+/** The simulation over a copy of the product that has this defect. */
 export async function withDefect(defect: Defect): Promise<typeof simulate> {
   const copy = tempDir();
   const built = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,17 +16,24 @@ export async function withDefect(defect: Defect): Promise<typeof simulate> {
     cpSync(join(built, part), join(copy, part), { recursive: true, filter: isCode });
   writeFileSync(join(copy, 'package.json'), JSON.stringify({ type: 'module' }));
   symlinkSync(join(rootOf(built), 'node_modules'), join(copy, 'node_modules'));
-  for (const { file, find, put } of defect) {
-    const path = join(copy, 'src', file);
-    const text = readFileSync(path, 'utf8');
-    const parts = text.split(find);
-    if (parts.length !== 2)
-      throw new Error(`${file} has ${parts.length - 1} times what the defect is to replace: ${find.source}`);
-    writeFileSync(path, parts.join(put));
+  for (const { find, put } of defect) {
+    const places = filesIn(join(copy, 'src')).flatMap((path) => {
+      const parts = readFileSync(path, 'utf8').split(find);
+      return Array.from({ length: parts.length - 1 }, () => ({ path, parts }));
+    });
+    const [place] = places;
+    if (!place || places.length > 1)
+      throw new Error(`the product has in ${places.length} places what the defect replaces: ${find.source}`);
+    writeFileSync(place.path, place.parts.join(put));
   }
   const module = await import(pathToFileURL(join(copy, 'test/simulation/simulation.js')).href);
-  return module.simulate; // The copy has the same types.
+  return module.simulate; // It is a copy of this very one.
 }
+
+const filesIn = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => join(directory, name));
 
 const rootOf = (path: string): string =>
   existsSync(join(path, 'node_modules')) ? path : rootOf(dirname(path));

@@ -177,7 +177,7 @@ export class Node {
     const { reads, folding } = models.of(this.machine);
     return {
       storage: { log: this.#log, bus: { publish }, folding },
-      lookups: { reads, keys: { keys: async (owners) => new Map(owners.map((owner) => [owner, key])) } },
+      lookups: { reads, keys: { getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])) } },
       environment: {
         clock: this.machine.clock,
         now: () => database.time.getTime(),

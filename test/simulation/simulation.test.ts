@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
+import { isSoak, worlds } from '../support/lanes.js';
+import { newSeed } from '../support/random.js';
 import type { Broken, SeedRange } from './seedWorker.js';
 import { simulate } from './simulation.js';
 
-/** The number of worlds: all in CI, else fewer. `SIMULATION_SEEDS` sets another number. */
-const SEEDS = Number(process.env.SIMULATION_SEEDS ?? (process.env.CI ? 10_000 : 1000));
-/** Parts of the run, so that the reporter shows progress. */
+/** The same worlds in every run, but other ones every day in the long form. */
+const FIRST = isSoak ? 1 + (newSeed() % 100_000) * worlds : 1;
+/** They are played in parts, so that it shows how far it is. */
 const PARTS = 4;
 
 const rangeOf = (of: SeedRange, i: number, ranges: number): SeedRange => {
@@ -14,7 +16,7 @@ const rangeOf = (of: SeedRange, i: number, ranges: number): SeedRange => {
   return { first: at(i), end: at(i + 1) };
 };
 
-/** Runs a range of seeds in a thread of its own. */
+/** What a thread of its own finds in its share. */
 const runInThread = (range: SeedRange): Promise<Broken | undefined> =>
   new Promise((resolve, reject) => {
     const thread = new Worker(new URL('./seedWorker.js', import.meta.url), { workerData: range });
@@ -24,7 +26,7 @@ const runInThread = (range: SeedRange): Promise<Broken | undefined> =>
 
 describe('simulation: writers, leases, store and bus of several nodes, in virtual time', () => {
   for (let i = 0; i < PARTS; i++) {
-    const part = rangeOf({ first: 1, end: 1 + SEEDS }, i, PARTS);
+    const part = rangeOf({ first: FIRST, end: FIRST + worlds }, i, PARTS);
     it(`keeps every promise with seeds ${part.first} to ${part.end - 1}`, async function () {
       this.timeout(0);
       const threads = Math.min(4, availableParallelism());

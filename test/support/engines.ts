@@ -1,3 +1,4 @@
+import { isSoak } from './lanes.js';
 import { freshDatabase, mongoUrl } from './mongo.js';
 import { natsUrl } from './nats.js';
 import { Nodes } from './nodes.js';
@@ -8,8 +9,11 @@ import { type Engine, type ServerOptions, type ServerProcess, startServer } from
 export type Kind = Engine | 'nodes';
 
 export const allEngines: readonly Engine[] = ['sqlite', 'mongodb'];
-/** For suites of what people see: to them, any number of processes are one system. */
-export const allKinds: readonly Kind[] = [...allEngines, 'nodes'];
+/**
+ * For suites of what people see: to them, any number of processes are one system. Nodes on MongoDB do what one node on
+ * it does, which the long form runs too.
+ */
+export const allKinds: readonly Kind[] = isSoak ? [...allEngines, 'nodes'] : ['sqlite', 'nodes'];
 
 /** What a suite may do with a system that it need not know the kind of. */
 export interface Running extends Place {

@@ -28,13 +28,15 @@ class FakeKeys implements KeyStore {
     if (this.#keys.get(owner) === 'destroyed') throw new Error('destroyed');
     if (!this.#keys.has(owner)) this.#keys.set(owner, randomBytes(32));
   }
-  async key(owner: string): Promise<DataKey | 'destroyed'> {
+  async getKey(owner: string): Promise<DataKey | 'destroyed'> {
     const key = this.#keys.get(owner);
     if (!key) throw new Error(`no key of ${owner}`);
     return key;
   }
-  async keys(owners: readonly string[]): Promise<Map<string, DataKey | 'destroyed'>> {
-    return new Map(await Promise.all(owners.map(async (owner) => [owner, await this.key(owner)] as const)));
+  async getKeys(owners: readonly string[]): Promise<Map<string, DataKey | 'destroyed'>> {
+    return new Map(
+      await Promise.all(owners.map(async (owner) => [owner, await this.getKey(owner)] as const)),
+    );
   }
   async destroy(owner: string): Promise<void> {
     this.#keys.set(owner, 'destroyed');

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { MongoBinary, MongoMemoryReplSet } from 'mongodb-memory-server';
+import { cleanUpAfterwards } from './setUp.js';
 
 const DOWNLOAD_MS = 600_000;
 
@@ -68,14 +69,16 @@ async function dropMade(url: string): Promise<void> {
   }
 }
 
-// Hooks of the whole run: registered when the first suite that needs a server is loaded.
+// A hook of the whole run: registered when the first suite that needs a server is loaded.
 before('find a MongoDB server', async function () {
   this.timeout(DOWNLOAD_MS);
   await mongoUrl();
 });
 
-after('drop the databases of the tests', async () => {
+cleanUpAfterwards(async () => {
   const url = await mongoUrl();
   if (url !== undefined && made.length > 0) await dropMade(url);
-  await server?.stop();
+  made.length = 0;
+  // A process of a parallel run has more files to come; a mongod of its own ends with it.
+  if (process.env.MOCHA_WORKER_ID === undefined) await server?.stop();
 });

@@ -11,12 +11,13 @@ export interface Ran {
   readonly err: string;
 }
 
-/** Runs the command line with these settings and no others. */
+/** Runs the command line with these settings and no others; `cli` is that of another build. */
 export async function parley(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cli = builtCli,
 ): Promise<Ran> {
-  const child = spawn(process.execPath, ['--enable-source-maps', builtCli, ...args], {
+  const child = spawn(process.execPath, ['--enable-source-maps', cli, ...args], {
     env: { PATH: process.env.PATH, BCRYPT_COST: '4', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

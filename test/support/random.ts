@@ -13,8 +13,8 @@ export function seeded(seed: number): Random {
   };
 }
 
-/** `FAULT_SEED` to play a failing run again, else a new one. */
-export const newSeed = (): number => Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 2 ** 32));
+/** `SEED`, which plays a failed run again, or a new seed. */
+export const newSeed = (): number => Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
 
 /** A whole number from 0 to `below` − 1. */
 export const upTo = (below: number, random: Random): number => Math.floor(random() * below);
@@ -25,6 +25,6 @@ export async function withSeed(body: (random: Random) => Promise<void>): Promise
   try {
     await body(seeded(seed));
   } catch (cause) {
-    throw new Error(`failed with FAULT_SEED=${seed}`, { cause });
+    throw new Error(`failed with SEED=${seed}`, { cause });
   }
 }

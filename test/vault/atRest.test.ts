@@ -28,7 +28,7 @@ describe('the embedded vault at rest', () => {
     const claim = { userId, username: name, backgroundColor: '#000000', passwordHash, registered: false };
     await vault.credentials.claim(name, claim);
     const { token } = await vault.sessions.create(userId, new Date(), 1000);
-    const key = await vault.keys.key(userId);
+    const key = await vault.keys.getKey(userId);
     const bytes = await bytesOf(dataDir);
     const secrets = [name, name.toLowerCase(), passwordHash, token, key, Buffer.from(key).toString('base64')];
     for (const secret of secrets) expect(bytes.includes(secret)).to.equal(false);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { isCommonPassword } from '../../src/http/schemas.js';
 import { openPasswords } from '../../src/vault/credentials.js';
 import type { Passwords } from '../../src/vault/vault.js';
+import { runs } from '../support/lanes.js';
 import { rejection } from '../support/rejection.js';
 
 describe('passwords', () => {
@@ -48,7 +49,7 @@ describe('passwords', () => {
         expect(await passwords.verify(other, hash)).to.equal(other === mine);
       }),
       // Shrinking would hash thousands of times.
-      { numRuns: 50, endOnFailure: true },
+      { numRuns: runs(50), endOnFailure: true },
     );
   });
 

@@ -33,20 +33,20 @@ describe('a read of the vault that is overtaken by a write', () => {
     const slow = createKeyStore(
       {
         ...store,
-        async keys(owners) {
-          const rows = await store.keys(owners);
+        async findKeys(owners) {
+          const rows = await store.findKeys(owners);
           await wait;
           return rows;
         },
       },
       wrapping,
     );
-    const reading = slow.key(owner);
+    const reading = slow.getKey(owner);
     await slow.destroy(owner);
     open();
     await reading;
-    expect(slow.cached(owner)).to.equal('destroyed');
-    expect(await slow.key(owner)).to.equal('destroyed');
+    expect(slow.getCached(owner)).to.equal('destroyed');
+    expect(await slow.getKey(owner)).to.equal('destroyed');
     made.close();
     slow.close();
   });
@@ -55,8 +55,8 @@ describe('a read of the vault that is overtaken by a write', () => {
     const { wait, open } = gate();
     const sessions = createSessionStore({
       ...store,
-      async session(id) {
-        const row = await store.session(id);
+      async findSession(id) {
+        const row = await store.findSession(id);
         await wait;
         return row;
       },

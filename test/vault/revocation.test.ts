@@ -55,9 +55,9 @@ describe('the session cache', () => {
     let looks = 0;
     const sessions = createSessionStore({
       ...store,
-      session(id) {
+      findSession(id) {
         reads++;
-        return store.session(id);
+        return store.findSession(id);
       },
       listRecentlyEnded(lastMs) {
         looks++;

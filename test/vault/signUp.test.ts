@@ -67,7 +67,7 @@ describe('a sign-up that is interrupted between any two steps of the vault', () 
       else await accounts.signUp(NAME, PASSWORD);
       const { user, token } = await accounts.signIn(NAME, PASSWORD);
       expect(user.username).to.equal(NAME);
-      expect(await vault.keys.key(user.userId)).to.be.instanceOf(Buffer);
+      expect(await vault.keys.getKey(user.userId)).to.be.instanceOf(Buffer);
       expect(await vault.credentials.find(NAME)).to.include({ registered: true, userId: user.userId });
       expect(await vault.sessions.find(token, new Date())).to.include({ userId: user.userId });
       if (done) return 'not cut off';

@@ -41,7 +41,7 @@ describe('texts under their owners’ keys', () => {
   const message = (senderId: string, text: string) => ({ senderId, roomId, messageId, text });
 
   const sealed = async (owner: string, text: string, context = messageContext(roomId, messageId)) => {
-    const key = await vault.keys.key(owner);
+    const key = await vault.keys.getKey(owner);
     if (key === 'destroyed') throw new Error('the owner is erased');
     return seal(key, text, context);
   };

@@ -55,22 +55,22 @@ describe('the vault’s conformance suite detects', () => {
     'a tombstone read as no key': {
       promise: 'a destroyed key reads as destroyed, at once here and for every new process',
       inStore: (store) => ({
-        keys: async (owners) => (await store.keys(owners)).filter(({ wrapped }) => wrapped !== null),
+        findKeys: async (owners) => (await store.findKeys(owners)).filter(({ wrapped }) => wrapped !== null),
       }),
     },
     'a tombstone left for existing keys only': {
       promise: 'a destroyed key is never created again',
       inStore: (store) => ({
         async destroyKey(owner) {
-          if ((await store.keys([owner])).length > 0) await store.destroyKey(owner);
+          if ((await store.findKeys([owner])).length > 0) await store.destroyKey(owner);
         },
       }),
     },
     'an unknown key read as an erasure': {
       promise: 'an unknown user is an outage, not an erasure',
       inStore: (store) => ({
-        async keys(owners) {
-          const rows = await store.keys(owners);
+        async findKeys(owners) {
+          const rows = await store.findKeys(owners);
           const known = new Set(rows.map(({ owner }) => owner));
           const rest = owners.filter((owner) => !known.has(owner));
           return [...rows, ...rest.map((owner) => ({ owner, wrapped: null }))];
@@ -81,7 +81,7 @@ describe('the vault’s conformance suite detects', () => {
       promise: 'a vault that does not answer is an outage in every call',
       inVault: (vault) => ({
         ...vault,
-        keys: { ...vault.keys, key: (owner) => vault.keys.key(owner).catch(() => 'destroyed') },
+        keys: { ...vault.keys, getKey: (owner) => vault.keys.getKey(owner).catch(() => 'destroyed') },
       }),
     },
     'a session found after its end': {
@@ -106,7 +106,7 @@ describe('the vault’s conformance suite detects', () => {
       promise: 'a head is replaced by another, smaller or not, but not by a caller with an outdated one',
       inStore: (store) => ({
         async replaceHead(from, to) {
-          const now = await store.head(to.partition);
+          const now = await store.findHead(to.partition);
           return store.replaceHead(from && (now?.note ?? null), to);
         },
       }),
@@ -114,7 +114,7 @@ describe('the vault’s conformance suite detects', () => {
     'a signing key that is lost': {
       promise: 'signing keys are the same for every process, the newest first, without loss',
       inStore: (store) => ({
-        signingKeys: async () => (await store.signingKeys()).slice(0, 1),
+        listSigningKeys: async () => (await store.listSigningKeys()).slice(0, 1),
       }),
     },
     'sessions that outlive an end of all': {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Recorded } from '../../src/domain/events.js';
 import type { Commit } from '../../src/log/log.js';
+import { runs } from '../support/lanes.js';
 import { MemoryLog, type Step } from '../support/memoryLog.js';
 import { ada, adaAndBob, bob, eve, eventsOf, openChat, send, settled, World } from './world.js';
 
@@ -154,7 +155,7 @@ describe('whatever happens to the log and the process', () => {
           expect(events.map(({ offset }) => offset)).to.deep.equal(events.map((_, i) => i));
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

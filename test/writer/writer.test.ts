@@ -100,7 +100,7 @@ describe('a writer', () => {
           .flatMap(({ leaves }) => leaves)
           .join(),
       ).not.to.contain('between us');
-      const key = await world.vault.keys.key(ada);
+      const key = await world.vault.keys.getKey(ada);
       if (key === 'destroyed') throw new Error('no key');
       expect(open(key, sent(world)[0]?.text ?? '', messageContext(adaAndBob, 'm1'))).to.equal('between us');
     });
@@ -341,7 +341,7 @@ describe('a writer', () => {
   describe('losing its partition', () => {
     it('drops what it knew, fences higher and decides again', async () => {
       const world = await withChat();
-      const key = await world.vault.keys.key(bob);
+      const key = await world.vault.keys.getKey(bob);
       if (key === 'destroyed') throw new Error('no key');
       const text = seal(key, 'mine was first', messageContext(adaAndBob, 'theirs'));
       const data = { roomId: adaAndBob, messageId: 'theirs', seq: 1, text };
@@ -421,12 +421,12 @@ describe('a writer', () => {
       expect(await world.outcome(send(ada, 'm1'))).to.equal('overloaded');
       const { keys } = world.vault;
       world.slowReads = async () => {};
-      const { keys: all } = keys;
-      keys.keys = () => Promise.reject(new Error('the vault is down'));
+      const { getKeys: all } = keys;
+      keys.getKeys = () => Promise.reject(new Error('the vault is down'));
       expect(await world.outcome(send(ada, 'm1'))).to.equal('overloaded');
       expect(world.log.commits()).to.have.length(commits);
       expect(world.reported).to.have.length(2);
-      keys.keys = all.bind(keys);
+      keys.getKeys = all.bind(keys);
       expect(await world.outcome(send(ada, 'm1'))).to.have.nested.property('message.seq', 1);
     });
 

@@ -1,23 +1,23 @@
 import { useEffect, useState } from 'preact/hooks';
 
-/** The console's views, each at a hash of its own. */
+/** The console's views. Each has its own address. */
 export const views = ['events', 'past', 'proof', 'heads'] as const;
 export type View = (typeof views)[number];
 
-/** Where the console is: a view and what it shows, all of it in the address. */
+/** The open view and its parameters. The address holds both, so that a link reproduces what an auditor sees. */
 export interface Route {
   readonly view: View;
   readonly query: Readonly<Record<string, string>>;
 }
 
-/** The address of a view, for a link; parameters without a value are left out. */
+/** The address of a view. Leaves out parameters without a value. */
 export function hrefOf(view: View, query: Readonly<Record<string, string | undefined>> = {}): string {
   const given = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
   const text = new URLSearchParams(given).toString();
   return `#/${view}${text === '' ? '' : `?${text}`}`;
 }
 
-/** Reads an address; what is none of ours is the events. */
+/** Parses an address; an unknown one opens the events. */
 function routeOf(hash: string): Route {
   const [, name, query] = /^#\/([a-z]+)(?:\?(.*))?$/.exec(hash) ?? [];
   return {
@@ -26,23 +26,23 @@ function routeOf(hash: string): Route {
   };
 }
 
-/** Goes to an address as a link does. */
+/** Opens an address and adds a step for Back. */
 export const goTo = (href: string): void => {
   location.hash = href;
 };
 
-/** Says in the address what is shown by now, without a step to go back by. */
-export function replaceWith(href: string): void {
+/** Changes the address without a step for Back. */
+export function replaceAddress(href: string): void {
   history.replaceState(null, '', href);
 }
 
-/** Where the console is, as it changes. */
+/** The current route; renders again when it changes. */
 export function useRoute(): Route {
   const [route, setRoute] = useState(() => routeOf(location.hash));
   useEffect(() => {
-    const changed = (): void => setRoute(routeOf(location.hash));
-    addEventListener('hashchange', changed);
-    return () => removeEventListener('hashchange', changed);
+    const update = (): void => setRoute(routeOf(location.hash));
+    addEventListener('hashchange', update);
+    return () => removeEventListener('hashchange', update);
   }, []);
   return route;
 }

@@ -1,8 +1,7 @@
 import type { ChatView, Snapshot } from '../../src/client/index.js';
-import { Avatar } from '../ui/Avatar.js';
-import { Beginning } from './Beginning.js';
-import { nameOf } from './names.js';
-import { briefly } from './times.js';
+import { displayName, formatShort } from '../ui/format.js';
+import { Avatar } from '../ui/icons.js';
+import { profile } from '../ui/session.js';
 
 interface Props {
   readonly snapshot: Snapshot;
@@ -11,17 +10,17 @@ interface Props {
   readonly onMore: () => void;
 }
 
-/** The chats, newest activity first. */
+/** The chats, latest activity first. */
 export function ChatList({ snapshot, openRoom, onOpen, onMore }: Props) {
   const { chats, hasMoreChats, loaded, me } = snapshot;
   if (!loaded) return <p class="empty">Loading…</p>;
   if (chats.length === 0)
     return (
       <div class="list">
-        <p class="empty">No chats yet. Find somebody by their name above.</p>
-        {/* A wide window says so beside this. */}
+        <p class="empty">No chats yet. Search for a person by user name.</p>
+        {/* A wide window shows the empty state in the room's place. */}
         <div class="narrow-only">
-          <Beginning hasChats={false} loaded />
+          <EmptyState hasChats={false} loaded />
         </div>
       </div>
     );
@@ -36,21 +35,21 @@ export function ChatList({ snapshot, openRoom, onOpen, onMore }: Props) {
               aria-current={chat.roomId === openRoom ? 'true' : undefined}
               onClick={() => onOpen(chat.roomId)}
             >
-              <Line chat={chat} mine={chat.lastMessage?.senderId === me?.userId} />
+              <ChatRow chat={chat} isMine={chat.lastMessage?.senderId === me?.userId} />
             </button>
           </li>
         ))}
       </ul>
       {hasMoreChats && (
         <button class="button plain more" type="button" onClick={onMore}>
-          Older chats
+          Show older chats
         </button>
       )}
     </nav>
   );
 }
 
-function Line({ chat, mine }: { readonly chat: ChatView; readonly mine: boolean }) {
+function ChatRow({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
   const { other, unread, presence, isTyping, lastActivity } = chat;
   return (
     <>
@@ -60,12 +59,12 @@ function Line({ chat, mine }: { readonly chat: ChatView; readonly mine: boolean 
       </span>
       <span class="texts">
         <span class="top">
-          <b class="name">{nameOf(other)}</b>
+          <b class="name">{displayName(other)}</b>
           {presence.state === 'online' && <span class="hidden-visually">, online</span>}
-          <time dateTime={lastActivity}>{briefly(lastActivity)}</time>
+          <time dateTime={lastActivity}>{formatShort(lastActivity)}</time>
         </span>
         <span class="top">
-          <span class="last">{isTyping ? <i>is typing…</i> : lastText(chat, mine)}</span>
+          <span class="last">{isTyping ? <i>is typing…</i> : lastMessageText(chat, isMine)}</span>
           {unread > 0 && (
             <span class="unread">
               {unread}
@@ -78,8 +77,37 @@ function Line({ chat, mine }: { readonly chat: ChatView; readonly mine: boolean 
   );
 }
 
-function lastText({ lastMessage }: ChatView, mine: boolean) {
-  if (!lastMessage) return 'Nothing said yet';
-  if (lastMessage.message === null) return 'Message erased';
-  return mine ? `You: ${lastMessage.message}` : lastMessage.message;
+function lastMessageText({ lastMessage }: ChatView, isMine: boolean): string {
+  if (!lastMessage) return 'No messages yet';
+  if (lastMessage.message === null) return 'Message deleted';
+  return isMine ? `You: ${lastMessage.message}` : lastMessage.message;
+}
+
+interface EmptyStateProps {
+  readonly hasChats: boolean;
+  readonly loaded: boolean;
+}
+
+/** Shown while no room is open; tells a new user how to start a chat. */
+export function EmptyState({ hasChats, loaded }: EmptyStateProps) {
+  if (!loaded) return <div class="empty-state" />;
+  if (hasChats)
+    return (
+      <div class="empty-state">
+        <h2>Select a chat</h2>
+        <p>Or search for a person by user name.</p>
+      </div>
+    );
+  return (
+    <div class="empty-state">
+      <h2>Start a conversation</h2>
+      <p>
+        Search for a person by user name. To try Parley alone, open a second window and sign up there with a
+        different user name.
+      </p>
+      <a class="button primary" href={profile === '' ? '/?as=second' : '/'} target="_blank" rel="noopener">
+        Open a second window
+      </a>
+    </div>
+  );
 }

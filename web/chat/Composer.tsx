@@ -2,21 +2,21 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Message, Room } from '../../src/client/index.js';
 import { Icon } from '../ui/icons.js';
 
-/** What was begun and not sent, by room, for as long as the window lives. */
+/** Unsent text by room id, kept until the page is closed. */
 const drafts = new Map<string, string>();
 
 interface Props {
   readonly room: Room;
   readonly to: string;
   readonly replyTo: Message | undefined;
-  readonly onReplied: () => void;
+  readonly onReplyDone: () => void;
 }
 
-/** Where to write: Enter sends, Shift and Enter make a new line. It works without a connection too. */
-export function Composer({ room, to, replyTo, onReplied }: Props) {
+/** The message field. Enter sends, Shift+Enter starts a new line. Without a connection messages wait in the outbox. */
+export function Composer({ room, to, replyTo, onReplyDone }: Props) {
   const { roomId } = room.get();
   const [text, setText] = useState(drafts.get(roomId) ?? '');
-  const area = useRef<HTMLTextAreaElement>(null);
+  const textarea = useRef<HTMLTextAreaElement>(null);
 
   const write = (value: string): void => {
     drafts.set(roomId, value);
@@ -28,18 +28,18 @@ export function Composer({ room, to, replyTo, onReplied }: Props) {
     room.send(text, replyTo?.messageId);
     drafts.delete(roomId);
     setText('');
-    onReplied();
+    onReplyDone();
   };
   useLayoutEffect(() => {
-    const { current } = area;
+    const { current } = textarea;
     if (!current) return;
-    // As high as what is in it, up to what the style sheet allows.
+    // Grows with the text, up to the style sheet's maximum.
     current.style.height = 'auto';
     current.style.height = `${current.scrollHeight + 2}px`;
   }, [text]);
   useEffect(() => {
-    // A narrow window has just been given a keyboard's worth of room; there the first touch opens it.
-    if (matchMedia('(min-width: 45rem)').matches || replyTo) area.current?.focus();
+    // On a phone the focus would open the keyboard over half of the messages: there it waits for a touch.
+    if (matchMedia('(min-width: 45rem)').matches || replyTo) textarea.current?.focus();
   }, [replyTo]);
 
   return (
@@ -50,19 +50,9 @@ export function Composer({ room, to, replyTo, onReplied }: Props) {
         send();
       }}
     >
-      {replyTo && (
-        <div class="replying">
-          <p>
-            <span class="hint">Reply to: </span>
-            {replyTo.message}
-          </p>
-          <button class="button plain icon" type="button" aria-label="Do not reply to it" onClick={onReplied}>
-            <Icon name="close" />
-          </button>
-        </div>
-      )}
+      {replyTo && <ReplyPreview message={replyTo} onCancel={onReplyDone} />}
       <textarea
-        ref={area}
+        ref={textarea}
         class="input"
         rows={1}
         maxLength={8192}
@@ -72,8 +62,8 @@ export function Composer({ room, to, replyTo, onReplied }: Props) {
         onInput={(event) => write(event.currentTarget.value)}
         onBlur={() => room.typing(false)}
         onKeyDown={(event) => {
-          if (event.key === 'Escape' && replyTo) onReplied();
-          // While an input method composes, Enter is its own.
+          if (event.key === 'Escape' && replyTo) onReplyDone();
+          // While an input method composes text, Enter belongs to it.
           if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
           event.preventDefault();
           send();
@@ -83,5 +73,24 @@ export function Composer({ room, to, replyTo, onReplied }: Props) {
         <Icon name="send" />
       </button>
     </form>
+  );
+}
+
+interface ReplyPreviewProps {
+  readonly message: Message;
+  readonly onCancel: () => void;
+}
+
+function ReplyPreview({ message, onCancel }: ReplyPreviewProps) {
+  return (
+    <div class="replying">
+      <p>
+        <span class="hint">Replying to: </span>
+        {message.message}
+      </p>
+      <button class="button plain icon" type="button" aria-label="Cancel reply" onClick={onCancel}>
+        <Icon name="close" />
+      </button>
+    </div>
   );
 }

@@ -1,26 +1,52 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { type DeviceStore, deleteDeviceStore, openDeviceStore } from '../../src/client/browser.js';
-import { createStore, Rest, type Store } from '../../src/client/index.js';
+import { createStore, Rest, type Snapshot, type Store } from '../../src/client/index.js';
+import { displayName } from '../ui/format.js';
 import type { Session } from '../ui/session.js';
 
-/** The server that this page came from. */
+/** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
 
-const nameOf = ({ user }: Session): string => `parley-${user.userId}`;
+const storeNameOf = ({ user }: Session): string => `parley-${user.userId}`;
 
-/** This window as a device of whoever has signed in; what it could not send waits in the browser's own store. */
+/** Connects this window as a device of the signed-in user. Unsent messages survive a reload in the browser's store. */
 export async function openDevice(session: Session): Promise<Store> {
-  // Some private windows have none: what is unsent then goes with the window.
-  const kept: DeviceStore | undefined = await openDeviceStore(nameOf(session)).catch(() => undefined);
+  // Some private windows have no store: unsent messages are then lost when the window closes.
+  const stored: DeviceStore | undefined = await openDeviceStore(storeNameOf(session)).catch(() => undefined);
   return createStore({
     url: `${location.origin.replace(/^http/, 'ws')}/ws`,
     token: session.token,
     rest,
     onError: console.error,
-    ...(kept && { outbox: kept.outbox }),
+    ...(stored && { outbox: stored.outbox }),
   });
 }
 
-/** Leaves nothing of them in this browser. */
-export async function forgetDevice(session: Session): Promise<void> {
-  await deleteDeviceStore(nameOf(session)).catch(() => {});
+/** Deletes the user's unsent messages from this browser. */
+export async function deleteDevice(session: Session): Promise<void> {
+  await deleteDeviceStore(storeNameOf(session)).catch(() => {});
+}
+
+/** The browser's permission to show notifications; `unsupported` if it has none. */
+export const notificationPermission = (): NotificationPermission | 'unsupported' =>
+  'Notification' in globalThis ? Notification.permission : 'unsupported';
+
+/** Shows the unread count in the title and, where permitted, a notification of each message to a hidden page. */
+export function useNotifications({ chats, unread, loaded }: Snapshot, myUserId: string): void {
+  const newestSeqs = useRef<Map<string, number> | undefined>(undefined);
+  useEffect(() => {
+    document.title = unread > 0 ? `(${unread}) Parley` : 'Parley';
+  }, [unread]);
+  useEffect(() => {
+    if (!loaded) return;
+    const before = newestSeqs.current;
+    newestSeqs.current = new Map(chats.map((chat) => [chat.roomId, chat.lastMessage?.seq ?? 0]));
+    // The first list holds only messages from before this page was opened.
+    if (!before || document.visibilityState === 'visible' || notificationPermission() !== 'granted') return;
+    for (const { roomId, other, lastMessage } of chats) {
+      const isNew = lastMessage !== null && lastMessage.seq > (before.get(roomId) ?? 0);
+      if (isNew && lastMessage.senderId !== myUserId)
+        new Notification(displayName(other), { body: lastMessage.message ?? '', tag: roomId });
+    }
+  }, [chats, loaded, myUserId]);
 }

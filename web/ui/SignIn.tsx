@@ -6,25 +6,24 @@ type Mode = 'sign in' | 'sign up';
 
 interface Props {
   readonly rest: Rest;
-  /** What signing in is for, in a sentence. */
+  /** One sentence below the title. */
   readonly purpose: string;
-  /** What most who come here want. */
-  readonly first: Mode;
+  readonly initialMode: Mode;
   readonly onSignedIn: (session: Session) => void;
 }
 
-const said = {
-  'sign in': { action: 'Sign in', other: 'New here?', change: 'Sign up' },
-  'sign up': { action: 'Sign up', other: 'You have an account?', change: 'Sign in' },
+const texts = {
+  'sign in': { action: 'Sign in', question: 'New here?', otherAction: 'Sign up' },
+  'sign up': { action: 'Sign up', question: 'Already have an account?', otherAction: 'Sign in' },
 } as const;
 
-/** One form to sign in and to sign up with; what the server has against a field is said at the field. */
-export function SignIn({ rest, purpose, first, onSignedIn }: Props) {
-  const [mode, setMode] = useState(first);
+/** A form to sign in or to sign up. An error that the server reports for a field is shown at that field. */
+export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
+  const [mode, setMode] = useState(initialMode);
   const [error, setError] = useState<ClientError>();
-  const [busy, setBusy] = useState(false);
+  const [isBusy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const { action, other, change } = said[mode];
+  const { action, question, otherAction } = texts[mode];
   const isNew = mode === 'sign up';
 
   async function submit(event: Event): Promise<void> {
@@ -43,36 +42,32 @@ export function SignIn({ rest, purpose, first, onSignedIn }: Props) {
     }
   }
 
-  const wrong = (field: string): string | undefined =>
-    error?.fields.find(({ path }) => path === field)?.message ??
-    (field === 'username' && isNew && error?.code === 'conflict' ? 'This name is taken.' : undefined);
-  const general = error && !wrong('username') && !wrong('password') ? sayWhy(error) : undefined;
-
+  const { username: nameError, password: passwordError, form: formError } = errorTexts(error, isNew);
   return (
     <main class="sign-in">
       <h1>Parley</h1>
       <p class="purpose">{purpose}</p>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
-        <Field name="username" label="User name" error={wrong('username')} autocomplete="username">
-          {isNew ? '3–32 letters, digits, _ . or -' : undefined}
+        <Field name="username" label="User name" error={nameError} autocomplete="username">
+          {isNew ? '3 to 32 characters: letters, digits, _ . or -' : undefined}
         </Field>
         <Field
           name="password"
           label="Password"
-          error={wrong('password')}
+          error={passwordError}
           autocomplete={isNew ? 'new-password' : 'current-password'}
         >
           {isNew ? 'At least 8 characters' : undefined}
         </Field>
         <p class="error" role="alert">
-          {general}
+          {formError}
         </p>
-        <button class="button primary" type="submit" disabled={busy}>
+        <button class="button primary" type="submit" disabled={isBusy}>
           {action}
         </button>
       </form>
       <p class="other">
-        {other}
+        {question}
         <button
           class="button plain"
           type="button"
@@ -81,25 +76,39 @@ export function SignIn({ rest, purpose, first, onSignedIn }: Props) {
             setError(undefined);
           }}
         >
-          {change}
+          {otherAction}
         </button>
       </p>
     </main>
   );
 }
 
-function sayWhy({ code, retryAfterMs }: ClientError): string {
+/** The error's text, at the field that it is about or else for the whole form. */
+function errorTexts(
+  error: ClientError | undefined,
+  isNew: boolean,
+): { readonly [place in 'username' | 'password' | 'form']?: string | undefined } {
+  if (!error) return {};
+  const textOf = (field: string): string | undefined =>
+    error.fields.find(({ path }) => path === field)?.message;
+  const isTaken = isNew && error.code === 'conflict';
+  const username = textOf('username') ?? (isTaken ? 'This user name is taken.' : undefined);
+  const password = textOf('password');
+  return { username, password, form: username || password ? undefined : describeError(error) };
+}
+
+function describeError({ code, retryAfterMs }: ClientError): string {
   switch (code) {
     case 'unauthenticated':
-      return 'No user has this name and password.';
+      return 'Wrong user name or password.';
     case 'rate_limited':
-      return `Too many tries: wait ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
+      return `Too many attempts. Try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
     case 'disconnected':
-      return 'The server cannot be reached.';
+      return 'Cannot reach the server. Check your connection.';
     case 'unknown':
-      return 'The server did not answer in time: try to sign in.';
+      return 'The server did not answer in time. Try to sign in.';
     default:
-      return 'This did not work: try again in a moment.';
+      return 'Something went wrong. Try again in a moment.';
   }
 }
 

@@ -1,3 +1,5 @@
+import type { User } from '../../src/client/index.js';
+
 const paths = {
   back: 'M15 5l-7 7 7 7',
   close: 'M6 6l12 12M18 6L6 18',
@@ -10,13 +12,10 @@ const paths = {
   waiting: 'M12 4a8 8 0 1 0 0 16a8 8 0 0 0 0-16zM12 8v4l3 2',
   refused: 'M12 4a8 8 0 1 0 0 16a8 8 0 0 0 0-16zM12 8v5M12 16v.5',
   down: 'M12 5v14M6 13l6 6 6-6',
-  bell: 'M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 20h4',
 } as const;
 
-export type IconName = keyof typeof paths;
-
-/** A picture that only repeats what is said beside it, or what the `aria-label` around it says. */
-export function Icon({ name }: { readonly name: IconName }) {
+/** Hidden from screen readers: the text or the `aria-label` next to the icon says the same. */
+export function Icon({ name }: { readonly name: keyof typeof paths }) {
   return (
     <svg
       aria-hidden="true"
@@ -32,4 +31,27 @@ export function Icon({ name }: { readonly name: IconName }) {
       <path d={paths[name]} />
     </svg>
   );
+}
+
+/** The user's colour and initial. Hidden from screen readers: the name always stands next to it. */
+export function Avatar({ user }: { readonly user: User }) {
+  const { backgroundColor, username } = user;
+  return (
+    <span
+      class="avatar"
+      aria-hidden="true"
+      // The style sheet draws the initial: as text it would become part of the button's accessible name.
+      data-initial={username?.slice(0, 1) ?? ''}
+      style={{ backgroundColor, color: textColourOn(backgroundColor) }}
+    />
+  );
+}
+
+/** Black or white, whichever has more contrast on `#rrggbb`, by relative luminance (WCAG 2.2). */
+function textColourOn(colour: string): string {
+  const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000000' : '#ffffff';
 }

@@ -1,6 +1,7 @@
 import type { SignedIn, User } from '../../src/client/index.js';
+import { onStorageChange } from './browser.js';
 
-/** A sign-in as this browser keeps it: all its tabs and both pages share one. */
+/** A sign-in stored in this browser. All tabs of the chat and of the audit console share it. */
 export interface Session {
   readonly token: string;
   readonly expiresAt: string;
@@ -8,37 +9,32 @@ export interface Session {
 }
 
 /**
- * `?as=something` is a second person in the same browser, with a session of their own: so that whoever tries
- * Parley can talk between two windows.
+ * The name of a second session in the same browser, from `?as=name`: one person can then try a conversation in two
+ * windows. Empty without the parameter.
  */
-export const persona = new URLSearchParams(location.search).get('as') ?? '';
-const key = persona === '' ? 'parley.session' : `parley.session.${persona}`;
+export const profile = new URLSearchParams(location.search).get('as') ?? '';
+const KEY = profile === '' ? 'parley.session' : `parley.session.${profile}`;
 
-/** The session of this page's person; none when they have not signed in, or its time is over. */
+/** The stored session; `undefined` if there is none or it has expired. */
 export function loadSession(): Session | undefined {
-  const text = localStorage.getItem(key);
+  const text = localStorage.getItem(KEY);
   if (text === null) return undefined;
-  const session = JSON.parse(text) as Session; // Only `saveSession` writes there.
+  const session = JSON.parse(text) as Session; // Only `saveSession` writes this key.
   return Date.parse(session.expiresAt) > Date.now() ? session : undefined;
 }
 
-/** Keeps what a sign-in was answered with, and gives what was kept. */
+/** Stores the server's answer to a sign-in and returns it as a session. */
 export function saveSession({ token, expiresAt, user }: SignedIn): Session {
   const session: Session = { token, expiresAt, user };
-  localStorage.setItem(key, JSON.stringify(session));
+  localStorage.setItem(KEY, JSON.stringify(session));
   return session;
 }
 
-/** Forgets the session in all tabs. */
+/** Removes the stored session, for all tabs. */
 export function clearSession(): void {
-  localStorage.removeItem(key);
+  localStorage.removeItem(KEY);
 }
 
-/** Calls `listener` when another tab signs in or out; what it returns stops that. */
-export function onSessionChange(listener: (session: Session | undefined) => void): () => void {
-  const heard = (event: StorageEvent): void => {
-    if (event.key === key || event.key === null) listener(loadSession());
-  };
-  addEventListener('storage', heard);
-  return () => removeEventListener('storage', heard);
-}
+/** Calls `listener` when another tab signs in or out. Returns a function that unsubscribes. */
+export const onSessionChange = (listener: (session: Session | undefined) => void): (() => void) =>
+  onStorageChange(KEY, () => listener(loadSession()));

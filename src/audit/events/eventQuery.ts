@@ -27,7 +27,7 @@ export interface EventPage {
 
 /** The log and the rows to search, and the keys that open events. */
 export interface EventSource extends StreamSource {
-  readonly keys: Pick<KeyStore, 'keys'>;
+  readonly keys: Pick<KeyStore, 'getKeys'>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { transferring } from '../../base/workerThreads.js';
+import { withTransferList } from '../../base/workerThreads.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/users.js';
@@ -27,11 +27,11 @@ export class Names {
 
   private constructor(
     private readonly stored: StoredRows,
-    private readonly keys: Pick<KeyStore, 'keys'>,
+    private readonly keys: Pick<KeyStore, 'getKeys'>,
     private readonly users: AnyModel,
   ) {}
 
-  static async open(stored: StoredRows, keys: Pick<KeyStore, 'keys'>): Promise<Names> {
+  static async open(stored: StoredRows, keys: Pick<KeyStore, 'getKeys'>): Promise<Names> {
     return new Names(stored, keys, await activeModel(stored, 'users'));
   }
 
@@ -48,7 +48,7 @@ export class Names {
       // A row of `users` is a UserRow.
       text === null ? [] : [JSON.parse(text) as UserRow],
     );
-    const keyOf = await this.keys.keys(rows.map(({ userId }) => userId));
+    const keyOf = await this.keys.getKeys(rows.map(({ userId }) => userId));
     return rows.map(({ userId, username }) => {
       const key = keyOf.get(userId);
       const isErased = key === undefined || key === 'destroyed';
@@ -86,7 +86,7 @@ function encoded(texts: readonly string[], commits: readonly Commit[], events: n
     end += text.write(texts[i] ?? '', end);
     return { recordedAt, end };
   });
-  return transferring({ text, commits: ends, events }, text.buffer);
+  return withTransferList({ text, commits: ends, events }, text.buffer);
 }
 
 /** Turns commits into text, with the log, the keys and the read models open. */

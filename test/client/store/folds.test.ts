@@ -8,6 +8,7 @@ import { queued, refused } from '../../../src/client/store/sending.js';
 import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';
 import { nothing, type State } from '../../../src/client/store/storeState.js';
 import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
+import { runs } from '../../support/lanes.js';
 import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
 
 const me = person('me');
@@ -48,7 +49,7 @@ describe('what is told, folded', () => {
           tells(state, roomId, stories[i]);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -84,7 +85,7 @@ describe('what is told, folded', () => {
         expect(ids(state).slice(0, stored)).to.deep.equal(inOrder);
         expect(ids(state).slice(stored)).to.have.members(unsent);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { parseNatsServers } from '../../../src/base/config.js';
 import type { Bus } from '../../../src/cluster/bus.js';
-import { memoryBus } from '../../../src/cluster/localBus.js';
+import { createMemoryBus } from '../../../src/cluster/localBus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { alone, type BusWorld, together } from '../../conformance/bus.js';
 import { broken, defects } from '../../conformance/busDefects.js';
@@ -16,7 +16,7 @@ const CONTROL_MS = 300;
 const quiet = () => {};
 
 const adapters: Record<string, (logId: string) => Promise<Bus>> = {
-  'in one process': async () => memoryBus(randomUUID(), quiet),
+  'in one process': async () => createMemoryBus(randomUUID(), quiet),
   'on NATS': async (logId) => {
     const servers = parseNatsServers((await natsUrl()) ?? '') ?? [];
     const bus = new NatsBus({ servers, logId, node: randomUUID(), report: quiet });

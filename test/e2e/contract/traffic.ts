@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Message } from '../../../src/client/types.js';
+import { runs } from '../../support/lanes.js';
 import type { Place } from '../../support/people.js';
 import type { Frame, RawSocket } from '../../support/rawSocket.js';
 import { chatOf, Newcomer } from '../newcomer.js';
@@ -132,6 +133,6 @@ export function traffic(place: Place, restart: () => Promise<void>): void {
           expect(all.size, `device ${at}: none missing`).to.equal(isMember ? mine(said).length : 0);
         }
     });
-    await fc.assert(property, { numRuns: 5, endOnFailure: true });
+    await fc.assert(property, { numRuns: runs(3), endOnFailure: true });
   });
 }

@@ -1,11 +1,4 @@
-import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-
-/** What one release changes in one file: each text, which is there once, becomes another. */
-type Changes = Readonly<Record<string, readonly (readonly [before: string, after: string])[]>>;
+import { type Changes, variantBuild } from '../../support/variantBuild.js';
 
 /** The type of event that the next release writes for `MessagesRead`, with the newest `seq` of that moment in it. */
 export const NEW_TYPE = 'MessagesRead2';
@@ -64,47 +57,8 @@ const changes: Changes = {
   ],
 };
 
-const directories = new Set<string>();
-process.once('exit', () => {
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
-});
-
 /**
- * Compiles the sources as the next release would have them, and gives its `app/main.js`; it goes with this process. Throws
- * when a text that it changes is not there once, or what comes of it does not compile.
+ * Compiles the sources as the next release would have them, and gives its `app/main.js`; it goes with this process.
+ * Throws when a text that it changes is not there once, or what comes of it does not compile.
  */
-export async function nextBuild(): Promise<string> {
-  const root = rootOf(fileURLToPath(import.meta.url));
-  // Inside the tree, so that it finds the packages; in a place that nothing else looks at.
-  const directory = mkdtempSync(join(root, 'dist', 'next-'));
-  directories.add(directory);
-  cpSync(join(root, 'src'), join(directory, 'src'), { recursive: true });
-  for (const [file, pairs] of Object.entries(changes)) change(join(directory, file), pairs);
-  const config = {
-    extends: join(root, 'tsconfig.json'),
-    compilerOptions: { rootDir: '.', outDir: 'out', incremental: false, declaration: false },
-    include: ['src'],
-  };
-  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config));
-  const tsc = join(root, 'node_modules', '.bin', 'tsc');
-  await promisify(execFile)(tsc, ['-p', directory]).catch((error: { stdout?: string }) => {
-    throw new Error(`the next build does not compile:\n${error.stdout}`, { cause: error });
-  });
-  return join(directory, 'out', 'src', 'app', 'main.js');
-}
-
-function change(file: string, pairs: Changes[string] = []): void {
-  let text = readFileSync(file, 'utf8');
-  for (const [before, after] of pairs) {
-    const parts = text.split(before);
-    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${before}`);
-    text = parts.join(after);
-  }
-  writeFileSync(file, text);
-}
-
-function rootOf(file: string): string {
-  const directory = dirname(file);
-  if (directory === file) throw new Error('these tests are not in a checkout');
-  return existsSync(join(directory, 'package.json')) ? directory : rootOf(directory);
-}
+export const nextBuild = async (): Promise<string> => (await variantBuild(changes)).main;

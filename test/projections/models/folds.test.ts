@@ -8,6 +8,7 @@ import { type ChatRow, chatsProjection, lastSeqOf } from '../../../src/projectio
 import { messageKey } from '../../../src/projections/models/messages.js';
 import { loadStates } from '../../../src/projections/models/streamStates.js';
 import { searchTerms, usersModel, usersProjection } from '../../../src/projections/models/users.js';
+import { runs } from '../../support/lanes.js';
 import { MemoryRows } from '../../support/rowsMemory.js';
 import { dump, foldBatch } from './fold.js';
 import { scripts } from './scripts.js';
@@ -37,7 +38,7 @@ describe('the folds of the read models', () => {
         const expected = await dump(once, projections, world.events);
         expect(await dump(bitByBit, projections, world.events)).to.deep.equal(expected);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -58,7 +59,7 @@ describe('the folds of the read models', () => {
           }
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -85,7 +86,7 @@ describe('the folds of the read models', () => {
           expect(value?.version).to.equal(events.at(-1)?.version);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

@@ -1,97 +1,97 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { Person, shortId } from '../Person.js';
-import { remember } from '../proof/shownEvents.js';
+import { formatUtc, formatUtcMs } from '../../ui/format.js';
+import type { EventRow } from '../auditApi.js';
+import { shortId, UserName } from '../consoleContext.js';
+import { rememberEvent } from '../proof/fetchProof.js';
 import { hrefOf } from '../route.js';
-import { exactly, momentOf } from '../times.js';
-import type { EventRow } from '../types.js';
 
-/** Events, a line each; one that is opened shows all of it and what can be done with it. */
+/** One line for each event. A click opens the event's details. */
 export function EventList({ events }: { readonly events: readonly EventRow[] }) {
   return (
     <ol class="events">
       {events.map((event) => (
-        <Line key={`${event.partition}/${event.offset}`} event={event} />
+        <EventLine key={`${event.partition}/${event.offset}`} event={event} />
       ))}
     </ol>
   );
 }
 
-function Line({ event }: { readonly event: EventRow }) {
-  const [isOpen, setIsOpen] = useState(false);
+function EventLine({ event }: { readonly event: EventRow }) {
+  const [isOpen, setOpen] = useState(false);
   const [kind = '', id = ''] = event.stream.split(':');
   return (
     <li>
       <details
         onToggle={({ currentTarget }) => {
-          setIsOpen(currentTarget.open);
-          remember(event);
+          setOpen(currentTarget.open);
+          rememberEvent(event);
         }}
       >
         <summary>
-          <time dateTime={event.recordedAt}>{momentOf(event.recordedAt)}</time>
+          <time dateTime={event.recordedAt}>{formatUtc(event.recordedAt)}</time>
           <span class="type">{event.type}</span>
           <span class="actor">
-            <Person id={event.actor} />
+            <UserName id={event.actor} />
           </span>
-          <span class="what">{glimpse(event)}</span>
+          <span class="what">{summaryOf(event)}</span>
           <span class="stream mono" title={event.stream}>
             {kind}:{shortId(id)}
           </span>
         </summary>
-        {isOpen ? <Whole event={event} /> : null}
+        {isOpen ? <EventDetails event={event} /> : null}
       </details>
     </li>
   );
 }
 
-/** What tells this event from others of its type. */
-function glimpse({ data, erased }: EventRow): string {
+/** The part of the data that tells this event from others of its type. */
+function summaryOf({ data, erased }: EventRow): string {
   if (erased) return 'erased';
   if (typeof data.text === 'string') return data.text;
   if (typeof data.username === 'string') return data.username;
-  if (typeof data.upTo === 'number') return `up to ${data.upTo}`;
+  if (typeof data.upTo === 'number') return `read up to message ${data.upTo}`;
   return typeof data.resource === 'string' ? `read ${data.resource}` : '';
 }
 
-function Whole({ event }: { readonly event: EventRow }) {
+function EventDetails({ event }: { readonly event: EventRow }) {
   const [kind, id = ''] = event.stream.split(':');
-  const place = { partition: String(event.partition), offset: String(event.offset) };
+  const position = { partition: String(event.partition), offset: String(event.offset) };
   const at = event.recordedAt;
   return (
-    <div class="whole">
+    <div class="details">
       <dl class="fields">
-        <Field name="Recorded">{exactly(event.recordedAt)}</Field>
-        <Field name="Place">
+        <Field name="Recorded">{formatUtcMs(event.recordedAt)}</Field>
+        <Field name="Position">
           partition {event.partition}, offset {event.offset}
         </Field>
         <Field name="Stream">
           <span class="mono">{event.stream}</span>, version {event.version}
         </Field>
         <Field name="Actor">
-          <Person id={event.actor} /> <span class="mono">{event.actor}</span>
+          <UserName id={event.actor} /> <span class="mono">{event.actor}</span>
         </Field>
-        <Field name="Command">
+        <Field name="Command ID">
           <span class="mono">{event.commandId}</span>
         </Field>
       </dl>
       <pre class="block">{JSON.stringify(event.data, null, 2)}</pre>
       <div class="row">
-        <a class="button" href={hrefOf('proof', place)}>
-          Prove it
+        <a class="button" href={hrefOf('proof', position)}>
+          Verify proof
         </a>
         {kind === 'room' ? (
           <a class="button" href={hrefOf('past', { room: id, at })}>
-            The room as of then
+            Room at this time
           </a>
         ) : null}
         {event.actor === 'system' ? null : (
           <a class="button" href={hrefOf('past', { user: event.actor, at })}>
-            The actor as of then
+            Actor at this time
           </a>
         )}
         <a class="button" href={hrefOf('events', { stream: event.stream })}>
-          Its stream
+          All events of this stream
         </a>
       </div>
     </div>

@@ -1,29 +1,30 @@
 import './events.css';
 import { useState } from 'preact/hooks';
-import { sayWhy } from '../api.js';
-import { useConsole } from '../console.js';
+import { pluralize } from '../../ui/format.js';
+import { useRequest } from '../../ui/hooks.js';
+import { describeError, type EventRow } from '../auditApi.js';
+import { useConsole } from '../consoleContext.js';
 import { goTo, hrefOf } from '../route.js';
-import { counted } from '../times.js';
-import type { EventRow } from '../types.js';
-import { useAnswer } from '../useAnswer.js';
+import { type EventFilter, EventFilters, filterOf } from './EventFilters.js';
 import { EventList } from './EventList.js';
-import { Filters } from './Filters.js';
-import { type Filter, filterOf } from './filter.js';
-import { useFollow } from './useFollow.js';
+import { useLiveEvents } from './liveEvents.js';
+
+/** The server may answer with an empty page before the last one. This many are skipped without the auditor's click. */
+const MAX_EMPTY_PAGES = 10;
 
 interface Props {
   readonly query: Readonly<Record<string, string>>;
 }
 
-/** Every event that there is, by filters, page by page or live. */
+/** All events that match the filters, page by page or live. */
 export function EventsView({ query }: Props) {
   const filter = filterOf(query);
   const isLive = query.follow === 'true';
-  const show = (next: Filter, follow = isLive): void =>
+  const show = (next: EventFilter, follow = isLive): void =>
     goTo(hrefOf('events', { ...next, follow: follow ? 'true' : undefined }));
   return (
     <>
-      <Filters key={JSON.stringify(filter)} filter={filter} onChange={show} />
+      <EventFilters key={JSON.stringify(filter)} filter={filter} onChange={show} />
       <label class="switch">
         <input
           type="checkbox"
@@ -34,7 +35,7 @@ export function EventsView({ query }: Props) {
         />
         Follow live
       </label>
-      {isLive ? <Live filter={filter} /> : <Pages key={JSON.stringify(filter)} filter={filter} />}
+      {isLive ? <LiveEvents filter={filter} /> : <EventPages key={JSON.stringify(filter)} filter={filter} />}
     </>
   );
 }
@@ -44,43 +45,38 @@ interface Page {
   readonly next?: string;
 }
 
-/** A page may hold nothing although there is more behind it: so many are gone on from at once. */
-const MOST_EMPTY = 10;
-
-function Pages({ filter }: { readonly filter: Filter }) {
+function EventPages({ filter }: { readonly filter: EventFilter }) {
   const { api } = useConsole();
-  /** How the pages up to this one were come to; the first by no cursor. */
-  const [path, setPath] = useState<readonly (string | undefined)[]>([undefined]);
-  const from = path.at(-1);
+  /** The cursors of all pages up to this one. The first page has none. */
+  const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined]);
+  const from = cursors.at(-1);
   const load = async (signal: AbortSignal): Promise<Page> => {
     let page = await api.json<Page>('/audit/events', { ...filter, from }, signal);
-    for (let n = 1; n < MOST_EMPTY && page.events.length === 0 && page.next !== undefined; n++)
+    for (let n = 1; n < MAX_EMPTY_PAGES && page.events.length === 0 && page.next !== undefined; n++)
       page = await api.json<Page>('/audit/events', { ...filter, from: page.next }, signal);
     return page;
   };
-  const answer = useAnswer(`${path.length}`, load);
-  const { value: page } = answer;
-  if (answer.state === 'failed')
+  const request = useRequest(`${cursors.length}`, load);
+  const { value: page } = request;
+  if (request.state === 'failed')
     return (
       <p class="notice bad" role="alert">
-        {sayWhy(answer.error)}
+        {describeError(request.error)}
       </p>
     );
   if (!page) return <p role="status">Searching…</p>;
   return (
-    <section aria-label="Found events" aria-busy={answer.state === 'loading'}>
+    <section aria-label="Events found" aria-busy={request.state === 'loading'}>
       <p class="quiet" role="status">
-        {page.events.length === 0 && page.next === undefined
-          ? 'No event matches.'
-          : `Page ${path.length}: ${counted(page.events.length, 'event')}, oldest first${page.next === undefined ? '; the last page' : ''}.`}
+        {pageText(page, cursors.length)}
       </p>
       <EventList events={page.events} />
       <div class="row pages">
         <button
           class="button"
           type="button"
-          disabled={path.length === 1}
-          onClick={() => setPath(path.slice(0, -1))}
+          disabled={cursors.length === 1}
+          onClick={() => setCursors(cursors.slice(0, -1))}
         >
           Previous page
         </button>
@@ -88,7 +84,7 @@ function Pages({ filter }: { readonly filter: Filter }) {
           class="button"
           type="button"
           disabled={page.next === undefined}
-          onClick={() => setPath([...path, page.next])}
+          onClick={() => setCursors([...cursors, page.next])}
         >
           Next page
         </button>
@@ -97,21 +93,30 @@ function Pages({ filter }: { readonly filter: Filter }) {
   );
 }
 
-const states = {
+function pageText({ events, next }: Page, number: number): string {
+  const isLast = next === undefined;
+  if (events.length === 0 && isLast) return 'No events match.';
+  const count = `Page ${number}: ${pluralize(events.length, 'event')}, oldest first.`;
+  return isLast ? `${count} This is the last page.` : count;
+}
+
+const connectionTexts = {
   connecting: 'Connecting…',
-  live: 'Live: what happens appears at the top.',
-  waiting: 'The connection is gone; it is tried again.',
+  live: 'Live: new events appear at the top.',
+  waiting: 'Connection lost. Reconnecting…',
 } as const;
 
-function Live({ filter }: { readonly filter: Filter }) {
-  const { state, rows, count } = useFollow(filter);
+function LiveEvents({ filter }: { readonly filter: EventFilter }) {
+  const { connection, rows, count } = useLiveEvents(filter);
   const dropped = count - rows.length;
   return (
-    <section aria-label="Events as they happen">
-      <p class="live" role="status" data-state={state}>
-        {states[state]}
+    <section aria-label="Live events">
+      <p class="live" role="status" data-state={connection}>
+        {connectionTexts[connection]}
       </p>
-      {dropped > 0 ? <p class="quiet">{dropped} earlier ones are no longer shown.</p> : null}
+      {dropped > 0 ? (
+        <p class="quiet">No longer shown: {pluralize(dropped, 'earlier event')}. Search to find them.</p>
+      ) : null}
       <EventList events={rows} />
     </section>
   );

@@ -1,95 +1,102 @@
 import './heads.css';
-import { useMemo } from 'preact/hooks';
-import { sayWhy } from '../api.js';
-import { useConsole } from '../console.js';
-import { download } from '../download.js';
-import { useAnswer } from '../useAnswer.js';
-import { useWatch } from '../useWatch.js';
-import type { Memory } from '../witness/memory.js';
-import type { Sighting } from '../witness/witness.js';
-import { Chart } from './Chart.js';
-import { GrowthTable } from './GrowthTable.js';
-import { type Growth, joined, sampleGrowth } from './growth.js';
-import { HeadCard } from './HeadCard.js';
-import { PastAlarms } from './PastAlarms.js';
+import { downloadJson } from '../../ui/browser.js';
+import { formatUtcMs } from '../../ui/format.js';
+import { useSource } from '../../ui/hooks.js';
+import { AcknowledgedAlarms } from '../Alarms.js';
+import { describeError } from '../auditApi.js';
+import { useConsole } from '../consoleContext.js';
+import { VerificationSteps } from '../proof/VerificationSteps.js';
+import { toBase64 } from '../verify/bytes.js';
+import { outcomeOf } from '../verify/verification.js';
+import type { HeadCheck } from '../witness/witness.js';
+import type { WitnessedPartition } from '../witness/witnessState.js';
+import { GrowthPanel } from './GrowthPanel.js';
 
-/** The signed heads of all partitions, each judged by the one before. */
+/** The signed head of each partition and whether it extends the one before. */
 export function HeadsView() {
   const { witness } = useConsole();
-  const { sightings, memory, isLooking, error } = useWatch();
+  const { checks, state, isChecking, error } = useSource(witness);
   return (
     <>
       <p class="quiet">
-        While this console is open it looks at the heads every few seconds, keeps them in this browser, and
-        demands of each that it extends the one before: this browser is a witness of the log.
+        While the console is open, this browser is a witness of the log. Every 15 seconds it checks that the
+        signed head of each partition extends the head before, and stores the new head.
       </p>
       <div class="row">
-        <button class="button primary" type="button" disabled={isLooking} onClick={() => void witness.look()}>
-          Look now
-        </button>
         <button
-          class="button"
+          class="button primary"
           type="button"
-          onClick={() => download('heads-kept.json', JSON.stringify(memory, null, 2))}
+          disabled={isChecking}
+          onClick={() => void witness.checkNow()}
         >
-          Download what is kept
+          Check now
+        </button>
+        <button class="button" type="button" onClick={() => downloadJson('stored-heads.json', state)}>
+          Download stored heads
         </button>
       </div>
       {error === undefined ? null : (
         <p class="notice bad" role="status">
-          {sayWhy(error)}
+          {describeError(error)}
         </p>
       )}
       <ul class="heads">
-        {sightings.map((sighting) => (
-          <li key={sighting.partition}>
-            <HeadCard sighting={sighting} kept={memory.partitions[sighting.partition]} />
+        {checks.map((check) => (
+          <li key={check.partition}>
+            <HeadCard check={check} stored={state.partitions[check.partition]} />
           </li>
         ))}
       </ul>
-      <GrowthSection sightings={sightings} memory={memory} />
-      <PastAlarms alarms={memory.alarms} />
+      <GrowthPanel checks={checks} state={state} />
+      <AcknowledgedAlarms alarms={state.alarms} />
     </>
   );
 }
 
-interface GrowthProps {
-  readonly sightings: readonly Sighting[];
-  readonly memory: Memory;
+const outcomeTexts = {
+  passed: 'signed and consistent with earlier heads',
+  failed: 'failed verification',
+  unable: 'consistent with earlier heads; this browser cannot verify the signature',
+} as const;
+
+interface HeadCardProps {
+  readonly check: HeadCheck;
+  readonly stored: WitnessedPartition | undefined;
 }
 
-function GrowthSection({ sightings, memory }: GrowthProps) {
-  const { api } = useConsole();
-  const partitions = sightings.map(({ partition }) => partition).join();
-  const samples = useAnswer(partitions === '' ? undefined : partitions, async (signal) => {
-    const found = new Map<number, Awaited<ReturnType<typeof sampleGrowth>>>();
-    for (const { partition, size = 0 } of sightings)
-      found.set(
-        partition,
-        await sampleGrowth(api, { partition, size, partitions: sightings.length }, signal),
-      );
-    return found;
-  });
-  const sampled = samples.value;
-  const sizes = sightings.map(({ size }) => size).join();
-  const growth: readonly Growth[] = useMemo(
-    () =>
-      sightings.map(({ partition }) => ({
-        partition,
-        points: joined(sampled?.get(partition) ?? [], memory.partitions[partition]?.seen ?? []),
-      })),
-    [sampled, sizes],
-  );
-  // Of one moment there is no picture.
-  if (samples.state === 'loading' || growth.every(({ points }) => points.length < 2)) return null;
+function HeadCard({ check: { partition, at, size, root, steps, error }, stored }: HeadCardProps) {
+  const outcome = error === undefined ? outcomeOf(steps) : undefined;
   return (
-    <section class="panel" aria-label="Growth">
-      <h2>Growth</h2>
-      <div class="growth">
-        <Chart growth={growth} />
-        <GrowthTable growth={growth} />
-      </div>
-      {samples.state === 'failed' ? <p class="quiet">How it grew before: {sayWhy(samples.error)}</p> : null}
+    <section class="panel head" aria-label={`Partition ${partition}`}>
+      <h2>
+        Partition {partition}{' '}
+        <span class={`outcome ${outcome ?? 'unable'}`}>{outcome ? outcomeTexts[outcome] : 'no answer'}</span>
+      </h2>
+      {error === undefined ? null : <p>{describeError(error)}</p>}
+      <dl class="fields">
+        <div>
+          <dt>Events</dt>
+          <dd>{size ?? '–'}</dd>
+        </div>
+        <div>
+          <dt>Root hash</dt>
+          <dd class="mono">{root ? toBase64(root) : '–'}</dd>
+        </div>
+        <div>
+          <dt>Checked at</dt>
+          <dd>{formatUtcMs(at)}</dd>
+        </div>
+        <div>
+          <dt>Checked since</dt>
+          <dd>{stored ? formatUtcMs(stored.sizes[0]?.at ?? stored.storedAt) : '–'}</dd>
+        </div>
+      </dl>
+      {steps.length === 0 ? null : (
+        <details>
+          <summary>Verification steps</summary>
+          <VerificationSteps steps={steps} />
+        </details>
+      )}
     </section>
   );
 }

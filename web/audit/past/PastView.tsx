@@ -1,43 +1,42 @@
 import './past.css';
 import { useState } from 'preact/hooks';
-import { sayWhy } from '../api.js';
-import { useConsole } from '../console.js';
-import { hrefOf, replaceWith } from '../route.js';
-import { exactly, fieldHint, fromField, toField } from '../times.js';
-import { useAnswer } from '../useAnswer.js';
-import { Choose } from './Choose.js';
-import { type Moments, momentsOf, placeOf, type Subject } from './moments.js';
-import { RoomPast } from './RoomPast.js';
-import { UserPast } from './UserPast.js';
+import { formatTimeField, formatUtcMs, parseTimeField, TIME_FIELD_HINT } from '../../ui/format.js';
+import { useRequest } from '../../ui/hooks.js';
+import { describeError } from '../auditApi.js';
+import { useConsole } from '../consoleContext.js';
+import { hrefOf, replaceAddress } from '../route.js';
+import { type Changes, changeIndexAt, MAX_CHANGES, readChanges, type Subject } from './changes.js';
+import { RoomState, UserState } from './PastState.js';
+import { SubjectForm } from './SubjectForm.js';
 
 interface Props {
   readonly query: Readonly<Record<string, string>>;
 }
 
-/** A room or a person as they were at any moment. */
+/** A room or a user as they were at a point in time. */
 export function PastView({ query }: Props) {
   const { api } = useConsole();
   const subject = subjectOf(query);
   const key = subject && `${subject.kind}:${subject.id}`;
-  const answer = useAnswer<Moments | undefined>(
+  const request = useRequest<Changes | undefined>(
     key,
-    async (signal) => subject && momentsOf(api, subject, signal),
+    async (signal) => subject && readChanges(api, subject, signal),
   );
-  const found = answer.value;
+  const found = request.state === 'ready' ? request.value : undefined;
   return (
     <>
-      <Choose key={key} subject={subject} />
-      {answer.state === 'failed' ? (
+      <SubjectForm key={key} subject={subject} />
+      {request.state === 'failed' ? (
         <p class="notice bad" role="alert">
-          {sayWhy(answer.error)}
+          {describeError(request.error)}
         </p>
       ) : null}
-      {subject && answer.state === 'loading' ? <p role="status">Reading when it changed…</p> : null}
-      {subject && answer.state === 'ready' && found?.moments.length === 0 ? (
-        <p role="status">The log has nothing of it.</p>
+      {subject && request.state === 'loading' ? <p role="status">Loading changes…</p> : null}
+      {subject && found?.changes.length === 0 ? (
+        <p role="status">The log has no events of this {subject.kind}.</p>
       ) : null}
-      {subject && answer.state === 'ready' && found && found.moments.length > 0 ? (
-        <Slider key={key} subject={subject} found={found} begin={query.at} />
+      {subject && found && found.changes.length > 0 ? (
+        <TimeSlider key={key} subject={subject} found={found} initial={query.at} />
       ) : null}
     </>
   );
@@ -46,74 +45,75 @@ export function PastView({ query }: Props) {
 const subjectOf = ({ room, user }: Props['query']): Subject | undefined =>
   room ? { kind: 'room', id: room } : user ? { kind: 'user', id: user } : undefined;
 
-interface SliderProps {
+interface TimeSliderProps {
   readonly subject: Subject;
-  readonly found: Moments;
-  readonly begin: string | undefined;
+  readonly found: Changes;
+  /** An ISO 8601 time; without one the slider starts at the last change. */
+  readonly initial: string | undefined;
 }
 
-function Slider({ subject, found: { moments, isCut }, begin }: SliderProps) {
-  const last = moments.at(-1)?.at ?? '';
-  const [at, setAt] = useState(begin ?? last);
-  const place = placeOf(moments, at);
-  const moment = moments[place];
+/** Selects a change or any other time, and shows the subject's state at that time. */
+function TimeSlider({ subject, found: { changes, isCut }, initial }: TimeSliderProps) {
+  const [at, setAt] = useState(initial ?? changes.at(-1)?.at ?? '');
+  const index = changeIndexAt(changes, at);
+  const change = changes[index];
   const show = (next: string | undefined): void => {
     if (next === undefined) return;
     setAt(next);
-    replaceWith(hrefOf('past', { [subject.kind]: subject.id, at: next }));
+    replaceAddress(hrefOf('past', { [subject.kind]: subject.id, at: next }));
   };
+  const stepButton = (text: string, next: number) => (
+    <button
+      class="button"
+      type="button"
+      disabled={changes[next] === undefined}
+      onClick={() => show(changes[next]?.at)}
+    >
+      {text}
+    </button>
+  );
   return (
     <>
-      <section class="panel slider" aria-label="The moment">
+      <section class="panel slider" aria-label="Time">
         <div class="ends">
-          <label for="place">
-            Moment {place + 1} of {moments.length}
-            {isCut ? ' (the first ones only)' : ''}
+          <label for="change">
+            Change {index + 1} of {changes.length}
+            {isCut ? ` (only the first ${MAX_CHANGES.toLocaleString('en')} are shown)` : ''}
           </label>
-          <output for="place">
-            {exactly(at)} <strong>{at === moment?.at ? moment.what : ''}</strong>
+          <output for="change">
+            {formatUtcMs(at)} <strong>{at === change?.at ? change.title : ''}</strong>
           </output>
         </div>
         <input
-          id="place"
+          id="change"
           type="range"
           min={0}
-          max={moments.length - 1}
+          max={changes.length - 1}
           step={1}
-          value={place}
-          aria-valuetext={`${exactly(at)}, ${moment?.what ?? ''}`}
-          onInput={({ currentTarget }) => show(moments[Number(currentTarget.value)]?.at)}
+          value={index}
+          aria-valuetext={`${formatUtcMs(at)}, ${change?.title ?? ''}`}
+          onInput={({ currentTarget }) => show(changes[Number(currentTarget.value)]?.at)}
         />
         <div class="row">
-          <button
-            class="button"
-            type="button"
-            disabled={place === 0}
-            onClick={() => show(moments[place - 1]?.at)}
-          >
-            Earlier
-          </button>
-          <button
-            class="button"
-            type="button"
-            disabled={place === moments.length - 1}
-            onClick={() => show(moments[place + 1]?.at)}
-          >
-            Later
-          </button>
+          {stepButton('Previous change', index - 1)}
+          {stepButton('Next change', index + 1)}
           <label class="any">
-            Any moment (UTC)
+            Time (UTC)
             <input
               class="input"
               type="text"
-              placeholder={fieldHint}
-              value={toField(at)}
-              onChange={({ currentTarget }) => show(fromField(currentTarget.value))}
+              placeholder={TIME_FIELD_HINT}
+              value={formatTimeField(at)}
+              onChange={({ currentTarget }) => show(parseTimeField(currentTarget.value))}
             />
           </label>
         </div>
       </section>
-      {subject.kind === 'room' ? <RoomPast id={subject.id} at={at} /> : <UserPast id={subject.id} at={at} />}
+      {subject.kind === 'room' ? (
+        <RoomState roomId={subject.id} at={at} />
+      ) : (
+        <UserState userId={subject.id} at={at} />
+      )}
     </>
   );
 }

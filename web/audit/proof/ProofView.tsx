@@ -1,58 +1,59 @@
 import { useRef } from 'preact/hooks';
+import { downloadJson, hasWebCrypto } from '../../ui/browser.js';
+import { useRequest } from '../../ui/hooks.js';
 import { Icon } from '../../ui/icons.js';
-import { sayWhy } from '../api.js';
-import { useConsole } from '../console.js';
-import { download } from '../download.js';
+import { describeError } from '../auditApi.js';
+import { useConsole } from '../consoleContext.js';
 import { goTo, hrefOf } from '../route.js';
-import { useAnswer } from '../useAnswer.js';
-import { outcomeOf } from '../verify/steps.js';
-import { hasWebCrypto } from '../witness/witness.js';
-import { fetchProof, type Proven } from './fetchProof.js';
-import { Steps } from './Steps.js';
+import { type EventProof, fetchProof, type Position } from './fetchProof.js';
+import { Verdict, VerificationSteps } from './VerificationSteps.js';
+
+const INTEGER = /^(?:0|[1-9]\d{0,14})$/;
 
 interface Props {
   readonly query: Readonly<Record<string, string>>;
 }
 
-const WHOLE = /^(?:0|[1-9]\d{0,14})$/;
-
-/** The proof of one event, checked in this browser step by step. */
+/** The inclusion proof of one event, verified in this browser. */
 export function ProofView({ query }: Props) {
   const { api, witness } = useConsole();
   const { partition = '', offset = '' } = query;
-  const isPlace = WHOLE.test(partition) && WHOLE.test(offset) && hasWebCrypto();
-  const place = { partition: Number(partition), offset: Number(offset) };
-  const knownKeys = () => witness.get().memory.partitions[place.partition]?.keys;
-  const answer = useAnswer(isPlace ? `${partition}/${offset}` : undefined, (signal) =>
-    fetchProof(api, place, knownKeys(), signal),
+  const canVerify = INTEGER.test(partition) && INTEGER.test(offset) && hasWebCrypto();
+  const position: Position = { partition: Number(partition), offset: Number(offset) };
+  const trustedKeys = () => witness.get().state.partitions[position.partition]?.keys;
+  const request = useRequest(canVerify ? `${partition}/${offset}` : undefined, (signal) =>
+    fetchProof(api, position, trustedKeys(), signal),
   );
   return (
     <>
-      <Place key={`${partition}/${offset}`} partition={partition} offset={offset} />
-      {isPlace ? null : (
+      <PositionForm key={`${partition}/${offset}`} partition={partition} offset={offset} />
+      {canVerify ? null : (
         <p class="quiet">
-          An event is proven by its place in the log. Any event of the search leads here; or say the place.
+          Enter the partition and the offset of an event. Or open an event in the search and select “Verify
+          proof”.
         </p>
       )}
-      {isPlace && answer.state === 'loading' ? <p role="status">Fetching and checking the proof…</p> : null}
-      {answer.state === 'failed' ? (
+      {canVerify && request.state === 'loading' ? (
+        <p role="status">Loading and verifying the proof…</p>
+      ) : null}
+      {request.state === 'failed' ? (
         <p class="notice bad" role="alert">
-          {sayWhy(answer.error)}
+          {describeError(request.error)}
         </p>
       ) : null}
-      {answer.state === 'ready' ? <Found proven={answer.value} {...place} /> : null}
+      {request.state === 'ready' ? <ProofResult proof={request.value} position={position} /> : null}
     </>
   );
 }
 
-function Place({ partition, offset }: { readonly partition: string; readonly offset: string }) {
+function PositionForm({ partition, offset }: { readonly partition: string; readonly offset: string }) {
   const form = useRef<HTMLFormElement>(null);
-  const prove = (event: Event): void => {
+  const verify = (event: Event): void => {
     event.preventDefault();
     const data = new FormData(form.current ?? undefined);
     goTo(hrefOf('proof', { partition: String(data.get('partition')), offset: String(data.get('offset')) }));
   };
-  const field = (name: string, label: string, value: string) => (
+  const numberField = (name: string, label: string, value: string) => (
     <div class="field">
       <label for={name}>{label}</label>
       <input
@@ -68,59 +69,48 @@ function Place({ partition, offset }: { readonly partition: string; readonly off
     </div>
   );
   return (
-    <form ref={form} class="panel choose" onSubmit={prove}>
-      {field('partition', 'Partition', partition === '' ? '0' : partition)}
-      {field('offset', 'Offset', offset)}
+    <form ref={form} class="panel choose" onSubmit={verify}>
+      {numberField('partition', 'Partition', partition === '' ? '0' : partition)}
+      {numberField('offset', 'Offset', offset)}
       <button class="button primary" type="submit">
-        Prove it
+        Verify proof
       </button>
     </form>
   );
 }
 
-const verdicts = {
-  passed: 'Proven: the signer says that this event is in the log, at this place.',
-  failed: 'Refused: this proof is wrong.',
-  unable: 'Not decided: this browser cannot verify Ed25519 signatures. All hashes are right.',
-} as const;
-
-interface FoundProps {
-  readonly proven: Proven;
-  readonly partition: number;
-  readonly offset: number;
+interface ProofResultProps {
+  readonly proof: EventProof;
+  readonly position: Position;
 }
 
-function Found({ proven: { steps, entry, event, file }, partition, offset }: FoundProps) {
-  const outcome = outcomeOf(steps);
+function ProofResult({ proof: { steps, entry, event, file }, position }: ProofResultProps) {
   const text = event?.data.text ?? event?.data.username;
   return (
     <>
-      <div class={`verdict ${outcome}`} role={outcome === 'failed' ? 'alert' : 'status'}>
-        <Icon name={outcome === 'passed' ? 'sent' : 'refused'} />
-        <p>{verdicts[outcome]}</p>
-      </div>
+      <Verdict steps={steps} />
       <div class="proof">
-        <section aria-label="Checked in this browser">
-          <h2>Checked in this browser</h2>
-          <Steps steps={steps} />
+        <section aria-label="Verification steps">
+          <h2>Verification steps, computed in this browser</h2>
+          <VerificationSteps steps={steps} />
         </section>
-        <section class="panel" aria-label="What is proven">
-          <h2>The entry</h2>
+        <section class="panel" aria-label="Log entry">
+          <h2>Log entry</h2>
           {typeof text === 'string' ? (
             <p>
-              What is sealed in it reads <q>{text}</q>, as the server opens it; the proof is of the sealed
-              form.
+              The server decrypts the sealed text as <q>{text}</q>. The proof covers only the encrypted text
+              below.
             </p>
           ) : null}
-          <pre class="block">{pretty(entry)}</pre>
+          <pre class="block">{indented(entry)}</pre>
           <div class="row">
             <button
               class="button"
               type="button"
-              onClick={() => download(`proof-${partition}-${offset}.json`, file)}
+              onClick={() => downloadJson(`proof-${position.partition}-${position.offset}.json`, file)}
             >
               <Icon name="down" />
-              Download the proof
+              Download proof
             </button>
           </div>
         </section>
@@ -129,11 +119,11 @@ function Found({ proven: { steps, entry, event, file }, partition, offset }: Fou
   );
 }
 
-function pretty(entry: string | undefined): string {
+function indented(entry: string | undefined): string {
   try {
     return JSON.stringify(JSON.parse(entry ?? ''), null, 2);
   } catch {
-    // Changed until it is no JSON: as it is.
+    // A changed entry may no longer be JSON.
     return entry ?? 'none';
   }
 }

@@ -1,48 +1,64 @@
-import type { Api } from '../api.js';
-import type { EventRow } from '../types.js';
+import type { AuditApi, EventRow } from '../auditApi.js';
 import { fromBase64 } from '../verify/bytes.js';
-import { type CheckedProof, checkInclusion } from '../verify/inclusion.js';
-import { checkKnown } from '../verify/signed.js';
-import { recall } from './shownEvents.js';
+import { type VerifiedProof, verifyInclusion } from '../verify/inclusion.js';
+import { verifyKnownKey } from '../verify/signedHead.js';
 
-/** A proof as it came and as it was found. */
-export interface Proven extends CheckedProof {
-  /** The server's answer, with the keys beside it: what others need to check it. */
-  readonly file: string;
-  /** The event with its text opened, as auditors are shown it, if there is one at this place. */
+const MAX_REMEMBERED_EVENTS = 200;
+
+/** An event's position in the log. */
+export interface Position {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** A proof from the server with the result of its verification. */
+export interface EventProof extends VerifiedProof {
+  /** The server's answer and its keys: all that others need to verify the proof. */
+  readonly file: unknown;
+  /** The event at this position with its text decrypted, if there is one. */
   readonly event: EventRow | undefined;
 }
 
+const shownEvents = new Map<string, EventRow>();
+
+/** Keeps an event as the console showed it, so that its proof can be compared with it. */
+export function rememberEvent(event: EventRow): void {
+  shownEvents.set(`${event.partition}/${event.offset}`, event);
+  const [oldest] = shownEvents.keys();
+  if (shownEvents.size > MAX_REMEMBERED_EVENTS && oldest !== undefined) shownEvents.delete(oldest);
+}
+
 /**
- * Fetches the proof of the event at a place, and the keys, and checks it here; the key also against those `known` to
- * this browser of that partition, if there are.
+ * Fetches the proof of an event and the server's keys, and verifies the proof in this browser. If the browser trusts
+ * some keys of the partition already (`trustedKeys`), the signing key must be one of them.
  */
 export async function fetchProof(
-  api: Api,
-  { partition, offset }: { readonly partition: number; readonly offset: number },
-  known: readonly string[] | undefined,
+  api: AuditApi,
+  position: Position,
+  trustedKeys: readonly string[] | undefined,
   signal: AbortSignal,
-): Promise<Proven> {
+): Promise<EventProof> {
+  const { partition, offset } = position;
   const [answer, keys] = await Promise.all([
     api.json<unknown>(`/audit/log/${partition}/proof`, { offset }, signal),
     api.text('/audit/log/key', {}, signal),
   ]);
-  const event = recall(partition, offset) ?? (await find(api, answer, { partition, offset }, signal));
-  const checked = await checkInclusion(answer, keys, {
+  const event = shownEvents.get(`${partition}/${offset}`) ?? (await findEvent(api, answer, position, signal));
+  const verified = await verifyInclusion(answer, keys, {
     partition,
     offset,
     ...(event ? { event: { ...event } } : {}),
   });
-  const file = JSON.stringify({ ...(answer as object), keys }, null, 2); // An object, or nothing of it is taken over.
-  const steps = known ? [...checked.steps, checkKnown(checked.key, known)] : checked.steps;
-  return { ...checked, steps, file, event };
+  const file = { ...(answer as object), keys }; // The spread of anything but an object adds nothing.
+  const steps = trustedKeys ? [...verified.steps, verifyKnownKey(verified.key, trustedKeys)] : verified.steps;
+  return { ...verified, steps, file, event };
 }
 
-/** The event of an entry as the search shows it: who came by an address has seen none yet. */
-async function find(
-  api: Api,
+/** Finds the event of an entry by a search: an auditor who followed a link has not seen it yet. */
+async function findEvent(
+  api: AuditApi,
   answer: unknown,
-  { partition, offset }: { readonly partition: number; readonly offset: number },
+  { partition, offset }: Position,
   signal: AbortSignal,
 ): Promise<EventRow | undefined> {
   const entry = entryOf(answer);
@@ -54,14 +70,14 @@ async function find(
   return events.find((event) => event.offset === offset);
 }
 
-/** What an entry says of where to search for it; undefined if it is not to be read, which the check will tell of. */
+/** The entry's stream and time; `undefined` if it is malformed, which the verification reports. */
 function entryOf(answer: unknown): { stream: string; recordedAt: string } | undefined {
   try {
-    const { entry } = answer as { entry: string }; // Whatever else it is fails, here or in the check.
+    const { entry } = answer as { entry: string }; // Anything else fails here or in the verification.
     const { stream, recordedAt } = JSON.parse(new TextDecoder().decode(fromBase64(entry)));
     if (typeof stream === 'string' && !Number.isNaN(Date.parse(recordedAt))) return { stream, recordedAt };
   } catch {
-    // See above.
+    // Reported by the verification.
   }
   return undefined;
 }

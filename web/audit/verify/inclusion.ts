@@ -1,22 +1,25 @@
-import { type Bytes, equal, fromBase64, Malformed, toBase64 } from './bytes.js';
-import { climbFromLeaf, leafHash } from './merkle.js';
-import { checkHead } from './signed.js';
-import { check, type Step } from './steps.js';
+import { type Bytes, equal, fromBase64, toBase64 } from './bytes.js';
+import { type Level, leafHash, rootByInclusion } from './merkle.js';
+import { type Checkpoint, verifySignedHead } from './signedHead.js';
+import { failedStep, Malformed, type Step, stepOf } from './verification.js';
 
-/** What is claimed to be in the log, by whoever asks for the proof. */
+/** A tree of 2 ** 53 leaves has 53 levels; a consistency proof has at most one hash more. */
+const MAX_HASHES = 54;
+
+/** The event that a proof is expected to prove. */
 export interface Claim {
   readonly partition: number;
   readonly offset: number;
-  /** The event as it was shown, if it was. */
+  /** The event as the console showed it, if it did. */
   readonly event?: Readonly<Record<string, unknown>>;
 }
 
-/** A proof, checked. */
-export interface CheckedProof {
+/** The result of verifying a proof. */
+export interface VerifiedProof {
   readonly steps: readonly Step[];
-  /** The entry as text, if there was one to read. */
+  /** The entry as text; `undefined` if the proof is malformed. */
   readonly entry: string | undefined;
-  /** The verifier key that has signed the head. */
+  /** The line of the verifier key that signed the head. */
   readonly key: string | undefined;
 }
 
@@ -29,107 +32,121 @@ interface Proof {
 }
 
 /**
- * Checks that an event is in the signed log, by the server's answer to `/audit/log/:partition/proof?offset=` and its
- * verifier keys. Every step is reported, also after one that fails; nothing in the answer is believed.
+ * Verifies that an event is in the signed log, from the server's answer to `/audit/log/:partition/proof?offset=` and
+ * the server's verifier keys. Reports every step, also those after a failed one. Trusts nothing in the answer.
  */
-export async function checkInclusion(answer: unknown, keys: string, claim: Claim): Promise<CheckedProof> {
+export async function verifyInclusion(answer: unknown, keys: string, claim: Claim): Promise<VerifiedProof> {
   let proof: Proof;
   try {
-    proof = readProof(answer);
+    proof = parseProof(answer);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
-    const step = check('The answer', false, ['', `It is no proof: ${error.message}.`]);
+    const step = failedStep('Request', `The answer is not a proof: ${error.message}.`);
     return { steps: [step], entry: undefined, key: undefined };
   }
   const entry = new TextDecoder().decode(proof.entry);
-  const { checkpoint, key, steps: signed } = await checkHead(proof.checkpoint, keys, claim.partition);
-  const { leaf, climbs, root } = await climb(proof);
-  const size = checkpoint?.size;
-  const leads = root !== undefined && checkpoint !== undefined && equal(root, checkpoint.root);
+  const {
+    checkpoint,
+    key,
+    steps: headSteps,
+  } = await verifySignedHead(proof.checkpoint, keys, claim.partition);
+  const leaf = await leafHash(proof.entry);
+  const { levels, root } = await rootByInclusion(leaf, proof.offset, proof.size, proof.hashes);
   const steps: readonly Step[] = [
-    check('The answer', proof.offset === claim.offset && proof.offset < proof.size && proof.size === size, [
-      `It is about event ${proof.offset} of a log of ${proof.size} events, as asked.`,
-      `It is about event ${proof.offset} of ${proof.size}; asked was ${claim.offset}, and signed are ${size ?? 'none'}.`,
-    ]),
-    ...(claim.event ? [checkShown(entry, claim.event)] : []),
+    verifyRequest(proof, claim, checkpoint),
+    ...(claim.event ? [verifyShownEvent(entry, claim.event)] : []),
     {
       title: 'Leaf',
-      says: 'SHA-256 of a zero byte and the entry’s bytes.',
+      text: 'The leaf hash is the SHA-256 of a byte 0x00 and the entry’s bytes.',
       outcome: 'passed',
       values: [['leaf hash', toBase64(leaf)]],
     },
-    ...climbs.map(
-      ({ beside, side, result }, i): Step => ({
-        title: `Step ${i + 1} of ${climbs.length} to the root`,
-        says: `SHA-256 of a one byte, ${side === 'left' ? 'the proof’s hash and ours' : 'our hash and the proof’s'}.`,
-        outcome: 'passed',
-        values: [
-          [`from the proof, ${side}`, toBase64(beside)],
-          ['gives', toBase64(result)],
-        ],
-      }),
-    ),
-    check(
-      'Root',
-      leads,
-      [
-        'What was computed is the root in the signed head: the event is in this log, at this place.',
-        root === undefined
-          ? 'The proof has not as many hashes as its place and size ask for.'
-          : 'What was computed is not the root in the signed head: the event, or the proof, was changed.',
-      ],
-      [
-        ['computed', root ? toBase64(root) : 'none'],
-        ['in the head', checkpoint ? toBase64(checkpoint.root) : 'none'],
-      ],
-    ),
-    ...signed,
+    ...levels.map((level, i) => levelStep(level, i + 1, levels.length)),
+    verifyRoot(root, checkpoint),
+    ...headSteps,
   ];
   return { steps, entry, key };
 }
 
-async function climb({ entry, offset, size, hashes }: Proof) {
-  const leaf = await leafHash(entry);
-  return { leaf, ...(await climbFromLeaf(leaf, offset, size, hashes)) };
+function verifyRequest(proof: Proof, claim: Claim, checkpoint: Checkpoint | undefined): Step {
+  const { offset, size } = proof;
+  const isRequested = offset === claim.offset && offset < size && size === checkpoint?.size;
+  return stepOf('Request', isRequested, {
+    passed: `The proof is of event ${offset} in a log of ${size} events, as requested.`,
+    failed: `The proof is of event ${offset} in a log of ${size} events. Requested was event ${claim.offset}, and the signed size is ${checkpoint?.size ?? 'unknown'}.`,
+  });
 }
 
-const isNumber = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+function levelStep({ sibling, side, result }: Level, number: number, count: number): Step {
+  const operands = side === 'left' ? 'the proof’s hash and our hash' : 'our hash and the proof’s hash';
+  return {
+    title: `Step ${number} of ${count} to the root`,
+    text: `The next hash is the SHA-256 of a byte 0x01, ${operands}.`,
+    outcome: 'passed',
+    values: [
+      [`proof’s hash, ${side}`, toBase64(sibling)],
+      ['next hash', toBase64(result)],
+    ],
+  };
+}
 
-function readProof(answer: unknown): Proof {
-  // Each field is looked at below.
+function verifyRoot(root: Bytes | undefined, checkpoint: Checkpoint | undefined): Step {
+  const isEqual = root !== undefined && checkpoint !== undefined && equal(root, checkpoint.root);
+  return stepOf(
+    'Root',
+    isEqual,
+    {
+      passed:
+        'The computed root hash equals the one in the signed head: the event is in this log, at this position.',
+      failed:
+        root === undefined
+          ? 'The number of hashes in the proof does not fit its offset and size.'
+          : 'The computed root hash differs from the one in the signed head: the event or the proof was changed.',
+    },
+    [
+      ['computed', root ? toBase64(root) : 'none'],
+      ['in the signed head', checkpoint ? toBase64(checkpoint.root) : 'none'],
+    ],
+  );
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function parseProof(answer: unknown): Proof {
+  // Every field is checked below.
   const { offset, size, entry, hashes, checkpoint } = (answer ?? {}) as Readonly<Record<string, unknown>>;
-  if (!isNumber(offset) || !isNumber(size)) throw new Malformed('place or size are missing');
+  if (!isCount(offset) || !isCount(size)) throw new Malformed('the offset or the size is missing');
   if (typeof entry !== 'string') throw new Malformed('the entry is missing');
   if (typeof checkpoint !== 'string') throw new Malformed('the signed head is missing');
   return { offset, size, entry: fromBase64(entry), hashes: readHashes(hashes), checkpoint };
 }
 
-/** The hashes of a proof; throws `Malformed`. */
+/** Parses the hashes of a proof; throws `Malformed`. */
 export function readHashes(hashes: unknown): readonly Bytes[] {
-  // A tree of 2 ** 53 leaves is as high; a consistency proof has one more at most.
-  if (!Array.isArray(hashes) || hashes.length > 54)
-    throw new Malformed('these are not the hashes of a proof');
+  if (!Array.isArray(hashes) || hashes.length > MAX_HASHES)
+    throw new Malformed('the list of hashes is missing or too long');
   return hashes.map((hash: unknown) => {
     const bytes = typeof hash === 'string' ? fromBase64(hash) : undefined;
-    if (bytes?.length !== 32) throw new Malformed('a hash has 32 bytes');
+    if (bytes?.length !== 32) throw new Malformed('a hash does not have 32 bytes');
     return bytes;
   });
 }
 
-/** Sealed in the entry, and opened in what is shown: of these only the entry's form is proven. */
-const sealed = ['text', 'username'];
-const told = ['stream', 'version', 'type', 'actor', 'recordedAt', 'commandId'];
+const comparedFields = ['stream', 'version', 'type', 'actor', 'recordedAt', 'commandId'];
+/** Encrypted in the entry and decrypted in the console, so they cannot be compared. */
+const sealedFields = ['text', 'username'];
 
-function checkShown(entry: string, shown: Readonly<Record<string, unknown>>): Step {
+function verifyShownEvent(entry: string, shown: Readonly<Record<string, unknown>>): Step {
   const stored = fieldsOf(entry);
-  const differing = [
-    ...told.filter((name) => stored[name] !== shown[name]),
+  const different = [
+    ...comparedFields.filter((name) => stored[name] !== shown[name]),
     ...differences(asFields(stored.data), asFields(shown.data)),
   ];
-  return check('The event', differing.length === 0, [
-    'The entry is the event that was shown: ids, times and order agree. Names and texts are sealed in it.',
-    `The entry is not the event that was shown: ${differing.join(', ')} differ.`,
-  ]);
+  return stepOf('Event', different.length === 0, {
+    passed:
+      'The entry has the same fields as the event in this console. Names and texts are encrypted in the entry.',
+    failed: `The entry differs from the event in this console. Different fields: ${different.join(', ')}.`,
+  });
 }
 
 const asFields = (value: unknown): Readonly<Record<string, unknown>> =>
@@ -139,7 +156,7 @@ function fieldsOf(entry: string): Readonly<Record<string, unknown>> {
   try {
     return asFields(JSON.parse(entry));
   } catch {
-    // An entry that is no JSON is none of the event's: every field differs.
+    // An entry that is not JSON differs in every field.
     return {};
   }
 }
@@ -149,5 +166,5 @@ const differences = (
   shown: Readonly<Record<string, unknown>>,
 ): string[] =>
   Object.keys({ ...stored, ...shown }).filter(
-    (name) => !sealed.includes(name) && JSON.stringify(stored[name]) !== JSON.stringify(shown[name]),
+    (name) => !sealedFields.includes(name) && JSON.stringify(stored[name]) !== JSON.stringify(shown[name]),
   );

@@ -9,91 +9,92 @@ export const leafHash = (entry: Bytes): Promise<Bytes> => sha256(LEAF, entry);
 /** The hash of two subtrees: SHA-256(0x01 || left || right). */
 const nodeHash = (left: Bytes, right: Bytes): Promise<Bytes> => sha256(NODE, concat(left, right));
 
-/** The root of the tree without leaves. */
+/** The root hash of an empty tree. */
 export const emptyRoot = (): Promise<Bytes> => sha256();
 
-/** One step up the tree: which hash of the proof was put on which side, and what that gave. */
-export interface Climb {
-  readonly beside: Bytes;
+/** One level of an inclusion proof: the hash from the proof, its side, and the hash of both children. */
+export interface Level {
+  readonly sibling: Bytes;
   readonly side: 'left' | 'right';
   readonly result: Bytes;
 }
 
-/** Where a proof leads: `root` is undefined if it has too many hashes or too few for this place and size. */
-export interface Climbed {
-  readonly climbs: readonly Climb[];
+/** The result of an inclusion proof; `root` is undefined if the number of hashes does not fit the offset and size. */
+export interface InclusionResult {
+  readonly levels: readonly Level[];
   readonly root: Bytes | undefined;
 }
 
 const isOdd = (n: number): boolean => n % 2 === 1;
-/** A shift that is right beyond 32 bits too. */
+/** Not a bit shift: that would be wrong beyond 32 bits. */
 const half = (n: number): number => Math.floor(n / 2);
 
-/** A place on its way up: the node's index and that of the last node on its level (`fn` and `sn` in the RFC). */
-class Place {
+/** A node of the path to the root: its index and the index of the last node on its level (`fn` and `sn` in the RFC). */
+class PathNode {
   constructor(
-    private node: number,
-    private last: number,
+    private index: number,
+    private lastIndex: number,
   ) {}
 
-  get isTop(): boolean {
-    return this.last === 0;
+  get isRoot(): boolean {
+    return this.lastIndex === 0;
   }
 
-  /** Skips the levels on which this node is itself the left half of nothing: it is carried up as it is. */
-  skipTo(done: (node: number) => boolean): void {
-    while (!done(this.node) && this.node !== 0) this.up();
+  /** Moves up to the first level whose index satisfies `isDone`, or to index 0. The levels between need no hash. */
+  skipTo(isDone: (index: number) => boolean): void {
+    while (!isDone(this.index) && this.index !== 0) this.up();
   }
 
   up(): void {
-    this.node = half(this.node);
-    this.last = half(this.last);
+    this.index = half(this.index);
+    this.lastIndex = half(this.lastIndex);
   }
 
-  /** Whether the next hash of the proof belongs to the left; goes up. */
-  takesLeft(): boolean {
-    const left = isOdd(this.node) || this.node === this.last;
-    if (left) this.skipTo(isOdd);
+  /** Moves up one level of the proof. Returns whether the next hash of the proof is the left sibling. */
+  moveUp(): boolean {
+    const isLeft = isOdd(this.index) || this.index === this.lastIndex;
+    if (isLeft) this.skipTo(isOdd);
     this.up();
-    return left;
+    return isLeft;
   }
 }
 
-/** From a leaf to the root by an inclusion proof: RFC 9162, section 2.1.3.2. Whether it is the right root is for the caller. */
-export async function climbFromLeaf(
+/** The root hash that an inclusion proof leads to (RFC 9162, section 2.1.3.2). The caller compares it. */
+export async function rootByInclusion(
   leaf: Bytes,
   offset: number,
   size: number,
   path: readonly Bytes[],
-): Promise<Climbed> {
-  if (offset >= size) return { climbs: [], root: undefined };
-  const place = new Place(offset, size - 1);
-  const climbs: Climb[] = [];
+): Promise<InclusionResult> {
+  if (offset >= size) return { levels: [], root: undefined };
+  const node = new PathNode(offset, size - 1);
+  const levels: Level[] = [];
   let result = leaf;
-  for (const beside of path) {
-    if (place.isTop) return { climbs, root: undefined };
-    const isLeft = place.takesLeft();
-    result = await (isLeft ? nodeHash(beside, result) : nodeHash(result, beside));
-    climbs.push({ beside, side: isLeft ? 'left' : 'right', result });
+  for (const sibling of path) {
+    if (node.isRoot) return { levels, root: undefined };
+    const isLeft = node.moveUp();
+    result = await (isLeft ? nodeHash(sibling, result) : nodeHash(result, sibling));
+    levels.push({ sibling, side: isLeft ? 'left' : 'right', result });
   }
-  return { climbs, root: place.isTop ? result : undefined };
+  return { levels, root: node.isRoot ? result : undefined };
 }
 
-/** A tree as a head tells of it. */
+/** A tree's size and root hash. */
 export interface Tree {
   readonly size: number;
   readonly root: Bytes;
 }
 
-/** Both roots as a consistency proof gives them; undefined if it has not the form of one for these sizes. */
+/** The root hashes of both trees of a consistency proof. */
 export interface BothRoots {
   readonly older: Bytes;
   readonly newer: Bytes;
 }
 
 /**
- * The roots of the tree of `from` leaves and of the one of `size` that extends it, by a consistency proof: RFC 9162,
- * section 2.1.4.2, where 0 < from < size. `olderRoot` is what the proof leaves out if `from` is a power of two.
+ * The root hashes that a consistency proof leads to (RFC 9162, section 2.1.4.2, 0 < from < size). The older tree has
+ * `from` leaves, the newer one `size`. `undefined` if the number of hashes does not fit the sizes. A proof omits
+ * `olderRoot` if `from` is a power of two.
  */
 export async function rootsByConsistency(
   from: number,
@@ -104,13 +105,13 @@ export async function rootsByConsistency(
   if (proof.length === 0) return undefined;
   const [first, ...rest] = Number.isInteger(Math.log2(from)) ? [olderRoot, ...proof] : proof;
   if (first === undefined) return undefined;
-  const place = new Place(from - 1, size - 1);
-  place.skipTo((node) => !isOdd(node));
+  const node = new PathNode(from - 1, size - 1);
+  node.skipTo((index) => !isOdd(index));
   let [older, newer] = [first, first];
   for (const hash of rest) {
-    if (place.isTop) return undefined;
-    if (place.takesLeft()) [older, newer] = await Promise.all([nodeHash(hash, older), nodeHash(hash, newer)]);
+    if (node.isRoot) return undefined;
+    if (node.moveUp()) [older, newer] = await Promise.all([nodeHash(hash, older), nodeHash(hash, newer)]);
     else newer = await nodeHash(newer, hash);
   }
-  return place.isTop ? { older, newer } : undefined;
+  return node.isRoot ? { older, newer } : undefined;
 }

@@ -1,28 +1,29 @@
-import { type Bytes, concat, equal, fromBase64, Malformed, sha256, toHex, utf8 } from './bytes.js';
+import { type Bytes, concat, equal, fromBase64, sha256, toHex, utf8 } from './bytes.js';
+import { Malformed } from './verification.js';
 
-/** What verifies notes of one signer, read from a line such as `name+1234abcd+AbC…` (C2SP signed-note). */
+/** The public key of one signer, from a line such as `name+1234abcd+AbC…` (C2SP signed-note). */
 export interface VerifierKey {
   readonly name: string;
-  /** As it stands in the line. */
+  /** The whole line. */
   readonly line: string;
-  /** Four bytes that tell which key of this name it is. */
+  /** The four bytes in the line that tell this key from others of the same name. */
   readonly id: Bytes;
-  /** What the id should be: SHA-256(name || "\n" || type || public key), its first four bytes. */
+  /** The correct id: the first four bytes of SHA-256(name || "\n" || type || public key). */
   readonly computedId: Bytes;
   /** Ed25519, 32 bytes. */
   readonly publicKey: Bytes;
 }
 
-/** A line behind a note's text. */
+/** A signature line below a note's text. */
 export interface NoteSignature {
   readonly name: string;
   readonly keyId: Bytes;
   readonly signature: Bytes;
 }
 
-/** A signed note, taken apart; nothing is verified yet. */
+/** A parsed note; nothing in it is verified. */
 export interface Note {
-  /** What is signed, with the line break at its end. */
+  /** The signed text, including its last line break. */
   readonly text: string;
   readonly signatures: readonly NoteSignature[];
 }
@@ -31,13 +32,14 @@ const ED25519 = 1;
 const KEY = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/;
 const SIGNATURE = /^— ([^\s+]+) ([A-Za-z0-9+/=]+)$/;
 
-/** Reads a verifier key; throws `Malformed` for another kind of key. That its id is right is for the caller to see. */
-async function readKey(line: string): Promise<VerifierKey> {
+/** Parses a verifier key; throws `Malformed` for other kinds of keys. The caller compares the id. */
+async function parseKey(line: string): Promise<VerifierKey> {
   const [, name, id, encoded] = KEY.exec(line) ?? [];
   if (name === undefined || id === undefined || encoded === undefined)
-    throw new Malformed('this is no verifier key');
+    throw new Malformed('a line is not a verifier key');
   const typed = fromBase64(encoded);
-  if (typed[0] !== ED25519 || typed.length !== 33) throw new Malformed('this is no Ed25519 key');
+  if (typed[0] !== ED25519 || typed.length !== 33)
+    throw new Malformed('a verifier key is not an Ed25519 key');
   const hash = await sha256(utf8(`${name}\n`), typed);
   return {
     name,
@@ -48,41 +50,42 @@ async function readKey(line: string): Promise<VerifierKey> {
   };
 }
 
-/** Reads verifier keys, a line each. */
-export const readKeys = (text: string): Promise<VerifierKey[]> =>
+/** Parses verifier keys, one on each line. */
+export const parseKeys = (text: string): Promise<VerifierKey[]> =>
   Promise.all(
     text
       .split('\n')
       .filter((line) => line !== '')
-      .map(readKey),
+      .map(parseKey),
   );
 
-/** Takes a note apart; throws `Malformed`. */
-export function readNote(note: string): Note {
+/** Parses a note; throws `Malformed`. */
+export function parseNote(note: string): Note {
   const end = note.lastIndexOf('\n\n');
-  if (end < 0 || !note.endsWith('\n')) throw new Malformed('this is no signed note');
+  if (end < 0 || !note.endsWith('\n')) throw new Malformed('it is not a signed note');
   const lines = note.slice(end + 2, -1).split('\n');
-  return { text: note.slice(0, end + 1), signatures: lines.map(readSignature) };
+  return { text: note.slice(0, end + 1), signatures: lines.map(parseSignature) };
 }
 
-function readSignature(line: string): NoteSignature {
+function parseSignature(line: string): NoteSignature {
   const [, name, encoded] = SIGNATURE.exec(line) ?? [];
-  if (name === undefined || encoded === undefined) throw new Malformed('a line of the note is no signature');
+  if (name === undefined || encoded === undefined)
+    throw new Malformed('a signature line of the note is invalid');
   const bytes = fromBase64(encoded);
   if (bytes.length < 5) throw new Malformed('a signature of the note is too short');
   return { name, keyId: bytes.slice(0, 4), signature: bytes.slice(4) };
 }
 
-/** The signature of a note by a key: of the same name and key id. */
+/** The note's signature line with the key's name and id. */
 export const signatureBy = ({ signatures }: Note, { name, id }: VerifierKey): NoteSignature | undefined =>
   signatures.find((one) => one.name === name && equal(one.keyId, id));
 
-/** This browser cannot do what is asked of it: it lacks Web Crypto (a page not over HTTPS) or its Ed25519. */
+/** This browser has no Web Crypto, because the page did not come over HTTPS, or no Ed25519 in it. */
 export class CannotVerify extends Error {
   override readonly name = 'CannotVerify';
 }
 
-/** Whether the signature is the key's, over the note's text: Ed25519 by Web Crypto. Throws `CannotVerify`. */
+/** Verifies an Ed25519 signature of the note's text with Web Crypto. Throws `CannotVerify`. */
 export async function isSignedBy(
   { text }: Note,
   { signature }: NoteSignature,
@@ -92,10 +95,9 @@ export async function isSignedBy(
   try {
     key = await crypto.subtle.importKey('raw', concat(publicKey), 'Ed25519', false, ['verify']);
   } catch (cause) {
-    throw new CannotVerify(
-      `no Ed25519 key can be used here (${toHex(publicKey)}): this browser may be too old`,
-      { cause },
-    );
+    throw new CannotVerify(`this browser cannot use the Ed25519 key ${toHex(publicKey)}. It may be too old`, {
+      cause,
+    });
   }
   return crypto.subtle.verify('Ed25519', key, signature, utf8(text));
 }

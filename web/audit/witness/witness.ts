@@ -1,54 +1,58 @@
 import { ClientError } from '../../../src/client/index.js';
-import type { Api } from '../api.js';
-import { judgeHead } from '../verify/extension.js';
-import { check, outcomeOf, type Step } from '../verify/steps.js';
-import { changeMemory, loadMemory, onMemoryChange } from './kept.js';
-import { type KeptPartition, type Memory, withAlarm, withSeen } from './memory.js';
+import { hasWebCrypto } from '../../ui/browser.js';
+import type { AuditApi } from '../auditApi.js';
+import { verifyNewHead } from '../verify/consistency.js';
+import { failedStep, outcomeOf, type Step } from '../verify/verification.js';
+import {
+  type Alarm,
+  addAlarm,
+  addSize,
+  loadState,
+  onStateChange,
+  updateState,
+  type WitnessedPartition,
+  type WitnessState,
+} from './witnessState.js';
 
-const EVERY_MS = 15_000;
+const CHECK_INTERVAL_MS = 15_000;
 
-/** How the newest head of a partition was found. */
-export interface Sighting {
+/** The last check of a partition's head. */
+export interface HeadCheck {
   readonly partition: number;
   readonly at: string;
-  /** The head as it was sent; undefined if it was not. */
-  readonly note: string | undefined;
+  /** The size and the root hash in the head; `undefined` if there was no head or it is malformed. */
   readonly size: number | undefined;
   readonly root: Uint8Array<ArrayBuffer> | undefined;
   readonly steps: readonly Step[];
-  /** Why it could not be judged: the server did not answer. */
+  /** The failed request, if the head could not be verified. */
   readonly error?: unknown;
 }
 
-/** What a witness tells. */
-export interface Watch {
-  readonly sightings: readonly Sighting[];
-  readonly memory: Memory;
-  /** A look is on its way. */
-  readonly isLooking: boolean;
-  /** Not even the keys could be fetched. */
+/** The witness's checks and state, for the console to show. */
+export interface WitnessSnapshot {
+  readonly checks: readonly HeadCheck[];
+  readonly state: WitnessState;
+  readonly isChecking: boolean;
+  /** The failed request, if the server's keys could not be fetched. */
   readonly error?: unknown;
 }
-
-/** This page can hash and verify: browsers offer Web Crypto over HTTPS and on this machine only. */
-export const hasWebCrypto = (): boolean => globalThis.crypto?.subtle !== undefined;
 
 /**
- * Looks at the heads of all partitions now and then, while the console is open, and remembers them in this browser:
- * each must extend the one before. One that does not is an alarm, and is not taken for a new beginning until
- * somebody has acknowledged it.
+ * Checks the signed heads of all partitions every 15 s while the console is open. Each head must extend the one that
+ * this browser trusts; then it becomes the trusted one. Otherwise it is an alarm, and the trusted head stays until an
+ * auditor acknowledges the alarm.
  */
 export class Witness {
-  #watch: Watch = { sightings: [], memory: loadMemory(), isLooking: false };
-  #looking: Promise<void> | undefined;
+  #snapshot: WitnessSnapshot = { checks: [], state: loadState(), isChecking: false };
+  #running: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopListening = () => {};
   readonly #listeners = new Set<() => void>();
 
-  constructor(private readonly api: Api) {}
+  constructor(private readonly api: AuditApi) {}
 
-  get(): Watch {
-    return this.#watch;
+  get(): WitnessSnapshot {
+    return this.#snapshot;
   }
 
   subscribe(listener: () => void): () => void {
@@ -58,10 +62,10 @@ export class Witness {
 
   start(): void {
     if (hasWebCrypto()) {
-      void this.look();
-      this.#timer = setInterval(() => void this.look(), EVERY_MS);
+      void this.checkNow();
+      this.#timer = setInterval(() => void this.checkNow(), CHECK_INTERVAL_MS);
     }
-    this.#stopListening = onMemoryChange(() => this.#tell({}));
+    this.#stopListening = onStateChange(() => this.#publish({}));
   }
 
   stop(): void {
@@ -69,103 +73,102 @@ export class Witness {
     this.#stopListening();
   }
 
-  /** Looks now; a look that is on its way is joined. */
-  look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-      this.#tell({ isLooking: false });
+  /** Checks all partitions; joins a check that is already running. */
+  checkNow(): Promise<void> {
+    this.#running ??= this.#checkAll().finally(() => {
+      this.#running = undefined;
+      this.#publish({ isChecking: false });
     });
-    return this.#looking;
+    return this.#running;
   }
 
-  /** Takes note of an alarm: the next look begins from the head as the server then gives it. */
+  /** Acknowledges an alarm. The partition has no trusted head then: the next check trusts the server's head. */
   acknowledge(id: string): void {
-    changeMemory(({ partitions, alarms }) => {
+    updateState(({ partitions, alarms }) => {
       const partition = alarms.find((alarm) => alarm.id === id)?.partition;
-      const others = Object.entries(partitions).filter(([kept]) => Number(kept) !== partition);
+      const others = Object.entries(partitions).filter(([number]) => Number(number) !== partition);
       const acknowledgedAt = new Date().toISOString();
       return {
         partitions: Object.fromEntries(others),
         alarms: alarms.map((alarm) => (alarm.id === id ? { ...alarm, acknowledgedAt } : alarm)),
       };
     });
-    this.#tell({});
-    void this.look();
+    this.#publish({});
+    void this.checkNow();
   }
 
-  async #look(): Promise<void> {
-    this.#tell({ isLooking: true });
+  async #checkAll(): Promise<void> {
+    this.#publish({ isChecking: true });
     try {
       const keys = await this.api.text('/audit/log/key');
-      const sightings: Sighting[] = [];
-      // One after the other: there may be many, and nobody waits.
-      for (const partition of partitionsOf(keys, loadMemory()))
-        sightings.push(await this.#see(partition, keys));
-      this.#watch = { sightings, memory: loadMemory(), isLooking: true };
+      const checks: HeadCheck[] = [];
+      // One by one: there may be many partitions, and nobody waits for this.
+      for (const partition of partitionsOf(keys, loadState()))
+        checks.push(await this.#checkPartition(partition, keys));
+      this.#snapshot = { checks, state: loadState(), isChecking: true };
     } catch (error) {
-      this.#watch = { ...this.#watch, error };
+      this.#snapshot = { ...this.#snapshot, error };
     }
   }
 
-  async #see(partition: number, keys: string): Promise<Sighting> {
-    // Before the head is asked for: heads only grow, so that none that comes after may be smaller.
-    const kept = loadMemory().partitions[partition];
+  async #checkPartition(partition: number, keys: string): Promise<HeadCheck> {
+    // Loaded before the head is requested: another tab may store a larger head in between.
+    const trusted = loadState().partitions[partition];
     const at = new Date().toISOString();
-    let note: string | undefined;
+    const path = `/audit/log/${partition}`;
     try {
-      const path = `/audit/log/${partition}`;
-      note = await this.api.text(`${path}/checkpoint`);
-      const proofOf = (from: number, size: number) =>
-        this.api.json<unknown>(`${path}/proof`, { from, size }).catch(noneIfRefused);
-      const { checkpoint, key, steps } = await judgeHead({ partition, note, keys, kept, proofOf });
-      const isAlarm = outcomeOf(steps) === 'failed';
-      if (isAlarm) this.#raise({ partition, at, steps, kept: kept?.note, refused: note, keys });
-      else if (checkpoint && key) keep(partition, { note, key, at, size: checkpoint.size });
-      return { partition, at, note, size: checkpoint?.size, root: checkpoint?.root, steps };
+      const note = await this.api.text(`${path}/checkpoint`);
+      const getProof = (from: number, size: number) =>
+        this.api.json<unknown>(`${path}/proof`, { from, size }).catch(undefinedIfRefused);
+      const { checkpoint, key, steps } = await verifyNewHead({ partition, note, keys, trusted, getProof });
+      if (outcomeOf(steps) === 'failed')
+        raiseAlarm({ partition, at, steps, trusted: trusted?.note, rejected: note, keys });
+      else if (checkpoint && key) trustHead(partition, { note, key, at, size: checkpoint.size });
+      return { partition, at, size: checkpoint?.size, root: checkpoint?.root, steps };
     } catch (error) {
-      if (kept && isRefusal(error)) {
-        const steps = [check('Earlier heads', false, ['', 'The server has this partition no more.'])];
-        this.#raise({ partition, at, steps, kept: kept.note, refused: '', keys });
+      if (trusted && isRefusal(error)) {
+        const steps = [failedStep('Earlier heads', 'The server no longer has this partition.')];
+        raiseAlarm({ partition, at, steps, trusted: trusted.note, rejected: '', keys });
       }
-      return { partition, at, note, size: undefined, root: undefined, steps: [], error };
+      return { partition, at, size: undefined, root: undefined, steps: [], error };
     }
   }
 
-  #raise(alarm: Omit<Memory['alarms'][number], 'id'>): void {
-    const id = `${alarm.at}/${alarm.partition}`;
-    changeMemory((memory) => ({ ...memory, alarms: withAlarm(memory.alarms, { ...alarm, id }) }));
-  }
-
-  #tell(change: Partial<Watch>): void {
-    this.#watch = { ...this.#watch, ...change, memory: loadMemory() };
+  #publish(change: Partial<WitnessSnapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change, state: loadState() };
     for (const listener of this.#listeners) listener();
   }
 }
 
-/** Whether the server has answered, and will not give it: other than an outage, which ends. */
+/** Whether the server answered that it does not have this; an outage is no refusal. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof ClientError && (error.code === 'not_found' || error.code === 'bad_request');
 
-/** A proof that is refused of a head that was signed is no proof. */
-function noneIfRefused(error: unknown): undefined {
+/** A proof that the server refuses for a head that it signed counts as a missing proof, which is an alarm. */
+function undefinedIfRefused(error: unknown): undefined {
   if (!isRefusal(error)) throw error;
 }
 
-/** Those that the keys name and those known from before: one that is gone is asked for too. */
-function partitionsOf(keys: string, { partitions }: Memory): readonly number[] {
+/** The partitions that the keys name and those of the state: a partition that disappears must be noticed. */
+function partitionsOf(keys: string, { partitions }: WitnessState): readonly number[] {
   const named = [...keys.matchAll(/^[^\s+]*\/(\d{1,6})\+/gm)].map(([, partition]) => Number(partition));
   return [...new Set([...named, ...Object.keys(partitions).map(Number)])].sort((one, two) => one - two);
 }
 
-function keep(partition: number, head: { note: string; key: string; at: string; size: number }): void {
-  changeMemory((memory) => {
-    const before = memory.partitions[partition];
-    const now: KeptPartition = {
+function raiseAlarm(alarm: Omit<Alarm, 'id'>): void {
+  const id = `${alarm.at}/${alarm.partition}`;
+  updateState((state) => ({ ...state, alarms: addAlarm(state.alarms, { ...alarm, id }) }));
+}
+
+function trustHead(partition: number, head: { note: string; key: string; at: string; size: number }): void {
+  updateState((state) => {
+    const before = state.partitions[partition];
+    const now: WitnessedPartition = {
       note: head.note,
       keys: [...new Set([...(before?.keys ?? []), head.key])],
-      keptAt: before?.note === head.note ? before.keptAt : head.at,
-      seen: withSeen(before?.seen ?? [], { at: head.at, size: head.size }),
+      storedAt: before?.note === head.note ? before.storedAt : head.at,
+      sizes: addSize(before?.sizes ?? [], { at: head.at, size: head.size }),
     };
-    return { ...memory, partitions: { ...memory.partitions, [partition]: now } };
+    return { ...state, partitions: { ...state.partitions, [partition]: now } };
   });
 }

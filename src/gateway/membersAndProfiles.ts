@@ -1,0 +1,88 @@
+import { LRUCache } from 'lru-cache';
+import { ExpiringCache } from '../base/collections.js';
+import type { Moment } from '../domain/commands.js';
+import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import type { User } from '../domain/shapes.js';
+import { partitionOf } from '../log/log.js';
+import type { Queries } from '../projections/queries.js';
+
+/** Opened names stay in memory for less than 60 s, so that an erased one is gone by then. */
+const PROFILE_TTL_MS = 55_000;
+const MAX_PROFILES = 20_000;
+const MAX_ROOMS = 50_000;
+
+/** Caches users as clients are shown them: pushes and answers are joined with them. */
+export class Profiles {
+  readonly #queries: Pick<Queries, 'users'>;
+  readonly #cache = new ExpiringCache<User>({ ttlMs: PROFILE_TTL_MS, maxEntries: MAX_PROFILES });
+  #forgotten = 0;
+
+  constructor(queries: Pick<Queries, 'users'>) {
+    this.#queries = queries;
+  }
+
+  /** The user if they are cached; undefined: load them first. */
+  known(user: UserId): User | undefined {
+    return this.#cache.get(user);
+  }
+
+  /** Returns these users, and caches them. Those that do not exist are left out. */
+  async load(users: readonly UserId[]): Promise<Map<UserId, User>> {
+    const missing = users.filter((user) => this.#cache.get(user) === undefined);
+    const forgotten = this.#forgotten;
+    const found = missing.length > 0 ? await this.#queries.users(missing, []) : new Map<UserId, User>();
+    // If a user was forgotten meanwhile, what was read may show them.
+    if (forgotten === this.#forgotten) for (const [id, user] of found) this.#cache.set(id, user);
+    for (const id of users) {
+      const user = this.#cache.get(id);
+      if (user) found.set(id, user);
+    }
+    return found;
+  }
+
+  /** Drops a user who has been erased. */
+  forget(user: UserId): void {
+    this.#forgotten++;
+    this.#cache.delete(user);
+  }
+
+  close(): void {
+    this.#cache.close();
+  }
+}
+
+/** Caches the members of rooms. They never change, so a list that was found once stays true. */
+export class RoomMembers {
+  readonly #queries: Pick<Queries, 'members' | 'activeFor'>;
+  readonly #partitions: number;
+  readonly #cache = new LRUCache<RoomId, readonly UserId[]>({ max: MAX_ROOMS });
+  /** Only of rooms that are active for all members: they stay so. */
+  readonly #active = new LRUCache<RoomId, readonly UserId[]>({ max: MAX_ROOMS });
+
+  constructor(queries: Pick<Queries, 'members' | 'activeFor'>, partitions: number) {
+    this.#queries = queries;
+    this.#partitions = partitions;
+  }
+
+  partitionOf(room: RoomId): number {
+    return partitionOf(streamOf('room', room), this.#partitions);
+  }
+
+  /** The members; undefined: there is no such room, as of `at`. */
+  async members(room: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined> {
+    const known = this.#cache.get(room);
+    if (known) return known;
+    const members = await this.#queries.members(room, at);
+    if (members) this.#cache.set(room, members);
+    return members;
+  }
+
+  /** The members for whom the chat is active, as of `at`. The others do not know of it yet. */
+  async activeFor(room: RoomId, at: readonly Moment[]): Promise<readonly UserId[]> {
+    const known = this.#active.get(room);
+    if (known) return known;
+    const active = await this.#queries.activeFor(room, at);
+    if (active.length === this.#cache.get(room)?.length) this.#active.set(room, active);
+    return active;
+  }
+}

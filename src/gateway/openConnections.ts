@@ -1,0 +1,179 @@
+import type { Clock } from '../base/clock.js';
+import type { UserId } from '../domain/ids.js';
+import type { SessionStore } from '../vault/vault.js';
+import { closeCauses } from './closeCodes.js';
+import { CHECK_EVERY_MS, type Connection } from './connection.js';
+import type { Presence, PresenceWatchers } from './presence.js';
+
+/** At a stop, requests that have begun are waited for this long. */
+const STOP_ANSWERS_MS = 5000;
+/** At a stop, clients have this long to answer the close frame. */
+const STOP_CLOSE_MS = 2000;
+const STOP_LOOK_MS = 10;
+
+interface ConnectedUser {
+  readonly connections: Connection[];
+  /** Settles when the contacts are known. */
+  loaded: Promise<void>;
+}
+
+const none: readonly Connection[] = [];
+
+/** Keeps recent pushes for users who are connected. */
+export interface Hosting {
+  /** The user's first connection has come: called before their contacts are read. */
+  enter(user: UserId): void;
+  /** The user's last connection has gone. */
+  leave(user: UserId): void;
+}
+
+/** Knows the connections of each user on this node, and which connection a command came from. */
+export class Hub {
+  /** Who is told of whose presence. */
+  readonly watchers: PresenceWatchers;
+  readonly #hosting: Hosting;
+  readonly #users = new Map<UserId, ConnectedUser>();
+  readonly #commands = new Map<string, Connection>();
+
+  constructor(watchers: PresenceWatchers, hosting: Hosting) {
+    this.watchers = watchers;
+    this.#hosting = hosting;
+  }
+
+  /** Adds a connection; resolves when the user's contacts are known. Rejects, and adds nothing, if they cannot be had. */
+  async enter(user: UserId, connection: Connection): Promise<void> {
+    let connected = this.#users.get(user);
+    if (!connected) {
+      connected = { connections: [], loaded: Promise.resolve() };
+      this.#users.set(user, connected);
+      this.#hosting.enter(user);
+      connected.loaded = this.watchers.add(user);
+    }
+    connected.connections.push(connection);
+    try {
+      await connected.loaded;
+    } catch (error) {
+      this.leave(user, connection);
+      throw error;
+    }
+  }
+
+  leave(user: UserId, connection: Connection): void {
+    const connected = this.#users.get(user);
+    const index = connected?.connections.indexOf(connection) ?? -1;
+    if (!connected || index < 0) return;
+    connected.connections.splice(index, 1);
+    if (connected.connections.length > 0) return;
+    this.#users.delete(user);
+    this.#hosting.leave(user);
+    this.watchers.remove(user);
+  }
+
+  connectionsOf(user: UserId): readonly Connection[] {
+    return this.#users.get(user)?.connections ?? none;
+  }
+
+  /** A command of a connection begins: its own pushes leave that connection out. Returns the function that forgets it. */
+  startCommand(id: string, connection: Connection): () => void {
+    this.#commands.set(id, connection);
+    return () => this.#commands.delete(id);
+  }
+
+  /** The connection on this node whose command this was, until its pushes have gone out. */
+  sourceOf(commandId: string): Connection | undefined {
+    return this.#commands.get(commandId);
+  }
+}
+
+export interface OpenConnectionsDeps {
+  readonly hub: Hub;
+  readonly presence: Presence;
+  readonly sessions: Pick<SessionStore, 'onRevoked'>;
+  readonly clock: Pick<Clock, 'now' | 'setTimer'>;
+}
+
+/** Holds all connections of this node, identified or not: checks them, and closes them when their session ends. */
+export class OpenConnections {
+  readonly #deps: OpenConnectionsDeps;
+  readonly #connections = new Set<Connection>();
+  readonly #unsubscribe: () => void;
+  #cancelTimer = (): void => {};
+  #isStopping = false;
+
+  constructor(deps: OpenConnectionsDeps) {
+    this.#deps = deps;
+    this.#unsubscribe = deps.sessions.onRevoked((id) => this.#endSession(id));
+    this.#checkLater();
+  }
+
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  /** Output that clients have not yet taken. */
+  get waitingBytes(): number {
+    let bytes = 0;
+    for (const connection of this.#connections) bytes += connection.waitingBytes;
+    return bytes;
+  }
+
+  /** After `stop` was called no connection is to be added. */
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  add(connection: Connection): void {
+    this.#connections.add(connection);
+  }
+
+  /** The connection's socket is gone. */
+  remove(connection: Connection): void {
+    connection.handleClose();
+    this.#connections.delete(connection);
+    const { bearer } = connection;
+    if (!bearer) return;
+    this.#deps.hub.leave(bearer.userId, connection);
+    this.#deps.presence.loseConnection(bearer.userId, connection, bearer.id);
+  }
+
+  /** Begins no more requests, waits until those begun are answered (5 s at most), and closes all with 1012. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#unsubscribe();
+    for (const connection of this.#connections) connection.peer.pause();
+    await this.#waitUntil(STOP_ANSWERS_MS, () =>
+      [...this.#connections].every(({ openRequests }) => openRequests === 0),
+    );
+    for (const connection of this.#connections) connection.close(closeCauses.serverRestarts);
+    await this.#waitUntil(STOP_CLOSE_MS, () => this.#connections.size === 0);
+    for (const connection of this.#connections) connection.peer.terminate();
+    this.#cancelTimer();
+  }
+
+  #endSession(id: string): void {
+    const { presence } = this.#deps;
+    for (const connection of this.#connections) {
+      if (connection.bearer?.id !== id) continue;
+      presence.signOut(connection.bearer.userId, connection);
+      connection.close(closeCauses.signedOut);
+    }
+    presence.endSession(id);
+  }
+
+  #checkLater(): void {
+    const { clock } = this.#deps;
+    this.#cancelTimer = clock.setTimer(() => {
+      const now = clock.now();
+      for (const connection of this.#connections) connection.check(now);
+      this.#checkLater();
+    }, CHECK_EVERY_MS);
+  }
+
+  async #waitUntil(ms: number, isDone: () => boolean): Promise<void> {
+    const { clock } = this.#deps;
+    for (const end = clock.now() + ms; !isDone() && clock.now() < end; )
+      await new Promise<void>((resolve) => {
+        clock.setTimer(resolve, STOP_LOOK_MS);
+      });
+  }
+}

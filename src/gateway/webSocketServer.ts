@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { type RawData, WebSocket, WebSocketServer as WsServer } from 'ws';
+import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
+import { type Allowance, TokenBucket } from '../base/rateLimits.js';
+import { type RequestName, requests, validate } from '../domain/contract.js';
+import { parseBearerToken } from '../vault/sessions.js';
+import type { Session, SessionStore } from '../vault/vault.js';
+import { type CloseCause, closeCauses } from './closeCodes.js';
+import { Connection, type ConnectionHost } from './connection.js';
+import type { Handler, Handlers } from './handlers.js';
+import type { Identify } from './identify.js';
+import type { OpenConnections } from './openConnections.js';
+import { answerText, errorText, isRequestName, type Request } from './protocol.js';
+import { Flusher } from './sender.js';
+
+/** A client's frame has at most this; the library closes with 1009 for a larger one. */
+const MAX_FRAME_BYTES = 128 * 1024;
+
+export interface RequestDeps {
+  readonly identify: Identify;
+  readonly handlers: Handlers;
+  /** Told of every request: its event and how it ended. */
+  readonly onRequest: (event: string, outcome: string) => void;
+  readonly logger: Logger;
+}
+
+/** Answers the request of a connection; never rejects. */
+export type AnswerRequest = (connection: Connection, request: Request) => Promise<void>;
+
+/** Makes the function that answers requests: with what `identify` or a handler gives, or with their error. */
+export function createRequestAnswerer(deps: RequestDeps): AnswerRequest {
+  async function answer(connection: Connection, request: Request): Promise<void> {
+    if (request.event === 'identity') return deps.identify(connection, request);
+    const { session } = connection;
+    if (!session) throw unauthenticated('identify first');
+    if (!isRequestName(request.event) || request.event === 'identity')
+      throw badRequest('there is no such event', [
+        { path: 'event', message: 'is not an event of this protocol' },
+      ]);
+    const data = validate(requests[request.event].data, request.data);
+    // The schema that has just validated is the one of this event.
+    const handler = deps.handlers[request.event] as Handler<RequestName>;
+    const answer = await handler(connection, session.userId, data);
+    connection.sendText(answerText(request, JSON.stringify(answer)));
+  }
+
+  function refuse(connection: Connection, request: Request, error: unknown): string {
+    const told = isOutage(error) ? overloaded('a store does not answer') : error;
+    if (told instanceof ParleyError) {
+      connection.sendText(errorText(request, told));
+      return told.code;
+    }
+    const incident = randomUUID();
+    deps.logger.error({ err: error, incident, event: request.event }, 'a request failed');
+    const internal = new ParleyError('internal', 'something went wrong here; the incident is in the log');
+    connection.sendText(errorText(request, internal, incident));
+    return 'internal';
+  }
+
+  return async (connection, request) => {
+    let outcome = 'ok';
+    try {
+      await answer(connection, request);
+    } catch (error) {
+      outcome = refuse(connection, request, error);
+    }
+    deps.onRequest(isRequestName(request.event) ? request.event : 'other', outcome);
+  };
+}
+
+/** The class of the sockets: each knows its connection, so that one set of listeners serves all. */
+class PeerSocket extends WebSocket {
+  connection: Connection | undefined;
+}
+
+export interface WebSocketServerDeps {
+  readonly sessions: Pick<SessionStore, 'find'>;
+  readonly connections: OpenConnections;
+  readonly answerRequest: AnswerRequest;
+  readonly rules: {
+    readonly allowedOrigins: readonly string[] | undefined;
+    /** Requests a second, and at once, of one connection. */
+    readonly rateLimit: Allowance | 'off';
+  };
+  readonly logger: Logger;
+}
+
+/** Upgrades HTTP requests of clients to WebSockets, and makes a connection of each. */
+export class WebSocketServer implements ConnectionHost {
+  readonly flusher: Flusher;
+  readonly #deps: WebSocketServerDeps;
+  readonly #server = new WsServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME_BYTES,
+    WebSocket: PeerSocket,
+  });
+
+  constructor(deps: WebSocketServerDeps) {
+    this.#deps = deps;
+    this.flusher = new Flusher(() => this.now());
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  createBucket(): TokenBucket | undefined {
+    const { rateLimit } = this.#deps.rules;
+    return rateLimit === 'off' ? undefined : new TokenBucket(rateLimit.rate, rateLimit.burst);
+  }
+
+  /** The HTTP server's `upgrade`. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { connections, sessions, rules, logger } = this.#deps;
+    socket.on('error', () => socket.destroy());
+    const path = (request.url ?? '').split('?', 1)[0];
+    if (path !== '/ws') return refuseUpgrade(socket, 404);
+    if (!isOriginAllowed(request, rules.allowedOrigins)) return refuseUpgrade(socket, 403);
+    if (connections.isStopping || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
+    const { authorization } = request.headers;
+    let bearer: Session | undefined;
+    if (authorization !== undefined) {
+      const token = parseBearerToken(authorization);
+      try {
+        if (token !== undefined) bearer = await sessions.find(token, new Date(this.now()));
+      } catch (error) {
+        logger.warn({ err: error }, 'a token could not be looked up');
+        return refuseUpgrade(socket, 503);
+      }
+      if (!bearer) return refuseUpgrade(socket, 401);
+    }
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket, bearer));
+  }
+
+  reportClose({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
+    const level = isMisuse ? 'warn' : 'debug';
+    this.#deps.logger[level]({ code, user: bearer?.userId, waiting: waitingBytes }, reason);
+  }
+
+  answer(connection: Connection, request: Request): Promise<void> {
+    return this.#deps.answerRequest(connection, request);
+  }
+
+  #accept(ws: PeerSocket, socket: Socket, bearer: Session | undefined): void {
+    const { connections } = this.#deps;
+    const connection = new Connection(ws, socket, this, bearer);
+    ws.connection = connection;
+    connections.add(connection);
+    ws.on('message', onMessage);
+    ws.on('pong', onPong);
+    ws.on('error', onError);
+    const handleDrain = () => connection.handleDrain();
+    socket.on('drain', handleDrain);
+    ws.on('close', () => {
+      socket.off('drain', handleDrain);
+      connections.remove(connection);
+    });
+  }
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  const { connection } = this as PeerSocket; // The server makes no other sockets.
+  if (isBinary) connection?.close(closeCauses.binaryFrame);
+  else connection?.receive(data.toString());
+}
+
+function onPong(this: WebSocket): void {
+  const { connection } = this as PeerSocket; // As above.
+  connection?.markHeard();
+}
+
+/** The library closes the socket after an error, with the right code. */
+function onError(): void {}
+
+/** The HTTP status of a refused upgrade. */
+type UpgradeRefusal = 401 | 403 | 404 | 503;
+
+const statusTexts: Record<UpgradeRefusal, string> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  503: 'Service Unavailable',
+};
+
+/**
+ * Whether a browser's page may connect. Without a list, only a page of the same host may; other clients send no
+ * `Origin`. Origins are compared whole: scheme, host and port.
+ */
+function isOriginAllowed(request: IncomingMessage, allowed: readonly string[] | undefined): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return true;
+  if (allowed) return allowed.includes(origin);
+  return URL.canParse(origin) && new URL(origin).host === host;
+}
+
+/** Answers the upgrade with a status and nothing more. */
+function refuseUpgrade(socket: Duplex, status: UpgradeRefusal): void {
+  const extra = status === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';
+  socket.end(
+    `HTTP/1.1 ${status} ${statusTexts[status]}\r\n${extra}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
+}

@@ -1,0 +1,150 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
+import { Ajv } from 'ajv';
+import { expect } from 'chai';
+import { type RequestName, requests } from '../../src/domain/contract.js';
+import { asyncApi } from '../../src/http/documents/asyncapi.js';
+import { Problem, SignInAnswer } from '../../src/http/schemas.js';
+import { repository } from '../deploy/dockerfile.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { allBlocks, type Block, placeOf } from './blocks.js';
+import { paste } from './paste.js';
+import { runProgram } from './program.js';
+import { type Rule, ruleOf } from './rules.js';
+
+const built = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const blocks = allBlocks();
+const under = (rule: Rule): readonly Block[] => blocks.filter((block) => ruleOf(block) === rule);
+const pasted = new Map<string, string>();
+for (const { file, code } of under('pasted')) pasted.set(file, (pasted.get(file) ?? '') + code);
+
+describe('The code in the documentation', function () {
+  this.timeout(180_000);
+  let server: ServerProcess;
+  before(async () => {
+    server = await startServer({ engine: 'sqlite' });
+  });
+  after(() => server?.stop());
+
+  it('has a rule for each block', () => {
+    expect(blocks.filter((block) => ruleOf(block) === undefined).map(placeOf)).to.deep.equal([]);
+    expect(ruleOf({ file: 'docs/index.md', line: 1, info: 'js', code: 'a()' })).to.equal(undefined);
+  });
+
+  for (const [file, script] of pasted)
+    it(`of ${file} runs in a shell with the described result`, async () => {
+      const said = await paste(script, server);
+      expect(said)
+        .to.include('"isNewActive":true')
+        .and.to.match(/(?:cleo and dan|dan and cleo) have room/);
+    });
+
+  it('of docs/client.md is one program that compiles and runs with the described result', async () => {
+    const said = await runProgram(
+      under('program').map(({ code }) => code),
+      server,
+    );
+    expect(said.split('\n')).to.include.members([
+      'that name is taken',
+      'connected as ann',
+      'stored as number 1; Bob got: Hello, Bob',
+      'missed, and got: You were away',
+      '1 message waits',
+      '0 messages wait',
+      'stored as number 4, and 0 kept',
+      'Hello, Bob / You were away / Written in a tunnel / Kept over a reload until it was sent / Hello, Ann',
+      'friends are not found any more',
+    ]);
+    expect(said).to.match(/^ann: 4 unread, (?:online|unknown)$/m);
+  });
+
+  for (const block of under('json'))
+    it(`at ${placeOf(block)} is JSON of its named shape`, () => {
+      const json: unknown = JSON.parse(block.code);
+      const name = block.info.split(' ')[1] ?? '';
+      const answers = { Problem, SignInAnswer };
+      if (name in answers) {
+        // The line above has checked the name.
+        const result = answers[name as keyof typeof answers].safeParse(json);
+        expect(result.success, String(result.error)).to.equal(true);
+      } else expect(frameErrors(name, json)).to.deep.equal([]);
+    });
+
+  for (const block of under('talk'))
+    it(`at ${placeOf(block)} contains only requests of the contract`, () => {
+      const lines = block.code
+        .trim()
+        .split('\n')
+        .filter((line) => !line.startsWith('npm run talk'));
+      for (const line of lines) {
+        const [, event = '', json = ''] = /^([a-z ]+) (\{.*\})$/.exec(line) ?? [];
+        expect(requests, line).to.have.property(event);
+        const data: unknown = JSON.parse(json.replaceAll(/<[^>]+>/g, '0192f0c4-9c1e-7c3a-8f7e-1f2a3b4c5d6e'));
+        // The line above has checked the property.
+        const result = requests[event as RequestName].data.safeParse(data);
+        expect(result.success, `${line}: ${result.error}`).to.equal(true);
+      }
+    });
+
+  for (const block of under('output'))
+    it(`at ${placeOf(block)} is the output of the command, except for the numbers`, () => {
+      const env = { PATH: process.env.PATH, DATA_DIR: server.dataDir };
+      const { stdout } = spawnSync(process.execPath, [built('src/cli/checkLogFile.js')], {
+        env,
+        encoding: 'utf8',
+      });
+      expect(shapeOf(stdout)).to.equal(shapeOf(block.code));
+    });
+
+  for (const block of under('script'))
+    it(`at ${placeOf(block)} is valid JavaScript`, () => {
+      expect(() => new Script(block.code)).not.to.throw();
+    });
+
+  for (const block of under('commands'))
+    it(`at ${placeOf(block)} is valid shell with existing scripts, verbs and options`, () => {
+      const { status, stderr } = spawnSync('bash', ['-n'], { input: block.code, encoding: 'utf8' });
+      expect([status, stderr]).to.deep.equal([0, '']);
+      for (const [, script = ''] of block.code.matchAll(/npm run (?:--silent )?([a-z-]+)/g))
+        expect(scripts, script).to.have.property(script);
+      for (const [line, verbs = '', options = ''] of block.code.matchAll(
+        /^ *npx parley((?: [a-z]+)*)(.*)$/gm,
+      )) {
+        const help = helpOf(verbs);
+        for (const [option] of (options.split('#')[0] ?? '').matchAll(/--[a-z-]+/g))
+          expect(help, line).to.include(option);
+      }
+    });
+});
+
+const { scripts } = JSON.parse(readFileSync(`${repository}/package.json`, 'utf8'));
+
+/** Returns the help of a command that begins with these verbs. */
+function helpOf(words: string): string {
+  const said = spawnSync(
+    process.execPath,
+    [built('src/cli/bin.js'), ...words.trim().split(' ').slice(0, 2), '--help'],
+    { encoding: 'utf8' },
+  );
+  expect(said.status, `parley${words}: ${said.stderr}`).to.equal(0);
+  expect(said.stdout, words).to.match(/^Usage: parley/);
+  return said.stdout;
+}
+
+const shapeOf = (output: string): string =>
+  output
+    .replaceAll(/hash \S+/g, 'hash …')
+    .replaceAll(/log [0-9a-f-]{36}/g, 'log …')
+    .replaceAll(/\d{4}-\d\d-\S+Z/g, 'time')
+    .replaceAll(/\d+/g, 'n');
+
+function frameErrors(name: string, json: unknown): unknown[] {
+  // This project defines the shape of the document.
+  const { components } = asyncApi() as { components: { messages: Record<string, { payload: object }> } };
+  expect(components.messages).to.have.property(name);
+  const ajv = new Ajv({ strict: false, validateFormats: false });
+  const check = ajv.compile({ components, ...components.messages[name]?.payload });
+  return check(json) ? [] : (check.errors ?? []);
+}

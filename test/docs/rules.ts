@@ -1,0 +1,47 @@
+import type { Block } from './blocks.js';
+
+/** How the tests check a block of code. */
+export type Rule =
+  /** The test of docs/audit.md runs it. */
+  | 'walk'
+  /** A shell runs it against a server. */
+  | 'pasted'
+  /** It is part of a program that is compiled and run. */
+  | 'program'
+  /** It is JSON of the named shape. */
+  | 'json'
+  /** It is input of `npm run talk`: requests of the contract. */
+  | 'talk'
+  /** It is the output of a command, except for the numbers. */
+  | 'output'
+  /**
+   * It does not run. The test checks its shell syntax, and that every script, verb and option in it exists. It installs
+   * packages, starts a server, needs Docker, MongoDB or its own machine, or would disturb another test.
+   */
+  | 'commands'
+  /** It does not run, because it deletes collections of MongoDB. The test checks its syntax. */
+  | 'script';
+
+const notRun: Readonly<Record<string, string>> = {
+  'README.md':
+    'installs packages, starts servers, needs Docker or MongoDB; other tests run talk and the verbs',
+  'docs/operations.md': 'backs up and restores MongoDB and production data',
+  'docs/performance.md': 'occupies a machine for 40 minutes',
+  'docs/testing.md': 'runs the tests, for up to an hour',
+};
+
+/** Returns the rule of a block, or undefined if it has none. */
+export function ruleOf({ file, info, code }: Block): Rule | undefined {
+  const [language, what] = info.split(' ');
+  if (language === 'json' && what !== undefined) return 'json';
+  if (language === 'ts' && file === 'docs/client.md') return 'program';
+  if (info === 'js' && file === 'docs/audit.md') return 'script';
+  if (info === 'text output') return 'output';
+  // Key rotation and the acceptance of a restored log would change the results of the other commands.
+  if (info === 'text' && file === 'docs/audit.md') return 'commands';
+  if (info !== 'sh') return undefined;
+  if (file === 'docs/audit.md') return 'walk';
+  if (file === 'docs/index.md') return code.startsWith('npm ci') ? 'commands' : 'pasted';
+  if (code.startsWith('npm run talk -- <')) return 'talk';
+  return file in notRun ? 'commands' : undefined;
+}

@@ -1,0 +1,80 @@
+import { expect } from 'chai';
+import { type BackUp, backUp } from '../../support/backUp.js';
+import { allEngines, hasEngine, startFresh } from '../../support/engines.js';
+import { eventually } from '../../support/eventually.js';
+import { ask } from '../../support/http.js';
+import { parley } from '../../support/parley.js';
+import { rejection } from '../../support/rejection.js';
+import { DidNotStart, type ServerProcess } from '../../support/server.js';
+import { chatOf, Newcomer, say } from '../newcomer.js';
+
+for (const engine of allEngines)
+  describe(`A log from a back-up, behind what was signed of it, on ${engine}`, function () {
+    this.timeout(180_000);
+    let server: ServerProcess;
+    let ada: Newcomer;
+    let ben: Newcomer;
+    let copy: BackUp;
+    const talk = async (text: string) => {
+      const device = await ada.device();
+      try {
+        await say(device, await chatOf(device, ben), text);
+      } finally {
+        await device.close();
+      }
+    };
+
+    before('more is said than the back-up has, and signed at an orderly stop', async function () {
+      if (!(await hasEngine(engine))) return this.skip();
+      server = await startFresh(engine, { env: { PARTITIONS: '1' } });
+      [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+      await server.stop();
+      copy = await backUp(server);
+      await server.start();
+      await talk('which the back-up lacks');
+      await server.stop();
+      await copy.restore('log');
+    });
+    after(() => server?.kill());
+
+    it('is not served with read models of the newer log, which says how to mend it', async () => {
+      const refused = await rejection(server.start());
+      expect(refused).to.be.instanceOf(DidNotStart);
+      expect(refused.message).to.match(
+        /was folded from \d+ events of partition 0 that this log does not have/,
+      );
+      const accepted = await parley(['audit', 'accept', '0'], server.settings);
+      expect(accepted.code).to.equal(1);
+      expect(accepted.err).to.match(/^parley: the read model .* docs\/audit\.md says/);
+    });
+
+    it('is not appended to, with read models of its own', async () => {
+      await copy.restore('read models');
+      await server.start();
+      const ready = await ask(server.url, 'GET /ready');
+      expect([ready.status, ready.body.failing]).to.deep.equal([503, 'log']);
+      const device = await ada.device();
+      const refused = await rejection(device.request('init chat', { friendId: ben.userId }));
+      expect(refused.message).to.match(/overloaded|unknown/);
+      await device.close();
+      // A stop would wait for a signature that cannot come.
+      await server.kill();
+    });
+
+    it('is gone on with once an operator accepts it, with read models folded anew', async () => {
+      await copy.remove('read models');
+      await server.start();
+      const accepted = await parley(['audit', 'accept', '0'], server.settings);
+      expect(accepted.code, accepted.err).to.equal(0);
+      await eventually('it is taken over', async () => (await ask(server.url, 'GET /ready')).status === 200);
+      await eventually('it takes commands', () =>
+        talk('which comes instead').then(
+          () => true,
+          () => false,
+        ),
+      );
+      const { code, out, err } = await parley(['audit', 'verify'], server.settings);
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+      expect(out).to.match(/\nwhole\n$/);
+    });
+  });

@@ -1,0 +1,45 @@
+import { expect } from 'chai';
+import type { Store } from '../../../src/client/store/storeTypes.js';
+import { openStore, shown } from '../../client/store/people.js';
+import { eventually } from '../../support/eventually.js';
+import { signUp } from '../../support/people.js';
+import { type ServerProcess, startServer } from '../../support/server.js';
+
+describe('a store that begins while others write', () => {
+  let server: ServerProcess;
+  const stores: Store[] = [];
+
+  before(async () => {
+    server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
+  });
+
+  after(async () => {
+    for (const store of stores) store.close();
+    await server.stop();
+  });
+
+  it('misses nothing of what was before it, nor of what comes after', async () => {
+    const ada = await signUp(server, 'ada');
+    const ben = await signUp(server, 'ben');
+    const of = await openStore(server, ada);
+    stores.push(of);
+    const { roomId } = await of.openChat(ben.user.userId);
+    const mine = of.openRoom(roomId);
+    const texts = Array.from({ length: 400 }, (_, i) => `line ${i}`);
+    for (const text of texts) mine.send(text);
+    const said = (n: number) => eventually(`${n} are said`, () => shown(mine).indexOf(`line ${n}`) >= n);
+    const begun: Store[] = [];
+    for (const n of [50, 150, 250, 399]) {
+      await said(n);
+      begun.push(await openStore(server, ben));
+    }
+    stores.push(...begun);
+    await eventually('all are said', () => mine.get().entries.every(({ state }) => state === 'stored'));
+    for (const store of begun) {
+      const room = store.openRoom(roomId);
+      await eventually('it has come to the last', () => shown(room).at(-1) === 'line 399');
+      while (room.get().history.state !== 'whole') await room.earlier();
+      expect(shown(room)).to.deep.equal(texts);
+    }
+  });
+});

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { MongoClient } from 'mongodb';
+import { controlSocketOf } from '../../../src/app/operator.js';
+import { remoteOperator } from '../../../src/cli/operate.js';
+import { type Kind, type Running, startFresh } from '../../support/engines.js';
+import { freshDatabase } from '../../support/mongo.js';
+import { tempDir } from '../../support/tempDir.js';
+
+/** A system whose stored bytes can all be searched. */
+export interface Searchable {
+  readonly server: Running;
+  /**
+   * Finds which words are stored in plain text, in any file or document. Write-ahead logs and free pages are
+   * included.
+   */
+  tracesOf(words: readonly string[]): Promise<string[]>;
+  /** Rebuilds a read model, where that takes only moments. */
+  rebuild?(projection: string): Promise<unknown>;
+  /** The user's wrapped data key in the vault; null once it is destroyed. */
+  wrappedKey(userId: string): Promise<string | null | undefined>;
+}
+
+/** Starts a system of this kind on its own data. */
+export async function startSearchable(
+  kind: Kind,
+  env: Readonly<Record<string, string>>,
+): Promise<Searchable> {
+  if (kind !== 'sqlite') {
+    const url = await freshDatabase();
+    const server = await startFresh(kind, { env: { ...env, MONGO_URL: url } });
+    return { server, ...documentsOf(url) };
+  }
+  const dataDir = tempDir();
+  const server = await startFresh(kind, { dataDir, env });
+  const operator = remoteOperator(controlSocketOf(dataDir));
+  return { server, rebuild: (projection) => operator.rebuild({ projection }), ...filesOf(dataDir) };
+}
+
+function filesOf(dataDir: string): Omit<Searchable, 'server'> {
+  return {
+    async tracesOf(words) {
+      const found = new Set<string>();
+      for (const name of readdirSync(dataDir, { recursive: true, encoding: 'utf8' })) {
+        const path = join(dataDir, name);
+        // Sockets and locks may appear and vanish.
+        if (!/\.(db|db-wal|db-shm|json|key)$/.test(name) || !existsSync(path)) continue;
+        const bytes = readFileSync(path);
+        for (const word of words) if (bytes.includes(word)) found.add(word);
+      }
+      return [...found];
+    },
+    async wrappedKey(userId) {
+      const db = new DatabaseSync(join(dataDir, 'vault.db'), { readOnly: true });
+      try {
+        const row = db.prepare('SELECT wrapped FROM keys WHERE owner = ?').get(userId);
+        return (row as { wrapped: string | null } | undefined)?.wrapped;
+      } finally {
+        db.close();
+      }
+    },
+  };
+}
+
+function documentsOf(url: string): Omit<Searchable, 'server'> {
+  const withClient = async <T>(work: (client: MongoClient, names: string[]) => Promise<T>): Promise<T> => {
+    const client = await MongoClient.connect(url);
+    const name = client.db().databaseName;
+    return work(client, [name, `${name}_vault`]).finally(() => client.close());
+  };
+  return {
+    tracesOf: (words) =>
+      withClient(async (client, names) => {
+        const found = new Set<string>();
+        for (const name of names)
+          for (const collection of await client.db(name).collections())
+            for await (const bytes of collection.find({}, { raw: true }))
+              for (const word of words)
+                if (Buffer.from(bytes as unknown as Uint8Array).includes(word)) found.add(word);
+        return [...found];
+      }),
+    wrappedKey: (userId) =>
+      withClient(async (client, [, vault]) => {
+        const keys = client.db(vault).collection<{ _id: string; wrapped: string | null }>('keys');
+        return (await keys.findOne({ _id: userId }))?.wrapped;
+      }),
+  };
+}

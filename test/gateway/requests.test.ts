@@ -1,0 +1,238 @@
+import { expect } from 'chai';
+import { forbidden, notFound, outcomeUnknown, overloaded, VaultUnavailable } from '../../src/base/errors.js';
+import type { Connection } from '../../src/gateway/connection.js';
+import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
+import { GatewayWorld } from './gatewayWorld.js';
+
+const roomId = '00000000-0000-4000-8000-00000000000a';
+
+describe('requests', () => {
+  let world: GatewayWorld;
+  let connection: Connection;
+  let client: FakeClient;
+  beforeEach(async () => {
+    world = new GatewayWorld();
+    const { token } = await world.signUp('ann');
+    ({ connection, client } = await world.connectLive(token));
+    world.outcomes.length = 0;
+  });
+  afterEach(() => world.close());
+
+  /** Why a request is refused. */
+  async function refusal(event: string, data: unknown = {}) {
+    client.writes.length = 0;
+    connection.receive(requestText(event, data, 'r'));
+    await turn();
+    expect(client.received).to.have.length(1);
+    expect(client.received[0]).to.include({ id: 'r', event });
+    return client.received[0]?.error;
+  }
+
+  it('are served for the user of the session, with data as the contract has it', async () => {
+    const served: unknown[] = [];
+    world.serve = async (event, from, me, data) => {
+      served.push([event, from === connection, me, data]);
+      return { roomId };
+    };
+    connection.receive(requestText('leave room', { roomId: roomId.toUpperCase() }, 'x'));
+    await turn();
+    expect(served).deep.equal([['leave room', true, 'ann', { roomId }]]);
+    expect(client.received).deep.equal([{ id: 'x', event: 'leave room', data: { roomId } }]);
+    expect(world.outcomes).deep.equal(['leave room: ok']);
+  });
+
+  it('are answered as each is done, whatever was sent before it', async () => {
+    const ends = new Map<unknown, () => void>();
+    world.serve = async (event) => {
+      await new Promise<void>((resolve) => ends.set(event, resolve));
+      return { done: event };
+    };
+    for (const [id, event] of ['active app', 'notify online', 'background app'].entries())
+      connection.receive(requestText(event, {}, id));
+    for (const event of ['background app', 'active app', 'notify online']) {
+      ends.get(event)?.();
+      await turn();
+    }
+    expect(client.received.map(({ id }) => id)).deep.equal([2, 0, 1]);
+  });
+
+  it('whose event there is none are a bad_request', async () => {
+    for (const event of ['no such event', 'constructor', 'toString', '__proto__', ''])
+      expect(await refusal(event), event).to.deep.include({
+        code: 'bad_request',
+        fields: [{ path: 'event', message: 'is not an event of this protocol' }],
+      });
+    expect(new Set(world.outcomes)).deep.equal(new Set(['other: bad_request']));
+  });
+
+  it('with an unknown field, or data that is none, are a bad_request and not served', async () => {
+    let served = 0;
+    world.serve = async () => served++;
+    for (const data of [{ roomId, more: 1 }, {}, [], 7, null, { roomId: 'no id' }])
+      expect(await refusal('leave room', data)).to.include({ code: 'bad_request' });
+    expect(served).equal(0);
+  });
+
+  it('are refused with the code that is thrown', async () => {
+    const errors = [
+      [forbidden('not yours'), 'forbidden'],
+      [notFound('no such room'), 'not_found'],
+      [overloaded('behind', 250.5), 'overloaded'],
+      [outcomeUnknown('it may have happened', undefined), 'unknown'],
+    ] as const;
+    for (const [error, code] of errors) {
+      world.serve = () => Promise.reject(error);
+      const told = await refusal('active app');
+      expect(told).to.include({ code, message: error.message });
+      expect(told?.retryAfterMs).equal({ overloaded: 251, unknown: 1000 }[code as string]);
+    }
+    expect(world.outcomes).deep.equal(errors.map(([, code]) => `active app: ${code}`));
+  });
+
+  it('are overloaded while a store is away', async () => {
+    world.serve = () => Promise.reject(new VaultUnavailable('away'));
+    expect(await refusal('active app')).to.include({ code: 'overloaded', retryAfterMs: 1000 });
+  });
+
+  it('that fail here are internal: the log has the incident and the cause, the client no more than the incident', async () => {
+    world.serve = () => Promise.reject(new TypeError('a secret'));
+    const error = await refusal('active app');
+    expect(error).to.include({ code: 'internal' });
+    expect(JSON.stringify(error)).not.include('secret');
+    const [logged] = world.logged.filter(({ msg }) => msg === 'a request failed');
+    expect(logged?.incident).to.be.a('string').and.equal(error?.incident);
+    expect(JSON.stringify(logged)).include('a secret');
+    connection.receive(requestText('active app', {}, 'next'));
+    expect(client.closed, 'the connection goes on').equal(undefined);
+  });
+});
+
+describe('the connections of a node', () => {
+  let world: GatewayWorld;
+  beforeEach(() => {
+    world = new GatewayWorld();
+  });
+  afterEach(() => world.close());
+
+  it('close with 4401 when their session ends, in the middle of requests too, and no others do', async () => {
+    const { token, session } = await world.signUp('ann');
+    const other = await world.sessions.create('ann', new Date(), 1e9);
+    const one = await world.connectLive(token);
+    const two = await world.connectLive(token);
+    const elsewhere = await world.connectLive(other.token);
+    const atTheDoor = world.connect(session);
+    let finish = () => {};
+    world.serve = () => new Promise((resolve) => (finish = () => resolve({})));
+    one.connection.receive(requestText('send message', { roomId: '' }, 1));
+    one.connection.receive(requestText('active app', {}, 2));
+    await turn();
+    await world.sessions.revoke(session.id);
+    finish();
+    await turn();
+    for (const { client } of [one, two, atTheDoor])
+      expect(client.closed).deep.equal({ code: 4401, reason: 'signed out' });
+    expect(
+      one.client.received.map(({ id }) => id),
+      'what was done is not answered',
+    ).deep.equal([1]);
+    expect(elsewhere.client.closed).equal(undefined);
+    expect(world.host.closings).to.have.length(3);
+  });
+
+  it('end presence at once when the session ends, of a lost connection too', async () => {
+    const { token, session } = await world.signUp('ann');
+    const lost = await world.connectLive(token);
+    const open = await world.connectLive(token);
+    world.connections.remove(lost.connection);
+    await world.sessions.revoke(session.id);
+    await turn();
+    expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
+    world.connections.remove(open.connection);
+    await world.host.time.advance(60_000);
+    expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
+  });
+
+  it('are gone from their user when the socket is, and count as active for the grace time', async () => {
+    const { token } = await world.signUp('ann');
+    const { connection } = await world.connectLive(token);
+    expect(world.connections.count).equal(1);
+    world.connections.remove(connection);
+    expect([world.connections.count, world.hub.connectionsOf('ann')]).deep.equal([0, []]);
+    await world.host.time.advance(9999);
+    expect(world.presenceWritten).deep.equal(['ann online']);
+    await world.host.time.advance(1);
+    expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
+  });
+
+  it('are checked every 500 ms', async () => {
+    await world.host.time.advance(250);
+    const { client } = world.connect();
+    await world.host.time.advance(10_249);
+    expect(client.closed).equal(undefined);
+    await world.host.time.advance(1);
+    expect(client.closed?.code).equal(4401);
+    expect(client.isTerminated).equal(false);
+    await world.host.time.advance(5500);
+    expect(client.isTerminated).equal(true);
+  });
+
+  it('tell how much they wait to be read together', async () => {
+    const { token } = await world.signUp('ann');
+    for (const bytes of [1000, 2000]) {
+      const { connection, client } = await world.connectLive(token);
+      client.isReading = false;
+      connection.push(Buffer.alloc(bytes));
+    }
+    expect(world.connections.waitingBytes).equal(3000);
+  });
+
+  describe('at a stop', () => {
+    it('read no more, answer what they have begun, and close with 1012', async () => {
+      const { token } = await world.signUp('ann');
+      const { connection, client } = await world.connectLive(token);
+      let finish = () => {};
+      world.serve = () => new Promise((resolve) => (finish = () => resolve({})));
+      connection.receive(requestText('active app', {}, 1));
+      let isStopped = false;
+      void world.connections.stop().then(() => {
+        isStopped = true;
+      });
+      expect([world.connections.isStopping, client.isPaused]).deep.equal([true, true]);
+      await world.host.time.advance(4000);
+      expect([client.closed, client.received]).deep.equal([undefined, []]);
+      finish();
+      await world.host.time.advance(10);
+      expect(client.received.map(({ id }) => id)).deep.equal([1]);
+      expect(client.closed).deep.equal({ code: 1012, reason: 'the server restarts' });
+      world.connections.remove(connection);
+      await world.host.time.advance(10);
+      expect([isStopped, client.isTerminated]).deep.equal([true, false]);
+    });
+
+    it('wait 5 s for an answer and 2 s for a close frame, and no longer', async () => {
+      const { token } = await world.signUp('ann');
+      const { connection, client } = await world.connectLive(token);
+      world.serve = () => new Promise(() => {});
+      connection.receive(requestText('active app', {}, 1));
+      let isStopped = false;
+      void world.connections.stop().then(() => {
+        isStopped = true;
+      });
+      await world.host.time.advance(4990);
+      expect(client.closed).equal(undefined);
+      await world.host.time.advance(20);
+      expect(client.closed?.code).equal(1012);
+      await world.host.time.advance(1980);
+      expect([isStopped, client.isTerminated]).deep.equal([false, false]);
+      await world.host.time.advance(30);
+      expect([isStopped, client.isTerminated]).deep.equal([true, true]);
+    });
+
+    it('close those too who have not identified', async () => {
+      const { client } = world.connect(sessionOf('ann'));
+      void world.connections.stop();
+      await world.host.time.advance(0);
+      expect(client.closed?.code).equal(1012);
+    });
+  });
+});

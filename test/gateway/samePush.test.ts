@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { pushesOf, type Recorded } from '../../src/domain/events.js';
+import type { UserId } from '../../src/domain/ids.js';
+import type { Connection } from '../../src/gateway/connection.js';
+import { Cursors } from '../../src/gateway/cursor.js';
+import { Delivery, PushContent } from '../../src/gateway/delivery.js';
+import type { Hub } from '../../src/gateway/openConnections.js';
+import { frameText } from '../../src/gateway/protocol.js';
+import { replay } from '../../src/gateway/resume.js';
+import { Ring } from '../../src/gateway/ring.js';
+import { type Folded, folded } from '../projections/models/fold.js';
+import { scripts } from '../projections/models/scripts.js';
+import type { World } from '../projections/models/world.js';
+import { MemoryRows } from '../support/rowsMemory.js';
+
+const MIB = 1024 * 1024;
+const SEED = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) };
+
+/** A push without its cursor, which says where this very connection has got to. */
+interface Seen {
+  readonly event: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What a connection is pushed, in order. */
+class Receiver {
+  readonly seen: Seen[] = [];
+  readonly isClosing = false;
+
+  readonly push = (frame: Buffer): void => {
+    const { event, data } = JSON.parse(frameText(frame)) as Seen; // A frame of the gateway under test.
+    this.seen.push({ event, data });
+  };
+  readonly sendText = (): void => {};
+  readonly recordSeen = (): void => {};
+  readonly isListeningTo = (): boolean => true;
+  readonly waitUntilBelow = async (): Promise<void> => {};
+
+  // The parts that deliver and replay use of a connection.
+  get connection(): Connection {
+    return this as unknown as Connection;
+  }
+}
+
+/** A node that hosts everybody and has pushed all of a world. */
+async function pushAll(world: World, users: readonly UserId[], { queries }: Folded) {
+  const nowhere = Array.from({ length: world.partitions }, () => 0);
+  const cursors = new Cursors(randomUUID(), world.partitions);
+  const ring = new Ring(MIB, nowhere);
+  const receivers = new Map(users.map((user) => [user, new Receiver()]));
+  for (const user of users) ring.host(user, nowhere);
+  const hub = {
+    connectionsOf: (user: UserId) => [receivers.get(user)?.connection].flatMap((one) => one ?? []),
+    sourceOf: () => undefined,
+    watchers: { acquaint: () => {}, watchersOf: () => [] },
+  };
+  // What delivering uses of it.
+  const delivery = new Delivery({ hub: hub as unknown as Hub, ring, cursors, onMessage: () => {} });
+  const sources = {
+    texts: { take: () => undefined, messages: world.open.messages },
+    profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
+  };
+  const vector = [...nowhere];
+  for (const event of world.events) {
+    const content = new PushContent(sources);
+    for (const push of pushesOf(event)) if (!('about' in push)) content.want(push);
+    if (!content.isWhole) await content.load();
+    vector[event.partition] = event.offset + 1;
+    delivery.deliver(event, [...vector], content);
+  }
+  return { nowhere, cursors, ring, receivers, sources, vector };
+}
+
+type Node = Awaited<ReturnType<typeof pushAll>>;
+
+/** What somebody who comes back from `since` is sent, by a node that has kept `ring`. */
+async function comeBack(user: UserId, since: readonly number[], ring: Ring, node: Node, { queries }: Folded) {
+  const receiver = new Receiver();
+  const { cursors, sources: content, vector } = node;
+  const deps = { queries, ring, cursors, content, vector: () => vector };
+  await replay(receiver.connection, user, { kind: 'live', at: [...since] }, () => {}, deps);
+  expect(receiver.seen.pop()).to.deep.equal({ event: 'identity', data: { caughtUp: true } });
+  return receiver.seen;
+}
+
+/** By stream, as a replay goes: a push of a room, or of the friend it names. */
+function byStream(pushes: readonly Seen[]): Map<string, Seen[]> {
+  const streams = new Map<string, Seen[]>();
+  for (const push of pushes) {
+    const { roomId, room, message, friend } = push.data as Record<string, Record<string, string>>;
+    const stream = roomId ?? room?.roomId ?? message?.roomId ?? friend?.userId;
+    streams.set(String(stream), [...(streams.get(String(stream)) ?? []), push]);
+  }
+  return new Map([...streams].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What was pushed live, with of each member's read marks only the newest. */
+function withNewestMarks(pushes: readonly Seen[]): Seen[] {
+  const keyOf = ({ data }: Seen) => `${data.roomId}/${data.userId}`;
+  return pushes.filter(
+    (push, i) =>
+      push.event !== 'read messages' ||
+      !pushes.slice(i + 1).some((later) => later.event === push.event && keyOf(later) === keyOf(push)),
+  );
+}
+
+describe('a stored push', () => {
+  it('is the same live, from the ring after a gap, and from the log in a replay', async () => {
+    await fc.assert(
+      fc.asyncProperty(scripts, async ({ world, users }) => {
+        const read = await folded(world, new MemoryRows());
+        const node = await pushAll(world, users, read);
+        const empty = new Ring(MIB, node.vector);
+        for (const user of users) {
+          empty.host(user, node.vector);
+          const live = withNewestMarks(node.receivers.get(user)?.seen ?? []);
+          const kept = await comeBack(user, node.nowhere, node.ring, node, read);
+          expect(kept, 'from the ring').to.deep.equal(live);
+          const replayed = await comeBack(user, node.nowhere, empty, node, read);
+          expect(byStream(replayed), 'from the log').to.deep.equal(byStream(live));
+        }
+      }),
+      { numRuns: 60, ...SEED },
+    );
+  });
+
+  it('comes once after any gap, wherever the client was cut off', async () => {
+    await fc.assert(
+      fc.asyncProperty(scripts, fc.nat(), async ({ world, users }, cut) => {
+        const read = await folded(world, new MemoryRows());
+        const node = await pushAll(world, users, read);
+        const empty = new Ring(MIB, node.vector);
+        const at = [...node.nowhere];
+        const before: Recorded[] = world.events.slice(0, cut % (world.events.length + 1));
+        for (const { partition, offset } of before) at[partition] = offset + 1;
+        for (const user of users) {
+          empty.host(user, node.vector);
+          const fromRing = await comeBack(user, at, node.ring, node, read);
+          const fromLog = await comeBack(user, at, empty, node, read);
+          expect(byStream(fromLog)).to.deep.equal(byStream(fromRing));
+        }
+      }),
+      { numRuns: 60, ...SEED },
+    );
+  });
+});

@@ -1,0 +1,13 @@
+/** `npm run soak`: the long form of every suite. */
+export const isSoak = process.env.SOAK === 'true';
+
+/** How much is played in `npm test` and in CI. */
+const SHORT = { worlds: 400, faultRounds: 4, kills: 6, examples: 1 } as const;
+/** The same in the long form. */
+export const LONG = { worlds: 10_000, faultRounds: 20, kills: 50, examples: 10 } as const;
+
+/** Simulated worlds, rounds of faults on a cluster, and kills of a server on each engine. */
+export const { worlds, faultRounds, kills } = isSoak ? LONG : SHORT;
+
+/** How many examples a property is tried with: `short`, or a multiple of it in the long form. */
+export const runs = (short: number): number => short * (isSoak ? LONG : SHORT).examples;

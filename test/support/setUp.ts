@@ -1,0 +1,22 @@
+// Mocha loads this file first, in every process that runs tests (`require` in .mocharc.json).
+import { newSeed } from './random.js';
+
+const tasks: (() => Promise<void>)[] = [];
+
+/** Runs this after the last test; after every file when files run in parallel. */
+export function cleanUpAfterwards(task: () => Promise<void>): void {
+  tasks.push(task);
+}
+
+export const mochaHooks = {
+  async afterAll(this: { timeout(ms: number): void }): Promise<void> {
+    this.timeout(60_000);
+    for (const task of tasks) await task();
+  },
+};
+
+// Without SEED each property draws a seed of its own, which its failure names.
+if (process.env.SEED !== undefined) {
+  const { default: fc } = await import('fast-check');
+  fc.configureGlobal({ seed: newSeed() | 0 });
+}

@@ -1,0 +1,151 @@
+import { ClientError, type ErrorBody, type Message, type User } from '../../src/client/index.js';
+
+/** An event as the server shows it to auditors. */
+export interface EventRow {
+  readonly partition: number;
+  readonly offset: number;
+  readonly stream: string;
+  readonly version: number;
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly erased?: true;
+  readonly actor: string;
+  readonly recordedAt: string;
+  readonly commandId: string;
+}
+
+/** A room at a point in time. */
+export interface PastRoom {
+  readonly room: RoomInfo;
+  readonly members: readonly User[];
+  readonly messages: readonly Message[];
+  readonly readUpTo: Readonly<Record<string, number>>;
+}
+
+interface RoomInfo {
+  readonly roomId: string;
+  readonly memberIds: readonly string[];
+  readonly createdAt: string;
+}
+
+/** A user at a point in time. */
+export interface PastUser {
+  readonly user: User;
+  readonly friends: readonly User[];
+  readonly rooms: readonly RoomInfo[];
+  readonly isOnline: boolean;
+  readonly lastSeen: string | null;
+}
+
+type Parameters = Readonly<Record<string, string | number | undefined>>;
+
+const MAX_LINE_CHARS = 4 * 1024 * 1024;
+
+/** The REST interface for auditors, called with one session's token. Every method rejects with a `ClientError`. */
+export class AuditApi {
+  #serverTime: number | undefined;
+
+  /** @param onSignedOut called when the server no longer accepts the token */
+  constructor(
+    private readonly token: string,
+    private readonly onSignedOut: () => void,
+  ) {}
+
+  /** The server's clock at its last answer, in milliseconds since 1970; before the first answer this device's clock. */
+  get serverTime(): number {
+    return this.#serverTime ?? Date.now();
+  }
+
+  /** Gets an answer in JSON. */
+  async json<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
+    // Trusts the contract's types. Proofs are the exception: callers read them as `unknown` and check them.
+    return JSON.parse(await this.text(path, parameters, signal)) as T;
+  }
+
+  /** Gets an answer as text. */
+  async text(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<string> {
+    const response = await this.#get(path, parameters, signal);
+    return response.text().catch((cause: unknown) => {
+      throw disconnected(path, cause);
+    });
+  }
+
+  /** Reads newline-delimited JSON and yields the complete lines of each chunk. An abort rejects. */
+  async *lines<T>(
+    path: string,
+    parameters: Parameters,
+    signal: AbortSignal,
+    onConnected = () => {},
+  ): AsyncGenerator<readonly T[]> {
+    const response = await this.#get(path, parameters, signal);
+    onConnected();
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    if (!reader) return;
+    let rest = '';
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        const lines = (rest + value).split('\n');
+        rest = lines.pop() ?? '';
+        if (rest.length > MAX_LINE_CHARS) throw new RangeError('a line of the answer is too long');
+        if (lines.length > 0) yield lines.map((line) => JSON.parse(line) as T); // Typed by the contract, as in `json`.
+      }
+    } catch (cause) {
+      throw disconnected(path, cause);
+    } finally {
+      await reader.cancel().catch(() => {}); // Fails if the stream has failed, which is reported above.
+    }
+  }
+
+  async #get(path: string, parameters: Parameters, signal: AbortSignal | undefined): Promise<Response> {
+    const given = Object.entries(parameters).flatMap(([name, value]) =>
+      value === undefined || value === '' ? [] : [[name, String(value)]],
+    );
+    const query = given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
+    const headers = { authorization: `Bearer ${this.token}` };
+    const response = await fetch(path + query, { headers, signal: signal ?? null, cache: 'no-store' }).catch(
+      (cause: unknown) => {
+        throw disconnected(path, cause);
+      },
+    );
+    this.#serverTime = Date.parse(response.headers.get('date') ?? '') || this.#serverTime;
+    if (response.ok) return response;
+    const error = errorOf(response.status, await response.text().catch(() => ''));
+    if (error.code === 'unauthenticated') this.onSignedOut();
+    throw error;
+  }
+}
+
+const disconnected = (path: string, cause: unknown): ClientError =>
+  new ClientError({ code: 'disconnected', message: `no answer from ${path}` }, { cause });
+
+function errorOf(status: number, text: string): ClientError {
+  try {
+    // The server sends RFC 9457 with the contract's fields; a proxy may send anything.
+    const body = JSON.parse(text) as Partial<ErrorBody>;
+    if (body.code) return new ClientError({ ...body, code: body.code });
+  } catch {
+    // Not JSON: reported below by its status.
+  }
+  return new ClientError({ code: 'internal', message: `HTTP ${status}` });
+}
+
+/** One sentence about the error, for the auditor. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof ClientError)) return `The request failed: ${String(error)}.`;
+  switch (error.code) {
+    case 'disconnected':
+      return 'Cannot reach the server.';
+    case 'not_found':
+      return 'Not found in the log.';
+    case 'forbidden':
+      return 'Only auditors can see this.';
+    case 'overloaded':
+      return 'The server is busy. Try again in a moment.';
+    case 'bad_request':
+      return error.fields.map(({ path, message }) => `${path}: ${message}`).join('; ') || error.message;
+    default:
+      return `The request failed: ${error.message}.`;
+  }
+}

@@ -1,0 +1,103 @@
+import type { Message } from '../../../src/client/index.js';
+import { displayName, formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
+import { type RequestState, useRequest } from '../../ui/hooks.js';
+import { describeError, type PastRoom, type PastUser } from '../auditApi.js';
+import { shortId, UserName, useConsole } from '../consoleContext.js';
+import { hrefOf } from '../route.js';
+
+/** The server records every query in the log, so this waits until the slider rests. */
+const SLIDER_REST_MS = 200;
+const MAX_MESSAGES = 200;
+
+/** The answer of `path` for a point in time. */
+function usePast<T>(path: string, at: string): RequestState<T> {
+  const { api } = useConsole();
+  return useRequest(`${path}@${at}`, (signal) => api.json<T>(path, { at }, signal), SLIDER_REST_MS);
+}
+
+/** A room's members, messages and read marks at a point in time. */
+export function RoomState({ roomId, at }: { readonly roomId: string; readonly at: string }) {
+  const request = usePast<PastRoom>(`/audit/rooms/${roomId}`, at);
+  const { value } = request;
+  if (request.state === 'failed') return <p role="alert">{describeError(request.error)}</p>;
+  if (!value) return <p role="status">Loading…</p>;
+  const { members, messages, readUpTo } = value;
+  const shown = messages.slice(-MAX_MESSAGES);
+  const newest = messages.at(-1)?.seq ?? 0;
+  const senderOf = ({ senderId }: Message): string => {
+    const sender = members.find(({ userId }) => userId === senderId);
+    return sender ? displayName(sender) : shortId(senderId);
+  };
+  return (
+    <section class="panel past" aria-label="Room at this time" aria-busy={request.state === 'loading'}>
+      <p role="status">
+        {pluralize(messages.length, 'message')}.{newest > 0 ? ` The newest has seq ${newest}.` : ''}
+      </p>
+      <ul class="row">
+        {members.map((member) => (
+          <li key={member.userId}>
+            <a href={hrefOf('past', { user: member.userId, at })}>{displayName(member)}</a>{' '}
+            <span class="quiet">has read up to seq {readUpTo[member.userId] ?? 0}</span>
+          </li>
+        ))}
+      </ul>
+      {shown.length < messages.length ? (
+        <p class="quiet">Not shown: {pluralize(messages.length - shown.length, 'earlier message')}.</p>
+      ) : null}
+      <ol class="messages">
+        {shown.map((message) => (
+          <li key={message.messageId} data-newest={message.seq === newest}>
+            <span class="seq mono">{message.seq}</span>
+            <span class="from">{senderOf(message)}</span>
+            <span class="text">{message.message ?? <em>erased</em>}</span>
+            <time dateTime={message.sentAt}>{formatUtc(message.sentAt)}</time>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** A user's presence, friends and rooms at a point in time. */
+export function UserState({ userId, at }: { readonly userId: string; readonly at: string }) {
+  const request = usePast<PastUser>(`/audit/users/${userId}`, at);
+  const { value } = request;
+  if (request.state === 'failed') return <p role="alert">{describeError(request.error)}</p>;
+  if (!value) return <p role="status">Loading…</p>;
+  const { user, friends, rooms, isOnline, lastSeen } = value;
+  return (
+    <section class="panel past" aria-label="User at this time" aria-busy={request.state === 'loading'}>
+      <h2>{displayName(user)}</h2>
+      <p role="status">{presenceText(isOnline, lastSeen)}</p>
+      <h3>Friends: {friends.length}</h3>
+      <ul class="row">
+        {friends.map((friend) => (
+          <li key={friend.userId}>
+            <a href={hrefOf('past', { user: friend.userId, at })}>{displayName(friend)}</a>
+          </li>
+        ))}
+      </ul>
+      <h3>Rooms: {rooms.length}</h3>
+      <ul class="rooms">
+        {rooms.map(({ roomId, memberIds }) => (
+          <li key={roomId}>
+            <a class="mono" href={hrefOf('past', { room: roomId, at })}>
+              {shortId(roomId)}
+            </a>{' '}
+            with{' '}
+            {memberIds
+              .filter((memberId) => memberId !== userId)
+              .map((memberId) => (
+                <UserName key={memberId} id={memberId} />
+              ))}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function presenceText(isOnline: boolean, lastSeen: string | null): string {
+  if (isOnline) return 'Online.';
+  return lastSeen === null ? 'Never online until then.' : `Offline. Last seen ${formatUtcMs(lastSeen)}.`;
+}

@@ -1,0 +1,61 @@
+import type { AuditApi, EventRow } from '../auditApi.js';
+
+/** More steps than this could not be told apart on a slider. */
+export const MAX_CHANGES = 20_000;
+
+/** The room or the user whose past is shown. */
+export interface Subject {
+  readonly kind: 'room' | 'user';
+  readonly id: string;
+}
+
+/** A time at which the subject changed: one step of the slider. */
+export interface Change {
+  readonly at: string;
+  /** The event's type, with the message's seq if it has one. */
+  readonly title: string;
+}
+
+/** The changes of a subject, oldest first. */
+export interface Changes {
+  readonly changes: readonly Change[];
+  /** Whether there are more than `MAX_CHANGES`. */
+  readonly isCut: boolean;
+}
+
+/** Reads when a subject changed: the events of its stream and, for a user, the events that they caused. */
+export async function readChanges(
+  api: AuditApi,
+  { kind, id }: Subject,
+  signal: AbortSignal,
+): Promise<Changes> {
+  const filters = [{ stream: `${kind}:${id}` }, ...(kind === 'user' ? [{ actor: id }] : [])];
+  const found = await Promise.all(filters.map((filter) => readFiltered(api, filter, signal)));
+  const byTime = new Map(found.flatMap(({ changes }) => changes.map((change) => [change.at, change])));
+  const changes = [...byTime.values()].sort((one, two) => (one.at < two.at ? -1 : 1));
+  return { changes, isCut: found.some(({ isCut }) => isCut) };
+}
+
+async function readFiltered(
+  api: AuditApi,
+  filter: Record<string, string>,
+  signal: AbortSignal,
+): Promise<Changes> {
+  const enough = new AbortController();
+  const either = AbortSignal.any([signal, enough.signal]);
+  const changes: Change[] = [];
+  for await (const events of api.lines<EventRow>('/audit/events/stream', filter, either)) {
+    // A query of an auditor changes nothing about its subject.
+    for (const { recordedAt, type, data } of events)
+      if (type !== 'AuditRead')
+        changes.push({ at: recordedAt, title: typeof data.seq === 'number' ? `${type} ${data.seq}` : type });
+    if (changes.length >= MAX_CHANGES) return { changes: changes.slice(0, MAX_CHANGES), isCut: true };
+  }
+  return { changes, isCut: false };
+}
+
+/** The index of the last change that is not after this time; 0 if all are. */
+export function changeIndexAt(changes: readonly Change[], at: string): number {
+  const later = changes.findIndex((change) => change.at > at);
+  return Math.max(0, later === -1 ? changes.length - 1 : later - 1);
+}

@@ -1,0 +1,79 @@
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import '../ui/tokens.css';
+import '../ui/controls.css';
+import './chat.css';
+import type { Store } from '../../src/client/index.js';
+import { SignIn } from '../ui/SignIn.js';
+import { clearSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
+import { applyTheme } from '../ui/theme.js';
+import { ChatPage } from './ChatPage.js';
+import { openDevice, rest } from './device.js';
+
+const purpose =
+  profile === ''
+    ? 'Private messages that are never lost.'
+    : 'This window is for a second user. Sign up with a different user name.';
+
+/** The sign-in form, or the chats of the signed-in user. */
+function ChatApp() {
+  const [session, setSession] = useState(loadSession);
+  useEffect(() => onSessionChange(setSession), []);
+  if (!session) return <SignIn rest={rest} purpose={purpose} initialMode="sign up" onSignedIn={setSession} />;
+  return <OpenDevice key={session.token} session={session} onEnd={() => setSession(undefined)} />;
+}
+
+interface DeviceProps {
+  readonly session: Session;
+  readonly onEnd: () => void;
+}
+
+/** Opens the device of a session, and closes it when the session changes. */
+function OpenDevice({ session, onEnd }: DeviceProps) {
+  const [store, setStore] = useState<Store>();
+  useEffect(() => {
+    let isOver = false;
+    const opening = openDevice(session);
+    void opening.then((opened) => {
+      if (!isOver) setStore(opened);
+    });
+    return () => {
+      isOver = true;
+      void opening.then((opened) => opened.close());
+    };
+  }, [session]);
+  return store ? <ConnectedDevice store={store} session={session} onEnd={onEnd} /> : null;
+}
+
+/** Keeps the device connected while the page is open; reconnects at once when the page or the network comes back. */
+function ConnectedDevice({ store, session, onEnd }: DeviceProps & { readonly store: Store }) {
+  useEffect(() => {
+    store.start();
+    // The server ends the connection when the user signs out on another device.
+    const unsubscribe = store.subscribe(() => {
+      const { connection } = store.get();
+      if (connection.state !== 'ended' || connection.why !== 'signed_out') return;
+      clearSession();
+      onEnd();
+    });
+    const retry = (): void => store.retry();
+    const onVisibility = (): void => {
+      const isVisible = document.visibilityState === 'visible';
+      store.setActive(isVisible);
+      if (isVisible) retry();
+    };
+    onVisibility();
+    document.addEventListener('visibilitychange', onVisibility);
+    window.addEventListener('online', retry);
+    return () => {
+      document.removeEventListener('visibilitychange', onVisibility);
+      window.removeEventListener('online', retry);
+      unsubscribe();
+    };
+  }, [store]);
+  return <ChatPage store={store} session={session} />;
+}
+
+applyTheme();
+const root = document.getElementById('app');
+if (root) render(<ChatApp />, root);

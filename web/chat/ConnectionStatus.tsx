@@ -1,0 +1,61 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { ClientState } from '../../src/client/index.js';
+
+const SHOW_CONNECTING_AFTER_MS = 1000;
+
+interface Props {
+  readonly state: ClientState;
+  readonly onRetry: () => void;
+}
+
+/** A banner while the connection is not live. */
+export function ConnectionStatus({ state, onRetry }: Props) {
+  return (
+    <div role="status" class="connection">
+      {bannerFor(state, onRetry)}
+    </div>
+  );
+}
+
+function bannerFor(state: ClientState, onRetry: () => void) {
+  switch (state.state) {
+    case 'waiting':
+      return <Waiting key={state} delayMs={state.delayMs} onRetry={onRetry} />;
+    case 'connecting':
+      return <Connecting />;
+    case 'replaying':
+      return <p class="notice">Loading missed messages…</p>;
+    default:
+      return null;
+  }
+}
+
+/** Counts down to the next attempt. Screen readers do not read the countdown: it changes every second. */
+function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRetry: () => void }) {
+  const [until] = useState(() => Date.now() + delayMs);
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 500);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.max(0, Math.ceil((until - now) / 1000));
+  return (
+    <p class="notice">
+      No connection. Your messages will be sent when the connection is back.
+      <span aria-hidden="true"> {seconds > 0 ? `Next attempt in ${seconds} s.` : 'Connecting…'}</span>{' '}
+      <button class="button plain" type="button" onClick={onRetry}>
+        Try now
+      </button>
+    </p>
+  );
+}
+
+/** Shown late, because most connections open faster and the banner would only flash. */
+function Connecting() {
+  const [isLate, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), SHOW_CONNECTING_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return isLate ? <p class="notice">Connecting…</p> : null;
+}

@@ -1,0 +1,157 @@
+import type { Virtualizer } from '@tanstack/virtual-core';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Entry, Message, Room, RoomView, User } from '../../src/client/index.js';
+import { displayName, formatDay } from '../ui/format.js';
+import { Icon } from '../ui/icons.js';
+import { MessageBubble } from './MessageBubble.js';
+import { idOf, newestSeq, rowsOf, useVirtualList } from './messageRows.js';
+
+/** Fetches the next page of history when fewer rows than this are above the view. */
+const PREFETCH_ROWS = 10;
+/** Shows the button to the newest message when the end is further away than this. */
+const NEAR_END_PX = 120;
+const ESTIMATED_ROW_PX = 64;
+
+interface Props {
+  readonly room: Room;
+  readonly view: RoomView;
+  readonly me: User;
+  readonly onReply: ((message: Message) => void) | undefined;
+}
+
+/** The messages of a room, the newest at the bottom. Scrolling up loads earlier ones. */
+export function MessageList({ room, view, me, onReply }: Props) {
+  const { entries, history, other, myMark } = view;
+  const isComplete = history.state === 'whole';
+  const rows = useMemo(() => rowsOf(entries, isComplete), [entries, isComplete]);
+  const indexById = useMemo(() => new Map(rows.map(({ key }, i) => [key, i])), [rows]);
+  const scroller = useRef<HTMLElement>(null);
+  const list = useVirtualList({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ESTIMATED_ROW_PX,
+    getItemKey: (i) => rows[i]?.key ?? i,
+  });
+  const visible = list.range;
+  const isEmpty = rows.length === 0;
+  const goTo = (messageId: string): void => {
+    const index = indexById.get(messageId);
+    if (index !== undefined) list.scrollToIndex(index, { align: 'center' });
+  };
+
+  const hasReachedEnd = useStartAtEnd(list, isEmpty);
+  const isNearStart = hasReachedEnd && visible !== null && visible.startIndex < PREFETCH_ROWS;
+  usePrefetch(room, history, isNearStart);
+  useReadMark(room, newestSeq(rows, visible?.endIndex), myMark);
+
+  return (
+    <div class="messages">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard */}
+      <section ref={scroller} class="scroller" tabIndex={0} aria-label="Messages">
+        {history.state === 'failed' && (
+          <button class="button more" type="button" onClick={() => void room.earlier()}>
+            Earlier messages could not be loaded. Try again
+          </button>
+        )}
+        <ol style={{ height: `${list.getTotalSize()}px` }} aria-busy={history.state === 'loading'}>
+          {list.getVirtualItems().map((item) => {
+            const row = rows[item.index];
+            if (!row) return null;
+            return (
+              <li
+                key={row.key}
+                data-index={item.index}
+                ref={(element) => list.measureElement(element)}
+                style={{ transform: `translateY(${item.start}px)` }}
+              >
+                {row.day !== undefined && <p class="day">{formatDay(row.day)}</p>}
+                <MessageBubble
+                  entry={row.entry}
+                  me={me}
+                  other={other}
+                  quoted={quotedBy(row.entry, (id) => entries[indexById.get(id) ?? -1])}
+                  room={room}
+                  onReply={onReply}
+                  onGoTo={goTo}
+                />
+              </li>
+            );
+          })}
+        </ol>
+        {isEmpty && isComplete && <p class="empty">No messages yet.</p>}
+      </section>
+      {!isEmpty && !list.isAtEnd(NEAR_END_PX) && <NewestButton onClick={() => list.scrollToEnd()} />}
+      <Announcement entry={entries.at(-1)} me={me} other={other} />
+    </div>
+  );
+}
+
+/**
+ * Scrolls to the newest message when the room opens. Returns whether the end was reached: until then the first rows
+ * are in view and must not load earlier messages.
+ */
+function useStartAtEnd(list: Virtualizer<HTMLElement, HTMLElement>, isEmpty: boolean): boolean {
+  const [hasReachedEnd, setReachedEnd] = useState(false);
+  useLayoutEffect(() => {
+    if (isEmpty || hasReachedEnd) return;
+    list.scrollToEnd();
+    const check = (): void => {
+      if (list.isAtEnd()) setReachedEnd(true);
+      else frame = requestAnimationFrame(check);
+    };
+    let frame = requestAnimationFrame(check);
+    return () => cancelAnimationFrame(frame);
+  }, [list, isEmpty, hasReachedEnd]);
+  return hasReachedEnd;
+}
+
+/** Loads the next page of history while the oldest loaded message is near. */
+function usePrefetch(room: Room, history: RoomView['history'], isNearStart: boolean): void {
+  useEffect(() => {
+    if (isNearStart && history.state === 'more') void room.earlier();
+  }, [room, history, isNearStart]);
+}
+
+/** Marks messages as read up to `seq` while the page is visible. */
+function useReadMark(room: Room, seq: number, myMark: number): void {
+  useEffect(() => {
+    if (seq <= myMark) return;
+    const markRead = (): void => {
+      if (document.visibilityState === 'visible') room.read(seq);
+    };
+    markRead();
+    document.addEventListener('visibilitychange', markRead);
+    return () => document.removeEventListener('visibilitychange', markRead);
+  }, [room, seq, myMark]);
+}
+
+function quotedBy(entry: Entry, find: (id: string) => Entry | undefined) {
+  const id = entry.state === 'stored' ? entry.message.replyTo : entry.replyTo;
+  return id === undefined ? undefined : { id, entry: find(id) };
+}
+
+function NewestButton({ onClick }: { readonly onClick: () => void }) {
+  return (
+    <button class="button icon newest" type="button" aria-label="Go to the newest message" onClick={onClick}>
+      <Icon name="down" />
+    </button>
+  );
+}
+
+interface AnnouncementProps {
+  readonly entry: Entry | undefined;
+  readonly me: User;
+  readonly other: User | undefined;
+}
+
+/** Tells screen readers about a new message. The list itself cannot: scrolling adds old messages to the page. */
+function Announcement({ entry, me, other }: AnnouncementProps) {
+  const isTheirs = entry?.state === 'stored' && entry.message.senderId !== me.userId;
+  return (
+    <div role="log" class="hidden-visually" aria-label="New messages">
+      {isTheirs && other && (
+        <p key={idOf(entry)}>{`${displayName(other)}: ${entry.message.message ?? 'Message deleted'}`}</p>
+      )}
+    </div>
+  );
+}

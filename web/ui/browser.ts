@@ -1,0 +1,29 @@
+/** The browser needs the object URL until its download has begun. */
+const REVOKE_AFTER_MS = 60_000;
+
+/** Offers a file for download. */
+export function downloadFile(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_AFTER_MS);
+}
+
+/** Offers a value for download as an indented JSON file. */
+export const downloadJson = (name: string, value: unknown): void =>
+  downloadFile(name, new Blob([JSON.stringify(value, null, 2)], { type: 'application/json' }));
+
+/** Calls `listener` when another tab changes this key of `localStorage`. Returns a function that unsubscribes. */
+export function onStorageChange(key: string, listener: () => void): () => void {
+  const onStorage = (event: StorageEvent): void => {
+    // `localStorage.clear()` sends an event without a key.
+    if (event.key === key || event.key === null) listener();
+  };
+  addEventListener('storage', onStorage);
+  return () => removeEventListener('storage', onStorage);
+}
+
+/** Whether this page can hash and verify: browsers offer Web Crypto only over HTTPS and on localhost. */
+export const hasWebCrypto = (): boolean => globalThis.crypto?.subtle !== undefined;

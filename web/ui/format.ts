@@ -1,0 +1,67 @@
+import type { User } from '../../src/client/index.js';
+
+/** The user's name; a user whose account was erased has none. */
+export const displayName = (user: User): string => user.username ?? 'Deleted user';
+
+/** `1 event`, `2 events`. */
+export const pluralize = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+// The chat shows times in the user's time zone and language.
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
+const shortDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const longDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const startOf = (time: Date): number => new Date(time).setHours(0, 0, 0, 0);
+/** Days between two local dates; rounded because a day with a daylight saving change has 23 or 25 hours. */
+const daysBetween = (time: Date, now: Date): number => Math.round((startOf(now) - startOf(time)) / DAY_MS);
+
+/** Hour and minute: `14:05`. */
+export const formatClock = (iso: string): string => clock.format(new Date(iso));
+
+/** The start of the local day, in milliseconds since 1970: equal for all times of one day. */
+export const startOfDay = (iso: string): number => startOf(new Date(iso));
+
+/** `today`, `yesterday`, `Monday` or `3 March 2026`. */
+export function formatDay(iso: string, now = new Date()): string {
+  const time = new Date(iso);
+  const days = daysBetween(time, now);
+  if (days >= 0 && days < 2) return relative.format(-days, 'day');
+  return days < 7 && days > 0 ? weekday.format(time) : longDate.format(time);
+}
+
+/** `14:05` if it is today, else `3 Mar`. */
+export function formatShort(iso: string, now = new Date()): string {
+  const time = new Date(iso);
+  return daysBetween(time, now) === 0 ? clock.format(time) : shortDate.format(time);
+}
+
+/** `today at 14:05`. */
+export const formatDayAndClock = (iso: string): string => `${formatDay(iso)} at ${formatClock(iso)}`;
+
+// The audit console shows times in UTC, so that auditors in different time zones can compare them.
+
+const utc = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: 'UTC' });
+
+/** `2026-03-04 05:06:07`. */
+export const formatUtc = (iso: string): string => utc.format(new Date(iso));
+
+/** `2026-03-04 05:06:07.089 UTC`. */
+export const formatUtcMs = (iso: string): string => `${formatUtc(iso)}.${iso.slice(20, 23)} UTC`;
+
+/** The placeholder of a time field. */
+export const TIME_FIELD_HINT = 'yyyy-mm-dd hh:mm:ss';
+
+/** A UTC time as editable text. A text field, because the browser's own time fields use the local format. */
+export const formatTimeField = (iso: string): string => iso.replace('T', ' ').replace('Z', '');
+
+/** Parses a time field as UTC; a date alone means its start. `undefined` if the text is not a time. */
+export function parseTimeField(text: string): string | undefined {
+  const [, date, time = '00:00'] =
+    /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?Z?$/.exec(text.trim()) ?? [];
+  const ms = Date.parse(`${date}T${time}Z`);
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+}
