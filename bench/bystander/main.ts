@@ -26,11 +26,13 @@ async function standBy(url: string, servers: string): Promise<void> {
         texts: { take: idle, messages: async () => [] },
       },
       log,
-      logger: pino({ level: 'silent' }),
-      onEvent: idle,
-      onPushed: idle,
-      onStop: (error) => {
-        throw error;
+      observer: {
+        logger: pino({ level: 'silent' }),
+        onEvent: idle,
+        onPushed: idle,
+        onStop: (error) => {
+          throw error;
+        },
       },
     },
   );

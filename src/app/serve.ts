@@ -2,7 +2,7 @@ import pino, { type Logger } from 'pino';
 import { ConfigError, readConfig } from '../base/config.js';
 import { DataDirInUse } from '../log/dataDir.js';
 import { LogMismatch } from '../log/logMeta.js';
-import { NotOfThisLog } from '../projections/store/engine.js';
+import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
 import { startSystem } from './system.js';
 
@@ -61,7 +61,7 @@ export function welcome(url: string, terminal: Terminal): void {
 }
 
 /** The operator can mend these from the one line they say. */
-const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, NotOfThisLog];
+const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, ForeignReadModels];
 
 /**
  * The server with these settings, in this process: resolves when it listens, and ends the process with the server.

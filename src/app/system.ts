@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { AuditReader, auditorsOf } from '../audit/auditReader.js';
-import { eventsUntil, indexedBy } from '../audit/events/streamCommits.js';
+import { AuditReader } from '../audit/auditReader.js';
+import { eventsUntil, indexedSize } from '../audit/events/streamCommits.js';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import type { Config } from '../base/config.js';
@@ -11,12 +11,13 @@ import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
+import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
-import { Forgetting, forgetHere } from '../erasure/forgetting.js';
 import { startGateway } from '../gateway/startGateway.js';
 import { createApp, readinessOf } from '../http/app.js';
 import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
+import { auditorsOf } from '../projections/models/roles.js';
 import { createQueries } from '../projections/rowQueries.js';
 import { startProjections } from '../projections/startProjections.js';
 import { openPasswords } from '../vault/credentials.js';
@@ -107,21 +108,24 @@ export async function startSystem(
       engine: place,
       names: texts,
       // Alone, it folds from the start on; of a shared log, what it owns.
-      ...(place.kind === 'mongodb' ? { owned: [] } : {}),
-      tell: (note) => bus.broadcast(note),
-      onFatal: failed,
-      onTrouble: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
+      cluster: {
+        ...(place.kind === 'mongodb' ? { owned: [] } : {}),
+        send: (note) => bus.broadcast(note),
+      },
+      errors: {
+        onFatal: failed,
+        onRetry: (error) => logger.warn({ err: error }, 'the projector is held up; trying again'),
+      },
     });
     closing(() => projections.close());
     const { reader, progress } = projections;
     const queries = createQueries({ rows: reader, progress, open: texts, log });
 
-    const evidence = projections.evidence(log);
+    const merkleReader = projections.merkleReader(log);
     const heads = new Heads({
       origin: config.LOG_ORIGIN,
-      heads: vault.heads,
-      signing: vault.signing,
-      ...{ log, evidence, progress },
+      vault,
+      ...{ log, merkleReader, progress },
     });
     const assignment = new FoldAssignment(node, foldedTables);
     const signer = new HeadSigner({
@@ -140,7 +144,7 @@ export async function startSystem(
     closing(() => signer.stop(Math.min(SIGNED_MS, signedBy - performance.now())));
 
     bus.subscribe((frame) => projections.publish(frame));
-    bus.onNote((note) => projections.heard(note));
+    bus.onNote((note) => projections.receive(note));
     const { router, receiver } = routeCommands(bus, writers);
     const cluster = await openCluster(config.MONGO_URL, node, log.partitions, capabilities);
     closing(cluster.close);
@@ -162,14 +166,14 @@ export async function startSystem(
       gateway,
       projections,
     };
-    const forgetting = new Forgetting({
+    const erasureBroadcast = new ErasureBroadcast({
       bus,
       nodes,
-      forgetHere: (user, at) => forgetHere(memories, user, at),
+      evictErasedUser: (user, at) => evictErasedUser(memories, user, at),
     });
     bus.serve(
       (body, from) =>
-        gateway.sessionRevocation.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
+        gateway.sessionRevocation.serve(body) ?? erasureBroadcast.serve(body) ?? receiver.serve(body, from),
     );
     retire = async () => {
       await Promise.all([gateway.close(), writers.releaseAll()]);
@@ -204,20 +208,21 @@ export async function startSystem(
     closing(() => router.stop());
 
     const erasures = new Erasures({
-      vault,
-      commands: router,
-      queries,
-      log,
-      announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
-      forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
-      isOurs: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
-      patienceMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
+      steps: {
+        rooms: { commands: router, queries, log },
+        vault,
+        queries,
+        announceRevocations: (sessions) => gateway.sessionRevocation.announce(sessions),
+        evictEverywhere: (user, at, signal) => erasureBroadcast.evictEverywhere(user, at, signal),
+      },
+      isOwned: (user) => router.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+      takeOverMs: place.kind === 'mongodb' ? CUT_OFF_MS : 0,
       logger,
     });
     erasures.start();
     closing(() => erasures.stop());
     signer.start();
-    const past = { log, rows: reader, indexed: indexedBy(progress) };
+    const past = { log, rows: reader, indexed: indexedSize(progress) };
     const app = createApp({
       vault,
       passwords,
@@ -228,7 +233,7 @@ export async function startSystem(
       present: () => gateway.revisions.present(),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
       isAuditor: auditorsOf({ log, queries, progress }),
-      auditLog: { heads, proofs: new Proofs({ evidence, heads }), partitions: log.partitions },
+      auditLog: { heads, proofs: new Proofs({ merkleReader, heads }), partitions: log.partitions },
       auditReader: new AuditReader({ log, rows: reader, progress, keys: vault.keys, open: texts }),
       now: () => new Date(),
       random: Math.random,

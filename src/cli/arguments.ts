@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { placeOf } from '../app/openEngine.js';
-import { openSource } from '../audit/storedRows.js';
+import { openAuditedLog } from '../audit/storedRows.js';
 import type { Config } from '../base/config.js';
 import type { Engine } from '../projections/store/engine.js';
 import { loadMasterKey } from '../vault/masterKey.js';
@@ -16,7 +16,7 @@ interface Existing {
 /** Where these settings put it, and its master key. Makes nothing: throws if there is no log. */
 export async function existing(config: Config): Promise<Existing> {
   const engine = placeOf(config);
-  const source = await openSource(engine);
+  const source = await openAuditedLog(engine);
   const { partitions } = source;
   await source.close();
   return { engine, partitions, masterKey: config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR)) };

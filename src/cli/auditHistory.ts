@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
 import type { At } from '../audit/events/streamCommits.js';
-import { roomAsOf, userAsOf } from '../audit/past/asOfStored.js';
+import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime/storedPointInTime.js';
 import { readConfig } from '../base/config.js';
 import { Id } from '../domain/shapes.js';
 import { existing, numberOf, say, timeOf } from './arguments.js';
@@ -36,10 +36,8 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
       const sink = out === undefined ? process.stdout : createWriteStream(out);
       const write = (text: Uint8Array): Promise<void> =>
         new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
-      const { onProgress } = bar;
-      const to = { as, filter, write, ...(onProgress ? { onProgress } : {}) };
       const { engine, masterKey } = await existing(readConfig(env));
-      await replay({ engine, masterKey, ...to }).finally(() => bar.stop());
+      await replay({ engine, masterKey, filter, as }, write, bar.onProgress).finally(() => bar.stop());
       if (out !== undefined) await finished(sink.end());
     });
 }
@@ -60,14 +58,16 @@ export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
     .description('a room with all that had been said in it')
     .argument('<id>', 'its id', idOf)
     .argument('<time>', `${A_TIME}; or the number of its last message then`, momentOf)
-    .action(async (id: string, at: At) => tell(await roomAsOf(await existing(readConfig(env)), id, at)));
+    .action(async (id: string, at: At) =>
+      tell(await readStoredRoomAt(await existing(readConfig(env)), id, at)),
+    );
   asOf
     .command('user')
     .description('a user with their friends and rooms')
     .argument('<id>', 'their id', idOf)
     .argument('<time>', A_TIME, timeOf)
     .action(async (id: string, time: string) =>
-      tell(await userAsOf(await existing(readConfig(env)), id, time)),
+      tell(await readStoredUserAt(await existing(readConfig(env)), id, time)),
     );
 }
 

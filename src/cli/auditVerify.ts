@@ -3,7 +3,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
 import { exportBundle } from '../audit/verify/bundle.js';
-import type { OnProgress, Progress, Report, Wrong } from '../audit/verify/report.js';
+import type { Mismatch, OnProgress, Report, WorkProgress } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { verifyBundle } from '../audit/verify/verifyBundle.js';
 import { type Config, readConfig } from '../base/config.js';
@@ -47,7 +47,7 @@ function reportLines({ partitions, models }: Report): string[] {
 }
 
 /** The one line that says what is wrong, and where. */
-function wrongLine({ what, partition, position, offset }: Wrong): string {
+function mismatchLine({ what, partition, position, offset }: Mismatch): string {
   const places = Object.entries({ partition, position, offset }).flatMap(([name, at]) =>
     at === undefined ? [] : [`${name} ${at}`],
   );
@@ -92,8 +92,8 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
         : verifyBundle({ dir: bundle, ...common })
       ).finally(() => bar.stop());
       for (const line of reportLines(report)) say(line);
-      if (!report.wrong) return say('whole');
-      process.stderr.write(`${wrongLine(report.wrong)}\n`);
+      if (!report.mismatch) return say('whole');
+      process.stderr.write(`${mismatchLine(report.mismatch)}\n`);
       process.exitCode = 1;
     });
 }
@@ -168,7 +168,7 @@ export function progressBar(stream: NodeJS.WriteStream = process.stderr): Progre
   };
 }
 
-function shown({ phase, perSecond, remainingMs }: Progress): Record<string, string> {
+function shown({ phase, perSecond, remainingMs }: WorkProgress): Record<string, string> {
   const left = remainingMs === undefined ? '?' : duration(Math.ceil(remainingMs / 1000));
   return { phase, speed: Math.round(perSecond).toLocaleString('en'), left };
 }

@@ -1,4 +1,4 @@
-import { openSource } from '../audit/storedRows.js';
+import { openAuditedLog } from '../audit/storedRows.js';
 import { readConfig } from '../base/config.js';
 import { checkPartitionChain } from '../log/checkLog.js';
 
@@ -8,7 +8,7 @@ import { checkPartitionChain } from '../log/checkLog.js';
  */
 async function main(): Promise<void> {
   const { DATA_DIR, MONGO_URL } = readConfig(process.env);
-  const log = await openSource(
+  const log = await openAuditedLog(
     MONGO_URL === undefined ? { kind: 'sqlite', dataDir: DATA_DIR } : { kind: 'mongodb', url: MONGO_URL },
   );
   try {

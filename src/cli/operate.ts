@@ -15,7 +15,7 @@ import {
   operations,
 } from '../app/operator.js';
 import { startSystem } from '../app/system.js';
-import { openSource } from '../audit/storedRows.js';
+import { openAuditedLog } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/config.js';
 import { ERROR_CODES, outcomeUnknown, ParleyError } from '../base/errors.js';
 import { DataDirInUse } from '../log/dataDir.js';
@@ -94,7 +94,7 @@ export async function withOperator<T>(config: Config, work: (operator: Operator)
   const giveUpAt = performance.now() + PATIENCE_MS;
   for (;;) {
     if (await isServed(path)) return work(remoteOperator(path));
-    const source = await openSource(placeOf(config));
+    const source = await openAuditedLog(placeOf(config));
     await source.close();
     try {
       return await alone(config, work);

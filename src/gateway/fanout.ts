@@ -39,18 +39,23 @@ export interface Interest {
   isWatched(subject: UserId): boolean;
 }
 
-export interface FanoutDeps {
-  readonly delivery: Pick<Delivery, 'deliver'>;
-  readonly interest: Interest;
-  readonly content: ContentSources;
-  readonly log: Pick<EventLog, 'read'>;
+/** Told of what the fan-out does. */
+export interface FanoutObserver {
   readonly logger: Logger;
   /** Told of each event of a commit that concerns somebody here, before it is delivered. */
   readonly onEvent: (event: Recorded) => void;
   /** Told of each such commit when its pushes are queued: for the push latency. */
   readonly onPushed: (recordedAt: string) => void;
-  /** A partition can be followed no further: a hole, a broken store, an event of a type that is not known here. */
+  /** Told when a partition can be followed no further: a hole, a broken store, or an unknown type of event. */
   readonly onStop: (error: unknown) => void;
+}
+
+export interface FanoutDeps {
+  readonly delivery: Pick<Delivery, 'deliver'>;
+  readonly interest: Interest;
+  readonly content: ContentSources;
+  readonly log: Pick<EventLog, 'read'>;
+  readonly observer: FanoutObserver;
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
@@ -89,9 +94,9 @@ export class Fanout {
         },
         {
           handle: (frame) => this.#handle(frame),
-          onStop: deps.onStop,
+          onStop: deps.observer.onStop,
           onReadError: (error) =>
-            deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
+            deps.observer.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
         },
       ),
     );
@@ -159,7 +164,7 @@ export class Fanout {
         this.#contentOf(frame, content);
       } catch (error) {
         const { partition } = frame;
-        this.#deps.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
+        this.#deps.observer.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
         await pause(delay, undefined, { signal }).catch(() => undefined); // It is ending.
         delay = Math.min(delay * 2, 1000);
       }
@@ -179,11 +184,11 @@ export class Fanout {
     if (this.#ending.signal.aborted) return;
     for (const event of frame.events) {
       this.#vector[frame.partition] = event.offset + 1;
-      this.#deps.onEvent(event);
+      this.#deps.observer.onEvent(event);
       this.#deps.delivery.deliver(event, this.#vector, content);
     }
     this.#move(frame);
-    this.#deps.onPushed(frame.recordedAt);
+    this.#deps.observer.onPushed(frame.recordedAt);
   }
 
   #move({ partition, size }: CommitFrame): void {

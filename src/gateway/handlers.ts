@@ -113,7 +113,7 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
     if (!reply) continue;
     handlers[kind] = async (connection, me, data) => {
       // What was validated as this command's data, with its actor, is this command.
-      const command = { kind, actor: me, ...data } as Command;
+      const command = { ...data, kind, actor: me } as Command;
       const answer = await commands.run(connection, command);
       return reply(command, answer, commands.revisionOf(answer)) as never; // As its declaration says.
     };

@@ -285,12 +285,14 @@ function followLog(
     },
     content,
     log: stores.log,
-    logger,
-    onEvent: ({ type, data }) => {
-      if (type === 'UserWentOffline') presence.checkOffline(data.userId);
+    observer: {
+      logger,
+      onEvent: ({ type, data }) => {
+        if (type === 'UserWentOffline') presence.checkOffline(data.userId);
+      },
+      onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
+      onStop: report.fail,
     },
-    onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
-    onStop: report.fail,
   });
 }
 

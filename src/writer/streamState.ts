@@ -1,8 +1,7 @@
-import type { Recorded } from '../domain/events.js';
-import { type Fold, foldFor, type State } from '../domain/events.js';
+import { type Fold, foldFor, type Recorded, type State } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
-import type { StateRow } from '../projections/decisionReads.js';
+import type { StoredState } from '../projections/models/streamStates.js';
 
 /** The state of one stream after every event decided so far. */
 export class StreamState {
@@ -22,7 +21,7 @@ export class StreamState {
   }
 
   /** Folds the row at its offset, then the later events of the tail. */
-  load(row: StateRow | undefined, tail: Tail): void {
+  load(row: StoredState | undefined, tail: Tail): void {
     if (row?.value) {
       this.version = row.value.version;
       this.state = row.value.state;

@@ -5,7 +5,7 @@ import type { Owners } from '../cluster/ownership.js';
 import type { Answer, Command, CommandKind } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import type { PackedCommit } from '../log/commit.js';
-import type { Folding } from '../projections/decisionReads.js';
+import type { FoldProgress } from '../projections/decisionReads.js';
 import type { Engine } from '../projections/store/engine.js';
 import { type DataKey, SECRET_TTL_MS } from '../vault/vault.js';
 
@@ -199,7 +199,7 @@ export class RemoteAppendGuard {
  * The progress of the read models, as reported by the main thread. That thread also refuses commands when
  * they lag.
  */
-export class RemoteFolding implements Folding {
+export class RemoteFolding implements FoldProgress {
   #folded = new Map<string, number[]>();
   readonly #handlers = new Set<() => void>();
 

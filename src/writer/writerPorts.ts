@@ -3,7 +3,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { Devices } from '../cluster/devices.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { EventLog } from '../log/log.js';
-import type { Folding, ReadModels } from '../projections/decisionReads.js';
+import type { FoldProgress, ReadModels } from '../projections/decisionReads.js';
 import type { KeyStore } from '../vault/vault.js';
 
 /** The part of a lease that a writer reads. */
@@ -21,7 +21,7 @@ export interface WriterDeps {
 export interface WriterStorage {
   readonly log: EventLog;
   readonly bus: Pick<Bus, 'publish'>;
-  readonly folding: Folding;
+  readonly folding: FoldProgress;
   /** Rejects if the partition does not extend its signed head: nothing may be appended. Absent if heads are unsigned. */
   readonly mayAppend?: (partition: number) => Promise<void>;
 }

@@ -15,7 +15,7 @@ import { sealedTextOf } from '../domain/events.js';
 import { unpack } from '../log/commit.js';
 import { partitionOf } from '../log/log.js';
 import { LogMismatch } from '../log/logMeta.js';
-import type { Folding } from '../projections/decisionReads.js';
+import type { FoldProgress } from '../projections/decisionReads.js';
 import type { CachedKeys } from '../vault/vault.js';
 import {
   decodeError,
@@ -42,7 +42,7 @@ export interface WriterThreadClientDeps {
   readonly keys: Pick<CachedKeys, 'fetchKeys'>;
   /** See `WriterStorage.mayAppend`. */
   readonly mayAppend: (partition: number) => Promise<void>;
-  readonly folding: Folding;
+  readonly folding: FoldProgress;
   readonly events: WriterThreadEvents;
 }
 

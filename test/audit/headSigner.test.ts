@@ -47,6 +47,6 @@ describe('the signer of heads', () => {
     });
     signer.start();
     await signer.stop(1);
-    expect(reports).to.deep.equal(['the end of the log is not signed yet']);
+    expect(reports).to.deep.equal(['the end of the log was not signed before the stop']);
   });
 });

@@ -235,16 +235,16 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
 
   async 'removes a row from one index but keeps it, until it is written again'(store) {
     await put(store, row('k', 5, note('abc', ['a'])), row('other', 5, note('abc', ['a'])));
-    await store.unlist(notes, 'k', 'text');
-    await store.unlist(notes, 'k', 'text');
+    await store.removeIndexEntries(notes, 'k', 'text');
+    await store.removeIndexEntries(notes, 'k', 'text');
     expect(await matches(store, 'b')).to.deep.equal(['bc:other']);
     expect(await keysUnder(store, {})).to.deep.equal(['k', 'other']);
     expect(await texts(store, 'k')).to.deep.equal(['abc']);
     await put(store, row('k', 6, note('bcd')));
     expect(await matches(store, 'b')).to.deep.equal(['bc:other', 'bcd:k']);
     for (const absent of [generationOf(notes, 7), { ...notes, version: 9 }])
-      await store.unlist(absent, 'k', 'text');
-    await store.unlist(notes, 'nobody', 'text');
+      await store.removeIndexEntries(absent, 'k', 'text');
+    await store.removeIndexEntries(notes, 'nobody', 'text');
     await store.scrub();
   },
 

@@ -62,7 +62,7 @@ const repeatsRows = (store: RowStore): RowStore => ({
   },
 });
 
-const unlistsNothing = (store: RowStore): RowStore => ({ ...store, unlist: async () => {} });
+const unlistsNothing = (store: RowStore): RowStore => ({ ...store, removeIndexEntries: async () => {} });
 
 /** Stores broken on purpose, which show that the suite detects defects. */
 export const defects: Readonly<Record<string, Defect>> = {

@@ -13,34 +13,34 @@ import { MongoLog } from '../../src/log/mongoLog.js';
 import { routeToWriters, Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import type { Database } from './database.js';
+import { Link } from './databaseLink.js';
 import type { Attempt, Outcome, Viewed } from './history.js';
-import { Link } from './link.js';
 import { Machine } from './machine.js';
 import type { Network, Port } from './network.js';
 import type { FoldedModels } from './readModels.js';
 import type { World } from './world.js';
 
 const LOG_ID = '11111111-1111-4111-8111-111111111111';
-/** A message takes so long at most from one thread of a process to another. */
+/** The longest time of a message between two threads of a process. */
 const HOP_MS = 3;
 const TAILS_MS = 1000;
-/** As the clients of the log and of the cluster's documents have it. */
+/** The timeouts of the clients of the log and of the cluster's documents. */
 const ATTEMPT_MS = { log: 5000, cluster: 2000 } as const;
 
-/** What the processes of a run stand on. */
-export interface Ground {
+/** The parts that all processes of a run share. */
+export interface NodeDeps {
   readonly world: World;
   readonly database: Database;
   readonly network: Network;
   readonly models: FoldedModels;
   readonly views: Viewed[];
-  /** Told of what no part may ever say. */
+  /** Called with an error that must never happen. */
   readonly fail: (what: string) => void;
-  /** Told when the process has ended: another one may start, in so many milliseconds if that is given. */
+  /** Called when the process has ended; another one may start after `ms` milliseconds, if given. */
   readonly onEnd: (ms?: number) => void;
 }
 
-/** One process: the product's own parts, put together as it puts them together, on a machine that may fail. */
+/** One process: the product's own parts, composed as in the product, on a machine that may fail. */
 export class Node {
   readonly id: string;
   readonly name: string;
@@ -48,20 +48,20 @@ export class Node {
   readonly link: Link;
   readonly bus: Port;
   owners: Owners = [];
-  readonly #ground: Ground;
+  readonly #ground: NodeDeps;
   readonly #log: MongoLog;
   #ownership: Ownership | undefined;
   #router: PartitionRouter | undefined;
   #readers: TailReader<Commit>[] = [];
-  /** Attempts that it has not answered. */
+  /** Attempts without an answer. */
   readonly #open = new Set<(outcome: Outcome) => void>();
 
-  constructor(name: string, ground: Ground) {
+  constructor(name: string, ground: NodeDeps) {
     const { world, database, network } = ground;
     this.#ground = ground;
     this.name = name;
-    this.id = world.draw.uuid();
-    this.machine = new Machine(world.timeline, world.draw);
+    this.id = world.random.uuid();
+    this.machine = new Machine(world.timeline, world.random);
     this.link = new Link(world, database, this.machine);
     this.bus = network.join(this.id, this.machine);
     // The client, as far as the log uses it.
@@ -69,13 +69,13 @@ export class Node {
       MongoClient,
       'db' | 'close'
     >;
-    const meta = { logId: LOG_ID, partitions: world.weather.partitions };
+    const meta = { logId: LOG_ID, partitions: world.faultPlan.partitions };
     this.#log = new MongoLog(meta, client, this.machine.clock);
     world.trace(name, 'starts');
     this.machine.run(() => void this.#start());
   }
 
-  /** It takes commands. */
+  /** Whether it takes commands. */
   get isServing(): boolean {
     return this.#router !== undefined && !this.machine.isDead;
   }
@@ -85,7 +85,7 @@ export class Node {
     return this.#readers.map(({ position }) => position);
   }
 
-  /** Gives it a command of a connection; `done` once, with what the connection is told. */
+  /** Gives it a command of a connection; calls `done` once, with the outcome for the connection. */
   execute(
     { command, commandId }: Pick<Attempt, 'command' | 'commandId'>,
     done: (outcome: Outcome) => void,
@@ -105,7 +105,7 @@ export class Node {
     );
   }
 
-  /** As by SIGKILL; another one may start in so many milliseconds. */
+  /** Like SIGKILL; another process may start after `ms` milliseconds. */
   kill(ms?: number): void {
     if (this.machine.isDead) return;
     this.#ground.world.trace(this.name, 'ends');
@@ -114,14 +114,14 @@ export class Node {
     this.#ground.onEnd(ms);
   }
 
-  /** As by SIGTERM: hands over, then ends. */
+  /** Like SIGTERM: hands over, then ends. */
   async stop(ms: number): Promise<void> {
     this.#router?.stop();
     await this.#ownership?.stop();
     this.kill(ms);
   }
 
-  /** As by SIGSTOP, and by SIGCONT later. */
+  /** Like SIGSTOP, and SIGCONT after `ms` milliseconds. */
   pause(ms: number): void {
     this.machine.pause();
     this.#ground.world.timeline.after(ms, () => this.machine.resume());
@@ -129,7 +129,7 @@ export class Node {
 
   async #start(): Promise<void> {
     const { world, fail } = this.#ground;
-    const { partitions } = world.weather;
+    const { partitions } = world.faultPlan;
     const { clock } = this.machine;
     const report = (what: string, error: unknown) => world.trace(this.name, `${what}: ${String(error)}`);
     const onFatal = (error: unknown) => fail(`${this.name} cannot go on: ${String(error)}`);
@@ -181,7 +181,7 @@ export class Node {
       environment: {
         clock: this.machine.clock,
         now: () => database.time.getTime(),
-        newId: () => world.draw.uuid(),
+        newId: () => world.random.uuid(),
         isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
       },
       events: {
@@ -201,10 +201,10 @@ export class Node {
     this.#router?.setOwners(owners);
   }
 
-  /** As the fan-out does: what it would push, it records. */
+  /** Records what the fan-out would push. */
   #follow(): void {
     const { world, fail, views } = this.#ground;
-    this.#readers = Array.from({ length: world.weather.partitions }, (_, partition) =>
+    this.#readers = Array.from({ length: world.faultPlan.partitions }, (_, partition) =>
       follow<Commit>(
         { partition, after: 0, read: (after, limit) => this.#log.read(partition, after, limit) },
         {
@@ -230,7 +230,7 @@ export class Node {
 
 type Send = (deliver: () => void) => void;
 
-/** The writers as the main thread has them, in a thread of their own. */
+/** The writers as the main thread sees them, in a thread of their own. */
 const acrossThreads = (writers: OwnWriters, there: Send, back: Send): OwnWriters => ({
   submit: (command, commandId, epoch) =>
     new Promise((resolve, reject) =>

@@ -6,9 +6,9 @@ import type { MessageRef } from '../../src/domain/define.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messages.js';
-import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
+import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamStates.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import type { Row } from '../../src/projections/store/rowStore.js';
 import { routeToWriters, Writer } from '../../src/writer/writer.js';
@@ -170,7 +170,7 @@ export class World<L extends EventLog = MemoryLog> {
     const commits = await this.log.read(0, this.#folded.position, 10_000);
     const last = commits.at(-1);
     if (!last) return;
-    for (const event of commits.flatMap((commit) => frameOf(commit).events)) {
+    for (const event of commits.flatMap((commit) => decodeCommit(commit).events)) {
       await this.#fold(statesProjection, event);
       await this.#fold(messagesProjection, event);
     }

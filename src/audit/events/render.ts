@@ -5,14 +5,14 @@ import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/users.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { UserRow } from '../../projections/models/userModels.js';
+import type { UserRow } from '../../projections/models/users.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import { open } from '../../vault/cipher.js';
 import { type OpenVault, openVault } from '../../vault/openVault.js';
 import type { KeyStore } from '../../vault/vault.js';
-import { openSource, openStoredRows, type SourceLog, type StoredRows } from '../storedRows.js';
-import { activeModel } from '../verify/freshModels.js';
+import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
+import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
 import { openEvents } from './openEvents.js';
 import { jsonOf, namedIn, type PlacedLeaf, transcriptLine } from './transcript.js';
@@ -95,7 +95,7 @@ export class Renderer {
 
   private constructor(
     private readonly data: RenderOptions,
-    private readonly log: SourceLog,
+    private readonly log: AuditedLog,
     private readonly vault: OpenVault,
     private readonly stored: StoredRows,
     private readonly names: Names,
@@ -106,7 +106,7 @@ export class Renderer {
   /** Throws what log, vault and read models throw. */
   static async open(data: RenderOptions): Promise<Renderer> {
     const { engine } = data;
-    const log = await openSource(engine);
+    const log = await openAuditedLog(engine);
     // From another thread a buffer comes as plain bytes.
     const vault = await openVault({ engine, masterKey: Buffer.from(data.masterKey) });
     const stored = await openStoredRows(engine);
