@@ -5,44 +5,52 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { ConfigError } from '../base/config.js';
 import { notFound } from '../base/errors.js';
-import { problems, readBody } from '../http/problems.js';
-import { type Asked, controlSocketOf, type OperationName, type Operator, operations } from './operator.js';
+import { readBody, respondToErrors } from '../http/problems.js';
+import {
+  controlSocketOf,
+  type OperationInput,
+  type OperationName,
+  type Operator,
+  operations,
+} from './operator.js';
 
-/** Takes operations as `POST /<name>` with JSON; errors are problem details, as over HTTP. */
+/** Takes operations as `POST /<name>` with JSON; errors are problem details, as in REST. */
 export function createControlApp(operator: Operator, log: Logger): Koa {
   const app = new Koa();
   const router = new Router({ sensitive: true });
-  // They are the keys of `operations`, and `Object.keys` does not say so.
-  for (const name of Object.keys(operations) as OperationName[]) takeOperation(router, operator, name);
-  app.use(problems(log));
+  // The type of `Object.keys` does not say that these are the keys of `operations`.
+  for (const name of Object.keys(operations) as OperationName[]) mountOperation(router, operator, name);
+  app.use(respondToErrors(log));
   app.use(router.routes());
   app.use(() => {
-    throw notFound('there is no such operation: the server may be of another version');
+    throw notFound('this server does not have the operation: use a command line of the same version');
   });
   app.on('error', (err: unknown) => log.debug({ err }, 'an answer was not delivered'));
   return app;
 }
 
-function takeOperation<N extends OperationName>(router: Router, operator: Operator, name: N): void {
+function mountOperation<N extends OperationName>(router: Router, operator: Operator, name: N): void {
   router.post(`/${name}`, async (ctx) => {
-    const asked: unknown = await readBody(ctx, operations[name].asked);
-    ctx.body = await operator[name](asked as Asked<N>); // That operation's schema has parsed it.
+    const input: unknown = await readBody(ctx, operations[name].input);
+    ctx.body = await operator[name](input as OperationInput<N>); // That operation's schema has parsed it.
   });
 }
 
-/** What every system takes as the address of a socket; a longer one would be cut off without a word. */
+/** Every operating system accepts socket paths of this length; some truncate longer ones silently. */
 const MAX_PATH_BYTES = 100;
 
-/** Throws `ConfigError` for a data directory whose control socket's path no system would take. */
+/** Throws `ConfigError` for a data directory whose control socket would have too long a path. */
 export function checkControlPath(dataDir: string): void {
   if (Buffer.byteLength(controlSocketOf(dataDir)) > MAX_PATH_BYTES)
-    throw new ConfigError(`DATA_DIR: the path of control.sock in it is longer than ${MAX_PATH_BYTES} bytes`);
+    throw new ConfigError(
+      `DATA_DIR: choose a shorter path, as that of control.sock in it is longer than ${MAX_PATH_BYTES} bytes`,
+    );
 }
 
 /**
- * Serves the application on the data directory's control socket, for its owner only (0600). This process must have
- * the directory: a socket that is there was left by one that was killed, and is replaced. `close` removes it, and lets
- * go of those who wait.
+ * Serves the application on the data directory's control socket, for the directory's owner only (0600). This process
+ * must hold the directory's lock: a socket found there was left by a killed process, and is replaced. `close` removes
+ * the socket and disconnects those who wait.
  */
 export async function serveControl(dataDir: string, app: Koa): Promise<{ close(): Promise<void> }> {
   const path = controlSocketOf(dataDir);
@@ -52,7 +60,7 @@ export async function serveControl(dataDir: string, app: Koa): Promise<{ close()
     server.once('error', reject);
     server.listen(path, resolve);
   });
-  // Until now the directory's own mode has kept others away.
+  // Before this, the mode of the directory keeps other users out.
   chmodSync(path, 0o600);
   return {
     close() {

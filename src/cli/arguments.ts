@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
-import { placeOf } from '../app/openEngine.js';
+import { engineOf } from '../app/openStores.js';
 import { openSource } from '../audit/storedRows.js';
 import type { Config } from '../base/config.js';
 import type { Engine } from '../projections/store/engine.js';
@@ -15,7 +15,7 @@ interface Existing {
 
 /** Where these settings put it, and its master key. Makes nothing: throws if there is no log. */
 export async function existing(config: Config): Promise<Existing> {
-  const engine = placeOf(config);
+  const engine = engineOf(config);
   const source = await openSource(engine);
   const { partitions } = source;
   await source.close();

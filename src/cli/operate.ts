@@ -5,15 +5,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import pino from 'pino';
 import { z } from 'zod';
-import { placeOf } from '../app/openEngine.js';
+import { engineOf } from '../app/openStores.js';
 import {
-  type Answered,
-  type Asked,
   controlSocketOf,
+  type OperationAnswer,
+  type OperationInput,
   type OperationName,
   type Operator,
   operations,
 } from '../app/operator.js';
+import { exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
 import { openSource } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/config.js';
@@ -40,9 +41,12 @@ function isServed(path: string): Promise<boolean> {
 
 /** Operates the system behind this socket. */
 export function remoteOperator(path: string): Operator {
-  async function ask<N extends OperationName>(name: N, asked: Asked<N>): Promise<Answered<N>> {
+  async function ask<N extends OperationName>(
+    name: N,
+    asked: OperationInput<N>,
+  ): Promise<OperationAnswer<N>> {
     const answer: unknown = operations[name].answer.parse(await post(path, name, JSON.stringify(asked)));
-    return answer as Answered<N>; // That operation's schema has parsed it.
+    return answer as OperationAnswer<N>; // That operation's schema has parsed it.
   }
   return {
     role: (asked) => ask('role', asked),
@@ -94,7 +98,7 @@ export async function withOperator<T>(config: Config, work: (operator: Operator)
   const giveUpAt = performance.now() + PATIENCE_MS;
   for (;;) {
     if (await isServed(path)) return work(remoteOperator(path));
-    const source = await openSource(placeOf(config));
+    const source = await openSource(engineOf(config));
     await source.close();
     try {
       return await alone(config, work);
@@ -107,12 +111,7 @@ export async function withOperator<T>(config: Config, work: (operator: Operator)
 
 async function alone<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
   const logger = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
-  const fail = (error: unknown): void => {
-    logger.fatal({ err: error }, error instanceof Error ? error.message : String(error));
-    // What is in memory can no longer be trusted to be durable.
-    process.exit(1);
-  };
-  const system = await startSystem(config, logger, fail, { isServing: false });
+  const system = await startSystem(config, logger, exitOn(logger), { isServing: false });
   try {
     return await work(system.operator);
   } finally {

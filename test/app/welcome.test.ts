@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { welcome } from '../../src/app/serve.js';
+import { printWelcome } from '../../src/app/serve.js';
 
 describe('A start by hand', () => {
   const said = (isTTY: boolean): string => {
     let text = '';
-    welcome('http://127.0.0.1:3000', { isTTY, write: (more) => (text += more) });
+    printWelcome('http://127.0.0.1:3000', { isTTY, write: (more) => (text += more) });
     return text;
   };
 

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { overloaded, VaultUnavailable } from '../../src/base/errors.js';
-import type { HttpParts } from '../../src/http/app.js';
 import type { Vault } from '../../src/vault/vault.js';
-import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
+import { ask, type FakeParts, type FakeTarget, type Reply, startHttp } from '../support/http.js';
 
 const json = { username: 'Somebody', password: 'a mild autumn evening' };
 
@@ -19,14 +18,14 @@ function inFrontOf<T extends object, K extends keyof T>(object: T, method: K, ca
 
 describe('accounts when things go wrong', () => {
   let target: FakeTarget;
-  const start = async (replace?: (parts: HttpParts) => Partial<HttpParts>): Promise<void> => {
+  const start = async (replace?: (parts: FakeParts) => Partial<FakeParts>): Promise<void> => {
     target = await startHttp(replace);
   };
   afterEach(() => target.close());
   const signUp = (): Promise<Reply> => ask(target.url, 'POST /user/', { json });
   const signIn = (): Promise<Reply> => ask(target.url, 'POST /user/signin', { json });
 
-  type Step = readonly [string, (parts: HttpParts, call: () => unknown) => void];
+  type Step = readonly [string, (parts: FakeParts, call: () => unknown) => void];
   const steps: readonly Step[] = [
     ['making the key', ({ vault }, call) => inFrontOf(vault.keys, 'create', call)],
     ['registering', ({ commands }, call) => inFrontOf(commands, 'execute', call)],

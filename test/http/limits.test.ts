@@ -7,10 +7,10 @@ import { ask, type FakeTarget, startHttp } from '../support/http.js';
 describe('sign-ups and sign-ins an address', () => {
   let target: FakeTarget;
   let time = 0;
-  const start = async (trustProxy: number): Promise<void> => {
+  const start = async (trustedProxies: number): Promise<void> => {
     target = await startHttp(() => ({
       addressLimit: memoryAddressLimit({ rate: 10, burst: 3 }, () => time),
-      trustProxy,
+      trustedProxies,
     }));
   };
   afterEach(() => target.close());

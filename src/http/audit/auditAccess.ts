@@ -6,7 +6,7 @@ import type { CommandRouter } from '../../domain/commands.js';
 import type { UserId } from '../../domain/ids.js';
 import type { AuditResource } from '../../domain/roles.js';
 import type { Session, SessionStore } from '../../vault/vault.js';
-import { authenticated, type Handler } from '../auth.js';
+import { type RequireSession, requireSession } from '../auth.js';
 
 const whole = (min: number) =>
   z
@@ -15,19 +15,25 @@ const whole = (min: number) =>
     .transform(Number)
     .pipe(z.int().min(min));
 
-const hashes = z.array(z.string()).meta({ description: 'RFC 6962, from the bottom up; base64.' });
+const hashes = z
+  .array(z.string())
+  .meta({ description: 'The proof as RFC 6962 says, from the bottom up; base64.' });
 const checkpoint = z
   .string()
   .exactOptional()
-  .meta({ description: 'The signed head of this size, if it is the newest.' });
+  .meta({ description: 'The signed head of this size, if it is the newest one.' });
 
 export const ProofQuery = z
   .strictObject({
-    offset: whole(0).exactOptional().meta({ description: 'Of the event that is proven to be in the log.' }),
+    offset: whole(0)
+      .exactOptional()
+      .meta({ description: 'Proves that the event at this offset is in the log.' }),
     from: whole(1).exactOptional().meta({
-      description: 'Instead of `offset`: the size of an older head, which the log is proven to extend.',
+      description: 'Instead of `offset`: proves that the log extends an older head of this size.',
     }),
-    size: whole(1).exactOptional().meta({ description: 'By default that of the newest head.' }),
+    size: whole(1)
+      .exactOptional()
+      .meta({ description: 'Of the log that the proof is for; by default that of the newest head.' }),
   })
   .meta({ description: 'Either `offset` or `from`.' });
 
@@ -40,37 +46,31 @@ export const ProofAnswer = z.strictObject({
   checkpoint,
 });
 
-/** Who is asked whether somebody may see the log. */
 export interface AuditorParts {
   readonly sessions: SessionStore;
-  readonly now: () => Date;
-  /** Whether the user has the role, by all that is in the log now. */
+  /** Whether the user has the role, by everything in the log now. */
   readonly isAuditor: (userId: UserId) => Promise<boolean>;
 }
 
-/** Makes handlers that only auditors reach; others get `forbidden`. */
-export function forAuditors({ sessions, now, isAuditor }: AuditorParts) {
-  return (handler: (ctx: RouterContext, session: Session) => Promise<void>): Handler =>
-    authenticated(
-      sessions,
-      now,
-    )(async (ctx, session) => {
-      if (!(await isAuditor(session.userId))) throw forbidden('only auditors may see this');
+/** Makes a handler that only auditors reach; others get `forbidden`. */
+export const requireAuditor = ({ sessions, isAuditor }: AuditorParts): RequireSession => {
+  const signedIn = requireSession(sessions);
+  return (handler) =>
+    signedIn(async (ctx, session) => {
+      if (!(await isAuditor(session.userId)))
+        throw forbidden('only auditors may see this: an operator can give you the role');
       return handler(ctx, session);
     });
-}
+};
 
-/**
- * Writes into the log who is about to be shown what, as they asked for it. Rejects as `forbidden` if the log says that
- * they are no auditor.
- */
+/** Records in the log, before the answer, what an auditor reads. Throws `forbidden` if the user is no auditor. */
 export async function recordRead(
   commands: CommandRouter,
   { userId }: Session,
   resource: AuditResource,
   ctx: RouterContext,
 ): Promise<void> {
-  // A query that was checked holds nothing else than strings.
+  // A checked query has strings only.
   const query = { ...ctx.params, ...(ctx.query as Record<string, string>) };
   await commands.execute<'record audit read'>(
     { kind: 'record audit read', userId, resource, query },
