@@ -5,10 +5,15 @@ import type { Logger } from 'pino';
 import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
-import { type AuditorParts, requireAuditor } from './audit/auditAccess.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
-import { limitByAddress, requireSession, type SignInLimit } from './auth.js';
+import {
+  type AuditorParts,
+  limitByAddress,
+  requireAuditor,
+  requireSession,
+  type SignInLimit,
+} from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
 import { mountOperations, type OperationParts } from './operations.js';

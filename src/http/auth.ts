@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
-import { ParleyError, unauthenticated } from '../base/errors.js';
+import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
 import type { AddressLimit } from '../base/limits.js';
+import type { UserId } from '../domain/ids.js';
 import { bearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError, STORE_DOWN } from './problems.js';
@@ -72,6 +73,23 @@ export const requireSession =
     if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
     return handler(ctx, session);
   };
+
+export interface AuditorParts {
+  readonly sessions: SessionStore;
+  /** Whether the user has the role, by everything in the log now. */
+  readonly isAuditor: (userId: UserId) => Promise<boolean>;
+}
+
+/** Makes a handler that only auditors reach; others get `forbidden`. */
+export const requireAuditor = ({ sessions, isAuditor }: AuditorParts): RequireSession => {
+  const signedIn = requireSession(sessions);
+  return (handler) =>
+    signedIn(async (ctx, session) => {
+      if (!(await isAuditor(session.userId)))
+        throw forbidden('only auditors may see this: an operator can give you the role');
+      return handler(ctx, session);
+    });
+};
 
 /** Limits sign-ups and sign-ins. */
 export interface SignInLimit {

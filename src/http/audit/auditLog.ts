@@ -1,12 +1,50 @@
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
+import { z } from 'zod';
 import type { Heads } from '../../audit/proof/heads.js';
 import type { ConsistencyProof, InclusionProof, Proofs } from '../../audit/proof/proofs.js';
 import { badRequest, notFound } from '../../base/errors.js';
 import { type RequireSession, serveResource } from '../auth.js';
 import { readQuery } from '../problems.js';
 import { NoFields } from '../schemas.js';
-import { ProofQuery } from './auditAccess.js';
+
+const whole = (min: number) =>
+  z
+    .string()
+    .regex(/^(0|[1-9]\d{0,14})$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min));
+
+const hashes = z
+  .array(z.string())
+  .meta({ description: 'The proof as RFC 6962 says, from the bottom up; base64.' });
+const checkpoint = z
+  .string()
+  .exactOptional()
+  .meta({ description: 'The signed head of this size, if it is the newest one.' });
+
+export const ProofQuery = z
+  .strictObject({
+    offset: whole(0)
+      .exactOptional()
+      .meta({ description: 'Proves that the event at this offset is in the log.' }),
+    from: whole(1).exactOptional().meta({
+      description: 'Instead of `offset`: proves that the log extends an older head of this size.',
+    }),
+    size: whole(1)
+      .exactOptional()
+      .meta({ description: 'Of the log that the proof is for; by default that of the newest head.' }),
+  })
+  .meta({ description: 'Either `offset` or `from`.' });
+
+export const ProofAnswer = z.strictObject({
+  offset: z.int().exactOptional(),
+  from: z.int().exactOptional(),
+  size: z.int(),
+  entry: z.string().exactOptional().meta({ description: 'The stored bytes of the event, in base64.' }),
+  hashes,
+  checkpoint,
+});
 
 export interface LogParts {
   readonly heads: Pick<Heads, 'keys' | 'advance'>;
