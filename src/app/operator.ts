@@ -78,7 +78,7 @@ export function systemOperator({ vault, commands, projections, heads, partitions
     },
     async accept({ partition }) {
       if (partition >= partitions)
-        throw notFound(`there is no partition ${partition}: partitions are 0 to ${partitions - 1}`);
+        throw notFound(`there is no partition ${partition}: the log has ${partitions}, numbered from 0`);
       const { size } = await heads.accept(partition);
       return { size };
     },

@@ -4,7 +4,7 @@ import type { Config } from '../base/config.js';
 import { Metrics } from '../base/metrics.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp } from '../http/app.js';
-import { checkControlPath, createControlApp, serveControl } from './controlServer.js';
+import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { httpParts, listen } from './httpServer.js';
 import { Closers, type Host, Retirement } from './lifecycle.js';
 import { openStores } from './openStores.js';

@@ -1,11 +1,11 @@
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import { progressBar } from '../../src/cli/auditVerify.js';
+import { startProgressBar } from '../../src/cli/commandLine.js';
 
-function written(isTTY: boolean, work: (bar: ReturnType<typeof progressBar>) => void): string {
+function written(isTTY: boolean, work: (bar: ReturnType<typeof startProgressBar>) => void): string {
   const stream = Object.assign(new PassThrough(), { isTTY, columns: 100 });
   // All of a terminal that is asked for.
-  const bar = progressBar(stream as unknown as NodeJS.WriteStream);
+  const bar = startProgressBar(stream as unknown as NodeJS.WriteStream);
   work(bar);
   bar.stop();
   return String(stream.read() ?? '');

@@ -142,7 +142,7 @@ for (const engine of allEngines)
         await hammer.until(rebuild);
         expect(await rebuild).to.deep.equal({
           ...{ code: 0, err: '' },
-          out: `${name} was built anew and is what is read now\n`,
+          out: `${name} is rebuilt and in use\n`,
         });
         expect(hammer.sent).to.be.above(sent);
         expect(hammer.reads).to.be.above(reads);

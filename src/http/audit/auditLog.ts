@@ -61,7 +61,7 @@ export function mountAuditLog(
   const partitionOf = (ctx: RouterContext): number => {
     const text = ctx.params.partition ?? '';
     if (!/^(0|[1-9]\d*)$/.test(text) || Number(text) >= partitions)
-      throw notFound(`partitions are 0 to ${partitions - 1}`);
+      throw notFound(`the log has ${partitions} partitions, numbered from 0`);
     return Number(text);
   };
   const prove = async (ctx: RouterContext): Promise<InclusionProof | ConsistencyProof> => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { MongoClient } from 'mongodb';
 import { controlSocketOf } from '../../../src/app/operator.js';
-import { remoteOperator } from '../../../src/cli/operate.js';
+import { remoteOperator } from '../../../src/app/controlSocket.js';
 import { type Kind, type Running, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
 import { tempDir } from '../../support/tempDir.js';

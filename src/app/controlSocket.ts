@@ -1,13 +1,17 @@
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { ConfigError } from '../base/config.js';
-import { notFound } from '../base/errors.js';
+import { errorCodes, notFound, ParleyError, unknown } from '../base/errors.js';
 import { readBody, respondToErrors } from '../http/problems.js';
 import {
   controlSocketOf,
+  type OperationAnswer,
   type OperationInput,
   type OperationName,
   type Operator,
@@ -69,4 +73,66 @@ export async function serveControl(dataDir: string, app: Koa): Promise<{ close()
       return closed;
     },
   };
+}
+
+/** Whether a process takes operations on this socket. Throws if that cannot be known, such as without permission. */
+export function isControlServed(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      // A killed process leaves its socket file behind, and nobody accepts connections on it.
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(false);
+      else reject(error);
+    });
+  });
+}
+
+/** Operates the system that serves this socket. */
+export function remoteOperator(path: string): Operator {
+  async function ask<N extends OperationName>(
+    name: N,
+    input: OperationInput<N>,
+  ): Promise<OperationAnswer<N>> {
+    const answer: unknown = operations[name].answer.parse(await post(path, name, JSON.stringify(input)));
+    return answer as OperationAnswer<N>; // That operation's schema has parsed it.
+  }
+  return {
+    role: (input) => ask('role', input),
+    rebuild: (input) => ask('rebuild', input),
+    accept: (input) => ask('accept', input),
+    rotateKey: (input) => ask('rotateKey', input),
+  };
+}
+
+const ProblemAnswer = z.object({
+  code: z.enum(errorCodes),
+  detail: z.string(),
+  incident: z.string().optional(),
+});
+
+/** Waits without a time limit: a rebuild of a large log takes hours. */
+async function post(socketPath: string, name: string, body: string): Promise<unknown> {
+  let status: number;
+  let answer: string;
+  try {
+    [status, answer] = await new Promise<[number, string]>((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+      const asking = request({ socketPath, path: `/${name}`, method: 'POST', headers }, (response) => {
+        text(response).then((whole) => resolve([response.statusCode ?? 0, whole]), reject);
+      });
+      asking.once('error', reject);
+      asking.end(body);
+    });
+  } catch (cause) {
+    throw unknown('the server stopped before it answered: check whether the change was made', cause);
+  }
+  const parsed: unknown = JSON.parse(answer);
+  if (status < 400) return parsed;
+  const { code, detail, incident } = ProblemAnswer.parse(parsed);
+  const hint = incident === undefined ? '' : ` (incident ${incident} in its log)`;
+  throw new ParleyError(code, detail + hint);
 }
