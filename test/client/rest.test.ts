@@ -77,7 +77,7 @@ describe('the REST client', () => {
   it('gives what the server says about trying again', async () => {
     answers(503, { code: 'overloaded', retryAfterMs: 250 }, 'application/problem+json');
     const error = await caught(rest.user('secret', someone.userId));
-    expect(error).to.include({ code: 'overloaded', retryAfterMs: 250, again: true });
+    expect(error).to.include({ code: 'overloaded', retryAfterMs: 250, canRetry: true });
   });
 
   it('calls an answer that is no problem document what it is', async () => {

@@ -32,7 +32,7 @@ export const notificationPermission = (): NotificationPermission | 'unsupported'
   'Notification' in globalThis ? Notification.permission : 'unsupported';
 
 /** Shows the unread count in the title and, where permitted, a notification of each message to a hidden page. */
-export function useNotifications({ chats, unread, loaded }: Snapshot, myUserId: string): void {
+export function useNotifications({ chats, unread, isLoaded }: Snapshot, myUserId: string): void {
   const newestSeqs = useRef<Map<string, number> | undefined>(undefined);
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) Parley` : 'Parley';

@@ -41,7 +41,7 @@ describe('what a store says, and when', () => {
     });
     stores.push(store);
     store.start();
-    await eventually('it has loaded', () => store.get().loaded);
+    await eventually('it has loaded', () => store.get().isLoaded);
     return store;
   }
 
@@ -156,7 +156,7 @@ describe('what a store says, and when', () => {
     expect(shown.get().history).to.have.nested.property('error.incident', 'i');
     fails = false;
     server.last.drop();
-    await eventually('it is here', () => shown.get().history.state === 'whole');
+    await eventually('it is here', () => shown.get().history.state === 'complete');
     expect(server.sent('fetch messages').every(({ data }) => data.before === 5)).to.equal(true);
   });
 
@@ -192,7 +192,7 @@ describe('what a store says, and when', () => {
     server.last.drop();
     await eventually('it knows what is now', () => store.get().chats[0]?.roomId === 'with ben');
     expect(store.get().chats).to.have.length(1);
-    await eventually('the room too', () => shown.get().history.state === 'whole');
+    await eventually('the room too', () => shown.get().history.state === 'complete');
     expect(shown.get().entries).to.deep.equal([]);
   });
 
