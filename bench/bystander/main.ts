@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pino from 'pino';
-import { natsServers } from '../../src/base/config.js';
+import { parseNatsServers } from '../../src/base/config.js';
 import { NatsBus } from '../../src/cluster/natsBus.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
@@ -37,7 +37,7 @@ async function standBy(url: string, servers: string): Promise<void> {
   const report = (message: string, cause: unknown) => {
     throw new Error(message, { cause });
   };
-  const bus = new NatsBus({ servers: natsServers(servers) ?? [], logId: log.id, node: randomUUID(), report });
+  const bus = new NatsBus({ servers: parseNatsServers(servers) ?? [], logId: log.id, node: randomUUID(), report });
   let commits = 0;
   let events = 0;
   bus.subscribe((frame) => {

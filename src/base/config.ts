@@ -1,28 +1,28 @@
 import { z } from 'zod';
 
-/** A setting is wrong; `message` is one line that names it. */
+/** A setting is invalid; `message` is one line that names it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 const duration = z.string().transform((text, ctx) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  // The pattern admits only the keys of `units`.
-  if (match) return Number(match[1]) * units[match[2] as keyof typeof units];
-  ctx.addIssue({ code: 'custom', message: 'must be a number with ms, s, m, h or d, such as 10s' });
+  // The pattern admits only the keys of `UNIT_MS`.
+  if (match) return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
+  ctx.addIssue({ code: 'custom', message: 'must be a number with a unit (ms, s, m, h or d), such as 10s' });
   return z.NEVER;
 });
 
-const whole = (min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
 
-const rate = z.string().transform((text, ctx): { rate: number; burst: number } | 'off' => {
+const rateLimit = z.string().transform((text, ctx): { rate: number; burst: number } | 'off' => {
   if (text === 'off') return 'off';
   const match = /^(\d+):(\d+)$/.exec(text);
   if (match && Number(match[1]) > 0 && Number(match[2]) > 0)
@@ -34,7 +34,10 @@ const rate = z.string().transform((text, ctx): { rate: number; burst: number } |
 const masterKey = z.string().transform((text, ctx) => {
   const key = Buffer.from(text, 'base64');
   if (key.length === 32 && key.toString('base64') === text) return key;
-  ctx.addIssue({ code: 'custom', message: 'must be 32 bytes in base64' });
+  ctx.addIssue({
+    code: 'custom',
+    message: 'must be 32 bytes in base64, as `openssl rand -base64 32` makes them',
+  });
   return z.NEVER;
 });
 
@@ -47,14 +50,14 @@ const origins = z
   );
 
 const nats = z.string().transform((text, ctx) => {
-  const servers = natsServers(text);
+  const servers = parseNatsServers(text);
   if (servers) return servers;
   ctx.addIssue({ code: 'custom', message: 'must be nats:// or tls:// URLs, separated by commas' });
   return z.NEVER;
 });
 
 const Settings = z.object({
-  PORT: whole(0, 65_535).default(3000),
+  PORT: wholeNumber(0, 65_535).default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
   DATA_DIR: z.string().min(1).default('./data'),
   MASTER_KEY: masterKey.optional(),
@@ -63,22 +66,22 @@ const Settings = z.object({
     .regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://')
     .optional(),
   NATS_URL: nats.optional(),
-  PARTITIONS: whole(1, 64).optional(),
+  PARTITIONS: wholeNumber(1, 64).optional(),
   ALLOWED_ORIGINS: origins.optional(),
-  TRUST_PROXY: whole(0, 32).default(0),
-  BCRYPT_COST: whole(4, 15).default(12),
-  SESSION_TTL: duration.default(30 * units.d),
-  RATE_LIMIT: rate.default({ rate: 50, burst: 200 }),
-  AUTH_RATE_LIMIT: rate.default({ rate: 10, burst: 20 }),
-  PRESENCE_GRACE: duration.default(10 * units.s),
+  TRUST_PROXY: wholeNumber(0, 32).default(0),
+  BCRYPT_COST: wholeNumber(4, 15).default(12),
+  SESSION_TTL: duration.default(30 * UNIT_MS.d),
+  RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
+  AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
+  PRESENCE_GRACE: duration.default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
     .string()
-    .regex(/^[^\s+]{1,128}$/, 'must be 1 to 128 characters without white space or +')
+    .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 
-/** The settings; durations in milliseconds, rates a second (`AUTH_RATE_LIMIT`: a minute). */
+/** The settings. Durations are in milliseconds, rates per second (`AUTH_RATE_LIMIT`: per minute). */
 export type Config = z.infer<typeof Settings>;
 
 /** Reads the settings from the environment; an empty variable counts as unset. Throws `ConfigError`. */
@@ -93,15 +96,15 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   }
   const config = parsed.data;
   if (config.NATS_URL && config.MONGO_URL === undefined)
-    throw new ConfigError('NATS_URL: needs MONGO_URL, as several nodes share one log');
+    throw new ConfigError('NATS_URL: set MONGO_URL too, as several nodes need one shared log');
   return config;
 }
 
-/** A NATS server as a URL names it. */
+/** A NATS server, parsed from its URL. */
 export interface NatsServer {
   readonly host: string;
   readonly port: number;
-  /** `tls://`: nothing is said in the clear. With `nats://` it is the server that decides. */
+  /** Whether TLS is required (`tls://`). With `nats://` the server decides. */
   readonly tls: boolean;
   /** `nats://token@host` or `nats://user:password@host`, percent-encoded where a URL asks for it. */
   readonly credentials:
@@ -110,16 +113,16 @@ export interface NatsServer {
     | undefined;
 }
 
-const DEFAULT_PORT = 4222;
+const DEFAULT_NATS_PORT = 4222;
 
-/** The servers of a comma-separated list of `nats://` and `tls://` URLs; undefined if one of them is not such a URL. */
-export function natsServers(list: string): readonly NatsServer[] | undefined {
-  const servers = list.split(',').map((url) => natsServer(url.trim()));
+/** Parses a comma-separated list of `nats://` and `tls://` URLs; undefined if one is invalid. */
+export function parseNatsServers(list: string): readonly NatsServer[] | undefined {
+  const servers = list.split(',').map((url) => parseNatsServer(url.trim()));
   const valid = servers.filter((server) => server !== undefined);
   return valid.length === servers.length ? valid : undefined;
 }
 
-function natsServer(text: string): NatsServer | undefined {
+function parseNatsServer(text: string): NatsServer | undefined {
   if (!/^(nats|tls):\/\//.test(text) || !URL.canParse(text)) return undefined;
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
   if (hostname === '' || `${pathname}${search}${hash}`.replace(/^\//, '') !== '') return undefined;
@@ -127,11 +130,11 @@ function natsServer(text: string): NatsServer | undefined {
     const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)];
     return {
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: port === '' ? DEFAULT_PORT : Number(port),
+      port: port === '' ? DEFAULT_NATS_PORT : Number(port),
       tls: protocol === 'tls:',
       credentials: user === '' ? undefined : pass === '' ? { token: user } : { user, pass },
     };
   } catch {
-    return undefined; // What is escaped is no UTF-8.
+    return undefined; // The percent-encoding is not UTF-8.
   }
 }

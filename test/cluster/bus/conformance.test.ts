@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { natsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/config.js';
 import type { Bus } from '../../../src/cluster/bus.js';
 import { memoryBus } from '../../../src/cluster/localBus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
@@ -18,7 +18,7 @@ const quiet = () => {};
 const adapters: Record<string, (logId: string) => Promise<Bus>> = {
   'in one process': async () => memoryBus(randomUUID(), quiet),
   'on NATS': async (logId) => {
-    const servers = natsServers((await natsUrl()) ?? '') ?? [];
+    const servers = parseNatsServers((await natsUrl()) ?? '') ?? [];
     const bus = new NatsBus({ servers, logId, node: randomUUID(), report: quiet });
     await eventually('the bus is connected', () => bus.isConnected);
     return bus;

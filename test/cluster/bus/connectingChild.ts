@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { natsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/config.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 
 // Says `connected`, or else what is in the way, of the servers in its one argument, and ends. A process of its own,
@@ -10,7 +10,7 @@ const say = (text: string): void => {
 };
 
 new NatsBus({
-  servers: natsServers(process.argv[2] ?? '') ?? [],
+  servers: parseNatsServers(process.argv[2] ?? '') ?? [],
   logId: randomUUID(),
   node: randomUUID(),
   report: (_, error) => say(String(error)),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { natsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/config.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { eventually } from '../../support/eventually.js';
 import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';
@@ -36,7 +36,7 @@ describe('a bus on NATS that must say who it is', () => {
     const report = (message: string, error: unknown) => {
       said ??= `${message}: ${error}`;
     };
-    const servers = natsServers(url) ?? [];
+    const servers = parseNatsServers(url) ?? [];
     const bus = new NatsBus({ servers, logId: randomUUID(), node: randomUUID(), report });
     closing.push(() => bus.close());
     await eventually('it is in or out', () => bus.isConnected || said !== undefined);
@@ -60,7 +60,7 @@ describe('a bus on NATS that must say who it is', () => {
 
   it('is let in by another server when one refuses it', async () => {
     const [strict, open] = [await nats('--auth', 'token'), await nats()];
-    const servers = natsServers(`${strict.url()},${open.url()}`) ?? [];
+    const servers = parseNatsServers(`${strict.url()},${open.url()}`) ?? [];
     const bus = new NatsBus({ servers, logId: randomUUID(), node: randomUUID(), report: () => {} });
     closing.push(() => bus.close());
     await eventually('it is connected', () => bus.isConnected);

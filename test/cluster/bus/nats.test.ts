@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { connect } from 'nats';
-import { natsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/config.js';
 import type { Reply } from '../../../src/cluster/bus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { frameOf, messageLeaf } from '../../conformance/busFrames.js';
@@ -28,7 +28,12 @@ describe('a bus on NATS, when things go wrong', function () {
 
   function open(...urls: string[]): NatsBus {
     const report = (message: string, error: unknown) => reports.push(`${message} ${error}`);
-    const bus = new NatsBus({ servers: natsServers(urls.join()) ?? [], logId, node: randomUUID(), report });
+    const bus = new NatsBus({
+      servers: parseNatsServers(urls.join()) ?? [],
+      logId,
+      node: randomUUID(),
+      report,
+    });
     closing.push(() => bus.close());
     return bus;
   }
