@@ -6,7 +6,7 @@ import { NotOfThisLog } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
 import { startSystem } from './system.js';
 
-/** A stop that takes longer is cut off: supervisors kill a process after 10 s. */
+/** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */
 const STOP_LIMIT_MS = 9500;
 
 /** On SIGTERM or SIGINT, stops gracefully and exits with 0; on a second signal, exits at once with 1. */

@@ -29,7 +29,7 @@ describe('closers', () => {
   });
 });
 
-describe('a node that meets an error it cannot go on with', () => {
+describe('a fatal error of a node', () => {
   const newer = Object.assign(new Error('unknown event type'), { name: 'UnknownEventType' });
 
   function retirement(): { retirement: Retirement; failures: unknown[]; logged: string[] } {
@@ -39,7 +39,7 @@ describe('a node that meets an error it cannot go on with', () => {
     return { retirement: new Retirement(logger, (error) => failures.push(error)), failures, logged };
   }
 
-  it('fails', () => {
+  it('ends the process', () => {
     const { retirement: node, failures } = retirement();
     const error = new Error('a defect');
     node.enable(async () => {});
@@ -48,7 +48,7 @@ describe('a node that meets an error it cannot go on with', () => {
     expect(node.isRetired).to.equal(false);
   });
 
-  it('hands over, once, when the error is an event of a newer version', () => {
+  it('makes the node hand over, once, when it is an event of a newer version', () => {
     const { retirement: node, failures, logged } = retirement();
     let handedOver = 0;
     node.enable(async () => void handedOver++);
@@ -58,7 +58,7 @@ describe('a node that meets an error it cannot go on with', () => {
     expect(logged[0]).to.contain('upgrade this node');
   });
 
-  it('fails on such an event before it can hand over, and when handing over fails', async () => {
+  it('ends the process on such an event before the node can hand over, and when handing over fails', async () => {
     const { retirement: node, failures } = retirement();
     node.onFatal(newer);
     expect(failures).to.deep.equal([newer]);

@@ -136,7 +136,7 @@ for (const engine of allEngines)
     });
 
     for (const name of rebuilt[engine])
-      it(`of ${name} leaves neither gap nor regression`, async () => {
+      it(`of ${name} shows clients neither a gap nor old data`, async () => {
         const [sent, reads] = [hammer.sent, hammer.reads];
         const rebuild = parley(['rebuild', name], { DATA_DIR: server.dataDir, ...server.env });
         await hammer.until(rebuild);

@@ -37,8 +37,8 @@ const ids = (state: State): string[] =>
     entry.state === 'stored' ? entry.message.messageId : `${entry.messageId} unsent`,
   );
 
-describe('what is told, folded', () => {
-  it('ends in the same view, in whatever order and however often it was told', () => {
+describe('the folds of the store', () => {
+  it('end in the same view, in whatever order and however often facts arrive', () => {
     const plan = fc.tuple(story(withAda, me, ada), story(withBen, me, ben)).chain((stories) => {
       const needed = stories.flatMap((one) => one.needed);
       const told = stories.flatMap((one) => [...one.needed, ...one.more]);
@@ -59,7 +59,7 @@ describe('what is told, folded', () => {
     );
   });
 
-  it('shows each message that was sent once, wherever its answer, push or page comes', () => {
+  it('show each sent message once, wherever its answer, push or page arrives', () => {
     const sent = [1, 2, 3, 4, 5, 6].map((seq) => messageOf(withAda, me, seq));
     const step = fc.record({
       upTo: fc.integer({ min: 1, max: sent.length }),
@@ -97,7 +97,7 @@ describe('what is told, folded', () => {
     );
   });
 
-  it('shows no message beyond a gap, and all once it is filled', () => {
+  it('show no message beyond a gap, and all once it is filled', () => {
     const at = (seq: number) => messageOf(withAda, ada, seq);
     const seqs = (state: State): unknown[] =>
       view(state).entries.map((entry) => entry.state === 'stored' && entry.message.seq);
@@ -109,7 +109,7 @@ describe('what is told, folded', () => {
     expect(seqs(applyPage(filled, withAda, [at(3)]))).to.deep.equal([1, 2, 3, 4, 5, 6, 7]);
   });
 
-  it('shows nothing of an erased user again, whoever tells of it first', () => {
+  it('show nothing of an erased user again, whichever fact arrives first', () => {
     const text = messageOf(withAda, ada, 1);
     const wiped = { ...text, message: null, erased: true as const };
     const texts = (state: State): unknown[] =>
@@ -120,7 +120,7 @@ describe('what is told, folded', () => {
     expect(texts(applyPage(applyPage(beginning, withAda, [wiped]), withAda, [text]))).to.deep.equal([null]);
   });
 
-  it('keeps the identity of all that a change does not touch', () => {
+  it('keep the identity of everything that did not change', () => {
     const snapshots = new Snapshots();
     const views = new RoomViews(withAda);
     const both = [chatOf(withAda, [me, ada], []), chatOf(withBen, [me, ben], [])].reduce(
@@ -138,7 +138,7 @@ describe('what is told, folded', () => {
     expect(snapshots.of(applyFriend(state, { ...ben }))).to.equal(after.snapshot);
   });
 
-  it('no longer knows who is there when a new connection does not tell', () => {
+  it('forget presence that a new connection does not confirm', () => {
     const chat = chatOf(withAda, [me, ada], []);
     const there = { isOnline: true, lastSeen: null };
     const before = applyPresence(
@@ -155,7 +155,7 @@ describe('what is told, folded', () => {
     expect(again.presence.get(ben.userId)).to.deep.equal({ state: 'online' });
   });
 
-  it('forgets what it knew of a server whose data are others now, but nothing that is unsent', () => {
+  it('forget everything but unsent messages when the server was restored', () => {
     const known = applyPushedMessage(
       applyChat(beginning, chatOf(withAda, [me, ada], [])),
       messageOf(withAda, ada, 1),
