@@ -62,7 +62,7 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
   audit
     .command('verify')
     .description(
-      'check the log (every leaf, root, stream version and signature) and compare the read models with a fresh fold; names the first wrong place and exits with 1',
+      'check the log (every leaf, root, stream version and signature) and compare the read models with a fresh fold; if anything is wrong, names the first place and exits with 1',
     )
     .option(
       '--since <file>',

@@ -97,7 +97,11 @@ export function addAccept(audit: Command, env: NodeJS.ProcessEnv): void {
     .description(
       'continue with a log that does not extend its last signed head, such as one restored from a backup: signs its present head in place of that one',
     )
-    .argument('<partition>', 'the number of the partition; the log of the server names it', parsePartition)
+    .argument(
+      '<partition>',
+      'the number of the partition, which the server writes to its log',
+      parsePartition,
+    )
     .action(async (partition: number) => {
       const { size } = await withOperator(readConfig(env), (operator) => operator.accept({ partition }));
       printLine(`partition ${partition} is accepted as it is, with ${size} events`);
