@@ -58,6 +58,7 @@ export const outline: readonly Part[] = [
       page('architecture', 'Architecture'),
       page('performance', 'Performance'),
       page('scale', 'Scale'),
+      page('testing', 'Testing'),
       page('dependencies', 'Dependencies'),
       { made: 'decisions', source: 'docs/decisions', url: '/docs/decisions', name: 'Decisions' },
     ],

@@ -26,18 +26,25 @@ async function standBy(url: string, servers: string): Promise<void> {
         texts: { take: idle, messages: async () => [] },
       },
       log,
-      logger: pino({ level: 'silent' }),
-      onEvent: idle,
-      onPushed: idle,
-      onStop: (error) => {
-        throw error;
+      observer: {
+        logger: pino({ level: 'silent' }),
+        onEvent: idle,
+        onPushed: idle,
+        onStop: (error) => {
+          throw error;
+        },
       },
     },
   );
   const report = (message: string, cause: unknown) => {
     throw new Error(message, { cause });
   };
-  const bus = new NatsBus({ servers: parseNatsServers(servers) ?? [], logId: log.id, node: randomUUID(), report });
+  const bus = new NatsBus({
+    servers: parseNatsServers(servers) ?? [],
+    logId: log.id,
+    node: randomUUID(),
+    report,
+  });
   let commits = 0;
   let events = 0;
   bus.subscribe((frame) => {
@@ -45,12 +52,12 @@ async function standBy(url: string, servers: string): Promise<void> {
     events += frame.leaves.length;
     fanout.receive(frame);
   });
-  bus.hear((note) => {
+  bus.onNote((note) => {
     if (note.kind === 'tails')
       for (const [partition, position] of note.tails) fanout.hear(partition, position);
   });
   process.on('message', () => process.send?.({ commits, events }));
-  bus.onConnection((isUp) => {
+  bus.onConnectionChange((isUp) => {
     if (isUp) process.send?.('ready');
   });
 }

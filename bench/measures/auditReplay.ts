@@ -19,11 +19,11 @@ export const auditReplay: Measure = {
       const masterKey = Buffer.from(await readFile(join(directory, 'master.key'), 'utf8'), 'base64');
       const file = createWriteStream(join(temporaryDirectory(), 'events.jsonl'));
       const from = performance.now();
-      const { events } = await replay({
-        ...{ engine, masterKey, filter: {}, as: 'json' },
-        write: (text) =>
+      const { events } = await replay(
+        { engine, masterKey, filter: {}, as: 'json' },
+        (text) =>
           new Promise((resolve, reject) => file.write(text, (error) => (error ? reject(error) : resolve()))),
-      });
+      );
       const rate = (events * 1000) / (performance.now() - from);
       file.end();
       const value = `${Math.round(rate).toLocaleString('en')}/s`;

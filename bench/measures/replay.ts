@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { Rebuild } from '../../src/projections/activeTables.js';
 import { messagesProjection } from '../../src/projections/models/messages.js';
-import { statesProjection } from '../../src/projections/models/streamIndex.js';
+import { statesProjection } from '../../src/projections/models/streamStates.js';
 import type { AnyProjection } from '../../src/projections/projection.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, readFileOf } from '../../src/projections/store/engine.js';
@@ -44,7 +44,10 @@ async function eventsPerSecond(engine: Engine, projection: AnyProjection): Promi
   try {
     // Applies no events; it only knows the server's position.
     const live = await Projector.open(source.store, [projection], source.partitions);
-    const rebuild = await Rebuild.begin(scratch.store, projection, source.log, source.partitions);
+    const rebuild = await Rebuild.begin(
+      { store: scratch.store, log: source.log, partitions: source.partitions },
+      projection,
+    );
     const from = performance.now();
     while (!rebuild.hasCaughtUp(live)) await rebuild.step();
     const seconds = (performance.now() - from) / 1000;

@@ -74,8 +74,9 @@ async function comeBack(crowd: Crowd): Promise<number> {
   const from = performance.now();
   const counts = await Promise.all(away.map(({ user, place }) => running.catchUp(user, place)));
   const ms = performance.now() - from;
-  const wrong = counts.filter((count) => count !== missed).length;
-  if (wrong > 0) throw new Error(`${wrong} of ${clients} clients did not get exactly ${missed} messages`);
+  const mismatch = counts.filter((count) => count !== missed).length;
+  if (mismatch > 0)
+    throw new Error(`${mismatch} of ${clients} clients did not get exactly ${missed} messages`);
   return ms;
 }
 

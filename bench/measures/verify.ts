@@ -13,8 +13,8 @@ export const verify: Measure = {
       const { engine } = (await bigLogs.of(system)).running;
       if (!engine) continue;
       const from = performance.now();
-      const { partitions, wrong } = await verifyLog({ engine, heads: [], since: [], keys: [] });
-      if (wrong) throw new Error(wrong.what);
+      const { partitions, mismatch } = await verifyLog({ engine, heads: [], since: [], keys: [] });
+      if (mismatch) throw new Error(mismatch.what);
       const events = partitions.reduce((sum, partition) => sum + partition.events, 0);
       const rate = (events * 1000) / (performance.now() - from);
       const value = `${Math.round(rate).toLocaleString('en')}/s`;

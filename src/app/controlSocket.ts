@@ -7,7 +7,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { ConfigError } from '../base/config.js';
-import { errorCodes, notFound, ParleyError, unknown } from '../base/errors.js';
+import { ERROR_CODES, notFound, outcomeUnknown, ParleyError } from '../base/errors.js';
 import { readBody, respondToErrors } from '../http/problems.js';
 import {
   controlSocketOf,
@@ -109,7 +109,7 @@ export function remoteOperator(path: string): Operator {
 }
 
 const ProblemAnswer = z.object({
-  code: z.enum(errorCodes),
+  code: z.enum(ERROR_CODES),
   detail: z.string(),
   incident: z.string().optional(),
 });
@@ -128,7 +128,7 @@ async function post(socketPath: string, name: string, body: string): Promise<unk
       asking.end(body);
     });
   } catch (cause) {
-    throw unknown('the server stopped before it answered: check whether the change was made', cause);
+    throw outcomeUnknown('the server stopped before it answered: check whether the change was made', cause);
   }
   const parsed: unknown = JSON.parse(answer);
   if (status < 400) return parsed;

@@ -1,12 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import type Koa from 'koa';
-import { AuditReader, auditorsOf } from '../audit/auditReader.js';
-import { eventsUntil, indexedBy } from '../audit/events/streamCommits.js';
+import { AuditReader } from '../audit/auditReader.js';
+import { eventsUntil, indexedSize } from '../audit/events/streamCommits.js';
 import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness } from '../http/operations.js';
+import { auditorsOf } from '../projections/models/roles.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
@@ -23,7 +24,7 @@ export function httpParts(
   const { reader: rows, progress } = projections;
   const { heads, proofs } = audit;
   const { bus, commands } = membership;
-  const past = { log, rows, indexed: indexedBy(progress) };
+  const past = { log, rows, indexed: indexedSize(progress) };
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },

@@ -2,22 +2,21 @@ import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
-import { Lanes } from '../cluster/commandRouter.js';
+import { PartitionRouter } from '../cluster/commandRouter.js';
 import type { Devices } from '../cluster/devices.js';
-import { Share } from '../cluster/foldAssignment.js';
-import { Doorman } from '../cluster/forwardReceiver.js';
-import { openBus } from '../cluster/localBus.js';
+import { FoldAssignment } from '../cluster/foldAssignment.js';
+import { ForwardedCommandReceiver } from '../cluster/forwardReceiver.js';
 import type { Nodes } from '../cluster/nodes.js';
-import { bury, openCluster } from '../cluster/openCluster.js';
+import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
+import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
-import { Forgetting, forgetHere } from '../erasure/forgetting.js';
 import { fileHeartbeat } from '../gateway/presenceReconciler.js';
 import { type RunningGateway, startGateway } from '../gateway/startGateway.js';
 import { partitionOf } from '../log/log.js';
-import { foldedTables, knowledge } from '../projections/allProjections.js';
+import { capabilities, foldedTables } from '../projections/allProjections.js';
 import type { Queries } from '../projections/queries.js';
 import { createQueries } from '../projections/rowQueries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
@@ -41,7 +40,7 @@ export interface Audit {
   readonly proofs: Proofs;
   readonly signer: HeadSigner;
   /** The partitions that this node folds and signs. */
-  readonly assignment: Share;
+  readonly assignment: FoldAssignment;
   /** To be called when a stop begins: from then on, the last signatures have `LAST_SIGNATURES_MS`. */
   beginStop(): void;
 }
@@ -52,9 +51,9 @@ export interface Membership {
   readonly nodes: Nodes;
   readonly devices: Devices;
   /** Sends commands to the owners of their partitions, on whichever node. */
-  readonly commands: Lanes;
+  readonly commands: PartitionRouter;
   /** Takes commands that other nodes forward. */
-  readonly receiver: Doorman;
+  readonly receiver: ForwardedCommandReceiver;
 }
 
 /** What the phases so far have opened. */
@@ -90,15 +89,19 @@ export async function startReads(
   const projections = await startProjections({
     engine: location,
     names: texts.opener,
-    // A single process folds everything from the start; of a shared log, a node folds only what it comes to own.
-    ...(location.kind === 'mongodb' ? { owned: [] } : {}),
-    tell: (note) => bus.tell(note),
-    onFatal: retirement.onFatal,
-    onTrouble: (error) => logger.warn({ err: error }, 'the read models cannot be updated; trying again'),
+    cluster: {
+      // A single process folds everything from the start; of a shared log, a node folds only what it comes to own.
+      ...(location.kind === 'mongodb' ? { owned: [] } : {}),
+      send: (note) => bus.broadcast(note),
+    },
+    errors: {
+      onFatal: retirement.onFatal,
+      onRetry: (error) => logger.warn({ err: error }, 'the read models cannot be updated; trying again'),
+    },
   });
   closers.add(() => projections.close());
   bus.subscribe((frame) => projections.publish(frame));
-  bus.hear((note) => projections.heard(note));
+  bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
   const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
   return { projections, queries };
@@ -111,11 +114,10 @@ export function prepareAudit(
   { projections }: Reads,
   node: NodeId,
 ): Audit {
-  const evidence = projections.evidence(log);
+  const merkleReader = projections.merkleReader(log);
   const { progress } = projections;
-  const { heads: store, signing } = vault;
-  const heads = new Heads({ origin: config.LOG_ORIGIN, heads: store, signing, log, evidence, progress });
-  const assignment = new Share(node, foldedTables);
+  const heads = new Heads({ origin: config.LOG_ORIGIN, vault, log, merkleReader, progress });
+  const assignment = new FoldAssignment(node, foldedTables);
   const signer = new HeadSigner({
     heads,
     owned: () => assignment.owned,
@@ -127,11 +129,11 @@ export function prepareAudit(
   closers.add(() => signer.stop(Math.min(LAST_SIGNATURES_MS, deadline - performance.now())));
   return {
     heads,
-    proofs: new Proofs({ evidence, heads }),
+    proofs: new Proofs({ merkleReader, heads }),
     signer,
     assignment,
     beginStop() {
-      assignment.keep();
+      assignment.retainAll();
       deadline = performance.now() + LAST_SIGNATURES_MS;
     },
   };
@@ -143,17 +145,17 @@ export async function joinCluster(
   { engine: { writers, log, predecessor } }: Stores,
   bus: Bus,
 ): Promise<Membership> {
-  const commands = new Lanes({
-    ...{ node: bus.node, partitions: writers.partitions, bus, writers, clock: systemClock },
-    onReturned: () => writers.look(),
+  const commands = new PartitionRouter({
+    ...{ partitions: writers.partitions, bus, writers, clock: systemClock },
+    onStaleOwner: () => writers.rebalance(),
   });
-  bus.hear((note) => {
-    if (note.kind === 'owners') writers.look();
+  bus.onNote((note) => {
+    if (note.kind === 'owners') writers.rebalance();
   });
-  const receiver = new Doorman(writers, (partition) => commands.epochOf(partition));
-  const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, knowledge);
+  const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
+  const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, capabilities);
   closers.add(cluster.close);
-  if (predecessor !== undefined) await bury(predecessor, cluster, warnTo(logger));
+  if (predecessor !== undefined) await expirePredecessor(predecessor, cluster, warnTo(logger));
   return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, receiver };
 }
 
@@ -177,12 +179,12 @@ export async function startPushes(
   return gateway;
 }
 
-/** Answers what other nodes ask of this one, and asks them to forget users who have been erased. */
+/** Answers the requests of other nodes, and asks them to forget erased users. */
 export function serveNodes(
   { retirement }: Host,
   { stores, reads, membership }: Parts,
   gateway: RunningGateway,
-): Forgetting {
+): ErasureBroadcast {
   const { vault, texts, engine } = stores;
   const { bus, nodes, receiver } = membership;
   const memories = {
@@ -193,15 +195,19 @@ export function serveNodes(
     gateway,
     projections: reads.projections,
   };
-  const forgetting = new Forgetting({ bus, nodes, forgetHere: (user, at) => forgetHere(memories, user, at) });
+  const broadcast = new ErasureBroadcast({
+    bus,
+    nodes,
+    evictErasedUser: (user, at) => evictErasedUser(memories, user, at),
+  });
   bus.serve(
     (body, from) =>
-      gateway.sessionRevocation.serve(body) ?? forgetting.serve(body) ?? receiver.serve(body, from),
+      gateway.sessionRevocation.serve(body) ?? broadcast.serve(body) ?? receiver.serve(body, from),
   );
   retirement.enable(async () => {
-    await Promise.all([gateway.close(), engine.writers.handOver()]);
+    await Promise.all([gateway.close(), engine.writers.releaseAll()]);
   });
-  return forgetting;
+  return broadcast;
 }
 
 /** Starts the writers, which take over partitions: from here on commands are accepted. */
@@ -220,19 +226,21 @@ export async function startWriters(
     keys: vault.keys,
     mayAppend: (partition: number) => audit.heads.check(partition),
     folding: progress,
-    onSealed: texts.cache.remember,
-    onAppend: (ms: number, events: number) => metrics.appended(ms, events),
-    onOwners(owners: Owners) {
-      commands.setOwners(owners);
-      audit.assignment.set(owners);
-      projections.own(audit.assignment.folded).catch((error: unknown) => {
-        // A retired node's projections have stopped at the event that they cannot read.
-        if (!retirement.isRetired) retirement.onFatal(error);
-      });
+    events: {
+      onSealed: texts.cache.set,
+      onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
+      onOwners(owners: Owners) {
+        commands.setOwners(owners);
+        audit.assignment.setOwners(owners);
+        projections.own(audit.assignment.folded).catch((error: unknown) => {
+          // A retired node's projections have stopped at the event that they cannot read.
+          if (!retirement.isRetired) retirement.onFatal(error);
+        });
+      },
+      onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
+      onFatal: retirement.onFatal,
+      report: warnTo(logger),
     },
-    onMoved: () => bus.tell({ kind: 'owners' }),
-    onFatal: retirement.onFatal,
-    report: warnTo(logger),
   };
   await writers.start(deps, start.folded, start.generations);
   // Before the read models and the vault: commands under way still need both.
@@ -245,15 +253,18 @@ export function startErasures(
   { logger, closers }: Host,
   { stores: { engine, vault }, reads: { queries }, membership: { commands } }: Parts,
   gateway: RunningGateway,
-  forgetting: Forgetting,
+  broadcast: ErasureBroadcast,
 ): Erasures {
   const { log, location } = engine;
   const erasures = new Erasures({
-    ...{ vault, commands, queries, log, logger },
-    announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
-    forgetEverywhere: (user, at, signal) => forgetting.everywhere(user, at, signal),
-    isOurs: (user) => commands.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
-    patienceMs: location.kind === 'mongodb' ? ERASURE_TAKEOVER_MS : 0,
+    steps: {
+      ...{ rooms: { commands, queries, log }, vault, queries },
+      announceRevocations: (sessions) => gateway.sessionRevocation.announce(sessions),
+      evictEverywhere: (user, at, signal) => broadcast.evictEverywhere(user, at, signal),
+    },
+    isOwned: (user) => commands.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+    takeOverMs: location.kind === 'mongodb' ? ERASURE_TAKEOVER_MS : 0,
+    logger,
   });
   erasures.start();
   closers.add(() => erasures.stop());

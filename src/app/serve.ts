@@ -2,7 +2,7 @@ import pino, { type Logger } from 'pino';
 import { ConfigError, readConfig } from '../base/config.js';
 import { DataDirInUse } from '../log/dataDir.js';
 import { LogMismatch } from '../log/logMeta.js';
-import { NotOfThisLog } from '../projections/store/engine.js';
+import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
 import { startSystem } from './system.js';
 
@@ -59,7 +59,7 @@ export function printWelcome(url: string, terminal: Terminal): void {
 }
 
 /** The message of each of these says all that an operator needs; others are logged with their stack. */
-const SELF_EXPLANATORY = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, NotOfThisLog];
+const SELF_EXPLANATORY = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, ForeignReadModels];
 
 /**
  * Runs the server with these settings in this process, which ends with it; resolves when it listens. If the server

@@ -70,9 +70,9 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const membership = await joinCluster(host, stores, bus);
   const parts: Parts = { stores, reads, audit, membership };
   const gateway = await startPushes(host, parts);
-  const forgetting = serveNodes(host, parts, gateway);
+  const broadcast = serveNodes(host, parts, gateway);
   await startWriters(host, parts);
-  const erasures = startErasures(host, parts, gateway, forgetting);
+  const erasures = startErasures(host, parts, gateway, broadcast);
   audit.signer.start();
   const operator = operatorOf(parts);
   registerMetrics(host, parts);
@@ -102,11 +102,11 @@ const operatorOf = ({ stores, reads, audit, membership }: Parts): Operator =>
 function registerMetrics({ metrics }: Host, { stores, reads, membership }: Parts): void {
   const { progress } = reads.projections;
   const { commands } = membership;
-  metrics.gauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
-  metrics.queue('passwords', () => stores.passwords.waiting);
-  metrics.queue('commands', () => stores.engine.writers.depth);
-  metrics.queue('lanes', () => commands.depth);
-  metrics.gauge('parley_partitions_owned', () => commands.owned.length);
+  metrics.addGauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
+  metrics.addQueue('passwords', () => stores.passwords.waiting);
+  metrics.addQueue('commands', () => stores.engine.writers.depth);
+  metrics.addQueue('router', () => commands.depth);
+  metrics.addGauge('parley_partitions_owned', () => commands.owned.length);
 }
 
 /** Listens for clients, then for operators; the URL for clients. */

@@ -1,149 +1,141 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
-import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 import type { Time } from '../domain/shapes.js';
-import type { EventLog } from '../log/log.js';
-import { partitionOf } from '../log/log.js';
+
 import { chatsModel } from '../projections/models/chats.js';
-import type { Opens } from '../projections/models/chatViews.js';
 import { friendshipsModel } from '../projections/models/friendships.js';
-import { rolesModel, usersModel } from '../projections/models/userModels.js';
-import type { Progress, Queries } from '../projections/queries.js';
+import { type ContentOpener, usersModel } from '../projections/models/users.js';
+
+import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import type { KeyStore } from '../vault/vault.js';
-import { type EventFilter, stretchesOf, tailsOf } from './events/eventFilter.js';
-import type { OpenEvent } from './events/openEvents.js';
+import { type EventFilter, findRanges, readTails } from './events/eventFilter.js';
 import {
   allEvents,
-  decodeRest,
+  decodeCursor,
   type EventPage,
   type EventSource,
-  encodeRest,
+  encodeCursor,
   eventPage,
   followEvents,
-  type Rest,
-} from './events/query.js';
-import { type At, indexedBy } from './events/streamCommits.js';
-import { type PastSource, type RoomThen, roomThen, type UserThen, userThen } from './past/asOf.js';
-import type { SourceLog } from './storedRows.js';
+  type UnreadRange,
+} from './events/eventQuery.js';
+import type { OpenEvent } from './events/openEvents.js';
+import { type At, indexedSize } from './events/streamCommits.js';
+import {
+  type RoomSnapshot,
+  readRoomAt,
+  readUserAt,
+  type SnapshotSource,
+  type UserSnapshot,
+} from './pointInTime/pointInTime.js';
+import type { AuditedLog } from './storedRows.js';
 
-/** Whoever follows looks for more so often, if nothing tells them before. */
-const LOOK_MS = 1000;
+/** Interval at which a followed query checks the log when no progress is reported. */
+const POLL_MS = 1000;
 
 export interface AuditReaderParts {
-  readonly log: SourceLog;
+  readonly log: AuditedLog;
   readonly rows: RowReader;
-  readonly progress: Pick<Progress, 'reached' | 'folded' | 'onAdvance'>;
-  readonly keys: Pick<KeyStore, 'keys'>;
-  readonly open: Opens;
+  readonly progress: Omit<Progress, 'lagMs'>;
+  readonly keys: Pick<KeyStore, 'getKeys'>;
+  readonly open: ContentOpener;
 }
 
-/** Where a query begins: the log may grow, what is asked for does not. */
-export interface Beginning {
-  readonly rest: readonly Rest[];
-  /** How far each partition that is asked for was, at most: from here on it is followed. */
+/** The ranges of a new query. The log may grow, but these ranges do not. */
+export interface QueryStart {
+  readonly rest: readonly UnreadRange[];
+  /** The last position of each partition asked for; a followed query continues behind it. */
   readonly ends: ReadonlyMap<number, number>;
 }
 
-/** What auditors of a running system are shown. Reads wait for the read models they use, `overloaded` after 5 s. */
+/**
+ * The reads of auditors in a running system. They wait for the read models they use, and reject with
+ * `overloaded` after 5 s.
+ */
 export class AuditReader {
-  readonly #source: EventSource & PastSource;
+  readonly #source: EventSource & SnapshotSource;
 
   constructor(private readonly parts: AuditReaderParts) {
-    this.#source = { ...parts, indexed: indexedBy(parts.progress) };
+    this.#source = { ...parts, indexed: indexedSize(parts.progress) };
   }
 
-  /** Where the events of a filter are, as the log is now. */
-  async begin(filter: EventFilter): Promise<Beginning> {
+  /** Finds the events of a filter in the log as it is now. */
+  async begin(filter: EventFilter): Promise<QueryStart> {
     const { log } = this.parts;
-    const tails = await tailsOf(log, filter);
+    const tails = await readTails(log, filter);
     const ends = new Map([...tails].map(([partition, tail]) => [partition, tail?.position ?? 0]));
-    const stretches = await stretchesOf(log, filter, tails);
-    return { rest: stretches.map((stretch) => ({ ...stretch, from: 0 })), ends };
+    const ranges = await findRanges(log, filter, tails);
+    return { rest: ranges.map((range) => ({ ...range, from: 0 })), ends };
   }
 
-  /** Goes on with a query. Throws `bad_request` for what is no `next` of it. */
-  resume(filter: EventFilter, from: string): Pick<Beginning, 'rest'> {
-    return { rest: decodeRest(this.parts.log.id, filter, from) };
+  /** Continues a query. Throws `bad_request` if `from` is not a `next` of this query. */
+  resume(filter: EventFilter, from: string): Pick<QueryStart, 'rest'> {
+    return { rest: decodeCursor(this.parts.log.id, filter, from) };
   }
 
   async page(
     filter: EventFilter,
-    { rest }: Pick<Beginning, 'rest'>,
+    { rest }: Pick<QueryStart, 'rest'>,
     limit: number,
   ): Promise<Pick<EventPage, 'events'> & { readonly next?: string }> {
     const page = await eventPage(this.#source, filter, rest, limit);
     if (page.rest.length === 0) return { events: page.events };
-    return { events: page.events, next: encodeRest(this.parts.log.id, filter, page.rest) };
+    return { events: page.events, next: encodeCursor(this.parts.log.id, filter, page.rest) };
   }
 
-  /** All of them, a page at a time. */
-  all(filter: EventFilter, { rest }: Beginning): AsyncGenerator<readonly OpenEvent[]> {
+  /** All events of the query, a page at a time. */
+  all(filter: EventFilter, { rest }: QueryStart): AsyncGenerator<readonly OpenEvent[]> {
     return allEvents(this.#source, filter, rest);
   }
 
-  /** The same, and what comes, in order within each partition only, until the signal or until `mayGoOn` says no. */
+  /**
+   * All events, then new ones, in order within each partition only. Ends at the signal, or when `mayGoOn`
+   * resolves to false.
+   */
   async *follow(
     filter: EventFilter,
-    { rest, ends }: Beginning,
+    { rest, ends }: QueryStart,
     signal: AbortSignal,
     mayGoOn: () => Promise<boolean>,
   ): AsyncGenerator<readonly OpenEvent[]> {
     yield* allEvents(this.#source, filter, rest);
     const from = new Map([...ends, ...rest.map(({ partition, upTo }) => [partition, upTo] as const)]);
     yield* followEvents(this.#source, filter, from, async () => {
-      await this.#advanced(signal);
+      await this.#waitForAdvance(signal);
       return !signal.aborted && (await mayGoOn());
     });
   }
 
-  /** See `roomThen`. */
-  async room(roomId: RoomId, at: At): Promise<RoomThen> {
-    await this.#settle([usersModel.name]);
-    return roomThen(this.#source, roomId, at);
+  /** See `readRoomAt`. */
+  async room(roomId: RoomId, at: At): Promise<RoomSnapshot> {
+    await this.#waitForModels([usersModel.name]);
+    return readRoomAt(this.#source, roomId, at);
   }
 
-  /** See `userThen`. */
-  async user(userId: UserId, time: Time): Promise<UserThen> {
-    await this.#settle([usersModel.name, friendshipsModel.name, chatsModel.name]);
-    return userThen(this.#source, userId, time);
+  /** See `readUserAt`. */
+  async user(userId: UserId, time: Time): Promise<UserSnapshot> {
+    await this.#waitForModels([usersModel.name, friendshipsModel.name, chatsModel.name]);
+    return readUserAt(this.#source, userId, time);
   }
 
-  async #settle(models: readonly string[]): Promise<void> {
+  async #waitForModels(models: readonly string[]): Promise<void> {
     const { log, progress } = this.parts;
     const waits: Promise<void>[] = [];
     for (let partition = 0; partition < log.partitions; partition++) {
       const moment: Moment = { partition, size: (await log.tail(partition))?.size ?? 0 };
-      waits.push(...models.map((model) => progress.reached(model, moment)));
+      waits.push(...models.map((model) => progress.waitFor(model, moment)));
     }
     await Promise.all(waits);
   }
 
-  /** Resolves when some model has folded more, after a while, or at the signal. */
-  async #advanced(signal: AbortSignal): Promise<void> {
+  /** Resolves when a model has advanced, after `POLL_MS`, or at the signal. */
+  async #waitForAdvance(signal: AbortSignal): Promise<void> {
     const told = new AbortController();
     const stop = this.parts.progress.onAdvance(() => told.abort());
     const either = AbortSignal.any([signal, told.signal]);
-    await delay(LOOK_MS, undefined, { signal: either }).catch(() => {});
+    await delay(POLL_MS, undefined, { signal: either }).catch(() => {});
     stop();
   }
-}
-
-/** What tells who an auditor is. */
-export interface RoleSource {
-  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'isAuditor'>;
-  readonly progress: Pick<Progress, 'folded'>;
-}
-
-/** Whether somebody is an auditor by all that is in the log when it is asked. */
-export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
-    const partition = partitionOf(streamOf('user', userId), log.partitions);
-    const folded = progress.folded(rolesModel.name, partition);
-    // Both at once: nearly always all that is in the log had been folded before.
-    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
-    const size = tail?.size ?? 0;
-    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
-  };
 }

@@ -1,28 +1,28 @@
 import { existsSync } from 'node:fs';
 import type { Db } from 'mongodb';
-import type { CheckedLog } from '../log/checkLog.js';
+import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
 import type { RowDocument } from '../projections/store/mongoRows.js';
 import { type AnyModel, type Checkpoint, tableOf } from '../projections/store/rowStore.js';
 import { quoted, type SqliteFile, type StoredRow } from '../projections/store/sqliteReads.js';
 import { checkpointIn } from '../projections/store/sqliteRows.js';
-import { Contradiction, damageOf } from './verify/report.js';
+import { MismatchError, toUnreadable } from './verify/report.js';
 
-/** A log that exists, to be read beside a running system or without one. */
-export interface SourceLog extends CheckedLog {
+/** An existing log, read beside a running system or without one. */
+export interface AuditedLog extends LogSource {
   readonly id: string;
   readonly partitions: number;
   close(): unknown;
 }
 
-/** There is no log where one was to be audited. */
+/** The database holds no log. */
 class NoLog extends Error {
   override readonly name = 'NoLog';
 }
 
-/** Opens the log only to read. Makes none: throws `NoLog`, or `StorageError` for a file that holds none. */
-export async function openSource(engine: Engine): Promise<SourceLog> {
+/** Opens an existing log for reading. Throws `NoLog`, or `StorageError` if the file holds no log. */
+export async function openAuditedLog(engine: Engine): Promise<AuditedLog> {
   if (engine.kind === 'sqlite') return openLogReader(logFileOf(engine.dataDir));
   const { MongoClient } = await import('mongodb');
   const client = new MongoClient(engine.url, { serverSelectionTimeoutMS: 5000 });
@@ -36,22 +36,25 @@ export async function openSource(engine: Engine): Promise<SourceLog> {
   return openMongoLog({ url: engine.url });
 }
 
-/** The rows of read models as they are stored, tombstones too, their values as JSON text; only read. */
+/** Read-only access to stored rows of read models, tombstones included, with values as JSON text. */
 export interface StoredRows {
   /** Whether the model has a table. */
   hasTable(model: AnyModel): Promise<boolean>;
   get(model: AnyModel, keys: readonly string[]): Promise<StoredRow[]>;
-  /** Whether all of these, which are live, are stored letter for letter. False is no proof: an object has many texts. */
+  /**
+   * Whether all these live rows are stored with the same text. False proves nothing, because one JSON value
+   * has many texts.
+   */
   has(model: AnyModel, rows: readonly StoredRow[]): Promise<boolean>;
-  /** By key, from behind `after`. */
+  /** A page of rows by key, behind `after`. */
   page(model: AnyModel, after: string | undefined, limit: number): Promise<StoredRow[]>;
-  /** How many rows there are of each partition, from 0 on, whose offset is below this. */
+  /** The number of rows in each partition, from 0 on, whose offset is below the partition's entry. */
   count(model: AnyModel, below: readonly number[]): Promise<number[]>;
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
   close(): Promise<void>;
 }
 
-/** The rows of this engine; none where no server has ever folded any. */
+/** Opens the rows of this engine; there are none before a server has run. */
 export async function openStoredRows(engine: Engine): Promise<StoredRows> {
   if (engine.kind === 'mongodb') return mongoRows(engine.url);
   return existsSync(readFileOf(engine.dataDir)) ? sqliteRows(openRowsFile(engine.dataDir)) : noRows;
@@ -67,25 +70,28 @@ const noRows: StoredRows = {
   close: async () => {},
 };
 
-/** A row as a line, if its columns are of the types that are written: none of them holds a line break. */
-const line =
+/** A row as a line, if its columns have the types that are written. None of them holds a line break. */
+const ROW_LINE =
   "CASE WHEN typeof(r.partition) = 'integer' AND typeof(r.offset) = 'integer' AND typeof(r.value) = 'text' " +
   "THEN r.key || ' ' || r.partition || ' ' || r.offset || ' ' || r.value END";
 
-const lineOf = ([key, partition, offset, value]: StoredRow): string =>
+const rowLine = ([key, partition, offset, value]: StoredRow): string =>
   `${key} ${partition} ${offset} ${value}`;
 
-const neighbours = (table: string): string =>
+const neighbouringRows = (table: string): string =>
   `(SELECT * FROM ${table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?) r`;
 
-/** Whether these ascend within what is before their last slash: most often there are no others between them. */
-function areOfOneRun(keys: readonly string[]): boolean {
+/**
+ * Whether the keys ascend under one prefix that ends at their last slash; then the table rarely has others
+ * between them.
+ */
+function haveCommonPrefix(keys: readonly string[]): boolean {
   const [first = ''] = keys;
   const prefix = first.slice(0, first.lastIndexOf('/') + 1);
   return keys.every((key, i) => key.startsWith(prefix) && key >= (keys[i - 1] ?? ''));
 }
 
-/** The rows of a file: the engine's, or one that a check folded into. */
+/** The rows of a SQLite file: the engine's, or a scratch file of `verify`. */
 export function sqliteRows(file: SqliteFile): StoredRows {
   const columns = 'r.key, r.partition, r.offset, r.value';
   const table = (model: AnyModel) => quoted(tableOf(model));
@@ -96,19 +102,19 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       return found.get(tableOf(model)) !== undefined;
     },
     async get(model, keys) {
-      // One call for all keys: most of a look-up's cost is that of the call.
+      // One call for all keys, because a call costs more than a look-up.
       const sql = `SELECT ${columns} FROM json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`;
       return file.statement(sql).all(JSON.stringify(keys)) as StoredRow[];
     },
     async has(model, rows) {
       const keys = rows.map(([key]) => key);
-      const [from, ...bounds] = areOfOneRun(keys)
-        ? [neighbours(table(model)), keys[0], keys.at(-1), keys.length + 1]
+      const [from, ...bounds] = haveCommonPrefix(keys)
+        ? [neighbouringRows(table(model)), keys[0], keys.at(-1), keys.length + 1]
         : [`json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`, JSON.stringify(keys)];
-      const lines = file.statement(`SELECT count(*), group_concat(${line}, char(10)) FROM ${from}`);
+      const lines = file.statement(`SELECT count(*), group_concat(${ROW_LINE}, char(10)) FROM ${from}`);
       const [count, text] = lines.get(...bounds) as [number, string | null];
-      // Counted too: a value with a line break might pass for two rows.
-      return count === rows.length && text === rows.map(lineOf).join('\n');
+      // Counted too, because a value with a line break could look like two rows.
+      return count === rows.length && text === rows.map(rowLine).join('\n');
     },
     async page(model, after, limit) {
       const from = after === undefined ? '' : 'WHERE r.key > ?';
@@ -116,7 +122,7 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       return file.statement(sql).all(...(after === undefined ? [] : [after]), limit) as StoredRow[];
     },
     async count(model, below) {
-      // All in one pass: no index says which rows are a partition's.
+      // One pass over the table, because no index has the partition.
       const sums = below.map(
         (_, partition) => `count(*) FILTER (WHERE r.partition = ${partition} AND r.offset < ?)`,
       );
@@ -169,15 +175,15 @@ const rowOf = ({ _id, p, o, v }: RowDocument): StoredRow => [
 ];
 
 /**
- * The same rows, of which damage is a finding: where a table cannot be read, these throw a `Contradiction` that names
- * its read model. An outage is thrown as it is.
+ * Wraps rows so that damage becomes a `MismatchError` that names the read model. An outage is thrown
+ * unchanged.
  */
-export function soundRows(rows: StoredRows): StoredRows {
+export function reportDamage(rows: StoredRows): StoredRows {
   async function sound<T>({ name }: AnyModel, read: Promise<T>): Promise<T> {
     try {
       return await read;
     } catch (error) {
-      throw new Contradiction(damageOf(error, `the read model ${name}`));
+      throw new MismatchError(toUnreadable(error, `the read model ${name}`));
     }
   }
   return {

@@ -1,48 +1,50 @@
-/** Time as a part sees it that must also run in virtual time. */
+/** Time for code that also runs on the simulator's virtual clock. */
 export interface Clock {
-  /** Milliseconds, monotonic. */
+  /** Returns monotonic milliseconds. */
   now(): number;
-  /** Runs it once in so many milliseconds; returns the function that takes it back. */
+  /** Calls `run` once after `ms`. Returns the function that cancels it. */
   setTimer(run: () => void, ms: number): () => void;
-  /** Runs it when this turn of the event loop has taken in what has arrived. */
-  soon(run: () => void): void;
+  /** Calls `run` after this turn of the event loop has handled its input. */
+  setImmediate(run: () => void): void;
 }
 
-/** The time of this thread: its zero is another in each. */
+/** The real time of this thread. Each thread has its own zero. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(run, ms) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   },
-  soon: (run) => void setImmediate(run),
+  setImmediate: (run) => void setImmediate(run),
 };
 
-/** Resolves in so many milliseconds. */
+/** Resolves after `ms`. */
 export const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {
     clock.setTimer(resolve, ms);
   });
 
-/** What an attempt comes to; rejects with `late` when that takes longer than so many milliseconds. It may still succeed. */
-export async function bounded<T>(
+/**
+ * Returns the attempt's result. Rejects with `timeoutError` after `ms`; the attempt may still succeed later.
+ */
+export async function withTimeout<T>(
   clock: Clock,
   ms: number,
   attempt: Promise<T>,
-  late: () => Error,
+  timeoutError: () => Error,
 ): Promise<T> {
-  let takeBack = (): void => {};
-  const tooLate = new Promise<never>((_, reject) => {
-    takeBack = clock.setTimer(() => reject(late()), ms);
+  let cancel = (): void => {};
+  const timeout = new Promise<never>((_, reject) => {
+    cancel = clock.setTimer(() => reject(timeoutError()), ms);
   });
   try {
-    return await Promise.race([attempt, tooLate]);
+    return await Promise.race([attempt, timeout]);
   } finally {
-    takeBack();
+    cancel();
   }
 }
 
-/** Calls back once after so many milliseconds; returns the function that takes it back. */
+/** Calls `run` once after `ms`. Returns the function that cancels it. */
 export type Timer = (run: () => void, ms: number) => () => void;
 
 export const systemTimer: Timer = (run, ms) => {
@@ -50,34 +52,34 @@ export const systemTimer: Timer = (run, ms) => {
   return () => clearTimeout(timer);
 };
 
-/** Milliseconds that no change of the clock moves. */
-export const monotonic = (): number => performance.now();
+/** Returns milliseconds that no change of the system clock affects. */
+export const monotonicNow = (): number => performance.now();
 
-/** Work that comes again: once in so many milliseconds, or sooner when it is asked for. One turn at a time. */
-export class Loop {
+/** Runs work every `intervalMs`, or earlier on request, never two runs at once. */
+export class PeriodicTask {
   readonly #clock: Clock;
-  readonly #everyMs: number;
-  readonly #turn: () => Promise<void>;
+  readonly #intervalMs: number;
+  readonly #work: () => Promise<void>;
   #running: Promise<void> | undefined;
-  #isHurried = false;
+  #isRunRequested = false;
   #isStopped = false;
   #cancel = (): void => {};
 
-  /** `turn` handles its own errors. */
-  constructor(clock: Clock, everyMs: number, turn: () => Promise<void>) {
+  /** `work` must handle its own errors. */
+  constructor(clock: Clock, intervalMs: number, work: () => Promise<void>) {
     this.#clock = clock;
-    this.#everyMs = everyMs;
-    this.#turn = turn;
+    this.#intervalMs = intervalMs;
+    this.#work = work;
   }
 
-  /** A turn begins now, or when the one under way has ended. */
-  hurry(): void {
+  /** Runs now, or right after the current run. */
+  runNow(): void {
     if (this.#isStopped) return;
-    if (this.#running) this.#isHurried = true;
+    if (this.#running) this.#isRunRequested = true;
     else this.#running = this.#run();
   }
 
-  /** No further turn begins; resolves when the one under way has ended. */
+  /** Starts no further run. Resolves when the current one has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancel();
@@ -88,13 +90,13 @@ export class Loop {
     this.#cancel();
     let began: number;
     do {
-      this.#isHurried = false;
+      this.#isRunRequested = false;
       began = this.#clock.now();
-      await this.#turn();
-    } while (this.#isHurried && !this.#isStopped);
+      await this.#work();
+    } while (this.#isRunRequested && !this.#isStopped);
     this.#running = undefined;
     if (this.#isStopped) return;
-    const wait = Math.max(0, began + this.#everyMs - this.#clock.now());
-    this.#cancel = this.#clock.setTimer(() => this.hurry(), wait);
+    const wait = Math.max(0, began + this.#intervalMs - this.#clock.now());
+    this.#cancel = this.#clock.setTimer(() => this.runNow(), wait);
   }
 }

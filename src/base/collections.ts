@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 
-/** A first-in, first-out list whose `shift` is cheap however long it is. */
+/** A first-in, first-out queue. `shift` takes constant time on average. */
 export class Deque<T> implements Iterable<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
@@ -28,7 +28,7 @@ export class Deque<T> implements Iterable<T> {
     return item;
   }
 
-  /** Costs a walk of all. */
+  /** Takes time in proportion to the length. */
   removeWhere(matches: (item: T) => boolean): void {
     this.#items = [...this].filter((item) => !matches(item));
     this.#head = 0;
@@ -36,29 +36,30 @@ export class Deque<T> implements Iterable<T> {
 
   *[Symbol.iterator](): Iterator<T> {
     for (let i = this.#head; i < this.#items.length; i++) {
-      // Between head and end there are only items.
+      // Every slot from head to the end holds an item.
       yield this.#items[i] as T;
     }
   }
 }
 
-const SWEEP_MS = 5_000;
+/** The interval at which expired entries are removed from memory. */
+export const SWEEP_MS = 5_000;
 
-export interface ExpiringOptions<V> {
-  /** An entry is answered for this long, and gone from memory 5 s later, asked for or not. */
+export interface ExpiringCacheOptions<V> {
+  /** An entry is returned for this long, and removed from memory within `SWEEP_MS` after that. */
   readonly ttlMs: number;
   readonly maxEntries: number;
-  /** Bytes of all entries together, where `sizeOf` is given. */
+  /** The limit of the sum of `sizeOf`. Ignored without `sizeOf`. */
   readonly maxBytes?: number;
   readonly sizeOf?: (value: V, key: string) => number;
 }
 
-/** A bounded cache that also forgets what nobody asks for. */
-export class Expiring<V extends object | string> {
+/** A bounded cache that also removes expired entries that nobody asks for. */
+export class ExpiringCache<V extends object | string> {
   readonly #entries: LRUCache<string, V>;
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor({ ttlMs, maxEntries, maxBytes, sizeOf }: ExpiringOptions<V>) {
+  constructor({ ttlMs, maxEntries, maxBytes, sizeOf }: ExpiringCacheOptions<V>) {
     this.#entries = new LRUCache<string, V>({
       max: maxEntries,
       ttl: ttlMs,
@@ -68,12 +69,12 @@ export class Expiring<V extends object | string> {
     this.#sweeper.unref();
   }
 
-  /** `asOf`, of `performance.now()`: when the value was true, if not now. */
+  /** `asOf` is the time at which the value was read, by `performance.now()`; now by default. */
   set(key: string, value: V, asOf?: number): void {
     this.#entries.set(key, value, asOf === undefined ? {} : { start: asOf });
   }
 
-  /** Undefined when less than `leftMs` of its time are left. */
+  /** Returns undefined if the entry expires in less than `leftMs`. */
   get(key: string, leftMs = 0): V | undefined {
     if (leftMs > 0 && this.#entries.getRemainingTTL(key) < leftMs) return undefined;
     return this.#entries.get(key);
@@ -83,7 +84,7 @@ export class Expiring<V extends object | string> {
     this.#entries.delete(key);
   }
 
-  /** Costs a walk of all entries. */
+  /** Takes time in proportion to the number of entries. */
   deleteWhere(matches: (value: V) => boolean): void {
     for (const [key, value] of this.#entries.entries()) if (matches(value)) this.#entries.delete(key);
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A setting is invalid; `message` is one line that names it. */
+/** An invalid setting. `message` is one line that names it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -81,10 +81,12 @@ const Settings = z.object({
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 
-/** The settings. Durations are in milliseconds, rates per second (`AUTH_RATE_LIMIT`: per minute). */
+/**
+ * The settings. Durations are in milliseconds. Rates are per second, that of `AUTH_RATE_LIMIT` per minute.
+ */
 export type Config = z.infer<typeof Settings>;
 
-/** Reads the settings from the environment; an empty variable counts as unset. Throws `ConfigError`. */
+/** Reads the settings from the environment. An empty variable counts as unset. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(
     Object.keys(Settings.shape).flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
@@ -104,9 +106,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 export interface NatsServer {
   readonly host: string;
   readonly port: number;
-  /** Whether TLS is required (`tls://`). With `nats://` the server decides. */
+  /** True for `tls://`: only an encrypted connection is accepted. With `nats://` the server decides. */
   readonly tls: boolean;
-  /** `nats://token@host` or `nats://user:password@host`, percent-encoded where a URL asks for it. */
+  /** `nats://token@host` or `nats://user:password@host`, with reserved characters percent-encoded. */
   readonly credentials:
     | { readonly token: string }
     | { readonly user: string; readonly pass: string }
@@ -115,7 +117,9 @@ export interface NatsServer {
 
 const DEFAULT_NATS_PORT = 4222;
 
-/** Parses a comma-separated list of `nats://` and `tls://` URLs; undefined if one is invalid. */
+/**
+ * Parses a comma-separated list of `nats://` and `tls://` URLs. Returns undefined if any of them is invalid.
+ */
 export function parseNatsServers(list: string): readonly NatsServer[] | undefined {
   const servers = list.split(',').map((url) => parseNatsServer(url.trim()));
   const valid = servers.filter((server) => server !== undefined);
@@ -135,6 +139,6 @@ function parseNatsServer(text: string): NatsServer | undefined {
       credentials: user === '' ? undefined : pass === '' ? { token: user } : { user, pass },
     };
   } catch {
-    return undefined; // The percent-encoding is not UTF-8.
+    return undefined; // The escaped bytes are not UTF-8.
   }
 }

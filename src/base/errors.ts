@@ -1,5 +1,5 @@
-/** The error codes of the contract; each says to a client what to do. */
-export const errorCodes = [
+/** The error codes of the public contract. Each tells a client what to do next. */
+export const ERROR_CODES = [
   'bad_request',
   'unauthenticated',
   'forbidden',
@@ -10,7 +10,7 @@ export const errorCodes = [
   'unknown',
   'internal',
 ] as const;
-export type ErrorCode = (typeof errorCodes)[number];
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export interface FieldError {
   readonly path: string;
@@ -18,13 +18,13 @@ export interface FieldError {
 }
 
 export interface ErrorDetails {
-  /** With `bad_request`. */
+  /** Present with `bad_request`. */
   readonly fields?: readonly FieldError[];
-  /** With `rate_limited`, `overloaded` and `unknown`. */
+  /** Present with `rate_limited`, `overloaded` and `unknown`. */
   readonly retryAfterMs?: number;
 }
 
-/** An error that a client is told of as it is; anything else that is thrown is `internal` to them. */
+/** An error whose code and message are sent to the client. Any other error is sent as `internal`. */
 export class ParleyError extends Error {
   override readonly name = 'ParleyError';
   constructor(
@@ -42,51 +42,59 @@ export const badRequest = (message: string, fields: readonly FieldError[] = []):
 export const notFound = (message: string): ParleyError => new ParleyError('not_found', message);
 export const forbidden = (message: string): ParleyError => new ParleyError('forbidden', message);
 export const unauthenticated = (message: string): ParleyError => new ParleyError('unauthenticated', message);
-/** Nothing was done; worth trying again after `retryAfterMs`. */
+/** Nothing was done. The client may try again after `retryAfterMs`. */
 export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>
   new ParleyError('overloaded', message, { retryAfterMs });
-/** It may have happened: to be sent again, or looked for, after `retryAfterMs`. */
-export const unknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
+/** The command may have taken effect. The client should repeat it, with the same id, after `retryAfterMs`. */
+export const outcomeUnknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
   new ParleyError('unknown', message, { retryAfterMs }, { cause });
 
-/** The vault did not answer, or not with what it should hold: nothing is known. Try again later. */
+/** The vault did not answer, or its data is unreadable. Try again later. */
 export class VaultUnavailable extends Error {
   override readonly name = 'VaultUnavailable';
 }
 
-/** What the MongoDB driver throws when the server cannot be reached or does not answer. */
-const unreachable: ReadonlySet<string> = new Set([
+/** Errors of the MongoDB driver for a server that cannot be reached or does not answer. */
+const UNREACHABLE_ERRORS: ReadonlySet<string> = new Set([
   'MongoServerSelectionError',
   'MongoNetworkError',
   'MongoNetworkTimeoutError',
   'MongoPoolClearedError',
   'MongoWaitQueueTimeoutError',
-  // While a client begins anew; see `mongoClient`.
+  // Thrown while a `WatchedClient` reconnects.
   'MongoNotConnectedError',
   'MongoTopologyClosedError',
 ]);
 
-/** The system's errors of a socket that is going: the driver lets some through as they are. */
-const brokenSocket: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ETIMEDOUT']);
+/** System errors of a closing socket. The driver passes some of them on unchanged. */
+const BROKEN_SOCKET_CODES: ReadonlySet<unknown> = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ETIMEDOUT',
+]);
 
-/** Whether a store is away, which passes: nothing is wrong with the request or with this program. */
+/** Returns true if a store is temporarily unavailable: neither the request nor this program is at fault. */
 export const isOutage = (error: unknown): error is Error =>
   error instanceof VaultUnavailable ||
   (error instanceof Error &&
-    (unreachable.has(error.name) || ('code' in error && brokenSocket.has(error.code))));
+    (UNREACHABLE_ERRORS.has(error.name) || ('code' in error && BROKEN_SOCKET_CODES.has(error.code))));
 
 /**
- * The partition is not this writer's, or is so no longer: with the command nothing was done, and it is to be given to
- * whoever has the partition. Goes between nodes only, never to a client.
+ * This node does not own the partition, or owns it no more. Nothing was done: send the command to the owner.
+ * This error goes between nodes only, never to a client.
  */
 export class NotOwner extends Error {
   override readonly name = 'NotOwner';
   constructor(readonly partition: number) {
-    super(`partition ${partition} is not owned here`);
+    super(`this node does not own partition ${partition}`);
   }
 }
 
-/** Ends a switch over a union: it does not type-check while a member has no case. */
+/**
+ * Ends a switch over a union, so that a member without a case does not compile. Throws for a value outside
+ * the union.
+ */
 export function assertNever(value: never): never {
-  throw new Error(`no case for ${JSON.stringify(value)}`);
+  throw new TypeError(`no case handles ${JSON.stringify(value)}`);
 }

@@ -1,85 +1,155 @@
-import { MongoClient, type MongoClientOptions, MongoNetworkTimeoutError } from 'mongodb';
-import { bounded, type Clock, systemClock } from './clock.js';
+import {
+  type CollectionOptions,
+  MongoAPIError,
+  MongoClient,
+  type MongoClientOptions,
+  MongoError,
+  MongoNetworkTimeoutError,
+  MongoServerClosedError,
+  MongoServerError,
+  MongoWriteConcernError,
+} from 'mongodb';
+import { type Clock, systemClock, withTimeout } from './clock.js';
 
-/** How often the driver looks whether the server is there, and the least time between two looks. */
-const LOOK_MS = 1000;
-/** How often a client looks after its monitor, and how often in a row it must have said nothing. */
-const WATCH_MS = 5000;
-const SILENT = 8;
+/** The driver's interval between checks of the server, and the minimum between two checks. */
+const HEARTBEAT_MS = 1000;
+/** The interval at which a client checks its monitor. */
+const MONITOR_CHECK_MS = 5000;
+/** The checks without any heartbeat after which a client reconnects. */
+const MAX_SILENT_CHECKS = 8;
 
-export interface ClientOptions extends Omit<MongoClientOptions, 'socketTimeoutMS'> {
-  /** A connection that is silent for so long while an answer is due is given up: a `MongoNetworkTimeoutError`. */
-  readonly silenceMs: number;
-  /** How often to look whether the driver's monitor still says anything; default 5,000. */
-  readonly watchMs?: number;
+export interface MongoOptions extends Omit<MongoClientOptions, 'socketTimeoutMS'> {
+  /**
+   * A connection that owes an answer and is silent for this long is closed with a `MongoNetworkTimeoutError`.
+   */
+  readonly socketTimeoutMs: number;
+  /** The interval between checks of the driver's monitor; default 5,000. */
+  readonly monitorCheckMs?: number;
 }
 
 /**
- * A client that finds its server again whatever happens to its connections. The driver's monitor, where it may look
- * at once when an operation fails, writes on its own connection in the very turn in which all of them end, and then
- * waits for ever; with both times alike it looks by the clock alone. And `timeoutMS`, which would bound operations,
- * has no effect in this version of the driver.
+ * Creates a client that finds its server again after any connection failure. The heartbeat interval equals
+ * its minimum, so that the driver's monitor checks by the clock alone. A monitor that checks right after a
+ * failure can write to a closing connection, and then waits for ever. The driver's `timeoutMS`, meant to
+ * bound operations, has no effect in this version.
  */
-export function mongoClient(url: string, { silenceMs, watchMs, ...options }: ClientOptions): MongoClient {
-  const looks = { heartbeatFrequencyMS: LOOK_MS, minHeartbeatFrequencyMS: LOOK_MS };
-  return new WatchedClient(url, { ...looks, ...options, socketTimeoutMS: silenceMs }, watchMs ?? WATCH_MS);
+export function createMongoClient(
+  url: string,
+  { socketTimeoutMs, monitorCheckMs, ...options }: MongoOptions,
+): MongoClient {
+  const heartbeats = { heartbeatFrequencyMS: HEARTBEAT_MS, minHeartbeatFrequencyMS: HEARTBEAT_MS };
+  return new WatchedClient(
+    url,
+    { ...heartbeats, ...options, socketTimeoutMS: socketTimeoutMs },
+    monitorCheckMs ?? MONITOR_CHECK_MS,
+  );
 }
 
 /**
- * Begins anew when its monitor has said nothing for `SILENT` looks in a row, neither that the server is there nor
- * that it is not: it waits for ever, and every operation with it. A process that was paused counts one look.
+ * Reconnects when its monitor has reported neither success nor failure for `MAX_SILENT_CHECKS` checks in a
+ * row. Such a monitor waits for ever, and so does every operation. A process that was paused counts one
+ * check.
  */
 class WatchedClient extends MongoClient {
-  readonly #everyMs: number;
-  #watch: NodeJS.Timeout | undefined;
-  #silent = 0;
+  readonly #checkMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #silentChecks = 0;
 
-  constructor(url: string, options: MongoClientOptions, everyMs: number) {
+  constructor(url: string, options: MongoClientOptions, checkMs: number) {
     super(url, options);
-    this.#everyMs = everyMs;
-    const heard = (): void => {
-      this.#silent = 0;
+    this.#checkMs = checkMs;
+    const resetSilence = (): void => {
+      this.#silentChecks = 0;
     };
-    this.on('serverHeartbeatSucceeded', heard).on('serverHeartbeatFailed', heard);
+    this.on('serverHeartbeatSucceeded', resetSilence).on('serverHeartbeatFailed', resetSilence);
   }
 
   override async connect(): Promise<this> {
     await super.connect();
-    this.#watch ??= setInterval(() => void this.#look(), this.#everyMs).unref();
+    this.#timer ??= setInterval(() => void this.#checkMonitor(), this.#checkMs).unref();
     return this;
   }
 
   override async close(): Promise<void> {
-    clearInterval(this.#watch);
-    this.#watch = undefined;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
     await super.close();
   }
 
-  async #look(): Promise<void> {
-    if (++this.#silent < SILENT) return;
-    this.#silent = 0;
-    // What cannot be ended cleanly, or not connected now, is tried again after as many looks.
-    await within(systemClock, this.#everyMs, super.close()).catch(() => {});
+  async #checkMonitor(): Promise<void> {
+    if (++this.#silentChecks < MAX_SILENT_CHECKS) return;
+    this.#silentChecks = 0;
+    // A failed close or connect is tried again after the next `MAX_SILENT_CHECKS` checks.
+    await withMongoTimeout(systemClock, this.#checkMs, super.close()).catch(() => {});
     await super.connect().catch(() => {});
-    if (this.#watch === undefined) await super.close();
+    if (this.#timer === undefined) await super.close();
   }
 }
 
 /**
- * What an attempt came to, if that is known in `ms`; else rejects with a `MongoNetworkTimeoutError`, and the attempt
- * may still succeed. `silenceMs` is not enough where an answer must come: an operation that is begun on a connection
- * in the turn in which it ends is never settled by the driver.
+ * Returns the result of the attempt. Rejects with a `MongoNetworkTimeoutError` after `ms`; the attempt may
+ * still succeed. The socket timeout is not enough: the driver never settles an operation that starts while
+ * its connection closes.
  */
-export const within = <T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> =>
-  bounded(clock, ms, attempt, () => new MongoNetworkTimeoutError(`no answer within ${ms} ms`));
+export const withMongoTimeout = <T>(clock: Clock, ms: number, attempt: Promise<T>): Promise<T> =>
+  withTimeout(
+    clock,
+    ms,
+    attempt,
+    () => new MongoNetworkTimeoutError(`MongoDB did not answer within ${ms} ms`),
+  );
 
 type Calls<P> = { readonly [K in keyof P]: (...args: never[]) => Promise<unknown> };
 
-/** The same calls, of which none waits for longer than `ms`: see `within`. */
-export function allWithin<P extends Calls<P>>(ms: number, calls: P): P {
+/** Wraps each function so that its call rejects after `ms`: see `withMongoTimeout`. */
+export function withCallTimeouts<P extends Calls<P>>(ms: number, calls: P): P {
   const entries = Object.entries<(...args: never[]) => Promise<unknown>>(calls).map(([name, call]) => [
     name,
-    (...args: never[]) => within(systemClock, ms, call(...args)),
+    (...args: never[]) => withMongoTimeout(systemClock, ms, call(...args)),
   ]);
-  return Object.fromEntries(entries) as P; // Each by its name, with the arguments and the result it had.
+  return Object.fromEntries(entries) as P; // Each function keeps its name, arguments and result.
 }
+
+const DUPLICATE_KEY_CODE = 11000;
+
+/** MongoDB's error codes for writes that it refuses every time. */
+const PERMANENT_CODES = new Set([
+  2, // BadValue
+  9, // FailedToParse
+  13, // Unauthorized
+  14, // TypeMismatch
+  18, // AuthenticationFailed
+  20, // IllegalOperation
+  59, // CommandNotFound
+  72, // InvalidOptions
+  73, // InvalidNamespace
+  121, // DocumentValidationFailure
+  8000, // AtlasError: over a quota, or not allowed
+  10334, // BSONObjectTooLarge
+  14031, // OutOfDiskSpace
+]);
+
+/** Returns true if a document with this `_id` exists. It may not be durable yet. */
+export const isDuplicateKey = (error: unknown): boolean =>
+  error instanceof MongoServerError && error.code === DUPLICATE_KEY_CODE;
+
+/**
+ * Returns true if a retry cannot help: the server refuses, the client is closed or misused, or this program
+ * is wrong. Any other error, an unknown code included, proves nothing: the write may have happened or may
+ * still happen.
+ */
+export function isPermanentFailure(error: unknown): boolean {
+  if (error instanceof MongoServerClosedError || error instanceof MongoWriteConcernError) return false;
+  if (error instanceof MongoServerError) return PERMANENT_CODES.has(Number(error.code));
+  if (error instanceof MongoError) return error instanceof MongoAPIError;
+  // The driver passes some system errors on unchanged, such as ECONNRESET. A retry can help with those.
+  return error instanceof TypeError || error instanceof RangeError;
+}
+
+/** Options of collections whose reads and writes no fail-over may undo. */
+export const MAJORITY: CollectionOptions = {
+  writeConcern: { w: 'majority', journal: true },
+  readConcern: { level: 'majority' },
+  readPreference: 'primary',
+  promoteBuffers: true,
+};

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import type { EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
 import type { At } from '../audit/events/streamCommits.js';
-import { roomAsOf, userAsOf } from '../audit/past/asOfStored.js';
+import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime/storedPointInTime.js';
 import { readConfig } from '../base/config.js';
 import { findLog, parseId, parsePartition, parseTime, printLine, startProgressBar } from './commandLine.js';
 
@@ -38,10 +38,8 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
       const sink = out === undefined ? process.stdout : createWriteStream(out);
       const write = (text: Uint8Array): Promise<void> =>
         new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
-      const { onProgress } = bar;
-      const to = { as, filter, write, ...(onProgress ? { onProgress } : {}) };
       const { engine, masterKey } = await findLog(readConfig(env));
-      await replay({ engine, masterKey, ...to }).finally(() => bar.stop());
+      await replay({ engine, masterKey, filter, as }, write, bar.onProgress).finally(() => bar.stop());
       if (out !== undefined) await finished(sink.end());
     });
 }
@@ -62,14 +60,16 @@ export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
     .description('a room, with all its messages until then')
     .argument('<id>', 'the id of the room', parseId)
     .argument('<time>', `${TIME_HELP}, or the number of the last message to include`, parseMoment)
-    .action(async (id: string, at: At) => printJson(await roomAsOf(await findLog(readConfig(env)), id, at)));
+    .action(async (id: string, at: At) =>
+      printJson(await readStoredRoomAt(await findLog(readConfig(env)), id, at)),
+    );
   asOf
     .command('user')
     .description('a user, with their friends and rooms')
     .argument('<id>', 'the id of the user', parseId)
     .argument('<time>', TIME_HELP, parseTime)
     .action(async (id: string, time: string) =>
-      printJson(await userAsOf(await findLog(readConfig(env)), id, time)),
+      printJson(await readStoredUserAt(await findLog(readConfig(env)), id, time)),
     );
 }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
 import { exportBundle } from '../audit/verify/bundle.js';
-import type { Report, Wrong } from '../audit/verify/report.js';
+import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { verifyBundle } from '../audit/verify/verifyBundle.js';
 import { type Config, readConfig } from '../base/config.js';
@@ -42,7 +42,7 @@ function reportLines({ partitions, models }: Report): string[] {
   ];
 }
 
-function wrongLine({ what, partition, position, offset }: Wrong): string {
+function mismatchLine({ what, partition, position, offset }: Mismatch): string {
   const places = Object.entries({ partition, position, offset }).flatMap(([name, at]) =>
     at === undefined ? [] : [`${name} ${at}`],
   );
@@ -87,8 +87,8 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
         : verifyBundle({ dir: bundle, ...common })
       ).finally(() => bar.stop());
       for (const line of reportLines(report)) printLine(line);
-      if (!report.wrong) return printLine('verified: nothing is wrong');
-      process.stderr.write(`${wrongLine(report.wrong)}\n`);
+      if (!report.mismatch) return printLine('verified: nothing is wrong');
+      process.stderr.write(`${mismatchLine(report.mismatch)}\n`);
       process.exitCode = 1;
     });
 }

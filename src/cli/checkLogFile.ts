@@ -1,7 +1,7 @@
 import { engineOf } from '../app/openStores.js';
-import { openSource } from '../audit/storedRows.js';
+import { openAuditedLog } from '../audit/storedRows.js';
 import { readConfig } from '../base/config.js';
-import { checkPartitionLog } from '../log/checkLog.js';
+import { checkPartitionChain } from '../log/checkLog.js';
 import { printLine } from './commandLine.js';
 
 /**
@@ -9,10 +9,10 @@ import { printLine } from './commandLine.js';
  * or not. Prints a line for each, changes nothing, and exits with 1 if anything is wrong.
  */
 async function main(): Promise<void> {
-  const log = await openSource(engineOf(readConfig(process.env)));
+  const log = await openAuditedLog(engineOf(readConfig(process.env)));
   try {
     for (let partition = 0; partition < log.partitions; partition++) {
-      const { position, size, recordedAt, hash } = await checkPartitionLog(log, partition);
+      const { position, size, recordedAt, hash } = await checkPartitionChain(log, partition);
       printLine(
         `partition ${partition}: ${position} commits, ${size} events until ${recordedAt || '-'}, last hash ${hash}`,
       );

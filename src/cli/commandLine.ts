@@ -2,12 +2,12 @@ import { Presets, SingleBar } from 'cli-progress';
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { engineOf } from '../app/openStores.js';
-import { openSource } from '../audit/storedRows.js';
-import type { OnProgress, Progress } from '../audit/verify/report.js';
+import { openAuditedLog } from '../audit/storedRows.js';
+import type { OnProgress, WorkProgress } from '../audit/verify/report.js';
 import type { Config } from '../base/config.js';
 import { Id } from '../domain/shapes.js';
 import type { Engine } from '../projections/store/engine.js';
-import { masterKeyOf } from '../vault/masterKey.js';
+import { loadMasterKey } from '../vault/masterKey.js';
 
 /** A log that exists, to be read. */
 interface ExistingLog {
@@ -19,10 +19,10 @@ interface ExistingLog {
 /** Finds the log of these settings, and its master key. Creates nothing: throws if there is no log. */
 export async function findLog(config: Config): Promise<ExistingLog> {
   const engine = engineOf(config);
-  const source = await openSource(engine);
+  const source = await openAuditedLog(engine);
   const { partitions } = source;
   await source.close();
-  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await masterKeyOf(config.DATA_DIR)) };
+  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR)) };
 }
 
 export function parsePartition(text: string): number {
@@ -75,7 +75,7 @@ export function startProgressBar(stream: NodeJS.WriteStream = process.stderr): P
   };
 }
 
-function fieldsOf({ phase, perSecond, remainingMs }: Progress): Record<string, string> {
+function fieldsOf({ phase, perSecond, remainingMs }: WorkProgress): Record<string, string> {
   const left = remainingMs === undefined ? '?' : duration(Math.ceil(remainingMs / 1000));
   return { phase, speed: Math.round(perSecond).toLocaleString('en'), left };
 }

@@ -6,7 +6,7 @@ import { engineOf } from '../app/openStores.js';
 import { controlSocketOf, type Operator } from '../app/operator.js';
 import { exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
-import { openSource } from '../audit/storedRows.js';
+import { openAuditedLog } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/config.js';
 import { DataDirInUse } from '../log/dataDir.js';
 import { projectionNames } from '../projections/allProjections.js';
@@ -25,7 +25,7 @@ async function withOperator<T>(config: Config, work: (operator: Operator) => Pro
   const giveUpAt = performance.now() + WAIT_FOR_SERVER_MS;
   for (;;) {
     if (await isControlServed(path)) return work(remoteOperator(path));
-    const source = await openSource(engineOf(config));
+    const source = await openAuditedLog(engineOf(config));
     await source.close();
     try {
       return await withOwnSystem(config, work);

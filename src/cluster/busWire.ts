@@ -1,23 +1,26 @@
 import { z } from 'zod';
-import { type CommitFrame, eventsOf, type NodeId, Note, type Reply } from './bus.js';
+import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply } from './bus.js';
 
-/** Changed when an older reader would misread a newer text: it then leaves the frame, and reads the log. */
-const FORMAT = 1;
+/**
+ * Increase it when an older reader would misread a newer frame. Such a reader drops the frame and reads the
+ * log.
+ */
+const FRAME_FORMAT = 1;
 
-const whole = z.int().min(0);
+const wholeNumber = z.int().min(0);
 
-/** The first line. Whom it is about comes first; fields that are not known are passed over. */
+/** The first line of a frame. The users it concerns come first. Unknown fields are ignored. */
 const Header = z.object({
   concerns: z.array(z.string()),
   subjects: z.array(z.string()),
-  format: z.literal(FORMAT),
-  partition: whole,
-  position: whole,
+  format: z.literal(FRAME_FORMAT),
+  partition: wholeNumber,
+  position: wholeNumber,
   id: z.string(),
-  epoch: whole,
+  epoch: wholeNumber,
   recordedAt: z.string(),
-  firstOffset: whole,
-  size: whole,
+  firstOffset: wholeNumber,
+  size: wholeNumber,
   root: z.string(),
   frontier: z.array(z.string()).exactOptional(),
   hash: z.string(),
@@ -25,7 +28,7 @@ const Header = z.object({
 
 const LINE_BREAK = 0x0a;
 
-/** The frame as UTF-8 text: a line of JSON for all but the leaves, then each leaf's own text, a line each. */
+/** Encodes a frame as UTF-8: a line of JSON for all fields but the leaves, then one line per leaf. */
 export function encodeCommit(frame: CommitFrame): Uint8Array {
   const {
     concerns,
@@ -44,7 +47,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
   const header: z.infer<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
-    format: FORMAT,
+    format: FRAME_FORMAT,
     partition,
     position,
     id,
@@ -60,8 +63,8 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
 }
 
 /**
- * The frame of such a text; only its first line is read now, so a node that hosts none of those concerned never looks
- * at the leaves. Throws when that line is not one of this format.
+ * Decodes a frame. Reads only the first line now, so that a node without concerned users never parses the
+ * leaves. Throws if the first line does not fit `FRAME_FORMAT`.
  */
 export function decodeCommit(data: Uint8Array): CommitFrame {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -77,7 +80,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
       return leaves;
     },
     get events() {
-      events ??= eventsOf(this);
+      events ??= decodeEvents(this);
       return events;
     },
   };
@@ -85,13 +88,13 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
 
 const NoteMessage = z.object({ from: z.string(), note: Note });
 const RequestMessage = z.object({ from: z.string(), body: z.unknown() });
-const ReplyMessage = z.union([z.object({ reply: z.unknown() }), z.enum(['nobody', 'silent'])]);
+const ReplyMessage = z.union([z.object({ reply: z.unknown() }), z.enum(['undelivered', 'unanswered'])]);
 
 const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const decode = (data: Uint8Array): unknown =>
   JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
 
-/** What is not a commit travels as JSON; reading it back throws on what is not of its kind. */
+/** Notes, requests and replies travel as JSON. Decoding throws on any other shape. */
 export const encodeNote = (from: NodeId, note: Note): Uint8Array =>
   encode({ from, note } satisfies z.input<typeof NoteMessage>);
 export const decodeNote = (data: Uint8Array): { from: NodeId; note: Note } => NoteMessage.parse(decode(data));
@@ -106,8 +109,8 @@ export const decodeReply = (data: Uint8Array): Reply => ReplyMessage.parse(decod
 
 type Report = (message: string, error: unknown) => void;
 
-/** The same, at most once in so many milliseconds for each message: what comes from outside must not fill the log. */
-export function sparingly(report: Report, everyMs: number): Report {
+/** Limits reports to one per message in `everyMs`: input from outside must not fill the log. */
+export function throttleReports(report: Report, everyMs: number): Report {
   const last = new Map<string, number>();
   return (message, error) => {
     const now = performance.now();

@@ -1,6 +1,6 @@
+import { AdmissionQueue } from '../base/admissionQueue.js';
 import type { Clock } from '../base/clock.js';
 import { NotOwner, overloaded, type ParleyError } from '../base/errors.js';
-import { Queue } from '../base/limits.js';
 import {
   bytesOf,
   type CommandKind,
@@ -10,146 +10,148 @@ import {
   streamOfCommand,
 } from '../domain/commands.js';
 import { partitionOf } from '../log/log.js';
-import type { Bus, NodeId } from './bus.js';
-import { Forwarder } from './forwarding.js';
+import type { RequestChannel } from './bus.js';
+import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
-import { type Item, Lane, type Voyage } from './partitionQueue.js';
+import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
 
-/** How often those are looked for who have waited for too long. */
-const EXPIRE_MS = 250;
+/** The interval between checks for expired commands. */
+const EXPIRY_CHECK_MS = 250;
 
-/** What the lanes of a node stand on. */
-export interface LanesDeps {
-  readonly node: NodeId;
+/** Everything a router needs. */
+export interface PartitionRouterDeps {
   readonly partitions: number;
-  readonly bus: Pick<Bus, 'request' | 'isConnected' | 'onConnection'>;
-  /** For partitions that this node owns. */
+  readonly bus: RequestChannel;
+  /** The writers of this node, for the partitions it owns. */
   readonly writers: OwnWriters;
   readonly clock: Clock;
-  /** Somebody who was thought to own a partition does not: time to look. */
-  readonly onReturned: () => void;
+  /** Called when a node thought to own a partition does not: ownership should be read again. */
+  readonly onStaleOwner: () => void;
 }
 
 /**
- * Brings each command to the owner of its partition, on whichever node, in a lane a partition: order holds while
- * owners change. What nobody has taken for 5 s is `overloaded`, what has not been answered for 10 s `unknown`.
+ * Routes each command to the owner of its partition, through a queue per partition. Commands of a stream keep
+ * their order while owners change. A command that no owner took within 5 s is `overloaded`, and one without
+ * an answer after 10 s `unknown`.
  */
-export class Lanes implements CommandRouter {
-  readonly #deps: LanesDeps;
-  readonly #lanes: readonly Lane[];
-  readonly #queue = new Queue();
-  /** To be pumped at the end of this turn. */
-  readonly #woken = new Set<Lane>();
-  #orders = 0;
+export class PartitionRouter implements CommandRouter {
+  readonly #deps: PartitionRouterDeps;
+  readonly #queues: readonly PartitionQueue[];
+  readonly #admission = new AdmissionQueue();
+  /** Queues to flush at the end of this turn. */
+  readonly #toFlush = new Set<PartitionQueue>();
+  #nextOrder = 0;
   #isExpiring = false;
-  #stopped: ParleyError | undefined;
+  #stopRefusal: ParleyError | undefined;
 
-  constructor(deps: LanesDeps) {
+  constructor(deps: PartitionRouterDeps) {
     this.#deps = deps;
-    this.#lanes = Array.from({ length: deps.partitions }, (_, partition) => this.#lane(partition));
-    deps.bus.onConnection(() => {
-      for (const lane of this.#lanes) lane.pump();
+    this.#queues = Array.from({ length: deps.partitions }, (_, partition) => this.#createQueue(partition));
+    deps.bus.onConnectionChange(() => {
+      for (const queue of this.#queues) queue.flush();
     });
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
-    return this.#queue.length;
+    return this.#admission.length;
   }
 
-  /** The epoch of the lease by which this node owns the partition; undefined if it does not. */
+  /** Returns the epoch of this node's lease on the partition; undefined if another node owns it. */
   epochOf(partition: number): number | undefined {
-    const owner = this.#lanes[partition]?.owner;
-    return owner?.node === this.#deps.node ? owner.epoch : undefined;
+    const owner = this.#queues[partition]?.owner;
+    return owner?.node === this.#deps.bus.node ? owner.epoch : undefined;
   }
 
   /** The partitions that this node owns. */
   get owned(): number[] {
-    return [...this.#lanes.keys()].filter((partition) => this.epochOf(partition) !== undefined);
+    return [...this.#queues.keys()].filter((partition) => this.epochOf(partition) !== undefined);
   }
 
-  /** Who owns what has changed. */
+  /** Updates the owners of all partitions. */
   setOwners(owners: Owners): void {
-    for (const [partition, lane] of this.#lanes.entries()) lane.owner = owners[partition];
+    for (const [partition, queue] of this.#queues.entries()) queue.owner = owners[partition];
   }
 
   execute: CommandRouter['execute'] = (command, commandId) => {
     const bytes = bytesOf(command);
-    const refusal = this.#stopped ?? this.#queue.refusal(bytes, 0);
+    const refusal = this.#stopRefusal ?? this.#admission.checkCapacity(bytes, 0);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
-    // There is a lane a partition.
-    const lane = this.#lanes[partitionOf(stream, this.#lanes.length)] as Lane;
-    this.#queue.enter(bytes);
+    // Every partition has a queue.
+    const queue = this.#queues[partitionOf(stream, this.#queues.length)] as PartitionQueue;
+    this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
-      const item: Item = {
+      const item: QueuedCommand = {
         command,
         commandId,
         stream,
-        order: this.#orders++,
-        since: this.#deps.clock.now(),
+        order: this.#nextOrder++,
+        enqueuedAt: this.#deps.clock.now(),
         isSettled: false,
-        leftAt: undefined,
-        doubtfulSince: undefined,
+        sentAt: undefined,
+        unknownSince: undefined,
         isOvertaken: false,
         settle: (outcome) => {
           if (item.isSettled) return;
           item.isSettled = true;
-          this.#queue.leave(bytes);
+          this.#admission.leave(bytes);
           if ('answer' in outcome) resolve(outcome.answer);
           else reject(outcome.refused);
         },
       };
-      lane.add(item);
-      // To its own writers a node sends each at once; what leaves for another gathers for a turn of the event loop.
-      if (lane.owner?.node === this.#deps.node) lane.pump();
-      else this.#wake(lane);
+      queue.add(item);
+      // Local commands are sent at once. Commands for other nodes are batched until the end of this turn.
+      if (queue.owner?.node === this.#deps.bus.node) queue.flush();
+      else this.#flushLater(queue);
       this.#expireLater();
     });
   };
 
-  /** Refuses what comes now, and what has not left; what has left gets its answer. */
+  /** Refuses new and unsent commands. Sent commands still get their answers. */
   stop(): void {
-    this.#stopped = overloaded('the server is stopping');
-    for (const lane of this.#lanes) lane.refuseUnsent(this.#stopped);
+    this.#stopRefusal = overloaded('the server is stopping');
+    for (const queue of this.#queues) queue.refuseUnsent(this.#stopRefusal);
   }
 
-  #lane(partition: number): Lane {
-    const { node, bus, clock, onReturned } = this.#deps;
-    const forwarder = new Forwarder(partition, bus);
-    const lane: Lane = new Lane({
+  #createQueue(partition: number): PartitionQueue {
+    const { bus, clock, onStaleOwner } = this.#deps;
+    const { node } = bus;
+    const forwarder = new CommandForwarder(partition, bus);
+    const queue: PartitionQueue = new PartitionQueue({
       now: () => clock.now(),
       setTimer: (run, ms) => clock.setTimer(run, ms),
       canReach: (owner) => owner.node === node || bus.isConnected,
-      send: (voyage, items) => {
-        if (voyage.owner.node === node) for (const item of items) void this.#submit(lane, voyage, item);
-        else forwarder.send(lane, voyage, items);
+      send: (window, items) => {
+        if (window.owner.node === node)
+          for (const item of items) void this.#submitLocally(queue, window, item);
+        else forwarder.send(queue, window, items);
       },
-      onReturned,
+      onStaleOwner,
     });
-    return lane;
+    return queue;
   }
 
-  async #submit(lane: Lane, voyage: Voyage, item: Item): Promise<void> {
+  async #submitLocally(queue: PartitionQueue, window: InFlightWindow, item: QueuedCommand): Promise<void> {
     try {
-      // The union of commands is one of them; it is answered with what its own kind answers.
+      // A command of the union is one of its kinds, and its answer is of that kind.
       const command = item.command as CommandOf<CommandKind>;
-      const answer = await this.#deps.writers.submit(command, item.commandId, voyage.owner.epoch);
-      lane.answered(voyage, item, answer as never);
+      const answer = await this.#deps.writers.submit(command, item.commandId, window.owner.epoch);
+      queue.handleAnswer(window, item, answer as never);
     } catch (error) {
-      if (error instanceof NotOwner) lane.returned(voyage, item);
-      else lane.refused(voyage, item, error instanceof Error ? error : new Error(String(error)));
+      if (error instanceof NotOwner) queue.handleNotTaken(window, item);
+      else queue.handleRefusal(window, item, error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #wake(lane: Lane): void {
-    if (this.#woken.size === 0)
-      this.#deps.clock.soon(() => {
-        const woken = [...this.#woken];
-        this.#woken.clear();
-        for (const each of woken) each.pump();
+  #flushLater(queue: PartitionQueue): void {
+    if (this.#toFlush.size === 0)
+      this.#deps.clock.setImmediate(() => {
+        const queues = [...this.#toFlush];
+        this.#toFlush.clear();
+        for (const each of queues) each.flush();
       });
-    this.#woken.add(lane);
+    this.#toFlush.add(queue);
   }
 
   #expireLater(): void {
@@ -157,8 +159,8 @@ export class Lanes implements CommandRouter {
     this.#isExpiring = true;
     this.#deps.clock.setTimer(() => {
       this.#isExpiring = false;
-      for (const lane of this.#lanes) lane.expire();
-      if (this.#queue.length > 0) this.#expireLater();
-    }, EXPIRE_MS);
+      for (const queue of this.#queues) queue.expire();
+      if (this.#admission.length > 0) this.#expireLater();
+    }, EXPIRY_CHECK_MS);
   }
 }

@@ -2,41 +2,41 @@ import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
 
 /**
- * Which user has an active device on which node, grace included: a row a user and node. Every call throws when its
- * outcome is not known, and may be repeated. Of this node's calls for one user the last one made wins, however late an
- * earlier one whose outcome was not known may land.
+ * The users with an active device on each node, grace period included: one row per user and node. A call that
+ * throws has an unknown outcome and may be repeated. For one user, this node's last call wins, even if an
+ * earlier call of unknown outcome lands later.
  */
 export interface Devices {
-  /** This node has an active device of the user. */
-  set(user: UserId): Promise<void>;
-  /** It has none any more. */
-  clear(user: UserId): Promise<void>;
+  /** Records that the user has an active device on this node. */
+  setActive(user: UserId): Promise<void>;
+  /** Records that the user has no active device on this node any more. */
+  clearActive(user: UserId): Promise<void>;
   /**
-   * Of these users those that have an active device on a node that lives, on this one too; one that has been silent
-   * for less than `DEAD_AFTER_MS` counts as living. Whoever asks on behalf of a node that has just cleared its row
-   * asks for all nodes; `except` leaves one out.
+   * Returns those of the users with an active device on any live node, this one included. A node silent for
+   * less than `DEAD_AFTER_MS` counts as live. A caller that has just cleared a row asks for all nodes;
+   * `except` excludes one.
    */
-  elsewhere(users: readonly UserId[], except?: NodeId): Promise<Set<UserId>>;
-  /** The users with an active device on this node, dead or alive, in the order of their ids, behind `after`. */
-  of(node: NodeId, limit: number, after?: UserId): Promise<UserId[]>;
-  /** Removes all rows of a node that is dead. */
+  findActive(users: readonly UserId[], except?: NodeId): Promise<Set<UserId>>;
+  /** Returns the users with an active device on this node, live or dead, by id, after the id `after`. */
+  listActive(node: NodeId, limit: number, after?: UserId): Promise<UserId[]>;
+  /** Removes all rows of a dead node. */
   dropNode(node: NodeId): Promise<void>;
 }
 
-/** The rows of the one node that there is. */
-export function memoryDevices(node: NodeId): Devices {
+/** Creates the rows of a single process. */
+export function createMemoryDevices(node: NodeId): Devices {
   const active = new Set<UserId>();
   return {
-    async set(user) {
+    async setActive(user) {
       active.add(user);
     },
-    async clear(user) {
+    async clearActive(user) {
       active.delete(user);
     },
-    async elsewhere(users, except) {
+    async findActive(users, except) {
       return new Set(except === node ? [] : users.filter((user) => active.has(user)));
     },
-    async of(asked, limit, after = '') {
+    async listActive(asked, limit, after = '') {
       if (asked !== node) return [];
       return [...active]
         .filter((user) => user > after)

@@ -2,55 +2,55 @@ import type { NodeId } from './bus.js';
 import type { Owners } from './ownership.js';
 
 /**
- * The partitions that a node folds into these tables: its own, and those whose owner does not fold all of them, being
- * of another version. Several nodes may then fold one partition, which is harmless.
+ * Returns the partitions that this node folds into the tables. These are its own, and those whose owner is of
+ * another version and does not fold all tables. Two nodes may fold one partition, which is harmless.
  */
-export function foldedBy(node: NodeId, owners: Owners, tables: readonly string[]): number[] {
+export function listFoldedPartitions(node: NodeId, owners: Owners, tables: readonly string[]): number[] {
   return owners.flatMap((owner, partition) => {
     if (owner?.node === node) return [partition];
-    // Of a node that is not seen to live nothing is known: its partitions go to another soon.
-    const { knows = tables } = owner ?? {};
-    return tables.every((table) => knows.includes(table)) ? [] : [partition];
+    // Nothing is known of a node not seen live. Another node will own its partitions soon.
+    const { capabilities = tables } = owner ?? {};
+    return tables.every((table) => capabilities.includes(table)) ? [] : [partition];
   });
 }
 
 /**
- * The partitions that a node folds, and signs. One that stops keeps to its end what it has had, whoever takes it
- * over: so that all of it is folded and signed when nobody does, and nobody has to wait until it is.
+ * The partitions that a node folds and signs. A stopping node keeps its partitions even if others take them
+ * over. So everything gets folded and signed even when no other node takes over, without waiting for one.
  */
-export class Share {
+export class FoldAssignment {
   #owned: readonly number[] = [];
   #folded: readonly number[] = [];
-  #isKeeping = false;
+  #isRetaining = false;
 
   constructor(
     private readonly node: NodeId,
     private readonly tables: readonly string[],
   ) {}
 
-  /** Those to be folded: see `foldedBy`. */
+  /** The partitions to fold: see `listFoldedPartitions`. */
   get folded(): readonly number[] {
     return this.#folded;
   }
 
-  /** Those to be signed. */
+  /** The partitions to sign. */
   get owned(): readonly number[] {
     return this.#owned;
   }
 
-  /** Who owns what has changed. */
-  set(owners: Owners): void {
+  /** Updates the assignment after owners changed. */
+  setOwners(owners: Owners): void {
     const owned = owners.flatMap((owner, partition) => (owner?.node === this.node ? [partition] : []));
-    this.#owned = this.#with(this.#owned, owned);
-    this.#folded = this.#with(this.#folded, foldedBy(this.node, owners, this.tables));
+    this.#owned = this.#merge(this.#owned, owned);
+    this.#folded = this.#merge(this.#folded, listFoldedPartitions(this.node, owners, this.tables));
   }
 
-  /** The node stops. */
-  keep(): void {
-    this.#isKeeping = true;
+  /** Keeps the present partitions from now on. Called when the node stops. */
+  retainAll(): void {
+    this.#isRetaining = true;
   }
 
-  #with(before: readonly number[], now: readonly number[]): readonly number[] {
-    return this.#isKeeping ? [...new Set([...before, ...now])] : now;
+  #merge(before: readonly number[], now: readonly number[]): readonly number[] {
+    return this.#isRetaining ? [...new Set([...before, ...now])] : now;
   }
 }

@@ -1,46 +1,50 @@
 import type { OwnWriters } from '../domain/commands.js';
 import type { NodeId } from './bus.js';
-import { commandOf, Forwarded, type ForwardedReply, type Result, refusedResult } from './forwarding.js';
+import { commandOf, encodeRefusal, Forwarded, type ForwardedReply, type Result } from './forwarding.js';
 
-/** Lanes of other nodes that are remembered; of nodes that are gone, the longest unused are forgotten. */
-const MAX_LANES = 4096;
+/**
+ * The limit of remembered sessions. Beyond it, the least recently used is forgotten, as of a node that is
+ * gone.
+ */
+const MAX_SESSIONS = 4096;
 
-/** The session of a lane that was heard of last. */
-interface Session {
+/** The newest session of one node's queue for one partition. */
+interface SenderSession {
   readonly session: number;
-  /** The sequence that may come next. */
+  /** The sequence number expected next. */
   next: number;
-  /** Of the lease that its commands are for; undefined: nothing is taken of it any more. */
+  /** The epoch that its commands are for. Undefined: the session takes no further requests. */
   epoch: number | undefined;
 }
 
 /**
- * Takes what other nodes' lanes send for partitions of this node. Of a session only what comes next is taken, and
- * nothing after something was not: so nothing overtakes, whatever is lost, late or repeated on the way.
+ * Takes commands that other nodes forward to partitions of this node. A session accepts only the next
+ * sequence number, and nothing after a gap. So no command overtakes another, whatever the network loses,
+ * delays or repeats.
  */
-export class Doorman {
+export class ForwardedCommandReceiver {
   readonly #writers: OwnWriters;
   readonly #epochOf: (partition: number) => number | undefined;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, SenderSession>();
 
-  /** `epochOf`: of the lease by which this node owns the partition, if it does. */
+  /** `epochOf` returns the epoch of this node's lease on a partition, if it has one. */
   constructor(writers: OwnWriters, epochOf: (partition: number) => number | undefined) {
     this.#writers = writers;
     this.#epochOf = epochOf;
   }
 
-  /** Answers one `Forwarded` of the bus. Throws on any other body, and on one that came before. */
+  /** Handles one `Forwarded` request. Throws on any other body, and on a repeated request. */
   async serve(body: unknown, from: NodeId): Promise<ForwardedReply> {
     const forwarded = Forwarded.parse(body);
     const { partition, session, sequence, commands } = forwarded;
-    const known = this.#recall(`${from}/${partition}`);
+    const known = this.#findSession(`${from}/${partition}`);
     if (known?.session === session && sequence < known.next)
-      throw new Error(`node ${from} sent request ${sequence} of session ${session} again`);
-    const current = known?.session === session ? known : this.#begin(forwarded, from, known);
+      throw new Error(`node ${from} repeated request ${sequence} of session ${session}`);
+    const current = known?.session === session ? known : this.#beginSession(forwarded, from, known);
     const { epoch } = current;
     if (epoch === undefined || sequence !== current.next) {
       current.epoch = undefined;
-      // Of a lane that is not remembered it is not known what was taken.
+      // For a forgotten session it is unknown which requests were taken.
       return { isRefused: true, ...(known ? { next: current.next } : {}) };
     }
     current.next++;
@@ -48,33 +52,33 @@ export class Doorman {
       try {
         return { answer: await this.#writers.submit(commandOf(sent), commandId, epoch) };
       } catch (error) {
-        return refusedResult(error);
+        return encodeRefusal(error);
       }
     };
     return { results: await Promise.all(commands.map(submit)) };
   }
 
-  #recall(lane: string): Session | undefined {
-    const known = this.#sessions.get(lane);
+  #findSession(sender: string): SenderSession | undefined {
+    const known = this.#sessions.get(sender);
     if (known) {
-      // Moved to the end: the map is in the order of last use.
-      this.#sessions.delete(lane);
-      this.#sessions.set(lane, known);
+      // Keeps the map in order of last use.
+      this.#sessions.delete(sender);
+      this.#sessions.set(sender, known);
     }
     return known;
   }
 
-  #begin(
+  #beginSession(
     { partition, session }: Pick<Forwarded, 'partition' | 'session'>,
     from: NodeId,
-    known: Session | undefined,
-  ): Session {
-    // An older session that comes late: nothing of it counts.
+    known: SenderSession | undefined,
+  ): SenderSession {
+    // Refuses a late request of an older session.
     if (known && session < known.session) return { session, next: 0, epoch: undefined };
     const begun = { session, next: 0, epoch: this.#epochOf(partition) };
     this.#sessions.set(`${from}/${partition}`, begun);
     const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > MAX_LANES && oldest !== undefined) this.#sessions.delete(oldest);
+    if (this.#sessions.size > MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest);
     return begun;
   }
 }

@@ -8,21 +8,26 @@ import {
   ForwardedCommand,
 } from '../domain/commands.js';
 import type { Bus } from './bus.js';
-import { bounds, type Item, type Lane, type Voyage } from './partitionQueue.js';
+import {
+  COMMAND_TIMEOUTS,
+  type InFlightWindow,
+  type PartitionQueue,
+  type QueuedCommand,
+} from './partitionQueue.js';
 
-/** What crosses the bus between a lane and the node that owns its partition: JSON values. */
+/** What crosses the bus between a partition queue and the node that owns its partition: JSON values. */
 
 const id = z.string();
 
-/** Commands of one lane, in the order in which they are to take effect. */
+/** Commands of one partition queue, in the order in which they must take effect. */
 export const Forwarded = z.object({
   kind: z.literal('commands'),
   partition: z.int().min(0),
-  /** Of the lane: its later ones have a greater number. */
+  /** Increases from one session of the queue to the next. */
   session: z.int().min(1),
   /** 0, 1, 2 … within the session. */
   sequence: z.int().min(0),
-  /** Each is looked at by itself: one that a newer version sends must not cost the others their way. */
+  /** Each command is parsed alone: an unknown one of a newer version must not fail the others. */
   commands: z.array(z.tuple([z.unknown(), id]).readonly()).readonly(),
 });
 export type Forwarded = Omit<z.infer<typeof Forwarded>, 'commands'> & {
@@ -36,11 +41,11 @@ export function commandOf(sent: unknown): Command {
   return data as Command; // Optional fields that are absent are so here too.
 }
 
-/** What became of one command; `returned`: nothing was done, the partition is not owned there. */
+/** The outcome of one command. `notOwner`: nothing was done, as this node does not own the partition. */
 export type Result =
   | { readonly answer: Answer<CommandKind> }
   | { readonly refused: Refused }
-  | { readonly returned: true };
+  | { readonly notOwner: true };
 
 interface Refused {
   readonly code: ErrorCode;
@@ -49,15 +54,16 @@ interface Refused {
 }
 
 /**
- * The answer to one request: a result for each command; or nothing of it was taken, nor will anything be that comes
- * later in its session. `next` is then, if known, the first sequence of the session that was not taken.
+ * The reply to one request: a result for each command, or a refusal. A refusal means that neither this
+ * request nor a later one of its session is taken. `next` is then the first sequence that was not taken, if
+ * known.
  */
 export type ForwardedReply =
   | { readonly results: readonly Result[] }
   | { readonly isRefused: true; readonly next?: number };
 
-export function refusedResult(error: unknown): Result {
-  if (error instanceof NotOwner) return { returned: true };
+export function encodeRefusal(error: unknown): Result {
+  if (error instanceof NotOwner) return { notOwner: true };
   if (!(error instanceof ParleyError)) {
     const message = error instanceof Error ? error.message : String(error);
     return { refused: { code: 'internal', message, details: {} } };
@@ -66,78 +72,89 @@ export function refusedResult(error: unknown): Result {
   return { refused: { code, message, details } };
 }
 
-const refusalOf = ({ code, message, details }: Refused): ParleyError =>
+const decodeRefusal = ({ code, message, details }: Refused): ParleyError =>
   new ParleyError(code, message, details);
 
-/** The most that goes in one request: in JSON it is three times as large at most, and so is its answer. */
-const MAX_COMMANDS = 128;
-const MAX_BYTES = 128 * 1024;
+/** The limits of one request. JSON triples its size at most, and so for the answer. */
+const MAX_REQUEST_COMMANDS = 128;
+const MAX_REQUEST_BYTES = 128 * 1024;
 
-/** Requests of one voyage that are not answered yet, by sequence. */
-interface Requests {
+/** Requests of one in-flight window without a reply, by sequence. */
+interface OpenRequests {
   readonly session: number;
   next: number;
-  readonly open: Map<number, readonly Item[]>;
+  readonly open: Map<number, readonly QueuedCommand[]>;
 }
 
-/** Sends one lane's commands to other nodes over the bus, and tells the lane what came of each. */
-export class Forwarder {
+/** Sends the commands of one partition queue to other nodes, and tells the queue each outcome. */
+export class CommandForwarder {
   readonly #partition: number;
   readonly #bus: Pick<Bus, 'request'>;
-  #requests: Requests = { session: 0, next: 0, open: new Map() };
+  #requests: OpenRequests = { session: 0, next: 0, open: new Map() };
 
   constructor(partition: number, bus: Pick<Bus, 'request'>) {
     this.#partition = partition;
     this.#bus = bus;
   }
 
-  /** In requests as large as they may be, in order. */
-  send(lane: Lane, voyage: Voyage, items: readonly Item[]): void {
-    const { session } = voyage;
+  /** Sends the items in as few requests as the limits allow, in order. */
+  send(queue: PartitionQueue, window: InFlightWindow, items: readonly QueuedCommand[]): void {
+    const { session } = window;
     if (this.#requests.session !== session) this.#requests = { session, next: 0, open: new Map() };
-    for (const some of chunks(items)) void this.#request(lane, voyage, this.#requests, some);
+    for (const some of splitIntoRequests(items)) void this.#request(queue, window, this.#requests, some);
   }
 
-  async #request(lane: Lane, voyage: Voyage, requests: Requests, items: readonly Item[]): Promise<void> {
+  async #request(
+    queue: PartitionQueue,
+    window: InFlightWindow,
+    requests: OpenRequests,
+    items: readonly QueuedCommand[],
+  ): Promise<void> {
     const sequence = requests.next++;
     requests.open.set(sequence, items);
     const commands = items.map(({ command, commandId }) => [command, commandId] as const);
     const { partition, session } = { partition: this.#partition, session: requests.session };
     const body: Forwarded = { kind: 'commands', partition, session, sequence, commands };
-    const outcome = await this.#bus.request(voyage.owner.node, body, bounds.unansweredMs);
+    const outcome = await this.#bus.request(window.owner.node, body, COMMAND_TIMEOUTS.unansweredMs);
     requests.open.delete(sequence);
-    if (outcome === 'nobody') for (const item of items) lane.returned(voyage, item);
-    else if (outcome === 'silent') for (const item of items) lane.unanswered(voyage, item);
+    if (outcome === 'undelivered') for (const item of items) queue.handleNotTaken(window, item);
+    else if (outcome === 'unanswered') for (const item of items) queue.handleNoReply(window, item);
     else {
-      const reply = outcome.reply as ForwardedReply; // A doorman's: it says nothing else.
-      if ('results' in reply) tell(lane, voyage, items, reply.results);
+      const reply = outcome.reply as ForwardedReply; // `ForwardedCommandReceiver` sends only this type.
+      if ('results' in reply) handleResults(queue, window, items, reply.results);
       else {
-        for (const item of items) lane.returned(voyage, item);
-        // What went before and never arrived is not taken any more either.
+        for (const item of items) queue.handleNotTaken(window, item);
+        // Earlier requests that were lost on the way will not be taken either.
         for (const [earlier, lost] of requests.open)
-          if (earlier >= (reply.next ?? sequence)) for (const item of lost) lane.returned(voyage, item);
+          if (earlier >= (reply.next ?? sequence))
+            for (const item of lost) queue.handleNotTaken(window, item);
       }
     }
   }
 }
 
-function tell(lane: Lane, voyage: Voyage, items: readonly Item[], results: readonly Result[]): void {
+function handleResults(
+  queue: PartitionQueue,
+  window: InFlightWindow,
+  items: readonly QueuedCommand[],
+  results: readonly Result[],
+): void {
   for (const [i, item] of items.entries()) {
     const result = results[i];
-    if (!result) lane.unanswered(voyage, item);
+    if (!result) queue.handleNoReply(window, item);
     else if ('answer' in result)
-      lane.answered(voyage, item, result.answer as never); // Of its kind: a writer gives no other.
-    else if ('refused' in result) lane.refused(voyage, item, refusalOf(result.refused));
-    else lane.returned(voyage, item);
+      queue.handleAnswer(window, item, result.answer as never); // A writer answers each command with the answer of its kind.
+    else if ('refused' in result) queue.handleRefusal(window, item, decodeRefusal(result.refused));
+    else queue.handleNotTaken(window, item);
   }
 }
 
-function* chunks(items: readonly Item[]): Iterable<readonly Item[]> {
-  let some: Item[] = [];
+function* splitIntoRequests(items: readonly QueuedCommand[]): Iterable<readonly QueuedCommand[]> {
+  let some: QueuedCommand[] = [];
   let bytes = 0;
   for (const item of items) {
     const more = bytesOf(item.command);
-    if (some.length === MAX_COMMANDS || (some.length > 0 && bytes + more > MAX_BYTES)) {
+    if (some.length === MAX_REQUEST_COMMANDS || (some.length > 0 && bytes + more > MAX_REQUEST_BYTES)) {
       yield some;
       some = [];
       bytes = 0;

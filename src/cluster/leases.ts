@@ -1,45 +1,78 @@
 import type { NodeId } from './bus.js';
 
-/** A lease lasts for so long after it was taken or renewed, on the clock of the database that keeps it. */
+/** The duration of a lease after it was acquired or renewed, by the database's clock. */
 export const LEASE_MS = 5000;
 
 /**
- * Who owns which partition, by lease. For speed only: the log's positions keep a partition correct when two nodes
- * believe that they own it. All of it is written with majority. Every call throws when its outcome is not known: it may
- * have happened, and may be repeated.
+ * The owner of each partition, by lease. Leases only save work: the log's positions keep a partition correct
+ * when two nodes believe they own it. All writes need a majority. A call that throws has an unknown outcome
+ * and may be repeated.
  */
 export interface Leases {
   /**
-   * Takes the lease if it is free, has expired, or is this node's already, as after an acquisition whose answer was
-   * lost: then what was acquired before is lost. Undefined while another node holds it. Its epoch is above every earlier one.
+   * Acquires the lease if it is free, expired or already this node's. The last happens when an earlier answer
+   * was lost: that lease is then lost. Returns undefined while another node holds it. The new epoch exceeds
+   * every earlier one.
    */
-  acquire(partition: number): Promise<Held | undefined>;
-  /** By partition who holds it now; expired ones are left out. */
-  holders(): Promise<readonly (Holder | undefined)[]>;
-  /** Frees what a node holds that has surely ended. */
-  free(ended: NodeId): Promise<void>;
+  acquire(partition: number): Promise<HeldLease | undefined>;
+  /** Returns the present holder of each partition. Expired leases count as free. */
+  listHolders(): Promise<readonly (LeaseHolder | undefined)[]>;
+  /** Frees the leases of a node that has certainly ended. */
+  freeAllOf(ended: NodeId): Promise<void>;
 }
 
-/** Who holds a lease, and since which epoch. */
-export interface Holder {
+/** The holder of a lease, and the epoch since when. */
+export interface LeaseHolder {
   readonly node: NodeId;
   readonly epoch: number;
 }
 
 /** A lease that this node has acquired. */
-export interface Held {
+export interface HeldLease {
   readonly partition: number;
   readonly epoch: number;
   /**
-   * Before this time nobody else can have taken it: in milliseconds of `performance.now()` in the thread that acquired
-   * it, counted from before the last successful renewal was sent, less a margin. Once it is lost or released, in the past for good.
+   * Before this time no other node can have taken the lease. Measured in `performance.now()` of the acquiring
+   * thread, from before the last successful renewal was sent, less a margin. Infinitely past once the lease
+   * is lost or released.
    */
   readonly validUntil: number;
   /**
-   * Holds it for another `LEASE_MS`, also when it had expired and nobody has taken it. False: it is lost, for good.
-   * When it throws, nothing is lost, and nothing is won: `validUntil` stays.
+   * Extends the lease by `LEASE_MS`, even an expired one that nobody has taken. Returns false if it is lost
+   * for good. If it throws, `validUntil` stays and the call may be repeated.
    */
   renew(): Promise<boolean>;
-  /** Lets go of it: another may take it at once. Does nothing when it is lost. When it throws, it may last until it expires. */
+  /**
+   * Frees the lease at once. Does nothing if it is lost. If it throws, the lease may last until it expires.
+   */
   release(): Promise<void>;
+}
+
+/**
+ * Creates the leases of a single process. They never expire: the lock on the data directory excludes other
+ * processes.
+ */
+export function createMemoryLeases(node: NodeId, partitions: number): Leases {
+  const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
+  let epoch = 0;
+  return {
+    async acquire(partition) {
+      const mine: LeaseHolder = { node, epoch: ++epoch };
+      holders[partition] = mine;
+      const isHeld = () => holders[partition] === mine;
+      return {
+        partition,
+        epoch: mine.epoch,
+        get validUntil() {
+          return isHeld() ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+        },
+        renew: async () => isHeld(),
+        async release() {
+          if (isHeld()) holders[partition] = undefined;
+        },
+      } satisfies HeldLease;
+    },
+    listHolders: async () => [...holders],
+    async freeAllOf() {},
+  };
 }

@@ -1,90 +1,93 @@
 import { LRUCache } from 'lru-cache';
 import type { CollectionOptions, Db } from 'mongodb';
-import { ADDRESSES, type AddressLimit, type Allowance } from '../base/limits.js';
-import { allWithin } from '../base/mongo.js';
-import { isDuplicate } from '../log/logMeta.js';
-import { agreed, clusterClient } from './mongoCluster.js';
+import { isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
+import { type AddressLimit, type Allowance, MAX_ADDRESSES } from '../base/rateLimits.js';
+import { createClusterClient } from './mongoCluster.js';
 
-/** Somebody waits to sign in. */
-const CALL_MS = 5000;
+/** Short, because a user waits to sign in. */
+const CALL_TIMEOUT_MS = 5000;
 
-/** A bucket need not outlive a fail-over: what that forgets is a few tokens. */
-const quickly: CollectionOptions = { ...agreed, writeConcern: { w: 1 }, readConcern: { level: 'local' } };
+/** A bucket may be lost in a fail-over: that forgives a few attempts. */
+const FAST_OPTIONS: CollectionOptions = {
+  ...MAJORITY,
+  writeConcern: { w: 1 },
+  readConcern: { level: 'local' },
+};
 
-/** A token bucket; what is not there before the first attempt says how the last one ended. */
+/** A token bucket. The optional fields record how the last attempt ended. */
 interface BucketDocument {
   /** The address. */
   readonly _id: string;
   readonly tokens: number;
-  readonly at?: Date;
-  readonly taken?: boolean;
-  /** When it is full again, and says no more than none at all. */
-  readonly full: Date;
+  readonly updatedAt?: Date;
+  readonly isTaken?: boolean;
+  /** When the bucket is full again. The document can then be removed, as a missing bucket counts as full. */
+  readonly fullAt: Date;
 }
 
-/** The limit in the database at `url`, over a client of its own, which `closing` is given to close. */
+/** Opens the limit in the database at `url`. `closing` receives the function that closes its client. */
 export async function openMongoAddressLimit(
   url: string,
   allowance: Allowance,
   closing: (close: () => unknown) => void,
 ): Promise<AddressLimit> {
-  const client = clusterClient(url);
+  const client = createClusterClient(url);
   closing(() => client.close());
-  return allWithin(CALL_MS, await mongoAddressLimit(client.db(), allowance));
+  return withCallTimeouts(CALL_TIMEOUT_MS, await createMongoAddressLimit(client.db(), allowance));
 }
 
 /**
- * The limit as a token bucket an address in this database, on its clock. Exact while one server takes the writes: no
- * two attempts anywhere get one token. Rejects with what the driver throws when it does not answer.
+ * Creates the limit: a token bucket per address, on the database's clock. Exact while one server takes the
+ * writes: no token is given twice. Rejects with the driver's error if the database does not answer.
  */
-export async function mongoAddressLimit(
+export async function createMongoAddressLimit(
   db: Db,
   { rate, burst }: Allowance,
   now: () => number = () => performance.now(),
 ): Promise<AddressLimit> {
-  const buckets = db.collection<BucketDocument>('sign_in_buckets', quickly);
-  await buckets.createIndex({ full: 1 }, { expireAfterSeconds: 0 });
+  const buckets = db.collection<BucketDocument>('sign_in_buckets', FAST_OPTIONS);
+  await buckets.createIndex({ fullAt: 1 }, { expireAfterSeconds: 0 });
   const msPerToken = 60_000 / rate;
-  const attempt = attemptOn(msPerToken, burst);
-  /** Who need not be looked at before when: a flood from one address costs the database nothing. */
-  const refused = new LRUCache<string, number>({ max: ADDRESSES });
+  const attempt = createTakePipeline(msPerToken, burst);
+  /** When each refused address may try again: until then a flood from it costs no query. */
+  const refused = new LRUCache<string, number>({ max: MAX_ADDRESSES });
   return {
     async take(address) {
       const waitMs = (refused.get(address) ?? 0) - now();
       if (waitMs > 0) return Math.ceil(waitMs);
-      const { taken, tokens } = await tried(address);
-      if (taken) return 0;
+      const { isTaken, tokens } = await takeToken(address);
+      if (isTaken) return 0;
       const retryAfterMs = Math.ceil((1 - tokens) * msPerToken);
       refused.set(address, now() + retryAfterMs);
       return retryAfterMs;
     },
   };
 
-  async function tried(address: string): Promise<BucketDocument> {
+  async function takeToken(address: string): Promise<BucketDocument> {
     const attempted = () => buckets.findOneAndUpdate({ _id: address }, attempt, { returnDocument: 'after' });
     const bucket = (await attempted()) ?? (await insertFull(address).then(attempted));
-    if (!bucket) throw new Error('a bucket was stored, but is not there');
+    if (!bucket) throw new Error('the bucket is missing right after it was stored');
     return bucket;
   }
 
-  /** Insert and update apart: an upsert that loses a race fails in more ways than one. */
+  /** Not an upsert: an upsert that loses a race fails in several ways. */
   async function insertFull(address: string): Promise<void> {
-    const unused = { _id: address, tokens: burst, full: new Date(Date.now() + 60_000) };
+    const unused = { _id: address, tokens: burst, fullAt: new Date(Date.now() + 60_000) };
     await buckets.insertOne(unused).catch((error: unknown) => {
-      if (!isDuplicate(error)) throw error;
+      if (!isDuplicateKey(error)) throw error;
     });
   }
 }
 
-/** As `TokenBucket` does it, but within one atomic update. */
-function attemptOn(msPerToken: number, burst: number) {
-  const elapsedMs = { $max: [0, { $subtract: ['$$NOW', { $ifNull: ['$at', '$$NOW'] }] }] };
+/** The algorithm of `TokenBucket` as one atomic update. */
+function createTakePipeline(msPerToken: number, burst: number) {
+  const elapsedMs = { $max: [0, { $subtract: ['$$NOW', { $ifNull: ['$updatedAt', '$$NOW'] }] }] };
   const refilled = { $add: [{ $ifNull: ['$tokens', burst] }, { $divide: [elapsedMs, msPerToken] }] };
   const untilFull = { $ceil: { $multiply: [{ $subtract: [burst, '$tokens'] }, msPerToken] } };
   return [
-    { $set: { tokens: { $min: [burst, refilled] }, at: '$$NOW' } },
-    { $set: { taken: { $gte: ['$tokens', 1] } } },
-    { $set: { tokens: { $cond: ['$taken', { $subtract: ['$tokens', 1] }, '$tokens'] } } },
-    { $set: { full: { $add: ['$$NOW', untilFull] } } },
+    { $set: { tokens: { $min: [burst, refilled] }, updatedAt: '$$NOW' } },
+    { $set: { isTaken: { $gte: ['$tokens', 1] } } },
+    { $set: { tokens: { $cond: ['$isTaken', { $subtract: ['$tokens', 1] }, '$tokens'] } } },
+    { $set: { fullAt: { $add: ['$$NOW', untilFull] } } },
   ];
 }

@@ -1,52 +1,39 @@
-import {
-  type Collection,
-  type CollectionOptions,
-  type Db,
-  type MongoClient,
-  MongoServerError,
-} from 'mongodb';
-import { allWithin, mongoClient } from '../base/mongo.js';
+import { type Collection, type Db, type MongoClient, MongoServerError } from 'mongodb';
+import { createMongoClient, isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
 import type { UserId } from '../domain/ids.js';
-import { durable, isDuplicate } from '../log/logMeta.js';
 import type { NodeId } from './bus.js';
 import type { Devices } from './devices.js';
-import { type Held, type Holder, LEASE_MS, type Leases } from './leases.js';
+import { type HeldLease, LEASE_MS, type LeaseHolder, type Leases } from './leases.js';
 import { type Cluster, DEAD_AFTER_MS, type Nodes } from './nodes.js';
 
-/** One attempt: short against a lease, so that there are several while it lasts. */
-const ATTEMPT_MS = 2000;
+/** The limit of one attempt. Several attempts fit into one lease. */
+const ATTEMPT_TIMEOUT_MS = 2000;
 
-/**
- * How what the nodes agree on is written and read: with majority, on the primary, so that nothing that one has been
- * told is taken back. A connection that is silent for 2 s fails what was asked over it, its outcome unknown.
- */
-export const agreed: CollectionOptions = durable;
+/** A small pool: a flood of sign-ins queues here instead of delaying appends in the database. */
+const MAX_CONNECTIONS = 10;
 
-/** Few connections: a flood of sign-ins waits for them, and not the appends for the database. */
-const POOL = 10;
-
-/** A client that tries everything once: who calls knows of each attempt, and when it was sent. */
-export const clusterClient = (url: string): MongoClient =>
-  mongoClient(url, {
-    silenceMs: ATTEMPT_MS,
+/** Creates a client that never retries: the caller must know of each attempt and when it was sent. */
+export const createClusterClient = (url: string): MongoClient =>
+  createMongoClient(url, {
+    socketTimeoutMs: ATTEMPT_TIMEOUT_MS,
     retryWrites: false,
     retryReads: false,
-    serverSelectionTimeoutMS: ATTEMPT_MS,
-    waitQueueTimeoutMS: ATTEMPT_MS,
-    maxPoolSize: POOL,
+    serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS,
+    waitQueueTimeoutMS: ATTEMPT_TIMEOUT_MS,
+    maxPoolSize: MAX_CONNECTIONS,
   });
 
 /**
- * Whether an upsert found its `_id` taken, by a row that its filter does not match or that was inserted in this very
- * moment. Servers differ in how they say it.
+ * Returns true if an upsert failed because its `_id` exists: a row its filter excludes, or a concurrent
+ * insert. Servers differ in the error.
  */
-const isTaken = (error: unknown): boolean =>
-  isDuplicate(error) || (error instanceof MongoServerError && /duplicate key/i.test(error.message));
+const isDuplicateUpsert = (error: unknown): boolean =>
+  isDuplicateKey(error) || (error instanceof MongoServerError && /duplicate key/i.test(error.message));
 
-/** What a lease is thought shorter here than it is there: the two clocks may run at different rates. */
-const MARGIN_MS = 500;
+/** Subtracted from a lease here: this clock and the database's may run at different rates. */
+const CLOCK_MARGIN_MS = 500;
 
-/** One a partition. None is ever removed, so that its epoch only grows. */
+/** One document per partition. It is never removed, so that its epoch only grows. */
 interface LeaseDocument {
   readonly _id: number;
   readonly node: NodeId | null;
@@ -54,61 +41,62 @@ interface LeaseDocument {
   readonly expires: Date;
 }
 
-const inOneLease = { $add: ['$$NOW', LEASE_MS] };
+const LEASE_EXPIRY = { $add: ['$$NOW', LEASE_MS] };
 
 /**
- * The leases as documents of this database, on its clock. `now` is the clock of `validUntil`. Throws what the driver
- * throws when the database does not answer.
+ * Creates the leases in this database, on its clock. `now` is the clock of `validUntil`. Throws the driver's
+ * error if the database does not answer.
  */
-export async function mongoLeases(
+export async function createMongoLeases(
   db: Db,
   node: NodeId,
   partitions: number,
   now: () => number = () => performance.now(),
 ): Promise<Leases> {
-  const documents = db.collection<LeaseDocument>('leases', agreed);
+  const documents = db.collection<LeaseDocument>('leases', MAJORITY);
   await insertMissing(documents, partitions);
   return {
     async acquire(partition) {
       const sentAt = now();
-      // A lease that is this node's is taken again: its answer was lost, or else who has it there has lost it.
+      // A lease of this node is acquired again: either the answer was lost, or its present holder has lost
+      // it.
       const free = [{ node: null }, { node }, { $expr: { $lte: ['$expires', '$$NOW'] } }];
       const taken = await documents.findOneAndUpdate(
         { _id: partition, $or: free },
-        [{ $set: { node, epoch: { $add: ['$epoch', 1] }, expires: inOneLease } }],
+        [{ $set: { node, epoch: { $add: ['$epoch', 1] }, expires: LEASE_EXPIRY } }],
         { returnDocument: 'after' },
       );
-      return taken ? new HeldInMongo(documents, taken, sentAt, now) : undefined;
+      return taken ? new MongoHeldLease(documents, taken, sentAt, now) : undefined;
     },
-    async holders() {
+    async listHolders() {
       const valid = documents.find({ node: { $ne: null }, $expr: { $gt: ['$expires', '$$NOW'] } });
-      const holders: (Holder | undefined)[] = Array.from({ length: partitions });
+      const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
       for (const { _id, node, epoch } of await valid.toArray()) if (node) holders[_id] = { node, epoch };
       return holders;
     },
-    async free(ended) {
+    async freeAllOf(ended) {
       await documents.updateMany({ node: ended }, { $set: { node: null } });
     },
   };
 }
 
-/** Insert and update apart: what an upsert that loses a race answers differs between servers. */
+/** Not an upsert: servers differ in the error of an upsert that loses a race. */
 async function insertMissing(documents: Collection<LeaseDocument>, partitions: number): Promise<void> {
   const free = { node: null, epoch: 0, expires: new Date(0) };
   const all = Array.from({ length: partitions }, (_, partition) => ({ _id: partition, ...free }));
   try {
     await documents.insertMany(all, { ordered: false });
   } catch (error) {
-    if (!isDuplicate(error)) throw error;
+    if (!isDuplicateKey(error)) throw error;
   }
 }
 
-class HeldInMongo implements Held {
+class MongoHeldLease implements HeldLease {
   readonly partition: number;
   readonly epoch: number;
   readonly #documents: Collection<LeaseDocument>;
-  /** What the document is like while nobody has acquired it since, this node neither. */
-  readonly #still: Pick<LeaseDocument, '_id' | 'node' | 'epoch'>;
+  /** Matches the document until any node acquires it again, this node included. */
+  readonly #filter: Omit<LeaseDocument, 'expires'>;
   readonly #now: () => number;
   #validUntil: number;
   #isOver = false;
@@ -122,9 +110,9 @@ class HeldInMongo implements Held {
     this.partition = _id;
     this.epoch = epoch;
     this.#documents = documents;
-    this.#still = { _id, node, epoch };
+    this.#filter = { _id, node, epoch };
     this.#now = now;
-    this.#validUntil = validFrom(sentAt);
+    this.#validUntil = validUntilOf(sentAt);
   }
 
   get validUntil(): number {
@@ -132,116 +120,128 @@ class HeldInMongo implements Held {
   }
 
   async renew(): Promise<boolean> {
-    // Before it is sent: the database counts from when it takes it, and nothing here says when that was.
+    // Taken before sending: the database counts from when it receives the call, which is unknown here.
     const sentAt = this.#now();
-    // An attempt that was given up, and lands late, must not shorten what a later one has won.
-    const expires = { $max: ['$expires', inOneLease] };
-    const { matchedCount } = await this.#documents.updateOne(this.#still, [{ $set: { expires } }]);
+    // An abandoned attempt that lands late must not shorten the lease.
+    const expires = { $max: ['$expires', LEASE_EXPIRY] };
+    const { matchedCount } = await this.#documents.updateOne(this.#filter, [{ $set: { expires } }]);
     if (matchedCount === 0) this.#isOver = true;
-    this.#validUntil = Math.max(this.#validUntil, validFrom(sentAt));
-    // Released, perhaps, while this was under way.
+    this.#validUntil = Math.max(this.#validUntil, validUntilOf(sentAt));
+    // The lease may have been released during this call.
     return !this.#isOver;
   }
 
   async release(): Promise<void> {
     this.#isOver = true;
-    await this.#documents.updateOne(this.#still, { $set: { node: null } });
+    await this.#documents.updateOne(this.#filter, { $set: { node: null } });
   }
 }
 
-const validFrom = (sentAt: number): number => sentAt + LEASE_MS - MARGIN_MS;
+const validUntilOf = (sentAt: number): number => sentAt + LEASE_MS - CLOCK_MARGIN_MS;
 
-/** Written by its own node only, so that its upserts race with nothing but its own late ones: then one throws. */
+/**
+ * Written by its own node only. Its upserts race only with late ones of that node, of which one then throws.
+ */
 interface MemberDocument {
   readonly _id: NodeId;
   readonly startedAt: Date;
-  readonly lastBeat: Date;
-  readonly knows: readonly string[];
-  /** It will beat no more, as it has said, or whoever came after it. */
+  readonly lastHeartbeat: Date;
+  readonly capabilities: readonly string[];
+  /** The node will send no more heartbeats, as it said itself or its successor did. */
   readonly hasLeft: boolean;
 }
 
-const silentMs = { $subtract: ['$$NOW', '$lastBeat'] };
-const isDead = { $expr: { $or: ['$hasLeft', { $gte: [silentMs, DEAD_AFTER_MS] }] } };
-const isLiving = { $expr: { $not: isDead.$expr } };
+const SILENT_MS = { $subtract: ['$$NOW', '$lastHeartbeat'] };
+const IS_DEAD = { $expr: { $or: ['$hasLeft', { $gte: [SILENT_MS, DEAD_AFTER_MS] }] } };
+const IS_LIVE = { $expr: { $not: IS_DEAD.$expr } };
 
-/** The nodes as documents of this database, on its clock. Throws what the driver throws when it does not answer. */
-export function mongoNodes(db: Db, node: NodeId, knows: readonly string[]): Nodes {
-  const documents = db.collection<MemberDocument>('members', agreed);
+/**
+ * Creates the nodes in this database, on its clock. Throws the driver's error if the database does not
+ * answer.
+ */
+export function createMongoNodes(db: Db, node: NodeId, capabilities: readonly string[]): Nodes {
+  const documents = db.collection<MemberDocument>('members', MAJORITY);
   let startedAt: number | undefined;
   return {
-    async beat() {
+    async heartbeat() {
       const since = { $cond: ['$hasLeft', '$$NOW', { $ifNull: ['$startedAt', '$$NOW'] }] };
-      const alive = { lastBeat: '$$NOW', startedAt: since, hasLeft: false };
+      const alive = { lastHeartbeat: '$$NOW', startedAt: since, hasLeft: false };
       const member = await documents.findOneAndUpdate(
         { _id: node },
-        [{ $set: { ...alive, knows: { $literal: knows } } }],
+        [{ $set: { ...alive, capabilities: { $literal: capabilities } } }],
         { upsert: true, returnDocument: 'after' },
       );
-      // By the time, not by whether it was inserted: that answer may be lost, and the next one would not say it.
+      // Compares start times: a lost answer to an insert would hide that it was one.
       const isNew = startedAt !== member?.startedAt.getTime();
       startedAt = member?.startedAt.getTime();
       return isNew;
     },
-    async living() {
+    async listLive() {
       const members = documents.aggregate<MemberDocument & { silentMs: number }>([
-        { $match: isLiving },
-        { $set: { silentMs } },
+        { $match: IS_LIVE },
+        { $set: { silentMs: SILENT_MS } },
         { $sort: { startedAt: 1, _id: 1 } },
       ]);
       return (await members.toArray()).map((member) => {
-        const { _id, startedAt, silentMs, knows } = member;
-        return { node: _id, startedAt, silentMs, knows };
+        const { _id, startedAt, silentMs, capabilities } = member;
+        return { node: _id, startedAt, silentMs, capabilities };
       });
     },
-    async dead() {
-      const members = await documents.find(isDead).toArray();
-      return members.map(({ _id, lastBeat }) => ({ node: _id, lastBeat }));
+    async listDead() {
+      const members = await documents.find(IS_DEAD).toArray();
+      return members.map(({ _id, lastHeartbeat }) => ({ node: _id, lastHeartbeat }));
     },
-    async bury(ended) {
+    async expire(ended) {
       await documents.updateOne({ _id: ended }, { $set: { hasLeft: true } });
     },
     async forget(dead) {
-      await documents.deleteOne({ _id: dead, ...isDead });
+      await documents.deleteOne({ _id: dead, ...IS_DEAD });
     },
     async leave() {
-      await documents.updateOne({ _id: node }, [{ $set: { lastBeat: '$$NOW', hasLeft: true } }]);
+      await documents.updateOne({ _id: node }, [{ $set: { lastHeartbeat: '$$NOW', hasLeft: true } }]);
     },
   };
 }
 
-/** A cleared row stays for so long: longer than any attempt of an earlier call can take to land. */
-const CLEARED_FOR_S = 60;
+/** How long a cleared row is kept: longer than an earlier call can take to land. */
+const CLEARED_TTL_S = 60;
 
 interface DeviceDocument {
   /** User and node. */
   readonly _id: string;
   readonly userId: UserId;
   readonly node: NodeId;
-  /** Counts the calls of the node: a smaller one never wins over a larger. */
+  /** Counts the node's calls, so that a later call always wins. */
   readonly call: number;
-  /** Null while there is an active device. By the node's clock: only the clean-up goes by it. */
+  /** Null while a device is active. By the node's clock, which only the clean-up uses. */
   readonly clearedAt: Date | null;
 }
 
-/** The rows as documents of this database; one such object a node may write. Throws what the driver throws when it does not answer. */
-export async function mongoDevices(db: Db, node: NodeId, nodes: Pick<Nodes, 'living'>): Promise<Devices> {
-  const documents = db.collection<DeviceDocument>('devices', agreed);
+/**
+ * Creates the device rows in this database. Each node may have one such object. Throws the driver's error if
+ * the database does not answer.
+ */
+export async function createMongoDevices(
+  db: Db,
+  node: NodeId,
+  nodes: Pick<Nodes, 'listLive'>,
+): Promise<Devices> {
+  const documents = db.collection<DeviceDocument>('devices', MAJORITY);
   await documents.createIndexes([
     { key: { userId: 1 } },
     { key: { node: 1, userId: 1 } },
-    { key: { clearedAt: 1 }, expireAfterSeconds: CLEARED_FOR_S },
+    { key: { clearedAt: 1 }, expireAfterSeconds: CLEARED_TTL_S },
   ]);
   let calls = 0;
   return {
-    set: (userId) => write(userId, null),
-    clear: (userId) => write(userId, new Date()),
-    async elsewhere(users, except) {
-      const living = (await nodes.living()).map(({ node }) => node).filter((each) => each !== except);
+    setActive: (userId) => write(userId, null),
+    clearActive: (userId) => write(userId, new Date()),
+    async findActive(users, except) {
+      const living = (await nodes.listLive()).map(({ node }) => node).filter((each) => each !== except);
       const rows = { userId: { $in: [...users] }, node: { $in: living }, clearedAt: null };
       return new Set(await documents.distinct('userId', rows));
     },
-    async of(node, limit, after = '') {
+    async listActive(node, limit, after = '') {
       const rows = documents.find({ node, userId: { $gt: after }, clearedAt: null });
       return (await rows.sort({ userId: 1 }).limit(limit).toArray()).map(({ userId }) => userId);
     },
@@ -257,29 +257,29 @@ export async function mongoDevices(db: Db, node: NodeId, nodes: Pick<Nodes, 'liv
     try {
       await documents.updateOne(earlier, row, { upsert: true });
     } catch (error) {
-      if (!isTaken(error)) throw error;
-      // By a later call, or by an earlier one in this very moment.
+      if (!isDuplicateUpsert(error)) throw error;
+      // The row was inserted by a later call, or concurrently by an earlier one.
       await documents.updateOne(earlier, row);
     }
   }
 }
 
-/** No call takes more than two attempts. */
-const CALL_MS = 5000;
+/** The limit of one call, which makes at most two attempts. */
+const CALL_TIMEOUT_MS = 5000;
 
-/** As `openCluster`, in the database at `url`. */
+/** As `openCluster`, for the database at `url`. */
 export async function openMongoCluster(
   url: string,
   node: NodeId,
   partitions: number,
-  knows: readonly string[],
+  capabilities: readonly string[],
 ): Promise<Cluster> {
-  const client = clusterClient(url);
+  const client = createClusterClient(url);
   try {
-    const leases = await mongoLeases(client.db(), node, partitions);
-    const nodes = allWithin(CALL_MS, mongoNodes(client.db(), node, knows));
-    const devices = allWithin(CALL_MS, await mongoDevices(client.db(), node, nodes));
-    return { leases: allWithin(CALL_MS, leases), nodes, devices, close: () => client.close() };
+    const leases = await createMongoLeases(client.db(), node, partitions);
+    const nodes = withCallTimeouts(CALL_TIMEOUT_MS, createMongoNodes(client.db(), node, capabilities));
+    const devices = withCallTimeouts(CALL_TIMEOUT_MS, await createMongoDevices(client.db(), node, nodes));
+    return { leases: withCallTimeouts(CALL_TIMEOUT_MS, leases), nodes, devices, close: () => client.close() };
   } catch (error) {
     await client.close();
     throw error;

@@ -1,6 +1,6 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
 import type { NatsServer } from '../base/config.js';
-import { type Bus, type CommitFrame, type NodeId, type Note, type Reply, Serving, within } from './bus.js';
+import type { Bus, CommitFrame, NodeId, Note, Reply } from './bus.js';
 import {
   decodeCommit,
   decodeNote,
@@ -10,56 +10,57 @@ import {
   encodeNote,
   encodeReply,
   encodeRequest,
-  sparingly,
+  throttleReports,
 } from './busWire.js';
+import { RequestServer, withReplyTimeout } from './localBus.js';
 import { NatsLink } from './natsConnection.js';
 
 export interface NatsBusOptions {
   readonly servers: readonly NatsServer[];
-  /** Nodes of the same log hear each other, and no others. */
+  /** Only nodes of the same log receive each other's messages. */
   readonly logId: string;
   readonly node: NodeId;
-  /** Told of what failed and was dealt with: to be logged. */
+  /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** What another node sends and this one cannot use is told of once in so long. */
-const REPORT_EVERY_MS = 60_000;
-/** For who asked what has a reply that cannot be sent: they need not wait. */
-const SILENT = encodeReply('silent');
+/** The interval between reports of unusable input from other nodes. */
+const REPORT_INTERVAL_MS = 60_000;
+/** Sent instead of a reply that exceeds the payload limit, so that the requester fails fast. */
+const UNANSWERED_REPLY = encodeReply('unanswered');
 
 type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
 
-/** The bus of many nodes, over NATS core: at most once, and nothing waits while there is no connection. */
+/** The bus of several nodes, over NATS core. Delivers at most once, and stores nothing while disconnected. */
 export class NatsBus implements Bus {
   readonly node: NodeId;
   readonly #report: NatsBusOptions['report'];
   readonly #reportInput: NatsBusOptions['report'];
   readonly #subjects: { commits: string; notes: string; node: (id: NodeId) => string };
-  readonly #serving: Serving;
+  readonly #server: RequestServer;
   readonly #link: NatsLink;
-  readonly #frames: Handlers<[CommitFrame]> = new Set();
-  readonly #notes: Handlers<[Note, NodeId]> = new Set();
-  readonly #watchers: Handlers<[boolean]> = new Set();
+  readonly #frameHandlers: Handlers<[CommitFrame]> = new Set();
+  readonly #noteHandlers: Handlers<[Note, NodeId]> = new Set();
+  readonly #connectionHandlers: Handlers<[boolean]> = new Set();
   #isClosed = false;
 
-  /** Begins to connect, and is there at once. */
+  /** Returns before the connection is established. */
   constructor({ servers, logId, node, report }: NatsBusOptions) {
     const prefix = `parley.${logId.replaceAll('-', '').slice(0, 12)}`;
     this.node = node;
     this.#report = report;
-    this.#reportInput = sparingly(report, REPORT_EVERY_MS);
+    this.#reportInput = throttleReports(report, REPORT_INTERVAL_MS);
     this.#subjects = {
       commits: `${prefix}.commits`,
       notes: `${prefix}.notes`,
       node: (id) => `${prefix}.node.${id}`,
     };
-    this.#serving = new Serving(report);
+    this.#server = new RequestServer(report);
     this.#link = new NatsLink({
       servers,
       name: `parley ${node}`,
-      install: (connection) => this.#subscribeAll(connection),
-      onChange: (isUp) => this.#call(this.#watchers, isUp),
+      subscribe: (connection) => this.#subscribeAll(connection),
+      onChange: (isUp) => this.#call(this.#connectionHandlers, isUp),
       report,
     });
   }
@@ -73,52 +74,53 @@ export class NatsBus implements Bus {
       const data = encodeCommit(frame);
       this.#link.admit(data.length)?.publish(this.#subjects.commits, data);
     }
-    for (const handler of this.#frames) handler(frame);
+    for (const handler of this.#frameHandlers) handler(frame);
   }
 
   subscribe(handler: (frame: CommitFrame) => void): () => void {
-    return added(this.#frames, handler);
+    return addHandler(this.#frameHandlers, handler);
   }
 
-  tell(note: Note): void {
+  broadcast(note: Note): void {
     if (!this.isConnected) return;
     const data = encodeNote(this.node, note);
     this.#link.admit(data.length)?.publish(this.#subjects.notes, data);
   }
 
-  hear(handler: (note: Note, from: NodeId) => void): () => void {
-    return added(this.#notes, handler);
+  onNote(handler: (note: Note, from: NodeId) => void): () => void {
+    return addHandler(this.#noteHandlers, handler);
   }
 
-  // Nothing is waited for before the request is handed to the connection, which keeps the order of the calls.
+  // Must not await before the connection has the request, so that requests keep their order.
   async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
-    if (this.#isClosed) return 'nobody';
-    if (to === this.node) return within(timeoutMs, this.#serving.answer(body, to, 0));
+    if (this.#isClosed) return 'undelivered';
+    if (to === this.node) return withReplyTimeout(timeoutMs, this.#server.handle(body, to, 0));
     const data = encodeRequest(this.node, body);
     const connection = this.#link.admit(data.length);
-    if (!connection) return 'nobody';
+    if (!connection) return 'undelivered';
     try {
       const answer = await connection.request(this.#subjects.node(to), data, { timeout: timeoutMs });
       return decodeReply(answer.data);
     } catch (error) {
-      if (isNatsError(error, ErrorCode.NoResponders)) return 'nobody';
-      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`node ${to} was asked in vain`, error);
-      return 'silent';
+      if (isNatsError(error, ErrorCode.NoResponders)) return 'undelivered';
+      if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`the request to node ${to} failed`, error);
+      return 'unanswered';
     }
   }
 
   serve(handler: (body: unknown, from: NodeId) => Promise<unknown>): () => void {
-    return this.#serving.serve(handler);
+    return this.#server.serve(handler);
   }
 
-  onConnection(handler: (isConnected: boolean) => void): () => void {
-    return added(this.#watchers, handler);
+  onConnectionChange(handler: (isConnected: boolean) => void): () => void {
+    return addHandler(this.#connectionHandlers, handler);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#serving.close();
-    for (const handlers of [this.#frames, this.#notes, this.#watchers]) handlers.clear();
+    this.#server.close();
+    for (const handlers of [this.#frameHandlers, this.#noteHandlers, this.#connectionHandlers])
+      handlers.clear();
     await this.#link.close();
   }
 
@@ -130,18 +132,18 @@ export class NatsBus implements Bus {
             if (error) throw error;
             receive(message);
           } catch (cause) {
-            this.#reportInput(`what came on ${subject} was dropped`, cause);
+            this.#reportInput(`dropped an unreadable message on ${subject}`, cause);
           }
         },
       });
-    on(this.#subjects.commits, ({ data }) => this.#call(this.#frames, decodeCommit(data)));
+    on(this.#subjects.commits, ({ data }) => this.#call(this.#frameHandlers, decodeCommit(data)));
     on(this.#subjects.notes, ({ data }) => {
       const { note, from } = decodeNote(data);
-      this.#call(this.#notes, note, from);
+      this.#call(this.#noteHandlers, note, from);
     });
     on(this.#subjects.node(this.node), ({ data, reply }) => {
       const { from, body } = decodeRequest(data);
-      void this.#respond(reply, this.#serving.answer(body, from, data.length));
+      void this.#respond(reply, this.#server.handle(body, from, data.length));
     });
   }
 
@@ -151,10 +153,10 @@ export class NatsBus implements Bus {
       if (to === undefined) return;
       const connection = this.#link.admit(data.length);
       if (connection) return connection.publish(to, data);
-      const other = this.#link.admit(SILENT.length);
+      const other = this.#link.admit(UNANSWERED_REPLY.length);
       if (!other) return;
-      other.publish(to, SILENT);
-      throw new Error(`${data.length} bytes are more than may be sent`);
+      other.publish(to, UNANSWERED_REPLY);
+      throw new Error(`the reply has ${data.length} bytes, more than may be sent now`);
     } catch (error) {
       if (!this.#isClosed) this.#report('a reply could not be sent', error);
     }
@@ -165,12 +167,12 @@ export class NatsBus implements Bus {
       try {
         handler(...args);
       } catch (error) {
-        this.#reportInput('what came over the bus was not handled', error);
+        this.#reportInput('handling a message from the bus failed', error);
       }
   }
 }
 
-function added<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
+function addHandler<Handler>(handlers: Set<Handler>, handler: Handler): () => void {
   handlers.add(handler);
   return () => handlers.delete(handler);
 }

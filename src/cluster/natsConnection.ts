@@ -3,88 +3,97 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect, Events, type NatsConnection, type TlsOptions } from 'nats';
 import type { NatsServer } from '../base/config.js';
 
-/** How long a server may take to greet, and again to let us in. */
-const PATIENCE_MS = 2000;
-/** More than this is no greeting. */
-const MAX_GREETING = 65_536;
+/** The limit for a server's greeting, and again for the log-in. */
+const HANDSHAKE_TIMEOUT_MS = 2000;
+/** A longer first line is not a NATS greeting. */
+const MAX_GREETING_CHARS = 65_536;
 
-/** The host and the port, for people. */
+/** Host and port for log messages. */
 const addressOf = ({ host, port }: NatsServer): string => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 
 /**
- * Connects to one server, once; what is published here does not come back here. Rejects when it cannot be had. A
- * connection that is lost stays so: it is closed, with all that was under way.
+ * Connects to one server, without reconnecting. Rejects on failure. The connection does not receive its own
+ * messages. When it is lost, everything in flight is lost too.
  */
-async function dial(server: NatsServer, name: string): Promise<NatsConnection> {
-  const isOffered = /"tls_(required|available)":\s*true/.test(await greeting(server));
+async function connectTo(server: NatsServer, name: string): Promise<NatsConnection> {
+  const isOffered = /"tls_(required|available)":\s*true/.test(await readGreeting(server));
   return connect({
     servers: addressOf(server),
     name,
-    timeout: PATIENCE_MS,
+    timeout: HANDSHAKE_TIMEOUT_MS,
     ...server.credentials,
-    ...(server.tls || isOffered ? { tls: identity(server) } : {}),
+    ...(server.tls || isOffered ? { tls: tlsOptionsOf(server) } : {}),
     noEcho: true,
     reconnect: false,
-    // The system's own resolver, which knows the hosts file.
+    // Uses the system's resolver, which reads the hosts file.
     resolve: false,
     noAsyncTraces: true,
   });
 }
 
 /**
- * The first line a server says, which tells what it wants and can. The client would forget a socket, open, whose
- * server accepts and then says nothing: so we listen before it does.
+ * Reads the server's first line, which announces its requirements. The NATS client would leak the socket of a
+ * server that accepts and stays silent, so we read first.
  */
-async function greeting({ host, port }: NatsServer): Promise<string> {
-  const socket = openSocket({ host, port, signal: AbortSignal.timeout(PATIENCE_MS) });
+async function readGreeting({ host, port }: NatsServer): Promise<string> {
+  const socket = openSocket({ host, port, signal: AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS) });
   let said = '';
   // Leaving the loop destroys the socket.
   for await (const text of socket.setEncoding('utf8')) {
     said += text;
-    if (said.includes('\n') || said.length > MAX_GREETING) break;
+    if (said.includes('\n') || said.length > MAX_GREETING_CHARS) break;
   }
   return said;
 }
 
-/** Whose certificate it must be: the client hands this on to `tls.connect`, though its types do not say so. */
-function identity({ host }: NatsServer): TlsOptions {
+/**
+ * The expected host of the certificate. The client passes these options to `tls.connect`, unlike its types
+ * say.
+ */
+function tlsOptionsOf({ host }: NatsServer): TlsOptions {
   return { host, ...(isIP(host) ? {} : { servername: host }) } as TlsOptions;
 }
 
-/** What a connection may have taken from us without its server's having it: beyond it, nothing more is sent. */
+/** The limit of bytes sent but not confirmed by the server. Beyond it, nothing is sent. */
 const MAX_UNCONFIRMED_BYTES = 8 * 1024 * 1024;
-/** From here on the server is asked without waiting for the next beat. */
-const ASK_ABOVE_BYTES = 1024 * 1024;
-const BEAT_MS = 1000;
-/** Beats without an answer after which a server counts as gone. Beats, as a paused process must not count its pause. */
-const MAX_MISSED = 4;
+/** Unconfirmed bytes above which the server is pinged at once. */
+const PING_ABOVE_BYTES = 1024 * 1024;
+const PING_INTERVAL_MS = 1000;
+/**
+ * Ticks without an answer after which a server counts as gone. Counts ticks rather than time, so that a
+ * paused process does not count its pause.
+ */
+const MAX_MISSED_PINGS = 4;
 
 /**
- * What flows out over a connection, bounded: a peer that reads no more would else have us keep everything in memory.
- * The server is asked once a second, and once a mebibyte, whether it has all so far.
+ * Bounds the bytes in flight: for a peer that stops reading, the client would buffer everything. Pings the
+ * server once a second, and above `PING_ABOVE_BYTES`, to confirm what it has received.
  */
-export class Outflow {
+export class FlowControl {
   readonly #ping: () => Promise<void>;
-  readonly #onSilence: () => void;
+  readonly #onUnresponsive: () => void;
   readonly #timer: NodeJS.Timeout;
-  #given = 0;
-  #confirmed = 0;
-  #isAsking = false;
-  #missed = 0;
+  #sentBytes = 0;
+  #confirmedBytes = 0;
+  #isPinging = false;
+  #missedPings = 0;
 
-  /** `ping` resolves when the server has all that was given before; `onSilence`: it does not answer any more. */
-  constructor(ping: () => Promise<void>, onSilence: () => void) {
+  /**
+   * `ping` resolves when the server has received everything sent before. `onUnresponsive` is called when the
+   * server stops answering.
+   */
+  constructor(ping: () => Promise<void>, onUnresponsive: () => void) {
     this.#ping = ping;
-    this.#onSilence = onSilence;
-    this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+    this.#onUnresponsive = onUnresponsive;
+    this.#timer = setInterval(() => this.#tick(), PING_INTERVAL_MS);
   }
 
-  /** Whether so many bytes may be sent now; if so, they count as given. */
+  /** Returns true if `bytes` more may be sent now, and counts them as sent. */
   admit(bytes: number): boolean {
-    const unconfirmed = this.#given + bytes - this.#confirmed;
+    const unconfirmed = this.#sentBytes + bytes - this.#confirmedBytes;
     if (unconfirmed > MAX_UNCONFIRMED_BYTES) return false;
-    this.#given += bytes;
-    if (unconfirmed > ASK_ABOVE_BYTES && !this.#isAsking) this.#ask();
+    this.#sentBytes += bytes;
+    if (unconfirmed > PING_ABOVE_BYTES && !this.#isPinging) this.#sendPing();
     return true;
   }
 
@@ -92,146 +101,148 @@ export class Outflow {
     clearInterval(this.#timer);
   }
 
-  #beat(): void {
-    if (!this.#isAsking) this.#ask();
-    else if (++this.#missed === MAX_MISSED) this.#onSilence();
+  #tick(): void {
+    if (!this.#isPinging) this.#sendPing();
+    else if (++this.#missedPings === MAX_MISSED_PINGS) this.#onUnresponsive();
   }
 
-  #ask(): void {
-    const asked = this.#given;
-    this.#isAsking = true;
+  #sendPing(): void {
+    const asked = this.#sentBytes;
+    this.#isPinging = true;
     this.#ping().then(
       () => {
-        this.#confirmed = asked;
-        this.#isAsking = false;
-        this.#missed = 0;
+        this.#confirmedBytes = asked;
+        this.#isPinging = false;
+        this.#missedPings = 0;
       },
-      () => {}, // The connection has ended, and with it this.
+      () => {}, // The connection has ended.
     );
   }
 }
 
-const MIN_PAUSE_MS = 100;
-const MAX_PAUSE_MS = 2000;
-/** How long a close waits for what was sent to be on its way. */
-const DRAIN_MS = 1000;
+const MIN_RETRY_MS = 100;
+const MAX_RETRY_MS = 2000;
+/** How long a close waits for sent data to leave. */
+const DRAIN_TIMEOUT_MS = 1000;
 
-export interface LinkOptions {
+export interface NatsLinkOptions {
   readonly servers: readonly NatsServer[];
-  /** What the server calls this connection. */
+  /** The name of this connection at the server. */
   readonly name: string;
-  /** Subscribes; called once a connection, before it counts as up. */
-  readonly install: (connection: NatsConnection) => void;
+  /** Subscribes to all subjects. Called once per connection, before it counts as open. */
+  readonly subscribe: (connection: NatsConnection) => void;
   readonly onChange: (isUp: boolean) => void;
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** A connection that is up. */
-interface Up {
+/** A connection in use. */
+interface OpenConnection {
   readonly connection: NatsConnection;
-  readonly outflow: Outflow;
+  readonly flowControl: FlowControl;
 }
 
-/** Keeps a connection to one of the servers, trying for ever: each in its turn, with at most 2 s between two tries. */
+/** Keeps a connection to one of the servers. Tries them in turn, for ever, at most `MAX_RETRY_MS` apart. */
 export class NatsLink {
-  readonly #options: LinkOptions;
-  readonly #ending = new AbortController();
-  readonly #ended: Promise<void>;
-  /** Servers that failed since the last success, which has been said. */
-  readonly #blamed = new Set<NatsServer>();
-  #up: Up | undefined;
+  readonly #options: NatsLinkOptions;
+  readonly #closing = new AbortController();
+  readonly #stopped: Promise<void>;
+  /** Servers whose failure was reported since the last success. */
+  readonly #reportedServers = new Set<NatsServer>();
+  #open: OpenConnection | undefined;
 
-  constructor(options: LinkOptions) {
+  constructor(options: NatsLinkOptions) {
     this.#options = options;
-    this.#ended = this.#run();
+    this.#stopped = this.#run();
   }
 
   get isUp(): boolean {
-    return this.#up !== undefined;
+    return this.#open !== undefined;
   }
 
   /**
-   * The connection, if there is one that a message of so many bytes may be sent over now: it counts as sent.
-   * Nothing is kept for later.
+   * Returns the connection if a message of `bytes` may be sent now, and counts it as sent. Nothing is queued.
    */
   admit(bytes: number): NatsConnection | undefined {
-    if (!this.#up) return undefined;
-    const { connection, outflow } = this.#up;
-    // It may have closed without our having been told yet.
+    if (!this.#open) return undefined;
+    const { connection, flowControl } = this.#open;
+    // The connection may have closed before `onChange` was called.
     if (connection.isClosed() || bytes > (connection.info?.max_payload ?? 0)) return undefined;
-    return outflow.admit(bytes) ? connection : undefined;
+    return flowControl.admit(bytes) ? connection : undefined;
   }
 
-  /** Ends all subscriptions, has what was sent on its way, for a second at most, and ends the connection. */
+  /** Ends all subscriptions, drains for at most `DRAIN_TIMEOUT_MS`, and closes the connection. */
   async close(): Promise<void> {
-    this.#ending.abort();
-    const connection = this.#up?.connection;
+    this.#closing.abort();
+    const connection = this.#open?.connection;
     if (connection) {
       const timer = new AbortController();
-      const late = delay(DRAIN_MS, undefined, { signal: timer.signal }).catch(() => {});
+      const late = delay(DRAIN_TIMEOUT_MS, undefined, { signal: timer.signal }).catch(() => {});
       await Promise.race([connection.drain().catch(() => {}), connection.closed(), late]);
       timer.abort();
       await connection.close();
     }
-    await this.#ended;
+    await this.#stopped;
   }
 
   async #run(): Promise<void> {
     const { servers } = this.#options;
-    // Nodes begin with different ones, so that they spread.
+    // Starts with a random server, so that nodes spread.
     let next = Math.floor(Math.random() * servers.length);
-    for (let failures = 0; !this.#ending.signal.aborted; failures++) {
+    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       const server = servers[next++ % servers.length];
-      if (!server) throw new Error('there is no server to connect to');
+      if (!server) throw new Error('the list of NATS servers is empty');
       try {
-        await this.#use(await dial(server, this.#options.name));
+        await this.#runConnection(await connectTo(server, this.#options.name));
         failures = 0;
       } catch (error) {
-        this.#blame(server, error);
+        this.#reportFailure(server, error);
       }
-      // Of many nodes that lost a server at once, not all are to come back at once.
+      // Random, so that nodes which lost a server together do not return together.
       const pause =
-        Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
-      await delay(pause, undefined, { signal: this.#ending.signal }).catch(() => {});
+        Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
+      await delay(pause, undefined, { signal: this.#closing.signal }).catch(() => {});
     }
   }
 
-  /** Resolves when a connection that was up has ended; rejects when it did not get so far. */
-  async #use(connection: NatsConnection): Promise<void> {
-    const outflow = new Outflow(
+  /** Resolves when an established connection ends. Rejects if it was never established. */
+  async #runConnection(connection: NatsConnection): Promise<void> {
+    const flowControl = new FlowControl(
       () => connection.flush(),
       () => void connection.close(),
     );
     const closed = connection.closed();
     void this.#reportErrors(connection);
     try {
-      this.#options.install(connection);
-      const early = closed.then((error) => Promise.reject(error ?? new Error('the server hung up')));
+      this.#options.subscribe(connection);
+      const early = closed.then((error) =>
+        Promise.reject(error ?? new Error('the server closed the connection')),
+      );
       await Promise.race([connection.flush(), early]);
-      if (this.#ending.signal.aborted) return;
-      this.#up = { connection, outflow };
-      this.#blamed.clear();
+      if (this.#closing.signal.aborted) return;
+      this.#open = { connection, flowControl };
+      this.#reportedServers.clear();
       this.#options.onChange(true);
       const error = await closed;
-      if (!this.#ending.signal.aborted) this.#options.report('the connection to NATS was lost', error);
+      if (!this.#closing.signal.aborted)
+        this.#options.report('lost the connection to NATS; reconnecting', error);
     } finally {
-      outflow.stop();
+      flowControl.stop();
       await connection.close();
-      const wasUp = this.#up !== undefined;
-      this.#up = undefined;
+      const wasUp = this.#open !== undefined;
+      this.#open = undefined;
       if (wasUp) this.#options.onChange(false);
     }
   }
 
-  #blame(server: NatsServer, error: unknown): void {
-    if (this.#blamed.has(server) || this.#ending.signal.aborted) return;
-    this.#blamed.add(server);
-    this.#options.report(`NATS at ${addressOf(server)} cannot be had; trying on`, error);
+  #reportFailure(server: NatsServer, error: unknown): void {
+    if (this.#reportedServers.has(server) || this.#closing.signal.aborted) return;
+    this.#reportedServers.add(server);
+    this.#options.report(`cannot connect to NATS at ${addressOf(server)}; retrying`, error);
   }
 
-  /** What the server refuses, such as a subject without permission; ends with the connection. */
+  /** Reports what the server refuses, such as a subject without permission. Ends with the connection. */
   async #reportErrors(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status())
-      if (status.type === Events.Error) this.#options.report('NATS refused something', status);
+      if (status.type === Events.Error) this.#options.report('NATS refused an operation', status);
   }
 }

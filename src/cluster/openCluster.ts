@@ -1,76 +1,81 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { NodeId } from './bus.js';
-import { memoryDevices } from './devices.js';
-import { type Cluster, singleLeases, singleNode } from './nodes.js';
+import type { Bus, NodeId } from './bus.js';
+import { createMemoryDevices } from './devices.js';
+import { createMemoryLeases } from './leases.js';
+import { createMemoryBus } from './localBus.js';
+import type { NatsBusOptions } from './natsBus.js';
+import { type Cluster, createMemoryNodes } from './nodes.js';
 
 /**
- * This node's part of it, in the log's database; without a `url`, of the one process that there is. `knows` is
- * what it can read, as in `Living`. Throws what the driver throws when the database does not answer.
+ * Opens the shared state in the log's database, or that of a single process without a `url`. `capabilities`
+ * are those of `LiveNode`. Throws the driver's error if the database does not answer.
  */
 export async function openCluster(
   url: string | undefined,
   node: NodeId,
   partitions: number,
-  knows: readonly string[],
+  capabilities: readonly string[],
 ): Promise<Cluster> {
   if (url !== undefined) {
     const { openMongoCluster } = await import('./mongoCluster.js');
-    return openMongoCluster(url, node, partitions, knows);
+    return openMongoCluster(url, node, partitions, capabilities);
   }
   return {
-    leases: singleLeases(node, partitions),
-    nodes: singleNode(node, knows),
-    devices: memoryDevices(node),
+    leases: createMemoryLeases(node, partitions),
+    nodes: createMemoryNodes(node, capabilities),
+    devices: createMemoryDevices(node),
     close: async () => {},
   };
 }
 
-const Sign = z.object({ node: z.string(), place: z.string() });
+const NodeRecord = z.object({ node: z.string(), place: z.string() });
 
 /**
- * The node that ran in this data directory before, if it has surely ended; and leaves this node's sign for the next
- * one. To be called by whoever holds the directory's lock: on the machine that left the sign, since it was last
- * started, nobody else has held it since. The copy of a directory, or one that moved to another machine, says nothing.
+ * Records this node in its data directory, and returns the previous node if it has certainly ended. The
+ * caller must hold the directory's lock. On the same machine and boot, nobody else has held it since. A
+ * copied or moved directory proves nothing, so that undefined is returned.
  */
-export function predecessorOf(dataDir: string, node: NodeId): NodeId | undefined {
+export function recordNode(dataDir: string, node: NodeId): NodeId | undefined {
   const file = join(dataDir, 'node');
-  const place = placeOf(dataDir);
+  const place = identifyDirectory(dataDir);
   if (place === undefined) return undefined;
-  const last = readSign(file);
-  // Renamed into place: a sign that was half written would be no sign.
-  writeFileSync(`${file}.new`, JSON.stringify({ node, place } satisfies z.infer<typeof Sign>), {
+  const last = readNodeRecord(file);
+  // Renamed into place, so that no half-written record is ever read.
+  writeFileSync(`${file}.new`, JSON.stringify({ node, place } satisfies z.infer<typeof NodeRecord>), {
     mode: 0o600,
   });
   renameSync(`${file}.new`, file);
   return last?.place === place ? last.node : undefined;
 }
 
-/** Frees what it held, as it has surely ended: else its partitions would wait until its leases expire. */
-export async function bury(
+/** Frees the leases of the previous node, so that its partitions do not wait until they expire. */
+export async function expirePredecessor(
   predecessor: NodeId,
   { nodes, leases }: Pick<Cluster, 'nodes' | 'leases'>,
   report: (message: string, error: unknown) => void,
 ): Promise<void> {
   try {
-    await nodes.bury(predecessor);
-    await leases.free(predecessor);
+    await nodes.expire(predecessor);
+    await leases.freeAllOf(predecessor);
   } catch (error) {
-    report('the leases of the process before this one must expire first', error);
+    report('cannot free the leases of the previous process; they expire by themselves', error);
   }
 }
 
-function readSign(file: string): z.infer<typeof Sign> | undefined {
+function readNodeRecord(file: string): z.infer<typeof NodeRecord> | undefined {
   try {
-    return Sign.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
+    return NodeRecord.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
   } catch {
-    return undefined; // The first node here leaves the first one.
+    return undefined; // The first node here finds no record.
   }
 }
 
-/** This very directory, on this machine, since it was started; undefined on systems that do not tell. */
-function placeOf(dataDir: string): string | undefined {
+/**
+ * Identifies this directory on this machine since its boot. Returns undefined on systems that lack a boot id.
+ */
+function identifyDirectory(dataDir: string): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const { dev, ino } = statSync(dataDir, { bigint: true });
@@ -78,4 +83,17 @@ function placeOf(dataDir: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Opens the bus over these NATS servers, or that of a single process without servers. */
+export async function openBus({
+  servers,
+  ...options
+}: Omit<NatsBusOptions, 'servers'> & {
+  readonly servers: NatsBusOptions['servers'] | undefined;
+}): Promise<Bus> {
+  if (!servers) return createMemoryBus(options.node, options.report);
+  // Imported on demand: loading takes 0.1 s.
+  const { NatsBus } = await import('./natsBus.js');
+  return new NatsBus({ servers, ...options });
 }

@@ -2,269 +2,283 @@ import type { Clock } from '../base/clock.js';
 import { overloaded, ParleyError } from '../base/errors.js';
 import { type Command, commandDeclaration } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
-import type { Holder } from './leases.js';
+import type { LeaseHolder } from './leases.js';
 
-/** How long a command waits that nobody can have taken, and one that somebody may have taken; milliseconds. */
-export const bounds = { unsentMs: 5000, unansweredMs: 10_000 } as const;
+/** How long a command waits if no owner can have taken it, and if one may have. */
+export const COMMAND_TIMEOUTS = { unsentMs: 5000, unansweredMs: 10_000 } as const;
 
-/** With another owner known, what the one before has still to say is waited for this long. */
-const LAST_WORD_MS = 250;
-/** Before something is sent again that was returned, unless its partition has another owner meanwhile. */
-const RETRY_MS = { first: 25, most: 500 };
-const RETRY = { retryAfterMs: 1000 };
+/** How long a former owner may still answer once another owner is known. */
+const FORMER_OWNER_WAIT_MS = 250;
+/** The delay before a command is sent again to the same owner. */
+const RETRY_MS = { min: 25, max: 500 };
+const RETRY_DETAILS = { retryAfterMs: 1000 };
 
-/** A command on its way, and its caller, who is told the outcome once. */
-export interface Item {
+/** A command in progress. Its caller is told one outcome. */
+export interface QueuedCommand {
   readonly command: Command;
   readonly commandId: string;
   readonly stream: StreamName;
-  /** Its place in the lane. */
+  /** Its place in the queue. */
   readonly order: number;
-  /** When it was asked; all times are of the lane's clock. */
-  readonly since: number;
-  /** Tells the caller; what comes later is not told. */
+  /** All times are of the queue's clock. */
+  readonly enqueuedAt: number;
+  /** Tells the caller the first outcome, and ignores later ones. */
   readonly settle: (outcome: { answer: never } | { refused: Error }) => void;
   isSettled: boolean;
-  /** When it left for the owner, unless it has come back with nothing done. */
-  leftAt: number | undefined;
-  /** When it first left for somebody who has not answered: it may have been done. */
-  doubtfulSince: number | undefined;
-  /** A later one of its stream has been decided: sent again, it might take effect after that one. */
+  /** When it was last sent. Undefined before, and after an owner reported that nothing was done. */
+  sentAt: number | undefined;
+  /** When it was first sent without an answer: it may have taken effect. */
+  unknownSince: number | undefined;
+  /** True once a later command of its stream was decided. Sent again, it could take effect after that one. */
   isOvertaken: boolean;
 }
 
-/** What is sent to one owner, in order, without anything overtaking. */
-export interface Voyage {
-  readonly owner: Holder;
-  /** Grows from one of a lane to the next. */
+/** The commands sent to one owner, in order. None overtakes another within a window. */
+export interface InFlightWindow {
+  readonly owner: LeaseHolder;
+  /** Increases from one window of the queue to the next. */
   readonly session: number;
-  readonly inFlight: Set<Item>;
-  readonly returned: Item[];
-  /** Nothing more is sent on it. */
-  isOver: boolean;
-  /** Another owner is known, who will get what this one does not answer soon. */
-  isReplaced: boolean;
-  /** What it still brings is only believed when it is an answer. */
-  isCut: boolean;
+  readonly unanswered: Set<QueuedCommand>;
+  readonly toResend: QueuedCommand[];
+  /** Nothing more is sent in this window. */
+  isClosed: boolean;
+  /** Another owner is known, which gets the commands that this one does not answer soon. */
+  isOwnerReplaced: boolean;
+  /** Only answers are accepted from now on: refusals and losses are ignored. */
+  isAbandoned: boolean;
 }
 
-/** What a lane needs. */
-export interface LaneDeps {
+/** Everything a partition queue needs. */
+export interface PartitionQueueDeps {
   readonly now: () => number;
-  /** Runs it once in so many milliseconds. */
+  /** Calls `run` once after `ms`. Returns the function that cancels it. */
   readonly setTimer: Clock['setTimer'];
-  /** False: commands cannot get there now. */
-  readonly canReach: (owner: Holder) => boolean;
-  /** Hands items over, in order; the lane's `answered`, `refused`, `returned` and `unanswered` say what came of each. */
-  readonly send: (voyage: Voyage, items: readonly Item[]) => void;
-  /** Something came back: the owner that is believed in may not be the owner. */
-  readonly onReturned: () => void;
+  /** Returns false while no command can get to this owner. */
+  readonly canReach: (owner: LeaseHolder) => boolean;
+  /**
+   * Sends items in order. Reports each outcome to the queue: `handleAnswer`, `handleRefusal`,
+   * `handleNotTaken` or `handleNoReply`.
+   */
+  readonly send: (window: InFlightWindow, items: readonly QueuedCommand[]) => void;
+  /** Called when commands came back: the known owner may be out of date. */
+  readonly onStaleOwner: () => void;
 }
 
-/** The commands for one partition, in their order, on their way to whoever owns it. */
-export class Lane {
-  readonly #deps: LaneDeps;
-  /** Not sent on the voyage, in order. */
-  #waiting: Item[] = [];
-  #voyage: Voyage | undefined;
-  #owner: Holder | undefined;
-  #sessions = 0;
-  /** Something came back, and nothing is sent until there is a reason, or some time has passed. */
-  #isResting = false;
-  #retryMs: number = RETRY_MS.first;
+/** The commands for one partition, sent in order to its owner. */
+export class PartitionQueue {
+  readonly #deps: PartitionQueueDeps;
+  /** Commands outside the window, in order. */
+  #waiting: QueuedCommand[] = [];
+  #window: InFlightWindow | undefined;
+  #owner: LeaseHolder | undefined;
+  #lastSession = 0;
+  /** Set when commands came back. Nothing is sent until the owner changes or the delay passes. */
+  #isBackingOff = false;
+  #retryMs: number = RETRY_MS.min;
 
-  constructor(deps: LaneDeps) {
+  constructor(deps: PartitionQueueDeps) {
     this.#deps = deps;
   }
 
-  /** To be sent with the next `pump`. */
-  add(item: Item): void {
+  /** Adds a command, which the next `flush` sends. */
+  add(item: QueuedCommand): void {
     this.#waiting.push(item);
   }
 
-  /** Who owns the partition, as far as is known. */
-  get owner(): Holder | undefined {
+  /** The owner, as far as is known. */
+  get owner(): LeaseHolder | undefined {
     return this.#owner;
   }
 
-  set owner(owner: Holder | undefined) {
-    if (owner && !(this.#owner && isSame(owner, this.#owner))) this.#isResting = false;
+  set owner(owner: LeaseHolder | undefined) {
+    if (owner && !(this.#owner && isSame(owner, this.#owner))) this.#isBackingOff = false;
     this.#owner = owner;
-    this.pump();
+    this.flush();
   }
 
-  /** Sends what can be sent. */
-  pump(): void {
+  /** Sends all waiting commands, if the owner can get them now. */
+  flush(): void {
     const owner = this.#owner;
     if (!owner || !this.#isReadyFor(owner)) return;
-    if (!this.#deps.canReach(owner)) return this.refuseUnsent(overloaded('this node is cut off from others'));
-    // What is past its bound must not leave once more.
-    this.#waiting = this.#waiting.filter((item) => !this.#isExpired(item));
-    if (this.#waiting.length === 0 || this.#isResting) return;
-    this.#voyage ??= this.#begin(owner);
+    if (!this.#deps.canReach(owner))
+      return this.refuseUnsent(overloaded('this node is disconnected from the other nodes'));
+    // An expired command must not be sent again.
+    this.#waiting = this.#waiting.filter((item) => !this.#expireIfDue(item));
+    if (this.#waiting.length === 0 || this.#isBackingOff) return;
+    this.#window ??= this.#openWindow(owner);
     const items = this.#waiting;
     this.#waiting = [];
     const now = this.#deps.now();
     for (const item of items) {
-      item.leftAt = now;
-      this.#voyage.inFlight.add(item);
+      item.sentAt = now;
+      this.#window.unanswered.add(item);
     }
-    this.#deps.send(this.#voyage, items);
+    this.#deps.send(this.#window, items);
   }
 
-  /** True whatever came later: it is durable. */
-  answered(voyage: Voyage, item: Item, answer: never): void {
-    // Sent again meanwhile, it is answered there once more, after what was asked before it.
-    if (voyage.isCut && this.#isBehind(item)) return;
-    this.#retryMs = RETRY_MS.first;
+  /** Accepts an answer, even a late one: the command is durable. */
+  handleAnswer(window: InFlightWindow, item: QueuedCommand, answer: never): void {
+    // It was sent again, behind earlier commands of its stream. The answer to that comes in order.
+    if (window.isAbandoned && this.#isBehind(item)) return;
+    this.#retryMs = RETRY_MS.min;
     item.settle({ answer });
-    overtake(voyage, item);
-    this.#landed(voyage, item);
+    markOvertaken(window, item);
+    this.#removeAnswered(window, item);
   }
 
-  /** The owner has decided, or does not take it. */
-  refused(voyage: Voyage, item: Item, error: Error): void {
-    if (voyage.isCut) return;
+  /** Accepts a refusal: the owner rejected the command, or could not take it. */
+  handleRefusal(window: InFlightWindow, item: QueuedCommand, error: Error): void {
+    if (window.isAbandoned) return;
     const isTaken = !(error instanceof ParleyError) || error.code !== 'overloaded';
-    // Nothing was done this time; of the time before it is not known.
-    item.settle({ refused: isTaken || item.doubtfulSince === undefined ? error : mayHaveHappened() });
-    if (isTaken) overtake(voyage, item);
-    this.#landed(voyage, item);
+    // Nothing was done this time, but an earlier attempt may have taken effect.
+    item.settle({ refused: isTaken || item.unknownSince === undefined ? error : outcomeUnknownError() });
+    if (isTaken) markOvertaken(window, item);
+    this.#removeAnswered(window, item);
   }
 
-  /** Nothing was done with it, nor will be with what comes later on this voyage. */
-  returned(voyage: Voyage, item: Item): void {
-    if (voyage.isCut || !voyage.inFlight.has(item)) return;
-    item.leftAt = undefined;
-    this.#back(voyage, item);
+  /** Nothing was done with this command, and nothing will be with later ones of the window. */
+  handleNotTaken(window: InFlightWindow, item: QueuedCommand): void {
+    if (window.isAbandoned || !window.unanswered.has(item)) return;
+    item.sentAt = undefined;
+    this.#takeBack(window, item);
   }
 
-  /** It may have been done, or may still be. */
-  unanswered(voyage: Voyage, item: Item): void {
-    if (voyage.isCut || !voyage.inFlight.has(item)) return;
-    item.doubtfulSince ??= item.leftAt;
-    this.#back(voyage, item);
+  /** The command may have taken effect, or may still. */
+  handleNoReply(window: InFlightWindow, item: QueuedCommand): void {
+    if (window.isAbandoned || !window.unanswered.has(item)) return;
+    item.unknownSince ??= item.sentAt;
+    this.#takeBack(window, item);
   }
 
-  /** Tells those who have waited for too long. */
+  /** Settles commands that have waited too long. */
   expire(): void {
-    const away = this.#voyage ? [...this.#voyage.inFlight, ...this.#voyage.returned] : [];
-    for (const item of away) this.#isExpired(item);
-    this.#waiting = this.#waiting.filter((item) => !this.#isExpired(item));
+    const away = this.#window ? [...this.#window.unanswered, ...this.#window.toResend] : [];
+    for (const item of away) this.#expireIfDue(item);
+    this.#waiting = this.#waiting.filter((item) => !this.#expireIfDue(item));
   }
 
-  /** Refuses all that waits and that nobody can have taken; the rest waits for its answer, or its bound. */
+  /**
+   * Refuses all waiting commands that no owner can have taken. The others wait for their answer or time-out.
+   */
   refuseUnsent(refusal: Error): void {
-    for (const item of this.#waiting) if (item.doubtfulSince === undefined) item.settle({ refused: refusal });
+    for (const item of this.#waiting) if (item.unknownSince === undefined) item.settle({ refused: refusal });
     this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
   }
 
-  /** Whether its caller has been told something: now, if it has waited for too long. */
-  #isExpired(item: Item): boolean {
+  /** Settles the command if it has waited too long. Returns true if it is settled. */
+  #expireIfDue(item: QueuedCommand): boolean {
     const now = this.#deps.now();
-    const left = item.doubtfulSince ?? item.leftAt;
-    if (left !== undefined && now - left >= bounds.unansweredMs) item.settle({ refused: mayHaveHappened() });
-    else if (left === undefined && now - item.since >= bounds.unsentMs)
-      item.settle({ refused: overloaded('the owner of this partition cannot be reached') });
+    const sentSince = item.unknownSince ?? item.sentAt;
+    if (sentSince !== undefined && now - sentSince >= COMMAND_TIMEOUTS.unansweredMs)
+      item.settle({ refused: outcomeUnknownError() });
+    else if (sentSince === undefined && now - item.enqueuedAt >= COMMAND_TIMEOUTS.unsentMs)
+      item.settle({ refused: overloaded('the owner of this partition cannot be reached; try again') });
     return item.isSettled;
   }
 
-  /** Whether an earlier one of its stream waits to be told its outcome. */
-  #isBehind({ order, stream }: Item): boolean {
-    const away = this.#voyage ? [...this.#voyage.inFlight, ...this.#voyage.returned] : [];
+  /** Returns true if an earlier command of its stream is unsettled. */
+  #isBehind({ order, stream }: QueuedCommand): boolean {
+    const away = this.#window ? [...this.#window.unanswered, ...this.#window.toResend] : [];
     return [...away, ...this.#waiting].some(
       (other) => other.order < order && other.stream === stream && !other.isSettled,
     );
   }
 
-  #begin(owner: Holder): Voyage {
-    const session = ++this.#sessions;
-    const all = { inFlight: new Set<Item>(), returned: [] };
-    return { owner, session, ...all, isOver: false, isReplaced: false, isCut: false };
+  #openWindow(owner: LeaseHolder): InFlightWindow {
+    const session = ++this.#lastSession;
+    const all = { unanswered: new Set<QueuedCommand>(), toResend: [] };
+    return { owner, session, ...all, isClosed: false, isOwnerReplaced: false, isAbandoned: false };
   }
 
-  /** Whether something may be sent to this owner: another voyage begins only when all of the last is back. */
-  #isReadyFor(owner: Holder): boolean {
-    const voyage = this.#voyage;
-    if (!voyage) return true;
-    const isReplaced = !isSame(voyage.owner, owner);
-    if (!voyage.isOver && !isReplaced) return true;
-    voyage.isOver = true;
-    if (voyage.inFlight.size === 0) this.#end(voyage);
-    else if (isReplaced && !voyage.isReplaced) this.#awaitLastWord(voyage);
-    return this.#voyage === undefined;
+  /** Returns true if this owner may get commands: a new window opens only when the last one is empty. */
+  #isReadyFor(owner: LeaseHolder): boolean {
+    const window = this.#window;
+    if (!window) return true;
+    const isReplaced = !isSame(window.owner, owner);
+    if (!window.isClosed && !isReplaced) return true;
+    window.isClosed = true;
+    if (window.unanswered.size === 0) this.#closeWindow(window);
+    else if (isReplaced && !window.isOwnerReplaced) this.#awaitFormerOwner(window);
+    return this.#window === undefined;
   }
 
-  /** An owner that is gone may never answer. Whatever it may yet do, it does before the next one has fenced. */
-  #awaitLastWord(voyage: Voyage): void {
-    voyage.isReplaced = true;
+  /** A former owner may never answer. Whatever it still does, it does before the new owner's fence. */
+  #awaitFormerOwner(window: InFlightWindow): void {
+    window.isOwnerReplaced = true;
     this.#deps.setTimer(() => {
-      if (this.#voyage !== voyage) return;
-      this.#cut(voyage);
-      this.pump();
-    }, LAST_WORD_MS);
+      if (this.#window !== window) return;
+      this.#abandon(window);
+      this.flush();
+    }, FORMER_OWNER_WAIT_MS);
   }
 
-  #cut(voyage: Voyage): void {
-    voyage.isCut = true;
-    for (const item of voyage.inFlight) {
-      item.doubtfulSince ??= item.leftAt;
-      voyage.returned.push(item);
+  #abandon(window: InFlightWindow): void {
+    window.isAbandoned = true;
+    for (const item of window.unanswered) {
+      item.unknownSince ??= item.sentAt;
+      window.toResend.push(item);
     }
-    this.#end(voyage);
+    this.#closeWindow(window);
   }
 
-  /** What it brought back goes first, in its order, unless it must not happen twice, or not after what has overtaken it. */
-  #end(voyage: Voyage): void {
-    this.#voyage = undefined;
-    for (const item of voyage.returned)
-      if (item.doubtfulSince !== undefined && (item.isOvertaken || !isRepeatable(item.command)))
-        item.settle({ refused: mayHaveHappened() });
-    const again = voyage.returned.filter(({ isSettled }) => !isSettled).sort((a, b) => a.order - b.order);
-    this.#waiting = [...again, ...this.#waiting];
+  /**
+   * Puts the commands of the window back to the front, in order. A command of unknown outcome is settled as
+   * `unknown` if repeating it is unsafe.
+   */
+  #closeWindow(window: InFlightWindow): void {
+    this.#window = undefined;
+    for (const item of window.toResend)
+      if (item.unknownSince !== undefined && (item.isOvertaken || !isRepeatable(item.command)))
+        item.settle({ refused: outcomeUnknownError() });
+    const resend = window.toResend.filter(({ isSettled }) => !isSettled).sort((a, b) => a.order - b.order);
+    this.#waiting = [...resend, ...this.#waiting];
   }
 
-  #landed(voyage: Voyage, item: Item): void {
-    voyage.inFlight.delete(item);
-    if (voyage.isOver) this.pump();
+  #removeAnswered(window: InFlightWindow, item: QueuedCommand): void {
+    window.unanswered.delete(item);
+    if (window.isClosed) this.flush();
   }
 
-  #back(voyage: Voyage, item: Item): void {
-    voyage.inFlight.delete(item);
-    voyage.returned.push(item);
-    if (!voyage.isOver) {
-      voyage.isOver = true;
+  #takeBack(window: InFlightWindow, item: QueuedCommand): void {
+    window.unanswered.delete(item);
+    window.toResend.push(item);
+    if (!window.isClosed) {
+      window.isClosed = true;
       this.#retryLater();
-      this.#deps.onReturned();
+      this.#deps.onStaleOwner();
     }
-    if (voyage.inFlight.size === 0) this.pump();
+    if (window.unanswered.size === 0) this.flush();
   }
 
   #retryLater(): void {
-    this.#isResting = true;
+    this.#isBackingOff = true;
     this.#deps.setTimer(() => {
-      this.#isResting = false;
-      this.pump();
+      this.#isBackingOff = false;
+      this.flush();
     }, this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.max);
   }
 }
 
-/** Decided; of those before it in its stream what they became was perhaps said, and lost on the way. */
-function overtake(voyage: Voyage, { order, stream }: Item): void {
-  // In their order: as a rule it is the first itself.
-  for (const earlier of voyage.inFlight) {
+/** Marks earlier commands of the stream: they were decided before this one, but the answer may be lost. */
+function markOvertaken(window: InFlightWindow, { order, stream }: QueuedCommand): void {
+  // In order of sending, so that the loop usually ends at once.
+  for (const earlier of window.unanswered) {
     if (earlier.order >= order) break;
     if (earlier.stream === stream) earlier.isOvertaken = true;
   }
-  for (const earlier of voyage.returned)
+  for (const earlier of window.toResend)
     if (earlier.order < order && earlier.stream === stream) earlier.isOvertaken = true;
 }
 
 const isRepeatable = (command: Command): boolean =>
   commandDeclaration(command.kind).isRepeatable?.(command) ?? true;
 
-const isSame = (a: Holder, b: Holder): boolean => a.node === b.node && a.epoch === b.epoch;
+const isSame = (a: LeaseHolder, b: LeaseHolder): boolean => a.node === b.node && a.epoch === b.epoch;
 
-const mayHaveHappened = (): ParleyError =>
-  new ParleyError('unknown', 'the owner of this partition did not answer: it may have happened', RETRY);
+const outcomeUnknownError = (): ParleyError =>
+  new ParleyError(
+    'unknown',
+    'the owner of this partition did not answer; the command may have taken effect',
+    RETRY_DETAILS,
+  );

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ParleyError, unknown } from '../base/errors.js';
+import { outcomeUnknown, ParleyError } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { parseStream, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
@@ -9,7 +9,7 @@ import { partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { BegunErasure, ErasureStore, KeyStore, SessionStore } from '../vault/vault.js';
 
-/** Rooms of a page, and commands under way at once. */
+/** Rooms of a page, and concurrent commands. */
 const PAGE = 100;
 
 export interface RoomParts {
@@ -19,43 +19,49 @@ export interface RoomParts {
 }
 
 /**
- * Marks the user erased in each of their rooms. To be called when every reader of users sees that they are: then no
- * room with them is made any more, but by what was decided before; and a writer answers only when all that it decided
- * before is in the log. Gives the moments behind which no room holds anything new of the user.
+ * Marks the user as erased in each of their rooms. Call it when every reader of users sees the erasure. After
+ * that only decisions made before can create a room with the user. A writer answers once they are in the log.
+ * Returns the moments behind which no room holds anything new of the user.
  */
-export async function leaveRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
+export async function eraseFromRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
   const partitions = Array.from({ length: parts.log.partitions }, (_, partition) => partition);
   return Promise.all(
     partitions.map(async (partition) => {
-      await passWriter(partition, userId, parts);
+      await drainWriter(partition, userId, parts);
       const size = (await parts.log.tail(partition))?.size ?? 0;
-      return leaveRoomsOf({ partition, size }, userId, parts);
+      return eraseFromRoomsOf({ partition, size }, userId, parts);
     }),
   );
 }
 
-/** Resolves when the partition's writer has appended what it had decided by now. */
-async function passWriter(partition: number, userId: UserId, { commands, log }: RoomParts): Promise<void> {
-  // A room that nobody has: nothing is changed by asking.
+/** Resolves when the partition's writer has appended everything that it had decided before the call. */
+async function drainWriter(partition: number, userId: UserId, { commands, log }: RoomParts): Promise<void> {
+  // The room does not exist, so the command changes nothing.
   let roomId = randomUUID();
   while (partitionOf(streamOf('room', roomId), log.partitions) !== partition) roomId = randomUUID();
   await eraseMember(roomId, userId, commands);
 }
 
-/** Of one partition; the last moment of it. */
-async function leaveRoomsOf(at: Moment, userId: UserId, { queries, commands }: RoomParts): Promise<Moment> {
+/** Erases the user from the rooms of one partition, and returns its last moment. */
+async function eraseFromRoomsOf(
+  at: Moment,
+  userId: UserId,
+  { queries, commands }: RoomParts,
+): Promise<Moment> {
   let last = at;
   for (let after: string | undefined; ; ) {
     const page = { limit: PAGE, ...(after === undefined ? {} : { after }) };
     const streams = await queries.changedStreams(userId, at.partition, -1, page, [at]);
-    const moments = await Promise.all(roomsAmong(streams).map((room) => eraseMember(room, userId, commands)));
+    const moments = await Promise.all(
+      selectRooms(streams).map((room) => eraseMember(room, userId, commands)),
+    );
     for (const moment of moments) if (moment && moment.size > last.size) last = moment;
     after = streams.at(-1)?.key;
     if (streams.length < PAGE) return last;
   }
 }
 
-/** Undefined: there is no such room. */
+/** Undefined if there is no such room. */
 async function eraseMember(
   roomId: RoomId,
   userId: UserId,
@@ -70,30 +76,33 @@ async function eraseMember(
   }
 }
 
-function roomsAmong(streams: readonly { readonly key: string }[]): RoomId[] {
-  // A replay's keys are stream names.
+function selectRooms(streams: readonly { readonly key: string }[]): RoomId[] {
+  // The keys of changed streams are stream names.
   const parsed = streams.map(({ key }) => parseStream(key as StreamName));
   return parsed.flatMap(({ kind, id }) => (kind === 'room' ? [id] : []));
 }
 
-/** What erasing somebody needs. */
-export interface ErasureParts extends RoomParts {
+/** The services that the steps of an erasure need. */
+export interface ErasureParts {
+  readonly rooms: RoomParts;
   readonly vault: {
     readonly keys: Pick<KeyStore, 'destroy'>;
-    readonly sessions: Pick<SessionStore, 'endAll'>;
+    readonly sessions: Pick<SessionStore, 'revokeAll'>;
     readonly erasures: ErasureStore;
   };
-  readonly queries: Pick<Queries, 'users' | 'changedStreams' | 'openedErased'>;
-  /** Resolves when no node honours these sessions any more, which have ended in the vault. */
-  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
-  /** Resolves when no node remembers the user, and their name is in no file or document: see `Forgetting`. */
-  readonly forgetEverywhere: (user: UserId, at: readonly Moment[], signal: AbortSignal) => Promise<void>;
+  readonly queries: Pick<Queries, 'users' | 'openedErased'>;
+  /** Resolves when every node rejects these sessions, which the vault has revoked. */
+  readonly announceRevocations: (sessions: readonly string[]) => Promise<void>;
+  /**
+   * Resolves when no node caches the user, and no file or document holds their name. See `ErasureBroadcast`.
+   */
+  readonly evictEverywhere: (user: UserId, at: readonly Moment[], signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Erases a user. Each step may be repeated, and be the last before a crash: as long as the erasure is listed in the
- * vault it is begun again from the top. Rejects with what a step throws, and nothing that is done is undone; `onDecided`
- * is called when it can be undone no more.
+ * Erases a user. Each step may be repeated, and may be the last one before a crash. As long as the vault
+ * lists the erasure, it starts again from the first step. Rejects with the error of a step, and undoes
+ * nothing. Calls `onDecided` when the erasure can no longer be undone.
  */
 async function eraseUser(
   erasure: BegunErasure,
@@ -101,78 +110,82 @@ async function eraseUser(
   onDecided: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { vault, commands, queries } = parts;
+  const { vault, rooms, queries } = parts;
   const { userId } = erasure;
-  // From here on it is decided: no command of theirs or with them is accepted that comes later.
-  const { moment } = await commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
+  // The erasure is decided here. No later command by or with the user is accepted.
+  const { moment } = await rooms.commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
   onDecided();
-  // The claim before the sessions: a sign-in under way looks at it last, and ends the session that it has made.
+  // The claim before the sessions: a concurrent sign-in checks it last, and then revokes its own session.
   await vault.erasures.eraseClaim(erasure);
-  await parts.announceEnds(await vault.sessions.endAll(userId));
+  await parts.announceRevocations(await vault.sessions.revokeAll(userId));
   await vault.keys.destroy(userId);
-  // Now every query and every decision about others sees it.
+  // After this, every query and every decision about others sees the erasure.
   await queries.users([userId], [moment]);
-  const last = await leaveRooms(userId, parts);
-  await parts.forgetEverywhere(userId, [moment, ...last], signal);
+  const last = await eraseFromRooms(userId, rooms);
+  await parts.evictEverywhere(userId, [moment, ...last], signal);
   await vault.erasures.end(userId);
 }
 
-/** Between two looks for erasures that were cut off. */
-const LOOK_MS = 2_000;
-/** What the caller waits for; it goes on without them. */
+/** Interval between checks for interrupted erasures. */
+const POLL_MS = 2_000;
+/** The longest wait of the caller; the erasure continues without it. */
 const ANSWER_MS = 20_000;
 
-export interface ErasuresDeps extends ErasureParts {
-  /** Whether this node is to finish what another has begun of this user. */
-  readonly isOurs: (user: UserId) => boolean;
-  /** An erasure of another node's that is listed for so long has been cut off. 0: there is no other node. */
-  readonly patienceMs: number;
+export interface ErasuresDeps {
+  readonly steps: ErasureParts;
+  /** Whether this node must finish the user's erasure if another node was interrupted. */
+  readonly isOwned: (user: UserId) => boolean;
+  /** Milliseconds after which another node's erasure counts as interrupted. 0: there is no other node. */
+  readonly takeOverMs: number;
   readonly logger: Logger;
 }
 
-/** One that is under way here. */
+/** An erasure that is running in this process. */
 interface Run {
   readonly done: Promise<void>;
-  /** It is in the log. */
+  /** The erasure is in the log. */
   isDecided: boolean;
 }
 
-/** Erases users, and finishes what a crash or an outage has cut off. */
+/** Erases users, and finishes erasures that a crash or an outage interrupted. */
 export class Erasures {
   readonly #deps: ErasuresDeps;
-  readonly #underWay = new Map<UserId, Run>();
-  /** Those listed that are not under way here, and since when they have been seen; of `performance.now()`. */
-  #seen = new Map<UserId, number>();
+  readonly #running = new Map<UserId, Run>();
+  /** When each listed erasure that does not run here was first seen, in monotonic milliseconds. */
+  #firstSeen = new Map<UserId, number>();
   readonly #stopping = new AbortController();
 
   constructor(deps: ErasuresDeps) {
     this.#deps = deps;
   }
 
-  /** Looks for what was cut off, from now on, and for what a vault from a back-up has of those who were erased. */
+  /**
+   * Starts to look for interrupted erasures, and for erased users in a vault that was restored from a backup.
+   */
   start(): void {
-    this.#listAgain().catch((error: unknown) => this.#report(error));
-    void this.#look();
+    this.#resumeFromRestoredVault().catch((error: unknown) => this.#report(error));
+    void this.#poll();
   }
 
-  /** Begins nothing more; what is under way ends where it is, and is finished by who comes next. */
+  /** Starts nothing more. Running erasures stop where they are, and another process finishes them. */
   stop(): void {
     this.#stopping.abort();
   }
 
   /**
-   * Erases the user, whose name this is. Resolves when all of it is done. Throws `overloaded` when nothing was done,
-   * `unknown` when it may take effect yet: what is in the log is tried until it is done.
+   * Erases the user of this name. Resolves when it is complete. Throws `overloaded` if nothing was done, or
+   * `unknown` if it may still take effect. An erasure that is in the log is tried until it is complete.
    */
   async erase(userId: UserId, username: string): Promise<void> {
-    const { erasures } = this.#deps.vault;
+    const { erasures } = this.#deps.steps.vault;
     const run = this.#run(await erasures.begin(userId, username));
     const late = new AbortController();
     try {
-      await Promise.race([run.done, tooLate(late.signal)]);
+      await Promise.race([run.done, rejectWhenLate(late.signal)]);
     } catch (error) {
-      if (run.isDecided || !isRefusal(error)) throw unknown('the user will be erased', error);
-      // Else it would be done by and by, and they were told that it was not.
+      if (run.isDecided || !isRefusal(error))
+        throw outcomeUnknown('the erasure has begun and will be completed; check later', error);
+      // Otherwise it would be finished later, although the caller was told that it failed.
       await erasures.end(userId);
       throw error;
     } finally {
@@ -180,67 +193,68 @@ export class Erasures {
     }
   }
 
-  /** One at a time of each user. */
+  /** Runs one erasure of each user at a time. */
   #run(erasure: BegunErasure): Run {
     const { userId } = erasure;
-    const known = this.#underWay.get(userId);
+    const known = this.#running.get(userId);
     if (known) return known;
     const onDecided = () => {
       run.isDecided = true;
     };
-    const done = eraseUser(erasure, this.#deps, onDecided, this.#stopping.signal).finally(() =>
-      this.#underWay.delete(userId),
+    const done = eraseUser(erasure, this.#deps.steps, onDecided, this.#stopping.signal).finally(() =>
+      this.#running.delete(userId),
     );
     const run: Run = { done, isDecided: false };
-    this.#underWay.set(userId, run);
+    this.#running.set(userId, run);
     return run;
   }
 
-  /** Whom the log has erased and the vault knows is erased again. */
-  async #listAgain(): Promise<void> {
-    const { queries, vault, logger } = this.#deps;
+  /** Erases users again whom the log has erased but the vault still has. */
+  async #resumeFromRestoredVault(): Promise<void> {
+    const { steps, logger } = this.#deps;
+    const { queries, vault } = steps;
     for await (const names of queries.openedErased())
       for (const [userId, name] of names) {
-        logger.info({ userId }, 'the vault knows somebody who has been erased: they are erased again');
+        logger.info({ userId }, 'the vault still has a user whom the log has erased; erasing the user again');
         await vault.erasures.begin(userId, name);
       }
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await this.#deps.vault.erasures
+      await this.#deps.steps.vault.erasures
         .list()
-        .then((listed) => this.#finish(listed))
+        .then((listed) => this.#finishInterrupted(listed))
         .catch((error: unknown) => this.#report(error));
-      await pause(LOOK_MS, undefined, { signal }).catch(() => undefined); // It is ending.
+      await pause(POLL_MS, undefined, { signal }).catch(() => undefined); // The process is stopping.
     }
   }
 
-  async #finish(listed: readonly BegunErasure[]): Promise<void> {
-    const { isOurs, patienceMs } = this.#deps;
+  async #finishInterrupted(listed: readonly BegunErasure[]): Promise<void> {
+    const { isOwned, takeOverMs } = this.#deps;
     const now = performance.now();
-    const others = listed.filter(({ userId }) => !this.#underWay.has(userId));
-    this.#seen = new Map(others.map(({ userId }) => [userId, this.#seen.get(userId) ?? now]));
+    const others = listed.filter(({ userId }) => !this.#running.has(userId));
+    this.#firstSeen = new Map(others.map(({ userId }) => [userId, this.#firstSeen.get(userId) ?? now]));
     for (const erasure of others) {
       const { userId } = erasure;
       if (this.#stopping.signal.aborted) return;
-      if (isOurs(userId) && now - (this.#seen.get(userId) ?? now) >= patienceMs)
+      if (isOwned(userId) && now - (this.#firstSeen.get(userId) ?? now) >= takeOverMs)
         await this.#run(erasure).done.catch((error: unknown) => this.#report(error));
     }
   }
 
   #report(err: unknown): void {
     if (!this.#stopping.signal.aborted)
-      this.#deps.logger.warn({ err }, 'an erasure that was cut off cannot be finished yet; trying again');
+      this.#deps.logger.warn({ err }, 'an interrupted erasure could not be finished; trying again');
   }
 }
 
-/** With these the first step was refused, so that nothing was done. */
+/** Errors by which the first step was refused, so that nothing was done. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof ParleyError && error.code !== 'unknown' && error.code !== 'internal';
 
-async function tooLate(signal: AbortSignal): Promise<never> {
+async function rejectWhenLate(signal: AbortSignal): Promise<never> {
   await pause(ANSWER_MS, undefined, { signal });
-  throw new Error('the erasure takes its time');
+  throw new Error(`the erasure takes longer than ${ANSWER_MS} ms`);
 }

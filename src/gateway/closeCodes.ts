@@ -7,19 +7,28 @@ export const SLOW_READER_STUCK_MS = 10_000;
 /** A push that finds this much waiting closes the client. */
 export const SLOW_READER_MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
+/** What each close code means to a client. The WebSocket library itself closes with 1002, 1007 and 1009. */
+export const closeCodes = {
+  1002: 'a breach of RFC 6455',
+  1003: 'a binary frame',
+  1007: 'bad UTF-8',
+  1008: '100 frames within 10 s that are no requests, or 1,000 answered `rate_limited`',
+  1009: 'a frame of more than 128 KiB',
+  1012: 'the server restarts: connect again, with the last cursor',
+  4401: `not signed in within ${IDENTIFY_TIMEOUT_MS / 1000} s, signed out, or the session has ended`,
+  4408: 'the client does not read',
+} as const;
+
 /** Why the server closes a connection. */
 export interface CloseCause {
-  readonly code: 1003 | 1008 | 1012 | 4401 | 4408;
+  readonly code: keyof typeof closeCodes;
   /** Sent to the client in the close frame, and logged. */
   readonly reason: string;
   /** The client misbehaves: logged as a warning. The other causes are everyday. */
   readonly isMisuse: boolean;
 }
 
-/**
- * All causes for which the server closes a connection. The WebSocket library itself closes with 1009 (a frame of more
- * than 128 KiB), 1007 (bad UTF-8) and 1002 (other breaches of RFC 6455).
- */
+/** All causes for which the server closes a connection, each with its rule. */
 export const closeCauses = {
   /** 4401, not signed in: no `identity` succeeded within `IDENTIFY_TIMEOUT_MS`. */
   notIdentified: everyday(4401, `not signed in within ${IDENTIFY_TIMEOUT_MS / 1000} s`),

@@ -1,6 +1,6 @@
 import { Deque } from '../base/collections.js';
 import { assertNever } from '../base/errors.js';
-import { Limits, type TokenBucket } from '../base/limits.js';
+import { ConnectionLimits, type TokenBucket } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
 import type { RequestName } from '../domain/contract.js';
 import type { RoomId } from '../domain/ids.js';
@@ -72,7 +72,7 @@ export class Connection {
   readonly peer: Peer;
   readonly #host: ConnectionHost;
   readonly #sender: Sender;
-  readonly #limits: Limits;
+  readonly #limits: ConnectionLimits;
   #state: State;
   /** When the client was last heard. */
   #heardAt: number;
@@ -96,7 +96,7 @@ export class Connection {
       this.#resumeReplay();
       this.#beginHeld();
     });
-    this.#limits = new Limits(host.createBucket());
+    this.#limits = new ConnectionLimits(host.createBucket());
     this.#heardAt = host.now();
     this.#state = { kind: 'unidentified', deadline: this.#heardAt + IDENTIFY_TIMEOUT_MS, bearer };
   }
@@ -319,13 +319,13 @@ export class Connection {
     const frame = parseFrame(text);
     if ('error' in frame) {
       this.sendText(errorText(frame, frame.error));
-      if (this.#limits.badFrame(now)) this.close(closeCauses.badFrames);
+      if (this.#limits.countBadFrame(now)) this.close(closeCauses.badFrames);
       return;
     }
-    const refusal = this.#limits.request(now);
+    const refusal = this.#limits.checkRequest(now);
     if (refusal) {
       this.sendText(errorText(frame, refusal));
-      if (this.#limits.refused(now)) this.close(closeCauses.tooManyRequests);
+      if (this.#limits.countRefusal(now)) this.close(closeCauses.tooManyRequests);
       return;
     }
     const weight = largeRequests.has(frame.event) ? 1 : 0;

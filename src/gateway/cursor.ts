@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { bounded, type Clock, systemClock } from '../base/clock.js';
+import { type Clock, systemClock, withTimeout } from '../base/clock.js';
 import { badRequest, overloaded, type ParleyError } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { EventLog } from '../log/log.js';
@@ -188,7 +188,7 @@ export class Revisions {
     const { promise, cancel } = this.#horizon.reached(partition, size);
     const refuseLate = () => overloaded('this node has not yet read that far');
     try {
-      await bounded(this.#clock, REACH_TIMEOUT_MS, promise, refuseLate);
+      await withTimeout(this.#clock, REACH_TIMEOUT_MS, promise, refuseLate);
     } finally {
       cancel();
     }

@@ -4,7 +4,7 @@ import { type CommitFrame, commitFrame } from '../cluster/bus.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import { follow, type Reader } from '../log/logReader.js';
+import { follow, type TailReader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent } from './delivery.js';
 
@@ -39,18 +39,23 @@ export interface Interest {
   isWatched(subject: UserId): boolean;
 }
 
-export interface FanoutDeps {
-  readonly delivery: Pick<Delivery, 'deliver'>;
-  readonly interest: Interest;
-  readonly content: ContentSources;
-  readonly log: Pick<EventLog, 'read'>;
+/** Told of what the fan-out does. */
+export interface FanoutObserver {
   readonly logger: Logger;
   /** Told of each event of a commit that concerns somebody here, before it is delivered. */
   readonly onEvent: (event: Recorded) => void;
   /** Told of each such commit when its pushes are queued: for the push latency. */
   readonly onPushed: (recordedAt: string) => void;
-  /** A partition can be followed no further: a hole, a broken store, an event of a type that is not known here. */
+  /** Told when a partition can be followed no further: a hole, a broken store, or an unknown type of event. */
   readonly onStop: (error: unknown) => void;
+}
+
+export interface FanoutDeps {
+  readonly delivery: Pick<Delivery, 'deliver'>;
+  readonly interest: Interest;
+  readonly content: ContentSources;
+  readonly log: Pick<EventLog, 'read'>;
+  readonly observer: FanoutObserver;
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
@@ -70,7 +75,7 @@ export class Fanout {
   readonly #vector: number[];
   /** By partition, how far the log is known to reach. */
   readonly #heads: Place[];
-  readonly #readers: readonly Reader<CommitFrame>[];
+  readonly #readers: readonly TailReader<CommitFrame>[];
   readonly #marks = new Marks();
   readonly #ending = new AbortController();
 
@@ -80,16 +85,20 @@ export class Fanout {
     this.#vector = start.map(({ size }) => size);
     this.#heads = [...start];
     this.#readers = start.map(({ position }, partition) =>
-      follow<CommitFrame>({
-        partition,
-        after: position,
-        read: async (after, limit) =>
-          (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
-        handle: (frame) => this.#handle(frame),
-        onStop: deps.onStop,
-        onReadError: (error) =>
-          deps.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
-      }),
+      follow<CommitFrame>(
+        {
+          partition,
+          after: position,
+          read: async (after, limit) =>
+            (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
+        },
+        {
+          handle: (frame) => this.#handle(frame),
+          onStop: deps.observer.onStop,
+          onReadError: (error) =>
+            deps.observer.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
+        },
+      ),
     );
   }
 
@@ -111,12 +120,12 @@ export class Fanout {
   /** Takes a commit from the bus, in the caller's turn where it is the next; repeats are ignored. */
   receive(frame: CommitFrame): void {
     this.#headed(frame);
-    this.#readers[frame.partition]?.ring(frame);
+    this.#readers[frame.partition]?.notify(frame);
   }
 
   /** The partition reaches this position: what is missing up to there is read. */
   hear(partition: number, position: number): void {
-    this.#readers[partition]?.hear(position);
+    this.#readers[partition]?.notifyTail(position);
   }
 
   /** How far the partition is known to reach. */
@@ -155,7 +164,7 @@ export class Fanout {
         this.#contentOf(frame, content);
       } catch (error) {
         const { partition } = frame;
-        this.#deps.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
+        this.#deps.observer.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
         await pause(delay, undefined, { signal }).catch(() => undefined); // It is ending.
         delay = Math.min(delay * 2, 1000);
       }
@@ -175,11 +184,11 @@ export class Fanout {
     if (this.#ending.signal.aborted) return;
     for (const event of frame.events) {
       this.#vector[frame.partition] = event.offset + 1;
-      this.#deps.onEvent(event);
+      this.#deps.observer.onEvent(event);
       this.#deps.delivery.deliver(event, this.#vector, content);
     }
     this.#move(frame);
-    this.#deps.onPushed(frame.recordedAt);
+    this.#deps.observer.onPushed(frame.recordedAt);
   }
 
   #move({ partition, size }: CommitFrame): void {

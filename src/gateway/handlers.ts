@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { forbidden, isOutage, notFound, ParleyError, unknown } from '../base/errors.js';
+import { forbidden, isOutage, notFound, outcomeUnknown, ParleyError } from '../base/errors.js';
 import {
   type Answer,
   type Command,
@@ -28,7 +28,7 @@ export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
     return await rest();
   } catch (error) {
     const isLate = isOutage(error) || (error instanceof ParleyError && error.code === 'overloaded');
-    if (isLate) throw unknown('it was done, but a store does not give the answer', error);
+    if (isLate) throw outcomeUnknown('it was done, but a store does not give the answer', error);
     throw error;
   }
 }
@@ -113,7 +113,7 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
     if (!reply) continue;
     handlers[kind] = async (connection, me, data) => {
       // What was validated as this command's data, with its actor, is this command.
-      const command = { kind, actor: me, ...data } as Command;
+      const command = { ...data, kind, actor: me } as Command;
       const answer = await commands.run(connection, command);
       return reply(command, answer, commands.revisionOf(answer)) as never; // As its declaration says.
     };

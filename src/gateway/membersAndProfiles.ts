@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import type { Moment } from '../domain/commands.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import type { User } from '../domain/shapes.js';
@@ -14,7 +14,7 @@ const MAX_ROOMS = 50_000;
 /** Caches users as clients are shown them: pushes and answers are joined with them. */
 export class Profiles {
   readonly #queries: Pick<Queries, 'users'>;
-  readonly #cache = new Expiring<User>({ ttlMs: PROFILE_TTL_MS, maxEntries: MAX_PROFILES });
+  readonly #cache = new ExpiringCache<User>({ ttlMs: PROFILE_TTL_MS, maxEntries: MAX_PROFILES });
   #forgotten = 0;
 
   constructor(queries: Pick<Queries, 'users'>) {

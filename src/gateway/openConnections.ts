@@ -88,7 +88,7 @@ export class Hub {
 export interface OpenConnectionsDeps {
   readonly hub: Hub;
   readonly presence: Presence;
-  readonly sessions: Pick<SessionStore, 'onEnd'>;
+  readonly sessions: Pick<SessionStore, 'onRevoked'>;
   readonly clock: Pick<Clock, 'now' | 'setTimer'>;
 }
 
@@ -102,7 +102,7 @@ export class OpenConnections {
 
   constructor(deps: OpenConnectionsDeps) {
     this.#deps = deps;
-    this.#unsubscribe = deps.sessions.onEnd((id) => this.#endSession(id));
+    this.#unsubscribe = deps.sessions.onRevoked((id) => this.#endSession(id));
     this.#checkLater();
   }
 

@@ -17,7 +17,7 @@ export type WallClock = Pick<Clock, 'now' | 'setTimer'>;
 export interface PresenceDeps {
   readonly write: WritePresence;
   /** Tells the other nodes of the active devices of this one. */
-  readonly devices: Pick<Devices, 'set' | 'clear'>;
+  readonly devices: Pick<Devices, 'setActive' | 'clearActive'>;
   readonly graceMs: number;
   readonly clock: WallClock;
   readonly logger: Logger;
@@ -195,7 +195,7 @@ export class Presence {
     status.isDoubted = false;
     try {
       const { devices, write } = this.#deps;
-      await (isOnline ? devices.set(user) : devices.clear(user));
+      await (isOnline ? devices.setActive(user) : devices.clearActive(user));
       moment = await write(user, isOnline ? undefined : new Date(status.lastSeen));
       status.isWrittenOnline = status.isDoubted ? undefined : isOnline;
       status.writtenAt = this.#now();

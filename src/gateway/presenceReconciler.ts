@@ -17,8 +17,8 @@ const USERS_PER_PAGE = 200;
 export interface PresenceReconcilerDeps {
   readonly cluster: {
     readonly node: NodeId;
-    readonly nodes: Pick<Nodes, 'living' | 'dead'>;
-    readonly devices: Pick<Devices, 'elsewhere' | 'of'>;
+    readonly nodes: Pick<Nodes, 'listLive' | 'listDead'>;
+    readonly devices: Pick<Devices, 'findActive' | 'listActive'>;
     /** Removes the devices of a dead node, then the node. */
     readonly forgetNode: (node: NodeId) => Promise<void>;
   };
@@ -86,8 +86,8 @@ export class PresenceReconciler {
   async look(): Promise<void> {
     const { node, nodes } = this.#deps.cluster;
     const { now } = this.#deps.times;
-    this.#checkForgotten((await nodes.living()).find((each) => each.node === node)?.startedAt);
-    const dead = await nodes.dead();
+    this.#checkForgotten((await nodes.listLive()).find((each) => each.node === node)?.startedAt);
+    const dead = await nodes.listDead();
     for (const known of this.#dead.keys())
       if (!dead.some((each) => each.node === known)) this.#dead.delete(known);
     for (const each of dead) if (!this.#dead.has(each.node)) this.#dead.set(each.node, now());
@@ -98,7 +98,7 @@ export class PresenceReconciler {
     for (const each of dead) {
       const users = await this.#usersOf(each.node);
       usersOf.set(each.node, users);
-      for (const user of users) lastBeats.set(user, laterOf(lastBeats.get(user), each.lastBeat));
+      for (const user of users) lastBeats.set(user, laterOf(lastBeats.get(user), each.lastHeartbeat));
     }
     const online = await this.#sweep(lastBeats);
     for (const each of dead) {
@@ -126,7 +126,7 @@ export class PresenceReconciler {
   async #usersOf(node: NodeId): Promise<Set<UserId>> {
     const users = new Set<UserId>();
     for (let after: UserId | undefined; !this.#isStopped; ) {
-      const page = await this.#deps.cluster.devices.of(node, USERS_PER_PAGE, after);
+      const page = await this.#deps.cluster.devices.listActive(node, USERS_PER_PAGE, after);
       for (const user of page) users.add(user);
       after = page.at(-1);
       if (page.length < USERS_PER_PAGE) break;
@@ -140,7 +140,7 @@ export class PresenceReconciler {
     const absent = new Map<UserId, Absent>();
     for (let after: UserId | undefined; !this.#isStopped; ) {
       const page = await users.online(USERS_PER_PAGE, after);
-      const active = page.length > 0 ? await cluster.devices.elsewhere(page) : new Set();
+      const active = page.length > 0 ? await cluster.devices.findActive(page) : new Set();
       const gone: [UserId, Absent][] = [];
       for (const user of page) {
         if (active.has(user)) continue;

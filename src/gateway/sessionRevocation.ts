@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Timer } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import type { Nodes } from '../cluster/nodes.js';
-import { KNOWN_AFTER_MS } from '../vault/sessions.js';
+import { REVOCATION_DELAY_MS } from '../vault/sessions.js';
 import type { SessionStore } from '../vault/vault.js';
 
 /** Asks a node to forget these sessions, and to close their sockets. */
@@ -10,9 +10,9 @@ const RevocationRequest = z.strictObject({ kind: z.literal('ended'), sessions: z
 
 export interface SessionRevocationDeps {
   readonly node: NodeId;
-  readonly bus: Pick<Bus, 'tell' | 'request'>;
-  readonly nodes: Pick<Nodes, 'living'>;
-  readonly sessions: Pick<SessionStore, 'hear'>;
+  readonly bus: Pick<Bus, 'broadcast' | 'request'>;
+  readonly nodes: Pick<Nodes, 'listLive'>;
+  readonly sessions: Pick<SessionStore, 'noteRevoked'>;
   readonly setTimer: Timer;
 }
 
@@ -30,9 +30,9 @@ export class SessionRevocation {
    */
   async announce(sessions: readonly string[]): Promise<void> {
     if (sessions.length === 0) return;
-    this.#deps.bus.tell({ kind: 'ended', sessions });
+    this.#deps.bus.broadcast({ kind: 'ended', sessions });
     await new Promise<void>((resolve) => {
-      const cancel = this.#deps.setTimer(resolve, KNOWN_AFTER_MS);
+      const cancel = this.#deps.setTimer(resolve, REVOCATION_DELAY_MS);
       void this.#askAll(sessions).then((isKnown) => {
         if (!isKnown) return;
         cancel();
@@ -45,7 +45,7 @@ export class SessionRevocation {
   serve(body: unknown): Promise<true> | undefined {
     const request = RevocationRequest.safeParse(body);
     if (!request.success) return undefined;
-    this.#deps.sessions.hear(request.data.sessions);
+    this.#deps.sessions.noteRevoked(request.data.sessions);
     return Promise.resolve(true);
   }
 
@@ -54,9 +54,9 @@ export class SessionRevocation {
     const { node: me, bus, nodes } = this.#deps;
     try {
       // Asked after the end: a node that begins later finds it in the vault.
-      const others = (await nodes.living()).filter(({ node }) => node !== me);
+      const others = (await nodes.listLive()).filter(({ node }) => node !== me);
       const replies = await Promise.all(
-        others.map(({ node }) => bus.request(node, { kind: 'ended', sessions }, KNOWN_AFTER_MS)),
+        others.map(({ node }) => bus.request(node, { kind: 'ended', sessions }, REVOCATION_DELAY_MS)),
       );
       return replies.every((reply) => typeof reply === 'object');
     } catch {

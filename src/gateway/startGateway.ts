@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import { monotonic, systemTimer } from '../base/clock.js';
+import { monotonicNow, systemTimer } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
@@ -112,7 +112,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const content = { texts: parts.stores.texts, profiles };
   const fanout = followLog(parts, start, { memory, content, typing, presence });
   const stopNotes = exchangeNotes(parts, fanout, typing);
-  const ringSweep = setInterval(() => ring.forget(monotonic()), RING_SWEEP_EVERY_MS);
+  const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
   const stopReconciling = await startReconciling(parts, presence, write);
   const revisions = new Revisions(cursors, log, fanout);
   const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector: () => fanout.vector };
@@ -186,7 +186,7 @@ function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedO
     rooms: new RoomMembers(queries, log.partitions),
     hub: new Hub(watchers, {
       enter: (user) => ring.host(user, fannedOut()),
-      leave: (user) => ring.leave(user, monotonic()),
+      leave: (user) => ring.leave(user, monotonicNow()),
     }),
   };
 }
@@ -241,7 +241,7 @@ async function startReconciling(
       isOurs: (user) => owned().includes(partitionOf(streamOf('user', user), stores.log.partitions)),
     },
     presence: { write, announceAgain: () => presence.announceAgain() },
-    times: { graceMs: config.PRESENCE_GRACE, lastLife, now: monotonic },
+    times: { graceMs: config.PRESENCE_GRACE, lastLife, now: monotonicNow },
     logger,
   });
   void reconciler.start();
@@ -259,7 +259,7 @@ function createTyping(hub: Hub, bus: Bus): Typing {
         for (const connection of hub.connectionsOf(member))
           if (connection.isListeningTo(roomId)) connection.sendText(text);
     },
-    tell: (note) => bus.tell({ kind: 'typing', ...note }),
+    tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
     isAnyHere: (users) => users.some((user) => hub.connectionsOf(user).length > 0),
     setTimer: systemTimer,
   });
@@ -285,12 +285,14 @@ function followLog(
     },
     content,
     log: stores.log,
-    logger,
-    onEvent: ({ type, data }) => {
-      if (type === 'UserWentOffline') presence.checkOffline(data.userId);
+    observer: {
+      logger,
+      onEvent: ({ type, data }) => {
+        if (type === 'UserWentOffline') presence.checkOffline(data.userId);
+      },
+      onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
+      onStop: report.fail,
     },
-    onPushed: (recordedAt) => metrics.pushed(Math.max(0, Date.now() - Date.parse(recordedAt))),
-    onStop: report.fail,
   });
 }
 
@@ -305,13 +307,13 @@ function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing
       fanout.hear(partition, position);
       return [partition, position, size] as const;
     });
-    if (tails.length > 0) bus.tell({ kind: 'tails', tails });
+    if (tails.length > 0) bus.broadcast({ kind: 'tails', tails });
   }, TAILS_EVERY_MS);
-  const unhear = bus.hear((note) => {
+  const unhear = bus.onNote((note) => {
     if (note.kind === 'tails')
       for (const [partition, position] of note.tails) fanout.hear(partition, position);
     else if (note.kind === 'typing') typing.hear(note);
-    else if (note.kind === 'ended') stores.vault.sessions.hear(note.sessions);
+    else if (note.kind === 'ended') stores.vault.sessions.noteRevoked(note.sessions);
   });
   return () => {
     unsubscribe();
@@ -328,7 +330,7 @@ function serveSockets(
 ): { readonly connections: OpenConnections; readonly server: WebSocketServer } {
   const { sessions } = stores.vault;
   const { metrics, logger } = report;
-  const onRequest = (event: string, outcome: string) => metrics.command(event, outcome);
+  const onRequest = (event: string, outcome: string) => metrics.countCommand(event, outcome);
   const connections = new OpenConnections({ hub, presence, sessions, clock: wallClock });
   const server = new WebSocketServer({
     sessions,
@@ -337,7 +339,7 @@ function serveSockets(
     rules: { allowedOrigins: config.ALLOWED_ORIGINS, rateLimit: config.RATE_LIMIT },
     logger,
   });
-  metrics.gauge('parley_connections', () => connections.count);
-  metrics.gauge('parley_bytes_waiting', () => connections.waitingBytes);
+  metrics.addGauge('parley_connections', () => connections.count);
+  metrics.addGauge('parley_bytes_waiting', () => connections.waitingBytes);
   return { connections, server };
 }

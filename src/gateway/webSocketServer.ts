@@ -5,9 +5,9 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type RawData, WebSocket, WebSocketServer as WsServer } from 'ws';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
-import { type Allowance, TokenBucket } from '../base/limits.js';
+import { type Allowance, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
-import { bearerToken } from '../vault/sessions.js';
+import { parseBearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
 import { Connection, type ConnectionHost } from './connection.js';
@@ -126,7 +126,7 @@ export class WebSocketServer implements ConnectionHost {
     const { authorization } = request.headers;
     let bearer: Session | undefined;
     if (authorization !== undefined) {
-      const token = bearerToken(authorization);
+      const token = parseBearerToken(authorization);
       try {
         if (token !== undefined) bearer = await sessions.find(token, new Date(this.now()));
       } catch (error) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
-import { forbidden, overloaded, ParleyError, unauthenticated, unknown } from '../base/errors.js';
+import { forbidden, outcomeUnknown, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Chat, User } from '../domain/shapes.js';
 import type { Queries } from '../projections/queries.js';
@@ -84,7 +84,7 @@ export class Accounts {
     } catch (error) {
       // `overloaded` would promise that nothing was done, but the name is taken now.
       if (error instanceof ParleyError && error.code === 'overloaded')
-        throw unknown('the name is yours: sign in to finish', error, error.details.retryAfterMs);
+        throw outcomeUnknown('the name is yours: sign in to finish', error, error.details.retryAfterMs);
       throw error;
     }
   }
@@ -107,7 +107,7 @@ export class Accounts {
     // A password change or an erasure meanwhile has ended only the sessions that it found: this one is ended here.
     const then = await vault.credentials.find(username);
     if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
-      await vault.sessions.end(session.id);
+      await vault.sessions.revoke(session.id);
       throw wrongNameOrPassword();
     }
     return { token, expiresAt: session.expiresAt, ...mine };
@@ -116,8 +116,8 @@ export class Accounts {
   /** Ends the session, or all of its user's, on every node. May be repeated. */
   async signOut(session: Session, isEverywhere: boolean): Promise<void> {
     const { vault, sessionRules } = this.#parts;
-    const ended = isEverywhere ? await vault.sessions.endAll(session.userId) : [];
-    if (!isEverywhere) await vault.sessions.end(session.id);
+    const ended = isEverywhere ? await vault.sessions.revokeAll(session.userId) : [];
+    if (!isEverywhere) await vault.sessions.revoke(session.id);
     // A repeat ends nothing more, but must also wait until every node knows.
     await sessionRules.announceEnds(ended.length > 0 ? ended : [session.id]);
   }
@@ -129,10 +129,10 @@ export class Accounts {
     const newHash = await passwords.hash(newPassword);
     // Ended before the change, so that no session outlives it if this is interrupted between the two. Ended again
     // after it, for sessions made meanwhile.
-    const before = await vault.sessions.endAll(session.userId, session.id);
+    const before = await vault.sessions.revokeAll(session.userId, session.id);
     if (!(await vault.credentials.changePassword(username, passwordHash, newHash)))
       throw forbidden('the password was changed on another device: sign in again');
-    const after = await vault.sessions.endAll(session.userId, session.id);
+    const after = await vault.sessions.revokeAll(session.userId, session.id);
     await sessionRules.announceEnds([...before, ...after]);
   }
 

@@ -77,7 +77,7 @@ const measureRequests =
     const began = performance.now();
     await next();
     const route = typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'none';
-    metrics.httpRequest(ctx.method, route, ctx.status, performance.now() - began);
+    metrics.observeHttpRequest(ctx.method, route, ctx.status, performance.now() - began);
   };
 
 /**

@@ -3,9 +3,9 @@ import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
-import type { AddressLimit } from '../base/limits.js';
+import type { AddressLimit } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
-import { bearerToken } from '../vault/sessions.js';
+import { parseBearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError, STORE_DOWN } from './problems.js';
 
@@ -68,7 +68,7 @@ export const requireSession =
   (sessions: SessionStore): RequireSession =>
   (handler) =>
   async (ctx) => {
-    const token = bearerToken(ctx.get('Authorization'));
+    const token = parseBearerToken(ctx.get('Authorization'));
     const session = token === undefined ? undefined : await sessions.find(token, new Date());
     if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
     return handler(ctx, session);

@@ -4,7 +4,7 @@ import { overloaded } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Progress } from '../projections/queries.js';
-import type { Writers } from '../writer/writers.js';
+import type { WriterThreadClient } from '../writer/writerThreadClient.js';
 import { serveResource } from './auth.js';
 import { readQuery, respondWith } from './problems.js';
 import { NoFields } from './schemas.js';
@@ -20,7 +20,7 @@ export interface VitalParts {
   /** Whether the node has met an event of a newer version. */
   readonly isRetired: boolean;
   readonly heads: Pick<Heads, 'isBroken'>;
-  readonly writers: Pick<Writers, 'oldestMs'>;
+  readonly writers: Pick<WriterThreadClient, 'oldestMs'>;
   readonly progress: Pick<Progress, 'lagMs'>;
   readonly bus: Pick<Bus, 'isConnected'>;
 }
@@ -63,7 +63,7 @@ export function mountOperations(router: Router, { ready, metrics }: OperationPar
   serveResource(router, '/metrics', {
     GET: async (ctx) => {
       readQuery(ctx, NoFields);
-      ctx.body = await metrics.text();
+      ctx.body = await metrics.render();
       ctx.set('Content-Type', metrics.contentType);
     },
   });

@@ -9,9 +9,9 @@ import {
   type ErrorCode,
   isOutage,
   notFound,
+  outcomeUnknown,
   overloaded,
   ParleyError,
-  unknown,
 } from '../base/errors.js';
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/shapes.js';
@@ -51,7 +51,7 @@ function toClientError(error: unknown, method: string): ParleyError | undefined 
   // A write that was not answered may have been done.
   return isSafe(method)
     ? overloaded(STORE_DOWN)
-    : unknown(
+    : outcomeUnknown(
         'a database did not answer, and the change may have been made: look before you repeat it',
         error,
       );

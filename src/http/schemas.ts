@@ -1,6 +1,6 @@
 import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
-import { errorCodes } from '../base/errors.js';
+import { ERROR_CODES } from '../base/errors.js';
 import { PASSWORD_CHARACTERS, SEARCH_CHARACTERS, USERNAME_CHARACTERS } from '../domain/limits.js';
 import { Chat, Time, User } from '../domain/shapes.js';
 
@@ -114,7 +114,7 @@ export const Problem = z
     title: z.string(),
     status: z.int().min(400).max(599),
     detail: z.string(),
-    code: z.enum(errorCodes),
+    code: z.enum(ERROR_CODES),
     fields: z
       .array(z.strictObject({ path: z.string(), message: z.string() }))
       .exactOptional()

@@ -1,24 +1,24 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { serve } from '../base/rpc.js';
-import { storage } from './logFileReader.js';
+import { serveThread } from '../base/workerThreads.js';
+import { wrapSqliteErrors } from './logFileReader.js';
 
-function makeApi(file: string) {
-  const db = storage(() => new DatabaseSync(file, { timeout: 10_000 }));
+function createApi(file: string) {
+  const db = wrapSqliteErrors(() => new DatabaseSync(file, { timeout: 10_000 }));
   db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0');
   const passive = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   return {
-    /** Moves commits from the write-ahead log into the database without holding up appends. */
+    /** Moves commits from the write-ahead log into the database without delaying appends. */
     checkpoint(): void {
-      // The second time takes what was appended during the first, which is much less.
-      storage(() => passive.get());
-      storage(() => passive.get());
+      // Moves the much smaller part that was appended during the first pass.
+      wrapSqliteErrors(() => passive.get());
+      wrapSqliteErrors(() => passive.get());
     },
     close: () => db.close(),
   };
 }
 
-/** What this thread offers. */
-export type CheckpointApi = ReturnType<typeof makeApi>;
+/** The functions this thread serves. */
+export type CheckpointApi = ReturnType<typeof createApi>;
 
-if (parentPort) serve(parentPort, makeApi(workerData));
+if (parentPort) serveThread(parentPort, createApi(workerData));

@@ -1,26 +1,29 @@
 import { hash as digest } from 'node:crypto';
-import { type Commit, checkCaps, type EventLog, type Hash } from './log.js';
+import { type Commit, checkCommitSize, type EventLog, type Hash } from './log.js';
 import { appendLeaves, rootOf, type Tree } from './merkle.js';
 
-/** All that must be known of a partition to write its next commit. Pure data; may cross threads. */
+/** The state of a partition that its next commit builds on. Plain data, so that it can cross threads. */
 export interface Head {
   readonly partition: number;
-  /** Of the last commit; 0 in an empty partition. */
+  /** The position of the last commit; 0 in an empty partition. */
   readonly position: number;
-  /** How many leaves there are: the next event's offset. */
+  /** The number of leaves, which is the next event's offset. */
   readonly size: number;
   readonly epoch: number;
-  /** The last commit's time; empty before the first. */
+  /** The time of the last commit; empty before the first. */
   readonly recordedAt: string;
-  /** The last commit's hash; before the first, that of nothing. */
+  /** The hash of the last commit; before the first, the hash of the empty string. */
   readonly hash: Hash;
   readonly frontier: readonly Hash[];
 }
 
-/** Every such position carries the frontier, so that a take-over reads this many commits at most. */
-export const FRONTIER_EVERY = 64;
+/**
+ * Each position that is a multiple of this stores the frontier. So a take-over reads at most this many
+ * commits.
+ */
+export const FRONTIER_EVERY_COMMITS = 64;
 
-/** A commit that does not follow the one before it: `field` is the first that is wrong. */
+/** A commit that does not follow the one before it. `field` is the first wrong field. */
 export class BrokenCommit extends Error {
   override readonly name = 'BrokenCommit';
   constructor(
@@ -32,7 +35,7 @@ export class BrokenCommit extends Error {
   }
 }
 
-/** A partition before its first commit. */
+/** The head of an empty partition. */
 export const emptyHead = (partition: number): Head => ({
   partition,
   position: 0,
@@ -43,21 +46,24 @@ export const emptyHead = (partition: number): Head => ({
   frontier: [],
 });
 
-/** The time a commit after `head` has when the clock says `now` (milliseconds): times never go back. */
-export function timeAfter(head: Head, now: number): string {
-  return notBefore(head, new Date(now).toISOString());
+/**
+ * Returns the time of the commit after `head`, given the clock in milliseconds. Times in a log never
+ * decrease.
+ */
+export function nextRecordedAt(head: Head, now: number): string {
+  return clampTime(head, new Date(now).toISOString());
 }
 
-function notBefore(head: Head, time: string): string {
+function clampTime(head: Head, time: string): string {
   if (time < head.recordedAt) return head.recordedAt;
   return time;
 }
 
 /**
- * A commit's hash: SHA-256 of a UTF-8 text of lines joined by "\n". The first is a JSON array without white
+ * Hashes a commit with SHA-256 over UTF-8 lines joined by "\n". The first line is a JSON array without white
  * space: "parley/commit/1", partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier (an
- * array of base64, or null) and the previous commit's hash; then a line for each leaf, none of which has
- * a line break. It can never change: every hash after the first is made of the one before.
+ * array of base64, or null), the previous commit's hash. Each leaf follows as a line; no leaf has a line
+ * break. This format can never change: every hash depends on the one before.
  */
 function hashOf(commit: Omit<Commit, 'hash'>, previous: Hash): Hash {
   const { partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier, leaves } = commit;
@@ -66,24 +72,26 @@ function hashOf(commit: Omit<Commit, 'hash'>, previous: Hash): Hash {
   return digest('sha256', [first, ...leaves].join('\n'), 'base64');
 }
 
-/** Bytes that are hashed must be the bytes that are stored: one line of text that UTF-8 can say. */
+/** The hashed bytes must equal the stored bytes: a leaf is one line of valid UTF-8 text. */
 const isLeaf = (leaf: string): boolean => leaf.length > 0 && !/[\n\p{Surrogate}]/u.test(leaf);
 
-/** What a writer brings to a commit. */
+/** The input of a new commit. */
 export interface Proposal {
   readonly head: Head;
   /** A UUID, new for each commit. */
   readonly id: string;
-  /** At least the head's. */
+  /** At least the head's epoch. */
   readonly epoch: number;
-  /** Taken as the head's if it is before that; `timeAfter` says so beforehand, for the leaves. */
+  /**
+   * Raised to the head's time if earlier. Use `nextRecordedAt` to know the time before encoding the leaves.
+   */
   readonly recordedAt: string;
-  /** The events' text; none in a fencing commit. */
+  /** The encoded events; empty in a fencing commit. */
   readonly leaves: readonly string[];
 }
 
 /**
- * The commit that follows `head`, and the head after it; the head is the new one only once the commit is
+ * Builds the commit after `head`, and the head after that commit. Use the new head only once the commit is
  * durable. Throws `CommitTooLarge`, or `BrokenCommit` for a smaller epoch or a leaf that is not one line.
  */
 export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): {
@@ -92,7 +100,7 @@ export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): 
 } {
   const { partition } = head;
   const position = head.position + 1;
-  checkCaps(leaves);
+  checkCommitSize(leaves);
   if (epoch < head.epoch) throw new BrokenCommit(partition, position, 'epoch');
   if (!leaves.every(isLeaf)) throw new BrokenCommit(partition, position, 'leaves');
   const { size, frontier, root } = appendLeaves(head.frontier, head.size, leaves);
@@ -101,12 +109,12 @@ export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): 
     position,
     id,
     epoch,
-    recordedAt: notBefore(head, recordedAt),
+    recordedAt: clampTime(head, recordedAt),
     firstOffset: head.size,
     leaves,
     size,
     root,
-    ...(leaves.length === 0 || position % FRONTIER_EVERY === 0 ? { frontier } : {}),
+    ...(leaves.length === 0 || position % FRONTIER_EVERY_COMMITS === 0 ? { frontier } : {}),
   };
   const hash = hashOf(unsigned, head.hash);
   return {
@@ -118,12 +126,12 @@ export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): 
 const sameHashes = (a: readonly Hash[], b: readonly Hash[]): boolean =>
   a.length === b.length && a.every((hash, i) => hash === b[i]);
 
-/** The head after `commit`, if it follows `head` in everything; else throws `BrokenCommit`. */
+/** Returns the head after `commit`. Throws `BrokenCommit` if any field does not follow from `head`. */
 export const checkCommit = (head: Head, commit: Commit): Head =>
-  checkGrown(head, commit, appendLeaves(head.frontier, head.size, commit.leaves));
+  checkCommitWithTree(head, commit, appendLeaves(head.frontier, head.size, commit.leaves));
 
-/** The same; `tree` is the one that its leaves make of the head's. */
-export function checkGrown(head: Head, commit: Commit, tree: Tree): Head {
+/** As `checkCommit`, with the tree already grown by the commit's leaves. */
+export function checkCommitWithTree(head: Head, commit: Commit, tree: Tree): Head {
   const { partition, position, epoch, recordedAt, firstOffset, leaves, size, root, hash } = commit;
   const broken = (field: keyof Commit) => new BrokenCommit(head.partition, head.position + 1, field);
   if (partition !== head.partition) throw broken('partition');
@@ -139,8 +147,8 @@ export function checkGrown(head: Head, commit: Commit, tree: Tree): Head {
 }
 
 /**
- * The head of a partition whose last commits, without a gap, are these: of the last that carries a frontier,
- * and of those after it, each checked. They must reach back to such a one, or to position 1.
+ * Computes a partition's head from its last commits, which must have no gap. Starts at the last commit with a
+ * frontier and checks each after it. The commits must include such a commit, or position 1.
  */
 export function headFrom(partition: number, commits: readonly Commit[]): Head {
   const from = commits.findLastIndex((commit) => commit.frontier !== undefined);
@@ -149,18 +157,22 @@ export function headFrom(partition: number, commits: readonly Commit[]): Head {
   return commits.slice(from + 1).reduce(checkCommit, head);
 }
 
-/** What it says of itself is taken as it is, but its frontier must give its root: `verify` checks the rest. */
+/**
+ * Trusts the commit's own fields, except the frontier, which must hash to its root. `verify` checks the rest.
+ */
 function headOf(commit: Commit): Head {
   const { partition, position, size, epoch, recordedAt, hash, frontier = [] } = commit;
   if (rootOf(frontier) !== commit.root) throw new BrokenCommit(partition, position, 'frontier');
   return { partition, position, size, epoch, recordedAt, hash, frontier };
 }
 
-/** The head of a partition as the log has it now, from its last 64 commits at most: for a start or a take-over. */
+/**
+ * Loads the head of a partition at a start or a take-over. Reads at most `FRONTIER_EVERY_COMMITS` commits.
+ */
 export async function loadHead(log: Pick<EventLog, 'read' | 'tail'>, partition: number): Promise<Head> {
   const end = (await log.tail(partition))?.position ?? 0;
   const commits: Commit[] = [];
-  let at = Math.max(0, end - FRONTIER_EVERY);
+  let at = Math.max(0, end - FRONTIER_EVERY_COMMITS);
   while (at < end) {
     const page = await log.read(partition, at, end - at);
     if (page.length === 0) throw new Error(`partition ${partition} ended at position ${at}, before its tail`);
@@ -170,17 +182,20 @@ export async function loadHead(log: Pick<EventLog, 'read' | 'tail'>, partition: 
   return headFrom(partition, commits);
 }
 
-/** A commit as it is stored and crosses threads: its leaves as one text, a line each. One value copies faster than 256. */
+/**
+ * A commit as stored and as sent between threads: the leaves joined into one text. One string copies faster
+ * than 256.
+ */
 export interface PackedCommit extends Omit<Commit, 'leaves'> {
   readonly text: string;
 }
 
-/** Leaves have no line break, so this loses nothing. */
+/** Joins the leaves with line breaks. No leaf contains one, so `unpack` restores them. */
 export function pack({ leaves, ...fields }: Commit): PackedCommit {
   return { ...fields, text: leaves.join('\n') };
 }
 
-/** The commit that was packed, its leaves the very same. */
+/** Restores a packed commit, with identical leaves. */
 export function unpack({ text, ...fields }: PackedCommit): Commit {
   return { ...fields, leaves: fields.size === fields.firstOffset ? [] : text.split('\n') };
 }

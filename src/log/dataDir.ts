@@ -12,21 +12,21 @@ export interface DataDirLock {
   release(): void;
 }
 
-// A lock that nobody refers to would be collected, its connection closed and the directory given away.
-const held = new Set<DatabaseSyncInstance>();
+// Holds a reference to each lock: a collected connection would close and release it.
+const openLocks = new Set<DatabaseSyncInstance>();
 const SQLITE_BUSY = 5;
 
 /**
- * Makes the directory if it is not there, private to its owner (0700), and takes it for this process; throws
- * `DataDirInUse` if another one has it. It is an exclusive transaction on the file `lock` in it, which is a
- * lock of the operating system: it ends with the process, however that ends, and means no process id.
+ * Takes the data directory for this process; creates it, private to its owner (0700), if missing. Throws
+ * `DataDirInUse` if another process has it. The lock is an exclusive SQLite transaction on the file `lock`.
+ * The operating system releases it when the process ends, for whatever reason.
  */
 export function lockDataDir(dir: string): DataDirLock {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   chmodSync(dir, 0o700);
   const db = new DatabaseSync(join(dir, 'lock'), { timeout: 0 });
   try {
-    // Nothing is ever stored in it: without a journal a killed process leaves nothing to be undone.
+    // The file stores nothing. Without a journal, a killed process leaves nothing to roll back.
     db.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
   } catch (error) {
     db.close();
@@ -36,10 +36,10 @@ export function lockDataDir(dir: string): DataDirLock {
       });
     throw error;
   }
-  held.add(db);
+  openLocks.add(db);
   return {
     release() {
-      if (held.delete(db)) db.close();
+      if (openLocks.delete(db)) db.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { connect, type Remote } from '../base/rpc.js';
+import { connectThread, type Remote } from '../base/workerThreads.js';
 import type { CheckpointApi } from './checkpointWorker.js';
 import { pack, unpack } from './commit.js';
 import {
@@ -11,58 +11,63 @@ import {
   type Place,
   StorageError,
 } from './log.js';
-import { makeStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
+import { createStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
 import { LogMismatch } from './logMeta.js';
 
-/** The write-ahead log is folded into the database each time it has grown by this much. */
+/** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
-/** Once it has grown by this much, answers to appends wait for that to be done. */
-const MOST_WAL_BYTES = 64 * 1024 * 1024;
+/** Growth beyond which appends wait for the checkpoint to finish. */
+const MAX_WAL_BYTES = 64 * 1024 * 1024;
 
-/** Which file, and how. */
+/** The file of an embedded log, and how to open it. */
 export interface SqliteLogOptions {
   readonly file: string;
-  /** A new log is made with this many, 1 if not given; one that exists must have them. */
+  /** The partitions of a new log; default 1. An existing log must have this number. */
   readonly partitions?: number;
-  /** Beside a running server: nothing is written, and `append` throws `AppendError`. */
+  /** For use beside a running server: nothing is written, and `append` throws `AppendError`. */
   readonly readOnly?: boolean;
-  /** Reads and appends block the thread that opens it, which is one that does nothing else. */
+  /** Blocks the calling thread during reads and appends, so that thread should do nothing else. */
   readonly inThisThread?: boolean;
 }
 
 /**
- * The embedded log, in threads of its own unless it is asked to stay in this one. Throws `LogMismatch` if it is not as asked for, `StorageError`
- * if the file cannot be used. One process at a time may write to it; others may read beside.
+ * Opens the embedded log, in its own threads unless `inThisThread` is set. Throws `LogMismatch` if the log
+ * differs from the options, `StorageError` if the file is unusable. One process may write at a time. Others
+ * may read beside it.
  */
 export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> {
   const { file, partitions, readOnly = false } = asked;
-  const { store, end } = (asked.inThisThread ? storeHere : storeBeside)({ file, partitions, readOnly });
+  const { store, stop: end } = (asked.inThisThread ? openStoreHere : startStoreThread)({
+    file,
+    partitions,
+    readOnly,
+  });
   const meta = await store.open().catch(async (error: unknown) => {
     await end();
-    throw revived(error);
+    throw reviveError(error);
   });
   return new SqliteLog(
     meta.logId,
     meta.partitions,
     end,
     store,
-    readOnly ? undefined : new Checkpoints(file, store),
+    readOnly ? undefined : new Checkpointer(file, store),
   );
 }
 
 interface RunningStore {
   readonly store: Remote<StoreApi>;
-  /** Once the store is closed. */
-  end(): Promise<unknown>;
+  /** Called once the store is closed. */
+  stop(): Promise<unknown>;
 }
 
-function storeBeside(options: StoreOptions): RunningStore {
+function startStoreThread(options: StoreOptions): RunningStore {
   const thread = new Worker(new URL('./logWorker.js', import.meta.url), { workerData: options });
-  return { store: connect<StoreApi>(thread), end: () => thread.terminate() };
+  return { store: connectThread<StoreApi>(thread), stop: () => thread.terminate() };
 }
 
-function storeHere(options: StoreOptions): RunningStore {
-  const api = makeStoreApi(options);
+function openStoreHere(options: StoreOptions): RunningStore {
+  const api = createStoreApi(options);
   const store: Remote<StoreApi> = {
     open: async () => api.open(),
     append: async (commit) => api.append(commit),
@@ -72,7 +77,7 @@ function storeHere(options: StoreOptions): RunningStore {
     checkpoint: async () => api.checkpoint(),
     close: async () => api.close(),
   };
-  return { store, end: async () => {} };
+  return { store, stop: async () => {} };
 }
 
 class SqliteLog implements EventLog {
@@ -83,12 +88,12 @@ class SqliteLog implements EventLog {
     readonly partitions: number,
     private readonly end: () => Promise<unknown>,
     private readonly store: Remote<StoreApi>,
-    private readonly checkpoints: Checkpoints | undefined,
+    private readonly checkpointer: Checkpointer | undefined,
   ) {}
 
   async append(commit: Commit): Promise<Outcome> {
     const { outcome, walGrowth } = await this.#call(() => this.store.append(pack(commit)));
-    await this.checkpoints?.grown(walGrowth);
+    await this.checkpointer?.checkpointIfGrown(walGrowth);
     return outcome.kind === 'lost' ? { kind: 'lost', to: unpack(outcome.to) } : outcome;
   }
 
@@ -112,32 +117,32 @@ class SqliteLog implements EventLog {
   }
 
   async #close(): Promise<void> {
-    await this.checkpoints?.close();
-    // The thread takes calls in turn: what was asked before has been answered when this is.
-    await this.store.close().catch((error: unknown) => Promise.reject(revived(error)));
+    await this.checkpointer?.close();
+    // The thread handles calls in order, so that earlier calls have been answered by then.
+    await this.store.close().catch((error: unknown) => Promise.reject(reviveError(error)));
     await this.end();
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new StorageError('the log is closed');
-    if (this.checkpoints?.failed) throw this.checkpoints.failed;
+    if (this.checkpointer?.failed) throw this.checkpointer.failed;
     try {
       return await call();
     } catch (error) {
-      throw revived(error);
+      throw reviveError(error);
     }
   }
 }
 
 /**
- * Keeps the write-ahead log short without holding up appends: a thread of its own moves the bulk into the
- * database, then the appender moves the short rest, so that its next append starts the file over.
+ * Keeps the write-ahead log short without delaying appends. Its own thread moves most of the commits into the
+ * database. Then the appender moves the few that remain, so that its next append reuses the file.
  */
-class Checkpoints {
-  /** Set when a checkpoint failed: the disk is not to be trusted any more. */
+class Checkpointer {
+  /** Set after a failed checkpoint: the disk cannot be trusted any more. */
   failed: StorageError | undefined;
   readonly #thread: Worker;
-  readonly #checkpointer: Remote<CheckpointApi>;
+  readonly #worker: Remote<CheckpointApi>;
   #running: Promise<void> | undefined;
 
   constructor(
@@ -145,35 +150,38 @@ class Checkpoints {
     private readonly store: Remote<StoreApi>,
   ) {
     this.#thread = new Worker(new URL('./checkpointWorker.js', import.meta.url), { workerData: file });
-    this.#checkpointer = connect<CheckpointApi>(this.#thread);
+    this.#worker = connectThread<CheckpointApi>(this.#thread);
   }
 
-  async grown(bytes: number): Promise<void> {
+  async checkpointIfGrown(bytes: number): Promise<void> {
     if (bytes < CHECKPOINT_BYTES) return;
     this.#running ??= this.#run();
-    if (bytes >= MOST_WAL_BYTES) await this.#running;
+    if (bytes >= MAX_WAL_BYTES) await this.#running;
   }
 
   async close(): Promise<void> {
     await this.#running;
-    // If it cannot close it has failed before, which has been told; it ends all the same.
-    await Promise.allSettled([this.#checkpointer.close()]);
+    // A failure to close follows an earlier failure, which was reported.
+    await Promise.allSettled([this.#worker.close()]);
     await this.#thread.terminate();
   }
 
   async #run(): Promise<void> {
     try {
-      await this.#checkpointer.checkpoint();
+      await this.#worker.checkpoint();
       await this.store.checkpoint();
     } catch (error) {
-      this.failed = new StorageError('the log could not be checkpointed', { cause: error });
+      this.failed = new StorageError(
+        'the write-ahead log could not be moved into the database; check the disk, then restart',
+        { cause: error },
+      );
     }
     this.#running = undefined;
   }
 }
 
-/** Errors lose their class between threads; whatever has no other meaning says that the store failed. */
-function revived(error: unknown): Error {
+/** Restores the class of an error from another thread. Any other error becomes a `StorageError`. */
+function reviveError(error: unknown): Error {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   if (name === 'AppendError') return new AppendError(message);
   if (name === 'LogMismatch') return new LogMismatch(message);

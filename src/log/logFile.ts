@@ -2,20 +2,20 @@ import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import type { PackedCommit } from './commit.js';
 import { AppendError, outcomeOf, StorageError } from './log.js';
-import { CommitRows, type LogFile, openLogFile, storage } from './logFileReader.js';
-import { checkMeta, checkPartition, type LogMeta, openMeta, tableOf } from './logMeta.js';
+import { CommitRows, type LogFile, openLogFile, wrapSqliteErrors } from './logFileReader.js';
+import { checkLogMeta, checkPartition, type LogMeta, openSqliteMeta, tableOf } from './logMeta.js';
 
-/** As `Outcome`, of packed commits. */
+/** As `Outcome`, with packed commits. */
 export type PackedOutcome = { kind: 'committed' } | { kind: 'lost'; to: PackedCommit };
 
-const PAGE = 4096;
-const CONSTRAINT_PRIMARYKEY = 1555;
-/** Once the write-ahead log has been folded into the database, a file longer than this is cut. */
-const KEPT_WAL = 64 * 1024 * 1024;
+const PAGE_BYTES = 4096;
+const SQLITE_CONSTRAINT_PRIMARYKEY = 1555;
+/** A write-ahead log longer than this is truncated after a checkpoint. */
+const MAX_KEPT_WAL_BYTES = 64 * 1024 * 1024;
 
 /**
- * The embedded log's file, written from this very thread: each call blocks until the disk has answered.
- * A commit is durable when `append` returns: SQLite syncs its write-ahead log at every COMMIT (`FULL`).
+ * Writes the embedded log's file from the calling thread, which each call blocks. A commit is durable when
+ * `append` returns: SQLite syncs its write-ahead log at every COMMIT (`FULL`).
  */
 export class SqliteStore {
   readonly meta: LogMeta;
@@ -23,23 +23,23 @@ export class SqliteStore {
   /** Reads over the same connection. */
   readonly rows: CommitRows;
   readonly #inserts = new Map<number, StatementSyncInstance>();
-  /** The last position known to be taken, by partition: spares reading the tail before each append. */
-  readonly #known = new Map<number, number>();
-  /** After a failure of the disk nothing more is written: a failed fsync must not be tried again. */
+  /** The last position known to be taken, by partition. Saves reading the tail before each append. */
+  readonly #lastPositions = new Map<number, number>();
+  /** Set by a disk failure. Nothing is written afterwards, because a failed fsync must not be retried. */
   #failed: StorageError | undefined;
-  #grown = 0;
+  #walGrowth = 0;
 
-  /** Opens the log, or makes it with `partitions` (1 if not given). Throws `LogMismatch` or `StorageError`. */
+  /** Opens the log, or creates it with `partitions` (default 1). Throws `LogMismatch` or `StorageError`. */
   constructor(file: string, partitions?: number) {
-    syncIfThere(`${file}-wal`);
-    this.#db = storage(() => new DatabaseSync(file, { timeout: 10_000 }));
+    syncWal(`${file}-wal`);
+    this.#db = wrapSqliteErrors(() => new DatabaseSync(file, { timeout: 10_000 }));
     try {
-      storage(() =>
+      wrapSqliteErrors(() =>
         this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-        PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${KEPT_WAL}`),
+        PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${MAX_KEPT_WAL_BYTES}`),
       );
-      this.meta = storage(() => openMeta(this.#db, partitions ?? 1));
-      checkMeta(this.meta, partitions);
+      this.meta = wrapSqliteErrors(() => openSqliteMeta(this.#db, partitions ?? 1));
+      checkLogMeta(this.meta, partitions);
       this.rows = new CommitRows(this.#db, this.meta.partitions);
       this.#checkpoint();
     } catch (error) {
@@ -48,29 +48,29 @@ export class SqliteStore {
     }
   }
 
-  /** As `EventLog.append`. */
+  /** See `EventLog.append`. */
   append(commit: PackedCommit): PackedOutcome {
     if (this.#failed) throw this.#failed;
-    return this.#stopping(() => {
+    return this.#failStop(() => {
       this.#checkPosition(commit);
       if (!this.#insert(commit)) return this.#settle(commit);
-      this.#known.set(commit.partition, commit.position);
+      this.#lastPositions.set(commit.partition, commit.position);
       return { kind: 'committed' };
     });
   }
 
-  /** About how many bytes the write-ahead log has grown by since the last checkpoint here. */
+  /** The approximate growth of the write-ahead log in bytes since the last checkpoint on this connection. */
   get walGrowth(): number {
-    return this.#grown;
+    return this.#walGrowth;
   }
 
   /**
-   * Moves into the database what is left in the write-ahead log; if that was all, the next append starts
-   * the file over. Short when another connection has just moved the bulk.
+   * Moves the rest of the write-ahead log into the database. If nothing remains, the next append reuses the
+   * file. Fast if another connection has just moved most of it.
    */
   checkpoint(): void {
     if (this.#failed) throw this.#failed;
-    this.#stopping(() => this.#checkpoint());
+    this.#failStop(() => this.#checkpoint());
   }
 
   close(): void {
@@ -78,21 +78,22 @@ export class SqliteStore {
   }
 
   #checkpoint(): void {
-    storage(() => this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get());
-    this.#grown = 0;
+    wrapSqliteErrors(() => this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get());
+    this.#walGrowth = 0;
   }
 
   #checkPosition({ partition, position }: PackedCommit): void {
     checkPartition(partition, this.meta.partitions);
-    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
-    if (position <= (this.#known.get(partition) ?? 0) + 1) return;
+    if (!Number.isInteger(position) || position < 1)
+      throw new AppendError(`position ${position} is not a positive integer`);
+    if (position <= (this.#lastPositions.get(partition) ?? 0) + 1) return;
     const tail = this.rows.tail(partition)?.position ?? 0;
-    this.#known.set(partition, tail);
+    this.#lastPositions.set(partition, tail);
     if (position > tail + 1)
       throw new AppendError(`partition ${partition} ends at ${tail}: position ${position} does not follow`);
   }
 
-  /** False if the position is taken. */
+  /** Returns false if the position is taken. */
   #insert(commit: PackedCommit): boolean {
     const { partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier, hash } = commit;
     const leaves = Buffer.from(commit.text);
@@ -111,18 +112,21 @@ export class SqliteStore {
         leaves,
       );
     } catch (error) {
-      if (error instanceof Error && 'errcode' in error && error.errcode === CONSTRAINT_PRIMARYKEY)
+      if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_CONSTRAINT_PRIMARYKEY)
         return false;
       throw error;
     }
-    // The pages of the row and one of the tree above it, each behind a header of 24 bytes.
-    this.#grown += (Math.ceil(leaves.length / PAGE) + 1) * (PAGE + 24);
+    // The pages of the row and one of the tree above it, each after a header of 24 bytes.
+    this.#walGrowth += (Math.ceil(leaves.length / PAGE_BYTES) + 1) * (PAGE_BYTES + 24);
     return true;
   }
 
   #settle(commit: PackedCommit): PackedOutcome {
     const [there] = this.rows.read(commit.partition, commit.position - 1, 1);
-    if (!there) throw new StorageError(`position ${commit.position} is taken, but nothing is there`);
+    if (!there)
+      throw new StorageError(
+        `position ${commit.position} is taken but has no commit; the log file is damaged`,
+      );
     return outcomeOf(commit, there);
   }
 
@@ -134,9 +138,9 @@ export class SqliteStore {
     return made;
   }
 
-  #stopping<T>(work: () => T): T {
+  #failStop<T>(work: () => T): T {
     try {
-      return storage(work);
+      return wrapSqliteErrors(work);
     } catch (error) {
       if (error instanceof StorageError) this.#failed = error;
       throw error;
@@ -145,11 +149,11 @@ export class SqliteStore {
 }
 
 /**
- * A process that was killed may have left commits that the kernel has and the disk has not. They will be
- * read, and a repeat of one acknowledged, so they must be durable first. SQLite keeps no lock on this file,
- * so that closing it here takes none away.
+ * Syncs commits that a killed process left in the kernel's cache. They will be read, and repeats
+ * acknowledged, so they must be durable first. SQLite holds no lock on this file, so closing it here releases
+ * none.
  */
-function syncIfThere(wal: string): void {
+function syncWal(wal: string): void {
   if (!existsSync(wal)) return;
   const fd = openSync(wal, 'r');
   try {
@@ -161,18 +165,18 @@ function syncIfThere(wal: string): void {
   }
 }
 
-/** Which file, and how. */
+/** The file of a log, and how to open it. */
 export interface StoreOptions {
   readonly file: string;
   readonly partitions: number | undefined;
   readonly readOnly: boolean;
 }
 
-/** The store's calls, as one thread offers them to another, or to itself. */
-export type StoreApi = ReturnType<typeof makeStoreApi>;
+/** The functions of the store, served by a thread or called directly. */
+export type StoreApi = ReturnType<typeof createStoreApi>;
 
-/** Nothing is opened before `open`. */
-export function makeStoreApi({ file, partitions, readOnly }: StoreOptions) {
+/** Creates the functions of the store. Opens the file only with `open`. */
+export function createStoreApi({ file, partitions, readOnly }: StoreOptions) {
   let log: LogFile | SqliteStore | undefined;
   const opened = (): LogFile | SqliteStore => {
     if (!log) throw new Error('the log is not open');
@@ -180,7 +184,7 @@ export function makeStoreApi({ file, partitions, readOnly }: StoreOptions) {
   };
   const store = (): SqliteStore => {
     if (log instanceof SqliteStore) return log;
-    throw new AppendError('the log was opened to be read only');
+    throw new AppendError('the log was opened read-only');
   };
   return {
     open() {

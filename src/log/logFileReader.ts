@@ -1,23 +1,20 @@
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { type PackedCommit, unpack } from './commit.js';
-import { type Commit, HoleError, type Place, StorageError } from './log.js';
-import { checkMeta, checkPartition, type LogMeta, readMeta, tableOf } from './logMeta.js';
-
-/** A read stops after this many bytes of leaves, but gives one commit at least. */
-const READ_BYTES = 4 * 1024 * 1024;
+import { type Commit, HoleError, MAX_READ_BYTES, type Place, StorageError } from './log.js';
+import { checkLogMeta, checkPartition, type LogMeta, readSqliteMeta, tableOf } from './logMeta.js';
 
 interface Row extends Omit<PackedCommit, 'partition' | 'text' | 'frontier'> {
   frontier: string | null;
   leaves: Uint8Array;
 }
 
-/** Runs `work`; whatever SQLite throws becomes a `StorageError` with that as its cause. */
-export function storage<T>(work: () => T): T {
+/** Runs `work` and turns SQLite's errors into a `StorageError` that keeps the cause. */
+export function wrapSqliteErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (error instanceof Error && 'errcode' in error)
-      throw new StorageError(`the log's file failed: ${error.message}`, { cause: error });
+      throw new StorageError(`reading or writing the log file failed: ${error.message}`, { cause: error });
     throw error;
   }
 }
@@ -33,41 +30,41 @@ export class CommitRows {
     private readonly partitions: number,
   ) {}
 
-  /** As `EventLog.read`; stops early at 4 MiB. */
+  /** See `EventLog.read`. Stops early at `MAX_READ_BYTES`. */
   read(partition: number, after: number, limit: number): PackedCommit[] {
     const sql = (table: string) => `SELECT * FROM ${table} WHERE position > ? ORDER BY position LIMIT ?`;
     const commits: PackedCommit[] = [];
     if (limit < 1) return commits;
     let bytes = 0;
-    return storage(() => {
-      for (const row of this.#prepared(this.#pages, partition, sql).iterate(after, limit)) {
+    return wrapSqliteErrors(() => {
+      for (const row of this.#prepare(this.#pages, partition, sql).iterate(after, limit)) {
         const commit = fromRow(partition, row);
         const expected = after + commits.length + 1;
         if (commit.position !== expected) throw new HoleError(partition, expected);
         commits.push(commit);
         bytes += row.leaves.byteLength;
-        if (bytes >= READ_BYTES) break;
+        if (bytes >= MAX_READ_BYTES) break;
       }
       return commits;
     });
   }
 
-  /** As `EventLog.tail`. */
+  /** See `EventLog.tail`. */
   tail(partition: number): PackedCommit | undefined {
     const sql = (table: string) => `SELECT * FROM ${table} ORDER BY position DESC LIMIT 1`;
-    const row: Row | undefined = storage(() => this.#prepared(this.#tails, partition, sql).get());
+    const row: Row | undefined = wrapSqliteErrors(() => this.#prepare(this.#tails, partition, sql).get());
     return row && fromRow(partition, row);
   }
 
-  /** As `EventLog.places`. A row's leaves come last: the pages that hold them are not touched. */
+  /** See `EventLog.places`. Leaves are the last column, so that their pages are not read. */
   places(partition: number, positions: readonly number[]): Place[] {
     const sql = (table: string) =>
       `SELECT position, recordedAt, firstOffset, size FROM ${table} ` +
       'WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position';
-    return storage(() => this.#prepared(this.#places, partition, sql).all(JSON.stringify(positions)));
+    return wrapSqliteErrors(() => this.#prepare(this.#places, partition, sql).all(JSON.stringify(positions)));
   }
 
-  #prepared(
+  #prepare(
     cache: Map<number, StatementSyncInstance>,
     partition: number,
     sql: (table: string) => string,
@@ -88,20 +85,23 @@ function fromRow(partition: number, row: Row): PackedCommit {
   return frontier === null ? fields : { ...fields, frontier: JSON.parse(frontier) };
 }
 
-/** A connection that only reads a log which exists. */
+/** A read-only connection to an existing log. */
 export interface LogFile {
   readonly meta: LogMeta;
   readonly rows: CommitRows;
   close(): void;
 }
 
-/** Throws `StorageError` if the file holds no log, `LogMismatch` if not one as asked for. */
+/**
+ * Opens an existing log file. Throws `StorageError` if there is none, `LogMismatch` if it differs from the
+ * arguments.
+ */
 export function openLogFile(file: string, partitions?: number): LogFile {
-  const db = storage(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
+  const db = wrapSqliteErrors(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
   try {
-    const meta = storage(() => readMeta(db));
-    if (!meta) throw new StorageError(`${file} holds no log`);
-    checkMeta(meta, partitions);
+    const meta = wrapSqliteErrors(() => readSqliteMeta(db));
+    if (!meta) throw new StorageError(`${file} does not contain a log`);
+    checkLogMeta(meta, partitions);
     return { meta, rows: new CommitRows(db, meta.partitions), close: () => db.close() };
   } catch (error) {
     db.close();
@@ -109,20 +109,22 @@ export function openLogFile(file: string, partitions?: number): LogFile {
   }
 }
 
-/** A log's file, read from this very thread on a connection of its own; sees each commit once it is durable. */
+/** A log file read from the calling thread, over its own connection. Shows each commit once it is durable. */
 export interface LogReader {
   readonly id: string;
   readonly partitions: number;
-  /** As `EventLog.read`. */
+  /** See `EventLog.read`. */
   read(partition: number, after: number, limit: number): Commit[];
-  /** As `EventLog.places`. */
+  /** See `EventLog.places`. */
   places(partition: number, positions: readonly number[]): Place[];
-  /** As `EventLog.tail`. */
+  /** See `EventLog.tail`. */
   tail(partition: number): Commit | undefined;
   close(): void;
 }
 
-/** Opens a log that exists, only to read; each call blocks the thread. Throws `StorageError` or `LogMismatch`. */
+/**
+ * Opens an existing log to read only. Each call blocks the thread. Throws `StorageError` or `LogMismatch`.
+ */
 export function openLogReader(file: string): LogReader {
   const { meta, rows, close } = openLogFile(file);
   return {

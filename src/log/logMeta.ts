@@ -1,65 +1,61 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
-import {
-  type CollectionOptions,
-  type Db,
-  MongoAPIError,
-  MongoError,
-  MongoServerClosedError,
-  MongoServerError,
-  MongoWriteConcernError,
-} from 'mongodb';
 
-/** What a log says of itself; written once, when it is made. */
+/** The description stored in a log when it is created. */
 export interface LogMeta {
-  /** UUID. */
+  /** A UUID. */
   readonly logId: string;
   readonly partitions: number;
-  /** Of what is stored; another one belongs to another version of this program. */
+  /** The format of the stored data. Another number belongs to another version of this program. */
   readonly format: number;
 }
 
 /** The format this program reads and writes. */
-const FORMAT = 1;
+export const LOG_FORMAT = 1;
 
-/** The log cannot be used as asked; the message says what to change. Nothing was written. */
+/** The log cannot be opened as asked. The message says what to change. Nothing was written. */
 export class LogMismatch extends Error {
   override readonly name = 'LogMismatch';
 }
 
-/** Throws `LogMismatch` unless the log is of this format, has partitions and, if a number is asked for, has that many partitions. */
-export function checkMeta(meta: LogMeta, partitions: number | undefined): void {
-  if (meta.format !== FORMAT)
-    throw new LogMismatch(`the log has format ${meta.format}, this program reads format ${FORMAT}`);
+/**
+ * Throws `LogMismatch` unless the log has a supported format and the expected number of partitions; undefined
+ * expects any number.
+ */
+export function checkLogMeta(meta: LogMeta, partitions: number | undefined): void {
+  if (meta.format !== LOG_FORMAT)
+    throw new LogMismatch(
+      `the log has format ${meta.format}, but this version reads format ${LOG_FORMAT}; use the version that wrote it`,
+    );
   if (!Number.isInteger(meta.partitions) || meta.partitions < 1)
-    throw new LogMismatch(`the log says that it has ${meta.partitions} partitions`);
+    throw new LogMismatch(`the log's description is damaged: it has ${meta.partitions} partitions`);
   if (partitions !== undefined && partitions !== meta.partitions)
     throw new LogMismatch(
-      `the log was created with ${meta.partitions} partitions, which is fixed: PARTITIONS=${partitions} cannot be used with it`,
+      `the log was created with ${meta.partitions} partitions, which cannot change; set PARTITIONS=${meta.partitions} instead of ${partitions}, or unset it`,
     );
 }
 
-/** Throws if there is no such partition: a defect of the caller. */
+/** Throws `RangeError` if the partition does not exist: a defect of the caller. */
 export function checkPartition(partition: number, partitions: number): void {
   if (!Number.isInteger(partition) || partition < 0 || partition >= partitions)
-    throw new RangeError(`there is no partition ${partition}: the log has ${partitions}`);
+    throw new RangeError(`partition ${partition} does not exist: the log has ${partitions} partitions`);
 }
 
-/** The name of a partition's table. */
+/** The table of a partition. */
 export const tableOf = (partition: number): string => `commits_${partition}`;
 
-/** What a log's file says of itself; undefined if it has not been made yet. */
-export function readMeta(db: DatabaseSyncInstance): LogMeta | undefined {
+/** Reads the description of a log file; undefined if the log has not been created. */
+export function readSqliteMeta(db: DatabaseSyncInstance): LogMeta | undefined {
   const exists = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'meta'`).get();
   if (!exists) return undefined;
   return db.prepare('SELECT logId, partitions, format FROM meta').get();
 }
 
-/** The same of a file to write to; a new log is made with so many partitions. */
-export function openMeta(db: DatabaseSyncInstance, partitions: number): LogMeta {
+/** Reads the description of a writable log file. Creates a log with `partitions` if there is none. */
+export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): LogMeta {
   db.exec('BEGIN IMMEDIATE');
   try {
-    const meta = readMeta(db) ?? makeTables(db, partitions);
+    const meta = readSqliteMeta(db) ?? createTables(db, partitions);
     db.exec('COMMIT');
     return meta;
   } catch (error) {
@@ -68,9 +64,9 @@ export function openMeta(db: DatabaseSyncInstance, partitions: number): LogMeta 
   }
 }
 
-/** One table a partition, and one index: the position is the row's own key. */
-function makeTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
-  const meta: LogMeta = { logId: randomUUID(), partitions, format: FORMAT };
+/** Creates a table per partition. The position is the row id, so that no second index is needed. */
+function createTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
+  const meta: LogMeta = { logId: randomUUID(), partitions, format: LOG_FORMAT };
   db.exec(
     'CREATE TABLE meta (logId TEXT NOT NULL, partitions INTEGER NOT NULL, format INTEGER NOT NULL) STRICT',
   );
@@ -80,63 +76,4 @@ function makeTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
       epoch INTEGER NOT NULL, recordedAt TEXT NOT NULL, firstOffset INTEGER NOT NULL, size INTEGER NOT NULL,
       root TEXT NOT NULL, frontier TEXT, hash TEXT NOT NULL, leaves BLOB NOT NULL) STRICT`);
   return meta;
-}
-
-const DUPLICATE_KEY = 11000;
-
-/** Answers with which a server refuses a write for good, whoever asks again: error codes of MongoDB. */
-const REFUSALS = new Set([
-  2, // BadValue
-  9, // FailedToParse
-  13, // Unauthorized
-  14, // TypeMismatch
-  18, // AuthenticationFailed
-  20, // IllegalOperation
-  59, // CommandNotFound
-  72, // InvalidOptions
-  73, // InvalidNamespace
-  121, // DocumentValidationFailure
-  8000, // AtlasError: over a quota, or not allowed
-  10334, // BSONObjectTooLarge
-  14031, // OutOfDiskSpace
-]);
-
-/** There is a document with this `_id`; it may not be durable yet. */
-export const isDuplicate = (error: unknown): boolean =>
-  error instanceof MongoServerError && error.code === DUPLICATE_KEY;
-
-/**
- * Trying again cannot help: the server refuses, the client is closed or misused, or the fault is ours. All
- * else, a code never heard of too, proves nothing: the write may have happened, or may happen next time.
- */
-export function isDefinite(error: unknown): boolean {
-  if (error instanceof MongoServerClosedError || error instanceof MongoWriteConcernError) return false;
-  if (error instanceof MongoServerError) return REFUSALS.has(Number(error.code));
-  if (error instanceof MongoError) return error instanceof MongoAPIError;
-  // The driver lets some of the system's errors through as they are, such as ECONNRESET.
-  return error instanceof TypeError || error instanceof RangeError;
-}
-
-/** How the log's collections are written and read: nothing is said or seen that a fail-over could take back. */
-export const durable: CollectionOptions = {
-  writeConcern: { w: 'majority', journal: true },
-  readConcern: { level: 'majority' },
-  readPreference: 'primary',
-  promoteBuffers: true,
-};
-
-/** What the log in this database says of itself; a new one is made with so many partitions. */
-export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
-  const collection = db.collection<LogMeta & { _id: 'log' }>('meta', durable);
-  const made = { _id: 'log' as const, logId: randomUUID(), partitions, format: FORMAT };
-  const there = await collection.findOne({ _id: 'log' });
-  if (there) return there;
-  try {
-    await collection.insertOne(made);
-    return made;
-  } catch (error) {
-    if (!isDuplicate(error)) throw error;
-    // Another node was first: its log is the log.
-    return openMongoMeta(db, partitions);
-  }
 }

@@ -1,191 +1,187 @@
+import { type Clock, systemClock } from '../base/clock.js';
 import { HoleError, StorageError } from './log.js';
 
-/** The clock a reader runs on; in tests a virtual one. */
-export interface ReaderClock {
-  /** Milliseconds, monotonic. */
-  now(): number;
-  /** Calls `run` once in `ms`; returns the function that takes it back. */
-  setTimer(run: () => void, ms: number): () => void;
-}
-
-/** What a reader reads and whom it serves; `T` is a commit, or what is made of one. */
-export interface ReaderOptions<T extends { readonly position: number }> {
+/** Where a reader begins and how it reads; `T` is a commit, or an item made of one. */
+export interface ReadSource<T> {
   readonly partition: number;
-  /** The first to be handed on is at the position after this one. */
+  /** The first item handed on is at the position after this one. */
   readonly after: number;
-  /** As `EventLog.read`. */
+  /** See `EventLog.read`. */
   read(after: number, limit: number): Promise<readonly T[]>;
-  /** Called once for each, in order; the next waits for it. */
-  handle(item: T): void | Promise<void>;
-  /** The reader has stopped for good: a `HoleError`, a `StorageError`, or what `handle` threw. Raise an alarm. */
-  onStop(error: unknown): void;
-  /** A read failed; it will be tried again, later each time. */
-  onReadError(error: unknown): void;
-  readonly clock?: ReaderClock;
 }
 
-/** One partition's commits in order, without gap or repeat, from a position on and for as long as it runs. */
-export interface Reader<T> {
-  /** The last position handed on. */
+/** The receiver of a reader's items and failures. */
+export interface ReadHandlers<T> {
+  /** Called once for each item, in order. The next call waits for the returned promise. */
+  handle(item: T): void | Promise<void>;
+  /** Called once when the reader stops for good: with `HoleError`, `StorageError` or the error of `handle`. */
+  onStop(error: unknown): void;
+  /** Called when a read failed. The reader retries with exponential back-off. */
+  onReadError(error: unknown): void;
+}
+
+/** Follows one partition: hands on its commits in order, without gap or repeat, until stopped. */
+export interface TailReader<T> {
+  /** The position of the last item handed on. */
   readonly position: number;
   /**
-   * The doorbell: this one is durable. It may ring late, twice or not at all; what it skips is read from the
-   * log. An item that comes next, to a reader at rest, is handed on before this returns.
+   * Notifies the reader of a durable item. Notifications may be late, repeated or missing: the reader reads
+   * skipped items from the log. The next item is handled before this returns if the reader is idle.
    */
-  ring(item: T): void;
-  /** The log reaches this position, its owner says: what is missing up to there is read now. It may have reached more. */
-  hear(position: number): void;
-  /** Hands on nothing more; resolves once what is being handled is done, so not to be awaited in `handle`. */
+  notify(item: T): void;
+  /** Notifies the reader that the log reaches at least this position. The reader reads up to there. */
+  notifyTail(position: number): void;
+  /** Hands on nothing more. Resolves once the current item is handled, so `handle` must not await it. */
   stop(): Promise<void>;
 }
 
-/** Without a doorbell for `QUIET_MS` the reader looks by itself, every `POLL_MS`. */
+/** The reader polls every `POLL_MS` once it has had no notification for `SILENT_AFTER_MS`. */
 const POLL_MS = 500;
-const QUIET_MS = 1500;
-const BACK_OFF_MS = { first: 50, most: 5000 };
-/** How many are read at once, and how many of the doorbell's are kept: the rest is read again. */
-const BATCH = 64;
+const SILENT_AFTER_MS = 1500;
+const BACK_OFF_MS = { min: 50, max: 5000 };
+/** The limit of one read, and of buffered notifications. Items beyond it are read again. */
+const BATCH_COMMITS = 64;
 
-const systemClock: ReaderClock = {
-  now: () => performance.now(),
-  setTimer(run, ms) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
-/** Starts to read a partition. */
-export function follow<T extends { readonly position: number }>(options: ReaderOptions<T>): Reader<T> {
-  const reader = new TailReader(options);
-  reader.look();
+/** Starts to read a partition, and reads on until stopped. */
+export function follow<T extends { readonly position: number }>(
+  source: ReadSource<T>,
+  handlers: ReadHandlers<T>,
+  clock: Pick<Clock, 'now' | 'setTimer'> = systemClock,
+): TailReader<T> {
+  const reader = new FollowingReader(source, handlers, clock);
+  reader.poll();
   return reader;
 }
 
-class TailReader<T extends { readonly position: number }> implements Reader<T> {
+class FollowingReader<T extends { readonly position: number }> implements TailReader<T> {
   position: number;
-  /** The doorbell's items that come next, without a gap. */
-  #next: T[] = [];
-  /** The highest position that the doorbell spoke of. */
-  #rung = 0;
-  #heardAt = Number.NEGATIVE_INFINITY;
-  /** Reads in a row that failed, or that did not show what the doorbell spoke of. */
+  /** Notified items that come next, without a gap. */
+  #pending: T[] = [];
+  /** The highest position notified. */
+  #notifiedTail = 0;
+  #notifiedAt = Number.NEGATIVE_INFINITY;
+  /** Consecutive reads that failed, or did not reach the notified position. */
   #failures = 0;
-  /** When to read again after a failure; rings in the meantime do not put it off. */
+  /** The time of the retry after a failure. Notifications do not postpone it. */
   #retryAt = 0;
-  #stopped = false;
-  #busy = false;
+  #isStopped = false;
+  #isRunning = false;
   #running: Promise<void> = Promise.resolve();
   #cancelTimer = (): void => {};
-  readonly #clock: ReaderClock;
 
-  constructor(private readonly options: ReaderOptions<T>) {
-    this.position = options.after;
-    this.#clock = options.clock ?? systemClock;
+  constructor(
+    private readonly source: ReadSource<T>,
+    private readonly handlers: ReadHandlers<T>,
+    private readonly clock: Pick<Clock, 'now' | 'setTimer'>,
+  ) {
+    this.position = source.after;
   }
 
-  ring(item: T): void {
-    if (this.#stopped) return;
-    this.#heardAt = this.#clock.now();
-    const last = this.#next.at(-1)?.position ?? this.position;
-    if (item.position === last + 1 && this.#next.length < BATCH) this.#next.push(item);
-    this.#rung = Math.max(this.#rung, item.position);
+  notify(item: T): void {
+    if (this.#isStopped) return;
+    this.#notifiedAt = this.clock.now();
+    const last = this.#pending.at(-1)?.position ?? this.position;
+    if (item.position === last + 1 && this.#pending.length < BATCH_COMMITS) this.#pending.push(item);
+    this.#notifiedTail = Math.max(this.#notifiedTail, item.position);
     this.#start(false);
   }
 
-  hear(position: number): void {
-    // Who says less than is known here is no owner any more: the next one may be out of hearing.
-    if (this.#stopped || position < this.position) return;
-    this.#heardAt = this.#clock.now();
-    this.#rung = Math.max(this.#rung, position);
+  notifyTail(position: number): void {
+    // A sender behind this reader owns the partition no more. The new owner may be unreachable, so polling
+    // must go on.
+    if (this.#isStopped || position < this.position) return;
+    this.#notifiedAt = this.clock.now();
+    this.#notifiedTail = Math.max(this.#notifiedTail, position);
     this.#start(false);
   }
 
   /** Reads the log now, to its end. */
-  look(): void {
+  poll(): void {
     this.#start(true);
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     this.#cancelTimer();
     await this.#running;
   }
 
-  #start(look: boolean): void {
-    if (this.#busy || this.#stopped) return;
-    this.#busy = true;
+  #start(isPolling: boolean): void {
+    if (this.#isRunning || this.#isStopped) return;
+    this.#isRunning = true;
     this.#cancelTimer();
-    this.#running = this.#run(look);
+    this.#running = this.#run(isPolling);
   }
 
-  // Awaits only what is asynchronous, so that the doorbell of a reader at rest is handled within its own turn.
-  async #run(look: boolean): Promise<void> {
+  // Awaits only promises, so that an idle reader handles a notified item in the same turn.
+  async #run(isPolling: boolean): Promise<void> {
     try {
-      for (let reading = look; ; ) {
-        for (let item = this.#next.shift(); item; item = this.#next.shift()) {
-          const handled = this.#handOn(item);
+      for (let reading = isPolling; ; ) {
+        for (let item = this.#pending.shift(); item; item = this.#pending.shift()) {
+          const handled = this.#handle(item);
           if (handled) await handled;
         }
-        // After a failure the timer reads on, not each ring.
-        if (this.#stopped || !(reading || (this.#failures === 0 && this.position < this.#rung))) break;
-        const page = await this.#read();
-        for (const item of page) await this.#handOn(item);
+        // After a failure only the timer starts a read, not each notification.
+        if (this.#isStopped || !(reading || (this.#failures === 0 && this.position < this.#notifiedTail)))
+          break;
+        const page = await this.#readPage();
+        for (const item of page) await this.#handle(item);
         reading = page.length > 0;
       }
     } catch (error) {
-      if (!this.#stopped) this.options.onStop(error);
-      this.#stopped = true;
+      if (!this.#isStopped) this.handlers.onStop(error);
+      this.#isStopped = true;
     }
-    this.#busy = false;
+    this.#isRunning = false;
     this.#schedule();
   }
 
-  /** Nothing, when there is nothing or when the read failed in a way that may pass. */
-  async #read(): Promise<readonly T[]> {
+  /** Returns an empty page if nothing was found, or if the read failed temporarily. */
+  async #readPage(): Promise<readonly T[]> {
     try {
-      const page = await this.#readOverGap();
-      if (page.length === 0 && this.position < this.#rung) this.#countFailure();
+      const page = await this.#readTwiceOnHole();
+      if (page.length === 0 && this.position < this.#notifiedTail) this.#countFailure();
       else this.#failures = 0;
       return page;
     } catch (error) {
       if (error instanceof HoleError || error instanceof StorageError) throw error;
       this.#countFailure();
-      this.options.onReadError(error);
+      this.handlers.onReadError(error);
       return [];
     }
   }
 
   #countFailure(): void {
-    const { first, most } = BACK_OFF_MS;
-    this.#retryAt = this.#clock.now() + Math.min(first * 2 ** this.#failures, most);
+    const { min, max } = BACK_OFF_MS;
+    this.#retryAt = this.clock.now() + Math.min(min * 2 ** this.#failures, max);
     this.#failures++;
   }
 
-  /** A hole that is still there when read again is one. */
-  async #readOverGap(): Promise<readonly T[]> {
-    const { read } = this.options;
+  /** Reads again on a hole: only a hole seen twice is real. */
+  async #readTwiceOnHole(): Promise<readonly T[]> {
+    const { source } = this;
     try {
-      return await read(this.position, BATCH);
+      return await source.read(this.position, BATCH_COMMITS);
     } catch (error) {
       if (!(error instanceof HoleError)) throw error;
-      return await read(this.position, BATCH);
+      return await source.read(this.position, BATCH_COMMITS);
     }
   }
 
-  #handOn(item: T): void | Promise<void> {
-    if (this.#stopped || item.position <= this.position) return;
-    if (item.position !== this.position + 1) throw new HoleError(this.options.partition, this.position + 1);
-    // Moved first: what throws is not handed on again, and ends the reader.
+  #handle(item: T): void | Promise<void> {
+    if (this.#isStopped || item.position <= this.position) return;
+    if (item.position !== this.position + 1) throw new HoleError(this.source.partition, this.position + 1);
+    // Moved before handling: an item whose handling throws is not handed on again.
     this.position = item.position;
-    return this.options.handle(item);
+    return this.handlers.handle(item);
   }
 
   #schedule(): void {
-    if (this.#stopped) return;
-    const wait = this.#failures > 0 ? Math.max(0, this.#retryAt - this.#clock.now()) : POLL_MS;
-    this.#cancelTimer = this.#clock.setTimer(() => {
-      const quiet = this.#clock.now() - this.#heardAt >= QUIET_MS;
-      if (quiet || this.#failures > 0) this.look();
+    if (this.#isStopped) return;
+    const wait = this.#failures > 0 ? Math.max(0, this.#retryAt - this.clock.now()) : POLL_MS;
+    this.#cancelTimer = this.clock.setTimer(() => {
+      const quiet = this.clock.now() - this.#notifiedAt >= SILENT_AFTER_MS;
+      if (quiet || this.#failures > 0) this.poll();
       else this.#schedule();
     }, wait);
   }

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../base/rpc.js';
-import { makeStoreApi } from './logFile.js';
+import { serveThread } from '../base/workerThreads.js';
+import { createStoreApi } from './logFile.js';
 
-// The options are those that the thread was started with.
-if (parentPort) serve(parentPort, makeStoreApi(workerData));
+// `startStoreThread` passes these options.
+if (parentPort) serveThread(parentPort, createStoreApi(workerData));

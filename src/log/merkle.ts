@@ -2,46 +2,46 @@ import { hash as digest } from 'node:crypto';
 import type { Hash } from './log.js';
 
 /**
- * A Merkle tree as RFC 6962, section 2.1, defines it, over SHA-256. Its nodes are not kept: the frontier, the
- * roots of the perfect subtrees that its size is the sum of (largest first), is enough to grow it.
+ * A Merkle tree over SHA-256, as defined in RFC 6962, section 2.1. Its nodes are not kept. The frontier
+ * suffices to grow it: the roots of the perfect subtrees that add up to its size, largest first.
  */
 export interface Tree {
   readonly size: number;
   readonly frontier: readonly Hash[];
   readonly root: Hash;
-  /** The roots of the tiles that the leaves added last have filled. */
+  /** The roots of the tiles completed by the last added leaves. */
   readonly filled: readonly Hash[];
 }
 
-/** Leaves of one tile (C2SP tlog-tiles): a perfect subtree of eight levels. */
-export const TILE = 256;
+/** The leaves of one tile (C2SP tlog-tiles): a perfect subtree of `TILE_LEVELS` levels. */
+export const TILE_WIDTH = 256;
 const TILE_LEVELS = 8;
 
-// Reused by every call: hashing is synchronous, so no two calls are ever inside at once.
+// Shared by all calls. Hashing is synchronous, so two calls never overlap.
 const node = Buffer.alloc(65, 0x01);
 
-/** The hash of one leaf: a zero byte and its UTF-8. */
+/** Hashes a leaf: a zero byte and its UTF-8. */
 export const leafHash = (leaf: string): Hash => digest('sha256', `\0${leaf}`, 'base64');
 
-/** The hash of an inner node: a byte 1 and the hashes of its two children. */
+/** Hashes an inner node: a byte 1 and the hashes of its two children. */
 export function nodeHash(left: Hash, right: Hash): Hash {
   node.write(left, 1, 'base64');
   node.write(right, 33, 'base64');
   return digest('sha256', node, 'base64');
 }
 
-/** The root over nodes side by side, a power of two of them. */
+/** Computes the root over adjacent nodes, whose number must be a power of two. */
 export function perfectRoot(hashes: readonly Hash[]): Hash {
   const [only] = hashes;
   if (only !== undefined && hashes.length === 1) return only;
-  // Base64 takes a quarter of the time of hashing: what is neither given nor answered stays in bytes.
-  let level = pairsHashed(hashes, 'base64');
-  while (level.length > 1) level = pairsHashed(level, 'latin1');
+  // Base64 takes a quarter of the time of hashing, so that inner levels stay binary.
+  let level = hashPairs(hashes, 'base64');
+  while (level.length > 1) level = hashPairs(level, 'latin1');
   return Buffer.from(level[0] ?? '', 'latin1').toString('base64');
 }
 
-/** The nodes above, a character a byte. */
-function pairsHashed(hashes: readonly string[], encoding: 'base64' | 'latin1'): string[] {
+/** Computes the level above, as binary strings. */
+function hashPairs(hashes: readonly string[], encoding: 'base64' | 'latin1'): string[] {
   const above: string[] = [];
   for (let i = 0; i < hashes.length; i += 2) {
     node.write(hashes[i] ?? '', 1, encoding);
@@ -51,17 +51,17 @@ function pairsHashed(hashes: readonly string[], encoding: 'base64' | 'latin1'): 
   return above;
 }
 
-/** The root of the tree that has this frontier; of the empty one, the SHA-256 of nothing. */
+/** Computes the root of the tree with this frontier. The empty tree has the SHA-256 of the empty string. */
 export function rootOf(frontier: readonly Hash[]): Hash {
   if (frontier.length === 0) return digest('sha256', '', 'base64');
   return frontier.reduceRight((right, left) => nodeHash(left, right));
 }
 
-/** The tree after `leaves`, from the frontier and size before them: two hashes a leaf, and the root's. */
+/** Adds leaves to a tree of `size` leaves: two hashes per leaf, plus those of the root. */
 export const appendLeaves = (frontier: readonly Hash[], size: number, leaves: readonly string[]): Tree =>
   appendHashes(frontier, size, leaves.map(leafHash));
 
-/** The same, of leaves that are hashed already. */
+/** As `appendLeaves`, for leaves that are already hashed. */
 export function appendHashes(frontier: readonly Hash[], size: number, leafHashes: readonly Hash[]): Tree {
   const roots = [...frontier];
   const filled: Hash[] = [];
@@ -69,10 +69,10 @@ export function appendHashes(frontier: readonly Hash[], size: number, leafHashes
   for (const hash of leafHashes) {
     let root = hash;
     let level = 0;
-    // Each trailing one in the size's bits is a perfect subtree as large as the one being made: they join.
+    // Each trailing one-bit of the size is a perfect subtree as large as the new one: the two join.
     for (let rest = grown; rest % 2 === 1; rest = (rest - 1) / 2) {
       const left = roots.pop();
-      if (left === undefined) throw new RangeError(`this is not the frontier of ${size} leaves`);
+      if (left === undefined) throw new RangeError(`the frontier does not fit a tree of ${size} leaves`);
       root = nodeHash(left, root);
       if (++level === TILE_LEVELS) filled.push(root);
     }
@@ -82,21 +82,23 @@ export function appendHashes(frontier: readonly Hash[], size: number, leafHashes
   return { size: grown, frontier: roots, root: rootOf(roots), filled };
 }
 
-/** A node of a Merkle tree over a perfect subtree: of `2 ** level` leaves, the one that begins at `index * 2 ** level`. */
+/** The root of a perfect subtree: `2 ** level` leaves, the first at `index * 2 ** level`. */
 export interface TreeNode {
   readonly level: number;
   readonly index: number;
 }
 
-/** Nodes that side by side make one hash of a proof: the largest first, as in a frontier. */
-export type Stretch = readonly TreeNode[];
+/** Adjacent nodes that together form one hash of a proof, the largest first. */
+export type NodeSpan = readonly TreeNode[];
 
-/** The hash of a stretch, of those of its nodes. */
-export const stretchHash = (stretch: Stretch, hashOf: (node: TreeNode) => Hash): Hash =>
-  rootOf(stretch.map(hashOf));
+/** Computes the hash of a span from the hashes of its nodes. */
+export const spanHash = (span: NodeSpan, hashOf: (node: TreeNode) => Hash): Hash => rootOf(span.map(hashOf));
 
-/** The perfect subtrees that leaves from `begin` up to `end` (exclusive) are the sum of; aligned as RFC 6962 splits a tree. */
-export function stretchOf(begin: number, end: number): Stretch {
+/**
+ * Returns the perfect subtrees that cover the leaves from `begin` to `end` (exclusive), aligned as in RFC
+ * 6962.
+ */
+export function spanOf(begin: number, end: number): NodeSpan {
   const nodes: TreeNode[] = [];
   for (let at = begin; at < end; ) {
     const level = Math.floor(Math.log2(end - at));
@@ -106,7 +108,7 @@ export function stretchOf(begin: number, end: number): Stretch {
   return nodes;
 }
 
-/** The largest power of two that is smaller than `n`, which is at least 2. */
+/** Returns the largest power of two below `n`, which must be at least 2. */
 function splitOf(n: number): number {
   let split = 1;
   while (split * 2 < n) split *= 2;
@@ -114,20 +116,21 @@ function splitOf(n: number): number {
 }
 
 /**
- * What proves that the leaf at `offset` is in the tree of `size` leaves, from the bottom up (RFC 6962, section 2.1.1).
- * Throws `RangeError` if it is not.
+ * Returns the proof that the leaf at `offset` is in a tree of `size` leaves (RFC 6962, section 2.1.1), bottom
+ * up. Throws `RangeError` if the tree has no such leaf.
  */
-export function inclusionPath(offset: number, size: number): Stretch[] {
-  if (offset < 0 || offset >= size) throw new RangeError(`a tree of ${size} leaves has none at ${offset}`);
-  const path: Stretch[] = [];
+export function inclusionPath(offset: number, size: number): NodeSpan[] {
+  if (offset < 0 || offset >= size)
+    throw new RangeError(`a tree of ${size} leaves has no leaf at offset ${offset}`);
+  const path: NodeSpan[] = [];
   let [begin, end] = [0, size];
   while (end - begin > 1) {
     const middle = begin + splitOf(end - begin);
     if (offset < middle) {
-      path.unshift(stretchOf(middle, end));
+      path.unshift(spanOf(middle, end));
       end = middle;
     } else {
-      path.unshift(stretchOf(begin, middle));
+      path.unshift(spanOf(begin, middle));
       begin = middle;
     }
   }
@@ -135,46 +138,47 @@ export function inclusionPath(offset: number, size: number): Stretch[] {
 }
 
 /**
- * What proves that the tree of `size` leaves extends the one of its first `from`, from the bottom up (RFC 6962, section
- * 2.1.2); nothing where they are the same. Throws `RangeError` unless `0 < from <= size`.
+ * Returns the consistency proof from a tree of `from` leaves to one of `size` (RFC 6962, section 2.1.2),
+ * bottom up. It is empty if the two are equal. Throws `RangeError` unless `0 < from <= size`.
  */
-export function consistencyPath(from: number, size: number): Stretch[] {
-  if (from < 1 || from > size) throw new RangeError(`no tree of ${size} leaves extends one of ${from}`);
-  const path: Stretch[] = [];
+export function consistencyPath(from: number, size: number): NodeSpan[] {
+  if (from < 1 || from > size)
+    throw new RangeError(`a tree of ${size} leaves cannot extend a tree of ${from} leaves`);
+  const path: NodeSpan[] = [];
   let [begin, end] = [0, size];
   while (end !== from) {
     const middle = begin + splitOf(end - begin);
     if (from <= middle) {
-      path.unshift(stretchOf(middle, end));
+      path.unshift(spanOf(middle, end));
       end = middle;
     } else {
-      path.unshift(stretchOf(begin, middle));
+      path.unshift(spanOf(begin, middle));
       begin = middle;
     }
   }
-  // Where the old tree is a left part of the new one, who asks has its root.
-  return begin === 0 ? path : [stretchOf(begin, end), ...path];
+  // If the old tree is a left subtree of the new one, the verifier has its root already.
+  return begin === 0 ? path : [spanOf(begin, end), ...path];
 }
 
-/** A tile: a stretch of the tree's nodes on level 0, 8, 16 …, which are here 0, 1, 2 … */
+/** A tile of the tree. Level 0, 1, 2 … of tiles starts at level 0, 8, 16 … of the tree. */
 export interface Tile {
   readonly level: number;
   readonly index: number;
-  /** 256 of them, fewer only at the right edge of the tree. */
+  /** `TILE_WIDTH` hashes; fewer only at the right edge of the tree. */
   readonly hashes: readonly Hash[];
 }
 
-/** A Merkle tree (RFC 6962) that grows tile by tile; of each level only the unfinished tile is in memory. */
+/** A Merkle tree (RFC 6962) that grows tile by tile. Only the incomplete tile of each level is in memory. */
 export class TileTree {
   #size = 0;
   readonly #levels: { full: number; hashes: Hash[] }[] = [];
 
-  /** How many leaves there are. */
+  /** The number of leaves. */
   get size(): number {
     return this.#size;
   }
 
-  /** Adds a leaf; answers the tiles that it has filled, the lowest first. */
+  /** Adds a leaf. Returns the tiles it completes, the lowest first. */
   add(leaf: string): Tile[] {
     const filled: Tile[] = [];
     this.#size++;
@@ -183,31 +187,31 @@ export class TileTree {
       const at = this.#levels[level];
       if (!at) return filled;
       at.hashes.push(hash);
-      if (at.hashes.length < TILE) return filled;
+      if (at.hashes.length < TILE_WIDTH) return filled;
       filled.push({ level, index: at.full, hashes: at.hashes });
       hash = perfectRoot(at.hashes);
       this.#levels[level] = { full: at.full + 1, hashes: [] };
     }
   }
 
-  /** The tiles at the right edge that are begun and not full, the lowest first. */
-  partial(): Tile[] {
+  /** Returns the incomplete tiles at the right edge, the lowest first. */
+  partialTiles(): Tile[] {
     return this.#levels.flatMap(({ full, hashes }, level) =>
       hashes.length > 0 ? [{ level, index: full, hashes }] : [],
     );
   }
 
-  /** The root of the tree as it is now. */
+  /** Computes the present root. */
   root(): Hash {
     const frontier = this.#levels.toReversed().flatMap(({ hashes }) => perfectRoots(hashes));
     return rootOf(frontier);
   }
 }
 
-/** The roots of the perfect subtrees over a stretch of nodes, the largest first. */
+/** Returns the roots of the perfect subtrees over adjacent nodes, the largest first. */
 function perfectRoots(hashes: readonly Hash[]): Hash[] {
   const roots: Hash[] = [];
-  for (let from = 0, width = TILE; width >= 1; width /= 2)
+  for (let from = 0, width = TILE_WIDTH; width >= 1; width /= 2)
     if (from + width <= hashes.length) {
       roots.push(perfectRoot(hashes.slice(from, from + width)));
       from += width;
@@ -215,7 +219,7 @@ function perfectRoots(hashes: readonly Hash[]): Hash[] {
   return roots;
 }
 
-/** A number as a path of C2SP tlog-tiles writes it: 1234067 is `x001/x234/067`. */
+/** Writes a number as in C2SP tlog-tiles: 1234067 is `x001/x234/067`. */
 function pathNumber(n: number): string {
   const groups = [String(n % 1000).padStart(3, '0')];
   for (let rest = Math.floor(n / 1000); rest > 0; rest = Math.floor(rest / 1000))
@@ -223,16 +227,16 @@ function pathNumber(n: number): string {
   return groups.join('/');
 }
 
-/** Where a tile, or the entry bundle beside it, lies below `tile/`. `width`: how many it holds. */
+/** Returns the path of a tile or entry bundle below `tile/`. `width` is its number of hashes or entries. */
 export function tilePath(level: number | 'entries', index: number, width: number): string {
-  return `${level}/${pathNumber(index)}${width < TILE ? `.p/${width}` : ''}`;
+  return `${level}/${pathNumber(index)}${width < TILE_WIDTH ? `.p/${width}` : ''}`;
 }
 
-/** A tile's bytes: its hashes, one behind the other. */
+/** Concatenates the hashes of a tile. */
 export const tileBytes = ({ hashes }: Tile): Buffer =>
   Buffer.concat(hashes.map((hash) => Buffer.from(hash, 'base64')));
 
-/** An entry bundle: each leaf behind its length of two bytes, big-endian. */
+/** Encodes an entry bundle: each leaf after its length in two bytes, big-endian. */
 export function entryBundle(leaves: readonly string[]): Buffer {
   return Buffer.concat(
     leaves.flatMap((leaf) => {
@@ -246,12 +250,12 @@ export function entryBundle(leaves: readonly string[]): Buffer {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The leaves of an entry bundle. Throws `RangeError` or `TypeError` for what is none. */
+/** Decodes an entry bundle. Throws `RangeError` or `TypeError` if the bytes are not one. */
 export function readEntryBundle(bytes: Buffer): string[] {
   const leaves: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     const end = at + 2 + bytes.readUInt16BE(at);
-    if (end > bytes.length) throw new RangeError('it ends within an entry');
+    if (end > bytes.length) throw new RangeError('the entry bundle ends within an entry');
     leaves.push(utf8.decode(bytes.subarray(at + 2, end)));
     at = end;
   }

@@ -1,6 +1,14 @@
+import { randomUUID } from 'node:crypto';
+import type { Db } from 'mongodb';
 import { type Collection, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../base/clock.js';
-import { mongoClient, within } from '../base/mongo.js';
+import {
+  createMongoClient,
+  isDuplicateKey,
+  isPermanentFailure,
+  MAJORITY,
+  withMongoTimeout,
+} from '../base/mongo.js';
 import { pack, unpack } from './commit.js';
 import {
   AppendError,
@@ -8,48 +16,40 @@ import {
   type EventLog,
   type Hash,
   HoleError,
+  MAX_READ_BYTES,
   type Outcome,
   outcomeOf,
   type Place,
   StorageError,
 } from './log.js';
-import {
-  checkMeta,
-  checkPartition,
-  durable,
-  isDefinite,
-  isDuplicate,
-  type LogMeta,
-  openMongoMeta,
-} from './logMeta.js';
+import { checkLogMeta, checkPartition, LOG_FORMAT, type LogMeta } from './logMeta.js';
 
-/** One attempt at an operation; a write that takes longer has an unknown outcome and is settled. */
-const ATTEMPT_MS = 5000;
-const BACK_OFF_MS = { first: 50, most: 1000 };
-/** A read stops after this many bytes of leaves, but gives one commit at least. */
-const READ_BYTES = 4 * 1024 * 1024;
-/** Of the largest commits, this many are the most that one answer of the server can hold. */
-const READ_BATCH = 60;
+/** The time limit of one attempt. A write that takes longer has an unknown outcome, which is then settled. */
+const ATTEMPT_TIMEOUT_MS = 5000;
+const BACK_OFF_MS = { min: 50, max: 1000 };
+/** As many commits of the maximum size as fit one reply of the server. */
+const READ_BATCH_COMMITS = 60;
 
-/** Which database, and how. */
+/** The database of a log. */
 export interface MongoLogOptions {
-  /** With the name of the database. */
+  /** Includes the name of the database. */
   readonly url: string;
-  /** A new log is made with this many, 8 if not given; one that exists must have them. */
+  /** The partitions of a new log; default 8. An existing log must have this number. */
   readonly partitions?: number;
 }
 
 /**
- * The log in MongoDB: a collection a partition, whose `_id` is the position and its only index. Throws
- * `LogMismatch` if the log is not as asked for, the driver's error if the server does not answer.
+ * Opens the log in MongoDB: a collection per partition, whose `_id` is the position and the only index.
+ * Throws `LogMismatch` if the log differs from the options, or the driver's error if the server does not
+ * answer.
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
-  // The driver retries nothing: this is the one retry loop, and it must know of every attempt.
-  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_MS };
-  const client = mongoClient(url, { ...once, silenceMs: ATTEMPT_MS });
+  // The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt.
+  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS };
+  const client = createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
   try {
     const meta = await openMongoMeta(client.db(), partitions ?? 8);
-    checkMeta(meta, partitions);
+    checkLogMeta(meta, partitions);
     return new MongoLog(meta, client);
   } catch (error) {
     await client.close();
@@ -57,17 +57,17 @@ export async function openMongoLog({ url, partitions }: MongoLogOptions): Promis
   }
 }
 
-/** The log in one database, whoever opened it. */
+/** The log in one MongoDB database. */
 export class MongoLog implements EventLog {
   readonly id: string;
   readonly partitions: number;
   readonly #collections: readonly Collection<CommitDocument>[];
-  /** The last position seen taken, by partition: spares reading the tail before each append. */
-  readonly #seen: number[];
+  /** The last position known to be taken, by partition. Saves reading the tail before each append. */
+  readonly #lastTaken: number[];
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
 
-  /** `client` is closed with the log; `clock` is for what is tried again. */
+  /** Closes `client` with the log. Uses `clock` for timeouts and retries. */
   constructor(
     { logId, partitions }: Omit<LogMeta, 'format'>,
     private readonly client: Pick<MongoClient, 'db' | 'close'>,
@@ -75,26 +75,26 @@ export class MongoLog implements EventLog {
   ) {
     this.id = logId;
     this.partitions = partitions;
-    this.#seen = Array.from({ length: partitions }, () => 0);
-    this.#collections = this.#seen.map((_, p) =>
-      client.db().collection<CommitDocument>(`commits_${p}`, durable),
+    this.#lastTaken = Array.from({ length: partitions }, () => 0);
+    this.#collections = this.#lastTaken.map((_, p) =>
+      client.db().collection<CommitDocument>(`commits_${p}`, MAJORITY),
     );
   }
 
   append(commit: Commit): Promise<Outcome> {
-    return this.#tracked(() => this.#settled(commit));
+    return this.#track(() => this.#appendUntilSettled(commit));
   }
 
   read(partition: number, after: number, limit: number): Promise<Commit[]> {
-    return this.#tracked(() => this.#within(this.#page(partition, after, limit)));
+    return this.#track(() => this.#withTimeout(this.#readPage(partition, after, limit)));
   }
 
   places(partition: number, positions: readonly number[]): Promise<Place[]> {
-    return this.#tracked(() => this.#within(this.#placesAt(partition, positions)));
+    return this.#track(() => this.#withTimeout(this.#readPlaces(partition, positions)));
   }
 
   tail(partition: number): Promise<Commit | undefined> {
-    return this.#tracked(() => this.#last(partition));
+    return this.#track(() => this.#readTail(partition));
   }
 
   async close(): Promise<void> {
@@ -103,15 +103,19 @@ export class MongoLog implements EventLog {
     await this.client.close();
   }
 
-  /** Tries until the outcome is proven: an error that proves nothing says neither that it failed nor that it did not. */
-  async #settled(commit: Commit): Promise<Outcome> {
-    for (let wait = BACK_OFF_MS.first; ; wait = Math.min(wait * 2, BACK_OFF_MS.most)) {
+  /**
+   * Retries until the outcome is certain. An inconclusive error means that the commit may or may not be
+   * stored.
+   */
+  async #appendUntilSettled(commit: Commit): Promise<Outcome> {
+    for (let wait = BACK_OFF_MS.min; ; wait = Math.min(wait * 2, BACK_OFF_MS.max)) {
       try {
         return await this.#attempt(commit);
       } catch (error) {
         if (error instanceof AppendError || error instanceof RangeError) throw error;
-        if (isDefinite(error)) throw new StorageError(`commit ${commit.id} was refused`, { cause: error });
-        await this.#pause(wait, commit, error);
+        if (isPermanentFailure(error))
+          throw new StorageError(`MongoDB refused commit ${commit.id}`, { cause: error });
+        await this.#waitToRetry(wait, commit, error);
       }
     }
   }
@@ -120,66 +124,70 @@ export class MongoLog implements EventLog {
     const { partition, position } = commit;
     await this.#checkPosition(commit);
     try {
-      await this.#within(this.#of(partition).insertOne(toDocument(commit)));
-      this.#saw(partition, position);
+      await this.#withTimeout(this.#collectionOf(partition).insertOne(toDocument(commit)));
+      this.#noteTaken(partition, position);
       return { kind: 'committed' };
     } catch (error) {
-      if (!isDuplicate(error)) throw error;
+      if (!isDuplicateKey(error)) throw error;
     }
-    // What took the position decides only once a majority has it: until then it may yet be rolled back.
-    const there = await this.#within(this.#of(partition).findOne({ _id: position }));
-    if (!there) throw new MongoError(`position ${position} is taken by a commit that no majority has yet`);
-    this.#saw(partition, position);
+    // The stored commit decides only once a majority has it: until then it may be rolled back.
+    const there = await this.#withTimeout(this.#collectionOf(partition).findOne({ _id: position }));
+    if (!there)
+      throw new MongoError(`position ${position} is taken by a commit that no majority of servers has yet`);
+    this.#noteTaken(partition, position);
     return outcomeOf(commit, fromDocument(partition, there));
   }
 
   async #checkPosition({ partition, position }: Commit): Promise<void> {
-    if (!Number.isInteger(position) || position < 1) throw new AppendError(`${position} is no position`);
-    const known = this.#seen[partition] ?? 0;
+    if (!Number.isInteger(position) || position < 1)
+      throw new AppendError(`position ${position} is not a positive integer`);
+    const known = this.#lastTaken[partition] ?? 0;
     if (position <= known + 1) return;
-    const tail = (await this.#last(partition))?.position ?? 0;
+    const tail = (await this.#readTail(partition))?.position ?? 0;
     if (position > tail + 1)
       throw new AppendError(`partition ${partition} ends at ${tail}: position ${position} does not follow`);
   }
 
-  async #pause(ms: number, commit: Commit, cause: unknown): Promise<void> {
+  async #waitToRetry(ms: number, commit: Commit, cause: unknown): Promise<void> {
     const { signal } = this.#closing;
     await new Promise<void>((resolve) => {
-      const takeBack = this.clock.setTimer(() => {
+      const cancel = this.clock.setTimer(() => {
         signal.removeEventListener('abort', end);
         resolve();
       }, ms);
       const end = () => {
-        takeBack();
+        cancel();
         resolve();
       };
       if (signal.aborted) end();
       else signal.addEventListener('abort', end);
     });
     if (signal.aborted)
-      throw new StorageError(`closed before the outcome of commit ${commit.id} was known`, { cause });
+      throw new StorageError(`the log was closed before the outcome of commit ${commit.id} was known`, {
+        cause,
+      });
   }
 
-  async #page(partition: number, after: number, limit: number): Promise<Commit[]> {
+  async #readPage(partition: number, after: number, limit: number): Promise<Commit[]> {
     if (limit < 1) return [];
-    const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH } as const;
+    const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH_COMMITS } as const;
     const commits: Commit[] = [];
     let bytes = 0;
-    for await (const document of this.#of(partition).find({ _id: { $gt: after } }, options)) {
+    for await (const document of this.#collectionOf(partition).find({ _id: { $gt: after } }, options)) {
       const expected = after + commits.length + 1;
       if (document._id !== expected) throw new HoleError(partition, expected);
       commits.push(fromDocument(partition, document));
       bytes += document.leaves.length;
-      if (bytes >= READ_BYTES) break;
+      if (bytes >= MAX_READ_BYTES) break;
     }
-    // Nothing found says nothing: `after` may lie beyond the tail.
-    if (commits.length > 0) this.#saw(partition, after + commits.length);
+    // An empty page proves nothing: `after` may lie beyond the tail.
+    if (commits.length > 0) this.#noteTaken(partition, after + commits.length);
     return commits;
   }
 
-  async #placesAt(partition: number, positions: readonly number[]): Promise<Place[]> {
+  async #readPlaces(partition: number, positions: readonly number[]): Promise<Place[]> {
     const projection = { recordedAt: 1, firstOffset: 1, size: 1 } as const;
-    const found = this.#of(partition).find(
+    const found = this.#collectionOf(partition).find(
       { _id: { $in: [...positions] } },
       { projection, sort: { _id: 1 } },
     );
@@ -192,28 +200,30 @@ export class MongoLog implements EventLog {
     }));
   }
 
-  async #last(partition: number): Promise<Commit | undefined> {
-    const document = await this.#within(this.#of(partition).findOne({}, { sort: { _id: -1 } }));
+  async #readTail(partition: number): Promise<Commit | undefined> {
+    const document = await this.#withTimeout(
+      this.#collectionOf(partition).findOne({}, { sort: { _id: -1 } }),
+    );
     if (!document) return undefined;
-    this.#saw(partition, document._id);
+    this.#noteTaken(partition, document._id);
     return fromDocument(partition, document);
   }
 
-  #within<T>(attempt: Promise<T>): Promise<T> {
-    return within(this.clock, ATTEMPT_MS, attempt);
+  #withTimeout<T>(attempt: Promise<T>): Promise<T> {
+    return withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
   }
 
-  #of(partition: number): Collection<CommitDocument> {
+  #collectionOf(partition: number): Collection<CommitDocument> {
     checkPartition(partition, this.partitions);
-    // Just checked to be one of them.
+    // The line above has checked that it exists.
     return this.#collections[partition] as Collection<CommitDocument>;
   }
 
-  #saw(partition: number, position: number): void {
-    this.#seen[partition] = Math.max(this.#seen[partition] ?? 0, position);
+  #noteTaken(partition: number, position: number): void {
+    this.#lastTaken[partition] = Math.max(this.#lastTaken[partition] ?? 0, position);
   }
 
-  async #tracked<T>(work: () => Promise<T>): Promise<T> {
+  async #track<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closing.signal.aborted) throw new StorageError('the log is closed');
     const running = work();
     this.#inFlight.add(running);
@@ -225,7 +235,7 @@ export class MongoLog implements EventLog {
   }
 }
 
-/** A commit as MongoDB holds it; the partition is the collection's. */
+/** A commit as stored in MongoDB. The collection stands for the partition. */
 export interface CommitDocument {
   /** The position: unique, and the only index. */
   _id: number;
@@ -237,17 +247,33 @@ export interface CommitDocument {
   root: Hash;
   frontier?: readonly Hash[];
   hash: Hash;
-  /** UTF-8, a line a leaf. BSON binary, so that nothing on the way takes it for text: bytes in, the same bytes out. */
+  /** UTF-8, one line a leaf. BSON binary keeps the bytes unchanged, unlike a BSON string. */
   leaves: Buffer;
 }
 
-/** The document of a commit. */
+/** Encodes a commit. */
 export function toDocument(commit: Commit): CommitDocument {
   const { partition, position, text, ...fields } = pack(commit);
   return { _id: position, ...fields, leaves: Buffer.from(text) };
 }
 
-/** The commit of a document of this partition's collection, which must be read with `promoteBuffers`. */
+/** Decodes a document, which must be read with `promoteBuffers`. */
 export function fromDocument(partition: number, { _id, leaves, ...fields }: CommitDocument): Commit {
   return unpack({ partition, position: _id, ...fields, text: leaves.toString() });
+}
+
+/** Reads the description of the log in this database. Creates a log with `partitions` if there is none. */
+export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
+  const collection = db.collection<LogMeta & { _id: 'log' }>('meta', MAJORITY);
+  const made = { _id: 'log' as const, logId: randomUUID(), partitions, format: LOG_FORMAT };
+  const there = await collection.findOne({ _id: 'log' });
+  if (there) return there;
+  try {
+    await collection.insertOne(made);
+    return made;
+  } catch (error) {
+    if (!isDuplicateKey(error)) throw error;
+    // Another node created the log first.
+    return openMongoMeta(db, partitions);
+  }
 }

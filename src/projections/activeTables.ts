@@ -1,43 +1,48 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ParleyError } from '../base/errors.js';
+import { type CommitSource, decodeCommit, readRetryingHole } from './commitBuffer.js';
 import { changeGeneration, inGeneration, readGeneration, readGenerations } from './generations.js';
-import { frameOf, type LogSource, readOverGap } from './logIntake.js';
 import type { AnyProjection } from './projection.js';
 import { Projector } from './projector.js';
+import type { ProjectorEngine } from './store/engine.js';
 import type { AnyModel, Checkpoint, RowStore } from './store/rowStore.js';
 
-/** Commits of a partition that one step folds: a pause of the live projections, a few tens of milliseconds. */
-const stepCommits = 16;
+/**
+ * Commits of one partition that one step folds. A step pauses the live projections for a few tens of
+ * milliseconds.
+ */
+const STEP_COMMITS = 16;
 
 /**
- * One projection built anew from position 1, in a table beside the one that is read, with a projector of its own: of
- * all partitions, whoever owns them.
+ * Rebuilds one projection from position 1 in a new table, beside the table that is read. It has its own
+ * projector and folds all partitions, whichever node owns them.
  */
 export class Rebuild {
   private constructor(
-    /** As the program knows it, in generation 0. */
+    /** The projection in generation 0. */
     readonly base: AnyProjection,
-    /** The same into the new table. */
+    /** The projection into the new table. */
     readonly projection: AnyProjection,
     readonly generation: number,
     private readonly projector: Projector,
-    private readonly log: LogSource,
+    private readonly log: CommitSource,
     private readonly partitions: number,
   ) {}
 
   /**
-   * Goes on with one that was begun and interrupted, or that another process is at: two are harmless. Throws
-   * `conflict` while the model's old table is still being left.
+   * Begins a rebuild, or continues one that was interrupted. Two processes may run the same rebuild. Throws
+   * `conflict` while some process may still read the model's old table.
    */
   static async begin(
-    store: RowStore,
+    { store, log, partitions }: Omit<ProjectorEngine, 'checkpoints' | 'close'>,
     base: AnyProjection,
-    log: LogSource,
-    partitions: number,
   ): Promise<Rebuild> {
     const now = await readGeneration(store, base);
     if (now.other !== null && now.other < now.active)
-      throw new ParleyError('conflict', `the old table of ${base.model.name} is still being left`);
+      throw new ParleyError(
+        'conflict',
+        `a process may still read the old table of ${base.model.name}; try again later`,
+      );
     const generation = now.active + 1;
     if (now.other === null) await changeGeneration(store, base, now, { other: generation });
     const projection = inGeneration(base, generation);
@@ -45,12 +50,12 @@ export class Rebuild {
     return new Rebuild(base, projection, generation, projector, log, partitions);
   }
 
-  /** Folds and writes the next commits of each partition. After an error call `reset`, then go on. */
+  /** Folds and writes the next commits of each partition. After an error call `reset`, then `step` again. */
   async step(): Promise<void> {
     for (let partition = 0; partition < this.partitions; partition++) {
       const after = this.projector.position(partition);
-      const commits = await readOverGap(this.log, partition, after, stepCommits);
-      await this.projector.fold(commits.map(frameOf));
+      const commits = await readRetryingHole(this.log, partition, after, STEP_COMMITS);
+      await this.projector.fold(commits.map(decodeCommit));
     }
     await this.projector.write();
   }
@@ -59,7 +64,7 @@ export class Rebuild {
     return this.projector.reset();
   }
 
-  /** Whether all that `live` has folded, wherever that is, is in the new table. */
+  /** Whether the new table holds everything up to the positions of `live`. */
   hasCaughtUp(live: Pick<Projector, 'position'>): boolean {
     for (let partition = 0; partition < this.partitions; partition++)
       if (this.projector.position(partition) < live.position(partition)) return false;
@@ -67,21 +72,24 @@ export class Rebuild {
   }
 }
 
-/** Says that the table is built: whoever folds the one that is read folds this one too, from when it learns of it. */
+/**
+ * Marks the new table as built. Each process that folds the active table then folds this one too, once it
+ * reads the mark.
+ */
 export async function markReady(store: RowStore, base: AnyProjection, built: number): Promise<void> {
   const now = await readGeneration(store, base);
   if (now.other === built && now.active < built) await changeGeneration(store, base, now, { isReady: true });
 }
 
-/** Makes the new table the one that is read; the old one is left to be dropped. */
+/** Makes the new table the active one. The old one remains until `dropOther`. */
 export async function switchGeneration(store: RowStore, base: AnyProjection, active: number): Promise<void> {
   const now = await readGeneration(store, base);
-  // Another process may have switched already, and be further still.
+  // Another process may have switched already, and may even have begun the next rebuild.
   if (now.other === active && now.active < active)
     await changeGeneration(store, base, now, { active, other: now.active, isReady: false });
 }
 
-/** Drops this table of a model, which nobody reads, if it is the other one still. */
+/** Drops this inactive table of a model, unless the store no longer lists it as the other one. */
 export async function dropOther(store: RowStore, base: AnyProjection, dropped: number): Promise<void> {
   const now = await readGeneration(store, base);
   if (now.other !== dropped) return;
@@ -89,37 +97,40 @@ export async function dropOther(store: RowStore, base: AnyProjection, dropped: n
   await changeGeneration(store, base, now, { other: null, isReady: false });
 }
 
-/** A projection into the table that is read. */
+/** A projection into the table that queries read. */
 export interface ActiveProjection {
-  /** As the program knows it, in generation 0. */
+  /** The projection in generation 0. */
   readonly base: AnyProjection;
   readonly generation: number;
   readonly projection: AnyProjection;
 }
 
-export interface ActiveTablesOptions {
-  readonly store: RowStore;
-  /** How far this table is by the store's checkpoints, by partition, whoever folds it. */
-  checkpoints(projection: AnyProjection): Promise<readonly Checkpoint[]>;
-  /** The live one. */
-  readonly projector: Projector;
-  readonly active: readonly ActiveProjection[];
-  /** After so long every process has learned what the store says of generations. 0: there is no other. */
-  readonly settleMs: number;
-  /** Later reads are of this generation; resolves when no read of another is open any more. */
+/** Callbacks of `ActiveTables`. */
+export interface TableEvents {
+  /** Makes later reads use this generation. Resolves when no read of another generation is open. */
   onSwitch(name: string, generation: number): Promise<void>;
-  /** From now on this one counts; how far it is may not have been told. */
+  /** Progress of this table counts from now on. It may never have been reported. */
   onSwitched(projection: AnyProjection): void;
-  /** The live projector folds one more: it must begin again where its projections are. */
+  /** The live projector has one more projection and must restart at the checkpoints. */
   onAdopted(): void;
 }
 
-/** Which tables this process reads and folds, and how it goes over from one to another. */
+export interface ActiveTablesOptions<E extends TableEvents = TableEvents> {
+  readonly engine: Omit<ProjectorEngine, 'close'>;
+  /** The projector of the live tables. */
+  readonly projector: Projector;
+  readonly active: readonly ActiveProjection[];
+  /** Milliseconds after which every process has read a change of generation. 0: there is no other process. */
+  readonly settleMs: number;
+  readonly events: E;
+}
+
+/** Knows which tables this process reads and folds, and switches between them. */
 export class ActiveTables {
   readonly #options: ActiveTablesOptions;
-  /** What is read, by the projection as the program knows it. */
+  /** The active table, by the projection in generation 0. */
   readonly #active: Map<AnyProjection, ActiveProjection>;
-  /** The live projector's, by the names of their models. */
+  /** The live projector's projections, by model name. */
   readonly #tables = new Map<string, AnyProjection>();
   readonly #changing = new Set<AnyProjection>();
   readonly #stopping = new AbortController();
@@ -130,67 +141,76 @@ export class ActiveTables {
     for (const { projection } of options.active) this.#tables.set(projection.model.name, projection);
   }
 
-  /** Every change that is under way ends where it is. */
+  /** Ends every switch that is under way where it is. */
   stop(): void {
     this.#stopping.abort();
   }
 
-  /** As the program knows them. */
+  /** The projections in generation 0. */
   get bases(): readonly AnyProjection[] {
     return [...this.#active.keys()];
   }
 
-  /** Of each model its name and the one whose table is read. */
+  /** Each model's name with its active table. */
   current(): { readonly name: string; readonly model: AnyModel }[] {
     const all = [...this.#active.values()];
     return all.map(({ base, projection: { model } }) => ({ name: base.model.name, model }));
   }
 
-  /** The name of the model if this projection's table is the one that is read. */
+  /** The model's name if this projection folds its active table. */
   nameOf(projection: AnyProjection): string | undefined {
     const all = [...this.#active.values()];
     return all.find((active) => active.projection === projection)?.base.model.name;
   }
 
-  /** What is read of the model. */
+  /** The active table of this projection. */
   of(base: AnyProjection): ActiveProjection {
     return this.#active.get(base) ?? { base, generation: 0, projection: base };
   }
 
-  /** Whether the model's table that was read is still folded, or waits to be dropped. */
+  /** Whether the model's previous table is still folded, or waits to be dropped. */
   isChanging(base: AnyProjection): boolean {
     return this.#changing.has(base);
   }
 
-  /** Folds this generation too. Not to be called while the live projector works. */
+  /** Begins to fold this generation too. Must not be called while the live projector works. */
   async adopt(base: AnyProjection, generation: number): Promise<void> {
-    const { projector, onAdopted } = this.#options;
+    const { projector, events } = this.#options;
     const projection = this.#table(base, generation);
     if (projector.has(projection)) return;
     await projector.adopt(projection);
-    onAdopted();
+    events.onAdopted();
   }
 
-  /** Whether this generation has all that the one that is read has. */
+  /** Reads the checkpoints of this table in the store, by partition. Another node may have written them. */
+  checkpoints({ model }: AnyProjection): Promise<Checkpoint[]> {
+    const { engine } = this.#options;
+    const places = Array.from({ length: engine.partitions }, (_, partition) => ({ model, partition }));
+    return engine.checkpoints(places);
+  }
+
+  /** Whether this generation holds everything that the active one holds. */
   async isAsFar(base: AnyProjection, generation: number): Promise<boolean> {
-    const { checkpoints } = this.#options;
-    // In this order: the second may be further by then, never less far.
-    const old = await checkpoints(this.of(base).projection);
-    const now = await checkpoints(this.#table(base, generation));
+    // The new table is read second: it can only have advanced since.
+    const old = await this.checkpoints(this.of(base).projection);
+    const now = await this.checkpoints(this.#table(base, generation));
     return old.every(({ position }, partition) => position <= (now[partition]?.position ?? 0));
   }
 
-  /** Goes over to this generation, which is folded already and as far; resolves when the old one is dropped. */
+  /**
+   * Switches to this generation, which must be folded as far as the old one. Resolves when the old table is
+   * dropped.
+   */
   async change(base: AnyProjection, generation: number): Promise<void> {
-    const { projector, onSwitch, onSwitched } = this.#options;
+    const { projector, events } = this.#options;
     const old = this.of(base);
     const projection = this.#table(base, generation);
     this.#changing.add(base);
     try {
-      await onSwitch(base.model.name, generation);
-      // Only now: the new table may be ahead, and nobody must be told so who might still read the old one.
+      await events.onSwitch(base.model.name, generation);
+      // Only now: the new table may be ahead, and a reader of the old table must not see that progress.
       this.#active.set(base, { base, generation, projection });
-      onSwitched(projection);
+      events.onSwitched(projection);
       await this.#settle();
       projector.release(old.projection);
       await this.drop(base, old.generation);
@@ -199,15 +219,15 @@ export class ActiveTables {
     }
   }
 
-  /** What nobody reads any more is dropped when nobody can be folding it either. */
+  /** Drops a table after `settleMs`, when no process reads or folds it. */
   async drop(base: AnyProjection, generation: number): Promise<void> {
     await this.#settle();
     if (this.#stopping.signal.aborted) return;
-    await dropOther(this.#options.store, base, generation);
+    await dropOther(this.#options.engine.store, base, generation);
     this.#tables.delete(inGeneration(base, generation).model.name);
   }
 
-  /** One object a table, by which the live projector knows it. */
+  /** Returns one object for each table: the live projector compares projections by identity. */
   #table(base: AnyProjection, generation: number): AnyProjection {
     const fresh = inGeneration(base, generation);
     const table = this.#tables.get(fresh.model.name) ?? fresh;
@@ -221,7 +241,7 @@ export class ActiveTables {
   }
 }
 
-/** Each projection in the generation that the store says is read. */
+/** Reads the active generation of each projection from the store. */
 export async function activeProjections(
   store: RowStore,
   bases: readonly AnyProjection[],

@@ -1,17 +1,22 @@
 import { knownTypes } from '../domain/codec.js';
-import type { Opener } from '../vault/textOpener.js';
+import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chats.js';
 import { friendshipsProjection } from './models/friendships.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messagesProjection } from './models/messages.js';
 import { presenceProjection } from './models/presenceModel.js';
-import { statesProjection, streamsProjection } from './models/streamIndex.js';
-import { rolesProjection, usersProjection } from './models/userModels.js';
+import { rolesProjection } from './models/roles.js';
+import { streamsProjection } from './models/streamIndex.js';
+import { statesProjection } from './models/streamStates.js';
+import { usersProjection } from './models/users.js';
 import type { AnyProjection } from './projection.js';
 import { tableOf } from './store/rowStore.js';
 
-/** Every projection there is; `names` opens what the search for users needs. */
-export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyProjection[] {
+/**
+ * All projections; `names` opens the names that the index for searches needs. Worker threads load this module
+ * by its URL.
+ */
+export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly AnyProjection[] {
   return [
     statesProjection,
     usersProjection(names),
@@ -25,13 +30,15 @@ export function allProjections(names: Pick<Opener, 'usernames'>): readonly AnyPr
   ];
 }
 
-const nameless = allProjections({ usernames: async () => [] });
+const unopened = allProjections({ usernames: async () => [] });
 
-/** Of the models, by which an operator names them. */
-export const projectionNames: readonly string[] = nameless.map(({ model }) => model.name);
+/** The names of the models, as an operator types them. */
+export const projectionNames: readonly string[] = unopened.map(({ model }) => model.name);
 
-/** The tables into which these fold where none was built anew: by their names, nodes tell how far they are. */
-export const foldedTables: readonly string[] = nameless.map(({ model }) => tableOf(model));
+/** The tables of generation 0. Nodes use these names to report their progress. */
+export const foldedTables: readonly string[] = unopened.map(({ model }) => tableOf(model));
 
-/** What this version says of itself to nodes of others: the types of events that it can read, the tables that it folds. */
-export const knowledge: readonly string[] = [...knownTypes, ...foldedTables];
+/**
+ * What this version can do, for nodes of other versions: the event types it reads and the tables it folds.
+ */
+export const capabilities: readonly string[] = [...knownTypes, ...foldedTables];

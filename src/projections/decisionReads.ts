@@ -1,13 +1,15 @@
 import type { MessageRef } from '../domain/define.js';
-import type { State } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import { messageFacts, messagesModel } from './models/messages.js';
-import { loadStates, statesModel } from './models/streamIndex.js';
-import { usersModel } from './models/userModels.js';
+import { loadStates, type StoredState, statesModel } from './models/streamStates.js';
+import { usersModel } from './models/users.js';
 import type { AnyModel, RowReader } from './store/rowStore.js';
 
-/** What writers read, over any row store. `storedPosition`: up to which the store has all of a model, as it says now. */
+/**
+ * Creates the reads of writers over any row store. `storedPosition` reads how far the store holds a model
+ * now.
+ */
 export function readModels(
   rows: RowReader,
   storedPosition: (model: AnyModel, partition: number) => Promise<number>,
@@ -33,31 +35,24 @@ export function readModels(
   };
 }
 
-/** What `states` keeps of a stream; `offset` is that of the last event folded into it. */
-export interface StateRow {
-  readonly offset: number;
-  /** `version`: the stream's last. `null`: a tombstone, which no stream has. */
-  readonly value: { readonly version: number; readonly state: State } | null;
-}
-
-/** What a writer reads. Whatever rejects here makes the commands that need it `overloaded`. */
+/** The reads of a writer. If one rejects, the commands that need it fail as `overloaded`. */
 export interface ReadModels {
-  /** Of these streams those that have a row, by name. */
-  states(streams: readonly StreamName[]): Promise<ReadonlyMap<string, StateRow>>;
-  /** Of these messages those that are in the history, by `messageTerm`. */
+  /** The states of those streams that have a row, by name. */
+  states(streams: readonly StreamName[]): Promise<ReadonlyMap<string, StoredState>>;
+  /** The messages that are in the history, by `messageTerm`. */
   messages(asked: readonly MessageRef[]): Promise<ReadonlyMap<string, StoredMessage>>;
-  /** Of these users those that are registered and not erased. */
+  /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
   /** A position up to which both `states` and `messages` have stored everything. */
   foldedPosition(partition: number): Promise<number>;
 }
 
-/** How far the read models are; a part of `Progress`. */
-export interface Folding {
-  /** The tree size that a model has stored: what is read from it later includes every offset below. */
+/** The progress of the read models; a part of `Progress`. */
+export interface FoldProgress {
+  /** The tree size that a model has stored. A later read includes every offset below. */
   folded(model: 'states' | 'messages', partition: number): number;
-  /** Milliseconds that the slowest model is behind. */
+  /** The lag of the slowest model, in milliseconds. */
   lagMs(): number;
-  /** Called whenever some model has advanced; returns the function that stops it. */
+  /** Calls the handler whenever a model has advanced; returns a function that removes it. */
   onAdvance(handler: () => void): () => void;
 }

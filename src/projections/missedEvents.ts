@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import { type CheckedLog, lastOf } from '../log/checkLog.js';
+import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { chatsModel } from './models/chats.js';
 import { friendshipsModel } from './models/friendships.js';
@@ -10,7 +10,7 @@ import type { ChangedStream, MissedEvents, OffsetRange } from './queries.js';
 import type { Model, RowReader } from './store/rowStore.js';
 
 /** What a replay reads of the log. */
-export type ReplayedLog = CheckedLog & { readonly partitions: number };
+export type ReplayedLog = LogSource & { readonly partitions: number };
 
 /** Remembered places of offsets. A place never changes: the log only grows. */
 const MAX_PLACES = 10_000;
@@ -88,7 +88,7 @@ export class MissedEventReader {
     if (known !== undefined) return known;
     const tail = await this.log.tail(partition);
     const between = { partition, after: 0, upTo: tail?.position ?? 0 };
-    const place = await lastOf(this.log, between, ({ size }) => size <= above + 1);
+    const place = await findLastCommit(this.log, between, ({ size }) => size <= above + 1);
     this.#places.set(key, place);
     return place;
   }

@@ -2,58 +2,67 @@ import type { Recorded } from '../domain/events.js';
 import type { Hash } from '../log/log.js';
 import type { AnyModel, Model, Row } from './store/rowStore.js';
 
-/** An event with what is stored of it: a read model may be of the log itself. */
+/** An event with its stored text and its place in the log. */
 export type Folded = Recorded & {
-  /** The very text that is hashed. */
+  /** The stored JSON text, which is the leaf of the Merkle tree. */
   readonly leaf: string;
-  /** Its hash in the Merkle tree, if that has been computed already. */
+  /** Its hash in the Merkle tree, if it is computed already. */
   readonly leafHash?: Hash | undefined;
-  /** The root of the tile that it fills, if it fills one and that has been computed already. */
+  /** The root of the tile that this event fills, if it fills one and the root is computed already. */
   readonly tileHash?: Hash | undefined;
-  /** Of its commit. */
+  /** The position of its commit. */
   readonly position: number;
 };
 
-/** The value of a row as it is now, if this very event has changed it: keys are visited in the order of `keys`. */
+/**
+ * Returns the new value of another row of this event, or undefined if the event has not changed it. Only rows
+ * whose keys come earlier in `keys` are visible.
+ */
 export type Touched = (key: string) => unknown;
 
 /**
- * A pure fold from events to rows. The value of a row at an offset is a function of the log alone,
- * so repeats, other batch boundaries and two projectors at once are harmless.
+ * Folds events into rows, without side effects. The value of a row at an offset depends on the log alone. So
+ * repeated events, other batch sizes and two concurrent projectors give the same rows.
  */
 export interface Projection<R> {
   readonly model: Model<R>;
-  /** The rows an event touches; all of one partition: the event's. */
+  /** The keys of the rows that an event changes. All of them belong to the event's partition. */
   keys(event: Recorded): readonly string[];
-  /** The row after the event; `null` is a tombstone; `undefined`: no row yet. Never mutates `value`. */
+  /**
+   * Returns the row's value after the event. `null` is a tombstone; `undefined` means that there is no row
+   * yet. Never mutates `value`.
+   */
   evolve(value: R | null | undefined, event: Folded, key: string, touched: Touched): R | null;
-  /** Whether no later event will touch a row of this value: it is not kept at hand. Without it, none is known to be. */
+  /**
+   * Whether no later event changes a row of this value; such a row leaves the cache. By default no row is
+   * finished.
+   */
   isFinished?(value: R): boolean;
   /**
-   * Called with the events of a batch before `evolve` is called with the very same objects: fetches what the
-   * model's indexes need beside the log (opened names), never what its values are made of. Throws when that
-   * cannot be had; the batch is then tried again later, from here.
+   * Fetches what the model's indexes need beside the log, such as opened names. It must not fetch what values
+   * are made of. The projector calls it with a batch, then calls `evolve` with the very same event objects.
+   * If it throws, the projector tries the batch again later.
    */
   prepare?(events: readonly Recorded[]): Promise<void>;
 }
 
-/** A projection is handled without its row type where only keys, offsets and JSON matter. */
+/** A projection without its row type, for code that needs only keys, offsets and JSON. */
 export type AnyProjection = Omit<Projection<unknown>, 'model'> & { readonly model: AnyModel };
 
 export type Rows = Map<string, Row<unknown>>;
 
-/** An event with the rows that it touches, of which there is one at least. */
-export interface Touching<E extends Recorded = Folded> {
+/** An event with the keys of the rows that it changes, at least one. */
+export interface TouchingEvent<E extends Recorded = Folded> {
   readonly event: E;
   readonly keys: readonly string[];
 }
 
-/** The events that touch rows of a projection. Most projections are about few of them: the rest is not met again. */
-export function touchingOf<E extends Recorded>(
+/** Selects the events that change rows of a projection. Most projections ignore most events. */
+export function selectTouching<E extends Recorded>(
   projection: AnyProjection,
   events: readonly E[],
-): Touching<E>[] {
-  const touching: Touching<E>[] = [];
+): TouchingEvent<E>[] {
+  const touching: TouchingEvent<E>[] = [];
   for (const event of events) {
     const keys = projection.keys(event);
     if (keys.length > 0) touching.push({ event, keys });
@@ -61,20 +70,20 @@ export function touchingOf<E extends Recorded>(
   return touching;
 }
 
-/** The keys of the rows that are touched, each once. */
-export function keysTouched(touching: readonly Pick<Touching, 'keys'>[]): Set<string> {
+/** Collects the keys of the changed rows, each once. */
+export function collectKeys(touching: readonly Pick<TouchingEvent, 'keys'>[]): Set<string> {
   const keys = new Set<string>();
   for (const one of touching) for (const key of one.keys) keys.add(key);
   return keys;
 }
 
 /**
- * Folds events, in their order, into `changed`; `known` gives the rows as they were before. A row that has seen an
- * event already skips it. An insert-only row is what its first event made of it.
+ * Folds events, in their order, into `changed`; `known` returns the rows as they were before. A row skips
+ * events that it has seen already. An insert-only row keeps the value from its first event.
  */
 export function foldTouching(
   projection: AnyProjection,
-  touching: readonly Touching[],
+  touching: readonly TouchingEvent[],
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
@@ -93,12 +102,12 @@ export function foldTouching(
   }
 }
 
-/** The same, of events whose rows are not looked for before. */
+/** Selects the events that change rows, then folds them like `foldTouching`. */
 export function foldEvents(
   projection: AnyProjection,
   events: readonly Folded[],
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
-  foldTouching(projection, touchingOf(projection, events), known, changed);
+  foldTouching(projection, selectTouching(projection, events), known, changed);
 }

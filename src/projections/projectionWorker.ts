@@ -1,138 +1,145 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { connect, serve, standAside } from '../base/rpc.js';
+import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
-import type { Opener } from '../vault/textOpener.js';
+import type { TextOpener } from '../vault/textOpener.js';
 import { type ActiveProjection, activeProjections } from './activeTables.js';
-import { Follower } from './follower.js';
-import { unlistUser } from './generations.js';
-import type { LeafCommit } from './logIntake.js';
-import type { ModelAdvance } from './progressNotes.js';
+import type { LeafCommit } from './commitBuffer.js';
+import { eraseUsername } from './generations.js';
+import type { ModelAdvance } from './progressTracker.js';
 import { catchUp, Projector } from './projector.js';
+import { ProjectorLoop } from './projectorLoop.js';
 import { Rebuilder } from './rebuilder.js';
-import { checkOfThisLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
+import { checkFoldedFromLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
 import { tableOf } from './store/rowStore.js';
 
-/** What the thread is given. */
+/** The data of the projector's thread. */
 export interface ProjectionThreadData {
   readonly engine: Engine;
-  /** Partitions folded from the start; all, if not said. */
+  /** Partitions folded from the start; undefined means all. */
   readonly owned: readonly number[] | undefined;
-  /** After so many milliseconds every process on this database has learned of a change of generation; 0: it is alone. */
+  /**
+   * Milliseconds after which every process on this database has read a change of generation. 0: there is no
+   * other process.
+   */
   readonly settleMs: number;
-  /** The module whose `allProjections` makes them. */
+  /** The URL of the module that exports `allProjections`. */
   readonly projections: string;
-  /** Rings of this thread's doorbell. */
-  readonly doorbell: MessagePort;
-  /** Where `MainApi` is served. */
+  /** Delivers `ProjectorMessage`s to this thread. */
+  readonly messagePort: MessagePort;
+  /** The port on which `MainThreadApi` is served. */
   readonly main: MessagePort;
 }
 
-/** One message each, with no answer, in the order they were sent. Leaves are lines of one text, which copies faster. */
-export type Ring =
+/**
+ * A message to the projector, in the order sent and without an answer. Leaves are lines of one text, because
+ * one string copies faster.
+ */
+export type ProjectorMessage =
   | { readonly commit: Omit<LeafCommit, 'leaves'>; readonly leaves: string }
-  | { readonly want: { readonly partition: number; readonly size: number } };
+  | { readonly write: { readonly partition: number; readonly size: number } };
 
-/** What the thread asks of the main one. */
-export type MainApi = Pick<Opener, 'usernames'> & {
+/** The functions that the thread calls in the main one. */
+export type MainThreadApi = Pick<TextOpener, 'usernames'> & {
   switchTo(name: string, generation: number): Promise<void>;
 };
 
-/** How far each model is, by partition, and which of its generations is read. */
+/** The progress of a model by partition, and its active generation. */
 export interface ModelState {
   readonly name: string;
-  /** By which other processes are told of it. */
+  /** The table by which other processes know the model. */
   readonly table: string;
   readonly generation: number;
   readonly folded: readonly number[];
 }
 
-/** What the thread tells the main one. */
+/** A notice from the thread to the main one. */
 export type ProjectionNotice =
   | {
       readonly kind: 'progress';
       readonly advances: readonly ModelAdvance[];
       readonly behindSince: string | undefined;
     }
-  | { readonly kind: 'trouble'; readonly message: string; readonly stack: string | undefined };
+  | { readonly kind: 'retry'; readonly message: string; readonly stack: string | undefined };
 
 const data = workerData as ProjectionThreadData;
-const main = connect<MainApi>(data.main);
+const main = connectThread<MainThreadApi>(data.main);
 
 function notify(notice: ProjectionNotice): void {
   parentPort?.postMessage({ notice });
 }
 
-function onTrouble(error: unknown): void {
+function onRetry(error: unknown): void {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  notify({ kind: 'trouble', message, stack });
+  notify({ kind: 'retry', message, stack });
 }
 
-standAside(5);
+lowerPriority(5);
 
-/** The thread's one running projector, from its start to its end. */
+/** The projector of the thread, from its start to its end. */
 class ProjectionThread {
   private constructor(
     private readonly engine: ProjectorEngine,
     private readonly active: readonly ActiveProjection[],
     private readonly projector: Projector,
     private readonly rebuilder: Rebuilder,
-    private readonly follower: Follower,
+    private readonly loop: ProjectorLoop,
   ) {}
 
   static async open(): Promise<ProjectionThread> {
     const engine = await openEngine(data.engine);
     const { store, log, partitions } = engine;
-    // The module is named by the main thread, which is compiled against this type.
+    // The main thread names the module, and is compiled against this type.
     const { allProjections } = (await import(data.projections)) as typeof import('./allProjections.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
-    await checkOfThisLog(
+    await checkFoldedFromLog(
       engine,
       folded.map(({ model }) => model),
     );
     const projector = await Projector.open(store, folded, partitions);
     const rebuilder = new Rebuilder({
-      store,
-      log,
-      partitions,
+      engine,
       projector,
       active,
       settleMs: data.settleMs,
-      checkpoints: ({ model }) =>
-        engine.checkpoints(Array.from({ length: partitions }, (_, partition) => ({ model, partition }))),
-      onAdopted: () => follower.restart(),
-      onSwitch: main.switchTo,
-      onSwitched: (projection) => follower.report(projection),
-      onTrouble,
-      onBegin: () => follower.nudge(),
+      events: {
+        onAdopted: () => loop.restart(),
+        onSwitch: main.switchTo,
+        onSwitched: (projection) => loop.report(projection),
+        onRetry,
+        onBegin: () => loop.requestTurn(),
+      },
     });
-    const follower = new Follower({
-      projector,
-      log,
-      owned: data.owned ?? Array.from({ length: partitions }, (_, partition) => partition),
-      beside: rebuilder,
-      onTrouble,
-      onProgress: (advances, behindSince) =>
-        notify({
-          kind: 'progress',
-          behindSince,
-          advances: advances.flatMap(({ projection, partition, size }) => {
-            const model = rebuilder.tables.nameOf(projection);
-            return model === undefined ? [] : [{ model, partition, size }];
+    const owned = data.owned ?? Array.from({ length: partitions }, (_, partition) => partition);
+    const loop = new ProjectorLoop(
+      {
+        projector,
+        log,
+        sideWork: rebuilder,
+        onRetry,
+        onProgress: (advances, behindSince) =>
+          notify({
+            kind: 'progress',
+            behindSince,
+            advances: advances.flatMap(({ projection, partition, size }) => {
+              const model = rebuilder.tables.nameOf(projection);
+              return model === undefined ? [] : [{ model, partition, size }];
+            }),
           }),
-        }),
+      },
+      owned,
+    );
+    data.messagePort.on('message', (messages: readonly ProjectorMessage[]) => {
+      for (const message of messages)
+        if ('commit' in message) loop.notify(parseLeaves(message));
+        else loop.requestWrite(message.write.partition, message.write.size);
     });
-    data.doorbell.on('message', (rings: readonly Ring[]) => {
-      for (const ring of rings)
-        if ('commit' in ring) follower.ring(leafCommitOf(ring));
-        else follower.want(ring.want.partition, ring.want.size);
-    });
-    return new ProjectionThread(engine, active, projector, rebuilder, follower);
+    return new ProjectionThread(engine, active, projector, rebuilder, loop);
   }
 
   /**
-   * Where there are other processes, folds first what they have not, whose version may be another: who then comes to
-   * own a partition has little to fold. How far the models are.
+   * Folds what no other process has folded, which may run another version. A node that takes over a partition
+   * then has little left to fold. Returns the progress of the models.
    */
   async catchUp(): Promise<ModelState[]> {
     const { log, partitions } = this.engine;
@@ -148,9 +155,9 @@ class ProjectionThread {
   async run(): Promise<void> {
     this.rebuilder.start();
     try {
-      await this.follower.run();
+      await this.loop.run();
     } finally {
-      data.doorbell.close();
+      data.messagePort.close();
       await this.engine.close();
     }
   }
@@ -160,11 +167,11 @@ class ProjectionThread {
   }
 
   own(partitions: readonly number[]): Promise<void> {
-    return this.follower.own(partitions);
+    return this.loop.own(partitions);
   }
 
-  /** How far the tables that are read are by the store's checkpoints, whoever folds them. */
-  async look(partitions: readonly number[]): Promise<ModelAdvance[]> {
+  /** Reads the checkpoints of the active tables, whichever process folds them. */
+  async readCheckpoints(partitions: readonly number[]): Promise<ModelAdvance[]> {
     const places = this.rebuilder.tables
       .current()
       .flatMap(({ name, model }) => partitions.map((partition) => ({ name, model, partition })));
@@ -172,19 +179,19 @@ class ProjectionThread {
     return places.map(({ name, partition }, i) => ({ model: name, partition, size: found[i]?.size ?? 0 }));
   }
 
-  /** A user's key was destroyed, and the erasure is folded: their name is in no table and no file any more. */
-  unlist(userId: UserId): Promise<void> {
-    return this.follower.between(() => unlistUser(this.engine.store, userId));
+  /** Erases a name, after the user's key is destroyed and the erasure is folded. */
+  eraseUsername(userId: UserId): Promise<void> {
+    return this.loop.runExclusive(() => eraseUsername(this.engine.store, userId));
   }
 
   stop(): void {
     this.rebuilder.stop();
-    this.follower.stop();
+    this.loop.stop();
   }
 }
 
-function leafCommitOf({ commit, leaves }: Extract<Ring, { leaves: string }>): LeafCommit {
-  // An empty text is no leaf, not an empty one.
+function parseLeaves({ commit, leaves }: Extract<ProjectorMessage, { leaves: string }>): LeafCommit {
+  // An empty text means no leaves, not one empty leaf.
   return { ...commit, leaves: leaves === '' ? [] : leaves.split('\n') };
 }
 
@@ -196,17 +203,17 @@ const api = {
     opened = ProjectionThread.open();
     await opened;
   },
-  /** Before `run`. */
+  /** Must be called before `run`. */
   catchUp: async () => (await opened)?.catchUp() ?? [],
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
-  unlist: async (userId: UserId) => (await opened)?.unlist(userId),
+  eraseUsername: async (userId: UserId) => (await opened)?.eraseUsername(userId),
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
-  look: async (partitions: readonly number[]) => (await opened)?.look(partitions) ?? [],
+  readCheckpoints: async (partitions: readonly number[]) => (await opened)?.readCheckpoints(partitions) ?? [],
   stop: async () => (await opened)?.stop(),
 };
 
 export type ProjectionApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

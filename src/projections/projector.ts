@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import { type Frame, frameOf, type LogSource, readOverGap } from './logIntake.js';
-import { type AnyProjection, foldTouching, keysTouched, type Rows, touchingOf } from './projection.js';
+import { type CommitSource, type DecodedCommit, decodeCommit, readRetryingHole } from './commitBuffer.js';
+import { type AnyProjection, collectKeys, foldTouching, type Rows, selectTouching } from './projection.js';
 import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './store/rowStore.js';
 
-/** Rows at hand for the next events that touch them; others are loaded. */
-const cachedRows = 20_000;
+/** Rows kept in memory for later events; other rows are loaded. */
+const CACHED_ROWS = 20_000;
 
-/** A model has been written up to a size of a partition. */
+/** The size of a partition up to which a projection is written. */
 export interface Advance {
   readonly projection: AnyProjection;
   readonly partition: number;
@@ -18,7 +18,7 @@ interface Place {
   readonly written: Checkpoint;
 }
 
-/** One projection in work: its place in each partition, and rows that are not written yet. */
+/** A projection's place in each partition, and its rows that are not written yet. */
 interface Work {
   readonly projection: AnyProjection;
   readonly places: Place[];
@@ -26,21 +26,21 @@ interface Work {
 }
 
 /**
- * Folds commits into rows, in memory, until `write`. Its place is what the store's checkpoints say: after any
- * error call `reset`, and give it the commits from `position` again. Calls must not overlap.
+ * Folds commits into rows in memory until `write`. It starts at the store's checkpoints. After any error call
+ * `reset`, then fold the commits behind `position` again. Calls must not overlap.
  */
 export class Projector {
   readonly #store: RowStore;
   readonly #partitions: number;
   #work: Work[] = [];
-  readonly #cache = new LRUCache<string, Row<unknown>>({ max: cachedRows });
+  readonly #cache = new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS });
 
   private constructor(store: RowStore, partitions: number) {
     this.#store = store;
     this.#partitions = partitions;
   }
 
-  /** Makes the models' tables if absent, and begins where their checkpoints are. */
+  /** Creates missing tables, and begins at the checkpoints. */
   static async open(
     store: RowStore,
     projections: readonly AnyProjection[],
@@ -51,12 +51,14 @@ export class Projector {
     return projector;
   }
 
-  /** Where the next commit of the partition must follow: the place of the projection that is least far. */
+  /**
+   * The position behind which the next commit of the partition must come. It is the least of all projections.
+   */
   position(partition: number): number {
     return Math.min(...this.#work.map(({ places }) => placeIn(places, partition).folded.position));
   }
 
-  /** Tree sizes of the partition up to which every projection has folded, and written. */
+  /** Tree sizes of the partition that every projection has folded, and written. */
   sizes(partition: number): { folded: number; written: number } {
     const places = this.#work.map(({ places }) => placeIn(places, partition));
     return {
@@ -65,45 +67,45 @@ export class Projector {
     };
   }
 
-  /** How far this projection is written, by partition, as the store's checkpoints say. */
+  /** The tree sizes up to which this projection is written, by partition. */
   written(projection: AnyProjection): readonly number[] {
     const work = this.#work.find((candidate) => candidate.projection === projection);
     return work?.places.map(({ written }) => written.size) ?? [];
   }
 
-  /** Whether it folds this projection. */
+  /** Whether the projector folds this projection. */
   has(projection: AnyProjection): boolean {
     return this.#work.some((work) => work.projection === projection);
   }
 
-  /** Rows that wait to be written. */
+  /** The number of rows that wait to be written. */
   get pending(): number {
     return this.#work.reduce((sum, { changed }) => sum + changed.size, 0);
   }
 
-  /** Whether something is folded that is not written. */
+  /** Whether folded commits wait to be written. */
   get isBehind(): boolean {
     return this.#work.some(({ places }) =>
       places.some(({ folded, written }) => folded.position > written.position),
     );
   }
 
-  /** Begins to fold one more projection, from its own checkpoints on. */
+  /** Begins to fold one more projection, at its own checkpoints. */
   async adopt(projection: AnyProjection): Promise<void> {
     await this.#store.prepare(projection.model);
     this.#work.push(await this.#begin(projection));
   }
 
-  /** Folds this one no more; what of it is not written is dropped. */
+  /** Stops to fold a projection, and drops its unwritten rows. */
   release(projection: AnyProjection): void {
     this.#work = this.#work.filter((work) => work.projection !== projection);
   }
 
   /**
-   * Folds commits that follow each other in one partition; a projection that has seen some of them skips those.
-   * Throws `RangeError` on a gap; what the store or a projection throws otherwise.
+   * Folds consecutive commits of one partition. A projection skips commits that it has seen. Throws
+   * `RangeError` on a gap, and the errors of the store and the projections.
    */
-  async fold(commits: readonly Frame[]): Promise<void> {
+  async fold(commits: readonly DecodedCommit[]): Promise<void> {
     const [first] = commits;
     if (!first) return;
     if (first.position > this.position(first.partition) + 1)
@@ -111,7 +113,10 @@ export class Projector {
     await Promise.all(this.#work.map((work) => this.#foldInto(work, first.partition, commits)));
   }
 
-  /** Writes what is folded, with pauses as of `RowStore.write`. Gives how far the models are written now. */
+  /**
+   * Writes what is folded; `pause` is that of `RowStore.write`. Returns how far the projections are written
+   * now.
+   */
   async write(pause?: () => Promise<void> | undefined): Promise<Advance[]> {
     const writes = this.#work.map(modelWrite).filter((write) => write.checkpoints.length > 0);
     if (writes.length === 0) return [];
@@ -129,8 +134,8 @@ export class Projector {
   }
 
   /**
-   * Begins one partition again at the store's checkpoints and forgets its rows, for another process has folded it in
-   * the meantime. Gives how far it is written.
+   * Begins one partition again at the store's checkpoints, and drops its rows from memory. Needed because
+   * another process has folded it meanwhile. Returns how far it is written.
    */
   async renew(partition: number): Promise<Advance[]> {
     const cached = [...this.#cache.entries()].filter(([, row]) => row.partition === partition);
@@ -145,7 +150,7 @@ export class Projector {
     );
   }
 
-  /** Drops all that is in memory and begins again at the store's checkpoints. */
+  /** Drops everything in memory and begins again at the store's checkpoints. */
   async reset(): Promise<void> {
     this.#cache.clear();
     this.#work = await Promise.all(this.#work.map(({ projection }) => this.#begin(projection)));
@@ -167,7 +172,7 @@ export class Projector {
     return { projection, places, changed: new Map() };
   }
 
-  async #foldInto(work: Work, partition: number, commits: readonly Frame[]): Promise<void> {
+  async #foldInto(work: Work, partition: number, commits: readonly DecodedCommit[]): Promise<void> {
     const { projection, places, changed } = work;
     const { folded, written } = placeIn(places, partition);
     const fresh = commits.filter((commit) => commit.position > folded.position);
@@ -175,9 +180,9 @@ export class Projector {
     if (!last) return;
     const events = fresh.flatMap((commit) => commit.events);
     await projection.prepare?.(events);
-    const touching = touchingOf(projection, events);
+    const touching = selectTouching(projection, events);
     if (touching.length > 0) {
-      const loaded = await this.#load(work, keysTouched(touching));
+      const loaded = await this.#load(work, collectKeys(touching));
       foldTouching(projection, touching, (key) => loaded.get(key), changed);
     }
     places[partition] = { folded: { position: last.position, size: last.size }, written };
@@ -194,7 +199,7 @@ export class Projector {
       else absent.push(key);
     }
     if (absent.length === 0) return rows;
-    // A table's rows are of its model; the projection alone looks into them.
+    // A table holds rows of its own model, and only the projection reads their values.
     const found = await this.#store.get(projection.model as Model<unknown>, absent);
     for (const [key, row] of found) rows.set(key, row);
     return rows;
@@ -216,16 +221,19 @@ function placeIn(places: readonly Place[], partition: number): Place {
   return place;
 }
 
-/** So many are read at once; fewer, and the end of the log is there. */
-const pageCommits = 64;
+/** Commits of one read. A shorter page is the end of the log. */
+const PAGE_COMMITS = 64;
 
-/** Folds and writes what the log holds of these many partitions, whoever else folds them. Throws what these throw. */
-export async function catchUp(projector: Projector, log: LogSource, partitions: number): Promise<void> {
+/**
+ * Folds and writes the rest of the log in all partitions, whichever process owns them. Throws the errors of
+ * the log and the projector.
+ */
+export async function catchUp(projector: Projector, log: CommitSource, partitions: number): Promise<void> {
   for (let partition = 0; partition < partitions; partition++)
     for (let isMore = true; isMore; ) {
-      const commits = await readOverGap(log, partition, projector.position(partition), pageCommits);
-      await projector.fold(commits.map(frameOf));
+      const commits = await readRetryingHole(log, partition, projector.position(partition), PAGE_COMMITS);
+      await projector.fold(commits.map(decodeCommit));
       await projector.write();
-      isMore = commits.length === pageCommits;
+      isMore = commits.length === PAGE_COMMITS;
     }
 }

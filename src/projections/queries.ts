@@ -4,41 +4,43 @@ import type { RoomId, UserId } from '../domain/ids.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/shapes.js';
 
 export interface PageRequest {
-  /** `seq`, exclusive; not both. */
+  /** A `seq`, exclusive. Give `before` or `after`, not both. */
   readonly before?: number;
   readonly after?: number;
   readonly limit: number;
 }
 
-/** What happened to one stream of a user since an offset, for a replay. In the order of `key`. */
+/** A stream of a user that has changed since an offset. Replays visit the streams in the order of `key`. */
 export interface ChangedStream {
-  /** `friendship:<id>` or `room:<id>`; a replay's cursor names the last one visited. */
+  /** `friendship:<id>` or `room:<id>`. A replay's cursor names the stream that it visited last. */
   readonly key: string;
 }
 
 /**
- * Everything that is read, opened and as a client gets it, the same on both engines. Each waits until its
- * models have folded all of `at` (`overloaded` after 5 s); `at` may be empty.
+ * The reads of the gateway and of HTTP, with opened texts and the same on both engines. Each one waits until
+ * its models have folded all of `at`, which may be empty. It rejects with `overloaded` after 5 s.
  */
 export interface Queries {
-  /** Those that exist, erased ones included. */
+  /** The users that exist, erased ones included. */
   users(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, User>>;
   friends(userId: UserId, at: readonly Moment[]): Promise<User[]>;
-  /** Exact, then prefix, then the rest; not `me`, not my friends. */
+  /** Users by name: an exact match, then prefixes, then the rest. Leaves out `me` and `me`'s friends. */
   search(me: UserId, q: string, limit: number, at: readonly Moment[]): Promise<User[]>;
-  /** Chats active for the user, newest activity first; `next` is opaque (throws `bad_request` if altered). */
+  /**
+   * The user's active chats, newest activity first. `next` is opaque; throws `bad_request` if it was altered.
+   */
   activeChats(
     userId: UserId,
     page: { limit: number; next?: string },
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
-  /** As `userId` sees it; undefined unless a member of a room that exists. */
+  /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
   chat(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Chat | undefined>;
-  /** The members of a room; undefined if there is none. Members never change. */
+  /** The members of a room, who never change; undefined if there is no such room. */
   members(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined>;
-  /** Those of them for whom the chat is active; it stays so. None if there is no such room. */
+  /** The members for whom the chat is active; none if there is no such room. An active chat stays active. */
   activeFor(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[]>;
-  /** Ascending `seq`; `hasMore` is about the direction asked. */
+  /** Messages in ascending `seq`; `hasMore` is about the direction asked. */
   messages(
     roomId: RoomId,
     page: PageRequest,
@@ -46,20 +48,20 @@ export interface Queries {
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** Whether the user has the role of an auditor. */
   isAuditor(userId: UserId, at: readonly Moment[]): Promise<boolean>;
-  /** Friends and those with whom the user shares a chat that has a message. */
+  /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
-  /** Offline with `lastSeen: null` if never seen. */
+  /** Presence of these users; offline with `lastSeen: null` if never seen. */
   presence(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, OnlineInfo>>;
   /**
-   * Of those who have been erased the ones whose key there still is, with their names, a page at a time: none, unless
-   * their erasure is under way or the vault was restored from before it.
+   * Erased users whose key still exists, with their names, a page at a time. There are some only during an
+   * erasure, or after the vault was restored from an older backup.
    */
   openedErased(): AsyncIterable<ReadonlyMap<UserId, string>>;
   /** A page of the users who are online as of the read model, in the order of their ids, behind `after`. */
   online(limit: number, after?: UserId): Promise<UserId[]>;
   /**
-   * The user's streams of one partition with a row offset above `above`, by key, from behind `after`,
-   * at most `limit`. For the replay's walk.
+   * The user's streams of one partition with a row offset above `above`, by key, behind `after`, at most
+   * `limit`. Replays use it.
    */
   changedStreams(
     userId: UserId,
@@ -69,11 +71,11 @@ export interface Queries {
     at: readonly Moment[],
   ): Promise<ChangedStream[]>;
   /**
-   * The events of one such stream that have a stored push to the user, with `above < offset ≤ upTo`, in order, at most
-   * `limit` of them; `hasMore` says that there are more. Of pushes that say `onlyNewest` only the newest is among them,
-   * and none whose newest lies above `upTo`.
+   * The events of one stream with a stored push to the user and `above < offset ≤ upTo`, in order, at most
+   * `limit`. `hasMore` tells that there are more. Of pushes with `onlyNewest` it has only the newest one, and
+   * none whose newest lies above `upTo`.
    */
-  missedEvents(userId: UserId, key: string, stretch: OffsetRange, limit: number): Promise<MissedEvents>;
+  missedEvents(userId: UserId, key: string, range: OffsetRange, limit: number): Promise<MissedEvents>;
 }
 
 /** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
@@ -87,14 +89,17 @@ export interface MissedEvents {
   readonly hasMore: boolean;
 }
 
-/** Waits for read models: the projector's side tells how far each model is, see `waiter.ts`. */
+/** Progress of the read models; see `progressTracker.ts`. */
 export interface Progress {
-  /** Resolves when `model` has folded the moment; asks the projector to flush; `overloaded` after 5 s. */
-  reached(model: string, moment: Moment): Promise<void>;
-  /** Milliseconds since the oldest commit that is not yet folded was recorded; 0 when all are. */
+  /**
+   * Resolves when `model` has folded the moment, and asks the projector to write. Rejects with `overloaded`
+   * after 5 s.
+   */
+  waitFor(model: string, moment: Moment): Promise<void>;
+  /** The age of the oldest unfolded commit in milliseconds; 0 when all are folded. */
   lagMs(): number;
-  /** Tree size that `model` has folded of the partition. */
+  /** The tree size that `model` has folded of the partition. */
   folded(model: string, partition: number): number;
-  /** Called whenever some model has advanced. Returns the function that stops it. */
+  /** Calls the handler whenever a model has advanced; returns a function that removes it. */
   onAdvance(handler: (model: string, partition: number, size: number) => void): () => void;
 }

@@ -5,97 +5,98 @@ import {
   markReady,
   Rebuild,
   switchGeneration,
+  type TableEvents,
 } from './activeTables.js';
-import type { SideWork } from './follower.js';
 import { readGenerations } from './generations.js';
-import type { LogSource } from './logIntake.js';
+import type { SideWork } from './projectorLoop.js';
 
-/** How often it is looked whether a table is as far as another; it waits for no more than what is being written. */
-const retryMs = 100;
-/** How many times within `settleMs` each process looks at the generations. */
-const looksWithin = 3;
+/** Interval between checks whether a new table has caught up. */
+const RETRY_MS = 100;
+/** Reads of the generations within `settleMs`, in each process. */
+const READS_PER_SETTLE = 3;
 
-interface RebuilderOptions extends ActiveTablesOptions {
-  readonly log: LogSource;
-  readonly partitions: number;
-  /** What is left over could not be dropped; it is tried again at the next start. */
-  onTrouble(error: unknown): void;
-  /** There is a step to do. */
+interface RebuilderEvents extends TableEvents {
+  /** A table could not be dropped; the next start tries again. */
+  onRetry(error: unknown): void;
+  /** A step is waiting to run. */
   onBegin(): void;
 }
+
+type RebuilderOptions = ActiveTablesOptions<RebuilderEvents>;
 
 interface Job {
   readonly rebuild: Rebuild;
   readonly done: () => void;
-  /** Since when the new table is folded with the old one; monotonic milliseconds. */
+  /** When both tables began to be folded together, in monotonic milliseconds. */
   readySince: number | undefined;
 }
 
 /**
- * Builds projections anew, one at a time, between the turns of the live projector; and follows what other processes
- * rebuild. Nobody may read a table in which something is missing that was said to be there, so it goes in steps, each
- * begun only when every process has learned of the one before, by looking into the store a few times within
- * `settleMs`:
+ * Rebuilds projections, one at a time, between the turns of the live projector. Also follows the rebuilds of
+ * other processes. A reader must never miss a row whose progress was reported. So a rebuild has steps, and
+ * each one begins only when every process has read the one before. Each process reads the generations a few
+ * times within `settleMs`.
  * 1. One process builds the new table, of all partitions.
- * 2. It is marked ready: every owner folds both tables, rows of both before the checkpoints of either.
- * 3. The new one is as far as the old one and becomes the active one. Each process reads it from when it sees that,
- *    and folds the old one on, for those who have not seen it.
- * 4. The old one is folded no more, and later dropped.
- * A process that learns nothing for longer than that, as its store is away or it stands still, has lost its leases by
- * then, so it decides nothing by what it reads.
+ * 2. It marks the table as ready. Every owner folds both tables, and writes rows of both before the
+ *    checkpoints of either.
+ * 3. Once the new table has caught up, it becomes the active one. Each process reads it as soon as it sees
+ *    that. It also folds the old one, for processes that have not seen it.
+ * 4. Nobody folds the old table any more, and it is dropped.
+ * A process that cannot read the store for longer than `settleMs` has lost its leases, so it owns no
+ * partition.
  */
 export class Rebuilder implements SideWork {
   readonly tables: ActiveTables;
   readonly #options: RebuilderOptions;
-  #looking: NodeJS.Timeout | undefined;
-  #again: NodeJS.Timeout | undefined;
-  #mustLook = true;
+  #pollTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #mustRead = true;
   #job: Job | undefined;
-  #isTaken = false;
+  #isRebuilding = false;
 
   constructor(options: RebuilderOptions) {
     this.#options = options;
     this.tables = new ActiveTables(options);
   }
 
-  /** Begins to follow other processes, and drops what an earlier one has left. */
+  /** Begins to follow other processes, and drops tables that an earlier process left. */
   start(): void {
-    const { settleMs, onTrouble } = this.#options;
-    if (settleMs > 0) this.#looking = setInterval(() => this.#lookNow(), settleMs / looksWithin);
-    this.#tidy().catch(onTrouble);
+    const { settleMs, events } = this.#options;
+    if (settleMs > 0) this.#pollTimer = setInterval(() => this.#requestRead(), settleMs / READS_PER_SETTLE);
+    this.#dropLeftovers().catch(events.onRetry);
   }
 
   stop(): void {
-    clearInterval(this.#looking);
-    clearTimeout(this.#again);
+    clearInterval(this.#pollTimer);
+    clearTimeout(this.#retryTimer);
     this.tables.stop();
   }
 
   /**
-   * Resolves when all later reads are of a table built from position 1, in every process, and the old one is dropped.
-   * Throws `not_found`, or `conflict` while another rebuild is under way.
+   * Rebuilds a model from position 1. Resolves when every process reads the new table and the old one is
+   * dropped. Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   async rebuild(name: string): Promise<void> {
-    const { store, log, partitions, onBegin } = this.#options;
+    const { engine, events } = this.#options;
     const base = this.tables.bases.find(({ model }) => model.name === name);
     if (!base) throw new ParleyError('not_found', `there is no projection ${name}`);
-    if (this.#isTaken) throw new ParleyError('conflict', 'another projection is being rebuilt');
-    this.#isTaken = true;
+    if (this.#isRebuilding) throw new ParleyError('conflict', 'another projection is being rebuilt');
+    this.#isRebuilding = true;
     try {
-      const rebuild = await Rebuild.begin(store, base, log, partitions);
+      const rebuild = await Rebuild.begin(engine, base);
       await new Promise<void>((done) => {
         this.#job = { rebuild, done, readySince: undefined };
-        onBegin();
+        events.onBegin();
       });
     } finally {
-      this.#isTaken = false;
+      this.#isRebuilding = false;
     }
   }
 
   async step(): Promise<boolean> {
-    const mustLook = this.#mustLook && this.#options.settleMs > 0;
-    this.#mustLook = false;
-    if (mustLook) await this.#look();
+    const mustRead = this.#mustRead && this.#options.settleMs > 0;
+    this.#mustRead = false;
+    if (mustRead) await this.#followGenerations();
     if (!this.#job) return false;
     return this.#job.readySince === undefined ? this.#build(this.#job) : this.#switch(this.#job);
   }
@@ -106,9 +107,9 @@ export class Rebuilder implements SideWork {
 
   async #build(job: Job): Promise<boolean> {
     const { rebuild } = job;
-    const { store, checkpoints } = this.#options;
-    // First where the old one is, then the step: so it cannot run away.
-    const old = await checkpoints(this.tables.of(rebuild.base).projection);
+    const { store } = this.#options.engine;
+    // Read before the step, so that the target cannot run away.
+    const old = await this.tables.checkpoints(this.tables.of(rebuild.base).projection);
     await rebuild.step();
     if (!rebuild.hasCaughtUp({ position: (partition) => old[partition]?.position ?? 0 })) return true;
     await markReady(store, rebuild.base, rebuild.generation);
@@ -119,53 +120,56 @@ export class Rebuilder implements SideWork {
 
   async #switch(job: Job): Promise<boolean> {
     const { base, generation } = job.rebuild;
-    const { store, settleMs, onTrouble } = this.#options;
+    const { engine, settleMs, events } = this.#options;
     const left = (job.readySince ?? 0) + settleMs - performance.now();
     if (left > 0 || !(await this.tables.isAsFar(base, generation))) {
-      this.#lookIn(Math.max(left, retryMs));
+      this.#requestReadIn(Math.max(left, RETRY_MS));
       return false;
     }
-    await switchGeneration(store, base, generation);
+    await switchGeneration(engine.store, base, generation);
     this.#job = undefined;
-    this.tables.change(base, generation).catch(onTrouble).finally(job.done);
+    this.tables.change(base, generation).catch(events.onRetry).finally(job.done);
     return false;
   }
 
-  /** What other processes have changed. */
-  async #look(): Promise<void> {
-    const { store, onTrouble } = this.#options;
+  /** Adopts the changes that other processes have made. */
+  async #followGenerations(): Promise<void> {
+    const { engine, events } = this.#options;
     const { bases } = this.tables;
-    const found = await readGenerations(store, bases);
+    const found = await readGenerations(engine.store, bases);
     for (const [i, base] of bases.entries()) {
       const { active, other, isReady } = found[i] ?? { active: 0, other: null };
       if (this.tables.isChanging(base) || this.#job?.rebuild.base === base) continue;
       if (isReady && other !== null) await this.tables.adopt(base, other);
       if (active === this.tables.of(base).generation) continue;
       await this.tables.adopt(base, active);
-      if (await this.tables.isAsFar(base, active)) this.tables.change(base, active).catch(onTrouble);
-      else this.#lookIn(retryMs);
+      if (await this.tables.isAsFar(base, active)) this.tables.change(base, active).catch(events.onRetry);
+      else this.#requestReadIn(RETRY_MS);
     }
   }
 
-  /** What an earlier process has left. What is being built may be another's work: a rebuild goes on with it. */
-  async #tidy(): Promise<void> {
-    const { store, settleMs, onTrouble } = this.#options;
+  /**
+   * Drops tables that an earlier process left. A table that is being built may be another process's work, so
+   * a rebuild continues it.
+   */
+  async #dropLeftovers(): Promise<void> {
+    const { engine, settleMs, events } = this.#options;
     const { bases } = this.tables;
-    const found = await readGenerations(store, bases);
+    const found = await readGenerations(engine.store, bases);
     for (const [i, base] of bases.entries()) {
       const { active, other } = found[i] ?? { active: 0, other: null };
       if (other !== null && (other < active || settleMs === 0))
-        this.tables.drop(base, other).catch(onTrouble);
+        this.tables.drop(base, other).catch(events.onRetry);
     }
   }
 
-  #lookNow(): void {
-    this.#mustLook = true;
-    this.#options.onBegin();
+  #requestRead(): void {
+    this.#mustRead = true;
+    this.#options.events.onBegin();
   }
 
-  #lookIn(ms: number): void {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.#lookNow(), ms);
+  #requestReadIn(ms: number): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#requestRead(), ms);
   }
 }

@@ -1,23 +1,21 @@
 import type { Moment } from '../domain/commands.js';
-import type { StreamName, UserId } from '../domain/ids.js';
-import type { User } from '../domain/shapes.js';
+import type { StreamName } from '../domain/ids.js';
 import { partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { chatsModel } from './models/chats.js';
-import {
-  activeChats,
-  chatRow,
-  presentChats,
-  presentMessages,
-  type Source,
-  talkedWith,
-  usersById,
-} from './models/chatViews.js';
-import { friendIds, friendshipsModel, openedErased, searchUsers } from './models/friendships.js';
-import { messagePage, messagesModel } from './models/messages.js';
+import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chats.js';
+import { friendshipsModel } from './models/friendships.js';
+import { messagePage, messagesModel, openMessages } from './models/messages.js';
 import { onlineUsers, presenceModel, presenceOf } from './models/presenceModel.js';
+import { hasAuditorRow, rolesModel } from './models/roles.js';
 import { streamsModel } from './models/streamIndex.js';
-import { rolesModel, usersModel } from './models/userModels.js';
+import {
+  friendsOf,
+  openedErased,
+  searchUsers,
+  usersById,
+  usersModel,
+  type ViewSource,
+} from './models/users.js';
 import type { Progress, Queries } from './queries.js';
 
 const users = usersModel.name;
@@ -26,87 +24,81 @@ const chats = chatsModel.name;
 const messages = messagesModel.name;
 const presence = presenceModel.name;
 const roles = rolesModel.name;
-/** What a replay reads: the index of streams, and the newest read marks. */
+/** The models of a replay: the index of streams, and the newest read marks. */
 const replayed = [streamsModel.name, chats, users];
 
-/** What the queries read: rows, what opens them, and how far they have got. */
-interface QueriesOptions extends Source {
-  readonly progress: Pick<Progress, 'reached'>;
+/** The rows that queries read, the opener of texts, and the progress of the models. */
+interface QueriesOptions extends ViewSource {
+  readonly progress: Pick<Progress, 'waitFor'>;
   readonly log: ReplayedLog;
 }
 
-/** The queries over any row store; each waits only for the models it reads. */
+/** Creates the queries over any row store. Each one waits only for the models that it reads. */
 export function createQueries({ progress, log, ...source }: QueriesOptions): Queries {
   const missed = new MissedEventReader(source.rows, log);
   const { rows, open } = source;
-  const reached = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
-    await Promise.all(at.flatMap((moment) => models.map((model) => progress.reached(model, moment))));
+  const waitFor = async (models: readonly string[], at: readonly Moment[]): Promise<void> => {
+    await Promise.all(at.flatMap((moment) => models.map((model) => progress.waitFor(model, moment))));
   };
   return {
     async users(ids, at) {
-      await reached([users], at);
+      await waitFor([users], at);
       return usersById(source, ids);
     },
     async friends(userId, at) {
-      await reached([friendships, users], at);
-      const friends: User[] = [];
-      for await (const ids of friendIds(rows, userId))
-        friends.push(...(await usersById(source, ids)).values());
-      return friends.filter((friend) => friend.erased !== true);
+      await waitFor([friendships, users], at);
+      return friendsOf(source, userId);
     },
     async search(me, q, limit, at) {
-      await reached([users, friendships], at);
+      await waitFor([users, friendships], at);
       return searchUsers(source, me, q, limit);
     },
     async activeChats(userId, page, at) {
-      await reached([chats, users], at);
+      await waitFor([chats, users], at);
       return activeChats(source, userId, page);
     },
     async chat(roomId, userId, at) {
-      await reached([chats, users], at);
+      await waitFor([chats, users], at);
       const chat = await chatRow(rows, roomId);
       if (!chat?.members.includes(userId)) return undefined;
-      return (await presentChats(source, userId, [chat]))[0];
+      return (await openChats(source, userId, [chat]))[0];
     },
     async members(roomId, at) {
-      await reached([chats], at);
+      await waitFor([chats], at);
       return (await chatRow(rows, roomId))?.members;
     },
     async activeFor(roomId, at) {
-      await reached([chats], at);
+      await waitFor([chats], at);
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
     async messages(roomId, page, at) {
-      await reached([messages], at);
+      await waitFor([messages], at);
       const found = await messagePage(rows, roomId, page);
-      return { messages: await presentMessages(open, found.messages), hasMore: found.hasMore };
+      return { messages: await openMessages(open, found.messages), hasMore: found.hasMore };
     },
     async isAuditor(userId, at) {
-      await reached([roles], at);
-      return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
+      await waitFor([roles], at);
+      return hasAuditorRow(rows, userId);
     },
     async contacts(userId, at) {
-      await reached([friendships, chats], at);
-      const contacts = new Set<UserId>();
-      for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
-      for await (const ids of talkedWith(rows, userId)) for (const id of ids) contacts.add(id);
-      return contacts;
+      await waitFor([friendships, chats], at);
+      return contactIds(rows, userId);
     },
     async presence(ids, at) {
-      await reached([presence], at);
+      await waitFor([presence], at);
       return presenceOf(rows, ids);
     },
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
-      await reached([friendships, chats], at);
+      await waitFor([friendships, chats], at);
       return changedStreams(rows, userId, partition, above, page);
     },
     async missedEvents(userId, key, range, limit) {
-      // A replay's keys are stream names; all up to `upTo` must be in every model that is read.
+      // The key is a stream name. Every model that is read must have folded everything up to `upTo`.
       const stream = key as StreamName;
       const partition = partitionOf(stream, log.partitions);
-      await reached(replayed, [{ partition, size: range.upTo + 1 }]);
+      await waitFor(replayed, [{ partition, size: range.upTo + 1 }]);
       return missed.of(userId, stream, range, limit);
     },
   };

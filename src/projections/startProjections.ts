@@ -1,254 +1,269 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { connect, type Remote, serve } from '../base/rpc.js';
+import { connectThread, type Remote, serveThread } from '../base/workerThreads.js';
 import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import type { Opener } from '../vault/textOpener.js';
-import type { LeafCommit } from './logIntake.js';
-import { type Evidence, evidenceOf, TreeReader, tilesModel } from './models/merkleTiles.js';
+import type { TextOpener } from '../vault/textOpener.js';
+import type { LeafCommit } from './commitBuffer.js';
+import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
 import type {
-  MainApi,
+  MainThreadApi,
   ModelState,
   ProjectionApi,
   ProjectionNotice,
   ProjectionThreadData,
-  Ring,
+  ProjectorMessage,
 } from './projectionWorker.js';
 import type { Progress } from './queries.js';
-import { SharedProgress } from './sharedProgress.js';
-import { type Engine, NotOfThisLog } from './store/engine.js';
+import { SharedProgress } from './remoteProgress.js';
+import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
 import type { RowReader } from './store/rowStore.js';
 
-/** Waking a thread costs more than most commits: rings gather for so long, and rows gather longer anyway. */
+/**
+ * Messages wait this long, or until there are `GATHER_MESSAGES`. Waking a thread costs more than most commits.
+ */
 const GATHER_MS = 20;
-const GATHER_MOST = 64;
+const GATHER_MESSAGES = 64;
 
-/** Rings for the projector's thread, gathered unless somebody waits. */
-class Doorbell {
-  readonly #post: (rings: readonly Ring[]) => void;
-  #rings: Ring[] = [];
+/** Batches messages to the projector's thread, unless a reader waits. */
+class MessageBatcher {
+  readonly #post: (messages: readonly ProjectorMessage[]) => void;
+  #messages: ProjectorMessage[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(post: (rings: readonly Ring[]) => void) {
+  constructor(post: (messages: readonly ProjectorMessage[]) => void) {
     this.#post = post;
   }
 
-  ring(ring: Ring): void {
+  add(message: ProjectorMessage): void {
     this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
-    if (this.#rings.push(ring) >= GATHER_MOST) this.flush();
+    if (this.#messages.push(message) >= GATHER_MESSAGES) this.flush();
   }
 
-  ringNow(ring: Ring): void {
-    this.#rings.push(ring);
+  addNow(message: ProjectorMessage): void {
+    this.#messages.push(message);
     this.flush();
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#rings.length > 0) this.#post(this.#rings);
-    this.#rings = [];
+    if (this.#messages.length > 0) this.#post(this.#messages);
+    this.#messages = [];
   }
 }
 
-/** The thread that folds, as the main one sees it. */
+/** The projector's thread, as the main thread sees it. */
 export interface ProjectionThread {
   readonly worker: Worker;
   readonly projector: Remote<ProjectionApi>;
-  /** Takes rings. */
-  readonly doorbell: MessagePort;
-  /** Here `MainApi` is to be served. */
+  /** Takes `ProjectorMessage`s. */
+  readonly messagePort: MessagePort;
+  /** The port on which `MainThreadApi` must be served. */
   readonly main: MessagePort;
   onNotice(notice: ProjectionNotice): void;
 }
 
-function startProjectionThread(data: Omit<ProjectionThreadData, 'doorbell' | 'main'>): ProjectionThread {
-  const doorbell = new MessageChannel();
+function startProjectionThread(data: Omit<ProjectionThreadData, 'messagePort' | 'main'>): ProjectionThread {
+  const messagePort = new MessageChannel();
   const main = new MessageChannel();
-  const workerData: ProjectionThreadData = { ...data, doorbell: doorbell.port2, main: main.port2 };
+  const workerData: ProjectionThreadData = { ...data, messagePort: messagePort.port2, main: main.port2 };
   const worker = new Worker(new URL('./projectionWorker.js', import.meta.url), {
     workerData,
-    transferList: [doorbell.port2, main.port2],
+    transferList: [messagePort.port2, main.port2],
   });
   const thread: ProjectionThread = {
     worker,
     // The thread sends notices of this type only.
-    projector: connect<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
-    doorbell: doorbell.port1,
+    projector: connectThread<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
+    messagePort: messagePort.port1,
     main: main.port1,
     onNotice: () => {},
   };
   return thread;
 }
 
-/** Three times what a lease lasts: who looks nowhere for so long owns nothing. */
+/** Three times the lifetime of a lease: a process that reads nothing for so long owns no partition. */
 const SETTLE_MS = 15_000;
 
 type Switch = (name: string, generation: number) => Promise<void>;
 
-export interface ProjectionsOptions {
-  readonly engine: Engine;
-  /** Opens what the models' indexes need. */
-  readonly names: Pick<Opener, 'usernames'>;
-  /** A module with an `allProjections` like that of `all.js`, which is the default. */
-  readonly projections?: URL;
+/** The connection to the other processes of a log on MongoDB. */
+export interface ProjectionsCluster {
   /** Partitions folded from the start, all by default; see `Projections.own`. */
   readonly owned?: readonly number[];
   /**
-   * After so many milliseconds every other process on the database has learned which table of a model is read. By
-   * default 15,000 on MongoDB; 0, which means that there is no other process, on SQLite.
+   * Milliseconds after which every other process has read which table of a model is active. The default is
+   * 15,000 on MongoDB, and 0 on SQLite, where there is no other process.
    */
   readonly settleMs?: number;
-  /** Tells the other processes of this log; what they tell comes in by `heard`. There are none by default. */
-  tell?(note: Note): void;
-  /** Going on would lose rows or skip events: the process must stop. Called once at most. */
-  onFatal(error: unknown): void;
-  /** Something failed and is tried again. */
-  onTrouble(error: Error): void;
+  /** Sends a note to the other processes; pass their notes to `receive`. */
+  send?(note: Note): void;
 }
 
-/** The read models of this process: folded in a thread of their own, read beside that. */
+export interface ProjectionsOptions {
+  readonly engine: Engine;
+  /** Opens names for the models' indexes. */
+  readonly names: Pick<TextOpener, 'usernames'>;
+  /** A module with an `allProjections`; the default is `allProjections.js`. */
+  readonly projections?: URL;
+  readonly cluster?: ProjectionsCluster;
+  readonly errors: ProjectionErrors;
+}
+
+export interface ProjectionErrors {
+  /** Going on would lose rows or skip events: the process must stop. Called at most once. */
+  onFatal(error: unknown): void;
+  /** Something failed and is tried again. */
+  onRetry(error: Error): void;
+}
+
+/** The read models of this process. One thread folds them, and reads run beside it. */
 export interface Projections {
   readonly reader: RowReader;
-  /** What proofs are made of, from the tiles and this log, which is the one that they were folded from. */
-  evidence(log: Pick<EventLog, 'read' | 'places'>): Evidence;
+  /** Reads proofs from the tiles and from this log, which must be the log that they were folded from. */
+  merkleReader(log: Pick<EventLog, 'read' | 'places'>): MerkleReader;
   readonly progress: Progress;
-  /** Tree sizes folded at the start, by model and partition; and the generations that are read, by model. */
+  /** Tree sizes folded at the start, by model and partition; and the active generations, by model. */
   readonly start: {
     readonly folded: ReadonlyMap<string, readonly number[]>;
     readonly generations: ReadonlyMap<string, number>;
   };
-  /** Others that read the models too: told before an old generation goes, which waits for them. */
+  /**
+   * Adds another reader of the models. It is called before an old generation is dropped, which waits for it.
+   */
   onSwitch(handler: Switch): void;
   /**
-   * Tells of a durable commit, whoever folds it; what the projector is not told of it finds by itself, later. What
-   * another process is to fold is looked for in the store if its progress is not heard of.
+   * Reports a durable commit, whichever process folds it. The projector finds a missed commit by itself,
+   * later. If another process folds it and stays silent, its checkpoints are read from the store.
    */
   publish(commit: LeafCommit): void;
-  /** What another process told: how far it has stored the models, or what it waits for. Repeats do no harm. */
-  heard(note: Note): void;
+  /** Handles a note from another process. Repeats are harmless. */
+  receive(note: Note): void;
   /**
-   * Folds these partitions and no others; resolves when it is so. Of a partition that goes what is folded is written
-   * first, one that comes is folded from where the store's checkpoints are then.
+   * Folds exactly these partitions; resolves when it does. Rows of a removed partition are written first. An
+   * added one begins at the store's checkpoints as they are then.
    */
   own(partitions: readonly number[]): Promise<void>;
-  /** Resolves when all that was published can be read; `overloaded` after 5 s. */
+  /** Resolves when everything published can be read; rejects with `overloaded` after 5 s. */
   flush(): Promise<void>;
   /**
-   * Builds a model anew from position 1 while it is read and folded; resolves when the new table is the one that
-   * every process reads, and the old one is gone. Throws `not_found`, or `conflict` while another rebuild is under way.
+   * Rebuilds a model from position 1 while it is read and folded. Resolves when every process reads the new
+   * table and the old one is dropped. Throws `not_found`, or `conflict` while another rebuild is under way.
    */
   rebuild(name: string): Promise<void>;
   /**
-   * To be called once a user's key is destroyed and their erasure is folded: resolves when this process writes their
-   * name no more, and it is in no table and no file of the store.
+   * Removes an erased user's name from every table and file of the store. Call it after the user's key is
+   * destroyed and the erasure is folded. Once it resolves, this process writes the name no more.
    */
-  unlist(userId: UserId): Promise<void>;
-  /** Writes what is folded and lets go of everything. */
+  eraseUsername(userId: UserId): Promise<void>;
+  /** Writes what is folded and releases everything. */
   close(): Promise<void>;
 }
 
 /**
- * Starts where the checkpoints are; where some partitions are others' to fold, only when all of them are folded up to
- * now, which takes as long as a new version of a model needs. Throws `NotOfThisLog`, and what log and store throw; there
- * must be a log.
+ * Starts at the checkpoints. If other processes fold some partitions, it first waits until all are folded up
+ * to now. A new version of a model makes that take long. The log must exist. Throws `ForeignReadModels`, and
+ * the errors of log and store.
  */
 export async function startProjections(options: ProjectionsOptions): Promise<Projections> {
-  const alarm = onceOnly(options.onFatal);
-  const { engine, owned } = options;
+  const alarm = onceOnly(options.errors.onFatal);
+  const { engine, cluster = {} } = options;
   const projections = (options.projections ?? new URL('./allProjections.js', import.meta.url)).href;
-  const settleMs = options.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
-  const thread = startProjectionThread({ engine, owned, settleMs, projections });
+  const settleMs = cluster.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
+  const thread = startProjectionThread({ engine, owned: cluster.owned, settleMs, projections });
   try {
     await thread.projector.open();
     const switches: Switch[] = [];
-    serve(thread.main, {
+    serveThread(thread.main, {
       usernames: (sealed) => options.names.usernames(sealed),
       switchTo: async (name, generation) => {
         await Promise.all(switches.map((handler) => handler(name, generation)));
       },
-    } satisfies MainApi);
+    } satisfies MainThreadApi);
     const models = await thread.projector.catchUp();
     const rows = await openReader(engine, alarm);
     return runProjections(options, thread, switches, models, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
-    if (error instanceof Error && error.name === 'NotOfThisLog') throw new NotOfThisLog(error.message);
+    if (error instanceof Error && error.name === 'ForeignReadModels')
+      throw new ForeignReadModels(error.message);
     throw error;
   }
 }
 
 function runProjections(
-  { owned, tell, onTrouble }: ProjectionsOptions,
+  { cluster, errors }: ProjectionsOptions,
   thread: ProjectionThread,
   switches: Switch[],
   models: readonly ModelState[],
   rows: OpenReader,
   alarm: (error: unknown) => void,
 ): Projections {
-  const doorbell = new Doorbell((rings) => thread.doorbell.postMessage(rings));
+  const batcher = new MessageBatcher((messages) => thread.messagePort.postMessage(messages));
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
   const folded = new Map(models.map((model) => [model.name, model.folded]));
   const reader = new ActiveReader(rows.reader, generations);
   switches.push((name, generation) => reader.switchTo(name, generation));
   const shared = new SharedProgress({
-    folded,
-    tables: new Map(models.map(({ name, table }) => [name, table])),
-    owned,
-    want: (partition, size) => doorbell.ringNow({ want: { partition, size } }),
-    look: (partitions) => thread.projector.look(partitions),
-    tell: (note) => tell?.(note),
-    onTrouble: (error) => onTrouble(error instanceof Error ? error : new Error(String(error))),
+    models,
+    owned: cluster?.owned,
+    projector: {
+      requestWrite: (partition, size) => batcher.addNow({ write: { partition, size } }),
+      readCheckpoints: (partitions) => thread.projector.readCheckpoints(partitions),
+    },
+    send: (note) => cluster?.send?.(note),
+    onRetry: (error) => errors.onRetry(error instanceof Error ? error : new Error(String(error))),
   });
   thread.onNotice = (notice) => {
-    if (notice.kind === 'trouble') onTrouble(troubleOf(notice));
-    else shared.written(notice.advances, notice.behindSince);
+    if (notice.kind === 'retry') errors.onRetry(toError(notice));
+    else shared.recordWritten(notice.advances, notice.behindSince);
   };
   const ended = thread.projector.run().catch(alarm);
   let isClosing = false;
   return {
     reader,
-    evidence: (log) =>
-      rows.evidence?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
-      evidenceOf(log, new TreeReader(reader)),
-    progress: shared.waiter,
+    merkleReader: (log) =>
+      rows.merkleReader?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
+      new StoredMerkleReader(log, new TileReader(reader)),
+    progress: shared.tracker,
     start: { folded, generations },
     onSwitch(handler) {
       switches.push(handler);
     },
     publish(commit) {
-      shared.waiter.published(commit);
+      shared.tracker.trackCommit(commit);
       if (!shared.owns(commit.partition)) return;
       const { partition, position, firstOffset, size, recordedAt, leaves } = commit;
-      doorbell.ring({
+      batcher.add({
         commit: { partition, position, firstOffset, size, recordedAt },
         leaves: leaves.join('\n'),
       });
     },
-    heard: (note) => shared.heard(note),
+    receive: (note) => shared.receive(note),
     own(partitions) {
       shared.own(partitions);
       return isClosing ? Promise.resolve() : thread.projector.own(partitions);
     },
-    flush: () => shared.waiter.flushed(),
+    flush: () => shared.tracker.waitForAll(),
     rebuild: (name) => thread.projector.rebuild(name),
-    unlist: (userId) => thread.projector.unlist(userId),
+    eraseUsername: (userId) => thread.projector.eraseUsername(userId),
     async close() {
       isClosing = true;
-      doorbell.flush();
+      batcher.flush();
       await thread.projector.stop().catch(alarm);
       await ended;
       shared.stop();
       thread.main.close();
-      thread.doorbell.close();
+      thread.messagePort.close();
       await thread.worker.terminate();
       await rows.close();
     },
   };
 }
 
-function troubleOf({ message, stack }: { message: string; stack: string | undefined }): Error {
+function toError({ message, stack }: { message: string; stack: string | undefined }): Error {
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;
   return error;

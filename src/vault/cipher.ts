@@ -3,30 +3,31 @@ import type { Sealed } from '../domain/define.js';
 import type { DataKey } from './vault.js';
 
 const ALGORITHM = 'aes-256-gcm';
-const NONCE = 12;
-const TAG = 16;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
 
-/** Sealed text that does not open: another key, another context, or altered. Trying again does not help. */
+/** The sealed text does not open: wrong key, wrong context, or altered. A retry does not help. */
 export class CipherError extends Error {
   override readonly name = 'CipherError';
 }
 
-// One call for many nonces: a call of its own for each costs more than the sealing. No byte is used twice.
-const pool = Buffer.alloc(Math.floor(8192 / NONCE) * NONCE);
-let used = pool.length;
+// Fetches random bytes for many nonces at once: a system call per nonce costs more than sealing. No byte is
+// used twice.
+const noncePool = Buffer.alloc(Math.floor(8192 / NONCE_BYTES) * NONCE_BYTES);
+let usedNonceBytes = noncePool.length;
 
 function nextNonce(): Buffer {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
+  if (usedNonceBytes === noncePool.length) {
+    randomFillSync(noncePool);
+    usedNonceBytes = 0;
   }
-  used += NONCE;
-  return pool.subarray(used - NONCE, used);
+  usedNonceBytes += NONCE_BYTES;
+  return noncePool.subarray(usedNonceBytes - NONCE_BYTES, usedNonceBytes);
 }
 
 /**
- * Seals text with AES-256-GCM (NIST SP 800-38D) under a random nonce of 96 bits: the same text never
- * seals to the same string twice. It opens only with the same key and the same context.
+ * Seals text with AES-256-GCM (NIST SP 800-38D) under a random 96-bit nonce, so that equal texts give
+ * different strings. The result opens only with the same key and context.
  */
 export function seal(key: DataKey, text: string, context: string): Sealed {
   const nonce = nextNonce();
@@ -37,20 +38,22 @@ export function seal(key: DataKey, text: string, context: string): Sealed {
   return Buffer.concat([nonce, body, cipher.getAuthTag()]).toString('base64');
 }
 
-/** Opens what `seal` made; throws `CipherError` when it is anything else. */
+/** Opens the result of `seal`. Throws `CipherError` for anything else. */
 export function open(key: DataKey, sealed: Sealed, context: string): string {
   const bytes = Buffer.from(sealed, 'base64');
-  if (bytes.length < NONCE + TAG) throw new CipherError('sealed text is too short to be one');
-  const end = bytes.length - TAG;
-  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE), { authTagLength: TAG });
+  if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new CipherError('the sealed text is too short');
+  const end = bytes.length - TAG_BYTES;
+  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
   decipher.setAAD(Buffer.from(context));
   decipher.setAuthTag(bytes.subarray(end));
-  // As bytes until the tag is known to be right: two decodings into text take longer than one.
-  const body = decipher.update(bytes.subarray(NONCE, end));
+  // Decodes once, after the tag is verified: decoding the two parts apart takes longer.
+  const body = decipher.update(bytes.subarray(NONCE_BYTES, end));
   try {
     decipher.final();
   } catch (cause) {
-    throw new CipherError('sealed text does not open with this key in this place', { cause });
+    throw new CipherError('the sealed text does not open with this key and context', { cause });
   }
   return body.toString();
 }

@@ -1,40 +1,38 @@
 import { randomBytes } from 'node:crypto';
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import { VaultUnavailable } from '../base/errors.js';
 import type { UserId } from '../domain/ids.js';
 import { open, seal } from './cipher.js';
-import { type CachedKeys, type DataKey, KeyDestroyed } from './vault.js';
+import { type CachedKeys, type DataKey, KeyDestroyed, SECRET_TTL_MS } from './vault.js';
 import type { KeyRow, VaultStore } from './vaultStore.js';
 
-/** No memory holds a destroyed key after 60 s: these, and the 5 s that the cache takes to forget. */
-const CACHED_MS = 55_000;
 const MAX_KEYS = 50_000;
-/** What `keys` answers can be used from the cache for this long. */
-const USABLE_MS = 5_000;
+/** The least remaining time of a key that `getKeys` returns from the cache. */
+const MIN_TTL_LEFT_MS = 5_000;
 
 /** Data keys, each wrapped by the master's wrapping key and bound to its owner. */
-export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
-  const cache = new Expiring<DataKey | 'destroyed'>({ ttlMs: CACHED_MS, maxEntries: MAX_KEYS });
+export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
+  const cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_KEYS });
 
   function unwrap({ owner, wrapped }: KeyRow): DataKey | 'destroyed' {
     if (wrapped === null) return 'destroyed';
     try {
       return Buffer.from(open(wrapping, wrapped, owner), 'base64');
     } catch (cause) {
-      throw new VaultUnavailable(`the wrapped key of user ${owner} does not open`, { cause });
+      throw new VaultUnavailable(`the key of user ${owner} does not open with this master key`, { cause });
     }
   }
 
-  /** The key as it is known now: a read that began before the destruction may end after it. */
-  function remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
+  /** Caches a key, but never over `destroyed`: a read that began before the destruction may end after it. */
+  function remember(owner: UserId, getKey: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
     if (cache.get(owner) === 'destroyed') return 'destroyed';
-    cache.set(owner, key, asOf);
-    return key;
+    cache.set(owner, getKey, asOf);
+    return getKey;
   }
 
   async function load(owners: readonly UserId[], into: Map<UserId, DataKey | 'destroyed'>): Promise<void> {
     const asOf = performance.now();
-    for (const row of await store.keys(owners)) {
+    for (const row of await store.findKeys(owners)) {
       into.set(row.owner, remember(row.owner, unwrap(row), asOf));
     }
     const missing = owners.find((owner) => !into.has(owner));
@@ -42,29 +40,29 @@ export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { c
       throw new VaultUnavailable(`the vault has neither a key nor a tombstone of user ${missing}`);
   }
 
-  async function keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
+  async function getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
-    const absent = new Set<UserId>();
+    const uncached = new Set<UserId>();
     for (const owner of owners) {
-      const key = cache.get(owner, USABLE_MS);
-      if (key === undefined) absent.add(owner);
+      const key = cache.get(owner, MIN_TTL_LEFT_MS);
+      if (key === undefined) uncached.add(owner);
       else found.set(owner, key);
     }
-    if (absent.size > 0) await load([...absent], found);
+    if (uncached.size > 0) await load([...uncached], found);
     return found;
   }
 
-  async function key(owner: UserId): Promise<DataKey | 'destroyed'> {
-    const found = (await keys([owner])).get(owner);
-    if (found === undefined) throw new VaultUnavailable(`no answer for user ${owner}`);
+  async function getKey(owner: UserId): Promise<DataKey | 'destroyed'> {
+    const found = (await getKeys([owner])).get(owner);
+    if (found === undefined) throw new VaultUnavailable(`the vault returned no key of user ${owner}`);
     return found;
   }
 
   return {
-    keys,
-    key,
-    cached: (owner) => cache.get(owner),
-    async fresh(owners) {
+    getKeys,
+    getKey,
+    getCached: (owner) => cache.get(owner),
+    async fetchKeys(owners) {
       const found = new Map<UserId, DataKey | 'destroyed'>();
       await load([...new Set(owners)], found);
       return found;
@@ -72,8 +70,8 @@ export function keyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { c
     async create(owner) {
       const made = randomBytes(32);
       await store.insertKey(owner, seal(wrapping, made.toString('base64'), owner));
-      // Read back: what stands there may be older than this call.
-      if ((await key(owner)) === 'destroyed')
+      // Reads it back: the stored row may be older than this call.
+      if ((await getKey(owner)) === 'destroyed')
         throw new KeyDestroyed(`the key of user ${owner} was destroyed`);
     },
     async destroy(owner) {

@@ -4,34 +4,34 @@ import { join } from 'node:path';
 import type { DataKey } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 
-const SIZE = 32;
-const FILE = 'master.key';
+const KEY_BYTES = 32;
+const KEY_FILE = 'master.key';
 
-/** The master key is damaged, or not the one this vault was made with; `message` says what to do. */
+/** The master key is damaged, or differs from the one of this vault. `message` says what to do. */
 export class MasterKeyError extends Error {
   override readonly name = 'MasterKeyError';
 }
 
-/** Keys derived from the master key, one a purpose, so that none says anything of another. */
+/** Keys derived from the master key, one per purpose. None reveals anything about another. */
 export interface MasterKeys {
   /** Wraps data keys. */
   readonly wrapping: DataKey;
-  /** HMAC of normalised names. */
+  /** HMAC key of normalised user names. */
   readonly names: DataKey;
-  /** Seals what a claim to a name holds. */
+  /** Seals the content of claims to user names. */
   readonly claims: DataKey;
-  /** HMAC of passwords before they are hashed. */
+  /** HMAC key of passwords, applied before bcrypt. */
   readonly pepper: DataKey;
   /** Seals the keys that sign heads. */
   readonly signing: DataKey;
-  /** Kept in the vault, so that another master key is noticed; says nothing of the rest. */
+  /** Stored in the vault to detect a different master key. Reveals nothing about the other keys. */
   readonly check: string;
 }
 
-/** HKDF-SHA-256 (RFC 5869). Fixed for ever: another derivation opens nothing. */
+/** Derives keys with HKDF-SHA-256 (RFC 5869). Must never change: other keys open nothing that is stored. */
 export function deriveKeys(master: Buffer): MasterKeys {
   const derive = (purpose: string) =>
-    Buffer.from(hkdfSync('sha256', master, '', `parley/${purpose}/1`, SIZE));
+    Buffer.from(hkdfSync('sha256', master, '', `parley/${purpose}/1`, KEY_BYTES));
   return {
     wrapping: derive('wrap data keys'),
     names: derive('names'),
@@ -43,24 +43,24 @@ export function deriveKeys(master: Buffer): MasterKeys {
 }
 
 /**
- * The key in `<dataDir>/master.key`, made at the first call. It has been forced to disk, its name too, before
- * it is answered: nothing is ever wrapped by a key that a power cut could take. Two processes get one key.
+ * Loads the key in `<dataDir>/master.key`; creates it on the first call. Two processes get the same key. The
+ * file and its name are synced first, so that a power cut cannot lose a key already in use.
  */
-export async function masterKeyOf(dataDir: string): Promise<Buffer> {
+export async function loadMasterKey(dataDir: string): Promise<Buffer> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, FILE);
-  const key = (await readKey(path)) ?? (await makeKey(path));
-  // Also after reading: who made the file may have been stopped before it came to this.
+  const path = join(dataDir, KEY_FILE);
+  const key = (await readKey(path)) ?? (await createKey(path));
+  // Also needed after reading: the creator may have been killed before it synced.
   await syncDirectory(dataDir);
   return key;
 }
 
-/** Throws `MasterKeyError` if the vault was made with another master key; a new vault takes this one. */
+/** Throws `MasterKeyError` if the vault was created with another master key. A new vault adopts this one. */
 export async function checkMasterKey(store: VaultStore, keys: MasterKeys): Promise<void> {
-  const made = await store.settle('master key check', keys.check);
+  const made = await store.insertIfAbsent('master key check', keys.check);
   if (made !== keys.check)
     throw new MasterKeyError(
-      'the master key is not the one this vault was made with: set MASTER_KEY, or restore DATA_DIR/master.key',
+      'the vault was created with another master key; set MASTER_KEY to that key, or restore DATA_DIR/master.key',
     );
 }
 
@@ -71,13 +71,15 @@ async function readKey(path: string): Promise<Buffer | undefined> {
   });
   if (text === undefined) return undefined;
   const key = Buffer.from(text.trim(), 'base64');
-  if (key.length !== SIZE || key.toString('base64') !== text.trim())
-    throw new MasterKeyError(`${path} is damaged: it must hold 32 bytes in base64; restore it from a copy`);
+  if (key.length !== KEY_BYTES || key.toString('base64') !== text.trim())
+    throw new MasterKeyError(
+      `${path} is damaged: it must contain 32 bytes in base64; restore it from a back-up`,
+    );
   return key;
 }
 
-async function makeKey(path: string): Promise<Buffer> {
-  const key = randomBytes(SIZE);
+async function createKey(path: string): Promise<Buffer> {
+  const key = randomBytes(KEY_BYTES);
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {
@@ -87,7 +89,7 @@ async function makeKey(path: string): Promise<Buffer> {
     await file.close();
   }
   try {
-    // A link, unlike a rename, does not replace the key that another process has made meanwhile.
+    // A link, unlike a rename, never replaces a key that another process has just created.
     await link(draft, path);
   } catch (error) {
     const theirs = await readKey(path);

@@ -1,23 +1,23 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { VaultUnavailable } from '../base/errors.js';
-import { connect } from '../base/rpc.js';
-import { credentialStore, erasureStore } from './credentials.js';
-import { keyStore } from './dataKeys.js';
+import { connectThread } from '../base/workerThreads.js';
+import { createCredentialStore, createErasureStore } from './credentials.js';
+import { createKeyStore } from './dataKeys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
-import { sessionStore } from './sessions.js';
-import { headStore, signingKeys } from './signingKeys.js';
+import { createSessionStore } from './sessions.js';
+import { createHeadStore, createSigningKeys } from './signingKeys.js';
 import type { CachedKeys, HeadStore, SigningKeys, Vault } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
 
 export interface VaultOptions {
-  /** `dataDir` must exist. The database is the one in the URL, with `_vault` behind its name. */
+  /** `dataDir` must exist. The MongoDB database is that of the URL, with `_vault` appended to its name. */
   readonly engine:
     | { readonly kind: 'sqlite'; readonly dataDir: string }
     | { readonly kind: 'mongodb'; readonly url: string };
   readonly masterKey: Buffer;
-  /** Something failed and is tried again: to be logged. */
+  /** Logs a failure that is retried. */
   readonly report?: (message: string, error: unknown) => void;
 }
 
@@ -27,35 +27,37 @@ export interface OpenVault extends Vault {
   readonly signing: SigningKeys;
 }
 
-/** Opens the vault. Rejects with `MasterKeyError` for a key it was not made with, else with `VaultUnavailable`. */
+/**
+ * Opens the vault. Rejects with `MasterKeyError` for the wrong master key, otherwise with `VaultUnavailable`.
+ */
 export async function openVault({ engine, masterKey, report }: VaultOptions): Promise<OpenVault> {
   const store = await openStore(engine);
   try {
-    return await vaultOver(store, masterKey, report);
+    return await createVault(store, masterKey, report);
   } catch (error) {
     await store.close();
     throw error;
   }
 }
 
-/** The vault over any engine. */
-export async function vaultOver(
+/** Creates the vault over an open storage engine. */
+export async function createVault(
   engine: VaultStore,
   masterKey: Buffer,
   report: VaultOptions['report'] = () => {},
 ): Promise<OpenVault> {
-  const store = guarded(engine);
+  const store = guardStore(engine);
   const derived = deriveKeys(masterKey);
   await checkMasterKey(store, derived);
-  const keys = keyStore(store, derived.wrapping);
-  const sessions = sessionStore(store, report);
+  const keys = createKeyStore(store, derived.wrapping);
+  const sessions = createSessionStore(store, report);
   return {
     keys,
-    credentials: credentialStore(store, derived),
+    credentials: createCredentialStore(store, derived),
     sessions,
-    erasures: erasureStore(store, derived),
-    heads: headStore(store),
-    signing: signingKeys(store, derived.signing),
+    erasures: createErasureStore(store, derived),
+    heads: createHeadStore(store),
+    signing: createSigningKeys(store, derived.signing),
     close() {
       keys.close();
       sessions.close();
@@ -66,23 +68,23 @@ export async function vaultOver(
 
 async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
   try {
-    if (engine.kind === 'sqlite') return sqliteVaultStore(engine.dataDir);
-    const { mongodbVaultStore } = await import('./mongoVault.js');
-    return await mongodbVaultStore(engine.url);
+    if (engine.kind === 'sqlite') return openSqliteVaultStore(engine.dataDir);
+    const { openMongoVaultStore } = await import('./mongoVault.js');
+    return await openMongoVaultStore(engine.url);
   } catch (cause) {
     throw new VaultUnavailable('the vault cannot be opened', { cause });
   }
 }
 
-/** The same store; whatever fails in it, and every call once it is closed, is `VaultUnavailable`. */
-function guarded(store: VaultStore): VaultStore {
+/** Wraps the store: every failure, and every call after `close`, rejects with `VaultUnavailable`. */
+function guardStore(store: VaultStore): VaultStore {
   let closed = false;
   async function call(method: string, args: unknown[]): Promise<unknown> {
-    // A database client may open itself again when it is asked once more.
+    // A closed database client may reconnect when called again.
     if (closed) throw new VaultUnavailable('the vault is closed');
     closed = method === 'close';
     try {
-      // The proxy below is a VaultStore: its callers name only methods of the store, with their arguments.
+      // The proxy below is a VaultStore, so its callers name only methods of the store, with their arguments.
       return await (store[method as keyof VaultStore] as (...args: unknown[]) => Promise<unknown>)(...args);
     } catch (cause) {
       throw new VaultUnavailable('the vault did not answer', { cause });
@@ -96,37 +98,37 @@ function guarded(store: VaultStore): VaultStore {
   });
 }
 
-/** The embedded engine: `vault.db` in the data directory, a file of its own, handled in a thread of its own. */
-export function sqliteVaultStore(dataDir: string): VaultStore {
+/** Opens the embedded engine: the file `vault.db` in the data directory, used by its own thread. */
+export function openSqliteVaultStore(dataDir: string): VaultStore {
   const worker = new Worker(new URL('./vaultWorker.js', import.meta.url), {
     workerData: { path: join(dataDir, 'vault.db') },
   });
-  const remote = connect<SqliteVault>(worker);
+  const remote = connectThread<SqliteVault>(worker);
   return {
-    settle: remote.settle,
+    insertIfAbsent: remote.insertIfAbsent,
     insertKey: remote.insertKey,
-    keys: remote.keys,
+    findKeys: remote.findKeys,
     destroyKey: remote.destroyKey,
     insertClaim: remote.insertClaim,
-    claim: remote.claim,
+    findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,
     replaceClaim: remote.replaceClaim,
     eraseClaim: remote.eraseClaim,
     insertErasure: remote.insertErasure,
-    erasures: remote.erasures,
+    listErasures: remote.listErasures,
     removeErasure: remote.removeErasure,
     insertSigningKey: remote.insertSigningKey,
-    signingKeys: remote.signingKeys,
-    heads: remote.heads,
-    head: remote.head,
+    listSigningKeys: remote.listSigningKeys,
+    listHeads: remote.listHeads,
+    findHead: remote.findHead,
     replaceHead: remote.replaceHead,
-    keepHead: remote.keepHead,
+    keepAbandonedHead: remote.keepAbandonedHead,
     insertSession: remote.insertSession,
-    session: remote.session,
+    findSession: remote.findSession,
     endSession: remote.endSession,
     endSessions: remote.endSessions,
-    endedLately: remote.endedLately,
-    sessions: remote.sessions,
+    listRecentlyEnded: remote.listRecentlyEnded,
+    listSessions: remote.listSessions,
     async close() {
       await remote.close();
       await worker.terminate();

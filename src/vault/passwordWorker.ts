@@ -1,13 +1,13 @@
 import { parentPort } from 'node:worker_threads';
 import bcrypt from 'bcrypt';
-import { serve, standAside } from '../base/rpc.js';
+import { lowerPriority, serveThread } from '../base/workerThreads.js';
 
-if (!parentPort) throw new Error('this file is the start of a worker thread');
+if (!parentPort) throw new Error('run this file as a worker thread');
 
-// A flood of sign-ins slows no message.
-standAside(15);
+// A flood of sign-ins must not slow messages down.
+lowerPriority(15);
 
-// Synchronous on purpose: bcrypt's own asynchrony would take the pool that files and names are looked up in.
+// Synchronous on purpose: asynchronous bcrypt would occupy the thread pool that files and DNS need.
 const hashing = {
   hash: (password: string, cost: number): string => bcrypt.hashSync(password, cost),
   compare: (password: string, hash: string): boolean => bcrypt.compareSync(password, hash),
@@ -15,4 +15,4 @@ const hashing = {
 
 /** The functions this thread serves. */
 export type PasswordHashing = typeof hashing;
-serve(parentPort, hashing);
+serveThread(parentPort, hashing);

@@ -1,168 +1,169 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
+import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from './vault.js';
 import type { SessionRow, VaultStore } from './vaultStore.js';
 
-/** Between the beginnings of two looks. */
-const LOOK_MS = 500;
-/** What is remembered is trusted for so long after the beginning of the last look that succeeded. */
-const FRESH_MS = 900;
-/** Looks reach back so much further than to the last one: more than a write and a look can take together. */
-const OVERLAP_MS = 15_000;
-/** An end that was stored so long ago is known to every process, or it does not trust what it remembers. */
-export const KNOWN_AFTER_MS = 1000;
+/** From the start of one poll to the start of the next. */
+const POLL_MS = 500;
+/** A revocation reaches every node within this time, because a node that cannot poll stops using its cache. */
+export const REVOCATION_DELAY_MS = 1000;
+/** The cache is used for this long after the start of the last successful poll. */
+const TRUST_CACHE_MS = REVOCATION_DELAY_MS - 100;
+/** Each poll overlaps the one before: longer than a write and a poll can take together. */
+const POLL_OVERLAP_MS = 15_000;
 
-export interface EndsOptions {
-  /** As `VaultStore.endedLately`. */
+interface RevocationPollerOptions {
+  /** See `VaultStore.listRecentlyEnded`. */
   readonly read: (lastMs: number) => Promise<readonly string[] | undefined>;
   readonly onEnded: (id: string) => void;
-  /** A look failed; the next ones are tried all the same. Told of the first of several in a row. */
-  readonly onTrouble: (error: unknown) => void;
+  /** Called for the first of consecutive failed polls. Polling continues. */
+  readonly onError: (error: unknown) => void;
 }
 
 /**
- * Looks twice a second which sessions other processes have ended, so that nothing depends on being told. While that
- * fails nothing remembered is trusted.
+ * Polls the vault every 500 ms for sessions that other processes have ended. So a revocation arrives even if its
+ * notification is lost. While polls fail, the session cache must not be used.
  */
-class Ends {
-  readonly #options: EndsOptions;
-  /** Nobody else ends sessions of this vault. */
-  #isAlone = false;
-  /** All ends of before are known; at first nothing is remembered that could have ended. */
-  #lookedAt = performance.now();
+class RevocationPoller {
+  readonly #options: RevocationPollerOptions;
+  /** True when no other process uses this vault. */
+  #isSoleProcess = false;
+  /** Every earlier end is known. Starts at now: a new cache holds no session that could have ended. */
+  #polledAt = performance.now();
   #isFailing = false;
   #timer: NodeJS.Timeout | undefined;
-  #closed = false;
+  #isClosed = false;
 
-  constructor(options: EndsOptions) {
+  constructor(options: RevocationPollerOptions) {
     this.#options = options;
-    void this.#look();
+    void this.#poll();
   }
 
-  /** Whether a session that is remembered as open has surely not ended more than `KNOWN_AFTER_MS` ago. */
-  get isFresh(): boolean {
-    return this.#isAlone || performance.now() - this.#lookedAt <= FRESH_MS;
+  /** Returns true if no cached session can have ended more than `REVOCATION_DELAY_MS` ago. */
+  get isCacheTrusted(): boolean {
+    return this.#isSoleProcess || performance.now() - this.#polledAt <= TRUST_CACHE_MS;
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     clearTimeout(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const began = performance.now();
     try {
-      // Whatever held this process up since: it is told of every end in that time.
-      const ids = await this.#options.read(began - this.#lookedAt + OVERLAP_MS);
-      this.#isAlone = ids === undefined;
+      // Covers the time since the last success, so that a paused process misses no end.
+      const ids = await this.#options.read(began - this.#polledAt + POLL_OVERLAP_MS);
+      this.#isSoleProcess = ids === undefined;
       for (const id of ids ?? []) this.#options.onEnded(id);
-      this.#lookedAt = began;
+      this.#polledAt = began;
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing && !this.#closed) this.#options.onTrouble(error);
+      if (!this.#isFailing && !this.#isClosed) this.#options.onError(error);
       this.#isFailing = true;
     }
-    if (this.#closed || this.#isAlone) return;
+    if (this.#isClosed || this.#isSoleProcess) return;
     const passed = performance.now() - began;
-    this.#timer = setTimeout(() => void this.#look(), Math.max(0, LOOK_MS - passed));
+    this.#timer = setTimeout(() => void this.#poll(), Math.max(0, POLL_MS - passed));
     this.#timer.unref();
   }
 }
 
-/** The token of `Authorization: Bearer <token>`; undefined for anything else. It is looked up by its hash, so no comparison leaks. */
-export function bearerToken(authorization: string | undefined): string | undefined {
+/** Returns the token of `Authorization: Bearer <token>`, undefined for any other header. */
+export function parseBearerToken(authorization: string | undefined): string | undefined {
   return /^Bearer +([\w~+/.=-]{1,1024})$/i.exec(authorization ?? '')?.[1];
 }
 
-const CACHED_MS = 5_000;
-const MAX_CACHED = 20_000;
-/** Longer than any read takes. */
-const ENDS_KEPT_MS = 60_000;
+const CACHE_TTL_MS = 5_000;
+const MAX_CACHED_SESSIONS = 20_000;
+/** Longer than any read takes, so that a slow read cannot bring an ended session back. */
+const REVOKED_TTL_MS = 60_000;
 
 /** 256 bits in base64url. */
-const TOKEN = /^[\w-]{43}$/;
+const TOKEN_PATTERN = /^[\w-]{43}$/;
+// Looking a token up by its hash leaves no comparison whose duration could leak it.
 const idOf = (token: string) => createHash('sha256').update(token).digest('hex');
 const sessionOf = ({ endedAt: _, ...session }: SessionRow): Session => session;
 
-/** Sign-ins. A token is shown once, when it is made; the vault holds its SHA-256. */
-export function sessionStore(
+/** Sign-in sessions over the vault's rows. A token is returned once, at creation. The vault holds its SHA-256. */
+export function createSessionStore(
   store: VaultStore,
   report: (message: string, error: unknown) => void = () => {},
 ): SessionStore & { close(): void } {
-  const cache = new Expiring<Session>({ ttlMs: CACHED_MS, maxEntries: MAX_CACHED });
-  const ended = new Expiring<string>({ ttlMs: ENDS_KEPT_MS, maxEntries: MAX_CACHED });
+  const cache = new ExpiringCache<Session>({ ttlMs: CACHE_TTL_MS, maxEntries: MAX_CACHED_SESSIONS });
+  const revoked = new ExpiringCache<string>({ ttlMs: REVOKED_TTL_MS, maxEntries: MAX_CACHED_SESSIONS });
   const handlers = new Set<(id: string) => void>();
-
-  const ends = new Ends({
-    read: (lastMs) => store.endedLately(lastMs),
-    onEnded: hasEnded,
-    onTrouble: (error) => report('the ends of sessions cannot be looked for', error),
+  const poller = new RevocationPoller({
+    read: (lastMs) => store.listRecentlyEnded(lastMs),
+    onEnded: handleRevoked,
+    onError: (error) =>
+      report('cannot read revoked sessions; the session cache is off until that works', error),
   });
 
-  async function live(id: string): Promise<Session | undefined> {
-    const known = ends.isFresh ? cache.get(id) : undefined;
-    if (known) return known;
+  async function findOpen(id: string): Promise<Session | undefined> {
+    const cached = poller.isCacheTrusted ? cache.get(id) : undefined;
+    if (cached) return cached;
     const asOf = performance.now();
-    const row = await store.session(id);
-    // The end may have come while the row was on its way.
-    if (row === undefined || row.endedAt !== null || ended.get(id)) return undefined;
+    const row = await store.findSession(id);
+    // The session may have been revoked while its row was being read.
+    if (row === undefined || row.endedAt !== null || revoked.get(id)) return undefined;
     const session = sessionOf(row);
     cache.set(id, session, asOf);
     return session;
   }
 
-  /** Every look finds those of the one before it too: each is told of once. */
-  function hasEnded(id: string): void {
-    if (ended.get(id) !== undefined) return;
-    ended.set(id, id);
+  /** Calls the handlers once for each id, although overlapping polls return an id several times. */
+  function handleRevoked(id: string): void {
+    if (revoked.get(id) !== undefined) return;
+    revoked.set(id, id);
     cache.delete(id);
     for (const handler of handlers) handler(id);
   }
 
   return {
     async create(userId, now, ttlMs) {
-      const token = randomBytes(32).toString('base64url');
-      const session: Session = {
-        userId,
-        id: idOf(token),
-        createdAt: now.toISOString(),
-        expiresAt: new Date(now.getTime() + ttlMs).toISOString(),
-      };
-      await store.insertSession({ ...session, endedAt: null });
-      return { token, session };
+      const created = createSession(userId, now, ttlMs);
+      await store.insertSession({ ...created.session, endedAt: null });
+      return created;
     },
     async find(token, now) {
-      if (!TOKEN.test(token)) return undefined;
-      const session = await live(idOf(token));
+      if (!TOKEN_PATTERN.test(token)) return undefined;
+      const session = await findOpen(idOf(token));
       return session && now < new Date(session.expiresAt) ? session : undefined;
     },
-    async end(id) {
+    async revoke(id) {
       await store.endSession(id, new Date().toISOString());
-      hasEnded(id);
+      handleRevoked(id);
     },
-    async endAll(userId, except) {
+    async revokeAll(userId, except) {
       const ids = await store.endSessions(userId, except ?? null, new Date().toISOString());
-      for (const id of ids) hasEnded(id);
+      for (const id of ids) handleRevoked(id);
       return ids;
     },
-    async list(userId) {
-      const rows = await store.sessions(userId);
-      return rows.map((row) => ({
-        ...sessionOf(row),
-        ...(row.endedAt === null ? {} : { endedAt: row.endedAt }),
-      }));
+    list: async (userId) => (await store.listSessions(userId)).map(listedSessionOf),
+    noteRevoked(ids) {
+      for (const id of ids) handleRevoked(id);
     },
-    hear(ids) {
-      for (const id of ids) hasEnded(id);
-    },
-    onEnd(handler) {
+    onRevoked(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
     close() {
-      ends.close();
+      poller.close();
       cache.close();
-      ended.close();
+      revoked.close();
     },
   };
 }
+
+function createSession(userId: UserId, now: Date, ttlMs: number): { token: string; session: Session } {
+  const token = randomBytes(32).toString('base64url');
+  const expiresAt = new Date(now.getTime() + ttlMs).toISOString();
+  return { token, session: { userId, id: idOf(token), createdAt: now.toISOString(), expiresAt } };
+}
+
+const listedSessionOf = (row: SessionRow) => ({
+  ...sessionOf(row),
+  ...(row.endedAt === null ? {} : { endedAt: row.endedAt }),
+});

@@ -1,45 +1,46 @@
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import type { Sealed } from '../domain/define.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
 import { usernameContext } from '../domain/users.js';
 import { open } from './cipher.js';
-import type { KeyStore } from './vault.js';
+import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
-/** Like a cached key: no memory holds an erased text after 60 s, the 5 s of forgetting included. */
-const REMEMBERED_MS = 55_000;
 const MAX_TEXTS = 100_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** What this process has itself just sealed or opened, so that it need not be opened once more. */
-export interface TextMemory {
-  remember(sealed: Sealed, text: string, owner: UserId): void;
-  recall(sealed: Sealed): string | undefined;
-  /** Recalls and forgets: a text that is pushed at once is best gone before the garbage collector meets it. */
+/** Texts that this process has just sealed or opened, which need not be opened again. */
+export interface PlaintextCache {
+  set(sealed: Sealed, text: string, owner: UserId): void;
+  get(sealed: Sealed): string | undefined;
+  /**
+   * Returns and removes a text. A text pushed at once should leave memory before garbage collection promotes
+   * it.
+   */
   take(sealed: Sealed): string | undefined;
-  /** For an owner whose key was destroyed. */
-  forget(owner: UserId): void;
+  /** Removes all texts of a user whose key was destroyed. */
+  deleteOwner(owner: UserId): void;
   close(): void;
 }
 
-/** Bounded by bytes (16 MiB) and by age (60 s). */
-export function textMemory(): TextMemory {
-  const texts = new Expiring<{ text: string; owner: UserId }>({
-    ttlMs: REMEMBERED_MS,
+/** Creates a cache limited to `MAX_BYTES` and, by age, to `ERASED_WITHIN_MS`. */
+export function createPlaintextCache(): PlaintextCache {
+  const texts = new ExpiringCache<{ text: string; owner: UserId }>({
+    ttlMs: SECRET_TTL_MS,
     maxEntries: MAX_TEXTS,
     maxBytes: MAX_BYTES,
-    // Text outside Latin-1 takes two bytes a unit.
+    // Counts two bytes per unit, which text outside Latin-1 takes.
     sizeOf: ({ text }, sealed) => sealed.length + 2 * text.length + 1,
   });
   return {
-    remember: (sealed, text, owner) => texts.set(sealed, { text, owner }),
-    recall: (sealed) => texts.get(sealed)?.text,
+    set: (sealed, text, owner) => texts.set(sealed, { text, owner }),
+    get: (sealed) => texts.get(sealed)?.text,
     take(sealed) {
       const text = texts.get(sealed)?.text;
       texts.delete(sealed);
       return text;
     },
-    forget: (owner) => texts.deleteWhere((entry) => entry.owner === owner),
+    deleteOwner: (owner) => texts.deleteWhere((entry) => entry.owner === owner),
     close: () => texts.close(),
   };
 }
@@ -57,13 +58,13 @@ export interface SealedName {
 }
 
 /**
- * Opens what was sealed, in the order given. Null means: erased, its key was destroyed. Rejects with
- * `VaultUnavailable` when a key cannot be had, with `CipherError` when the text was altered: neither is null.
+ * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
+ * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
-export interface Opener {
+export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
-  /** Without waiting, and once, what this process has just sealed or opened itself; else undefined. */
+  /** Returns, at once and only once, a text that this process has just sealed or opened; else undefined. */
   take(sealed: Sealed): string | undefined;
 }
 
@@ -73,12 +74,12 @@ interface SealedText {
   readonly context: string;
 }
 
-export function createOpener(keys: KeyStore, memory: TextMemory): Opener {
+export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpener {
   async function openAll(texts: readonly SealedText[]): Promise<(string | null)[]> {
-    const opened: (string | null | undefined)[] = texts.map(({ sealed }) => memory.recall(sealed));
-    const rest = texts.filter((_, i) => opened[i] === undefined);
-    if (rest.length === 0) return opened.map((text) => text ?? null);
-    const keyOf = await keys.keys(rest.map(({ owner }) => owner));
+    const opened: (string | null | undefined)[] = texts.map(({ sealed }) => cache.get(sealed));
+    const uncached = texts.filter((_, i) => opened[i] === undefined);
+    if (uncached.length === 0) return opened.map((text) => text ?? null);
+    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
     return texts.map((text, i) => opened[i] ?? openOne(text, keyOf.get(text.owner)));
   }
 
@@ -86,10 +87,10 @@ export function createOpener(keys: KeyStore, memory: TextMemory): Opener {
     { owner, sealed, context }: SealedText,
     key: Buffer | 'destroyed' | undefined,
   ): string | null {
-    if (key === undefined) throw new TypeError(`no key of ${owner} was asked for`);
+    if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
     if (key === 'destroyed') return null;
     const text = open(key, sealed, context);
-    memory.remember(sealed, text, owner);
+    cache.set(sealed, text, owner);
     return text;
   }
 
@@ -110,6 +111,6 @@ export function createOpener(keys: KeyStore, memory: TextMemory): Opener {
           context: usernameContext(userId),
         })),
       ),
-    take: (sealed) => memory.take(sealed),
+    take: (sealed) => cache.take(sealed),
   };
 }

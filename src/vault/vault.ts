@@ -1,24 +1,30 @@
 import type { KeyObject } from 'node:crypto';
+import { SWEEP_MS } from '../base/collections.js';
 import type { UserId } from '../domain/ids.js';
 import type { HeadRow } from './vaultStore.js';
 
-/** 32 bytes; a user's. Seals what they wrote. */
+/** A user's 32-byte key, which seals the texts they write. */
 export type DataKey = Buffer;
 
-/** A claim to a name, keyed by the HMAC of the normalised name: it is what makes names unique. */
+/** After this time no memory holds a destroyed key or a text of its owner. */
+const ERASED_WITHIN_MS = 60_000;
+/** The lifetime of a cached key or text, so that expiry and removal fit into `ERASED_WITHIN_MS`. */
+export const SECRET_TTL_MS = ERASED_WITHIN_MS - SWEEP_MS;
+
+/** A claim to a user name, keyed by the HMAC of the normalised name. It makes names unique. */
 export interface Credential {
   readonly userId: UserId;
-  /** The name as it was typed; sealed at rest. */
+  /** As typed. Sealed at rest. */
   readonly username: string;
   readonly backgroundColor: string;
   readonly passwordHash: string;
-  /** False until `UserRegistered` is known to be in the log; a sign-in then finishes the sign-up. */
+  /** False until `UserRegistered` is known to be in the log. A sign-in then completes the sign-up. */
   readonly registered: boolean;
 }
 
 export interface Session {
   readonly userId: UserId;
-  /** Hex of the SHA-256 of the token: names the session without being able to use it. */
+  /** The SHA-256 of the token in hex. It identifies the session, but does not authenticate. */
   readonly id: string;
   /** ISO 8601. */
   readonly createdAt: string;
@@ -26,92 +32,107 @@ export interface Session {
 }
 
 export interface KeyStore {
-  /** Makes the user's key if absent; at sign-up only. A destroyed key is never made again: throws. */
+  /** Creates the user's key if absent, at sign-up only. Throws `KeyDestroyed` if the key was destroyed. */
   create(owner: UserId): Promise<void>;
-  /** Throws `VaultUnavailable` on anything but a key or a tombstone: an outage must not read as an erasure. */
-  key(owner: UserId): Promise<DataKey | 'destroyed'>;
-  /** Several at once; every owner asked for is in the answer. */
-  keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
-  /** Leaves a tombstone; may be repeated. */
+  /**
+   * Throws `VaultUnavailable` unless it finds a key or a tombstone: an outage must not look like an erasure.
+   */
+  getKey(owner: UserId): Promise<DataKey | 'destroyed'>;
+  /** Returns the key or tombstone of every owner in the list. */
+  getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
+  /** Leaves a tombstone. May be repeated. */
   destroy(owner: UserId): Promise<void>;
 }
 
 export interface CachedKeys extends KeyStore {
-  /** Without waiting: what `key` or `keys` has answered in the last 5 s is there; undefined proves nothing. */
-  cached(owner: UserId): DataKey | 'destroyed' | undefined;
-  /** As `keys`, from the vault itself: for a cache of somebody else's, so that ages do not add up. */
-  fresh(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
+  /**
+   * Returns, without waiting, a key that `getKey` or `getKeys` returned in the last 5 s. Undefined proves nothing.
+   */
+  getCached(owner: UserId): DataKey | 'destroyed' | undefined;
+  /** As `getKeys`, but read from the store: another thread's cache must not add its age to that of this one. */
+  fetchKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
 }
 
 export interface CredentialStore {
-  /** Inserts the claim if the name is free, for ever; false if it is or was taken. Durable once resolved. */
+  /** Inserts the claim if the name was never taken, else returns false. Durable once resolved. */
   claim(name: string, credential: Credential): Promise<boolean>;
   find(name: string): Promise<Credential | 'erased' | undefined>;
   markRegistered(name: string): Promise<void>;
-  /** Compare and set on the old hash: false if it has changed meanwhile. */
+  /** Compares and sets. Returns false if the hash has changed. */
   changePassword(name: string, oldHash: string, newHash: string): Promise<boolean>;
-  /** Keeps the claim, forgets everything in it. */
+  /** Keeps the claim to the name and erases its content. */
   erase(name: string): Promise<void>;
 }
 
-/** An erasure that was begun; it names its user's claim without telling the name. */
+/** An erasure in progress. It identifies the claim to the user's name without revealing the name. */
 export interface BegunErasure {
   readonly userId: UserId;
   readonly claim: string;
 }
 
-/** Erasures from before their first step to after their last, so that one that is cut off is found and finished. */
+/**
+ * Records an erasure from before its first step until after its last. So an interrupted one is found and
+ * finished.
+ */
 export interface ErasureStore {
-  /** May be repeated; durable once resolved. */
+  /** May be repeated. Durable once resolved. */
   begin(userId: UserId, username: string): Promise<BegunErasure>;
   list(): Promise<BegunErasure[]>;
-  /** As `CredentialStore.erase`, by what `begin` kept. */
+  /** As `CredentialStore.erase`, for the claim that `begin` recorded. */
   eraseClaim(erasure: BegunErasure): Promise<void>;
-  /** It is done, or nothing of it was. */
+  /** Called when all steps are done, or none was. */
   end(userId: UserId): Promise<void>;
 }
 
-/** What was signed of a partition. */
-export type Head = HeadRow;
+/** A signed tree head of a partition. */
+export type SignedHead = HeadRow;
 
-/** The newest signed head of each partition, which only grows. Durable once resolved. */
+/**
+ * The newest signed head of each partition. It only grows, except by `replaceAbandoned`. Durable once
+ * resolved.
+ */
 export interface HeadStore {
-  list(): Promise<Head[]>;
-  get(partition: number): Promise<Head | undefined>;
-  /** Compare and set; false if `from` is not the newest any more. Throws `RangeError` unless `to` is larger. */
-  advance(from: Head | undefined, to: Head): Promise<boolean>;
-  /** An operator gives a head up for one of the log as it is now; the old one is kept beside. Compare and set. */
-  giveUp(from: Head, to: Head): Promise<boolean>;
+  list(): Promise<SignedHead[]>;
+  get(partition: number): Promise<SignedHead | undefined>;
+  /**
+   * Compares and sets. Returns false if `from` is not the newest. Throws `RangeError` unless `to` is larger.
+   */
+  advance(from: SignedHead | undefined, to: SignedHead): Promise<boolean>;
+  /**
+   * Replaces the head by one of the present log, on an operator's order. Keeps the old one. Compares and
+   * sets.
+   */
+  replaceAbandoned(from: SignedHead, to: SignedHead): Promise<boolean>;
 }
 
 /** The Ed25519 keys that sign heads. */
 export interface SigningKeys {
-  /** Private keys, the one in use first; the first is made when it is first asked for. */
+  /** Returns the private keys, the current one first. The first call creates one. */
   list(): Promise<readonly [KeyObject, ...KeyObject[]]>;
-  /** A new key is in use from here on; the old ones stay, to verify what they have signed. */
+  /** Creates a new current key. Old keys stay, to verify their signatures. */
   rotate(): Promise<void>;
 }
 
 export interface SessionStore {
-  /** A new session: its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
+  /** Creates a session. Its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
   create(userId: UserId, now: Date, ttlMs: number): Promise<{ token: string; session: Session }>;
   /**
-   * Undefined when unknown, ended or expired at `now`. Cached for seconds at most, never past an end said here, nor
-   * for more than a second past any other.
+   * Returns undefined if the session is unknown, ended, or expired at `now`. May be cached for
+   * `CACHE_TTL_MS`. A revocation takes effect at once here, and within 1 s if another process made it.
    */
   find(token: string, now: Date): Promise<Session | undefined>;
-  end(id: string): Promise<void>;
-  /** Ends all of a user's, but one if given; answers the ids that ended. */
-  endAll(userId: UserId, except?: string): Promise<string[]>;
-  /** All of a user's sessions, ended ones included while they are kept. */
+  revoke(id: string): Promise<void>;
+  /** Revokes all sessions of a user except one. Returns the revoked ids. */
+  revokeAll(userId: UserId, except?: string): Promise<string[]>;
+  /** Returns all sessions of a user, including ended ones still kept. */
   list(userId: UserId): Promise<(Session & { endedAt?: string })[]>;
-  /** Another process has ended these: as told by it, before the vault is looked through. */
-  hear(ids: readonly string[]): void;
+  /** Notes that another process has revoked these sessions, before the next poll finds out. */
+  noteRevoked(ids: readonly string[]): void;
   /**
-   * Called with the session's id once after each end, within a second whichever process it was asked of, while the
-   * vault answers; returns the function that stops it.
+   * Calls the handler once per revoked session, within 1 s whichever process revoked it, while the vault
+   * answers. Returns the function that unsubscribes it.
    */
-  onEnd(handler: (id: string) => void): () => void;
+  onRevoked(handler: (id: string) => void): () => void;
 }
 
 export interface Vault {
@@ -122,18 +143,21 @@ export interface Vault {
   close(): Promise<void>;
 }
 
-/** The user's key was destroyed: they are erased, and no key is made for them again. */
+/** The user's key was destroyed: the user is erased, and no new key is created. */
 export class KeyDestroyed extends Error {
   override readonly name = 'KeyDestroyed';
 }
 
-/** bcrypt in a thread of its own, behind a bounded queue. Passwords are compared whole. */
+/** bcrypt in its own thread, behind a bounded queue. All characters of a password count. */
 export interface Passwords {
-  /** Throws `Overloaded` when the queue is full. */
+  /** Throws `overloaded` if the queue is full. */
   hash(password: string): Promise<string>;
-  /** Takes the same time for `undefined` (no such user), and is then false. */
+  /**
+   * Returns false for `undefined`, an unknown user, after the same time. Throws `overloaded` if the queue is
+   * full.
+   */
   verify(password: string, hash: string | undefined): Promise<boolean>;
-  /** How many wait. */
+  /** The number of hashings waiting or running. */
   readonly waiting: number;
   close(): Promise<void>;
 }

@@ -3,27 +3,27 @@ import type { UserId } from '../domain/ids.js';
 
 export interface KeyRow {
   readonly owner: UserId;
-  /** Null: a tombstone. */
+  /** Null is a tombstone. */
   readonly wrapped: Sealed | null;
 }
 
 export interface ClaimRow {
-  /** Null: a tombstone. */
+  /** Null is a tombstone. */
   readonly sealed: Sealed | null;
   readonly registered: boolean;
 }
 
-/** An erasure that has begun and is not done. */
+/** An erasure in progress. */
 export interface ErasureRow {
   readonly owner: UserId;
   /** The id of the claim to the user's name. */
   readonly claim: string;
 }
 
-/** The newest head of a partition that was signed. */
+/** The newest signed head of a partition. */
 export interface HeadRow {
   readonly partition: number;
-  /** Of the commit after which the log was so. */
+  /** The position of the commit at this head. */
   readonly position: number;
   readonly size: number;
   /** SHA-256 in base64. */
@@ -34,7 +34,7 @@ export interface HeadRow {
 
 /** A key that signs heads. */
 export interface SigningKeyRow {
-  /** 1, 2, 3 …: the largest is in use. */
+  /** 1, 2, 3 …; the largest is current. */
   readonly number: number;
   readonly sealed: Sealed;
 }
@@ -47,63 +47,88 @@ export interface SessionRow {
   readonly endedAt: string | null;
 }
 
-/** A session is dead once ended or expired. Of each user's dead ones this many, the newest, are kept. */
-export const DEAD_SESSIONS_KEPT = 100;
+/** Sessions kept per user after they ended or expired, the newest ones. */
+export const MAX_ENDED_SESSIONS = 100;
 
-/**
- * What an engine does for the vault: rows under keys, and nothing of cryptography. Every write is durable
- * once it resolves; every read sees all writes that have resolved. Any error means: nothing is known.
- */
-export interface VaultStore {
-  /** Stores the value if the name has none; answers the one that stands. */
-  settle(name: string, value: string): Promise<string>;
-
-  /** False if there is a row, a tombstone too. */
+/** User keys, each wrapped by the master key. */
+export interface KeyTable {
+  /** Returns false if the owner has a row already, be it a tombstone. */
   insertKey(owner: UserId, wrapped: Sealed): Promise<boolean>;
-  /** The rows there are of those asked for, in any order. */
-  keys(owners: readonly UserId[]): Promise<KeyRow[]>;
-  /** Leaves a tombstone, whether or not there was a key. */
+  /** Returns the existing rows of these owners, in any order. */
+  findKeys(owners: readonly UserId[]): Promise<KeyRow[]>;
+  /** Leaves a tombstone, even if there was no key. */
   destroyKey(owner: UserId): Promise<void>;
+}
 
-  /** False if there is a row, a tombstone too. */
+/** Claims to user names. */
+export interface ClaimTable {
+  /** Returns false if the id has a row already, be it a tombstone. */
   insertClaim(id: string, sealed: Sealed): Promise<boolean>;
-  claim(id: string): Promise<ClaimRow | undefined>;
+  findClaim(id: string): Promise<ClaimRow | undefined>;
   markRegistered(id: string): Promise<void>;
-  /** Compare and set; false if `from` is not what stands there. */
+  /** Compares and sets. Returns false if the stored value is not `from`. */
   replaceClaim(id: string, from: Sealed, to: Sealed): Promise<boolean>;
-  /** Makes the row a tombstone. */
+  /** Turns the row into a tombstone. */
   eraseClaim(id: string): Promise<void>;
-  /** The same row again is no error. */
+}
+
+/** Erasures in progress. */
+export interface ErasureTable {
+  /** May be repeated. */
   insertErasure(erasure: ErasureRow): Promise<void>;
-  erasures(): Promise<ErasureRow[]>;
-  /** None is fine too. */
+  listErasures(): Promise<ErasureRow[]>;
+  /** May be repeated. */
   removeErasure(owner: UserId): Promise<void>;
+}
 
-  /** False if there is one of this number. */
+/** Keys that sign tree heads. */
+export interface SigningKeyTable {
+  /** Returns false if a key has this number already. */
   insertSigningKey(key: SigningKeyRow): Promise<boolean>;
-  signingKeys(): Promise<SigningKeyRow[]>;
-  /** One a partition. */
-  heads(): Promise<HeadRow[]>;
-  head(partition: number): Promise<HeadRow | undefined>;
-  /** Compare and set; false if `from` is not the note that stands there. Null: there is none. */
-  replaceHead(from: string | null, to: HeadRow): Promise<boolean>;
-  /** Keeps a head that was given up, for ever; the same again is no error. */
-  keepHead(head: HeadRow): Promise<void>;
+  listSigningKeys(): Promise<SigningKeyRow[]>;
+}
 
-  /** Prunes the user's dead sessions in passing. */
+/** Signed tree heads, one a partition. */
+export interface HeadTable {
+  listHeads(): Promise<HeadRow[]>;
+  findHead(partition: number): Promise<HeadRow | undefined>;
+  /** Compares and sets. Returns false if the stored note is not `from`; null means that none is stored. */
+  replaceHead(from: string | null, to: HeadRow): Promise<boolean>;
+  /** Keeps an abandoned head for ever. May be repeated. */
+  keepAbandonedHead(head: HeadRow): Promise<void>;
+}
+
+/** Sign-in sessions. */
+export interface SessionTable {
+  /** Also deletes the user's oldest ended sessions beyond `MAX_ENDED_SESSIONS`. */
   insertSession(session: SessionRow): Promise<void>;
-  session(id: string): Promise<SessionRow | undefined>;
-  /** Keeps the first end. */
+  findSession(id: string): Promise<SessionRow | undefined>;
+  /** Keeps the time of the first end. */
   endSession(id: string, at: string): Promise<void>;
-  /** Ends the user's sessions that have not ended, but `except`; answers their ids. */
+  /** Ends the user's open sessions except `except`. Returns their ids. */
   endSessions(userId: UserId, except: string | null, at: string): Promise<string[]>;
   /**
-   * The sessions that ended within so many milliseconds, or a little more, whichever process ended them: on the
-   * store's own clock, so that looks that follow each other miss none. Undefined: no other process uses this store.
+   * Returns the sessions that any process ended within the last `lastMs`, or slightly before. Uses the
+   * database's clock, so that consecutive polls miss none. Undefined means that no other process uses this
+   * store.
    */
-  endedLately(lastMs: number): Promise<string[] | undefined>;
-  /** Newest first. */
-  sessions(userId: UserId): Promise<SessionRow[]>;
+  listRecentlyEnded(lastMs: number): Promise<string[] | undefined>;
+  /** Returns the user's sessions, newest first. */
+  listSessions(userId: UserId): Promise<SessionRow[]>;
+}
 
+/**
+ * The storage engine of the vault: rows under keys, without cryptography. A write is durable once it resolves. A read
+ * sees every write that has resolved. After an error the outcome is unknown.
+ */
+export interface VaultStore
+  extends KeyTable,
+    ClaimTable,
+    ErasureTable,
+    SigningKeyTable,
+    HeadTable,
+    SessionTable {
+  /** Stores the value if the name has none. Returns the stored value. */
+  insertIfAbsent(name: string, value: string): Promise<string>;
   close(): Promise<void>;
 }

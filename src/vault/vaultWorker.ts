@@ -1,20 +1,20 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { serve } from '../base/rpc.js';
+import { serveThread } from '../base/workerThreads.js';
 import {
   type ClaimRow,
-  DEAD_SESSIONS_KEPT,
   type ErasureRow,
   type HeadRow,
   type KeyRow,
+  MAX_ENDED_SESSIONS,
   type SessionRow,
   type SigningKeyRow,
   type VaultStore,
 } from './vaultStore.js';
 
-if (!parentPort) throw new Error('this file is the start of a worker thread');
+if (!parentPort) throw new Error('run this file as a worker thread');
 
-// The opener of this thread passes the file's path.
+// `openSqliteVaultStore` passes the file's path.
 const { path } = workerData as { path: string };
 const db = new DatabaseSync(path, { timeout: 5000 });
 db.exec(`
@@ -62,7 +62,7 @@ const statements = {
   insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
   pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
-    ORDER BY createdAt DESC LIMIT -1 OFFSET ${DEAD_SESSIONS_KEPT})`),
+    ORDER BY createdAt DESC LIMIT -1 OFFSET ${MAX_ENDED_SESSIONS})`),
   session: db.prepare('SELECT * FROM sessions WHERE id = ?'),
   endSession: db.prepare('UPDATE sessions SET endedAt = ? WHERE id = ? AND endedAt IS NULL'),
   endSessions: db.prepare(
@@ -71,28 +71,31 @@ const statements = {
   sessions: db.prepare('SELECT * FROM sessions WHERE userId = ? ORDER BY createdAt DESC'),
 };
 
-/** What was overwritten must not live on in the write-ahead log. */
+/** Empties the write-ahead log, where overwritten secrets would remain readable. */
 function emptyLog(): void {
-  // Of that pragma, whose `busy` is 1 when another process reads the file.
+  // The pragma returns `busy`, which is 1 while another process reads the file.
   const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
-  if (busy !== 0) throw new Error('the write-ahead log of the vault is being read, and cannot be emptied');
+  if (busy !== 0)
+    throw new Error(
+      'another process is reading the vault, so that its write-ahead log cannot be emptied; try again',
+    );
 }
 
-// Rows have the columns that their statement names: the casts below say no more than the schema above.
+// Rows have the columns that their statement names, as the schema above defines them.
 const sqliteVault = {
-  settle(name: string, value: string): string {
+  insertIfAbsent(name: string, value: string): string {
     statements.settle.run(name, value);
     return (statements.settled.get(name) as { value: string }).value;
   },
   insertKey: (owner: string, wrapped: string): boolean =>
     statements.insertKey.run(owner, wrapped).changes === 1,
-  keys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
+  findKeys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
   destroyKey(owner: string): void {
     statements.destroyKey.run(owner);
     emptyLog();
   },
   insertClaim: (id: string, sealed: string): boolean => statements.insertClaim.run(id, sealed).changes === 1,
-  claim(id: string): ClaimRow | undefined {
+  findClaim(id: string): ClaimRow | undefined {
     const row = statements.claim.get(id) as { sealed: string | null; registered: number } | undefined;
     return row && { sealed: row.sealed, registered: row.registered === 1 };
   },
@@ -108,16 +111,16 @@ const sqliteVault = {
   insertErasure({ owner, claim }: ErasureRow): void {
     statements.insertErasure.run(owner, claim);
   },
-  erasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
+  listErasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
   removeErasure(owner: string): void {
     statements.removeErasure.run(owner);
   },
 
   insertSigningKey: ({ number, sealed }: SigningKeyRow): boolean =>
     statements.insertSigningKey.run(number, sealed).changes === 1,
-  signingKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
-  heads: (): HeadRow[] => statements.heads.all() as HeadRow[],
-  head: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
+  listSigningKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
+  listHeads: (): HeadRow[] => statements.heads.all() as HeadRow[],
+  findHead: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
   replaceHead(from: string | null, { partition, position, size, root, note }: HeadRow): boolean {
     const { changes } =
       from === null
@@ -125,7 +128,7 @@ const sqliteVault = {
         : statements.replaceHead.run(position, size, root, note, partition, from);
     return changes === 1;
   },
-  keepHead({ partition, position, size, root, note }: HeadRow): void {
+  keepAbandonedHead({ partition, position, size, root, note }: HeadRow): void {
     statements.keepHead.run(note, partition, position, size, root);
   },
 
@@ -133,18 +136,18 @@ const sqliteVault = {
     statements.insertSession.run(id, userId, createdAt, expiresAt, endedAt);
     statements.pruneSessions.run(userId, createdAt);
   },
-  session: (id: string) => statements.session.get(id) as SessionRow | undefined,
+  findSession: (id: string) => statements.session.get(id) as SessionRow | undefined,
   endSession(id: string, at: string): void {
     statements.endSession.run(at, id);
   },
   endSessions: (userId: string, except: string | null, at: string): string[] =>
     (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
-  // The data directory has one owner.
-  endedLately: (): string[] | undefined => undefined,
-  sessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
+  // The data directory has one owner, so that no other process ends sessions.
+  listRecentlyEnded: (): string[] | undefined => undefined,
+  listSessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
   close: (): void => db.close(),
 } satisfies { [K in keyof VaultStore]: (...args: never[]) => Awaited<ReturnType<VaultStore[K]>> };
 
 /** The functions this thread serves. */
 export type SqliteVault = typeof sqliteVault;
-serve(parentPort, sqliteVault);
+serveThread(parentPort, sqliteVault);

@@ -4,11 +4,11 @@ import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { NewEventOf } from '../domain/define.js';
 import type { EventType, Recorded } from '../domain/events.js';
 import type { Time } from '../domain/shapes.js';
-import { CommitTooLarge, caps } from '../log/log.js';
+import { COMMIT_LIMITS, CommitTooLarge } from '../log/log.js';
 import { decide, type Prepared, type Task } from './decide.js';
-import type { Stream } from './streamState.js';
-import type { Term } from './takeOver.js';
-import type { WriterDeps } from './writerPorts.js';
+import type { StreamState } from './streamState.js';
+import type { WriterTerm } from './takeOver.js';
+import type { WriterEnvironment } from './writerPorts.js';
 
 /** An outcome that is told once the batch is durable. */
 type Waiting = {
@@ -26,15 +26,15 @@ export class Batch {
   readonly leaves: string[] = [];
   #bytes = 0;
   readonly #waiting: Waiting[] = [];
-  readonly #dirty = new Set<Stream>();
+  readonly #dirty = new Set<StreamState>();
   readonly #isProven: boolean;
 
   /** `recordedAt`: the commit's time. `decidedAt`: now, on the clock of the lease. */
   constructor(
-    readonly term: Term,
+    readonly term: WriterTerm,
     readonly recordedAt: Time,
     readonly decidedAt: number,
-    private readonly isKnownToAll: WriterDeps['isKnownToAll'],
+    private readonly isKnownToAll: WriterEnvironment['isKnownToAll'],
   ) {
     this.#isProven = decidedAt < term.lease.validUntil;
   }
@@ -65,7 +65,7 @@ export class Batch {
 
   /** The commit is durable, or there is none and nobody else had the partition: tells everyone who waits, in order. */
   settle(moment: Moment): void {
-    for (const stream of this.#dirty) stream.dirty = false;
+    for (const stream of this.#dirty) stream.isDirty = false;
     for (const waiting of this.#waiting) this.#tell(waiting, moment);
   }
 
@@ -100,12 +100,13 @@ export class Batch {
       } as Recorded;
       const leaf = encodeEvent(event, stored);
       const length = Buffer.byteLength(leaf);
-      if (length > caps.leafBytes) throw new CommitTooLarge('leafBytes', length);
+      if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
       bytes += length;
       events.push(event);
       leaves.push(leaf);
     }
-    if (this.events.length + events.length > caps.events || bytes > caps.bytes) return false;
+    if (this.events.length + events.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes)
+      return false;
     this.#bytes = bytes;
     for (const event of events) {
       stream.evolve(event);
@@ -114,7 +115,7 @@ export class Batch {
     }
     this.leaves.push(...leaves);
     if (events.length > 0) {
-      stream.dirty = true;
+      stream.isDirty = true;
       this.#dirty.add(stream);
     }
     return true;
@@ -122,7 +123,7 @@ export class Batch {
 
   #settle(waiting: Waiting): void {
     const { partition, size } = this.term.head;
-    if (waiting.prepared.stream.dirty || !this.#isProven) this.#waiting.push(waiting);
+    if (waiting.prepared.stream.isDirty || !this.#isProven) this.#waiting.push(waiting);
     else this.#tell(waiting, { partition, size });
   }
 
@@ -134,6 +135,6 @@ export class Batch {
 
   #done({ stream, pin }: Prepared): void {
     this.term.streams.release(stream);
-    this.term.tail.letGo(pin);
+    this.term.tail.unpin(pin);
   }
 }

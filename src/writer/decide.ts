@@ -1,5 +1,5 @@
+import type { AdmissionQueue } from '../base/admissionQueue.js';
 import { unauthenticated } from '../base/errors.js';
-import type { Queue } from '../base/limits.js';
 import {
   type Answer,
   type Answers,
@@ -14,8 +14,8 @@ import { messageContext, messageTerm, type StoredMessage } from '../domain/messa
 import type { Time } from '../domain/shapes.js';
 import { open, seal } from '../vault/cipher.js';
 import type { DataKey } from '../vault/vault.js';
-import type { Pin, Stream, StreamCache, Tail } from './streamState.js';
-import type { WriterDeps } from './writerPorts.js';
+import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
+import type { DecisionLookups } from './writerPorts.js';
 
 /** A command on its way through a writer, and its caller, who is told the outcome once. */
 export class Task {
@@ -24,7 +24,7 @@ export class Task {
     readonly commandId: string,
     readonly stream: StreamName,
     private readonly bytes: number,
-    private readonly queue: Queue,
+    private readonly queue: AdmissionQueue,
     private readonly resolve: (answer: never) => void,
     private readonly reject: (error: unknown) => void,
   ) {}
@@ -51,8 +51,8 @@ export interface Prepared {
   readonly task: Task;
   /** What the command seals, sealed; `destroyed` when its owner's key no longer exists. */
   readonly sealed: Sealed | 'destroyed' | undefined;
-  readonly stream: Stream;
-  readonly pin: Pin;
+  readonly stream: StreamState;
+  readonly pin: TailPin;
   readonly found: Found;
 }
 
@@ -78,31 +78,31 @@ interface Memory {
 export async function prepare(
   tasks: readonly Task[],
   { streams, tail }: Memory,
-  { reads, keys, devices }: Pick<WriterDeps, 'reads' | 'keys' | 'devices'>,
+  { reads, keys, devices }: DecisionLookups,
 ): Promise<Prepared[]> {
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
   try {
     const wanted = wantsOf(tasks);
-    const missing = [...new Set(used)].filter((stream) => !stream.loaded);
+    const missing = [...new Set(used)].filter((stream) => !stream.isLoaded);
     const [rows, ownerKeys, messages, users, active] = await Promise.all([
       missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
-      wanted.keys.size > 0 ? keys.keys([...wanted.keys]) : nothing,
+      wanted.keys.size > 0 ? keys.getKeys([...wanted.keys]) : nothing,
       wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
       wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
-      wanted.leaving.size > 0 && devices ? devices.elsewhere([...wanted.leaving]) : nobody,
+      wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
     ]);
     for (const stream of missing) stream.load(rows.get(stream.name), tail);
     const found: Found = { keys: ownerKeys, messages, users, active };
     return tasks.map((task, i) => {
       // `used` has one stream a task.
-      const stream = used[i] as Stream;
+      const stream = used[i] as StreamState;
       return { task, sealed: sealText(task, ownerKeys), stream, pin, found };
     });
   } catch (error) {
     for (const stream of used) {
       streams.release(stream);
-      tail.letGo(pin);
+      tail.unpin(pin);
     }
     throw error;
   }

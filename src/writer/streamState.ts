@@ -1,18 +1,17 @@
-import type { Recorded } from '../domain/events.js';
-import { type Fold, foldFor, type State } from '../domain/events.js';
+import { type Fold, foldFor, type Recorded, type State } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
-import type { StateRow } from '../projections/decisionReads.js';
+import type { StoredState } from '../projections/models/streamStates.js';
 
-/** One stream as its writer knows it: the state after every event decided so far. */
-export class Stream {
+/** The state of one stream after every event decided so far. */
+export class StreamState {
   version = 0;
   state: State;
   /** False until its row and tail are folded. */
-  loaded = false;
-  /** Has events that are not durable yet. */
-  dirty = false;
-  /** How many commands on their way refer to it. */
+  isLoaded = false;
+  /** True while events of it are not yet durable. */
+  isDirty = false;
+  /** The number of commands in progress that refer to it. */
   uses = 0;
   readonly #fold: Fold;
 
@@ -21,49 +20,49 @@ export class Stream {
     this.state = this.#fold.initial;
   }
 
-  /** Row at its offset, then the tail above it. */
-  load(row: StateRow | undefined, tail: Tail): void {
+  /** Folds the row at its offset, then the later events of the tail. */
+  load(row: StoredState | undefined, tail: Tail): void {
     if (row?.value) {
       this.version = row.value.version;
       this.state = row.value.state;
     }
     const offset = row?.offset ?? -1;
-    for (const event of tail.of(this.name)) if (event.offset > offset) this.evolve(event);
-    this.loaded = true;
+    for (const event of tail.eventsOf(this.name)) if (event.offset > offset) this.evolve(event);
+    this.isLoaded = true;
   }
 
   evolve(event: Recorded): void {
     if (event.version !== this.version + 1)
-      throw new Error(`${this.name} goes from version ${this.version} to ${event.version}`);
+      throw new Error(`stream ${this.name} goes from version ${this.version} to ${event.version}`);
     this.version = event.version;
     this.state = this.#fold.evolve(this.state, event);
   }
 }
 
 /**
- * The streams that were used last. One in use is never evicted: there is one object a stream at any time, or two
- * commands would decide against two states of it.
+ * The least recently used streams are evicted, but never one in use. A stream must have only one object at a
+ * time, or two commands would decide against two states.
  */
 export class StreamCache {
-  readonly #streams = new Map<StreamName, Stream>();
+  readonly #streams = new Map<StreamName, StreamState>();
 
-  /** `capacity`: how many to keep beside those in use. */
+  /** `capacity` is the number of idle streams kept. */
   constructor(readonly capacity: number) {}
 
-  /** The stream, for one more use; not loaded if it is new here. */
-  acquire(name: StreamName): Stream {
-    const stream = this.#streams.get(name) ?? new Stream(name);
-    // Moved to the end: the map is in the order of last use.
+  /** Returns the stream and counts a use. A new one is not loaded. */
+  acquire(name: StreamName): StreamState {
+    const stream = this.#streams.get(name) ?? new StreamState(name);
+    // Keeps the map in order of last use.
     this.#streams.delete(name);
     this.#streams.set(name, stream);
     stream.uses++;
     return stream;
   }
 
-  /** Ends one use. One that was never loaded is forgotten with its last. */
-  release(stream: Stream): void {
+  /** Ends one use. An unloaded stream is removed with its last use. */
+  release(stream: StreamState): void {
     stream.uses--;
-    if (stream.uses === 0 && !stream.loaded) this.#streams.delete(stream.name);
+    if (stream.uses === 0 && !stream.isLoaded) this.#streams.delete(stream.name);
     if (this.#streams.size > this.capacity) this.#evict();
   }
 
@@ -75,38 +74,38 @@ export class StreamCache {
   }
 }
 
-/** Keeps all that is in the tail now, until everyone who shares it has let go. */
-export interface Pin {
+/** Keeps the present tail until all its holders have unpinned it. */
+export interface TailPin {
   readonly floor: number;
   holders: number;
 }
 
-const none: readonly Recorded[] = [];
+const NO_EVENTS: readonly Recorded[] = [];
 
 /**
- * A partition's newest events: all that the read models may not have stored yet. A look-up first pins the tail,
- * then asks the read models, and looks into the tail last: whatever they had not stored when they were asked
- * is then still here, however far they have come since.
+ * A partition's newest events: at least all that the read models may not have stored. A look-up pins the
+ * tail, queries the read models, and reads the tail last. So an event that the query missed is still in the
+ * tail, however far the read models have advanced.
  */
 export class Tail {
   #floor: number;
   readonly #events: Recorded[] = [];
   readonly #streams = new Map<StreamName, Recorded[]>();
   readonly #messages = new Map<string, StoredMessage>();
-  // In the order they were taken, so the first has the smallest floor.
-  readonly #pins = new Set<Pin>();
+  // In the order of pinning, so that the first has the smallest floor.
+  readonly #pins = new Set<TailPin>();
 
-  /** `floor`: the offset below which the read models have stored everything. */
+  /** `floor` is the offset below which the read models have stored everything. */
   constructor(floor: number) {
     this.#floor = floor;
   }
 
-  /** How many events it holds. */
+  /** The number of events held. */
   get length(): number {
     return this.#events.length;
   }
 
-  /** Events come in the order of their offsets. */
+  /** Events must come in the order of their offsets. */
   add(event: Recorded): void {
     this.#events.push(event);
     const stream = this.#streams.get(event.stream);
@@ -115,34 +114,34 @@ export class Tail {
     if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
   }
 
-  /** The events of one stream that are here, in order. */
-  of(stream: StreamName): readonly Recorded[] {
-    return this.#streams.get(stream) ?? none;
+  /** Returns the held events of one stream, in order. */
+  eventsOf(stream: StreamName): readonly Recorded[] {
+    return this.#streams.get(stream) ?? NO_EVENTS;
   }
 
-  /** A message by its `messageTerm`, if it is here. */
+  /** Returns a held message by its `messageTerm`. */
   message(term: string): StoredMessage | undefined {
     return this.#messages.get(term);
   }
 
-  /** To be let go `holders` times. */
-  pin(holders: number): Pin {
+  /** Must be unpinned `holders` times. */
+  pin(holders: number): TailPin {
     const pin = { floor: this.#floor, holders };
     this.#pins.add(pin);
     return pin;
   }
 
-  letGo(pin: Pin): void {
+  unpin(pin: TailPin): void {
     if (--pin.holders === 0) this.#pins.delete(pin);
   }
 
-  /** The read models have stored every offset below `size`: forgets what no pin keeps. */
+  /** Drops events below `size`, which the read models have stored, unless a pin keeps them. */
   trim(size: number): void {
     const [oldest] = this.#pins;
     const floor = Math.min(size, oldest?.floor ?? size);
     if (floor <= this.#floor) return;
     this.#floor = floor;
-    // Offsets have no hole: the first tells how many are below the floor.
+    // Offsets have no hole, so that the first offset gives the number of events below the floor.
     const first = this.#events[0]?.offset ?? floor;
     for (const event of this.#events.splice(0, floor - first)) this.#forget(event);
   }

@@ -1,52 +1,52 @@
-import { Expiring } from '../base/collections.js';
+import { ExpiringCache } from '../base/collections.js';
 import { type ErrorCode, type ErrorDetails, ParleyError, VaultUnavailable } from '../base/errors.js';
 import type { NodeId } from '../cluster/bus.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Answer, Command, CommandKind } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import type { PackedCommit } from '../log/commit.js';
-import type { Folding } from '../projections/decisionReads.js';
+import type { FoldProgress } from '../projections/decisionReads.js';
 import type { Engine } from '../projections/store/engine.js';
-import type { DataKey } from '../vault/vault.js';
+import { type DataKey, SECRET_TTL_MS } from '../vault/vault.js';
 
-/** What crosses between the thread of the sockets and that of the writers. */
-
+/** The start parameters of the writer thread. */
 export interface WriterThreadData {
   readonly engine: Engine;
   readonly node: NodeId;
-  /** For a new log; one that exists must have them. */
+  /** The partitions of a new log. An existing log must have this number. */
   readonly partitions: number | undefined;
 }
 
-/** What the writers' thread serves. */
+/** The functions the writer thread serves. */
 export interface WriterApi {
   [method: string]: (...args: never[]) => unknown;
-  /** Opens the log, or makes it. */
+  /** Opens the log, or creates it. */
   open(): Promise<{ readonly id: string; readonly partitions: number }>;
   /**
-   * Begins to take this node's share of the partitions, and resolves when all are served, here or elsewhere, or after
-   * 10 s; `folded`: tree sizes by model and partition; `generations`: by model.
+   * Starts to acquire this node's share of the partitions. Resolves when all partitions are served by some
+   * node, or after 10 s. `folded` has tree sizes by model and partition, `generations` the generation by
+   * model.
    */
   start(
     folded: ReadonlyMap<string, readonly number[]>,
     generations: ReadonlyMap<string, number>,
   ): Promise<void>;
-  /** Later reads of the model are of this generation; resolves when none of another is open. */
+  /** Reads this generation of the model from now on. Resolves when no read of another generation is open. */
   switchTo(name: string, generation: number): Promise<void>;
-  /** Hands all partitions over; resolves when what was in flight has its outcome, or after 2 s. */
-  handOver(): Promise<void>;
-  /** Hands over, and closes the log. */
+  /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
+  releaseAll(): Promise<void>;
+  /** Releases all partitions and closes the log. */
   stop(): Promise<void>;
 }
 
-/** A command, with a number of its call; `epoch` is that of the lease it is addressed to. */
+/** `call` numbers the call. `epoch` is that of the lease the command is for. */
 export type SentCommand = readonly [call: number, command: Command, commandId: string, epoch: number];
 
-/** One message of the main thread: commands in the order of the calls, or how far the read models are. */
-export type ToWriters =
+/** A message of the main thread. */
+export type ToWriterThread =
   | { readonly commands: readonly SentCommand[] }
-  /** Leases have changed hands. */
-  | { readonly look: true }
+  /** Leases have changed hands: rebalance. */
+  | { readonly rebalance: true }
   /** The user's key was destroyed. */
   | { readonly forget: UserId }
   | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
@@ -55,19 +55,19 @@ export type ToWriters =
       readonly request: number;
     }
   | { readonly keysFailed: string; readonly request: number }
-  /** The answer to `mayAppendTo`. */
+  /** The reply to `mayAppendTo`. */
   | { readonly mayAppend: number; readonly refusal: WireError | undefined };
 
-/** What the writers' thread has to tell, in the order in which it became so. */
-export type FromWriters =
+/** A message of the writer thread. Messages arrive in the order of sending. */
+export type FromWriterThread =
   | { readonly commit: PackedCommit }
   | { readonly answered: number; readonly answer: Answer<CommandKind> }
   | { readonly refused: number; readonly error: WireError }
-  /** `NotOwner`. */
-  | { readonly returned: number }
+  /** The call failed with `NotOwner`. */
+  | { readonly notOwner: number }
   | { readonly owners: Owners }
-  /** This node has taken or released partitions. */
-  | { readonly moved: true }
+  /** This node acquired or released a lease. */
+  | { readonly leasesChanged: true }
   | { readonly appended: { readonly events: number; readonly ms: number } }
   | { readonly keysOf: readonly UserId[]; readonly request: number }
   | { readonly mayAppendTo: number; readonly request: number }
@@ -76,7 +76,7 @@ export type FromWriters =
 
 export type Keys = ReadonlyMap<UserId, DataKey | 'destroyed'>;
 
-/** An error's meaning without its class. */
+/** An error as data, so that it can cross threads. */
 export interface WireError {
   readonly name: string;
   readonly message: string;
@@ -85,14 +85,16 @@ export interface WireError {
   readonly parley: { readonly code: ErrorCode; readonly details: ErrorDetails } | undefined;
 }
 
-export function toWire(error: unknown): WireError {
+/** Encodes an error with its causes. Keeps the class of a `ParleyError` only. */
+export function encodeError(error: unknown): WireError {
   const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error));
   const parley = error instanceof ParleyError ? { code: error.code, details: error.details } : undefined;
-  return { name, message, stack, parley, cause: cause === undefined ? undefined : toWire(cause) };
+  return { name, message, stack, parley, cause: cause === undefined ? undefined : encodeError(cause) };
 }
 
-export function fromWire({ name, message, stack, cause, parley }: WireError): Error {
-  const options = cause === undefined ? {} : { cause: fromWire(cause) };
+/** Restores an encoded error: a `ParleyError`, or an `Error` of the same name. */
+export function decodeError({ name, message, stack, cause, parley }: WireError): Error {
+  const options = cause === undefined ? {} : { cause: decodeError(cause) };
   if (parley) return new ParleyError(parley.code, message, parley.details, options);
   const error = new Error(message, options);
   error.name = name;
@@ -100,16 +102,17 @@ export function fromWire({ name, message, stack, cause, parley }: WireError): Er
   return error;
 }
 
-/** As in the vault's own cache: no memory holds a destroyed key after 60 s. */
-const CACHED_MS = 55_000;
 const MAX_KEYS = 50_000;
 
-type Reply = Extract<ToWriters, { request: number }>;
+type Reply = Extract<ToWriterThread, { request: number }>;
 
-/** Data keys for a thread that has no vault: asked of the thread that has it, and kept for less than a minute. */
-export class RemoteKeys {
+/**
+ * Data keys in the writer thread, which has no vault. Fetches them from the main thread and caches them for
+ * `SECRET_TTL_MS`.
+ */
+export class RemoteKeyCache {
   readonly #ask: (owners: readonly UserId[], request: number) => void;
-  readonly #cache = new Expiring<DataKey | 'destroyed'>({ ttlMs: CACHED_MS, maxEntries: MAX_KEYS });
+  readonly #cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_KEYS });
   readonly #open = new Map<
     number,
     { resolve: (keys: Keys) => void; reject: (error: Error) => void; asOf: number }
@@ -120,8 +123,8 @@ export class RemoteKeys {
     this.#ask = ask;
   }
 
-  /** As `KeyStore.keys`. */
-  async keys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
+  /** See `KeyStore.getKeys`. */
+  async getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     const absent: UserId[] = [];
     for (const owner of owners) {
@@ -133,13 +136,13 @@ export class RemoteKeys {
     return found;
   }
 
-  receive(reply: Reply): void {
+  handleReply(reply: Reply): void {
     const waiting = this.#open.get(reply.request);
     this.#open.delete(reply.request);
     if ('keysFailed' in reply) return waiting?.reject(new VaultUnavailable(reply.keysFailed));
     const keys = new Map<UserId, DataKey | 'destroyed'>();
     for (const [owner, bytes] of reply.keys) {
-      // Buffers arrive from another thread as plain byte arrays.
+      // A buffer arrives from another thread as a plain byte array.
       const key =
         bytes === 'destroyed' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       keys.set(owner, key);
@@ -148,7 +151,7 @@ export class RemoteKeys {
     waiting?.resolve(keys);
   }
 
-  /** For one whose key was destroyed: later replies say so. */
+  /** Removes a destroyed key. A later fetch returns `destroyed`. */
   forget(owner: UserId): void {
     this.#cache.delete(owner);
   }
@@ -166,16 +169,16 @@ export class RemoteKeys {
   }
 }
 
-type GuardReply = Extract<ToWriters, { mayAppend: number }>;
+type GuardReply = Extract<ToWriterThread, { mayAppend: number }>;
 
-/** For a thread that has no vault: asks the one that has it whether a partition may be appended to. */
-export class RemoteGuard {
+/** Asks the main thread, which has the vault, whether a partition may be appended to. */
+export class RemoteAppendGuard {
   readonly #open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   #next = 0;
 
   constructor(private readonly ask: (partition: number, request: number) => void) {}
 
-  /** As `WriterDeps.mayAppend`. */
+  /** See `WriterStorage.mayAppend`. */
   mayAppend(partition: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const request = this.#next++;
@@ -184,16 +187,19 @@ export class RemoteGuard {
     });
   }
 
-  receive({ mayAppend: request, refusal }: GuardReply): void {
+  handleReply({ mayAppend: request, refusal }: GuardReply): void {
     const waiting = this.#open.get(request);
     this.#open.delete(request);
-    if (refusal) waiting?.reject(fromWire(refusal));
+    if (refusal) waiting?.reject(decodeError(refusal));
     else waiting?.resolve();
   }
 }
 
-/** How far the read models are, as the main thread tells; a lag is refused there already. */
-export class ThreadFolding implements Folding {
+/**
+ * The progress of the read models, as reported by the main thread. That thread also refuses commands when
+ * they lag.
+ */
+export class RemoteFolding implements FoldProgress {
   #folded = new Map<string, number[]>();
   readonly #handlers = new Set<() => void>();
 

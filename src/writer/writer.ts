@@ -1,5 +1,5 @@
+import { AdmissionQueue } from '../base/admissionQueue.js';
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
-import { Queue } from '../base/limits.js';
 import { commitFrame } from '../cluster/bus.js';
 import {
   type Answer,
@@ -10,59 +10,62 @@ import {
   streamOfCommand,
 } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
-import { buildCommit, type Head, timeAfter } from '../log/commit.js';
+import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit, Outcome } from '../log/log.js';
 import { partitionOf } from '../log/log.js';
 import { Batch } from './batch.js';
 import { type Prepared, prepare, Task } from './decide.js';
-import { type Term, takeOver } from './takeOver.js';
+import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
-/** The most commands that are looked up at once: two message ids each fit one query. */
-const ROUND = 128;
-const RETRY = { retryAfterMs: 1000 };
+/** The limit of commands looked up together, chosen so that two message ids each fit one query. */
+const MAX_ROUND_COMMANDS = 128;
+const RETRY_DETAILS = { retryAfterMs: 1000 };
 
 /**
- * The writer of one partition, for as long as a lease gives it: one append in flight, no timer. Commands that arrive
- * meanwhile are prepared, in rounds, and form the next commit once the outcome is known. Commands take effect in the
- * order of the calls.
+ * The writer of one partition, while a lease lasts. One append is in flight at a time. Commands that arrive
+ * meanwhile are prepared in rounds and form the next commit. Commands take effect in the order of the calls.
  */
 export class Writer {
-  readonly #queue = new Queue();
+  readonly #admission = new AdmissionQueue();
   #incoming: Task[] = [];
-  /** Being prepared now. */
+  /** Commands being prepared now. */
   #round: Task[] = [];
   #ready: Prepared[] = [];
-  /** Decided without an event while the lease was not valid: told when it shows that nobody else had the partition. */
+  /**
+   * Batches without events, decided while the lease was not provably valid. Their outcome waits for proof
+   * that no other node had the partition.
+   */
   #unproven: Batch[] = [];
-  /** From when it was given until it is given up. */
+  /** Set from `takeOver` until the lease is given up. */
   #lease: Lease | undefined;
-  /** Undefined while the partition is being taken over, and when it is not owned. */
-  #term: Term | undefined;
-  /** What must have ended before another lease is given. */
+  /** Undefined during a take-over, and without a lease. */
+  #term: WriterTerm | undefined;
+  /** Must settle before another lease is taken. */
   #taking: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #isAppending = false;
-  #isWoken = false;
+  #isScheduled = false;
   #failed: ParleyError | undefined;
 
   constructor(
     readonly partition: number,
     private readonly deps: WriterDeps,
   ) {
-    deps.folding.onAdvance(() => this.#trim());
+    deps.storage.folding.onAdvance(() => this.#trim());
   }
 
-  /** How many commands are on their way. */
+  /** The number of commands in progress. */
   get depth(): number {
-    return this.#queue.length;
+    return this.#admission.length;
   }
 
   /**
-   * Takes the partition over; commands of this lease may be given from now on and wait for it. To be called with a
-   * new lease, and while none is held or being given up. Throws as `takeOver` does; nothing is owned then.
+   * Takes the partition over. Commands for this lease may be submitted at once, and wait. Call it with a new
+   * lease only, while none is held or being given up. Throws as the function `takeOver`; nothing is owned
+   * then.
    */
-  take(lease: Lease): Promise<void> {
+  takeOver(lease: Lease): Promise<void> {
     this.#lease = lease;
     this.#taking = this.#take(lease).finally(() => {
       this.#taking = undefined;
@@ -71,21 +74,21 @@ export class Writer {
   }
 
   /**
-   * Takes nothing more of its lease, and rejects with `NotOwner` what is not in the append in flight; resolves when
-   * that has its outcome, and its commands their answers.
+   * Rejects all commands with `NotOwner`, except those in the append in flight. Resolves when that append and
+   * its commands are settled.
    */
   async giveUp(): Promise<void> {
-    this.#letGo();
+    this.#dropLease();
     await Promise.allSettled([this.#taking, this.#committing]);
   }
 
-  /** The lease was renewed: nobody else has had the partition. */
-  renewed(): void {
+  /** Called after a renewal, which proves that no other node had the partition until now. */
+  handleRenewal(): void {
     const [term, lease] = [this.#term, this.#lease];
-    if (term && lease) this.#tellUnproven(term, lease.validUntil);
+    if (term && lease) this.#settleUnproven(term, lease.validUntil);
   }
 
-  /** See `OwnWriters.submit`; `stream` is the command's, and of this partition. */
+  /** See `OwnWriters.submit`. `stream` must be the command's, and of this partition. */
   submit<K extends CommandKind>(
     command: CommandOf<K>,
     commandId: string,
@@ -95,55 +98,55 @@ export class Writer {
     if (this.#failed) return Promise.reject(this.#failed);
     if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
     const bytes = bytesOf(command);
-    const refusal = this.#queue.refusal(bytes, this.deps.folding.lagMs());
+    const refusal = this.#admission.checkCapacity(bytes, this.deps.storage.folding.lagMs());
     if (refusal) return Promise.reject(refusal);
-    this.#queue.enter(bytes);
+    this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
-      this.#incoming.push(new Task(command, commandId, stream, bytes, this.#queue, resolve, reject));
-      this.#wake();
+      this.#incoming.push(new Task(command, commandId, stream, bytes, this.#admission, resolve, reject));
+      this.#schedule();
     });
   }
 
   async #take(lease: Lease): Promise<void> {
     try {
-      await this.#takeOver(lease);
+      await this.#acquireTerm(lease);
     } catch (error) {
-      if (this.#lease === lease) this.#letGo();
+      if (this.#lease === lease) this.#dropLease();
       throw error;
     }
   }
 
-  async #takeOver(lease: Lease): Promise<void> {
+  async #acquireTerm(lease: Lease): Promise<void> {
     const { partition } = this;
     const isWanted = () => this.#lease === lease;
     const term = await takeOver({ partition, lease, isWanted }, this.deps);
     if (!isWanted()) throw new NotOwner(partition);
     this.#term = term;
-    this.#wake();
+    this.#schedule();
   }
 
-  /** What one turn of the event loop brings is prepared together. */
-  #wake(): void {
-    if (this.#isWoken) return;
-    this.#isWoken = true;
-    this.deps.clock.soon(() => {
-      this.#isWoken = false;
+  /** Prepares all commands of this turn together. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.deps.environment.clock.setImmediate(() => {
+      this.#isScheduled = false;
       void this.#prepareRounds();
     });
   }
 
   /**
-   * One round at a time, so that nothing overtakes. While commands wait for the append in flight the next round
-   * starts only when it would double them: each costs a query, and there are few of them a commit.
+   * Prepares one round at a time, so that no command overtakes another. During an append, the next round
+   * starts only if it doubles the ready commands: each round costs a query, so that a commit needs few.
    */
   async #prepareRounds(): Promise<void> {
     const term = this.#term;
     while (term && this.#round.length === 0 && this.#incoming.length > 0) {
       if (this.#incoming.length < this.#ready.length) return;
-      const round = this.#incoming.splice(0, ROUND);
+      const round = this.#incoming.splice(0, MAX_ROUND_COMMANDS);
       this.#round = round;
       const prepared = await this.#prepare(round, term);
-      // Lost meanwhile: these commands are among the incoming again, or have been rejected.
+      // The term was lost meanwhile: these commands are incoming again, or were rejected.
       if (this.#term !== term) return;
       this.#round = [];
       this.#ready.push(...prepared);
@@ -151,19 +154,19 @@ export class Writer {
     }
   }
 
-  async #prepare(round: readonly Task[], term: Term): Promise<Prepared[]> {
+  async #prepare(round: readonly Task[], term: WriterTerm): Promise<Prepared[]> {
     try {
-      return await prepare(round, term, this.deps);
+      return await prepare(round, term, this.deps.lookups);
     } catch (cause) {
       if (this.#term !== term) return [];
-      this.deps.report(`commands of partition ${this.partition} could not be prepared`, cause);
-      const why = 'what deciding needs cannot be read';
-      for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY, { cause }));
+      this.deps.events.report(`cannot prepare commands of partition ${this.partition}; refusing them`, cause);
+      const why = 'the data needed to decide the command cannot be read; try again';
+      for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY_DETAILS, { cause }));
       return [];
     }
   }
 
-  /** There is something to commit. */
+  /** Commits until no command is ready. */
   async #commitAll(): Promise<void> {
     try {
       while (this.#term && this.#ready.length > 0) await this.#commitOne(this.#term);
@@ -172,56 +175,59 @@ export class Writer {
     }
   }
 
-  async #commitOne(term: Term): Promise<void> {
-    const { clock, now, isKnownToAll } = this.deps;
-    const batch = new Batch(term, timeAfter(term.head, now()), clock.now(), isKnownToAll);
+  async #commitOne(term: WriterTerm): Promise<void> {
+    const { clock, now, isKnownToAll } = this.deps.environment;
+    const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), isKnownToAll);
     let taken = 0;
     for (const prepared of this.#ready) {
       if (!batch.take(prepared)) break;
       taken++;
     }
     this.#ready.splice(0, taken);
-    this.#wake();
+    this.#schedule();
     if (batch.events.length === 0) {
       if (batch.tasks.length > 0) this.#unproven.push(batch);
       return;
     }
     const appended = await this.#append(batch).catch((error: unknown) => this.#fail(error, batch.tasks));
-    if (appended?.outcome.kind === 'committed') this.#committed(batch, appended.commit, appended.head);
-    else if (appended) await this.#lost(batch);
+    if (appended?.outcome.kind === 'committed') this.#handleCommitted(batch, appended.commit, appended.head);
+    else if (appended) await this.#handleLost(batch);
   }
 
   async #append(batch: Batch): Promise<{ outcome: Outcome; commit: Commit; head: Head }> {
     const { term, recordedAt, leaves } = batch;
-    const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.newId() };
+    const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.environment.newId() };
     const { commit, head } = buildCommit({ head: term.head, ...proposal });
-    const before = this.deps.clock.now();
+    const before = this.deps.environment.clock.now();
     this.#isAppending = true;
-    const outcome = await this.deps.log.append(commit).finally(() => {
+    const outcome = await this.deps.storage.log.append(commit).finally(() => {
       this.#isAppending = false;
     });
-    const ms = this.deps.clock.now() - before;
-    this.deps.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+    const ms = this.deps.environment.clock.now() - before;
+    this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
     return { outcome, commit, head };
   }
 
-  #committed(batch: Batch, commit: Commit, head: Head): void {
+  #handleCommitted(batch: Batch, commit: Commit, head: Head): void {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      this.deps.bus.publish(commitFrame(commit, batch.events));
+      this.deps.storage.bus.publish(commitFrame(commit, batch.events));
     } catch (error) {
-      // A doorbell: consumers read from the log what they missed. The commit stands.
-      this.deps.report(`the commit ${position} of partition ${partition} was not published`, error);
+      // The commit stands: consumers read it from the log.
+      this.deps.events.report(
+        `cannot publish commit ${position} of partition ${partition}; consumers read it from the log`,
+        error,
+      );
     }
-    // Whoever appends has seen all that was there: what was decided before was true.
-    this.#tellUnproven(batch.term, Number.POSITIVE_INFINITY);
+    // A successful append proves that no other writer came before it.
+    this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
     batch.settle({ partition, size });
     this.#trim();
   }
 
-  /** Tells what was decided before then, of the clock of the lease. */
-  #tellUnproven({ head: { partition, size } }: Term, before: number): void {
+  /** Settles the batches decided before `before`, by the clock of the lease. */
+  #settleUnproven({ head: { partition, size } }: WriterTerm, before: number): void {
     for (let [first] = this.#unproven; first && first.decidedAt < before; [first] = this.#unproven) {
       this.#unproven.shift();
       first.settle({ partition, size });
@@ -229,25 +235,25 @@ export class Writer {
   }
 
   /**
-   * Another writer has the position, so nothing of ours is stored. While the lease is valid all is decided again, in
-   * the same order; else it is the other's.
+   * Another writer has the position, so that this batch was not stored. While the lease is valid, all
+   * commands are decided again in order. Otherwise the other writer owns the partition.
    */
-  async #lost(batch: Batch): Promise<void> {
+  async #handleLost(batch: Batch): Promise<void> {
     const lease = this.#lease;
     this.#takeBack(batch);
-    if (!lease) return this.#letGo();
+    if (!lease) return this.#dropLease();
     try {
-      await this.#takeOver(lease);
+      await this.#acquireTerm(lease);
     } catch (error) {
       if (!(error instanceof NotOwner)) return this.#fail(error, []);
-      this.#letGo();
-      this.deps.onDeposed(this.partition);
+      this.#dropLease();
+      this.deps.events.onDeposed(this.partition);
     }
   }
 
-  /** Makes all that is not told commands again that have just come, in their order. */
+  /** Moves all unsettled commands back to the incoming ones, in order. */
   #takeBack(lost?: Batch): void {
-    // What was decided before the append in flight shares its outcome: else what is in that would overtake it.
+    // Batches before the append in flight must wait for its outcome, or that append would overtake them.
     const unproven = this.#isAppending ? [] : this.#unproven.flatMap(({ tasks }) => tasks);
     const ready = this.#ready.map(({ task }) => task);
     this.#incoming = [...unproven, ...(lost?.tasks ?? []), ...ready, ...this.#round, ...this.#incoming];
@@ -257,21 +263,22 @@ export class Writer {
     this.#round = [];
   }
 
-  #letGo(): void {
+  #dropLease(): void {
     this.#lease = undefined;
     this.#refuseAll(new NotOwner(this.partition));
   }
 
   #fail(error: unknown, inFlight: readonly Task[]): undefined {
-    const why = 'the log failed: it may have happened';
-    for (const task of inFlight) task.refuse(new ParleyError('unknown', why, RETRY, { cause: error }));
+    const why = 'the log failed; the command may have taken effect';
+    for (const task of inFlight)
+      task.refuse(new ParleyError('unknown', why, RETRY_DETAILS, { cause: error }));
     this.#failed = overloaded('the log cannot be written');
     this.#lease = undefined;
     this.#refuseAll(this.#failed);
-    this.deps.onFatal(error);
+    this.deps.events.onFatal(error);
   }
 
-  /** With what has not been tried nothing was done. */
+  /** Refuses commands that were not appended. Nothing was done with them. */
   #refuseAll(refusal: Error): void {
     this.#takeBack();
     const undone = this.#incoming;
@@ -279,9 +286,9 @@ export class Writer {
     for (const task of undone) task.refuse(refusal);
   }
 
-  /** Forgets what both models that the tail stands in for have stored. */
+  /** Drops events that both models behind the tail have stored. */
   #trim(): void {
-    const { folding } = this.deps;
+    const { folding } = this.deps.storage;
     const { partition } = this;
     this.#term?.tail.trim(
       Math.min(folding.folded('states', partition), folding.folded('messages', partition)),
@@ -289,8 +296,8 @@ export class Writer {
   }
 }
 
-/** Routes each command to the writer of its stream's partition; `writers` has one a partition, in order. */
-export function ownWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {
+/** Routes each command to the writer of its partition. `writers` has one per partition, in order. */
+export function routeToWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {
   return {
     submit(command, commandId, epoch) {
       const stream = streamOfCommand(command);

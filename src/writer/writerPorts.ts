@@ -1,39 +1,59 @@
 import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices } from '../cluster/devices.js';
-import type { Held } from '../cluster/leases.js';
+import type { HeldLease } from '../cluster/leases.js';
 import type { EventLog } from '../log/log.js';
-import type { Folding, ReadModels } from '../projections/decisionReads.js';
+import type { FoldProgress, ReadModels } from '../projections/decisionReads.js';
 import type { KeyStore } from '../vault/vault.js';
 
-/** What a writer must know of the lease by which it owns its partition. */
-export type Lease = Pick<Held, 'epoch' | 'validUntil'>;
+/** The part of a lease that a writer reads. */
+export type Lease = Pick<HeldLease, 'epoch' | 'validUntil'>;
 
-/** All that the writers of one process share. */
+/** Everything that the writers of one process share. */
 export interface WriterDeps {
+  readonly storage: WriterStorage;
+  readonly lookups: DecisionLookups;
+  readonly environment: WriterEnvironment;
+  readonly events: WriterEvents;
+}
+
+/** Where a writer appends and publishes, and how far the read models have folded its log. */
+export interface WriterStorage {
   readonly log: EventLog;
   readonly bus: Pick<Bus, 'publish'>;
-  readonly keys: Pick<KeyStore, 'keys'>;
-  /** Rejects if the partition is not what was signed of it: nothing may then be appended. Where heads are signed. */
+  readonly folding: FoldProgress;
+  /** Rejects if the partition does not extend its signed head: nothing may be appended. Absent if heads are unsigned. */
   readonly mayAppend?: (partition: number) => Promise<void>;
+}
+
+/** Everything that is looked up before a command is decided. */
+export interface DecisionLookups {
   readonly reads: ReadModels;
-  /** Where there are several nodes: which users are still active on one. */
-  readonly devices?: Pick<Devices, 'elsewhere'>;
-  readonly folding: Folding;
-  /** Its `now` is that of the leases. */
+  readonly keys: Pick<KeyStore, 'getKeys'>;
+  /** Users with an active device on any node. Absent in a single process. */
+  readonly devices?: Pick<Devices, 'findActive'>;
+}
+
+/** Time, ids and the capabilities of the cluster. */
+export interface WriterEnvironment {
+  /** Its `now` is the clock of the leases. */
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** A new UUID. */
+  /** Returns a new UUID. */
   readonly newId: () => string;
-  /** The log can no longer be written: the process must stop. Called once a writer at most. */
-  readonly onFatal: (error: unknown) => void;
-  /** Whether every living node can read events of this type, which may be an old one; no other is written. */
+  /** Returns true if every live node can read this event type, in the version it names. No other type is written. */
   readonly isKnownToAll: (type: string) => boolean;
-  /** The partition went to another writer while the lease could not be shown to be valid: it takes nothing any more. */
+}
+
+/** The receiver of a writer's failures and measurements. */
+export interface WriterEvents {
+  /** Called at most once a writer, when the log cannot be written any more: the process must stop. */
+  readonly onFatal: (error: unknown) => void;
+  /** Called when another writer took the partition while the lease was not provably valid. This writer stops. */
   readonly onDeposed: (partition: number) => void;
-  /** Something failed and was dealt with: to be logged. */
+  /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
-  /** After each append that is not a fence; `ms` from handing it over to its outcome. */
+  /** Called after each append except fences; `ms` is the time from the call to its outcome. */
   readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
 }

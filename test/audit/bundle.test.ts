@@ -10,7 +10,7 @@ import { tempDir } from '../support/tempDir.js';
 import { Signer } from './signing.js';
 import { type SmallLog, type SmallLogOptions, smallLog } from './smallLog.js';
 
-/** Of whatever. */
+/** Any 32 bytes. */
 const ROOT = Buffer.alloc(32).toString('base64');
 
 const sqlite = (): Engine => ({ kind: 'sqlite', dataDir: tempDir() });
@@ -21,7 +21,7 @@ interface Exported extends SmallLog {
   readonly keys: readonly string[];
 }
 
-/** A log in a bundle, up to heads of its present size. */
+/** Exports a log up to heads of its present size. */
 async function exported(signer: Signer, options: SmallLogOptions): Promise<Exported> {
   const log = await smallLog(sqlite(), options);
   const { partitions } = await verifyLog({ engine: log.engine, heads: [], since: [], keys: [] });
@@ -33,15 +33,15 @@ async function exported(signer: Signer, options: SmallLogOptions): Promise<Expor
 }
 
 const verify = async (dir: string, since: readonly string[] = []) =>
-  (await verifyBundle({ dir, since })).wrong;
+  (await verifyBundle({ dir, since })).mismatch;
 
 describe('a bundle', function () {
   this.timeout(120_000);
 
   it('is verified with no database, and holds every event', async () => {
     const { dir, events } = await exported(new Signer('here'), { partitions: 2, messages: 300 });
-    const { partitions, wrong } = await verifyBundle({ dir, since: [] });
-    expect(wrong).to.equal(undefined);
+    const { partitions, mismatch } = await verifyBundle({ dir, since: [] });
+    expect(mismatch).to.equal(undefined);
     expect(partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
   });
 
@@ -101,23 +101,23 @@ describe('a log that was rewritten whole, and signed anew', function () {
     verifyLog({ engine, heads, since, keys });
 
   it('is whole by itself', async () => {
-    expect((await check(second, [])).wrong).to.equal(undefined);
+    expect((await check(second, [])).mismatch).to.equal(undefined);
     expect(await verify(second.dir)).to.equal(undefined);
   });
 
   it('is found by a checkpoint that was kept elsewhere', async () => {
-    expect((await check(first, first.heads)).wrong).to.equal(undefined);
-    expect((await check(second, first.heads)).wrong?.what).to.include('checkpoint kept elsewhere');
+    expect((await check(first, first.heads)).mismatch).to.equal(undefined);
+    expect((await check(second, first.heads)).mismatch?.what).to.include('checkpoint kept elsewhere');
     expect((await verify(second.dir, first.heads))?.what).to.include('checkpoint kept elsewhere');
   });
 
   it('is found by a key that was kept elsewhere, if it was signed with another', async () => {
     const other = await exported(new Signer('here'), {});
-    expect((await verifyBundle({ dir: other.dir, since: [], keys: first.keys })).wrong?.what).to.include(
+    expect((await verifyBundle({ dir: other.dir, since: [], keys: first.keys })).mismatch?.what).to.include(
       'no key',
     );
     const { engine, heads } = other;
-    expect((await verifyLog({ engine, heads, since: [], keys: first.keys })).wrong?.what).to.include(
+    expect((await verifyLog({ engine, heads, since: [], keys: first.keys })).mismatch?.what).to.include(
       'no key',
     );
   });
@@ -125,14 +125,19 @@ describe('a log that was rewritten whole, and signed anew', function () {
   it('is found when it has lost a partition', async () => {
     const { key, head } = { key: signer.key(1), head: signer.head({ partition: 1, events: 3, root: ROOT }) };
     const { engine, heads, keys } = first;
-    const { wrong } = await verifyLog({ engine, heads: [...heads, head], since: [], keys: [...keys, key] });
-    expect(wrong).to.include({ partition: 1 });
-    expect(wrong?.what).to.include('has 1 partitions');
+    const { mismatch } = await verifyLog({
+      engine,
+      heads: [...heads, head],
+      since: [],
+      keys: [...keys, key],
+    });
+    expect(mismatch).to.include({ partition: 1 });
+    expect(mismatch?.what).to.include('has 1 partitions');
   });
 
   it('is found when it has lost its end', async () => {
     const longer = await exported(signer, { messages: 30 });
-    const { wrong } = await check(first, longer.heads);
-    expect(wrong).to.include({ partition: 0 });
+    const { mismatch } = await check(first, longer.heads);
+    expect(mismatch).to.include({ partition: 0 });
   });
 });

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { HeadSigner } from '../../src/audit/proof/heads.js';
-import type { Head } from '../../src/vault/vault.js';
+import type { SignedHead } from '../../src/vault/vault.js';
 
-const head = (partition: number, size: number): Head => ({
+const head = (partition: number, size: number): SignedHead => ({
   partition,
   size,
   position: 1,
@@ -40,13 +40,13 @@ describe('the signer of heads', () => {
   it('does not hold a stop up: what cannot be signed in time is reported', async () => {
     const reports: string[] = [];
     const signer = new HeadSigner({
-      heads: { advance: () => new Promise<Head>(() => {}) },
+      heads: { advance: () => new Promise<SignedHead>(() => {}) },
       owned: () => [0],
       size: async () => 1,
       report: (message) => reports.push(message),
     });
     signer.start();
     await signer.stop(1);
-    expect(reports).to.deep.equal(['the end of the log is not signed yet']);
+    expect(reports).to.deep.equal(['the end of the log was not signed before the stop']);
   });
 });

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Heads } from '../../src/audit/proof/heads.js';
-import { readHead, witnessesOf } from '../../src/audit/proof/witness.js';
+import { readHead, readTrustedHeads } from '../../src/audit/proof/trustedHeads.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import { NotExtended } from '../../src/log/log.js';
-import { frameOf } from '../../src/projections/logIntake.js';
-import { evidenceOf, TreeReader, tilesProjection } from '../../src/projections/models/merkleTiles.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
+import { StoredMerkleReader, TileReader, tilesProjection } from '../../src/projections/models/merkleTiles.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -26,27 +26,26 @@ const leaf = (version: number): string =>
     commandId: user,
   });
 
-/** A node that signs: a log, whichever it is, with tiles of its own. */
+/** A node that signs, with a log and its own tiles. */
 async function signerOf(vault: OpenVault, log: MemoryLog): Promise<Heads> {
   const rows = new MemoryRows();
   const projector = await Projector.open(rows, [tilesProjection], 1);
   let folding = Promise.resolve();
   const fold = async () => {
-    await projector.fold((await log.read(0, projector.position(0), 10_000)).map(frameOf));
+    await projector.fold((await log.read(0, projector.position(0), 10_000)).map(decodeCommit));
     await projector.write();
   };
-  const reached = (): Promise<void> => {
+  const waitFor = (): Promise<void> => {
     folding = folding.then(fold);
     return folding;
   };
   const { heads, signing } = vault;
   return new Heads({
     origin: 'test',
-    heads,
-    signing,
+    vault: { heads, signing },
     log,
-    evidence: evidenceOf(log, new TreeReader(rows)),
-    progress: { reached },
+    merkleReader: new StoredMerkleReader(log, new TileReader(rows)),
+    progress: { waitFor },
   });
 }
 
@@ -75,9 +74,9 @@ describe('signed heads', () => {
     }
     expect(notes).to.have.property('size', 20);
     const keys = (await nodes[0]?.keys()) ?? [];
-    const { witnesses, wrong } = witnessesOf({ heads: [...notes.values()], since: [], keys });
-    expect(wrong).to.equal(undefined);
-    expect(witnesses).to.have.length(20);
+    const { trustedHeads, mismatch } = readTrustedHeads({ heads: [...notes.values()], since: [], keys });
+    expect(mismatch).to.equal(undefined);
+    expect(trustedHeads).to.have.length(20);
   });
 
   it('are signed with the newest key once it is rotated, and all keys are told, the newest first', async () => {
@@ -87,9 +86,9 @@ describe('signed heads', () => {
     write(1);
     const { note } = await heads.advance(0);
     const [newest = '', oldest = ''] = await heads.keys();
-    expect(witnessesOf({ heads: [note], since: [], keys: [newest] }).wrong).to.equal(undefined);
-    expect(witnessesOf({ heads: [old], since: [], keys: [oldest] }).wrong).to.equal(undefined);
-    expect(witnessesOf({ heads: [old], since: [], keys: [newest] }).wrong).not.to.equal(undefined);
+    expect(readTrustedHeads({ heads: [note], since: [], keys: [newest] }).mismatch).to.equal(undefined);
+    expect(readTrustedHeads({ heads: [old], since: [], keys: [oldest] }).mismatch).to.equal(undefined);
+    expect(readTrustedHeads({ heads: [old], since: [], keys: [newest] }).mismatch).not.to.equal(undefined);
   });
 
   it('are not signed of a log that lacks, or has otherwise, what was signed, until an operator accepts it', async () => {

@@ -12,7 +12,7 @@ describe('events as JSON lines', () => {
   const ann = randomUUID();
   const erased = randomUUID();
   const keys = {
-    keys: async (owners: readonly string[]) =>
+    getKeys: async (owners: readonly string[]) =>
       new Map(owners.map((owner) => [owner, owner === erased ? ('destroyed' as const) : key])),
   };
 

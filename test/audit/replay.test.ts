@@ -11,11 +11,8 @@ import { type SmallLog, smallLog } from './smallLog.js';
 async function textOf(log: SmallLog, as: 'json' | 'transcript', filter: EventFilter = {}): Promise<string> {
   const { engine, masterKey } = log;
   let text = '';
-  await replay({
-    ...{ engine, masterKey, as, filter },
-    async write(part) {
-      text += Buffer.from(part).toString();
-    },
+  await replay({ engine, masterKey, as, filter }, async (part) => {
+    text += Buffer.from(part).toString();
   });
   return text;
 }

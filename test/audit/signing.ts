@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import type { CheckedPartition } from '../../src/audit/verify/report.js';
 
-/** A signer of heads, made of nothing but what C2SP signed-note and tlog-checkpoint say. */
+/** A signer of heads that follows only C2SP signed-note and tlog-checkpoint, not the product. */
 export class Signer {
   readonly #key = generateKeyPairSync('ed25519');
 
@@ -12,7 +12,7 @@ export class Signer {
     return `${this.#name(partition)}+${this.#id(partition).toString('hex')}+${this.#public.toString('base64')}`;
   }
 
-  /** A signed head of this many events. */
+  /** A signed head of this number of events. */
   head({ partition, events, root }: Pick<CheckedPartition, 'partition' | 'events' | 'root'>): string {
     const text = `${this.#name(partition)}\n${events}\n${root}\n`;
     const signature = Buffer.concat([

@@ -5,10 +5,9 @@ import { friendshipIdOf, roomIdOf, streamOf, type UserId } from '../../src/domai
 import { messageContext } from '../../src/domain/messages.js';
 import { usernameContext } from '../../src/domain/users.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
-import type { EventLog } from '../../src/log/log.js';
-import { partitionOf } from '../../src/log/log.js';
+import { type EventLog, partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/cipher.js';
@@ -16,7 +15,7 @@ import { openVault } from '../../src/vault/openVault.js';
 
 const START = Date.UTC(2026, 0, 1);
 
-/** A small system that is not running: three people, who talk. */
+/** A small system that is not running, with three users who chat. */
 export interface SmallLog {
   readonly engine: Engine;
   readonly masterKey: Buffer;
@@ -24,16 +23,16 @@ export interface SmallLog {
   readonly bob: UserId;
   readonly cid: UserId;
   readonly annAndBob: string;
-  /** Events, in the order in which they happened. */
+  /** Events in the order in which they happened. */
   readonly events: readonly Unplaced[];
 }
 
 export interface SmallLogOptions {
   readonly partitions?: number;
   readonly messages?: number;
-  /** What the message of this number says; `message <n>` if not given. */
+  /** The text of the message with this number; by default `message <n>`. */
   readonly textOf?: (n: number) => string;
-  /** What is as in another log, whose ids and keys these are. */
+  /** Another log whose ids and keys are reused. */
   readonly like?: SmallLog;
 }
 
@@ -52,7 +51,7 @@ export async function smallLog(engine: Engine, options: SmallLogOptions = {}): P
   return { engine, masterKey, ann, bob, cid, annAndBob: roomIdOf(ann, bob), events };
 }
 
-/** The events of small conversations, a minute apart, sealed with keys of the engine's vault. */
+/** The events of short conversations, one minute apart, sealed with keys of the engine's vault. */
 async function eventsOf(
   engine: Engine,
   masterKey: Buffer,
@@ -66,11 +65,11 @@ async function eventsOf(
     const version = (versions.get(event.stream) ?? 0) + 1;
     versions.set(event.stream, version);
     const recordedAt = new Date(START + events.length * 60_000).toISOString();
-    // One type's fields stay together: they come from one event.
+    // The fields of one type stay together, because they come from one event.
     events.push({ ...event, version, actor, recordedAt, commandId: randomUUID() } as Unplaced);
   };
   const keyOf = async (user: UserId): Promise<Buffer> => {
-    const key = await vault.keys.key(user);
+    const key = await vault.keys.getKey(user);
     if (key === 'destroyed') throw new Error('no key was destroyed yet');
     return key;
   };
@@ -117,7 +116,9 @@ async function eventsOf(
   return events;
 }
 
-/** Each partition's events in commits of one to three, and an empty commit first, as of a take-over. */
+/**
+ * Appends each partition's events in commits of one to three, after an empty commit like that of a take-over.
+ */
 async function append(log: EventLog, events: readonly Unplaced[]): Promise<void> {
   const heads = Array.from({ length: log.partitions }, (_, partition): Head => emptyHead(partition));
   const commit = async (partition: number, some: readonly Unplaced[]) => {
@@ -148,7 +149,7 @@ async function foldAll(engine: Engine): Promise<void> {
     for (;;) {
       const commits = await log.read(partition, projector.position(partition), 5);
       if (commits.length === 0) break;
-      await projector.fold(commits.map(frameOf));
+      await projector.fold(commits.map(decodeCommit));
       await projector.write();
     }
   await close();

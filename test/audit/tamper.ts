@@ -4,26 +4,26 @@ import { Binary, type Collection, MongoClient } from 'mongodb';
 import type { Engine } from '../../src/projections/store/engine.js';
 import type { Checkpoint } from '../../src/projections/store/rowStore.js';
 
-/** Changes what is stored behind the system's back. */
+/** Changes stored data without the system's knowledge. */
 export interface Tamper {
   /** Removes a commit. */
   drop(partition: number, position: number): Promise<void>;
-  /** Two commits change places. */
+  /** Swaps two commits. */
   swap(partition: number, one: number, other: number): Promise<void>;
-  /** Stores a commit once more, at the end. */
+  /** Stores a commit once more at the end. */
   repeat(partition: number, position: number, end: number): Promise<void>;
   /** Changes one letter of a commit's events. */
   edit(partition: number, position: number): Promise<void>;
-  /** Rows of a read model's table, by key. */
+  /** The keys of a read model's table. */
   keys(table: string): Promise<string[]>;
   removeRow(table: string, key: string): Promise<void>;
-  /** One that is like another. */
+  /** Copies a row under another key. */
   copyRow(table: string, key: string, as: string): Promise<void>;
-  /** Changes a row's value, as JSON text. */
+  /** Changes a row's value, given as JSON text. */
   editRow(table: string, key: string, edit: (value: string) => string): Promise<void>;
-  /** Puts a row's offset so much further. */
+  /** Adds `by` to a row's offset. */
   moveRow(table: string, key: string, by: number): Promise<void>;
-  /** Says of every read model that it is folded up to here. */
+  /** Sets the checkpoints of all read models. */
   setCheckpoints(at: Checkpoint): Promise<void>;
 }
 
@@ -96,7 +96,7 @@ function sqlite(dataDir: string): Tamper {
   };
 }
 
-/** Documents of either kind; what is in one is what the engine writes. */
+/** A document of either kind, with the engine's fields. */
 interface AnyDocument {
   _id: number | string;
   leaves?: { buffer: Uint8Array };

@@ -36,7 +36,7 @@ describe('a tree in tiles', () => {
       fc.property(fc.integer({ min: 1, max: 1500 }), (size) => {
         const leaves = leavesOf(size);
         const { tree, full } = grown(leaves);
-        const tiles = [...full, ...tree.partial()];
+        const tiles = [...full, ...tree.partialTiles()];
         const hashes = (level: number) =>
           tiles.filter((tile) => tile.level === level).flatMap((tile) => tile.hashes);
         expect(hashes(0)).to.deep.equal(leaves.map(leafHash));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Progress, Report } from '../../src/audit/verify/report.js';
+import type { Report, WorkProgress } from '../../src/audit/verify/report.js';
 import { type VerifyOptions, verifyLog } from '../../src/audit/verify/verify.js';
 import { foldedTables } from '../../src/projections/allProjections.js';
 import type { Engine } from '../../src/projections/store/engine.js';
@@ -30,8 +30,8 @@ for (const kind of allEngines)
 
     it('finds a whole log and its read models whole, and says how far', async () => {
       const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 3 });
-      const { partitions, models, wrong } = await verify(engine);
-      expect(wrong).to.equal(undefined);
+      const { partitions, models, mismatch } = await verify(engine);
+      expect(mismatch).to.equal(undefined);
       expect(partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
       expect(models).to.deep.include({ name: 'messages', rows: 12 });
       expect(models).to.deep.include({ name: 'users', rows: 3 });
@@ -70,7 +70,7 @@ for (const kind of allEngines)
           const { engine } = await smallLog(await freshEngine(kind));
           const { partitions } = await verify(engine);
           const position = await change(engine, partitions[0]?.commits ?? 0);
-          expect((await verify(engine)).wrong).to.include({ partition: 0, position });
+          expect((await verify(engine)).mismatch).to.include({ partition: 0, position });
         });
     });
 
@@ -116,14 +116,14 @@ for (const kind of allEngines)
         const name = table.replace(/_v\d+$/, '');
         // On MongoDB one of the four for each read model, in turn; the long form tries all.
         const tried = kind === 'sqlite' || isSoak ? all : all.filter((_, i) => i === at % all.length);
-        for (const [what, wrong] of tried)
-          await wrong(table, key, async () => {
-            expect((await verify(engine)).wrong?.what, `${what} in ${table}`).to.include(
+        for (const [what, mismatch] of tried)
+          await mismatch(table, key, async () => {
+            expect((await verify(engine)).mismatch?.what, `${what} in ${table}`).to.include(
               `the read model ${name}`,
             );
           });
       }
-      expect((await verify(engine)).wrong, 'all as it was').to.equal(undefined);
+      expect((await verify(engine)).mismatch, 'all as it was').to.equal(undefined);
     }).timeout(300_000);
 
     it('judges rows that were stored after its begin at their own event', async () => {
@@ -131,10 +131,10 @@ for (const kind of allEngines)
       const hand = tamper(engine);
       // As if all but the first commits had been folded while the check runs.
       await hand.setCheckpoints({ position: 2, size: 1 });
-      expect((await verify(engine)).wrong).to.equal(undefined);
+      expect((await verify(engine)).mismatch).to.equal(undefined);
       const [key = ''] = await hand.keys(chats);
       await hand.editRow(chats, key, changed);
-      expect((await verify(engine)).wrong?.what).to.include('the read model chats');
+      expect((await verify(engine)).mismatch?.what).to.include('the read model chats');
     });
 
     it('finds the first wrong place, whichever thread comes to it', async () => {
@@ -142,13 +142,13 @@ for (const kind of allEngines)
       const inSections = () => verify(engine, { sectionEvents: 1 });
       const whole = await inSections();
       expect(whole, 'as in one go').to.deep.equal(await verify(engine));
-      expect(whole.wrong).to.equal(undefined);
+      expect(whole.mismatch).to.equal(undefined);
       expect(whole.partitions[0]?.commits, 'several sections').to.be.greaterThan(192);
       const hand = tamper(engine);
-      const first = async (): Promise<unknown> => (await inSections()).wrong?.position;
+      const first = async (): Promise<unknown> => (await inSections()).mismatch?.position;
       const [key = ''] = (await hand.keys(chats)).slice(-1);
       await hand.editRow(chats, key, changed);
-      expect((await inSections()).wrong?.what).to.include('the read model chats');
+      expect((await inSections()).mismatch?.what).to.include('the read model chats');
       await hand.edit(0, 190);
       expect(await first(), 'the log comes before the rows').to.equal(190);
       await hand.edit(0, 128);
@@ -175,9 +175,9 @@ for (const kind of allEngines)
       expect(reached).to.be.within(1, events.length - 1);
 
       const done: number[] = [];
-      const onProgress = (progress: Progress) => done.push(progress.done);
+      const onProgress = (progress: WorkProgress) => done.push(progress.done);
       const report = await verify(engine, { state, sectionEvents: 1, onProgress });
-      expect(report.wrong).to.equal(undefined);
+      expect(report.mismatch).to.equal(undefined);
       expect(report.models).to.deep.include({ name: 'messages', rows: 400 });
       expect(done[0]).to.be.at.least(reached);
       expect(report.partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);

@@ -5,7 +5,10 @@ import type { RowStore } from '../../src/projections/store/rowStore.js';
 import { foldBatch } from '../projections/models/fold.js';
 import { MemoryLog } from '../support/memoryLog.js';
 
-/** A world's events in a log, a commit each unless `together` are of one partition and behind each other. */
+/**
+ * Writes a world's events into a log, one commit each. `together` adjacent events of one partition share a
+ * commit.
+ */
 export async function logOf(events: readonly Folded[], partitions: number, together = 1): Promise<MemoryLog> {
   const log = new MemoryLog(partitions);
   const heads = Array.from({ length: partitions }, (_, partition): Head => emptyHead(partition));
@@ -29,7 +32,7 @@ export async function logOf(events: readonly Folded[], partitions: number, toget
   return log;
 }
 
-/** Folds events into rows that are there already. */
+/** Folds events into existing rows. */
 export async function foldInto(
   rows: RowStore,
   projections: readonly AnyProjection[],

@@ -2,19 +2,19 @@ import { expect } from 'chai';
 import { Metrics } from '../../src/base/metrics.js';
 
 describe('metrics', () => {
-  it('shows commands by event and outcome, appends, pushes and what is read when asked', async () => {
+  it('exports commands by event and outcome, appends, pushes and gauges', async () => {
     const metrics = new Metrics();
-    metrics.command('send message', 'ok');
-    metrics.command('send message', 'ok');
-    metrics.command('send message', 'overloaded');
-    metrics.appended(3, 17);
-    metrics.pushed(12);
+    metrics.countCommand('send message', 'ok');
+    metrics.countCommand('send message', 'ok');
+    metrics.countCommand('send message', 'overloaded');
+    metrics.observeAppend(3, 17);
+    metrics.observePush(12);
     let connections = 1;
-    metrics.gauge('parley_connections', () => connections);
-    metrics.queue('writer', () => 5);
+    metrics.addGauge('parley_connections', () => connections);
+    metrics.addQueue('writer', () => 5);
     connections = 2;
     for (let scrapes = 0; scrapes < 2; scrapes++) {
-      const lines = (await metrics.text()).split('\n');
+      const lines = (await metrics.render()).split('\n');
       expect(lines).to.include.members([
         'parley_commands_total{event="send message",outcome="ok"} 2',
         'parley_commands_total{event="send message",outcome="overloaded"} 1',

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { MongoNetworkTimeoutError } from 'mongodb';
 import { isOutage } from '../../src/base/errors.js';
-import { allWithin, mongoClient, within } from '../../src/base/mongo.js';
+import { createMongoClient, withCallTimeouts, withMongoTimeout } from '../../src/base/mongo.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { TcpProxy } from '../support/proxy.js';
@@ -10,7 +10,7 @@ import { virtualTime } from '../support/virtualTime.js';
 
 const never = new Promise<never>(() => {});
 
-describe('a client of MongoDB', () => {
+describe('a MongoDB client', () => {
   let proxy: TcpProxy | undefined;
 
   before(async function () {
@@ -18,12 +18,12 @@ describe('a client of MongoDB', () => {
   });
   after(() => proxy?.close());
 
-  it('gives up a connection that is silent, and finds the server again', async () => {
+  it('closes a silent connection, and finds the server again', async () => {
     const url = new URL(await freshDatabase());
     proxy = await TcpProxy.to(url.hostname, Number(url.port || 27017));
     url.host = `127.0.0.1:${proxy.port}`;
     url.searchParams.set('directConnection', 'true');
-    const client = mongoClient(url.href, { silenceMs: 200, retryReads: false });
+    const client = createMongoClient(url.href, { socketTimeoutMs: 200, retryReads: false });
     const ask = () => client.db().command({ ping: 1 });
     await ask();
     proxy.stall();
@@ -34,11 +34,11 @@ describe('a client of MongoDB', () => {
     await client.close();
   });
 
-  it('begins anew when the driver’s monitor says nothing any more', async () => {
-    const client = mongoClient(await freshDatabase(), { silenceMs: 1000, watchMs: 20 });
+  it('reconnects when the driver’s monitor goes silent', async () => {
+    const client = createMongoClient(await freshDatabase(), { socketTimeoutMs: 1000, monitorCheckMs: 20 });
     await client.connect();
     const opened = once(client, 'topologyOpening');
-    // As if it waited for ever: what its monitor says does not reach it.
+    // Simulates a monitor that waits for ever: its reports no longer arrive.
     client.removeAllListeners('serverHeartbeatSucceeded').removeAllListeners('serverHeartbeatFailed');
     await opened;
     await eventually('it answers again', () =>
@@ -54,21 +54,21 @@ describe('a client of MongoDB', () => {
   });
 });
 
-describe('an attempt with a bound', () => {
-  it('gives what came in time', async () => {
-    expect(await within(virtualTime(), 100, Promise.resolve('an answer'))).to.equal('an answer');
+describe('an attempt with a time-out', () => {
+  it('returns a result that comes in time', async () => {
+    expect(await withMongoTimeout(virtualTime(), 100, Promise.resolve('an answer'))).to.equal('an answer');
   });
 
-  it('is an outage when nothing came, even if the driver never settles it', async () => {
+  it('is an outage after the time-out, even if the driver never settles it', async () => {
     const time = virtualTime();
-    const asked = within(time, 100, never).catch((cause: unknown) => cause);
+    const asked = withMongoTimeout(time, 100, never).catch((cause: unknown) => cause);
     await time.advance(100);
     expect(isOutage(await asked)).to.equal(true);
   });
 
-  it('is made of every call of a port, with its arguments and its result', async () => {
+  it('wraps every call of a port, with its arguments and its result', async () => {
     const port = { add: async (a: number, b: number) => a + b, hang: (): Promise<void> => never };
-    const calls = allWithin(20, port);
+    const calls = withCallTimeouts(20, port);
     expect(await calls.add(1, 2)).to.equal(3);
     expect(isOutage(await calls.hang().catch((cause: unknown) => cause))).to.equal(true);
   });

@@ -5,10 +5,10 @@ import { MongoClient } from 'mongodb';
 import { isOutage, VaultUnavailable } from '../../src/base/errors.js';
 
 describe('an outage of a store', () => {
-  it('is that nobody listens there, that nobody answers, or that the vault says so', async () => {
+  it('is a refused connection, a missing answer, or an error of the vault', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
-    const { port } = silent.address() as AddressInfo; // It listens on TCP.
+    const { port } = silent.address() as AddressInfo; // A TCP server's address is an `AddressInfo`.
     for (const [where, options] of [
       ['127.0.0.1:1', { serverSelectionTimeoutMS: 50 }],
       [`127.0.0.1:${port}`, { serverSelectionTimeoutMS: 50, connectTimeoutMS: 50 }],
@@ -25,14 +25,14 @@ describe('an outage of a store', () => {
     expect(isOutage(new VaultUnavailable('gone'))).to.equal(true);
   });
 
-  it('is a socket that breaks under the driver, whose error comes as the system gave it', () => {
+  it('is a broken socket, whose system error the driver passes on', () => {
     const error = Object.assign(new Error('This socket has been ended by the other party'), {
       code: 'EPIPE',
     });
     expect(isOutage(error)).to.equal(true);
   });
 
-  it('is not a fault of this program', () => {
+  it('is not an error of this program', () => {
     expect(isOutage(new TypeError('x is not a function'))).to.equal(false);
     expect(isOutage(Object.assign(new Error('no such file'), { code: 'ENOENT' }))).to.equal(false);
     expect(isOutage('a text')).to.equal(false);

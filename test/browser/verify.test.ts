@@ -5,8 +5,8 @@ import {
   consistencyPath,
   leafHash as hashOfLeaf,
   inclusionPath,
-  type Stretch,
-  stretchHash,
+  type NodeSpan,
+  spanHash,
 } from '../../src/log/merkle.js';
 import { fromBase64, toBase64, utf8 } from '../../web/audit/verify/bytes.js';
 import { type NewHead, type TrustedHead, verifyNewHead } from '../../web/audit/verify/consistency.js';
@@ -22,9 +22,9 @@ import { type ServerProcess, startServer } from '../support/server.js';
 const leavesOf = (size: number, say = (n: number) => `leaf ${n}`): string[] =>
   Array.from({ length: size }, (_, n) => say(n));
 const rootOfLeaves = (leaves: readonly string[]): string => appendLeaves([], 0, leaves).root;
-const hashesOf = (path: readonly Stretch[], leaves: readonly string[]): string[] =>
+const hashesOf = (path: readonly NodeSpan[], leaves: readonly string[]): string[] =>
   path.map((stretch) =>
-    stretchHash(stretch, ({ level, index }) =>
+    spanHash(stretch, ({ level, index }) =>
       rootOfLeaves(leaves.slice(index * 2 ** level, (index + 1) * 2 ** level)),
     ),
   );

@@ -73,16 +73,16 @@ for (const engine of allEngines)
       const none = { code: 1, out: '' };
       expect(await asOf('room', randomUUID(), time)).to.include({
         ...none,
-        err: 'parley: there was no such room\n',
+        err: 'parley: the room did not exist then\n',
       });
       expect(await asOf('room', roomId, '2020-01-01T00:00:00Z')).to.include(none);
       expect(await asOf('room', roomId, '99')).to.include({
         ...none,
-        err: 'parley: there is no such message\n',
+        err: 'parley: the room has no message with this number\n',
       });
       expect(await asOf('user', randomUUID(), time)).to.include({
         ...none,
-        err: 'parley: there was no such user\n',
+        err: 'parley: the user did not exist then\n',
       });
     });
 

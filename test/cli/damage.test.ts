@@ -8,7 +8,7 @@ import { type SmallLog, smallLog } from '../audit/smallLog.js';
 import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
 
-/** Overwrites a stretch of a file, and gives the function that puts it back. */
+/** Overwrites bytes of a file, and returns the function that restores them. */
 function damage(file: string, at: number, bytes: Buffer): () => void {
   const descriptor = openSync(file, 'r+');
   const before = Buffer.alloc(bytes.length);
@@ -24,7 +24,7 @@ describe('A damaged page of the read models', function () {
   this.timeout(180_000);
   let small: SmallLog;
   let dataDir: string;
-  /** The first page of each table, by its name, counted from 1. */
+  /** The first page of each table by name, counted from 1. */
   const roots = new Map<string, number>();
   let pageSize: number;
 
@@ -41,7 +41,7 @@ describe('A damaged page of the read models', function () {
   const wrongWith = async (page: number, bytes: Buffer): Promise<string | undefined> => {
     const mend = damage(readFileOf(dataDir), (page - 1) * pageSize, bytes);
     try {
-      return (await verifyLog({ engine: small.engine, heads: [], since: [], keys: [] })).wrong?.what;
+      return (await verifyLog({ engine: small.engine, heads: [], since: [], keys: [] })).mismatch?.what;
     } finally {
       mend();
     }

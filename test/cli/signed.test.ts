@@ -56,7 +56,7 @@ for (const engine of allEngines)
       writeFileSync(other, 'parley/0+00000000+AAAA\n');
       const ran = await parley(['audit', 'verify', '--bundle', bundle('first'), '--key', other]);
       expect(ran.code).to.equal(1);
-      expect(ran.err).to.match(/^wrong: no verifier key/);
+      expect(ran.err).to.match(/^wrong: not a verifier key/);
     });
 
     it('is not exported into a directory that is not empty', async () => {

@@ -1,31 +1,28 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
-import { type AddressLimit, memoryAddressLimit } from '../../src/base/limits.js';
-import { mongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
-import { clusterClient } from '../../src/cluster/mongoCluster.js';
+import { type AddressLimit, createMemoryAddressLimit } from '../../src/base/rateLimits.js';
+import { createMongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
+import { createClusterClient } from '../../src/cluster/mongoCluster.js';
 import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 
 function inMemory(): LimitStore {
   let time = 0;
   return {
-    open: async (allowance) => memoryAddressLimit(allowance, () => time),
+    open: async (allowance) => createMemoryAddressLimit(allowance, () => time),
     async pass(ms) {
       time += ms;
     },
   };
 }
 
-/** Each promise, and a limit broken on purpose that must be seen to break it. */
+/** Each promise, with a broken limit that must violate it. */
 const defects: readonly [breaks: string, on: (store: LimitStore) => LimitStore][] = [
-  ['lets an address pass as often as its burst allows, and says how long to wait then', spoilt(letAllPass)],
+  ['allows the burst, then tells how long to wait', spoilt(letAllPass)],
   ['counts each address by itself', spoilt(({ take }) => ({ take: () => take('one and all') }))],
-  [
-    'lets it pass again when the time it was told is over, once for each interval',
-    (store) => ({ ...store, pass: async () => {} }),
-  ],
-  ['never saves up more than a burst', spoilt(fullAgainAndAgain)],
-  ['gives each token to one of those who ask at once', spoilt(looksBeforeItTakes)],
+  ['allows one more attempt after each interval', (store) => ({ ...store, pass: async () => {} })],
+  ['never accumulates more than a burst', spoilt(fullAgainAndAgain)],
+  ['gives each token to one of several concurrent callers', spoilt(looksBeforeItTakes)],
 ];
 
 function spoilt(change: (limit: AddressLimit) => AddressLimit) {
@@ -75,7 +72,7 @@ describe('An address limit on MongoDB', () => {
   after(() => Promise.all(clients.map((client) => client.close())));
 
   const client = (url: string): MongoClient => {
-    const made = clusterClient(url);
+    const made = createClusterClient(url);
     clients.push(made);
     return made;
   };
@@ -86,12 +83,12 @@ describe('An address limit on MongoDB', () => {
     let time = 0;
     return {
       url,
-      open: (allowance) => mongoAddressLimit(client(url).db(), allowance, () => time),
-      // The database's clock cannot be set: what it has noted is moved into the past.
+      open: (allowance) => createMongoAddressLimit(client(url).db(), allowance, () => time),
+      // The database's clock cannot be set, so that its stored times are moved into the past.
       async pass(ms) {
         time += ms;
-        const at = { $subtract: ['$at', ms] };
-        await db.collection('sign_in_buckets').updateMany({}, [{ $set: { at } }]);
+        const updatedAt = { $subtract: ['$updatedAt', ms] };
+        await db.collection('sign_in_buckets').updateMany({}, [{ $set: { updatedAt } }]);
       },
     };
   }
@@ -99,9 +96,9 @@ describe('An address limit on MongoDB', () => {
   for (const [promise, check] of Object.entries({ ...promises, ...promisesToMany }))
     it(promise, async () => check(await inDatabase()));
 
-  it('is seen to be broken when each node counts for itself', async () => {
+  it('is detected as broken when each node counts for itself', async () => {
     const apart = (): LimitStore => ({
-      open: async (allowance) => memoryAddressLimit(allowance, () => 0),
+      open: async (allowance) => createMemoryAddressLimit(allowance, () => 0),
       pass: async () => {},
     });
     for (const check of Object.values(promisesToMany)) {
@@ -110,19 +107,19 @@ describe('An address limit on MongoDB', () => {
     }
   });
 
-  it('keeps a bucket no longer than until it is full again', async () => {
+  it('keeps a bucket only until it is full again', async () => {
     const store = await inDatabase();
     await (await store.open({ rate: 1, burst: 3 })).take('a');
     const buckets = client(store.url).db().collection('sign_in_buckets');
     const bucket = await buckets.findOne();
-    expect(bucket?.full.getTime() - bucket?.at.getTime()).to.be.within(59_000, 61_000);
+    expect(bucket?.fullAt.getTime() - bucket?.updatedAt.getTime()).to.be.within(59_000, 61_000);
     const ttl = (await buckets.indexes()).map(({ key, expireAfterSeconds }) => ({ key, expireAfterSeconds }));
-    expect(ttl).to.deep.include({ key: { full: 1 }, expireAfterSeconds: 0 });
+    expect(ttl).to.deep.include({ key: { fullAt: 1 }, expireAfterSeconds: 0 });
   });
 
-  it('lets nobody pass when the database does not answer', async () => {
+  it('refuses everyone when the database does not answer', async () => {
     const away = new MongoClient(await freshDatabase(), { serverSelectionTimeoutMS: 1000 });
-    const limit = await mongoAddressLimit(away.db(), { rate: 1, burst: 3 });
+    const limit = await createMongoAddressLimit(away.db(), { rate: 1, burst: 3 });
     await away.close();
     const seen = await limit.take('a').catch((error: unknown) => error);
     expect(seen).to.be.instanceOf(Error);

@@ -1,31 +1,35 @@
 import { expect } from 'chai';
 import type { Db } from 'mongodb';
+import { MAJORITY } from '../../src/base/mongo.js';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Devices, memoryDevices } from '../../src/cluster/devices.js';
-import { agreed, mongoDevices, mongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMemoryDevices, type Devices } from '../../src/cluster/devices.js';
+import { createMongoDevices, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { promises, promisesToMany, type SharedDeviceStore } from '../conformance/devices.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
 type Defect = { readonly breaks: string; readonly spoil: (devices: Devices, node: NodeId) => Devices };
 
-/** Devices broken on purpose, and the promise that must be seen to be broken. */
+/** Devices broken on purpose, and the promise that each must break. */
 const defects: Readonly<Record<string, Defect>> = {
   'nobody is cleared': {
-    breaks: 'has those who are set and not cleared since',
-    spoil: (devices) => ({ ...devices, clear: async () => {} }),
+    breaks: 'return users that were set and not cleared',
+    spoil: (devices) => ({ ...devices, clearActive: async () => {} }),
   },
-  'each call toggles': { breaks: 'does nothing new when it is told twice', spoil: toggling },
+  'each call toggles': { breaks: 'ignore a repeated call', spoil: toggling },
   'a page begins with the last of the one before': {
-    breaks: 'lists the users of a node page by page',
+    breaks: 'list the users of a node page by page',
     spoil: (devices) => ({
       ...devices,
-      of: async (node, limit, after) =>
-        [...(after === undefined ? [] : [after]), ...(await devices.of(node, limit, after))].slice(0, limit),
+      listActive: async (node, limit, after) =>
+        [...(after === undefined ? [] : [after]), ...(await devices.listActive(node, limit, after))].slice(
+          0,
+          limit,
+        ),
     }),
   },
   'whoever is dropped is every node': {
-    breaks: 'drops all of a node',
+    breaks: 'drop all rows of a node',
     spoil: (devices, self) => ({ ...devices, dropNode: () => devices.dropNode(self) }),
   },
 };
@@ -34,40 +38,40 @@ function toggling(devices: Devices): Devices {
   const known = new Set<string>();
   return {
     ...devices,
-    async set(user) {
-      if (known.delete(user)) return devices.clear(user);
+    async setActive(user) {
+      if (known.delete(user)) return devices.clearActive(user);
       known.add(user);
-      return devices.set(user);
+      return devices.setActive(user);
     },
   };
 }
 
 const defectsOfMany: Readonly<Record<string, Defect>> = {
   'a node counts itself only': {
-    breaks: 'tells every node who is active on any',
+    breaks: 'tell every node who is active on any node',
     spoil: (devices, self) => ({
       ...devices,
-      elsewhere: async (users) => {
-        const own = await devices.of(self, 100);
+      findActive: async (users) => {
+        const own = await devices.listActive(self, 100);
         return new Set(users.filter((user) => own.includes(user)));
       },
     }),
   },
   'the dead count': {
-    breaks: 'counts nobody who is active on a dead node only, and still lists them',
+    breaks: 'ignore users active only on a dead node, but still list them',
     spoil: (devices) => ({
       ...devices,
-      elsewhere: async (users) => {
-        const rows = [...(await devices.of('a', 100)), ...(await devices.of('b', 100))];
+      findActive: async (users) => {
+        const rows = [...(await devices.listActive('a', 100)), ...(await devices.listActive('b', 100))];
         return new Set(users.filter((user) => rows.includes(user)));
       },
     }),
   },
 };
 
-/** Holds back updates on their way to the database, as a network may that its user has given up on. */
+/** Delays updates to the database, like a network whose caller has given up on them. */
 class LateUpdates {
-  /** Whether what an update says of the calls before it counts. */
+  /** True if an update's condition on earlier calls is kept. */
   areOrdered = true;
   #next: ((land: () => Promise<unknown>) => void) | undefined;
 
@@ -75,13 +79,13 @@ class LateUpdates {
     const held = new Promise<() => Promise<unknown>>((resolve) => {
       this.#next = resolve;
     });
-    // What the server says to it nobody hears.
+    // Nobody receives the server's answer.
     return { land: async () => void (await (await held)().catch(() => {})) };
   }
 
-  /** The database, through this network. */
+  /** Returns the database behind this network. */
   reached(db: Db): Db {
-    const collection = db.collection('devices', agreed);
+    const collection = db.collection('devices', MAJORITY);
     const updateOne = collection.updateOne.bind(collection);
     collection.updateOne = (filter, ...update) => {
       const carriedOut = () =>
@@ -92,7 +96,7 @@ class LateUpdates {
       hold(carriedOut);
       return Promise.reject(new Error('no answer'));
     };
-    // All that is asked of it.
+    // The test uses only this function.
     return { collection: () => collection } as unknown as Db;
   }
 }
@@ -105,30 +109,30 @@ async function expectSeen(defect: Defect, store: SharedDeviceStore): Promise<voi
   expect(seen).to.have.property('name', 'AssertionError');
 }
 
-describe('Who is active, in memory,', () => {
+describe('Active devices in memory', () => {
   for (const [promise, check] of Object.entries(promises))
-    it(promise, () => check({ open: async (node) => memoryDevices(node) }));
+    it(promise, () => check({ open: async (node) => createMemoryDevices(node) }));
 });
 
-describe('Who is active, on MongoDB,', () => {
+describe('Active devices on MongoDB', () => {
   before(async function () {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let late: LateUpdates;
   let store: SharedDeviceStore;
   beforeEach(async () => {
     late = new LateUpdates();
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
       async open(node) {
         const db = side.node();
-        const nodes = mongoNodes(db, node, []);
-        await nodes.beat();
-        return mongoDevices(late.reached(db), node, nodes);
+        const nodes = createMongoNodes(db, node, []);
+        await nodes.heartbeat();
+        return createMongoDevices(late.reached(db), node, nodes);
       },
-      die: (node) => side.rewrite('members', { lastBeat: new Date(0) }, { _id: node }),
+      die: (node) => side.rewrite('members', { lastHeartbeat: new Date(0) }, { _id: node }),
       holdNextChange: () => late.holdNext(),
     };
   });
@@ -140,9 +144,9 @@ describe('Who is active, on MongoDB,', () => {
   for (const [name, defect] of Object.entries({ ...defects, ...defectsOfMany }))
     it(`is seen to be broken when ${name}`, () => expectSeen(defect, store));
 
-  it('is seen to be broken when whichever call lands last wins', () => {
+  it('are detected as broken when the call that lands last wins', () => {
     late.areOrdered = false;
-    const breaks = 'has the later of two calls win, however late the earlier one lands';
+    const breaks = 'let the later of two calls win, however late the earlier one lands';
     return expectSeen({ breaks, spoil: (devices) => devices }, store);
   });
 });

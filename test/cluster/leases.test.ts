@@ -1,18 +1,17 @@
 import { expect } from 'chai';
-import { LEASE_MS } from '../../src/cluster/leases.js';
-import { mongoLeases } from '../../src/cluster/mongoCluster.js';
-import { singleLeases } from '../../src/cluster/nodes.js';
+import { createMemoryLeases, LEASE_MS } from '../../src/cluster/leases.js';
+import { createMongoLeases } from '../../src/cluster/mongoCluster.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
 describe('The leases of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
-    it(promise, () => check({ open: async (node) => singleLeases(node, PARTITIONS) }));
+    it(promise, () => check({ open: async (node) => createMemoryLeases(node, PARTITIONS) }));
 
   it('never expire', async () => {
-    const held = await singleLeases('a', PARTITIONS).acquire(0);
+    const held = await createMemoryLeases('a', PARTITIONS).acquire(0);
     expect(held?.validUntil).to.equal(Number.POSITIVE_INFINITY);
   });
 });
@@ -22,12 +21,12 @@ describe('Leases on MongoDB', () => {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let store: SharedLeaseStore;
   beforeEach(async () => {
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
-      open: (node, now) => mongoLeases(side.node(), node, PARTITIONS, now),
+      open: (node, now) => createMongoLeases(side.node(), node, PARTITIONS, now),
       expire: () => side.rewrite('leases', { expires: { $subtract: ['$expires', LEASE_MS] } }),
       loseNextAnswer: () => side.loseAnswerOf('leases'),
     };
@@ -45,11 +44,11 @@ describe('Leases on MongoDB', () => {
       expect(seen).to.have.property('name', 'AssertionError');
     });
 
-  it('throw when the database does not answer', async () => {
+  it('throw if the database does not answer', async () => {
     const leases = await store.open('a');
     const held = await leases.acquire(0);
     await side.close();
-    for (const call of [leases.acquire(1), leases.holders(), held?.renew(), held?.release()]) {
+    for (const call of [leases.acquire(1), leases.listHolders(), held?.renew(), held?.release()]) {
       const seen = await call?.then(
         () => 'an answer',
         (error: unknown) => error,

@@ -1,68 +1,68 @@
 import { expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { mongoNodes } from '../../src/cluster/mongoCluster.js';
-import { type Nodes, singleNode } from '../../src/cluster/nodes.js';
+import { createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMemoryNodes, type Nodes } from '../../src/cluster/nodes.js';
 import { promises, promisesToMany, type SharedNodeStore } from '../conformance/nodes.js';
 import { mongoUrl } from '../support/mongo.js';
-import { MongoSide } from './mongoSide.js';
+import { MongoFixture } from './mongoFixture.js';
 
-describe('The one node of a single process', () => {
+describe('The nodes of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
     it(`can ask others, who ${promise}`, () =>
-      check({ open: async (node, knows) => singleNode(node, knows) }));
+      check({ open: async (node, capabilities) => createMemoryNodes(node, capabilities) }));
 });
 
-/** Nodes broken on purpose, and the promise that must be seen to be broken. */
+/** Nodes broken on purpose, and the promise that each must break. */
 const defects: Readonly<Record<string, { breaks: string; spoil: (nodes: Nodes, node: NodeId) => Nodes }>> = {
   'a node that leaves does not say so': {
-    breaks: 'take no node that has left for living, until it beats again',
+    breaks: 'exclude a node that has left, until its next heartbeat',
     spoil: (nodes) => ({ ...nodes, leave: async () => {} }),
   },
   'a node that has left is no longer known of': {
-    breaks: 'take a node that has left for dead at once, since then, until it is forgotten or beats again',
+    breaks: 'list a node that left as dead, until it is forgotten or sends a heartbeat',
     spoil: (nodes, node) => ({
       ...nodes,
-      dead: async () => (await nodes.dead()).filter((d) => d.node === node),
+      listDead: async () => (await nodes.listDead()).filter((d) => d.node === node),
     }),
   },
   'every beat is the first': {
-    breaks: 'tell a node which of its beats is the first',
-    spoil: (nodes) => ({ ...nodes, beat: async () => (await nodes.beat()) || true }),
+    breaks: 'tell a node which heartbeat is its first',
+    spoil: (nodes) => ({ ...nodes, heartbeat: async () => (await nodes.heartbeat()) || true }),
   },
   'a node knows only itself': {
-    breaks: 'tell each of all, the longest-lived first, whenever they last beat',
+    breaks: 'list all nodes, the longest-lived first, whatever their last heartbeat',
     spoil: (nodes, self) => ({
       ...nodes,
-      living: async () => (await nodes.living()).filter(({ node }) => node === self),
+      listLive: async () => (await nodes.listLive()).filter(({ node }) => node === self),
     }),
   },
   'the last to beat comes first': {
-    breaks: 'tell each of all, the longest-lived first, whenever they last beat',
+    breaks: 'list all nodes, the longest-lived first, whatever their last heartbeat',
     spoil: (nodes) => ({
       ...nodes,
-      living: async () => [...(await nodes.living())].sort((a, b) => a.silentMs - b.silentMs),
+      listLive: async () => [...(await nodes.listLive())].sort((a, b) => a.silentMs - b.silentMs),
     }),
   },
   'nobody dies': {
-    breaks: 'take a node for dead that has been silent for 10 s, and say when it last beat',
-    spoil: (nodes) => ({ ...nodes, dead: async () => [] }),
+    breaks: 'list a node as dead after 10 s of silence, with its last heartbeat',
+    spoil: (nodes) => ({ ...nodes, listDead: async () => [] }),
   },
   'one that lives is forgotten': {
-    breaks: 'forget no node that lives',
-    spoil: (nodes, node) => ({ ...nodes, beat: async () => (await nodes.beat()) || node === 'a' }),
+    breaks: 'do not forget a live node',
+    spoil: (nodes, node) => ({ ...nodes, heartbeat: async () => (await nodes.heartbeat()) || node === 'a' }),
   },
   'it is said only once that a node was forgotten': {
-    breaks: 'tell a node that it was forgotten, though the first beat to say so is not answered',
-    spoil: (nodes) => ({ ...nodes, beat: saidOnce(nodes) }),
+    breaks: 'tell a node that it was forgotten, even if the first answer is lost',
+    spoil: (nodes) => ({ ...nodes, heartbeat: saidOnce(nodes) }),
   },
 };
 
-/** Remembers that it was said, though nobody heard it. */
+/** Forgets that a first answer was lost. */
 function saidOnce(nodes: Nodes): () => Promise<boolean> {
   let beats = 0;
   return async () => {
     beats++;
-    return (await nodes.beat()) && beats === 1;
+    return (await nodes.heartbeat()) && beats === 1;
   };
 }
 
@@ -71,13 +71,13 @@ describe('The nodes on MongoDB', () => {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  let side: MongoSide;
+  let side: MongoFixture;
   let store: SharedNodeStore;
   beforeEach(async () => {
-    side = await MongoSide.open();
+    side = await MongoFixture.open();
     store = {
-      open: async (node, knows) => mongoNodes(side.node(), node, knows),
-      pass: (ms) => side.rewrite('members', { lastBeat: { $subtract: ['$lastBeat', ms] } }),
+      open: async (node, capabilities) => createMongoNodes(side.node(), node, capabilities),
+      pass: (ms) => side.rewrite('members', { lastHeartbeat: { $subtract: ['$lastHeartbeat', ms] } }),
       loseNextAnswer: () => side.loseAnswerOf('members'),
     };
   });
@@ -90,8 +90,8 @@ describe('The nodes on MongoDB', () => {
     it(`are seen to be broken when ${defect}`, async () => {
       const check = all[breaks];
       if (!check) throw new Error(`no promise is named “${breaks}”`);
-      const open = async (node: NodeId, knows: readonly string[]) =>
-        spoil(await store.open(node, knows), node);
+      const open = async (node: NodeId, capabilities: readonly string[]) =>
+        spoil(await store.open(node, capabilities), node);
       const seen = await check({ ...store, open }).catch((error: unknown) => error);
       expect(seen).to.have.property('name', 'AssertionError');
     });

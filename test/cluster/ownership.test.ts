@@ -12,14 +12,14 @@ import { SharedLeases } from './sharedLeases.js';
 const PARTITIONS = 4;
 const all = [0, 1, 2, 3];
 
-/** A writer that says what it was told, and may be slow or fail. */
+/** A writer that records its calls, and may be slow or fail. */
 class FakeWriter {
   lease: Lease | undefined;
   renewals = 0;
   takes: () => Promise<void> = async () => {};
   givesUp: () => Promise<void> = async () => {};
 
-  async take(lease: Lease): Promise<void> {
+  async takeOver(lease: Lease): Promise<void> {
     this.lease = lease;
     await this.takes();
     if (this.lease !== lease) throw new NotOwner(0);
@@ -30,7 +30,7 @@ class FakeWriter {
     await this.givesUp();
   }
 
-  renewed(): void {
+  handleRenewal(): void {
     this.renewals++;
   }
 }
@@ -45,27 +45,28 @@ class FakeNode {
   constructor(
     readonly world: World,
     readonly name: NodeId,
-    knows: readonly string[],
+    capabilities: readonly string[],
   ) {
     this.ownership = new Ownership({
       node: name,
-      leases: world.shared.leasesOf(name),
-      nodes: world.shared.nodesOf(name, knows),
+      cluster: { leases: world.shared.leasesOf(name), nodes: world.shared.nodesOf(name, capabilities) },
       writers: this.writers,
       clock: world.time,
-      onOwners: (owners) => {
-        this.owners = owners;
+      events: {
+        onOwners: (owners) => {
+          this.owners = owners;
+        },
+        // Stands for the note.
+        onLeasesChanged: () => {
+          for (const node of world.nodes) if (node !== this) node.ownership.rebalance();
+        },
+        onFatal: (error) => this.fatal.push(error),
+        report: (_, error) => this.reported.push(error),
       },
-      // As the note does.
-      onMoved: () => {
-        for (const node of world.nodes) if (node !== this) node.ownership.look();
-      },
-      onFatal: (error) => this.fatal.push(error),
-      report: (_, error) => this.reported.push(error),
     });
   }
 
-  /** The partitions whose writers it has told to write. */
+  /** The partitions whose writers may write. */
   get writes(): number[] {
     return all.filter((partition) => this.writers[partition]?.lease);
   }
@@ -79,22 +80,22 @@ class World {
   readonly shared = new SharedLeases(this.time, PARTITIONS);
   readonly nodes: FakeNode[] = [];
 
-  async start(name: NodeId, knows: readonly string[] = ['MessageSent']): Promise<FakeNode> {
-    const node = this.add(name, knows);
+  async start(name: NodeId, capabilities: readonly string[] = ['MessageSent']): Promise<FakeNode> {
+    const node = this.add(name, capabilities);
     void node.ownership.start();
     await this.time.advance(5000);
     return node;
   }
 
-  add(name: NodeId, knows: readonly string[] = ['MessageSent']): FakeNode {
-    const node = new FakeNode(this, name, knows);
+  add(name: NodeId, capabilities: readonly string[] = ['MessageSent']): FakeNode {
+    const node = new FakeNode(this, name, capabilities);
     this.nodes.push(node);
     return node;
   }
 }
 
 describe('ownership', () => {
-  it('of a lone node: it takes everything before its start has ended', async () => {
+  it('of a lone node covers all partitions before its start ends', async () => {
     const world = new World();
     const node = world.add('a');
     let isStarted = false;
@@ -104,7 +105,7 @@ describe('ownership', () => {
       isStarted = true;
     });
     await world.time.advance(500);
-    // Commands may be sent already; they wait for the take-over.
+    // Commands may be sent already, and wait for the take-over.
     expect(node.believes).to.deep.equal(['a', 'a', 'a', 'a']);
     expect(isStarted).to.equal(false);
     open();
@@ -115,7 +116,7 @@ describe('ownership', () => {
     expect(node.writers.every(({ renewals }) => renewals > 50)).to.equal(true);
   });
 
-  it('is shared evenly as nodes come', async () => {
+  it('is spread evenly as nodes join', async () => {
     const world = new World();
     const [a, b] = [await world.start('a'), await world.start('b')];
     expect([a.writes.length, b.writes.length]).to.deep.equal([2, 2]);
@@ -124,7 +125,7 @@ describe('ownership', () => {
     for (const node of [a, b, c]) expect(node.believes).to.deep.equal(world.shared.holders);
   });
 
-  it('is handed over when a node stops: the others have all of it at once', async () => {
+  it('passes to the other nodes at once when a node stops', async () => {
     const world = new World();
     const [a, b] = [await world.start('a'), await world.start('b')];
     await a.ownership.stop();
@@ -133,7 +134,7 @@ describe('ownership', () => {
     expect(b.believes).to.deep.equal(['b', 'b', 'b', 'b']);
   });
 
-  it('is not released before what is in flight has its outcome', async () => {
+  it('is not released before appends in flight have their outcome', async () => {
     const world = new World();
     const [a, b] = [await world.start('a'), await world.start('b')];
     const { open, opened } = gate();
@@ -148,7 +149,7 @@ describe('ownership', () => {
     expect(b.writes).to.deep.equal(all);
   });
 
-  it('ends for a stop that cannot settle what is in flight, and passes on when the lease expires', async () => {
+  it('ends for a stop that cannot settle its appends, and passes on when the lease expires', async () => {
     const world = new World();
     const [a, b] = [await world.start('a'), await world.start('b')];
     for (const writer of a.writers) writer.givesUp = () => new Promise(() => {});
@@ -162,18 +163,18 @@ describe('ownership', () => {
     expect(b.writes).to.deep.equal(all);
   });
 
-  it('of a node that died is taken within 10 s', async () => {
+  it('of a dead node passes on within 10 s', async () => {
     const world = new World();
     const [a, b] = [await world.start('a'), await world.start('b')];
     world.shared.cutOff.add('a');
     await world.time.advance(10_000);
     expect(b.writes).to.deep.equal(all);
-    // Had it only been cut off: it has given up before another could take over.
+    // If it was only disconnected, it gave up before another node could take over.
     expect(a.writes).to.deep.equal([]);
     expect(a.reported).not.to.deep.equal([]);
   });
 
-  it('outlasts a database that is away for less than a lease', async () => {
+  it('survives an outage of the database shorter than a lease', async () => {
     const world = new World();
     const node = await world.start('a');
     const before = node.owners;
@@ -184,7 +185,7 @@ describe('ownership', () => {
     expect(node.owners).to.deep.equal(before);
   });
 
-  it('comes back after a database that was away for long', async () => {
+  it('returns after a long outage of the database', async () => {
     const world = new World();
     const node = await world.start('a');
     const before = node.owners.map((owner) => owner?.epoch ?? 0);
@@ -195,12 +196,12 @@ describe('ownership', () => {
     world.shared.cutOff.delete('a');
     await world.time.advance(2000);
     expect(node.writes).to.deep.equal(all);
-    // By new leases: nothing that was on its way to the old ones is taken.
+    // Under new leases, so that nothing addressed to the old ones is accepted.
     for (const [partition, owner] of node.owners.entries())
       expect(owner?.epoch).to.be.above(before[partition] ?? 0);
   });
 
-  it('is tried again where a partition cannot be taken over', async () => {
+  it('is retried if a partition cannot be taken over', async () => {
     const world = new World();
     const node = world.add('a');
     const [first] = node.writers;
@@ -215,11 +216,11 @@ describe('ownership', () => {
     expect(node.writes).to.deep.equal(all);
   });
 
-  it('is taken anew where a writer has let go by itself', async () => {
+  it('is acquired again if a writer stopped by itself', async () => {
     const world = new World();
     const node = await world.start('a');
     const before = node.owners[1]?.epoch ?? 0;
-    node.ownership.deposed(1);
+    node.ownership.release(1);
     await world.time.advance(2000);
     expect(node.writes).to.deep.equal(all);
     expect(node.owners[1]?.epoch).to.be.above(before);
@@ -235,7 +236,7 @@ describe('ownership', () => {
       expect(node.fatal).to.include(error);
     });
 
-  it('lets only those events be written that every living node can read', async () => {
+  it('allows only events that every live node can read', async () => {
     const world = new World();
     const a = await world.start('a', ['MessageSent', 'MessageEdited']);
     expect(a.ownership.isKnownToAll('MessageEdited')).to.equal(true);

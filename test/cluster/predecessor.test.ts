@@ -2,11 +2,11 @@ import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { predecessorOf } from '../../src/cluster/openCluster.js';
+import { recordNode } from '../../src/cluster/openCluster.js';
 
 const tells = existsSync('/proc/sys/kernel/random/boot_id');
 
-describe('the node before in a data directory', () => {
+describe('the previous node of a data directory', () => {
   const made: string[] = [];
   const directory = () => {
     const dir = mkdtempSync(join(tmpdir(), 'parley-predecessor-'));
@@ -18,24 +18,24 @@ describe('the node before in a data directory', () => {
     for (const dir of made) rmSync(dir, { recursive: true });
   });
 
-  it('is none at first, then the one that left its sign last', () => {
+  it('is none at first, then the one that was recorded last', () => {
     const dir = directory();
-    const seen = ['a', 'b', 'c'].map((node) => predecessorOf(dir, node));
+    const seen = ['a', 'b', 'c'].map((node) => recordNode(dir, node));
     expect(seen).to.deep.equal(tells ? [undefined, 'a', 'b'] : [undefined, undefined, undefined]);
   });
 
-  it('is not known of a copy of the directory', () => {
+  it('is unknown in a copy of the directory', () => {
     const [dir, copy] = [directory(), directory()];
-    predecessorOf(dir, 'a');
+    recordNode(dir, 'a');
     cpSync(dir, copy, { recursive: true });
-    expect(predecessorOf(copy, 'b')).to.equal(undefined);
-    expect(predecessorOf(copy, 'c')).to.equal(tells ? 'b' : undefined);
+    expect(recordNode(copy, 'b')).to.equal(undefined);
+    expect(recordNode(copy, 'c')).to.equal(tells ? 'b' : undefined);
   });
 
-  it('is not known where the sign cannot be read', () => {
+  it('is unknown if the record cannot be read', () => {
     const dir = directory();
-    predecessorOf(dir, 'a');
+    recordNode(dir, 'a');
     writeFileSync(join(dir, 'node'), '{"node": "a"');
-    expect(predecessorOf(dir, 'b')).to.equal(undefined);
+    expect(recordNode(dir, 'b')).to.equal(undefined);
   });
 });

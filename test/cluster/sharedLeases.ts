@@ -1,16 +1,16 @@
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Held, type Holder, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+import { type HeldLease, LEASE_MS, type LeaseHolder, type Leases } from '../../src/cluster/leases.js';
 import { DEAD_AFTER_MS, type Nodes } from '../../src/cluster/nodes.js';
 import type { VirtualTime } from '../support/virtualTime.js';
 
 const MARGIN_MS = 500;
 
-/** The leases and the nodes of one database, in memory and on its clock. */
+/** The leases and nodes of one database, in memory and on its clock. */
 export class SharedLeases {
   readonly #time: VirtualTime;
   readonly #leases: { node: NodeId | undefined; epoch: number; expires: number }[];
-  readonly #beats = new Map<NodeId, { startedAt: Date; at: number; knows: readonly string[] }>();
-  /** Nodes for which the database is away. */
+  readonly #beats = new Map<NodeId, { startedAt: Date; at: number; capabilities: readonly string[] }>();
+  /** Nodes that cannot reach the database. */
   readonly cutOff = new Set<NodeId>();
 
   constructor(time: VirtualTime, partitions: number) {
@@ -18,12 +18,12 @@ export class SharedLeases {
     this.#leases = Array.from({ length: partitions }, () => ({ node: undefined, epoch: 0, expires: 0 }));
   }
 
-  /** By partition who holds it, whatever the nodes know. */
+  /** The holder of each partition, whatever the nodes know. */
   get holders(): (NodeId | undefined)[] {
     return this.#leases.map(({ node, expires }) => (expires > this.#time.now() ? node : undefined));
   }
 
-  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'holders'> {
+  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'listHolders'> {
     return {
       acquire: async (partition) => {
         this.#reach(node);
@@ -33,9 +33,9 @@ export class SharedLeases {
         Object.assign(lease, { node, epoch: lease.epoch + 1, expires: this.#time.now() + LEASE_MS });
         return this.#held(node, partition, lease.epoch);
       },
-      holders: async () => {
+      listHolders: async () => {
         this.#reach(node);
-        return this.#leases.map(({ node, epoch, expires }): Holder | undefined =>
+        return this.#leases.map(({ node, epoch, expires }): LeaseHolder | undefined =>
           node === undefined || expires <= this.#time.now() ? undefined : { node, epoch },
         );
       },
@@ -44,30 +44,30 @@ export class SharedLeases {
 
   nodesOf(
     node: NodeId,
-    knows: readonly string[],
-  ): Pick<Nodes, 'beat' | 'living' | 'dead' | 'forget' | 'leave'> {
+    capabilities: readonly string[],
+  ): Pick<Nodes, 'heartbeat' | 'listLive' | 'listDead' | 'forget' | 'leave'> {
     const alive = (at: number) => this.#time.now() - at < DEAD_AFTER_MS;
     return {
-      beat: async () => {
+      heartbeat: async () => {
         this.#reach(node);
         const known = this.#beats.get(node);
         const startedAt = known?.startedAt ?? new Date(this.#time.now());
-        this.#beats.set(node, { startedAt, at: this.#time.now(), knows });
+        this.#beats.set(node, { startedAt, at: this.#time.now(), capabilities });
         return !known;
       },
-      living: async () => {
+      listLive: async () => {
         this.#reach(node);
         return [...this.#beats]
           .filter(([, { at }]) => alive(at))
           .sort(([, a], [, b]) => a.startedAt.getTime() - b.startedAt.getTime())
-          .map(([node, { startedAt, at, knows }]) => ({
+          .map(([node, { startedAt, at, capabilities }]) => ({
             node,
             startedAt,
             silentMs: this.#time.now() - at,
-            knows,
+            capabilities,
           }));
       },
-      dead: async () => [],
+      listDead: async () => [],
       forget: async () => {},
       leave: async () => {
         this.#reach(node);
@@ -76,7 +76,7 @@ export class SharedLeases {
     };
   }
 
-  #held(node: NodeId, partition: number, epoch: number): Held {
+  #held(node: NodeId, partition: number, epoch: number): HeldLease {
     const lease = this.#lease(partition);
     const isStill = () => lease.node === node && lease.epoch === epoch;
     let validUntil = this.#time.now() + LEASE_MS - MARGIN_MS;

@@ -4,20 +4,20 @@ import { ada, allOf, bob, frameOf, messageLeaf, onlineLeaf } from './busFrames.j
 
 /** Nodes of one or several logs. */
 export interface BusWorld {
-  /** A node that is connected, of the log named so. */
+  /** Opens a connected node of the named log. */
   open(log?: string): Promise<Bus>;
-  /** How long to wait for what must come. */
+  /** How long to wait for an expected message. */
   readonly patienceMs: number;
 }
 
-/** What a bus promises, by name; those of `alone` to a single node, those of `together` between nodes. */
+/** The promises of a bus: `alone` for a single node, `together` between nodes. */
 type Promises = Readonly<Record<string, (world: BusWorld) => Promise<void>>>;
 
 const LONG_MS = 30_000;
 const owners: Note = { kind: 'owners' };
 const want = (size: number): Note => ({ kind: 'want', partition: 0, size });
 
-/** Waits until it is so; rejects when the world's patience is at its end. */
+/** Waits for the condition. Rejects after the world's patience. */
 async function until(world: BusWorld, what: string, condition: () => boolean): Promise<void> {
   for (const end = performance.now() + world.patienceMs; !condition(); ) {
     if (performance.now() > end) throw new Error(`not seen: ${what}`);
@@ -33,11 +33,11 @@ function framesOf(bus: Bus): CommitFrame[] {
 
 function notesOf(bus: Bus): [Note, string][] {
   const heard: [Note, string][] = [];
-  bus.hear((note, from) => heard.push([note, from]));
+  bus.onNote((note, from) => heard.push([note, from]));
   return heard;
 }
 
-/** Asks so many times at once, and answers each with its own number, the last first. */
+/** Sends many requests at once, and answers each with its own number, the last first. */
 async function manyAtOnce(
   asker: Bus,
   asked: Bus,
@@ -78,13 +78,13 @@ async function takesNoMoreThanItCanHold(asker: Bus, asked: Bus): Promise<void> {
   const refused = await Promise.race(asking);
   go();
   const replies = await Promise.all(asking);
-  expect(refused).to.equal('nobody');
+  expect(refused).to.equal('undelivered');
   expect(begun).to.be.within(1024, 1099);
-  expect(replies.filter((reply) => reply === 'nobody')).to.have.length(1100 - begun);
+  expect(replies.filter((reply) => reply === 'undelivered')).to.have.length(1100 - begun);
 }
 
 export const alone: Promises = {
-  async 'hands a commit to its own node at once, in the order of subscription'({ open }) {
+  async 'delivers a commit to its own node at once, in the order of subscription'({ open }) {
     const bus = await open();
     const said: string[] = [];
     bus.subscribe((frame) => said.push(`first ${frame.position}`));
@@ -94,7 +94,7 @@ export const alone: Promises = {
     expect(said).to.deep.equal(['first 1', 'second 1', 'first 2', 'second 2']);
   },
 
-  async 'hands nothing to a subscription that has ended'({ open }) {
+  async 'delivers nothing to an ended subscription'({ open }) {
     const bus = await open();
     const seen: number[] = [];
     const end = bus.subscribe(({ position }) => seen.push(position));
@@ -109,15 +109,15 @@ export const alone: Promises = {
     await keepsTheOrder(bus, bus);
   },
 
-  async 'says nobody where there is no node, or none that answers'({ open }) {
+  async 'reports undelivered without a node or a handler'({ open }) {
     const bus = await open();
-    expect(await bus.request(ada, {}, LONG_MS)).to.equal('nobody');
-    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(ada, {}, LONG_MS)).to.equal('undelivered');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
     bus.serve(async () => true)();
-    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
   },
 
-  async 'has one handler of requests at most'({ open }) {
+  async 'accepts one request handler at most'({ open }) {
     const bus = await open();
     const end = bus.serve(async () => 'first');
     expect(() => bus.serve(async () => 'second')).to.throw();
@@ -127,30 +127,30 @@ export const alone: Promises = {
     expect(await bus.request(bus.node, {}, LONG_MS)).to.deep.equal({ reply: 'third' });
   },
 
-  async 'takes no more requests of its own than it can hold'({ open }) {
+  async 'limits the open requests of its own node'({ open }) {
     const bus = await open();
     await takesNoMoreThanItCanHold(bus, bus);
   },
 
-  async 'says that it is connected'({ open }) {
+  async 'reports that it is connected'({ open }) {
     expect((await open()).isConnected).to.equal(true);
   },
 
-  async 'hands over nothing once it is closed'({ open }) {
+  async 'delivers nothing once it is closed'({ open }) {
     const bus = await open();
     const seen = framesOf(bus);
     bus.serve(async () => true);
     await bus.close();
     bus.publish(frameOf(1, []));
-    bus.tell(owners);
+    bus.broadcast(owners);
     expect(seen).to.deep.equal([]);
-    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
     await bus.close();
   },
 };
 
 export const together: Promises = {
-  async 'gives a commit to every node once, as it was'(world) {
+  async 'delivers a commit to every node once, unchanged'(world) {
     const [one, other, third] = [await world.open(), await world.open(), await world.open()];
     const seen = [one, other, third].map(framesOf);
     const leaves = [messageLeaf(1, 'a\u0301 \u{1f600} "x" \\n \u2028'), messageLeaf(2, ''), onlineLeaf(ada)];
@@ -165,7 +165,7 @@ export const together: Promises = {
     expect(seen[1]?.[0]?.leaves).to.deep.equal(leaves);
   },
 
-  async 'gives the commits of a node in their order'(world) {
+  async 'delivers the commits of a node in order'(world) {
     const [one, other] = [await world.open(), await world.open()];
     const seen = framesOf(other);
     for (let position = 1; position <= 500; position++)
@@ -174,12 +174,12 @@ export const together: Promises = {
     expect(seen.map(({ position }) => position)).to.deep.equal(Array.from({ length: 500 }, (_, i) => i + 1));
   },
 
-  async 'tells every other node once who tells what, and not the one that does'(world) {
+  async 'delivers a note with its sender to every other node once'(world) {
     const [one, other, third] = [await world.open(), await world.open(), await world.open()];
     const heard = [one, other, third].map(notesOf);
-    one.tell(want(1));
+    one.broadcast(want(1));
     for (const each of heard.slice(1)) await until(world, 'the first note', () => each.length > 0);
-    other.tell(want(2));
+    other.broadcast(want(2));
     await until(world, 'the answer', () => heard[0]?.at(-1)?.[1] === other.node);
     await until(world, 'the second note', () => heard[2]?.at(-1)?.[1] === other.node);
     expect(heard[0]).to.deep.equal([[want(2), other.node]]);
@@ -190,7 +190,7 @@ export const together: Promises = {
     ]);
   },
 
-  async 'carries every kind of note as it is'(world) {
+  async 'delivers every kind of note unchanged'(world) {
     const [one, other] = [await world.open(), await world.open()];
     const heard = notesOf(other);
     const notes: Note[] = [
@@ -201,16 +201,16 @@ export const together: Promises = {
       { kind: 'ended', sessions: ['a', 'b'] },
       { kind: 'typing', to: [bob], roomId: ada, userId: ada, isTyping: true },
     ];
-    for (const note of notes) one.tell(note);
+    for (const note of notes) one.broadcast(note);
     await until(world, 'the last note', () => heard.length >= notes.length);
     expect(heard).to.deep.equal(notes.map((note) => [note, one.node]));
   },
 
-  async 'hands requests to another node over in the order of the calls, and each reply to its own'(world) {
+  async 'delivers requests in the order of the calls, and each reply to its own request'(world) {
     await keepsTheOrder(await world.open(), await world.open());
   },
 
-  async 'says who asks'({ open }) {
+  async 'passes the sender of a request'({ open }) {
     const [one, other] = [await open(), await open()];
     other.serve(async (body, from) => ({ body, from }));
     expect(await one.request(other.node, { a: [1, null, 'ü'] }, LONG_MS)).to.deep.equal({
@@ -218,42 +218,42 @@ export const together: Promises = {
     });
   },
 
-  async 'takes no more requests of others than it can hold'({ open }) {
+  async 'limits the open requests of other nodes'({ open }) {
     await takesNoMoreThanItCanHold(await open(), await open());
   },
 
-  async 'says silent, never nobody, of what was handed over and not answered'({ open }) {
+  async 'reports unanswered, never undelivered, for a delivered request without a reply'({ open }) {
     const [one, other] = [await open(), await open()];
     const taken: unknown[] = [];
     other.serve((body) => {
       taken.push(body);
       return body === 'fail' ? Promise.reject(new Error('on purpose')) : new Promise(() => {});
     });
-    expect(await one.request(other.node, 'fail', LONG_MS)).to.equal('silent');
-    expect(await one.request(other.node, 'wait', 50)).to.equal('silent');
+    expect(await one.request(other.node, 'fail', LONG_MS)).to.equal('unanswered');
+    expect(await one.request(other.node, 'wait', 50)).to.equal('unanswered');
     expect(taken).to.deep.equal(['fail', 'wait']);
   },
 
-  async 'says nobody of a node that has gone'({ open }) {
+  async 'reports undelivered for a node that has gone'({ open }) {
     const [one, other] = [await open(), await open()];
     other.serve(async () => true);
     expect(await one.request(other.node, {}, LONG_MS)).to.deep.equal({ reply: true });
     await other.close();
-    expect(await one.request(other.node, {}, LONG_MS)).to.equal('nobody');
+    expect(await one.request(other.node, {}, LONG_MS)).to.equal('undelivered');
   },
 
-  async 'goes on after what is too large to be sent'(world) {
+  async 'continues after a message that is too large'(world) {
     const [one, other] = [await world.open(), await world.open()];
     const seen = framesOf(other);
     const heard = notesOf(other);
     const big = 'x'.repeat(2 ** 21);
     other.serve(async (body) => (body === 'big' ? big : body));
     one.publish(frameOf(1, [messageLeaf(1, big)]));
-    one.tell({ kind: 'ended', sessions: [big] });
-    expect(await one.request(other.node, big, LONG_MS)).to.equal('nobody');
-    expect(await one.request(other.node, 'big', LONG_MS)).to.equal('silent');
+    one.broadcast({ kind: 'ended', sessions: [big] });
+    expect(await one.request(other.node, big, LONG_MS)).to.equal('undelivered');
+    expect(await one.request(other.node, 'big', LONG_MS)).to.equal('unanswered');
     one.publish(frameOf(2, []));
-    one.tell(owners);
+    one.broadcast(owners);
     expect(await one.request(other.node, 'small', LONG_MS)).to.deep.equal({ reply: 'small' });
     await until(world, 'the next note', () => heard.length > 0);
     expect(heard).to.deep.equal([[owners, one.node]]);
@@ -266,16 +266,16 @@ export const together: Promises = {
     const known = notesOf(other);
     stranger.serve(async () => true);
     one.publish(frameOf(1, []));
-    one.tell(owners);
-    expect(await one.request(stranger.node, {}, LONG_MS)).to.equal('nobody');
+    one.broadcast(owners);
+    expect(await one.request(stranger.node, {}, LONG_MS)).to.equal('undelivered');
     await until(world, 'the note where it belongs', () => known.length === 1);
     const friend = await world.open('another');
-    friend.tell(want(1));
+    friend.broadcast(want(1));
     await until(world, 'a note of its own log', () => heard.some(([{ kind }]) => kind === 'want'));
     expect([seen, heard]).to.deep.equal([[], [[want(1), friend.node]]]);
   },
 
-  async 'has what it was given before it closes arrive'(world) {
+  async 'delivers what was published before it closes'(world) {
     const [one, other] = [await world.open(), await world.open()];
     const seen = framesOf(other);
     for (let position = 1; position <= 100; position++)

@@ -1,7 +1,7 @@
 import type { Bus, CommitFrame, Note } from '../../src/cluster/bus.js';
 
 interface Defect {
-  /** The promise, as named in the suite, that must be seen to be broken. */
+  /** The promise, as named in the suite, that the defect must break. */
   readonly breaks: string;
   readonly on: (bus: Bus) => Partial<Bus>;
 }
@@ -15,12 +15,12 @@ const frames = (bus: Bus, change: (frame: CommitFrame) => CommitFrame[]): Partia
     }),
 });
 
-const asWas = 'gives a commit to every node once, as it was';
-const silent = 'says silent, never nobody, of what was handed over and not answered';
-const inOrder = 'hands requests to another node over in the order of the calls, and each reply to its own';
-const ownOnce = 'tells every other node once who tells what, and not the one that does';
+const asWas = 'delivers a commit to every node once, unchanged';
+const silent = 'reports unanswered, never undelivered, for a delivered request without a reply';
+const inOrder = 'delivers requests in the order of the calls, and each reply to its own request';
+const ownOnce = 'delivers a note with its sender to every other node once';
 
-/** Buses broken on purpose, by what is wrong with them. */
+/** Buses broken on purpose, by their defect. */
 export const defects: Readonly<Record<string, Defect>> = {
   'that loses the order of requests': {
     breaks: inOrder,
@@ -48,57 +48,63 @@ export const defects: Readonly<Record<string, Defect>> = {
       };
     },
   },
-  'that says nobody of what was delivered': {
+  'that reports a delivered request as undelivered': {
     breaks: silent,
     on: (bus) => ({
       request: async (...args) => {
         const answer = await bus.request(...args);
-        return answer === 'silent' ? 'nobody' : answer;
+        return answer === 'unanswered' ? 'undelivered' : answer;
       },
     }),
   },
-  'that says silent of nodes that have gone': {
-    breaks: 'says nobody of a node that has gone',
+  'that reports a gone node as unanswered': {
+    breaks: 'reports undelivered for a node that has gone',
     on: (bus) => ({
       request: async (...args) => {
         const answer = await bus.request(...args);
-        return answer === 'nobody' ? 'silent' : answer;
+        return answer === 'undelivered' ? 'unanswered' : answer;
       },
     }),
   },
-  'that asks nobody': { breaks: 'says who asks', on: () => ({ request: async () => 'nobody' }) },
-  'that tells the sender its own notes': {
+  'that delivers no request': {
+    breaks: 'passes the sender of a request',
+    on: () => ({ request: async () => 'undelivered' }),
+  },
+  'that delivers notes to their sender': {
     breaks: ownOnce,
     on: (bus) => {
       const handlers = new Set<(note: Note, from: string) => void>();
       return {
-        hear(handler) {
+        onNote(handler) {
           handlers.add(handler);
-          return bus.hear(handler);
+          return bus.onNote(handler);
         },
-        tell(note) {
-          bus.tell(note);
+        broadcast(note) {
+          bus.broadcast(note);
           for (const handler of handlers) handler(note, bus.node);
         },
       };
     },
   },
-  'that tells twice': {
+  'that delivers notes twice': {
     breaks: ownOnce,
     on: (bus) => ({
-      tell(note) {
-        bus.tell(note);
-        bus.tell(note);
+      broadcast(note) {
+        bus.broadcast(note);
+        bus.broadcast(note);
       },
     }),
   },
-  'that tells nobody': { breaks: 'carries every kind of note as it is', on: () => ({ tell() {} }) },
-  'that does not say who tells': {
-    breaks: ownOnce,
-    on: (bus) => ({ hear: (handler) => bus.hear((note) => handler(note, bus.node)) }),
+  'that delivers no note': {
+    breaks: 'delivers every kind of note unchanged',
+    on: () => ({ broadcast() {} }),
   },
-  'that gives commits to no other node': {
-    breaks: 'has what it was given before it closes arrive',
+  'that loses the sender of a note': {
+    breaks: ownOnce,
+    on: (bus) => ({ onNote: (handler) => bus.onNote((note) => handler(note, bus.node)) }),
+  },
+  'that delivers commits to no other node': {
+    breaks: 'delivers what was published before it closes',
     on: () => {
       const own = new Set<(frame: CommitFrame) => void>();
       return {
@@ -112,28 +118,28 @@ export const defects: Readonly<Record<string, Defect>> = {
       };
     },
   },
-  'that gives commits twice': { breaks: asWas, on: (bus) => frames(bus, (frame) => [frame, frame]) },
+  'that delivers commits twice': { breaks: asWas, on: (bus) => frames(bus, (frame) => [frame, frame]) },
   'that alters leaves': {
     breaks: asWas,
     on: (bus) => frames(bus, (f) => [{ ...f, leaves: f.leaves.map((leaf) => leaf.normalize('NFC')) }]),
   },
-  'that forgets whom a commit concerns': {
+  'that loses the users a commit concerns': {
     breaks: asWas,
     on: (bus) => frames(bus, (frame) => [{ ...frame, concerns: [] }]),
   },
   'that loses the order of commits': {
-    breaks: 'gives the commits of a node in their order',
+    breaks: 'delivers the commits of a node in order',
     on: (bus) => {
       const held: CommitFrame[] = [];
       return frames(bus, (frame) => (held.push(frame) === 2 ? held.splice(0).reverse() : []));
     },
   },
-  'that hands its own node a commit later': {
-    breaks: 'hands a commit to its own node at once, in the order of subscription',
+  'that delivers a commit to its own node later': {
+    breaks: 'delivers a commit to its own node at once, in the order of subscription',
     on: (bus) => ({ publish: (frame) => void setImmediate(() => bus.publish(frame)) }),
   },
   'that keeps subscriptions that have ended': {
-    breaks: 'hands nothing to a subscription that has ended',
+    breaks: 'delivers nothing to an ended subscription',
     on: (bus) => ({
       subscribe(handler) {
         bus.subscribe(handler);
@@ -141,26 +147,26 @@ export const defects: Readonly<Record<string, Defect>> = {
       },
     }),
   },
-  'that goes on when it is closed': {
-    breaks: 'hands over nothing once it is closed',
+  'that continues when it is closed': {
+    breaks: 'delivers nothing once it is closed',
     on: () => ({ close: async () => {} }),
   },
 };
 
-/** The bus with the defect. */
+/** Applies the defect to a bus. */
 export function broken(bus: Bus, { on }: Defect): Bus {
   const whole: Bus = {
     node: bus.node,
     publish: (frame) => bus.publish(frame),
     subscribe: (handler) => bus.subscribe(handler),
-    tell: (note) => bus.tell(note),
-    hear: (handler) => bus.hear(handler),
+    broadcast: (note) => bus.broadcast(note),
+    onNote: (handler) => bus.onNote(handler),
     request: (...args) => bus.request(...args),
     serve: (handler) => bus.serve(handler),
     get isConnected() {
       return bus.isConnected;
     },
-    onConnection: (handler) => bus.onConnection(handler),
+    onConnectionChange: (handler) => bus.onConnectionChange(handler),
     close: () => bus.close(),
   };
   return Object.assign(whole, on(bus));

@@ -9,7 +9,7 @@ export const bob = '00000000-0000-4000-8000-00000000000b';
 const room = roomIdOf(ada, bob);
 const recordedAt = '2026-01-02T03:04:05.678Z';
 
-/** A leaf with a message of these two whose sealed text is `text`. */
+/** Encodes a message between these two, whose sealed text is `text`. */
 export const messageLeaf = (version: number, text: string, members = [ada, bob]): string =>
   encodeEvent({
     stream: `room:${room}`,
@@ -22,7 +22,7 @@ export const messageLeaf = (version: number, text: string, members = [ada, bob])
     commandId: `command ${version}`,
   });
 
-/** A leaf that says that this user is online. */
+/** Encodes that this user is online. */
 export const onlineLeaf = (userId: string): string =>
   encodeEvent({
     stream: `user:${userId}`,
@@ -35,7 +35,7 @@ export const onlineLeaf = (userId: string): string =>
     commandId: 'command',
   });
 
-/** A commit with these leaves; its hashes are none, as the bus looks at none. */
+/** Creates a commit with these leaves. Its hashes are fake: the bus ignores them. */
 export const commitOf = (position: number, leaves: readonly string[]): Commit => ({
   partition: 3,
   position,
@@ -52,5 +52,5 @@ export const commitOf = (position: number, leaves: readonly string[]): Commit =>
 export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
   commitFrame(commitOf(position, leaves));
 
-/** All of a frame, what is decoded lazily too. */
+/** Copies a frame with its lazily decoded fields. */
 export const allOf = (frame: CommitFrame): CommitFrame => ({ ...frame });

@@ -1,22 +1,22 @@
 import { expect } from 'chai';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import { AppendError, type Commit, type EventLog, HoleError } from '../../src/log/log.js';
-import { chain, commitAfter } from '../log/chain.js';
+import { chain, commitAfter } from '../log/commitChain.js';
 import { followsItsModel } from './eventLogModel.js';
 
-/** One place where a log is kept, empty at first. Every log that is opened there is closed at the end. */
+/** A place for one log, empty at first. Logs opened there are closed at the end. */
 export interface LogStore {
-  /** Opens the log that is there, or makes it. Several may be open at once. */
+  /** Opens the log, or creates it. Several may be open at once. */
   open(partitions?: number): Promise<EventLog>;
-  /** Takes a commit away behind the log's back. */
+  /** Removes a commit behind the log's back. */
   remove(partition: number, position: number): Promise<void>;
-  /** The next commit that is sent to the store arrives there, but the answer to it does not come back. */
+  /** Delivers the next commit to the store, but loses the answer. */
   loseNextAnswer?(): void;
-  /** Closes what is open and removes the store. */
+  /** Closes all open logs and removes the store. */
   discard(): Promise<void>;
 }
 
-/** One promise of the contract; `run` rejects if a log breaks it. */
+/** One promise of the contract. `run` rejects if a log breaks it. */
 export interface Check {
   readonly name: string;
   /** Only for stores behind a network, where answers can be lost. */
@@ -30,7 +30,7 @@ async function appendAll(log: EventLog, commits: readonly Commit[]): Promise<voi
   for (const commit of commits) expect(await log.append(commit)).to.deep.equal(committed);
 }
 
-/** Texts that JSON, a database or a driver might write in another way. */
+/** Texts that JSON, a database or a driver could change. */
 const delicate = [
   '{"b":1,"a":2.0,"c":1e3,"d": "spaced" }',
   '{"nfc":"\u00e9","nfd":"e\u0301","hangul":"\u1112\u1161\u11ab"}',
@@ -41,7 +41,7 @@ const delicate = [
   `{"$set":{"a.b":"$c"},"long":"${'x'.repeat(60_000)}"}`,
 ];
 
-/** What every event log promises, in the words of its contract. */
+/** The promises of every event log. */
 export const checks: readonly Check[] = [
   {
     name: 'keeps its id and its partitions for ever',
@@ -312,7 +312,7 @@ export const checks: readonly Check[] = [
   { name: 'does what its model does, whatever comes', run: followsItsModel },
 ];
 
-/** Registers, inside a `describe`, the whole suite for one adapter; each check gets a store of its own. */
+/** Registers the whole suite for one adapter, inside a `describe`. Each check gets a new store. */
 export function eventLogConformance(where: 'network' | 'file', makeStore: () => Promise<LogStore>): void {
   for (const check of checks.filter(({ network }) => where === 'network' || !network))
     it(check.name, async () => {
@@ -334,14 +334,14 @@ async function readAll(log: EventLog, partition: number): Promise<Commit[]> {
   }
 }
 
-/** What a promise rejects with; itself rejects if that promise does not. */
+/** Returns the error of a promise. Rejects if the promise resolves. */
 async function rejection(promise: Promise<unknown>): Promise<Error> {
   const outcome = await promise.then(
     () => undefined,
     (error: unknown) => error,
   );
   expect(outcome, 'should have been refused').to.be.instanceOf(Error);
-  return outcome as Error; // just checked
+  return outcome as Error; // Checked in the line above.
 }
 
 const bytesOf = (commit: Commit | undefined): string[] | undefined =>

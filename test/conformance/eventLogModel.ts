@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import { AppendError, type Commit, type EventLog } from '../../src/log/log.js';
-import { commitAfter } from '../log/chain.js';
+import { commitAfter } from '../log/commitChain.js';
 import { runs } from '../support/lanes.js';
 import type { LogStore } from './eventLog.js';
 
-/** One thing that is done to a log; `at` chooses among what is there. */
+/** One operation on a log. `at` selects among the existing commits. */
 interface Step {
   readonly kind: 'append' | 'conflict' | 'repeat' | 'beyond' | 'read' | 'tail' | 'reopen';
   readonly at: number;
@@ -15,19 +15,19 @@ interface Step {
 
 const leaf = fc.string({ unit: 'binary', maxLength: 12 }).map((value) => JSON.stringify({ value }));
 const step: fc.Arbitrary<Step> = fc.record({
-  // Two to one for what makes a log longer.
+  // Appends twice as often as anything else.
   kind: fc.constantFrom('append', 'append', 'conflict', 'repeat', 'beyond', 'read', 'tail', 'reopen'),
   at: fc.nat(20),
   leaves: fc.array(leaf, { maxLength: 4 }),
 });
 const steps = fc.array(step, { minLength: 10, maxLength: 30, size: 'max' });
 
-/** Any sequence of appends, repeats, conflicts, reads and reopenings does to the log what it does to an array. */
+/** Checks that any sequence of appends, repeats, conflicts, reads and reopenings acts as on an array. */
 export async function followsItsModel(store: LogStore): Promise<void> {
   let partition = 0;
   await fc.assert(
     fc.asyncProperty(steps, async (taken) => {
-      // A partition is not emptied between runs: what is there already is where the model starts.
+      // A partition is not emptied between runs: the model starts with its content.
       let log = await store.open();
       partition = (partition + 1) % log.partitions;
       const model = await log.read(partition, 0, 10_000);
@@ -40,7 +40,7 @@ export async function followsItsModel(store: LogStore): Promise<void> {
       expect(await log.read(partition, 0, 10_000)).to.deep.equal(model);
       await log.close();
     }),
-    // A log cannot be emptied for a smaller example: the first that fails is reported as it is.
+    // A log cannot be emptied for a smaller example, so that the first failure is reported.
     { numRuns: runs(4), endOnFailure: true },
   );
 }

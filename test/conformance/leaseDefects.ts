@@ -1,12 +1,12 @@
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+import { type HeldLease, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 import type { SharedLeaseStore } from './leases.js';
 
 type Spoil = (leases: Leases, node: NodeId, now: () => number) => Leases;
 
-/** A lease that is as the good one, but for what is put in its place. */
-class Spoilt implements Held {
-  constructor(protected readonly good: Held) {}
+/** A good lease, except for the replaced parts. */
+class Spoilt implements HeldLease {
+  constructor(protected readonly good: HeldLease) {}
   get partition(): number {
     return this.good.partition;
   }
@@ -42,13 +42,13 @@ class AlwaysRenewed extends Spoilt {
 
 class NeverRevived extends Spoilt {
   constructor(
-    good: Held,
+    good: HeldLease,
     private readonly leases: Leases,
   ) {
     super(good);
   }
   override async renew(): Promise<boolean> {
-    const holder = (await this.leases.holders())[this.partition];
+    const holder = (await this.leases.listHolders())[this.partition];
     return holder !== undefined && super.renew();
   }
 }
@@ -62,7 +62,7 @@ class UnknownMeansLost extends Spoilt {
 class ValidFromAnswer extends Spoilt {
   #until: number;
   constructor(
-    good: Held,
+    good: HeldLease,
     private readonly now: () => number,
   ) {
     super(good);
@@ -99,9 +99,9 @@ class SameEpoch extends Spoilt {
   }
 }
 
-/** What becomes of each lease that is acquired. */
+/** Transforms each acquired lease. */
 const acquired =
-  (change: (held: Held, leases: Leases, now: () => number) => Held): Spoil =>
+  (change: (held: HeldLease, leases: Leases, now: () => number) => HeldLease): Spoil =>
   (leases, _node, now) => ({
     ...leases,
     acquire: async (partition) => {
@@ -110,26 +110,26 @@ const acquired =
     },
   });
 
-/** Whoever asks is told that it holds the lease. */
+/** Tells every caller that it holds the lease. */
 const givesToAll: Spoil = (leases, node, now) => ({
   ...leases,
   acquire: async (partition) =>
     (await leases.acquire(partition)) ?? {
       partition,
-      epoch: ((await leases.holders())[partition]?.epoch ?? 0) + node.length,
+      epoch: ((await leases.listHolders())[partition]?.epoch ?? 0) + node.length,
       validUntil: now() + LEASE_MS,
       renew: async () => true,
       release: async () => {},
     },
 });
 
-/** What it has once seen held stays another's. */
+/** Treats a lease once seen held as always held. */
 const neverExpires: Spoil = (leases, node) => {
   const seen: (NodeId | undefined)[] = [];
   return {
     ...leases,
     async acquire(partition) {
-      const holder = (await leases.holders())[partition]?.node ?? seen[partition];
+      const holder = (await leases.listHolders())[partition]?.node ?? seen[partition];
       if (holder !== undefined && holder !== node) seen[partition] = holder;
       return seen[partition] === undefined ? leases.acquire(partition) : undefined;
     },
@@ -137,70 +137,70 @@ const neverExpires: Spoil = (leases, node) => {
 };
 
 const remembersHolders: Spoil = (leases) => {
-  let last: ReturnType<Leases['holders']> | undefined;
-  return { ...leases, holders: () => (last ??= leases.holders()) };
+  let last: ReturnType<Leases['listHolders']> | undefined;
+  return { ...leases, listHolders: () => (last ??= leases.listHolders()) };
 };
 
 const holdsOwnBack: Spoil = (leases, node) => ({
   ...leases,
   acquire: async (partition) =>
-    (await leases.holders())[partition]?.node === node ? undefined : leases.acquire(partition),
+    (await leases.listHolders())[partition]?.node === node ? undefined : leases.acquire(partition),
 });
 
-/** Leases broken on purpose, and the promise that must be seen to be broken. */
+/** Leases broken on purpose, and the promise that each must break. */
 export const defects: Readonly<Record<string, { readonly breaks: string; readonly spoil: Spoil }>> = {
-  'two nodes hold one at once': {
-    breaks: 'are given to no other node while one holds them',
+  'two nodes hold a lease at once': {
+    breaks: 'are held by one node at a time',
     spoil: givesToAll,
   },
-  'a race is won by all': { breaks: 'are given to one of those who ask at once', spoil: givesToAll },
+  'all concurrent callers win': { breaks: 'go to one of several concurrent callers', spoil: givesToAll },
   'an epoch repeats': {
-    breaks: 'have an epoch above every earlier one, whatever came between',
+    breaks: 'have an epoch above every earlier one',
     spoil: acquired((held) => new SameEpoch(held)),
   },
-  'a release keeps it': {
-    breaks: 'are given to another at once when they are released, with a larger epoch',
+  'a release keeps the lease': {
+    breaks: 'pass to another node at once when released, with a larger epoch',
     spoil: acquired((held) => new NotReleased(held)),
   },
-  'it is thought valid after its release': {
-    breaks: 'are free as soon as they are released, and over for who released them',
+  'a lease counts as valid after its release': {
+    breaks: 'are free as soon as they are released, and lost to the node that released them',
     spoil: acquired((held) => new ReleasedTwice(held)),
   },
-  'a renewal revives what another has taken': {
-    breaks: 'may be taken by another when they have expired, and are lost for good then',
+  'a renewal revives a lease that another node has taken': {
+    breaks: 'pass to another node after they expired, and are then lost for good',
     spoil: acquired((held) => new AlwaysRenewed(held)),
   },
-  'it never expires': {
-    breaks: 'may be taken by another when they have expired, and are lost for good then',
+  'a lease never expires': {
+    breaks: 'pass to another node after they expired, and are then lost for good',
     spoil: neverExpires,
   },
-  'an expired one is given up though nobody wants it': {
-    breaks: 'are held on by a renewal after they have expired when nobody has taken them',
+  'an expired lease is lost although no node took it': {
+    breaks: 'are kept by a renewal after they expired if no node took them',
     spoil: acquired((held, leases) => new NeverRevived(held, leases)),
   },
   'validity is counted from the answer': {
-    breaks: 'are valid from before they were asked for, not from when the answer came',
+    breaks: 'are valid from before the request, not from the answer',
     spoil: acquired((held, _leases, now) => new ValidFromAnswer(held, now)),
   },
   'a renewal of unknown outcome counts': {
-    breaks: 'are neither won nor lost by a renewal whose outcome is not known',
+    breaks: 'are neither won nor lost by a renewal of unknown outcome',
     spoil: acquired((held) => new UnknownMeansHeld(held)),
   },
-  'a renewal of unknown outcome is taken for a loss': {
-    breaks: 'are neither won nor lost by a renewal whose outcome is not known',
+  'a renewal of unknown outcome counts as a loss': {
+    breaks: 'are neither won nor lost by a renewal of unknown outcome',
     spoil: acquired((held) => new UnknownMeansLost(held)),
   },
-  'what was acquired without an answer is not given again': {
-    breaks: 'can be acquired once more by a node that was not told whether it acquired them',
+  'a lease acquired without an answer cannot be acquired again': {
+    breaks: 'can be acquired again after an acquisition of unknown outcome',
     spoil: holdsOwnBack,
   },
-  'the holders are those of a while ago': {
-    breaks: 'give a node what is free, valid from then on, and say that it holds it',
+  'the holders are outdated': {
+    breaks: 'give a free lease to a node, valid at once, and list it as holder',
     spoil: remembersHolders,
   },
 };
 
-/** The store, with all that is opened in it spoilt. */
+/** Applies the defect to all leases opened in the store. */
 export const spoilt = (store: SharedLeaseStore, spoil: Spoil): SharedLeaseStore => ({
   ...store,
   open: async (node, now = () => performance.now()) => spoil(await store.open(node, now), node, now),

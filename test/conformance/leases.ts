@@ -1,55 +1,59 @@
 import { AssertionError, expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
-import { type Held, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
+import { type HeldLease, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 
-/** Every store of the suite is for so many partitions. */
+/** The number of partitions of each store. */
 export const PARTITIONS = 3;
 
-/** A place where leases are kept. */
+/** A place for leases. */
 export interface LeaseStore {
-  /** As this node sees it. `now`: its own clock, `performance.now()` if not given. */
+  /** Opens the leases of this node. `now` is its clock; default `performance.now()`. */
   open(node: NodeId, now?: () => number): Promise<Leases>;
 }
 
-/** One that several nodes share. */
+/** A place that several nodes share. */
 export interface SharedLeaseStore extends LeaseStore {
-  /** All leases that are held run out on the store's clock. */
+  /** Lets all held leases expire on the store's clock. */
   expire(): Promise<void>;
-  /** The next call that takes or changes a lease is carried out, but its answer does not arrive. */
+  /** Carries out the next call that changes a lease, but loses its answer. */
   loseNextAnswer(): void;
 }
 
-/** One on which an hour is nothing, for what must not depend on how fast the machine is. */
+/** A clock set by hand, for checks that must not depend on the machine's speed. */
 const handSet = () => {
   let time = 1000;
   return { now: () => time, pass: (ms: number) => (time += ms) };
 };
 
-async function taken(leases: Leases, partition = 0): Promise<Held> {
+async function taken(leases: Leases, partition = 0): Promise<HeldLease> {
   const held = await leases.acquire(partition);
   if (!held) throw new AssertionError(`partition ${partition} could not be acquired`);
   return held;
 }
 
-const isValid = ({ validUntil }: Held): boolean => validUntil > performance.now();
+const isValid = ({ validUntil }: HeldLease): boolean => validUntil > performance.now();
 const thrownBy = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => undefined,
     (error) => error,
   );
 
-/** What leases promise to the only node there is, by name. */
+/** Promises that hold for a single node. */
 export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<void>>> = {
-  async 'give a node what is free, valid from then on, and say that it holds it'(store) {
+  async 'give a free lease to a node, valid at once, and list it as holder'(store) {
     const leases = await store.open('a');
-    expect(await leases.holders()).to.deep.equal([undefined, undefined, undefined]);
+    expect(await leases.listHolders()).to.deep.equal([undefined, undefined, undefined]);
     const held = await taken(leases, 1);
     expect(held.partition).to.equal(1);
     expect(isValid(held)).to.equal(true);
-    expect(await leases.holders()).to.deep.equal([undefined, { node: 'a', epoch: held.epoch }, undefined]);
+    expect(await leases.listHolders()).to.deep.equal([
+      undefined,
+      { node: 'a', epoch: held.epoch },
+      undefined,
+    ]);
   },
 
-  async 'have an epoch above every earlier one, whatever came between'(store) {
+  async 'have an epoch above every earlier one'(store) {
     const leases = await store.open('a');
     const epochs = [0];
     for (let n = 0; n < 3; n++) {
@@ -63,26 +67,30 @@ export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<vo
     expect(epochs).to.deep.equal([...new Set(epochs)].sort((a, b) => a - b));
   },
 
-  async 'are free as soon as they are released, and over for who released them'(store) {
+  async 'are free as soon as they are released, and lost to the node that released them'(store) {
     const leases = await store.open('a');
     const [held, other] = [await taken(leases), await taken(leases, 2)];
     await held.release();
-    expect(await leases.holders()).to.deep.equal([undefined, undefined, { node: 'a', epoch: other.epoch }]);
+    expect(await leases.listHolders()).to.deep.equal([
+      undefined,
+      undefined,
+      { node: 'a', epoch: other.epoch },
+    ]);
     expect([isValid(held), await held.renew(), isValid(held)]).to.deep.equal([false, false, false]);
     expect([isValid(other), await other.renew()]).to.deep.equal([true, true]);
   },
 
-  async 'are lost to what a node had acquired before when it acquires them again'(store) {
+  async 'end an earlier lease of the node that acquires them again'(store) {
     const leases = await store.open('a');
     const before = await taken(leases);
     const now = await taken(leases);
     expect([await before.renew(), isValid(before)]).to.deep.equal([false, false]);
     await before.release();
     expect([await now.renew(), isValid(now)]).to.deep.equal([true, true]);
-    expect(await leases.holders()).to.deep.include({ node: 'a', epoch: now.epoch });
+    expect(await leases.listHolders()).to.deep.include({ node: 'a', epoch: now.epoch });
   },
 
-  async 'are not over for a renewal under way when they are released'(store) {
+  async 'stay released after a concurrent renewal'(store) {
     const held = await taken(await store.open('a'));
     const renewal = held.renew();
     await Promise.all([held.release(), renewal]);
@@ -90,18 +98,18 @@ export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<vo
   },
 };
 
-/** What they promise besides where there are several nodes. */
+/** Further promises that hold between several nodes. */
 export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) => Promise<void>>> = {
-  async 'are given to no other node while one holds them'(store) {
+  async 'are held by one node at a time'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     expect(await b.acquire(0)).to.equal(undefined);
     expect([await held.renew(), isValid(held)]).to.deep.equal([true, true]);
     expect(await b.acquire(0)).to.equal(undefined);
-    expect(await b.holders()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
+    expect(await b.listHolders()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
   },
 
-  async 'are given to another at once when they are released, with a larger epoch'(store) {
+  async 'pass to another node at once when released, with a larger epoch'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const first = await taken(a);
     await first.release();
@@ -112,33 +120,33 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(await a.acquire(0)).to.equal(undefined);
   },
 
-  async 'are free when the node that held them is said to have ended'(store) {
+  async 'are free when their holder is declared ended'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     await taken(b, 1);
-    await b.free('a');
-    expect((await b.holders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
+    await b.freeAllOf('a');
+    expect((await b.listHolders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
     const next = await taken(b);
     expect(next.epoch).to.be.above(held.epoch);
     expect(await held.renew()).to.equal(false);
   },
 
-  async 'may be taken by another when they have expired, and are lost for good then'(store) {
+  async 'pass to another node after they expired, and are then lost for good'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const first = await taken(a);
     expect(await b.acquire(0)).to.equal(undefined);
     await store.expire();
-    expect(await b.holders()).to.deep.equal([undefined, undefined, undefined]);
+    expect(await b.listHolders()).to.deep.equal([undefined, undefined, undefined]);
     const second = await taken(b);
     expect(second.epoch).to.be.above(first.epoch);
     expect([await first.renew(), isValid(first)]).to.deep.equal([false, false]);
     await first.release();
-    expect(await a.holders()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
+    expect(await a.listHolders()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
     await store.expire();
     expect([await first.renew(), await second.renew()]).to.deep.equal([false, true]);
   },
 
-  async 'are held on by a renewal after they have expired when nobody has taken them'(store) {
+  async 'are kept by a renewal after they expired if no node took them'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     await store.expire();
@@ -146,7 +154,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(await b.acquire(0)).to.equal(undefined);
   },
 
-  async 'are given to one of those who ask at once'(store) {
+  async 'go to one of several concurrent callers'(store) {
     const nodes = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((node) => store.open(node)));
     const epochs = [0];
     for (let n = 0; n < 4; n++) {
@@ -157,13 +165,13 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
       epochs.push(winner.epoch);
       if (n % 2 === 0) await store.expire();
       else await winner.release();
-      // So that in the next round nobody is given what is theirs already.
+      // So that the next round gives no lease to its present holder.
       nodes.splice(all.indexOf(winner), 1);
     }
     expect(epochs).to.deep.equal([...new Set(epochs)].sort((a, b) => a - b));
   },
 
-  async 'are valid from before they were asked for, not from when the answer came'(store) {
+  async 'are valid from before the request, not from the answer'(store) {
     const { now, pass } = handSet();
     const leases = await store.open('a', now);
     const beforeAsking = now();
@@ -178,7 +186,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(held?.validUntil).to.be.within(beforeRenewing + 1, beforeRenewing + LEASE_MS - 1);
   },
 
-  async 'are neither won nor lost by a renewal whose outcome is not known'(store) {
+  async 'are neither won nor lost by a renewal of unknown outcome'(store) {
     const { now, pass } = handSet();
     const [a, b] = [await store.open('a', now), await store.open('b')];
     const held = await taken(a);
@@ -192,11 +200,11 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(held.validUntil).to.equal(validUntil + 1000);
   },
 
-  async 'can be acquired once more by a node that was not told whether it acquired them'(store) {
+  async 'can be acquired again after an acquisition of unknown outcome'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     store.loseNextAnswer();
     expect(await thrownBy(a.acquire(0))).to.be.instanceOf(Error);
-    const [first] = await b.holders();
+    const [first] = await b.listHolders();
     expect(first?.node).to.equal('a');
     expect(await b.acquire(0)).to.equal(undefined);
     const held = await taken(a);
@@ -204,7 +212,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect(await held.renew()).to.equal(true);
   },
 
-  async 'are over for who released them, though it was not told whether that was done'(store) {
+  async 'are over after a release of unknown outcome'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     store.loseNextAnswer();
@@ -213,10 +221,10 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     expect((await taken(b)).epoch).to.be.above(held.epoch);
   },
 
-  async 'keep their epochs when a node comes to a store that others have used'(store) {
+  async 'keep their epochs when a new node opens the store'(store) {
     const first = await taken(await store.open('a'));
     const b = await store.open('b');
-    expect(await b.holders()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
+    expect(await b.listHolders()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
     await first.release();
     expect((await taken(b)).epoch).to.be.above(first.epoch);
   },

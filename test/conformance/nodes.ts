@@ -3,153 +3,155 @@ import type { NodeId } from '../../src/cluster/bus.js';
 import { DEAD_AFTER_MS, type Nodes } from '../../src/cluster/nodes.js';
 import { eventually } from '../support/eventually.js';
 
-/** A place where nodes tell that they live. */
+/** A place where nodes record that they live. */
 export interface NodeStore {
-  open(node: NodeId, knows: readonly string[]): Promise<Nodes>;
+  open(node: NodeId, capabilities: readonly string[]): Promise<Nodes>;
 }
 
-/** One that several nodes share. */
+/** A place that several nodes share. */
 export interface SharedNodeStore extends NodeStore {
-  /** Every beat so far is so much longer ago. */
+  /** Moves every heartbeat back by `ms`. */
   pass(ms: number): Promise<void>;
-  /** The next call is carried out, but its answer does not arrive. */
+  /** Carries out the next call, but loses its answer. */
   loseNextAnswer(): void;
 }
 
-const names = async (nodes: Nodes): Promise<NodeId[]> => (await nodes.living()).map(({ node }) => node);
-const dead = async (nodes: Nodes): Promise<NodeId[]> => (await nodes.dead()).map(({ node }) => node);
+const names = async (nodes: Nodes): Promise<NodeId[]> => (await nodes.listLive()).map(({ node }) => node);
+const dead = async (nodes: Nodes): Promise<NodeId[]> => (await nodes.listDead()).map(({ node }) => node);
 
-/** Whatever begins from here on is younger. */
+/** Makes later nodes younger. */
 const aMillisecond = (nodes: Nodes): Promise<void> =>
   eventually('a millisecond has passed', async () =>
-    (await nodes.living()).every(({ silentMs }) => silentMs > 0),
+    (await nodes.listLive()).every(({ silentMs }) => silentMs > 0),
   );
 
-/** What is promised to the only node there is, by name. */
+/** Promises that hold for a single node. */
 export const promises: Readonly<Record<string, (store: NodeStore) => Promise<void>>> = {
-  async 'tell of a node from its first beat on, since when it lives and what it knows'(store) {
+  async 'list a node from its first heartbeat on, with its start and capabilities'(store) {
     const nodes = await store.open('a', ['MessageSent', '$strange']);
-    expect(await nodes.living()).to.deep.equal([]);
-    await nodes.beat();
-    await nodes.beat();
-    const [living, ...others] = await nodes.living();
+    expect(await nodes.listLive()).to.deep.equal([]);
+    await nodes.heartbeat();
+    await nodes.heartbeat();
+    const [living, ...others] = await nodes.listLive();
     expect(others).to.deep.equal([]);
     expect(living).to.include({ node: 'a' });
-    expect(living?.knows).to.deep.equal(['MessageSent', '$strange']);
+    expect(living?.capabilities).to.deep.equal(['MessageSent', '$strange']);
     expect(living?.startedAt).to.be.instanceOf(Date);
     expect(living?.silentMs).to.be.within(0, DEAD_AFTER_MS);
-    expect(await nodes.dead()).to.deep.equal([]);
+    expect(await nodes.listDead()).to.deep.equal([]);
   },
 
-  async 'tell a node which of its beats is the first'(store) {
+  async 'tell a node which heartbeat is its first'(store) {
     const nodes = await store.open('a', []);
-    expect([await nodes.beat(), await nodes.beat(), await nodes.beat()]).to.deep.equal([true, false, false]);
+    expect([await nodes.heartbeat(), await nodes.heartbeat(), await nodes.heartbeat()]).to.deep.equal([
+      true,
+      false,
+      false,
+    ]);
   },
 
-  async 'take no node that has left for living, until it beats again'(store) {
+  async 'exclude a node that has left, until its next heartbeat'(store) {
     const nodes = await store.open('a', []);
-    await nodes.beat();
+    await nodes.heartbeat();
     await nodes.leave();
     expect(await names(nodes)).to.deep.equal([]);
-    expect(await nodes.beat()).to.equal(true);
+    expect(await nodes.heartbeat()).to.equal(true);
     expect(await names(nodes)).to.deep.equal(['a']);
   },
 };
 
-/** What is promised besides where there are several nodes. */
+/** Further promises that hold between several nodes. */
 export const promisesToMany: Readonly<Record<string, (store: SharedNodeStore) => Promise<void>>> = {
-  async 'tell each of all, the longest-lived first, whenever they last beat'(store) {
+  async 'list all nodes, the longest-lived first, whatever their last heartbeat'(store) {
     const [b, a, c] = [await store.open('b', ['x']), await store.open('a', []), await store.open('c', [])];
     for (const node of [b, a, c]) {
-      await node.beat();
+      await node.heartbeat();
       await aMillisecond(node);
     }
     await store.pass(1000);
-    await b.beat();
+    await b.heartbeat();
     for (const node of [b, a, c]) expect(await names(node)).to.deep.equal(['b', 'a', 'c']);
-    const [first, second] = await c.living();
+    const [first, second] = await c.listLive();
     expect(first?.silentMs).to.be.below(second?.silentMs ?? 0);
-    expect(first?.knows).to.deep.equal(['x']);
+    expect(first?.capabilities).to.deep.equal(['x']);
   },
 
-  async 'take a node for dead that has been silent for 10 s, and say when it last beat'(store) {
+  async 'list a node as dead after 10 s of silence, with its last heartbeat'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
-    await a.beat();
-    const [before] = await b.living();
+    await a.heartbeat();
+    const [before] = await b.listLive();
     await store.pass(DEAD_AFTER_MS);
-    await b.beat();
+    await b.heartbeat();
     expect([await names(b), await dead(b)]).to.deep.equal([['b'], ['a']]);
-    const [{ lastBeat } = { lastBeat: new Date(0) }] = await b.dead();
-    expect(lastBeat.getTime()).to.equal((before?.startedAt.getTime() ?? 0) - DEAD_AFTER_MS);
+    const [{ lastHeartbeat } = { lastHeartbeat: new Date(0) }] = await b.listDead();
+    expect(lastHeartbeat.getTime()).to.equal((before?.startedAt.getTime() ?? 0) - DEAD_AFTER_MS);
   },
 
-  async 'take a node for dead that is said to have ended, since its last beat'(store) {
+  async 'list an expired node as dead, with its last heartbeat'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
-    await a.beat();
-    await b.beat();
-    const [{ startedAt } = { startedAt: new Date(0) }] = await b.living();
-    await b.bury('a');
-    await b.bury('nobody');
+    await a.heartbeat();
+    await b.heartbeat();
+    const [{ startedAt } = { startedAt: new Date(0) }] = await b.listLive();
+    await b.expire('a');
+    await b.expire('nobody');
     expect(await names(b)).to.deep.equal(['b']);
-    expect(await b.dead()).to.deep.equal([{ node: 'a', lastBeat: startedAt }]);
+    expect(await b.listDead()).to.deep.equal([{ node: 'a', lastHeartbeat: startedAt }]);
   },
 
-  async 'take a node that has left for dead at once, since then, until it is forgotten or beats again'(
-    store,
-  ) {
+  async 'list a node that left as dead, until it is forgotten or sends a heartbeat'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
-    await a.beat();
+    await a.heartbeat();
     await store.pass(5000);
-    await b.beat();
+    await b.heartbeat();
     await a.leave();
-    const [gone] = await b.dead();
+    const [gone] = await b.listDead();
     expect(gone?.node).to.equal('a');
-    await a.beat();
+    await a.heartbeat();
     expect([await names(b), await dead(b)]).to.deep.equal([['b', 'a'], []]);
-    const [, again] = await b.living();
-    expect(gone?.lastBeat.getTime()).to.be.at.most(again?.startedAt.getTime() ?? 0);
-    expect(gone?.lastBeat.getTime()).to.be.above((again?.startedAt.getTime() ?? 0) - 5000);
+    const [, again] = await b.listLive();
+    expect(gone?.lastHeartbeat.getTime()).to.be.at.most(again?.startedAt.getTime() ?? 0);
+    expect(gone?.lastHeartbeat.getTime()).to.be.above((again?.startedAt.getTime() ?? 0) - 5000);
     await a.leave();
     await b.forget('a');
     expect([await names(b), await dead(b)]).to.deep.equal([['b'], []]);
   },
 
-  async 'take a dead node for living when it beats again, and tell it that it was not forgotten'(store) {
+  async 'list a dead node as live after a heartbeat, and tell it that it was not forgotten'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
-    await a.beat();
+    await a.heartbeat();
     await store.pass(DEAD_AFTER_MS);
-    expect(await a.beat()).to.equal(false);
+    expect(await a.heartbeat()).to.equal(false);
     expect([await names(b), await dead(b)]).to.deep.equal([['a'], []]);
   },
 
-  async 'forget a dead node, and tell it so should it come back, as the youngest'(store) {
+  async 'forget a dead node, which returns as the youngest and is told so'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
-    await a.beat();
+    await a.heartbeat();
     await store.pass(DEAD_AFTER_MS);
-    await b.beat();
+    await b.heartbeat();
     await b.forget('a');
     expect(await dead(b)).to.deep.equal([]);
     await aMillisecond(b);
-    expect(await a.beat()).to.equal(true);
+    expect(await a.heartbeat()).to.equal(true);
     expect(await names(b)).to.deep.equal(['b', 'a']);
   },
 
-  async 'forget no node that lives'(store) {
+  async 'do not forget a live node'(store) {
     const [a, b] = [await store.open('a', []), await store.open('b', [])];
-    await a.beat();
+    await a.heartbeat();
     await b.forget('a');
     expect(await names(b)).to.deep.equal(['a']);
-    expect(await a.beat()).to.equal(false);
+    expect(await a.heartbeat()).to.equal(false);
   },
 
-  async 'tell a node that it was forgotten, though the first beat to say so is not answered'(store) {
+  async 'tell a node that it was forgotten, even if the first answer is lost'(store) {
     const a = await store.open('a', []);
-    await a.beat();
+    await a.heartbeat();
     await store.pass(DEAD_AFTER_MS);
     await a.forget('a');
     store.loseNextAnswer();
-    const seen = await a.beat().catch((error: unknown) => error);
+    const seen = await a.heartbeat().catch((error: unknown) => error);
     expect(seen).to.be.instanceOf(Error);
-    expect([await a.beat(), await a.beat()]).to.deep.equal([true, false]);
+    expect([await a.heartbeat(), await a.heartbeat()]).to.deep.equal([true, false]);
   },
 };

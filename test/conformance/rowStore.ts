@@ -63,7 +63,7 @@ async function matches(store: RowStore, prefix: string, model = notes): Promise<
   return found.map(({ row: { key }, term }) => `${term}:${key}`);
 }
 
-/** What every row store promises, by name; each is checked on an empty store with `notes` and `lines` prepared. */
+/** The promises of every row store. Each is checked on an empty store with the models `notes` and `lines`. */
 export const promises: Readonly<Record<string, (store: RowStore) => Promise<void>>> = {
   'gives a row back as it was written'(store) {
     const value = { ...note('ü "x"\n', ['a.b', '$c']), marks: { 'b0e3-1': 5 }, none: null, big: 2 ** 53 - 1 };
@@ -73,13 +73,13 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     });
   },
 
-  async 'has a larger offset win'(store) {
+  async 'lets a larger offset win'(store) {
     await put(store, row('k', 3, note('old')));
     await put(store, row('k', 9, note('new')));
     expect(await texts(store, 'k')).to.deep.equal(['new']);
   },
 
-  async 'has a smaller or equal offset never win'(store) {
+  async 'never lets a smaller or equal offset win'(store) {
     await put(store, row('k', 9, note('new', ['a'])));
     await put(store, row('k', 3, note('old', ['b'])), row('l', 1, note('other')));
     await put(store, row('k', 9, note('same')));
@@ -87,7 +87,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await keysUnder(store, { terms: ['b'] })).to.deep.equal([]);
   },
 
-  async 'keeps tombstones: found by their key alone, and brought back by nothing earlier'(store) {
+  async 'keeps tombstones, found by key only, and not replaced by earlier rows'(store) {
     await put(store, row('k', 3, note('text', ['a'])));
     await put(store, row('k', 5, null));
     await put(store, row('k', 4, note('late', ['a'])));
@@ -125,7 +125,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     }
   },
 
-  async 'has a checkpoint for each model and partition that never goes back'(store) {
+  async 'keeps a checkpoint per model and partition that never decreases'(store) {
     expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 0, size: 0 });
     await store.write([writeOf(notes, [], 10, 4)]);
     await store.write([writeOf(notes, [], 7, 3)]);
@@ -134,7 +134,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await store.checkpoint(lines, 0)).to.deep.equal({ position: 0, size: 0 });
   },
 
-  async 'never has a checkpoint ahead of the rows'(store) {
+  async 'never shows a checkpoint ahead of its rows'(store) {
     const broken: Model<Note> = {
       ...notes,
       indexes: {
@@ -162,7 +162,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await range({ before: 'd', reverse: true, limit: 2 })).to.equal('cb');
   },
 
-  async 'finds by terms in the order of sort, then key, a row once'(store) {
+  async 'finds each row once by terms, ordered by sort, then key'(store) {
     await put(store, ...indexed);
     expect(await keysUnder(store, { terms: ['a'] })).to.deep.equal(['k3', 'k1', 'k2', 'k0']);
     expect(await keysUnder(store, { terms: ['a', 'b', 'none'] })).to.deep.equal([
@@ -192,14 +192,14 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await keysUnder(store, { terms: [] })).to.deep.equal([]);
   },
 
-  async 'finds all rows of terms, each once, when no order is asked'(store) {
+  async 'finds each row of the terms once without an order'(store) {
     await put(store, ...indexed);
     const found = await keysUnder(store, { terms: ['a', 'b', 'none'], unordered: true });
     expect(found.toSorted()).to.deep.equal(['k0', 'k1', 'k2', 'k3', 'k4']);
     expect(await keysUnder(store, { terms: [], unordered: true })).to.deep.equal([]);
   },
 
-  async 'goes on behind the last row of a page, whatever the order'(store) {
+  async 'continues after the last row of a page in any order'(store) {
     await put(store, ...indexed);
     const sortOf = new Map(indexed.map(({ key, value }) => [key, value?.at ?? 0]));
     for (const order of [{}, { reverse: true }, { byKey: true }, { byKey: true, reverse: true }]) {
@@ -216,7 +216,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     }
   },
 
-  async 'finds prefixes of terms by term, then key, a row once, page by page'(store) {
+  async 'finds each row once by a prefix of terms, ordered by term, then key, in pages'(store) {
     const names = ['banana', 'ana', 'nab', 'Ana', 'aña'];
     await put(store, ...names.map((name, i) => row(`k${i}`, i, note(name))));
     const all = ['a:k0', 'a:k1', 'a:k3', 'a:k4', 'ab:k2'];
@@ -233,25 +233,25 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(paged).to.deep.equal(all);
   },
 
-  async 'takes a row out of one index, and leaves the row, until it is written anew'(store) {
+  async 'removes a row from one index but keeps it, until it is written again'(store) {
     await put(store, row('k', 5, note('abc', ['a'])), row('other', 5, note('abc', ['a'])));
-    await store.unlist(notes, 'k', 'text');
-    await store.unlist(notes, 'k', 'text');
+    await store.removeIndexEntries(notes, 'k', 'text');
+    await store.removeIndexEntries(notes, 'k', 'text');
     expect(await matches(store, 'b')).to.deep.equal(['bc:other']);
     expect(await keysUnder(store, {})).to.deep.equal(['k', 'other']);
     expect(await texts(store, 'k')).to.deep.equal(['abc']);
     await put(store, row('k', 6, note('bcd')));
     expect(await matches(store, 'b')).to.deep.equal(['bc:other', 'bcd:k']);
     for (const absent of [generationOf(notes, 7), { ...notes, version: 9 }])
-      await store.unlist(absent, 'k', 'text');
-    await store.unlist(notes, 'nobody', 'text');
+      await store.removeIndexEntries(absent, 'k', 'text');
+    await store.removeIndexEntries(notes, 'nobody', 'text');
     await store.scrub();
   },
 
-  async 'keeps rows of several pages as it does short ones'(store) {
+  async 'keeps rows of several pages like short ones'(store) {
     const scrolls: Model<Note> = { ...notes, name: 'scrolls', largeRows: true };
     await store.prepare(scrolls);
-    // Only a little of it is in the index of texts.
+    // The text index stores only a prefix of it.
     const long = (letter: string) => ({ ...note(letter, [letter]), more: letter.repeat(20_000) });
     const write = (...rows: Row<Note>[]) => store.write([writeOf(scrolls, rows)]);
     await write(...['d', 'b', 'c', 'a'].map((key, i) => row(key, i, long(key))));
@@ -266,7 +266,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect((await store.get(scrolls, ['a'])).size).to.equal(0);
   },
 
-  async 'keeps versions and generations of a model apart, and drops one alone'(store) {
+  async 'separates versions and generations of a model, and drops only one'(store) {
     const second = { ...notes, version: 2 };
     const shadow = generationOf(notes, 1);
     for (const model of [second, shadow]) await store.prepare(model);
@@ -284,7 +284,7 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     }
   },
 
-  async 'may prepare a model that is there'(store) {
+  async 'can prepare an existing model'(store) {
     await put(store, row('k', 1, note('kept')));
     await store.prepare(notes);
     expect(await texts(store, 'k')).to.deep.equal(['kept']);
@@ -300,7 +300,7 @@ const indexed = [
   row('k5', 5, note('', [])),
 ];
 
-/** Makes the tables the promises are checked on. */
+/** Creates the tables that the promises use. */
 export async function prepared(store: RowStore): Promise<RowStore> {
   await store.prepare(notes);
   await store.prepare(lines);

@@ -1,7 +1,7 @@
 import type { AnyModel, ModelWrite, Row, RowStore } from '../../src/projections/store/rowStore.js';
 
 type Defect = {
-  /** The promise, as named in the suite, that must be seen to be broken. */
+  /** The promise, as named in the suite, that the defect must break. */
   readonly breaks: string;
   readonly on: (store: RowStore) => RowStore;
 };
@@ -11,14 +11,14 @@ const changed = (store: RowStore, change: (write: ModelWrite) => ModelWrite): Ro
   write: (writes) => store.write(writes.map(change)),
 });
 
-/** Offsets that grow with every write, whatever the rows say: the last write wins. */
+/** Increases the offset with every write, so that the last write wins. */
 function lastWriteWins(store: RowStore): RowStore {
   let offset = 1000;
   const late = (row: Row<unknown>) => ({ ...row, offset: offset++ });
   return changed(store, (write) => ({ ...write, rows: write.rows.map(late) }));
 }
 
-/** Rows under other keys each time, so that what was there stays in the indexes. */
+/** Writes rows under new keys, so that old index entries stay. */
 function leavesEntries(store: RowStore): RowStore {
   const twins = (row: Row<unknown>) => [row, { ...row, key: `${row.key}/${row.offset}` }];
   return changed(store, (write) => ({ ...write, rows: write.rows.flatMap(twins) }));
@@ -62,21 +62,21 @@ const repeatsRows = (store: RowStore): RowStore => ({
   },
 });
 
-const unlistsNothing = (store: RowStore): RowStore => ({ ...store, unlist: async () => {} });
+const unlistsNothing = (store: RowStore): RowStore => ({ ...store, removeIndexEntries: async () => {} });
 
-/** Stores that break a promise: what shows that the suite can see it. */
+/** Stores broken on purpose, which show that the suite detects defects. */
 export const defects: Readonly<Record<string, Defect>> = {
-  'a smaller offset wins': { breaks: 'has a smaller or equal offset never win', on: lastWriteWins },
+  'a smaller offset wins': { breaks: 'never lets a smaller or equal offset win', on: lastWriteWins },
   'a tombstone is resurrected': {
-    breaks: 'keeps tombstones: found by their key alone, and brought back by nothing earlier',
+    breaks: 'keeps tombstones, found by key only, and not replaced by earlier rows',
     on: forgetsTombstones,
   },
   'an index entry is left behind': {
     breaks: 'leaves no index entry behind when a row changes',
     on: leavesEntries,
   },
-  'a row that is unlisted is found': {
-    breaks: 'takes a row out of one index, and leaves the row, until it is written anew',
+  'an unlisted row is found': {
+    breaks: 'removes a row from one index but keeps it, until it is written again',
     on: unlistsNothing,
   },
   'an insert-only row is overwritten': {
@@ -84,15 +84,15 @@ export const defects: Readonly<Record<string, Defect>> = {
     on: overwrites,
   },
   'a checkpoint goes back': {
-    breaks: 'has a checkpoint for each model and partition that never goes back',
+    breaks: 'keeps a checkpoint per model and partition that never decreases',
     on: checkpointsGoBack,
   },
   'a checkpoint runs ahead of the rows': {
-    breaks: 'never has a checkpoint ahead of the rows',
+    breaks: 'never shows a checkpoint ahead of its rows',
     on: checkpointsFirst,
   },
-  'a row comes once for each of its terms': {
-    breaks: 'finds by terms in the order of sort, then key, a row once',
+  'a row comes once per term': {
+    breaks: 'finds each row once by terms, ordered by sort, then key',
     on: repeatsRows,
   },
 };

@@ -1,10 +1,10 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { OpenVault } from '../../src/vault/openVault.js';
-import type { Credential, Head } from '../../src/vault/vault.js';
+import type { Credential, SignedHead } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 
-/** One vault, as several processes see it: each call opens it anew, with a cache of its own. */
+/** Opens the same vault as another process would, with its own cache. */
 export type OpenAgain = () => Promise<OpenVault>;
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
@@ -20,23 +20,23 @@ const credential = (): Credential => ({
 });
 const newName = () => `ada-${randomUUID().slice(0, 8)}`;
 
-/** What every vault promises; each check rejects where the promise is broken. */
+/** The promises of every vault. Each check rejects if its promise is broken. */
 export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise<void>>> = {
-  async 'a key is made once, and is the same for every process'(open) {
+  async 'a key is created once, and is the same for every process'(open) {
     const [here, there] = [await open(), await open()];
     const owner = randomUUID();
     await Promise.all([here.keys.create(owner), there.keys.create(owner), here.keys.create(owner)]);
-    const key = await here.keys.key(owner);
+    const key = await here.keys.getKey(owner);
     expect(key).to.be.instanceOf(Buffer).with.length(32);
-    expect(await there.keys.key(owner)).to.deep.equal(key);
-    expect(await (await open()).keys.key(owner)).to.deep.equal(key);
+    expect(await there.keys.getKey(owner)).to.deep.equal(key);
+    expect(await (await open()).keys.getKey(owner)).to.deep.equal(key);
   },
 
   async 'no two users share a key'(open) {
     const { keys } = await open();
     const owners = [randomUUID(), randomUUID()];
     for (const owner of owners) await keys.create(owner);
-    const found = [...(await keys.keys(owners)).values()].map(String);
+    const found = [...(await keys.getKeys(owners)).values()].map(String);
     expect(new Set(found)).to.have.property('size', 2);
   },
 
@@ -46,12 +46,12 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     await keys.create(owner);
     await keys.destroy(owner);
     await keys.destroy(owner);
-    expect(await keys.key(owner)).to.equal('destroyed');
-    expect(keys.cached(owner)).to.equal('destroyed');
-    expect(await (await open()).keys.key(owner)).to.equal('destroyed');
+    expect(await keys.getKey(owner)).to.equal('destroyed');
+    expect(keys.getCached(owner)).to.equal('destroyed');
+    expect(await (await open()).keys.getKey(owner)).to.equal('destroyed');
   },
 
-  async 'a destroyed key is never made again'(open) {
+  async 'a destroyed key is never created again'(open) {
     const { keys } = await open();
     const [owner, unborn] = [randomUUID(), randomUUID()];
     await keys.create(owner);
@@ -60,34 +60,34 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     for (const each of [owner, unborn]) {
       expect(await rejection(keys.create(each))).to.have.property('name', 'KeyDestroyed');
       expect(await rejection((await open()).keys.create(each))).to.have.property('name', 'KeyDestroyed');
-      expect(await (await open()).keys.key(each)).to.equal('destroyed');
+      expect(await (await open()).keys.getKey(each)).to.equal('destroyed');
     }
   },
 
-  async 'a batch answers for every owner, each with its own'(open) {
+  async 'a batch returns each owner’s own key'(open) {
     const { keys } = await open();
     const owners = Array.from({ length: 5 }, () => randomUUID());
     for (const owner of owners) await keys.create(owner);
     await keys.destroy(owners[2] ?? '');
     const fresh = (await open()).keys;
-    const found = await fresh.keys([...owners, ...owners]);
+    const found = await fresh.getKeys([...owners, ...owners]);
     expect([...found.keys()]).to.have.members(owners);
-    for (const owner of owners) expect(found.get(owner)).to.deep.equal(await keys.key(owner));
+    for (const owner of owners) expect(found.get(owner)).to.deep.equal(await keys.getKey(owner));
     expect(found.get(owners[2] ?? '')).to.equal('destroyed');
-    expect(await fresh.keys([])).to.have.property('size', 0);
+    expect(await fresh.getKeys([])).to.have.property('size', 0);
   },
 
-  async 'a user of whom nothing is known is an outage, not an erasure'(open) {
+  async 'an unknown user is an outage, not an erasure'(open) {
     const { keys } = await open();
     const known = randomUUID();
     await keys.create(known);
     const unknown = randomUUID();
-    expect(await rejection(keys.key(unknown))).to.have.property('name', 'VaultUnavailable');
-    expect(await rejection(keys.keys([known, unknown]))).to.have.property('name', 'VaultUnavailable');
-    expect(keys.cached(unknown)).to.equal(undefined);
+    expect(await rejection(keys.getKey(unknown))).to.have.property('name', 'VaultUnavailable');
+    expect(await rejection(keys.getKeys([known, unknown]))).to.have.property('name', 'VaultUnavailable');
+    expect(keys.getCached(unknown)).to.equal(undefined);
   },
 
-  async 'a vault that does not answer is an outage, in all it does'(open) {
+  async 'a vault that does not answer is an outage in every call'(open) {
     const vault = await open();
     const [owner, name] = [randomUUID(), newName()];
     await vault.keys.create(owner);
@@ -96,17 +96,17 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const closed = await open();
     await closed.close();
     const asked = [
-      closed.keys.key(owner),
-      closed.keys.keys([owner]),
+      closed.keys.getKey(owner),
+      closed.keys.getKeys([owner]),
       closed.keys.create(randomUUID()),
       closed.keys.destroy(owner),
       closed.credentials.find(name),
       closed.credentials.claim(newName(), credential()),
       closed.sessions.find(token, NOW),
-      closed.sessions.endAll(owner),
+      closed.sessions.revokeAll(owner),
     ];
     for (const answer of asked) expect(await rejection(answer)).to.have.property('name', 'VaultUnavailable');
-    expect(await vault.keys.key(owner)).to.be.instanceOf(Buffer);
+    expect(await vault.keys.getKey(owner)).to.be.instanceOf(Buffer);
   },
 
   async 'a name is claimed once, whatever its case and however many try'(open) {
@@ -120,7 +120,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await (await open()).credentials.claim(name, credential())).to.equal(false);
   },
 
-  async 'a claim is found by its name in any case, as it was made'(open) {
+  async 'a claim is found by its name in any case, unchanged'(open) {
     const { credentials } = await open();
     const name = newName();
     const made = { ...credential(), username: name.toUpperCase() };
@@ -129,7 +129,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await credentials.find(`${name}x`)).to.equal(undefined);
   },
 
-  async 'a claim says whether its user is registered'(open) {
+  async 'a claim tells whether its user is registered'(open) {
     const { credentials } = await open();
     const name = newName();
     const made = credential();
@@ -139,7 +139,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await (await open()).credentials.find(name)).to.deep.equal({ ...made, registered: true });
   },
 
-  async 'a password changes only from the hash that stands, once'(open) {
+  async 'a password changes only from its present hash, once'(open) {
     const [here, there] = [await open(), await open()];
     const name = newName();
     const made = credential();
@@ -196,69 +196,69 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       expect(await each.find(token, later(HOUR))).to.equal(undefined);
   },
 
-  async 'a session is not found once it has ended, at once here and in every new process'(open) {
+  async 'a revoked session is not found, at once here and in every new process'(open) {
     const { sessions } = await open();
     const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
     await sessions.find(token, NOW);
-    await sessions.end(session.id);
-    await sessions.end(session.id);
+    await sessions.revoke(session.id);
+    await sessions.revoke(session.id);
     for (const each of [sessions, (await open()).sessions])
       expect(await each.find(token, NOW)).to.equal(undefined);
   },
 
-  async 'an end that overtakes a look-up is not forgotten'(open) {
+  async 'a revocation that overtakes a look-up is kept'(open) {
     const { sessions } = await open();
     const { token, session } = await sessions.create(randomUUID(), NOW, HOUR);
     const looking = sessions.find(token, NOW);
-    await sessions.end(session.id);
+    await sessions.revoke(session.id);
     await looking;
     expect(await sessions.find(token, NOW)).to.equal(undefined);
   },
 
-  async 'all of a user’s sessions end but one, and nobody else’s'(open) {
+  async 'all sessions of a user are revoked but one, and nobody else’s'(open) {
     const { sessions } = await open();
     const [userId, other] = [randomUUID(), randomUUID()];
     const mine = [];
     for (let i = 0; i < 4; i++) mine.push(await sessions.create(userId, later(i), HOUR));
     const theirs = await sessions.create(other, NOW, HOUR);
     const [first, second, ...rest] = mine.map(({ session }) => session.id);
-    await sessions.end(second ?? '');
-    expect(await sessions.endAll(userId, first)).to.have.members(rest);
+    await sessions.revoke(second ?? '');
+    expect(await sessions.revokeAll(userId, first)).to.have.members(rest);
     const live = (token: string) => sessions.find(token, later(5));
     const found = await Promise.all([...mine, theirs].map(({ token }) => live(token)));
     expect(found.map((session) => session !== undefined)).to.deep.equal([true, false, false, false, true]);
-    expect(await sessions.endAll(userId)).to.deep.equal([first]);
-    expect(await sessions.endAll(userId)).to.deep.equal([]);
+    expect(await sessions.revokeAll(userId)).to.deep.equal([first]);
+    expect(await sessions.revokeAll(userId)).to.deep.equal([]);
   },
 
-  async 'every end is told of'(open) {
+  async 'every revocation is reported'(open) {
     const { sessions } = await open();
     const userId = randomUUID();
     const one = await sessions.create(userId, NOW, HOUR);
     const two = await sessions.create(userId, NOW, HOUR);
     const told: string[] = [];
-    const stop = sessions.onEnd((id) => told.push(id));
-    await sessions.end(one.session.id);
-    await sessions.endAll(userId);
+    const stop = sessions.onRevoked((id) => told.push(id));
+    await sessions.revoke(one.session.id);
+    await sessions.revokeAll(userId);
     expect(told).to.deep.equal([one.session.id, two.session.id]);
     stop();
-    await sessions.end(two.session.id);
+    await sessions.revoke(two.session.id);
     expect(told).to.have.length(2);
   },
 
-  async 'the list has ended sessions too, the newest first, and when they ended'(open) {
+  async 'the list includes ended sessions with their end, the newest first'(open) {
     const { sessions } = await open();
     const userId = randomUUID();
     const old = (await sessions.create(userId, NOW, HOUR)).session;
     const young = (await sessions.create(userId, later(1), HOUR)).session;
-    await sessions.end(old.id);
+    await sessions.revoke(old.id);
     const [first, second, ...none] = await (await open()).sessions.list(userId);
     expect(first).to.deep.equal(young);
     expect(second).to.include(old).and.have.property('endedAt').that.matches(/Z$/);
     expect(none).to.deep.equal([]);
   },
 
-  async 'of dead sessions the newest are kept, of live ones all'(open) {
+  async 'the newest ended sessions and all open ones are kept'(open) {
     const { sessions } = await open();
     const userId = randomUUID();
     const live = await sessions.create(userId, NOW, 10 * HOUR);
@@ -285,7 +285,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await there.list()).to.have.deep.members([large, other]);
   },
 
-  async 'of those who sign a partition at once, one does'(open) {
+  async 'one of several concurrent signers of a partition wins'(open) {
     const [here, there] = [(await open()).heads, (await open()).heads];
     const first = await Promise.all([
       here.advance(undefined, headOf(0, 1)),
@@ -299,17 +299,17 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await there.get(0)).to.deep.equal(tries[done.indexOf(true)]);
   },
 
-  async 'a head is given up for another, smaller or not, but not by one who knows an older'(open) {
+  async 'a head is replaced by another, smaller or not, but not by a caller with an outdated one'(open) {
     const { heads } = await open();
     const [old, large, small] = [headOf(0, 5), headOf(0, 9), headOf(0, 2)];
     await heads.advance(undefined, old);
     await heads.advance(old, large);
-    expect(await heads.giveUp(old, small)).to.equal(false);
-    expect(await heads.giveUp(large, small)).to.equal(true);
+    expect(await heads.replaceAbandoned(old, small)).to.equal(false);
+    expect(await heads.replaceAbandoned(large, small)).to.equal(true);
     expect(await (await open()).heads.get(0)).to.deep.equal(small);
   },
 
-  async 'signing keys are the same for every process, the newest first, and none is lost'(open) {
+  async 'signing keys are the same for every process, the newest first, without loss'(open) {
     const [here, there] = [(await open()).signing, (await open()).signing];
     const told = (keys: readonly KeyObject[]) =>
       keys.map((key) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64'));
@@ -323,8 +323,8 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
   },
 };
 
-/** What is signed does not matter to the vault. */
-const headOf = (partition: number, size: number): Head => ({
+/** The vault ignores the content of a signed head. */
+const headOf = (partition: number, size: number): SignedHead => ({
   partition,
   position: size + 1,
   size,
@@ -332,7 +332,7 @@ const headOf = (partition: number, size: number): Head => ({
   note: `note of ${partition}/${size} ${randomUUID()}`,
 });
 
-/** Runs every promise against vaults that `make` makes; each test gets one of its own. */
+/** Runs every promise against vaults of `make`. Each test gets a new one. */
 export function vaultConformance(make: () => Promise<OpenAgain>): void {
   for (const [promise, check] of Object.entries(vaultPromises)) {
     it(promise, async () => {

@@ -116,7 +116,7 @@ describe('the declarations', () => {
       const text = seal(key, 'secret', sealedTextOf(plain)?.context ?? '');
       const event = { ...plain, data: { ...data, [sealed.field]: text } } as typeof plain;
       const keysOf = (owned: Buffer | 'destroyed') => ({
-        keys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, owned] as const)),
+        getKeys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, owned] as const)),
       });
       expect((await openEvents(keysOf(key), [event]))[0]?.data).to.have.property(sealed.field, 'secret');
       const [erased] = await openEvents(keysOf('destroyed'), [event]);

@@ -7,9 +7,9 @@ import { Erasures } from '../../src/erasure/erasures.js';
 import type { BegunErasure, Session } from '../../src/vault/vault.js';
 import { FakeVault } from '../support/fakeVault.js';
 
-/** How a step goes wrong: before it did anything, or when all of it was done but nobody was told. */
+/** A failing step: before its effect, or after it but before the answer. */
 export interface Fault {
-  /** Of all calls, from 0. */
+  /** The number of the call, from 0. */
   readonly call: number;
   readonly isDone: boolean;
   readonly error: Error;
@@ -17,7 +17,10 @@ export interface Fault {
 
 const NAME = 'ada';
 
-/** A user with two rooms and a session, whom a process after the other tries to erase. What is here is durable. */
+/**
+ * A user with two rooms and a session, whom one process after the other tries to erase. The state here is
+ * durable.
+ */
 export class ErasureWorld {
   readonly vault = new FakeVault();
   readonly userId = randomUUID();
@@ -25,7 +28,7 @@ export class ErasureWorld {
   readonly leftRooms = new Set<string>();
   readonly announced: string[] = [];
   isErased = false;
-  isForgotten = false;
+  isEvicted = false;
   session: { token: string; session: Session } | undefined;
   #calls = 0;
 
@@ -40,12 +43,12 @@ export class ErasureWorld {
     return world;
   }
 
-  /** How many calls of ports there have been. */
+  /** The number of port calls so far. */
   get calls(): number {
     return this.#calls;
   }
 
-  /** A process, whose call of that number fails. */
+  /** A process whose call of this number fails. */
   process(fault?: Fault): Erasures {
     this.#calls = 0;
     const port = <A extends unknown[], T>(work: (...args: A) => Promise<T>) => {
@@ -59,30 +62,38 @@ export class ErasureWorld {
     };
     const { keys, sessions, erasures } = this.vault;
     return new Erasures({
-      vault: {
-        keys: { destroy: port((owner: string) => keys.destroy(owner)) },
-        sessions: { endAll: port((user: string) => sessions.endAll(user)) },
-        erasures: {
-          begin: (user, name) => erasures.begin(user, name),
-          list: () => erasures.list(),
-          eraseClaim: port((erasure: BegunErasure) => erasures.eraseClaim(erasure)),
-          end: port((user: string) => erasures.end(user)),
+      steps: {
+        rooms: {
+          // `#execute` defines the answer to each kind.
+          commands: {
+            execute: port((command: Command) => this.#execute(command)),
+          } as unknown as CommandRouter,
+          queries: {
+            changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
+          },
+          log: { partitions: 1, tail: port(async () => undefined) },
         },
+        vault: {
+          keys: { destroy: port((owner: string) => keys.destroy(owner)) },
+          sessions: { revokeAll: port((user: string) => sessions.revokeAll(user)) },
+          erasures: {
+            begin: (user, name) => erasures.begin(user, name),
+            list: () => erasures.list(),
+            eraseClaim: port((erasure: BegunErasure) => erasures.eraseClaim(erasure)),
+            end: port((user: string) => erasures.end(user)),
+          },
+        },
+        queries: {
+          users: port(async () => new Map()),
+          async *openedErased() {},
+        },
+        announceRevocations: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
+        evictEverywhere: port(async () => {
+          this.isEvicted = true;
+        }),
       },
-      // What each kind is answered is said in `#execute`.
-      commands: { execute: port((command: Command) => this.#execute(command)) } as unknown as CommandRouter,
-      queries: {
-        users: port(async () => new Map()),
-        async *openedErased() {},
-        changedStreams: port(async () => this.rooms.map((room) => ({ key: streamOf('room', room) }))),
-      },
-      log: { partitions: 1, tail: port(async () => undefined) },
-      announceEnds: port(async (ids: readonly string[]) => void this.announced.push(...ids)),
-      forgetEverywhere: port(async () => {
-        this.isForgotten = true;
-      }),
-      isOurs: () => true,
-      patienceMs: 0,
+      isOwned: () => true,
+      takeOverMs: 0,
       logger: pino({ level: 'silent' }),
     });
   }
@@ -91,16 +102,16 @@ export class ErasureWorld {
     return erasures.erase(this.userId, NAME);
   }
 
-  /** What has been done, and what is left to do. */
+  /** The steps that are done, and those that are left. */
   async state() {
     const { vault, userId, session } = this;
     return {
       isErased: this.isErased,
       claim: await vault.credentials.find(NAME).then((found) => (found === 'erased' ? found : 'kept')),
       session: (await vault.sessions.find(session?.token ?? '', new Date())) ? 'open' : 'ended',
-      key: await vault.keys.key(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
+      key: await vault.keys.getKey(userId).then((key) => (key === 'destroyed' ? key : 'kept')),
       rooms: this.leftRooms.size,
-      isForgotten: this.isForgotten,
+      isEvicted: this.isEvicted,
       listed: (await vault.erasures.list()).length,
     };
   }

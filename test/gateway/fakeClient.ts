@@ -1,4 +1,4 @@
-import { TokenBucket } from '../../src/base/limits.js';
+import { TokenBucket } from '../../src/base/rateLimits.js';
 import type { CloseCause } from '../../src/gateway/closeCodes.js';
 import { Connection, type ConnectionHost, type Peer } from '../../src/gateway/connection.js';
 import type { Request } from '../../src/gateway/protocol.js';

@@ -44,10 +44,12 @@ class Node {
         },
       },
       log: this.log,
-      logger: pino({ level: 'silent' }),
-      onEvent: () => {},
-      onPushed: () => {},
-      onStop: (error) => this.stops.push(error),
+      observer: {
+        logger: pino({ level: 'silent' }),
+        onEvent: () => {},
+        onPushed: () => {},
+        onStop: (error) => this.stops.push(error),
+      },
     });
   }
 

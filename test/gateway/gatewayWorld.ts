@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { memoryDevices } from '../../src/cluster/devices.js';
+import { createMemoryDevices } from '../../src/cluster/devices.js';
 import type { Moment } from '../../src/domain/commands.js';
 import { requests } from '../../src/domain/contract.js';
 import type { UserId } from '../../src/domain/ids.js';
@@ -92,7 +92,7 @@ export class GatewayWorld {
         const size = this.presenceWritten.push(`${user} ${lastSeen ? 'offline' : 'online'}`);
         return { partition: 0, size };
       },
-      ...{ devices: memoryDevices('here'), graceMs: 10_000, clock, logger },
+      ...{ devices: createMemoryDevices('here'), graceMs: 10_000, clock, logger },
     });
     this.connections = new OpenConnections({ hub: this.hub, presence: this.presence, sessions, clock });
     this.revisions = new Revisions(this.cursors, this.log, this.horizon, clock);

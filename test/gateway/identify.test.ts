@@ -218,7 +218,7 @@ describe('identifying', () => {
 
     for (const [step, gate] of steps.slice(1)) {
       it(`when the session ends while ${step}`, async () => {
-        const client = await endsWith(gate(world), () => world.sessions.end(ann.session.id));
+        const client = await endsWith(gate(world), () => world.sessions.revoke(ann.session.id));
         expect(client.closed).deep.equal({ code: 4401, reason: 'signed out' });
       });
     }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
 import { notFound } from '../../src/base/errors.js';
-import { memoryDevices } from '../../src/cluster/devices.js';
+import { createMemoryDevices } from '../../src/cluster/devices.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { virtualTime } from '../support/virtualTime.js';
 
@@ -25,7 +25,7 @@ function setUp() {
       });
       return { partition: 0, size: written.length };
     },
-    devices: memoryDevices('here'),
+    devices: createMemoryDevices('here'),
     graceMs: GRACE,
     clock: time,
     logger: pino({ level: 'silent' }),
@@ -42,7 +42,7 @@ describe('presence', () => {
         tries++;
         throw notFound('this user has been erased');
       },
-      devices: memoryDevices('here'),
+      devices: createMemoryDevices('here'),
       ...{ graceMs: GRACE, clock: time },
       logger: pino({ level: 'silent' }),
     });

@@ -61,8 +61,8 @@ export class PresenceWorld {
       presence: new Presence({
         write,
         devices: {
-          set: (user) => this.#call(async () => void this.rows.add(`${user}/${name}`)),
-          clear: (user) => this.#call(async () => void this.rows.delete(`${user}/${name}`)),
+          setActive: (user) => this.#call(async () => void this.rows.add(`${user}/${name}`)),
+          clearActive: (user) => this.#call(async () => void this.rows.delete(`${user}/${name}`)),
         },
         graceMs: GRACE,
         clock: time,
@@ -72,23 +72,24 @@ export class PresenceWorld {
         cluster: {
           node: name,
           nodes: {
-            living: () =>
+            listLive: () =>
               this.#call(async () =>
                 living().map(({ name: node, startedAt, beatAt }) => ({
                   node,
                   startedAt: new Date(startedAt),
                   silentMs: time.now() - beatAt,
-                  knows: [],
+                  capabilities: [],
                 })),
               ),
-            dead: () =>
+            listDead: () =>
               this.#call(async () =>
-                dead().map(({ name: node, beatAt }) => ({ node, lastBeat: new Date(beatAt) })),
+                dead().map(({ name: node, beatAt }) => ({ node, lastHeartbeat: new Date(beatAt) })),
               ),
           },
           devices: {
-            elsewhere: (users) => this.#call(async () => this.#elsewhere(users)),
-            of: (node, limit, after = '') => this.#call(async () => this.#usersOf(node, limit, after)),
+            findActive: (users) => this.#call(async () => this.#elsewhere(users)),
+            listActive: (node, limit, after = '') =>
+              this.#call(async () => this.#usersOf(node, limit, after)),
           },
           forgetNode: async (node) => {
             await this.#call(async () => {

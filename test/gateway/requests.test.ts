@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { forbidden, notFound, overloaded, unknown, VaultUnavailable } from '../../src/base/errors.js';
+import { forbidden, notFound, outcomeUnknown, overloaded, VaultUnavailable } from '../../src/base/errors.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
 import { GatewayWorld } from './gatewayWorld.js';
@@ -78,7 +78,7 @@ describe('requests', () => {
       [forbidden('not yours'), 'forbidden'],
       [notFound('no such room'), 'not_found'],
       [overloaded('behind', 250.5), 'overloaded'],
-      [unknown('it may have happened', undefined), 'unknown'],
+      [outcomeUnknown('it may have happened', undefined), 'unknown'],
     ] as const;
     for (const [error, code] of errors) {
       world.serve = () => Promise.reject(error);
@@ -126,7 +126,7 @@ describe('the connections of a node', () => {
     one.connection.receive(requestText('send message', { roomId: '' }, 1));
     one.connection.receive(requestText('active app', {}, 2));
     await turn();
-    await world.sessions.end(session.id);
+    await world.sessions.revoke(session.id);
     finish();
     await turn();
     for (const { client } of [one, two, atTheDoor])
@@ -144,7 +144,7 @@ describe('the connections of a node', () => {
     const lost = await world.connectLive(token);
     const open = await world.connectLive(token);
     world.connections.remove(lost.connection);
-    await world.sessions.end(session.id);
+    await world.sessions.revoke(session.id);
     await turn();
     expect(world.presenceWritten).deep.equal(['ann online', 'ann offline']);
     world.connections.remove(open.connection);

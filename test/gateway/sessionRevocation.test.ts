@@ -4,7 +4,7 @@ import { SessionRevocation } from '../../src/gateway/sessionRevocation.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 const living = (...nodes: string[]) =>
-  nodes.map((node) => ({ node, startedAt: new Date(), silentMs: 0, knows: [] }));
+  nodes.map((node) => ({ node, startedAt: new Date(), silentMs: 0, capabilities: [] }));
 
 /** The node `me` among others; `reply` is what each of those answers. */
 function setUp(nodes: () => ReturnType<typeof living>, reply: (to: string) => Promise<Reply>) {
@@ -15,14 +15,14 @@ function setUp(nodes: () => ReturnType<typeof living>, reply: (to: string) => Pr
   const revocation = new SessionRevocation({
     node: 'me',
     bus: {
-      tell: (note) => told.push(note),
+      broadcast: (note) => told.push(note),
       request: (to, body) => {
         asked.push([to, body]);
         return reply(to);
       },
     },
-    nodes: { living: async () => nodes() },
-    sessions: { hear: (ids) => heard.push([...ids]) },
+    nodes: { listLive: async () => nodes() },
+    sessions: { noteRevoked: (ids) => heard.push([...ids]) },
     setTimer: time.setTimer,
   });
   let isKnown = false;
@@ -59,7 +59,7 @@ describe('the revocation of sessions', () => {
   });
 
   it('is known after 1 s, when a node is silent or out of reach', async () => {
-    for (const reply of ['silent', 'nobody'] as const) {
+    for (const reply of ['unanswered', 'undelivered'] as const) {
       const { time, announce, isKnown } = setUp(
         () => living('me', 'a'),
         async () => reply,
@@ -89,7 +89,7 @@ describe('the revocation of sessions', () => {
   it('is taken in when another node asks for it, and no other request is', async () => {
     const { revocation, heard } = setUp(
       () => living('me'),
-      async () => 'nobody',
+      async () => 'undelivered',
     );
     expect(await revocation.serve({ kind: 'ended', sessions: ['s1'] })).equal(true);
     expect(revocation.serve({ commands: [] })).equal(undefined);

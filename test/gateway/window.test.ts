@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Window } from '../../src/base/limits.js';
+import { SlidingWindow } from '../../src/base/rateLimits.js';
 
 describe('a window of abuse', () => {
   it('is full exactly when the last `limit` hits lie within its span', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 50 }), { maxLength: 60 }), (gaps) => {
-        const window = new Window(5, 100);
+        const window = new SlidingWindow(5, 100);
         const times: number[] = [];
         let now = 0;
         for (const gap of gaps) {

@@ -97,7 +97,7 @@ describe('accounts when a step fails', () => {
       inFrontOf(parts.vault.credentials, 'changePassword', () => {
         isChanged = true;
       });
-      inFrontOf(parts.vault.sessions, 'endAll', () => {
+      inFrontOf(parts.vault.sessions, 'revokeAll', () => {
         if (isChanged) throw new Error('cut off');
       });
       return {};

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
-import { memoryAddressLimit } from '../../src/base/limits.js';
+import { createMemoryAddressLimit } from '../../src/base/rateLimits.js';
 import { addressOf } from '../../src/http/auth.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
@@ -9,7 +9,7 @@ describe('the limit of sign-ups and sign-ins of one address', () => {
   let time = 0;
   const start = async (trustedProxies: number): Promise<void> => {
     target = await startHttp(() => ({
-      addressLimit: memoryAddressLimit({ rate: 10, burst: 3 }, () => time),
+      addressLimit: createMemoryAddressLimit({ rate: 10, burst: 3 }, () => time),
       trustedProxies,
     }));
   };

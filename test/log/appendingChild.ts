@@ -1,8 +1,8 @@
 import { emptyHead } from '../../src/log/commit.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
-import { commitAfter } from './chain.js';
+import { commitAfter } from './commitChain.js';
 
-// Run as a process of its own: appends to a log for as long as it lives, and writes each acknowledged commit's id.
+// Runs as its own process. Appends to a log until killed, and prints the id of each acknowledged commit.
 const log = await openSqliteLog({ file: process.argv[2] ?? '' });
 for (let head = emptyHead(0); ; ) {
   const next = commitAfter(head, [`"${'x'.repeat(2000)}"`]);

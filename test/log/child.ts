@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A process of its own, and the lines it writes. */
+/** A child process, with its lines of output. */
 export interface Child {
   readonly lines: AsyncIterator<string>;
-  /** Ends it at once, as by `kill -9`; resolves when it is gone. */
+  /** Kills it as `kill -9` does. Resolves when it has ended. */
   kill(): Promise<void>;
 }
 

@@ -8,11 +8,11 @@ import {
   emptyHead,
   headFrom,
   loadHead,
-  timeAfter,
+  nextRecordedAt,
 } from '../../src/log/commit.js';
 import { type Commit, CommitTooLarge } from '../../src/log/log.js';
 import { runs } from '../support/lanes.js';
-import { chain, commitAfter } from './chain.js';
+import { chain, commitAfter } from './commitChain.js';
 
 const proposal = { id: 'c', epoch: 1, recordedAt: '2026-01-01T00:00:00.000Z' };
 const build = (leaves: string[]) => buildCommit({ ...proposal, head: emptyHead(0), leaves });
@@ -29,13 +29,15 @@ describe('a commit', () => {
     expect(first.commit).to.include({ position: 1, firstOffset: 0, size: 2 });
     expect(second.commit).to.include({ position: 2, firstOffset: 2, size: 3 });
     expect(second.commit.recordedAt).to.equal(first.commit.recordedAt);
-    expect(timeAfter(first.head, Date.parse('2025-12-31T00:00:00.000Z'))).to.equal(first.commit.recordedAt);
-    expect(timeAfter(first.head, Date.parse('2026-01-01T00:00:00.001Z'))).to.equal(
+    expect(nextRecordedAt(first.head, Date.parse('2025-12-31T00:00:00.000Z'))).to.equal(
+      first.commit.recordedAt,
+    );
+    expect(nextRecordedAt(first.head, Date.parse('2026-01-01T00:00:00.001Z'))).to.equal(
       '2026-01-01T00:00:00.001Z',
     );
   });
 
-  it('has the hash that its documented encoding gives', () => {
+  it('has the hash of its documented encoding', () => {
     const previous = createHash('sha256').digest('base64');
     const { commit } = build(['{"a":"é"}', '{"b":1}']);
     const text =
@@ -44,7 +46,7 @@ describe('a commit', () => {
     expect(commit.hash).to.equal(createHash('sha256').update(text).digest('base64'));
   });
 
-  it('has this very hash for ever', () => {
+  it('always has this hash', () => {
     const { commit, head } = build(['{"a":"é"}', '{"b":1}']);
     const fence = buildCommit({ ...proposal, id: 'f', head, epoch: 2, leaves: [] }).commit;
     expect([commit.root, commit.hash, fence.hash]).to.deep.equal([
@@ -54,13 +56,13 @@ describe('a commit', () => {
     ]);
   });
 
-  it('carries the frontier when it has no events, and at every 64th position', () => {
+  it('stores the frontier without events, and at every 64th position', () => {
     expect(build([]).commit.frontier).to.deep.equal([]);
     const carrying = chain(130).filter((commit) => commit.frontier !== undefined);
     expect(carrying.map((commit) => commit.position)).to.deep.equal([64, 128]);
   });
 
-  it('holds at most 256 events, 256 KiB, and 65,535 bytes an event', () => {
+  it('holds at most 256 events, 256 KiB, and 65,535 bytes per event', () => {
     const events = (n: number, length: number) => Array.from({ length: n }, () => 'é'.repeat(length / 2));
     expect(build(events(256, 1024)).commit.size).to.equal(256);
     expect(build(['x'.repeat(65_535)]).commit.size).to.equal(1);
@@ -75,7 +77,7 @@ describe('a commit', () => {
       .with.property('what', 'leafBytes');
   });
 
-  it('takes only leaves that are one line of text', () => {
+  it('accepts only leaves of one line of text', () => {
     for (const leaf of ['', 'a\nb', '\ud800', 'x\udc00y'])
       expect(() => build([leaf]), JSON.stringify(leaf))
         .to.throw(BrokenCommit)
@@ -83,7 +85,7 @@ describe('a commit', () => {
     expect(build(['😀\u0000\r\u2028']).commit.size).to.equal(1);
   });
 
-  it('is refused to an epoch before the last', () => {
+  it('is refused with a smaller epoch than the last', () => {
     const { head } = commitAfter(emptyHead(0), ['a'], 7);
     expect(() => commitAfter(head, ['b'], 6))
       .to.throw(BrokenCommit)
@@ -98,7 +100,7 @@ describe('checking a commit', () => {
     return [a, b, buildCommit({ ...proposal, head: b.head, id: 'e', leaves: [] })] as const;
   })();
 
-  it('gives the head that its writer had', () => {
+  it('returns the writer’s head', () => {
     expect(checkCommit(emptyHead(0), first.commit)).to.deep.equal(first.head);
     expect(checkCommit(first.head, second.commit)).to.deep.equal(second.head);
   });
@@ -127,7 +129,7 @@ describe('checking a commit', () => {
         .with.property('field', field);
     });
 
-  it('finds a missing frontier, or one of another tree', () => {
+  it('detects a missing or wrong frontier', () => {
     const { frontier, ...bare } = fence.commit;
     expect(() => checkCommit(second.head, bare))
       .to.throw(BrokenCommit)
@@ -138,7 +140,7 @@ describe('checking a commit', () => {
     );
   });
 
-  it('finds a commit that follows another one', () => {
+  it('detects a commit that follows another one', () => {
     const twin = buildCommit({ ...proposal, head: emptyHead(0), id: 'twin', leaves: ['a', 'b'] });
     expect(() => checkCommit(twin.head, second.commit))
       .to.throw(BrokenCommit)
@@ -156,7 +158,7 @@ describe('the head at a tail', () => {
       expect(headFrom(3, commits.slice(Math.max(0, length - 64), length))).to.deep.equal(headAt(length));
     });
 
-  it('is read from the log page by page', async () => {
+  it('is loaded from the log in pages', async () => {
     const read = async (_: number, after: number, limit: number) =>
       commits.slice(after, after + Math.min(limit, 5));
     const log = { read, tail: async () => commits.at(-1) };
@@ -164,20 +166,20 @@ describe('the head at a tail', () => {
     expect(await loadHead({ read, tail: async () => undefined }, 3)).to.deep.equal(emptyHead(3));
   });
 
-  it('is not found from too few', () => {
+  it('cannot be computed from too few commits', () => {
     expect(() => headFrom(0, chain(60).slice(1)))
       .to.throw(BrokenCommit)
       .with.property('field', 'position');
   });
 
-  it('is not taken from a frontier that does not give the root', () => {
+  it('rejects a frontier that does not hash to the root', () => {
     const fence = { ...commitAfter(emptyHead(0), []).commit, frontier: ['x'] };
     expect(() => headFrom(0, [fence]))
       .to.throw(BrokenCommit)
       .with.property('field', 'frontier');
   });
 
-  it('is the same however often a partition is built and read back', () => {
+  it('is the same after any number of reloads', () => {
     const leaf = fc
       .string({ unit: 'binary', minLength: 1, maxLength: 8 })
       .map((text) => JSON.stringify(text));

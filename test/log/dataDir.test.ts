@@ -16,12 +16,12 @@ describe('the lock of a data directory', () => {
 
   afterEach(() => rm(base, { recursive: true }));
 
-  it('makes the directory, private to its owner', async () => {
+  it('creates the directory, private to its owner', async () => {
     lockDataDir(dir).release();
     expect((await stat(dir)).mode & 0o777).to.equal(0o700);
   });
 
-  it('is held by one at a time', () => {
+  it('is held by one process at a time', () => {
     const lock = lockDataDir(dir);
     expect(() => lockDataDir(dir)).to.throw(DataDirInUse, dir);
     lock.release();
@@ -29,7 +29,7 @@ describe('the lock of a data directory', () => {
     lockDataDir(dir).release();
   });
 
-  it('is refused while another process lives, and free once that was killed', async () => {
+  it('is refused while another process lives, and free once it is killed', async () => {
     const child = start(new URL('./lockingChild.js', import.meta.url), dir);
     await child.lines.next();
     expect(() => lockDataDir(dir))

@@ -1,13 +1,13 @@
 import { connect, createServer, type Socket } from 'node:net';
 
-/** A relay in front of a server that can lose what the server says, as a network that breaks does. */
+/** A relay in front of a server that can lose the server's answers, like a failing network. */
 export interface DeafProxy {
   readonly port: number;
-  /** The next request that holds `words` is passed on; its answer, and the connection, are not. */
+  /** Forwards the next request that contains `words`, but drops its answer and the connection. */
   loseAnswerTo(words: string): void;
-  /** How many answers were lost so far. */
+  /** The number of answers dropped. */
   readonly lost: number;
-  /** Cuts every connection and refuses new ones. */
+  /** Closes every connection and refuses new ones. */
   goDown(): Promise<void>;
   /** Listens again, on the same port. */
   comeBack(): Promise<void>;

@@ -6,7 +6,7 @@ import { appendLeaves, rootOf } from '../../src/log/merkle.js';
 const hex = (base64: string): string => Buffer.from(base64, 'base64').toString('hex');
 const bytes = (text: string): string => Buffer.from(text, 'hex').toString('latin1');
 
-// The reference vectors that implementations of RFC 6962 share: all the bytes are below 0x80, so they are text.
+// Reference vectors of RFC 6962 implementations. All bytes are below 0x80, so that they are valid text.
 const leaves = [
   '',
   '00',
@@ -31,7 +31,7 @@ const roots = [
 
 const sha256 = (...parts: Buffer[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();
 
-/** The definition of RFC 6962, section 2.1, word for word. */
+/** Follows the definition of RFC 6962, section 2.1, literally. */
 function definition(entries: readonly string[]): Buffer {
   const [first] = entries;
   if (first === undefined) return sha256();
@@ -50,7 +50,7 @@ describe('the Merkle tree', () => {
     });
   });
 
-  it('is the one of RFC 6962 however its leaves are batched', () => {
+  it('equals that of RFC 6962 however its leaves are batched', () => {
     fc.assert(
       fc.property(
         fc.array(fc.array(fc.string({ unit: 'grapheme' }), { maxLength: 9 }), { maxLength: 9 }),
@@ -63,7 +63,7 @@ describe('the Merkle tree', () => {
     );
   });
 
-  it('has as many roots in its frontier as its size has ones', () => {
+  it('has a root in its frontier for each one-bit of its size', () => {
     let tree = appendLeaves([], 0, []);
     for (let size = 1; size <= 70; size++) {
       tree = appendLeaves(tree.frontier, tree.size, [`leaf ${size}`]);

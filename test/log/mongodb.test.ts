@@ -5,12 +5,12 @@ import {
   MongoServerError,
   MongoWriteConcernError,
 } from 'mongodb';
+import { isPermanentFailure } from '../../src/base/mongo.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { StorageError } from '../../src/log/log.js';
-import { isDefinite } from '../../src/log/logMeta.js';
 import { eventLogConformance } from '../conformance/eventLog.js';
 import { mongoUrl } from '../support/mongo.js';
-import { chain, commitAfter } from './chain.js';
+import { chain, commitAfter } from './commitChain.js';
 import { mongoStore } from './stores.js';
 
 async function needsServer(this: Mocha.Context): Promise<void> {
@@ -23,7 +23,7 @@ describe('the event log on MongoDB', () => {
   eventLogConformance('network', mongoStore);
 });
 
-describe('the event log on MongoDB, beside what every log does,', () => {
+describe('the event log on MongoDB, besides the common contract,', () => {
   let store: Awaited<ReturnType<typeof mongoStore>>;
 
   before(needsServer);
@@ -34,13 +34,13 @@ describe('the event log on MongoDB, beside what every log does,', () => {
 
   afterEach(() => store.discard());
 
-  it('has one index a partition: the position', async () => {
+  it('has one index per partition: the position', async () => {
     const log = await store.open();
     await log.append(commitAfter(emptyHead(0), ['1']).commit);
     expect(await store.indexes('commits_0')).to.deep.equal([{ _id: 1 }]);
   });
 
-  it('finds out who has the position when an answer was lost while another writer was there', async () => {
+  it('finds the holder of a position after a lost answer and a competing writer', async () => {
     const [one, two] = [await store.open(), await store.open()];
     const [mine, theirs] = [
       commitAfter(emptyHead(0), ['"mine"']).commit,
@@ -57,7 +57,7 @@ describe('the event log on MongoDB, beside what every log does,', () => {
     );
   });
 
-  it('goes on until the server is back, however long that takes', async () => {
+  it('retries until the server is back', async () => {
     const log = await store.open();
     const [first, second] = chain(2);
     if (!first || !second) throw new Error('two are needed');
@@ -70,7 +70,7 @@ describe('the event log on MongoDB, beside what every log does,', () => {
     expect(await log.read(0, 0, 10)).to.deep.equal([first, second]);
   });
 
-  it('gives up what is unsettled only when it is closed', async () => {
+  it('abandons an unsettled append only when it is closed', async () => {
     const log = await store.open();
     await store.proxy.goDown();
     const appended = log.append(commitAfter(emptyHead(0), []).commit).catch((error: unknown) => error);
@@ -81,7 +81,7 @@ describe('the event log on MongoDB, beside what every log does,', () => {
       .that.is.instanceOf(Error);
   });
 
-  it('stops at a refusal, and at nothing that may pass', () => {
+  it('stops at a refusal, and retries temporary errors', () => {
     const answer = (code: number) => new MongoServerError({ message: 'no', code });
     for (const refusal of [
       answer(13),
@@ -90,15 +90,15 @@ describe('the event log on MongoDB, beside what every log does,', () => {
       new MongoInvalidArgumentError('no'),
       new TypeError(),
     ])
-      expect(isDefinite(refusal), String(refusal)).to.equal(true);
+      expect(isPermanentFailure(refusal), String(refusal)).to.equal(true);
     const passing = [
       Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }),
       answer(10107), // NotWritablePrimary
       answer(11600), // InterruptedAtShutdown
-      answer(123_456), // never heard of
+      answer(123_456), // An unknown code.
       new MongoNetworkError('reset'),
       new MongoWriteConcernError({ ok: 1, writeConcernError: { code: 64, errmsg: 'timed out' } }),
     ];
-    for (const error of passing) expect(isDefinite(error), String(error)).to.equal(false);
+    for (const error of passing) expect(isPermanentFailure(error), String(error)).to.equal(false);
   });
 });

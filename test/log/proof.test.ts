@@ -6,15 +6,15 @@ import {
   consistencyPath,
   inclusionPath,
   leafHash,
+  type NodeSpan,
   nodeHash,
-  type Stretch,
-  stretchHash,
-  stretchOf,
+  spanHash,
+  spanOf,
 } from '../../src/log/merkle.js';
 
 const hex = (hash: Hash): string => Buffer.from(hash, 'base64').toString('hex');
 
-/** The eight leaves of the test vectors of Certificate Transparency, of which RFC 6962 tells the hashing. */
+/** The eight leaves of Certificate Transparency's test vectors, which hash as in RFC 6962. */
 const leaves = [
   '',
   '00',
@@ -27,7 +27,7 @@ const leaves = [
 ];
 const vectors = leaves.map((text) => Buffer.from(text, 'hex').toString('latin1'));
 
-/** A tree as section 2.1 of RFC 6962 writes it down. */
+/** Computes a tree's root as defined in RFC 6962, section 2.1. */
 function treeHash(of: readonly string[]): Hash {
   const [first = ''] = of;
   if (of.length < 2) return of.length === 0 ? appendLeaves([], 0, []).root : leafHash(first);
@@ -36,14 +36,12 @@ function treeHash(of: readonly string[]): Hash {
   return nodeHash(treeHash(of.slice(0, split)), treeHash(of.slice(split)));
 }
 
-const hashesOf = (path: readonly Stretch[], of: readonly string[]): Hash[] =>
+const hashesOf = (path: readonly NodeSpan[], of: readonly string[]): Hash[] =>
   path.map((stretch) =>
-    stretchHash(stretch, ({ level, index }) =>
-      treeHash(of.slice(index * 2 ** level, (index + 1) * 2 ** level)),
-    ),
+    spanHash(stretch, ({ level, index }) => treeHash(of.slice(index * 2 ** level, (index + 1) * 2 ** level))),
   );
 
-/** The root that a proof of inclusion leads to (RFC 9162, section 2.1.3.2). */
+/** Computes the root that an inclusion proof leads to (RFC 9162, section 2.1.3.2). */
 function rootFrom(leaf: string, offset: number, size: number, proof: readonly Hash[]): Hash | undefined {
   let [at, last, root] = [offset, size - 1, leafHash(leaf)];
   for (const hash of proof) {
@@ -57,7 +55,10 @@ function rootFrom(leaf: string, offset: number, size: number, proof: readonly Ha
   return last === 0 ? root : undefined;
 }
 
-/** The two roots that a proof of consistency leads to (RFC 9162, section 2.1.4.2); `from` is smaller than `size`. */
+/**
+ * Computes the two roots that a consistency proof leads to (RFC 9162, section 2.1.4.2). `from` must be below
+ * `size`.
+ */
 function rootsFrom(from: number, size: number, old: Hash, proof: readonly Hash[]): [Hash, Hash] | undefined {
   const isPower = Number.isInteger(Math.log2(from));
   const [first, ...rest] = isPower ? [old, ...proof] : proof;
@@ -77,7 +78,7 @@ function rootsFrom(from: number, size: number, old: Hash, proof: readonly Hash[]
 }
 
 describe('a Merkle proof', () => {
-  it('of inclusion is the one of the published vectors', () => {
+  it('of inclusion equals the published test vectors', () => {
     const proof = hashesOf(inclusionPath(2, 3), vectors).map(hex);
     expect(proof).to.deep.equal(['fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125']);
     expect(hashesOf(inclusionPath(0, 8), vectors).map(hex)).to.deep.equal([
@@ -88,7 +89,7 @@ describe('a Merkle proof', () => {
     expect(hashesOf(inclusionPath(0, 1), vectors)).to.deep.equal([]);
   });
 
-  it('of consistency is the one of the published vectors', () => {
+  it('of consistency equals the published test vectors', () => {
     expect(hashesOf(consistencyPath(1, 8), vectors).map(hex)).to.deep.equal([
       '96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7',
       '5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e',
@@ -102,7 +103,7 @@ describe('a Merkle proof', () => {
     expect(consistencyPath(4, 4)).to.deep.equal([]);
   });
 
-  it('leads from each leaf to the root, and from each size to each later one', () => {
+  it('leads from each leaf to the root, and from each size to each larger one', () => {
     fc.assert(
       fc.property(
         fc.array(fc.string({ maxLength: 3 }), { minLength: 1, maxLength: 70 }),
@@ -111,7 +112,7 @@ describe('a Merkle proof', () => {
           const [size, offset] = [of.length, at % of.length];
           const root = treeHash(of);
           expect(
-            stretchHash(stretchOf(0, size), ({ level, index }) =>
+            spanHash(spanOf(0, size), ({ level, index }) =>
               treeHash(of.slice(index * 2 ** level, (index + 1) * 2 ** level)),
             ),
           ).to.equal(root);
@@ -129,7 +130,7 @@ describe('a Merkle proof', () => {
     );
   });
 
-  it('is none of what is not in the tree', () => {
+  it('does not exist for a leaf or size outside the tree', () => {
     for (const [offset, size] of [
       [3, 3],
       [-1, 3],

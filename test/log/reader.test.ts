@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { HoleError, StorageError } from '../../src/log/log.js';
-import { follow, type Reader, type ReaderOptions } from '../../src/log/logReader.js';
+import { follow, type ReadHandlers, type ReadSource, type TailReader } from '../../src/log/logReader.js';
 import { runs } from '../support/lanes.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
@@ -10,45 +10,45 @@ interface Item {
 }
 const item = (position: number): Item => ({ position });
 
-/** A partition that can be made to fail, and a reader of it on a virtual clock. */
+/** A partition whose reads can fail, with a reader on a virtual clock. */
 class Bench {
   readonly clock: VirtualTime = virtualTime();
   readonly handled: number[] = [];
   readonly stops: unknown[] = [];
   readonly readErrors: unknown[] = [];
   reads = 0;
-  /** What the next reads do instead. */
+  /** Results of the next reads. */
   readonly mishaps: (() => readonly Item[])[] = [];
-  readonly reader: Reader<Item>;
+  readonly reader: TailReader<Item>;
 
   constructor(
-    options: Partial<ReaderOptions<Item>> = {},
+    options: Partial<ReadSource<Item> & ReadHandlers<Item>> = {},
     public stored = 0,
   ) {
-    this.reader = follow<Item>({
+    const all = {
       partition: 0,
       after: 0,
-      clock: this.clock,
-      read: async (after, limit) => {
+      read: async (after: number, limit: number) => {
         this.reads++;
         const mishap = this.mishaps.shift();
         if (mishap) return mishap();
         const length = Math.max(0, Math.min(limit, this.stored - after));
         return Array.from({ length }, (_, i) => item(after + i + 1));
       },
-      handle: ({ position }) => {
+      handle: ({ position }: Item) => {
         this.handled.push(position);
       },
-      onStop: (error) => this.stops.push(error),
-      onReadError: (error) => this.readErrors.push(error),
+      onStop: (error: unknown) => this.stops.push(error),
+      onReadError: (error: unknown) => this.readErrors.push(error),
       ...options,
-    });
+    };
+    this.reader = follow<Item>(all, all, this.clock);
   }
 
-  /** Makes commits durable, and rings for the last. */
+  /** Makes commits durable, and notifies the reader of the last. */
   append(count: number): void {
     this.stored += count;
-    this.reader.ring(item(this.stored));
+    this.reader.notify(item(this.stored));
   }
 }
 
@@ -58,14 +58,14 @@ const fail = (error: Error) => () => {
 };
 
 describe('the reader of a partition', () => {
-  it('begins after the position it is given, and reads to the end', async () => {
+  it('starts after the given position, and reads to the end', async () => {
     const bench = new Bench({ after: 3 }, 200);
     await bench.clock.advance(0);
     expect(bench.handled).to.deep.equal(upTo(200).slice(3));
     expect(bench.reader.position).to.equal(200);
   });
 
-  it('hands on what the doorbell brings at once, without a read', async () => {
+  it('hands on a notified item at once, without a read', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     const before = bench.reads;
@@ -75,7 +75,7 @@ describe('the reader of a partition', () => {
     expect(bench.reads).to.equal(before);
   });
 
-  it('reads what the doorbell skipped', async () => {
+  it('reads items that notifications skipped', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     bench.append(5);
@@ -83,7 +83,7 @@ describe('the reader of a partition', () => {
     expect(bench.handled).to.deep.equal(upTo(5));
   });
 
-  it('looks by itself when the doorbell has been silent for 1.5 s, within 500 ms', async () => {
+  it('polls within 500 ms after 1.5 s without a notification', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     bench.append(1);
@@ -95,7 +95,7 @@ describe('the reader of a partition', () => {
     expect(bench.handled).to.deep.equal([1, 2, 3]);
   });
 
-  it('waits for each to be handled before the next, and reads nothing twice', async () => {
+  it('handles one item at a time, and reads nothing twice', async () => {
     const open: (() => void)[] = [];
     const bench = new Bench({
       handle: ({ position }) => {
@@ -115,7 +115,7 @@ describe('the reader of a partition', () => {
     expect(bench.reads).to.equal(before);
   });
 
-  it('keeps a bounded number from the doorbell while it is busy, and reads the rest', async () => {
+  it('buffers a limited number of notified items, and reads the rest', async () => {
     let go: () => void = () => {};
     const bench = new Bench({
       handle: ({ position }) => {
@@ -132,7 +132,7 @@ describe('the reader of a partition', () => {
     expect(bench.reads).to.be.greaterThan(before + 10);
   });
 
-  it('reads once more at a gap, and goes on if it has closed', async () => {
+  it('reads again at a gap, and continues if it has closed', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     bench.mishaps.push(fail(new HoleError(0, 1)));
@@ -142,7 +142,7 @@ describe('the reader of a partition', () => {
     expect(bench.stops).to.deep.equal([]);
   });
 
-  it('stops at a gap that is there twice, and says so once', async () => {
+  it('stops at a gap seen twice, and reports it once', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     const hole = new HoleError(0, 1);
@@ -166,7 +166,7 @@ describe('the reader of a partition', () => {
     expect(bench.stops[0]).to.be.instanceOf(HoleError).with.property('missing', 2);
   });
 
-  it('stops when the store has failed, or its handler', async () => {
+  it('stops when the store or its handler fails', async () => {
     for (const error of [new StorageError('gone'), new Error('cannot handle')]) {
       const broken = error instanceof StorageError;
       const bench = new Bench(broken ? {} : { handle: fail(error) });
@@ -178,14 +178,14 @@ describe('the reader of a partition', () => {
     }
   });
 
-  it('tries a failed read again, later each time, however often the doorbell rings', async () => {
+  it('retries a failed read with back-off, regardless of notifications', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     for (let i = 0; i < 6; i++) bench.mishaps.push(fail(new Error('no server')));
     bench.append(2);
-    // 50, 100, 200, 400, 800 and 1,600 ms later.
+    // After 50, 100, 200, 400, 800 and 1,600 ms.
     await bench.clock.advance(1549);
-    for (let i = 0; i < 10; i++) bench.reader.ring(item(2));
+    for (let i = 0; i < 10; i++) bench.reader.notify(item(2));
     await bench.clock.advance(0);
     expect(bench.readErrors).to.have.length(5);
     await bench.clock.advance(1601);
@@ -194,7 +194,7 @@ describe('the reader of a partition', () => {
     expect(bench.stops).to.deep.equal([]);
   });
 
-  it('does not believe a read that lags behind the doorbell', async () => {
+  it('retries a read that lags behind the notifications', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     for (let i = 0; i < 3; i++) bench.mishaps.push(() => []);
@@ -204,7 +204,7 @@ describe('the reader of a partition', () => {
     expect(bench.stops).to.deep.equal([]);
   });
 
-  it('hands on nothing more once it is told to stop', async () => {
+  it('hands on nothing after a stop', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     await bench.reader.stop();
@@ -213,7 +213,7 @@ describe('the reader of a partition', () => {
     expect(bench.handled).to.deep.equal([]);
   });
 
-  it('hands on each once and in order, however the doorbell and the reads behave', async () => {
+  it('hands on each item once and in order, whatever notifications and reads do', async () => {
     const act = fc.oneof(
       fc.record({ kind: fc.constantFrom('ring', 'append', 'wait'), n: fc.nat(70) }),
       fc.record({ kind: fc.constantFrom('fail', 'lag', 'gap'), n: fc.constant(1) }),
@@ -230,10 +230,10 @@ describe('the reader of a partition', () => {
           if (kind === 'append') for (let i = 0; i < n; i++) bench.append(1);
           if (kind === 'ring') {
             bench.stored += n % 3;
-            if (n < bench.stored) bench.reader.ring(item(bench.stored - n));
+            if (n < bench.stored) bench.reader.notify(item(bench.stored - n));
           }
           if (kind === 'wait') await bench.clock.advance(n * 10);
-          // One after another only, and none while the last is read again: two in a row would rightly stop it.
+          // One gap at a time: two in a row would rightly stop the reader.
           if (kind === 'gap') await bench.clock.advance(0);
           if (kind === 'gap' && bench.mishaps.length === 0) bench.mishaps.push(fail(new HoleError(0, 1)));
           if (kind === 'fail') bench.mishaps.push(fail(new Error('no server')));
@@ -248,29 +248,29 @@ describe('the reader of a partition', () => {
     );
   });
 
-  it('reads up to where its owner says that the log is, and looks by itself only when it hears nobody', async () => {
+  it('reads up to the notified tail, and polls only without notifications', async () => {
     const bench = new Bench();
     await bench.clock.advance(0);
     bench.stored = 3;
-    bench.reader.hear(3);
+    bench.reader.notifyTail(3);
     await bench.clock.advance(0);
     expect(bench.handled).deep.equal(upTo(3));
     const { reads } = bench;
     for (let i = 0; i < 10; i++) {
       await bench.clock.advance(1000);
-      bench.reader.hear(3);
+      bench.reader.notifyTail(3);
     }
     expect(bench.reads).equal(reads);
   });
 
-  it('does not take who knows less of the log than itself for its owner', async () => {
+  it('ignores a notified tail behind its own position', async () => {
     const bench = new Bench();
     bench.stored = 3;
-    bench.reader.hear(3);
+    bench.reader.notifyTail(3);
     await bench.clock.advance(0);
     bench.stored = 4;
     for (let i = 0; i < 5; i++) {
-      bench.reader.hear(2);
+      bench.reader.notifyTail(2);
       await bench.clock.advance(500);
     }
     expect(bench.handled).deep.equal(upTo(4));

@@ -7,15 +7,15 @@ import { AppendError, HoleError, StorageError } from '../../src/log/log.js';
 import { SqliteStore } from '../../src/log/logFile.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { eventLogConformance, type LogStore } from '../conformance/eventLog.js';
-import { chain, commitAfter } from './chain.js';
 import { start } from './child.js';
+import { chain, commitAfter } from './commitChain.js';
 import { sqliteStore } from './stores.js';
 
 describe('the event log on SQLite', () => {
   eventLogConformance('file', sqliteStore);
 });
 
-describe('the event log on SQLite, beside what every log does,', () => {
+describe('the event log on SQLite, besides the common contract,', () => {
   let store: LogStore & { readonly file: string };
 
   beforeEach(async () => {
@@ -24,7 +24,7 @@ describe('the event log on SQLite, beside what every log does,', () => {
 
   afterEach(() => store.discard());
 
-  it('has every commit it acknowledged after its process was killed', async () => {
+  it('keeps every acknowledged commit when its process is killed', async () => {
     const child = start(new URL('./appendingChild.js', import.meta.url), store.file);
     const acknowledged: string[] = [];
     while (acknowledged.length < 200) acknowledged.push((await child.lines.next()).value);
@@ -35,7 +35,7 @@ describe('the event log on SQLite, beside what every log does,', () => {
     expect(await loadHead(log, 0)).to.deep.equal(commits.reduce(checkCommit, emptyHead(0)));
   });
 
-  it('keeps its write-ahead log short while it is written to without a pause', async () => {
+  it('keeps its write-ahead log short under continuous appends', async () => {
     const log = await store.open();
     let head = emptyHead(0);
     let longest = 0;
@@ -52,7 +52,7 @@ describe('the event log on SQLite, beside what every log does,', () => {
     expect(await loadHead(log, 0)).to.deep.equal(head);
   });
 
-  it('is read from any thread on a connection of its own, each commit as soon as it is acknowledged', async () => {
+  it('can be read from any thread, with each commit as soon as it is acknowledged', async () => {
     expect(() => openLogReader(store.file)).to.throw(StorageError);
     const log = await store.open();
     const reader = openLogReader(store.file);
@@ -69,7 +69,7 @@ describe('the event log on SQLite, beside what every log does,', () => {
     reader.close();
   });
 
-  it('is opened beside its writer to be read only', async () => {
+  it('can be opened read-only beside its writer', async () => {
     const log = await store.open();
     const [first, second] = chain(2);
     if (!first || !second) throw new Error('two are needed');
@@ -82,12 +82,12 @@ describe('the event log on SQLite, beside what every log does,', () => {
     expect(await log.tail(0)).to.deep.equal(first);
   });
 
-  it('throws StorageError for a file that is no database', async () => {
+  it('throws StorageError for a file that is not a database', async () => {
     await writeFile(store.file, 'x'.repeat(8192));
     expect(await store.open().catch((error: unknown) => error)).to.be.instanceOf(StorageError);
   });
 
-  it('appends nothing more once it has failed, even if it could again', () => {
+  it('appends nothing after a failure, even if the disk works again', () => {
     const [first, second] = chain(2);
     if (!first || !second) throw new Error('two are needed');
     const failing = new SqliteStore(store.file);

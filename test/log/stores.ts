@@ -10,7 +10,7 @@ import type { LogStore } from '../conformance/eventLog.js';
 import { freshDatabase } from '../support/mongo.js';
 import { type DeafProxy, deafProxy } from './deafProxy.js';
 
-/** A new directory with nothing in it but, later, `log.db`. */
+/** A new directory, empty except for the later `log.db`. */
 export async function sqliteStore(): Promise<LogStore & { readonly file: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'parley-log-'));
   const file = join(dir, 'log.db');
@@ -34,10 +34,10 @@ export async function sqliteStore(): Promise<LogStore & { readonly file: string 
   };
 }
 
-/** A new database, reached through a network that can fail. */
+/** A new database behind a network that can fail. */
 export interface MongoStore extends LogStore {
   readonly proxy: DeafProxy;
-  /** The keys of a collection's indexes. */
+  /** Returns the keys of a collection's indexes. */
   indexes(collection: string): Promise<unknown[]>;
 }
 
@@ -46,7 +46,7 @@ export async function mongoStore(): Promise<MongoStore> {
   const url = new URL(direct);
   const proxy = await deafProxy({ host: url.hostname, port: Number(url.port) });
   url.host = `127.0.0.1:${proxy.port}`;
-  // Else the driver would go round the proxy, to the address that the server has of itself.
+  // Otherwise the driver would bypass the proxy and use the server's own address.
   url.searchParams.set('directConnection', 'true');
   const opened: EventLog[] = [];
   return {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Frame, frameOf } from '../../src/projections/logIntake.js';
+import { type DecodedCommit, decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import type { ModelWrite, RowStore } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
@@ -16,13 +16,13 @@ const note: fc.Arbitrary<Note> = fc.oneof(
   fc.record({ user: some(1), isOnline: fc.boolean() }),
 );
 
-/** What one of two projectors on one store does next. */
+/** The next step of one of two projectors on one store. */
 const action = fc.record({
   who: fc.constantFrom(0, 1),
-  /** Folds this many commits, beginning with some that it has seen. */
+  /** Folds this many commits, some of which it has seen before. */
   fold: some(4),
   repeat: some(3),
-  /** Then writes; dies after so many rows and checkpoints of it, or not. */
+  /** Then writes, and dies after so many rows and checkpoints, or survives. */
   write: fc.boolean(),
   diesAfter: fc.option(some(6)),
 });
@@ -31,7 +31,7 @@ class Death extends Error {
   override readonly name = 'Death';
 }
 
-/** A store without transactions, whose writer dies after so many rows and checkpoints. */
+/** A store without transactions whose writer dies after so many rows and checkpoints. */
 function dyingAfter(store: RowStore, steps: number): RowStore {
   return {
     ...store,
@@ -46,14 +46,14 @@ function dyingAfter(store: RowStore, steps: number): RowStore {
   };
 }
 
-/** A projector that begins again where the store's checkpoints are each time it has died. */
+/** A projector that restarts at the store's checkpoints each time it has died. */
 class Mortal {
   #projector: Projector | undefined;
   #steps: number | undefined;
 
   constructor(
     private readonly store: RowStore,
-    private readonly log: readonly Frame[],
+    private readonly log: readonly DecodedCommit[],
   ) {}
 
   async act({
@@ -89,11 +89,11 @@ class Mortal {
 
 describe('A projector', () => {
   const openStore = () => openSqliteRows(':memory:');
-  const framesOf = (plan: readonly (readonly Note[])[]): Frame[] => {
+  const commitsOf = (plan: readonly (readonly Note[])[]): DecodedCommit[] => {
     const pages = new Pages();
-    return plan.map((notes) => frameOf(pages.next(notes)));
+    return plan.map((notes) => decodeCommit(pages.next(notes)));
   };
-  const eventsOf = (frames: readonly Frame[]) => frames.flatMap(({ events }) => events);
+  const eventsOf = (commits: readonly DecodedCommit[]) => commits.flatMap(({ events }) => events);
 
   it('gives the rows of a fresh fold, whatever the batches, crashes, repeats and projectors at once', async () => {
     await fc.assert(
@@ -101,13 +101,13 @@ describe('A projector', () => {
         fc.array(fc.array(note, { maxLength: 4 }), { minLength: 1, maxLength: 12 }),
         fc.array(action, { maxLength: 12 }),
         async (plan, actions) => {
-          const frames = framesOf(plan);
+          const commits = commitsOf(plan);
           const store = openStore();
-          const projectors = [new Mortal(store, frames), new Mortal(store, frames)];
+          const projectors = [new Mortal(store, commits), new Mortal(store, commits)];
           for (const { who, ...act } of actions) await projectors[who]?.act(act);
-          // One that is far behind may end last: it must bring nothing back.
+          // A projector that is far behind may end last; it must restore nothing old.
           await Promise.all(projectors.map((projector) => projector.finish()));
-          expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
+          expect(await rowsOf(store, eventsOf(commits))).to.deep.equal(foldedRows(eventsOf(commits)));
           await store.close();
         },
       ),
@@ -116,33 +116,33 @@ describe('A projector', () => {
   });
 
   it('begins at its checkpoints and reads nothing before them again', async () => {
-    const frames = framesOf([
+    const commits = commitsOf([
       [{ room: 0, message: 1 }],
       [{ room: 0, message: 2 }],
       [{ room: 0, message: 3 }],
     ]);
     const store = openStore();
     const first = await Projector.open(store, allProjections(), 1);
-    await first.fold(frames.slice(0, 2));
+    await first.fold(commits.slice(0, 2));
     await first.write();
     const second = await Projector.open(store, allProjections(), 1);
     expect(second.position(0)).to.equal(2);
-    await second.fold(frames.slice(2));
+    await second.fold(commits.slice(2));
     await second.write();
-    expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
+    expect(await rowsOf(store, eventsOf(commits))).to.deep.equal(foldedRows(eventsOf(commits)));
   });
 
   it('refuses a gap', async () => {
-    const frames = framesOf([[{ room: 0, message: 1 }], [{ room: 0, message: 2 }]]);
+    const commits = commitsOf([[{ room: 0, message: 1 }], [{ room: 0, message: 2 }]]);
     const projector = await Projector.open(openStore(), allProjections(), 1);
-    const refused = await projector.fold(frames.slice(1)).catch((error: unknown) => error);
+    const refused = await projector.fold(commits.slice(1)).catch((error: unknown) => error);
     expect(refused).to.be.instanceOf(RangeError);
     expect(projector.position(0)).to.equal(0);
   });
 
   it('tells how far each model is written, fencing commits included', async () => {
     const projector = await Projector.open(openStore(), allProjections(), 2);
-    await projector.fold(framesOf([[{ room: 0, message: 1 }], []]));
+    await projector.fold(commitsOf([[{ room: 0, message: 1 }], []]));
     expect(projector.isBehind).to.equal(true);
     expect(projector.sizes(0)).to.deep.equal({ folded: 1, written: 0 });
     const advances = await projector.write();
@@ -158,7 +158,7 @@ describe('A projector', () => {
   });
 
   it('loses nothing when a write fails: it is reset and folds again', async () => {
-    const frames = framesOf([
+    const commits = commitsOf([
       [{ room: 0, message: 1 }],
       [
         { room: 0, read: 1 },
@@ -175,14 +175,14 @@ describe('A projector', () => {
       },
     };
     const projector = await Projector.open(failing, allProjections(), 1);
-    await projector.fold(frames);
+    await projector.fold(commits);
     expect(await projector.write().catch(() => 'failed')).to.equal('failed');
     isFull = false;
     await projector.reset();
     expect(projector.position(0)).to.equal(0);
-    await projector.fold(frames);
+    await projector.fold(commits);
     await projector.write();
-    expect(await rowsOf(store, eventsOf(frames))).to.deep.equal(foldedRows(eventsOf(frames)));
+    expect(await rowsOf(store, eventsOf(commits))).to.deep.equal(foldedRows(eventsOf(commits)));
   });
 
   it('loads a row once, not for each batch', async () => {
@@ -194,12 +194,12 @@ describe('A projector', () => {
       return load(model, keys);
     };
     const projector = await Projector.open(store, allProjections(), 1);
-    for (const frame of framesOf([
+    for (const commit of commitsOf([
       [{ room: 0, message: 1 }],
       [{ room: 0, message: 2 }],
       [{ room: 0, read: 2 }],
     ])) {
-      await projector.fold([frame]);
+      await projector.fold([commit]);
       await projector.write();
     }
     expect(loads).to.equal(1);

@@ -6,8 +6,8 @@ import {
   Rebuild,
   switchGeneration,
 } from '../../src/projections/activeTables.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { readGeneration } from '../../src/projections/generations.js';
-import { frameOf } from '../../src/projections/logIntake.js';
 import { Projector } from '../../src/projections/projector.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -25,7 +25,7 @@ async function setUp() {
   for (let n = 0; n < 40; n++) {
     const commit = pages.next([{ room: 0, message: n }]);
     await log.append(commit);
-    await live.fold([frameOf(commit)]);
+    await live.fold([decodeCommit(commit)]);
   }
   await live.write();
   return { store, log, live };
@@ -35,7 +35,7 @@ describe('A rebuild', () => {
   it('folds beside the live table, which stays as it is', async () => {
     const { store, log, live } = await setUp();
     const before = await store.get(digestsModel, [key]);
-    const rebuild = await Rebuild.begin(store, digests, log, 1);
+    const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     const states: boolean[] = [];
     for (let step = 0; step < 4; step++) {
       await rebuild.step();
@@ -48,7 +48,7 @@ describe('A rebuild', () => {
 
   it('is what is read from the switch on, and the old table is dropped', async () => {
     const { store, log } = await setUp();
-    const rebuild = await Rebuild.begin(store, digests, log, 1);
+    const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     await rebuild.step();
     await switchGeneration(store, digests, rebuild.generation);
     await switchGeneration(store, digests, rebuild.generation);
@@ -64,18 +64,18 @@ describe('A rebuild', () => {
 
   it('that was interrupted leaves the live table alone, and nothing else once it is dropped', async () => {
     const { store, log } = await setUp();
-    const interrupted = await Rebuild.begin(store, digests, log, 1);
+    const interrupted = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     await interrupted.step();
     expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 0);
     await dropOther(store, digests, interrupted.generation);
-    const again = await Rebuild.begin(store, digests, log, 1);
+    const again = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     expect((await store.checkpoint(again.projection.model, 0)).position).to.equal(0);
   });
 
   it('that was interrupted is gone on with by the next', async () => {
     const { store, log, live } = await setUp();
-    await (await Rebuild.begin(store, digests, log, 1)).step();
-    const next = await Rebuild.begin(store, digests, log, 1);
+    await (await Rebuild.begin({ store, log, partitions: 1 }, digests)).step();
+    const next = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     expect((await store.checkpoint(next.projection.model, 0)).position).to.be.above(0);
     while (!next.hasCaughtUp(live)) await next.step();
     expect(await store.get(next.projection.model as typeof digestsModel, [key])).to.deep.equal(
@@ -85,15 +85,17 @@ describe('A rebuild', () => {
 
   it('waits until the table that the one before has left is dropped', async () => {
     const { store, log } = await setUp();
-    const { generation } = await Rebuild.begin(store, digests, log, 1);
+    const { generation } = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     await switchGeneration(store, digests, generation);
-    const refused = await Rebuild.begin(store, digests, log, 1).catch((error: unknown) => error);
+    const refused = await Rebuild.begin({ store, log, partitions: 1 }, digests).catch(
+      (error: unknown) => error,
+    );
     expect(refused).to.have.property('code', 'conflict');
   });
 
   it('changes nothing by a step that another process has taken', async () => {
     const { store, log } = await setUp();
-    const { generation } = await Rebuild.begin(store, digests, log, 1);
+    const { generation } = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     await switchGeneration(store, digests, generation);
     const switched = await readGeneration(store, digests);
     await markReady(store, digests, generation);

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type ModelAdvance, Poller, ProgressNotes } from '../../src/projections/progressNotes.js';
-import { Waiter } from '../../src/projections/waiter.js';
+import { type ModelAdvance, ProgressTracker } from '../../src/projections/progressTracker.js';
+import { CheckpointPoller, ProgressBroadcast } from '../../src/projections/remoteProgress.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 const models = ['chats', 'users'];
 
-/** A node that folds nothing, the store that others write to, and what reaches the node of it. */
+/** A node that folds nothing, the store that other nodes write to, and the notes that reach the node. */
 class World {
   readonly time = virtualTime();
   readonly stored = new Map(models.map((model) => [model, [0, 0]]));
@@ -14,26 +14,25 @@ class World {
   looks: (readonly number[])[] = [];
   isStoreAway = false;
   troubles = 0;
-  readonly waiter = new Waiter({
+  readonly tracker = new ProgressTracker({
     folded: this.stored,
     owns: () => false,
-    want: (partition, size) => this.wanted.push([partition, size]),
-    onLack: (why) => (why === 'waited' ? this.poller.waits() : this.poller.lags()),
-    ...this.time,
-    ticks: this.time.now,
+    requestWrite: (partition, size) => this.wanted.push([partition, size]),
+    onRemoteLag: (why) => (why === 'waited' ? this.poller.onWait() : this.poller.onLag()),
+    clock: { ...this.time, unixNow: this.time.now },
   });
-  readonly poller = new Poller({
-    waited: () => this.waiter.waited(),
-    behind: () => this.waiter.lacking(),
-    look: async (partitions) => {
+  readonly poller = new CheckpointPoller({
+    awaitedElsewhere: () => this.tracker.awaitedElsewhere(),
+    behind: () => this.tracker.laggingElsewhere(),
+    readCheckpoints: async (partitions) => {
       this.looks.push(partitions);
       if (this.isStoreAway) throw new Error('the store is away');
       for (const partition of partitions)
-        for (const model of models) this.waiter.advance(model, partition, this.storedSize(model, partition));
+        for (const model of models)
+          this.tracker.recordAdvance(model, partition, this.storedSize(model, partition));
     },
-    onTrouble: () => this.troubles++,
-    ...this.time,
-    ticks: this.time.now,
+    onRetry: () => this.troubles++,
+    clock: this.time,
   });
 
   storedSize = (model: string, partition: number): number => this.stored.get(model)?.[partition] ?? 0;
@@ -49,7 +48,7 @@ class World {
 
   publish(partition: number, size: number): void {
     const recordedAt = new Date(this.time.now()).toISOString();
-    this.waiter.published({ partition, size, recordedAt });
+    this.tracker.trackCommit({ partition, size, recordedAt });
   }
 }
 
@@ -66,7 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('publish'), ...place }),
   fc.record({ kind: fc.constant('store'), ...place }),
   fc.record({ kind: fc.constant('wait'), ...place }),
-  // Any of the notes ever told, so some are lost, some come again, and most come out of order.
+  // Any earlier note: some are lost, some repeated, and most are out of order.
   fc.record({ kind: fc.constant('note'), which: fc.nat() }),
   fc.record({ kind: fc.constant('time'), ms: fc.nat(700) }),
   fc.record({ kind: fc.constant('away'), isAway: fc.boolean() }),
@@ -80,15 +79,15 @@ describe('Progress of what is folded elsewhere', () => {
         const sizes = [0, 0];
         const notes: [string, number, number][] = [];
         const last = new Map<string, number>();
-        const waits: Promise<unknown>[] = [];
+        const onWait: Promise<unknown>[] = [];
         const wait = async (model: string, partition: number, size: number) => {
-          await world.waiter.reached(model, { partition, size });
+          await world.tracker.waitFor(model, { partition, size });
           expect(world.storedSize(model, partition)).to.be.at.least(size);
         };
         const check = () => {
           for (const model of models)
             for (const partition of [0, 1]) {
-              const folded = world.waiter.folded(model, partition);
+              const folded = world.tracker.folded(model, partition);
               expect(folded).to.be.at.most(world.storedSize(model, partition));
               expect(folded).to.be.at.least(last.get(`${model}/${partition}`) ?? 0);
               last.set(`${model}/${partition}`, folded);
@@ -105,11 +104,11 @@ describe('Progress of what is folded elsewhere', () => {
             notes.push([step.model, step.partition, size]);
           } else if (step.kind === 'wait') {
             const size = sizes[step.partition] ?? 0;
-            // Some are never stored in time: that is the owner's fault, and they say so.
-            waits.push(wait(step.model, step.partition, size).catch((error) => isOverloaded(error)));
+            // Some sizes are never stored in time; then the owner reports `overloaded`.
+            onWait.push(wait(step.model, step.partition, size).catch((error) => isOverloaded(error)));
           } else if (step.kind === 'note') {
             const note = notes[step.which % Math.max(1, notes.length)];
-            if (note) world.waiter.advance(...note);
+            if (note) world.tracker.recordAdvance(...note);
           } else if (step.kind === 'away') world.isStoreAway = step.isAway;
           else await world.time.advance(step.ms);
           check();
@@ -117,17 +116,17 @@ describe('Progress of what is folded elsewhere', () => {
         world.isStoreAway = false;
         for (const partition of [0, 1]) {
           world.storeAll(partition, sizes[partition] ?? 0);
-          waits.push(wait('chats', partition, sizes[partition] ?? 0));
+          onWait.push(wait('chats', partition, sizes[partition] ?? 0));
         }
         await world.time.advance(5000);
-        await Promise.all(waits);
+        await Promise.all(onWait);
         for (const model of models)
           for (const partition of [0, 1])
-            expect(world.waiter.folded(model, partition)).to.equal(sizes[partition]);
+            expect(world.tracker.folded(model, partition)).to.equal(sizes[partition]);
         world.looks = [];
         await world.time.advance(60_000);
         expect(world.looks, 'nobody waits and nothing is behind').to.deep.equal([]);
-        expect(world.waiter.lagMs()).to.equal(0);
+        expect(world.tracker.lagMs()).to.equal(0);
       }),
     ));
 
@@ -137,7 +136,7 @@ describe('Progress of what is folded elsewhere', () => {
       world.publish(0, size);
       world.storeAll(0, size);
       await world.time.advance(20);
-      for (const model of models) world.waiter.advance(model, 0, size);
+      for (const model of models) world.tracker.recordAdvance(model, 0, size);
     }
     await world.time.advance(10_000);
     expect(world.looks).to.deep.equal([]);
@@ -146,11 +145,11 @@ describe('Progress of what is folded elsewhere', () => {
   it('is not looked for while notes bring it to those who wait', async () => {
     const world = new World();
     for (let size = 1; size <= 100; size++) {
-      const reached = world.waiter.reached('chats', { partition: 0, size });
+      const waitFor = world.tracker.waitFor('chats', { partition: 0, size });
       world.storeAll(0, size);
       await world.time.advance(90);
-      for (const model of models) world.waiter.advance(model, 0, size);
-      await reached;
+      for (const model of models) world.tracker.recordAdvance(model, 0, size);
+      await waitFor;
     }
     expect(world.looks).to.deep.equal([]);
   });
@@ -161,14 +160,14 @@ describe('Progress of what is folded elsewhere', () => {
     await world.time.advance(2000);
     expect(world.looks).to.deep.equal(Array(4).fill([1]));
     world.looks = [];
-    const reached = world.waiter.reached('chats', { partition: 0, size: 1 });
+    const waitFor = world.tracker.waitFor('chats', { partition: 0, size: 1 });
     await world.time.advance(1000);
     expect(world.looks.filter((partitions) => partitions.includes(0))).to.have.length(10);
     expect(world.wanted).to.deep.equal([[0, 1]]);
     world.storeAll(0, 1);
     world.storeAll(1, 1);
     await world.time.advance(600);
-    await reached;
+    await waitFor;
     world.looks = [];
     await world.time.advance(10_000);
     expect(world.looks).to.deep.equal([]);
@@ -186,7 +185,7 @@ describe('Progress of what is folded elsewhere', () => {
     const world = new World();
     world.publish(0, 1);
     await world.time.advance(60_000);
-    expect(world.waiter.lagMs()).to.equal(0);
+    expect(world.tracker.lagMs()).to.equal(0);
   });
 });
 
@@ -194,21 +193,20 @@ describe('The lag of a partition that comes', () => {
   it('counts from when it came', async () => {
     const time = virtualTime();
     let isOwner = false;
-    const waiter = new Waiter({
+    const tracker = new ProgressTracker({
       folded: new Map([['chats', [0]]]),
       owns: () => isOwner,
-      want: () => {},
-      ...time,
-      ticks: time.now,
+      requestWrite: () => {},
+      clock: { ...time, unixNow: time.now },
     });
-    waiter.published({ partition: 0, size: 1, recordedAt: new Date(0).toISOString() });
+    tracker.trackCommit({ partition: 0, size: 1, recordedAt: new Date(0).toISOString() });
     await time.advance(9000);
-    waiter.came(0);
+    tracker.restartLag(0);
     isOwner = true;
     await time.advance(300);
-    expect(waiter.lagMs()).to.equal(300);
-    waiter.advance('chats', 0, 1);
-    expect(waiter.lagMs()).to.equal(0);
+    expect(tracker.lagMs()).to.equal(300);
+    tracker.recordAdvance('chats', 0, 1);
+    expect(tracker.lagMs()).to.equal(0);
   });
 });
 
@@ -216,7 +214,7 @@ describe('Notes of progress', () => {
   function notesAt() {
     const time = virtualTime();
     const told: (readonly ModelAdvance[])[] = [];
-    const notes = new ProgressNotes((advances) => told.push(advances), time.setTimer);
+    const notes = new ProgressBroadcast((advances) => told.push(advances), time.setTimer);
     return { time, told, notes };
   }
   const at = (size: number, partition = 0): ModelAdvance[] =>
@@ -224,10 +222,10 @@ describe('Notes of progress', () => {
 
   it('gather for 50 ms, the last of each model and partition', async () => {
     const { time, told, notes } = notesAt();
-    notes.advanced(at(1));
-    notes.advanced(at(4, 1));
+    notes.record(at(1));
+    notes.record(at(4, 1));
     await time.advance(49);
-    notes.advanced(at(2));
+    notes.record(at(2));
     expect(told).to.deep.equal([]);
     await time.advance(1);
     expect(told).to.deep.equal([[...at(2), ...at(4, 1)]]);
@@ -237,19 +235,19 @@ describe('Notes of progress', () => {
 
   it('leave at once when they bring what another node waits for', () => {
     const { told, notes } = notesAt();
-    notes.wants(0, 3, at(1));
-    notes.advanced(at(2));
-    notes.advanced(at(9, 1));
+    notes.requestFlush(0, 3, at(1));
+    notes.record(at(2));
+    notes.record(at(9, 1));
     expect(told).to.deep.equal([]);
-    notes.advanced(at(3));
+    notes.record(at(3));
     expect(told).to.have.length(1);
-    notes.advanced(at(4));
+    notes.record(at(4));
     expect(told).to.have.length(1);
   });
 
   it('answer at once a node that waits for what is stored', () => {
     const { told, notes } = notesAt();
-    notes.wants(0, 3, at(3));
+    notes.requestFlush(0, 3, at(3));
     expect(told).to.have.length(1);
   });
 });

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ParleyError } from '../../src/base/errors.js';
-import type { Command, CommandKind } from '../../src/domain/commands.js';
-import { decideCommand, streamOfCommand } from '../../src/domain/commands.js';
+import { type Command, type CommandKind, decideCommand, streamOfCommand } from '../../src/domain/commands.js';
 import type { MessageRef } from '../../src/domain/define.js';
 import { partitionOf } from '../../src/log/log.js';
 import { earlierMessage, factsOf } from '../support/facts.js';
@@ -9,7 +8,7 @@ import type { Attempt, History, Violation } from './history.js';
 import type { PartitionLog } from './logRules.js';
 import { type Durable, groupBy, type Snapshot, type StreamHistory, streamOf } from './streams.js';
 
-/** An attempt that was told something that is true at some moment, and who else was on its way with it. */
+/** An attempt whose answer claims something about the state, with its concurrent attempts. */
 interface Told {
   readonly attempt: Attempt;
   readonly stream: StreamHistory;
@@ -66,7 +65,7 @@ function effectRules(
     return [{ rule: 'only what is durable is acknowledged', what }];
   const { moment } = outcome.answer;
   const durable = log?.events.filter(({ at }) => at <= answeredAt).length ?? 0;
-  // Of what was made again, the first.
+  // Of repeated effects, the first one.
   const own = made.filter(({ at }) => at === made[0]?.at);
   const size = own.reduce((_, { event }) => event.offset + 1, 0);
   if (moment.partition !== partition || moment.size > durable || moment.size < size)
@@ -91,7 +90,7 @@ function orderRules(told: readonly Told[]): Violation[] {
       const { answeredAt } = later.attempt;
       const isAnswered = isDecided(later.attempt) && answeredAt !== undefined && answeredAt < first.at;
       const isBefore = made !== undefined && made.event.version < first.event.version;
-      // Who was told that it may have happened has been told that it may yet happen.
+      // An attempt that may have had an effect was told so.
       return (isAnswered && !isUnknown) || (isBefore && alwaysHadEffect(each, made.event.version));
     });
     if (overtaking)
@@ -103,7 +102,10 @@ function orderRules(told: readonly Told[]): Violation[] {
   return violations;
 }
 
-/** Whether the command would have had an effect in every state from when it was asked until its stream had this version. */
+/**
+ * Whether the command would have had an effect in every state from the request until its stream had this
+ * version.
+ */
 function alwaysHadEffect({ attempt, stream, texts }: Told, version: number): boolean {
   const { snapshots } = stream;
   return snapshots.slice(0, version).every((snapshot, i) => {
@@ -114,25 +116,25 @@ function alwaysHadEffect({ attempt, stream, texts }: Told, version: number): boo
   });
 }
 
-/** Whether it was told what a decider said. */
+/** Whether the answer came from a decider. */
 const isDecided = ({ outcome }: Attempt): boolean =>
   outcome !== undefined &&
   outcome !== 'lost' &&
   !('code' in outcome && ['overloaded', 'unknown', 'internal'].includes(outcome.code));
 
-/** What a decider said was true. */
+/** The decider's answer must be true. */
 function truthRules(told: Told): Violation[] {
   const { attempt, stream } = told;
   if (!isDecided(attempt)) return [];
   const { askedAt, answeredAt = 0, commandId } = attempt;
   const { snapshots } = stream;
-  // As a rule one: it is made again only if an answer was lost on the way, and it then means something else.
+  // Usually one: a command has a second effect only if an answer was lost, and it then means something else.
   const makings = [...groupBy(stream.made.get(commandId) ?? [], ({ at }) => at).values()];
   for (const made of makings) {
     const base = snapshots[(made[0]?.event.version ?? 0) - 1];
     if (base && isDecidedFrom(told, base, made)) return [];
   }
-  // It made nothing, or nothing more the second time.
+  // The command had no effect, or none the second time.
   const least = makings[0]?.at(-1)?.event.version ?? 0;
   const isTrue = snapshots.slice(least).some((snapshot, i) => {
     const until = snapshots[least + i + 1]?.at ?? Number.POSITIVE_INFINITY;
@@ -141,7 +143,7 @@ function truthRules(told: Told): Violation[] {
   return isTrue ? [] : [{ rule: 'what is told was true at some moment meanwhile', what: describe(attempt) }];
 }
 
-/** Whether the decider, in this state, would make these events and say what was told. */
+/** Whether the decider would make these events and this answer in this state. */
 function isDecidedFrom(
   { attempt: { command, outcome }, stream, texts }: Told,
   snapshot: Snapshot,
@@ -166,7 +168,7 @@ function decideAt(
   texts: ReadonlyMap<string, string>,
   now: string,
 ) {
-  // The message of this id, as far as it was there then.
+  // The message of this id, if it existed then.
   const message = ({ messageId }: MessageRef) => {
     const event = stream.messages.get(messageId);
     if (!event || event.version > version) return undefined;

@@ -3,15 +3,18 @@ import type { History, Viewed, Violation } from './history.js';
 import { chainRules, type PartitionLog, readLog, streamRules } from './logRules.js';
 import { groupBy } from './streams.js';
 
-/** The longest that a command may take: it waits, is sent at the last moment, and is not answered; with what clocks and timers may be wrong. */
+/**
+ * The longest time of a command: it waits, is sent at the last moment, and gets no answer. Includes errors of
+ * clocks and timers.
+ */
 const LONGEST_MS = (5000 + 10_000 + 500) / 0.95;
 
-/** All promises that this history breaks. */
+/** Returns all promises that this history breaks. */
 export function check(history: History): Violation[] {
   const failures = history.failures.map((what) => ({ rule: 'nothing fails', what }));
   const log = readLog(history.log);
   const broken = log.flatMap(chainRules);
-  // What does not even hang together cannot be judged further.
+  // An inconsistent log cannot be checked further.
   if (broken.length > 0) return [...broken, ...failures];
   return [
     ...failures,
@@ -23,7 +26,7 @@ export function check(history: History): Violation[] {
   ];
 }
 
-/** Every process sees every commit once, in order, and none before it is stored. */
+/** Every process sees every commit once, in order, and only after it is stored. */
 function viewRules({ views, log }: History): Violation[] {
   const seen = groupBy(views, ({ node, partition }) => `${node}, partition ${partition}`);
   return [...seen].flatMap(([who, own]) =>
@@ -48,7 +51,7 @@ const patienceRules = ({ attempts, pauses }: History): Violation[] =>
     return [{ rule: 'every command is answered in time', what: `${commandId} took ${took.toFixed(0)} ms` }];
   });
 
-/** When nothing goes wrong any more, everything comes to rest. */
+/** After the last fault the system comes to rest. */
 function endRules({ end }: History, log: readonly PartitionLog[]): Violation[] {
   const violations: Violation[] = [];
   if (end.unanswered > 0)

@@ -4,72 +4,72 @@ import type { Attempt } from './history.js';
 import type { Node } from './node.js';
 import type { World } from './world.js';
 
-/** What a client has to go on with. */
-export interface Surroundings {
+/** The parts of the world that a client uses. */
+export interface ClientWorld {
   readonly world: World;
   readonly attempts: Attempt[];
-  /** Everybody, the client too. */
+  /** All users, this client included. */
   readonly users: readonly string[];
-  /** The ids of messages that were sent by anybody, by room. */
+  /** The ids of all sent messages, by room. */
   readonly sent: Map<string, { readonly id: string; readonly text: string; readonly by: string }[]>;
-  /** A process that serves now. */
+  /** Any process that serves now. */
   readonly anyNode: () => Node | undefined;
 }
 
-/** Before something is tried again. */
+/** Delay before a retry. */
 const AGAIN_MS = 1500;
 
 /**
- * A user at a device: has some wishes, does not wait for one to be granted before it utters the next, and repeats
- * what was not taken, or may not have been, until it has an answer. When its process dies it connects to another.
+ * A user with one device. Sends requests without waiting for earlier ones. Repeats a request until it has a
+ * final answer. When its process dies, connects to another.
  */
 export class Client {
   readonly #user: string;
-  readonly #surroundings: Surroundings;
+  readonly #surroundings: ClientWorld;
   #node: Node | undefined;
   #connection = '';
   #connections = 0;
   #open = 0;
 
-  constructor(user: string, surroundings: Surroundings) {
+  constructor(user: string, surroundings: ClientWorld) {
     this.#user = user;
     this.#surroundings = surroundings;
-    const { timeline, weather } = surroundings.world;
-    this.#open = weather.wishes;
-    for (let i = 0; i < weather.wishes; i++)
-      timeline.after(timeOfWish(surroundings.world), () => this.#attempt(this.#wish()));
+    const { timeline, faultPlan } = surroundings.world;
+    this.#open = faultPlan.requests;
+    for (let i = 0; i < faultPlan.requests; i++)
+      timeline.after(timeOfRequest(surroundings.world), () => this.#attempt(this.#wish()));
   }
 
-  /** How many wishes have no final answer. */
+  /** The number of requests without a final answer. */
   get open(): number {
     return this.#open;
   }
 
   #wish(): Command {
-    const { draw } = this.#surroundings.world;
+    const { random } = this.#surroundings.world;
     const { users, sent } = this.#surroundings;
-    const friendId = draw.one(users.filter((user) => user !== this.#user));
+    const friendId = random.one(users.filter((user) => user !== this.#user));
     const actor = this.#user;
     const roomId = roomIdOf(actor, friendId);
     const known = sent.get(roomId) ?? [];
-    const kind = draw.random();
-    // Until somebody has, often: nothing else happens in a room that is not there.
+    const kind = random.random();
+    // Often, until the room exists; nothing else can happen in a missing room.
     if (kind < 0.1 || (!sent.has(roomId) && kind < 0.6)) {
       sent.set(roomId, known);
       return { kind: 'init chat', actor, friendId };
     }
     if (kind < 0.35) {
-      const upTo = draw.chance(0.5) ? {} : { upTo: draw.whole(1, known.length + 1) };
+      const upTo = random.chance(0.5) ? {} : { upTo: random.whole(1, known.length + 1) };
       return { kind: 'read messages', actor, roomId, ...upTo };
     }
-    const earlier = known.length > 0 ? draw.one(known) : undefined;
-    const replyTo = earlier && draw.chance(0.3) ? { replyTo: earlier.id } : {};
+    const earlier = known.length > 0 ? random.one(known) : undefined;
+    const replyTo = earlier && random.chance(0.3) ? { replyTo: earlier.id } : {};
     if (earlier && kind < 0.5) {
-      // The same again, or the id with another text.
-      const message = draw.chance(0.5) ? earlier.text : `not ${earlier.text}`;
+      // Repeats the message, or reuses the id with another text.
+      const message = random.chance(0.5) ? earlier.text : `not ${earlier.text}`;
       return { kind: 'send message', actor, roomId, messageId: earlier.id, message };
     }
-    const messageId = draw.uuid();
+    const messageId = random.uuid();
     const message = `text of ${messageId}`;
     sent.set(roomId, [...known, { id: messageId, text: message, by: actor }]);
     return { kind: 'send message', actor, roomId, messageId, message, ...replyTo };
@@ -82,7 +82,7 @@ export class Client {
     const attempt: Attempt = {
       connection: this.#connection,
       node: node.name,
-      commandId: world.draw.uuid(),
+      commandId: world.random.uuid(),
       command,
       askedAt: world.now,
     };
@@ -100,26 +100,26 @@ export class Client {
   }
 
   #later(command: Command): void {
-    const { draw, timeline } = this.#surroundings.world;
-    timeline.after(draw.between(50, AGAIN_MS), () => this.#attempt(command));
+    const { random, timeline } = this.#surroundings.world;
+    timeline.after(random.between(50, AGAIN_MS), () => this.#attempt(command));
   }
 
-  /** The process it is connected to; now and then it goes to another by itself. */
+  /** The process it is connected to; sometimes it reconnects elsewhere without a reason. */
   #connected(): Node | undefined {
     const { world, anyNode } = this.#surroundings;
-    if (this.#node?.isServing && !world.draw.chance(0.05)) return this.#node;
+    if (this.#node?.isServing && !world.random.chance(0.05)) return this.#node;
     this.#node = anyNode();
     this.#connection = `${this.#user.slice(0, 4)}/${++this.#connections}`;
     return this.#node;
   }
 }
 
-/** Any time, but often about the time when something that goes wrong is coming to its end. */
-function timeOfWish({ draw, weather }: World): number {
-  const { calmAt, mishaps } = weather;
-  if (mishaps.length === 0 || draw.chance(0.3)) return draw.between(0, calmAt);
-  const { at, ms } = draw.one(mishaps);
-  return at + ms + draw.between(-1500, 300);
+/** Any time, but often near the end of a fault. */
+function timeOfRequest({ random, faultPlan }: World): number {
+  const { calmAt, faults } = faultPlan;
+  if (faults.length === 0 || random.chance(0.3)) return random.between(0, calmAt);
+  const { at, ms } = random.one(faults);
+  return at + ms + random.between(-1500, 300);
 }
 
 const isPassing = (code: string): boolean => code === 'overloaded' || code === 'unknown';

@@ -3,10 +3,10 @@ import type { CommitDocument } from '../../src/log/mongoLog.js';
 import type { Document } from './query.js';
 import type { World } from './world.js';
 
-/** When the database's clock began: it is the world's. */
+/** The start of the database's clock, which is the world's. */
 const EPOCH = Date.parse('2026-01-02T03:04:05.678Z');
 
-/** A commit that a majority has, and since when: from then on it is in the log for good. */
+/** A commit that a majority has, with the time since when; it stays in the log. */
 export interface Stored {
   readonly document: CommitDocument;
   readonly at: number;
@@ -20,11 +20,11 @@ interface Pending {
   readonly cancel: () => void;
 }
 
-/** A replica set as its clients see it: the primary's documents, of which some may still be taken back. */
+/** A replica set as its clients see it: the primary's documents, some of which may still be rolled back. */
 export class Database {
-  /** By partition the commits that a majority has, in order of their positions. */
+  /** By partition, the commits that a majority has, by position. */
   readonly log: Stored[][];
-  /** Requests that are on their way to it though their callers have given up. */
+  /** Requests that arrive although their callers have given up. */
   late = 0;
   readonly #tables = new Map<string, Map<unknown, Document>>();
   #pending: Pending[] = [];
@@ -34,22 +34,22 @@ export class Database {
 
   constructor(world: World) {
     this.#world = world;
-    this.log = Array.from({ length: world.weather.partitions }, () => []);
+    this.log = Array.from({ length: world.faultPlan.partitions }, () => []);
   }
 
-  /** Its clock. */
+  /** The database's clock. */
   get time(): Date {
     return new Date(EPOCH + this.#world.now);
   }
 
-  /** All that the primary has of a collection. */
+  /** All documents of a collection on the primary. */
   table(name: string): Map<unknown, Document> {
     const table = this.#tables.get(name) ?? new Map<unknown, Document>();
     this.#tables.set(name, table);
     return table;
   }
 
-  /** What a majority has of a collection, by `_id`. */
+  /** The documents of a collection that a majority has, by `_id`. */
   agreed(name: string): Document[] {
     const table = this.table(name);
     const pending = new Set(this.#pending.flatMap((each) => (each.table === table ? [each.id] : [])));
@@ -61,15 +61,18 @@ export class Database {
     if (this.#isDown) throw new MongoServerError({ message: 'not primary', code: 10107 });
   }
 
-  /** Inserts it if its `_id` is free, else throws; `done` comes when a majority has it, `fail` when it was taken back. */
+  /**
+   * Inserts the document if its `_id` is free, else throws. Calls `done` when a majority has it, or `fail`
+   * when it was rolled back.
+   */
   insert(name: string, document: Document, done: () => void, fail: (error: Error) => void): void {
     const table = this.table(name);
     const id = document._id;
     if (table.has(id)) throw new MongoServerError({ message: `${name} has ${id}`, code: 11000 });
     table.set(id, document);
-    // The secondaries take everything in one order.
-    const { draw, now, timeline, weather } = this.#world;
-    const soonest = now + draw.between(0.1, weather.database.majorityMs);
+    // The secondaries replicate everything in one order.
+    const { random, now, timeline, faultPlan } = this.#world;
+    const soonest = now + random.between(0.1, faultPlan.database.majorityMs);
     this.#majorityAt = Math.max(this.#majorityAt + 0.001, soonest);
     const cancel = timeline.after(this.#majorityAt - now, () => {
       this.#pending = this.#pending.filter((each) => each !== pending);
@@ -80,7 +83,7 @@ export class Database {
     this.#pending.push(pending);
   }
 
-  /** The primary is lost, with all that it alone had; there is another one in so many milliseconds. */
+  /** Loses the primary with everything that only it had; another one starts after `ms` milliseconds. */
   failOver(ms: number): void {
     for (const { table, id, fail, cancel } of this.#pending) {
       cancel();
@@ -97,7 +100,7 @@ export class Database {
   #agree(name: string, document: Document): void {
     const [, partition] = /^commits_(\d+)$/.exec(name) ?? [];
     if (partition === undefined) return;
-    // That is what is inserted there.
+    // This collection holds commits.
     const stored = { document: document as unknown as CommitDocument, at: this.#world.now };
     this.log[Number(partition)]?.push(stored);
     this.#world.trace('database', `${name} has ${describe(stored.document)}`);

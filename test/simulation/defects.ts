@@ -1,6 +1,6 @@
-import type { Defect } from './planted.js';
+import type { Defect } from './injectDefect.js';
 
-/** Defects of the product that worlds must show, by what they are. */
+/** Defects of the product that the simulation must find, by description. */
 export const defects: Readonly<Record<string, Defect>> = {
   'fencing: a writer takes over without a fence': [
     {

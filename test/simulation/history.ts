@@ -2,10 +2,10 @@ import type { ErrorCode } from '../../src/base/errors.js';
 import type { Answer, Command, CommandKind } from '../../src/domain/commands.js';
 import type { Stored } from './database.js';
 
-/** What came of one attempt; `lost`: the process died, and with it the connection. */
+/** The outcome of one attempt; `lost`: the process died, and the connection with it. */
 export type Outcome = { readonly answer: Answer<CommandKind> } | { readonly code: ErrorCode } | 'lost';
 
-/** A command as one connection gave it to one process, and what it was told; times are the world's. */
+/** A command given to one process over one connection, with its outcome; times are the world's. */
 export interface Attempt {
   readonly connection: string;
   /** The name of the process. */
@@ -17,7 +17,7 @@ export interface Attempt {
   answeredAt?: number;
 }
 
-/** A commit that a process would push from: the id says which. */
+/** A commit that a process would push from, named by its id. */
 export interface Viewed {
   readonly node: string;
   readonly partition: number;
@@ -26,19 +26,19 @@ export interface Viewed {
   readonly at: number;
 }
 
-/** All that the checker judges: what was stored, what was asked and told, and what was seen. */
+/** The input of the checker: stored commits, attempts with outcomes, and views. */
 export interface History {
-  /** By partition, in order of the positions; since when a majority had each. */
+  /** By partition, the commits by position, with the time since when a majority had each. */
   readonly log: readonly (readonly Stored[])[];
   readonly attempts: readonly Attempt[];
   readonly views: readonly Viewed[];
   readonly pauses: readonly { readonly node: string; readonly ms: number }[];
-  /** What no part may ever say. */
+  /** Errors that must never happen. */
   readonly failures: readonly string[];
   readonly end: {
-    /** Wishes of clients that have no final answer, though nothing has gone wrong for long. */
+    /** Requests without a final answer, long after the last fault. */
     readonly unanswered: number;
-    /** By process that lives, what it believes who owns each partition, and how far it has seen each. */
+    /** By living process, its view of the owners, and how far it has seen each partition. */
     readonly nodes: readonly {
       readonly name: string;
       readonly id: string;
@@ -48,7 +48,7 @@ export interface History {
   };
 }
 
-/** A promise of the product that was not kept. */
+/** A promise of the product that was broken. */
 export interface Violation {
   readonly rule: string;
   readonly what: string;

@@ -1,4 +1,4 @@
-import { eventsOf } from '../../src/cluster/bus.js';
+import { decodeEvents } from '../../src/cluster/bus.js';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
@@ -6,7 +6,7 @@ import type { Stored } from './database.js';
 import type { Violation } from './history.js';
 import { type Durable, groupBy } from './streams.js';
 
-/** A partition as it was stored. */
+/** A stored partition. */
 export interface PartitionLog {
   readonly commits: readonly Commit[];
   readonly events: readonly Durable[];
@@ -16,12 +16,14 @@ export const readLog = (log: readonly (readonly Stored[])[]): PartitionLog[] =>
   log.map((stored, partition) => {
     const commits = stored.map(({ document }) => fromDocument(partition, document));
     const events = stored.flatMap(
-      ({ at }, i) => eventsOf(commits[i] as Commit).map((event) => ({ event, at })), // One for each that was stored.
+      ({ at }, i) => decodeEvents(commits[i] as Commit).map((event) => ({ event, at })), // One for each stored commit.
     );
     return { commits, events };
   });
 
-/** Each partition is one chain without a hole, in which epochs only grow and only who has fenced writes. */
+/**
+ * Each partition is one chain without a hole. Epochs only grow, and only a writer that has fenced appends.
+ */
 export function chainRules({ commits }: PartitionLog, partition: number): Violation[] {
   let head = emptyHead(partition);
   for (const commit of commits) {
@@ -42,7 +44,9 @@ export function chainRules({ commits }: PartitionLog, partition: number): Violat
   return [];
 }
 
-/** Versions and sequence numbers have no hole, no message is there twice, and no command took effect twice. */
+/**
+ * Versions and sequence numbers have no hole. No message is stored twice, and no command takes effect twice.
+ */
 export function streamRules({ events }: PartitionLog): Violation[] {
   const violations: Violation[] = [];
   const last = new Map<string, number>();

@@ -1,10 +1,10 @@
 import type { Clock } from '../../src/base/clock.js';
-import type { Draw } from './draw.js';
+import type { RandomSource } from './randomSource.js';
 import type { Timeline } from './timeline.js';
 
-/** How wrong the clock of a machine may run. */
+/** The largest error of a machine's clock rate. */
 const DRIFT = 0.05;
-/** How late a timer may fire, in milliseconds. */
+/** The largest delay of a timer, in milliseconds. */
 const LATE_MS = 2;
 
 /**
@@ -16,20 +16,20 @@ export class Machine {
   readonly clock: Clock;
   #isDead = false;
   #isPaused = false;
-  /** What is held while it is paused, and until it has caught up. */
+  /** Work that is held during a pause, and until the process has caught up. */
   #held: (() => void)[] | undefined;
   readonly #timeline: Timeline;
-  readonly #draw: Draw;
+  readonly #draw: RandomSource;
 
-  constructor(timeline: Timeline, draw: Draw) {
+  constructor(timeline: Timeline, random: RandomSource) {
     this.#timeline = timeline;
-    this.#draw = draw;
-    const zero = draw.between(0, 10_000);
-    const rate = draw.between(1 - DRIFT, 1 + DRIFT);
+    this.#draw = random;
+    const zero = random.between(0, 10_000);
+    const rate = random.between(1 - DRIFT, 1 + DRIFT);
     this.clock = {
       now: () => zero + timeline.now * rate,
-      setTimer: (run, ms) => this.after(ms / rate + draw.between(0, LATE_MS), run),
-      soon: (run) => timeline.soon(() => this.run(run)),
+      setTimer: (run, ms) => this.after(ms / rate + random.between(0, LATE_MS), run),
+      setImmediate: (run) => timeline.soon(() => this.run(run)),
     };
   }
 
@@ -37,14 +37,14 @@ export class Machine {
     return this.#isDead;
   }
 
-  /** Runs it in this process: now, when it goes on again, or never. */
+  /** Runs work in this process: now, after the pause, or never if it has died. */
   run(what: () => void): void {
     if (this.#isDead) return;
     if (this.#held) this.#held.push(what);
     else what();
   }
 
-  /** Runs it in this process in so many milliseconds of the world; returns the function that takes it back. */
+  /** Runs work in this process after `ms` milliseconds of the world; returns a function that cancels it. */
   after(ms: number, run: () => void): () => void {
     let isCancelled = false;
     this.#timeline.after(ms, () =>
@@ -62,7 +62,7 @@ export class Machine {
     this.#held ??= [];
   }
 
-  /** Goes on: what was held happens now, in its order, and what comes meanwhile after it. */
+  /** Ends the pause: held work runs now in its order, later work after it. */
   resume(): void {
     this.#isPaused = false;
     this.#catchUp();
@@ -84,12 +84,12 @@ export class Machine {
     this.#held = undefined;
   }
 
-  /** A way on which messages take so long at most, and keep their order. They arrive in this process. */
+  /** A channel into this process that keeps the order of messages and delays each by at most `maxMs`. */
   channel(maxMs: number): (deliver: () => void) => void {
     const queue: (() => void)[] = [];
     return (deliver) => {
       queue.push(deliver);
-      // Whichever arrival comes first brings what was sent first.
+      // Whichever timer fires first delivers the oldest message.
       this.after(this.#draw.between(0, maxMs), () => queue.shift()?.());
     };
   }

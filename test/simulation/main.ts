@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { simulate } from './simulation.js';
 
-/** Of a run that breaks a promise among many, so many lines are shown; of a single one all are. */
+/** Lines shown of a failing run among many; a single run shows all. */
 const LAST_LINES = 40;
 
 const whole = (text: string): number => {

@@ -2,12 +2,12 @@ import type { Bus, CommitFrame, NodeId, Note, Reply } from '../../src/cluster/bu
 import type { Machine } from './machine.js';
 import type { World } from './world.js';
 
-/** A frame that is late arrives at most so much later. */
+/** The longest delay of a late frame. */
 const LATE_MS = 4000;
-/** A cut is noticed after so long at most. */
+/** The longest time until a cut is noticed. */
 const NOTICED_MS = 3000;
 
-/** What connects the processes of a simulated world: loses, repeats and delays, as the port allows. */
+/** The network between the simulated processes. Loses, repeats and delays messages as the port allows. */
 export class Network {
   readonly #world: World;
   readonly #ports = new Map<NodeId, Port>();
@@ -16,7 +16,7 @@ export class Network {
     this.#world = world;
   }
 
-  /** The bus of a new process. */
+  /** Creates the bus of a new process. */
   join(node: NodeId, machine: Machine): Port {
     const port = new Port(node, machine, this.#world, this.#ports);
     this.#ports.set(node, port);
@@ -32,7 +32,7 @@ export class Port implements Bus {
   readonly #notes = new Set<(note: Note, from: NodeId) => void>();
   readonly #changes = new Set<(isConnected: boolean) => void>();
   readonly #inFlight = new Set<(reply: Reply) => void>();
-  /** By sender: requests arrive in the order in which they were sent. */
+  /** By sender: requests arrive in the order sent. */
   readonly #requests = new Map<NodeId, (deliver: () => void) => void>();
   #handler: ((body: unknown, from: NodeId) => Promise<unknown>) | undefined;
 
@@ -55,13 +55,13 @@ export class Port implements Bus {
     return () => this.#frames.delete(handler);
   }
 
-  tell(note: Note): void {
+  broadcast(note: Note): void {
     this.#toAll(`a note of ${note.kind}`, (port) => {
       for (const handler of port.#notes) handler(note, this.node);
     });
   }
 
-  hear(handler: (note: Note, from: NodeId) => void): () => void {
+  onNote(handler: (note: Note, from: NodeId) => void): () => void {
     this.#notes.add(handler);
     return () => this.#notes.delete(handler);
   }
@@ -69,7 +69,7 @@ export class Port implements Bus {
   request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
     const port = this.ports.get(to);
     const { world, machine } = this;
-    if (!this.isConnected) return Promise.resolve('nobody');
+    if (!this.isConnected) return Promise.resolve('undelivered');
     const text = JSON.stringify(body);
     return new Promise((resolve) => {
       const settle = (reply: Reply) => {
@@ -77,10 +77,10 @@ export class Port implements Bus {
         this.#inFlight.delete(settle);
         resolve(reply);
       };
-      const cancelTimer = machine.clock.setTimer(() => settle('silent'), timeoutMs);
+      const cancelTimer = machine.clock.setTimer(() => settle('unanswered'), timeoutMs);
       this.#inFlight.add(settle);
       if (this.#isLost('a request', port)) return;
-      if (!port || port.machine.isDead) return this.#travel(machine, () => settle('nobody'));
+      if (!port || port.machine.isDead) return this.#travel(machine, () => settle('undelivered'));
       const arrive = () => {
         const answer = port.#handler?.(JSON.parse(text), this.node);
         answer?.then(
@@ -89,12 +89,12 @@ export class Port implements Bus {
             if (!this.#isLost('a reply', port))
               this.#travel(machine, () => settle({ reply: JSON.parse(said) }));
           },
-          () => {}, // As on the real bus: the asker hears nothing.
+          () => {}, // As on the real bus, the requester gets no answer.
         );
       };
       const channel = port.#channelFrom(this.node);
       channel(arrive);
-      if (world.mishap(world.weather.bus.repeated)) channel(arrive);
+      if (world.fault(world.faultPlan.bus.repeated)) channel(arrive);
     });
   }
 
@@ -105,7 +105,7 @@ export class Port implements Bus {
     };
   }
 
-  onConnection(handler: (isConnected: boolean) => void): () => void {
+  onConnectionChange(handler: (isConnected: boolean) => void): () => void {
     this.#changes.add(handler);
     return () => this.#changes.delete(handler);
   }
@@ -116,22 +116,22 @@ export class Port implements Bus {
     this.#notes.clear();
   }
 
-  /** Cuts it off from all others; it notices that some time later, if at all. */
+  /** Cuts the process off from all others; it notices that later, or never. */
   cut(ms: number): void {
     this.#isCut = true;
-    const { draw, timeline } = this.world;
-    const unnotice = this.machine.after(draw.between(0, NOTICED_MS), () => this.#change(false));
+    const { random, timeline } = this.world;
+    const unnotice = this.machine.after(random.between(0, NOTICED_MS), () => this.#change(false));
     timeline.after(ms, () => {
       unnotice();
       this.#isCut = false;
-      this.machine.after(draw.between(0, NOTICED_MS), () => this.#change(true));
+      this.machine.after(random.between(0, NOTICED_MS), () => this.#change(true));
     });
   }
 
   #change(isConnected: boolean): void {
     if (this.isConnected === isConnected) return;
     this.isConnected = isConnected;
-    if (!isConnected) for (const settle of this.#inFlight) settle('silent');
+    if (!isConnected) for (const settle of this.#inFlight) settle('unanswered');
     for (const handler of this.#changes) handler(isConnected);
   }
 
@@ -139,27 +139,27 @@ export class Port implements Bus {
     const { world } = this;
     for (const port of this.ports.values()) {
       if (port === this || port.machine.isDead) continue;
-      const times = world.mishap(world.weather.bus.repeated) ? 2 : 1;
+      const times = world.fault(world.faultPlan.bus.repeated) ? 2 : 1;
       for (let i = 0; i < times; i++)
         if (!this.#isLost(what, port)) this.#travel(port.machine, () => deliver(port));
     }
   }
 
   #travel(machine: Machine, arrive: () => void): void {
-    const { draw, weather } = this.world;
-    const late = this.world.mishap(weather.bus.late) ? draw.between(0, LATE_MS) : 0;
-    machine.after(late + draw.between(0.1, weather.bus.travelMs), arrive);
+    const { random, faultPlan } = this.world;
+    const late = this.world.fault(faultPlan.bus.late) ? random.between(0, LATE_MS) : 0;
+    machine.after(late + random.between(0.1, faultPlan.bus.travelMs), arrive);
   }
 
   #isLost(what: string, port: Port | undefined): boolean {
     const isApart = this.#isCut || (port ? port.#isCut : false);
-    const isLost = isApart || this.world.mishap(this.world.weather.bus.lost);
+    const isLost = isApart || this.world.fault(this.world.faultPlan.bus.lost);
     if (isLost) this.world.trace('network', `${what} is lost`);
     return isLost;
   }
 
   #channelFrom(node: NodeId): (deliver: () => void) => void {
-    const channel = this.#requests.get(node) ?? this.machine.channel(this.world.weather.bus.travelMs);
+    const channel = this.#requests.get(node) ?? this.machine.channel(this.world.faultPlan.bus.travelMs);
     this.#requests.set(node, channel);
     return channel;
   }

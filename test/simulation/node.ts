@@ -1,46 +1,46 @@
 import type { MongoClient } from 'mongodb';
 import { ParleyError } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
-import { Lanes } from '../../src/cluster/commandRouter.js';
-import { Doorman } from '../../src/cluster/forwardReceiver.js';
-import { mongoLeases, mongoNodes } from '../../src/cluster/mongoCluster.js';
+import { PartitionRouter } from '../../src/cluster/commandRouter.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import { createMongoLeases, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { type Owners, Ownership } from '../../src/cluster/ownership.js';
 import { knownTypes } from '../../src/domain/codec.js';
 import type { CommandKind, CommandOf, OwnWriters } from '../../src/domain/commands.js';
 import type { Commit } from '../../src/log/log.js';
-import { follow, type Reader } from '../../src/log/logReader.js';
+import { follow, type TailReader } from '../../src/log/logReader.js';
 import { MongoLog } from '../../src/log/mongoLog.js';
-import { ownWriters, Writer } from '../../src/writer/writer.js';
+import { routeToWriters, Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import type { Database } from './database.js';
+import { Link } from './databaseLink.js';
 import type { Attempt, Outcome, Viewed } from './history.js';
-import { Link } from './link.js';
 import { Machine } from './machine.js';
 import type { Network, Port } from './network.js';
 import type { FoldedModels } from './readModels.js';
 import type { World } from './world.js';
 
 const LOG_ID = '11111111-1111-4111-8111-111111111111';
-/** A message takes so long at most from one thread of a process to another. */
+/** The longest time of a message between two threads of a process. */
 const HOP_MS = 3;
 const TAILS_MS = 1000;
-/** As the clients of the log and of the cluster's documents have it. */
+/** The timeouts of the clients of the log and of the cluster's documents. */
 const ATTEMPT_MS = { log: 5000, cluster: 2000 } as const;
 
-/** What the processes of a run stand on. */
-export interface Ground {
+/** The parts that all processes of a run share. */
+export interface NodeDeps {
   readonly world: World;
   readonly database: Database;
   readonly network: Network;
   readonly models: FoldedModels;
   readonly views: Viewed[];
-  /** Told of what no part may ever say. */
+  /** Called with an error that must never happen. */
   readonly fail: (what: string) => void;
-  /** Told when the process has ended: another one may start, in so many milliseconds if that is given. */
+  /** Called when the process has ended; another one may start after `ms` milliseconds, if given. */
   readonly onEnd: (ms?: number) => void;
 }
 
-/** One process: the product's own parts, put together as it puts them together, on a machine that may fail. */
+/** One process: the product's own parts, composed as in the product, on a machine that may fail. */
 export class Node {
   readonly id: string;
   readonly name: string;
@@ -48,20 +48,20 @@ export class Node {
   readonly link: Link;
   readonly bus: Port;
   owners: Owners = [];
-  readonly #ground: Ground;
+  readonly #ground: NodeDeps;
   readonly #log: MongoLog;
   #ownership: Ownership | undefined;
-  #lanes: Lanes | undefined;
-  #readers: Reader<Commit>[] = [];
-  /** Attempts that it has not answered. */
+  #router: PartitionRouter | undefined;
+  #readers: TailReader<Commit>[] = [];
+  /** Attempts without an answer. */
   readonly #open = new Set<(outcome: Outcome) => void>();
 
-  constructor(name: string, ground: Ground) {
+  constructor(name: string, ground: NodeDeps) {
     const { world, database, network } = ground;
     this.#ground = ground;
     this.name = name;
-    this.id = world.draw.uuid();
-    this.machine = new Machine(world.timeline, world.draw);
+    this.id = world.random.uuid();
+    this.machine = new Machine(world.timeline, world.random);
     this.link = new Link(world, database, this.machine);
     this.bus = network.join(this.id, this.machine);
     // The client, as far as the log uses it.
@@ -69,15 +69,15 @@ export class Node {
       MongoClient,
       'db' | 'close'
     >;
-    const meta = { logId: LOG_ID, partitions: world.weather.partitions };
+    const meta = { logId: LOG_ID, partitions: world.faultPlan.partitions };
     this.#log = new MongoLog(meta, client, this.machine.clock);
     world.trace(name, 'starts');
     this.machine.run(() => void this.#start());
   }
 
-  /** It takes commands. */
+  /** Whether it takes commands. */
   get isServing(): boolean {
-    return this.#lanes !== undefined && !this.machine.isDead;
+    return this.#router !== undefined && !this.machine.isDead;
   }
 
   /** How far it has seen each partition. */
@@ -85,7 +85,7 @@ export class Node {
     return this.#readers.map(({ position }) => position);
   }
 
-  /** Gives it a command of a connection; `done` once, with what the connection is told. */
+  /** Gives it a command of a connection; calls `done` once, with the outcome for the connection. */
   execute(
     { command, commandId }: Pick<Attempt, 'command' | 'commandId'>,
     done: (outcome: Outcome) => void,
@@ -95,7 +95,7 @@ export class Node {
     };
     this.#open.add(settle);
     this.machine.run(() =>
-      this.#lanes
+      this.#router
         // The union of commands is one of them.
         ?.execute(command as CommandOf<CommandKind>, commandId)
         .then(
@@ -105,7 +105,7 @@ export class Node {
     );
   }
 
-  /** As by SIGKILL; another one may start in so many milliseconds. */
+  /** Like SIGKILL; another process may start after `ms` milliseconds. */
   kill(ms?: number): void {
     if (this.machine.isDead) return;
     this.#ground.world.trace(this.name, 'ends');
@@ -114,14 +114,14 @@ export class Node {
     this.#ground.onEnd(ms);
   }
 
-  /** As by SIGTERM: hands over, then ends. */
+  /** Like SIGTERM: hands over, then ends. */
   async stop(ms: number): Promise<void> {
-    this.#lanes?.stop();
+    this.#router?.stop();
     await this.#ownership?.stop();
     this.kill(ms);
   }
 
-  /** As by SIGSTOP, and by SIGCONT later. */
+  /** Like SIGSTOP, and SIGCONT after `ms` milliseconds. */
   pause(ms: number): void {
     this.machine.pause();
     this.#ground.world.timeline.after(ms, () => this.machine.resume());
@@ -129,13 +129,13 @@ export class Node {
 
   async #start(): Promise<void> {
     const { world, fail } = this.#ground;
-    const { partitions } = world.weather;
+    const { partitions } = world.faultPlan;
     const { clock } = this.machine;
     const report = (what: string, error: unknown) => world.trace(this.name, `${what}: ${String(error)}`);
     const onFatal = (error: unknown) => fail(`${this.name} cannot go on: ${String(error)}`);
     // A process that cannot reach its database at the start ends, and is started again.
     const db = this.link.db(ATTEMPT_MS.cluster);
-    const leases = await mongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
+    const leases = await createMongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
       report('could not start', error);
       this.kill();
     });
@@ -144,45 +144,51 @@ export class Node {
     const deps = this.#writerDeps((frame) => toMain(() => this.bus.publish(frame)));
     const writers = Array.from({ length: partitions }, (_, partition) => new Writer(partition, deps));
     const ownership = new Ownership({
-      ...{ node: this.id, leases, nodes: mongoNodes(db, this.id, knownTypes), writers, clock },
-      ...{ onFatal, report },
-      onOwners: (owners) => toMain(() => this.#setOwners(owners)),
-      onMoved: () => toMain(() => this.bus.tell({ kind: 'owners' })),
+      ...{ node: this.id, writers, clock },
+      cluster: { leases, nodes: createMongoNodes(db, this.id, knownTypes) },
+      events: {
+        ...{ onFatal, report },
+        onOwners: (owners) => toMain(() => this.#setOwners(owners)),
+        onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'owners' })),
+      },
     });
     this.#ownership = ownership;
-    const look = () => toWriters(() => ownership.look());
-    const own = acrossThreads(ownWriters(writers), toWriters, toMain);
-    const lanes = new Lanes({
-      ...{ node: this.id, partitions, bus: this.bus, writers: own, clock, onReturned: look },
+    const look = () => toWriters(() => ownership.rebalance());
+    const own = acrossThreads(routeToWriters(writers), toWriters, toMain);
+    const router = new PartitionRouter({
+      ...{ partitions, bus: this.bus, writers: own, clock, onStaleOwner: look },
     });
-    this.#lanes = lanes;
-    const doorman = new Doorman(own, (partition) => lanes.epochOf(partition));
-    this.bus.serve((body, from) => doorman.serve(body, from));
+    this.#router = router;
+    const receiver = new ForwardedCommandReceiver(own, (partition) => router.epochOf(partition));
+    this.bus.serve((body, from) => receiver.serve(body, from));
     this.#follow();
-    this.bus.hear((note) => {
+    this.bus.onNote((note) => {
       if (note.kind === 'owners') look();
       if (note.kind === 'tails')
-        for (const [partition, position] of note.tails) this.#readers[partition]?.hear(position);
+        for (const [partition, position] of note.tails) this.#readers[partition]?.notifyTail(position);
     });
-    this.#tellTails(lanes);
+    this.#tellTails(router);
     await ownership.start();
   }
 
   #writerDeps(publish: (frame: CommitFrame) => void): WriterDeps {
     const { world, fail, models, database } = this.#ground;
     const key = Buffer.alloc(32);
+    const { reads, folding } = models.of(this.machine);
     return {
-      log: this.#log,
-      bus: { publish },
-      keys: { keys: async (owners) => new Map(owners.map((owner) => [owner, key])) },
-      ...models.of(this.machine),
-      clock: this.machine.clock,
-      now: () => database.time.getTime(),
-      newId: () => world.draw.uuid(),
-      isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
-      onDeposed: (partition) => this.#ownership?.deposed(partition),
-      onFatal: (error) => fail(`a writer of ${this.name} failed: ${String(error)}`),
-      report: (what, error) => world.trace(this.name, `${what}: ${String(error)}`),
+      storage: { log: this.#log, bus: { publish }, folding },
+      lookups: { reads, keys: { getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])) } },
+      environment: {
+        clock: this.machine.clock,
+        now: () => database.time.getTime(),
+        newId: () => world.random.uuid(),
+        isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
+      },
+      events: {
+        onDeposed: (partition) => this.#ownership?.release(partition),
+        onFatal: (error) => fail(`a writer of ${this.name} failed: ${String(error)}`),
+        report: (what, error) => world.trace(this.name, `${what}: ${String(error)}`),
+      },
     };
   }
 
@@ -192,39 +198,39 @@ export class Node {
       owner ? `${owner.node === this.id ? 'own' : 'other'}@${owner.epoch}` : '-',
     );
     this.#ground.world.trace(this.name, `hears of owners ${told.join(' ')}`);
-    this.#lanes?.setOwners(owners);
+    this.#router?.setOwners(owners);
   }
 
-  /** As the fan-out does: what it would push, it records. */
+  /** Records what the fan-out would push. */
   #follow(): void {
     const { world, fail, views } = this.#ground;
-    this.#readers = Array.from({ length: world.weather.partitions }, (_, partition) =>
-      follow<Commit>({
-        partition,
-        after: 0,
-        read: (after, limit) => this.#log.read(partition, after, limit),
-        handle: ({ position, id }) => {
-          views.push({ node: this.name, partition, position, id, at: world.now });
+    this.#readers = Array.from({ length: world.faultPlan.partitions }, (_, partition) =>
+      follow<Commit>(
+        { partition, after: 0, read: (after, limit) => this.#log.read(partition, after, limit) },
+        {
+          handle: ({ position, id }) => {
+            views.push({ node: this.name, partition, position, id, at: world.now });
+          },
+          onStop: (error) => fail(`${this.name} cannot follow partition ${partition}: ${String(error)}`),
+          onReadError: () => {},
         },
-        onStop: (error) => fail(`${this.name} cannot follow partition ${partition}: ${String(error)}`),
-        onReadError: () => {},
-        clock: this.machine.clock,
-      }),
+        this.machine.clock,
+      ),
     );
-    this.bus.subscribe((frame) => this.#readers[frame.partition]?.ring(frame));
+    this.bus.subscribe((frame) => this.#readers[frame.partition]?.notify(frame));
   }
 
-  #tellTails(lanes: Lanes): void {
-    const { owned } = lanes;
+  #tellTails(router: PartitionRouter): void {
+    const { owned } = router;
     const tails = owned.map((partition) => [partition, this.#readers[partition]?.position ?? 0, 0] as const);
-    if (tails.length > 0) this.bus.tell({ kind: 'tails', tails });
-    this.machine.clock.setTimer(() => this.#tellTails(lanes), TAILS_MS);
+    if (tails.length > 0) this.bus.broadcast({ kind: 'tails', tails });
+    this.machine.clock.setTimer(() => this.#tellTails(router), TAILS_MS);
   }
 }
 
 type Send = (deliver: () => void) => void;
 
-/** The writers as the main thread has them, in a thread of their own. */
+/** The writers as the main thread sees them, in a thread of their own. */
 const acrossThreads = (writers: OwnWriters, there: Send, back: Send): OwnWriters => ({
   submit: (command, commandId, epoch) =>
     new Promise((resolve, reject) =>

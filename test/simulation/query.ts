@@ -3,19 +3,19 @@ export type Document = { readonly _id: unknown } & Readonly<Record<string, unkno
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * As much of MongoDB's query language as the product uses on its cluster's documents; anything else throws, so that
- * nothing is silently taken for true. `now` is the database's clock.
+ * The part of MongoDB's query language that the product uses on its cluster's documents. Everything else
+ * throws, so that nothing passes by mistake. `now` is the database's clock.
  */
 export function matches(document: Document, filter: Fields, now: Date): boolean {
   return Object.entries(filter).every(([key, wanted]) => {
-    // What stands beside these is as MongoDB has it: a list of filters, and an expression.
+    // These operators take a list of filters, or an expression, as in MongoDB.
     if (key === '$or') return (wanted as Fields[]).some((each) => matches(document, each, now));
     if (key === '$expr') return isTrue(evaluate(wanted, document, now));
     return isWanted(document[key] ?? null, wanted);
   });
 }
 
-/** The document after an update: an object with `$set`, whose values are taken as they are, or a pipeline of such. */
+/** The document after an update: an object with `$set` and literal values, or a pipeline of such stages. */
 export function updated<T extends Document>(document: T, update: Fields | readonly Fields[], now: Date): T {
   const isPipeline = Array.isArray(update);
   let after = document;
@@ -49,7 +49,7 @@ export function aggregated(
   );
 }
 
-/** By the value of each field in turn; 1 is ascending. */
+/** Orders by the value of each field in turn; 1 is ascending. */
 export const order =
   (by: Readonly<Record<string, 1 | -1>>) =>
   (a: Document, b: Document): number => {
@@ -77,7 +77,7 @@ function evaluate(expression: unknown, document: Document, now: Date): unknown {
   if (typeof expression !== 'object' || expression === null || expression instanceof Date) return expression;
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   if (operator === '$literal') return operand;
-  // One operand may stand without a list.
+  // A single operand needs no list.
   const values = [operand].flat().map((each) => evaluate(each, document, now));
   const [first, second, third] = values;
   switch (operator) {
@@ -113,14 +113,14 @@ function evaluate(expression: unknown, document: Document, now: Date): unknown {
 const isTrue = (value: unknown): boolean =>
   value !== false && value !== null && value !== undefined && value !== 0;
 
-/** What can be compared with others of its kind. */
+/** Throws unless the value can be compared with others of its kind. */
 function scalar(value: unknown): number | string {
   if (typeof value === 'number' || typeof value === 'string') return value;
   if (value instanceof Date) return value.getTime();
   throw unknown(value);
 }
 
-/** The product asks for something that the simulated database has not learnt. */
+/** The product used a feature that the simulated database lacks. */
 export class NotSimulated extends Error {
   override readonly name = 'NotSimulated';
 }

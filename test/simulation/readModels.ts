@@ -1,27 +1,28 @@
-import { eventsOf } from '../../src/cluster/bus.js';
+import { decodeEvents } from '../../src/cluster/bus.js';
 import { foldFor } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/messages.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
-import type { Folding, ReadModels, StateRow } from '../../src/projections/decisionReads.js';
+import type { FoldProgress, ReadModels } from '../../src/projections/decisionReads.js';
+import type { StoredState } from '../../src/projections/models/streamStates.js';
 import type { Database } from './database.js';
 import type { Machine } from './machine.js';
 import type { World } from './world.js';
 
-/** How far the read models of a partition are. */
+/** The progress of a partition's read models. */
 interface Place {
   readonly position: number;
   readonly size: number;
 }
 
 /**
- * The stored read models that writers decide with, folded from the log by somebody, in steps: rows first, and their
- * checkpoint some time after them.
+ * The stored read models that writers decide with. A background task folds them from the log in steps: rows
+ * first, and their checkpoint later.
  */
 export class FoldedModels {
   readonly #world: World;
   readonly #database: Database;
-  readonly #states = new Map<StreamName, StateRow>();
+  readonly #states = new Map<StreamName, StoredState>();
   readonly #messages = new Map<string, StoredMessage>();
   readonly #checkpoints: Place[];
   readonly #handlers = new Set<(partition: number) => void>();
@@ -33,15 +34,15 @@ export class FoldedModels {
     for (const partition of database.log.keys()) this.#foldSoon(partition, 0);
   }
 
-  /** The view of one process: what it reads takes its time, and what it hears comes late. */
-  of(machine: Machine): { reads: ReadModels; folding: Folding } {
-    const { draw, weather } = this.#world;
+  /** The view of one process: its reads take time, and its notes come late. */
+  of(machine: Machine): { reads: ReadModels; folding: FoldProgress } {
+    const { random, faultPlan } = this.#world;
     const read = <T>(work: () => T) =>
       new Promise<T>((resolve, reject) => {
-        const isFailed = this.#world.mishap(weather.folding.failed);
-        machine.after(draw.between(0.1, 20), () => {
+        const isFailed = this.#world.fault(faultPlan.folding.failed);
+        machine.after(random.between(0.1, 20), () => {
           const found = work();
-          machine.after(draw.between(0.1, 20), () =>
+          machine.after(random.between(0.1, 20), () =>
             isFailed ? reject(new Error('the read models cannot be reached')) : resolve(found),
           );
         });
@@ -57,7 +58,7 @@ export class FoldedModels {
               asked.map((ref) => messageTerm(ref)),
             ),
           ),
-        // Everybody is registered.
+        // All users are registered.
         existing: async (users) => new Set(users),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
       },
@@ -67,7 +68,7 @@ export class FoldedModels {
         onAdvance: (handler) => {
           const advance = (partition: number) => {
             const size = this.#checkpoints[partition]?.size ?? 0;
-            machine.after(draw.between(0, 200), () => {
+            machine.after(random.between(0, 200), () => {
               known[partition] = Math.max(known[partition] ?? 0, size);
               handler();
             });
@@ -80,15 +81,15 @@ export class FoldedModels {
   }
 
   #foldSoon(partition: number, position: number): void {
-    const { draw, timeline, weather } = this.#world;
-    timeline.after(draw.between(1, weather.folding.everyMs), () => {
-      const next = this.#database.log[partition]?.slice(position, position + draw.whole(1, 8)) ?? [];
+    const { random, timeline, faultPlan } = this.#world;
+    timeline.after(random.between(1, faultPlan.folding.everyMs), () => {
+      const next = this.#database.log[partition]?.slice(position, position + random.whole(1, 8)) ?? [];
       const folded = next.reduce<Place | undefined>(
         (_, { document }) => this.#fold(partition, document),
         undefined,
       );
       if (!folded) return this.#foldSoon(partition, position);
-      timeline.after(draw.between(0, weather.folding.everyMs), () => {
+      timeline.after(random.between(0, faultPlan.folding.everyMs), () => {
         this.#checkpoints[partition] = folded;
         for (const handler of this.#handlers) handler(partition);
         this.#foldSoon(partition, folded.position);
@@ -98,7 +99,7 @@ export class FoldedModels {
 
   #fold(partition: number, document: Parameters<typeof fromDocument>[1]): Place {
     const commit = fromDocument(partition, document);
-    for (const event of eventsOf(commit)) {
+    for (const event of decodeEvents(commit)) {
       const { stream, version, offset } = event;
       const fold = foldFor(stream);
       const state = fold.evolve(this.#states.get(stream)?.value?.state ?? fold.initial, event);

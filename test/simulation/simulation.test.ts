@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { isSoak, worlds } from '../support/lanes.js';
 import { newSeed } from '../support/random.js';
-import type { Broken, Share } from './player.js';
+import type { Broken, SeedRange } from './seedWorker.js';
 import { simulate } from './simulation.js';
 
 /** The same worlds in every run, but other ones every day in the long form. */
@@ -11,27 +11,27 @@ const FIRST = isSoak ? 1 + (newSeed() % 100_000) * worlds : 1;
 /** They are played in parts, so that it shows how far it is. */
 const PARTS = 4;
 
-const shareOf = (of: Share, i: number, shares: number): Share => {
-  const at = (share: number) => of.first + Math.floor((share * (of.end - of.first)) / shares);
+const rangeOf = (of: SeedRange, i: number, ranges: number): SeedRange => {
+  const at = (range: number) => of.first + Math.floor((range * (of.end - of.first)) / ranges);
   return { first: at(i), end: at(i + 1) };
 };
 
 /** What a thread of its own finds in its share. */
-const playApart = (share: Share): Promise<Broken | undefined> =>
+const runInThread = (range: SeedRange): Promise<Broken | undefined> =>
   new Promise((resolve, reject) => {
-    const player = new Worker(new URL('./player.js', import.meta.url), { workerData: share });
-    player.once('message', resolve);
-    player.once('error', reject);
+    const thread = new Worker(new URL('./seedWorker.js', import.meta.url), { workerData: range });
+    thread.once('message', resolve);
+    thread.once('error', reject);
   });
 
 describe('simulation: writers, leases, store and bus of several nodes, in virtual time', () => {
   for (let i = 0; i < PARTS; i++) {
-    const part = shareOf({ first: FIRST, end: FIRST + worlds }, i, PARTS);
+    const part = rangeOf({ first: FIRST, end: FIRST + worlds }, i, PARTS);
     it(`keeps every promise with seeds ${part.first} to ${part.end - 1}`, async function () {
       this.timeout(0);
-      const players = Math.min(4, availableParallelism());
-      const shares = Array.from({ length: players }, (_, j) => shareOf(part, j, players));
-      const [broken] = (await Promise.all(shares.map(playApart))).filter((each) => each !== undefined);
+      const threads = Math.min(4, availableParallelism());
+      const ranges = Array.from({ length: threads }, (_, j) => rangeOf(part, j, threads));
+      const [broken] = (await Promise.all(ranges.map(runInThread))).filter((each) => each !== undefined);
       if (broken) expect.fail(`${broken.what}\nplay it again: npm run simulate -- --seed ${broken.seed}`);
     });
   }

@@ -1,30 +1,30 @@
 import { check } from './checker.js';
 import { Client } from './client.js';
 import { Database } from './database.js';
+import type { Fault } from './faultPlan.js';
 import type { Attempt, History, Viewed, Violation } from './history.js';
 import { Network } from './network.js';
 import { Node } from './node.js';
 import { FoldedModels } from './readModels.js';
-import type { Mishap } from './weather.js';
 import { World } from './world.js';
 
-/** When nothing goes wrong any more, all must be well after so long. */
+/** The longest time of recovery after the last fault. */
 const RECOVERY_MS = 40_000;
 const LOOK_MS = 250;
-/** A process that has ended by itself is started again. */
+/** Delay until a process that ended by itself is restarted. */
 const RESTART_MS = 500;
 
-/** What a run has shown. */
+/** The result of a run. */
 export interface Result {
   readonly violations: readonly Violation[];
-  /** What happened, a line each: the same for the same seed. */
+  /** The events of the run, one line each; the same for the same seed. */
   readonly trace: readonly string[];
-  /** How long it took until all was well again after the last trouble, in milliseconds of the world. */
+  /** The time of recovery after the last fault, in milliseconds of the world. */
   readonly recoveryMs: number;
   readonly history: History;
 }
 
-/** Runs one world from its beginning to its end, and judges what has happened in it. */
+/** Runs one world from beginning to end, and checks its history. */
 export async function simulate(seed: number): Promise<Result> {
   const run = new Run(seed);
   const unhandled = (error: unknown) => run.failures.push(`a promise was left alone with ${String(error)}`);
@@ -36,7 +36,7 @@ export async function simulate(seed: number): Promise<Result> {
   }
   const history = run.history();
   const { world } = run;
-  const recoveryMs = Math.max(0, world.now - world.weather.calmAt);
+  const recoveryMs = Math.max(0, world.now - world.faultPlan.calmAt);
   return { violations: check(history), trace: world.lines, recoveryMs, history };
 }
 
@@ -50,41 +50,41 @@ class Run {
   readonly #views: Viewed[] = [];
   readonly #pauses: { node: string; ms: number }[] = [];
   readonly #clients: readonly Client[];
-  /** By place the process that runs there, and how many there were before it. */
+  /** By place, the running process and the number of earlier ones. */
   readonly #places: { node: Node; count: number }[];
 
   constructor(seed: number) {
     this.world = new World(seed);
     const { world } = this;
-    const { weather, draw } = world;
-    world.trace('weather', JSON.stringify(weather));
+    const { faultPlan, random } = world;
+    world.trace('faults', JSON.stringify(faultPlan));
     this.#database = new Database(world);
     this.#network = new Network(world);
     this.#models = new FoldedModels(world, this.#database);
-    this.#places = Array.from({ length: weather.nodes }, (_, place) => ({
+    this.#places = Array.from({ length: faultPlan.nodes }, (_, place) => ({
       node: this.#begin(place, 0),
       count: 0,
     }));
-    const users = Array.from({ length: weather.clients }, () => draw.uuid());
+    const users = Array.from({ length: faultPlan.clients }, () => random.uuid());
     const sent = new Map();
     const anyNode = () => {
       const serving = this.#places.flatMap(({ node }) => (node.isServing ? [node] : []));
-      return serving.length > 0 ? draw.one(serving) : undefined;
+      return serving.length > 0 ? random.one(serving) : undefined;
     };
     const surroundings = { world, attempts: this.#attempts, users, sent, anyNode };
     this.#clients = users.map((user) => new Client(user, surroundings));
-    for (const mishap of weather.mishaps) world.timeline.after(mishap.at, () => this.#befall(mishap));
+    for (const fault of faultPlan.faults) world.timeline.after(fault.at, () => this.#befall(fault));
   }
 
-  /** Until all is well after the last trouble, or should have been for long. */
+  /** Runs until the world has recovered from the last fault, or the time of recovery is over. */
   async play(): Promise<void> {
-    const { timeline, weather } = this.world;
+    const { timeline, faultPlan } = this.world;
     const look = () => {
       if (this.#isWell()) timeline.end();
       else timeline.after(LOOK_MS, look);
     };
-    timeline.after(weather.calmAt, look);
-    await timeline.run(weather.calmAt + RECOVERY_MS);
+    timeline.after(faultPlan.calmAt, look);
+    await timeline.run(faultPlan.calmAt + RECOVERY_MS);
   }
 
   history(): History {
@@ -123,7 +123,7 @@ class Run {
     place.node = this.#begin(at, place.count);
   }
 
-  #befall({ kind, ms, node: place, isOwner }: Mishap): void {
+  #befall({ kind, ms, node: place, isOwner }: Fault): void {
     const { world } = this;
     const owning = this.#places.find(({ node: { id, owners } }) => owners[0]?.node === id);
     const { node } = (isOwner && owning) || this.#places[place] || {};

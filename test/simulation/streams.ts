@@ -1,33 +1,32 @@
-import type { Recorded } from '../../src/domain/events.js';
-import { foldFor, type State } from '../../src/domain/events.js';
+import { foldFor, type Recorded, type State } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
 
-/** An event, and since when a majority has it; times are the world's. */
+/** An event with the time since when a majority has it; times are the world's. */
 export interface Durable {
   readonly event: Recorded;
   readonly at: number;
 }
 
-/** A stream after one of its events, or before the first; `at`: since when that is durable. */
+/** A stream after one of its events, or before the first; `at`: the time since when that is durable. */
 export interface Snapshot {
   readonly version: number;
-  /** How much of the partition must be known to know of this; see `Moment`. */
+  /** The size of the partition that includes this event; see `Moment`. */
   readonly size: number;
   readonly at: number;
   readonly state: State;
 }
 
-/** A stream as the log tells it. */
+/** A stream as the log has it. */
 export interface StreamHistory {
   /** By version, from 0 on. */
   readonly snapshots: readonly Snapshot[];
-  /** Its messages, by id: the first of each. */
+  /** The stream's messages by id; the first one of each. */
   readonly messages: ReadonlyMap<string, Recorded<'MessageSent'>>;
-  /** Its events, by the command that made them. */
+  /** The stream's events by command. */
   readonly made: ReadonlyMap<string, readonly Durable[]>;
 }
 
-/** The stream of these events of its own, in order; without one, a stream that does not exist. */
+/** The stream of these events, in order; without events, a stream that does not exist. */
 export function streamOf(name: StreamName, own: readonly Durable[]): StreamHistory {
   const fold = foldFor(name);
   let state = fold.initial;
@@ -42,7 +41,7 @@ export function streamOf(name: StreamName, own: readonly Durable[]): StreamHisto
   return { snapshots, messages, made: groupBy(own, ({ event }) => event.commandId) };
 }
 
-/** The values by what `keyOf` says of each, in their order. */
+/** Groups values by key, in their order. */
 export function groupBy<K, V>(values: readonly V[], keyOf: (value: V) => K): Map<K, V[]> {
   const groups = new Map<K, V[]>();
   for (const value of values) {

@@ -1,9 +1,9 @@
 import type { Random } from '../support/random.js';
 
-/** Something that happens once at its time, unless it is taken back before. */
+/** A task that runs once at its time, unless it is cancelled. */
 interface Task {
   readonly at: number;
-  /** Decides between those of one time: the smaller comes first. */
+  /** Orders tasks of the same time: the smaller one runs first. */
   readonly tie: number;
   readonly serial: number;
   readonly run: () => void;
@@ -14,13 +14,13 @@ const isBefore = (a: Task, b: Task): boolean =>
   a.at !== b.at ? a.at < b.at : a.tie !== b.tie ? a.tie < b.tie : a.serial < b.serial;
 
 /**
- * The time of a simulated world, in milliseconds. Tasks run one after the other, in the order of their times; of those
- * of one time the seed says which comes first. Between two of them runs all that promises set off.
+ * The time of a simulated world, in milliseconds. Tasks run one after the other by time; the seed orders
+ * tasks of the same time. Between two tasks all promise callbacks run.
  */
 export class Timeline {
   now = 0;
   readonly #random: Random;
-  /** A binary heap: none comes before the one at half its index. */
+  /** A binary heap: no task comes before the one at half its index. */
   readonly #heap: Task[] = [];
   #serial = 0;
   #isOver = false;
@@ -29,7 +29,7 @@ export class Timeline {
     this.#random = random;
   }
 
-  /** Runs it in so many milliseconds; returns the function that takes it back. */
+  /** Runs work after `ms` milliseconds; returns a function that cancels it. */
   after(ms: number, run: () => void): () => void {
     return this.#add({
       at: this.now + Math.max(0, ms),
@@ -40,17 +40,19 @@ export class Timeline {
     });
   }
 
-  /** Runs it when the task of now and all that it sets off at once have run; in the order of the calls. */
+  /** Runs work after the current task and its promise callbacks, in the order of the calls. */
   soon(run: () => void): void {
     this.#add({ at: this.now, tie: 0, serial: this.#serial++, run, isCancelled: false });
   }
 
-  /** Nothing more runs. */
+  /** Stops all tasks. */
   end(): void {
     this.#isOver = true;
   }
 
-  /** Lets time pass until nothing is left to do, `end` is called, or `until` has come. Rejects with what a task throws. */
+  /**
+   * Advances time until no task is left, `end` is called, or `until` is reached. Rejects with a task's error.
+   */
   run(until: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const step = () => {
@@ -79,7 +81,7 @@ export class Timeline {
     const heap = this.#heap;
     let at = heap.length;
     while (at > 0) {
-      const parent = heap[(at - 1) >> 1] as Task; // Every index below the length has one.
+      const parent = heap[(at - 1) >> 1] as Task; // Every index below the length has a task.
       if (!isBefore(task, parent)) break;
       heap[at] = parent;
       at = (at - 1) >> 1;
@@ -101,7 +103,7 @@ export class Timeline {
       const [left, right] = [heap[child], heap[child + 1]];
       if (!left) break;
       if (right && isBefore(right, left)) child++;
-      const next = heap[child] as Task; // One of the two.
+      const next = heap[child] as Task; // One of the two children.
       if (!isBefore(next, last)) break;
       heap[at] = next;
       at = child;

@@ -1,35 +1,35 @@
 import { type Random, seeded } from '../support/random.js';
-import { Draw } from './draw.js';
+import { type FaultPlan, faultPlan } from './faultPlan.js';
+import { RandomSource } from './randomSource.js';
 import { Timeline } from './timeline.js';
-import { type Weather, weather } from './weather.js';
 
-/** What all parts of one simulated run share. Everything in it follows from the seed. */
+/** The state that all parts of one simulated run share. Everything in it follows from the seed. */
 export class World {
   readonly timeline: Timeline;
-  readonly draw: Draw;
-  readonly weather: Weather;
-  /** What has happened, a line each. */
+  readonly random: RandomSource;
+  readonly faultPlan: FaultPlan;
+  /** The events so far, one line each. */
   readonly lines: string[] = [];
 
   constructor(seed: number) {
     const random: Random = seeded(seed);
-    this.draw = new Draw(random);
+    this.random = new RandomSource(random);
     this.timeline = new Timeline(random);
-    this.weather = weather(this.draw);
+    this.faultPlan = faultPlan(this.random);
   }
 
   get now(): number {
     return this.timeline.now;
   }
 
-  /** Nothing goes wrong any more. */
+  /** Whether the last fault is over. */
   get isCalm(): boolean {
-    return this.now >= this.weather.calmAt;
+    return this.now >= this.faultPlan.calmAt;
   }
 
-  /** True with this probability, until it is calm. */
-  mishap(probability: number): boolean {
-    return probability > 0 && !this.isCalm && this.draw.chance(probability);
+  /** True with this probability, until the last fault is over. */
+  fault(probability: number): boolean {
+    return probability > 0 && !this.isCalm && this.random.chance(probability);
   }
 
   trace(who: string, what: string): void {

@@ -8,7 +8,8 @@ import { outline } from '../../site/outline.js';
 import { referenceOf } from '../../site/referenceText.js';
 import * as client from '../../src/client/index.js';
 import { pushes, requests } from '../../src/domain/contract.js';
-import { closeCodes, errorCodes } from '../../src/http/documents/contractParts.js';
+import { closeCodes } from '../../src/gateway/closeCodes.js';
+import { errorCodes } from '../../src/http/documents/contractParts.js';
 import { paths } from '../../src/http/documents/routes.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 

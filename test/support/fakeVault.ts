@@ -28,13 +28,15 @@ class FakeKeys implements KeyStore {
     if (this.#keys.get(owner) === 'destroyed') throw new Error('destroyed');
     if (!this.#keys.has(owner)) this.#keys.set(owner, randomBytes(32));
   }
-  async key(owner: string): Promise<DataKey | 'destroyed'> {
+  async getKey(owner: string): Promise<DataKey | 'destroyed'> {
     const key = this.#keys.get(owner);
     if (!key) throw new Error(`no key of ${owner}`);
     return key;
   }
-  async keys(owners: readonly string[]): Promise<Map<string, DataKey | 'destroyed'>> {
-    return new Map(await Promise.all(owners.map(async (owner) => [owner, await this.key(owner)] as const)));
+  async getKeys(owners: readonly string[]): Promise<Map<string, DataKey | 'destroyed'>> {
+    return new Map(
+      await Promise.all(owners.map(async (owner) => [owner, await this.getKey(owner)] as const)),
+    );
   }
   async destroy(owner: string): Promise<void> {
     this.#keys.set(owner, 'destroyed');
@@ -109,26 +111,26 @@ class FakeSessions implements SessionStore {
     const session = this.#sessions.get(idOf(token));
     return session && !session.endedAt && session.expiresAt > now.toISOString() ? session : undefined;
   }
-  async end(id: string): Promise<void> {
+  async revoke(id: string): Promise<void> {
     const session = this.#sessions.get(id);
     if (!session || session.endedAt) return;
     this.#sessions.set(id, { ...session, endedAt: new Date().toISOString() });
     for (const handler of this.#handlers) handler(id);
   }
-  async endAll(userId: string, except?: string): Promise<string[]> {
+  async revokeAll(userId: string, except?: string): Promise<string[]> {
     const open = [...this.#sessions.values()].filter(
       (s) => s.userId === userId && !s.endedAt && s.id !== except,
     );
-    for (const { id } of open) await this.end(id);
+    for (const { id } of open) await this.revoke(id);
     return open.map(({ id }) => id);
   }
   async list(userId: string): Promise<(Session & { endedAt?: string })[]> {
     return [...this.#sessions.values()].filter((session) => session.userId === userId);
   }
-  hear(ids: readonly string[]): void {
+  noteRevoked(ids: readonly string[]): void {
     for (const id of ids) for (const handler of this.#handlers) handler(id);
   }
-  onEnd(handler: (id: string) => void): () => void {
+  onRevoked(handler: (id: string) => void): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);
   }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import type { AuditReader } from '../../src/audit/auditReader.js';
 import type { Proofs } from '../../src/audit/proof/proofs.js';
-import type { AddressLimit } from '../../src/base/limits.js';
+import type { AddressLimit } from '../../src/base/rateLimits.js';
 import { Metrics } from '../../src/base/metrics.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';

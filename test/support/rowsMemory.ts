@@ -111,7 +111,7 @@ export class MemoryRows implements RowStore {
       .map(({ row, term }) => ({ row: parsed(row), term }));
   }
 
-  async unlist(model: AnyModel, key: string, index: string): Promise<void> {
+  async removeIndexEntries(model: AnyModel, key: string, index: string): Promise<void> {
     const row = this.#tables.get(tableName(model))?.get(key);
     if (!row) return;
     const entries = new Map([...row.entries].filter(([name]) => name !== index));

@@ -17,7 +17,7 @@ export function virtualTime(): VirtualTime {
       timers.add(timer);
       return () => timers.delete(timer);
     },
-    soon: (run) => void setImmediate(run),
+    setImmediate: (run) => void setImmediate(run),
     async advance(ms) {
       const end = now + ms;
       await settle();

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { tempDir } from '../support/tempDir.js';
 
-/** The bytes of all files of the data directory. */
+/** Returns the bytes of all files of the data directory. */
 async function bytesOf(dataDir: string): Promise<Buffer> {
   const names = await readdir(dataDir);
   return Buffer.concat(await Promise.all(names.map((name) => readFile(join(dataDir, name)))));
@@ -21,21 +21,21 @@ describe('the embedded vault at rest', () => {
   });
   afterEach(() => vault.close());
 
-  it('holds no name, password hash, token or key in the clear', async () => {
+  it('contains no name, password hash, token or key in plain text', async () => {
     const userId = randomUUID();
     await vault.keys.create(userId);
     const passwordHash = '$2b$12$abcdefghijklmnopqrstuu';
     const claim = { userId, username: name, backgroundColor: '#000000', passwordHash, registered: false };
     await vault.credentials.claim(name, claim);
     const { token } = await vault.sessions.create(userId, new Date(), 1000);
-    const key = await vault.keys.key(userId);
+    const key = await vault.keys.getKey(userId);
     const bytes = await bytesOf(dataDir);
     const secrets = [name, name.toLowerCase(), passwordHash, token, key, Buffer.from(key).toString('base64')];
     for (const secret of secrets) expect(bytes.includes(secret)).to.equal(false);
     expect(bytes.includes(userId), 'the files were read').to.equal(true);
   });
 
-  it('holds nothing of a destroyed key or an erased claim, the write-ahead log included', async () => {
+  it('contains nothing of a destroyed key or an erased claim, even in the write-ahead log', async () => {
     const userId = randomUUID();
     await vault.keys.create(userId);
     const wrapped = await wrappedKey(userId);

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { CipherError, open, seal } from '../../src/vault/cipher.js';
 
 const key = randomBytes(32);
-// Lone surrogates are no text: the contract admits none.
+// Lone surrogates are not text: the contract refuses them.
 const text = fc.string({ unit: 'binary', maxLength: 500 });
 
 describe('sealed text', () => {
-  it('opens to what was sealed, with its key and in its context', () => {
+  it('opens to the original text, with its key and context', () => {
     fc.assert(
       fc.property(text, text, (plain, context) => {
         expect(open(key, seal(key, plain, context), context)).to.equal(plain);
@@ -16,12 +16,12 @@ describe('sealed text', () => {
     );
   });
 
-  it('is the base64 of a nonce of 12 bytes, as many bytes as the text has, and a tag of 16', () => {
+  it('is the base64 of a 12-byte nonce, the encrypted text and a 16-byte tag', () => {
     const sealed = Buffer.from(seal(key, 'grüße 🙂', 'here'), 'base64');
     expect(sealed).to.have.length(12 + Buffer.byteLength('grüße 🙂') + 16);
   });
 
-  it('opens with no other key, in no other context, and not when any bit was altered', () => {
+  it('does not open with another key or context, or after any bit is altered', () => {
     fc.assert(
       fc.property(text, text, fc.nat(), (plain, context, at) => {
         const sealed = seal(key, plain, context);
@@ -35,7 +35,7 @@ describe('sealed text', () => {
     );
   });
 
-  it('is not opened when it is cut short', () => {
+  it('does not open when truncated', () => {
     const bytes = Buffer.from(seal(key, 'hello', 'here'), 'base64');
     for (let length = 0; length < bytes.length; length++) {
       const cut = bytes.subarray(0, length).toString('base64');
@@ -43,7 +43,7 @@ describe('sealed text', () => {
     }
   });
 
-  it('never has the same nonce twice, over many fillings of the pool', () => {
+  it('never repeats a nonce, over many refills of the pool', () => {
     const nonces = new Set(Array.from({ length: 5_000 }, () => seal(key, '', '').slice(0, 16)));
     expect(nonces).to.have.property('size', 5_000);
   });

@@ -2,32 +2,32 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { deriveKeys, MasterKeyError, masterKeyOf } from '../../src/vault/masterKey.js';
+import { deriveKeys, loadMasterKey, MasterKeyError } from '../../src/vault/masterKey.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 
-/** Of a master key of 32 bytes 7, when the derivation was fixed. */
+/** The keys derived from 32 bytes of 7, recorded when the derivation was fixed. */
 const GOLDEN = {
   check: 'Pl+GRIONCAb54tXJiMIEaS8WHPl3ehea95JpSRtkLWU=',
   wrapping: 'CJ4LGUFUcAz20FJGMjVKB5PADc2dDO1YB90HCnbiqoA=',
 };
 
 describe('the master key', () => {
-  it('is made once, with mode 0600 in a directory of 0700, and nothing is left beside it', async () => {
+  it('is created once, with mode 0600 in a directory of 0700, without leftovers', async () => {
     const dataDir = join(tempDir(), 'data');
-    const key = await masterKeyOf(dataDir);
+    const key = await loadMasterKey(dataDir);
     expect(key).to.have.length(32);
-    expect(await masterKeyOf(dataDir)).to.deep.equal(key);
+    expect(await loadMasterKey(dataDir)).to.deep.equal(key);
     expect((await stat(dataDir)).mode & 0o777).to.equal(0o700);
     expect((await stat(join(dataDir, 'master.key'))).mode & 0o777).to.equal(0o600);
     expect(await readdir(dataDir)).to.deep.equal(['master.key']);
     expect(await readFile(join(dataDir, 'master.key'), 'utf8')).to.equal(`${key.toString('base64')}\n`);
   });
 
-  it('is one for all who ask for it first at once', async () => {
+  it('is the same for all concurrent first callers', async () => {
     const dataDir = tempDir();
-    const keys = await Promise.all(Array.from({ length: 8 }, () => masterKeyOf(dataDir)));
+    const keys = await Promise.all(Array.from({ length: 8 }, () => loadMasterKey(dataDir)));
     expect(new Set(keys.map((key) => key.toString('base64')))).to.have.property('size', 1);
     expect(await readdir(dataDir)).to.deep.equal(['master.key']);
   });
@@ -41,12 +41,12 @@ describe('the master key', () => {
     ]) {
       const dataDir = tempDir();
       await writeFile(join(dataDir, 'master.key'), content);
-      expect(await rejection(masterKeyOf(dataDir))).to.be.instanceOf(MasterKeyError);
+      expect(await rejection(loadMasterKey(dataDir))).to.be.instanceOf(MasterKeyError);
       expect(await readFile(join(dataDir, 'master.key'), 'utf8')).to.equal(content);
     }
   });
 
-  it('must be the one the vault was made with', async () => {
+  it('must be the one the vault was created with', async () => {
     const engine = { kind: 'sqlite', dataDir: tempDir() } as const;
     const masterKey = randomBytes(32);
     await (await openVault({ engine, masterKey })).close();
@@ -56,7 +56,7 @@ describe('the master key', () => {
     await (await openVault({ engine, masterKey })).close();
   });
 
-  it('gives a key of its own to every purpose, the same each time', () => {
+  it('derives a separate key for each purpose, always the same', () => {
     const master = randomBytes(32);
     const { check, ...keys } = deriveKeys(master);
     const all = [
@@ -68,7 +68,7 @@ describe('the master key', () => {
     expect(deriveKeys(Buffer.from(master))).to.deep.equal({ check, ...keys });
   });
 
-  it('derives what it always derived: another derivation opens no vault there is', () => {
+  it('never changes its derivation, which would lock existing vaults', () => {
     const { check, wrapping } = deriveKeys(Buffer.alloc(32, 7));
     expect({ check, wrapping: wrapping.toString('base64') }).to.deep.equal(GOLDEN);
   });

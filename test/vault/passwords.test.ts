@@ -11,11 +11,11 @@ describe('passwords', () => {
   const pepper = randomBytes(32);
   let passwords: Passwords;
   beforeEach(() => {
-    passwords = openPasswords({ cost: 4, pepper, queue: 3 });
+    passwords = openPasswords({ cost: 4, pepper, maxQueued: 3 });
   });
   afterEach(() => passwords.close());
 
-  it('are hashed with bcrypt at the given cost, never twice alike', async () => {
+  it('are hashed with bcrypt at the given cost, each time differently', async () => {
     const [one, two] = [await passwords.hash('correct horse'), await passwords.hash('correct horse')];
     expect(one).to.match(/^\$2b\$04\$/);
     expect(two).not.to.equal(one);
@@ -23,7 +23,7 @@ describe('passwords', () => {
     expect(await passwords.verify('correct horse', two)).to.equal(true);
   });
 
-  it('are compared whole, whatever is in them', async () => {
+  it('are compared in full, whatever characters they have', async () => {
     const base = 'p'.repeat(255);
     const different: [string, string][] = [
       [`${base}a`, `${base}b`],
@@ -53,7 +53,7 @@ describe('passwords', () => {
     );
   });
 
-  it('are never right where there is no user', async () => {
+  it('never match for an unknown user', async () => {
     expect(await passwords.verify('', undefined)).to.equal(false);
     expect(await passwords.verify('correct horse', undefined)).to.equal(false);
   });
@@ -65,7 +65,7 @@ describe('passwords', () => {
     await others.close();
   });
 
-  it('are refused as overloaded when too many wait, and taken again afterwards', async () => {
+  it('are refused as overloaded when too many wait, and accepted again afterwards', async () => {
     const waiting = [1, 2, 3].map(() => passwords.hash('correct horse'));
     expect(passwords.waiting).to.equal(3);
     const error = await rejection(passwords.verify('correct horse', undefined));
@@ -76,7 +76,7 @@ describe('passwords', () => {
     expect(await passwords.verify('correct horse', await waiting[0])).to.equal(true);
   });
 
-  it('that still wait when the thread is closed are rejected', async () => {
+  it('are rejected if they still wait when the thread is closed', async () => {
     const waiting = passwords.hash('correct horse');
     await passwords.close();
     expect(await rejection(waiting)).to.be.instanceOf(Error);
@@ -85,12 +85,12 @@ describe('passwords', () => {
 });
 
 describe('common passwords', () => {
-  it('are known in any case', () => {
+  it('are recognised in any case', () => {
     for (const common of ['password', '12345678', 'Password', 'QWERTYUIOP', 'iloveyou', 'football'])
       expect(isCommonPassword(common), common).to.equal(true);
   });
 
-  it('are not those that few have', () => {
+  it('do not include rare ones', () => {
     for (const rare of ['correct horse', 'password and more', ''])
       expect(isCommonPassword(rare), rare).to.equal(false);
   });

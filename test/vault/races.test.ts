@@ -1,14 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { keyStore } from '../../src/vault/dataKeys.js';
-import { sqliteVaultStore } from '../../src/vault/openVault.js';
-import { sessionStore } from '../../src/vault/sessions.js';
+import { createKeyStore } from '../../src/vault/dataKeys.js';
+import { openSqliteVaultStore } from '../../src/vault/openVault.js';
+import { createSessionStore } from '../../src/vault/sessions.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { tempDir } from '../support/tempDir.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 
-/** A gate that answers pass through when it is opened. */
+/** Creates a gate that holds answers until it is opened. */
 function gate(): { wait: Promise<void>; open: () => void } {
   let open = () => {};
   const wait = new Promise<void>((resolve) => {
@@ -17,53 +17,53 @@ function gate(): { wait: Promise<void>; open: () => void } {
   return { wait, open };
 }
 
-describe('a read of the vault that is overtaken', () => {
+describe('a read of the vault that is overtaken by a write', () => {
   let store: VaultStore;
   beforeEach(() => {
-    store = sqliteVaultStore(tempDir());
+    store = openSqliteVaultStore(tempDir());
   });
   afterEach(() => store.close());
 
-  it('by the destruction of the key does not bring the key back', async () => {
+  it('does not bring a destroyed key back', async () => {
     const wrapping = randomBytes(32);
     const owner = randomUUID();
     const { wait, open } = gate();
-    const made = keyStore(store, wrapping);
+    const made = createKeyStore(store, wrapping);
     await made.create(owner);
-    const slow = keyStore(
+    const slow = createKeyStore(
       {
         ...store,
-        async keys(owners) {
-          const rows = await store.keys(owners);
+        async findKeys(owners) {
+          const rows = await store.findKeys(owners);
           await wait;
           return rows;
         },
       },
       wrapping,
     );
-    const reading = slow.key(owner);
+    const reading = slow.getKey(owner);
     await slow.destroy(owner);
     open();
     await reading;
-    expect(slow.cached(owner)).to.equal('destroyed');
-    expect(await slow.key(owner)).to.equal('destroyed');
+    expect(slow.getCached(owner)).to.equal('destroyed');
+    expect(await slow.getKey(owner)).to.equal('destroyed');
     made.close();
     slow.close();
   });
 
-  it('by the end of the session does not find the session', async () => {
+  it('does not find a revoked session', async () => {
     const { wait, open } = gate();
-    const sessions = sessionStore({
+    const sessions = createSessionStore({
       ...store,
-      async session(id) {
-        const row = await store.session(id);
+      async findSession(id) {
+        const row = await store.findSession(id);
         await wait;
         return row;
       },
     });
     const { token, session } = await sessions.create(randomUUID(), NOW, 1000);
     const finding = sessions.find(token, NOW);
-    await sessions.end(session.id);
+    await sessions.revoke(session.id);
     open();
     expect(await finding).to.equal(undefined);
     expect(await sessions.find(token, NOW)).to.equal(undefined);

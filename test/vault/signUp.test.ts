@@ -10,12 +10,12 @@ import { FakeCore } from '../support/fakeCore.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 
-/** More than a sign-up asks of the vault. */
+/** More vault calls than a sign-up makes. */
 const MOST_CALLS = 10;
 const NAME = 'Ada';
 const PASSWORD = 'the analytical engine';
 
-describe('a sign-up that is cut off between any two steps of the vault', () => {
+describe('a sign-up that is interrupted between any two steps of the vault', () => {
   const masterKey = randomBytes(32);
   let passwords: Passwords;
   before(() => {
@@ -28,7 +28,7 @@ describe('a sign-up that is cut off between any two steps of the vault', () => {
       vault,
       passwords,
       commands: core.commands,
-      // The queries that accounts ask are among those the fake has.
+      // Accounts use only queries that the fake has.
       queries: core.queries as Queries,
       sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {} },
     });
@@ -54,7 +54,7 @@ describe('a sign-up that is cut off between any two steps of the vault', () => {
     );
     await first.close();
 
-    // Another process, which knows only what is stored.
+    // Another process, which knows only stored data.
     const vault = await open();
     try {
       const accounts = accountsOver(vault, core);
@@ -64,7 +64,7 @@ describe('a sign-up that is cut off between any two steps of the vault', () => {
       else await accounts.signUp(NAME, PASSWORD);
       const { user, token } = await accounts.signIn(NAME, PASSWORD);
       expect(user.username).to.equal(NAME);
-      expect(await vault.keys.key(user.userId)).to.be.instanceOf(Buffer);
+      expect(await vault.keys.getKey(user.userId)).to.be.instanceOf(Buffer);
       expect(await vault.credentials.find(NAME)).to.include({ registered: true, userId: user.userId });
       expect(await vault.sessions.find(token, new Date())).to.include({ userId: user.userId });
       if (done) return 'not cut off';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { type OpenVault, openVault, sqliteVaultStore, vaultOver } from '../../src/vault/openVault.js';
+import { createVault, type OpenVault, openSqliteVaultStore, openVault } from '../../src/vault/openVault.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { type OpenAgain, vaultConformance, vaultPromises } from '../conformance/vault.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
@@ -25,7 +25,7 @@ describe('the vault on MongoDB', () => {
     return () => openVault({ engine: { kind: 'mongodb', url }, masterKey });
   });
 
-  it('is unavailable where no server answers', async () => {
+  it('is unavailable if no server answers', async () => {
     const url = 'mongodb://127.0.0.1:1/parley';
     const error = await rejection(openVault({ engine: { kind: 'mongodb', url }, masterKey }));
     expect(error).to.have.property('name', 'VaultUnavailable');
@@ -34,13 +34,13 @@ describe('the vault on MongoDB', () => {
 });
 
 interface Defect {
-  /** The promise whose check must reject. */
+  /** The promise whose check must fail. */
   readonly promise: string;
   readonly inStore?: (store: VaultStore) => Partial<VaultStore>;
   readonly inVault?: (vault: OpenVault) => OpenVault;
 }
 
-describe('the vault’s conformance suite finds', () => {
+describe('the vault’s conformance suite detects', () => {
   const defects: Record<string, Defect> = {
     'a claim given twice': {
       promise: 'a name is claimed once, whatever its case and however many try',
@@ -55,22 +55,22 @@ describe('the vault’s conformance suite finds', () => {
     'a tombstone read as no key': {
       promise: 'a destroyed key reads as destroyed, at once here and for every new process',
       inStore: (store) => ({
-        keys: async (owners) => (await store.keys(owners)).filter(({ wrapped }) => wrapped !== null),
+        findKeys: async (owners) => (await store.findKeys(owners)).filter(({ wrapped }) => wrapped !== null),
       }),
     },
     'a tombstone left for existing keys only': {
-      promise: 'a destroyed key is never made again',
+      promise: 'a destroyed key is never created again',
       inStore: (store) => ({
         async destroyKey(owner) {
-          if ((await store.keys([owner])).length > 0) await store.destroyKey(owner);
+          if ((await store.findKeys([owner])).length > 0) await store.destroyKey(owner);
         },
       }),
     },
     'an unknown key read as an erasure': {
-      promise: 'a user of whom nothing is known is an outage, not an erasure',
+      promise: 'an unknown user is an outage, not an erasure',
       inStore: (store) => ({
-        async keys(owners) {
-          const rows = await store.keys(owners);
+        async findKeys(owners) {
+          const rows = await store.findKeys(owners);
           const known = new Set(rows.map(({ owner }) => owner));
           const rest = owners.filter((owner) => !known.has(owner));
           return [...rows, ...rest.map((owner) => ({ owner, wrapped: null }))];
@@ -78,47 +78,47 @@ describe('the vault’s conformance suite finds', () => {
       }),
     },
     'an outage read as an erasure': {
-      promise: 'a vault that does not answer is an outage, in all it does',
+      promise: 'a vault that does not answer is an outage in every call',
       inVault: (vault) => ({
         ...vault,
-        keys: { ...vault.keys, key: (owner) => vault.keys.key(owner).catch(() => 'destroyed') },
+        keys: { ...vault.keys, getKey: (owner) => vault.keys.getKey(owner).catch(() => 'destroyed') },
       }),
     },
     'a session found after its end': {
-      promise: 'a session is not found once it has ended, at once here and in every new process',
+      promise: 'a revoked session is not found, at once here and in every new process',
       inStore: () => ({ endSession: async () => undefined }),
     },
     'a password changed by two at once': {
-      promise: 'a password changes only from the hash that stands, once',
+      promise: 'a password changes only from its present hash, once',
       inStore: (store) => ({
         replaceClaim: async (id, from, to) => (await store.replaceClaim(id, from, to)) || true,
       }),
     },
     'two heads at once': {
-      promise: 'of those who sign a partition at once, one does',
+      promise: 'one of several concurrent signers of a partition wins',
       inStore: (store) => ({ replaceHead: async (from, to) => (await store.replaceHead(from, to)) || true }),
     },
     'a head that is not kept': {
       promise: 'the newest head of each partition is kept, and only grows',
       inStore: () => ({ replaceHead: async () => true }),
     },
-    'a head given up by one who knows an older': {
-      promise: 'a head is given up for another, smaller or not, but not by one who knows an older',
+    'a head replaced by a caller with an outdated one': {
+      promise: 'a head is replaced by another, smaller or not, but not by a caller with an outdated one',
       inStore: (store) => ({
         async replaceHead(from, to) {
-          const now = await store.head(to.partition);
+          const now = await store.findHead(to.partition);
           return store.replaceHead(from && (now?.note ?? null), to);
         },
       }),
     },
     'a signing key that is lost': {
-      promise: 'signing keys are the same for every process, the newest first, and none is lost',
+      promise: 'signing keys are the same for every process, the newest first, without loss',
       inStore: (store) => ({
-        signingKeys: async () => (await store.signingKeys()).slice(0, 1),
+        listSigningKeys: async () => (await store.listSigningKeys()).slice(0, 1),
       }),
     },
     'sessions that outlive an end of all': {
-      promise: 'all of a user’s sessions end but one, and nobody else’s',
+      promise: 'all sessions of a user are revoked but one, and nobody else’s',
       inStore: () => ({ endSessions: async () => [] }),
     },
   };
@@ -127,9 +127,9 @@ describe('the vault’s conformance suite finds', () => {
       const dataDir = tempDir();
       const stores: VaultStore[] = [];
       const open: OpenAgain = async () => {
-        const store = sqliteVaultStore(dataDir);
+        const store = openSqliteVaultStore(dataDir);
         stores.push(store);
-        const vault = await vaultOver({ ...store, ...inStore?.(store) }, masterKey);
+        const vault = await createVault({ ...store, ...inStore?.(store) }, masterKey);
         return inVault ? inVault(vault) : vault;
       };
       const check = vaultPromises[promise];

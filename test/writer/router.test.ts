@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
 import { friendshipIdOf, roomIdOf, streamOf } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
-import { ownWriters, type Writer } from '../../src/writer/writer.js';
+import { routeToWriters, type Writer } from '../../src/writer/writer.js';
 import { ada, adaAndBob, bob, openChat, send } from './world.js';
 
 const PARTITIONS = 8;
@@ -19,7 +19,7 @@ describe('the router', () => {
         },
       }),
     );
-    const router = ownWriters(writers);
+    const router = routeToWriters(writers);
     const room = streamOf('room', roomIdOf(ada, bob));
     const cases: [Command, typeof room | `user:${string}` | `friendship:${string}`][] = [
       [openChat(ada, bob), room],

@@ -60,13 +60,13 @@ describe('the tail', () => {
     tail.trim(2);
     const pin = tail.pin(2);
     tail.trim(4);
-    expect(tail.of(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([2, 3, 4, 5]);
-    tail.letGo(pin);
+    expect(tail.eventsOf(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([2, 3, 4, 5]);
+    tail.unpin(pin);
     tail.trim(4);
     expect(tail.length).to.equal(4);
-    tail.letGo(pin);
+    tail.unpin(pin);
     tail.trim(4);
-    expect(tail.of(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([4, 5]);
+    expect(tail.eventsOf(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([4, 5]);
     tail.trim(6);
     expect(tail.length).to.equal(0);
   });

@@ -6,12 +6,12 @@ import type { MessageRef } from '../../src/domain/define.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
-import { frameOf } from '../../src/projections/logIntake.js';
+import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messages.js';
-import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
+import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamStates.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import type { Row } from '../../src/projections/store/rowStore.js';
-import { ownWriters, Writer } from '../../src/writer/writer.js';
+import { routeToWriters, Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import { FakeVault } from '../support/fakeVault.js';
 import type { MemoryLog } from '../support/memoryLog.js';
@@ -87,12 +87,12 @@ export class World<L extends EventLog = MemoryLog> {
   static async start<L extends EventLog>(log: L): Promise<World<L>> {
     const world = new World(log);
     for (const user of [ada, bob, eve]) await world.vault.keys.create(user);
-    await world.writer.take(world.lease);
+    await world.writer.takeOver(world.lease);
     return world;
   }
 
   execute<K extends CommandKind>(command: CommandOf<K>, commandId = `command ${++this.#ids}`) {
-    return ownWriters([this.writer]).submit(command, commandId, this.lease.epoch);
+    return routeToWriters([this.writer]).submit(command, commandId, this.lease.epoch);
   }
 
   /** The outcome of a command: what it was answered, or the code it was refused with. */
@@ -108,7 +108,7 @@ export class World<L extends EventLog = MemoryLog> {
     this.#advance.clear();
     this.writer = new Writer(0, this.deps());
     this.lease = { epoch: this.lease.epoch + 1, validUntil: Number.POSITIVE_INFINITY };
-    await this.writer.take(this.lease);
+    await this.writer.takeOver(this.lease);
   }
 
   /** Folds all that is in the log, and says so; one call after the other. */
@@ -124,37 +124,45 @@ export class World<L extends EventLog = MemoryLog> {
       return taken;
     };
     return {
-      log: this.log,
-      bus: {
-        publish: (frame) => {
-          this.frames.push(frame);
-          this.onPublish();
+      storage: {
+        log: this.log,
+        bus: {
+          publish: (frame) => {
+            this.frames.push(frame);
+            this.onPublish();
+          },
+        },
+        folding: {
+          folded: () => this.#folded.size,
+          lagMs: () => this.lagMs,
+          onAdvance: (handler) => {
+            this.#advance.add(handler);
+            return () => this.#advance.delete(handler);
+          },
         },
       },
-      keys: this.vault.keys,
-      reads: {
-        states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
-        messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
-        existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
-        foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
-      },
-      devices: { elsewhere: async (users) => new Set(users.filter((user) => this.active.has(user))) },
-      folding: {
-        folded: () => this.#folded.size,
-        lagMs: () => this.lagMs,
-        onAdvance: (handler) => {
-          this.#advance.add(handler);
-          return () => this.#advance.delete(handler);
+      lookups: {
+        keys: this.vault.keys,
+        reads: {
+          states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
+          messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
+          existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
+          foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
         },
+        devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       },
-      clock: this.time,
-      now: () => this.clock,
-      newId: () => `commit ${++this.#ids}`,
-      isKnownToAll: (type) => !this.unknownTypes.has(type),
-      onDeposed: (partition) => this.deposed.push(partition),
-      onFatal: (error) => this.fatal.push(error),
-      report: (_, error) => this.reported.push(error),
-      onAppend: ({ events }) => this.appended.push(events),
+      environment: {
+        clock: this.time,
+        now: () => this.clock,
+        newId: () => `commit ${++this.#ids}`,
+        isKnownToAll: (type) => !this.unknownTypes.has(type),
+      },
+      events: {
+        onDeposed: (partition) => this.deposed.push(partition),
+        onFatal: (error) => this.fatal.push(error),
+        report: (_, error) => this.reported.push(error),
+        onAppend: ({ events }) => this.appended.push(events),
+      },
     };
   }
 
@@ -162,7 +170,7 @@ export class World<L extends EventLog = MemoryLog> {
     const commits = await this.log.read(0, this.#folded.position, 10_000);
     const last = commits.at(-1);
     if (!last) return;
-    for (const event of commits.flatMap((commit) => frameOf(commit).events)) {
+    for (const event of commits.flatMap((commit) => decodeCommit(commit).events)) {
       await this.#fold(statesProjection, event);
       await this.#fold(messagesProjection, event);
     }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { limits } from '../../src/base/limits.js';
+import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import type { Command } from '../../src/domain/commands.js';
 import { streamOf } from '../../src/domain/ids.js';
@@ -100,7 +100,7 @@ describe('a writer', () => {
           .flatMap(({ leaves }) => leaves)
           .join(),
       ).not.to.contain('between us');
-      const key = await world.vault.keys.key(ada);
+      const key = await world.vault.keys.getKey(ada);
       if (key === 'destroyed') throw new Error('no key');
       expect(open(key, sent(world)[0]?.text ?? '', messageContext(adaAndBob, 'm1'))).to.equal('between us');
     });
@@ -341,7 +341,7 @@ describe('a writer', () => {
   describe('losing its partition', () => {
     it('drops what it knew, fences higher and decides again', async () => {
       const world = await withChat();
-      const key = await world.vault.keys.key(bob);
+      const key = await world.vault.keys.getKey(bob);
       if (key === 'destroyed') throw new Error('no key');
       const text = seal(key, 'mine was first', messageContext(adaAndBob, 'theirs'));
       const data = { roomId: adaAndBob, messageId: 'theirs', seq: 1, text };
@@ -421,12 +421,12 @@ describe('a writer', () => {
       expect(await world.outcome(send(ada, 'm1'))).to.equal('overloaded');
       const { keys } = world.vault;
       world.slowReads = async () => {};
-      const { keys: all } = keys;
-      keys.keys = () => Promise.reject(new Error('the vault is down'));
+      const { getKeys: all } = keys;
+      keys.getKeys = () => Promise.reject(new Error('the vault is down'));
       expect(await world.outcome(send(ada, 'm1'))).to.equal('overloaded');
       expect(world.log.commits()).to.have.length(commits);
       expect(world.reported).to.have.length(2);
-      keys.keys = all.bind(keys);
+      keys.getKeys = all.bind(keys);
       expect(await world.outcome(send(ada, 'm1'))).to.have.nested.property('message.seq', 1);
     });
 
@@ -443,8 +443,8 @@ describe('a writer', () => {
       const release = held(world);
       const read = { kind: 'read messages', actor: ada, roomId: adaAndBob } as const;
       const waiting = [world.outcome(send(ada, 'm1'))];
-      for (let i = 1; i < limits.commands; i++) waiting.push(world.outcome(read));
-      expect(world.writer.depth).to.equal(limits.commands);
+      for (let i = 1; i < ADMISSION_LIMITS.commands; i++) waiting.push(world.outcome(read));
+      expect(world.writer.depth).to.equal(ADMISSION_LIMITS.commands);
       expect(await world.outcome(read)).to.equal('overloaded');
       release();
       expect(await Promise.all(waiting)).not.to.include('overloaded');
@@ -473,7 +473,7 @@ describe('a writer', () => {
       await world.writer.giveUp();
       for (const epoch of [7, 3]) {
         world.lease = { epoch, validUntil: Number.POSITIVE_INFINITY };
-        await world.writer.take(world.lease);
+        await world.writer.takeOver(world.lease);
         await world.execute(send(ada, `m${epoch}`));
         await world.writer.giveUp();
       }
@@ -484,7 +484,7 @@ describe('a writer', () => {
       const world = new World(new MemoryLog());
       for (const user of [ada, bob]) await world.vault.keys.create(user);
       expect(await world.outcome(openChat(ada, bob))).to.equal('not owner');
-      const taking = world.writer.take(world.lease);
+      const taking = world.writer.takeOver(world.lease);
       const early = world.outcome(openChat(ada, bob));
       await taking;
       expect(await early).to.include({ isNewActive: true });
@@ -538,7 +538,7 @@ describe('a writer', () => {
         await opened;
         return read(partition);
       };
-      const taken = world.writer.take(world.lease).catch((error: Error) => error.name);
+      const taken = world.writer.takeOver(world.lease).catch((error: Error) => error.name);
       const early = world.outcome(openChat(ada, bob));
       const givenUp = world.writer.giveUp();
       answer();
@@ -584,11 +584,11 @@ describe('a writer', () => {
       });
       await settled();
       // Of a renewal that was sent before it was decided, nothing follows.
-      world.writer.renewed();
+      world.writer.handleRenewal();
       await settled();
       expect(outcome).to.equal(undefined);
       world.lease.validUntil = world.time.now() + 1;
-      world.writer.renewed();
+      world.writer.handleRenewal();
       await refused;
       expect(outcome).to.equal('not_found');
     });
@@ -599,7 +599,7 @@ describe('a writer', () => {
       world.lease.validUntil = world.time.now();
       const other = new World(world.log);
       for (const user of [ada, bob, eve]) await other.vault.keys.create(user);
-      await other.writer.take(other.lease);
+      await other.writer.takeOver(other.lease);
       const { roomId } = await other.execute(openChat(ada, eve));
       const refused = world.outcome(send(ada, 'm1', 'hello', { roomId }));
       const lost = world.outcome(send(bob, 'm2'));
@@ -611,7 +611,7 @@ describe('a writer', () => {
     it('refuses what waits for it, and says why', async () => {
       const world = new World(new MemoryLog());
       world.log.script = () => ({ kind: 'fail' });
-      const taken = world.writer.take(world.lease).catch((thrown: unknown) => thrown);
+      const taken = world.writer.takeOver(world.lease).catch((thrown: unknown) => thrown);
       const waiting = world.outcome(openChat(ada, bob));
       expect(await taken).to.be.instanceOf(StorageError);
       expect(await waiting).to.equal('not owner');
@@ -622,7 +622,7 @@ describe('a writer', () => {
       for (const user of [ada, bob]) await world.vault.keys.create(user);
       const read = world.log.tail.bind(world.log);
       world.log.tail = () => Promise.reject(new Error('the log is away'));
-      const taken = world.writer.take(world.lease);
+      const taken = world.writer.takeOver(world.lease);
       const waiting = world.outcome(openChat(ada, bob));
       await world.time.advance(10_000);
       expect(world.reported.length).to.be.above(3);

@@ -1,33 +1,32 @@
 import type { StreamName } from '../../domain/ids.js';
-import { lastOf } from '../../log/checkLog.js';
-import type { Commit } from '../../log/log.js';
-import { partitionOf } from '../../log/log.js';
-import type { SourceLog } from '../storedRows.js';
+import { findLastCommit } from '../../log/checkLog.js';
+import { type Commit, partitionOf } from '../../log/log.js';
+import type { AuditedLog } from '../storedRows.js';
 
-/** Which events are wanted; what is absent does not matter. */
+/** The events wanted; an absent field matches all. */
 export interface EventFilter {
   readonly stream?: StreamName;
   readonly type?: string;
   readonly actor?: string;
   /** ISO 8601 in UTC with milliseconds; inclusive. */
   readonly since?: string;
-  /** The same, exclusive. */
+  /** ISO 8601 in UTC with milliseconds; exclusive. */
   readonly until?: string;
   readonly partition?: number;
 }
 
 /** The commits of one partition that may hold events of a filter: `after` exclusive, `upTo` inclusive. */
-export interface Stretch {
+export interface FilteredRange {
   readonly partition: number;
   readonly after: number;
   readonly upTo: number;
-  /** About how many events are in it. */
+  /** The approximate number of events in the range. */
   readonly events: number;
 }
 
-/** Whether a leaf is of this filter, as far as its text tells at once; times are those of its commit. */
+/** A fast test of a leaf's text. It ignores times, which belong to the commit. */
 export function textFilter({ stream, type, actor }: EventFilter): (leaf: string) => boolean {
-  // A leaf's fields have a fixed order, and no text of a user stands in the clear in it.
+  // A leaf's fields have a fixed order, and users' text in it is sealed.
   const start = stream === undefined ? '{' : `{"stream":${JSON.stringify(stream)},`;
   const parts: string[] = [];
   if (type !== undefined) parts.push(`,"type":${JSON.stringify(type)},`);
@@ -35,9 +34,12 @@ export function textFilter({ stream, type, actor }: EventFilter): (leaf: string)
   return (leaf) => leaf.startsWith(start) && parts.every((part) => leaf.includes(part));
 }
 
-/** The last commits there are now of the partitions that a filter may have events in; undefined: it is empty. */
-export async function tailsOf(
-  log: SourceLog,
+/**
+ * Reads the last commits of the partitions that can hold events of the filter; undefined for an empty
+ * partition.
+ */
+export async function readTails(
+  log: AuditedLog,
   { stream, partition }: EventFilter,
 ): Promise<Map<number, Commit | undefined>> {
   const home = stream === undefined ? partition : partitionOf(stream, log.partitions);
@@ -46,22 +48,24 @@ export async function tailsOf(
   return new Map(await Promise.all(asked.map(async (one) => [one, await log.tail(one)] as const)));
 }
 
-/** Where a filter's events lie in each partition, up to these tails. Times of commits never go back. */
-export async function stretchesOf(
-  log: SourceLog,
+/**
+ * Finds the commits that can hold events of the filter, up to these tails. Times of commits never go back.
+ */
+export async function findRanges(
+  log: AuditedLog,
   { since, until }: EventFilter,
   tails: ReadonlyMap<number, Commit | undefined>,
-): Promise<Stretch[]> {
-  const stretches = [...tails.values()].map(async (tail): Promise<Stretch[]> => {
+): Promise<FilteredRange[]> {
+  const ranges = [...tails.values()].map(async (tail): Promise<FilteredRange[]> => {
     if (!tail) return [];
     const { partition, position, size } = tail;
     const lastBefore = (time: string | undefined) =>
       time === undefined
         ? undefined
-        : lastOf(log, { partition, after: 0, upTo: position }, ({ recordedAt }) => recordedAt < time);
+        : findLastCommit(log, { partition, after: 0, upTo: position }, ({ recordedAt }) => recordedAt < time);
     const [after = 0, upTo = position] = await Promise.all([lastBefore(since), lastBefore(until)]);
     if (after >= upTo) return [];
     return [{ partition, after, upTo, events: Math.ceil((size * (upTo - after)) / position) }];
   });
-  return (await Promise.all(stretches)).flat();
+  return (await Promise.all(ranges)).flat();
 }

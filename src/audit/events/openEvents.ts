@@ -21,13 +21,13 @@ export interface OpenEvent extends Omit<Recorded, 'data' | 'audience' | 'type'> 
  * is not known whether there is a key, with `CipherError` for sealed text that was altered.
  */
 export async function openEvents(
-  keys: Pick<KeyStore, 'keys'>,
+  keys: Pick<KeyStore, 'getKeys'>,
   events: readonly Recorded[],
 ): Promise<OpenEvent[]> {
   const fields = events.map(sealedTextOf);
   const owners = new Set<UserId>();
   for (const field of fields) if (field) owners.add(field.owner);
-  const keyOf = await keys.keys([...owners]);
+  const keyOf = await keys.getKeys([...owners]);
   return events.map((event, i) => openEvent(event, fields[i], keyOf));
 }
 

@@ -1,18 +1,18 @@
 import { LRUCache } from 'lru-cache';
-import { giving } from '../../base/rpc.js';
+import { withTransferList } from '../../base/workerThreads.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/users.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { UserRow } from '../../projections/models/userModels.js';
+import type { UserRow } from '../../projections/models/users.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import { open } from '../../vault/cipher.js';
 import { type OpenVault, openVault } from '../../vault/openVault.js';
 import type { KeyStore } from '../../vault/vault.js';
-import { openSource, openStoredRows, type SourceLog, type StoredRows } from '../storedRows.js';
-import { activeModel } from '../verify/freshModels.js';
+import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
+import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
 import { openEvents } from './openEvents.js';
 import { jsonOf, namedIn, type PlacedLeaf, transcriptLine } from './transcript.js';
@@ -27,11 +27,11 @@ export class Names {
 
   private constructor(
     private readonly stored: StoredRows,
-    private readonly keys: Pick<KeyStore, 'keys'>,
+    private readonly keys: Pick<KeyStore, 'getKeys'>,
     private readonly users: AnyModel,
   ) {}
 
-  static async open(stored: StoredRows, keys: Pick<KeyStore, 'keys'>): Promise<Names> {
+  static async open(stored: StoredRows, keys: Pick<KeyStore, 'getKeys'>): Promise<Names> {
     return new Names(stored, keys, await activeModel(stored, 'users'));
   }
 
@@ -48,7 +48,7 @@ export class Names {
       // A row of `users` is a UserRow.
       text === null ? [] : [JSON.parse(text) as UserRow],
     );
-    const keyOf = await this.keys.keys(rows.map(({ userId }) => userId));
+    const keyOf = await this.keys.getKeys(rows.map(({ userId }) => userId));
     return rows.map(({ userId, username }) => {
       const key = keyOf.get(userId);
       const isErased = key === undefined || key === 'destroyed';
@@ -86,7 +86,7 @@ function encoded(texts: readonly string[], commits: readonly Commit[], events: n
     end += text.write(texts[i] ?? '', end);
     return { recordedAt, end };
   });
-  return giving({ text, commits: ends, events }, text.buffer);
+  return withTransferList({ text, commits: ends, events }, text.buffer);
 }
 
 /** Turns commits into text, with the log, the keys and the read models open. */
@@ -95,7 +95,7 @@ export class Renderer {
 
   private constructor(
     private readonly data: RenderOptions,
-    private readonly log: SourceLog,
+    private readonly log: AuditedLog,
     private readonly vault: OpenVault,
     private readonly stored: StoredRows,
     private readonly names: Names,
@@ -106,7 +106,7 @@ export class Renderer {
   /** Throws what log, vault and read models throw. */
   static async open(data: RenderOptions): Promise<Renderer> {
     const { engine } = data;
-    const log = await openSource(engine);
+    const log = await openAuditedLog(engine);
     // From another thread a buffer comes as plain bytes.
     const vault = await openVault({ engine, masterKey: Buffer.from(data.masterKey) });
     const stored = await openStoredRows(engine);

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import { type Rendered, Renderer, type RenderOptions } from './render.js';
 
-// The thread is started with these by `replay`.
+// `replay` starts the thread with this data.
 const data = workerData as RenderOptions;
 let opened: Promise<Renderer> | undefined;
 
@@ -16,7 +16,7 @@ const api = {
   },
 };
 
-/** What the thread does. */
+/** The functions of the thread. */
 export type RenderApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

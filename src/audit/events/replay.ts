@@ -1,57 +1,55 @@
-import { Crew } from '../../base/rpc.js';
-import type { Engine } from '../../projections/store/engine.js';
-import { openSource } from '../storedRows.js';
+import { WorkerPool } from '../../base/workerThreads.js';
+import { openAuditedLog } from '../storedRows.js';
 import { Meter, type OnProgress } from '../verify/report.js';
-import { type EventFilter, type Stretch, stretchesOf, tailsOf } from './eventFilter.js';
-import type { Form, Rendered, RenderOptions } from './render.js';
+import { type FilteredRange, findRanges, readTails } from './eventFilter.js';
+import type { Rendered, RenderOptions } from './render.js';
 import type { RenderApi } from './renderWorker.js';
 
-/** Events that one call of a thread is to render, about; and commits, at most. */
+/** About how many events one call renders, and how many commits at most. */
 const BLOCK = { events: 1024, commits: 1024 };
-/** For a block's texts. */
-const YOUNG_MB = 48;
-/** Calls of which a thread has one in work and one waiting. */
-const AHEAD = 2;
+/** The memory for the texts of one block. */
+const YOUNG_GENERATION_MB = 48;
+/** Two calls for each thread: one runs and one waits. */
+const CALLS_PER_THREAD = 2;
 
-/** What is replayed, and where to. */
-export interface ReplayOptions {
-  readonly engine: Engine;
-  readonly masterKey: Buffer;
-  readonly filter: EventFilter;
-  readonly as: Form;
-  /** Takes UTF-8; the next comes once it resolves. */
-  write(text: Uint8Array): Promise<void>;
-  readonly onProgress?: OnProgress;
-}
+/** Writes UTF-8 text. The next call comes after it resolves. */
+export type Write = (text: Uint8Array) => Promise<void>;
 
 /**
- * Writes the events there are now by time, then partition, then offset, opened where their keys still exist. Changes
- * nothing, and may run beside a running system; memory does not grow with the log. Rejects with `VaultUnavailable`
- * where it cannot be known whether something is erased.
+ * Writes the events that are in the log now, by time, then partition, then offset. Events are opened if their
+ * keys still exist. Changes nothing, may run beside a server, and uses constant memory. Rejects with
+ * `VaultUnavailable` if the vault cannot tell whether a user is erased.
  */
-export async function replay(options: ReplayOptions): Promise<{ events: number }> {
-  const { engine, masterKey, filter, as } = options;
-  const log = await openSource(engine);
-  const stretches = await tailsOf(log, filter)
-    .then((tails) => stretchesOf(log, filter, tails))
+export async function replay(
+  options: RenderOptions,
+  write: Write,
+  onProgress?: OnProgress,
+): Promise<{ events: number }> {
+  const { engine, filter } = options;
+  const log = await openAuditedLog(engine);
+  const ranges = await readTails(log, filter)
+    .then((tails) => findRanges(log, filter, tails))
     .finally(() => log.close());
-  const total = stretches.reduce((sum, { events }) => sum + events, 0);
-  const meter = new Meter('replay', total, options.onProgress);
-  const data: RenderOptions = { engine, masterKey, filter, as };
-  const crew = new Crew<RenderApi>(new URL('./renderWorker.js', import.meta.url), data, YOUNG_MB);
+  const total = ranges.reduce((sum, { events }) => sum + events, 0);
+  const meter = new Meter('replay', total, onProgress);
+  const pool = new WorkerPool<RenderApi>(
+    new URL('./renderWorker.js', import.meta.url),
+    options,
+    YOUNG_GENERATION_MB,
+  );
   try {
-    const each = Math.max(1, Math.ceil((crew.size * AHEAD) / Math.max(1, stretches.length)));
-    const sources = stretches.map((stretch) => new Source(stretch, crew, each, meter));
-    await merge(sources, options.write);
+    const each = Math.max(1, Math.ceil((pool.size * CALLS_PER_THREAD) / Math.max(1, ranges.length)));
+    const sources = ranges.map((range) => new RenderedPartition(range, pool, each, meter));
+    await writeMerged(sources, write);
     return { events: sources.reduce((sum, { events }) => sum + events, 0) };
   } finally {
-    await crew.close();
+    await pool.close();
   }
 }
 
-/** One partition's text, commit by commit; some blocks are rendered ahead. */
-class Source {
-  /** How many events have been rendered and taken. */
+/** One partition's text, commit by commit; a few blocks are rendered ahead. */
+class RenderedPartition {
+  /** The number of events that are rendered and taken. */
   events = 0;
   readonly partition: number;
   readonly #blocks: Promise<Rendered>[] = [];
@@ -61,24 +59,24 @@ class Source {
   #at = 0;
 
   constructor(
-    private readonly stretch: Stretch,
-    private readonly crew: Crew<RenderApi>,
+    private readonly range: FilteredRange,
+    private readonly pool: WorkerPool<RenderApi>,
     private readonly ahead: number,
     private readonly meter: Meter,
   ) {
-    const { partition, after, upTo, events } = stretch;
+    const { partition, after, upTo, events } = range;
     this.partition = partition;
     this.#asked = after;
     const commits = Math.ceil((BLOCK.events * (upTo - after)) / Math.max(1, events));
     this.#size = Math.min(commits, BLOCK.commits);
   }
 
-  /** The time of the commit that is next; undefined: there is none. */
+  /** The time of the next commit; undefined if there is none. */
   get time(): string | undefined {
     return this.#current.commits[this.#at]?.recordedAt;
   }
 
-  /** Makes the next commit known. */
+  /** Loads blocks until the next commit is known, or the partition ends. */
   async advance(): Promise<void> {
     while (this.time === undefined) {
       this.#ask();
@@ -91,7 +89,7 @@ class Source {
     }
   }
 
-  /** The text of the commits that come before this one in time; of the same time only if `isFirst`. */
+  /** Takes the text of the commits before this time; of the same time only if `isFirst`. */
   take(before: string | undefined, isFirst: boolean): Uint8Array {
     const { text, commits } = this.#current;
     const start = commits[this.#at - 1]?.end ?? 0;
@@ -103,11 +101,11 @@ class Source {
   }
 
   #ask(): void {
-    const { partition, upTo } = this.stretch;
+    const { partition, upTo } = this.range;
     while (this.#asked < upTo && this.#blocks.length < this.ahead) {
       const to = Math.min(this.#asked + this.#size, upTo);
-      const block = this.crew.next().render(partition, this.#asked, to);
-      // Whoever comes to it is told; until then it is nobody's error.
+      const block = this.pool.next().render(partition, this.#asked, to);
+      // `advance` throws the error when it comes to this block; until then it is not unhandled.
       block.catch(() => {});
       this.#blocks.push(block);
       this.#asked = to;
@@ -115,8 +113,8 @@ class Source {
   }
 }
 
-/** Writes the sources' commits by time, then partition. */
-async function merge(sources: readonly Source[], write: ReplayOptions['write']): Promise<void> {
+/** Writes the partitions' commits by time, then partition. */
+async function writeMerged(sources: readonly RenderedPartition[], write: Write): Promise<void> {
   for (;;) {
     for (const source of sources) await source.advance();
     const left = sources.filter(({ time }) => time !== undefined);
@@ -127,7 +125,7 @@ async function merge(sources: readonly Source[], write: ReplayOptions['write']):
   }
 }
 
-function byTime(a: Source, b: Source): number {
+function byTime(a: RenderedPartition, b: RenderedPartition): number {
   if (a.time === b.time) return a.partition - b.partition;
   return (a.time ?? '') < (b.time ?? '') ? -1 : 1;
 }

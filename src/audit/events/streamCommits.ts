@@ -2,34 +2,33 @@ import { ParleyError } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
 import type { StreamName } from '../../domain/ids.js';
 import type { Time } from '../../domain/shapes.js';
-import { type Between, type CheckedLog, commitsBetween, lastOf } from '../../log/checkLog.js';
-import type { Commit, Place } from '../../log/log.js';
-import { partitionOf } from '../../log/log.js';
+import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
+import { type Commit, type Place, partitionOf } from '../../log/log.js';
 import { positionsOf, readAll, streamsModel } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
 import type { Progress } from '../../projections/queries.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
 import { textFilter } from './eventFilter.js';
 
-/** Commits of the first read by index, and of each that follows one as large as itself. */
+/** Commits of the first read by index. Each following read doubles, up to `most`. */
 const BATCH = { first: 4, most: 32 };
 
-/** What is read to find a stream. */
+/** The log and the index that a stream is found in. */
 export interface StreamSource {
-  readonly log: CheckedLog & { readonly partitions: number };
+  readonly log: LogSource & { readonly partitions: number };
   readonly rows: Pick<RowReader, 'get' | 'range'>;
-  /** The tree size up to which the read model `streams` has the partition; this much would do. */
+  /** The tree size up to which the model `streams` has indexed the partition; `size` is enough. */
   readonly indexed: (partition: number, size: number) => number | Promise<number>;
 }
 
-/** As `StreamSource.indexed`, in a running system: waits for the read model, but not for ever. */
-export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): StreamSource['indexed'] {
+/** Creates `StreamSource.indexed` for a running system. It waits for the read model up to 5 s. */
+export function indexedSize(progress: Pick<Progress, 'waitFor' | 'folded'>): StreamSource['indexed'] {
   return async (partition, size) => {
     try {
-      await progress.reached(streamsModel.name, { partition, size });
+      await progress.waitFor(streamsModel.name, { partition, size });
       return size;
     } catch (error) {
-      // While it is still built over a log that is there already, it has what it has.
+      // The model may still be building over an old log, so its current size counts.
       if (error instanceof ParleyError && error.code === 'overloaded')
         return progress.folded(streamsModel.name, partition);
       throw error;
@@ -38,21 +37,21 @@ export function indexedBy(progress: Pick<Progress, 'reached' | 'folded'>): Strea
 }
 
 /**
- * The commits that hold events of a stream, in order, between two positions: found by the read model as far as it is
- * folded, from there on by reading the log.
+ * The commits with events of a stream, in order, between two positions. Uses the read model as far as it is
+ * folded, and reads the log from there on.
  */
 export async function* streamCommits(
   { log, rows, indexed }: StreamSource,
   stream: StreamName,
-  { after, upTo }: Omit<Between, 'partition'>,
+  { after, upTo }: Omit<CommitRange, 'partition'>,
 ): AsyncGenerator<Commit> {
   const partition = partitionOf(stream, log.partitions);
   const [last] = await log.read(partition, upTo - 1, 1);
   if (!last) return;
-  // Before the rows are read, so that they have all that is below it.
+  // Before the rows are read, so that they include everything below `size`.
   const size = await indexed(partition, last.size);
   const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
-  const from = isIndexed(last) ? upTo : await lastOf(log, { partition, after, upTo }, isIndexed);
+  const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
   let [reached, batch] = [after, BATCH.first];
   for await (const positions of positionsOf(rows, stream, after)) {
     // A commit whose events are in two rows is in both.
@@ -67,14 +66,14 @@ export async function* streamCommits(
     if (reached >= from) break;
   }
   const isOfIt = textFilter({ stream });
-  for await (const commit of commitsBetween(log, { partition, after: from, upTo }))
+  for await (const commit of readRange(log, { partition, after: from, upTo }))
     if (commit.leaves.some(isOfIt)) yield commit;
 }
 
-/** Up to when: what was recorded then is included; or up to a message of a room. */
+/** A point in time, or a message of a room; both inclusive. */
 export type At = { readonly time: Time } | { readonly seq: number };
 
-/** A stream's events until then, in order; all there are now, if no time is given. */
+/** A stream's events up to `at`, in order; by default all events that exist now. */
 export async function* eventsUntil(
   source: StreamSource,
   stream: StreamName,

@@ -54,11 +54,14 @@ const messageLeaf =
  * Events as auditors see them, a JSON text each, as `openEvents` opens them. Nearly all events are messages: of those,
  * only the sealed text is replaced, and the rest stays the text that it is, which takes half of the time.
  */
-export async function jsonOf(keys: Pick<KeyStore, 'keys'>, leaves: readonly PlacedLeaf[]): Promise<string[]> {
+export async function jsonOf(
+  keys: Pick<KeyStore, 'getKeys'>,
+  leaves: readonly PlacedLeaf[],
+): Promise<string[]> {
   const messages = leaves.map(({ leaf }) => messageLeaf.exec(leaf));
   const owners = new Set<string>();
   for (const message of messages) if (message?.[7] !== undefined) owners.add(message[7]);
-  const keyOf = await keys.keys([...owners]);
+  const keyOf = await keys.getKeys([...owners]);
   const others = leaves.filter((_, i) => messages[i] === null);
   const opened = await openEvents(
     keys,

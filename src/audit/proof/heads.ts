@@ -2,24 +2,30 @@ import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { overloaded } from '../../base/errors.js';
 import type { Moment } from '../../domain/commands.js';
 import { type EventLog, NotExtended } from '../../log/log.js';
-import { type Evidence, tilesModel } from '../../projections/models/merkleTiles.js';
+import { type MerkleReader, tilesModel } from '../../projections/models/merkleTiles.js';
 import type { Progress } from '../../projections/queries.js';
-import type { Head, HeadStore, SigningKeys } from '../../vault/vault.js';
+import type { HeadStore, SignedHead, SigningKeys } from '../../vault/vault.js';
 
-/** Of an Ed25519 public key in a verifier key and in its id (C2SP signed-note). */
+/** The type of an Ed25519 public key in verifier keys and key ids (C2SP signed-note). */
 export const ED25519 = 1;
 
-/** Four bytes before each signature: they tell which key of that name has made it. `key`: the type's byte and the public key. */
+/**
+ * The four bytes before each signature that name its key (C2SP signed-note). `key` is the type byte and the
+ * public key.
+ */
 export const keyIdOf = (name: string, key: Buffer): Buffer =>
   createHash('sha256').update(`${name}\n`).update(key).digest().subarray(0, 4);
 
-/** What verifies the notes that `key`, an Ed25519 private key, signs under this name: a line such as `name+1234abcd+AbC…`. */
+/**
+ * The verifier key for notes that this Ed25519 private key signs under this name, such as
+ * `name+1234abcd+AbC…`.
+ */
 function verifierKey(name: string, key: KeyObject): string {
   const bytes = publicBytes(key);
   return `${name}+${keyIdOf(name, bytes).toString('hex')}+${bytes.toString('base64')}`;
 }
 
-/** Signs a text that ends with a line break, as C2SP signed-note says. */
+/** Signs a text that ends with a line break (C2SP signed-note). */
 function signNote(text: string, name: string, key: KeyObject): string {
   const signature = Buffer.concat([keyIdOf(name, publicBytes(key)), sign(null, Buffer.from(text), key)]);
   return `${text}\n— ${name} ${signature.toString('base64')}\n`;
@@ -30,25 +36,24 @@ function publicBytes(key: KeyObject): Buffer {
   return Buffer.concat([Buffer.from([ED25519]), Buffer.from(x, 'base64url')]);
 }
 
-/** Of those who want one larger than is signed, none waits longer. */
-const PATIENCE_MS = 5000;
-const AGAIN_MS = 100;
+/** The longest wait for a larger head. */
+const HEAD_WAIT_MS = 5000;
+const RETRY_MS = 100;
 
-/** What heads are signed from. */
+/** The services that heads are signed with. */
 export interface HeadParts {
-  /** `LOG_ORIGIN`. */
+  /** The setting `LOG_ORIGIN`. */
   readonly origin: string;
-  readonly heads: HeadStore;
-  readonly signing: SigningKeys;
-  readonly log: Pick<EventLog, 'read' | 'tail' | 'partitions'>;
-  readonly evidence: Pick<Evidence, 'root'>;
-  readonly progress: Pick<Progress, 'reached'>;
+  readonly vault: { readonly heads: HeadStore; readonly signing: SigningKeys };
+  readonly log: Pick<EventLog, 'read' | 'tail'> & { readonly partitions: number };
+  readonly merkleReader: Pick<MerkleReader, 'root'>;
+  readonly progress: Pick<Progress, 'waitFor'>;
 }
 
 /** The name of a partition in its checkpoints, and of the keys that sign them. */
 const originOf = (origin: string, partition: number): string => `${origin}/${partition}`;
 
-/** Verifier keys (C2SP signed-note), a line a partition and key, for each partition the one in use first. */
+/** Verifier keys (C2SP signed-note), one line for each partition and key. The key in use comes first. */
 export async function verifierKeys(
   signing: SigningKeys,
   origin: string,
@@ -61,29 +66,31 @@ export async function verifierKeys(
 }
 
 /**
- * The signed heads of the log (C2SP tlog-checkpoint). Each extends the one before, is of the log after some commit whose
- * tiles are folded, and stands in the vault before anybody is given it: however many nodes sign, there is one of a size.
+ * The signed heads of the log (C2SP tlog-checkpoint). Each head extends the one before, and belongs to a
+ * commit whose tiles are folded. The vault stores a head before any client gets it. So there is one head of a
+ * size, however many nodes sign.
  */
 export class Heads {
-  readonly #advancing = new Map<number, Promise<Head>>();
+  readonly #advancing = new Map<number, Promise<SignedHead>>();
   readonly #broken = new Set<number>();
 
   constructor(private readonly parts: HeadParts) {}
 
   /** See `verifierKeys`. */
   keys(): Promise<string[]> {
-    const { signing, origin, log } = this.parts;
-    return verifierKeys(signing, origin, log.partitions);
+    const { vault, origin, log } = this.parts;
+    return verifierKeys(vault.signing, origin, log.partitions);
   }
 
-  /** Whether some partition was found not to extend its signed head, and no operator has accepted that. */
+  /** Whether a partition does not extend its signed head, and no operator has accepted that. */
   get isBroken(): boolean {
     return this.#broken.size > 0;
   }
 
-  /** Resolves if the log has what was signed of it, by the commit then its last; throws `NotExtended` if not. */
+  /** Resolves if the log still has the commit of the signed head. Throws `NotExtended` if not. */
   async check(partition: number): Promise<void> {
-    const { heads, log } = this.parts;
+    const { log, vault } = this.parts;
+    const { heads } = vault;
     const signed = await heads.get(partition);
     const [commit] = signed ? await log.read(partition, signed.position - 1, 1) : [];
     if (!signed || (commit?.size === signed.size && commit.root === signed.root)) {
@@ -94,45 +101,55 @@ export class Heads {
     throw new NotExtended(partition, `the commit of its ${signed.size} events is another, or missing`);
   }
 
-  /** A head that holds so many events, the one that is signed already if it does. `overloaded` after 5 s. */
-  async holding(partition: number, size: number): Promise<Head> {
-    const signed = await this.parts.heads.get(partition);
+  /**
+   * Returns a head of at least this size, the signed one if it is large enough. Rejects with `overloaded`
+   * after 5 s.
+   */
+  async headCovering(partition: number, size: number): Promise<SignedHead> {
+    const signed = await this.parts.vault.heads.get(partition);
     if (signed && signed.size >= size) return signed;
-    const giveUpAt = performance.now() + PATIENCE_MS;
+    const giveUpAt = performance.now() + HEAD_WAIT_MS;
     for (;;) {
       const head = await this.advance(partition);
       if (head.size >= size) return head;
-      if (performance.now() > giveUpAt) throw overloaded('the log does not hold it yet');
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      if (performance.now() > giveUpAt)
+        throw overloaded('the signed log does not reach this size yet; try again');
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 
-  /** The head of all that is in the log now, signed if it was not. Throws `NotExtended`; `overloaded` after 5 s. */
-  advance(partition: number): Promise<Head> {
+  /**
+   * Returns the head of the whole log, and signs it if needed. Throws `NotExtended`; rejects with
+   * `overloaded` after 5 s.
+   */
+  advance(partition: number): Promise<SignedHead> {
     const running = this.#advancing.get(partition);
     if (running) return running;
-    const advancing = this.#judged(partition, this.#advance(partition)).finally(() =>
+    const advancing = this.#trackBroken(partition, this.#advance(partition)).finally(() =>
       this.#advancing.delete(partition),
     );
     this.#advancing.set(partition, advancing);
     return advancing;
   }
 
-  /** An operator takes the log as it is now for what it should be: its head takes the place of the one it does not extend. */
-  async accept(partition: number): Promise<Head> {
-    const { heads } = this.parts;
+  /**
+   * Accepts the log as it is now, on behalf of an operator. Its head replaces the one that it does not
+   * extend.
+   */
+  async accept(partition: number): Promise<SignedHead> {
+    const { heads } = this.parts.vault;
     const from = await heads.get(partition);
     if (!from) return this.advance(partition);
-    const to = await this.#sign(await this.#present(partition));
+    const to = await this.#sign(await this.#readUnsigned(partition));
     if (to.size === from.size && to.root === from.root) return from;
-    if (await heads.giveUp(from, to)) {
+    if (await heads.replaceAbandoned(from, to)) {
       this.#broken.delete(partition);
       return to;
     }
-    throw overloaded('another head has been signed meanwhile');
+    throw overloaded('another node signed a head meanwhile; try again');
   }
 
-  async #judged(partition: number, advancing: Promise<Head>): Promise<Head> {
+  async #trackBroken(partition: number, advancing: Promise<SignedHead>): Promise<SignedHead> {
     try {
       const head = await advancing;
       this.#broken.delete(partition);
@@ -143,55 +160,55 @@ export class Heads {
     }
   }
 
-  async #advance(partition: number): Promise<Head> {
-    const { heads } = this.parts;
+  async #advance(partition: number): Promise<SignedHead> {
+    const { heads } = this.parts.vault;
     for (let tries = 0; tries < 3; tries++) {
       const from = await heads.get(partition);
-      const present = await this.#present(partition, from);
-      if (from?.size === present.size) return from;
-      const to = await this.#sign(present);
+      const unsigned = await this.#readUnsigned(partition, from);
+      if (from?.size === unsigned.size) return from;
+      const to = await this.#sign(unsigned);
       if (await heads.advance(from, to)) return to;
     }
-    throw overloaded('others sign heads at the same time');
+    throw overloaded('other nodes sign heads at the same time; try again');
   }
 
-  /** The log as it is now, its tiles folded; checked to extend the head, if one is given. */
-  async #present(partition: number, from?: Head): Promise<Omit<Head, 'note'>> {
-    const { evidence, log, progress } = this.parts;
+  /** Reads the head of the log, with its tiles folded. Checks that it extends `from`, if given. */
+  async #readUnsigned(partition: number, from?: SignedHead): Promise<Omit<SignedHead, 'note'>> {
+    const { merkleReader, log, progress } = this.parts;
     const tail = await log.tail(partition);
     if (from && (tail?.size ?? 0) < from.size)
       throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
-    if (!tail) throw overloaded('nothing is in the log yet');
+    if (!tail) throw overloaded('the partition is still empty; try again later');
     const { position, size, root } = tail;
     const moment: Moment = { partition, size };
-    await progress.reached(tilesModel.name, moment);
-    if (from && (await evidence.root(partition, from.size)) !== from.root)
+    await progress.waitFor(tilesModel.name, moment);
+    if (from && (await merkleReader.root(partition, from.size)) !== from.root)
       throw new NotExtended(partition, `its first ${from.size} events are others`);
-    if ((await evidence.root(partition, size)) !== root)
+    if ((await merkleReader.root(partition, size)) !== root)
       throw new NotExtended(partition, `its tiles are not those of its ${size} events`);
     return { partition, position, size, root };
   }
 
-  async #sign(at: Omit<Head, 'note'>): Promise<Head> {
-    const [key] = await this.parts.signing.list();
+  async #sign(at: Omit<SignedHead, 'note'>): Promise<SignedHead> {
+    const [key] = await this.parts.vault.signing.list();
     const name = originOf(this.parts.origin, at.partition);
     return { ...at, note: signNote(`${name}\n${at.size}\n${at.root}\n`, name, key) };
   }
 }
 
-const EVERY_MS = 10_000;
+const SIGN_INTERVAL_MS = 10_000;
 
-/** What the signer knows of the system. */
+/** The services of `HeadSigner`. */
 export interface HeadSignerParts {
   readonly heads: Pick<Heads, 'advance'>;
-  /** The partitions that are this node's to sign. */
+  /** The partitions that this node signs. */
   readonly owned: () => readonly number[];
-  /** How many events are in a partition. */
+  /** The number of events in a partition. */
   readonly size: (partition: number) => Promise<number>;
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** Signs the partitions of this node that have grown, every 10 s and when the system stops. */
+/** Signs this node's partitions that have grown, every 10 s and when the system stops. */
 export class HeadSigner {
   readonly #signed = new Map<number, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -200,13 +217,13 @@ export class HeadSigner {
   constructor(private readonly parts: HeadSignerParts) {}
 
   start(): void {
-    this.#timer = setInterval(() => this.#sign(), EVERY_MS).unref();
+    this.#timer = setInterval(() => this.#sign(), SIGN_INTERVAL_MS).unref();
     this.#sign();
   }
 
   /**
-   * Resolves once what there is now is signed, or cannot be, or after so many milliseconds. To be called when
-   * nothing more comes, and while all of it is still folded.
+   * Signs a last time. Resolves when that is done or has failed, or after `ms` milliseconds. Call it when no
+   * more events come, while projections still run.
    */
   async stop(ms: number): Promise<void> {
     clearInterval(this.#timer);
@@ -214,7 +231,10 @@ export class HeadSigner {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
-        this.parts.report('the end of the log is not signed yet', new Error(`not within ${ms} ms`));
+        this.parts.report(
+          'the end of the log was not signed before the stop',
+          new Error(`not signed within ${ms} ms`),
+        );
         resolve();
       }, ms);
     });
@@ -222,7 +242,7 @@ export class HeadSigner {
     clearTimeout(timer);
   }
 
-  /** One round behind the other: a slow vault must not gather them. */
+  /** One round after the other, so that rounds do not pile up behind a slow vault. */
   #sign(): void {
     this.#running = this.#running.then(async () => {
       await Promise.all(this.parts.owned().map((partition) => this.#advance(partition)));
@@ -237,7 +257,9 @@ export class HeadSigner {
       this.#signed.set(partition, head.size);
     } catch (error) {
       const message =
-        error instanceof NotExtended ? 'the log is not what was signed' : 'a head could not be signed yet';
+        error instanceof NotExtended
+          ? 'the log does not extend its signed head'
+          : 'a head could not be signed; trying again';
       report(message, error);
     }
   }

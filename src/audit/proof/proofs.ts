@@ -1,14 +1,14 @@
 import { badRequest, notFound } from '../../base/errors.js';
-import { entryBundle, TILE, tileBytes, tilePath } from '../../log/merkle.js';
-import type { Evidence } from '../../projections/models/merkleTiles.js';
-import type { Head } from '../../vault/vault.js';
+import { entryBundle, TILE_WIDTH, tileBytes, tilePath } from '../../log/merkle.js';
+import type { MerkleReader } from '../../projections/models/merkleTiles.js';
+import type { SignedHead } from '../../vault/vault.js';
 import type { Heads } from './heads.js';
 
-/** A proof that an event is in the log: with the size's signed head, checkable without any other event. */
+/** A proof that an event is in the log. The signed head of `size` is enough to check it. */
 export interface InclusionProof {
   readonly offset: number;
   readonly size: number;
-  /** The stored bytes of the event, in base64: the leaf. */
+  /** The stored bytes of the event, which are the leaf, in base64. */
   readonly entry: string;
   /** RFC 6962, base64, from the bottom up. */
   readonly hashes: readonly string[];
@@ -25,24 +25,27 @@ export interface ConsistencyProof {
 }
 
 interface ProofParts {
-  readonly evidence: Evidence;
+  readonly merkleReader: MerkleReader;
   readonly heads: Heads;
 }
 
-/** What is proven of the log, and what proofs are made of; never of more than a signed head holds. */
+/** Proofs, tiles and entry bundles, never of more than a signed head covers. */
 export class Proofs {
   constructor(private readonly parts: ProofParts) {}
 
-  /** By default of the newest head; for an event beyond it, of the next one. `overloaded` after 5 s. */
+  /**
+   * Proves inclusion in the newest head by default, or in the next one for an event beyond it. Rejects with
+   * `overloaded` after 5 s.
+   */
   async inclusion(partition: number, offset: number, asked?: number): Promise<InclusionProof> {
     if (asked !== undefined && offset >= asked)
-      throw badRequest('the event is not in a log of this size', [
+      throw badRequest('the event lies beyond this size', [
         { path: 'offset', message: 'must be below size' },
       ]);
-    const { heads, evidence } = this.parts;
-    const head = await heads.holding(partition, asked ?? offset + 1);
+    const { heads, merkleReader } = this.parts;
+    const head = await heads.headCovering(partition, asked ?? offset + 1);
     const size = asked ?? head.size;
-    const { leaf, hashes } = await evidence.inclusion(partition, offset, size, head.position);
+    const { leaf, hashes } = await merkleReader.inclusion(partition, offset, size, head.position);
     return {
       offset,
       size,
@@ -52,46 +55,49 @@ export class Proofs {
     };
   }
 
-  /** By default up to the newest head. */
+  /** Proves consistency up to the newest head by default. */
   async consistency(partition: number, from: number, asked?: number): Promise<ConsistencyProof> {
     if (asked !== undefined && from > asked)
-      throw badRequest('a log does not extend a larger one', [
+      throw badRequest('from must not be larger than size', [
         { path: 'from', message: 'must not be above size' },
       ]);
-    const { heads, evidence } = this.parts;
-    const head = await heads.holding(partition, asked ?? from);
+    const { heads, merkleReader } = this.parts;
+    const head = await heads.headCovering(partition, asked ?? from);
     const size = asked ?? head.size;
-    const hashes = await evidence.consistency(partition, from, size);
+    const hashes = await merkleReader.consistency(partition, from, size);
     return { from, size, hashes, ...checkpointOf(head, size) };
   }
 
-  /** A tile or an entry bundle by its path (C2SP tlog-tiles), behind `tile/`. `not_found` beyond the newest head. */
+  /**
+   * A tile or an entry bundle by its path behind `tile/` (C2SP tlog-tiles). Throws `not_found` beyond the
+   * newest head.
+   */
   async tile(partition: number, path: string): Promise<Buffer> {
     const { level, index, width } = readPath(path);
-    const { evidence, heads } = this.parts;
-    const nodes = TILE ** (level === 'entries' ? 0 : level);
-    const head = await heads.holding(partition, 0);
-    if (index * TILE + width > Math.floor(head.size / nodes))
-      throw notFound('there is no such tile in the signed log');
+    const { merkleReader, heads } = this.parts;
+    const nodes = TILE_WIDTH ** (level === 'entries' ? 0 : level);
+    const head = await heads.headCovering(partition, 0);
+    if (index * TILE_WIDTH + width > Math.floor(head.size / nodes))
+      throw notFound('the signed log has no such tile');
     if (level === 'entries')
-      return entryBundle(await evidence.leaves(partition, index, width, head.position));
-    const hashes = (await evidence.tile(partition, level, index)).slice(0, width);
+      return entryBundle(await merkleReader.leaves(partition, index, width, head.position));
+    const hashes = (await merkleReader.tile(partition, level, index)).slice(0, width);
     if (hashes.length < width) throw new RangeError(`tile ${path} of partition ${partition} is not folded`);
     return tileBytes({ level, index, hashes });
   }
 }
 
-const checkpointOf = ({ size, note }: Head, of: number): { checkpoint?: string } =>
+const checkpointOf = ({ size, note }: SignedHead, of: number): { checkpoint?: string } =>
   size === of ? { checkpoint: note } : {};
 
 const TILE_PATH = /^(entries|\d{1,2})\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/;
 
-/** Throws `not_found` for what is not the one way to write a tile's path. */
+/** Parses a tile's path. Throws `not_found` unless it is the canonical one. */
 function readPath(path: string): { level: number | 'entries'; index: number; width: number } {
-  const [, place = '', number = '', partial = String(TILE)] = TILE_PATH.exec(path) ?? [];
+  const [, place = '', number = '', partial = String(TILE_WIDTH)] = TILE_PATH.exec(path) ?? [];
   const level = place === 'entries' ? place : Number(place);
   const [index, width] = [Number(number.replaceAll(/[x/]/g, '')), Number(partial)];
-  const isTile = place !== '' && width > 0 && Number.isSafeInteger(index * TILE);
-  if (!isTile || tilePath(level, index, width) !== path) throw notFound('this is no path of a tile');
+  const isTile = place !== '' && width > 0 && Number.isSafeInteger(index * TILE_WIDTH);
+  if (!isTile || tilePath(level, index, width) !== path) throw notFound('not the path of a tile');
   return { level, index, width };
 }

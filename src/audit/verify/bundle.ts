@@ -1,45 +1,45 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
-import { entryBundle, TILE, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
+import { entryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
 import type { Engine } from '../../projections/store/engine.js';
-import { readHead, type SignedHead } from '../proof/witness.js';
-import { openSource, type SourceLog } from '../storedRows.js';
-import { Contradiction, Meter, type OnProgress } from './report.js';
+import { type ParsedHead, readHead } from '../proof/trustedHeads.js';
+import { type AuditedLog, openAuditedLog } from '../storedRows.js';
+import { Meter, MismatchError, type OnProgress } from './report.js';
 
-/** Commits are read so many at once: few, so that what is made of them dies young. */
+/** Commits of one read: few, so that their memory is freed early. */
 const PAGE = 16;
 
-/** Where a bundle's parts lie below its directory. */
+/** The paths of a bundle's parts below its directory. */
 export const bundlePaths = {
-  /** Verifier keys, a line each. */
+  /** Verifier keys, one line each. */
   keys: 'key',
   checkpoint: (partition: number): string => join(String(partition), 'checkpoint'),
   tile: (partition: number, level: number | 'entries', index: number, width: number): string =>
     join(String(partition), 'tile', tilePath(level, index, width)),
 };
 
-/** What is exported. */
+/** The log to export, and up to where. */
 export interface ExportOptions {
   readonly engine: Engine;
-  /** It must not exist or be empty. */
+  /** The directory must be absent or empty. */
   readonly dir: string;
-  /** Signed heads: of each partition that is to be in the bundle, one; it is exported up to there. */
+  /** One signed head for each partition that is exported; the export ends there. */
   readonly heads: readonly string[];
-  /** Verifier keys of these heads. */
+  /** The verifier keys of these heads. */
   readonly keys: readonly string[];
   readonly onProgress?: OnProgress;
 }
 
-/** The directory holds something already. */
+/** The directory is not empty. */
 export class NotEmpty extends Error {
   override readonly name = 'NotEmpty';
 }
 
 /**
- * Writes a bundle that can be verified, and read, with no database: of each partition its signed head, and up to that
- * its tiles and entry bundles (C2SP tlog-tiles), and the keys. Memory does not grow with the log. Throws `NotEmpty`, or
- * `Contradiction` if the log is not what its head says.
+ * Writes a bundle that can be read and verified without a database. It holds the signed head of each
+ * partition, the tiles and entry bundles up to it (C2SP tlog-tiles), and the keys. Uses constant memory.
+ * Throws `NotEmpty`, or `MismatchError` if the log does not match a head.
  */
 export async function exportBundle(options: ExportOptions): Promise<{ partitions: number; events: number }> {
   const { dir, engine, keys } = options;
@@ -48,7 +48,7 @@ export async function exportBundle(options: ExportOptions): Promise<{ partitions
   const heads = options.heads.map(readHead);
   const events = heads.reduce((sum, { size }) => sum + size, 0);
   const meter = new Meter('export', events, options.onProgress);
-  const log = await openSource(engine);
+  const log = await openAuditedLog(engine);
   try {
     for (const head of heads) await exportPartition(log, head, dir, meter);
   } finally {
@@ -58,38 +58,38 @@ export async function exportBundle(options: ExportOptions): Promise<{ partitions
   return { partitions: heads.length, events };
 }
 
-async function exportPartition(log: SourceLog, head: SignedHead, dir: string, meter: Meter): Promise<void> {
+async function exportPartition(log: AuditedLog, head: ParsedHead, dir: string, meter: Meter): Promise<void> {
   const { partition, size, root, note } = head;
   const tree = new TileTree();
   const files = new Files(dir);
   const writeTile = (tile: Tile) =>
     files.write(bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length), tileBytes(tile));
   const writeEntries = (leaves: readonly string[]) => {
-    const index = Math.floor((tree.size - 1) / TILE);
+    const index = Math.floor((tree.size - 1) / TILE_WIDTH);
     return files.write(bundlePaths.tile(partition, 'entries', index, leaves.length), entryBundle(leaves));
   };
   let entries: string[] = [];
   for await (const leaf of leavesOf(log, partition, size)) {
     entries.push(leaf);
     for (const tile of tree.add(leaf)) await writeTile(tile);
-    if (entries.length < TILE) continue;
+    if (entries.length < TILE_WIDTH) continue;
     await writeEntries(entries);
     meter.add(entries.length);
     entries = [];
   }
   if (entries.length > 0) await writeEntries(entries);
   meter.add(entries.length);
-  for (const tile of tree.partial()) await writeTile(tile);
+  for (const tile of tree.partialTiles()) await writeTile(tile);
   if (tree.root() !== root) {
-    const what = `partition ${partition} is not what its signed head of ${size} events says: verify the log`;
-    throw new Contradiction({ what, partition, offset: size - 1 });
+    const what = `partition ${partition} does not match its signed head of ${size} events: verify the log`;
+    throw new MismatchError({ what, partition, offset: size - 1 });
   }
-  // The last: without it there is nothing to believe of what was broken off.
+  // Written last: without a checkpoint an interrupted export has nothing to trust.
   await files.write(bundlePaths.checkpoint(partition), note);
 }
 
-/** The first leaves of a partition. */
-async function* leavesOf(log: SourceLog, partition: number, size: number): AsyncGenerator<string> {
+/** The first `size` leaves of a partition. */
+async function* leavesOf(log: AuditedLog, partition: number, size: number): AsyncGenerator<string> {
   let left = size;
   for (let position = 0; left > 0; ) {
     const commits = await log.read(partition, position, PAGE);
@@ -102,7 +102,7 @@ async function* leavesOf(log: SourceLog, partition: number, size: number): Async
   }
 }
 
-/** Writes files below a directory, and makes the directories between. */
+/** Writes files below a directory, and creates the directories between. */
 class Files {
   #made = '';
 

@@ -2,39 +2,39 @@ import { LogEndsEarly } from '../../log/checkLog.js';
 import { BrokenCommit } from '../../log/commit.js';
 import { type Hash, HoleError, StorageError } from '../../log/log.js';
 
-/** Where something is wrong, and what: one line for the operator. */
-export interface Wrong {
+/** A mismatch and its place: one line for the operator. */
+export interface Mismatch {
   readonly what: string;
   readonly partition?: number;
-  /** The commit's. */
+  /** The position of the commit. */
   readonly position?: number;
-  /** The event's. */
+  /** The offset of the event. */
   readonly offset?: number;
 }
 
-/** What is read contradicts what must hold. Thrown where it is seen; `wrong` says where. */
-export class Contradiction extends Error {
-  override readonly name = 'Contradiction';
-  constructor(readonly wrong: Wrong) {
-    super(wrong.what);
+/** Thrown where stored data does not match what it must be. */
+export class MismatchError extends Error {
+  override readonly name = 'MismatchError';
+  constructor(readonly mismatch: Mismatch) {
+    super(mismatch.what);
   }
 }
 
-/** SQLite's primary result codes that say nothing of what the file holds: busy, no memory, no disk, no file. */
-const outages = new Set([5, 6, 7, 10, 13, 14]);
+/** SQLite's primary result codes that tell nothing about the file: busy, no memory, no disk, no file. */
+const OUTAGE_CODES = new Set([5, 6, 7, 10, 13, 14]);
 
 /**
- * What an error says that was thrown while a partition was read and checked from behind `position`. What is no
- * finding but an outage (the database does not answer, the disk is full) is thrown again.
+ * Turns an error from reading a partition behind `position` into a mismatch. Throws an outage again, such as
+ * a database that does not answer or a full disk.
  */
-export function wrongOf(error: unknown, partition: number, position: number): Wrong {
+export function toMismatch(error: unknown, partition: number, position: number): Mismatch {
   if (isOutage(error)) throw error;
-  if (error instanceof Contradiction) return error.wrong;
+  if (error instanceof MismatchError) return error.mismatch;
   const what = error instanceof Error ? error.message : String(error);
   if (error instanceof BrokenCommit) return { what, partition, position: error.position };
   if (error instanceof HoleError) return { what, partition, position: error.missing };
   if (error instanceof LogEndsEarly) return { what, partition, position: error.position + 1 };
-  // Whatever a damaged store makes its reader throw: text that is no JSON, numbers that are none.
+  // A damaged store makes its reader throw anything, for example a JSON error.
   const next = position + 1;
   return {
     what: `partition ${partition} cannot be read from position ${next} on: ${what}`,
@@ -43,57 +43,60 @@ export function wrongOf(error: unknown, partition: number, position: number): Wr
   };
 }
 
-/** The same of an error that was thrown while something else than a partition was read, which is named. */
-export function damageOf(error: unknown, whose: string): Wrong {
+/**
+ * Turns an error from reading anything but a partition into a mismatch; `whose` names what was read. Throws
+ * an outage again.
+ */
+export function toUnreadable(error: unknown, whose: string): Mismatch {
   if (isOutage(error)) throw error;
-  if (error instanceof Contradiction) return error.wrong;
+  if (error instanceof MismatchError) return error.mismatch;
   return { what: `${whose} cannot be read: ${error instanceof Error ? error.message : String(error)}` };
 }
 
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  // The driver's errors, told by their names: its module is loaded only where it is used.
+  // The driver's errors, compared by name, because its module is loaded only where it is used.
   if (error.name.startsWith('Mongo')) return true;
   if (error instanceof StorageError && error.cause !== undefined) return isOutage(error.cause);
-  return 'errcode' in error && outages.has(Number(error.errcode) & 0xff);
+  return 'errcode' in error && OUTAGE_CODES.has(Number(error.errcode) & 0xff);
 }
 
-/** What was found. */
+/** The findings of `verify`. */
 export interface Report {
   readonly partitions: readonly CheckedPartition[];
-  /** By read model how many of its rows were compared. */
+  /** By read model, the number of rows compared. */
   readonly models: readonly { readonly name: string; readonly rows: number }[];
-  /** The first wrong place; absent: none. What comes after it was not looked at. */
-  readonly wrong?: Wrong;
+  /** The first mismatch; absent if there is none. Later places were not checked. */
+  readonly mismatch?: Mismatch;
 }
 
-/** A partition as far as nothing is wrong in it. */
+/** A partition up to its first mismatch. */
 export interface CheckedPartition {
   readonly partition: number;
   readonly events: number;
-  /** The time of the last of them; empty if there is none. */
+  /** The time of the last event; empty if there is none. */
   readonly until: string;
   readonly root: Hash;
-  /** A bundle has no commits. */
+  /** Absent for a bundle, which has no commits. */
   readonly commits?: number;
-  /** The last commit's. */
+  /** The hash of the last commit. */
   readonly hash?: Hash;
 }
 
-/** How far a long piece of work is. */
-export interface Progress {
-  /** What is being done, in a few words. */
+/** The progress of long work. */
+export interface WorkProgress {
+  /** The phase in a few words. */
   readonly phase: string;
   readonly done: number;
   readonly total: number;
-  /** Of this phase, since it began. */
+  /** The speed of this phase since it began. */
   readonly perSecond: number;
   /** Undefined until the speed is known. */
   readonly remainingMs: number | undefined;
 }
 
-/** Told now and then, synchronously. */
-export type OnProgress = (progress: Progress) => void;
+/** Called from time to time, synchronously. */
+export type OnProgress = (progress: WorkProgress) => void;
 
 /** Measures one phase on the monotonic clock. */
 export class Meter {
@@ -101,7 +104,7 @@ export class Meter {
   readonly #from = performance.now();
   readonly #alreadyDone: number;
 
-  /** `alreadyDone`: by an earlier run; it says nothing of the speed. */
+  /** `alreadyDone`: the work of an earlier run, which does not count for the speed. */
   constructor(
     private readonly phase: string,
     private readonly total: number,

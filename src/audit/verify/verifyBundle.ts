@@ -1,30 +1,30 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readEntryBundle, TILE, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
-import { frameOf } from '../../projections/logIntake.js';
+import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
+import { decodeCommit } from '../../projections/commitBuffer.js';
 import { Projector } from '../../projections/projector.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import { readHead, type SignedHead, witnessesOf } from '../proof/witness.js';
+import { type ParsedHead, readHead, readTrustedHeads } from '../proof/trustedHeads.js';
 import { bundlePaths } from './bundle.js';
-import { versionsOf } from './freshModels.js';
+import { streamVersions } from './comparedModels.js';
 import {
   type CheckedPartition,
-  Contradiction,
   Meter,
+  type Mismatch,
+  MismatchError,
   type OnProgress,
   type Report,
-  type Wrong,
 } from './report.js';
-import type { Witness } from './verifyChain.js';
+import type { TrustedHead } from './verifyChain.js';
 import { scratch } from './verifyState.js';
 
-/** A file of a bundle; that it is missing is a `Contradiction`. */
+/** Reads a file of a bundle. Throws a `MismatchError` if it is missing. */
 async function fileOf(dir: string, path: string): Promise<Buffer> {
   try {
     return await readFile(join(dir, path));
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    throw new Contradiction({ what: `${path} is missing` });
+    throw new MismatchError({ what: `${path} is missing` });
   }
 }
 
@@ -35,8 +35,8 @@ class PartitionBundle {
 
   constructor(
     private readonly dir: string,
-    private readonly head: SignedHead,
-    private readonly witnesses: readonly Witness[],
+    private readonly head: ParsedHead,
+    private readonly trustedHeads: readonly TrustedHead[],
     private readonly meter: Meter,
   ) {}
 
@@ -44,32 +44,32 @@ class PartitionBundle {
     const { partition, size } = this.head;
     const rows = openSqliteRows(join(scratch, `rows-${partition}.db`));
     try {
-      const versions = await Projector.open(rows, [versionsOf(undefined)], partition + 1);
-      for (let index = 0; index * TILE < size; index++) await this.#checkEntries(index, versions);
+      const versions = await Projector.open(rows, [streamVersions(undefined)], partition + 1);
+      for (let index = 0; index * TILE_WIDTH < size; index++) await this.#checkEntries(index, versions);
     } finally {
       await rows.close();
     }
-    for (const tile of this.#tree.partial()) await this.#checkTile(tile);
+    for (const tile of this.#tree.partialTiles()) await this.#checkTile(tile);
     this.#compareRoot();
     return { partition, events: size, until: this.#until, root: this.#tree.root() };
   }
 
   async #checkEntries(index: number, versions: Projector): Promise<void> {
     const { partition, size } = this.head;
-    const firstOffset = index * TILE;
-    const width = Math.min(TILE, size - firstOffset);
+    const firstOffset = index * TILE_WIDTH;
+    const width = Math.min(TILE_WIDTH, size - firstOffset);
     const path = bundlePaths.tile(partition, 'entries', index, width);
     const bytes = await fileOf(this.dir, path);
     const place = { partition, offset: firstOffset };
-    const leaves = attempt(() => readEntryBundle(bytes), path, place);
+    const leaves = parseFile(() => readEntryBundle(bytes), path, place);
     if (leaves.length !== width)
-      throw new Contradiction({ ...place, what: `${path} holds ${leaves.length} entries, not ${width}` });
+      throw new MismatchError({ ...place, what: `${path} holds ${leaves.length} entries, not ${width}` });
     for (const leaf of leaves) {
       const filled = this.#tree.add(leaf);
       for (const tile of filled) await this.#checkTile(tile);
       this.#compareRoot();
     }
-    const frame = {
+    const commit = {
       partition,
       position: index + 1,
       firstOffset,
@@ -77,13 +77,13 @@ class PartitionBundle {
       recordedAt: '',
       leaves,
     };
-    const { events, ...rest } = attempt(() => frameOf(frame), path, place);
+    const { events, ...rest } = parseFile(() => decodeCommit(commit), path, place);
     for (const { recordedAt, offset } of events) {
       if (recordedAt < this.#until)
-        throw new Contradiction({
+        throw new MismatchError({
           partition,
           offset,
-          what: `event ${offset} of partition ${partition} is before the one before it`,
+          what: `event ${offset} of partition ${partition} has an earlier time than the event before it`,
         });
       this.#until = recordedAt;
     }
@@ -96,55 +96,58 @@ class PartitionBundle {
     const { partition } = this.head;
     const path = bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length);
     if ((await fileOf(this.dir, path)).equals(tileBytes(tile))) return;
-    throw new Contradiction({
-      what: `${path} is not made of the entries below it`,
+    throw new MismatchError({
+      what: `${path} does not match the entries below it`,
       partition,
-      offset: tile.index * TILE ** (tile.level + 1),
+      offset: tile.index * TILE_WIDTH ** (tile.level + 1),
     });
   }
 
-  /** With each witness to the tree as it is now, the bundle's own head among them. */
+  /**
+   * Compares the tree as it is now with each trusted head of its size. The bundle's own head is one of them.
+   */
   #compareRoot(): void {
     const { partition } = this.head;
     const { size } = this.#tree;
-    for (const witness of this.witnesses) {
-      if (witness.partition !== partition) continue;
-      if (size === this.head.size && witness.size > size)
-        throw new Contradiction({
-          what: `the bundle ends after ${size} events of partition ${partition}: by ${witness.source} it had ${witness.size}`,
+    for (const trusted of this.trustedHeads) {
+      if (trusted.partition !== partition) continue;
+      if (size === this.head.size && trusted.size > size)
+        throw new MismatchError({
+          what: `the bundle has ${size} events of partition ${partition}, fewer than ${trusted.source}`,
           partition,
           offset: size,
         });
-      if (witness.size !== size || witness.root === this.#tree.root()) continue;
-      const what = `partition ${partition} is not what ${witness.source} says of its first ${size} events`;
-      throw new Contradiction({ what, partition, offset: size - 1 });
+      if (trusted.size !== size || trusted.root === this.#tree.root()) continue;
+      const what = `partition ${partition} does not match ${trusted.source}`;
+      throw new MismatchError({ what, partition, offset: size - 1 });
     }
   }
 }
 
-/** What a file gives; whatever is thrown says that the file is not what it should be. */
-function attempt<T>(work: () => T, path: string, place: Omit<Wrong, 'what'>): T {
+/** Parses a file. Any error becomes a `MismatchError` about the file. */
+function parseFile<T>(work: () => T, path: string, place: Omit<Mismatch, 'what'>): T {
   try {
     return work();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Contradiction({ ...place, what: `${path} cannot be read: ${why}` });
+    throw new MismatchError({ ...place, what: `${path} cannot be read: ${why}` });
   }
 }
 
-/** What is checked, and against what. */
+/** The bundle to check, and what to compare it with. */
 export interface BundleOptions {
   readonly dir: string;
   /** Checkpoints that were kept elsewhere. */
   readonly since: readonly string[];
-  /** Verifier keys that were kept elsewhere; without them, the bundle's own are believed. */
+  /** Verifier keys that were kept elsewhere; by default the bundle's own are trusted. */
   readonly keys?: readonly string[];
   readonly onProgress?: OnProgress;
 }
 
 /**
- * Checks a bundle with no database: signatures, every entry and tile up to the signed root, the versions of all streams,
- * and that each checkpoint kept elsewhere is extended by it. A file that is missing or altered is a wrong place.
+ * Checks a bundle without a database. Checks signatures, every entry and tile up to the signed root, and the
+ * versions of all streams. The bundle must extend each checkpoint that was kept elsewhere. A missing or
+ * altered file is a mismatch.
  */
 export async function verifyBundle(options: BundleOptions): Promise<Report> {
   const partitions: CheckedPartition[] = [];
@@ -153,25 +156,25 @@ export async function verifyBundle(options: BundleOptions): Promise<Report> {
     const heads = await headsOf(options.dir);
     const keys = options.keys ?? lines(await fileOf(options.dir, bundlePaths.keys));
     const notes = heads.map(({ note }) => note);
-    const { witnesses, wrong } = witnessesOf({ heads: notes, since: options.since, keys });
-    if (wrong) throw new Contradiction(wrong);
+    const { trustedHeads, mismatch } = readTrustedHeads({ heads: notes, since: options.since, keys });
+    if (mismatch) throw new MismatchError(mismatch);
     const meter = new Meter(
       'bundle',
       heads.reduce((sum, { size }) => sum + size, 0),
       options.onProgress,
     );
     for (const head of heads)
-      partitions.push(await new PartitionBundle(options.dir, head, witnesses, meter).check(directory));
-    const stray = witnesses.find(({ partition }) => !heads.some((head) => head.partition === partition));
+      partitions.push(await new PartitionBundle(options.dir, head, trustedHeads, meter).check(directory));
+    const stray = trustedHeads.find(({ partition }) => !heads.some((head) => head.partition === partition));
     if (stray) {
       const { partition, source } = stray;
-      const what = `the bundle has no partition ${partition}, of which there is ${source}`;
-      throw new Contradiction({ what, partition });
+      const what = `the bundle has no partition ${partition}, but there is ${source} for it`;
+      throw new MismatchError({ what, partition });
     }
     return { partitions, models: [] };
   } catch (error) {
-    if (!(error instanceof Contradiction)) throw error;
-    return { partitions, models: [], wrong: error.wrong };
+    if (!(error instanceof MismatchError)) throw error;
+    return { partitions, models: [], mismatch: error.mismatch };
   } finally {
     remove();
   }
@@ -184,16 +187,16 @@ const lines = (bytes: Buffer): string[] =>
     .filter((line) => line !== '');
 
 /** The heads in the bundle, by partition. */
-async function headsOf(dir: string): Promise<SignedHead[]> {
+async function headsOf(dir: string): Promise<ParsedHead[]> {
   const names = (await readdir(dir)).filter((name) => /^\d+$/.test(name));
-  if (names.length === 0) throw new Contradiction({ what: `${dir} holds no partition: it is no bundle` });
+  if (names.length === 0) throw new MismatchError({ what: `${dir} is not a bundle: it has no partition` });
   const partitions = names.map(Number).sort((a, b) => a - b);
   return Promise.all(
     partitions.map(async (partition) => {
       const head = readHead((await fileOf(dir, bundlePaths.checkpoint(partition))).toString());
       if (head.partition === partition) return head;
-      const what = `the checkpoint in ${partition} is one of partition ${head.partition}`;
-      throw new Contradiction({ what, partition });
+      const what = `the checkpoint in directory ${partition} belongs to partition ${head.partition}`;
+      throw new MismatchError({ what, partition });
     }),
   );
 }

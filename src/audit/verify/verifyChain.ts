@@ -1,44 +1,44 @@
-import { type CheckedLog, LogEndsEarly } from '../../log/checkLog.js';
-import { checkGrown, type Head } from '../../log/commit.js';
+import { LogEndsEarly, type LogSource } from '../../log/checkLog.js';
+import { checkCommitWithTree, type Head } from '../../log/commit.js';
 import type { Commit, Hash } from '../../log/log.js';
 import { appendHashes, leafHash } from '../../log/merkle.js';
-import { Contradiction, type Wrong, wrongOf } from './report.js';
+import { type Mismatch, MismatchError, toMismatch } from './report.js';
 
-/** Commits are read so many at once. */
+/** Commits of one read. */
 const PAGE = 256;
 
-/** The root that a partition had at a size, by somebody's signature. */
-export interface Witness {
+/** The root of a partition at a size, from a head with a valid signature. */
+export interface TrustedHead {
   readonly partition: number;
   readonly size: number;
   readonly root: Hash;
-  /** Whose word it is, as the operator knows it. */
+  /** The source of the head, in words for the operator. */
   readonly source: string;
 }
 
-/** A commit with hashes that are used again: of its leaves, and of the tiles that it fills. */
+/** A commit with hashes for later use: of its leaves, and of the tiles that it fills. */
 export interface HashedCommit extends Commit {
   readonly leafHashes: readonly Hash[];
   readonly filled: readonly Hash[];
 }
 
-/** How far a check has come, through which commits, and what it ran into. */
+/** The end of a check, with the commits it has passed and the first mismatch. */
 export interface ChainStep {
   readonly head: Head;
   readonly commits: readonly HashedCommit[];
-  readonly wrong?: Wrong;
+  readonly mismatch?: Mismatch;
 }
 
 /**
- * Computes anew the commits behind `from`, up to position `end`: positions, offsets, epochs, times, the Merkle tree and
- * the hashes, each made of the one before, and the roots at the sizes of the witnesses, which are of this partition. All
- * of these commits are in memory then.
+ * Recomputes the commits behind `from`, up to position `end`: positions, offsets, epochs, times, the Merkle
+ * tree and the chain of hashes. Compares the roots with the trusted heads, which must be of this partition.
+ * Keeps all of these commits in memory.
  */
 export async function checkChain(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<LogSource, 'read'>,
   from: Head,
   end: number,
-  witnesses: readonly Witness[],
+  trustedHeads: readonly TrustedHead[],
 ): Promise<ChainStep> {
   let head = from;
   const commits: HashedCommit[] = [];
@@ -49,34 +49,34 @@ export async function checkChain(
       for (const read of page) {
         const leafHashes = read.leaves.map(leafHash);
         const tree = appendHashes(head.frontier, head.size, leafHashes);
-        const next = checkGrown(head, read, tree);
+        const next = checkCommitWithTree(head, read, tree);
         const commit = { ...read, leafHashes, filled: tree.filled };
-        for (const witness of witnesses)
-          if (head.size < witness.size && witness.size <= next.size) compare(witness, head, commit);
+        for (const trusted of trustedHeads)
+          if (head.size < trusted.size && trusted.size <= next.size) compareRoot(trusted, head, commit);
         commits.push(commit);
         head = next;
       }
     }
     return { head, commits };
   } catch (error) {
-    return { head, commits, wrong: wrongOf(error, head.partition, head.position) };
+    return { head, commits, mismatch: toMismatch(error, head.partition, head.position) };
   }
 }
 
-/** The first witness to a longer log than this, which has been read to its end. */
-export function firstMissed(witnesses: readonly Witness[], head: Head): Wrong | undefined {
+/** The mismatch of the first trusted head that is larger than the whole partition. */
+export function findMissedHead(trustedHeads: readonly TrustedHead[], head: Head): Mismatch | undefined {
   const { partition, position } = head;
-  const missed = witnesses.find(({ size }) => size > head.size);
+  const missed = trustedHeads.find(({ size }) => size > head.size);
   if (!missed) return undefined;
-  const what = `partition ${partition} ends after ${head.size} events: by ${missed.source} it had ${missed.size}`;
+  const what = `partition ${partition} has ${head.size} events, fewer than ${missed.source}`;
   return { what, partition, position: position + 1, offset: head.size };
 }
 
-/** A head is signed at the end of a commit; whoever signs inside of one is taken at their word. */
-function compare({ size, root, source }: Witness, head: Head, commit: HashedCommit): void {
+/** Heads are signed at the end of a commit, but one inside a commit is compared too. */
+function compareRoot({ size, root, source }: TrustedHead, head: Head, commit: HashedCommit): void {
   const { partition, position, leafHashes } = commit;
   const tree = appendHashes(head.frontier, head.size, leafHashes.slice(0, size - head.size));
   if (tree.root === root) return;
-  const what = `partition ${partition} is not what ${source} says: of its first ${size} events the root is ${tree.root}, not ${root}`;
-  throw new Contradiction({ what, partition, position, offset: size - 1 });
+  const what = `partition ${partition} does not match ${source}: the root is ${tree.root}, not ${root}`;
+  throw new MismatchError({ what, partition, position, offset: size - 1 });
 }

@@ -1,26 +1,29 @@
 import { join } from 'node:path';
 import { LogEndsEarly } from '../../log/checkLog.js';
-import { emptyHead, FRONTIER_EVERY, type Head, headFrom } from '../../log/commit.js';
-import { type Frame, frameOf } from '../../projections/logIntake.js';
+import { emptyHead, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
+import { type DecodedCommit, decodeCommit } from '../../projections/commitBuffer.js';
 import {
   type AnyProjection,
+  collectKeys,
   type Folded,
   foldTouching,
-  keysTouched,
   type Rows,
-  touchingOf,
+  selectTouching,
 } from '../../projections/projection.js';
 import type { Checkpoint, Model, ModelWrite, RowStore } from '../../projections/store/rowStore.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import type { SourceLog, StoredRows } from '../storedRows.js';
-import { compareInserted, projectionOf, type Target, versionsOf } from './freshModels.js';
-import { Contradiction, type Wrong, wrongOf } from './report.js';
-import { checkChain, type Witness } from './verifyChain.js';
+import type { AuditedLog, StoredRows } from '../storedRows.js';
+import { type ComparedModel, compareInserted, projectionOf, streamVersions } from './comparedModels.js';
+import { type Mismatch, MismatchError, toMismatch } from './report.js';
+import { checkChain, type TrustedHead } from './verifyChain.js';
 
-/** Events of a section, about: so many are in memory at once, and of so many the rows that change are written once. */
+/**
+ * About how many events a section has. They are in memory at once, and a row that they change is written
+ * once.
+ */
 export const SECTION_EVENTS = 4096;
 
-/** Commits of one partition that one thread checks in one go: `after` exclusive, `upTo` inclusive. */
+/** Commits of one partition that one thread checks in one call: `after` exclusive, `upTo` inclusive. */
 export interface Section {
   readonly partition: number;
   readonly after: number;
@@ -28,12 +31,13 @@ export interface Section {
 }
 
 /**
- * What is behind `head` in sections of about so many events, one at least. But for the first, each begins behind a commit
- * that carries the frontier, so that what was before it need not be read.
+ * Splits the rest of a partition into sections of about `events` events, at least one section. Each section
+ * but the first begins behind a commit with a frontier, so that nothing before it need be read.
  */
 export function sectionsOf({ partition, position }: Head, end: Checkpoint, events: number): Section[] {
   const perEvent = end.position / Math.max(1, end.size);
-  const commits = Math.max(1, Math.ceil((events * perEvent) / FRONTIER_EVERY)) * FRONTIER_EVERY;
+  const commits =
+    Math.max(1, Math.ceil((events * perEvent) / FRONTIER_EVERY_COMMITS)) * FRONTIER_EVERY_COMMITS;
   const sections: Section[] = [];
   let after = position;
   do {
@@ -45,113 +49,114 @@ export function sectionsOf({ partition, position }: Head, end: Checkpoint, event
 }
 
 /**
- * The rows that events make of those that are in a store. Others may fold into the same store, each in its turn: nothing
- * is remembered from one call to the next. Events that were folded before change nothing.
+ * Folds events into the rows of a store. Other threads fold into the same store in turn, so nothing is cached
+ * between calls. Events that were folded before change nothing.
  */
 async function foldFresh(
   store: RowStore,
   projection: AnyProjection,
   events: readonly Folded[],
 ): Promise<ModelWrite> {
-  const touching = touchingOf(projection, events);
+  const touching = selectTouching(projection, events);
   const rows: Rows = new Map();
   if (touching.length > 0) {
-    // A table's rows are of its model; the projection alone looks into them.
+    // A table holds rows of its own model, and only the projection reads their values.
     const model = projection.model as Model<unknown>;
-    const known = await store.get(model, [...keysTouched(touching)]);
+    const known = await store.get(model, [...collectKeys(touching)]);
     foldTouching(projection, touching, (key) => known.get(key), rows);
   }
   return { model: projection.model, rows: [...rows.values()], checkpoints: [] };
 }
 
-/** Pages of a file that are kept at hand: a check runs beside a server, which has more use for memory. */
+/** The page cache of a scratch file: small, because the server beside needs memory more. */
 const CACHE_KIB = 8192;
 
-/** A section, and what is known of it beforehand. */
+/** A section, with its known beginning. */
 export interface SectionToCheck extends Section {
-  /** What is before it, if that has been checked; else the log is taken at its word. */
+  /** The checked head before the section; by default the log's own record is used. */
   readonly from?: Head;
-  /** Of its partition. */
-  readonly witnesses: readonly Witness[];
+  /** The trusted heads of this partition. */
+  readonly trustedHeads: readonly TrustedHead[];
   /** The read models that are compared. */
-  readonly targets: readonly Target[];
-  /** Nothing is folded or compared any more, for something is wrong there. */
-  readonly isOfCommitsOnly: boolean;
+  readonly comparedModels: readonly ComparedModel[];
+  /** Skips folds and comparisons, because this partition's rows have a mismatch already. */
+  readonly skipsRows: boolean;
 }
 
-/** What a section by itself is found to be. */
-export interface Found {
-  /** What it takes to be before it; undefined: that cannot be read. */
+/** The result of a section checked by itself. */
+export interface SectionResult {
+  /** The head that the section assumes before it; undefined if it cannot be read. */
   readonly from?: Head;
-  /** As far as its commits follow each other. */
+  /** The head up to which its commits follow each other. */
   readonly head: Head;
-  /** What is wrong with its commits. */
-  readonly wrong?: Wrong;
-  /** What is wrong with rows that it made. */
-  readonly inRows?: Wrong;
-  /** By read model whose rows are written once: how many it made. */
+  /** The first mismatch of its commits. */
+  readonly mismatch?: Mismatch;
+  /** The first mismatch of the rows that it makes. */
+  readonly rowMismatch?: Mismatch;
+  /** The number of rows that it makes, by insert-only read model. */
   readonly made: Readonly<Record<string, number>>;
 }
 
-/** What sections are checked with. */
+/** The stores that a section is checked with. */
 export interface SectionParts {
-  readonly log: SourceLog;
+  readonly log: AuditedLog;
   readonly stored: StoredRows;
 }
 
-/** The file into which a partition is folded anew. */
+/** The scratch file for a partition's fresh fold. */
 export const scratchFile = (directory: string, partition: number): string =>
   join(directory, `folded-${partition}.db`);
 
-/** Opens that file, with all tables. */
+/** Opens the scratch file with all tables. */
 export async function openScratch(
   directory: string,
   partition: number,
-  targets: readonly Target[],
+  comparedModels: readonly ComparedModel[],
 ): Promise<RowStore> {
   const scratch = openSqliteRows(scratchFile(directory, partition), CACHE_KIB);
-  for (const { model } of [versions, ...changing(targets).map(projectionOf)]) await scratch.prepare(model);
+  for (const { model } of [versions, ...changingModels(comparedModels).map(projectionOf)])
+    await scratch.prepare(model);
   return scratch;
 }
 
-/** The read models whose rows events change. */
-const changing = (targets: readonly Target[]): Target[] =>
-  targets.filter((target) => !projectionOf(target).model.insertOnly);
+/** The read models whose rows can change. */
+const changingModels = (comparedModels: readonly ComparedModel[]): ComparedModel[] =>
+  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).model.insertOnly);
 
 /**
- * Checks what is true of a section whatever came before it: that its commits follow each other, and the rows that are
- * written once. `events`: what is to be folded in its turn.
+ * Checks what does not depend on earlier sections: that the commits follow each other, and the insert-only
+ * rows. Returns the events to fold when the section's turn comes.
  */
 export async function checkSection(
   { log, stored }: SectionParts,
   section: SectionToCheck,
-): Promise<{ found: Found; events: SectionEvents }> {
-  const { partition, after, upTo, witnesses, targets, isOfCommitsOnly } = section;
+): Promise<{ found: SectionResult; events: SectionEvents }> {
+  const { partition, after, upTo, trustedHeads, comparedModels, skipsRows } = section;
   let from: Head;
   try {
     from = section.from ?? (await claimedHead(log, partition, after));
   } catch (error) {
-    const wrong = wrongOf(error, partition, after);
-    return { found: { head: emptyHead(partition), wrong, made: {} }, events: none };
+    const mismatch = toMismatch(error, partition, after);
+    return { found: { head: emptyHead(partition), mismatch, made: {} }, events: NO_EVENTS };
   }
-  const { head, commits, wrong } = await checkChain(log, from, upTo, witnesses);
+  const { head, commits, mismatch } = await checkChain(log, from, upTo, trustedHeads);
   const made: Record<string, number> = {};
   const found = { from, head, made };
-  if (wrong) return { found: { ...found, wrong }, events: none };
-  if (isOfCommitsOnly) return { found, events: none };
+  if (mismatch) return { found: { ...found, mismatch }, events: NO_EVENTS };
+  if (skipsRows) return { found, events: NO_EVENTS };
   try {
-    const events = new SectionEvents(partition, commits.map(frameOf));
-    for (const target of targets)
-      if (projectionOf(target).model.insertOnly)
-        made[target.name] = await compareInserted(stored, target, events.heldBy(target));
+    const events = new SectionEvents(partition, commits.map(decodeCommit));
+    for (const comparedModel of comparedModels)
+      if (projectionOf(comparedModel).model.insertOnly)
+        made[comparedModel.name] = await compareInserted(stored, comparedModel, events.heldBy(comparedModel));
     return { found, events };
   } catch (error) {
-    return { found: { ...found, inRows: wrongOf(error, partition, after) }, events: none };
+    return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, events: NO_EVENTS };
   }
 }
 
-/** The head that a commit itself says to be after it. */
-async function claimedHead(log: SourceLog, partition: number, position: number): Promise<Head> {
+/** The head after a commit, from the commit's own fields. */
+async function claimedHead(log: AuditedLog, partition: number, position: number): Promise<Head> {
   if (position === 0) return emptyHead(partition);
   const [commit] = await log.read(partition, position - 1, 1);
   if (!commit) throw new LogEndsEarly(partition, position - 1);
@@ -159,57 +164,60 @@ async function claimedHead(log: SourceLog, partition: number, position: number):
 }
 
 /**
- * Folds a section behind those before it: each read model exactly as far as it is stored, and the versions of streams
- * to the end. Answers what is wrong, and has then written nothing.
+ * Folds a section behind those before it: each read model as far as it is stored, and stream versions to the
+ * end. Returns a mismatch, and has written nothing in that case.
  */
 export async function foldSection(
   scratch: RowStore,
-  { partition, after, targets }: SectionToCheck,
-  { partitions }: Pick<SourceLog, 'partitions'>,
+  { partition, after, comparedModels }: SectionToCheck,
+  { partitions }: Pick<AuditedLog, 'partitions'>,
   events: SectionEvents,
-): Promise<Wrong | undefined> {
+): Promise<Mismatch | undefined> {
   try {
-    const writes = [await foldFresh(scratch, versionsOf(partitions), events.all)];
-    for (const target of changing(targets))
-      writes.push(await foldFresh(scratch, projectionOf(target), events.heldBy(target)));
+    const writes = [await foldFresh(scratch, streamVersions(partitions), events.all)];
+    for (const comparedModel of changingModels(comparedModels))
+      writes.push(await foldFresh(scratch, projectionOf(comparedModel), events.heldBy(comparedModel)));
     await scratch.write(writes.filter(({ rows }) => rows.length > 0));
     return undefined;
   } catch (error) {
-    return wrongOf(error, partition, after);
+    return toMismatch(error, partition, after);
   }
 }
 
-/** The events of a section, decoded. */
+/** The decoded events of a section. */
 export class SectionEvents {
   readonly all: readonly Folded[];
 
   constructor(
     private readonly partition: number,
-    private readonly frames: readonly Frame[],
+    private readonly commits: readonly DecodedCommit[],
   ) {
-    this.all = eventsIn(frames);
+    this.all = eventsIn(commits);
   }
 
-  /** Those that a read model holds. Throws a `Contradiction` if it says of itself to hold another number. */
-  heldBy({ name, checkpoints }: Target): readonly Folded[] {
-    const { partition, frames } = this;
+  /**
+   * The events that a read model holds. Throws a `MismatchError` if its checkpoint names another number of
+   * events.
+   */
+  heldBy({ name, checkpoints }: ComparedModel): readonly Folded[] {
+    const { partition, commits } = this;
     const { position, size } = checkpoints[partition] ?? { position: 0, size: 0 };
-    const last = frames.findLast((frame) => frame.position <= position);
+    const last = commits.findLast((commit) => commit.position <= position);
     if (last?.position === position && last.size !== size) {
-      const what = `the read model ${name} holds partition ${partition} up to position ${position} as ${size} events: there are ${last.size}`;
-      throw new Contradiction({ what, partition, position });
+      const what = `the checkpoint of the read model ${name} counts ${size} events up to position ${position} of partition ${partition}, not ${last.size}`;
+      throw new MismatchError({ what, partition, position });
     }
-    if (last === frames.at(-1)) return this.all;
-    return eventsIn(frames.filter((frame) => frame.position <= position));
+    if (last === commits.at(-1)) return this.all;
+    return eventsIn(commits.filter((commit) => commit.position <= position));
   }
 }
 
-// Many: pushed one by one they take a fraction of what `flatMap` takes.
-function eventsIn(frames: readonly Frame[]): Folded[] {
+// A push for each event is several times as fast as `flatMap` here.
+function eventsIn(commits: readonly DecodedCommit[]): Folded[] {
   const events: Folded[] = [];
-  for (const frame of frames) for (const event of frame.events) events.push(event);
+  for (const commit of commits) for (const event of commit.events) events.push(event);
   return events;
 }
 
-const none = new SectionEvents(0, []);
-const versions = versionsOf(undefined);
+const NO_EVENTS = new SectionEvents(0, []);
+const versions = streamVersions(undefined);

@@ -11,17 +11,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyHead, type Head } from '../../log/commit.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
-import type { Target } from './freshModels.js';
-import type { Witness } from './verifyChain.js';
+import type { ComparedModel } from './comparedModels.js';
+import type { TrustedHead } from './verifyChain.js';
 
-/** A directory for what is of no use once a check has ended. */
+/** A directory that is useless after a check has ended. */
 export interface Scratch {
   readonly directory: string;
-  /** Removes it with all that is in it. */
+  /** Removes the directory with everything in it. */
   remove(): void;
 }
 
-/** Makes a temporary directory, which goes with this process if it was not removed before. */
+/** Creates a temporary directory, which is removed at the latest when this process exits. */
 export function scratch(): Scratch {
   const directory = mkdtempSync(join(tmpdir(), 'parley-verify-'));
   const clear = (): void => rmSync(directory, { recursive: true, force: true });
@@ -35,67 +35,68 @@ export function scratch(): Scratch {
   };
 }
 
-/** The notes are written so often at most. */
+/** The shortest interval between saves. */
 const SAVE_MS = 1000;
 
-/** How many rows the events of a partition have made, by read model. */
-export type Made = Readonly<Record<string, number>>;
+/** The number of rows that a partition's events make, by read model. */
+export type RowCounts = Readonly<Record<string, number>>;
 
-/** A check as it begins. */
-export interface Begun {
+/** A check at its start. */
+export interface VerifyStart {
   readonly logId: string;
-  /** Of each partition. */
+  /** By partition. */
   readonly ends: readonly Checkpoint[];
-  readonly targets: readonly Target[];
-  readonly witnesses: readonly Witness[];
+  readonly comparedModels: readonly ComparedModel[];
+  readonly trustedHeads: readonly TrustedHead[];
 }
 
-interface Notes extends Pick<Begun, 'logId' | 'targets'> {
-  /** How far each partition is checked, against which witnesses, and what was counted on the way. */
+interface Notes extends Pick<VerifyStart, 'logId' | 'comparedModels'> {
+  /** How far each partition is checked, the trusted heads it was compared with, and the counts so far. */
   readonly heads: readonly Head[];
-  readonly made: readonly Made[];
-  readonly witnesses: readonly string[];
+  readonly made: readonly RowCounts[];
+  readonly trustedHeads: readonly string[];
 }
 
-const nameOf = ({ partition, size, root }: Witness): string => `${partition}/${size}/${root}`;
+const nameOf = ({ partition, size, root }: TrustedHead): string => `${partition}/${size}/${root}`;
 
 /**
- * Where a check keeps what it has done, so that one that was broken off is gone on with: how far it has come, in
- * `state.json`, and the rows it has folded in files beside it. Who can write there can make a check say anything.
+ * The intermediate results of a check, so that an interrupted one can continue. `state.json` holds its
+ * progress, and files beside it hold the rows folded so far. Whoever can write there can forge the result of
+ * a check.
  */
 export class VerifyState {
   readonly heads: Head[];
-  readonly made: Made[];
+  readonly made: RowCounts[];
   #savedAt = 0;
 
   private constructor(
     readonly directory: string,
-    private readonly begun: Begun,
+    private readonly begun: VerifyStart,
     notes: Pick<Notes, 'heads' | 'made'> | undefined,
-    /** What the directory is if nobody is to go on. */
+    /** The temporary directory, if no later run may continue. */
     private readonly scratch?: Scratch,
   ) {
     this.heads = begun.ends.map((_, partition) => notes?.heads[partition] ?? emptyHead(partition));
     this.made = begun.ends.map((_, partition) => notes?.made[partition] ?? {});
   }
 
-  /** Goes on with what the directory holds of this check; without a directory, begins in a temporary one. */
-  static open(begun: Begun, directory?: string): VerifyState {
+  /** Continues from the directory if it holds this check; without a directory, begins in a temporary one. */
+  static open(begun: VerifyStart, directory?: string): VerifyState {
     if (directory === undefined) {
       const temporary = scratch();
       return new VerifyState(temporary.directory, begun, undefined, temporary);
     }
     mkdirSync(directory, { recursive: true });
     const notes = readNotes(directory);
-    if (notes && isBefore(notes, begun)) return new VerifyState(directory, begun, notes);
-    forget(directory);
+    if (notes && canContinue(notes, begun)) return new VerifyState(directory, begun, notes);
+    removeState(directory);
     return new VerifyState(directory, begun, undefined);
   }
 
-  /** A partition is checked up to this head, and by then so many rows were made. */
-  reached(head: Head, made: Made): void {
-    // Behind where a read model was stored there is more to fold once it is stored further.
-    const isWhole = this.begun.targets.every(
+  /** Records that a partition is checked up to this head, with the rows counted so far. */
+  record(head: Head, made: RowCounts): void {
+    // Beyond a model's checkpoint a later run has more to fold, once the model is stored further.
+    const isWhole = this.begun.comparedModels.every(
       ({ checkpoints }) => (checkpoints[head.partition]?.position ?? 0) >= head.position,
     );
     if (!isWhole) return;
@@ -106,21 +107,21 @@ export class VerifyState {
 
   save(): void {
     this.#savedAt = performance.now();
-    const { logId, targets, witnesses } = this.begun;
+    const { logId, comparedModels, trustedHeads } = this.begun;
     const { heads, made } = this;
-    const notes: Notes = { logId, targets, heads, made, witnesses: witnesses.map(nameOf) };
+    const notes: Notes = { logId, comparedModels, heads, made, trustedHeads: trustedHeads.map(nameOf) };
     const file = join(this.directory, FILE);
     writeFileSync(`${file}.new`, JSON.stringify(notes));
     renameSync(`${file}.new`, file);
   }
 
-  /** Removes what is not to be gone on with: all of it after a check that has ended. */
+  /** Removes the results: all of them after a check that has ended. */
   discard(): void {
     if (this.scratch) this.scratch.remove();
-    else forget(this.directory);
+    else removeState(this.directory);
   }
 
-  /** After a break: keeps it for the next run, if there is to be one. */
+  /** Keeps the results of an interrupted check for the next run, if there is one. */
   leave(): void {
     if (this.scratch) this.scratch.remove();
     else this.save();
@@ -129,34 +130,36 @@ export class VerifyState {
 
 const FILE = 'state.json';
 
-/** Whether this check goes on where those notes end: nothing has gone back since, and all was looked at. */
-function isBefore({ logId, heads, targets, witnesses }: Notes, begun: Begun): boolean {
-  const isFurther = (target: Target) =>
-    targets.some(
+/**
+ * Whether this check can continue those notes: nothing has gone back since, and no trusted head was missed.
+ */
+function canContinue({ logId, heads, comparedModels, trustedHeads }: Notes, begun: VerifyStart): boolean {
+  const isFurther = (comparedModel: ComparedModel) =>
+    comparedModels.some(
       ({ name, checkpoints }) =>
-        name === target.name &&
-        checkpoints.every(({ position }, i) => position <= (target.checkpoints[i]?.position ?? 0)),
+        name === comparedModel.name &&
+        checkpoints.every(({ position }, i) => position <= (comparedModel.checkpoints[i]?.position ?? 0)),
     );
-  // What a witness says of commits that were checked without it, only the beginning can show.
-  const isMissed = (witness: Witness) =>
-    witness.size <= (heads[witness.partition]?.size ?? 0) && !witnesses.includes(nameOf(witness));
+  // A trusted head inside the checked part needs a check from the beginning.
+  const isMissed = (trusted: TrustedHead) =>
+    trusted.size <= (heads[trusted.partition]?.size ?? 0) && !trustedHeads.includes(nameOf(trusted));
   return (
     logId === begun.logId &&
     heads.every(({ position }, i) => position <= (begun.ends[i]?.position ?? 0)) &&
-    begun.targets.every(isFurther) &&
-    !begun.witnesses.some(isMissed)
+    begun.comparedModels.every(isFurther) &&
+    !begun.trustedHeads.some(isMissed)
   );
 }
 
-/** Removes a check's own files, and nothing else that is in its directory. */
-function forget(directory: string): void {
+/** Removes a check's own files, and nothing else in its directory. */
+function removeState(directory: string): void {
   for (const name of readdirSync(directory))
     if (name.startsWith(FILE) || /^folded-\d+\.db(-wal|-shm)?$/.test(name)) rmSync(join(directory, name));
 }
 
 function readNotes(directory: string): Notes | undefined {
   try {
-    // Written by `save`, and renamed when whole.
+    // `save` wrote it, and renamed it when complete.
     return JSON.parse(readFileSync(join(directory, FILE), 'utf8')) as Notes;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;

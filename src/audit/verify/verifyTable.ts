@@ -1,67 +1,73 @@
-import { lastOf } from '../../log/checkLog.js';
+import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import { frameOf } from '../../projections/logIntake.js';
-import { foldTouching, keysTouched, type Rows, touchingOf } from '../../projections/projection.js';
+import { decodeCommit } from '../../projections/commitBuffer.js';
+import { collectKeys, foldTouching, type Rows, selectTouching } from '../../projections/projection.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
-import type { SourceLog, StoredRows } from '../storedRows.js';
-import { compareRow, projectionOf, storedModel, type Target, unmade } from './freshModels.js';
-import type { Wrong } from './report.js';
+import type { AuditedLog, StoredRows } from '../storedRows.js';
+import {
+  type ComparedModel,
+  compareRow,
+  projectionOf,
+  rowWithoutEvent,
+  storedModel,
+} from './comparedModels.js';
+import type { Mismatch } from './report.js';
 
-/** Rows are read so many at once. */
+/** Rows of one read. */
 const PAGE = 1000;
 
-/** A page of a table that was compared, and how the next one begins; the table has ended where there is none. */
+/** A compared page of a table. `next` is the key where the next page begins; absent at the end. */
 export interface TableStep {
   readonly next?: string;
   readonly rows: number;
-  /** Rows met that the fresh fold has too, by partition. */
+  /** Rows of the page that the fresh fold has too, by partition. */
   readonly met: readonly number[];
-  /** Rows that were stored at a later event than those of the checkpoint. */
+  /** Rows stored at an event beyond the checkpoint. */
   readonly ahead: readonly StoredRow[];
-  readonly wrong?: Wrong;
+  readonly mismatch?: Mismatch;
 }
 
-/** What tables are compared with. */
+/** The stores that tables are compared with. */
 export interface TableParts {
-  readonly log: SourceLog;
+  readonly log: AuditedLog;
   readonly stored: StoredRows;
-  /** The rows folded anew, by partition. */
+  /** The freshly folded rows, by partition. */
   readonly fresh: readonly StoredRows[];
 }
 
 /**
- * Compares a page of a table's rows, whichever partition they are of. A row at an event beyond the checkpoint is
- * left to `judgeAhead`: the system goes on while it is checked.
+ * Compares a page of a table's rows, of all partitions. Leaves rows at events beyond the checkpoint to
+ * `checkRowsAhead`, because the system may run meanwhile.
  */
 export async function compareTable(
   { stored, fresh }: TableParts,
-  target: Target,
+  comparedModel: ComparedModel,
   after: string | undefined,
 ): Promise<TableStep> {
-  const model = projectionOf(target).model;
-  const table = storedModel(target);
+  const model = projectionOf(comparedModel).model;
+  const table = storedModel(comparedModel);
   const page = await stored.page(table, after, PAGE);
   const met = fresh.map(() => 0);
   const ahead: StoredRow[] = [];
   const step = { rows: page.length, met, ahead };
-  // A damaged tree may give rows twice, and without end.
+  // A damaged B-tree can return rows twice, and without end.
   const disorder = page.find(([key], i) => !(key > (page[i - 1]?.[0] ?? after ?? '')));
   if (disorder)
     return {
       ...step,
-      wrong: { what: `the read model ${table.name} cannot be read: its rows are in disorder` },
+      mismatch: { what: `the read model ${table.name} cannot be read: its keys are not in order` },
     };
   const made = await freshRows(fresh, model, page);
   for (const row of page) {
     const [key, partition, offset] = row;
     const mine = made.get(`${partition}/${key}`);
     if (mine) met[partition] = (met[partition] ?? 0) + 1;
-    const checkpoint = target.checkpoints[partition];
+    const checkpoint = comparedModel.checkpoints[partition];
     if (checkpoint && offset >= checkpoint.size) ahead.push(row);
     else {
-      const wrong = mine ? compareRow(table, row, mine) : unmade(table, row);
-      if (wrong) return { ...step, wrong };
+      const mismatch = mine ? compareRow(table, row, mine) : rowWithoutEvent(table, row);
+      if (mismatch) return { ...step, mismatch };
     }
   }
   const last = page.at(-1);
@@ -82,14 +88,16 @@ async function freshRows(
   return made;
 }
 
-/** The first row of the fresh fold that the table lacks, if it lacks any; `met`: how many it has, by partition. */
+/**
+ * The first fresh row that the table lacks. `met`: the number of fresh rows found in the table, by partition.
+ */
 export async function findMissing(
   { stored, fresh }: TableParts,
-  target: Target,
+  comparedModel: ComparedModel,
   met: readonly number[],
-): Promise<Wrong | undefined> {
-  const { model } = projectionOf(target);
-  const table = storedModel(target);
+): Promise<Mismatch | undefined> {
+  const { model } = projectionOf(comparedModel);
+  const table = storedModel(comparedModel);
   const all = fresh.map(() => Number.MAX_SAFE_INTEGER);
   for (const [partition, rows] of fresh.entries()) {
     if ((await rows.count(model, all))[partition] === met[partition]) continue;
@@ -107,75 +115,81 @@ export async function findMissing(
 
 const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
 
-/** How many rows an insert-only table has of each partition, up to its checkpoint: these stay as they are. */
-export const countRows = (stored: StoredRows, target: Target): Promise<number[]> =>
+/**
+ * The number of rows of an insert-only table in each partition, up to its checkpoint. These rows never
+ * change.
+ */
+export const countRows = (stored: StoredRows, comparedModel: ComparedModel): Promise<number[]> =>
   stored.count(
-    storedModel(target),
-    target.checkpoints.map(({ size }) => size),
+    storedModel(comparedModel),
+    comparedModel.checkpoints.map(({ size }) => size),
   );
 
-/** The first row of an insert-only table that no event made: it has not as many as events made. */
-export async function findUnmade(
+/** Finds the first row of an insert-only table that no event makes. Called when the counts differ. */
+export async function findRowWithoutEvent(
   { log, stored }: Pick<TableParts, 'log' | 'stored'>,
-  target: Target,
-): Promise<Wrong> {
-  const { keys } = projectionOf(target);
-  const table = storedModel(target);
+  comparedModel: ComparedModel,
+): Promise<Mismatch> {
+  const { keys } = projectionOf(comparedModel);
+  const table = storedModel(comparedModel);
   for (let after: string | undefined; ; ) {
     const page = await stored.page(table, after, PAGE);
     for (const row of page) {
       const [key, partition, offset] = row;
-      const checkpoint = target.checkpoints[partition];
+      const checkpoint = comparedModel.checkpoints[partition];
       if (checkpoint && offset >= checkpoint.size) continue;
       const commit = checkpoint && (await commitWith(log, partition, checkpoint.position, offset));
-      const event = commit && frameOf(commit).events[offset - commit.firstOffset];
-      if (!event || !keys(event).includes(key)) return unmade(table, row);
+      const event = commit && decodeCommit(commit).events[offset - commit.firstOffset];
+      if (!event || !keys(event).includes(key)) return rowWithoutEvent(table, row);
     }
     after = page.at(-1)?.[0];
-    // Counted and read at two moments: what was there has gone in between.
-    if (after === undefined) return { what: `rows of the read model ${table.name} come and go` };
+    // The rows were counted and read at different times, and some have gone in between.
+    if (after === undefined)
+      return {
+        what: `rows of the read model ${table.name} changed while they were checked, although they must not`,
+      };
   }
 }
 
-/** The commit that holds an event, of the first `last` ones. */
+/** The commit that holds an event, among the first `last` ones. */
 async function commitWith(
-  log: SourceLog,
+  log: AuditedLog,
   partition: number,
   last: number,
   offset: number,
 ): Promise<Commit | undefined> {
   const between = { partition, after: 0, upTo: last };
-  const position = await lastOf(log, between, ({ firstOffset }) => firstOffset <= offset);
+  const position = await findLastCommit(log, between, ({ firstOffset }) => firstOffset <= offset);
   const [commit] = position > 0 ? await log.read(partition, position - 1, 1) : [];
   return commit && offset < commit.size ? commit : undefined;
 }
 
-/** Commits are read so many at once. */
+/** Commits of one read. */
 const AHEAD_PAGE = 64;
 
 /**
- * Judges rows of one partition that were stored at events beyond the checkpoint: a row's value at an event is a
- * function of the log alone, and whoever stores rows folds whole commits. So the fold goes on from the checkpoint,
- * commit by commit, until each has been met as it was.
+ * Checks rows of one partition that were stored at events beyond the checkpoint. A row's value at an event
+ * depends on the log alone, and writers fold whole commits. So the fold continues from the checkpoint, commit
+ * by commit, until it has met each row.
  */
-export async function judgeAhead(
+export async function checkRowsAhead(
   { log, fresh }: TableParts,
-  target: Target,
+  comparedModel: ComparedModel,
   partition: number,
   rows: readonly StoredRow[],
-): Promise<Wrong | undefined> {
-  const projection = projectionOf(target);
-  const table = storedModel(target);
+): Promise<Mismatch | undefined> {
+  const projection = projectionOf(comparedModel);
+  const table = storedModel(comparedModel);
   const waiting = new Map(rows.map((row) => [row[0], row]));
   const changed: Rows = new Map();
-  let position = target.checkpoints[partition]?.position ?? 0;
+  let position = comparedModel.checkpoints[partition]?.position ?? 0;
   while (waiting.size > 0) {
     const commits = await log.read(partition, position, AHEAD_PAGE);
     if (commits.length === 0) break;
     for (const commit of commits) {
-      const { events } = frameOf(commit);
-      const touching = touchingOf(projection, events);
-      const keys = keysTouched(touching);
+      const { events } = decodeCommit(commit);
+      const touching = selectTouching(projection, events);
+      const keys = collectKeys(touching);
       await load(keys, changed);
       foldTouching(projection, touching, () => undefined, changed);
       for (const key of keys) {
@@ -183,15 +197,15 @@ export async function judgeAhead(
         const now = changed.get(key);
         if (!row || !now || now.offset < row[2]) continue;
         const value = now.value === null ? null : JSON.stringify(now.value);
-        const wrong = compareRow(table, row, [key, partition, now.offset, value]);
-        if (wrong) return wrong;
+        const mismatch = compareRow(table, row, [key, partition, now.offset, value]);
+        if (mismatch) return mismatch;
         waiting.delete(key);
       }
       position = commit.position;
     }
   }
   const [left] = waiting.values();
-  return left && unmade(table, left);
+  return left && rowWithoutEvent(table, left);
 
   async function load(keys: ReadonlySet<string>, into: Rows): Promise<void> {
     const absent = [...keys].filter((key) => !into.has(key));

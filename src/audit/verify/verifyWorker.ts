@@ -1,58 +1,58 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { RowStore } from '../../projections/store/rowStore.js';
 import { SqliteFile, type StoredRow } from '../../projections/store/sqliteReads.js';
 import {
-  openSource,
+  type AuditedLog,
+  openAuditedLog,
   openStoredRows,
-  type SourceLog,
+  reportDamage,
   type StoredRows,
-  soundRows,
   sqliteRows,
 } from '../storedRows.js';
-import type { Target } from './freshModels.js';
-import { Contradiction, type Wrong } from './report.js';
+import type { ComparedModel } from './comparedModels.js';
+import { type Mismatch, MismatchError } from './report.js';
 import {
   checkSection,
-  type Found,
   foldSection,
   openScratch,
   type SectionEvents,
+  type SectionResult,
   type SectionToCheck,
   scratchFile,
 } from './verifySection.js';
 import {
+  checkRowsAhead,
   compareTable,
   countRows,
   findMissing,
-  findUnmade,
-  judgeAhead,
+  findRowWithoutEvent,
   type TableParts,
   type TableStep,
 } from './verifyTable.js';
 
-/** What the thread is given. */
+/** The data of the thread. */
 export interface VerifyThreadData {
   readonly engine: Engine;
-  /** Where partitions are folded anew. */
+  /** The directory of the scratch files. */
   readonly directory: string;
 }
 
-// The thread is started with these by `verifyLog`.
+// `verifyLog` starts the thread with this data.
 const { engine, directory } = workerData as VerifyThreadData;
-let opened: Promise<{ log: SourceLog; stored: StoredRows }> | undefined;
-/** The section that this thread has checked, and is to fold in its turn. */
+let opened: Promise<{ log: AuditedLog; stored: StoredRows }> | undefined;
+/** The checked section that this thread must fold in its turn. */
 let checked: { readonly section: SectionToCheck; readonly events: SectionEvents } | undefined;
-/** The file that the last section was folded into: the next one is most often of the same partition. */
+/** The scratch file of the last section. The next section is most often of the same partition. */
 let folded: { readonly partition: number; readonly scratch: RowStore } | undefined;
 let compared: TableParts | undefined;
 
-async function open(): Promise<{ log: SourceLog; stored: StoredRows }> {
-  return { log: await openSource(engine), stored: soundRows(await openStoredRows(engine)) };
+async function open(): Promise<{ log: AuditedLog; stored: StoredRows }> {
+  return { log: await openAuditedLog(engine), stored: reportDamage(await openStoredRows(engine)) };
 }
 
-function parts(): Promise<{ log: SourceLog; stored: StoredRows }> {
+function parts(): Promise<{ log: AuditedLog; stored: StoredRows }> {
   opened ??= open();
   return opened;
 }
@@ -67,52 +67,56 @@ async function tables(): Promise<TableParts> {
   return compared;
 }
 
-async function scratchOf({ partition, targets }: SectionToCheck): Promise<RowStore> {
+async function scratchOf({ partition, comparedModels }: SectionToCheck): Promise<RowStore> {
   if (folded?.partition === partition) return folded.scratch;
   await folded?.scratch.close();
-  folded = { partition, scratch: await openScratch(directory, partition, targets) };
+  folded = { partition, scratch: await openScratch(directory, partition, comparedModels) };
   return folded.scratch;
 }
 
-/** What comes of it; for a table that cannot be read, what is made of that finding. */
-async function judged<T>(work: () => Promise<T>, found: (wrong: Wrong) => T): Promise<T> {
+/** Runs `work`, and turns a `MismatchError` into a result. */
+async function catchMismatch<T>(work: () => Promise<T>, found: (mismatch: Mismatch) => T): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Contradiction) return found(error.wrong);
+    if (error instanceof MismatchError) return found(error.mismatch);
     throw error;
   }
 }
 
-const itself = (wrong: Wrong): Wrong => wrong;
+const itself = (mismatch: Mismatch): Mismatch => mismatch;
 
 const api = {
-  /** Checks what needs nothing of the sections before this one. */
-  async check(section: SectionToCheck): Promise<Found> {
+  /** Checks what does not depend on earlier sections. */
+  async check(section: SectionToCheck): Promise<SectionResult> {
     const { found, events } = await checkSection(await parts(), section);
     checked = { section, events };
     return found;
   },
-  /** Folds what was checked last: called once the section before it is folded, by whichever thread. */
-  async fold(): Promise<Wrong | undefined> {
+  /** Folds the section checked last. Called after the section before it was folded, by any thread. */
+  async fold(): Promise<Mismatch | undefined> {
     if (!checked) throw new RangeError('nothing was checked');
     const { section, events } = checked;
     checked = undefined;
     return foldSection(await scratchOf(section), section, (await parts()).log, events);
   },
-  /** Of a table whose rows are written once. */
-  count: (target: Target) =>
-    judged<number[] | Wrong>(async () => countRows((await parts()).stored, target), itself),
-  unmade: (target: Target) => judged<Wrong>(async () => findUnmade(await parts(), target), itself),
-  compare: (target: Target, after?: string) =>
-    judged<TableStep>(
-      async () => compareTable(await tables(), target, after),
-      (wrong) => ({ rows: 0, met: [], ahead: [], wrong }),
+  /** Counts the rows of an insert-only table. */
+  count: (comparedModel: ComparedModel) =>
+    catchMismatch<number[] | Mismatch>(async () => countRows((await parts()).stored, comparedModel), itself),
+  rowWithoutEvent: (comparedModel: ComparedModel) =>
+    catchMismatch<Mismatch>(async () => findRowWithoutEvent(await parts(), comparedModel), itself),
+  compare: (comparedModel: ComparedModel, after?: string) =>
+    catchMismatch<TableStep>(
+      async () => compareTable(await tables(), comparedModel, after),
+      (mismatch) => ({ rows: 0, met: [], ahead: [], mismatch }),
     ),
-  missing: (target: Target, met: readonly number[]) =>
-    judged<Wrong | undefined>(async () => findMissing(await tables(), target, met), itself),
-  ahead: (target: Target, partition: number, rows: readonly StoredRow[]) =>
-    judged<Wrong | undefined>(async () => judgeAhead(await tables(), target, partition, rows), itself),
+  missing: (comparedModel: ComparedModel, met: readonly number[]) =>
+    catchMismatch<Mismatch | undefined>(async () => findMissing(await tables(), comparedModel, met), itself),
+  ahead: (comparedModel: ComparedModel, partition: number, rows: readonly StoredRow[]) =>
+    catchMismatch<Mismatch | undefined>(
+      async () => checkRowsAhead(await tables(), comparedModel, partition, rows),
+      itself,
+    ),
   async close() {
     await folded?.scratch.close();
     for (const rows of compared?.fresh ?? []) await rows.close();
@@ -122,7 +126,7 @@ const api = {
   },
 };
 
-/** What the thread does. */
+/** The functions of the thread. */
 export type VerifyApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

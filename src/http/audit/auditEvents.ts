@@ -7,7 +7,7 @@ import { overloaded } from '../../base/errors.js';
 import type { CommandRouter } from '../../domain/commands.js';
 import type { AuditResource } from '../../domain/roles.js';
 import type { Time } from '../../domain/shapes.js';
-import { bearerToken } from '../../vault/sessions.js';
+import { parseBearerToken } from '../../vault/sessions.js';
 import type { Session } from '../../vault/vault.js';
 import { type AuditorParts, type RequireSession, requireSession, serveResource } from '../auth.js';
 import { readId, readQuery } from '../problems.js';
@@ -115,7 +115,7 @@ function watchReader(
   ctx: RouterContext,
   until: Time | undefined,
 ): () => Promise<boolean> {
-  const token = bearerToken(ctx.get('Authorization')) ?? '';
+  const token = parseBearerToken(ctx.get('Authorization')) ?? '';
   let checked = performance.now();
   let isLast = false;
   return async () => {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pushes, requests } from '../../domain/contract.js';
-import { Components, closeCodes, contractVersion, errorCodes, type Json } from './contractParts.js';
+import { closeCodes } from '../../gateway/closeCodes.js';
+import { Components, contractVersion, errorCodes, type Json } from './contractParts.js';
 
 const RequestId = z
   .union([z.number(), z.string().max(256)])

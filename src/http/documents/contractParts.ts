@@ -52,14 +52,3 @@ export const errorCodes: Record<ErrorCode, { readonly http: number; readonly mea
   },
   internal: { http: 500, meaning: 'a fault of the server; `incident` is in its log' },
 };
-
-export const closeCodes: Readonly<Record<number, string>> = {
-  1002: 'a breach of RFC 6455',
-  1003: 'a binary frame',
-  1007: 'bad UTF-8',
-  1008: '100 frames within 10 s that are no requests, or 1,000 answered `rate_limited`',
-  1009: 'a frame of more than 128 KiB',
-  1012: 'the server restarts: connect again, with the last cursor',
-  4401: 'not signed in within 10 s, signed out, or the session has ended',
-  4408: 'the client does not read',
-};

@@ -1,37 +1,44 @@
+import { crc32 } from 'node:zlib';
+import { badRequest } from '../../base/errors.js';
 import type { SealedMessage } from '../../domain/define.js';
 import type { Recorded } from '../../domain/events.js';
-import type { RoomId, UserId } from '../../domain/ids.js';
+import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import { sealedMessage } from '../../domain/messages.js';
-import type { Time } from '../../domain/shapes.js';
+import type { Chat, Time } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
-import type { Model } from '../store/rowStore.js';
+import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
+import { friendIds } from './friendships.js';
+import { openMessages } from './messages.js';
+import { requireUser, usersById, type ViewSource } from './users.js';
 
-/** A chat with its marks; the key is the stream's name. Both members are in `marks` from the start. */
+/** A chat with its read marks; the key is the stream's name. Both members are in `marks` from the start. */
 export interface ChatRow {
   readonly roomId: RoomId;
   /** In ascending order. */
   readonly members: readonly [UserId, UserId];
   readonly createdAt: Time;
-  /** The offset at which it became active, of each member for whom it has. */
+  /** The offset at which the chat became active, for each member for whom it is active. */
   readonly active: Readonly<Record<UserId, number>>;
   readonly lastMessage: SealedMessage | null;
-  /** Up to which `seq` each member has read or sent. */
+  /** The `seq` up to which each member has read or sent. */
   readonly marks: Readonly<Record<UserId, number>>;
-  /** The newest `MessagesRead` of each member who has one: what was pushed, unlike a mark moved by sending. */
+  /**
+   * The newest `MessagesRead` of each member who has one. These were pushed; a mark moved by sending was not.
+   */
   readonly reads: Readonly<Record<UserId, { readonly upTo: number; readonly offset: number }>>;
-  /** The offset at which each member was erased who has been. */
+  /** The offset of each member's erasure. */
   readonly erased?: Readonly<Record<UserId, number>>;
 }
 
 /** The newest `seq`; 0 in an empty room. */
 export const lastSeqOf = (chat: ChatRow): number => chat.lastMessage?.seq ?? 0;
 
-/** Milliseconds since the epoch of the last message, of the creation in an empty room. */
-export const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
+/** Time of the last message, or of the creation of an empty room, in milliseconds since 1970. */
+const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
 
 /**
- * `activity`: the chats active for a user, by activity; `changed`: those of a user and partition, by the offset
- * of the last event; `talked`: those of a user that have a message.
+ * Indexes: `activity` orders the chats active for a user. `changed` orders those of a user and partition by
+ * the last event's offset. `talked` holds those of a user that have a message.
  */
 export const chatsModel: Model<ChatRow> = {
   name: 'chats',
@@ -46,36 +53,36 @@ export const chatsModel: Model<ChatRow> = {
   },
 };
 
-/** The fold of chats: one row a room, so that what is unread is a subtraction. */
+/** Folds one row for each room, so that the number of unread messages is a subtraction. */
 export const chatsProjection: Projection<ChatRow> = {
   model: chatsModel,
   keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
   evolve(value, event, key) {
-    if (event.type === 'RoomCreated') return created(event);
+    if (event.type === 'RoomCreated') return createChat(event);
     if (value === null) return null;
     if (value === undefined)
-      throw new Error(`${event.type} at offset ${event.offset} is before ${key} was created`);
-    return next(value, event);
+      throw new Error(`${event.type} at offset ${event.offset} comes before the creation of ${key}`);
+    return applyEvent(value, event);
   },
 };
 
-function created({ data, recordedAt }: Recorded<'RoomCreated'>): ChatRow {
+function createChat({ data, recordedAt }: Recorded<'RoomCreated'>): ChatRow {
   const { roomId, members } = data;
   const marks = Object.fromEntries(members.map((member) => [member, 0]));
   return { roomId, members, createdAt: recordedAt, active: {}, lastMessage: null, marks, reads: {} };
 }
 
-function next(chat: ChatRow, event: Recorded): ChatRow {
+function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
   switch (event.type) {
     case 'ChatOpened':
       return { ...chat, active: { [event.data.userId]: event.offset, ...chat.active } };
     case 'MessageSent':
-      return spoken(chat, sealedMessage(event), moved(chat, event.actor, event.data.seq));
+      return withMessage(chat, sealedMessage(event), raiseMark(chat, event.actor, event.data.seq));
     case 'MessagesRead': {
       const { userId, upTo } = event.data;
       return {
         ...chat,
-        marks: moved(chat, userId, upTo),
+        marks: raiseMark(chat, userId, upTo),
         reads: { ...chat.reads, [userId]: { upTo, offset: event.offset } },
       };
     }
@@ -86,8 +93,8 @@ function next(chat: ChatRow, event: Recorded): ChatRow {
   }
 }
 
-/** Field by field, as nearly all events come here: spreading the old row takes several times as long. */
-const spoken = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
+/** Copies field by field, because nearly all events come here and spreading takes several times as long. */
+const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
   chat.erased
     ? { ...chat, lastMessage, marks }
     : {
@@ -100,7 +107,91 @@ const spoken = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks
         reads: chat.reads,
       };
 
-/** A mark never goes back. */
-function moved({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
+/** Raises a member's mark; a mark never goes back. */
+function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
   return { ...marks, [member]: Math.max(marks[member] ?? 0, to) };
+}
+
+/** Opens chats as `me` sees them. Profiles and last messages take one read each, for all chats. */
+export async function openChats(source: ViewSource, me: UserId, chats: readonly ChatRow[]): Promise<Chat[]> {
+  const [users, lastMessages] = await Promise.all([
+    usersById(
+      source,
+      chats.flatMap((chat) => chat.members),
+    ),
+    openMessages(
+      source.open,
+      chats.flatMap((chat) => chat.lastMessage ?? []),
+    ),
+  ]);
+  const last = new Map(lastMessages.map((message) => [message.roomId, message]));
+  return chats.map((chat) => ({
+    roomId: chat.roomId,
+    roomType: 'PRIVATE',
+    participants: chat.members.map((member) => requireUser(users, member)),
+    lastMessage: last.get(chat.roomId) ?? null,
+    unread: lastSeqOf(chat) - (chat.marks[me] ?? 0),
+    readUpTo: { ...chat.marks },
+    createdAt: chat.createdAt,
+  }));
+}
+
+/** The last chat of a page; the next page continues behind it. */
+interface PageEnd {
+  readonly sort: number;
+  readonly key: string;
+}
+
+/** A page of the user's active chats, newest activity first. Throws `bad_request` if `next` was altered. */
+export async function activeChats(
+  source: ViewSource,
+  userId: UserId,
+  { limit, next }: { limit: number; next?: string },
+): Promise<{ chats: Chat[]; next?: string }> {
+  const found = await source.rows.find(chatsModel, 'activity', {
+    terms: [userId],
+    reverse: true,
+    limit: limit + 1,
+    ...(next === undefined ? {} : { from: parseNext(next) }),
+  });
+  const page = valuesOf(found.slice(0, limit));
+  const chats = await openChats(source, userId, page);
+  const last = page.at(-1);
+  if (found.length <= limit || last === undefined) return { chats };
+  return { chats, next: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
+}
+
+/** The chat's row; undefined if there is no such room. */
+export async function chatRow(rows: RowReader, roomId: RoomId): Promise<ChatRow | undefined> {
+  const key = streamOf('room', roomId);
+  return (await rows.get(chatsModel, [key])).get(key)?.value ?? undefined;
+}
+
+/** Users who share a chat with a message with this user, a page at a time. */
+async function* chatPartners(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
+  for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
+    yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
+}
+
+function writeNext({ sort, key }: PageEnd): string {
+  const body = Buffer.from(`${sort.toString(36)}/${key}`).toString('base64url');
+  return `${body}.${crc32(body).toString(36)}`;
+}
+
+function parseNext(text: string): PageEnd {
+  const [body = '', checksum, ...rest] = text.split('.');
+  const [activity = '', key] = Buffer.from(body, 'base64url').toString().split('/');
+  const sort = Number.parseInt(activity, 36);
+  const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum;
+  if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
+  const message = 'must be the next of an earlier page of chats';
+  throw badRequest(`next ${message}`, [{ path: 'next', message }]);
+}
+
+/** The user's friends, and users who share a chat with a message with this user. */
+export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
+  const contacts = new Set<UserId>();
+  for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
+  for await (const ids of chatPartners(rows, userId)) for (const id of ids) contacts.add(id);
+  return contacts;
 }

@@ -1,18 +1,22 @@
 import type { SealedMessage } from '../../domain/define.js';
 import type { RoomId } from '../../domain/ids.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../../domain/messages.js';
+import { messageTerm, openedMessage, type StoredMessage, sealedMessage } from '../../domain/messages.js';
+import type { Message } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import type { PageRequest } from '../queries.js';
-import { type Model, type RowReader, valuesOf } from '../store/rowStore.js';
+import { elementAt, type Model, type RowReader, valuesOf } from '../store/rowStore.js';
+import type { ContentOpener } from './users.js';
 
-/** The key of a room's message: keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
+/** The key of a room's message; keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export function messageKey(roomId: RoomId, seq: number): string {
   const digits = seq.toString(36);
-  // A safe integer has at most eleven: their number before them makes keys sort as their numbers do.
+  // Base 36 gives at most eleven digits. Their count in front makes keys sort like numbers.
   return `${roomId}/${digits.length.toString(36)}${digits}`;
 }
 
-/** The history: a row a message, at its event's offset; read by key ranges and by message id. */
+/**
+ * The history: one row for each message, at its event's offset. It is read by key ranges and by message id.
+ */
 export const messagesModel: Model<SealedMessage> = {
   name: 'messages',
   version: 2,
@@ -22,22 +26,22 @@ export const messagesModel: Model<SealedMessage> = {
   },
 };
 
-/** The fold of the history. */
+/** Folds the history. */
 export const messagesProjection: Projection<SealedMessage> = {
   model: messagesModel,
   keys: (event) => (event.type === 'MessageSent' ? [messageKey(event.data.roomId, event.data.seq)] : []),
   evolve: (value, event) => (event.type === 'MessageSent' ? sealedMessage(event) : (value ?? null)),
 };
 
-// No message has it: the bound behind the newest one.
-const BEHIND_ALL = Number.MAX_SAFE_INTEGER;
+// No message has this `seq`, so it bounds the newest one.
+const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 const MAX_TERMS = 256;
 
 /** A page of a room's history in ascending `seq`; `hasMore` is about the direction asked. */
 export async function messagePage(
   rows: RowReader,
   roomId: RoomId,
-  { before = BEHIND_ALL, after, limit }: PageRequest,
+  { before = MAX_SEQ, after, limit }: PageRequest,
 ): Promise<{ messages: SealedMessage[]; hasMore: boolean }> {
   const found = await rows.range(messagesModel, {
     after: messageKey(roomId, after ?? 0),
@@ -49,7 +53,7 @@ export async function messagePage(
   return { messages: after === undefined ? messages.reverse() : messages, hasMore: found.length > limit };
 }
 
-/** What writers ask: has this id been used in this room? By `messageTerm`; sealed, as stored. */
+/** The messages whose ids are used in their rooms, by `messageTerm`; sealed, as stored. Writers ask this. */
 export async function messageFacts(
   rows: RowReader,
   asked: readonly { readonly roomId: RoomId; readonly messageId: string }[],
@@ -63,4 +67,13 @@ export async function messageFacts(
       facts.set(messageTerm({ roomId, messageId: fact.messageId }), fact);
   }
   return facts;
+}
+
+/** Opens messages all at once, in their order. */
+export async function openMessages(
+  open: ContentOpener,
+  messages: readonly SealedMessage[],
+): Promise<Message[]> {
+  const texts = await open.messages(messages);
+  return messages.map((message, i) => openedMessage(message, elementAt(texts, i)));
 }

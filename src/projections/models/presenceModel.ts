@@ -3,17 +3,17 @@ import type { OnlineInfo } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
 
-/** The term of the index `online`. */
+/** The only term of the index `online`. */
 const ONLINE = 'online';
 
-/** Who is online, by user id; a user who never was has no row. */
+/** Presence by user id; a user who was never online has no row. */
 export const presenceModel: Model<OnlineInfo> = {
   name: 'presence',
   version: 1,
   indexes: { online: ({ value }) => (value.isOnline ? { terms: [ONLINE], sort: 0 } : undefined) },
 };
 
-/** The fold of presence. */
+/** Folds presence. */
 export const presenceProjection: Projection<OnlineInfo> = {
   model: presenceModel,
   keys(event) {
@@ -27,13 +27,13 @@ export const presenceProjection: Projection<OnlineInfo> = {
   },
 };
 
-/** Of each user asked for: offline with `lastSeen: null` if never seen. */
+/** Presence of each user asked for; offline with `lastSeen: null` if never seen. */
 export async function presenceOf(rows: RowReader, ids: readonly UserId[]): Promise<Map<UserId, OnlineInfo>> {
   const found = ids.length === 0 ? undefined : await rows.get(presenceModel, ids);
   return new Map(ids.map((id) => [id, found?.get(id)?.value ?? { isOnline: false, lastSeen: null }]));
 }
 
-/** A page of those who are online, by id, from behind `after`. */
+/** A page of the users who are online, by id, behind `after`. */
 export async function onlineUsers(rows: RowReader, limit: number, after?: UserId): Promise<UserId[]> {
   const found = await rows.find(presenceModel, 'online', {
     terms: [ONLINE],

@@ -1,64 +1,34 @@
 import { decodeLeaf } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
-import { foldFor, type State } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
-import type { Between, CheckedLog } from '../../log/checkLog.js';
-import { lastTrue } from '../../log/checkLog.js';
+import { type CommitRange, findLastTrue, type LogSource } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
-import type { Model, Row, RowReader } from '../store/rowStore.js';
+import type { Model, RowReader } from '../store/rowStore.js';
 
-/** What deciding needs of a stream; the key is the stream's name. */
-export interface StateRow {
-  /** The version of the stream's last event: the next one's less 1. */
-  readonly version: number;
-  readonly state: State;
-}
-
-/** For deciding; depends on no other read model. */
-export const statesModel: Model<StateRow> = { name: 'states', version: 1, indexes: {} };
-
-/** The fold of states: the deciders' own. */
-export const statesProjection: Projection<StateRow> = {
-  model: statesModel,
-  keys: (event) => [event.stream],
-  evolve(value, event) {
-    const fold = foldFor(event.stream);
-    return { version: event.version, state: fold.evolve(value?.state ?? fold.initial, event) };
-  },
-};
-
-/** The states that have rows, by stream, as of the model's checkpoint; one query. */
-export async function loadStates(
-  rows: RowReader,
-  streams: readonly StreamName[],
-): Promise<Map<string, Row<StateRow>>> {
-  return rows.get(statesModel, streams);
-}
-
-/** Where the events of one stretch of a stream lie. */
+/** The places of one chunk of a stream's events. */
 export interface StreamRow {
-  /** Of the commits that hold them, ascending, each once. */
+  /** The positions of the commits that hold them, ascending, each once. */
   readonly positions: readonly number[];
 }
 
-/** Events of a stream to a row. */
-const CHUNK = 256;
+/** Events of a stream in one row. */
+const CHUNK_EVENTS = 256;
 
-/** The key of a stretch of a stream, counted from 0: keys of one stream sort by it. */
+/** The key of a chunk, counted from 0. Keys of one stream sort by chunk. */
 function chunkKey(stream: StreamName, chunk: number): string {
   const digits = chunk.toString(36);
-  // Their number before the digits makes keys sort as their numbers do.
+  // The number of digits in front makes keys sort like numbers.
   return `${stream}#${digits.length.toString(36)}${digits}`;
 }
 
-/** Where to find a stream in the log, which is ordered by time alone. */
+/** Finds a stream in the log, which is ordered by time alone. */
 export const streamsModel: Model<StreamRow> = { name: 'streams', version: 1, indexes: {} };
 
-/** The fold of streams: which stretch an event is in follows from its version. */
+/** Folds the index of streams; an event's version gives its chunk. */
 export const streamsProjection: Projection<StreamRow> = {
   model: streamsModel,
-  keys: ({ stream, version }) => [chunkKey(stream, Math.floor((version - 1) / CHUNK))],
+  keys: ({ stream, version }) => [chunkKey(stream, Math.floor((version - 1) / CHUNK_EVENTS))],
   evolve(value, { position }) {
     const positions = value?.positions ?? [];
     return positions.at(-1) === position ? { positions } : { positions: [...positions, position] };
@@ -67,11 +37,11 @@ export const streamsProjection: Projection<StreamRow> = {
 
 type StreamRows = Pick<RowReader, 'get' | 'range'>;
 
-/** Rows that are looked at together. */
-const LOOKS = 15;
-/** Commits of the first read by index; each later read doubles, up to the second number. */
+/** Rows that one step of the search reads. */
+const SEARCH_WIDTH = 15;
+/** Commits of the first read by index. Each following read doubles, up to `MAX_COMMITS`. */
 const FIRST_COMMITS = 4;
-const MOST_COMMITS = 32;
+const MAX_COMMITS = 32;
 
 /** An event of a stream, and the position of its commit. */
 export interface PlacedEvent {
@@ -79,9 +49,9 @@ export interface PlacedEvent {
   readonly position: number;
 }
 
-/** The events of a stream in commits behind position `after`, in order, as far as the index has them. */
+/** The indexed events of a stream in commits behind position `after`, in order. */
 export async function* indexedEvents(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<LogSource, 'read'>,
   rows: StreamRows,
   {
     partition,
@@ -89,7 +59,7 @@ export async function* indexedEvents(
     after,
   }: { readonly partition: number; readonly stream: StreamName; readonly after: number },
 ): AsyncGenerator<PlacedEvent> {
-  // A leaf's fields have a fixed order: the stream is the first.
+  // The stream is the first field of a leaf.
   const start = `{"stream":${JSON.stringify(stream)},`;
   let [reached, batch] = [after, FIRST_COMMITS];
   for await (const positions of positionsOf(rows, stream, after)) {
@@ -101,19 +71,19 @@ export async function* indexedEvents(
         for (const [i, leaf] of leaves.entries())
           if (leaf.startsWith(start)) yield { event: decodeLeaf(leaf, partition, firstOffset + i), position };
       at += some.length;
-      batch = Math.min(MOST_COMMITS, 2 * batch);
+      batch = Math.min(MAX_COMMITS, 2 * batch);
     }
     reached = positions.at(-1) ?? reached;
   }
 }
 
-/** Neighbours are one read. */
+/** Reads the commits at these positions; neighbouring ones take one read. */
 export async function readAll(
-  log: Pick<CheckedLog, 'read'>,
+  log: Pick<LogSource, 'read'>,
   partition: number,
   positions: readonly number[],
 ): Promise<Commit[]> {
-  const runs: Between[] = [];
+  const runs: CommitRange[] = [];
   for (const position of positions) {
     const run = runs.at(-1);
     if (run?.upTo === position - 1) runs[runs.length - 1] = { ...run, upTo: position };
@@ -123,8 +93,8 @@ export async function readAll(
 }
 
 async function readRun(
-  log: Pick<CheckedLog, 'read'>,
-  { partition, after, upTo }: Between,
+  log: Pick<LogSource, 'read'>,
+  { partition, after, upTo }: CommitRange,
 ): Promise<Commit[]> {
   const commits: Commit[] = [];
   for (let position = after; position < upTo; ) {
@@ -137,7 +107,9 @@ async function readRun(
   return commits;
 }
 
-/** The stream's positions, a row at a time, from the row on that has the first one behind `after`. */
+/**
+ * The stream's positions, a row at a time. Begins with the row that holds the first position behind `after`.
+ */
 export async function* positionsOf(
   rows: StreamRows,
   stream: StreamName,
@@ -150,12 +122,12 @@ export async function* positionsOf(
   };
   let before = -1;
   if (after > 0) {
-    const search = { low: -1, high: await newestOf(rows, stream), width: LOOKS };
-    before = await lastTrue(search, async (chunks) =>
+    const search = { low: -1, high: await newestOf(rows, stream), width: SEARCH_WIDTH };
+    before = await findLastTrue(search, async (chunks) =>
       (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
     );
   }
-  // Rows come one behind the other, without a hole.
+  // Chunks have no gap.
   for (let chunk = before + 1; ; chunk++) {
     const [row] = await rowsOf([chunk]);
     if (!row) return;
@@ -163,7 +135,7 @@ export async function* positionsOf(
   }
 }
 
-/** The number of the stream's newest row; -1: it has none. */
+/** The number of the stream's newest chunk; -1 if there is none. */
 async function newestOf(rows: StreamRows, stream: StreamName): Promise<number> {
   const [newest] = await rows.range(streamsModel, {
     after: `${stream}#`,

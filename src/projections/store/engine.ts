@@ -3,17 +3,20 @@ import { openSqliteLog } from '../../log/embeddedLog.js';
 import type { EventLog } from '../../log/log.js';
 import { openLogReader } from '../../log/logFileReader.js';
 import type { MongoLogOptions } from '../../log/mongoLog.js';
-import { type LogSource, readOverGap } from '../logIntake.js';
+import { type CommitSource, readRetryingHole } from '../commitBuffer.js';
 import type { AnyModel, Checkpoint, ModelPartition, RowReader, RowStore } from './rowStore.js';
 import { SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 import { checkpointIn, openSqliteRows } from './sqliteRows.js';
 
-/** As `openMongoLog`. The driver takes a fifth of a second of every thread that loads it: only where it is used. */
+/**
+ * Opens the log like `openMongoLog`. Loads the driver only here, because each thread that loads it spends 0.2
+ * s.
+ */
 export const mongoLog = async (options: MongoLogOptions): Promise<EventLog> =>
   (await import('../../log/mongoLog.js')).openMongoLog(options);
 const mongoRows = async (url: string) => (await import('./mongoRows.js')).openMongoRows(url);
 
-/** Where log and read models are. */
+/** The place of the log and the read models. */
 export type Engine =
   | { readonly kind: 'sqlite'; readonly dataDir: string }
   | { readonly kind: 'mongodb'; readonly url: string };
@@ -24,18 +27,18 @@ export const logFileOf = (dataDir: string): string => join(dataDir, 'log.db');
 /** The file of the read models; it can be rebuilt from the log. */
 export const readFileOf = (dataDir: string): string => join(dataDir, 'read.db');
 
-/** Connections of a projector's own: it writes rows and reads a log that exists. */
+/** A projector's own connections: it writes rows, and reads a log that exists. */
 export interface ProjectorEngine {
   readonly store: RowStore;
-  readonly log: LogSource;
-  /** The store's checkpoints of these, each in its place, read at once. */
+  readonly log: CommitSource;
+  /** Reads these checkpoints from the store at once, in the order asked. */
   checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
-  /** The log's. */
+  /** The log's number of partitions. */
   readonly partitions: number;
   close(): Promise<void>;
 }
 
-/** Opens them for this thread. Throws what log and store throw. */
+/** Opens the connections for this thread. Throws the errors of log and store. */
 export async function openEngine(engine: Engine): Promise<ProjectorEngine> {
   return engine.kind === 'sqlite' ? openFiles(engine.dataDir) : openDatabase(engine.url);
 }
@@ -71,7 +74,7 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
   };
 }
 
-/** The log, to be written from this thread, which is one that does nothing else. Throws what the log throws. */
+/** Opens the log for writing in this thread, which must do nothing else. Throws the errors of the log. */
 export function openWriterLog(engine: Engine, partitions: number | undefined): Promise<EventLog> {
   const asked = partitions === undefined ? {} : { partitions };
   return engine.kind === 'sqlite'
@@ -79,7 +82,7 @@ export function openWriterLog(engine: Engine, partitions: number | undefined): P
     : mongoLog({ url: engine.url, ...asked });
 }
 
-/** Rows that are folded elsewhere, read from this very thread. */
+/** Opens rows that another thread folds, for reads in this thread. */
 export async function openReaderHere(
   engine: Engine,
 ): Promise<{ readonly reader: RowReader } & Pick<RowStore, 'checkpoint' | 'close'>> {
@@ -95,41 +98,42 @@ export async function openReaderHere(
   };
 }
 
-/** `read.db`, which exists, to be read beside the projector. */
+/** Opens an existing `read.db`, for reads beside the projector. */
 export const openRowsFile = (dataDir: string): SqliteFile =>
   new SqliteFile(readFileOf(dataDir), { readOnly: true, pragmas: ['cache_size = -65536'] });
 
-/** The read models were folded from commits that the log does not have: it is an older one, or another. */
-export class NotOfThisLog extends Error {
-  override readonly name = 'NotOfThisLog';
+/** The read models were folded from commits that this log does not have. The log is older, or another one. */
+export class ForeignReadModels extends Error {
+  override readonly name = 'ForeignReadModels';
 }
 
 /**
- * Resolves if the log has the commit up to which each of these tables is folded. Else new events would be taken for
- * such as are folded already, and streams would go on from versions that the log has not: throws `NotOfThisLog`.
+ * Resolves if the log has the commits that these tables were folded from. Otherwise throws
+ * `ForeignReadModels`: projectors would skip new events, and streams would continue from versions that the
+ * log lacks.
  */
-export async function checkOfThisLog(
-  { log, checkpoints, partitions }: Pick<ProjectorEngine, 'log' | 'checkpoints' | 'partitions'>,
+export async function checkFoldedFromLog(
+  { log, checkpoints, partitions }: Omit<ProjectorEngine, 'store' | 'close'>,
   models: readonly AnyModel[],
 ): Promise<void> {
   const places = models.flatMap((model) =>
     Array.from({ length: partitions }, (_, partition) => ({ model, partition })),
   );
-  // First the checkpoints, then the log, which is ahead of them at all times.
+  // Checkpoints first, because the log is never behind them.
   const found = await checkpoints(places);
   const folded = new Map<string, { partition: number; position: number; size: number; name: string }>();
   for (const [i, { model, partition }] of places.entries()) {
     const { position, size } = found[i] ?? { position: 0, size: 0 };
-    // Most tables are equally far: one look is enough for them.
+    // Most tables are equally far and need only one check.
     if (position > 0)
       folded.set(`${partition}/${position}/${size}`, { partition, position, size, name: model.name });
   }
   for (const { partition, position, size, name } of folded.values()) {
-    const [commit] = await readOverGap(log, partition, position - 1, 1);
+    const [commit] = await readRetryingHole(log, partition, position - 1, 1);
     if (commit?.size === size) continue;
-    throw new NotOfThisLog(
-      `the read model ${name} was folded from ${size} events of partition ${partition}, which the log does not have: ` +
-        'it is an older one, or another; remove the read models, as docs/audit.md says: they are folded anew',
+    throw new ForeignReadModels(
+      `the read model ${name} was folded from ${size} events of partition ${partition} that this log does not have: ` +
+        'the log is older or another one; delete the read models as docs/audit.md describes, and they are rebuilt',
     );
   }
 }

@@ -7,7 +7,7 @@ import {
   MongoBulkWriteError,
 } from 'mongodb';
 import { systemClock } from '../../base/clock.js';
-import { mongoClient, within } from '../../base/mongo.js';
+import { createMongoClient, withMongoTimeout } from '../../base/mongo.js';
 import {
   type AnyModel,
   type Checkpoint,
@@ -23,7 +23,7 @@ import {
   tableOf,
 } from './rowStore.js';
 
-/** A row as a document: offset, partition, value, and under `ix` its place in each index. */
+/** A row as a document: partition, offset, value, and under `ix` its place in each index. */
 export interface RowDocument {
   _id: string;
   p: number;
@@ -39,20 +39,20 @@ interface CheckpointDocument {
   size: number;
 }
 
-/** Rows a bulk write carries: well below the 48 MB of one message to the server. */
-const bulkRows = 1_000;
+/** Rows of one bulk write: well below the server's limit of 48 MB for a message. */
+const BULK_ROWS = 1_000;
 
 /** A row store that reads many checkpoints with one query. */
 interface MongoRows extends RowStore {
-  /** As `checkpoint`, each in its place. */
+  /** Reads these checkpoints, in the order asked. */
   checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
 }
 
-/** The row store on MongoDB, in the database that the URL names. Throws what the driver throws. */
+/** Opens the row store on MongoDB, in the database that the URL names. Throws the errors of the driver. */
 export async function openMongoRows(url: string): Promise<MongoRows> {
-  // What decides or checkpoints must not be rolled back, so everything is read and written with majority.
-  const client = mongoClient(url, {
-    silenceMs: ANSWER_MS,
+  // Majority for all reads and writes: decisions and checkpoints must never be rolled back.
+  const client = createMongoClient(url, {
+    socketTimeoutMs: ANSWER_MS,
     writeConcern: { w: 'majority' },
     readConcern: { level: 'majority' },
     readPreference: 'primary',
@@ -67,7 +67,7 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
     async write(writes) {
       await Promise.all(writes.map((write) => writeRows(db, write)));
       const advanced = writes.flatMap(advancesOf);
-      if (advanced.length > 0) await guarded(checkpoints, advanced);
+      if (advanced.length > 0) await writeIgnoringDuplicates(checkpoints, advanced);
     },
     async checkpoint(model, partition) {
       return checkpointOf(await answered(checkpoints.findOne({ _id: checkpointId(model, partition) })));
@@ -78,13 +78,13 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
       const byId = new Map(found.map((document) => [document._id, document]));
       return ids.map((id) => checkpointOf(byId.get(id)));
     },
-    async unlist(model, key, index) {
+    async removeIndexEntries(model, key, index) {
       const rows = db.collection<RowDocument>(tableOf(model));
       await answered(rows.updateOne({ _id: key }, { $unset: { [`ix.${index}`]: '' } }));
     },
     async scrub() {},
     async drop(model) {
-      // The checkpoints first: rows without one are folded anew, a checkpoint without rows would be a gap.
+      // Checkpoints first: rows without a checkpoint are folded anew, but a checkpoint without rows is a gap.
       await checkpoints.deleteMany({ model: tableOf(model) });
       await db.collection(tableOf(model)).drop();
     },
@@ -103,16 +103,19 @@ async function createCollection(db: Db, model: AnyModel): Promise<void> {
 
 async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
   const collection = db.collection<RowDocument>(tableOf(model));
-  for (let start = 0; start < rows.length; start += bulkRows) {
-    const documents = rows.slice(start, start + bulkRows).map((row) => documentOf(model, row));
-    await guarded(
+  for (let start = 0; start < rows.length; start += BULK_ROWS) {
+    const documents = rows.slice(start, start + BULK_ROWS).map((row) => documentOf(model, row));
+    await writeIgnoringDuplicates(
       collection,
       documents.map((document) => (model.insertOnly ? { insertOne: { document } } : replaceOlder(document))),
     );
   }
 }
 
-/** If a row at or above the offset is there, the filter misses it and the insert fails on its key: as meant. */
+/**
+ * Matches only a smaller offset. Otherwise the filter misses the row and the insert fails on its key, as
+ * intended.
+ */
 function replaceOlder({ _id, ...fields }: RowDocument): AnyBulkWriteOperation<RowDocument> {
   return { updateOne: { filter: { _id, o: { $lt: fields.o } }, update: { $set: fields }, upsert: true } };
 }
@@ -134,8 +137,8 @@ function advancesOf({ model, checkpoints }: ModelWrite): AnyBulkWriteOperation<C
   }));
 }
 
-/** Writes in any order; a key that exists means that nothing newer was to be written, and is no error. */
-async function guarded<D extends { _id: string }>(
+/** Writes in any order. A duplicate key means that the stored document is at least as new. */
+async function writeIgnoringDuplicates<D extends { _id: string }>(
   collection: Collection<D>,
   operations: AnyBulkWriteOperation<D>[],
 ): Promise<void> {
@@ -147,7 +150,7 @@ async function guarded<D extends { _id: string }>(
     const onlyDuplicates = failures.every(
       ({ code, errmsg }) => code === 11000 || /duplicate key/.test(errmsg ?? ''),
     );
-    // A write concern that was not met leaves the rows unproven, whatever else was reported.
+    // Without the write concern the rows may be lost, whatever else was reported.
     if (!onlyDuplicates || failures.length === 0 || error.result.getWriteConcernError()) throw error;
   }
 }
@@ -163,20 +166,20 @@ function documentOf(model: AnyModel, row: Row<unknown>): RowDocument {
 
 function placeOf(model: AnyModel, index: string, row: Row<unknown>): IndexEntry | undefined {
   if (row.value === null) return undefined;
-  // A model's rows are of its own type: they come from its projection.
+  // A model's rows come from its projection, so they have its type.
   return (model as Model<unknown>).indexes[index]?.({ ...row, value: row.value });
 }
 
-// No string that begins with a prefix sorts behind the prefix followed by the last code point there is.
-const lastCodePoint = '\u{10FFFF}';
+// Every string with a prefix sorts before the prefix followed by the last code point.
+const LAST_CODE_POINT = '\u{10FFFF}';
 
-/** How long an answer of the database is waited for. */
+/** The time limit for an answer of the database. */
 export const ANSWER_MS = 10_000;
 
-/** The answer, if it comes in time; else rejects, and a write may still happen. */
-export const answered = <T>(asked: Promise<T>): Promise<T> => within(systemClock, ANSWER_MS, asked);
+/** Rejects if the answer is late; a write may still happen. */
+export const answered = <T>(asked: Promise<T>): Promise<T> => withMongoTimeout(systemClock, ANSWER_MS, asked);
 
-/** The reads of a database of rows; they see what a resolved write wrote, as the primary does. */
+/** Creates the reads of a database. They go to the primary and see every resolved write. */
 export function mongoReader(db: Db): RowReader {
   const rows = (model: Model<never>) => db.collection<RowDocument>(tableOf(model), {});
   return {
@@ -238,7 +241,7 @@ function filterOf(index: string, { terms, above, below, from, reverse, byKey }: 
   return filter;
 }
 
-/** Each row under the first of its terms that match. */
+/** Finds each row once, under the first of its terms that match. */
 function prefixPipeline(
   index: string,
   prefix: string,
@@ -246,7 +249,7 @@ function prefixPipeline(
   from: { readonly term: string; readonly key: string } | undefined,
 ): Document[] {
   const terms = `ix.${index}.t`;
-  const matching = { $gte: prefix, $lt: prefix + lastCodePoint };
+  const matching = { $gte: prefix, $lt: prefix + LAST_CODE_POINT };
   const matches = {
     $and: [{ $gte: ['$$term', matching.$gte] }, { $lt: ['$$term', matching.$lt] }],
   };
@@ -254,7 +257,7 @@ function prefixPipeline(
     ? [{ $match: { $or: [{ term: { $gt: from.term } }, { term: from.term, _id: { $gt: from.key } }] } }]
     : [];
   return [
-    // One element must lie within both bounds; two conditions apart could be met by two elements.
+    // One element must meet both bounds; two separate conditions could match two elements.
     { $match: { [terms]: { $elemMatch: matching } } },
     { $addFields: { term: { $min: { $filter: { input: `$${terms}`, as: 'term', cond: matches } } } } },
     ...behind,
@@ -264,6 +267,6 @@ function prefixPipeline(
 }
 
 function rowOf<R>({ _id, p, o, v }: RowDocument): Row<R> {
-  // What a collection holds was written from rows of its model.
+  // A collection holds rows of its own model.
   return { key: _id, partition: p, offset: o, value: v as R | null };
 }

@@ -1,22 +1,25 @@
 import { Worker } from 'node:worker_threads';
-import { connect, type Remote } from '../../base/rpc.js';
-import type { Evidence } from '../models/merkleTiles.js';
+import { connectThread, type Remote } from '../../base/workerThreads.js';
+import type { MerkleReader } from '../models/merkleTiles.js';
 import type { Engine } from './engine.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';
 import { generationOf, type Model, type RowReader } from './rowStore.js';
 import { textReader } from './sqliteReads.js';
 
-/** Gives a read the name of the model that the tiles are in, for as long as it takes. */
-export type ReadingTiles = <T>(read: (tiles: string) => Promise<T>) => Promise<T>;
+/** Runs a read with the model name of the current tiles, which are not dropped meanwhile. */
+export type TileAccess = <T>(read: (tiles: string) => Promise<T>) => Promise<T>;
 
 export interface OpenReader {
   readonly reader: RowReader;
-  /** What proofs are made of, read beside this thread; undefined where there is no such thread. */
-  readonly evidence?: (reading: ReadingTiles) => Evidence;
+  /** Creates a reader of proofs in the query thread; absent where there is no such thread. */
+  readonly merkleReader?: (reading: TileAccess) => MerkleReader;
   close(): Promise<void>;
 }
 
-/** Files are read in a thread of their own, so that no query waits for a write; a server is asked from here. */
+/**
+ * Opens the rows. Files are read in a thread of their own, so that no query waits for a write. MongoDB is
+ * read from this thread.
+ */
 export async function openReader(engine: Engine, alarm: (error: unknown) => void): Promise<OpenReader> {
   if (engine.kind === 'mongodb') {
     const { openMongoRows } = await import('./mongoRows.js');
@@ -25,7 +28,7 @@ export async function openReader(engine: Engine, alarm: (error: unknown) => void
   }
   const workerData: QueryThreadData = { dataDir: engine.dataDir };
   const worker = new Worker(new URL('./queryWorker.js', import.meta.url), { workerData });
-  const remote = connect<QueryApi>(worker);
+  const remote = connectThread<QueryApi>(worker);
   let isClosing = false;
   worker.on('error', alarm);
   worker.on('exit', (code) => {
@@ -33,7 +36,7 @@ export async function openReader(engine: Engine, alarm: (error: unknown) => void
   });
   return {
     reader: textReader(remote),
-    evidence: (reading) => remoteEvidence(remote, reading),
+    merkleReader: (reading) => remoteMerkleReader(remote, reading),
     async close() {
       isClosing = true;
       await remote.close().catch(alarm);
@@ -42,7 +45,7 @@ export async function openReader(engine: Engine, alarm: (error: unknown) => void
   };
 }
 
-const remoteEvidence = (remote: Remote<QueryApi>, reading: ReadingTiles): Evidence => ({
+const remoteMerkleReader = (remote: Remote<QueryApi>, reading: TileAccess): MerkleReader => ({
   inclusion: (...asked) => reading((tiles) => remote.inclusion(tiles, ...asked)),
   consistency: (...asked) => reading((tiles) => remote.consistency(tiles, ...asked)),
   root: (...asked) => reading((tiles) => remote.root(tiles, ...asked)),
@@ -73,7 +76,7 @@ export class ActiveReader implements RowReader {
   findPrefix: RowReader['findPrefix'] = (model, index, prefix, limit, from) =>
     this.reading(model, (current) => this.#reader.findPrefix(current, index, prefix, limit, from));
 
-  /** Reads the model in the generation that is read, whichever way; it is not dropped before that has settled. */
+  /** Runs a read on the active generation, which is not dropped before the read has settled. */
   reading<R, T>(model: Model<R>, read: (current: Model<R>) => Promise<T>): Promise<T> {
     const reading = read(this.current(model));
     this.#open.add(reading);
@@ -82,13 +85,13 @@ export class ActiveReader implements RowReader {
     return reading;
   }
 
-  /** Later reads are of this generation. Resolves when no read of another is open any more. */
+  /** Makes later reads use this generation. Resolves when no read of another generation is open. */
   async switchTo(name: string, generation: number): Promise<void> {
     this.#active.set(name, generation);
     await Promise.allSettled(this.#open);
   }
 
-  /** The model in the generation that is read. */
+  /** The model in its active generation. */
   current<R>(model: Model<R>): Model<R> {
     return generationOf(model, this.#active.get(model.name) ?? 0);
   }

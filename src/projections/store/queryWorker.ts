@@ -1,41 +1,41 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serve } from '../../base/rpc.js';
+import { serveThread } from '../../base/workerThreads.js';
 import { type LogReader, openLogReader } from '../../log/logFileReader.js';
-import { type Evidence, evidenceOf, TreeReader, tilesModel } from '../models/merkleTiles.js';
+import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from '../models/merkleTiles.js';
 import { logFileOf, openRowsFile } from './engine.js';
 import type { Find, Range } from './rowStore.js';
 import { type PrefixPlace, SqliteReads, textReader } from './sqliteReads.js';
 
-/** What the thread is given. */
+/** The data of the query thread. */
 export interface QueryThreadData {
-  /** Where `read.db` and `log.db` are. */
+  /** The directory of `read.db` and `log.db`. */
   readonly dataDir: string;
 }
 
-// The thread is started with these by the host of the read models.
+// `openReader` starts the thread with this data.
 const { dataDir } = workerData as QueryThreadData;
 const file = openRowsFile(dataDir);
 const reads = new SqliteReads(file);
 
 let log: LogReader | undefined;
-/** Of the tiles that were asked for last: there are others only once they have been built anew. */
-let known: { readonly tiles: string; readonly evidence: Evidence } | undefined;
+/** The reader of the last tiles asked for. A rebuild of the tiles changes their model's name. */
+let known: { readonly tiles: string; readonly merkleReader: MerkleReader } | undefined;
 
-/** From the tiles in the model of this name. */
-function evidenceIn(tiles: string): Evidence {
-  if (known?.tiles === tiles) return known.evidence;
+/** Returns the reader of the tiles in the model of this name. */
+function readerOfTiles(tiles: string): MerkleReader {
+  if (known?.tiles === tiles) return known.merkleReader;
   log ??= openLogReader(logFileOf(dataDir));
   const { read, places } = log;
   const commits = {
     read: async (...asked: Parameters<LogReader['read']>) => read(...asked),
     places: async (...asked: Parameters<LogReader['places']>) => places(...asked),
   };
-  const tree = new TreeReader(textReader(reads), { ...tilesModel, name: tiles });
-  known = { tiles, evidence: evidenceOf(commits, tree) };
-  return known.evidence;
+  const tree = new TileReader(textReader(reads), { ...tilesModel, name: tiles });
+  known = { tiles, merkleReader: new StoredMerkleReader(commits, tree) };
+  return known.merkleReader;
 }
 
-type Asked<M extends keyof Evidence> = Parameters<Evidence[M]>;
+type Asked<M extends keyof MerkleReader> = Parameters<MerkleReader[M]>;
 
 const api = {
   get: (table: string, keys: readonly string[]) => reads.get(table, keys),
@@ -44,12 +44,12 @@ const api = {
   findPrefix: (table: string, index: string, prefix: string, limit: number, from: PrefixPlace | undefined) =>
     reads.findPrefix(table, index, prefix, limit, from),
 
-  // A proof takes half a dozen reads: asked for one by one, each would have to wake a thread, and wait for it.
-  inclusion: (tiles: string, ...asked: Asked<'inclusion'>) => evidenceIn(tiles).inclusion(...asked),
-  consistency: (tiles: string, ...asked: Asked<'consistency'>) => evidenceIn(tiles).consistency(...asked),
-  root: (tiles: string, ...asked: Asked<'root'>) => evidenceIn(tiles).root(...asked),
-  tile: (tiles: string, ...asked: Asked<'tile'>) => evidenceIn(tiles).tile(...asked),
-  leaves: (tiles: string, ...asked: Asked<'leaves'>) => evidenceIn(tiles).leaves(...asked),
+  // A proof takes about six reads. One call for all of them wakes the thread only once.
+  inclusion: (tiles: string, ...asked: Asked<'inclusion'>) => readerOfTiles(tiles).inclusion(...asked),
+  consistency: (tiles: string, ...asked: Asked<'consistency'>) => readerOfTiles(tiles).consistency(...asked),
+  root: (tiles: string, ...asked: Asked<'root'>) => readerOfTiles(tiles).root(...asked),
+  tile: (tiles: string, ...asked: Asked<'tile'>) => readerOfTiles(tiles).tile(...asked),
+  leaves: (tiles: string, ...asked: Asked<'leaves'>) => readerOfTiles(tiles).leaves(...asked),
 
   close() {
     log?.close();
@@ -59,4 +59,4 @@ const api = {
 
 export type QueryApi = typeof api;
 
-if (parentPort) serve(parentPort, api);
+if (parentPort) serveThread(parentPort, api);

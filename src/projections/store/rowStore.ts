@@ -1,38 +1,38 @@
-/** A row of a read model. `value: null` is a tombstone: the row is gone, and no earlier event brings it back. */
+/** A row of a read model. `value: null` is a tombstone: the row is gone, and no earlier event restores it. */
 export interface Row<R> {
   readonly key: string;
   readonly partition: number;
-  /** The offset of the last event folded in; a smaller one never overwrites a larger one. */
+  /** The offset of the last folded event. A smaller offset never overwrites a larger one. */
   readonly offset: number;
   readonly value: R | null;
 }
 
-/** The place of a row in one index: under each of its terms, ordered by `sort`, then by key. */
+/** A row's place in one index: under each of its terms, ordered by `sort`, then by key. */
 export interface IndexEntry {
   readonly terms: readonly string[];
   readonly sort: number;
 }
 
-/** A read model's table: its rows are JSON values under a key, its indexes are functions of the row. */
+/** A read model's table. Rows are JSON values under a key; indexes are functions of the row. */
 export interface Model<R> {
   readonly name: string;
-  /** A new version is built beside the old one, under a table of its own. */
+  /** A new version is built in a table of its own, beside the old one. */
   readonly version: number;
-  /** Rows are written once: a second write of a key is ignored without reading the first. */
+  /** Rows are written once: a second write of a key is ignored, without a read. */
   readonly insertOnly?: boolean;
-  /** Rows take a kilobyte or more: where looking for a key means passing rows, their keys are kept apart. */
+  /** Rows take 1 KB or more, so that SQLite should keep their keys apart from their values. */
   readonly largeRows?: boolean;
-  /** Written in the row's own transaction or document; a tombstone has no entries. */
+  /** Written in the row's own transaction or document. A tombstone has no entries. */
   readonly indexes: Readonly<Record<string, (row: Row<R> & { readonly value: R }) => IndexEntry | undefined>>;
 }
 
-// A model is handled without its row type where only keys, offsets and JSON matter.
+// A model without its row type, for code that needs only keys, offsets and JSON.
 export type AnyModel = Model<never>;
 
-/** How far a model has folded a partition: the commit's position and the tree size after it. */
+/** How far a model has folded a partition: a commit's position, and the tree size after it. */
 export interface Checkpoint {
   readonly position: number;
-  /** All events with an offset below this are in the rows. */
+  /** The rows include all events with an offset below this. */
   readonly size: number;
 }
 
@@ -57,27 +57,29 @@ export interface Range {
 }
 
 export interface Find {
-  /** Rows with any of these terms; at most 256. A row that has several comes once. */
+  /** Finds rows with any of these terms, at most 256. A row with several of them comes once. */
   readonly terms: readonly string[];
   /** Bounds of `sort`, exclusive. */
   readonly above?: number;
   readonly below?: number;
-  /** The last row of the page before: goes on strictly behind it in the order asked. */
+  /** The last row of the previous page; the next page begins strictly behind it in the order asked. */
   readonly from?: { readonly sort: number; readonly key: string };
-  /** `sort` ascending, then key; or both descending. With `byKey`, ordered by key alone. */
+  /** Orders by `sort`, then key, ascending; `reverse` makes both descending. `byKey` orders by key alone. */
   readonly reverse?: boolean;
   readonly byKey?: boolean;
-  /** In any order, and all rows of the terms: cheaper for terms that hardly two rows share. Without bounds or `from`. */
+  /**
+   * Returns all rows of the terms in any order, without bounds or `from`. Cheaper when terms share few rows.
+   */
   readonly unordered?: boolean;
   readonly limit: number;
 }
 
-/** Reads of a model; what a write that has resolved wrote, every later read sees. Tombstones are left out but by `get`. */
+/** Reads of a model. They see everything that a resolved write wrote. Only `get` returns tombstones. */
 export interface RowReader {
   get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>>;
   range<R>(model: Model<R>, range: Range): Promise<Row<R>[]>;
   find<R>(model: Model<R>, index: string, find: Find): Promise<Row<R>[]>;
-  /** Rows that have a term beginning with `prefix`, each once, by term, then key, from behind `from`. */
+  /** Rows with a term that begins with `prefix`, each once, by term, then key, behind `from`. */
   findPrefix<R>(
     model: Model<R>,
     index: string,
@@ -88,34 +90,40 @@ export interface RowReader {
 }
 
 export interface RowStore extends RowReader {
-  /** Makes the model's table and indexes if absent. */
+  /** Creates the model's table and indexes if absent. */
   prepare(model: AnyModel): Promise<void>;
   /**
-   * Rows first, then checkpoints; a smaller offset or checkpoint never wins. Rows that stand ahead of their checkpoint
-   * after a crash are harmless: they are folded again. `pause` may be awaited between parts of the work.
+   * Writes rows, then checkpoints; a smaller offset or checkpoint never wins. After a crash rows may be ahead
+   * of their checkpoint. That is harmless, because they are folded again. `pause` may be awaited between
+   * parts of the work.
    */
   write(writes: readonly ModelWrite[], pause?: () => Promise<void> | undefined): Promise<void>;
-  /** `{position: 0, size: 0}` before the first. */
+  /** `{position: 0, size: 0}` before the first write. */
   checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
-  /** Takes a row out of one index, whatever its offset, and leaves the row. A table or a row that is absent is fine. */
-  unlist(model: AnyModel, key: string, index: string): Promise<void>;
   /**
-   * Resolves when what was replaced or removed is in none of the engine's files any more. What a server keeps of it in
-   * its own journals is the server's.
+   * Removes a row from one index, whatever its offset, and keeps the row. A missing table or row is no error.
+   */
+  removeIndexEntries(model: AnyModel, key: string, index: string): Promise<void>;
+  /**
+   * Resolves when replaced and removed data is in none of the engine's own files. It does not cover the
+   * journals of a database server.
    */
   scrub(): Promise<void>;
-  /** Removes the model's rows, indexes and checkpoints, in short steps, beside other work; none is fine too. */
+  /**
+   * Removes the model's rows, indexes and checkpoints in short steps, beside other work. A missing table is
+   * no error.
+   */
   drop(model: AnyModel): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The name of a model's table or collection: one a version, so that versions stand beside each other. */
+/** The name of a model's table or collection. Each version has its own. */
 export const tableOf = (model: Pick<AnyModel, 'name' | 'version'>): string =>
   `${model.name}_v${model.version}`;
 
 /**
- * The same model in a table of its own, into which it is built anew. Generation 0 is the model itself.
- * Everything but the name is the model's, so stores and projectors treat it as any other.
+ * The model in the table of this generation; generation 0 is the model itself. Only the name differs, so
+ * stores and projectors treat it like any other model.
  */
 export function generationOf<M extends Pick<AnyModel, 'name' | 'version'>>(model: M, generation: number): M {
   return generation === 0 ? model : { ...model, name: `${model.name}_g${generation}` };
@@ -123,7 +131,7 @@ export function generationOf<M extends Pick<AnyModel, 'name' | 'version'>>(model
 
 const PAGE = 256;
 
-/** All rows under a term, by key, in pages of at most 256: whoever reads on holds one page at a time. */
+/** All rows under a term, by key, in pages of at most 256. */
 export async function* rowsUnder<R>(
   rows: RowReader,
   model: Model<R>,
@@ -153,9 +161,9 @@ export function valuesOf<R>(rows: Iterable<Row<R>>): R[] {
   return values;
 }
 
-/** The element at a place that must be there: in lists that go side by side. */
+/** The element at an index that must exist, for lists of equal length. */
 export function elementAt<T>(list: readonly T[], at: number): T {
   const element = list[at];
-  if (element === undefined) throw new RangeError(`a list of ${list.length} has nothing at ${at}`);
+  if (element === undefined) throw new RangeError(`a list of length ${list.length} has no element ${at}`);
   return element;
 }

@@ -2,19 +2,19 @@ import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite
 import { StorageError } from '../../log/log.js';
 import { type Find, type Model, type Range, type Row, type RowReader, tableOf } from './rowStore.js';
 
-// SQLite's primary result codes after which writing on would lose data or never succeed.
-const mustStop = new Set([
+// SQLite's primary result codes after which a further write would lose data or never succeed.
+const FATAL_CODES = new Set([
   8 /* READONLY */, 10 /* IOERR */, 11 /* CORRUPT */, 13 /* FULL */, 26 /* NOTADB */,
 ]);
 
-/** A connection to one file whose statements are prepared once each. Synchronous: for worker threads. */
+/** A connection to one file that prepares each statement once. Synchronous: for worker threads. */
 export class SqliteFile {
   private readonly db: InstanceType<typeof DatabaseSync>;
-  // Bounded by the tables there are and the shapes of query this code can make.
+  // Bounded by the number of tables and of query shapes.
   private readonly prepared = new Map<string, StatementSyncInstance>();
 
   constructor(path: string, options: { readonly readOnly?: boolean; readonly pragmas: readonly string[] }) {
-    // Another connection may hold the write lock for as long as one transaction of a projector takes.
+    // Another connection may hold the write lock for one transaction of a projector.
     this.db = new DatabaseSync(path, { readOnly: options.readOnly ?? false, timeout: 10_000 });
     for (const pragma of options.pragmas) this.db.exec(`PRAGMA ${pragma}`);
   }
@@ -33,8 +33,8 @@ export class SqliteFile {
   }
 
   /**
-   * Runs `work` in one transaction: all of it is written or none. A full or broken disk becomes a
-   * `StorageError`, after which the process must stop; other errors pass as they are.
+   * Runs `work` in one transaction. A full or broken disk becomes a `StorageError`, after which the process
+   * must stop. Other errors pass unchanged.
    */
   transaction<T>(kind: 'read' | 'write', work: () => T): T {
     try {
@@ -49,7 +49,7 @@ export class SqliteFile {
     }
   }
 
-  /** Forgets statements, whose tables may be gone, and runs `sql`. */
+  /** Drops prepared statements, whose tables may be gone, then runs `sql`. */
   change(sql: string): void {
     this.prepared.clear();
     this.exec(sql);
@@ -65,37 +65,40 @@ function asStorageError(error: unknown): unknown {
   if (!(error instanceof Error) || !('errcode' in error)) return error;
   // The low byte of an extended result code is the primary one.
   const primary = Number(error.errcode) & 0xff;
-  return mustStop.has(primary)
+  return FATAL_CODES.has(primary)
     ? new StorageError(`the read models cannot be written: ${error.message}`, { cause: error })
     : error;
 }
 
-/** A name as SQL writes it. */
+/** Quotes a name for SQL. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-/** A row as the file holds it, its value as JSON text: what crosses threads cheaply. `null`: a tombstone. */
+/** A row with its value as JSON text, which crosses threads cheaply. `null` is a tombstone. */
 export type StoredRow = readonly [key: string, partition: number, offset: number, value: string | null];
 export type StoredMatch = readonly [term: string, row: StoredRow];
-/** A row's place in one index under one term. A row that can be replaced or met twice keeps its own, as JSON. */
+/**
+ * A row's place in one index under one term. A row that can be replaced or found twice stores its places as
+ * JSON.
+ */
 export type Entry = readonly [index: string, term: string, sort: number];
 
-/** Where a prefix search goes on. */
+/** The last match of the previous page of a prefix search. */
 export type PrefixPlace = { readonly term: string; readonly key: string };
 
-/** No string that begins with a prefix sorts behind the prefix followed by this: the last code point there is. */
-const lastCodePoint = '\u{10FFFF}';
+/** Every string with a prefix sorts before the prefix followed by the last code point. */
+const LAST_CODE_POINT = '\u{10FFFF}';
 
-/** The table of an index: its entries are written in the transaction of their rows. */
+/** The table of an index. Its entries are written in the transaction of their rows. */
 export const indexTable = (table: string, index: string): string => quoted(`${table}__${index}`);
 
-const columns = 'key, partition, offset, value';
+const ROW_COLUMNS = 'key, partition, offset, value';
 
-/** The reads of one `read.db`, by table name. Synchronous; each call sees one moment of the file. */
+/** The reads of one `read.db`, by table name. Synchronous; each call sees one snapshot of the file. */
 export class SqliteReads {
   constructor(private readonly file: SqliteFile) {}
 
   get(table: string, keys: readonly string[]): StoredRow[] {
-    const statement = this.file.statement(`SELECT ${columns} FROM ${quoted(table)} WHERE key = ?`);
+    const statement = this.file.statement(`SELECT ${ROW_COLUMNS} FROM ${quoted(table)} WHERE key = ?`);
     // `returnArrays` and the column list make each result a StoredRow.
     return this.file.transaction('read', () => {
       const rows: StoredRow[] = [];
@@ -114,13 +117,13 @@ export class SqliteReads {
     const bounds = [after, before].filter((bound) => bound !== undefined);
     return this.file
       .statement(
-        `SELECT ${columns} FROM ${quoted(table)} WHERE ${where.join(' AND ')} ` +
+        `SELECT ${ROW_COLUMNS} FROM ${quoted(table)} WHERE ${where.join(' AND ')} ` +
           `ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`,
       )
       .all(...bounds, limit) as StoredRow[];
   }
 
-  /** Each term's first entries are merged, so that the cost is that of the page, not of the terms' rows. */
+  /** Merges each term's first entries, so that the cost is that of the page, not of all rows of the terms. */
   find(table: string, index: string, find: Find): StoredRow[] {
     if (find.unordered) return this.#lookUp(table, index, find.terms);
     return this.file.transaction('read', () => {
@@ -130,7 +133,7 @@ export class SqliteReads {
       for (const term of new Set(find.terms))
         for (const [sort, key] of statement.all(term, ...bounds, find.limit) as [number, string][])
           sorts.set(key, sort);
-      const byKey = this.file.statement(`SELECT ${columns} FROM ${quoted(table)} WHERE key = ?`);
+      const byKey = this.file.statement(`SELECT ${ROW_COLUMNS} FROM ${quoted(table)} WHERE key = ?`);
       return [...sorts]
         .sort(orderOf(find))
         .slice(0, find.limit)
@@ -138,9 +141,9 @@ export class SqliteReads {
     });
   }
 
-  /** One call for all terms: most of a look-up's cost is that of the call. */
+  /** Makes one call for all terms, because a call costs more than a look-up. */
   #lookUp(table: string, index: string, terms: readonly string[]): StoredRow[] {
-    const rows = columns.replaceAll(/\w+/g, 'r.$&');
+    const rows = ROW_COLUMNS.replaceAll(/\w+/g, 'r.$&');
     return this.file
       .statement(
         `SELECT DISTINCT ${rows} FROM json_each(?) t CROSS JOIN ${indexTable(table, index)} e ON e.term = t.value ` +
@@ -149,7 +152,7 @@ export class SqliteReads {
       .all(JSON.stringify(terms)) as StoredRow[];
   }
 
-  /** Walks the entries in their order until the page is full; a row counts under the first term that matches. */
+  /** Reads entries in their order until the page is full. A row counts under its first matching term. */
   findPrefix(
     table: string,
     index: string,
@@ -158,7 +161,7 @@ export class SqliteReads {
     from: PrefixPlace | undefined,
   ): StoredMatch[] {
     const statement = this.file.statement(
-      `SELECT e.term, r.entries, ${columns.replaceAll(/\w+/g, 'r.$&')} FROM ${indexTable(table, index)} e ` +
+      `SELECT e.term, r.entries, ${ROW_COLUMNS.replaceAll(/\w+/g, 'r.$&')} FROM ${indexTable(table, index)} e ` +
         `JOIN ${quoted(table)} r ON r.key = e.key ` +
         `WHERE e.term >= ? AND e.term < ? ${from ? 'AND (e.term, e.key) > (?, ?) ' : ''}` +
         'ORDER BY e.term, e.key',
@@ -166,7 +169,7 @@ export class SqliteReads {
     const start = from && from.term > prefix ? from.term : prefix;
     const behind = from ? [from.term, from.key] : [];
     const matches: StoredMatch[] = [];
-    for (const found of statement.iterate(start, prefix + lastCodePoint, ...behind)) {
+    for (const found of statement.iterate(start, prefix + LAST_CODE_POINT, ...behind)) {
       const [term, entries, ...row] = found as [string, string | null, ...StoredRow];
       if (entries !== null && term !== firstTerm(JSON.parse(entries), index, prefix)) continue;
       matches.push([term, row]);
@@ -181,10 +184,10 @@ function firstTerm(entries: readonly Entry[], index: string, prefix: string): st
   return matching.map(([, term]) => term).sort(byteOrder)[0];
 }
 
-// As SQLite compares text: by its bytes in UTF-8.
+// Compares by UTF-8 bytes, like SQLite.
 const byteOrder = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-/** One term's entries in the order asked. What `from` says replaces the bound it lies within. */
+/** The query for one term's entries in the order asked. `from` replaces the bound that it lies within. */
 function entriesOf(table: string, index: string, find: Find): { sql: string; bounds: (number | string)[] } {
   const { above, below, from, reverse = false, byKey = false } = find;
   const where = ['term = ?'];
@@ -215,7 +218,7 @@ function orderOf({ reverse, byKey }: Find): (a: [string, number], b: [string, nu
 
 type Awaitable<T> = T | Promise<T>;
 
-/** Reads by table name and of values as text: of this thread, or of another that has the file open. */
+/** Reads by table name, with values as text. Another thread may serve them. */
 export interface TextReads {
   get(table: string, keys: readonly string[]): Awaitable<StoredRow[]>;
   range(table: string, range: Range): Awaitable<StoredRow[]>;
@@ -229,7 +232,7 @@ export interface TextReads {
   ): Awaitable<StoredMatch[]>;
 }
 
-/** A `RowReader` over rows as text. Parsing here is cheaper than letting threads clone the values. */
+/** Creates a `RowReader` over rows as text. Parsing here is cheaper than cloning values between threads. */
 export function textReader(reads: TextReads): RowReader {
   return {
     async get<R>(model: Model<R>, keys: readonly string[]) {
@@ -250,6 +253,6 @@ export function textReader(reads: TextReads): RowReader {
 }
 
 function parsed<R>([key, partition, offset, text]: StoredRow): Row<R> {
-  // What a table holds was written from rows of its model.
+  // A table holds rows of its own model.
   return { key, partition, offset, value: text === null ? null : (JSON.parse(text) as R) };
 }

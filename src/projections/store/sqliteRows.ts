@@ -10,11 +10,11 @@ import {
 import { type Entry, indexTable, quoted, SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 
 /**
- * Settings of `read.db`, which can be rebuilt from the log: a commit survives the process, not always the
- * machine. Erased text must not stay in free pages. Checkpoints are small and often: a large one keeps the disk
- * busy for tens of milliseconds, and the log's appends wait behind it.
+ * Settings of `read.db`, which can be rebuilt from the log. A commit survives the process, but not always the
+ * machine. `secure_delete` keeps erased text out of free pages. WAL checkpoints are small and frequent. A
+ * large one keeps the disk busy for tens of milliseconds, and delays the log's appends.
  */
-const pragmas = [
+const PRAGMAS = [
   'page_size = 4096',
   'journal_mode = WAL',
   'synchronous = NORMAL',
@@ -24,20 +24,22 @@ const pragmas = [
 ];
 
 /**
- * Rows of one transaction. Where there are pauses: about a millisecond of work, after which other threads may have the
- * core. Else more: every transaction writes each page that it has changed.
+ * Rows of one transaction. With pauses it takes about 1 ms, then other threads may have the core. Without
+ * pauses it is larger, because every transaction writes each page that it has changed.
  */
-const sliceRows = { paused: 64, else: 2048 } as const;
+const SLICE_ROWS = { paused: 64, else: 2048 } as const;
 
-/** How many rows one step of dropping a table removes: a few milliseconds of the file's write lock. */
-const dropStep = 2_000;
+/**
+ * Rows that one step of dropping a table removes. A step holds the file's write lock for a few milliseconds.
+ */
+const DROP_STEP_ROWS = 2_000;
 
-/** KiB of pages that a store keeps at hand. */
-const cacheKib = 65_536;
+/** KiB of the page cache. */
+const CACHE_KIB = 65_536;
 
-/** The row store of the embedded engine. Its work is synchronous: it belongs in a worker thread. */
-export function openSqliteRows(path: string, cache = cacheKib): RowStore {
-  const file = new SqliteFile(path, { pragmas: [...pragmas, `cache_size = -${cache}`] });
+/** Opens the row store of the embedded engine. Its work is synchronous, so use it in a worker thread. */
+export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
+  const file = new SqliteFile(path, { pragmas: [...PRAGMAS, `cache_size = -${cache}`] });
   file.exec(
     'CREATE TABLE IF NOT EXISTS checkpoints (model TEXT, partition INTEGER, position INTEGER NOT NULL, ' +
       'size INTEGER NOT NULL, PRIMARY KEY (model, partition)) WITHOUT ROWID',
@@ -49,7 +51,7 @@ export function openSqliteRows(path: string, cache = cacheKib): RowStore {
     },
     async write(writes, pause) {
       for (const { model, rows } of writes)
-        for (const slice of slices(rows, pause ? sliceRows.paused : sliceRows.else)) {
+        for (const slice of slices(rows, pause ? SLICE_ROWS.paused : SLICE_ROWS.else)) {
           file.transaction('write', () => writeRows(file, model, slice));
           await pause?.();
         }
@@ -58,21 +60,22 @@ export function openSqliteRows(path: string, cache = cacheKib): RowStore {
       });
     },
     checkpoint: async (model, partition) => checkpointIn(file, model, partition),
-    async unlist(model, key, index) {
-      file.transaction('write', () => unlistRow(file, model, key, index));
+    async removeIndexEntries(model, key, index) {
+      file.transaction('write', () => removeRowEntries(file, model, key, index));
     },
     async scrub() {
-      if (!emptyLog(file)) throw new Error('the write-ahead log of the read models is being read');
+      if (!truncateWal(file))
+        throw new Error('a reader holds the write-ahead log of the read models; try again later');
     },
     drop: (model) => dropTables(file, model),
     async close() {
-      emptyLog(file);
+      truncateWal(file);
       file.close();
     },
   };
 }
 
-/** How far the file has a model of a partition. */
+/** The file's checkpoint of a model and partition. */
 export function checkpointIn(file: SqliteFile, model: AnyModel, partition: number): Checkpoint {
   const found = file
     .statement('SELECT position, size FROM checkpoints WHERE model = ? AND partition = ?')
@@ -82,8 +85,8 @@ export function checkpointIn(file: SqliteFile, model: AnyModel, partition: numbe
 }
 
 /**
- * In a table without row ids a look-up compares whole rows, and reads all overflow pages of each that it passes. Short
- * ones are found with a step less there.
+ * Creates the tables. Without row ids a look-up reads whole rows on its way, with their overflow pages. So
+ * only models of short rows have such tables, which save one step.
  */
 function createTables(file: SqliteFile, model: AnyModel): void {
   const table = tableOf(model);
@@ -98,7 +101,7 @@ function createTables(file: SqliteFile, model: AnyModel): void {
     );
 }
 
-/** Sorted by key, so that neighbours are written to the same page while it is at hand. */
+/** Sorts by key, so that neighbours change the same cached page. */
 function slices(rows: readonly Row<unknown>[], size: number): Row<unknown>[][] {
   const sorted = rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
   const count = Math.ceil(sorted.length / size);
@@ -123,7 +126,7 @@ function insertRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknow
   const added: { entry: Entry; key: string }[] = [];
   for (const { key, partition, offset, value } of rows) {
     const entries = entriesOf(model, { key, partition, offset, value });
-    // A row that is never replaced need not know its entries, unless a search can meet it twice.
+    // A row that is never replaced needs its entries only if a search can find it twice.
     const kept = hasSeveralTerms(entries) ? JSON.stringify(entries) : null;
     if (insert.run(key, partition, offset, textOf(value), kept).changes === 0) continue;
     for (const entry of entries) added.push({ entry, key });
@@ -132,7 +135,7 @@ function insertRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknow
   for (const { entry, key } of added) addEntry(file, model, key, entry);
 }
 
-/** Writes over a smaller offset only; entries that the old row had and the new one has not are removed. */
+/** Writes over a smaller offset only, and removes entries that the new row lacks. */
 function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>): void {
   const { key, partition, offset, value } = row;
   const table = quoted(tableOf(model));
@@ -158,7 +161,7 @@ const textOf = (value: unknown): string | null => (value === null ? null : JSON.
 function entriesOf(model: AnyModel, row: Row<unknown>): Entry[] {
   if (row.value === null) return [];
   const live = { ...row, value: row.value };
-  // A model's rows are of its own type: they come from its projection.
+  // A model's rows come from its projection, so they have its type.
   return Object.entries((model as Model<unknown>).indexes).flatMap(([index, placeOf]) => {
     const place = placeOf(live);
     return place ? place.terms.map((term): Entry => [index, term, place.sort]) : [];
@@ -183,7 +186,7 @@ function removeEntry(file: SqliteFile, model: AnyModel, key: string, [index, ter
     .run(term, sort, key);
 }
 
-function unlistRow(file: SqliteFile, model: AnyModel, key: string, index: string): void {
+function removeRowEntries(file: SqliteFile, model: AnyModel, key: string, index: string): void {
   const table = tableOf(model);
   const known = file.statement("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
   if (known.get(table) === undefined) return;
@@ -199,14 +202,14 @@ function unlistRow(file: SqliteFile, model: AnyModel, key: string, index: string
   for (const entry of entries) if (entry[0] === index) removeEntry(file, model, key, entry);
 }
 
-/** What was erased must not live on in the write-ahead log. False: somebody is reading it. */
-function emptyLog(file: SqliteFile): boolean {
-  // The pragma's row: whether it was kept from it, and frames before and after.
+/** Empties the write-ahead log, which could hold erased text. False if a reader prevents it. */
+function truncateWal(file: SqliteFile): boolean {
+  // The pragma returns: busy, frames in the log, frames checkpointed.
   const [isBusy] = file.statement('PRAGMA wal_checkpoint(TRUNCATE)').get() as [number, number, number];
   return isBusy === 0;
 }
 
-/** In short steps, between which other work of the thread goes on: a large table is not gone at once. */
+/** Drops the tables in short steps, so that the thread's other work goes on. */
 async function dropTables(file: SqliteFile, model: AnyModel): Promise<void> {
   const table = tableOf(model);
   const names = [quoted(table), ...Object.keys(model.indexes).map((index) => indexTable(table, index))];
@@ -216,7 +219,7 @@ async function dropTables(file: SqliteFile, model: AnyModel): Promise<void> {
   });
   for (const name of names) {
     const columns = name === quoted(table) ? 'key' : 'term, sort, key';
-    const some = `DELETE FROM ${name} WHERE (${columns}) IN (SELECT ${columns} FROM ${name} LIMIT ${dropStep})`;
+    const some = `DELETE FROM ${name} WHERE (${columns}) IN (SELECT ${columns} FROM ${name} LIMIT ${DROP_STEP_ROWS})`;
     while (file.transaction('write', () => file.statement(some).run().changes > 0))
       await new Promise((resolve) => setImmediate(resolve));
     file.transaction('write', () => file.change(`DROP TABLE ${name}`));

@@ -28,7 +28,7 @@ const frames = fc
   );
 
 describe('a commit on the wire', () => {
-  it('comes out as it went in', () => {
+  it('is decoded as it was encoded', () => {
     fc.assert(
       fc.property(frames, (frame) => {
         expect(allOf(decodeCommit(encodeCommit(frame)))).to.deep.equal(allOf(frame));
@@ -36,7 +36,7 @@ describe('a commit on the wire', () => {
     );
   });
 
-  it('says whom it is about and where it stands without a look at its leaves', () => {
+  it('gives its users and position without decoding its leaves', () => {
     const unreadable = commitFrame(commitOf(4, ['no event']), []);
     const frame = decodeCommit(encodeCommit(unreadable));
     const { concerns, subjects, partition, position, size } = frame;
@@ -51,12 +51,12 @@ describe('a commit on the wire', () => {
     expect(() => frame.events).to.throw();
   });
 
-  it('begins with whom it is about', () => {
+  it('begins with the users it concerns', () => {
     const text = Buffer.from(encodeCommit(frameOf(1, [messageLeaf(1, 'text'), onlineLeaf(bob)]))).toString();
     expect(text.startsWith(`{"concerns":["${ada}","${bob}"],"subjects":["${bob}"],`)).to.equal(true);
   });
 
-  it('is refused when it is of another format, or none', () => {
+  it('is refused if its format is unknown or missing', () => {
     const text = Buffer.from(encodeCommit(frameOf(1, []))).toString();
     for (const other of [text.replace('"format":1', '"format":2'), text.replace('"hash"', '"hush"'), 'x', ''])
       expect(() => decodeCommit(Buffer.from(other)), other).to.throw();

@@ -2,21 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { parseNatsServers } from '../../../src/base/config.js';
 import type { Bus } from '../../../src/cluster/bus.js';
-import { memoryBus } from '../../../src/cluster/localBus.js';
+import { createMemoryBus } from '../../../src/cluster/localBus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { alone, type BusWorld, together } from '../../conformance/bus.js';
 import { broken, defects } from '../../conformance/busDefects.js';
 import { eventually } from '../../support/eventually.js';
 import { natsUrl } from '../../support/nats.js';
 
-/** How long a control waits for what its defect keeps from coming. */
+/** How long a control waits for a message that its defect suppresses. */
 const CONTROL_MS = 300;
 
-/** Failures that the suite provokes are no news. */
+/** Failures that the suite provokes are expected. */
 const quiet = () => {};
 
 const adapters: Record<string, (logId: string) => Promise<Bus>> = {
-  'in one process': async () => memoryBus(randomUUID(), quiet),
+  'in one process': async () => createMemoryBus(randomUUID(), quiet),
   'on NATS': async (logId) => {
     const servers = parseNatsServers((await natsUrl()) ?? '') ?? [];
     const bus = new NatsBus({ servers, logId, node: randomUUID(), report: quiet });
@@ -25,7 +25,7 @@ const adapters: Record<string, (logId: string) => Promise<Bus>> = {
   },
 };
 
-/** Runs it with buses of logs of its own, each as `as` makes it. */
+/** Runs the suite with buses of separate logs, each wrapped by `as`. */
 async function run(
   promise: ((world: BusWorld) => Promise<void>) | undefined,
   open: (logId: string) => Promise<Bus>,
@@ -75,7 +75,7 @@ for (const [where, open] of Object.entries(adapters)) {
       });
     }
 
-    it('that is wrapped but not broken is not found out', async () => {
+    it('that is wrapped but not broken is accepted', async () => {
       const whole = (bus: Bus) => broken(bus, { breaks: '', on: () => ({}) });
       for (const promise of Object.values(kept)) await run(promise, open, 60_000, whole);
     });

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { parseNatsServers } from '../../../src/base/config.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 
-// Says `connected`, or else what is in the way, of the servers in its one argument, and ends. A process of its own,
-// as Node reads only at its start whom to trust.
+// Prints `connected`, or the error, for the servers in its argument. A separate process, because Node reads
+// its trusted certificates only at start.
 
 const say = (text: string): void => {
   process.stdout.write(text, () => process.exit(0));
@@ -14,4 +14,4 @@ new NatsBus({
   logId: randomUUID(),
   node: randomUUID(),
   report: (_, error) => say(String(error)),
-}).onConnection(() => say('connected'));
+}).onConnectionChange(() => say('connected'));

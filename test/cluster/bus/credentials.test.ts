@@ -14,7 +14,7 @@ import { type NatsServerProcess, natsServerBinary, startNats } from '../../suppo
 const execFile = promisify(execFileBack);
 const child = fileURLToPath(new URL('./connectingChild.js', import.meta.url));
 
-describe('a bus on NATS that must say who it is', () => {
+describe('a bus on NATS with authentication', () => {
   const closing: (() => Promise<unknown>)[] = [];
 
   before(function () {
@@ -30,7 +30,7 @@ describe('a bus on NATS that must say who it is', () => {
     return server;
   }
 
-  /** `connected`, or what was reported first. */
+  /** Returns `connected`, or the first report. */
   async function outcome(url: string): Promise<string> {
     let said: string | undefined;
     const report = (message: string, error: unknown) => {
@@ -43,7 +43,7 @@ describe('a bus on NATS that must say who it is', () => {
     return bus.isConnected ? 'connected' : (said ?? '');
   }
 
-  it('does so with a user and a password in the URL', async () => {
+  it('uses a user and a password of the URL', async () => {
     const server = await nats('--user', 'ada', '--pass', 'p@ss,word');
     expect(await outcome(server.url('nats://ada:p%40ss%2Cword@'))).to.equal('connected');
     for (const before of ['nats://ada:other@', 'nats://']) {
@@ -52,13 +52,13 @@ describe('a bus on NATS that must say who it is', () => {
     }
   });
 
-  it('does so with a token in the URL', async () => {
+  it('uses a token of the URL', async () => {
     const server = await nats('--auth', 'secret:token');
     expect(await outcome(server.url('nats://secret%3Atoken@'))).to.equal('connected');
     expect((await outcome(server.url('nats://other@'))).toLowerCase()).to.include('authorization');
   });
 
-  it('is let in by another server when one refuses it', async () => {
+  it('connects to another server when one refuses it', async () => {
     const [strict, open] = [await nats('--auth', 'token'), await nats()];
     const servers = parseNatsServers(`${strict.url()},${open.url()}`) ?? [];
     const bus = new NatsBus({ servers, logId: randomUUID(), node: randomUUID(), report: () => {} });
@@ -79,7 +79,7 @@ describe('a bus on NATS that must say who it is', () => {
     });
     after(() => rmSync(directory, { recursive: true, force: true }));
 
-    /** A certificate of its own for these names. */
+    /** Creates a self-signed certificate for these names. */
     const certify = (names: string): void => {
       const args =
         'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=nats'.split(' ');
@@ -88,13 +88,13 @@ describe('a bus on NATS that must say who it is', () => {
       });
     };
 
-    /** As `outcome`, of a process that trusts the certificate. */
+    /** As `outcome`, in a process that trusts the certificate. */
     async function outcomeTrusting(url: string): Promise<string> {
       const env = { ...process.env, NODE_EXTRA_CA_CERTS: cert };
       return (await execFile(process.execPath, [child, url], { env })).stdout;
     }
 
-    it('connects to who has a trusted certificate for the address, and to nobody else', async () => {
+    it('connects only to a server with a trusted certificate for its address', async () => {
       certify('IP:127.0.0.1');
       const server = await nats(...tls);
       expect(await outcomeTrusting(server.url('tls://'))).to.equal('connected');
@@ -110,7 +110,7 @@ describe('a bus on NATS that must say who it is', () => {
       expect(await outcomeTrusting(server.url('tls://'))).to.match(/127\.0\.0\.1/);
     });
 
-    it('tells nothing to a server that has no TLS', async () => {
+    it('sends nothing to a server without TLS', async () => {
       const server = await nats('--user', 'ada', '--pass', 'word');
       expect(await outcomeTrusting(server.url('tls://ada:word@'))).to.match(/tls/);
     });

@@ -13,7 +13,7 @@ import { TcpProxy } from '../../support/proxy.js';
 
 const logId = randomUUID();
 
-describe('a bus on NATS, when things go wrong', function () {
+describe('a bus on NATS during failures', function () {
   this.timeout(60_000);
   const closing: (() => Promise<unknown>)[] = [];
   let reports: string[] = [];
@@ -56,10 +56,10 @@ describe('a bus on NATS, when things go wrong', function () {
     const seen: number[] = [];
     const changes: boolean[] = [];
     other.subscribe(({ position }) => seen.push(position));
-    other.onConnection((isConnected) => changes.push(isConnected));
+    other.onConnectionChange((isConnected) => changes.push(isConnected));
     other.serve(async (body) => body);
     one.publish(frameOf(1, []));
-    expect(await one.request(other.node, 'early', 1000)).to.equal('nobody');
+    expect(await one.request(other.node, 'early', 1000)).to.equal('undelivered');
     expect([one.isConnected, changes]).to.deep.equal([false, []]);
 
     await eventually('the missing server is reported', () => reports.length > 0);
@@ -68,36 +68,36 @@ describe('a bus on NATS, when things go wrong', function () {
     one.publish(frameOf(2, []));
     expect(await one.request(other.node, 'now', 10_000)).to.deep.equal({ reply: 'now' });
     expect(changes).to.deep.equal([true]);
-    // Nothing that was given before is sent later.
+    // Nothing published before is sent later.
     await eventually('the commit has come', () => seen.length > 0);
     expect(seen).to.deep.equal([2]);
   });
 
-  it('goes on where it was when its server comes back, and keeps nothing meanwhile', async () => {
+  it('resumes when its server comes back, and stores nothing meanwhile', async () => {
     const server = await nats();
     const [one, other] = [open(server.url()), open(server.url())];
     const seen: number[] = [];
     const heard: string[] = [];
     const changes: boolean[] = [];
     other.subscribe(({ position }) => seen.push(position));
-    other.hear(({ kind }) => heard.push(kind));
-    other.onConnection((isConnected) => changes.push(isConnected));
+    other.onNote(({ kind }) => heard.push(kind));
+    other.onConnectionChange((isConnected) => changes.push(isConnected));
     other.serve((body) => (body === 'wait' ? new Promise(() => {}) : Promise.resolve(body)));
     await connected(one, other);
 
     for (let round = 1; round <= 3; round++) {
       const asked: Promise<Reply> = one.request(other.node, 'wait', 60_000);
       await server.stop();
-      expect(await asked, 'not after a minute').to.equal('silent');
+      expect(await asked, 'not after a minute').to.equal('unanswered');
       await Promise.all([lost(one), lost(other)]);
       one.publish(frameOf(1, []));
-      one.tell({ kind: 'owners' });
-      expect(await one.request(other.node, 'lost', 60_000)).to.equal('nobody');
+      one.broadcast({ kind: 'owners' });
+      expect(await one.request(other.node, 'lost', 60_000)).to.equal('undelivered');
 
       await server.start();
       await connected(one, other);
       one.publish(frameOf(2, [messageLeaf(1, 'text')]));
-      one.tell({ kind: 'want', partition: 0, size: 1 });
+      one.broadcast({ kind: 'want', partition: 0, size: 1 });
       expect(await one.request(other.node, 'again', 10_000)).to.deep.equal({ reply: 'again' });
       await eventually('the note has come', () => heard.length >= round);
     }
@@ -122,7 +122,7 @@ describe('a bus on NATS, when things go wrong', function () {
     await connected(bus);
   });
 
-  it('notices within seconds that nothing comes through, and keeps a bounded amount for it', async () => {
+  it('notices within seconds that its messages do not arrive, and buffers a limited amount', async () => {
     const server = await nats();
     const proxy = await TcpProxy.to('127.0.0.1', server.port);
     closing.push(() => proxy.close());
@@ -132,15 +132,15 @@ describe('a bus on NATS, when things go wrong', function () {
     proxy.stall();
     const frame = frameOf(1, [messageLeaf(1, 'x'.repeat(256 * 1024))]);
     for (let i = 0; i < 1000; i++) one.publish(frame);
-    // 250 MiB were given to it.
-    expect(await one.request(other.node, 'x'.repeat(300_000), 60_000)).to.equal('nobody');
+    // 250 MiB were passed to it.
+    expect(await one.request(other.node, 'x'.repeat(300_000), 60_000)).to.equal('undelivered');
     await lost(one);
     proxy.restore();
     await connected(one);
     expect(await one.request(other.node, {}, 10_000)).to.deep.equal({ reply: true });
   });
 
-  it('leaves no socket behind with a server that says nothing', async () => {
+  it('leaks no socket to a silent server', async () => {
     const sockets = new Set<Socket>();
     let tries = 0;
     const deaf = createServer((socket) => {
@@ -150,7 +150,7 @@ describe('a bus on NATS, when things go wrong', function () {
       socket.on('error', () => {});
     }).listen(0, '127.0.0.1');
     await once(deaf, 'listening');
-    const { port } = deaf.address() as AddressInfo; // It listens on TCP.
+    const { port } = deaf.address() as AddressInfo; // A TCP server's address is an `AddressInfo`.
     const bus = open(`nats://127.0.0.1:${port}`);
     await eventually('it has tried three times', () => tries === 3);
     await eventually('the earlier ones are closed', () => sockets.size <= 1);
@@ -159,7 +159,7 @@ describe('a bus on NATS, when things go wrong', function () {
     deaf.close();
   });
 
-  it('drops what it cannot read, and goes on', async () => {
+  it('drops unreadable messages, and goes on', async () => {
     const server = await nats();
     const bus = open(server.url());
     const friend = open(server.url());
@@ -179,7 +179,7 @@ describe('a bus on NATS, when things go wrong', function () {
     friend.publish(frameOf(1, []));
     friend.publish(frameOf(2, []));
     await eventually('the next commit', () => seen.length === 1);
-    // Once of each subject, and of the handler.
+    // One report per subject, and one of the handler.
     expect(reports.sort()).to.satisfy((said: string[]) => said.length === 6, reports.join('\n'));
   });
 });

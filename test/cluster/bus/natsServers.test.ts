@@ -16,7 +16,7 @@ describe('the servers in NATS_URL', () => {
     ]);
   });
 
-  it('are refused as a whole when one is not a server', () => {
+  it('are refused as a whole if one is invalid', () => {
     const bad = [
       '',
       'a.example',

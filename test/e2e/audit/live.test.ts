@@ -37,8 +37,8 @@ for (const kind of allEngines)
       })();
       let events = 0;
       for (let time = 0; time < TIMES; time++) {
-        const { partitions, wrong } = await verifyLog({ engine, heads: [], since: [], keys: [] });
-        expect(wrong).to.equal(undefined);
+        const { partitions, mismatch } = await verifyLog({ engine, heads: [], since: [], keys: [] });
+        expect(mismatch).to.equal(undefined);
         const now = partitions.reduce((sum, partition) => sum + partition.events, 0);
         expect(now, 'people went on').to.be.greaterThan(events);
         events = now;
@@ -58,7 +58,7 @@ for (const kind of allEngines)
         body: JSON.stringify({ password: ada.password }),
       });
       expect(response.status).to.equal(204);
-      expect((await verifyLog({ engine, heads: [], since: [], keys: [] })).wrong).to.equal(undefined);
+      expect((await verifyLog({ engine, heads: [], since: [], keys: [] })).mismatch).to.equal(undefined);
       const [sent] = await replayed({ type: 'MessageSent', stream: `room:${roomId}` });
       expect(sent).to.deep.include({ actor: ada.userId, erased: true });
       expect(sent?.data).to.include({ text: null });
@@ -74,11 +74,8 @@ for (const kind of allEngines)
     async function replayed(filter: EventFilter): Promise<Line[]> {
       const masterKey = Buffer.from(readFileSync(join(server.dataDir, 'master.key'), 'utf8'), 'base64');
       const lines: Line[] = [];
-      await replay({
-        ...{ engine, masterKey, as: 'json', filter },
-        async write(text) {
-          for (const line of Buffer.from(text).toString().trimEnd().split('\n')) lines.push(JSON.parse(line));
-        },
+      await replay({ engine, masterKey, as: 'json', filter }, async (text) => {
+        for (const line of Buffer.from(text).toString().trimEnd().split('\n')) lines.push(JSON.parse(line));
       });
       return lines;
     }

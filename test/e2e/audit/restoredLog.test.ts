@@ -41,7 +41,7 @@ for (const engine of allEngines)
       const refused = await rejection(server.start());
       expect(refused).to.be.instanceOf(DidNotStart);
       expect(refused.message).to.match(
-        /was folded from \d+ events of partition 0, which the log does not have/,
+        /was folded from \d+ events of partition 0 that this log does not have/,
       );
       const accepted = await parley(['audit', 'accept', '0'], server.settings);
       expect(accepted.code).to.equal(1);

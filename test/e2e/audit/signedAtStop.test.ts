@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { readHead } from '../../../src/audit/proof/witness.js';
-import { openSource } from '../../../src/audit/storedRows.js';
+import { readHead } from '../../../src/audit/proof/trustedHeads.js';
+import { openAuditedLog } from '../../../src/audit/storedRows.js';
 import { readConfig } from '../../../src/base/config.js';
 import { findSignedLog } from '../../../src/cli/auditVerify.js';
 import { Rest } from '../../../src/client/rest.js';
@@ -14,7 +14,7 @@ const ROUNDS = isSoak ? 4 : 2;
 /** By partition the events of the log, and of its signed head. */
 async function sizesOf(settings: Running['settings']): Promise<{ log: number[]; signed: number[] }> {
   const { engine, heads } = await findSignedLog(readConfig(settings));
-  const source = await openSource(engine);
+  const source = await openAuditedLog(engine);
   try {
     const tails = await Promise.all(
       Array.from({ length: source.partitions }, (_, partition) => source.tail(partition)),

@@ -28,7 +28,7 @@ for (const engine of allEngines)
       const given = await parley(['role', 'auditor', auditor.user.username ?? ''], env);
       expect(given.code, given.err).to.equal(0);
       devices = [await auditor.device()];
-      roomId = await chatOf(devices[0] as (typeof devices)[0], other); // It was just put there.
+      roomId = await chatOf(devices[0] as (typeof devices)[0], other); // The entry was just set.
       await write(300);
     });
     after(async () => {
@@ -45,7 +45,7 @@ for (const engine of allEngines)
     const get = (path: string, who: { token: string | undefined } = auditor) =>
       ask(server.url, `GET /audit/log/${path}`, who);
     const sizeOf = (checkpoint: string): number => Number(checkpoint.split('\n')[1]);
-    /** Of the two, the one that the room is in. */
+    /** The partition of the room, which is the larger one. */
     async function largest(): Promise<number> {
       const heads = await Promise.all([0, 1].map((partition) => get(`${partition}/checkpoint`)));
       const [one = 0, two = 0] = heads.map(({ text: note }) => sizeOf(note));
@@ -72,7 +72,7 @@ for (const engine of allEngines)
       expect(second.code, second.err).to.equal(0);
       const grown = Math.max(...sizes(second.out)) - Math.max(...sizes(first.out));
       expect(grown).to.be.at.least(300);
-      // A key of another's, kept elsewhere, verifies nothing.
+      // A stranger's key, kept elsewhere, verifies nothing.
       const stranger = 'example.org/log/0+00000000+AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAh';
       writeFileSync(keys, `${stranger}\n`);
       expect((await verify()).code).to.equal(1);

@@ -8,7 +8,7 @@ import { newDevice, signUp } from '../../support/people.js';
 import { RawSocket } from '../../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
 
-/** As a newer version writes it. */
+/** An event as a newer version would write it. */
 const whispered = JSON.stringify({
   stream: 'room:00000000-0000-4000-8000-000000000001',
   version: 1,
@@ -20,7 +20,7 @@ const whispered = JSON.stringify({
   commandId: '00000000-0000-4000-8000-00000000000c',
 });
 
-describe('a node that meets an event of a newer version', function () {
+describe('a node that reads an event of a newer version', function () {
   this.timeout(120_000);
   let node: ServerProcess;
   let url: string;
@@ -35,7 +35,7 @@ describe('a node that meets an event of a newer version', function () {
     await node?.stop();
   });
 
-  it('gives its partitions back, closes its sockets with 1012, and is alive but not ready', async () => {
+  it('releases its partitions, closes its sockets with 1012, and is alive but not ready', async () => {
     const device = await newDevice(node, await signUp(node, 'ada'));
     device.close();
     const socket = await RawSocket.open(node.wsUrl, device.token);

@@ -8,10 +8,10 @@ import { type Device, newDevice, type Person, signUp } from '../../support/peopl
 import { type ServerProcess, startServer } from '../../support/server.js';
 
 const PARTITIONS = 4;
-/** So many pairs of people that every partition has rooms of theirs, and each node some of them. */
+/** Enough pairs that every partition has some rooms, and so each node. */
 const PAIRS = 8;
 
-/** How many partitions a node owns, as its metrics say. */
+/** Returns the number of partitions that a node owns, from its metrics. */
 async function owned(node: ServerProcess): Promise<number> {
   const text = await (await fetch(`${node.url}/metrics`)).text();
   return Number(/^parley_partitions_owned (\d+)$/m.exec(text)?.[1]);
@@ -91,9 +91,9 @@ describe('two nodes on one MongoDB and one NATS', function () {
     }
   });
 
-  it('hand over when one is asked to stop, and lose nothing of what is under way', async () => {
+  it('release when one is stopped, and lose nothing in progress', async () => {
     const [, two] = nodes as [ServerProcess, ServerProcess];
-    // Those on the other node see nothing of it but, perhaps, a pause.
+    // Users on the other node may notice a pause, nothing else.
     const sending = (async () => {
       for (let n = 0; n < 20; n++) await sendAll(`while two stops ${n}`);
     })();
@@ -105,7 +105,7 @@ describe('two nodes on one MongoDB and one NATS', function () {
     for (const { sender, roomId } of pairs) ledger.check(roomId, await sender.history(roomId));
   });
 
-  it('go on without one that was killed', async () => {
+  it('continue without one that was killed', async () => {
     const three = await startNode();
     await spread(PARTITIONS / 2, PARTITIONS / 2);
     await three.kill('SIGKILL');

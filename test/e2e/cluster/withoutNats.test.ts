@@ -25,11 +25,11 @@ describe('two nodes on one MongoDB that are not connected to each other', functi
       MASTER_KEY: randomBytes(32).toString('base64'),
     };
     nodes.push(await startServer({ engine: 'mongodb', env }));
-    // Before the second comes: it takes its share, and what is in it is refused here.
+    // Before the second node starts: it takes its share, whose rooms are then refused here.
     for (let n = 0; n < PAIRS; n++)
       pairs.push([await signUp(at(0), `ada_${n}`), await signUp(at(0), `ben_${n}`)]);
     nodes.push(await startServer({ engine: 'mongodb', env }));
-    // While one hands over to the other both may do what both are asked.
+    // During a release, both nodes may execute commands.
     await eventually('each owns a partition', async () =>
       (await Promise.all(nodes.map(owned))).every((count) => count === 1),
     );
@@ -44,7 +44,7 @@ describe('two nodes on one MongoDB that are not connected to each other', functi
 
   after(() => Promise.all(nodes.map((node) => node.stop())));
 
-  it('each serve what they own, and say overloaded of the rest', async () => {
+  it('each serve their own partitions, and refuse the rest as overloaded', async () => {
     const rooms = await Promise.all(
       pairs.map(async ([ada, ben]) => {
         const outcomes = await Promise.all(

@@ -56,7 +56,7 @@ for (const kind of allKinds) {
         ];
         await pause(Math.floor(draw() * 80));
         await new Rest(server.url).erase(ada.token, ada.userId, ada.password);
-        // From the answer on, with all of them still at it.
+        // From the answer on, while all the others are still busy.
         expect(await system.tracesOf(traces)).to.deep.equal([]);
         await nothingWithHer(tablet, ada);
         for (const device of devices) await nothingWithHer(device, ada);
@@ -68,7 +68,7 @@ for (const kind of allKinds) {
         await Promise.all([tablet, ...devices].map((device) => device.close()));
       });
 
-    // What one process on MongoDB does, several do too.
+    // On MongoDB the tests with several processes cover a single one.
     if (kind !== 'mongodb')
       it('is finished after a process was killed in the middle of it', async () => {
         const { server } = system;
@@ -86,7 +86,7 @@ for (const kind of allKinds) {
           await asked;
           await server.start();
           await eventually('it is finished', async () => {
-            // It may have been cut off before it began.
+            // The kill may have come before the erasure began.
             await new Rest(server.url).erase(ada.token, ada.userId, ada.password).catch(() => undefined);
             return (await system.tracesOf([ada.user.username ?? '', key])).length === 0;
           });
@@ -103,7 +103,7 @@ for (const kind of allKinds) {
   });
 }
 
-/** It may be refused, and the connection may end: that is what others do, not what is looked at. */
+/** The work may be refused or cut off; only the erasure is tested. */
 const tryTo = (work: Promise<unknown>): Promise<unknown> => work.catch(() => pause(2));
 
 async function nothingWithHer(device: RawSocket, { userId, user }: Newcomer): Promise<void> {
@@ -112,7 +112,7 @@ async function nothingWithHer(device: RawSocket, { userId, user }: Newcomer): Pr
   expect(JSON.stringify(chats)).not.to.include(user.username);
 }
 
-/** Whatever room there is with her, it says that she is erased, and nothing can be sent there. */
+/** Every room with the erased user names them as erased, and accepts no message. */
 async function onlyForbidden(device: RawSocket, ada: Newcomer, me: Newcomer | undefined): Promise<void> {
   const { chats } = await device.request('get active chats', {});
   for (const { roomId, participants } of chats) {

@@ -24,14 +24,14 @@ for (const kind of allKinds) {
     it('is neither their name, nor their texts, nor their key, from the moment of the answer', async () => {
       const { server } = system;
       for (const [i, person] of people.slice(0, ERASED).entries()) {
-        const other = people[USERS - 1 - i] as Person; // There are more than that.
+        const other = people[USERS - 1 - i] as Person; // There are more users than that.
         const device = await newDevice(server, person);
         const text = `my words ${i} ${'are mine '.repeat(20)}`;
         await sayTo(device, other, text);
         const key = await system.wrappedKey(person.user.userId);
         const name = person.username.toLowerCase();
         const traces = [name, person.username, name.slice(3), text, String(key)];
-        // What is looked for can be found: names are stored to be searched for.
+        // A negative control: the search does find stored names.
         expect(await system.tracesOf(traces)).to.include.members([name, name.slice(3), String(key)]);
         await new Rest(server.url).erase(device.token, person.user.userId, person.password);
         expect(await system.tracesOf(traces), person.username).to.deep.equal([]);

@@ -33,7 +33,7 @@ describe('A vault from a back-up of before an erasure', function () {
       const { messages } = await tablet.client.request('fetch messages', { roomId });
       return messages[0]?.message === null;
     });
-    await eventually('it is done', () => server.log.includes('they are erased again'));
+    await eventually('it is done', () => server.log.includes('erasing the user again'));
     const signingIn = new Rest(server.url).signIn('Ada', ada.password);
     expect(await rejection(signingIn)).to.include({ code: 'unauthenticated' });
     await new Rest(server.url).signIn('Ben', ben.password);

@@ -8,18 +8,21 @@ import { type Kind, type Running, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
 import { tempDir } from '../../support/tempDir.js';
 
-/** A system whose every stored byte can be looked through. */
+/** A system whose stored bytes can all be searched. */
 export interface Searchable {
   readonly server: Running;
-  /** Which of these are stored in the clear: in any file or document, write-ahead logs and free pages included. */
+  /**
+   * Finds which words are stored in plain text, in any file or document. Write-ahead logs and free pages are
+   * included.
+   */
   tracesOf(words: readonly string[]): Promise<string[]>;
-  /** Builds a read model anew, where that is a matter of moments. */
+  /** Rebuilds a read model, where that takes only moments. */
   rebuild?(projection: string): Promise<unknown>;
-  /** The user's data key as the vault holds it; null once it is destroyed. */
+  /** The user's wrapped data key in the vault; null once it is destroyed. */
   wrappedKey(userId: string): Promise<string | null | undefined>;
 }
 
-/** Starts a system of this kind on data of its own. */
+/** Starts a system of this kind on its own data. */
 export async function startSearchable(
   kind: Kind,
   env: Readonly<Record<string, string>>,
@@ -41,7 +44,7 @@ function filesOf(dataDir: string): Omit<Searchable, 'server'> {
       const found = new Set<string>();
       for (const name of readdirSync(dataDir, { recursive: true, encoding: 'utf8' })) {
         const path = join(dataDir, name);
-        // A socket or a lock may be there, or be gone by now.
+        // Sockets and locks may appear and vanish.
         if (!/\.(db|db-wal|db-shm|json|key)$/.test(name) || !existsSync(path)) continue;
         const bytes = readFileSync(path);
         for (const word of words) if (bytes.includes(word)) found.add(word);

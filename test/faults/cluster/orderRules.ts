@@ -23,8 +23,8 @@ const oneOrder: Rule = ({ sightings }) => {
 
 const noHole: Rule = ({ finals }) =>
   finals.flatMap(({ node, roomId, messages }) => {
-    const wrong = messages.findIndex(({ seq }, i) => seq !== i + 1);
-    return wrong < 0 ? [] : [`room ${roomId} at ${node} has no seq ${wrong + 1} where it belongs`];
+    const mismatch = messages.findIndex(({ seq }, i) => seq !== i + 1);
+    return mismatch < 0 ? [] : [`room ${roomId} at ${node} has no seq ${mismatch + 1} where it belongs`];
   });
 
 /** The longest history of each room that a node had, by seq. */

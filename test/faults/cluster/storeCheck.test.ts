@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Commit } from '../../../src/log/log.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
-import { frameOf } from '../../../src/projections/logIntake.js';
+import { decodeCommit } from '../../../src/projections/commitBuffer.js';
 import { presenceProjection } from '../../../src/projections/models/presenceModel.js';
 import { Projector } from '../../../src/projections/projector.js';
 import { Pages } from '../../support/notebook.js';
@@ -22,7 +22,7 @@ async function stage(folded = 3): Promise<{ rows: MemoryRows; commits: Commit[];
   const rows = new MemoryRows();
   const projections = allProjections({ usernames: async () => [] });
   const projector = await Projector.open(rows, projections, 1);
-  await projector.fold(commits.slice(0, folded).map(frameOf));
+  await projector.fold(commits.slice(0, folded).map(decodeCommit));
   await projector.write();
   const read = async (_: number, after: number) => commits.slice(after);
   const check = new StoreCheck({ store: rows, log: { read }, partitions: 1, close: async () => {} }, 50);

@@ -2,14 +2,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../../src/domain/events.js';
 import { checkCommit, emptyHead, type Head } from '../../../src/log/commit.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
-import { frameOf } from '../../../src/projections/logIntake.js';
+import { decodeCommit } from '../../../src/projections/commitBuffer.js';
 import {
   type AnyProjection,
+  collectKeys,
   type Folded,
   foldEvents,
-  keysTouched,
   type Rows,
-  touchingOf,
+  selectTouching,
 } from '../../../src/projections/projection.js';
 import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/store/engine.js';
 import type { Model } from '../../../src/projections/store/rowStore.js';
@@ -60,7 +60,7 @@ export class StoreCheck {
         more = commits.length > 0;
         for (const commit of commits) {
           head = checkCommit(head, commit);
-          events.push(...frameOf(commit).events);
+          events.push(...decodeCommit(commit).events);
         }
         this.#heads[partition] = head;
       }
@@ -100,7 +100,7 @@ export class StoreCheck {
 
   async #compare(projection: AnyProjection, rows: Rows, events: readonly Recorded[]): Promise<string[]> {
     const found: string[] = [];
-    const keys = [...keysTouched(touchingOf(projection, events))];
+    const keys = [...collectKeys(selectTouching(projection, events))];
     for (let start = 0; start < keys.length; start += 500) {
       const page = keys.slice(start, start + 500);
       // The rows are only compared.

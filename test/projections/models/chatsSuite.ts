@@ -3,7 +3,7 @@ import { ParleyError } from '../../../src/base/errors.js';
 import { folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
 
-/** Active chats, one chat, a room's members. */
+/** Tests active chats, one chat, and a room's members. */
 export function chatsSuite(makeRows: MakeRows): void {
   describe('a chat', () => {
     it('is shown as each member sees it', async () => {

@@ -5,8 +5,8 @@ import type { UserId } from '../../../src/domain/ids.js';
 export type ChangeName = readonly [offset: number, event: string];
 
 /**
- * What a replay owes a user, by stream: what was pushed to them within the stretch, and of read marks only the
- * newest of each member, which a later push beyond the stretch brings if it lies there.
+ * The pushes that a replay must send to a user, by stream. Includes all pushes within the range, but only the
+ * newest read mark of each member. A mark whose newest push lies beyond the range is left out.
  */
 export function expectedChanges(
   events: readonly Recorded[],

@@ -8,7 +8,9 @@ import type { AnyModel, Row, RowStore } from '../../../src/projections/store/row
 import { logOf } from '../../audit/worldLog.js';
 import type { World } from './world.js';
 
-/** Folds one batch into the rows, by the rules of a projection: from the row, above its offset. */
+/**
+ * Folds one batch into the rows by the rules of a projection: events at or below a row's offset are skipped.
+ */
 export async function foldBatch(
   rows: RowStore,
   projections: readonly AnyProjection[],
@@ -17,7 +19,7 @@ export async function foldBatch(
   for (const projection of projections) {
     await projection.prepare?.(events);
     const touched = [...new Set(events.flatMap((event) => projection.keys(event)))];
-    // Only keys, offsets and JSON matter here; `evolve` gets back what it has made.
+    // Only keys, offsets and JSON matter here; `evolve` gets back its own values.
     const model = projection.model as AnyModel & Parameters<typeof rows.get<unknown>>[0];
     const found = await rows.get<unknown>(model, touched);
     const changed = new Map<string, Row<unknown>>();
@@ -36,13 +38,13 @@ export async function foldBatch(
   }
 }
 
-/** A new, empty row store; who gives it closes it. */
+/** Opens a new, empty row store; the provider closes it. */
 export type MakeRows = () => Promise<RowStore>;
 
-/** What the waits of a query were for. */
+/** The model and moment that a query waited for. */
 export type Wait = { readonly model: string } & Moment;
 
-/** The queries over a store that holds all that has happened in a world, and what they have waited for. */
+/** The queries over a store that holds a whole world, with their waits. */
 export interface Folded {
   readonly queries: Queries;
   readonly rows: RowStore;
@@ -56,7 +58,7 @@ export async function folded(world: World, rows: RowStore): Promise<Folded> {
   await foldBatch(rows, projections, world.events);
   const waits: Wait[] = [];
   const progress = {
-    reached: async (model: string, moment: Moment) => {
+    waitFor: async (model: string, moment: Moment) => {
       waits.push({ model, ...moment });
     },
   };
@@ -65,7 +67,7 @@ export async function folded(world: World, rows: RowStore): Promise<Folded> {
   return { queries: createQueries({ rows, open, log, progress }), rows, waits };
 }
 
-/** All rows that events touch, of every model, by model and key. */
+/** All rows that events change, by model and key. */
 export async function dump(
   rows: RowStore,
   projections: readonly AnyProjection[],

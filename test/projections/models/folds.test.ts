@@ -6,8 +6,8 @@ import type { RoomState } from '../../../src/domain/streams.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import { type ChatRow, chatsProjection, lastSeqOf } from '../../../src/projections/models/chats.js';
 import { messageKey } from '../../../src/projections/models/messages.js';
-import { loadStates } from '../../../src/projections/models/streamIndex.js';
-import { searchTerms, usersModel, usersProjection } from '../../../src/projections/models/userModels.js';
+import { loadStates } from '../../../src/projections/models/streamStates.js';
+import { searchTerms, usersModel, usersProjection } from '../../../src/projections/models/users.js';
 import { runs } from '../../support/lanes.js';
 import { MemoryRows } from '../../support/rowsMemory.js';
 import { dump, foldBatch } from './fold.js';
@@ -113,7 +113,9 @@ describe('the folds of the read models', () => {
     world.send(anna, world.openChat(anna, ben), 'hello');
     const sent = world.events.at(-1);
     if (sent === undefined) throw new Error('nothing was sent');
-    expect(() => chatsProjection.evolve(undefined, sent, sent.stream, untouched)).to.throw(/before room:/);
+    expect(() => chatsProjection.evolve(undefined, sent, sent.stream, untouched)).to.throw(
+      /before the creation of room:/,
+    );
   });
 });
 

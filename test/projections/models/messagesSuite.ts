@@ -6,7 +6,7 @@ import type { PageRequest } from '../../../src/projections/queries.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { sealed, World } from './world.js';
 
-/** The history: pages, and what writers ask of it. */
+/** Tests the history: pages, and the reads of writers. */
 export function messagesSuite(makeRows: MakeRows): void {
   describe('messages', () => {
     let store: Folded;

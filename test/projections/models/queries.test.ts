@@ -17,7 +17,7 @@ import { World } from './world.js';
 
 const directories: string[] = [];
 
-// Histories tried in the replay's property: fewer where each needs a new database.
+// Histories of the replay's property: fewer where each one needs a new database.
 const engines: Record<string, { open: MakeRows; histories: number }> = {
   memory: { open: async () => new MemoryRows(), histories: 50 },
   SQLite: { open: openSqlite, histories: 10 },
@@ -114,7 +114,7 @@ describe('a replay of one missed message', () => {
   });
 });
 
-/** Counts the rows that were asked for, at most. */
+/** Counts the rows that were asked for. */
 class CountingRows extends MemoryRows {
   asked = 0;
 

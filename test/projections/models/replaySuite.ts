@@ -12,9 +12,9 @@ const namesOf = (userId: string, event: Recorded): ChangeName[] =>
     !('about' in push) && push.to.includes(userId) ? [[event.offset, push.name] as const] : [],
   );
 
-/** What a connection that comes back is sent of what it missed; `runs`: how many histories are tried. */
+/** Tests what a resumed connection is sent of what it missed; `runs`: the number of histories. */
 export function replaySuite(makeRows: MakeRows, runs: number): void {
-  /** Walks a partition as a replay does, pages of any size, and answers what it was given. */
+  /** Walks a partition like a replay, in pages of any size, and returns the events. */
   async function walk(
     { queries }: Folded,
     userId: string,
@@ -53,9 +53,9 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
           for (let partition = 0; partition < world.partitions; partition++) {
             const size = world.lastOffset(partition) + 1;
             const [above = 0, upTo = 0] = [(a % (size + 1)) - 1, (b % (size + 1)) - 1].sort((x, y) => x - y);
-            const stretch = { partition, above, upTo };
-            const given = await walk(store, userId, { ...stretch, limit });
-            expect(given).to.deep.equal(expectedChanges(world.events, userId, stretch));
+            const range = { partition, above, upTo };
+            const given = await walk(store, userId, { ...range, limit });
+            expect(given).to.deep.equal(expectedChanges(world.events, userId, range));
           }
         }),
         { numRuns: runs },
@@ -99,7 +99,7 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
         const { events } = await queries.missedEvents(ben, `room:${roomId}`, { above: -1, upTo: to }, 10);
         return events.flatMap((event) => namesOf(ben, event).map(([, name]) => name));
       };
-      // The mark that was moved again beyond the range is left to the push that says so.
+      // The mark moved again beyond the range, so the later push reports it.
       expect(await names(upTo)).to.deep.equal(['init chat', 'send message', 'send message']);
       expect(await names(world.lastOffset())).to.deep.equal([
         ...['init chat', 'send message', 'send message'],

@@ -4,11 +4,11 @@ import { World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
 
-/** A world in which three users have done something, in one or three partitions. */
+/** A world with some events of three users, in one or three partitions. */
 export interface Scripted {
   readonly world: World;
   readonly users: readonly UserId[];
-  /** The rooms they have opened. */
+  /** The rooms that they have opened. */
   readonly rooms: readonly RoomId[];
 }
 
@@ -21,7 +21,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
 );
 
-/** Any short history of three users; what their deciders would refuse is left out. */
+/** A short random history of three users, without the commands that deciders refuse. */
 export const scripts: fc.Arbitrary<Scripted> = fc
   .tuple(fc.constantFrom(1, 3), fc.array(step, { maxLength: 60, size: 'max' }))
   .map(([partitions, steps]) => {

@@ -3,7 +3,7 @@ import type { UserId } from '../../../src/domain/ids.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
 
-/** Users, friends, search, contacts and presence. */
+/** Tests users, friends, search, contacts and presence. */
 export function usersSuite(makeRows: MakeRows): void {
   const search = async ({ queries }: Folded, me: UserId, q: string, limit = 20) =>
     (await queries.search(me, q, limit, [])).map((user) => user.username);

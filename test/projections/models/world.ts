@@ -19,7 +19,7 @@ import {
 import type { Time } from '../../../src/domain/shapes.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
-import type { Opens } from '../../../src/projections/models/chatViews.js';
+import type { ContentOpener } from '../../../src/projections/models/users.js';
 import type { Folded } from '../../../src/projections/projection.js';
 import { earlierMessage, factsOf } from '../../support/facts.js';
 
@@ -27,10 +27,13 @@ const SEAL = 'sealed:';
 const FIRST_MOMENT = Date.parse('2026-01-01T00:00:00.000Z');
 const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 
-/** What a world's text looks like in its events. */
+/** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
-/** People who register, make friends, chat and come and go: the log that their commands would make. */
+/**
+ * Users who register, make friends, chat, and go online and offline. Produces the log that their commands
+ * would make.
+ */
 export class World {
   readonly events: Folded[] = [];
   readonly #versions = new Map<StreamName, number>();
@@ -42,8 +45,8 @@ export class World {
     this.#sizes = new Array<number>(partitions).fill(0);
   }
 
-  /** Opens what this world has sealed, `null` once its owner's key is destroyed. */
-  readonly open: Opens = {
+  /** Opens what this world has sealed; `null` once the owner's key is destroyed. */
+  readonly open: ContentOpener = {
     messages: async (messages) => messages.map(({ senderId, text }) => this.#open(senderId, text)),
     usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
   };
@@ -68,7 +71,7 @@ export class World {
     return roomIdOf(actor, friendId);
   }
 
-  /** Answers the message's id. */
+  /** Returns the message's id. */
   send(actor: UserId, roomId: RoomId, message: string, replyTo?: string): string {
     const messageId = this.id();
     const reply = replyTo === undefined ? {} : { replyTo };
@@ -92,7 +95,7 @@ export class World {
     this.#erased.add(userId);
   }
 
-  /** The newest `seq` of a room, as its decider knows it. */
+  /** The newest `seq` of a room, from its decider's state. */
   lastSeq(roomId: RoomId): number {
     const state = this.#state(streamOf('room', roomId)) as RoomState; // Of a room's stream.
     return state.exists ? state.lastSeq : 0;
@@ -118,7 +121,7 @@ export class World {
     const facts = factsOf({
       now: this.#now(),
       sealed: 'message' in command ? sealed(command.message) : '',
-      // Whoever replies says what to: it is taken to be there.
+      // A replied message is assumed to exist.
       message: ({ messageId }) =>
         messageId === replyTo
           ? earlierMessage({ senderId: '', seq: 1, sentAt: this.#now(), text: '' })
@@ -149,7 +152,7 @@ export class World {
     this.events.push({ ...recorded, leaf: encodeEvent(recorded), position: offset + 1 });
   }
 
-  /** A second an event, so that every time differs. */
+  /** One second for each event, so that all times differ. */
   #now(): Time {
     return new Date(FIRST_MOMENT + this.events.length * 1000).toISOString();
   }

@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { badRequest } from '../../base/errors.js';
+import { decodeLeaf } from '../../domain/codec.js';
+import type { Recorded } from '../../domain/events.js';
+import { type CommitRange, readRange } from '../../log/checkLog.js';
+import type { Commit } from '../../log/log.js';
+import type { KeyStore } from '../../vault/vault.js';
+import { type EventFilter, textFilter } from './eventFilter.js';
+import { type OpenEvent, openEvents } from './openEvents.js';
+import { type StreamSource, streamCommits } from './streamCommits.js';
+
+/** Events and commits that one page may visit. It bounds the work of a filter that matches little. */
+const MAX_VISITED = 1500;
+
+/** The part of a partition that is still to be read. */
+export interface UnreadRange extends CommitRange {
+  /** Events of the first commit with a smaller offset have been visited. */
+  readonly from: number;
+}
+
+/** A page of events, with the ranges still to be read; no range is left at the end. */
+export interface EventPage {
+  readonly events: readonly OpenEvent[];
+  readonly rest: readonly UnreadRange[];
+}
+
+/** The log and the rows to search, and the keys that open events. */
+export interface EventSource extends StreamSource {
+  readonly keys: Pick<KeyStore, 'getKeys'>;
+}
+
+/**
+ * The first matching events in the unread ranges, at most `limit`, by time, then partition, then offset.
+ * Events are opened if their keys still exist. A page may hold fewer events, even none, although ranges are
+ * left. Rejects with `VaultUnavailable` if the vault cannot tell whether a user is erased.
+ */
+export async function eventPage(
+  source: EventSource,
+  filter: EventFilter,
+  rest: readonly UnreadRange[],
+  limit: number,
+): Promise<EventPage> {
+  const page = new Page(filter, rest, limit);
+  const { stream } = filter;
+  const sources = rest.map((between) =>
+    stream === undefined ? readRange(source.log, between) : streamCommits(source, stream, between),
+  );
+  for await (const commit of mergeCommits(sources)) if (!page.take(commit)) return page.close(source, false);
+  return page.close(source, true);
+}
+
+class Page {
+  readonly #found: Recorded[] = [];
+  readonly #rest: Map<number, UnreadRange>;
+  readonly #isCandidate: (leaf: string) => boolean;
+  readonly #isWanted: (leaf: string) => boolean;
+  #visited = 0;
+
+  constructor(
+    private readonly filter: EventFilter,
+    rest: readonly UnreadRange[],
+    private readonly limit: number,
+  ) {
+    this.#rest = new Map(rest.map((between) => [between.partition, between]));
+    // Leaves of other streams, found through the index, are skipped without counting as visited.
+    this.#isCandidate = textFilter(filter.stream === undefined ? {} : { stream: filter.stream });
+    this.#isWanted = textFilter(filter);
+  }
+
+  /** Returns false if the page is full and ends before or in this commit. */
+  take({ partition, position, firstOffset, leaves }: Commit): boolean {
+    const rest = this.#rest.get(partition);
+    if (!rest) throw new RangeError(`partition ${partition} was not asked for`);
+    if (++this.#visited > MAX_VISITED) return false;
+    for (const [i, leaf] of leaves.entries()) {
+      const offset = firstOffset + i;
+      if (offset < rest.from || !this.#isCandidate(leaf)) continue;
+      if (this.#found.length === this.limit || ++this.#visited > MAX_VISITED) {
+        this.#rest.set(partition, { ...rest, after: position - 1, from: offset });
+        return false;
+      }
+      if (!this.#isWanted(leaf)) continue;
+      const event = decodeLeaf(leaf, partition, offset);
+      if (matchesFilter(this.filter, event)) this.#found.push(event);
+    }
+    this.#rest.set(partition, { ...rest, after: position, from: 0 });
+    return true;
+  }
+
+  async close({ keys }: Pick<EventSource, 'keys'>, isAll: boolean): Promise<EventPage> {
+    const rest = isAll ? [] : [...this.#rest.values()].filter(({ after, upTo }) => after < upTo);
+    return { events: await openEvents(keys, this.#found), rest };
+  }
+}
+
+/** Whether the decoded event matches the filter, its time included. */
+function matchesFilter({ stream, type, actor, since, until }: EventFilter, event: Recorded): boolean {
+  if ((stream ?? event.stream) !== event.stream || (type ?? event.type) !== event.type) return false;
+  if ((actor ?? event.actor) !== event.actor) return false;
+  return (since ?? '') <= event.recordedAt && (until === undefined || event.recordedAt < until);
+}
+
+/** Merges commits of several partitions by time, then partition. Reads one commit of each ahead. */
+async function* mergeCommits(sources: readonly AsyncGenerator<Commit>[]): AsyncGenerator<Commit> {
+  try {
+    const firsts = await Promise.all(sources.map((source) => source.next()));
+    const heads = firsts.map(({ value }, i) => ({ commit: value as Commit | undefined, source: sources[i] }));
+    for (;;) {
+      const next = heads.filter(({ commit }) => commit).sort(byTime)[0];
+      if (!next?.commit) return;
+      yield next.commit;
+      next.commit = (await next.source?.next())?.value;
+    }
+  } finally {
+    await Promise.all(sources.map((source) => source.return(undefined)));
+  }
+}
+
+interface MergeSource {
+  readonly commit: Commit | undefined;
+}
+
+function byTime({ commit: a }: MergeSource, { commit: b }: MergeSource): number {
+  if (!a || !b) return 0;
+  if (a.recordedAt === b.recordedAt) return a.partition - b.partition;
+  return a.recordedAt < b.recordedAt ? -1 : 1;
+}
+
+const Whole = z.int().min(0);
+const Cursor = z.tuple([z.string(), z.array(z.tuple([Whole, Whole, Whole, Whole])).max(1024)]);
+
+/** Encodes the unread ranges of a query as an opaque cursor. */
+export function encodeCursor(logId: string, filter: EventFilter, rest: readonly UnreadRange[]): string {
+  const left = rest.map(({ partition, after, upTo, from }) => [partition, after, upTo, from]);
+  return Buffer.from(JSON.stringify([queryId(logId, filter), left])).toString('base64url');
+}
+
+/** Decodes a cursor. Throws `bad_request` if it is not from `encodeCursor` with the same query. */
+export function decodeCursor(logId: string, filter: EventFilter, text: string): UnreadRange[] {
+  const parsed = Cursor.safeParse(parse(text));
+  if (!parsed.success || parsed.data[0] !== queryId(logId, filter)) {
+    const message = 'must be the next of a page of the same query';
+    throw badRequest(`from ${message}`, [{ path: 'from', message }]);
+  }
+  return parsed.data[1].map(([partition, after, upTo, from]) => ({ partition, after, upTo, from }));
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString());
+  } catch {
+    return undefined;
+  }
+}
+
+function queryId(logId: string, { stream, type, actor, since, until, partition }: EventFilter): string {
+  const asked = JSON.stringify([logId, stream, type, actor, since, until, partition]);
+  return createHash('sha256').update(asked).digest('base64url').slice(0, 8);
+}
+
+const PAGE = 200;
+
+/**
+ * All matching events in the unread ranges, a page at a time and at least one page. Reads the next page when
+ * this one is taken.
+ */
+export async function* allEvents(
+  source: EventSource,
+  filter: EventFilter,
+  rest: readonly UnreadRange[],
+): AsyncGenerator<readonly OpenEvent[]> {
+  let left = rest;
+  do {
+    const page = await eventPage(source, filter, left, PAGE);
+    yield page.events;
+    left = page.rest;
+  } while (left.length > 0);
+}
+
+/**
+ * Matching events behind these positions, and new ones, in order within each partition only. `more` resolves
+ * to true when there may be more, and to false at the end.
+ */
+export async function* followEvents(
+  source: EventSource,
+  filter: EventFilter,
+  from: ReadonlyMap<number, number>,
+  more: () => Promise<boolean>,
+): AsyncGenerator<readonly OpenEvent[]> {
+  const reached = new Map(from);
+  do {
+    for (const [partition, after] of reached) {
+      const upTo = (await source.log.tail(partition))?.position ?? 0;
+      if (upTo <= after) continue;
+      yield* allEvents(source, filter, [{ partition, after, upTo, from: 0 }]);
+      reached.set(partition, upTo);
+    }
+  } while (await more());
+}

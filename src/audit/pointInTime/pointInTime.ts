@@ -1,0 +1,198 @@
+import { notFound } from '../../base/errors.js';
+import { type RoomId, type StreamName, streamOf, type UserId } from '../../domain/ids.js';
+import type { Message, OnlineInfo, Time, User } from '../../domain/shapes.js';
+import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chats.js';
+import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendships.js';
+import { messagesModel, messagesProjection, openMessages } from '../../projections/models/messages.js';
+import { presenceModel, presenceProjection } from '../../projections/models/presenceModel.js';
+import { statesModel, statesProjection } from '../../projections/models/streamStates.js';
+import {
+  type ContentOpener,
+  openUsers,
+  requireUsers,
+  usersModel,
+  usersProjection,
+} from '../../projections/models/users.js';
+import { type AnyProjection, type Folded, foldEvents, type Rows } from '../../projections/projection.js';
+import { type Model, type Row, type RowReader, rowsUnder } from '../../projections/store/rowStore.js';
+import { type At, eventsUntil, type StreamSource } from '../events/streamCommits.js';
+
+/** Read models in memory, folded from some events by the same folds that run live. */
+class RowsInMemory {
+  readonly #tables: readonly { readonly projection: AnyProjection; readonly rows: Rows }[];
+
+  constructor(projections: readonly AnyProjection[]) {
+    this.#tables = projections.map((projection) => ({ projection, rows: new Map() }));
+  }
+
+  /** Events must come in their order. */
+  fold(event: Folded): void {
+    for (const { projection, rows } of this.#tables) foldEvents(projection, [event], () => undefined, rows);
+  }
+
+  get<R>(model: Model<R>, key: string): R | undefined {
+    // A model's rows are made by its projection.
+    return (this.#rows(model).get(key)?.value ?? undefined) as R | undefined;
+  }
+
+  /** In the order in which the rows were first written. */
+  values<R>(model: Model<R>): R[] {
+    const values = [...this.#rows(model).values()].map(({ value }) => value);
+    // A model's rows are made by its projection; a tombstone is no value.
+    return values.filter((value) => value !== null) as R[];
+  }
+
+  #rows(model: Pick<Model<unknown>, 'name'>): Rows {
+    const table = this.#tables.find(({ projection }) => projection.model.name === model.name);
+    if (!table) throw new RangeError(`${model.name} is not folded here`);
+    return table.rows;
+  }
+}
+
+/** Streams that are read at once. */
+const AT_ONCE = 16;
+
+/** The log and the rows of users. Rows only tell which streams to read. */
+export interface UserSource extends StreamSource {
+  readonly rows: RowReader;
+}
+
+/** A room without its messages. */
+export interface RoomInfo {
+  readonly roomId: RoomId;
+  readonly roomType: 'PRIVATE';
+  readonly memberIds: readonly UserId[];
+  readonly createdAt: Time;
+}
+
+/** The fields of a room that never change. */
+const roomOf = ({ roomId, members, createdAt }: ChatRow): RoomInfo => ({
+  roomId,
+  roomType: 'PRIVATE',
+  memberIds: members,
+  createdAt,
+});
+
+// No names: they are for searches, which do not exist here.
+const profiles = usersProjection({ usernames: async () => [] });
+
+/** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
+async function foldUserRows(source: StreamSource, userId: UserId, time: Time): Promise<RowsInMemory> {
+  const rows = new RowsInMemory([profiles, presenceProjection, statesProjection]);
+  for await (const event of eventsUntil(source, streamOf('user', userId), { time })) rows.fold(event);
+  return rows;
+}
+
+/** The ids of the user's friends at that time, without friends who were erased by then. */
+async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
+  const { rows } = source;
+  const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
+    const then = new RowsInMemory([friendshipsProjection]);
+    for await (const event of eventsUntil(source, streamNamed(key), { time })) then.fold(event);
+    const friend = then.get(friendshipsModel, key)?.members.find((member) => member !== userId);
+    if (friend === undefined) return undefined;
+    const now = (await rows.get(usersModel, [friend])).get(friend)?.value;
+    return now?.erased && (await wasErased(source, friend, time)) ? undefined : friend;
+  };
+  return (await mapRows(rowsUnder(rows, friendshipsModel, 'member', userId), friendAt)).sort();
+}
+
+/** The rooms that were active for the user at that time, by id. */
+async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Promise<RoomInfo[]> {
+  const { rows, log } = source;
+  const roomAt = async ({ key }: Row<unknown>): Promise<RoomInfo | undefined> => {
+    const then = new RowsInMemory([chatsProjection]);
+    for await (const event of eventsUntil(source, streamNamed(key), { time })) {
+      then.fold(event);
+      const chat = then.get(chatsModel, key);
+      // Later events do not change the room's own fields.
+      if (chat?.active[userId] !== undefined) return roomOf(chat);
+    }
+    return undefined;
+  };
+  const found: RoomInfo[] = [];
+  for (let partition = 0; partition < log.partitions; partition++)
+    found.push(...(await mapRows(rowsUnder(rows, chatsModel, 'changed', `${userId}/${partition}`), roomAt)));
+  return found.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
+}
+
+async function wasErased(source: StreamSource, userId: UserId, time: Time): Promise<boolean> {
+  const rows = await foldUserRows(source, userId, time);
+  const state = rows.get(statesModel, streamOf('user', userId))?.state;
+  return state !== undefined && 'erased' in state && state.erased === true;
+}
+
+// Rows of friendships and chats have their streams' names as keys.
+const streamNamed = (key: string): StreamName => key as StreamName;
+
+async function mapRows<R, T>(
+  pages: AsyncIterable<readonly Row<R>[]>,
+  work: (row: Row<R>) => Promise<T | undefined>,
+): Promise<T[]> {
+  const found: T[] = [];
+  for await (const page of pages)
+    for (let at = 0; at < page.length; at += AT_ONCE)
+      for (const one of await Promise.all(page.slice(at, at + AT_ONCE).map(work)))
+        if (one !== undefined) found.push(one);
+  return found;
+}
+
+/** A room at a point in time, with its messages. */
+export interface RoomSnapshot {
+  readonly room: RoomInfo;
+  readonly members: readonly User[];
+  readonly messages: readonly Message[];
+  readonly readUpTo: ChatRow['marks'];
+}
+
+/** A user at a point in time, with the rooms that were active for them. */
+export interface UserSnapshot extends OnlineInfo {
+  readonly user: User;
+  readonly friends: readonly User[];
+  readonly rooms: readonly RoomInfo[];
+}
+
+/**
+ * The log, the rows, and the opener of texts. Keys count as they are now, so an erased user's texts stay
+ * closed. The models of users, friendships and chats must have folded the time asked for.
+ */
+export interface SnapshotSource extends UserSource {
+  readonly open: ContentOpener;
+}
+
+/**
+ * Reads a room at a point in time, folded from the log by the live folds. Rejects with `not_found` if the
+ * room or the message did not exist then.
+ */
+export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At): Promise<RoomSnapshot> {
+  const stream = streamOf('room', roomId);
+  const rows = new RowsInMemory([chatsProjection, messagesProjection]);
+  for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
+  const chat = rows.get(chatsModel, stream);
+  if (!chat) throw notFound('the room did not exist then');
+  if ('seq' in at && chat.lastMessage?.seq !== at.seq)
+    throw notFound('the room has no message with this number');
+  return {
+    room: roomOf(chat),
+    members: await requireUsers(source, chat.members),
+    messages: await openMessages(source.open, rows.values(messagesModel)),
+    readUpTo: chat.marks,
+  };
+}
+
+/** Reads a user at a point in time. Rejects with `not_found` if the user did not exist then. */
+export async function readUserAt(source: SnapshotSource, userId: UserId, time: Time): Promise<UserSnapshot> {
+  const rows = await foldUserRows(source, userId, time);
+  const row = rows.get(usersModel, userId);
+  const [user] = row ? await openUsers(source.open, [row]) : [];
+  if (!user) throw notFound('the user did not exist then');
+  const { isOnline, lastSeen } = rows.get(presenceModel, userId) ?? { isOnline: false, lastSeen: null };
+  const friendIds = await readFriendsAt(source, userId, time);
+  return {
+    user,
+    friends: await requireUsers(source, friendIds),
+    rooms: await readRoomsAt(source, userId, time),
+    isOnline,
+    lastSeen,
+  };
+}

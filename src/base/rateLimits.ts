@@ -1,0 +1,119 @@
+import { LRUCache } from 'lru-cache';
+import { ParleyError } from './errors.js';
+
+/** Allows `burst` at once and `ratePerSecond` in the long run. Pure: the caller passes the time. */
+export class TokenBucket {
+  readonly #ratePerSecond: number;
+  readonly #burst: number;
+  #tokens: number;
+  #at = Number.NEGATIVE_INFINITY;
+
+  constructor(ratePerSecond: number, burst: number) {
+    this.#ratePerSecond = ratePerSecond;
+    this.#burst = burst;
+    this.#tokens = burst;
+  }
+
+  /** Takes a token and returns 0, or takes none and returns the whole milliseconds until there is one. */
+  take(nowMs: number): number {
+    // A clock that was set back must not refill the same time twice.
+    const elapsed = Math.max(0, nowMs - this.#at);
+    this.#at = nowMs;
+    this.#tokens = Math.min(this.#burst, this.#tokens + (elapsed * this.#ratePerSecond) / 1000);
+    if (this.#tokens >= 1) {
+      this.#tokens -= 1;
+      return 0;
+    }
+    return Math.ceil(((1 - this.#tokens) * 1000) / this.#ratePerSecond);
+  }
+}
+
+/**
+ * Detects `limit` hits within `spanMs`. Create it at the first hit, so that clients without one cost no
+ * memory.
+ */
+export class SlidingWindow {
+  readonly #times: Float64Array;
+  readonly #spanMs: number;
+  #next = 0;
+
+  constructor(limit: number, spanMs: number) {
+    this.#times = new Float64Array(limit).fill(Number.NEGATIVE_INFINITY);
+    this.#spanMs = spanMs;
+  }
+
+  /** Counts a hit at `now` (ms). Returns true if it is at least the `limit`th within the span. */
+  hit(now: number): boolean {
+    this.#times[this.#next] = now;
+    this.#next = (this.#next + 1) % this.#times.length;
+    return now - (this.#times[this.#next] ?? 0) <= this.#spanMs;
+  }
+}
+
+const ABUSE_SPAN_MS = 10_000;
+const MAX_BAD_FRAMES = 100;
+const MAX_REFUSALS = 1000;
+
+/**
+ * Limits the requests of one connection and detects abuse. A window is created at the first refusal or bad
+ * frame.
+ */
+export class ConnectionLimits {
+  readonly #bucket: TokenBucket | undefined;
+  #bad: SlidingWindow | undefined;
+  #refused: SlidingWindow | undefined;
+
+  /** Without a bucket, requests are unlimited. Frames that are not requests are always counted. */
+  constructor(bucket: TokenBucket | undefined) {
+    this.#bucket = bucket;
+  }
+
+  /** Returns `rate_limited` if the request must not start, else undefined. */
+  checkRequest(now: number): ParleyError | undefined {
+    const retryAfterMs = this.#bucket?.take(now) ?? 0;
+    if (retryAfterMs === 0) return undefined;
+    return new ParleyError('rate_limited', 'too many requests on this connection', { retryAfterMs });
+  }
+
+  /** Counts a refused request. Returns true on abuse: 1,000 within 10 s. */
+  countRefusal(now: number): boolean {
+    this.#refused ??= new SlidingWindow(MAX_REFUSALS, ABUSE_SPAN_MS);
+    return this.#refused.hit(now);
+  }
+
+  /** Counts a frame that is not a request. Returns true on abuse: 100 within 10 s. */
+  countBadFrame(now: number): boolean {
+    this.#bad ??= new SlidingWindow(MAX_BAD_FRAMES, ABUSE_SPAN_MS);
+    return this.#bad.hit(now);
+  }
+}
+
+/** Attempts that an address may make: `burst` at once, and `rate` per minute in the long run. */
+export interface Allowance {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+/** Limits the attempts of each address, across all nodes. */
+export interface AddressLimit {
+  /**
+   * Takes an attempt and resolves with 0, or takes none and resolves with the milliseconds until the next
+   * one. Rejects if the store is unavailable: the caller must then refuse.
+   */
+  take(address: string): Promise<number>;
+}
+
+/** The number of addresses remembered. Beyond it, the least recently used address starts anew. */
+export const MAX_ADDRESSES = 20_000;
+
+/** Creates the limit of a single process. `now` returns milliseconds. */
+export function createMemoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
+  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
+  return {
+    async take(address) {
+      const bucket = buckets.get(address) ?? new TokenBucket(rate / 60, burst);
+      buckets.set(address, bucket);
+      return bucket.take(now());
+    },
+  };
+}

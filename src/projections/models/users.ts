@@ -1,0 +1,197 @@
+import { overloaded } from '../../base/errors.js';
+import type { Sealed } from '../../domain/define.js';
+import type { Recorded } from '../../domain/events.js';
+import type { UserId } from '../../domain/ids.js';
+import type { Time, User } from '../../domain/shapes.js';
+import type { TextOpener } from '../../vault/textOpener.js';
+import type { Projection } from '../projection.js';
+import {
+  elementAt,
+  type IndexEntry,
+  type Model,
+  type RowReader,
+  rowsUnder,
+  valuesOf,
+} from '../store/rowStore.js';
+import { friendIds, friendsAmong } from './friendships.js';
+
+/** A user's profile; the key is the user's id. */
+export interface UserRow {
+  readonly userId: UserId;
+  readonly username: Sealed;
+  readonly backgroundColor: string;
+  readonly createdAt: Time;
+  readonly erased?: true;
+}
+
+// Opened names by event or row, `null` when erased. An entry lives as long as its object and is never part of
+// a value. So the plain text is in the row's index alone.
+const openedNames = new WeakMap<Recorded | UserRow, string | null>();
+
+/** The only term of the index `erased`. */
+const ERASED = 'erased';
+
+/**
+ * Profiles, with an index of name suffixes and one of erased users. Only rows that `usersProjection` folded
+ * can be written.
+ */
+export const usersModel: Model<UserRow> = {
+  name: 'users',
+  version: 1,
+  indexes: {
+    suffix: (row) => suffixEntry(row.value),
+    // Rows older than this index hold no erased user.
+    erased: ({ value }) => (value.erased ? { terms: [ERASED], sort: 0 } : undefined),
+  },
+};
+
+/** Folds profiles; `names` opens the names for the index. */
+export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projection<UserRow> {
+  return {
+    model: usersModel,
+    keys: (event) =>
+      event.type === 'UserRegistered' || event.type === 'UserErased' ? [event.data.userId] : [],
+    async prepare(events) {
+      const registered = events.filter((event) => event.type === 'UserRegistered');
+      if (registered.length === 0) return;
+      const opened = await names.usernames(registered.map((event) => event.data));
+      registered.forEach((event, i) => {
+        openedNames.set(event, elementAt(opened, i));
+      });
+    },
+    evolve(value, event) {
+      if (event.type === 'UserErased') return value ? { ...value, erased: true } : null;
+      if (event.type !== 'UserRegistered') return value ?? null;
+      const { userId, username, backgroundColor } = event.data;
+      const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
+      const name = openedNames.get(event);
+      if (name !== undefined) openedNames.set(row, name);
+      return row;
+    },
+  };
+}
+
+/**
+ * The terms that find a name: every suffix in lower case, and the whole name behind a `^`. Any part of a name
+ * begins one of its suffixes. No name holds `^`, so it marks the beginning of a name.
+ */
+export function searchTerms(name: string): string[] {
+  const whole = name.toLowerCase();
+  return [`^${whole}`, ...Array.from(whole, (_, at) => whole.slice(at))];
+}
+
+function suffixEntry(row: UserRow): IndexEntry | undefined {
+  if (row.erased) return undefined;
+  const name = openedNames.get(row);
+  if (name === undefined)
+    throw new Error(`the name of user ${row.userId} was not opened before its row was folded`);
+  return name === null ? undefined : { terms: searchTerms(name), sort: 0 };
+}
+
+/** Opens names and texts. */
+export type ContentOpener = Pick<TextOpener, 'messages' | 'usernames'>;
+
+/** Rows, and the opener of their names and texts. */
+export interface ViewSource {
+  readonly rows: RowReader;
+  readonly open: ContentOpener;
+}
+
+/** Opens the names of profiles all at once, in their order. An erased user keeps everything but the name. */
+export async function openUsers(open: ContentOpener, users: readonly UserRow[]): Promise<User[]> {
+  const names = await open.usernames(users);
+  return users.map(({ userId, backgroundColor, createdAt, erased }, i) => {
+    // The row can tell of the erasure before or after the key is destroyed.
+    const username = erased ? null : elementAt(names, i);
+    const user: User = { userId, username, backgroundColor, createdAt };
+    return username === null ? { ...user, erased: true } : user;
+  });
+}
+
+/** The profiles of the users that exist, by id. Makes one read of rows and opens all names at once. */
+export async function usersById(
+  { rows, open }: ViewSource,
+  ids: readonly UserId[],
+): Promise<Map<UserId, User>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows.get(usersModel, [...new Set(ids)]);
+  const users = await openUsers(open, valuesOf(found.values()));
+  return new Map(users.map((user) => [user.userId, user]));
+}
+
+/** Profiles in the order asked. Rejects with `overloaded` while the users model lacks one. */
+export async function requireUsers(source: ViewSource, ids: readonly UserId[]): Promise<User[]> {
+  const users = await usersById(source, ids);
+  return ids.map((id) => requireUser(users, id));
+}
+
+// Users and rooms are in different partitions, so a profile may be folded after a chat that names it.
+export function requireUser(users: ReadonlyMap<UserId, User>, id: UserId): User {
+  const user = users.get(id);
+  if (user === undefined) throw overloaded(`the profile of user ${id} is not folded yet; try again`);
+  return user;
+}
+
+// The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
+const NAME_PART = /^[A-Za-z0-9_.-]+$/;
+
+const PAGE = 100;
+
+// A search reads at most this many pages, however many rows it leaves out.
+const PAGES = 20;
+
+/** The user's friends who are not erased. */
+export async function friendsOf(source: ViewSource, userId: UserId): Promise<User[]> {
+  const friends: User[] = [];
+  for await (const ids of friendIds(source.rows, userId))
+    friends.push(...(await usersById(source, ids)).values());
+  return friends.filter((friend) => friend.erased !== true);
+}
+
+/**
+ * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
+ * Leaves out `me`, `me`'s friends and erased users. At most `limit`.
+ */
+export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
+  if (!NAME_PART.test(q)) return [];
+  const found: User[] = [];
+  const seen = new Set<UserId>([me]);
+  for await (const page of candidates(source.rows, q.toLowerCase())) {
+    const unseen = page.filter((user) => !seen.has(user.userId));
+    for (const { userId } of unseen) seen.add(userId);
+    const friends = await friendsAmong(
+      source.rows,
+      me,
+      unseen.map((user) => user.userId),
+    );
+    const strangers = unseen.filter((user) => !friends.has(user.userId));
+    const users = await openUsers(source.open, strangers);
+    found.push(...users.filter((user) => user.erased !== true));
+    if (found.length >= limit) break;
+  }
+  return found.slice(0, limit);
+}
+
+/** Erased users whose names can still be opened, a page at a time. */
+export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
+  for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
+    const users = valuesOf(page);
+    const names = await open.usernames(users);
+    yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
+  }
+}
+
+// The exact name's term is the shortest that begins with `^q`, so it comes first.
+async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]> {
+  let pages = 0;
+  for (const prefix of [`^${q}`, q]) {
+    let from: { term: string; key: string } | undefined;
+    while (pages++ < PAGES) {
+      const page = await rows.findPrefix(usersModel, 'suffix', prefix, PAGE, from);
+      const last = page.at(-1);
+      if (last === undefined) break;
+      yield valuesOf(page.map((hit) => hit.row));
+      from = { term: last.term, key: last.row.key };
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { readRoomAt, readUserAt, type SnapshotSource } from '../../src/audit/pointInTime/pointInTime.js';
+import { ParleyError } from '../../src/base/errors.js';
+import { allProjections } from '../../src/projections/allProjections.js';
+import { createQueries } from '../../src/projections/rowQueries.js';
+import { scripts } from '../projections/models/scripts.js';
+import { World } from '../projections/models/world.js';
+import { runs } from '../support/lanes.js';
+import { rejection } from '../support/rejection.js';
+import { MemoryRows } from '../support/rowsMemory.js';
+import { foldInto, logOf } from './worldLog.js';
+
+const progress = { waitFor: async () => {} };
+
+/** All of a world; `indexed`: the size of each partition that the index of streams reports. */
+async function sourceOf(world: World, indexed = Number.MAX_SAFE_INTEGER): Promise<SnapshotSource> {
+  const rows = new MemoryRows();
+  await foldInto(rows, allProjections(world.open), world.events);
+  const log = await logOf(world.events, world.partitions);
+  return { log, rows, open: world.open, indexed: () => indexed };
+}
+
+describe('a room or a user as of then', () => {
+  it('is what was live then, after every event, whether an index or the log itself tells where to look', async () => {
+    await fc.assert(
+      fc.asyncProperty(scripts, fc.constantFrom(0, 7, Number.MAX_SAFE_INTEGER), async (scripted, indexed) => {
+        const { world, users, rooms } = scripted;
+        const source = await sourceOf(world, indexed);
+        const { open } = world;
+        const { log } = source;
+        const projections = allProjections(open);
+        const rows = new MemoryRows();
+        const live = createQueries({ rows, open, log, progress });
+        for (const [i, event] of world.events.entries()) {
+          await foldInto(rows, projections, [event]);
+          if (i % 7 !== 0 && i !== world.events.length - 1) continue;
+          const time = event.recordedAt;
+          for (const roomId of rooms) {
+            const members = await live.members(roomId, []);
+            const then = await readRoomAt(source, roomId, { time }).catch(refused);
+            if (!members) {
+              expect(then).to.equal('not_found');
+              continue;
+            }
+            const chat = await live.chat(roomId, members[0] ?? '', []);
+            const { messages } = await live.messages(roomId, { after: 0, limit: 200 }, []);
+            expect(then).to.deep.include({ messages, members: chat?.participants, readUpTo: chat?.readUpTo });
+          }
+          for (const userId of users) {
+            const then = await readUserAt(source, userId, time).catch(refused);
+            const user = (await live.users([userId], [])).get(userId);
+            if (!user) {
+              expect(then).to.equal('not_found');
+              continue;
+            }
+            const { isOnline, lastSeen } = (await live.presence([userId], [])).get(userId) ?? {};
+            const { chats } = await live.activeChats(userId, { limit: 50 }, []);
+            expect(then).to.deep.include({ user, isOnline, lastSeen });
+            const { friends, rooms: active } = await readUserAt(source, userId, time);
+            expect(friends).to.have.deep.members(await live.friends(userId, []));
+            expect(active.map(({ roomId }) => roomId)).to.have.members(chats.map(({ roomId }) => roomId));
+          }
+        }
+      }),
+      { numRuns: runs(12) },
+    );
+  });
+
+  it('of a room ends with the message asked for', async () => {
+    const world = new World();
+    const [anna, ben] = [world.register('anna'), world.register('ben')];
+    const roomId = world.openChat(anna, ben);
+    for (const text of ['one', 'two', 'three']) world.send(anna, roomId, text);
+    world.read(ben, roomId, 3);
+    const source = await sourceOf(world);
+    const { messages, readUpTo } = await readRoomAt(source, roomId, { seq: 2 });
+    expect(messages.map(({ message }) => message)).to.deep.equal(['one', 'two']);
+    expect(readUpTo).to.deep.equal({ [anna]: 2, [ben]: 0 });
+    expect(await rejection(readRoomAt(source, roomId, { seq: 4 }))).to.include({
+      code: 'not_found',
+    });
+  });
+
+  it('says null for what was sealed by one whose key is destroyed', async () => {
+    const world = new World();
+    const [anna, ben] = [world.register('anna'), world.register('ben')];
+    const roomId = world.openChat(anna, ben);
+    world.send(ben, roomId, 'soon gone');
+    const source = await sourceOf(world);
+    world.destroyKey(ben);
+    const time = world.events.at(-1)?.recordedAt ?? '';
+    const { messages, members } = await readRoomAt(source, roomId, { time });
+    expect(messages[0]).to.include({ message: null, erased: true });
+    expect(members.find(({ userId }) => userId === ben)).to.include({ username: null, erased: true });
+  });
+});
+
+const refused = (error: unknown): string => {
+  if (error instanceof ParleyError) return error.code;
+  throw error;
+};

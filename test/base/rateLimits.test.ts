@@ -1,0 +1,41 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { TokenBucket } from '../../src/base/rateLimits.js';
+
+describe('a token bucket', () => {
+  it('allows the burst at once, then tells the exact time to wait', () => {
+    const bucket = new TokenBucket(2, 3);
+    expect([0, 0, 0, 0].map(() => bucket.take(1000))).to.deep.equal([0, 0, 0, 500]);
+    expect(bucket.take(1499)).to.be.above(0);
+    expect(bucket.take(1500)).to.equal(0);
+  });
+
+  it('never allows more than the burst plus the refill, and always after the time it named', () => {
+    const waits = fc.array(fc.integer({ min: -50, max: 2000 }), { maxLength: 60 });
+    const property = fc.property(
+      fc.integer({ min: 1, max: 50 }),
+      fc.integer({ min: 1, max: 20 }),
+      waits,
+      (rate, burst, steps) => {
+        const bucket = new TokenBucket(rate, burst);
+        let now = 0;
+        let forward = 0;
+        let taken = 0;
+        for (const step of steps) {
+          now += step;
+          forward += Math.max(0, step);
+          const wait = bucket.take(now);
+          if (wait === 0) taken++;
+          else {
+            now += wait;
+            forward += wait;
+            expect(bucket.take(now)).to.equal(0);
+            taken++;
+          }
+          expect(taken).to.be.at.most(burst + (forward * rate) / 1000 + 1e-6);
+        }
+      },
+    );
+    fc.assert(property);
+  });
+});

@@ -1,0 +1,104 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import { messageContext } from '../../src/domain/messages.js';
+import { usernameContext } from '../../src/domain/users.js';
+import { seal } from '../../src/vault/cipher.js';
+import { type OpenVault, openVault } from '../../src/vault/openVault.js';
+import {
+  createPlaintextCache,
+  createTextOpener,
+  type PlaintextCache,
+  type TextOpener,
+} from '../../src/vault/textOpener.js';
+import { rejection } from '../support/rejection.js';
+import { tempDir } from '../support/tempDir.js';
+
+describe('texts under their owners’ keys', () => {
+  const [ada, bob, roomId, messageId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+  let vault: OpenVault;
+  let memories: PlaintextCache[];
+  /** The opener of another node, which has sealed nothing itself. */
+  let opener: TextOpener;
+
+  const memory = () => {
+    const made = createPlaintextCache();
+    memories.push(made);
+    return made;
+  };
+
+  beforeEach(async () => {
+    memories = [];
+    vault = await openVault({ engine: { kind: 'sqlite', dataDir: tempDir() }, masterKey: randomBytes(32) });
+    await vault.keys.create(ada);
+    await vault.keys.create(bob);
+    opener = createTextOpener(vault.keys, memory());
+  });
+  afterEach(async () => {
+    for (const made of memories) made.close();
+    await vault.close();
+  });
+
+  const message = (senderId: string, text: string) => ({ senderId, roomId, messageId, text });
+
+  const sealed = async (owner: string, text: string, context = messageContext(roomId, messageId)) => {
+    const key = await vault.keys.getKey(owner);
+    if (key === 'destroyed') throw new Error('the owner is erased');
+    return seal(key, text, context);
+  };
+
+  it('open in the given order, messages and names', async () => {
+    const one = message(ada, await sealed(ada, 'one'));
+    const two = message(bob, await sealed(bob, 'two'));
+    expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
+    const username = await sealed(ada, 'Ada', usernameContext(ada));
+    expect(await opener.usernames([{ userId: ada, username }])).to.deep.equal(['Ada']);
+    expect(await opener.messages([])).to.deep.equal([]);
+  });
+
+  it('are null for an erased owner, and only for that one', async () => {
+    const theirs = message(ada, await sealed(ada, 'gone'));
+    const mine = message(bob, await sealed(bob, 'here'));
+    await vault.keys.destroy(ada);
+    expect(await opener.messages([theirs, mine])).to.deep.equal([null, 'here']);
+  });
+
+  it('do not open in another room, as another message, or for another sender', async () => {
+    const here = message(ada, await sealed(ada, 'here'));
+    for (const moved of [{ roomId: randomUUID() }, { messageId: randomUUID() }, { senderId: bob }])
+      expect(await rejection(opener.messages([{ ...here, ...moved }]))).to.have.property(
+        'name',
+        'CipherError',
+      );
+  });
+
+  it('cause an outage error for an owner without key or tombstone', async () => {
+    const stray = message(randomUUID(), await sealed(ada, 'here'));
+    expect(await rejection(opener.messages([stray]))).to.have.property('name', 'VaultUnavailable');
+  });
+
+  it('can be taken once from the cache where they were sealed or opened, unless deleted', async () => {
+    const shared = memory();
+    const text = await sealed(ada, 'just now');
+    const name = await sealed(bob, 'Bob', usernameContext(bob));
+    shared.set(text, 'just now', ada);
+    shared.set(name, 'Bob', bob);
+    const local = createTextOpener(vault.keys, shared);
+    expect(local.take(text)).to.equal('just now');
+    expect(local.take(text)).to.equal(undefined);
+    expect(opener.take(text)).to.equal(undefined);
+    await opener.messages([message(ada, text)]);
+    expect(opener.take(text)).to.equal('just now');
+    shared.set(text, 'just now', ada);
+    shared.deleteOwner(ada);
+    expect(local.take(text)).to.equal(undefined);
+    expect(local.take(name)).to.equal('Bob');
+  });
+
+  it('are cached up to a limit of bytes, the newest', () => {
+    const bounded = memory();
+    const text = 'x'.repeat(8_192);
+    for (let i = 0; i < 2_000; i++) bounded.set(`${i}-${text}`, text, ada);
+    expect(bounded.get(`0-${text}`)).to.equal(undefined);
+    expect(bounded.get(`1999-${text}`)).to.equal(text);
+  });
+});
