@@ -1,6 +1,6 @@
 import hdr, { type Histogram } from 'hdr-histogram-js';
+import { remoteOperator } from '../../src/app/controlSocket.js';
 import { controlSocketOf } from '../../src/app/operator.js';
-import { remoteOperator } from '../../src/cli/operate.js';
 import { ask } from '../http.js';
 import type { Running } from '../systems/system.js';
 

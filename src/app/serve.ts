@@ -6,85 +6,82 @@ import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
 import { startSystem } from './system.js';
 
-/** A graceful stop takes no longer than this. */
-const LIMIT_MS = 9500;
+/** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */
+const STOP_LIMIT_MS = 9500;
 
-/**
- * Ends the process on SIGTERM or SIGINT, gracefully, with 0; on a second signal at once. `fail` ends it with 1
- * because of something that must not be gone on with; it is logged first.
- */
-function processEnd(logger: Logger, stop: () => Promise<void>): { fail: (error: unknown) => void } {
-  let ending = false;
+/** On SIGTERM or SIGINT, stops gracefully and exits with 0; on a second signal, exits at once with 1. */
+function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
+  let isStopping = false;
 
-  async function end(code: number, why: string): Promise<void> {
-    if (ending) return;
-    ending = true;
+  async function end(signal: string): Promise<void> {
+    isStopping = true;
     setTimeout(() => {
-      logger.error('the stop took too long');
-      process.exit(code || 1);
-    }, LIMIT_MS).unref();
-    logger.info({ why }, 'stopping');
+      logger.error(`the stop took longer than ${STOP_LIMIT_MS} ms: exiting without finishing it`);
+      process.exit(1);
+    }, STOP_LIMIT_MS).unref();
+    logger.info({ why: signal }, 'stopping');
     try {
       await stop();
     } catch (error) {
-      logger.error({ err: error }, 'the stop was not clean');
-      process.exit(code || 1);
+      logger.error({ err: error }, 'the stop failed: exiting without finishing it');
+      process.exit(1);
     }
     logger.info('stopped');
-    process.exit(code);
+    process.exit(0);
   }
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
-      if (ending) process.exit(1);
-      void end(0, signal);
+      if (isStopping) process.exit(1);
+      void end(signal);
     });
-
-  return {
-    fail(error) {
-      logger.fatal({ err: error }, error instanceof Error ? error.message : String(error));
-      // What is in memory can no longer be trusted to be durable: nothing more is answered.
-      process.exit(1);
-    },
-  };
 }
 
-/** What is needed of standard error. */
+/** Ends the process with 1 at once: it can no longer be sure that what it has in memory is durable. */
+export const exitOn =
+  (logger: Logger) =>
+  (error: unknown): never => {
+    logger.fatal({ err: error }, messageOf(error));
+    process.exit(1);
+  };
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Standard error. */
 interface Terminal {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-/** Tells whoever has started the server by hand where its page is; the log is for machines, and stays one. */
-export function welcome(url: string, terminal: Terminal): void {
+/** Tells a person who started the server where its page is; with no terminal there is only the log, for machines. */
+export function printWelcome(url: string, terminal: Terminal): void {
   if (terminal.isTTY) terminal.write(`\nOpen ${url} in a browser to begin.\n\n`);
 }
 
-/** The operator can mend these from the one line they say. */
-const explained = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, ForeignReadModels];
+/** The message of each of these says all that an operator needs; others are logged with their stack. */
+const SELF_EXPLANATORY = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, ForeignReadModels];
 
 /**
- * The server with these settings, in this process: resolves when it listens, and ends the process with the server.
- * One that cannot start says so in the log, and ends the process with 1.
+ * Runs the server with these settings in this process, which ends with it; resolves when it listens. If the server
+ * cannot start, it logs why and exits with 1.
  */
 export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const logger = pino(pino.destination({ sync: true }));
-  const stop: { now: () => Promise<void> } = { now: async () => {} };
-  const end = processEnd(logger, () => stop.now());
+  let stop: () => Promise<void> = async () => {};
+  stopOnSignal(logger, () => stop());
   try {
     const config = readConfig(env);
     logger.level = config.LOG_LEVEL;
     if (config.BCRYPT_COST < 10)
-      logger.warn(`BCRYPT_COST=${config.BCRYPT_COST} is too cheap for real passwords`);
-    const system = await startSystem(config, logger, end.fail);
-    stop.now = system.stop;
+      logger.warn(`BCRYPT_COST=${config.BCRYPT_COST} is too cheap for real passwords: set 10 or more`);
+    const system = await startSystem(config, logger, exitOn(logger));
+    stop = system.stop;
     logger.info(`listening on ${system.url}`);
-    if (system.url !== undefined) welcome(system.url, process.stderr);
+    if (system.url !== undefined) printWelcome(system.url, process.stderr);
   } catch (error) {
-    if (explained.some((kind) => error instanceof kind))
-      logger.fatal((error as Error).message); // One of those kinds.
-    else
-      logger.fatal({ err: error }, `cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    const isExplained = SELF_EXPLANATORY.some((kind) => error instanceof kind);
+    if (isExplained) logger.fatal(messageOf(error));
+    else logger.fatal({ err: error }, `cannot start: ${messageOf(error)}`);
     process.exitCode = 1;
     process.exit();
   }

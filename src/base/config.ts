@@ -11,7 +11,7 @@ const duration = z.string().transform((text, ctx) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   // The pattern admits only the keys of `UNIT_MS`.
   if (match) return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
-  ctx.addIssue({ code: 'custom', message: 'must be a number with ms, s, m, h or d, such as 10s' });
+  ctx.addIssue({ code: 'custom', message: 'must be a number with a unit (ms, s, m, h or d), such as 10s' });
   return z.NEVER;
 });
 
@@ -22,7 +22,7 @@ const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
 
-const rate = z.string().transform((text, ctx): { rate: number; burst: number } | 'off' => {
+const rateLimit = z.string().transform((text, ctx): { rate: number; burst: number } | 'off' => {
   if (text === 'off') return 'off';
   const match = /^(\d+):(\d+)$/.exec(text);
   if (match && Number(match[1]) > 0 && Number(match[2]) > 0)
@@ -34,7 +34,10 @@ const rate = z.string().transform((text, ctx): { rate: number; burst: number } |
 const masterKey = z.string().transform((text, ctx) => {
   const key = Buffer.from(text, 'base64');
   if (key.length === 32 && key.toString('base64') === text) return key;
-  ctx.addIssue({ code: 'custom', message: 'must be 32 bytes in base64' });
+  ctx.addIssue({
+    code: 'custom',
+    message: 'must be 32 bytes in base64, as `openssl rand -base64 32` makes them',
+  });
   return z.NEVER;
 });
 
@@ -68,12 +71,12 @@ const Settings = z.object({
   TRUST_PROXY: wholeNumber(0, 32).default(0),
   BCRYPT_COST: wholeNumber(4, 15).default(12),
   SESSION_TTL: duration.default(30 * UNIT_MS.d),
-  RATE_LIMIT: rate.default({ rate: 50, burst: 200 }),
-  AUTH_RATE_LIMIT: rate.default({ rate: 10, burst: 20 }),
+  RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
+  AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
   PRESENCE_GRACE: duration.default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
     .string()
-    .regex(/^[^\s+]{1,128}$/, 'must be 1 to 128 characters without white space or +')
+    .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
@@ -95,7 +98,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   }
   const config = parsed.data;
   if (config.NATS_URL && config.MONGO_URL === undefined)
-    throw new ConfigError('NATS_URL: needs MONGO_URL, as several nodes share one log');
+    throw new ConfigError('NATS_URL: set MONGO_URL too, as several nodes need one shared log');
   return config;
 }
 

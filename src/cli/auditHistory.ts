@@ -1,16 +1,14 @@
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
 import type { At } from '../audit/events/streamCommits.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime/storedPointInTime.js';
 import { readConfig } from '../base/config.js';
-import { Id } from '../domain/shapes.js';
-import { existing, numberOf, say, timeOf } from './arguments.js';
-import { progressBar } from './auditVerify.js';
+import { findLog, parseId, parsePartition, parseTime, printLine, startProgressBar } from './commandLine.js';
 
-interface Options extends EventFilter {
+interface ReplayOptions extends EventFilter {
   readonly as: 'json' | 'transcript';
   readonly out?: string;
 }
@@ -18,67 +16,64 @@ interface Options extends EventFilter {
 export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
   audit
     .command('replay')
-    .description('write the events in order, opened where their keys still exist')
-    .option('--stream <name>', 'only of this stream, such as room:<roomId> or user:<userId>', lowerCase)
-    .option('--type <type>', 'only of this type, such as MessageSent')
-    .option('--actor <userId>', 'only what this user did; or system', lowerCase)
-    .option('--since <time>', 'from this time on, such as 2026-01-31T12:00:00Z', timeOf)
-    .option('--until <time>', 'before this time', timeOf)
-    .option('--partition <number>', 'only of this partition', numberOf)
+    .description('print the events in order, decrypted where the key still exists')
+    .option(
+      '--stream <name>',
+      'only events of this stream, such as room:<roomId> or user:<userId>',
+      toLowerCase,
+    )
+    .option('--type <type>', 'only events of this type, such as MessageSent')
+    .option('--actor <userId>', 'only events that this user caused, or `system`', toLowerCase)
+    .option('--since <time>', 'only events from this time on, such as 2026-01-31T12:00:00Z', parseTime)
+    .option('--until <time>', 'only events before this time', parseTime)
+    .option('--partition <number>', 'only events of this partition', parsePartition)
     .addOption(
-      new Option('--as <form>', 'JSON lines, or for people to read')
+      new Option('--as <form>', 'JSON lines for programs, or a transcript for people')
         .choices(['json', 'transcript'])
         .default('json'),
     )
-    .option('--out <file>', 'write into this file, not to standard output')
-    .action(async ({ as, out, ...filter }: Options) => {
-      const bar = progressBar();
+    .option('--out <file>', 'write to this file instead of standard output')
+    .action(async ({ as, out, ...filter }: ReplayOptions) => {
+      const bar = startProgressBar();
       const sink = out === undefined ? process.stdout : createWriteStream(out);
       const write = (text: Uint8Array): Promise<void> =>
         new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
-      const { engine, masterKey } = await existing(readConfig(env));
+      const { engine, masterKey } = await findLog(readConfig(env));
       await replay({ engine, masterKey, filter, as }, write, bar.onProgress).finally(() => bar.stop());
       if (out !== undefined) await finished(sink.end());
     });
 }
 
-/** As ids are written. */
-const lowerCase = (text: string): string => text.toLowerCase();
+/** Ids are written in lower case. */
+const toLowerCase = (text: string): string => text.toLowerCase();
 
-const A_TIME = 'a time such as 2026-01-31T12:00:00Z';
+const TIME_HELP = 'a time such as 2026-01-31T12:00:00Z';
 
 export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
   const asOf = audit
     .command('as-of')
     .description(
-      'a room or a user as they were, as JSON, folded from the log: what the server answers an auditor',
+      'print a room or a user at a point in time, as JSON; the server answers auditors with the same',
     );
   asOf
     .command('room')
-    .description('a room with all that had been said in it')
-    .argument('<id>', 'its id', idOf)
-    .argument('<time>', `${A_TIME}; or the number of its last message then`, momentOf)
+    .description('a room, with all its messages until then')
+    .argument('<id>', 'the id of the room', parseId)
+    .argument('<time>', `${TIME_HELP}, or the number of the last message to include`, parseMoment)
     .action(async (id: string, at: At) =>
-      tell(await readStoredRoomAt(await existing(readConfig(env)), id, at)),
+      printJson(await readStoredRoomAt(await findLog(readConfig(env)), id, at)),
     );
   asOf
     .command('user')
-    .description('a user with their friends and rooms')
-    .argument('<id>', 'their id', idOf)
-    .argument('<time>', A_TIME, timeOf)
+    .description('a user, with their friends and rooms')
+    .argument('<id>', 'the id of the user', parseId)
+    .argument('<time>', TIME_HELP, parseTime)
     .action(async (id: string, time: string) =>
-      tell(await readStoredUserAt(await existing(readConfig(env)), id, time)),
+      printJson(await readStoredUserAt(await findLog(readConfig(env)), id, time)),
     );
 }
 
-const tell = (then: object): void => say(JSON.stringify(then, null, 2));
+const printJson = (then: object): void => printLine(JSON.stringify(then, null, 2));
 
-const momentOf = (text: string): At =>
-  /^[1-9]\d{0,14}$/.test(text) ? { seq: Number(text) } : { time: timeOf(text) };
-
-/** As ids are written. */
-function idOf(text: string): string {
-  const read = Id.safeParse(text);
-  if (!read.success) throw new InvalidArgumentError('It must be a UUID.');
-  return read.data;
-}
+const parseMoment = (text: string): At =>
+  /^[1-9]\d{0,14}$/.test(text) ? { seq: Number(text) } : { time: parseTime(text) };

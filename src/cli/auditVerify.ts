@@ -1,33 +1,30 @@
 import { readFile } from 'node:fs/promises';
-import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
 import { exportBundle } from '../audit/verify/bundle.js';
-import type { Mismatch, OnProgress, Report, WorkProgress } from '../audit/verify/report.js';
+import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { verifyBundle } from '../audit/verify/verifyBundle.js';
 import { type Config, readConfig } from '../base/config.js';
 import type { Engine } from '../projections/store/engine.js';
 import { openVault } from '../vault/openVault.js';
-import { existing, numberOf, say } from './arguments.js';
-import { withOperator } from './operate.js';
+import { findLog, printLine, startProgressBar } from './commandLine.js';
 
-/** A log with what was signed of it. */
-interface Signed {
+interface SignedLog {
   readonly engine: Engine;
-  /** Notes, of each partition the last one; none if nothing was signed yet. */
+  /** The last signed note of each partition; empty if nothing is signed yet. */
   readonly heads: readonly string[];
   /** Verifier keys, a line each. */
   readonly keys: readonly string[];
 }
 
-/** The log of these settings, with what its vault holds. Throws if there is no log, and what the vault throws. */
-export async function signedOf(config: Config): Promise<Signed> {
-  const { engine, masterKey, partitions } = await existing(config);
+/** Finds the log of these settings, with heads and keys from its vault. Throws if there is no log, and what the vault throws. */
+export async function findSignedLog(config: Config): Promise<SignedLog> {
+  const { engine, masterKey, partitions } = await findLog(config);
   const vault = await openVault({ engine, masterKey });
   try {
     const heads = await vault.heads.list();
-    // Asking for keys makes the first one, which is for the server to do.
+    // Only the server may make the first key, and asking for keys makes it.
     const keys = heads.length > 0 ? await verifierKeys(vault.signing, config.LOG_ORIGIN, partitions) : [];
     return { engine, heads: heads.map(({ note }) => note), keys };
   } finally {
@@ -35,18 +32,16 @@ export async function signedOf(config: Config): Promise<Signed> {
   }
 }
 
-/** What was checked, a line a partition and a read model. */
 function reportLines({ partitions, models }: Report): string[] {
   return [
     ...partitions.map(({ partition, events, until, root, commits }) => {
       const inCommits = commits === undefined ? '' : ` in ${commits} commits`;
       return `partition ${partition}: ${events} events${inCommits}, until ${until || '-'}, root ${root}`;
     }),
-    ...models.map(({ name, rows }) => `${name}: ${rows} rows are as a fresh fold makes them`),
+    ...models.map(({ name, rows }) => `${name}: ${rows} rows match a fresh fold`),
   ];
 }
 
-/** The one line that says what is wrong, and where. */
 function mismatchLine({ what, partition, position, offset }: Mismatch): string {
   const places = Object.entries({ partition, position, offset }).flatMap(([name, at]) =>
     at === undefined ? [] : [`${name} ${at}`],
@@ -54,45 +49,45 @@ function mismatchLine({ what, partition, position, offset }: Mismatch): string {
   return `wrong: ${what}${places.length > 0 ? ` (${places.join(', ')})` : ''}`;
 }
 
-interface Options {
+interface VerifyOptions {
   readonly since: readonly string[];
   readonly bundle?: string;
   readonly key?: string;
   readonly state?: string;
 }
 
-const gather = (file: string, files: readonly string[]): string[] => [...files, file];
+const append = (file: string, files: readonly string[]): string[] => [...files, file];
 
 export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
   audit
     .command('verify')
     .description(
-      'compute everything anew: every leaf, root, stream version and signature, and the read models by a fresh fold; exit code 1 and the first wrong place if there is one',
+      'check the log (every leaf, root, stream version and signature) and compare the read models with a fresh fold; if anything is wrong, names the first place and exits with 1',
     )
     .option(
       '--since <file>',
-      'a checkpoint that was kept elsewhere: the log must extend it; may be repeated',
-      gather,
+      'a checkpoint that you kept elsewhere, which the log must extend; may be repeated',
+      append,
       [],
     )
-    .option('--bundle <dir>', 'check this bundle, which needs no database and no settings')
-    .option('--key <file>', 'believe the verifier keys in this file, kept elsewhere, and no others')
-    .option('--state <dir>', 'note here what is done, so that a check that was broken off goes on')
-    .action(async ({ since: files, bundle, key, state }: Options) => {
-      // Ended by a signal alone, a process has no time to clear up.
-      for (const [signal, number] of Object.entries(interrupts))
+    .option('--bundle <dir>', 'check this bundle instead; needs no database and no settings')
+    .option('--key <file>', 'trust only the verifier keys in this file, which you kept elsewhere')
+    .option('--state <dir>', 'record progress in this directory, so that an interrupted check can continue')
+    .action(async ({ since: files, bundle, key, state }: VerifyOptions) => {
+      // Exiting by itself, the process removes its temporary files; killed by the signal, it would not.
+      for (const [signal, number] of Object.entries(INTERRUPTS))
         process.once(signal, () => process.exit(128 + number));
       const since = await Promise.all(files.map((file) => readFile(file, 'utf8')));
       const keys = key === undefined ? undefined : linesOf(await readFile(key, 'utf8'));
-      const bar = progressBar();
+      const bar = startProgressBar();
       const { onProgress } = bar;
       const common = { since, ...(keys ? { keys } : {}), ...(onProgress ? { onProgress } : {}) };
       const report = await (bundle === undefined
         ? verifyHere(env, common, state)
         : verifyBundle({ dir: bundle, ...common })
       ).finally(() => bar.stop());
-      for (const line of reportLines(report)) say(line);
-      if (!report.mismatch) return say('whole');
+      for (const line of reportLines(report)) printLine(line);
+      if (!report.mismatch) return printLine('verified: nothing is wrong');
       process.stderr.write(`${mismatchLine(report.mismatch)}\n`);
       process.exitCode = 1;
     });
@@ -103,10 +98,10 @@ async function verifyHere(
   common: Omit<Parameters<typeof verifyBundle>[0], 'dir'>,
   state: string | undefined,
 ): ReturnType<typeof verifyLog> {
-  return verifyLog({ ...(await signedOf(readConfig(env))), ...common, ...(state ? { state } : {}) });
+  return verifyLog({ ...(await findSignedLog(readConfig(env))), ...common, ...(state ? { state } : {}) });
 }
 
-const interrupts = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+const INTERRUPTS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
@@ -114,68 +109,17 @@ export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
   audit
     .command('export')
     .description(
-      'write a bundle of entries, tiles, checkpoints and keys, which `parley audit verify --bundle` checks with no database',
+      'write the log as a bundle of entries, tiles, checkpoints and keys, which `parley audit verify --bundle` checks without a database',
     )
-    .argument('<dir>', 'where to; it must not exist, or be empty')
+    .argument('<dir>', 'a directory that is empty or does not exist')
     .action(async (dir: string) => {
-      const { engine, heads, keys } = await signedOf(readConfig(env));
+      const { engine, heads, keys } = await findSignedLog(readConfig(env));
       if (heads.length === 0)
-        throw new Error('nothing was signed yet: a server signs a head when it is asked for a checkpoint');
-      const bar = progressBar();
+        throw new Error('nothing is signed yet: run the server for 10 s, which signs the log');
+      const bar = startProgressBar();
       const { onProgress } = bar;
       const to = { engine, dir, heads, keys, ...(onProgress ? { onProgress } : {}) };
       const { partitions, events } = await exportBundle(to).finally(() => bar.stop());
-      say(`${dir}: ${events} events of ${partitions} partitions`);
+      printLine(`${dir}: ${events} events of ${partitions} partitions`);
     });
-}
-
-export function addAccept(audit: Command, env: NodeJS.ProcessEnv): void {
-  audit
-    .command('accept')
-    .description(
-      'go on with a log that does not extend its last signed head, such as one from a back-up: its present head is signed in its place',
-    )
-    .argument('<partition>', 'which one; the log and /ready name it', numberOf)
-    .action(async (partition: number) => {
-      const { size } = await withOperator(readConfig(env), (operator) => operator.accept({ partition }));
-      say(`partition ${partition} is accepted as it is, with ${size} events`);
-    });
-}
-
-/** Draws how far a work is. */
-export interface ProgressBar {
-  readonly onProgress?: OnProgress;
-  /** Clears it. */
-  stop(): void;
-}
-
-/** On standard error, and on a terminal only: what is written to a file stays without it. */
-export function progressBar(stream: NodeJS.WriteStream = process.stderr): ProgressBar {
-  if (!stream.isTTY) return { stop() {} };
-  const format = ' {phase} [{bar}] {percentage}% | {speed} a second | {left} left';
-  const bar = new SingleBar({ format, stream, clearOnComplete: true, hideCursor: true }, Presets.legacy);
-  let phase: string | undefined;
-  return {
-    onProgress(progress) {
-      const { done, total } = progress;
-      if (progress.phase !== phase) {
-        if (phase !== undefined) bar.stop();
-        phase = progress.phase;
-        bar.start(total, done, shown(progress));
-      } else bar.update(done, shown(progress));
-    },
-    stop: () => bar.stop(),
-  };
-}
-
-function shown({ phase, perSecond, remainingMs }: WorkProgress): Record<string, string> {
-  const left = remainingMs === undefined ? '?' : duration(Math.ceil(remainingMs / 1000));
-  return { phase, speed: Math.round(perSecond).toLocaleString('en'), left };
-}
-
-/** Such as `1:02:03`, or `0:07`. */
-function duration(seconds: number): string {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  const tail = String(seconds % 60).padStart(2, '0');
-  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${tail}` : `${minutes}:${tail}`;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { parley } from './parley.js';
 
-// Whoever reads the output may have seen enough, as in `parley audit replay | head`.
+// A reader may close the pipe early, as in `parley audit replay | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
   throw error;

@@ -1,30 +1,27 @@
+import { engineOf } from '../app/openStores.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { readConfig } from '../base/config.js';
 import { checkPartitionChain } from '../log/checkLog.js';
+import { printLine } from './commandLine.js';
 
 /**
- * `npm run check-log`: checks every partition of the log that `DATA_DIR` or `MONGO_URL` names, beside a server or
- * without one, and writes what it found, a line a partition. Changes nothing. Exits with 1 when anything is wrong.
+ * `npm run check-log`: checks every partition of the log that `DATA_DIR` or `MONGO_URL` names, whether a server runs
+ * or not. Prints a line for each, changes nothing, and exits with 1 if anything is wrong.
  */
 async function main(): Promise<void> {
-  const { DATA_DIR, MONGO_URL } = readConfig(process.env);
-  const log = await openAuditedLog(
-    MONGO_URL === undefined ? { kind: 'sqlite', dataDir: DATA_DIR } : { kind: 'mongodb', url: MONGO_URL },
-  );
+  const log = await openAuditedLog(engineOf(readConfig(process.env)));
   try {
     for (let partition = 0; partition < log.partitions; partition++) {
       const { position, size, recordedAt, hash } = await checkPartitionChain(log, partition);
-      say(
+      printLine(
         `partition ${partition}: ${position} commits, ${size} events until ${recordedAt || '-'}, last hash ${hash}`,
       );
     }
-    say(`log ${log.id}: whole`);
+    printLine(`log ${log.id}: nothing is wrong`);
   } finally {
     await log.close();
   }
 }
-
-const say = (line: string) => process.stdout.write(`${line}\n`);
 
 try {
   await main();

@@ -1,118 +1,44 @@
-import { request } from 'node:http';
-import { connect } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import pino from 'pino';
-import { z } from 'zod';
-import { placeOf } from '../app/openEngine.js';
-import {
-  type Answered,
-  type Asked,
-  controlSocketOf,
-  type OperationName,
-  type Operator,
-  operations,
-} from '../app/operator.js';
+import { isControlServed, remoteOperator } from '../app/controlSocket.js';
+import { engineOf } from '../app/openStores.js';
+import { controlSocketOf, type Operator } from '../app/operator.js';
+import { exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/config.js';
-import { ERROR_CODES, outcomeUnknown, ParleyError } from '../base/errors.js';
 import { DataDirInUse } from '../log/dataDir.js';
 import { projectionNames } from '../projections/allProjections.js';
-import { say } from './arguments.js';
+import { parsePartition, printLine } from './commandLine.js';
 
-/** Whether a process takes operations there. Throws if it cannot be known, such as for want of permission. */
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      // A killed process leaves its socket, and nobody behind it.
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(false);
-      else reject(error);
-    });
-  });
-}
-
-/** Operates the system behind this socket. */
-export function remoteOperator(path: string): Operator {
-  async function ask<N extends OperationName>(name: N, asked: Asked<N>): Promise<Answered<N>> {
-    const answer: unknown = operations[name].answer.parse(await post(path, name, JSON.stringify(asked)));
-    return answer as Answered<N>; // That operation's schema has parsed it.
-  }
-  return {
-    role: (asked) => ask('role', asked),
-    rebuild: (asked) => ask('rebuild', asked),
-    accept: (asked) => ask('accept', asked),
-    rotateKey: (asked) => ask('rotateKey', asked),
-  };
-}
-
-const Problem = z.object({
-  code: z.enum(ERROR_CODES),
-  detail: z.string(),
-  incident: z.string().optional(),
-});
-
-/** Waits as long as it takes: a rebuild of a large log takes hours. */
-async function post(socketPath: string, name: string, body: string): Promise<unknown> {
-  let status: number;
-  let answer: string;
-  try {
-    [status, answer] = await new Promise<[number, string]>((resolve, reject) => {
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-      const asking = request({ socketPath, path: `/${name}`, method: 'POST', headers }, (response) => {
-        text(response).then((whole) => resolve([response.statusCode ?? 0, whole]), reject);
-      });
-      asking.once('error', reject);
-      asking.end(body);
-    });
-  } catch (cause) {
-    throw outcomeUnknown('the server went before it answered; it may have happened', cause);
-  }
-  const parsed: unknown = JSON.parse(answer);
-  if (status < 400) return parsed;
-  const { code, detail, incident } = Problem.parse(parsed);
-  const more = incident === undefined ? '' : `; its log says more of incident ${incident}`;
-  throw new ParleyError(code, detail + more);
-}
-
-/** A server that starts or stops has the directory, and takes no operations: it is waited for so long. */
-const PATIENCE_MS = 20_000;
-const RETRY_MS = 200;
+/** A server that starts or stops holds the directory's lock but takes no operations yet: this is how long to wait. */
+const WAIT_FOR_SERVER_MS = 20_000;
+const RETRY_EVERY_MS = 200;
 
 /**
- * Works with the server that runs in the data directory; where none runs, with a system of its own that serves nobody
- * and is stopped after it. Makes no new log. Throws what starting throws, and what the work does.
+ * Runs the work with the server in the data directory. If none runs, starts a system that serves nobody and stops it
+ * after the work. Creates no log. Throws what starting throws, and what the work throws.
  */
-export async function withOperator<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
+async function withOperator<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
   const path = controlSocketOf(config.DATA_DIR);
-  const giveUpAt = performance.now() + PATIENCE_MS;
+  const giveUpAt = performance.now() + WAIT_FOR_SERVER_MS;
   for (;;) {
-    if (await isServed(path)) return work(remoteOperator(path));
-    const source = await openAuditedLog(placeOf(config));
+    if (await isControlServed(path)) return work(remoteOperator(path));
+    const source = await openAuditedLog(engineOf(config));
     await source.close();
     try {
-      return await alone(config, work);
+      return await withOwnSystem(config, work);
     } catch (error) {
       if (!(error instanceof DataDirInUse) || performance.now() > giveUpAt) throw error;
-      await delay(RETRY_MS);
+      await delay(RETRY_EVERY_MS);
     }
   }
 }
 
-async function alone<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
+async function withOwnSystem<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
   const logger = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
-  const fail = (error: unknown): void => {
-    logger.fatal({ err: error }, error instanceof Error ? error.message : String(error));
-    // What is in memory can no longer be trusted to be durable.
-    process.exit(1);
-  };
-  const system = await startSystem(config, logger, fail, { isServing: false });
+  const system = await startSystem(config, logger, exitOn(logger), { isServing: false });
   try {
     return await work(system.operator);
   } finally {
@@ -124,29 +50,31 @@ export function addRole(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('role')
     .description(
-      'give a user a role, or take it away: an auditor may read all that happened, and what they read is recorded',
+      'give a user a role, or take it away; an auditor may read everything that happened, and each read is recorded',
     )
-    .addArgument(new Argument('<role>', 'the only one there is').choices(['auditor']))
-    .argument('<username>', 'who has signed up by this name')
-    .option('--remove', 'take it away')
+    .addArgument(new Argument('<role>', 'the role').choices(['auditor']))
+    .argument('<username>', 'the name of a user who has signed up')
+    .option('--remove', 'take the role away')
     .action(async (_role: string, username: string, { remove = false }: { remove?: boolean }) => {
       const isAuditor = !remove;
       const { changed } = await withOperator(readConfig(env), (operator) =>
         operator.role({ username, isAuditor }),
       );
-      const now = isAuditor ? 'an auditor' : 'no auditor';
-      say(`${username} is ${now}${changed ? ' now' : ', as before'}`);
+      if (isAuditor) printLine(`${username} is ${changed ? 'an auditor now' : 'already an auditor'}`);
+      else printLine(`${username} is ${changed ? 'no longer an auditor' : 'not an auditor'}`);
     });
 }
 
 export function addKey(program: Command, env: NodeJS.ProcessEnv): void {
-  const key = program.command('key').description('the key that signs the heads of the log');
+  const key = program.command('key').description('manage the key that signs the heads of the log');
   key
     .command('rotate')
-    .description('sign with a new key from now on; earlier ones are still told, for what they have signed')
+    .description(
+      'sign with a new key from now on, and print all verifier keys: earlier ones still verify earlier heads',
+    )
     .action(async () => {
       const { keys } = await withOperator(readConfig(env), (operator) => operator.rotateKey({}));
-      for (const line of keys) say(line);
+      for (const line of keys) printLine(line);
     });
 }
 
@@ -154,11 +82,28 @@ export function addRebuild(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('rebuild')
     .description(
-      'build a projection anew from the log, beside the one that is read until then: the system goes on meanwhile',
+      'build a projection anew from the log; the system runs meanwhile, and reads the old one until the new one is ready',
     )
-    .addArgument(new Argument('<projection>', 'which one').choices(projectionNames))
+    .addArgument(new Argument('<projection>', 'the name of the projection').choices(projectionNames))
     .action(async (projection: string) => {
       await withOperator(readConfig(env), (operator) => operator.rebuild({ projection }));
-      say(`${projection} was built anew and is what is read now`);
+      printLine(`${projection} is rebuilt and in use`);
+    });
+}
+
+export function addAccept(audit: Command, env: NodeJS.ProcessEnv): void {
+  audit
+    .command('accept')
+    .description(
+      'continue with a log that does not extend its last signed head, such as one restored from a backup: signs its present head in place of that one',
+    )
+    .argument(
+      '<partition>',
+      'the number of the partition, which the server writes to its log',
+      parsePartition,
+    )
+    .action(async (partition: number) => {
+      const { size } = await withOperator(readConfig(env), (operator) => operator.accept({ partition }));
+      printLine(`partition ${partition} is accepted as it is, with ${size} events`);
     });
 }

@@ -1,31 +1,31 @@
 import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
 import { addAsOf, addReplay } from './auditHistory.js';
-import { addAccept, addExport, addVerify } from './auditVerify.js';
-import { addKey, addRebuild, addRole } from './operate.js';
+import { addExport, addVerify } from './auditVerify.js';
+import { addAccept, addKey, addRebuild, addRole } from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
-  'All verbs take the settings of the server from the environment: most of all DATA_DIR, and MONGO_URL, NATS_URL and MASTER_KEY if they are set for the server. README.md lists them.',
-  'Verbs that change something ask the server that runs in DATA_DIR; where none runs, they do it themselves.',
+  'Every command reads the settings of the server from the environment: DATA_DIR above all, and MONGO_URL, NATS_URL and MASTER_KEY if the server has them. README.md lists all settings.',
+  'Commands that change something ask the server that runs in DATA_DIR. If none runs, they make the change themselves.',
 ].join('\n\n');
 
 const EXITS = `
-Exit codes: 0 done; 1 not done, or something is wrong, said in one line; 2 a wrong command line.`;
+Exit codes: 0 done; 1 not done, or something is wrong: one line says what; 2 a mistake in the command line.`;
 
-/** The command line: does what these arguments say, and sets the exit code of this process. */
+/** Runs the command that these arguments name, and sets the exit code of this process. */
 export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const program = new Command('parley')
     .description(ABOUT)
     .addHelpText('after', EXITS)
-    .showHelpAfterError('(parley --help lists the verbs)')
+    .showHelpAfterError('(parley --help lists the commands)')
     .exitOverride();
   for (const add of [addServe, addRole, addRebuild, addAudit, addKey]) add(program, env);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
-      // It has said what is wrong, or what was asked of it.
+      // Commander has printed the help, or the mistake.
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
@@ -38,7 +38,7 @@ function addAudit(program: Command, env: NodeJS.ProcessEnv): void {
   const audit = program
     .command('audit')
     .description(
-      'check, read and export the log, beside a running server or without one; docs/audit.md walks through it',
+      'check, read and export the log, whether a server runs or not; docs/audit.md shows each step',
     );
   for (const add of [addVerify, addReplay, addAsOf, addExport, addAccept]) add(audit, env);
 }
@@ -46,6 +46,8 @@ function addAudit(program: Command, env: NodeJS.ProcessEnv): void {
 function addServe(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('serve')
-    .description('run the server, as `npm start` does; SIGTERM or Ctrl-C stops it in good order')
+    .description(
+      'run the server, as `npm start` does; SIGTERM or Ctrl-C finishes the work under way and stops it',
+    )
     .action(() => serve(env));
 }

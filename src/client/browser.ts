@@ -3,20 +3,20 @@ import type { OutboxEntry, OutboxStore } from './outbox.js';
 import type { CursorStore } from './types.js';
 
 /**
- * What a browser's device keeps over reloads: unsent messages and the cursor, in IndexedDB.
+ * Keeps unsent messages and the cursor over reloads of the page, in IndexedDB.
  * @packageDocumentation
  */
 
-/** What is kept for one user in one browser. */
+/** The stores of one user in one browser. */
 export interface DeviceStore {
   /** For `StoreOptions.outbox` or `OutboxOptions.store`. */
   readonly outbox: OutboxStore;
   /**
-   * For `ClientOptions.cursors`, where what the pushes told is kept as well: after a reload a device
-   * with a cursor is told only what it missed since. A store that begins empty does without.
+   * For `ClientOptions.cursors`, if the device also keeps the data of the pushes: after a reload it
+   * receives only what it missed. A device that begins empty must not use it.
    */
   readonly cursors: CursorStore;
-  /** Lets the database go; what is written after that is refused. */
+  /** Closes the database; later writes are refused. */
   close(): void;
 }
 
@@ -24,17 +24,16 @@ const VERSION = 1;
 const CURSOR = 'cursor';
 
 interface Schema extends DBSchema {
-  /** Under keys that count up, so that the order of writing stays. */
+  /** The keys count up and keep the order of writing. */
   readonly outbox: { key: number; value: OutboxEntry; indexes: { messageId: string } };
   readonly device: { key: typeof CURSOR; value: string };
 }
 
 /**
- * Opens what is kept under this name, which should tell the user: `parley-<userId>`. Two tabs may
- * have the same open: each sends what is unsent, under the same ids, so that the server has it once;
- * and the cursor is of one of the two, from which on a push may come again but none is skipped.
- * Rejects with what the browser says when it has no database to give, as some private windows do: a
- * device can do without.
+ * Opens the stores of this name; use one for each user, such as `parley-<userId>`. Two tabs may open
+ * the same stores: both send the unsent messages, under the same ids, so that the server has each once.
+ * The cursor is that of one of the tabs: a push may be repeated, but none is skipped. Rejects with the
+ * browser's error if there is no database, as in some private windows: the client works without.
  */
 export async function openDeviceStore(name: string): Promise<DeviceStore> {
   const database = await openDB<Schema>(name, VERSION, {
@@ -43,7 +42,7 @@ export async function openDeviceStore(name: string): Promise<DeviceStore> {
       outbox.createIndex('messageId', 'messageId', { unique: true });
       fresh.createObjectStore('device');
     },
-    // Another tab deletes it, or has a newer page: this one must not stand in its way.
+    // Another tab deletes the database, or has a newer version of the page, and waits for this one.
     blocking: () => database.close(),
   });
   return {
@@ -71,7 +70,7 @@ export async function openDeviceStore(name: string): Promise<DeviceStore> {
   };
 }
 
-/** Deletes what is kept under this name, unsent messages too: after signing out for good. */
+/** Deletes the stores of this name, with unsent messages; for users who sign out. */
 export function deleteDeviceStore(name: string): Promise<void> {
   return deleteDB(name);
 }

@@ -1,21 +1,21 @@
 import { ClientError } from './clientErrors.js';
 import { Inbox } from './inbox.js';
-import { LET_GO, Link, type Phase, shown } from './link.js';
+import { GIVE_UP_CODE, Link, type Phase, stateOf } from './link.js';
 import { backoffDelay, type ClientOptions, Listeners, withDefaults } from './options.js';
 import { Requests } from './requests.js';
 import type { Client, ClientState, Push, RequestInput, User } from './types.js';
 
-const SIGNED_OUT = 4401;
-const SERVER_RESTARTS = 1012;
+const SIGNED_OUT_CODE = 4401;
+const RESTART_CODE = 1012;
 
-/** A client for one device; nothing happens before its `start`. */
+/** Makes a client for one device; it connects on `start`. */
 export function createClient(options: ClientOptions): Client {
   return new ReconnectingClient(withDefaults(options));
 }
 
 class ReconnectingClient implements Client {
   #phase: Phase = { state: 'new' };
-  /** Connections that failed since one lasted. */
+  /** Failed connections in a row. */
   #failures = 0;
   #cancelKeepAlive = (): void => {};
   readonly #stateHandlers = new Set<(state: ClientState) => void>();
@@ -30,7 +30,7 @@ class ReconnectingClient implements Client {
   }
 
   get state(): ClientState {
-    return shown(this.#phase);
+    return stateOf(this.#phase);
   }
 
   start(): void {
@@ -45,7 +45,7 @@ class ReconnectingClient implements Client {
   }
 
   request: Client['request'] = (name, data, { timeoutMs = 30_000 } = {}) =>
-    this.#requests.untilAnswered((link) => link.request(name, data), timeoutMs);
+    this.#requests.retryUntilAnswered((link) => link.request(name, data), timeoutMs);
 
   on: Client['on'] = (name, handler) => this.#listeners.add(name, handler);
 
@@ -83,20 +83,20 @@ class ReconnectingClient implements Client {
     }
   }
 
-  /** Whether this link is still the one in use: after a wait, it may not be. */
-  #holds(link: Link): boolean {
+  /** Whether this link is still in use; to be checked after each wait. */
+  #isCurrent(link: Link): boolean {
     return 'link' in this.#phase && this.#phase.link === link;
   }
 
   #connect(): void {
     const { url } = this.options;
     const link: Link = new Link(typeof url === 'string' ? url : url(), this.options, {
-      opened: () => void this.#identify(link),
-      pushed: (push) => {
-        if (!this.#inbox.add(push)) link.end(LET_GO, 'too far behind');
+      onOpen: () => void this.#identify(link),
+      onPush: (push) => {
+        if (!this.#inbox.add(push)) link.end(GIVE_UP_CODE, 'too far behind');
       },
-      ended: (code, reason) => {
-        if (this.#holds(link)) this.#lost(code, reason);
+      onEnd: (code, reason) => {
+        if (this.#isCurrent(link)) this.#reconnectLater(code, reason);
       },
     });
     this.#enter({ state: 'connecting', link });
@@ -109,25 +109,25 @@ class ReconnectingClient implements Client {
       const { token } = this.options;
       const data: RequestInput<'identity'> = cursor === undefined ? { token } : { token, cursor };
       const { user, cursor: beginning } = await link.request('identity', data);
-      if (!this.#holds(link)) return;
-      // Pushes that came together with the answer have waited for this.
+      if (!this.#isCurrent(link)) return;
+      // Pushes that arrived with the answer wait for this.
       this.#inbox.begin(beginning);
       this.#requests.use(link);
       this.#keepAlive(link, user);
       if (cursor === undefined) this.#enter({ state: 'live', link, user, resumed: false });
       else this.#enter({ state: 'replaying', link, user });
     } catch (error) {
-      if (this.#holds(link)) await this.#refused(link, cursor, error);
+      if (this.#isCurrent(link)) await this.#handleRefusal(link, cursor, error);
     }
   }
 
-  async #refused(link: Link, cursor: string | undefined, error: unknown): Promise<void> {
+  async #handleRefusal(link: Link, cursor: string | undefined, error: unknown): Promise<void> {
     if (!(error instanceof ClientError)) this.options.onError(error);
     else if (error.code === 'unauthenticated') return this.#end('signed_out');
-    // Of another log, or ahead of it: the server's data is not what this device knew. Begin anew.
+    // The cursor is of another log, or ahead of this one: the server's data was replaced. Begin anew.
     else if (error.code === 'bad_request' && cursor !== undefined) await this.#inbox.forget();
     const leastMs = error instanceof ClientError ? error.retryAfterMs : undefined;
-    if (this.#holds(link)) this.#lost(LET_GO, 'identity was refused', leastMs);
+    if (this.#isCurrent(link)) this.#reconnectLater(GIVE_UP_CODE, 'identity was refused', leastMs);
     link.end(1000, '');
   }
 
@@ -138,30 +138,30 @@ class ReconnectingClient implements Client {
     }
   }
 
-  /** Finds out whether an idle connection is still one; one that lasts ends the row of failures. */
+  /** Checks that an idle connection still works. One that does resets the count of failures. */
   #keepAlive(link: Link, user: User): void {
     this.#cancelKeepAlive = this.options.after(this.options.keepAliveMs, () => {
-      // Any answer will do, a refusal too; without one the link ends itself.
+      // Any answer proves it, an error too. Without one, the link ends itself.
       link.request('get online info', { recipientId: user.userId }).then(
-        () => this.#lasted(link, user),
-        () => this.#lasted(link, user),
+        () => this.#confirmAlive(link, user),
+        () => this.#confirmAlive(link, user),
       );
     });
   }
 
-  #lasted(link: Link, user: User): void {
-    if (!this.#holds(link)) return;
+  #confirmAlive(link: Link, user: User): void {
+    if (!this.#isCurrent(link)) return;
     this.#failures = 0;
     this.#keepAlive(link, user);
   }
 
-  #lost(code: number, reason: string, leastMs = 0): void {
+  #reconnectLater(code: number, reason: string, leastMs = 0): void {
     this.#release();
-    if (code === SIGNED_OUT) {
+    if (code === SIGNED_OUT_CODE) {
       this.#end('signed_out');
       return;
     }
-    if (code === SERVER_RESTARTS) this.#failures = 0;
+    if (code === RESTART_CODE) this.#failures = 0;
     const { random, backoff, after } = this.options;
     const delayMs = leastMs + backoffDelay(this.#failures++, random(), backoff);
     const cancel = after(delayMs, () => this.#connect());
@@ -180,7 +180,7 @@ class ReconnectingClient implements Client {
 
   #release(): void {
     this.#cancelKeepAlive();
-    this.#inbox.shut();
+    this.#inbox.end();
     this.#requests.use(undefined);
   }
 }

@@ -1,19 +1,19 @@
 import type { ErrorCode, FieldError } from '../base/errors.js';
 
-/** The contract's codes, and what only a client can know. */
+/** The contract's codes, and those of the client itself. */
 export type ClientErrorCode =
   | ErrorCode
-  /** No answer within the time given; it may have happened. */
+  /** No answer arrived in time; the request may have taken effect. */
   | 'timeout'
-  /** The connection went before the answer; it may have happened. */
+  /** The connection ended before the answer; the request may have taken effect. */
   | 'disconnected'
-  /** The client was closed by its owner. */
+  /** `close` was called. */
   | 'closed'
-  /** The token is not, or no longer, valid. */
+  /** The token is not valid, or not any more. */
   | 'signed_out'
-  /** A bound of the client's own: requests waiting, or messages in the outbox. */
+  /** The client's own limit is reached: of waiting requests, or of messages in the outbox. */
   | 'too_many'
-  /** The device could not keep the message before sending it; it was not sent. */
+  /** The outbox could not store the message, so that it was not sent. */
   | 'not_kept';
 
 /** The fields of an error as the server sends it, in a frame or as `application/problem+json`. */
@@ -26,15 +26,15 @@ export interface ErrorBody {
   readonly incident?: string;
 }
 
-/** Everything that this client rejects with. */
+/** The only error that this client rejects with. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
   readonly code: ClientErrorCode;
-  /** With `bad_request`: what was wrong, by path. */
+  /** With `bad_request`: the errors, by path. */
   readonly fields: readonly FieldError[];
   /** With `rate_limited`, `overloaded` and `unknown`. */
   readonly retryAfterMs: number | undefined;
-  /** With `internal`: what to name when asking the operator. */
+  /** With `internal`: give it to the operator, who finds the cause under it. */
   readonly incident: string | undefined;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
@@ -45,8 +45,8 @@ export class ClientError extends Error {
     this.incident = body.incident;
   }
 
-  /** Whether the same request, with the same ids, is worth sending again. */
-  get again(): boolean {
+  /** Whether the same request, with the same ids, can succeed later. */
+  get canRetry(): boolean {
     return (
       this.code === 'rate_limited' ||
       this.code === 'overloaded' ||
@@ -56,7 +56,7 @@ export class ClientError extends Error {
   }
 }
 
-/** The error itself if it is a client's, else one with this code that has it as its cause. */
-export function asClientError(error: unknown, code: ClientErrorCode): ClientError {
+/** The error itself if it is a `ClientError`; else one with this code, and the error as its cause. */
+export function toClientError(error: unknown, code: ClientErrorCode): ClientError {
   return error instanceof ClientError ? error : new ClientError({ code }, { cause: error });
 }

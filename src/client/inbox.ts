@@ -1,20 +1,20 @@
 import type { CursorStore, Message, Push } from './types.js';
 
-/** Pushes waiting for their handlers; a client that falls behind further lets go and resumes. */
+/** Pushes that wait for their handlers; beyond this the client disconnects, and resumes from its cursor. */
 const MAX_WAITING = 10_000;
 
 /**
- * Handles pushes one after the other and keeps the cursor: a push's cursor is stored only after its
- * handlers ran, so that a crash between the two repeats the push and never skips it.
+ * Handles pushes one after the other and keeps the cursor. A push's cursor is stored after its handlers
+ * ran, so that a crash between the two repeats the push and never skips it.
  */
 export class Inbox {
   readonly #waiting: Push[] = [];
   #beginning: string | undefined;
   #cursor: string | undefined;
-  #loaded = false;
-  #open = false;
-  #running = false;
-  #rest: Promise<void> = Promise.resolve();
+  #isLoaded = false;
+  #isOpen = false;
+  #isRunning = false;
+  #draining: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly handle: (push: Push) => Promise<void>,
@@ -22,7 +22,7 @@ export class Inbox {
     private readonly report: (error: unknown) => void,
   ) {}
 
-  /** False when too much waits: the connection must go, and come back from the last cursor. */
+  /** False when too many wait: the caller must disconnect, and resume from the last cursor. */
   add(push: Push): boolean {
     if (this.#waiting.length >= MAX_WAITING) return false;
     this.#waiting.push(push);
@@ -30,24 +30,24 @@ export class Inbox {
     return true;
   }
 
-  /** Where to resume from, once the handler that may still be running is done. */
+  /** The cursor to resume from; waits for the handler that is running. */
   async cursor(): Promise<string | undefined> {
-    await this.#rest;
-    if (!this.#loaded) this.#cursor = await this.store.load();
-    this.#loaded = true;
+    await this.#draining;
+    if (!this.#isLoaded) this.#cursor = await this.store.load();
+    this.#isLoaded = true;
     return this.#cursor;
   }
 
-  /** Begins a connection at the cursor that its `identity` was answered with. */
+  /** Begins a connection at the cursor from the answer to `identity`. */
   begin(cursor: string): void {
     this.#beginning = cursor;
-    this.#open = true;
+    this.#isOpen = true;
     this.#run();
   }
 
-  /** Ends a connection: what was not handled will be pushed again from the last cursor. */
-  shut(): void {
-    this.#open = false;
+  /** Ends a connection. The server pushes again what was not handled, from the last cursor on. */
+  end(): void {
+    this.#isOpen = false;
     this.#waiting.length = 0;
   }
 
@@ -57,9 +57,9 @@ export class Inbox {
   }
 
   #run(): void {
-    if (!this.#open || this.#running) return;
-    this.#running = true;
-    this.#rest = this.#drain();
+    if (!this.#isOpen || this.#isRunning) return;
+    this.#isRunning = true;
+    this.#draining = this.#drain();
   }
 
   async #drain(): Promise<void> {
@@ -69,7 +69,7 @@ export class Inbox {
       await this.handle(push);
       if (push.cursor !== undefined) await this.#save(push.cursor);
     }
-    this.#running = false;
+    this.#isRunning = false;
   }
 
   async #save(cursor: string | undefined): Promise<void> {
@@ -77,20 +77,20 @@ export class Inbox {
     try {
       await this.store.save(cursor);
     } catch (error) {
-      // The connection can go on; a restart will only be told more than it needs.
+      // The connection goes on: after a restart, pushes are only repeated.
       this.report(error);
     }
   }
 }
 
 /**
- * The messages of one room as a device knows them, in the order of `seq`, each once: answers, pushes
- * and fetched pages may come in any order and overlap.
+ * The messages of one room that a device has, by `seq`, each once. Answers, pushes and pages may arrive
+ * in any order and overlap.
  */
 export class Timeline {
   readonly #bySeq = new Map<number, Message>();
 
-  /** True when it was not known yet. */
+  /** True when the message is new. */
   add(message: Message): boolean {
     const isNew = !this.#bySeq.has(message.seq);
     this.#bySeq.set(message.seq, message);

@@ -1,6 +1,6 @@
 /**
- * Parley's client: a connection that comes back by itself, an outbox that loses nothing, and a store
- * of chats and messages for a user interface to bind to. It needs a WebSocket, `fetch`, timers and
+ * Parley's client: a connection that reconnects by itself, an outbox that loses nothing, and a store of
+ * chats and messages for user interfaces. It needs a WebSocket, `fetch`, timers and
  * `crypto.getRandomValues`, and nothing else of a browser or of Node.
  * @packageDocumentation
  */

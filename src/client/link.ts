@@ -1,3 +1,4 @@
+import { assertNever } from '../base/errors.js';
 import { ClientError, type ErrorBody } from './clientErrors.js';
 import type {
   After,
@@ -11,7 +12,7 @@ import type {
   WebSocketLike,
 } from './types.js';
 
-/** What a client is doing, with what only that needs: a link that is not there cannot be used. */
+/** The state of a client, with the resources that only this state has. */
 export type Phase =
   | { readonly state: 'new' }
   | { readonly state: 'connecting'; readonly link: Link }
@@ -26,8 +27,8 @@ export type Phase =
     }
   | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out' };
 
-/** What is shown of it. */
-export function shown(phase: Phase): ClientState {
+/** The part of a phase that callers may see. */
+export function stateOf(phase: Phase): ClientState {
   switch (phase.state) {
     case 'new':
     case 'ended':
@@ -40,44 +41,46 @@ export function shown(phase: Phase): ClientState {
       return { state: 'live', user: phase.user, resumed: phase.resumed };
     case 'waiting':
       return { state: 'waiting', delayMs: phase.delayMs, code: phase.code, reason: phase.reason };
+    default:
+      return assertNever(phase);
   }
 }
 
-/** Closed from this side because the server does not answer, or is faster than the handlers. */
-export const LET_GO = 4000;
+/** The close code for a server that does not answer, or sends faster than the handlers run. */
+export const GIVE_UP_CODE = 4000;
 
 interface LinkEvents {
-  opened(): void;
-  pushed(push: Push): void;
-  /** Once, however it ended, after every waiting request was rejected with `disconnected`. */
-  ended(code: number, reason: string): void;
+  onOpen(): void;
+  onPush(push: Push): void;
+  /** Called once, after every pending request was rejected with `disconnected`. */
+  onEnd(code: number, reason: string): void;
 }
 
 interface LinkOptions {
   readonly webSocket: WebSocketClass;
   readonly after: After;
-  /** When an answer is due and nothing at all comes for so long, the connection is let go. */
+  /** The connection is closed when an answer is due and nothing arrives for this time. */
   readonly answerTimeoutMs: number;
 }
 
-interface Waiting {
+interface PendingRequest {
   resolve(data: unknown): void;
   reject(error: ClientError): void;
 }
 
 type Answer = { readonly id: number } & ({ readonly data: unknown } | { readonly error: ErrorBody });
-/** The last: a complaint about a frame without a usable id, which this client never sends. */
+/** The last kind answers a frame without a usable id, which this client never sends. */
 type Frame = Answer | Push | { readonly error: ErrorBody };
 
-/** One socket, from opening to its end: requests matched with answers. It never reconnects. */
+/** One socket, from opening to its end. Matches answers to requests; never reconnects. */
 export class Link {
   readonly #socket: WebSocketLike;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new Map<number, PendingRequest>();
   #lastId = 0;
-  /** Something came since the watch last looked; opening counts as the first answer that is due. */
-  #heard = false;
+  /** Whether something arrived since the last check of the watch. The socket's opening is the first answer due. */
+  #hasReceived = false;
   #cancelWatch: (() => void) | undefined;
-  #ended = false;
+  #isEnded = false;
 
   constructor(
     url: string,
@@ -87,78 +90,78 @@ export class Link {
     this.#socket = new options.webSocket(url);
     this.#watch();
     this.#socket.addEventListener('open', () => {
-      this.#heard = true;
-      if (!this.#ended) events.opened();
+      this.#hasReceived = true;
+      if (!this.#isEnded) events.onOpen();
     });
     this.#socket.addEventListener('message', ({ data }) => {
-      if (!this.#ended) this.#receive(String(data));
+      if (!this.#isEnded) this.#receive(String(data));
     });
     this.#socket.addEventListener('close', ({ code, reason }) => this.#finish(code, reason));
-    // What goes wrong is followed by `close`; without a listener `ws` would throw.
+    // `close` follows every error. Without a listener, `ws` would throw.
     this.#socket.addEventListener('error', () => {});
   }
 
-  /** Sends one request; rejects with the server's error, or `disconnected` when the link ends first. */
+  /** Sends one request. Rejects with the server's error, or `disconnected` when the link ends first. */
   request<N extends RequestName>(event: N, data: RequestInput<N>): Promise<RequestAnswer<N>> {
-    if (this.#ended) return Promise.reject(new ClientError({ code: 'disconnected' }));
+    if (this.#isEnded) return Promise.reject(new ClientError({ code: 'disconnected' }));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       // The contract says what an answer to this event holds.
-      this.#waiting.set(id, { resolve: (answer) => resolve(answer as RequestAnswer<N>), reject });
+      this.#pending.set(id, { resolve: (answer) => resolve(answer as RequestAnswer<N>), reject });
       if (!this.#cancelWatch) this.#watch();
       this.#socket.send(JSON.stringify({ id, event, data }));
     });
   }
 
-  /** Ends it from this side, at once: nothing that comes after is heard. */
+  /** Ends the link at once: later frames are ignored. */
   end(code: number, reason: string): void {
-    if (this.#ended) return;
-    // A peer that no longer answers would not answer a close either.
-    if (code === LET_GO && this.#socket.terminate) this.#socket.terminate();
+    if (this.#isEnded) return;
+    // A server that does not answer would not answer a close frame either.
+    if (code === GIVE_UP_CODE && this.#socket.terminate) this.#socket.terminate();
     else this.#socket.close(code, reason);
     this.#finish(code, reason);
   }
 
-  /** One timer for all that is due: pushes may be many, and an answer behind them is not late. */
+  /** One timer for all requests. Any frame proves that the server is alive: answers may queue behind many pushes. */
   #watch(): void {
     this.#cancelWatch = this.options.after(this.options.answerTimeoutMs, () => {
       this.#cancelWatch = undefined;
-      if (!this.#heard) this.end(LET_GO, 'no answer');
-      else if (this.#waiting.size > 0) this.#watch();
-      this.#heard = false;
+      if (!this.#hasReceived) this.end(GIVE_UP_CODE, 'no answer');
+      else if (this.#pending.size > 0) this.#watch();
+      this.#hasReceived = false;
     });
   }
 
   #receive(text: string): void {
-    this.#heard = true;
+    this.#hasReceived = true;
     let frame: Frame;
     try {
-      // The server is trusted to keep to the contract; something in between may not.
+      // The server keeps to the contract; a proxy in between may not.
       frame = JSON.parse(text) as Frame;
     } catch {
-      this.end(LET_GO, 'not a frame');
+      this.end(GIVE_UP_CODE, 'not a frame');
       return;
     }
-    if ('id' in frame) this.#answered(frame);
-    else if ('data' in frame) this.events.pushed(frame);
+    if ('id' in frame) this.#settle(frame);
+    else if ('data' in frame) this.events.onPush(frame);
   }
 
-  #answered(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id);
+  #settle(answer: Answer): void {
+    const waiting = this.#pending.get(answer.id);
     if (!waiting) return;
-    this.#waiting.delete(answer.id);
+    this.#pending.delete(answer.id);
     if ('error' in answer) waiting.reject(new ClientError(answer.error));
     else waiting.resolve(answer.data);
   }
 
   #finish(code: number, reason: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     this.#cancelWatch?.();
-    for (const { reject } of this.#waiting.values()) {
+    for (const { reject } of this.#pending.values()) {
       reject(new ClientError({ code: 'disconnected', message: `the connection ended (${code})` }));
     }
-    this.#waiting.clear();
-    this.events.ended(code, reason);
+    this.#pending.clear();
+    this.events.onEnd(code, reason);
   }
 }

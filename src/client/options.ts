@@ -1,41 +1,41 @@
 import type { After, CursorStore, Push, PushHandler, PushName, WebSocketClass } from './types.js';
 
-/** How long to wait between tries, in milliseconds. */
+/** The waits between tries, in milliseconds. */
 export interface Backoff {
-  /** The most that the first wait may be. */
+  /** The upper bound of the first wait. */
   readonly baseMs: number;
-  /** The most that any wait may be. */
+  /** The upper bound of every wait. */
   readonly capMs: number;
 }
 
 /**
- * The wait before the next try, after `failures` failed ones: exponential with full jitter, that is
- * evenly spread over 0 to `min(cap, base · 2^failures)`, so that the clients of a server that comes
- * back do not come in step. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * The wait before the next try: exponential with full jitter, evenly spread over 0 to
+ * `min(cap, base · 2^failures)`, so that clients do not reconnect all at once when a server is back.
+ * Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  * @param random 0 inclusive to 1 exclusive
  */
 export function backoffDelay(failures: number, random: number, { baseMs, capMs }: Backoff): number {
   return random * Math.min(capMs, baseMs * 2 ** failures);
 }
 
-/** What a client needs: where the server is, and as whom. The rest has defaults. */
+/** The server and the user's token; the rest has defaults. */
 export interface ClientOptions {
-  /** `ws://…/ws`; a function is asked before every connection. */
+  /** `ws://…/ws`; a function is called before every connection. */
   readonly url: string | (() => string);
   readonly token: string;
-  /** Default: the global `WebSocket`. Node 20 has none: give it the class of `ws`. */
+  /** Default: the global `WebSocket`. Node 20 has none: pass the class of the `ws` package. */
   readonly webSocket?: WebSocketClass;
-  /** Default: in memory; the device begins with the present. */
+  /** Default: in memory, so that each start begins with the present. */
   readonly cursors?: CursorStore;
-  /** Is told what a handler or the cursor store throws; neither stops the client. */
+  /** Called with the errors of handlers and of the cursor store; they do not stop the client. */
   readonly onError?: (error: unknown) => void;
-  /** Between tries; default 500 ms, at most 30 s. */
+  /** Default: 500 ms for the first wait, 30 s at most. */
   readonly backoff?: Backoff;
-  /** A connection that gives no answer for so long is let go; default 10,000. */
+  /** A connection without an answer for this time is closed; default 10,000. */
   readonly answerTimeoutMs?: number;
-  /** The connection is tried with a small request so often; default 30,000. */
+  /** The time between small requests that check an idle connection; default 30,000. */
   readonly keepAliveMs?: number;
-  /** 0 inclusive to 1 exclusive. */
+  /** From 0 to below 1; default `Math.random`. */
   readonly random?: () => number;
   readonly after?: After;
 }
@@ -45,21 +45,22 @@ const afterTimeout: After = (ms, run) => {
   return () => clearTimeout(timer);
 };
 
-// The inbox itself remembers the cursor for as long as the client lives.
-const nowhere: CursorStore = { load: () => undefined, save: () => {} };
+// The inbox itself has the cursor while the client lives.
+const NO_STORE: CursorStore = { load: () => undefined, save: () => {} };
 
 function globalWebSocket(): WebSocketClass {
-  // Browsers and Node 22 have it; the types of Node 20 do not.
+  // The types of Node 20 do not have it; browsers and Node 22 do.
   const { WebSocket } = globalThis as { WebSocket?: WebSocketClass };
-  if (!WebSocket) throw new TypeError('there is no global WebSocket: give createClient a webSocket');
+  if (!WebSocket)
+    throw new TypeError('there is no global WebSocket: pass the option webSocket to createClient');
   return WebSocket;
 }
 
-/** Fills in the defaults; throws a `TypeError` where there is no WebSocket to be had. */
+/** Fills in the defaults. Throws a `TypeError` if there is no WebSocket. */
 export function withDefaults(options: ClientOptions): Required<ClientOptions> {
   return {
     webSocket: options.webSocket ?? globalWebSocket(),
-    cursors: nowhere,
+    cursors: NO_STORE,
     onError: () => {},
     backoff: { baseMs: 500, capMs: 30_000 },
     answerTimeoutMs: 10_000,
@@ -72,7 +73,7 @@ export function withDefaults(options: ClientOptions): Required<ClientOptions> {
 
 type AnyHandler = (data: Push['data']) => void | Promise<void>;
 
-/** Who wants to hear of which push. */
+/** The handlers of each kind of push. */
 export class Listeners {
   readonly #handlers = new Map<PushName, Set<AnyHandler>>();
 
@@ -81,19 +82,19 @@ export class Listeners {
   add<N extends PushName>(name: N, handler: PushHandler<N>): () => void {
     const handlers = this.#handlers.get(name) ?? new Set();
     this.#handlers.set(name, handlers);
-    // A handler is kept under its own name, and called with the data of that name only.
+    // A handler is stored under its own name, and called with the data of that name only.
     const kept = handler as AnyHandler;
     handlers.add(kept);
     return () => handlers.delete(kept);
   }
 
-  /** Calls the handlers of a push in the order they were added, waiting for each; never throws. */
+  /** Calls the handlers of a push one after the other, in the order they were added. Never throws. */
   async call(push: Push): Promise<void> {
     for (const handler of [...(this.#handlers.get(push.event) ?? [])]) {
       try {
         await handler(push.data);
       } catch (error) {
-        // One handler's mistake must not stop the others, nor bring the push back for ever.
+        // A handler that throws must not stop the others, nor make the server repeat the push for ever.
         this.report(error);
       }
     }

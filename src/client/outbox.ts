@@ -2,13 +2,13 @@ import { v7 } from 'uuid';
 import { ClientError } from './clientErrors.js';
 import type { Client, Message, RequestAnswer } from './types.js';
 
-/** A message on its way; its id is chosen when it is queued, and stays. */
+/** A queued message. It keeps its id through all tries. */
 export interface OutboxEntry {
   readonly messageId: string;
   readonly roomId: string;
   readonly message: string;
   readonly replyTo?: string;
-  /** An ISO 8601 time of this device; the server is not told. */
+  /** An ISO 8601 time of this device; it is not sent. */
   readonly queuedAt: string;
 }
 
@@ -20,26 +20,25 @@ export interface OutboxStore {
   remove(messageId: string): Promise<void> | void;
 }
 
-/** How an outbox keeps and names what it sends, and whom it tells. */
 export interface OutboxOptions {
-  /** Default: none; what is unsent goes with the page or process. */
+  /** Default: none, so that unsent messages are lost with the page or process. */
   readonly store?: OutboxStore;
-  /** Messages that may wait, of all rooms; default 1,000. */
+  /** Messages that may wait, in all rooms together; default 1,000. */
   readonly limit?: number;
-  /** Default: UUIDv7, which keeps the server's index of ids small to write. */
+  /** Default: UUIDv7, which costs the server's index the least. */
   readonly newId?: () => string;
   /** Milliseconds since 1970; default: `Date.now`. */
   readonly now?: () => number;
-  /** Is told what the server answered, of messages that an earlier outbox left too. */
+  /** Called with each answer of the server, also for messages of an earlier outbox. */
   readonly onStored?: (answer: RequestAnswer<'send message'>) => void;
-  /** Is told what the server refused for good, with the reason; the entry is gone from the outbox. */
+  /** Called with each message that the server refused, and why. It is no longer in the outbox. */
   readonly onRefused?: (entry: OutboxEntry, error: ClientError) => void;
 }
 
-/** Rooms that are sent to at once: what has gathered while offline must not run into the rate limit. */
-const ROOMS_AT_ONCE = 8;
+/** Rooms that are sent to at once: messages that gathered offline must not exceed the rate limit. */
+const MAX_BUSY_ROOMS = 8;
 
-const nowhere: OutboxStore = { load: () => [], put: () => {}, remove: () => {} };
+const NO_STORE: OutboxStore = { load: () => [], put: () => {}, remove: () => {} };
 
 interface Job {
   readonly entry: OutboxEntry;
@@ -49,12 +48,12 @@ interface Job {
 }
 
 /**
- * Sends messages, each exactly once and those of a room in order, over any number of reconnects: one
- * of a room is under way at a time, and it is sent again with the same id until it is answered.
+ * Sends messages, each exactly once and those of a room in order, over any number of reconnects. It
+ * sends one message of a room at a time, and repeats it with the same id until it is answered.
  */
 export class Outbox {
   readonly #jobs = new Map<string, Job>();
-  /** Rooms with a message under way. */
+  /** Rooms with a message that is being sent. */
   readonly #busy = new Set<string>();
   readonly #store: OutboxStore;
   readonly #limit: number;
@@ -67,7 +66,7 @@ export class Outbox {
     private readonly client: Pick<Client, 'request'>,
     options: OutboxOptions = {},
   ) {
-    this.#store = options.store ?? nowhere;
+    this.#store = options.store ?? NO_STORE;
     this.#limit = options.limit ?? 1000;
     this.#newId = options.newId ?? (() => v7());
     this.#now = options.now ?? Date.now;
@@ -75,15 +74,15 @@ export class Outbox {
     this.#onRefused = options.onRefused ?? (() => {});
   }
 
-  /** What has not been answered yet, in the order it was queued. */
+  /** Unanswered messages, in the order they were queued. */
   get waiting(): readonly OutboxEntry[] {
     return [...this.#jobs.values()].map((job) => job.entry);
   }
 
   /**
-   * Queues a message; resolves with it as the server has it. Rejects with what the server refused it
-   * for, with `too_many` when the outbox is full, with what the store threw when it could not keep it,
-   * or with `closed` or `signed_out`: then it stays in the store for the next outbox to `resume`.
+   * Queues a message; resolves with the message as the server stored it. Rejects with the server's
+   * refusal, with `too_many` when the outbox is full, or with the error of the store. After `closed`
+   * and `signed_out` the message stays in the store, for the next outbox to `resume`.
    */
   send(roomId: string, message: string, replyTo?: string): Promise<Message> {
     return this.add({
@@ -95,23 +94,23 @@ export class Outbox {
     });
   }
 
-  /** `send` for a message that has its id already: a new one, or one that was refused before. */
+  /** As `send`, for a message that already has its id, such as one that was refused before. */
   add(entry: OutboxEntry): Promise<Message> {
     if (this.#jobs.size >= this.#limit) return Promise.reject(new ClientError({ code: 'too_many' }));
-    // Stored before it is sent: a restart in between sends it again, under the same id.
+    // Stored before it is sent, so that a restart in between sends it again, under the same id.
     return this.#queue(entry, this.#put(entry));
   }
 
-  /** Queues what an earlier outbox left in the store; call it before the first `send`. */
+  /** Queues the messages that an earlier outbox left in the store; call it before the first `send`. */
   async resume(): Promise<void> {
     for (const entry of await this.#store.load()) {
-      // Whoever sent it is gone; `onRefused` tells of refusals.
+      // Its sender no longer waits; `onRefused` is called all the same.
       this.#queue(entry, Promise.resolve()).catch(() => {});
     }
   }
 
   #queue(entry: OutboxEntry, stored: Promise<void>): Promise<Message> {
-    // It may fail long before its turn comes, when nobody listens yet.
+    // It may fail before its turn comes, when nobody awaits it yet.
     stored.catch(() => {});
     return new Promise((resolve, reject) => {
       this.#jobs.set(entry.messageId, { entry, stored, resolve, reject });
@@ -121,7 +120,7 @@ export class Outbox {
 
   #pump(): void {
     for (const job of this.#jobs.values()) {
-      if (this.#busy.size >= ROOMS_AT_ONCE) return;
+      if (this.#busy.size >= MAX_BUSY_ROOMS) return;
       if (!this.#busy.has(job.entry.roomId)) void this.#run(job);
     }
   }
@@ -135,7 +134,7 @@ export class Outbox {
     this.#pump();
   }
 
-  /** What to tell the sender. */
+  /** Sends the message; the function that it gives settles the sender's promise. */
   async #deliver({ entry, stored, resolve, reject }: Job): Promise<() => void> {
     try {
       await stored;
@@ -162,7 +161,7 @@ export class Outbox {
     try {
       await this.#store.remove(entry.messageId);
     } catch {
-      // Left there it is sent once more, and answered with the first answer: no harm.
+      // Sent once more by the next outbox, it gets the first answer again: no harm.
     }
   }
 }

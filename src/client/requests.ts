@@ -3,23 +3,20 @@ import type { Link } from './link.js';
 import { type Backoff, backoffDelay } from './options.js';
 import type { After } from './types.js';
 
-/**
- * Says once that something is over, and why. An `AbortController` would do, but the one of React
- * Native knows no reason.
- */
-export class Ending {
+/** An `AbortController` with a reason, which the one of React Native does not have. */
+export class Cancellation {
   #why: { readonly error: Error } | undefined;
   readonly #listeners = new Set<(error: Error) => void>();
 
-  /** Ends it; the first reason stays. */
-  end(error: Error): void {
+  /** Only the first call counts. */
+  cancel(error: Error): void {
     if (this.#why) return;
     this.#why = { error };
     for (const listener of [...this.#listeners]) listener(error);
     this.#listeners.clear();
   }
 
-  /** Calls `listener` when it ends, at once if it has; what it returns stops that. */
+  /** Calls `listener` on cancellation, at once if that was before. Returns the function that unsubscribes. */
   on(listener: (error: Error) => void): () => void {
     if (this.#why) listener(this.#why.error);
     else this.#listeners.add(listener);
@@ -27,9 +24,9 @@ export class Ending {
   }
 }
 
-/** A wait that `ending` may cut short; `start` begins it and returns what undoes it, called in any case. */
-export async function until<T>(
-  ending: Ending,
+/** Waits until resolved, rejected or canceled. `start` begins the wait and returns its clean-up, which always runs. */
+export async function waitUnlessCanceled<T>(
+  cancellation: Cancellation,
   start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
 ): Promise<T> {
   const cleanUp: (() => void)[] = [];
@@ -37,7 +34,7 @@ export async function until<T>(
     return await new Promise<T>((resolve, reject) => {
       let isOver = false;
       cleanUp.push(
-        ending.on((error) => {
+        cancellation.on((error) => {
           isOver = true;
           reject(error);
         }),
@@ -49,56 +46,56 @@ export async function until<T>(
   }
 }
 
-const MAX_OPEN = 1000;
+const MAX_OPEN_REQUESTS = 1000;
 
-interface Timing {
+export interface RetryTiming {
   readonly after: After;
   readonly random: () => number;
   readonly backoff: Backoff;
 }
 
-/** Requests that outlive connections: tried until they are answered, refused, or out of time. */
+/** Requests that outlive connections: repeated until they are answered, refused, or out of time. */
 export class Requests {
   #link: Link | undefined;
   #ended: ClientError | undefined;
   readonly #waitingForLink = new Set<(link: Link) => void>();
-  readonly #open = new Set<Ending>();
+  readonly #open = new Set<Cancellation>();
 
-  constructor(private readonly timing: Timing) {}
+  constructor(private readonly timing: RetryTiming) {}
 
-  /** The connection to use from now on; `undefined`: wait for the next. */
+  /** Sets the connection to use; `undefined`: requests wait for the next. */
   use(link: Link | undefined): void {
     this.#link = link;
     if (link) for (const go of [...this.#waitingForLink]) go(link);
   }
 
-  /** Rejects all that wait, and all that come. */
+  /** Rejects all requests, present and future. */
   end(error: ClientError): void {
     this.#ended = error;
     this.#link = undefined;
-    for (const request of [...this.#open]) request.end(error);
+    for (const request of [...this.#open]) request.cancel(error);
   }
 
-  /** Tries `ask` on this connection and later ones, for at most `timeoutMs`. */
-  async untilAnswered<T>(ask: (link: Link) => Promise<T>, timeoutMs: number): Promise<T> {
+  /** Calls `ask` with this connection and later ones, for at most `timeoutMs`. */
+  async retryUntilAnswered<T>(ask: (link: Link) => Promise<T>, timeoutMs: number): Promise<T> {
     if (this.#ended) throw this.#ended;
-    if (Number.isFinite(timeoutMs) && this.#open.size >= MAX_OPEN)
+    if (Number.isFinite(timeoutMs) && this.#open.size >= MAX_OPEN_REQUESTS)
       throw new ClientError({ code: 'too_many' });
-    const request = new Ending();
+    const request = new Cancellation();
     this.#open.add(request);
-    const timeout = (): void => request.end(new ClientError({ code: 'timeout' }));
+    const timeout = (): void => request.cancel(new ClientError({ code: 'timeout' }));
     const cancel = Number.isFinite(timeoutMs) ? this.timing.after(timeoutMs, timeout) : () => {};
     try {
       for (let failures = 0; ; failures++) {
         const link = this.#link ?? (await this.#nextLink(request));
         try {
-          return await until<T>(request, (resolve, reject) => {
+          return await waitUnlessCanceled<T>(request, (resolve, reject) => {
             ask(link).then(resolve, reject);
             return () => {};
           });
         } catch (error) {
-          if (!(error instanceof ClientError) || !error.again) throw error;
-          // A lost connection has a back-off of its own.
+          if (!(error instanceof ClientError) || !error.canRetry) throw error;
+          // The client itself waits before it reconnects.
           if (error.code !== 'disconnected') await this.#pause(error, failures, request);
         }
       }
@@ -108,17 +105,17 @@ export class Requests {
     }
   }
 
-  #nextLink(ending: Ending): Promise<Link> {
-    return until(ending, (resolve) => {
+  #nextLink(cancellation: Cancellation): Promise<Link> {
+    return waitUnlessCanceled(cancellation, (resolve) => {
       this.#waitingForLink.add(resolve);
       return () => this.#waitingForLink.delete(resolve);
     });
   }
 
-  /** What the server asks for is the least we wait: all that it told so would come back in step. */
-  #pause(error: ClientError, failures: number, ending: Ending): Promise<void> {
+  /** Waits longer than the server asks for, so that the clients that it told so do not return all at once. */
+  #pause(error: ClientError, failures: number, cancellation: Cancellation): Promise<void> {
     const { after, random, backoff } = this.timing;
     const ms = (error.retryAfterMs ?? 0) + backoffDelay(failures, random(), backoff);
-    return until(ending, (resolve) => after(ms, resolve));
+    return waitUnlessCanceled(cancellation, (resolve) => after(ms, resolve));
   }
 }

@@ -1,13 +1,12 @@
 import { ClientError, type ErrorBody } from './clientErrors.js';
 import type { Chat, User } from './types.js';
 
-/** What is needed of `fetch`. */
+/** The part of `fetch` that is used. */
 export type Fetch = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: string },
 ) => Promise<{ ok: boolean; status: number; text(): Promise<string> }>;
 
-/** What signing in answers with. */
 export interface SignedIn {
   readonly token: string;
   readonly expiresAt: string;
@@ -17,36 +16,35 @@ export interface SignedIn {
   readonly activeChats: readonly Chat[];
 }
 
-/** A person; `friends` and `activeChats` come with one's own only. */
+/** A user; only one's own profile has `friends` and `activeChats`. */
 export interface Profile {
   readonly user: User;
   readonly friends?: readonly User[];
   readonly activeChats?: readonly Chat[];
 }
 
-/** How to search people. */
 export interface SearchOptions {
   /** 1–50, default 20. */
   readonly limit?: number;
-  /** Answer from at least this moment. */
+  /** The answer includes the command that answered with this. */
   readonly revision?: string;
 }
 
-/** The part of the contract that is not on the socket. Every method rejects with a `ClientError`. */
+/** The REST part of the contract. Every method rejects with a `ClientError`. */
 export class Rest {
-  /** @param url where the server is, without a path: `https://chat.example` */
+  /** @param url the server, without a path: `https://chat.example` */
   constructor(
     private readonly url: string,
     private readonly fetch: Fetch = (url, init) => globalThis.fetch(url, init),
   ) {}
 
-  /** `conflict` when the name is or was taken; `bad_request` names each wrong field. */
+  /** Rejects with `conflict` when the name is or was taken; `bad_request` names each wrong field. */
   async signUp(username: string, password: string): Promise<User> {
     const { user } = await this.#ask<{ user: User }>('POST', '/user/', { body: { username, password } });
     return user;
   }
 
-  /** `unauthenticated` for an unknown name and a wrong password alike. */
+  /** Rejects with `unauthenticated` for an unknown name and for a wrong password alike. */
   signIn(username: string, password: string): Promise<SignedIn> {
     return this.#ask('POST', '/user/signin', { body: { username, password } });
   }
@@ -56,12 +54,12 @@ export class Rest {
     return this.#ask('POST', `/user/signout${everywhere ? '?everywhere=true' : ''}`, { token });
   }
 
-  /** Ends all other sessions; `forbidden` when `password` is wrong. */
+  /** Ends all other sessions. Rejects with `forbidden` when `password` is wrong. */
   changePassword(token: string, password: string, newPassword: string): Promise<void> {
     return this.#ask('PUT', '/user/password', { token, body: { password, newPassword } });
   }
 
-  /** People by any part of their name, without the caller and the caller's friends. */
+  /** Finds users by any part of their name, except the caller and the caller's friends. */
   async search(token: string, q: string, options: SearchOptions = {}): Promise<readonly User[]> {
     const query = queryOf({ q, limit: options.limit, revision: options.revision });
     const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search${query}`, { token });
@@ -69,14 +67,14 @@ export class Rest {
   }
 
   /**
-   * One person; `not_found` when there never was one.
-   * @param options.revision answer from at least this moment
+   * Rejects with `not_found` when no user has or had this id.
+   * @param options.revision the answer includes the command that answered with this
    */
   user(token: string, userId: string, options: { readonly revision?: string } = {}): Promise<Profile> {
     return this.#ask('GET', `/user/${encodeURIComponent(userId)}${queryOf({ ...options })}`, { token });
   }
 
-  /** Erases the caller, for ever: their name, their texts and all their sessions; `forbidden` for a wrong password. */
+  /** Deletes the caller's account permanently: name, texts and all sessions. Rejects with `forbidden` for a wrong password. */
   erase(token: string, userId: string, password: string): Promise<void> {
     return this.#ask('DELETE', `/user/${encodeURIComponent(userId)}`, { token, body: { password } });
   }
@@ -100,7 +98,7 @@ export class Rest {
   }
 }
 
-/** React Native's `URLSearchParams` can be read only. */
+/** Used as React Native's `URLSearchParams` cannot be written to. */
 function queryOf(parameters: Readonly<Record<string, string | number | undefined>>): string {
   const pairs = Object.entries(parameters).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
@@ -110,11 +108,14 @@ function queryOf(parameters: Readonly<Record<string, string | number | undefined
 
 function problem(status: number, text: string): ClientError {
   try {
-    // RFC 9457 with the contract's fields; anything else came from something in between.
+    // RFC 9457 with the contract's fields; any other body is that of a proxy in between.
     const body = JSON.parse(text) as Partial<ErrorBody>;
     if (body.code) return new ClientError({ ...body, code: body.code });
   } catch {
-    // Not JSON: said below.
+    // Not JSON: reported below.
   }
-  return new ClientError({ code: 'internal', message: `HTTP ${status} that is no problem document` });
+  return new ClientError({
+    code: 'internal',
+    message: `HTTP ${status} without a problem document: is the URL that of a Parley server?`,
+  });
 }

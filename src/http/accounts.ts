@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import type Router from '@koa/router';
 import { forbidden, outcomeUnknown, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Chat, User } from '../domain/shapes.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
-import { Username } from './schemas.js';
+import { type LimitByAddress, type RequireSession, serveResource } from './auth.js';
+import { readBody, readNoBody, readQuery } from './problems.js';
+import { ChangePassword, NoFields, SignIn, SignOutQuery, SignUp, Username } from './schemas.js';
 
-// Dark enough for white initials to be read on them (4.5 : 1 and more, WCAG 2.2 AA).
-const palette = [
+// White initials on each have a contrast of at least 4.5:1 (WCAG 2.2 AA).
+const PALETTE = [
   '#b23a48',
   '#a4442a',
   '#8a5a00',
@@ -22,9 +25,9 @@ const palette = [
   '#a83a6e',
 ] as const;
 
-/** A background for a user's initials; `random` is from 0 to below 1. */
+/** Chooses a background for a user's initials; `random` is from 0 to below 1. */
 export function chooseColor(random: number): string {
-  return palette[Math.floor(random * palette.length)] ?? palette[0];
+  return PALETTE[Math.floor(random * PALETTE.length)] ?? PALETTE[0];
 }
 
 export interface AccountParts {
@@ -32,12 +35,13 @@ export interface AccountParts {
   readonly passwords: Passwords;
   readonly commands: CommandRouter;
   readonly queries: Queries;
+  readonly sessionRules: SessionRules;
+}
+
+export interface SessionRules {
+  readonly lifetimeMs: number;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
-  readonly now: () => Date;
-  /** From 0 to below 1. */
-  readonly random: () => number;
-  readonly sessionTtlMs: number;
 }
 
 export interface SignedIn {
@@ -48,9 +52,9 @@ export interface SignedIn {
   readonly activeChats: Chat[];
 }
 
-const firstChats = 50;
+const FIRST_CHATS = 50;
 
-/** Signing up, in and out. What may be called twice, or be cut off anywhere, says so. */
+/** Signing up, in and out. */
 export class Accounts {
   readonly #parts: AccountParts;
 
@@ -59,92 +63,88 @@ export class Accounts {
   }
 
   /**
-   * Claims the name for a new user, whom every query sees once this has resolved. Cut off behind the claim it
-   * leaves a name that its owner can sign in with: that finishes it. Throws `conflict` when the name is or was
-   * taken; once it has been claimed here, a failure that proves nothing is `unknown`.
+   * Claims the name for a new user, whom every query finds once this has resolved. Interrupted after the claim, it is
+   * finished by the owner's first sign-in. Throws `conflict` for a name that is or was taken; after the claim, `unknown`
+   * for failures that may pass.
    */
   async signUp(username: string, password: string): Promise<User> {
-    const { vault, passwords, random } = this.#parts;
-    // A taken name is told without the cost of a hash.
-    if ((await vault.credentials.find(username)) !== undefined) throw taken();
+    const { vault, passwords } = this.#parts;
+    // A taken name is refused without the cost of a hash.
+    if ((await vault.credentials.find(username)) !== undefined) throw nameTaken();
     const credential = {
       userId: randomUUID(),
       username,
-      backgroundColor: chooseColor(random()),
+      backgroundColor: chooseColor(Math.random()),
       passwordHash: await passwords.hash(password),
       registered: false,
     };
-    if (!(await vault.credentials.claim(username, credential))) throw taken();
+    if (!(await vault.credentials.claim(username, credential))) throw nameTaken();
     try {
       return await this.#user(credential.userId, [await this.#register(credential)]);
     } catch (error) {
-      // `overloaded` would say that nothing was done, but the name is taken now.
+      // `overloaded` would promise that nothing was done, but the name is taken now.
       if (error instanceof ParleyError && error.code === 'overloaded')
-        throw outcomeUnknown(
-          'the name is yours, the rest is not done: sign in',
-          error,
-          error.details.retryAfterMs,
-        );
+        throw outcomeUnknown('the name is yours: sign in to finish', error, error.details.retryAfterMs);
       throw error;
     }
   }
 
-  /** A new session. Throws `unauthenticated`, alike for an unknown name and a wrong password. */
+  /** Makes a new session. Throws `unauthenticated`, alike for an unknown name and a wrong password. */
   async signIn(username: string, password: string): Promise<SignedIn> {
-    const { vault, passwords, now, sessionTtlMs } = this.#parts;
-    // The vault takes names as alike by a lower case that folds more into ASCII than ASCII: the Kelvin sign into k.
+    const { vault, passwords, sessionRules } = this.#parts;
+    // The vault folds case beyond ASCII (the Kelvin sign equals k): a text that cannot be a name must not find one.
     const found = Username.safeParse(username).success ? await vault.credentials.find(username) : undefined;
     const credential = found === 'erased' ? undefined : found;
-    if (!(await passwords.verify(password, credential?.passwordHash)) || !credential) throw refused();
+    if (!(await passwords.verify(password, credential?.passwordHash)) || !credential)
+      throw wrongNameOrPassword();
     const { userId } = credential;
-    // Missing, though registered, while the read model is behind the log: registering again tells up to where.
+    // A registered user can be missing while the read model lags: registering again gives the moment to wait for.
     const known = credential.registered ? await this.#find(userId, []) : undefined;
     const at = known ? [] : [await this.#register(credential)];
-    // Read first: if this is `overloaded`, no session has been made.
+    // Read before the session is made: an `overloaded` from here leaves none behind.
     const mine = { user: known ?? (await this.#user(userId, at)), ...(await this.overview(userId, at)) };
-    const { token, session } = await vault.sessions.create(userId, now(), sessionTtlMs);
-    // A change of the password or an erasure ends the sessions it finds. One made after that, for a password that
-    // was right before, is ended here.
+    const { token, session } = await vault.sessions.create(userId, new Date(), sessionRules.lifetimeMs);
+    // A password change or an erasure meanwhile has ended only the sessions that it found: this one is ended here.
     const then = await vault.credentials.find(username);
     if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
       await vault.sessions.revoke(session.id);
-      throw refused();
+      throw wrongNameOrPassword();
     }
     return { token, expiresAt: session.expiresAt, ...mine };
   }
 
   /** Ends the session, or all of its user's, on every node. May be repeated. */
-  async signOut(session: Session, everywhere: boolean): Promise<void> {
-    const { vault, announceEnds } = this.#parts;
-    const ended = everywhere ? await vault.sessions.revokeAll(session.userId) : [];
-    if (!everywhere) await vault.sessions.revoke(session.id);
-    // A repeat finds nothing more to end, and yet must not be answered sooner.
-    await announceEnds(ended.length > 0 ? ended : [session.id]);
+  async signOut(session: Session, isEverywhere: boolean): Promise<void> {
+    const { vault, sessionRules } = this.#parts;
+    const ended = isEverywhere ? await vault.sessions.revokeAll(session.userId) : [];
+    if (!isEverywhere) await vault.sessions.revoke(session.id);
+    // A repeat ends nothing more, but must also wait until every node knows.
+    await sessionRules.announceEnds(ended.length > 0 ? ended : [session.id]);
   }
 
   /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
   async changePassword(session: Session, password: string, newPassword: string): Promise<void> {
-    const { vault, passwords, announceEnds } = this.#parts;
+    const { vault, passwords, sessionRules } = this.#parts;
     const { username, passwordHash } = await this.confirm(session.userId, password);
     const newHash = await passwords.hash(newPassword);
-    // Before the change, so that none outlives it if this is cut off between the two; and after it, for those
-    // that were made meanwhile.
+    // Ended before the change, so that no session outlives it if this is interrupted between the two. Ended again
+    // after it, for sessions made meanwhile.
     const before = await vault.sessions.revokeAll(session.userId, session.id);
     if (!(await vault.credentials.changePassword(username, passwordHash, newHash)))
-      throw forbidden('the password has been changed meanwhile');
+      throw forbidden('the password was changed on another device: sign in again');
     const after = await vault.sessions.revokeAll(session.userId, session.id);
-    await announceEnds([...before, ...after]);
+    await sessionRules.announceEnds([...before, ...after]);
   }
 
   /** The user's credential. Throws `forbidden` when the password is wrong, `unauthenticated` when they are erased. */
   async confirm(userId: string, password: string): Promise<Credential> {
     const { vault, passwords } = this.#parts;
     const user = await this.#find(userId, []);
-    if (!user) throw overloaded('the read models are behind');
+    if (!user) throw overloaded('the read models are behind the log: try again');
     const credential = user.username === null ? undefined : await vault.credentials.find(user.username);
-    if (credential === undefined || credential === 'erased') throw unauthenticated('this user is no more');
-    if (!(await passwords.verify(password, credential.passwordHash)))
-      throw forbidden('the password is wrong');
+    if (credential === undefined || credential === 'erased')
+      throw unauthenticated('this account was deleted');
+    if (!(await passwords.verify(password, credential.passwordHash))) throw forbidden('wrong password');
     return credential;
   }
 
@@ -153,12 +153,12 @@ export class Accounts {
     const { queries } = this.#parts;
     const [friends, { chats }] = await Promise.all([
       queries.friends(userId, at),
-      queries.activeChats(userId, { limit: firstChats }, at),
+      queries.activeChats(userId, { limit: FIRST_CHATS }, at),
     ]);
     return { friends, activeChats: chats };
   }
 
-  /** The steps behind the claim, in an order in which each may be the last; every one may be repeated. */
+  /** The steps after the claim. Each may be repeated, and in this order each may be the last before a crash. */
   async #register(credential: Credential): Promise<Moment> {
     const { vault, commands } = this.#parts;
     const { userId, username, backgroundColor } = credential;
@@ -180,5 +180,47 @@ export class Accounts {
   }
 }
 
-const taken = () => new ParleyError('conflict', 'this name is or was taken');
-const refused = () => unauthenticated('the name or the password is wrong');
+const nameTaken = () => new ParleyError('conflict', 'this name is taken, or was before: choose another');
+const wrongNameOrPassword = () => unauthenticated('wrong user name or password');
+
+/** Signing up, in and out, and changing the password. */
+export function mountAccounts(
+  router: Router,
+  accounts: Accounts,
+  { signedIn, limited }: { readonly signedIn: RequireSession; readonly limited: LimitByAddress },
+): void {
+  serveResource(router, '/user', {
+    POST: limited(async (ctx) => {
+      readQuery(ctx, NoFields);
+      const { username, password } = await readBody(ctx, SignUp);
+      ctx.body = { user: await accounts.signUp(username, password) };
+      ctx.status = 201;
+    }),
+  });
+
+  serveResource(router, '/user/signin', {
+    POST: limited(async (ctx) => {
+      readQuery(ctx, NoFields);
+      const { username, password } = await readBody(ctx, SignIn);
+      ctx.body = await accounts.signIn(username, password);
+    }),
+  });
+
+  serveResource(router, '/user/signout', {
+    POST: signedIn(async (ctx, session) => {
+      const { everywhere } = readQuery(ctx, SignOutQuery);
+      await readNoBody(ctx, NoFields);
+      await accounts.signOut(session, everywhere === 'true');
+      ctx.status = 204;
+    }),
+  });
+
+  serveResource(router, '/user/password', {
+    PUT: signedIn(async (ctx, session) => {
+      readQuery(ctx, NoFields);
+      const { password, newPassword } = await readBody(ctx, ChangePassword);
+      await accounts.changePassword(session, password, newPassword);
+      ctx.status = 204;
+    }),
+  });
+}

@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
-import { ParleyError, unauthenticated } from '../base/errors.js';
+import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
 import type { AddressLimit } from '../base/rateLimits.js';
+import type { UserId } from '../domain/ids.js';
 import { parseBearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
-import { HttpError } from './problems.js';
+import { HttpError, STORE_DOWN } from './problems.js';
 
 export type Handler = (ctx: RouterContext) => Promise<void> | void;
 
@@ -14,27 +15,26 @@ export type Handler = (ctx: RouterContext) => Promise<void> | void;
 export type Methods = Partial<Record<'GET' | 'POST' | 'PUT' | 'DELETE', Handler>>;
 
 /**
- * Serves a path: `HEAD` comes with `GET`, `OPTIONS` names the methods, any other is 405 with `Allow`. A path
- * belongs to the first resource that matches it, so that literal ones are to be given before those with parameters.
+ * Serves a path. `HEAD` is answered as `GET`, `OPTIONS` with the methods, any other with 405 and `Allow`. The first
+ * resource that matches a path gets it: serve literal paths before those with parameters.
  */
-export function resource(router: Router, path: string, methods: Methods): void {
+export function serveResource(router: Router, path: string, methods: Methods): void {
   const allow = [...Object.keys(methods), ...(methods.GET ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
-  const serve = (method: string): Handler | undefined =>
-    methods[(method === 'HEAD' ? 'GET' : method) as keyof Methods]; // Any other key is undefined in it.
+  const handlerOf = (method: string): Handler | undefined =>
+    methods[(method === 'HEAD' ? 'GET' : method) as keyof Methods]; // Undefined for any other key.
   router.all(path, async (ctx) => {
-    const handler = serve(ctx.method);
+    const handler = handlerOf(ctx.method);
     if (handler) return handler(ctx);
     if (ctx.method !== 'OPTIONS')
-      throw new HttpError(405, `${ctx.method} is not for this path`, { Allow: allow });
+      throw new HttpError(405, `${ctx.method} is not allowed here, only ${allow}`, { Allow: allow });
     ctx.set('Allow', allow);
     ctx.status = 204;
   });
 }
 
 /**
- * The address a request counts against: the peer's, or behind `trustedProxies` proxies the one that the
- * outermost of them saw, the n-th of `X-Forwarded-For` from the right; what stands left of it anyone can write.
- * Of an IPv6 address only the /64 counts: that much belongs to one subscriber.
+ * The address that a request counts against: the peer's, or behind n trusted proxies the n-th of `X-Forwarded-For`
+ * from the right, as anybody can write those left of it. An IPv6 address counts as its /64, which one subscriber has.
  */
 export function addressOf(request: IncomingMessage, trustedProxies: number): string {
   const peer = request.socket.remoteAddress ?? '';
@@ -61,31 +61,60 @@ function network(address: string): string {
     .join(':');
 }
 
-/** Makes handlers that run only with a session, and are given it; else `unauthenticated`. */
-export function authenticated(sessions: SessionStore, now: () => Date) {
-  return (handler: (ctx: RouterContext, session: Session) => Promise<void>): Handler =>
-    async (ctx) => {
-      const token = parseBearerToken(ctx.get('Authorization'));
-      const session = token === undefined ? undefined : await sessions.find(token, now());
-      if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
-      return handler(ctx, session);
-    };
+/** Makes a handler that runs only with a session, and is given it; else `unauthenticated`. */
+export type RequireSession = (handler: (ctx: RouterContext, session: Session) => Promise<void>) => Handler;
+
+export const requireSession =
+  (sessions: SessionStore): RequireSession =>
+  (handler) =>
+  async (ctx) => {
+    const token = parseBearerToken(ctx.get('Authorization'));
+    const session = token === undefined ? undefined : await sessions.find(token, new Date());
+    if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
+    return handler(ctx, session);
+  };
+
+export interface AuditorParts {
+  readonly sessions: SessionStore;
+  /** Whether the user has the role, by everything in the log now. */
+  readonly isAuditor: (userId: UserId) => Promise<boolean>;
 }
 
-/**
- * Makes handlers that a client's address may reach only so often; else `rate_limited`, before a body is read. When the
- * limit cannot be looked up nobody passes: `overloaded`. Without a limit everybody does, as benchmarks need.
- */
-export function limitedByAddress(limit: AddressLimit | undefined, trustedProxies: number) {
-  if (!limit) return (handler: Handler): Handler => handler;
-  return (handler: Handler): Handler =>
-    async (ctx) => {
-      const retryAfterMs = await limit.take(addressOf(ctx.req, trustedProxies)).catch((cause: unknown) => {
-        // Nothing has been done yet, so that this is not `unknown`.
-        throw new ParleyError('overloaded', 'a store does not answer', { retryAfterMs: 1000 }, { cause });
+/** Makes a handler that only auditors reach; others get `forbidden`. */
+export const requireAuditor = ({ sessions, isAuditor }: AuditorParts): RequireSession => {
+  const signedIn = requireSession(sessions);
+  return (handler) =>
+    signedIn(async (ctx, session) => {
+      if (!(await isAuditor(session.userId)))
+        throw forbidden('only auditors may see this: an operator can give you the role');
+      return handler(ctx, session);
+    });
+};
+
+/** Limits sign-ups and sign-ins. */
+export interface SignInLimit {
+  /** Undefined: no limit, as benchmarks need. */
+  readonly addressLimit: AddressLimit | undefined;
+  /** The number of proxies in front that set `X-Forwarded-For`. */
+  readonly trustedProxies: number;
+}
+
+/** Makes a handler that answers an address beyond its limit with `rate_limited`, before a body is read. */
+export type LimitByAddress = (handler: Handler) => Handler;
+
+/** When the limit cannot be looked up, nobody passes: `overloaded`. */
+export function limitByAddress({ addressLimit, trustedProxies }: SignInLimit): LimitByAddress {
+  if (!addressLimit) return (handler) => handler;
+  return (handler) => async (ctx) => {
+    const address = addressOf(ctx.req, trustedProxies);
+    const retryAfterMs = await addressLimit.take(address).catch((cause: unknown) => {
+      // Nothing has been done yet, so that this is not `unknown`.
+      throw new ParleyError('overloaded', STORE_DOWN, { retryAfterMs: 1000 }, { cause });
+    });
+    if (retryAfterMs > 0)
+      throw new ParleyError('rate_limited', 'too many sign-ups and sign-ins from this address', {
+        retryAfterMs,
       });
-      if (retryAfterMs > 0)
-        throw new ParleyError('rate_limited', 'too many sign-ups and sign-ins', { retryAfterMs });
-      return handler(ctx);
-    };
+    return handler(ctx);
+  };
 }

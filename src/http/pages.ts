@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Context, Middleware } from 'koa';
 import { HttpError } from './problems.js';
 
-/** Scripts, styles and requests of this server only; pages hold nothing inline, so nothing put into one can run. */
-const pagePolicy = [
+/** Scripts, styles and requests of this server only. Pages hold no inline scripts, so that injected ones cannot run. */
+export const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -18,26 +18,26 @@ const pagePolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const endings = { br: '.br', gzip: '.gz' } as const;
-const compressions = ['br', 'gzip'] as const;
-type Encoding = keyof typeof endings | 'identity';
+const SUFFIX = { br: '.br', gzip: '.gz' } as const;
+/** The smaller first. */
+const COMPRESSIONS = ['br', 'gzip'] as const;
+type Encoding = keyof typeof SUFFIX | 'identity';
 
-/** A file as it may be sent. */
 interface PageFile {
   readonly name: string;
   readonly etag: string;
   readonly bodies: ReadonlyMap<Encoding, Buffer>;
 }
 
-/** What is served, by path. */
+/** By path. */
 type Pages = ReadonlyMap<string, PageFile>;
 
 /**
- * Reads a folder of built pages: `index.html` is at `mount` itself, `name.html` at `mount/name`, any other
- * file under its own name; a neighbour ending in `.br` or `.gz` is the same file compressed. Read once, when the
- * server starts. A folder that was not built holds nothing.
+ * Reads a folder of built pages, once, when the server starts; a folder that was not built has none. `index.html` is
+ * served at `mount`, `name.html` at `mount/name`, other files by their names. `.br` and `.gz` files hold the compressed
+ * forms of their neighbours.
  *
- * @param mount where they are: `''` for the root, `/docs` for a part
+ * @param mount `''` for the root, or a path such as `/docs`
  */
 function readPages(folder: string, mount: string): Pages {
   if (!existsSync(folder)) return new Map();
@@ -59,20 +59,20 @@ function pathOf(name: string, mount: string): string {
 function readPage(file: string, name: string): PageFile {
   const body = readFileSync(file);
   const bodies = new Map<Encoding, Buffer>([['identity', body]]);
-  for (const encoding of compressions) {
-    const compressed = file + endings[encoding];
+  for (const encoding of COMPRESSIONS) {
+    const compressed = file + SUFFIX[encoding];
     if (existsSync(compressed)) bodies.set(encoding, readFileSync(compressed));
   }
   return { name, etag: createHash('sha256').update(body).digest('base64url'), bodies };
 }
 
-const built = (folder: string): string => fileURLToPath(new URL(`../../${folder}`, import.meta.url));
+const builtFolder = (folder: string): string => fileURLToPath(new URL(`../../${folder}`, import.meta.url));
 
-/** The pages that the build has put beside this code: the chat, the audit console and the documentation. */
+/** The chat, the audit console and the documentation, which the build has put beside this code. */
 export const builtPages = (): Pages =>
-  new Map([...readPages(built('pages'), ''), ...readPages(built('docs'), '/docs')]);
+  new Map([...readPages(builtFolder('pages'), ''), ...readPages(builtFolder('docs'), '/docs')]);
 
-/** Serves pages to `GET` and `HEAD`; any other path goes on. */
+/** Serves pages to `GET` and `HEAD`, and passes other paths on. */
 export function servePages(pages: Pages): Middleware {
   const allow = 'GET, HEAD, OPTIONS';
   return (ctx, next) => {
@@ -80,19 +80,19 @@ export function servePages(pages: Pages): Middleware {
     if (!page) return next();
     if (ctx.method === 'GET' || ctx.method === 'HEAD') return send(ctx, page);
     if (ctx.method !== 'OPTIONS')
-      throw new HttpError(405, `${ctx.method} is not for this path`, { Allow: allow });
+      throw new HttpError(405, `${ctx.method} is not allowed here, only ${allow}`, { Allow: allow });
     ctx.set('Allow', allow);
     ctx.status = 204;
   };
 }
 
 function send(ctx: Context, { name, etag, bodies }: PageFile): void {
-  // The smaller first: clients name what they take, and mean no order by it.
-  const encoding = compressions.find((each) => bodies.has(each) && ctx.acceptsEncodings(each)) ?? 'identity';
-  // What the build names by its content never changes; the rest is asked for again, and sent when it has changed.
+  // Clients say which they take; the order in which they say it means nothing.
+  const encoding = COMPRESSIONS.find((each) => bodies.has(each) && ctx.acceptsEncodings(each)) ?? 'identity';
+  // Assets are named by a hash of their content and never change; all else is checked each time.
   const cache = /(?:^|\/)assets\//.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
   ctx.status = 200;
-  ctx.set({ 'Content-Security-Policy': pagePolicy, 'Cache-Control': cache, Vary: 'Accept-Encoding' });
+  ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache, Vary: 'Accept-Encoding' });
   ctx.etag = `${etag}-${encoding}`;
   ctx.type = name.slice(name.lastIndexOf('.'));
   if (ctx.fresh) {

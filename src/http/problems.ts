@@ -16,7 +16,7 @@ import {
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/shapes.js';
 
-const statusOf: Record<ErrorCode, number> = {
+const STATUS: Record<ErrorCode, number> = {
   bad_request: 400,
   unauthenticated: 401,
   forbidden: 403,
@@ -28,7 +28,7 @@ const statusOf: Record<ErrorCode, number> = {
   internal: 500,
 };
 
-/** A refusal whose status HTTP knows better than the code does: 405, 413, 415. */
+/** A `bad_request` with a status of its own: 405, 413, 415. */
 export class HttpError extends ParleyError {
   constructor(
     readonly status: number,
@@ -41,20 +41,26 @@ export class HttpError extends ParleyError {
 
 const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
-/** What the client is told of `error`; undefined if that is nothing but `internal`. */
-function tellable(error: unknown, method: string): ParleyError | undefined {
+/** The detail of a problem that passes when the database is back. */
+export const STORE_DOWN = 'a database does not answer: try again';
+
+/** The error that the client is told; undefined if it is not for clients. */
+function toClientError(error: unknown, method: string): ParleyError | undefined {
   if (error instanceof ParleyError) return error.code === 'internal' ? undefined : error;
   if (!isOutage(error)) return undefined;
   // A write that was not answered may have been done.
   return isSafe(method)
-    ? overloaded('a store does not answer')
-    : outcomeUnknown('a store did not answer; it may have happened', error);
+    ? overloaded(STORE_DOWN)
+    : outcomeUnknown(
+        'a database did not answer, and the change may have been made: look before you repeat it',
+        error,
+      );
 }
 
-/** Answers with the error as RFC 9457 problem details; `extra` are members of their own. */
+/** Answers with the error as RFC 9457 problem details; `extra` are further members. */
 export function respondWith(ctx: Context, error: ParleyError, extra: Record<string, unknown> = {}): void {
   const { code, message, details } = error;
-  const status = error instanceof HttpError ? error.status : statusOf[code];
+  const status = error instanceof HttpError ? error.status : STATUS[code];
   ctx.status = status;
   if (error instanceof HttpError) ctx.set({ ...error.headers });
   if (code === 'unauthenticated') ctx.set('WWW-Authenticate', 'Bearer');
@@ -75,50 +81,54 @@ export function respondWith(ctx: Context, error: ParleyError, extra: Record<stri
 }
 
 /**
- * Turns everything thrown behind it into a problem. What is not meant for clients becomes `internal`: they get
- * an `incident` id, the log has that id and the error with its cause.
+ * Answers every error that is thrown behind it with a problem. One that is not for clients becomes `internal`: they
+ * get an `incident` id, under which the log has the error with its cause.
  */
-export function problems(log: Logger): Middleware {
+export function respondToErrors(log: Logger): Middleware {
   return async (ctx, next) => {
     try {
       await next();
     } catch (error) {
-      const told = tellable(error, ctx.method);
+      const told = toClientError(error, ctx.method);
       if (told) {
         if (told.code === 'unknown' || told.code === 'overloaded')
-          log.warn({ err: told, method: ctx.method, path: ctx.path }, 'a request was not done');
+          log.warn({ err: told, method: ctx.method, path: ctx.path }, 'a request could not be answered');
         return respondWith(ctx, told);
       }
       const incident = randomUUID();
       log.error({ incident, err: error, method: ctx.method, path: ctx.path }, 'a request failed');
-      respondWith(ctx, new ParleyError('internal', 'something is wrong on our side'), { incident });
+      respondWith(
+        ctx,
+        new ParleyError('internal', 'the server failed: report the incident to its operator'),
+        { incident },
+      );
     }
   };
 }
 
-const maxBody = 64 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The request's JSON body, checked. Throws `bad_request`; with status 413 if too large, 415 if it is not JSON. */
+/** The request's JSON body, checked. Throws `bad_request`, with status 413 if it is too large, 415 if it is not JSON. */
 export async function readBody<S extends z.ZodType>(ctx: Context, schema: S): Promise<z.infer<S>> {
-  if (!hasBody(ctx)) throw badRequest('a JSON body is needed');
+  if (!hasBody(ctx)) throw badRequest('this request needs a JSON body');
   return validate(schema, await readJson(ctx));
 }
 
-/** For requests without fields: no body, or an empty object. Throws like `readBody`. */
+/** Accepts no body, or an empty object. Throws like `readBody`. */
 export async function readNoBody(ctx: Context, empty: z.ZodType): Promise<void> {
   if (hasBody(ctx)) validate(empty, await readJson(ctx));
 }
 
-/** The query parameters, checked; one that is given twice is none of the schema's strings. Throws `bad_request`. */
+/** The query parameters, checked; one that is given twice is refused. Throws `bad_request`. */
 export function readQuery<S extends z.ZodType>(ctx: Context, schema: S): z.infer<S> {
   return validate(schema, { ...ctx.query });
 }
 
-/** An id from the path, in lower case; what is no id names nothing: `not_found`. */
+/** An id from the path, in lower case; `not_found` for any other text. */
 export function readId(text: string | undefined): string {
   const parsed = Id.safeParse(text);
-  if (!parsed.success) throw notFound('there is no such thing');
+  if (!parsed.success) throw notFound('nothing has this id: ids are UUIDs');
   return parsed.data;
 }
 
@@ -131,7 +141,7 @@ async function readJson(ctx: Context): Promise<unknown> {
     throw new HttpError(415, 'the body must be application/json in UTF-8', { Accept: 'application/json' });
   if (!['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase()))
     throw new HttpError(415, 'the body must not be compressed', { 'Accept-Encoding': 'identity' });
-  const body = await read(ctx);
+  const body = await readBytes(ctx);
   try {
     return JSON.parse(utf8.decode(body));
   } catch {
@@ -140,12 +150,12 @@ async function readJson(ctx: Context): Promise<unknown> {
   }
 }
 
-async function read(ctx: Context): Promise<Buffer> {
+async function readBytes(ctx: Context): Promise<Buffer> {
   try {
-    return await getRawBody(ctx.req, { limit: maxBody, length: ctx.get('Content-Length') || null });
+    return await getRawBody(ctx.req, { limit: MAX_BODY_BYTES, length: ctx.get('Content-Length') || null });
   } catch (error) {
-    const { type } = error as getRawBody.RawBodyError; // raw-body rejects with nothing else
+    const { type } = error as getRawBody.RawBodyError; // raw-body rejects with nothing else.
     if (type === 'entity.too.large') throw new HttpError(413, 'the body is larger than 64 KiB');
-    throw badRequest('the body did not arrive whole');
+    throw badRequest('the body was cut off: send it again');
   }
 }

@@ -4,18 +4,18 @@ import { ERROR_CODES } from '../base/errors.js';
 import { PASSWORD_CHARACTERS, SEARCH_CHARACTERS, USERNAME_CHARACTERS } from '../domain/limits.js';
 import { Chat, Time, User } from '../domain/shapes.js';
 
-const COUNT = 3_000;
-
-// The package lists them by how common they are, in lower case.
-const passwords = new Set(common.dictionary['passwords-common'].slice(0, COUNT));
-
-/** Is it among the 3,000 most common passwords, in whatever case? */
-export const isCommonPassword = (password: string): boolean => passwords.has(password.toLowerCase());
-
 /** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
 
+const COMMON_PASSWORDS = 3_000;
+
+// The package lists them in lower case, the most common first.
+const commonPasswords = new Set(common.dictionary['passwords-common'].slice(0, COMMON_PASSWORDS));
+
+/** Whether it is among the 3,000 most common passwords, whatever its case. */
+export const isCommonPassword = (password: string): boolean => commonPasswords.has(password.toLowerCase());
+
 const codePoints = (text: string): number => Array.from(text).length;
-const between = ({ min, max }: { readonly min: number; readonly max: number }, text: string): boolean => {
+const hasLength = ({ min, max }: { readonly min: number; readonly max: number }, text: string): boolean => {
   const n = codePoints(text);
   return n >= min && n <= max;
 };
@@ -26,15 +26,15 @@ export const Username = z
     new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_CHARACTERS.min},${USERNAME_CHARACTERS.max}}$`),
     `must be ${USERNAME_CHARACTERS.min}–${USERNAME_CHARACTERS.max} ASCII letters, digits, _, . or -`,
   )
-  .meta({ description: 'Unique without regard to case; never given twice.' });
+  .meta({ description: 'Unique without regard to case; never given twice, even after its user is erased.' });
 
 const NewPassword = z
   .string()
-  .refine((text) => between(PASSWORD_CHARACTERS, text), {
+  .refine((text) => hasLength(PASSWORD_CHARACTERS, text), {
     error: `must have ${PASSWORD_CHARACTERS.min}–${PASSWORD_CHARACTERS.max} characters`,
     abort: true,
   })
-  .refine((text) => !isCommonPassword(text), 'is one of the most common passwords')
+  .refine((text) => !isCommonPassword(text), 'is one of the most common passwords: choose another')
   .meta({
     minLength: PASSWORD_CHARACTERS.min,
     maxLength: PASSWORD_CHARACTERS.max,
@@ -44,7 +44,7 @@ const NewPassword = z
 export const SignUp = z.strictObject({ username: Username, password: NewPassword });
 export const SignUpAnswer = z.strictObject({ user: User });
 
-// Any two strings are a try: what cannot be a name is answered as an unknown one.
+// Any two strings may be tried: one that cannot be a name is answered as an unknown name.
 export const SignIn = z.strictObject({ username: z.string(), password: z.string() });
 export const SignInAnswer = z.strictObject({
   token: z.string().meta({ description: 'Opaque; for `Authorization: Bearer` and `identity`.' }),
@@ -71,7 +71,7 @@ const Revision = z
   .string()
   .min(1)
   .max(256)
-  .meta({ description: 'Opaque, from a command: answer from at least this moment of the log.' });
+  .meta({ description: 'Opaque, from the answer to a command: the answer includes that command.' });
 
 export const RevisionQuery = z.strictObject({ revision: Revision.exactOptional() });
 
@@ -79,7 +79,7 @@ export const SearchQuery = z.strictObject({
   q: z
     .string()
     .refine(
-      (text) => between({ min: 1, max: SEARCH_CHARACTERS }, text),
+      (text) => hasLength({ min: 1, max: SEARCH_CHARACTERS }, text),
       `must have 1–${SEARCH_CHARACTERS} characters`,
     )
     .meta({
@@ -124,7 +124,10 @@ export const Problem = z
       .min(0)
       .exactOptional()
       .meta({ examples: [1000], description: 'With `rate_limited`, `overloaded` and `unknown`.' }),
-    incident: z.string().exactOptional().meta({ description: 'With `internal`: it is in the log.' }),
-    failing: z.string().exactOptional().meta({ description: 'The part that is not ready.' }),
+    incident: z
+      .string()
+      .exactOptional()
+      .meta({ description: 'With `internal`: the operator finds it in the log.' }),
+    failing: z.string().exactOptional().meta({ description: 'On `/ready`: the part that is not ready.' }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });

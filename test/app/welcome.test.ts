@@ -1,14 +1,14 @@
 import { expect } from 'chai';
-import { welcome } from '../../src/app/serve.js';
+import { printWelcome } from '../../src/app/serve.js';
 
-describe('A start by hand', () => {
+describe('the welcome of a start', () => {
   const said = (isTTY: boolean): string => {
     let text = '';
-    welcome('http://127.0.0.1:3000', { isTTY, write: (more) => (text += more) });
+    printWelcome('http://127.0.0.1:3000', { isTTY, write: (more) => (text += more) });
     return text;
   };
 
-  it('is told where the page is, on a terminal only', () => {
+  it('names the URL of the page, on a terminal only', () => {
     expect(said(true)).to.contain('Open http://127.0.0.1:3000 in a browser');
     expect(said(false)).to.equal('');
   });

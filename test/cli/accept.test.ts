@@ -16,7 +16,7 @@ function copyLog(from: string, to: string): void {
     if (/^(log|read)\.db/.test(name)) cpSync(join(from, name), join(to, name));
 }
 
-describe('A log from a back-up', () => {
+describe('A log restored from a backup', () => {
   const backUp = tempDir();
   let server: ServerProcess;
   let env: Record<string, string>;
@@ -49,7 +49,7 @@ describe('A log from a back-up', () => {
     expect((await ask(server.url, 'GET /ready')).text).to.include('log');
   });
 
-  it('is not whole to a check', async () => {
+  it('does not verify', async () => {
     const { code, err } = await parley(['audit', 'verify'], env);
     expect(code).to.equal(1);
     expect(err).to.match(/^wrong: .*\(partition 0/);

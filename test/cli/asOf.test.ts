@@ -8,7 +8,7 @@ import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
 for (const engine of allEngines)
-  describe(`The past by command on ${engine}`, function () {
+  describe(`parley audit as-of on ${engine}`, function () {
     this.timeout(120_000);
     let server: ServerProcess;
     let ada: Newcomer;
@@ -40,7 +40,7 @@ for (const engine of allEngines)
       return body;
     }
 
-    it('is what the server answers an auditor, beside it and without it', async () => {
+    it('prints what the server answers an auditor, whether it runs or not', async () => {
       const [first = '', second = ''] = times;
       const expected = {
         room: await answered(`rooms/${roomId}?at=${second}`),
@@ -68,7 +68,7 @@ for (const engine of allEngines)
       expect(early.messages[0].message).to.equal('first');
     });
 
-    it('says in one line what there was not', async () => {
+    it('prints one line for a room, message or user that did not exist', async () => {
       const [time = ''] = times;
       const none = { code: 1, out: '' };
       expect(await asOf('room', randomUUID(), time)).to.include({
@@ -86,7 +86,7 @@ for (const engine of allEngines)
       });
     });
 
-    it('says what is wrong with its arguments', async () => {
+    it('explains invalid arguments', async () => {
       const [time = ''] = times;
       for (const [args, hint] of [
         [['room', 'the-room', time], 'must be a UUID'],
@@ -102,8 +102,8 @@ for (const engine of allEngines)
     });
   });
 
-describe('The past by command', () => {
-  it('makes nothing where there is no log', async () => {
+describe('parley audit as-of', () => {
+  it('creates nothing if there is no log', async () => {
     const ran = await parley(['audit', 'as-of', 'room', randomUUID(), '2026-01-31T12:00:00Z'], {
       DATA_DIR: tempDir(),
     });

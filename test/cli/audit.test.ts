@@ -10,7 +10,7 @@ import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
 
 for (const engine of allEngines)
-  describe(`An audit by command on ${engine}`, () => {
+  describe(`parley audit on ${engine}`, () => {
     let small: SmallLog;
     let env: Record<string, string>;
     before(async function () {
@@ -27,17 +27,17 @@ for (const engine of allEngines)
       env.MASTER_KEY = small.masterKey.toString('base64');
     });
 
-    it('finds a log whole that is', async () => {
+    it('verifies a correct log', async () => {
       const { code, out, err } = await parley(['audit', 'verify'], env);
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
       expect(out).to.match(
         /^partition 0: \d+ events in \d+ commits, until 2026-01-01T\S+, root \S+\npartition 1: /,
       );
-      expect(out).to.match(/^messages: 12 rows are as a fresh fold makes them$/m);
-      expect(out).to.match(/\nwhole\n$/);
+      expect(out).to.match(/^messages: 12 rows match a fresh fold$/m);
+      expect(out).to.match(/\nverified: nothing is wrong\n$/);
     });
 
-    it('replays every event as JSON lines, in their order', async () => {
+    it('replays every event as JSON lines, in order', async () => {
       const { code, out, err } = await parley(['audit', 'replay'], env);
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
       const events = out
@@ -49,7 +49,7 @@ for (const engine of allEngines)
       expect(times).to.deep.equal(times.toSorted());
     });
 
-    it('replays what a filter asks for, into a file', async () => {
+    it('replays the events of a filter into a file', async () => {
       const file = join(tempDir(), 'events');
       const filter = [
         '--type',
@@ -69,21 +69,21 @@ for (const engine of allEngines)
       expect(events[0].type).to.equal('MessageSent');
     });
 
-    it('replays as a transcript that people can read', async () => {
+    it('replays a transcript for people', async () => {
       const { out } = await parley(['audit', 'replay', '--as', 'transcript'], env);
       expect(out).to.include('message 1');
       expect(out).to.include('ann');
     });
 
-    it('says what is wrong with a time', async () => {
+    it('explains an invalid time', async () => {
       const ran = await parley(['audit', 'replay', '--since', 'yesterday'], env);
       expect(ran).to.include({ code: 2, out: '' });
       expect(ran.err).to.include('2026-01-31T12:00:00Z');
     });
   });
 
-describe('An audit by command', () => {
-  it('ends with 1 and the first wrong place', async () => {
+describe('parley audit', () => {
+  it('exits with 1 and names the first wrong place', async () => {
     const DATA_DIR = tempDir();
     const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR });
     const MASTER_KEY = masterKey.toString('base64');
@@ -96,7 +96,7 @@ describe('An audit by command', () => {
     expect(err).to.match(/^wrong: .*\(partition 0, position 5\)\n$/);
   });
 
-  it('makes nothing where there is no log', async () => {
+  it('creates nothing if there is no log', async () => {
     const DATA_DIR = join(tempDir(), 'nothing');
     mkdirSync(DATA_DIR);
     for (const verb of [['verify'], ['replay']]) {

@@ -9,14 +9,14 @@ import { tempDir } from '../support/tempDir.js';
 
 const builtCli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
 
-describe('A check that is interrupted', function () {
+describe('An interrupted check', function () {
   this.timeout(120_000);
 
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)
-    it(`by ${signal} leaves nothing behind where nothing is to be gone on with`, async () => {
+    it(`by ${signal} leaves no files behind without --state`, async () => {
       const [DATA_DIR, TMPDIR] = [tempDir(), tempDir()];
       const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR }, { messages: 500 });
       const child = spawn(process.execPath, [builtCli, 'audit', 'verify'], {

@@ -5,12 +5,12 @@ import { backoffDelay } from '../../src/client/options.js';
 const timing = { baseMs: 500, capMs: 30_000 };
 
 describe('back-off', () => {
-  it('doubles the most that a wait may be, up to the cap', () => {
+  it('doubles the upper bound of a wait, up to the cap', () => {
     const most = [0, 1, 2, 3, 10].map((failures) => backoffDelay(failures, 1, timing));
     expect(most).to.deep.equal([500, 1000, 2000, 4000, 30_000]);
   });
 
-  it('spreads waits over all of it, whatever the number of failures', () => {
+  it('spreads waits evenly up to the bound, whatever the number of failures', () => {
     const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     fc.assert(
       fc.property(fc.nat(2000), random, (failures, r) => {

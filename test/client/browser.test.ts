@@ -14,7 +14,7 @@ const entry = (messageId: string, message = 'hello'): OutboxEntry => ({
   queuedAt: someone.createdAt,
 });
 
-describe('what a browser keeps', () => {
+describe('the stores of a browser', () => {
   const open: DeviceStore[] = [];
   let name: string;
   let n = 0;
@@ -33,7 +33,7 @@ describe('what a browser keeps', () => {
     for (const device of open.splice(0)) device.close();
   });
 
-  it('keeps unsent messages in the order they were put, over being opened again', async () => {
+  it('keep unsent messages in order when they are opened again', async () => {
     const first = await openOne();
     for (const id of ['b', 'c', 'a']) await first.outbox.put(entry(id));
     await first.outbox.remove('c');
@@ -43,7 +43,7 @@ describe('what a browser keeps', () => {
     expect(await second.outbox.load()).to.deep.equal([entry('b'), entry('a')]);
   });
 
-  it('keeps one entry of an id, whoever puts it and however often', async () => {
+  it('keep one entry of an id, whichever tab puts it and however often', async () => {
     const tabs = [await openOne(), await openOne()];
     const step = fc.record({
       tab: fc.nat(1),
@@ -68,7 +68,7 @@ describe('what a browser keeps', () => {
     );
   });
 
-  it('keeps a cursor until it is forgotten', async () => {
+  it('keep a cursor until it is removed', async () => {
     const { cursors } = await openOne();
     expect(await cursors.load()).to.equal(undefined);
     await cursors.save('c1');
@@ -78,14 +78,14 @@ describe('what a browser keeps', () => {
     expect(await (await openOne()).cursors.load()).to.equal(undefined);
   });
 
-  it('is gone once it is deleted, even while another tab has it open', async () => {
+  it('can be deleted while another tab has them open', async () => {
     const { outbox } = await openOne();
     await outbox.put(entry('a'));
     await deleteDeviceStore(name);
     expect(await (await openOne()).outbox.load()).to.deep.equal([]);
   });
 
-  it('lets two tabs send what one left, as one message', async () => {
+  it('let two tabs send an unsent message, which is stored once', async () => {
     const server = await ScriptedServer.start();
     server.on({
       'send message': (connection, frame) => {

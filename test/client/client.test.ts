@@ -61,7 +61,7 @@ describe('the client', () => {
     expect(answers).to.deep.equal([{ roomId: 'a' }, { roomId: 'b' }]);
   });
 
-  it('rejects with what the server says, and does not ask again', async () => {
+  it('rejects with the server’s error, and does not retry', async () => {
     const fields = [{ path: 'friendId', message: 'must be a UUID' }];
     server.on({ 'add friend': (c, frame) => c.refuse(frame, { code: 'bad_request', fields }) });
     const error = await connect()
@@ -97,7 +97,7 @@ describe('the client', () => {
     });
   }
 
-  it('asks again after a reconnect what was not answered', async () => {
+  it('repeats unanswered requests after a reconnect', async () => {
     let tries = 0;
     server.on({
       'leave room': (c, frame) => {
@@ -109,7 +109,7 @@ describe('the client', () => {
     expect(server.connections).to.have.length(2);
   });
 
-  it('lets a connection go that does not answer', async () => {
+  it('closes a connection that does not answer', async () => {
     let tries = 0;
     server.on({
       'leave room': (c, frame) => {
@@ -121,7 +121,7 @@ describe('the client', () => {
     expect(server.connections.length).to.be.at.least(2);
   });
 
-  it('does not take an answer for lost that comes behind many pushes', async () => {
+  it('waits for an answer that comes behind many pushes', async () => {
     server.on({
       'leave room': (connection, frame) => {
         let left = 20;
@@ -138,7 +138,7 @@ describe('the client', () => {
     expect(server.connections).to.have.length(1);
   });
 
-  it('gives a request up when its time is over', async () => {
+  it('rejects a request when its time is over', async () => {
     const client = connect();
     await client.live();
     await server.stop();
@@ -153,7 +153,7 @@ describe('the client', () => {
     expect(new Set(await Promise.all(waiting))).to.deep.equal(new Set(['closed']));
   });
 
-  it('calls handlers in order, each after the one before is done, and stores the cursor after them', async () => {
+  it('calls handlers one after the other, and stores the cursor after them', async () => {
     const happened: string[] = [];
     const client = connect({
       cursors: { load: () => undefined, save: (cursor) => void happened.push(`stored ${cursor}`) },
@@ -187,7 +187,7 @@ describe('the client', () => {
     expect(saved).to.deep.equal(['start', 'c1']);
   });
 
-  it('resumes from the last push it has handled, not the last that came', async () => {
+  it('resumes from the last push it has handled, not the last it has received', async () => {
     let finish = (): void => {};
     const client = connect();
     const handled: string[] = [];
@@ -210,7 +210,7 @@ describe('the client', () => {
     expect(client.state).to.have.property('resumed', true);
   });
 
-  it('goes on from a stored cursor, replaying until it has caught up', async () => {
+  it('resumes from a stored cursor, replaying until it has caught up', async () => {
     server.on({ identity: (c, frame) => c.answer(frame, { user: someone, cursor: frame.data.cursor }) });
     const states: string[] = [];
     const client = connect({ cursors: { load: () => 'kept', save: () => {} } });
@@ -263,7 +263,7 @@ describe('the client', () => {
     expect(reported).to.deep.equal([mistake]);
   });
 
-  it('stops for good when it is closed with 4401', async () => {
+  it('ends when the server closes with 4401', async () => {
     const client = connect();
     await client.live();
     const waiting = code(client.request('active app', {}));
@@ -274,12 +274,12 @@ describe('the client', () => {
     expect(await code(client.live())).to.equal('signed_out');
   });
 
-  it('stops for good when its token is refused', async () => {
+  it('ends when its token is refused', async () => {
     server.on({ identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
     expect(await code(connect().live())).to.equal('signed_out');
   });
 
-  it('comes back soon after 1012, however often it failed before', async () => {
+  it('reconnects soon after 1012, however often it failed before', async () => {
     const delays: number[] = [];
     const note = (state: ClientState): void => {
       if (state.state === 'waiting') delays.push(state.delayMs);
@@ -320,7 +320,7 @@ describe('the client', () => {
     expect(client.state.state).to.equal('live');
   });
 
-  it('keeps as long away as an overloaded server asks', async () => {
+  it('waits as long as an overloaded server asks', async () => {
     let attempts = 0;
     server.on({
       identity: (c, frame) => {
@@ -335,14 +335,14 @@ describe('the client', () => {
     expect(delays).to.deep.equal([26]);
   });
 
-  it('finds out by itself that an idle connection is dead', async () => {
+  it('detects that an idle connection is dead', async () => {
     const client = connect({ keepAliveMs: 5, answerTimeoutMs: 30 });
     await client.live();
     await eventually('it has connected again', () => server.connections.length >= 2);
     expect(server.sent('get online info')[0]?.data).to.deep.equal({ recipientId: someone.userId });
   });
 
-  it('ends what waits when it is closed', async () => {
+  it('rejects waiting requests when it is closed', async () => {
     const client = connect();
     const waiting = code(client.request('active app', {}));
     client.close();

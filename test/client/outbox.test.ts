@@ -102,7 +102,7 @@ describe('the outbox', () => {
     await server.stop();
   });
 
-  it('delivers each message once and in order, whatever is lost, refused or said twice', async () => {
+  it('delivers each message once and in order, whatever is lost, refused or repeated', async () => {
     const plan = fc.array(fc.constantFrom(...fates), { maxLength: 12 });
     const sends = fc.array(fc.constantFrom('one', 'two', 'three'), { minLength: 1, maxLength: 8 });
     await fc.assert(
@@ -124,7 +124,7 @@ describe('the outbox', () => {
     );
   });
 
-  it('drops what the server refuses for good, tells of it, and goes on', async () => {
+  it('drops and reports a message that the server refuses, and goes on', async () => {
     const rooms = new Rooms();
     server.on({
       'send message': (connection, frame) => {
@@ -143,7 +143,7 @@ describe('the outbox', () => {
     expect(rooms.texts('room')).to.deep.equal(['good']);
   });
 
-  it('holds no more than its bound', async () => {
+  it('refuses messages beyond its limit', async () => {
     const outbox = new Outbox(client, { limit: 2 });
     const first = [outbox.send('room', '1'), outbox.send('room', '2')].map((p) => p.catch(() => {}));
     const error = await outbox.send('room', '3').catch((e: unknown) => e);

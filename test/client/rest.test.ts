@@ -50,14 +50,14 @@ describe('the REST client', () => {
     });
   });
 
-  it('searches with what it is asked for, escaped', async () => {
+  it('escapes the search text', async () => {
     answers(200, { users: [someone] });
     expect(await rest.search('secret', 'a&b', { limit: 5, revision: 'r/1' })).to.deep.equal([someone]);
     expect(asked.url).to.equal('/user/search?q=a%26b&limit=5&revision=r%2F1');
     expect(asked.token).to.equal('Bearer secret');
   });
 
-  it('expects nothing of a 204', async () => {
+  it('expects no body with a 204', async () => {
     answers(204, undefined);
     expect(await rest.signOut('secret', { everywhere: true })).to.equal(undefined);
     expect(asked).to.include({ method: 'POST', url: '/user/signout?everywhere=true' });
@@ -74,18 +74,18 @@ describe('the REST client', () => {
     expect(error).to.deep.include({ message: 'invalid', fields });
   });
 
-  it('gives what the server says about trying again', async () => {
+  it('says when the server allows a retry', async () => {
     answers(503, { code: 'overloaded', retryAfterMs: 250 }, 'application/problem+json');
     const error = await caught(rest.user('secret', someone.userId));
-    expect(error).to.include({ code: 'overloaded', retryAfterMs: 250, again: true });
+    expect(error).to.include({ code: 'overloaded', retryAfterMs: 250, canRetry: true });
   });
 
-  it('calls an answer that is no problem document what it is', async () => {
+  it('reports an error that is no problem document', async () => {
     answers(502, 'Bad Gateway', 'text/html');
     expect(await caught(rest.user('secret', someone.userId))).to.include({ code: 'internal' });
   });
 
-  it('rejects with a cause when there is no server', async () => {
+  it('rejects with the cause when no server answers', async () => {
     const nobody = new Rest('http://127.0.0.1:1');
     const error = await caught(nobody.signIn('ada', 'correct horse'));
     expect(error).to.include({ code: 'disconnected' });

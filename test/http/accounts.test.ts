@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { overloaded, VaultUnavailable } from '../../src/base/errors.js';
-import type { HttpParts } from '../../src/http/app.js';
 import type { Vault } from '../../src/vault/vault.js';
-import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
+import { ask, type FakeParts, type FakeTarget, type Reply, startHttp } from '../support/http.js';
 
 const json = { username: 'Somebody', password: 'a mild autumn evening' };
 
@@ -17,16 +16,16 @@ function inFrontOf<T extends object, K extends keyof T>(object: T, method: K, ca
   Object.assign(object, { [method]: wrapped });
 }
 
-describe('accounts when things go wrong', () => {
+describe('accounts when a step fails', () => {
   let target: FakeTarget;
-  const start = async (replace?: (parts: HttpParts) => Partial<HttpParts>): Promise<void> => {
+  const start = async (replace?: (parts: FakeParts) => Partial<FakeParts>): Promise<void> => {
     target = await startHttp(replace);
   };
   afterEach(() => target.close());
   const signUp = (): Promise<Reply> => ask(target.url, 'POST /user/', { json });
   const signIn = (): Promise<Reply> => ask(target.url, 'POST /user/signin', { json });
 
-  type Step = readonly [string, (parts: HttpParts, call: () => unknown) => void];
+  type Step = readonly [string, (parts: FakeParts, call: () => unknown) => void];
   const steps: readonly Step[] = [
     ['making the key', ({ vault }, call) => inFrontOf(vault.keys, 'create', call)],
     ['registering', ({ commands }, call) => inFrontOf(commands, 'execute', call)],
@@ -34,7 +33,7 @@ describe('accounts when things go wrong', () => {
     ['reading the user', ({ queries }, call) => inFrontOf(queries, 'users', call)],
   ];
   for (const [step, fail] of steps)
-    it(`leaves a name that its owner can sign in with, cut off before ${step}`, async () => {
+    it(`leaves a name that its owner can sign in with, interrupted before ${step}`, async () => {
       let isCut = true;
       await start((parts) => {
         fail(parts, () => {
@@ -66,13 +65,13 @@ describe('accounts when things go wrong', () => {
     expect(headers.get('retry-after')).to.equal('2');
   });
 
-  it('compares with nothing for an unknown name, so that it takes the same time', async () => {
+  it('hashes for an unknown name too, so that it takes the same time', async () => {
     await start();
     await signIn();
     expect(target.passwords.compared).to.deep.equal([undefined]);
   });
 
-  it('does not let a sign-in in that was under way when the password changed', async () => {
+  it('refuses a sign-in that was under way when the password changed', async () => {
     let between: () => Promise<unknown> = async () => {};
     await start((parts) => {
       inFrontOf(parts.vault.sessions, 'create', () => between());
@@ -92,7 +91,7 @@ describe('accounts when things go wrong', () => {
     expect(open).to.have.lengthOf(1);
   });
 
-  it('leaves no other session to the old password, cut off behind its change', async () => {
+  it('leaves no session of the old password, interrupted after its change', async () => {
     let isChanged = false;
     await start((parts) => {
       inFrontOf(parts.vault.credentials, 'changePassword', () => {
@@ -127,7 +126,7 @@ describe('accounts when things go wrong', () => {
     expect((await ask(target.url, 'GET /user/search?q=x', { token: other })).status).to.equal(401);
   });
 
-  it('lets one of two changes of the password at once win', async () => {
+  it('makes only one of two simultaneous password changes', async () => {
     await start();
     await signUp();
     const tokens = [(await signIn()).body.token, (await signIn()).body.token];
@@ -140,7 +139,7 @@ describe('accounts when things go wrong', () => {
     );
   });
 
-  it('does not know an erased name any more, and does not give it again', async () => {
+  it('refuses a sign-in with an erased name, and does not give it again', async () => {
     await start();
     await signUp();
     await target.vault.credentials.erase('somebody');
@@ -149,7 +148,7 @@ describe('accounts when things go wrong', () => {
     expect((await signUp()).status).to.equal(409);
   });
 
-  it('says what an outage of the vault means: nothing done by a read, perhaps something by a write', async () => {
+  it('answers an outage of the vault with `overloaded` for a read, `unknown` for a write', async () => {
     const down = () => {
       throw new VaultUnavailable('no answer');
     };
@@ -166,7 +165,7 @@ describe('accounts when things go wrong', () => {
     expect(Number(write.headers.get('retry-after'))).to.be.at.least(1);
   });
 
-  it('answers `internal` with an incident that is in the log with its cause, and keeps the error to itself', async () => {
+  it('answers a defect with `internal` and an incident, under which the log has the cause', async () => {
     await start((parts) => {
       inFrontOf(parts.vault.credentials, 'find', () => {
         throw new Error('secret detail', { cause: new Error('the disk is on fire') });

@@ -63,7 +63,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       expect((await signIn(username.toLowerCase())).status).to.equal(200);
     });
 
-    it('gives a name to one of those who ask for it at once', async () => {
+    it('gives a name to only one of several simultaneous sign-ups', async () => {
       const json = { username: newName(), password };
       const replies = await Promise.all([1, 2, 3, 4].map(() => on('POST /user/', { json })));
       expect(replies.map(({ status }) => status).sort()).to.deep.equal([201, 409, 409, 409]);
@@ -87,7 +87,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
         ).to.deep.equal(['password']);
     });
 
-    it('takes passwords of 8 and of 256 characters, compared whole', async () => {
+    it('accepts passwords of 8 and of 256 characters, and compares all of them', async () => {
       for (const secret of ['8 chars!', `${'x'.repeat(255)}y`, '😀'.repeat(256), 'nul\u0000inside']) {
         const username = newName();
         expect((await on('POST /user/', { json: { username, password: secret } })).status).to.equal(201);
@@ -98,7 +98,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
   });
 
   describe('signing in', () => {
-    it('answers with a token, its end, me, my friends and my chats', async () => {
+    it('answers with a token, its expiry, me, my friends and my chats', async () => {
       const [me, friend] = [await newUser(), await newUser()];
       await target.addFriend(me, friend.userId);
       const roomId = await target.initChat(me, friend.userId);
@@ -122,7 +122,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       expect(wrong.headers.get('www-authenticate')).to.equal('Bearer');
     });
 
-    it('takes any two strings for a try; 400 is for a wrong shape', async () => {
+    it('accepts any two strings; 400 is for a wrong shape', async () => {
       for (const json of [
         { username: '', password: '' },
         { username: 'not a name', password: 'x' },
@@ -135,12 +135,12 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       ]);
     });
 
-    it('knows no name in letters that only resemble it', async () => {
+    it('finds no name by letters that only resemble it', async () => {
       const { username } = await newUser(`kelvin_${process.pid}`);
       isProblem(await signIn(username.replace('k', '\u212a')), 401, 'unauthenticated');
     });
 
-    it('never gives a token twice, nor lets a proxy keep it', async () => {
+    it('never gives a token twice, nor lets a proxy store it', async () => {
       const { username, token } = await newUser();
       const again = await signIn(username);
       expect(again.body.token).to.not.equal(token);
@@ -185,7 +185,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
   describe('changing the password', () => {
     const newPassword = 'a cold winter morning';
 
-    it('makes the new one good, the old one not, and ends all my other sessions', async () => {
+    it('accepts the new one, refuses the old one, and ends all my other sessions', async () => {
       const { username, token } = await newUser();
       const other = (await signIn(username)).body.token;
       expect((await on('PUT /user/password', { token, json: { password, newPassword } })).status).to.equal(
@@ -219,7 +219,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       expect(upper.body.user.username).to.equal(other.username);
     });
 
-    it('is 404 for nobody and for what is no id', async () => {
+    it('is 404 for an unknown user and for a text that is no id', async () => {
       const { token } = await newUser();
       for (const id of [randomUUID(), 'me', '123', '%zz', '%00', `${randomUUID()}/`, 'a%2Fb'])
         isProblem(await on(`GET /user/${id}`, { token }), 404, 'not_found');
@@ -250,7 +250,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       expect(ids).to.not.include(friend.userId);
     });
 
-    it('refuses parameters that are missing, out of range, unknown, doubled or no revision', async () => {
+    it('refuses parameters that are missing, out of range, unknown, doubled or not a revision', async () => {
       const { userId, token } = await newUser();
       const cases: [string, string][] = [
         ['/user/search', 'q'],
@@ -271,7 +271,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       isProblem(await on('GET /user/search?q=x&revision=nonsense', { token }), 400, 'bad_request');
     });
 
-    it('needs a token that is good', async () => {
+    it('needs a valid token', async () => {
       const { userId, token } = await newUser();
       const requests = [
         `GET /user/${userId}`,
@@ -321,7 +321,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       isProblem(await post(good, { ...json, 'content-encoding': 'gzip' }), 415, 'bad_request');
     });
 
-    it('takes 64 KiB and no more, announced or not', async () => {
+    it('accepts at most 64 KiB, whether the length is announced or not', async () => {
       const ofSize = (bytes: number): string => {
         const empty = JSON.stringify({ username: 'x', password: '' });
         return JSON.stringify({ username: 'x', password: 'p'.repeat(bytes - empty.length) });
@@ -382,7 +382,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
   });
 
   describe('operations', () => {
-    it('is healthy, ready and measured, for everyone', async () => {
+    it('answers /health, /ready and /metrics to everyone', async () => {
       expect((await on('GET /health')).status).to.equal(200);
       // One process measures itself.
       const { url } = target;

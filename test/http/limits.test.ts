@@ -4,13 +4,13 @@ import { createMemoryAddressLimit } from '../../src/base/rateLimits.js';
 import { addressOf } from '../../src/http/auth.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
-describe('sign-ups and sign-ins an address', () => {
+describe('the limit of sign-ups and sign-ins of one address', () => {
   let target: FakeTarget;
   let time = 0;
-  const start = async (trustProxy: number): Promise<void> => {
+  const start = async (trustedProxies: number): Promise<void> => {
     target = await startHttp(() => ({
       addressLimit: createMemoryAddressLimit({ rate: 10, burst: 3 }, () => time),
-      trustProxy,
+      trustedProxies,
     }));
   };
   afterEach(() => target.close());
@@ -24,7 +24,7 @@ describe('sign-ups and sign-ins an address', () => {
     return all;
   };
 
-  it('are refused beyond the burst, with the time to wait, and again taken after it', async () => {
+  it('refuses beyond the burst, with the time to wait, and accepts again after it', async () => {
     await start(0);
     expect(await statuses(['a', 'b', 'c'])).to.deep.equal([401, 401, 401]);
     const refused = await ask(target.url, 'POST /user/', { raw: 'not even read' });
@@ -39,7 +39,7 @@ describe('sign-ups and sign-ins an address', () => {
     expect((await ask(target.url, 'GET /health')).status).to.equal(200);
   });
 
-  it('count for the address the trusted proxy saw, whatever the client wrote before it', async () => {
+  it('counts for the address that the trusted proxy saw, whatever the client wrote before it', async () => {
     await start(1);
     expect(
       await statuses(['1.1.1.1, 9.9.9.9', '2.2.2.2, 9.9.9.9', '9.9.9.9', '3.3.3.3, 9.9.9.9']),
@@ -48,8 +48,8 @@ describe('sign-ups and sign-ins an address', () => {
   });
 });
 
-describe('sign-ups and sign-ins while their limit cannot be looked up', () => {
-  it('are overloaded, let through by nobody, and the cause is logged', async () => {
+describe('sign-ups and sign-ins while their limit cannot be read', () => {
+  it('are answered as overloaded, and the cause is logged', async () => {
     const take = () => Promise.reject(new Error('no answer from the database'));
     const target = await startHttp(() => ({ addressLimit: { take } }));
     const json = { username: 'nobody', password: 'x' };
@@ -70,7 +70,7 @@ describe('the address of a request', () => {
     return addressOf({ socket: { remoteAddress: peer }, headers } as IncomingMessage, trusted);
   };
 
-  it('is the peer’s where no proxy is trusted, or none has spoken', () => {
+  it('is the peer’s if no proxy is trusted, or none set the header', () => {
     expect(of('10.0.0.1', 0, '1.2.3.4')).to.equal('10.0.0.1');
     expect(of('10.0.0.1', 2)).to.equal('10.0.0.1');
     expect(of('10.0.0.1', 1, 'unknown')).to.equal('10.0.0.1');

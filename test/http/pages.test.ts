@@ -50,7 +50,7 @@ describe('the pages', () => {
     }
   });
 
-  it('come as compressed as the client takes them', async () => {
+  it('are compressed as the client accepts', async () => {
     const path = await script();
     const plain = await raw(path);
     const br = await raw(path, { 'accept-encoding': 'gzip, br' });
@@ -69,19 +69,19 @@ describe('the pages', () => {
     expect(new Set([plain, br, gz].map(({ headers }) => headers.etag)).size).to.equal(3);
   });
 
-  it('are asked for again each time, and sent again only when they have changed', async () => {
+  it('are checked each time, and sent again only when they have changed', async () => {
     const first = await raw('/');
     expect(first.headers['cache-control']).to.equal('no-cache');
     const second = await raw('/', { 'if-none-match': String(first.headers.etag) });
     expect([second.status, second.body.length]).to.deep.equal([304, 0]);
   });
 
-  it('keep for ever what is named by its content', async () => {
+  it('let browsers keep assets, which are named by their content', async () => {
     const { headers } = await raw(await script());
     expect(headers['cache-control']).to.contain('immutable');
   });
 
-  it('take GET, HEAD and OPTIONS', async () => {
+  it('accept GET, HEAD and OPTIONS', async () => {
     const head = await raw('/', {}, 'HEAD');
     expect([head.status, head.body.length]).to.deep.equal([200, 0]);
     const options = await raw('/', {}, 'OPTIONS');
@@ -90,7 +90,7 @@ describe('the pages', () => {
     expect([wrong.status, wrong.headers.allow]).to.deep.equal([405, 'GET, HEAD, OPTIONS']);
   });
 
-  it('hold nothing else: another path is 404, however it is written', async () => {
+  it('include no other file: another path is 404, however it is written', async () => {
     for (const path of ['/index.html', '/assets/', '/assets/../package.json', '/%2e%2e/package.json'])
       expect((await raw(path)).status, path).to.equal(404);
   });

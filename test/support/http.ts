@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
+import type { AuditReader } from '../../src/audit/auditReader.js';
+import type { Proofs } from '../../src/audit/proof/proofs.js';
+import type { AddressLimit } from '../../src/base/rateLimits.js';
 import { Metrics } from '../../src/base/metrics.js';
+import type { CommandRouter } from '../../src/domain/commands.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
+import type { Readiness } from '../../src/http/operations.js';
 import type { Queries } from '../../src/projections/queries.js';
+import type { Passwords, Vault } from '../../src/vault/vault.js';
 import { FakeCore } from './fakeCore.js';
 import { FakePasswords, FakeVault } from './fakeVault.js';
 
@@ -32,48 +38,39 @@ export interface FakeTarget extends HttpTarget {
 const none = async (): Promise<never> => {
   throw new Error('there is no log');
 };
-const nothing = { keys: none, advance: none, inclusion: none, consistency: none, tile: none };
+
+/** The parts that tests put others in the place of. */
+export interface FakeParts {
+  readonly vault: Vault;
+  readonly passwords: Passwords;
+  readonly commands: CommandRouter;
+  readonly queries: Queries;
+  readonly addressLimit: AddressLimit | undefined;
+  readonly trustedProxies: number;
+  readonly ready: () => Promise<Readiness>;
+}
 
 /** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
 export async function startHttp(
-  replace: (parts: HttpParts) => Partial<HttpParts> = () => ({}),
+  replace: (parts: FakeParts) => Partial<FakeParts> = () => ({}),
 ): Promise<FakeTarget> {
   const core = new FakeCore();
   const vault = new FakeVault();
   const passwords = new FakePasswords();
   const logged: Record<string, unknown>[] = [];
-  const parts: HttpParts = {
+  const fakes: FakeParts = {
     vault,
     passwords,
     commands: core.commands,
     // Only these four are asked for over HTTP.
     queries: core.queries as Queries,
-    announceEnds: async () => {},
-    erase: async () => {},
-    present: async () => [],
-    async *historyOf() {},
-    isAuditor: async () => false,
-    auditLog: { heads: nothing, proofs: nothing, partitions: 0 },
-    auditReader: {
-      begin: none,
-      resume: none as never,
-      page: none,
-      all: none as never,
-      follow: none as never,
-      room: none,
-      user: none,
-    },
-    parseRevision: core.parseRevision,
-    now: () => new Date(),
-    random: Math.random,
-    sessionTtlMs: 60_000,
     addressLimit: undefined,
-    trustProxy: 0,
+    trustedProxies: 0,
     ready: async () => ({ ok: true }),
-    metrics: new Metrics(),
-    log: pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) }),
   };
-  const server = createHttpServer(createApp({ ...parts, ...replace(parts) }));
+  const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
+  const app = createApp(httpParts({ ...fakes, ...replace(fakes) }, core), log);
+  const server = createHttpServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo; // It listens on TCP.
   return {
@@ -93,6 +90,31 @@ export async function startHttp(
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
+  const { vault, passwords, commands, queries, addressLimit, trustedProxies, ready } = fakes;
+  return {
+    accounts: {
+      ...{ vault, passwords, commands, queries },
+      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {} },
+    },
+    signInLimit: { addressLimit, trustedProxies },
+    users: {
+      queries,
+      revisions: { parse: core.parseRevision, present: async () => [] },
+      erase: async () => {},
+      async *historyOf() {},
+    },
+    audit: {
+      isAuditor: async () => false,
+      commands,
+      // There is no auditor, so that nobody gets as far as these two.
+      reader: {} as AuditReader,
+      log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
+    },
+    operations: { ready, metrics: new Metrics() },
   };
 }
 

@@ -30,10 +30,7 @@ describe('a sign-up that is interrupted between any two steps of the vault', () 
       commands: core.commands,
       // Accounts use only queries that the fake has.
       queries: core.queries as Queries,
-      now: () => new Date(),
-      random: () => 0,
-      announceEnds: async () => {},
-      sessionTtlMs: 60_000,
+      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {} },
     });
   }
 

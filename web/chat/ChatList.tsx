@@ -12,8 +12,8 @@ interface Props {
 
 /** The chats, latest activity first. */
 export function ChatList({ snapshot, openRoom, onOpen, onMore }: Props) {
-  const { chats, hasMoreChats, loaded, me } = snapshot;
-  if (!loaded) return <p class="empty">Loading…</p>;
+  const { chats, hasMoreChats, isLoaded, me } = snapshot;
+  if (!isLoaded) return <p class="empty">Loading…</p>;
   if (chats.length === 0)
     return (
       <div class="list">

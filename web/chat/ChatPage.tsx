@@ -53,7 +53,7 @@ export function ChatPage({ store, session }: Props) {
       </section>
       <div class="main">
         {roomId === undefined ? (
-          <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.loaded} />
+          <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
         ) : (
           <RoomPane
             key={roomId}

@@ -22,7 +22,7 @@ interface Props {
 /** The messages of a room, the newest at the bottom. Scrolling up loads earlier ones. */
 export function MessageList({ room, view, me, onReply }: Props) {
   const { entries, history, other, myMark } = view;
-  const isComplete = history.state === 'whole';
+  const isComplete = history.state === 'complete';
   const rows = useMemo(() => rowsOf(entries, isComplete), [entries, isComplete]);
   const indexById = useMemo(() => new Map(rows.map(({ key }, i) => [key, i])), [rows]);
   const scroller = useRef<HTMLElement>(null);

@@ -32,13 +32,13 @@ export const notificationPermission = (): NotificationPermission | 'unsupported'
   'Notification' in globalThis ? Notification.permission : 'unsupported';
 
 /** Shows the unread count in the title and, where permitted, a notification of each message to a hidden page. */
-export function useNotifications({ chats, unread, loaded }: Snapshot, myUserId: string): void {
+export function useNotifications({ chats, unread, isLoaded }: Snapshot, myUserId: string): void {
   const newestSeqs = useRef<Map<string, number> | undefined>(undefined);
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) Parley` : 'Parley';
   }, [unread]);
   useEffect(() => {
-    if (!loaded) return;
+    if (!isLoaded) return;
     const before = newestSeqs.current;
     newestSeqs.current = new Map(chats.map((chat) => [chat.roomId, chat.lastMessage?.seq ?? 0]));
     // The first list holds only messages from before this page was opened.
@@ -48,5 +48,5 @@ export function useNotifications({ chats, unread, loaded }: Snapshot, myUserId: 
       if (isNew && lastMessage.senderId !== myUserId)
         new Notification(displayName(other), { body: lastMessage.message ?? '', tag: roomId });
     }
-  }, [chats, loaded, myUserId]);
+  }, [chats, isLoaded, myUserId]);
 }

@@ -1,16 +1,15 @@
-/** Something to look at: the present value, and a call after it has become another. */
 export interface Watched<V> {
   get(): V;
   subscribe(listener: () => void): () => void;
 }
 
 /**
- * One immutable state, changed by folds. Listeners are told after the turn in which it changed, once
- * for all its changes: a thousand pushes that come together are drawn together.
+ * One immutable state, changed by folds. Listeners are called after the turn in which it changed, once
+ * for all changes: a thousand pushes that arrive together are drawn once.
  */
 export class Observable<S> {
   #state: S;
-  #isToTell = false;
+  #isScheduled = false;
   readonly #watches = new Set<() => void>();
 
   constructor(
@@ -27,13 +26,13 @@ export class Observable<S> {
   apply(fold: (state: S) => S): void {
     const before = this.#state;
     this.#state = fold(before);
-    if (this.#state === before || this.#isToTell) return;
-    this.#isToTell = true;
-    // No timer: those of a page that nobody looks at are held back for up to a minute.
-    void Promise.resolve().then(() => this.#tell());
+    if (this.#state === before || this.#isScheduled) return;
+    this.#isScheduled = true;
+    // Not a timer: browsers delay those of hidden pages by up to a minute.
+    void Promise.resolve().then(() => this.#notify());
   }
 
-  /** Looks at a part of the state; `view` gives the same object for what did not change. */
+  /** Watches a part of the state; `view` must give the same object for a part that did not change. */
   watch<V>(view: (state: S) => V): Watched<V> {
     return {
       get: () => view(this.#state),
@@ -51,8 +50,8 @@ export class Observable<S> {
     };
   }
 
-  #tell(): void {
-    this.#isToTell = false;
+  #notify(): void {
+    this.#isScheduled = false;
     for (const look of [...this.#watches]) {
       try {
         look();
@@ -64,10 +63,10 @@ export class Observable<S> {
 }
 
 /**
- * Runs one at a time: a call while one is under way asks for one more after it, which begins later
- * than the call, and which all such calls share.
+ * Runs one at a time. Calls during a run share one more run after it, so that each call is followed by
+ * a whole run.
  */
-export function oneAfterOther(run: () => Promise<void>): () => Promise<void> {
+export function rerunIfCalled(run: () => Promise<void>): () => Promise<void> {
   let current: Promise<void> | undefined;
   let following: Promise<void> | undefined;
   const begin = (): Promise<void> => {
@@ -84,8 +83,8 @@ export function oneAfterOther(run: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/** Runs one at a time: a call while one is under way joins it. */
-export function oneForAll(run: () => Promise<void>): () => Promise<void> {
+/** Runs one at a time: a call during a run joins it. */
+export function singleFlight(run: () => Promise<void>): () => Promise<void> {
   let current: Promise<void> | undefined;
   return () => {
     current ??= run().finally(() => {

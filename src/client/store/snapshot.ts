@@ -1,26 +1,26 @@
 import type { Message, User } from '../types.js';
-import { unbroken } from './folds.js';
-import { kept, type RoomState, roomOf, type State } from './storeState.js';
+import { newestWithoutGap } from './folds.js';
+import { type RoomState, reuseIfEqual, roomOf, type State } from './storeState.js';
 import type { ChatView, Entry, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
 
 const UNKNOWN: Presence = { state: 'unknown' };
 
-/** The other member of a room, once its chat is known. */
+/** The other member of a room, if its chat is known. */
 export function otherOf(state: State, room: RoomState): User | undefined {
   const otherId = room.chat?.members.find((userId) => userId !== state.me?.userId);
   return otherId === undefined ? undefined : state.users.get(otherId);
 }
 
-/** How far this user has read: what the server said, or was last wished. */
+/** How far this user has read, by the server or by a mark not sent yet. */
 function myMark(state: State, room: RoomState): number {
-  return Math.max(room.wish, room.marks.get(state.me?.userId ?? '') ?? 0);
+  return Math.max(room.wishedMark, room.marks.get(state.me?.userId ?? '') ?? 0);
 }
 
-/** Makes snapshots of what is known; whatever is as in the last one is the same object. */
+/** Makes snapshots of the state; unchanged parts are the same objects as in the last one. */
 export class Snapshots {
   #state: State | undefined;
   #last: Snapshot | undefined;
-  readonly #chats = new Lines();
+  readonly #chats = new ChatList();
 
   of(state: State): Snapshot {
     if (this.#last === undefined || state !== this.#state) this.#last = this.#next(state, this.#last);
@@ -31,20 +31,21 @@ export class Snapshots {
   #next(state: State, last: Snapshot | undefined): Snapshot {
     const before = this.#state;
     const isAsBefore = before?.friends === state.friends && before?.users === state.users;
-    const chats = kept(last?.chats, this.#chats.of(state));
-    return kept(last, {
+    const chats = reuseIfEqual(last?.chats, this.#chats.of(state));
+    return reuseIfEqual(last, {
       connection: state.connection,
       me: state.me,
-      loaded: state.hasChats && state.hasFriends,
+      isLoaded: state.hasChats && state.hasFriends,
       chats,
       hasMoreChats: state.nextChats !== undefined,
-      friends: last !== undefined && isAsBefore ? last.friends : kept(last?.friends, friendsOf(state)),
+      friends:
+        last !== undefined && isAsBefore ? last.friends : reuseIfEqual(last?.friends, friendsOf(state)),
       unread: chats.reduce((sum, { unread }) => sum + unread, 0),
     });
   }
 }
 
-interface Line {
+interface ChatLine {
   readonly room: RoomState;
   readonly began: string;
   readonly other: User;
@@ -53,12 +54,12 @@ interface Line {
   readonly view: ChatView;
 }
 
-/** The list of chats; of a thousand, a push changes one. */
-class Lines {
-  #lines = new Map<string, Line>();
+/** The list of chats; makes only changed lines anew, as a push changes one of a thousand. */
+class ChatList {
+  #lines = new Map<string, ChatLine>();
 
   of(state: State): readonly ChatView[] {
-    const next = new Map<string, Line>();
+    const next = new Map<string, ChatLine>();
     for (const room of state.rooms.values()) {
       const other = otherOf(state, room);
       if (room.chat === undefined || other === undefined) continue;
@@ -68,7 +69,10 @@ class Lines {
       const isAsBefore =
         line?.room === room && line.other === other && line.presence === presence && line.mark === mark;
       const parts = { room, began: room.chat.createdAt, other, presence, mark };
-      next.set(room.roomId, isAsBefore ? line : { ...parts, view: kept(line?.view, chatView(parts)) });
+      next.set(
+        room.roomId,
+        isAsBefore ? line : { ...parts, view: reuseIfEqual(line?.view, chatView(parts)) },
+      );
     }
     this.#lines = next;
     const views = [...next.values()].map(({ view }) => view);
@@ -76,7 +80,7 @@ class Lines {
   }
 }
 
-function chatView({ room, began, other, presence, mark }: Omit<Line, 'view'>): ChatView {
+function chatView({ room, began, other, presence, mark }: Omit<ChatLine, 'view'>): ChatView {
   const lastMessage = room.known.at(-1) ?? null;
   return {
     roomId: room.roomId,
@@ -84,7 +88,7 @@ function chatView({ room, began, other, presence, mark }: Omit<Line, 'view'>): C
     lastMessage,
     unread: Math.max(0, (lastMessage?.seq ?? 0) - mark),
     presence,
-    isTyping: room.typing.has(other.userId),
+    isTyping: room.applyTyping.has(other.userId),
     lastActivity: lastMessage?.sentAt ?? began,
   };
 }
@@ -101,13 +105,13 @@ function compare(a: string, b: string): number {
 
 const LOADING: HistoryState = { state: 'loading' };
 const MORE: HistoryState = { state: 'more' };
-const WHOLE: HistoryState = { state: 'whole' };
+const COMPLETE: HistoryState = { state: 'complete' };
 
-/** Makes views of one room; whatever is as in the last one is the same object. */
+/** Makes views of one room; unchanged parts are the same objects as in the last one. */
 export class RoomViews {
   readonly #roomId: string;
-  readonly #read = new Stored(true);
-  readonly #unread = new Stored(false);
+  readonly #read = new StoredEntries(true);
+  readonly #unread = new StoredEntries(false);
   #state: State | undefined;
   #last: RoomView | undefined;
 
@@ -125,7 +129,7 @@ export class RoomViews {
     const room = roomOf(state, this.#roomId);
     const other = otherOf(state, room);
     const otherMark = room.marks.get(other?.userId ?? '') ?? 0;
-    const messages = unbroken(room.known);
+    const messages = newestWithoutGap(room.known);
     const stored = messages.map((message) =>
       (message.seq <= otherMark ? this.#read : this.#unread).entry(message),
     );
@@ -133,11 +137,11 @@ export class RoomViews {
       roomId === room.roomId ? [entry] : [],
     );
     const history = historyOf(room, messages[0]);
-    return kept(last, {
+    return reuseIfEqual(last, {
       roomId: room.roomId,
       other,
-      entries: kept(last?.entries, [...stored, ...unsent]),
-      history: kept(last?.history, history),
+      entries: reuseIfEqual(last?.entries, [...stored, ...unsent]),
+      history: reuseIfEqual(last?.history, history),
       myMark: myMark(state, room),
       otherMark,
     });
@@ -145,14 +149,14 @@ export class RoomViews {
 }
 
 function historyOf({ pages }: RoomState, oldest: Message | undefined): HistoryState {
-  if (oldest?.seq === 1) return WHOLE;
+  if (oldest?.seq === 1) return COMPLETE;
   if (pages === 'none' || pages === 'loading') return LOADING;
   if (pages !== 'some') return { state: 'failed', error: pages };
-  return oldest === undefined ? WHOLE : MORE;
+  return oldest === undefined ? COMPLETE : MORE;
 }
 
-/** Entries of stored messages, one for each message. */
-class Stored {
+/** The entry of each stored message, made once. */
+class StoredEntries {
   readonly #entries = new WeakMap<Message, Entry>();
   readonly #isRead: boolean;
 

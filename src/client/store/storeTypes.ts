@@ -4,21 +4,21 @@ import type { OutboxStore } from '../outbox.js';
 import type { Rest } from '../rest.js';
 import type { ClientState, Message, User } from '../types.js';
 
-/** What a store needs: the options of its client, and where else to ask. */
+/** The options of the store's client, and its own. */
 export interface StoreOptions extends ClientOptions {
-  /** Of the same server as `url`. */
+  /** The REST client of the same server as `url`. */
   readonly rest: Rest;
-  /** Where unsent messages outlive the page or process; one user's only. Default: in memory. */
+  /** Keeps unsent messages over restarts, of one user only. Default: in memory. */
   readonly outbox?: OutboxStore;
-  /** Milliseconds since 1970; says when a message was queued. Default: `Date.now`. */
+  /** Milliseconds since 1970, for the time at which a message is queued. Default: `Date.now`. */
   readonly now?: () => number;
-  /** The UUID of the next message; default: UUIDv7, which keeps the server's index of ids small to write. */
+  /** Makes the UUID of a message; default: UUIDv7, which costs the server's index the least. */
   readonly newId?: () => string;
 }
 
-/** Whether somebody is there, as far as this device was told. */
+/** Whether a user is online, as far as this device knows. */
 export type Presence =
-  /** Not told: nobody asked yet, or they are no contact, or erased. */
+  /** Not asked yet, or the user is no contact, or erased. */
   | { readonly state: 'unknown' }
   | { readonly state: 'online' }
   /** `lastSeen` is an ISO 8601 time. */
@@ -27,28 +27,28 @@ export type Presence =
 /** One line in the list of chats. */
 export interface ChatView {
   readonly roomId: string;
-  /** The other member; `erased`, with no name, once they have been erased. */
+  /** The other member; after their erasure `erased`, without a name. */
   readonly other: User;
   readonly lastMessage: Message | null;
   /** Messages beyond this user's mark. */
   readonly unread: number;
   readonly presence: Presence;
-  /** Whether the other member is typing; ends by itself 8 s after it was last said. */
+  /** Whether the other member is typing; false again 8 s after the last push of it. */
   readonly isTyping: boolean;
   /** An ISO 8601 time: when the last message was sent, or when the chat began. */
   readonly lastActivity: string;
 }
 
-/** All that a store knows, at one moment. Whatever did not change since keeps its identity. */
+/** Everything that a store knows, at one moment. Parts that do not change keep their identity. */
 export interface Snapshot {
   readonly connection: ClientState;
-  /** Known once the first connection has identified. */
+  /** Undefined until the first connection has identified. */
   readonly me: User | undefined;
-  /** Whether chats and friends have come at least once. */
-  readonly loaded: boolean;
+  /** Whether chats and friends were fetched at least once. */
+  readonly isLoaded: boolean;
   /** Newest activity first. */
   readonly chats: readonly ChatView[];
-  /** Whether `moreChats` would bring older ones. */
+  /** Whether `moreChats` would fetch older ones. */
   readonly hasMoreChats: boolean;
   /** By name. */
   readonly friends: readonly User[];
@@ -58,7 +58,7 @@ export interface Snapshot {
 
 /** A message as its room shows it. */
 export type Entry =
-  /** On its way: it will be sent, over any number of reconnects, until it is answered. */
+  /** Being sent, over any number of reconnects, until it is answered. */
   | {
       readonly state: 'sending';
       readonly messageId: string;
@@ -67,7 +67,7 @@ export type Entry =
       /** An ISO 8601 time. */
       readonly queuedAt: string;
     }
-  /** Not sent, and it will not be: `retry` or `discard` it. */
+  /** Not sent, until the user calls `retry`; `discard` removes it. */
   | {
       readonly state: 'refused';
       readonly messageId: string;
@@ -81,89 +81,82 @@ export type Entry =
   | {
       readonly state: 'stored';
       readonly message: Message;
-      /** Whether the other member's mark has reached it: to show on one's own messages. */
+      /** Whether the other member has read it; to be shown on one's own messages. */
       readonly isRead: boolean;
     };
 
-/** How much of a room's past is here. */
+/** How much of a room's history was fetched. */
 export type HistoryState =
-  /** A page is on its way. */
+  /** A page is being fetched. */
   | { readonly state: 'loading' }
-  /** There are older messages: `earlier` brings them. */
+  /** There are older messages: `earlier` fetches them. */
   | { readonly state: 'more' }
-  /** The room's first message is here, or it has none. */
-  | { readonly state: 'whole' }
-  /** The last page could not be had; `earlier`, or the next connection, tries again. */
+  /** The room's first message is here, or the room has none. */
+  | { readonly state: 'complete' }
+  /** The last page could not be fetched; `earlier`, or the next connection, tries again. */
   | { readonly state: 'failed'; readonly error: ClientError };
 
-/** All that is known of an open room, at one moment. Whatever did not change since keeps its identity. */
+/** Everything that is known of an open room, at one moment. Parts that do not change keep their identity. */
 export interface RoomView {
   readonly roomId: string;
-  /** Undefined until the chat is known: it came with the list of chats, or `openChat` asked for it. */
+  /** Undefined until the chat is known, from the list of chats or from `openChat`. */
   readonly other: User | undefined;
-  /** The stored ones by `seq`, without a gap from the oldest here to the newest, then the unsent in order. */
+  /** Stored messages by `seq` and without a gap, then unsent ones in order. */
   readonly entries: readonly Entry[];
   readonly history: HistoryState;
-  /** The `seq` up to which this user has read, as last wished on this device or told by another. */
+  /** The `seq` up to which this user has read, on this device or another. */
   readonly myMark: number;
   /** The `seq` up to which the other member has read. */
   readonly otherMark: number;
 }
 
-/** The history of one room, while somebody looks at it. */
+/** The history of one open room. */
 export interface Room {
   /** The present view; the same object until something of it changes. */
   get(): RoomView;
-  /** Calls `listener` after changes of the view, once for those of one turn; what it returns stops that. */
+  /** Calls `listener` once after all changes of one turn. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
-  /**
-   * Fetches one more page back; a call while one is on its way joins it. It never rejects: `history`
-   * says what came of it.
-   */
+  /** Fetches one more page back; a call during a fetch joins it. Never rejects: `history` has the error. */
   earlier(): Promise<void>;
   /**
-   * Sends a message, shown at once as an entry that is `sending`; never throws or rejects, the
-   * entry's state tells.
+   * Sends a message, which is shown at once as `sending`. Never throws: the entry's state has the error.
    * @param replyTo the `messageId` of an earlier message of this room
    */
   send(text: string, replyTo?: string): Entry;
   /** Sends a refused entry again, under the same id. */
   retry(messageId: string): void;
-  /** Forgets a refused entry. */
+  /** Removes a refused entry. */
   discard(messageId: string): void;
-  /** Marks all up to this `seq` as read: shown at once, told to the server when there is a connection. */
+  /** Marks all up to this `seq` as read: shown at once, and sent when there is a connection. */
   read(upTo: number): void;
-  /** Says that this user types (to be called as often as they do; told at most every 3 s) or stopped. */
+  /** Call it with true as often as the user types (it sends at most every 3 s), with false when they stop. */
   typing(isTyping: boolean): void;
-  /** Lets go of the history. What is unsent is sent all the same. */
+  /** Forgets the history. Unsent messages are sent all the same. */
   close(): void;
 }
 
-/** What one signed-in device knows, to be shown: chats, friends, presence, and rooms that are open. */
+/** The state of one signed-in device, to be shown: chats, friends, presence, and open rooms. */
 export interface Store {
   /** The present snapshot; the same object until something of it changes. For `useSyncExternalStore`. */
   get(): Snapshot;
-  /** Calls `listener` after changes, once for those of one turn; what it returns stops that. */
+  /** Calls `listener` once after all changes of one turn. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
-  /** Connects, and sends what an earlier run left unsent. Nothing happens before. */
+  /** Connects, and sends what an earlier run left unsent. */
   start(): void;
   /** As `Client.retry`. */
   retry(): void;
-  /** Ends the connection and every timer, for good. What is unsent stays in the outbox. */
+  /** Ends the connection and every timer for good. Unsent messages stay in the outbox. */
   close(): void;
-  /** The history of one room, whose newest page is fetched; the same object until it is closed. */
+  /** Opens a room and fetches its newest page; gives the same object until it is closed. */
   openRoom(roomId: string): Room;
-  /** Makes two people friends; rejects with a `ClientError`, `not_found` for a user who is gone. */
+  /** Adds a friend. Rejects with a `ClientError`: `not_found` for a user who does not exist or is erased. */
   addFriend(userId: string): Promise<User>;
-  /** The chat with somebody, begun if there was none; rejects with a `ClientError`. */
+  /** Opens the chat with a user, and begins it if there is none. Rejects with a `ClientError`. */
   openChat(userId: string): Promise<ChatView>;
-  /**
-   * People by any part of their name, without friends, this device's newest ones included; rejects
-   * with a `ClientError`.
-   */
+  /** Finds users by any part of their name, except friends. Rejects with a `ClientError`. */
   searchPeople(q: string): Promise<readonly User[]>;
-  /** Fetches one more page of older chats; a call while one is on its way joins it. */
+  /** Fetches one more page of older chats; a call during a fetch joins it. */
   moreChats(): Promise<void>;
-  /** Whether somebody looks at this device. A device begins active. */
+  /** Tells whether the user looks at this device. A device begins as active. */
   setActive(isActive: boolean): void;
 }

@@ -1,111 +1,116 @@
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
 import { overloaded } from '../../base/errors.js';
+import type { CommandRouter } from '../../domain/commands.js';
+import type { AuditResource } from '../../domain/roles.js';
 import type { Time } from '../../domain/shapes.js';
 import { parseBearerToken } from '../../vault/sessions.js';
 import type { Session } from '../../vault/vault.js';
-import { authenticated, resource } from '../auth.js';
-import { readQuery } from '../problems.js';
-import { type AuditorParts, recordRead } from './auditAccess.js';
-import { EventQuery, EventStreamQuery } from './auditEventSchemas.js';
-import type { PastParts } from './auditLog.js';
+import { type AuditorParts, type RequireSession, requireSession, serveResource } from '../auth.js';
+import { readId, readQuery } from '../problems.js';
+import { EventQuery, EventStreamQuery, RoomThenQuery, UserThenQuery } from './auditEventSchemas.js';
 
-/** Who takes nothing for so long has gone. */
+/** A client that takes nothing for this time is cut off. */
 const STALLED_MS = 60_000;
-
-/**
- * Answers with a line of JSON each, read as fast as the client reads; one who does not is cut off. The first page comes
- * before the head of the answer, so that an outage is told as one.
- */
-async function ndjson(ctx: RouterContext, pages: AsyncGenerator<readonly object[]>): Promise<void> {
-  const first = await pages.next();
-  const isHead = ctx.method === 'HEAD';
-  if (isHead) await pages.return(undefined);
-  ctx.type = 'application/x-ndjson';
-  ctx.body = Readable.from(isHead || first.done ? [] : lines(first.value, pages, () => ctx.res.destroy()), {
-    objectMode: false,
-  });
-  // There may be no line for long.
-  ctx.flushHeaders();
-}
-
-async function* lines(
-  first: readonly object[],
-  rest: AsyncIterable<readonly object[]>,
-  giveUp: () => void,
-): AsyncGenerator<string> {
-  yield* patiently(first, giveUp);
-  for await (const page of rest) yield* patiently(page, giveUp);
-}
-
-function* patiently(page: readonly object[], giveUp: () => void): Generator<string> {
-  if (page.length === 0) return;
-  const timer = setTimeout(giveUp, STALLED_MS);
-  try {
-    yield page.map((one) => `${JSON.stringify(one)}\n`).join('');
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Streams that one process serves at once. */
-const MOST_STREAMS = 16;
-/** Whoever follows is looked at so often: whether they are still signed in, and an auditor. */
+const MAX_STREAMS = 16;
+/** How often a stream that follows checks that its reader is still signed in, and an auditor. */
 const CHECK_MS = 5000;
-/** What is recorded before a time is in the log so much later at most: clocks differ, and commits take their time. */
+/** An event recorded before a time reaches the log at most this much later, for clocks that differ and slow commits. */
 const LATE_MS = 2000;
 
-export interface EventParts extends AuditorParts, Pick<PastParts, 'commands'> {
-  readonly auditReader: Pick<AuditReader, 'begin' | 'resume' | 'page' | 'all' | 'follow'>;
+/** Reads that are recorded before they are answered. */
+export interface ReadParts {
+  readonly commands: CommandRouter;
+  readonly reader: AuditReader;
 }
 
-/** The log's events by query: a page, or all of them as lines of JSON. */
-export function serveEvents(router: Router, parts: EventParts): void {
-  const { sessions, now, commands, auditReader } = parts;
-  const signedIn = authenticated(sessions, now);
+/** The log's events by query: a page, or all of them as JSON lines. */
+export function mountAuditEvents(
+  router: Router,
+  { commands, reader }: ReadParts,
+  auditors: AuditorParts,
+): void {
+  const signedIn = requireSession(auditors.sessions);
   let streams = 0;
 
-  resource(router, '/audit/events', {
+  serveResource(router, '/audit/events', {
     GET: signedIn(async (ctx, session) => {
       const { from, limit, ...filter } = readQuery(ctx, EventQuery);
-      // Before it is recorded, which is therefore not on the page.
-      const begun = from === undefined ? await auditReader.begin(filter) : auditReader.resume(filter, from);
+      // Before the read is recorded, so that the record is not on the page.
+      const begun = from === undefined ? await reader.begin(filter) : reader.resume(filter, from);
       await recordRead(commands, session, 'events', ctx);
-      ctx.body = await auditReader.page(filter, begun, limit);
+      ctx.body = await reader.page(filter, begun, limit);
     }),
   });
 
-  resource(router, '/audit/events/stream', {
+  serveResource(router, '/audit/events/stream', {
     GET: signedIn(async (ctx, session) => {
       const { follow, ...filter } = readQuery(ctx, EventStreamQuery);
-      if (streams >= MOST_STREAMS) throw overloaded('too many streams of events are read at once');
+      if (streams >= MAX_STREAMS)
+        throw overloaded(`this server sends at most ${MAX_STREAMS} event streams at once: try again`);
       streams++;
       const gone = new AbortController();
-      const closed = () => {
+      ctx.res.once('close', () => {
         if (gone.signal.aborted) return;
         gone.abort();
         streams--;
-      };
-      ctx.res.once('close', closed);
-      const begun = await auditReader.begin(filter);
+      });
+      const begun = await reader.begin(filter);
       await recordRead(commands, session, 'events', ctx);
       const pages =
         follow === 'true'
-          ? auditReader.follow(filter, begun, gone.signal, mayGoOn(parts, session, ctx, filter.until))
-          : auditReader.all(filter, begun);
-      await ndjson(ctx, pages);
+          ? reader.follow(filter, begun, gone.signal, watchReader(auditors, session, ctx, filter.until))
+          : reader.all(filter, begun);
+      await sendLines(ctx, pages);
     }),
   });
 }
 
+/** Rooms and users as they were. */
+export function mountPast(router: Router, { commands, reader }: ReadParts, signedIn: RequireSession): void {
+  serveResource(router, '/audit/rooms/:roomId', {
+    GET: signedIn(async (ctx, session) => {
+      const roomId = readId(ctx.params.roomId);
+      const { at } = readQuery(ctx, RoomThenQuery);
+      await recordRead(commands, session, 'room', ctx);
+      ctx.body = await reader.room(roomId, typeof at === 'number' ? { seq: at } : { time: at });
+    }),
+  });
+  serveResource(router, '/audit/users/:userId', {
+    GET: signedIn(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      const { at } = readQuery(ctx, UserThenQuery);
+      await recordRead(commands, session, 'user', ctx);
+      ctx.body = await reader.user(userId, at);
+    }),
+  });
+}
+
+/** Records in the log, before the answer, what an auditor reads. Throws `forbidden` if the user is no auditor. */
+async function recordRead(
+  commands: CommandRouter,
+  { userId }: Session,
+  resource: AuditResource,
+  ctx: RouterContext,
+): Promise<void> {
+  // A checked query has strings only.
+  const query = { ...ctx.params, ...(ctx.query as Record<string, string>) };
+  await commands.execute<'record audit read'>(
+    { kind: 'record audit read', userId, resource, query },
+    randomUUID(),
+  );
+}
+
 /**
- * Whether the session lasts and its user still has the role, looked up now and then, and whether anything is still to
- * come: after the end that was asked for it is looked once more.
+ * Tells a stream whether to go on: while the reader is signed in and an auditor, and more can come before `until`.
+ * After `until` it is read once more, for events that are late.
  */
-function mayGoOn(
-  { sessions, now, isAuditor }: AuditorParts,
+function watchReader(
+  { sessions, isAuditor }: AuditorParts,
   { userId }: Session,
   ctx: RouterContext,
   until: Time | undefined,
@@ -115,9 +120,46 @@ function mayGoOn(
   let isLast = false;
   return async () => {
     if (isLast) return false;
-    isLast = until !== undefined && now().getTime() > Date.parse(until) + LATE_MS;
+    isLast = until !== undefined && Date.now() > Date.parse(until) + LATE_MS;
     if (performance.now() - checked < CHECK_MS) return true;
     checked = performance.now();
-    return (await sessions.find(token, now())) !== undefined && (await isAuditor(userId));
+    return (await sessions.find(token, new Date())) !== undefined && (await isAuditor(userId));
   };
+}
+
+/**
+ * Answers with JSON lines, as fast as the client reads. The first page is read before the head is sent, so that an
+ * outage is answered with its status.
+ */
+async function sendLines(ctx: RouterContext, pages: AsyncGenerator<readonly object[]>): Promise<void> {
+  const first = await pages.next();
+  const isHead = ctx.method === 'HEAD';
+  if (isHead) await pages.return(undefined);
+  ctx.type = 'application/x-ndjson';
+  const cutOff = (): unknown => ctx.res.destroy();
+  ctx.body = Readable.from(isHead || first.done ? [] : serialize(first.value, pages, cutOff), {
+    objectMode: false,
+  });
+  // The first line may come much later.
+  ctx.flushHeaders();
+}
+
+async function* serialize(
+  first: readonly object[],
+  rest: AsyncIterable<readonly object[]>,
+  cutOff: () => void,
+): AsyncGenerator<string> {
+  yield* serializePage(first, cutOff);
+  for await (const page of rest) yield* serializePage(page, cutOff);
+}
+
+/** Resumed when the client has taken the page; calls `cutOff` if that takes too long. */
+function* serializePage(page: readonly object[], cutOff: () => void): Generator<string> {
+  if (page.length === 0) return;
+  const timer = setTimeout(cutOff, STALLED_MS);
+  try {
+    yield page.map((one) => `${JSON.stringify(one)}\n`).join('');
+  } finally {
+    clearTimeout(timer);
+  }
 }

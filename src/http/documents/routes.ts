@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
-import { ProofAnswer, ProofQuery } from '../audit/auditAccess.js';
 import {
   EventQuery,
   EventStreamQuery,
@@ -10,6 +9,7 @@ import {
   UserThenAnswer,
   UserThenQuery,
 } from '../audit/auditEventSchemas.js';
+import { ProofAnswer, ProofQuery } from '../audit/auditLog.js';
 import {
   ChangePassword,
   EraseUser,
@@ -25,17 +25,18 @@ import {
 } from '../schemas.js';
 import type { Json } from './contractParts.js';
 
-/** What `/openapi.json` says of one method of one path. */
+/** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
   readonly id: string;
   readonly summary: string;
   readonly tag: 'Users' | 'Audit' | 'Operations' | 'Documents';
+  /** Needs no session. */
   readonly open?: true;
   readonly path?: readonly Json[];
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
   readonly status: number;
-  /** A schema for JSON; or the type of what is not described. */
+  /** A schema for JSON; the media type for other content. */
   readonly answer?: z.ZodType | string;
   readonly errors?: readonly ErrorCode[];
 }
@@ -50,7 +51,7 @@ const partition = inPath('partition', { type: 'integer', minimum: 0 });
 const tile = inPath(
   'tile',
   { type: 'string', examples: ['0/x001/234', '1/000.p/12', 'entries/x001/234'] },
-  'A path of C2SP tlog-tiles, slashes and all.',
+  'A path of C2SP tlog-tiles, with its slashes.',
 );
 const auditErrors = ['bad_request', 'forbidden', 'not_found', 'overloaded'] as const;
 const readErrors = ['bad_request', 'forbidden', 'overloaded', 'unknown'] as const;
@@ -58,7 +59,7 @@ const document = (id: string, summary: string, answer: string): { get: Operation
   get: { id, summary, tag: 'Documents', open: true, status: 200, answer },
 });
 
-/** Every path that REST serves, as it is written there. */
+/** Every path that REST serves, in OpenAPI's notation. */
 export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'delete', Operation>>> = {
   '/user/': {
     post: {
@@ -75,7 +76,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/signin': {
     post: {
       id: 'signIn',
-      summary: 'Sign in: a new session',
+      summary: 'Sign in: makes a new session',
       tag: 'Users',
       open: true,
       body: SignIn,
@@ -87,7 +88,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/signout': {
     post: {
       id: 'signOut',
-      summary: 'Sign out: the token and its sockets end',
+      summary: 'Sign out: ends the session and its sockets',
       tag: 'Users',
       query: SignOutQuery,
       status: 204,
@@ -97,7 +98,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/password': {
     put: {
       id: 'changePassword',
-      summary: 'Change the password: all my other sessions end',
+      summary: 'Change the password, and end all my other sessions',
       tag: 'Users',
       body: ChangePassword,
       status: 204,
@@ -118,7 +119,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/{userId}': {
     get: {
       id: 'getUser',
-      summary: 'A user; with friends and the first 50 active chats if it is me',
+      summary: 'Get a user; with friends and the first 50 active chats if it is me',
       tag: 'Users',
       path: userId,
       query: RevisionQuery,
@@ -128,7 +129,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     },
     delete: {
       id: 'eraseUser',
-      summary: 'Erase me, for ever: my name and texts are gone everywhere, and my sessions end',
+      summary: 'Delete my account permanently: erases my name and texts everywhere, and ends my sessions',
       tag: 'Users',
       path: userId,
       body: EraseUser,
@@ -139,7 +140,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/{userId}/export': {
     get: {
       id: 'exportUser',
-      summary: 'All that is kept of me, as JSON lines: each says what it is in `kind`',
+      summary: 'Export everything that is kept of me, as JSON lines; `kind` names each',
       tag: 'Users',
       path: userId,
       status: 200,
@@ -150,7 +151,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/events': {
     get: {
       id: 'auditEvents',
-      summary: 'Events by time, then partition, then offset: a page, which may hold fewer than `limit`',
+      summary: 'Get events by time, then partition, then offset: one page, which may hold fewer than `limit`',
       tag: 'Audit',
       query: EventQuery,
       status: 200,
@@ -162,7 +163,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     get: {
       id: 'auditEventStream',
       summary:
-        'The same as JSON lines to the end; with `follow=true` on, in order within each partition only',
+        'Stream the same events as JSON lines; with `follow=true` new events too, in order within each partition only',
       tag: 'Audit',
       query: EventStreamQuery,
       status: 200,
@@ -173,7 +174,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/rooms/{roomId}': {
     get: {
       id: 'auditRoom',
-      summary: 'A room as it was, folded from the log',
+      summary: 'Get a room at a point in time, folded from the log',
       tag: 'Audit',
       path: roomId,
       query: RoomThenQuery,
@@ -185,7 +186,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/users/{userId}': {
     get: {
       id: 'auditUser',
-      summary: 'A user as they were, folded from the log',
+      summary: 'Get a user at a point in time, folded from the log',
       tag: 'Audit',
       path: userId,
       query: UserThenQuery,
@@ -198,7 +199,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     get: {
       id: 'logKeys',
       summary:
-        'Verifier keys of the log (C2SP signed-note): a line a partition and key, the one in use first',
+        'Get the verifier keys of the log (C2SP signed-note): a line for each partition and key, the key in use first',
       tag: 'Audit',
       status: 200,
       answer: 'text/plain',
@@ -208,7 +209,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/{partition}/checkpoint': {
     get: {
       id: 'logCheckpoint',
-      summary: 'The signed head of a partition: a C2SP tlog-checkpoint whose tiles are served already',
+      summary: 'Get the signed head of a partition: a C2SP tlog-checkpoint, whose tiles can be read already',
       tag: 'Audit',
       path: partition,
       status: 200,
@@ -219,7 +220,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/{partition}/tile/{tile}': {
     get: {
       id: 'logTile',
-      summary: 'A tile or an entry bundle, as C2SP tlog-tiles; an entry is the stored bytes of an event',
+      summary: 'Get a tile or an entry bundle (C2SP tlog-tiles); an entry is the stored bytes of an event',
       tag: 'Audit',
       path: [...partition, ...tile],
       status: 200,
@@ -230,7 +231,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/{partition}/proof': {
     get: {
       id: 'logProof',
-      summary: 'That an event (`offset`) is in the log, or that the log extends an older head (`from`)',
+      summary: 'Prove that an event (`offset`) is in the log, or that the log extends an older head (`from`)',
       tag: 'Audit',
       path: partition,
       query: ProofQuery,
@@ -242,7 +243,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/health': {
     get: {
       id: 'health',
-      summary: 'Is it alive',
+      summary: 'Liveness: restart the node only if this fails',
       tag: 'Operations',
       open: true,
       status: 200,
@@ -252,7 +253,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/ready': {
     get: {
       id: 'ready',
-      summary: 'Can it work; 503 names the failing part',
+      summary: 'Readiness: whether the node can do its work; a 503 names the failing part',
       tag: 'Operations',
       open: true,
       status: 200,
@@ -263,7 +264,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/metrics': {
     get: {
       id: 'metrics',
-      summary: 'Prometheus text',
+      summary: 'Metrics in the Prometheus text format',
       tag: 'Operations',
       open: true,
       status: 200,
@@ -271,6 +272,6 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     },
   },
   '/openapi.json': document('openapi', 'This document', 'application/json'),
-  '/asyncapi.json': document('asyncapi', 'The WebSocket in AsyncAPI 3.0', 'application/json'),
+  '/asyncapi.json': document('asyncapi', 'The WebSocket as AsyncAPI 3.0', 'application/json'),
   '/docs': document('docs', 'The documentation', 'text/html'),
 };

@@ -1,12 +1,18 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ClientError } from '../../../src/client/clientErrors.js';
-import { anew, chats, connection, presence, pushed } from '../../../src/client/store/applyPush.js';
-import { chat, erased, friend, messages } from '../../../src/client/store/folds.js';
-import { opened, paged } from '../../../src/client/store/roomStore.js';
-import { queued, refused } from '../../../src/client/store/sending.js';
+import { applyChat, applyErasure, applyFriend, applyMessages } from '../../../src/client/store/folds.js';
+import {
+  applyChatPage,
+  applyConnection,
+  applyPresence,
+  applyPushedMessage,
+  resetToPresent,
+} from '../../../src/client/store/liveFolds.js';
+import { applyOpening, applyPage } from '../../../src/client/store/roomStore.js';
+import { addUnsent, markRefused } from '../../../src/client/store/sending.js';
 import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';
-import { nothing, type State } from '../../../src/client/store/storeState.js';
+import { EMPTY_STATE, type State } from '../../../src/client/store/storeState.js';
 import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
 import { runs } from '../../support/lanes.js';
 import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
@@ -19,8 +25,8 @@ const withBen = 'with ben';
 
 /** Live, with both rooms open, and nothing told yet. */
 const beginning = [withAda, withBen].reduce(
-  opened,
-  connection(nothing, { state: 'live', user: me, resumed: false }),
+  applyOpening,
+  applyConnection(EMPTY_STATE, { state: 'live', user: me, resumed: false }),
 );
 
 const view = (state: State, roomId = withAda): RoomView => new RoomViews(roomId).of(state);
@@ -31,8 +37,8 @@ const ids = (state: State): string[] =>
     entry.state === 'stored' ? entry.message.messageId : `${entry.messageId} unsent`,
   );
 
-describe('what is told, folded', () => {
-  it('ends in the same view, in whatever order and however often it was told', () => {
+describe('the folds of the store', () => {
+  it('end in the same view, in whatever order and however often facts arrive', () => {
     const plan = fc.tuple(story(withAda, me, ada), story(withBen, me, ben)).chain((stories) => {
       const needed = stories.flatMap((one) => one.needed);
       const told = stories.flatMap((one) => [...one.needed, ...one.more]);
@@ -53,7 +59,7 @@ describe('what is told, folded', () => {
     );
   });
 
-  it('shows each message that was sent once, wherever its answer, push or page comes', () => {
+  it('show each sent message once, wherever its answer, push or page arrives', () => {
     const sent = [1, 2, 3, 4, 5, 6].map((seq) => messageOf(withAda, me, seq));
     const step = fc.record({
       upTo: fc.integer({ min: 1, max: sent.length }),
@@ -70,14 +76,16 @@ describe('what is told, folded', () => {
           const known = sent.slice(0, upTo);
           if (does === 'queue') {
             const entry = { state: 'sending' as const, messageId, message: 'text', queuedAt: time(0) };
-            state = queued(state, { roomId: withAda, entry });
+            state = addUnsent(state, { roomId: withAda, entry });
             written.add(messageId);
           } else if (does === 'refuse') {
-            state = refused(state, messageId, new ClientError({ code: 'forbidden' }));
+            state = markRefused(state, messageId, new ClientError({ code: 'forbidden' }));
           } else {
             stored = Math.max(stored, upTo);
-            if (does === 'push') state = known.reduce(pushed, state);
-            else state = does === 'page' ? paged(state, withAda, known) : messages(state, withAda, known);
+            if (does === 'push') state = known.reduce(applyPushedMessage, state);
+            else
+              state =
+                does === 'page' ? applyPage(state, withAda, known) : applyMessages(state, withAda, known);
           }
         }
         const inOrder = sent.slice(0, stored).map(({ messageId }) => messageId);
@@ -89,66 +97,73 @@ describe('what is told, folded', () => {
     );
   });
 
-  it('shows no message beyond a gap, and all once it is filled', () => {
+  it('show no message beyond a gap, and all once it is filled', () => {
     const at = (seq: number) => messageOf(withAda, ada, seq);
     const seqs = (state: State): unknown[] =>
       view(state).entries.map((entry) => entry.state === 'stored' && entry.message.seq);
-    const broken = paged(pushed(beginning, at(7)), withAda, [1, 2, 4, 5].map(at));
+    const broken = applyPage(applyPushedMessage(beginning, at(7)), withAda, [1, 2, 4, 5].map(at));
     expect(seqs(broken)).to.deep.equal([7]);
     expect(view(broken).history).to.deep.equal({ state: 'more' });
-    const filled = paged(broken, withAda, [at(6)]);
+    const filled = applyPage(broken, withAda, [at(6)]);
     expect(seqs(filled)).to.deep.equal([4, 5, 6, 7]);
-    expect(seqs(paged(filled, withAda, [at(3)]))).to.deep.equal([1, 2, 3, 4, 5, 6, 7]);
+    expect(seqs(applyPage(filled, withAda, [at(3)]))).to.deep.equal([1, 2, 3, 4, 5, 6, 7]);
   });
 
-  it('shows nothing of an erased user again, whoever tells of it first', () => {
+  it('show nothing of an erased user again, whichever fact arrives first', () => {
     const text = messageOf(withAda, ada, 1);
     const wiped = { ...text, message: null, erased: true as const };
     const texts = (state: State): unknown[] =>
       view(state).entries.map((entry) => entry.state === 'stored' && entry.message.message);
     // A page of an earlier moment comes behind the push, and a later page before it.
-    expect(texts(paged(erased(beginning, ada.userId), withAda, [text]))).to.deep.equal([null]);
-    expect(texts(paged(paged(beginning, withAda, [text]), withAda, [wiped]))).to.deep.equal([null]);
-    expect(texts(paged(paged(beginning, withAda, [wiped]), withAda, [text]))).to.deep.equal([null]);
+    expect(texts(applyPage(applyErasure(beginning, ada.userId), withAda, [text]))).to.deep.equal([null]);
+    expect(texts(applyPage(applyPage(beginning, withAda, [text]), withAda, [wiped]))).to.deep.equal([null]);
+    expect(texts(applyPage(applyPage(beginning, withAda, [wiped]), withAda, [text]))).to.deep.equal([null]);
   });
 
-  it('keeps the identity of all that a change does not touch', () => {
+  it('keep the identity of everything that did not change', () => {
     const snapshots = new Snapshots();
     const views = new RoomViews(withAda);
     const both = [chatOf(withAda, [me, ada], []), chatOf(withBen, [me, ben], [])].reduce(
-      chat,
-      [ada, ben].reduce(friend, beginning),
+      applyChat,
+      [ada, ben].reduce(applyFriend, beginning),
     );
     const before = { snapshot: snapshots.of(both), view: views.of(both) };
-    const state = pushed(both, messageOf(withBen, ben, 1));
+    const state = applyPushedMessage(both, messageOf(withBen, ben, 1));
     const after = { snapshot: snapshots.of(state), view: views.of(state) };
     expect(after.view).to.equal(before.view);
     expect(after.snapshot.friends).to.equal(before.snapshot.friends);
     expect(after.snapshot.chats.map(({ roomId }) => roomId)).to.deep.equal([withBen, withAda]);
     expect(after.snapshot.chats).to.include(before.snapshot.chats.find(({ roomId }) => roomId === withAda));
-    expect(snapshots.of(pushed(state, messageOf(withBen, ben, 1)))).to.equal(after.snapshot);
-    expect(snapshots.of(friend(state, { ...ben }))).to.equal(after.snapshot);
+    expect(snapshots.of(applyPushedMessage(state, messageOf(withBen, ben, 1)))).to.equal(after.snapshot);
+    expect(snapshots.of(applyFriend(state, { ...ben }))).to.equal(after.snapshot);
   });
 
-  it('no longer knows who is there when a new connection does not tell', () => {
+  it('forget presence that a new connection does not confirm', () => {
     const chat = chatOf(withAda, [me, ada], []);
     const there = { isOnline: true, lastSeen: null };
-    const before = presence(chats(beginning, { chats: [chat], presence: { ada: there } }, true), ben.userId, {
-      state: 'online',
-    });
-    const lost = connection(before, { state: 'waiting', delayMs: 1, code: 1006, reason: '' });
+    const before = applyPresence(
+      applyChatPage(beginning, { chats: [chat], presence: { ada: there } }, true),
+      ben.userId,
+      {
+        state: 'online',
+      },
+    );
+    const lost = applyConnection(before, { state: 'waiting', delayMs: 1, code: 1006, reason: '' });
     expect(snapshot(lost).chats[0]?.presence).to.deep.equal({ state: 'online' });
-    const again = chats(lost, { chats: [chat], presence: { ben: there } }, true);
+    const again = applyChatPage(lost, { chats: [chat], presence: { ben: there } }, true);
     expect(snapshot(again).chats[0]?.presence).to.deep.equal({ state: 'unknown' });
     expect(again.presence.get(ben.userId)).to.deep.equal({ state: 'online' });
   });
 
-  it('forgets what it knew of a server whose data are others now, but nothing that is unsent', () => {
-    const known = pushed(chat(beginning, chatOf(withAda, [me, ada], [])), messageOf(withAda, ada, 1));
+  it('forget everything but unsent messages when the server was restored', () => {
+    const known = applyPushedMessage(
+      applyChat(beginning, chatOf(withAda, [me, ada], [])),
+      messageOf(withAda, ada, 1),
+    );
     const entry = { state: 'sending' as const, messageId: 'mine', message: 'text', queuedAt: time(0) };
-    const state = anew(queued(known, { roomId: withAda, entry }));
+    const state = resetToPresent(addUnsent(known, { roomId: withAda, entry }));
     expect(ids(state)).to.deep.equal(['mine unsent']);
-    expect(snapshot(state)).to.deep.include({ me, chats: [], loaded: false });
+    expect(snapshot(state)).to.deep.include({ me, chats: [], isLoaded: false });
     expect(view(state).history).to.deep.equal({ state: 'loading' });
   });
 });

@@ -30,7 +30,7 @@ export async function openStore(
     ...options,
   });
   store.start();
-  await eventually(`${username} has loaded`, () => store.get().loaded);
+  await eventually(`${username} has loaded`, () => store.get().isLoaded);
   return store;
 }
 

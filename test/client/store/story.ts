@@ -1,7 +1,13 @@
 import fc from 'fast-check';
-import { pushed } from '../../../src/client/store/applyPush.js';
-import { chat, erased, friend, mark, messages } from '../../../src/client/store/folds.js';
-import { paged } from '../../../src/client/store/roomStore.js';
+import {
+  applyChat,
+  applyErasure,
+  applyFriend,
+  applyMark,
+  applyMessages,
+} from '../../../src/client/store/folds.js';
+import { applyPushedMessage } from '../../../src/client/store/liveFolds.js';
+import { applyPage } from '../../../src/client/store/roomStore.js';
 import type { State } from '../../../src/client/store/storeState.js';
 import type { Chat, Message, User } from '../../../src/client/types.js';
 
@@ -63,38 +69,38 @@ export function story(roomId: string, me: User, other: User): fc.Arbitrary<Story
       const marks = { [me.userId]: Math.min(mine, n), [other.userId]: Math.min(theirs, n) };
       const them: User = isErased ? { ...other, username: null, erased: true } : other;
       const needed: Told[] = [
-        (state) => chat(state, chatOf(roomId, [me, them], after, marks)),
-        (state) => paged(state, roomId, after),
-        (state) => (isErased ? erased(state, other.userId) : friend(state, other)),
+        (state) => applyChat(state, chatOf(roomId, [me, them], after, marks)),
+        (state) => applyPage(state, roomId, after),
+        (state) => (isErased ? applyErasure(state, other.userId) : applyFriend(state, other)),
       ];
       const somewhere = fc.nat(n);
       const more: fc.Arbitrary<Told> = fc.oneof(
         somewhere.map(
           (from): Told =>
             (state) =>
-              paged(state, roomId, before.slice(from, from + 4)),
+              applyPage(state, roomId, before.slice(from, from + 4)),
         ),
         somewhere.map(
           (to): Told =>
             (state) =>
-              messages(state, roomId, after.slice(0, to)),
+              applyMessages(state, roomId, after.slice(0, to)),
         ),
         somewhere.map(
           (i): Told =>
             (state) =>
-              before.slice(i, i + 1).reduce(pushed, state),
+              before.slice(i, i + 1).reduce(applyPushedMessage, state),
         ),
         somewhere.map(
           (to): Told =>
             (state) =>
-              chat(state, chatOf(roomId, [me, other], before.slice(0, to))),
+              applyChat(state, chatOf(roomId, [me, other], before.slice(0, to))),
         ),
         fc.nat(theirs).map(
           (to): Told =>
             (state) =>
-              mark(state, roomId, other.userId, Math.min(to, n)),
+              applyMark(state, roomId, other.userId, Math.min(to, n)),
         ),
-        fc.constant<Told>((state) => friend(state, other)),
+        fc.constant<Told>((state) => applyFriend(state, other)),
       );
       return fc.record({
         needed: fc.constant(needed),

@@ -38,7 +38,7 @@ describe('a store that begins while others write', () => {
     for (const store of begun) {
       const room = store.openRoom(roomId);
       await eventually('it has come to the last', () => shown(room).at(-1) === 'line 399');
-      while (room.get().history.state !== 'whole') await room.earlier();
+      while (room.get().history.state !== 'complete') await room.earlier();
       expect(shown(room)).to.deep.equal(texts);
     }
   });

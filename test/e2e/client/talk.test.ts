@@ -66,7 +66,7 @@ describe('two people with stores, over real sockets', () => {
     room.send('hi', entry.state === 'stored' ? undefined : entry.messageId);
     await toShow(mine, ['hello', 'hi']);
     await toShow(room, ['hello', 'hi']);
-    expect(mine.get().history).to.deep.equal({ state: 'whole' });
+    expect(mine.get().history).to.deep.equal({ state: 'complete' });
     expect(of.get().chats[0]?.lastMessage).to.include({ message: 'hi', senderId: ben.user.userId });
   });
 
@@ -232,7 +232,7 @@ describe('two people with stores, over real sockets', () => {
     expect(room.get().entries.length).to.equal(first.length + 50);
     expect(room.get().entries.slice(-first.length)).to.deep.equal(first);
     while (room.get().history.state === 'more') await room.earlier();
-    expect(room.get().history).to.deep.equal({ state: 'whole' });
+    expect(room.get().history).to.deep.equal({ state: 'complete' });
     expect(shown(room)).to.deep.equal(['hello', ...texts]);
     expect(to.openRoom(roomId)).to.equal(room);
   });

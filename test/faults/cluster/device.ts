@@ -219,7 +219,7 @@ export class Device {
       const early: Push[] = [];
       let session: Session | undefined;
       const link: Link = new Link(door.wsUrl, this.#linkOptions(), {
-        opened: () => {
+        onOpen: () => {
           this.#identify(link, door.name, connection).then((identified) => {
             if (!identified) return link.end(1000, 'not signed in');
             session = identified;
@@ -227,8 +227,8 @@ export class Device {
             this.#begin(session);
           });
         },
-        pushed: (push) => (session ? this.#handle(session, push) : early.push(push)),
-        ended: (code) => {
+        onPush: (push) => (session ? this.#handle(session, push) : early.push(push)),
+        onEnd: (code) => {
           if (session) history.add({ kind: 'closed', device, connection, code });
           this.#session = undefined;
           this.#link = undefined;

@@ -18,7 +18,7 @@ const rest = new Rest('http://nowhere', async () => ({
   text: async () => JSON.stringify({ user: someone, friends: [], activeChats: [] }),
 }));
 
-describe('what a store says, and when', () => {
+describe('what a store sends and fetches', () => {
   let server: ScriptedServer;
   let chats: Chat[];
   const stores: Store[] = [];
@@ -41,7 +41,7 @@ describe('what a store says, and when', () => {
     });
     stores.push(store);
     store.start();
-    await eventually('it has loaded', () => store.get().loaded);
+    await eventually('it has loaded', () => store.get().isLoaded);
     return store;
   }
 
@@ -62,7 +62,7 @@ describe('what a store says, and when', () => {
     await server.stop();
   });
 
-  it('says that this user types at most every 3 s, and stops at once', async () => {
+  it('sends typing at most every 3 s, and its end at once', async () => {
     let now = 0;
     server.on({ ...answers, 'notify typing': (c, frame) => c.answer(frame, {}) });
     const shown = (await open({ now: () => now })).openRoom(room);
@@ -77,7 +77,7 @@ describe('what a store says, and when', () => {
     expect(said()).to.deep.equal([true, true, false]);
   });
 
-  it('hears of typing no longer than 8 s', async () => {
+  it('shows typing for at most 8 s after the last push', async () => {
     const timers: { ms: number; run: () => void }[] = [];
     const after: After = (ms, run) => {
       if (ms !== 8000) return realAfter(ms, run);
@@ -95,7 +95,7 @@ describe('what a store says, and when', () => {
     expect(isTyping()).to.equal(false);
   });
 
-  it('says the last of many marks, one at a time, and again after a reconnect', async () => {
+  it('sends the last of many marks, one at a time, and again after a reconnect', async () => {
     const held: [Scripted, RequestFrame][] = [];
     server.on({ ...answers, 'read messages': (c, frame) => void held.push([c, frame]) });
     const answer = (): void => {
@@ -129,7 +129,7 @@ describe('what a store says, and when', () => {
     expect(shown.get().myMark).to.equal(0);
   });
 
-  it('asks for the chats again when a message comes of one that it does not know', async () => {
+  it('fetches the chats again when a message of an unknown chat arrives', async () => {
     const store = await open();
     const other = person('ben');
     const message = messageOf('with ben', other, 8);
@@ -139,7 +139,7 @@ describe('what a store says, and when', () => {
     expect(store.get().chats.map(({ other: { userId } }) => userId)).to.include('ben');
   });
 
-  it('says what a page failed for, and tries again when it is told to or has a new connection', async () => {
+  it('shows why a page failed, and retries on request or with a new connection', async () => {
     let fails = true;
     server.on({
       ...answers,
@@ -156,11 +156,11 @@ describe('what a store says, and when', () => {
     expect(shown.get().history).to.have.nested.property('error.incident', 'i');
     fails = false;
     server.last.drop();
-    await eventually('it is here', () => shown.get().history.state === 'whole');
+    await eventually('it is here', () => shown.get().history.state === 'complete');
     expect(server.sent('fetch messages').every(({ data }) => data.before === 5)).to.equal(true);
   });
 
-  it('fetches what lies between a pushed message and those before it', async () => {
+  it('fetches messages missing before a pushed one', async () => {
     const at = (seq: number) => messageOf(room, ada, seq);
     server.on({
       ...answers,
@@ -177,7 +177,7 @@ describe('what a store says, and when', () => {
     expect(shown.get().history).to.deep.equal({ state: 'more' });
   });
 
-  it('begins anew where its cursor is refused', async () => {
+  it('begins anew when its cursor is refused', async () => {
     const store = await open();
     const shown = store.openRoom(room);
     await eventually('the room has loaded', () => shown.get().history.state !== 'loading');
@@ -192,11 +192,11 @@ describe('what a store says, and when', () => {
     server.last.drop();
     await eventually('it knows what is now', () => store.get().chats[0]?.roomId === 'with ben');
     expect(store.get().chats).to.have.length(1);
-    await eventually('the room too', () => shown.get().history.state === 'whole');
+    await eventually('the room too', () => shown.get().history.state === 'complete');
     expect(shown.get().entries).to.deep.equal([]);
   });
 
-  it('shows what an earlier run left, and sends it before what is written now', async () => {
+  it('shows messages of an earlier run, and sends them before new ones', async () => {
     const outbox = new MemoryOutbox();
     const left = { messageId: 'left', roomId: room, message: 'left', queuedAt: time(0) };
     outbox.put(left);
@@ -218,7 +218,7 @@ describe('what a store says, and when', () => {
     expect(server.sent('send message')[0]?.data).to.include({ messageId: 'left', message: 'left' });
   });
 
-  it('shows as refused what could not be kept, and sends it under its id when told to again', async () => {
+  it('shows a message that could not be stored as refused, and retries it under its id', async () => {
     const outbox = new MemoryOutbox();
     const { put } = outbox;
     outbox.put = () => {
@@ -238,7 +238,7 @@ describe('what a store says, and when', () => {
     expect(server.sent('send message')[0]?.data).to.include({ message: 'hello', replyTo: 'an earlier one' });
   });
 
-  it('fetches older chats once for calls that come together, until there are none', async () => {
+  it('fetches older chats once for simultaneous calls, until there are none', async () => {
     const older = chatOf('with ben', [someone, person('ben')], []);
     server.on({
       ...answers,
@@ -255,7 +255,7 @@ describe('what a store says, and when', () => {
     expect(server.sent('get active chats')).to.have.length(2);
   });
 
-  it('tells listeners once of what changed in one turn, and not of what did not', async () => {
+  it('calls listeners once for all changes of one turn, and not without a change', async () => {
     const store = await open();
     const shown = store.openRoom(room);
     await eventually('the room has loaded', () => shown.get().history.state === 'more');

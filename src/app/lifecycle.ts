@@ -1,0 +1,69 @@
+import type { Logger } from 'pino';
+import type { Config } from '../base/config.js';
+import type { Metrics } from '../base/metrics.js';
+
+/** Closes what a start has opened, in the reverse order. */
+export class Closers {
+  readonly #closers: (() => unknown)[] = [];
+
+  /** To be called as soon as something is open, so that a start that fails after it closes it. */
+  add(close: () => unknown): void {
+    this.#closers.push(close);
+  }
+
+  /**
+   * Closes each once, one after the other. Rejects with the first failure and leaves the rest open: a data directory
+   * must not be unlocked while something may still write to it.
+   */
+  async closeAll(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+}
+
+/**
+ * Decides what an error means that this node cannot go on with. An event of a newer version is for newer nodes to
+ * serve: this node hands over and waits to be upgraded. Every other error ends the process.
+ */
+export class Retirement {
+  #handOver: (() => Promise<void>) | undefined;
+  #isRetired = false;
+
+  constructor(
+    private readonly logger: Logger,
+    private readonly fail: (error: unknown) => void,
+  ) {}
+
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
+  /** From now on this node can hand over; until then it fails. */
+  enable(handOver: () => Promise<void>): void {
+    this.#handOver = handOver;
+  }
+
+  readonly onFatal = (error: unknown): void => {
+    const isNewer = error instanceof Error && error.name === 'UnknownEventType';
+    if (!isNewer || !this.#handOver) return this.fail(error);
+    if (this.#isRetired) return;
+    this.#isRetired = true;
+    this.logger.error({ err: error }, 'this version is too old for the log: upgrade this node');
+    this.#handOver().catch(this.fail);
+  };
+}
+
+/** Given to every phase of a start. */
+export interface Host {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** A phase adds what it has opened. */
+  readonly closers: Closers;
+  readonly retirement: Retirement;
+}
+
+/** Logs failures that are tried again. */
+export const warnTo =
+  (logger: Logger) =>
+  (message: string, error: unknown): void =>
+    logger.warn({ err: error }, message);

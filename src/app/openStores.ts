@@ -1,0 +1,95 @@
+import type { Config } from '../base/config.js';
+import { type AddressLimit, createMemoryAddressLimit } from '../base/rateLimits.js';
+import type { NodeId } from '../cluster/bus.js';
+import { recordNode } from '../cluster/openCluster.js';
+import { lockDataDir } from '../log/dataDir.js';
+import { openSqliteLog } from '../log/embeddedLog.js';
+import type { EventLog } from '../log/log.js';
+import { type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
+import { openPasswords } from '../vault/credentials.js';
+import { deriveKeys, loadMasterKey } from '../vault/masterKey.js';
+import { type OpenVault, openVault } from '../vault/openVault.js';
+import {
+  createPlaintextCache,
+  createTextOpener,
+  type PlaintextCache,
+  type TextOpener,
+} from '../vault/textOpener.js';
+import type { Passwords } from '../vault/vault.js';
+import { WriterThreadClient } from '../writer/writerThreadClient.js';
+import { type Closers, type Host, warnTo } from './lifecycle.js';
+
+/** The engine of log and read models, opened. */
+export interface OpenEngine {
+  readonly location: Engine;
+  /** The only part of this process that appends to the log. */
+  readonly writers: WriterThreadClient;
+  /** The same log, to be read. */
+  readonly log: Omit<EventLog, 'append'>;
+  /** The node that ran in this data directory before, if it has surely ended. */
+  readonly predecessor: NodeId | undefined;
+  /** Of sign-ups and sign-ins; undefined with `AUTH_RATE_LIMIT=off`. */
+  readonly addressLimit: AddressLimit | undefined;
+}
+
+/** Everything durable, opened. */
+export interface Stores {
+  readonly engine: OpenEngine;
+  readonly vault: OpenVault;
+  readonly passwords: Passwords;
+  /** Opens sealed texts; `cache` has those opened last. */
+  readonly texts: { readonly opener: TextOpener; readonly cache: PlaintextCache };
+}
+
+/**
+ * Opens log, vault and password hashing. Throws `DataDirInUse`, `LogMismatch`, `StorageError`, `MasterKeyError`,
+ * `VaultUnavailable`, or what the database's driver throws.
+ */
+export async function openStores({ config, logger, closers }: Host, node: NodeId): Promise<Stores> {
+  const engine = await openEngine(config, node, closers);
+  const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR));
+  const vault = await openVault({ engine: engine.location, masterKey, report: warnTo(logger) });
+  closers.add(() => vault.close());
+  const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
+  closers.add(() => passwords.close());
+  const cache = createPlaintextCache();
+  closers.add(() => cache.close());
+  return { engine, vault, passwords, texts: { opener: createTextOpener(vault.keys, cache), cache } };
+}
+
+async function openEngine(config: Config, node: NodeId, closers: Closers): Promise<OpenEngine> {
+  // Before the first file of the directory is touched, and released when the last is closed.
+  const lock = lockDataDir(config.DATA_DIR);
+  closers.add(() => lock.release());
+  const predecessor = recordNode(config.DATA_DIR, node);
+  const location = engineOf(config);
+  const writers = await WriterThreadClient.open({ engine: location, node, partitions: config.PARTITIONS });
+  closers.add(() => writers.stop());
+  const log = await openLog(location);
+  closers.add(() => log.close());
+  const addressLimit = await openAddressLimit(location, config.AUTH_RATE_LIMIT, closers);
+  return { location, writers, log, predecessor, addressLimit };
+}
+
+/** Where these settings put log and read models. */
+export const engineOf = ({
+  MONGO_URL: url,
+  DATA_DIR: dataDir,
+}: Pick<Config, 'MONGO_URL' | 'DATA_DIR'>): Engine =>
+  url === undefined ? { kind: 'sqlite', dataDir } : { kind: 'mongodb', url };
+
+const openLog = (location: Engine): Promise<EventLog> =>
+  location.kind === 'sqlite'
+    ? openSqliteLog({ file: logFileOf(location.dataDir), readOnly: true })
+    : mongoLog({ url: location.url });
+
+async function openAddressLimit(
+  location: Engine,
+  allowance: Config['AUTH_RATE_LIMIT'],
+  closers: Closers,
+): Promise<AddressLimit | undefined> {
+  if (allowance === 'off') return undefined;
+  if (location.kind === 'sqlite') return createMemoryAddressLimit(allowance, () => performance.now());
+  const { openMongoAddressLimit } = await import('../cluster/mongoAddressLimit.js');
+  return openMongoAddressLimit(location.url, allowance, (close) => closers.add(close));
+}

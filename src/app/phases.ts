@@ -1,0 +1,272 @@
+import { HeadSigner, Heads } from '../audit/proof/heads.js';
+import { Proofs } from '../audit/proof/proofs.js';
+import { systemClock } from '../base/clock.js';
+import type { Bus, NodeId } from '../cluster/bus.js';
+import { PartitionRouter } from '../cluster/commandRouter.js';
+import type { Devices } from '../cluster/devices.js';
+import { FoldAssignment } from '../cluster/foldAssignment.js';
+import { ForwardedCommandReceiver } from '../cluster/forwardReceiver.js';
+import type { Nodes } from '../cluster/nodes.js';
+import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
+import type { Owners } from '../cluster/ownership.js';
+import type { Moment } from '../domain/commands.js';
+import { streamOf } from '../domain/ids.js';
+import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
+import { Erasures } from '../erasure/erasures.js';
+import { fileHeartbeat } from '../gateway/presenceReconciler.js';
+import { type RunningGateway, startGateway } from '../gateway/startGateway.js';
+import { partitionOf } from '../log/log.js';
+import { capabilities, foldedTables } from '../projections/allProjections.js';
+import type { Queries } from '../projections/queries.js';
+import { createQueries } from '../projections/rowQueries.js';
+import { type Projections, startProjections } from '../projections/startProjections.js';
+import { type Host, warnTo } from './lifecycle.js';
+import type { Stores } from './openStores.js';
+
+/**
+ * The phases of a start behind `openStores`, in their order. What a phase opens is closed before what the phases
+ * before it have opened.
+ */
+
+/** The read models that this node folds, and the queries over them. */
+export interface Reads {
+  readonly projections: Projections;
+  readonly queries: Queries;
+}
+
+/** Signed heads of the log, and proofs from them. */
+export interface Audit {
+  readonly heads: Heads;
+  readonly proofs: Proofs;
+  readonly signer: HeadSigner;
+  /** The partitions that this node folds and signs. */
+  readonly assignment: FoldAssignment;
+  /** To be called when a stop begins: from then on, the last signatures have `LAST_SIGNATURES_MS`. */
+  beginStop(): void;
+}
+
+/** This node among the others. */
+export interface Membership {
+  readonly bus: Bus;
+  readonly nodes: Nodes;
+  readonly devices: Devices;
+  /** Sends commands to the owners of their partitions, on whichever node. */
+  readonly commands: PartitionRouter;
+  /** Takes commands that other nodes forward. */
+  readonly receiver: ForwardedCommandReceiver;
+}
+
+/** What the phases so far have opened. */
+export interface Parts {
+  readonly stores: Stores;
+  readonly reads: Reads;
+  readonly audit: Audit;
+  readonly membership: Membership;
+}
+
+/** Signatures that take longer after a stop has begun are given up: the rest must fit into the limit of a stop. */
+const LAST_SIGNATURES_MS = 8000;
+
+/** An erasure that another node began is finished here after this time: longer than a command is under way. */
+const ERASURE_TAKEOVER_MS = 20_000;
+
+export async function connectBus(
+  { config, logger, closers }: Host,
+  logId: string,
+  node: NodeId,
+): Promise<Bus> {
+  const bus = await openBus({ servers: config.NATS_URL, logId, node, report: warnTo(logger) });
+  closers.add(() => bus.close());
+  return bus;
+}
+
+/** Starts the projections, which follow the log from here on. */
+export async function startReads(
+  { logger, closers, retirement }: Host,
+  { engine: { location, log }, texts }: Stores,
+  bus: Bus,
+): Promise<Reads> {
+  const projections = await startProjections({
+    engine: location,
+    names: texts.opener,
+    cluster: {
+      // A single process folds everything from the start; of a shared log, a node folds only what it comes to own.
+      ...(location.kind === 'mongodb' ? { owned: [] } : {}),
+      send: (note) => bus.broadcast(note),
+    },
+    errors: {
+      onFatal: retirement.onFatal,
+      onRetry: (error) => logger.warn({ err: error }, 'the read models cannot be updated; trying again'),
+    },
+  });
+  closers.add(() => projections.close());
+  bus.subscribe((frame) => projections.publish(frame));
+  bus.onNote((note) => projections.receive(note));
+  const { reader, progress } = projections;
+  const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
+  return { projections, queries };
+}
+
+/** Prepares heads and proofs; the signer is started when this node owns partitions. */
+export function prepareAudit(
+  { config, logger, closers }: Host,
+  { engine: { log }, vault }: Stores,
+  { projections }: Reads,
+  node: NodeId,
+): Audit {
+  const merkleReader = projections.merkleReader(log);
+  const { progress } = projections;
+  const heads = new Heads({ origin: config.LOG_ORIGIN, vault, log, merkleReader, progress });
+  const assignment = new FoldAssignment(node, foldedTables);
+  const signer = new HeadSigner({
+    heads,
+    owned: () => assignment.owned,
+    size: async (partition) => (await log.tail(partition))?.size ?? 0,
+    report: warnTo(logger),
+  });
+  let deadline = Number.POSITIVE_INFINITY;
+  // After the writers, whose last commits it signs, and after the cluster: other nodes need not wait for it to take over.
+  closers.add(() => signer.stop(Math.min(LAST_SIGNATURES_MS, deadline - performance.now())));
+  return {
+    heads,
+    proofs: new Proofs({ merkleReader, heads }),
+    signer,
+    assignment,
+    beginStop() {
+      assignment.retainAll();
+      deadline = performance.now() + LAST_SIGNATURES_MS;
+    },
+  };
+}
+
+/** Joins the cluster; no command is routed before `startWriters` tells who owns which partition. */
+export async function joinCluster(
+  { config, logger, closers }: Host,
+  { engine: { writers, log, predecessor } }: Stores,
+  bus: Bus,
+): Promise<Membership> {
+  const commands = new PartitionRouter({
+    ...{ partitions: writers.partitions, bus, writers, clock: systemClock },
+    onStaleOwner: () => writers.rebalance(),
+  });
+  bus.onNote((note) => {
+    if (note.kind === 'owners') writers.rebalance();
+  });
+  const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
+  const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, capabilities);
+  closers.add(cluster.close);
+  if (predecessor !== undefined) await expirePredecessor(predecessor, cluster, warnTo(logger));
+  return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, receiver };
+}
+
+/** Starts the gateway: before the writers, so that it fans out all that this node commits. */
+export async function startPushes(
+  { config, logger, metrics, closers, retirement }: Host,
+  { stores, reads, membership }: Parts,
+): Promise<RunningGateway> {
+  const { engine, vault, texts } = stores;
+  const { bus, nodes, devices, commands } = membership;
+  // The nodes of a shared log tell each other that they live.
+  const heartbeat = engine.location.kind === 'sqlite' ? fileHeartbeat(engine.location.dataDir) : undefined;
+  const gateway = await startGateway({
+    config,
+    stores: { log: engine.log, vault, queries: reads.queries, texts: texts.opener },
+    cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
+    router: commands,
+    report: { metrics, logger, fail: retirement.onFatal },
+  });
+  closers.add(() => gateway.release());
+  return gateway;
+}
+
+/** Answers the requests of other nodes, and asks them to forget erased users. */
+export function serveNodes(
+  { retirement }: Host,
+  { stores, reads, membership }: Parts,
+  gateway: RunningGateway,
+): ErasureBroadcast {
+  const { vault, texts, engine } = stores;
+  const { bus, nodes, receiver } = membership;
+  const memories = {
+    keys: vault.keys,
+    fannedOut: (at: readonly Moment[]) => gateway.revisions.reached(at),
+    texts: texts.cache,
+    writers: engine.writers,
+    gateway,
+    projections: reads.projections,
+  };
+  const broadcast = new ErasureBroadcast({
+    bus,
+    nodes,
+    evictErasedUser: (user, at) => evictErasedUser(memories, user, at),
+  });
+  bus.serve(
+    (body, from) =>
+      gateway.sessionRevocation.serve(body) ?? broadcast.serve(body) ?? receiver.serve(body, from),
+  );
+  retirement.enable(async () => {
+    await Promise.all([gateway.close(), engine.writers.releaseAll()]);
+  });
+  return broadcast;
+}
+
+/** Starts the writers, which take over partitions: from here on commands are accepted. */
+export async function startWriters(
+  { logger, metrics, closers, retirement }: Host,
+  { stores, reads: { projections }, audit, membership }: Parts,
+): Promise<void> {
+  const { engine, vault, texts } = stores;
+  const { writers } = engine;
+  const { bus, commands } = membership;
+  const { progress, start } = projections;
+  projections.onSwitch((name, generation) => writers.switchTo(name, generation));
+  progress.onAdvance((model, partition, size) => writers.advance(model, partition, size));
+  const deps = {
+    bus,
+    keys: vault.keys,
+    mayAppend: (partition: number) => audit.heads.check(partition),
+    folding: progress,
+    events: {
+      onSealed: texts.cache.set,
+      onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
+      onOwners(owners: Owners) {
+        commands.setOwners(owners);
+        audit.assignment.setOwners(owners);
+        projections.own(audit.assignment.folded).catch((error: unknown) => {
+          // A retired node's projections have stopped at the event that they cannot read.
+          if (!retirement.isRetired) retirement.onFatal(error);
+        });
+      },
+      onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
+      onFatal: retirement.onFatal,
+      report: warnTo(logger),
+    },
+  };
+  await writers.start(deps, start.folded, start.generations);
+  // Before the read models and the vault: commands under way still need both.
+  closers.add(() => writers.stop());
+  closers.add(() => commands.stop());
+}
+
+/** Starts erasing users, first those whose erasure was interrupted. */
+export function startErasures(
+  { logger, closers }: Host,
+  { stores: { engine, vault }, reads: { queries }, membership: { commands } }: Parts,
+  gateway: RunningGateway,
+  broadcast: ErasureBroadcast,
+): Erasures {
+  const { log, location } = engine;
+  const erasures = new Erasures({
+    steps: {
+      ...{ rooms: { commands, queries, log }, vault, queries },
+      announceRevocations: (sessions) => gateway.sessionRevocation.announce(sessions),
+      evictEverywhere: (user, at, signal) => broadcast.evictEverywhere(user, at, signal),
+    },
+    isOwned: (user) => commands.owned.includes(partitionOf(streamOf('user', user), log.partitions)),
+    takeOverMs: location.kind === 'mongodb' ? ERASURE_TAKEOVER_MS : 0,
+    logger,
+  });
+  erasures.start();
+  closers.add(() => erasures.stop());
+  return erasures;
+}

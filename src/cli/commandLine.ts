@@ -1,0 +1,88 @@
+import { Presets, SingleBar } from 'cli-progress';
+import { InvalidArgumentError } from 'commander';
+import { z } from 'zod';
+import { engineOf } from '../app/openStores.js';
+import { openAuditedLog } from '../audit/storedRows.js';
+import type { OnProgress, WorkProgress } from '../audit/verify/report.js';
+import type { Config } from '../base/config.js';
+import { Id } from '../domain/shapes.js';
+import type { Engine } from '../projections/store/engine.js';
+import { loadMasterKey } from '../vault/masterKey.js';
+
+/** A log that exists, to be read. */
+interface ExistingLog {
+  readonly engine: Engine;
+  readonly masterKey: Buffer;
+  readonly partitions: number;
+}
+
+/** Finds the log of these settings, and its master key. Creates nothing: throws if there is no log. */
+export async function findLog(config: Config): Promise<ExistingLog> {
+  const engine = engineOf(config);
+  const source = await openAuditedLog(engine);
+  const { partitions } = source;
+  await source.close();
+  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR)) };
+}
+
+export function parsePartition(text: string): number {
+  if (!/^\d{1,2}$/.test(text))
+    throw new InvalidArgumentError('It must be the number of a partition: 0 or more.');
+  return Number(text);
+}
+
+const Time = z.iso.datetime({ offset: true });
+
+/** Parses a time into the form that events have: ISO 8601 in UTC with milliseconds. */
+export function parseTime(text: string): string {
+  if (!Time.safeParse(text).success)
+    throw new InvalidArgumentError('It must be a time such as 2026-01-31T12:00:00Z.');
+  return new Date(text).toISOString();
+}
+
+/** Parses an id, in lower case. */
+export function parseId(text: string): string {
+  const parsed = Id.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError('It must be a UUID.');
+  return parsed.data;
+}
+
+/** Writes to standard output, which has answers only. */
+export const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
+
+export interface ProgressBar {
+  readonly onProgress?: OnProgress;
+  /** Clears it. */
+  stop(): void;
+}
+
+/** Draws progress on standard error; only on a terminal, so that files stay without it. */
+export function startProgressBar(stream: NodeJS.WriteStream = process.stderr): ProgressBar {
+  if (!stream.isTTY) return { stop() {} };
+  const format = ' {phase} [{bar}] {percentage}% | {speed} a second | {left} left';
+  const bar = new SingleBar({ format, stream, clearOnComplete: true, hideCursor: true }, Presets.legacy);
+  let phase: string | undefined;
+  return {
+    onProgress(progress) {
+      const { done, total } = progress;
+      if (progress.phase !== phase) {
+        if (phase !== undefined) bar.stop();
+        phase = progress.phase;
+        bar.start(total, done, fieldsOf(progress));
+      } else bar.update(done, fieldsOf(progress));
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+function fieldsOf({ phase, perSecond, remainingMs }: WorkProgress): Record<string, string> {
+  const left = remainingMs === undefined ? '?' : duration(Math.ceil(remainingMs / 1000));
+  return { phase, speed: Math.round(perSecond).toLocaleString('en'), left };
+}
+
+/** Such as `1:02:03`, or `0:07`. */
+function duration(seconds: number): string {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const tail = String(seconds % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${tail}` : `${minutes}:${tail}`;
+}

@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { Closers, Retirement } from '../../src/app/lifecycle.js';
+import { rejection } from '../support/rejection.js';
+
+describe('closers', () => {
+  it('close one after the other, last opened first, each once', async () => {
+    const closed: string[] = [];
+    const closers = new Closers();
+    for (const name of ['lock', 'log', 'gateway'])
+      closers.add(async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        closed.push(name);
+      });
+    await closers.closeAll();
+    await closers.closeAll();
+    expect(closed).to.deep.equal(['gateway', 'log', 'lock']);
+  });
+
+  it('leave the rest open after a failure: the lock must not be released under a log that is open', async () => {
+    const closed: string[] = [];
+    const failure = new Error('the disk is on fire');
+    const closers = new Closers();
+    closers.add(() => closed.push('lock'));
+    closers.add(() => Promise.reject(failure));
+    closers.add(() => closed.push('gateway'));
+    expect(await rejection(closers.closeAll())).to.equal(failure);
+    expect(closed).to.deep.equal(['gateway']);
+  });
+});
+
+describe('a fatal error of a node', () => {
+  const newer = Object.assign(new Error('unknown event type'), { name: 'UnknownEventType' });
+
+  function retirement(): { retirement: Retirement; failures: unknown[]; logged: string[] } {
+    const failures: unknown[] = [];
+    const logged: string[] = [];
+    const logger = pino({}, { write: (line: string) => void logged.push(line) });
+    return { retirement: new Retirement(logger, (error) => failures.push(error)), failures, logged };
+  }
+
+  it('ends the process', () => {
+    const { retirement: node, failures } = retirement();
+    const error = new Error('a defect');
+    node.enable(async () => {});
+    node.onFatal(error);
+    expect(failures).to.deep.equal([error]);
+    expect(node.isRetired).to.equal(false);
+  });
+
+  it('makes the node hand over, once, when it is an event of a newer version', () => {
+    const { retirement: node, failures, logged } = retirement();
+    let handedOver = 0;
+    node.enable(async () => void handedOver++);
+    node.onFatal(newer);
+    node.onFatal(newer);
+    expect([handedOver, node.isRetired, failures.length, logged.length]).to.deep.equal([1, true, 0, 1]);
+    expect(logged[0]).to.contain('upgrade this node');
+  });
+
+  it('ends the process on such an event before the node can hand over, and when handing over fails', async () => {
+    const { retirement: node, failures } = retirement();
+    node.onFatal(newer);
+    expect(failures).to.deep.equal([newer]);
+    const cause = new Error('no answer');
+    node.enable(() => Promise.reject(cause));
+    node.onFatal(newer);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failures).to.deep.equal([newer, cause]);
+  });
+});
