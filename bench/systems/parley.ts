@@ -13,9 +13,9 @@ import { parleyDialect } from '../wire/parley.js';
 import type { BenchUser, Place, Running, StartOptions, System } from './system.js';
 
 /** The server program. */
-export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'main.js');
+export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'app', 'main.js');
 /** The operator's command. */
-export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli.js');
+export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli', 'bin.js');
 const password = 'a long benchmark passphrase';
 const atOnce = 16;
 const readyTimeoutMs = 120_000;

@@ -11,13 +11,13 @@ export const defects: Readonly<Record<string, Defect>> = {
   ],
   'fencing: whoever has lost a position goes on without reading what took it': [
     {
-      find: /else if \(appended\)\s+await this\.#lost\(batch\);/,
-      put: 'else if (appended) this.#committed(batch, appended.commit, appended.head);',
+      find: /else if \(appended\)\s+await this\.#handleLost\(batch\);/,
+      put: 'else if (appended) this.#handleCommitted(batch, appended.commit, appended.head);',
     },
   ],
   'unknown outcomes: a time-out of an append is taken for a success': [
     {
-      find: /await this\.#pause\(wait, commit, error\);/,
+      find: /await this\.#waitToRetry\(wait, commit, error\);/,
       put: "return { kind: 'committed' };",
     },
   ],
@@ -29,8 +29,8 @@ export const defects: Readonly<Record<string, Defect>> = {
   ],
   'unknown outcomes: a command that was not answered counts as not sent': [
     {
-      find: /item\.doubtfulSince \?\?= item\.leftAt;\s+this\.#back\(voyage, item\);/,
-      put: 'item.leftAt = undefined; this.#back(voyage, item);',
+      find: /item\.unknownSince \?\?= item\.sentAt;\s+this\.#takeBack\(window, item\);/,
+      put: 'item.sentAt = undefined; this.#takeBack(window, item);',
     },
   ],
   'gaps: a consumer hands on whatever the bus brings': [
@@ -40,8 +40,8 @@ export const defects: Readonly<Record<string, Defect>> = {
   'gaps: a consumer hands on again what the bus repeats': [
     { find: /item\.position === last \+ 1 && /, put: '' },
     {
-      find: /if \(this\.#stopped \|\| item\.position <= this\.position\)/,
-      put: 'if (this.#stopped)',
+      find: /if \(this\.#isStopped \|\| item\.position <= this\.position\)/,
+      put: 'if (this.#isStopped)',
     },
     { find: /if \(item\.position !== this\.position \+ 1\)\s+throw .*;/, put: '' },
   ],
@@ -50,8 +50,8 @@ export const defects: Readonly<Record<string, Defect>> = {
   ],
   'lanes: what comes back goes last': [
     {
-      find: /\[\.\.\.again, \.\.\.this\.#waiting\]/,
-      put: '[...this.#waiting, ...again]',
+      find: /\[\.\.\.resend, \.\.\.this\.#waiting\]/,
+      put: '[...this.#waiting, ...resend]',
     },
   ],
 };
