@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { Rebuild } from '../../src/projections/activeTables.js';
-import { messagesProjection } from '../../src/projections/models/messages.js';
-import { statesProjection } from '../../src/projections/models/streamStates.js';
+import { messagesProjection } from '../../src/projections/models/messageRows.js';
+import { statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { AnyProjection } from '../../src/projections/projection.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, readFileOf } from '../../src/projections/store/engine.js';

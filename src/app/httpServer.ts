@@ -1,13 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import type Koa from 'koa';
 import { AuditReader } from '../audit/auditReader.js';
-import { eventsUntil, indexedSize } from '../audit/events/streamCommits.js';
+import { eventsUntil, indexedSize } from '../audit/events/eventFilter.js';
 import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness } from '../http/operations.js';
-import { auditorsOf } from '../projections/models/roles.js';
+import { auditorsOf } from '../projections/models/userRows.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 

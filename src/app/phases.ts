@@ -5,7 +5,7 @@ import type { Bus, NodeId } from '../cluster/bus.js';
 import { PartitionRouter } from '../cluster/commandRouter.js';
 import type { Devices } from '../cluster/devices.js';
 import { FoldAssignment } from '../cluster/foldAssignment.js';
-import { ForwardedCommandReceiver } from '../cluster/forwardReceiver.js';
+import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
 import type { Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';

@@ -1,9 +1,9 @@
 import pino, { type Logger } from 'pino';
 import { ConfigError, readConfig } from '../base/config.js';
-import { DataDirInUse } from '../log/dataDir.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
+import { DataDirInUse } from './openStores.js';
 import { startSystem } from './system.js';
 
 /** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */

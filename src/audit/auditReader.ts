@@ -2,15 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { Time } from '../domain/shapes.js';
-
-import { chatsModel } from '../projections/models/chats.js';
-import { friendshipsModel } from '../projections/models/friendships.js';
-import { type ContentOpener, usersModel } from '../projections/models/users.js';
-
+import { chatsModel } from '../projections/models/chatRows.js';
+import { friendshipsModel } from '../projections/models/friendshipRows.js';
+import { type ContentOpener, usersModel } from '../projections/models/userRows.js';
 import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import type { KeyStore } from '../vault/vault.js';
-import { type EventFilter, findRanges, readTails } from './events/eventFilter.js';
+import { type At, type EventFilter, findRanges, indexedSize, readTails } from './events/eventFilter.js';
 import {
   allEvents,
   decodeCursor,
@@ -21,8 +19,7 @@ import {
   followEvents,
   type UnreadRange,
 } from './events/eventQuery.js';
-import type { OpenEvent } from './events/openEvents.js';
-import { type At, indexedSize } from './events/streamCommits.js';
+import type { OpenEvent } from './events/transcript.js';
 import {
   type RoomSnapshot,
   readRoomAt,

@@ -1,9 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
-import type { EventFilter } from '../audit/events/eventFilter.js';
+import type { At, EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
-import type { At } from '../audit/events/streamCommits.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime/storedPointInTime.js';
 import { readConfig } from '../base/config.js';
 import { findLog, parseId, parsePartition, parseTime, printLine, startProgressBar } from './commandLine.js';

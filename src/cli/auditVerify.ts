@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
-import { exportBundle } from '../audit/verify/bundle.js';
+import { exportBundle, verifyBundle } from '../audit/verify/bundle.js';
 import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
-import { verifyBundle } from '../audit/verify/verifyBundle.js';
 import { type Config, readConfig } from '../base/config.js';
 import type { Engine } from '../projections/store/engine.js';
 import { openVault } from '../vault/openVault.js';

@@ -2,13 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import pino from 'pino';
 import { isControlServed, remoteOperator } from '../app/controlSocket.js';
-import { engineOf } from '../app/openStores.js';
+import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { controlSocketOf, type Operator } from '../app/operator.js';
 import { exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/config.js';
-import { DataDirInUse } from '../log/dataDir.js';
 import { projectionNames } from '../projections/allProjections.js';
 import { parsePartition, printLine } from './commandLine.js';
 

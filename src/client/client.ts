@@ -1,9 +1,15 @@
-import { ClientError } from './clientErrors.js';
 import { Inbox } from './inbox.js';
 import { GIVE_UP_CODE, Link, type Phase, stateOf } from './link.js';
 import { backoffDelay, type ClientOptions, Listeners, withDefaults } from './options.js';
 import { Requests } from './requests.js';
-import type { Client, ClientState, Push, RequestInput, User } from './types.js';
+import {
+  type Client,
+  ClientError,
+  type ClientState,
+  type Push,
+  type RequestInput,
+  type User,
+} from './types.js';
 
 const SIGNED_OUT_CODE = 4401;
 const RESTART_CODE = 1012;

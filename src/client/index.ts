@@ -6,7 +6,6 @@
  */
 export type { ErrorCode, FieldError } from '../base/errors.js';
 export { createClient } from './client.js';
-export { ClientError, type ClientErrorCode, type ErrorBody } from './clientErrors.js';
 export { Timeline } from './inbox.js';
 export type { Backoff, ClientOptions } from './options.js';
 export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
@@ -42,3 +41,4 @@ export type {
   WebSocketClass,
   WebSocketLike,
 } from './types.js';
+export { ClientError, type ClientErrorCode, type ErrorBody } from './types.js';

@@ -1,15 +1,16 @@
 import { assertNever } from '../base/errors.js';
-import { ClientError, type ErrorBody } from './clientErrors.js';
-import type {
-  After,
-  ClientState,
-  Push,
-  RequestAnswer,
-  RequestInput,
-  RequestName,
-  User,
-  WebSocketClass,
-  WebSocketLike,
+import {
+  type After,
+  ClientError,
+  type ClientState,
+  type ErrorBody,
+  type Push,
+  type RequestAnswer,
+  type RequestInput,
+  type RequestName,
+  type User,
+  type WebSocketClass,
+  type WebSocketLike,
 } from './types.js';
 
 /** The state of a client, with the resources that only this state has. */

@@ -1,6 +1,5 @@
 import { v7 } from 'uuid';
-import { ClientError } from './clientErrors.js';
-import type { Client, Message, RequestAnswer } from './types.js';
+import { type Client, ClientError, type Message, type RequestAnswer } from './types.js';
 
 /** A queued message. It keeps its id through all tries. */
 export interface OutboxEntry {

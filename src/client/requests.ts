@@ -1,7 +1,6 @@
-import { ClientError } from './clientErrors.js';
 import type { Link } from './link.js';
 import { type Backoff, backoffDelay } from './options.js';
-import type { After } from './types.js';
+import { type After, ClientError } from './types.js';
 
 /** An `AbortController` with a reason, which the one of React Native does not have. */
 export class Cancellation {

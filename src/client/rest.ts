@@ -1,5 +1,4 @@
-import { ClientError, type ErrorBody } from './clientErrors.js';
-import type { Chat, User } from './types.js';
+import { type Chat, ClientError, type ErrorBody, type User } from './types.js';
 
 /** The part of `fetch` that is used. */
 export type Fetch = (

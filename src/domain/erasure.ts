@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command, event, push } from './define.js';
-import { UserWentOffline } from './presence.js';
+import { UserWentOffline } from './onlineStatus.js';
 import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
 
 /** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */

@@ -2,7 +2,7 @@ import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
 import * as messages from './messages.js';
-import * as presence from './presence.js';
+import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
 import * as users from './users.js';
@@ -11,7 +11,7 @@ import * as users from './users.js';
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
-const features = [users, friends, chats, messages, readMarks, presence, erasure, roles] as const;
+const features = [users, friends, chats, messages, readMarks, onlineStatus, erasure, roles] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;
 type Exports = ExportsOf<(typeof features)[number]>;

@@ -1,13 +1,77 @@
 import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
-import { forbidden, outcomeUnknown, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
+import {
+  forbidden,
+  notFound,
+  outcomeUnknown,
+  overloaded,
+  ParleyError,
+  unauthenticated,
+} from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Chat, User } from '../domain/shapes.js';
+import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import { type LimitByAddress, type RequireSession, serveResource } from './auth.js';
-import { readBody, readNoBody, readQuery } from './problems.js';
-import { ChangePassword, NoFields, SignIn, SignOutQuery, SignUp, Username } from './schemas.js';
+import { readBody, readId, readNoBody, readQuery } from './problems.js';
+import {
+  ChangePassword,
+  EraseUser,
+  NoFields,
+  RevisionQuery,
+  SearchQuery,
+  SignIn,
+  SignOutQuery,
+  SignUp,
+  Username,
+} from './schemas.js';
+
+export interface UserParts {
+  readonly queries: Queries;
+  readonly revisions: Pick<Revisions, 'parse' | 'present'>;
+  /** See `Erasures.erase`. */
+  readonly erase: (userId: string, username: string) => Promise<void>;
+}
+
+/** Looking users up, and erasing one's own. */
+export function mountUsers(
+  router: Router,
+  { queries, revisions, erase }: UserParts,
+  { signedIn, accounts }: { readonly signedIn: RequireSession; readonly accounts: Accounts },
+): void {
+  const momentsOf = async (revision: string | undefined): Promise<Moment[]> =>
+    revision === undefined ? [] : [await revisions.parse(revision)];
+
+  serveResource(router, '/user/search', {
+    GET: signedIn(async (ctx, session) => {
+      const { q, limit, revision } = readQuery(ctx, SearchQuery);
+      ctx.body = { users: await queries.search(session.userId, q, limit, await momentsOf(revision)) };
+    }),
+  });
+
+  serveResource(router, '/user/:userId', {
+    GET: signedIn(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      const { revision } = readQuery(ctx, RevisionQuery);
+      const isMe = userId === session.userId;
+      // A new device asks for its user right after it connects: the answer must hold all that was pushed before.
+      const at = isMe && revision === undefined ? await revisions.present() : await momentsOf(revision);
+      const user = (await queries.users([userId], at)).get(userId);
+      if (!user) throw notFound('no user has this id');
+      ctx.body = isMe ? { user, ...(await accounts.overview(userId, at)) } : { user };
+    }),
+    DELETE: signedIn(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { password } = await readBody(ctx, EraseUser);
+      if (userId !== session.userId) throw forbidden('you can only delete your own account');
+      const { username } = await accounts.confirm(userId, password);
+      await erase(userId, username);
+      ctx.status = 204;
+    }),
+  });
+}
 
 // White initials on each have a contrast of at least 4.5:1 (WCAG 2.2 AA).
 const PALETTE = [

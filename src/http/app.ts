@@ -4,7 +4,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
-import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
+import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import {
@@ -19,7 +19,6 @@ import { type ExportParts, mountExport } from './export.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { respondToErrors } from './problems.js';
-import { mountUsers, type UserParts } from './users.js';
 
 /** What each group of resources needs. */
 export interface HttpParts {

@@ -1,14 +1,12 @@
 import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
-import { chatsProjection } from './models/chats.js';
-import { friendshipsProjection } from './models/friendships.js';
+import { chatsProjection } from './models/chatRows.js';
+import { friendshipsProjection } from './models/friendshipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
-import { messagesProjection } from './models/messages.js';
-import { presenceProjection } from './models/presenceModel.js';
-import { rolesProjection } from './models/roles.js';
-import { streamsProjection } from './models/streamIndex.js';
-import { statesProjection } from './models/streamStates.js';
-import { usersProjection } from './models/users.js';
+import { messagesProjection } from './models/messageRows.js';
+import { presenceProjection } from './models/presenceRows.js';
+import { statesProjection, streamsProjection } from './models/streamIndex.js';
+import { rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
 import { tableOf } from './store/rowStore.js';
 

@@ -4,10 +4,10 @@ import {
   type ActiveTablesOptions,
   markReady,
   Rebuild,
+  readGenerations,
   switchGeneration,
   type TableEvents,
 } from './activeTables.js';
-import { readGenerations } from './generations.js';
 import type { SideWork } from './projectorLoop.js';
 
 /** Interval between checks whether a new table has caught up. */

@@ -2,20 +2,21 @@ import type { Moment } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import { partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chats.js';
-import { friendshipsModel } from './models/friendships.js';
-import { messagePage, messagesModel, openMessages } from './models/messages.js';
-import { onlineUsers, presenceModel, presenceOf } from './models/presenceModel.js';
-import { hasAuditorRow, rolesModel } from './models/roles.js';
+import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chatRows.js';
+import { friendshipsModel } from './models/friendshipRows.js';
+import { messagePage, messagesModel, openMessages } from './models/messageRows.js';
+import { onlineUsers, presenceModel, presenceOf } from './models/presenceRows.js';
 import { streamsModel } from './models/streamIndex.js';
 import {
   friendsOf,
+  hasAuditorRow,
   openedErased,
+  rolesModel,
   searchUsers,
   usersById,
   usersModel,
   type ViewSource,
-} from './models/users.js';
+} from './models/userRows.js';
 import type { Progress, Queries } from './queries.js';
 
 const users = usersModel.name;

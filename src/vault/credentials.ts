@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import { overloaded, VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
-import { open, seal } from './cipher.js';
+import { open, seal } from './dataKeys.js';
 import type { MasterKeys } from './masterKey.js';
 import type { PasswordHashing } from './passwordWorker.js';
 import type { Credential, CredentialStore, DataKey, ErasureStore, Passwords } from './vault.js';

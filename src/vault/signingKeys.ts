@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { VaultUnavailable } from '../base/errors.js';
-import { open, seal } from './cipher.js';
+import { open, seal } from './dataKeys.js';
 import type { DataKey, HeadStore, SigningKeys } from './vault.js';
 import type { HeadTable, SigningKeyRow, SigningKeyTable } from './vaultStore.js';
 

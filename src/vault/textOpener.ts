@@ -3,7 +3,7 @@ import type { Sealed } from '../domain/define.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
 import { usernameContext } from '../domain/users.js';
-import { open } from './cipher.js';
+import { open } from './dataKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
 const MAX_TEXTS = 100_000;

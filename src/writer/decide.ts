@@ -12,7 +12,7 @@ import type { Actor, Decision, EarlierMessage, Facts, MessageRef, Sealed } from 
 import type { StreamName, UserId } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
 import type { Time } from '../domain/shapes.js';
-import { open, seal } from '../vault/cipher.js';
+import { open, seal } from '../vault/dataKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';

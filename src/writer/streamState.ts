@@ -1,7 +1,7 @@
 import { type Fold, foldFor, type Recorded, type State } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
-import type { StoredState } from '../projections/models/streamStates.js';
+import type { StoredState } from '../projections/models/streamIndex.js';
 
 /** The state of one stream after every event decided so far. */
 export class StreamState {

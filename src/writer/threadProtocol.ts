@@ -5,9 +5,9 @@ import type { Owners } from '../cluster/ownership.js';
 import type { Answer, Command, CommandKind } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import type { PackedCommit } from '../log/commit.js';
-import type { FoldProgress } from '../projections/decisionReads.js';
 import type { Engine } from '../projections/store/engine.js';
 import { type DataKey, SECRET_TTL_MS } from '../vault/vault.js';
+import type { FoldProgress } from './writerPorts.js';
 
 /** The start parameters of the writer thread. */
 export interface WriterThreadData {

@@ -15,7 +15,6 @@ import { sealedTextOf } from '../domain/events.js';
 import { unpack } from '../log/commit.js';
 import { partitionOf } from '../log/log.js';
 import { LogMismatch } from '../log/logMeta.js';
-import type { FoldProgress } from '../projections/decisionReads.js';
 import type { CachedKeys } from '../vault/vault.js';
 import {
   decodeError,
@@ -26,6 +25,7 @@ import {
   type WriterApi,
   type WriterThreadData,
 } from './threadProtocol.js';
+import type { FoldProgress } from './writerPorts.js';
 
 /**
  * The minimum interval between batches to the writer thread, longer when the last batch came at the `many`

@@ -10,7 +10,6 @@ import type { OwnWriters } from '../domain/commands.js';
 import { pack } from '../log/commit.js';
 import type { EventLog } from '../log/log.js';
 import { capabilities } from '../projections/allProjections.js';
-import { readModels } from '../projections/decisionReads.js';
 import { openReaderHere, openWriterLog } from '../projections/store/engine.js';
 import { ActiveReader } from '../projections/store/openReader.js';
 import {
@@ -25,7 +24,7 @@ import {
   type WriterThreadData,
 } from './threadProtocol.js';
 import { routeToWriters, Writer } from './writer.js';
-import type { WriterDeps } from './writerPorts.js';
+import { readModels, type WriterDeps } from './writerPorts.js';
 
 // `WriterThreadClient.open` passes these two.
 const { data, port } = workerData as { data: WriterThreadData; port: MessagePort };

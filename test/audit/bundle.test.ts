@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { exportBundle, NotEmpty } from '../../src/audit/verify/bundle.js';
+import { exportBundle, NotEmpty, verifyBundle } from '../../src/audit/verify/bundle.js';
 import { verifyLog } from '../../src/audit/verify/verify.js';
-import { verifyBundle } from '../../src/audit/verify/verifyBundle.js';
 import type { Engine } from '../../src/projections/store/engine.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';

@@ -1,11 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openEvents } from '../../src/audit/events/openEvents.js';
-import { jsonOf } from '../../src/audit/events/transcript.js';
+import { jsonOf, openEvents } from '../../src/audit/events/transcript.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { messageContext } from '../../src/domain/messages.js';
-import { seal } from '../../src/vault/cipher.js';
+import { seal } from '../../src/vault/dataKeys.js';
 
 describe('events as JSON lines', () => {
   const key = randomBytes(32);

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkChain, findMissedHead, type TrustedHead } from '../../src/audit/verify/verifyChain.js';
+import { checkChain, findMissedHead, type TrustedHead } from '../../src/audit/verify/verifyState.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { type LogReader, openLogReader } from '../../src/log/logFileReader.js';
 import { isSoak } from '../support/lanes.js';

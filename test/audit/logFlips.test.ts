@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkChain } from '../../src/audit/verify/verifyChain.js';
+import { checkChain } from '../../src/audit/verify/verifyState.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { tempDir } from '../support/tempDir.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { EventFilter } from '../../src/audit/events/eventFilter.js';
-import type { OpenEvent } from '../../src/audit/events/openEvents.js';
 import { replay } from '../../src/audit/events/replay.js';
+import type { OpenEvent } from '../../src/audit/events/transcript.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';

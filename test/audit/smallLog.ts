@@ -10,7 +10,7 @@ import { allProjections } from '../../src/projections/allProjections.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
-import { seal } from '../../src/vault/cipher.js';
+import { seal } from '../../src/vault/dataKeys.js';
 import { openVault } from '../../src/vault/openVault.js';
 
 const START = Date.UTC(2026, 0, 1);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { indexedSize } from '../../src/audit/events/streamCommits.js';
+import { indexedSize } from '../../src/audit/events/eventFilter.js';
 import { overloaded } from '../../src/base/errors.js';
 
 describe('the index of streams, in a running system', () => {

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { createClient } from '../../src/client/client.js';
-import { ClientError } from '../../src/client/clientErrors.js';
 import type { ClientOptions } from '../../src/client/options.js';
-import type { Client, ClientState } from '../../src/client/types.js';
+import { type Client, ClientError, type ClientState } from '../../src/client/types.js';
 import { eventually } from '../support/eventually.js';
 import { identify, ScriptedServer, someone } from './scripted.js';
 

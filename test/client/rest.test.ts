@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { ClientError } from '../../src/client/clientErrors.js';
 import { Rest } from '../../src/client/rest.js';
+import { ClientError } from '../../src/client/types.js';
 import { someone } from './scripted.js';
 
 describe('the REST client', () => {

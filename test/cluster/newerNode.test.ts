@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwarding.js';
 import type { OwnWriters } from '../../src/domain/commands.js';
 
 const online = { kind: 'go online', userId: 'ada' };

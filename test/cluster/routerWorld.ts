@@ -1,7 +1,7 @@
 import { NotOwner, overloaded } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { PartitionRouter, type PartitionRouterDeps } from '../../src/cluster/commandRouter.js';
-import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwarding.js';
 import type { LeaseHolder } from '../../src/cluster/leases.js';
 import type { OwnWriters } from '../../src/domain/commands.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';

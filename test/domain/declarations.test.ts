@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openEvents } from '../../src/audit/events/openEvents.js';
+import { openEvents } from '../../src/audit/events/transcript.js';
 import { commandOf } from '../../src/cluster/forwarding.js';
 import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
 import { bytesOf, type Command, type CommandKind, streamOfCommand } from '../../src/domain/commands.js';
@@ -9,7 +9,7 @@ import type { StoredPush } from '../../src/domain/define.js';
 import { declarationOf, eventTypes, pushesOf, sealedTextOf } from '../../src/domain/events.js';
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
-import { seal } from '../../src/vault/cipher.js';
+import { seal } from '../../src/vault/dataKeys.js';
 import { scripts } from '../projections/models/scripts.js';
 import { runs } from '../support/lanes.js';
 

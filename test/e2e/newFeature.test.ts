@@ -54,7 +54,7 @@ const CHANGES = {
     ],
     ['const features = [', 'const features = [likes, '],
   ],
-  'src/projections/models/chats.ts': [
+  'src/projections/models/chatRows.ts': [
     [
       '  readonly lastMessage: SealedMessage | null;',
       '  readonly lastMessage: SealedMessage | null;\n  readonly likes?: number;',

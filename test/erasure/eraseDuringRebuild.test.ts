@@ -8,7 +8,7 @@ import type { NewEvent } from '../../src/domain/events.js';
 import { streamOf } from '../../src/domain/ids.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import type { EventLog } from '../../src/log/log.js';
-import { usersModel } from '../../src/projections/models/users.js';
+import { usersModel } from '../../src/projections/models/userRows.js';
 import { type Projections, startProjections } from '../../src/projections/startProjections.js';
 import { generationOf, tableOf } from '../../src/projections/store/rowStore.js';
 import { eventually } from '../support/eventually.js';

@@ -4,7 +4,7 @@ import type { NewEventOf } from '../../src/domain/define.js';
 import { pushesOf, type Recorded } from '../../src/domain/events.js';
 import { FriendAdded } from '../../src/domain/friends.js';
 import { MessageSent } from '../../src/domain/messages.js';
-import { UserWentOffline, UserWentOnline } from '../../src/domain/presence.js';
+import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { Cursors } from '../../src/gateway/cursor.js';

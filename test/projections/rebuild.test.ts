@@ -4,10 +4,10 @@ import {
   dropOther,
   markReady,
   Rebuild,
+  readGeneration,
   switchGeneration,
 } from '../../src/projections/activeTables.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
-import { readGeneration } from '../../src/projections/generations.js';
 import { Projector } from '../../src/projections/projector.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { MemoryLog } from '../support/memoryLog.js';

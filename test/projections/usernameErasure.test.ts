@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { changeGeneration, eraseUsername, readGeneration } from '../../src/projections/generations.js';
-import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/users.js';
+import { changeGeneration, eraseUsername, readGeneration } from '../../src/projections/activeTables.js';
+import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/userRows.js';
 import { generationOf, type Row } from '../../src/projections/store/rowStore.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 

@@ -2,7 +2,7 @@ import type { MongoClient } from 'mongodb';
 import { ParleyError } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { PartitionRouter } from '../../src/cluster/commandRouter.js';
-import { ForwardedCommandReceiver } from '../../src/cluster/forwardReceiver.js';
+import { ForwardedCommandReceiver } from '../../src/cluster/forwarding.js';
 import { createMongoLeases, createMongoNodes } from '../../src/cluster/mongoCluster.js';
 import { type Owners, Ownership } from '../../src/cluster/ownership.js';
 import { knownTypes } from '../../src/domain/codec.js';

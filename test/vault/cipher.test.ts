@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { CipherError, open, seal } from '../../src/vault/cipher.js';
+import { CipherError, open, seal } from '../../src/vault/dataKeys.js';
 
 const key = randomBytes(32);
 // Lone surrogates are not text: the contract refuses them.

@@ -5,7 +5,7 @@ import type { Command } from '../../src/domain/commands.js';
 import { streamOf } from '../../src/domain/ids.js';
 import { messageContext } from '../../src/domain/messages.js';
 import { StorageError } from '../../src/log/log.js';
-import { open, seal } from '../../src/vault/cipher.js';
+import { open, seal } from '../../src/vault/dataKeys.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { ada, adaAndBob, bob, eve, eventsOf, gate, openChat, send, settled, World } from './world.js';
 

@@ -1,6 +1,13 @@
+import { ParleyError } from '../../base/errors.js';
+import { decodeLeaf } from '../../domain/codec.js';
 import type { StreamName } from '../../domain/ids.js';
-import { findLastCommit } from '../../log/checkLog.js';
-import { type Commit, partitionOf } from '../../log/log.js';
+import type { Time } from '../../domain/shapes.js';
+import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
+import { type Commit, type Place, partitionOf } from '../../log/log.js';
+import { positionsOf, readAll, streamsModel } from '../../projections/models/streamIndex.js';
+import type { Folded } from '../../projections/projection.js';
+import type { Progress } from '../../projections/queries.js';
+import type { RowReader } from '../../projections/store/rowStore.js';
 import type { AuditedLog } from '../storedRows.js';
 
 /** The events wanted; an absent field matches all. */
@@ -68,4 +75,90 @@ export async function findRanges(
     return [{ partition, after, upTo, events: Math.ceil((size * (upTo - after)) / position) }];
   });
   return (await Promise.all(ranges)).flat();
+}
+
+/** Commits of the first read by index. Each following read doubles, up to `most`. */
+const BATCH = { first: 4, most: 32 };
+
+/** The log and the index that a stream is found in. */
+export interface StreamSource {
+  readonly log: LogSource & { readonly partitions: number };
+  readonly rows: Pick<RowReader, 'get' | 'range'>;
+  /** The tree size up to which the model `streams` has indexed the partition; `size` is enough. */
+  readonly indexed: (partition: number, size: number) => number | Promise<number>;
+}
+
+/** Creates `StreamSource.indexed` for a running system. It waits for the read model up to 5 s. */
+export function indexedSize(progress: Pick<Progress, 'waitFor' | 'folded'>): StreamSource['indexed'] {
+  return async (partition, size) => {
+    try {
+      await progress.waitFor(streamsModel.name, { partition, size });
+      return size;
+    } catch (error) {
+      // The model may still be building over an old log, so its current size counts.
+      if (error instanceof ParleyError && error.code === 'overloaded')
+        return progress.folded(streamsModel.name, partition);
+      throw error;
+    }
+  };
+}
+
+/**
+ * The commits with events of a stream, in order, between two positions. Uses the read model as far as it is
+ * folded, and reads the log from there on.
+ */
+export async function* streamCommits(
+  { log, rows, indexed }: StreamSource,
+  stream: StreamName,
+  { after, upTo }: Omit<CommitRange, 'partition'>,
+): AsyncGenerator<Commit> {
+  const partition = partitionOf(stream, log.partitions);
+  const [last] = await log.read(partition, upTo - 1, 1);
+  if (!last) return;
+  // Before the rows are read, so that they include everything below `size`.
+  const size = await indexed(partition, last.size);
+  const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
+  const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
+  let [reached, batch] = [after, BATCH.first];
+  for await (const positions of positionsOf(rows, stream, after)) {
+    // A commit whose events are in two rows is in both.
+    const wanted = positions.filter((position) => position > reached && position <= from);
+    for (let at = 0; at < wanted.length; ) {
+      const some = wanted.slice(at, at + batch);
+      yield* await readAll(log, partition, some);
+      at += some.length;
+      batch = Math.min(BATCH.most, 2 * batch);
+    }
+    reached = positions.at(-1) ?? reached;
+    if (reached >= from) break;
+  }
+  const isOfIt = textFilter({ stream });
+  for await (const commit of readRange(log, { partition, after: from, upTo }))
+    if (commit.leaves.some(isOfIt)) yield commit;
+}
+
+/** A point in time, or a message of a room; both inclusive. */
+export type At = { readonly time: Time } | { readonly seq: number };
+
+/** A stream's events up to `at`, in order; by default all events that exist now. */
+export async function* eventsUntil(
+  source: StreamSource,
+  stream: StreamName,
+  at?: At,
+): AsyncGenerator<Folded> {
+  const { log } = source;
+  const partition = partitionOf(stream, log.partitions);
+  const upTo = (await log.tail(partition))?.position ?? 0;
+  if (upTo === 0) return;
+  const isOfIt = textFilter({ stream });
+  for await (const commit of streamCommits(source, stream, { after: 0, upTo })) {
+    const { position, firstOffset, recordedAt, leaves } = commit;
+    if (at && 'time' in at && recordedAt > at.time) return;
+    for (const [i, leaf] of leaves.entries()) {
+      if (!isOfIt(leaf)) continue;
+      const event = Object.assign(decodeLeaf(leaf, partition, firstOffset + i), { leaf, position });
+      yield event;
+      if (at && 'seq' in at && event.type === 'MessageSent' && event.data.seq === at.seq) return;
+    }
+  }
 }

@@ -6,9 +6,8 @@ import type { Recorded } from '../../domain/events.js';
 import { type CommitRange, readRange } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { KeyStore } from '../../vault/vault.js';
-import { type EventFilter, textFilter } from './eventFilter.js';
-import { type OpenEvent, openEvents } from './openEvents.js';
-import { type StreamSource, streamCommits } from './streamCommits.js';
+import { type EventFilter, type StreamSource, streamCommits, textFilter } from './eventFilter.js';
+import { type OpenEvent, openEvents } from './transcript.js';
 
 /** Events and commits that one page may visit. It bounds the work of a filter that matches little. */
 const MAX_VISITED = 1500;

@@ -5,17 +5,16 @@ import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/users.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { UserRow } from '../../projections/models/users.js';
+import type { UserRow } from '../../projections/models/userRows.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
-import { open } from '../../vault/cipher.js';
+import { open } from '../../vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../vault/openVault.js';
 import type { KeyStore } from '../../vault/vault.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
 import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
-import { openEvents } from './openEvents.js';
-import { jsonOf, namedIn, type PlacedLeaf, transcriptLine } from './transcript.js';
+import { jsonOf, namedIn, openEvents, type PlacedLeaf, transcriptLine } from './transcript.js';
 
 /** As every memory of what can be erased. */
 const KEPT_MS = 55_000;

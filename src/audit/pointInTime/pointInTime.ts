@@ -1,21 +1,21 @@
 import { notFound } from '../../base/errors.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../../domain/ids.js';
 import type { Message, OnlineInfo, Time, User } from '../../domain/shapes.js';
-import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chats.js';
-import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendships.js';
-import { messagesModel, messagesProjection, openMessages } from '../../projections/models/messages.js';
-import { presenceModel, presenceProjection } from '../../projections/models/presenceModel.js';
-import { statesModel, statesProjection } from '../../projections/models/streamStates.js';
+import { type ChatRow, chatsModel, chatsProjection } from '../../projections/models/chatRows.js';
+import { friendshipsModel, friendshipsProjection } from '../../projections/models/friendshipRows.js';
+import { messagesModel, messagesProjection, openMessages } from '../../projections/models/messageRows.js';
+import { presenceModel, presenceProjection } from '../../projections/models/presenceRows.js';
+import { statesModel, statesProjection } from '../../projections/models/streamIndex.js';
 import {
   type ContentOpener,
   openUsers,
   requireUsers,
   usersModel,
   usersProjection,
-} from '../../projections/models/users.js';
+} from '../../projections/models/userRows.js';
 import { type AnyProjection, type Folded, foldEvents, type Rows } from '../../projections/projection.js';
 import { type Model, type Row, type RowReader, rowsUnder } from '../../projections/store/rowStore.js';
-import { type At, eventsUntil, type StreamSource } from '../events/streamCommits.js';
+import { type At, eventsUntil, type StreamSource } from '../events/eventFilter.js';
 
 /** Read models in memory, folded from some events by the same folds that run live. */
 class RowsInMemory {

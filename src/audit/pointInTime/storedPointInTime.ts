@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RoomId, UserId } from '../../domain/ids.js';
 import type { Time } from '../../domain/shapes.js';
-import { chatsModel } from '../../projections/models/chats.js';
-import { friendshipsModel } from '../../projections/models/friendships.js';
+import { chatsModel } from '../../projections/models/chatRows.js';
+import { friendshipsModel } from '../../projections/models/friendshipRows.js';
 import { streamsModel } from '../../projections/models/streamIndex.js';
-import { usersModel } from '../../projections/models/users.js';
+import { usersModel } from '../../projections/models/userRows.js';
 import { type Engine, openReaderHere } from '../../projections/store/engine.js';
 import { ActiveReader } from '../../projections/store/openReader.js';
 import { type AnyModel, type Checkpoint, tableOf } from '../../projections/store/rowStore.js';
 import { openVault } from '../../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../../vault/textOpener.js';
-import type { At } from '../events/streamCommits.js';
+import type { At } from '../events/eventFilter.js';
 import { type AuditedLog, openAuditedLog, openStoredRows } from '../storedRows.js';
 import { activeGenerations } from '../verify/comparedModels.js';
 import {

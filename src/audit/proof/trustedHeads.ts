@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Hash } from '../../log/log.js';
 import { type Mismatch, MismatchError } from '../verify/report.js';
-import type { TrustedHead } from '../verify/verifyChain.js';
+import type { TrustedHead } from '../verify/verifyState.js';
 import { ED25519, keyIdOf } from './heads.js';
 
 /** Signed heads, and the verifier keys to check them with. */

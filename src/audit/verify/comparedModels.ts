@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../domain/events.js';
 import { partitionOf } from '../../log/log.js';
+import { readGenerations } from '../../projections/activeTables.js';
 import { allProjections } from '../../projections/allProjections.js';
-import { readGenerations } from '../../projections/generations.js';
 import type { AnyProjection, Folded, Projection } from '../../projections/projection.js';
 import {
   type AnyModel,

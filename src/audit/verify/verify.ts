@@ -5,9 +5,8 @@ import { readTrustedHeads, type SuppliedHeads } from '../proof/trustedHeads.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, reportDamage } from '../storedRows.js';
 import { type ComparedModel, findComparedModels } from './comparedModels.js';
 import { type Mismatch, type OnProgress, type Report, toMismatch, toUnreadable } from './report.js';
-import type { TrustedHead } from './verifyChain.js';
 import { VerifyRun } from './verifyRun.js';
-import { VerifyState } from './verifyState.js';
+import { type TrustedHead, VerifyState } from './verifyState.js';
 import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 
 /** The memory for one section's events. */

@@ -5,7 +5,6 @@ import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
 import { type ComparedModel, projectionOf } from './comparedModels.js';
 import { type CheckedPartition, Meter, type Mismatch, type OnProgress, type Report } from './report.js';
-import { findMissedHead } from './verifyChain.js';
 import {
   SECTION_EVENTS,
   type Section,
@@ -13,7 +12,7 @@ import {
   type SectionToCheck,
   sectionsOf,
 } from './verifySection.js';
-import type { RowCounts, VerifyStart, VerifyState } from './verifyState.js';
+import { findMissedHead, type RowCounts, type VerifyStart, type VerifyState } from './verifyState.js';
 import type { VerifyApi } from './verifyWorker.js';
 
 /** Counts for insert-only tables, each of whose rows was compared with its event. */

@@ -15,7 +15,7 @@ import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import type { AuditedLog, StoredRows } from '../storedRows.js';
 import { type ComparedModel, compareInserted, projectionOf, streamVersions } from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
-import { checkChain, type TrustedHead } from './verifyChain.js';
+import { checkChain, type TrustedHead } from './verifyState.js';
 
 /**
  * About how many events a section has. They are in memory at once, and a row that they change is written

@@ -1,8 +1,7 @@
 import type { After, Client, PushData, RequestAnswer } from '../types.js';
 import { applyPresence, presenceOf, typing } from './liveFolds.js';
-import type { Observable } from './observable.js';
 import { otherOf } from './snapshot.js';
-import { roomOf, type State } from './storeState.js';
+import { type Observable, roomOf, type State } from './storeState.js';
 
 /** Presence of others: pushed, or asked for where it is not pushed. */
 export class Presences {

@@ -1,10 +1,16 @@
 import { v7 } from 'uuid';
-import { type ClientError, toClientError } from '../clientErrors.js';
 import { Outbox, type OutboxEntry, type OutboxOptions } from '../outbox.js';
-import type { Client, Message } from '../types.js';
+import { type Client, type ClientError, type Message, toClientError } from '../types.js';
 import { applyMark, applyMessages } from './folds.js';
-import type { Observable } from './observable.js';
-import { roomOf, type State, type Unsent, withEntry, withoutKey, withRoom } from './storeState.js';
+import {
+  type Observable,
+  roomOf,
+  type State,
+  type Unsent,
+  withEntry,
+  withoutKey,
+  withRoom,
+} from './storeState.js';
 import type { Entry } from './storeTypes.js';
 
 /**

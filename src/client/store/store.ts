@@ -1,16 +1,13 @@
 import { createClient } from '../client.js';
-import { ClientError } from '../clientErrors.js';
 import { withDefaults } from '../options.js';
-import type { Client, ClientState, Message, User } from '../types.js';
+import { type Client, ClientError, type ClientState, type Message, type User } from '../types.js';
 import { applyChat, applyErasure, applyFriend, applyMark } from './folds.js';
-import { Lists } from './lists.js';
 import { applyConnection, applyPushedMessage, resetToPresent } from './liveFolds.js';
 import { Activity, Presences, Typing } from './livePresence.js';
-import { Observable } from './observable.js';
-import { OpenRoom } from './roomStore.js';
+import { Lists, OpenRoom } from './roomStore.js';
 import { Marks, Sending } from './sending.js';
 import { Snapshots } from './snapshot.js';
-import { EMPTY_STATE, roomOf, type State } from './storeState.js';
+import { EMPTY_STATE, Observable, roomOf, type State } from './storeState.js';
 import type { ChatView, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
 
 /** Makes a store for one signed-in device; it connects on `start`. Throws a `TypeError` if there is no WebSocket. */

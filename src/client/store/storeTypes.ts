@@ -1,8 +1,7 @@
-import type { ClientError } from '../clientErrors.js';
 import type { ClientOptions } from '../options.js';
 import type { OutboxStore } from '../outbox.js';
 import type { Rest } from '../rest.js';
-import type { ClientState, Message, User } from '../types.js';
+import type { ClientError, ClientState, Message, User } from '../types.js';
 
 /** The options of the store's client, and its own. */
 export interface StoreOptions extends ClientOptions {

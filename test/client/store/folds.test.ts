@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ClientError } from '../../../src/client/clientErrors.js';
 import { applyChat, applyErasure, applyFriend, applyMessages } from '../../../src/client/store/folds.js';
 import {
   applyChatPage,
@@ -14,6 +13,7 @@ import { addUnsent, markRefused } from '../../../src/client/store/sending.js';
 import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';
 import { EMPTY_STATE, type State } from '../../../src/client/store/storeState.js';
 import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
+import { ClientError } from '../../../src/client/types.js';
 import { runs } from '../../support/lanes.js';
 import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
 

@@ -27,11 +27,11 @@ const changes: Changes = {
     ['data: () => data,', 'data: () => ({ roomId: data.roomId, userId: data.userId, upTo: data.upTo }),'],
     ['{ roomId, userId: actor, upTo }, members', '{ roomId, userId: actor, upTo, newest: lastSeq }, members'],
   ],
-  'src/projections/models/chats.ts': [
+  'src/projections/models/chatRows.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
   ],
-  'src/projections/models/messages.ts': [
+  'src/projections/models/messageRows.ts': [
     ["name: 'messages',\n  version: 2,", "name: 'messages',\n  version: 3,"],
   ],
   'src/projections/models/streamIndex.ts': [["name: 'states', version: 1,", "name: 'states', version: 2,"]],

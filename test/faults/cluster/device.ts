@@ -1,8 +1,14 @@
 import { setTimeout as pass } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { ClientError } from '../../../src/client/clientErrors.js';
 import { Link } from '../../../src/client/link.js';
-import type { Message, Push, RequestAnswer, RequestInput, RequestName } from '../../../src/client/types.js';
+import {
+  ClientError,
+  type Message,
+  type Push,
+  type RequestAnswer,
+  type RequestInput,
+  type RequestName,
+} from '../../../src/client/types.js';
 import { type Random, upTo } from '../../support/random.js';
 import type { History } from './history.js';
 

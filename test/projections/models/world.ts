@@ -19,7 +19,7 @@ import {
 import type { Time } from '../../../src/domain/shapes.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
-import type { ContentOpener } from '../../../src/projections/models/users.js';
+import type { ContentOpener } from '../../../src/projections/models/userRows.js';
 import type { Folded } from '../../../src/projections/projection.js';
 import { earlierMessage, factsOf } from '../../support/facts.js';
 

@@ -5,7 +5,7 @@ import type { Message } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import type { PageRequest } from '../queries.js';
 import { elementAt, type Model, type RowReader, valuesOf } from '../store/rowStore.js';
-import type { ContentOpener } from './users.js';
+import type { ContentOpener } from './userRows.js';
 
 /** The key of a room's message; keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export function messageKey(roomId: RoomId, seq: number): string {

@@ -7,9 +7,9 @@ import { sealedMessage } from '../../domain/messages.js';
 import type { Chat, Time } from '../../domain/shapes.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
-import { friendIds } from './friendships.js';
-import { openMessages } from './messages.js';
-import { requireUser, usersById, type ViewSource } from './users.js';
+import { friendIds } from './friendshipRows.js';
+import { openMessages } from './messageRows.js';
+import { requireUser, usersById, type ViewSource } from './userRows.js';
 
 /** A chat with its read marks; the key is the stream's name. Both members are in `marks` from the start. */
 export interface ChatRow {
