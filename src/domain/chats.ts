@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
-import { completedCommand, event, push, request } from './define.js';
+import { completedCommand, request } from './defineCommand.js';
+import { event, push } from './defineEvent.js';
 import { pairOf, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';
 import { Chat, Empty, Id, Limit, OnlineInfo, Revision, Time } from './shapes.js';

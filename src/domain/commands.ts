@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Actor, Decision, Facts, Seals, StreamDeclaration, Wants } from './define.js';
+import type { Decision, Facts, Seals, Wants } from './defineCommand.js';
+import type { Actor, StreamDeclaration } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
 import { type StreamName, streamOf, type UserId } from './ids.js';

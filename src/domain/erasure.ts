@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
-import { command, event, push } from './define.js';
+import { command } from './defineCommand.js';
+import { event, push } from './defineEvent.js';
 import { UserWentOffline } from './onlineStatus.js';
 import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
 

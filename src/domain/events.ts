@@ -7,7 +7,7 @@ import type {
   SealedField,
   StreamDeclaration,
   Words,
-} from './define.js';
+} from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
 import { parseStream, type StreamKind, type StreamName, type UserId } from './ids.js';
 import { friendshipStream, roomStream, userStream } from './streams.js';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
-import { completedCommand, event, push } from './define.js';
+import { completedCommand } from './defineCommand.js';
+import { event, push } from './defineEvent.js';
 import { friendshipIdOf, pairOf } from './ids.js';
 import { Id, Revision, User } from './shapes.js';
 import { friendshipStream } from './streams.js';

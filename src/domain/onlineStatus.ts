@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type ContactsPush, command, event, push, request } from './define.js';
+import { command, request } from './defineCommand.js';
+import { type ContactsPush, event, push } from './defineEvent.js';
 import type { UserId } from './ids.js';
 import { Empty, Id, Time } from './shapes.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { badRequest } from '../base/errors.js';
-import { clientCommand, type Decision, event, push } from './define.js';
+import { clientCommand, type Decision } from './defineCommand.js';
+import { event, push } from './defineEvent.js';
 import { Id, Revision, Seq } from './shapes.js';
 import { inRoom, roomOfMember, roomStream } from './streams.js';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { forbidden } from '../base/errors.js';
-import { command, event } from './define.js';
+import { command } from './defineCommand.js';
+import { event } from './defineEvent.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';
 
 /** The role of an auditor, and what auditors were shown. */

@@ -1,5 +1,6 @@
 import { notFound, type ParleyError, unauthenticated } from '../base/errors.js';
-import type { Decision, Facts, NewEventOf, StreamDeclaration } from './define.js';
+import type { Decision, Facts } from './defineCommand.js';
+import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { RoomId, UserId } from './ids.js';
 import type { Time } from './shapes.js';
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { command, event, push, request } from './define.js';
+import { command, request } from './defineCommand.js';
+import { event, push } from './defineEvent.js';
 import type { UserId } from './ids.js';
 import { TOKEN_CHARACTERS } from './limits.js';
 import { Cursor, User } from './shapes.js';

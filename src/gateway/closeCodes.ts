@@ -1,11 +1,4 @@
-/** A connection must identify within this time, else it is closed. */
-export const IDENTIFY_TIMEOUT_MS = 10_000;
-/** While this much output waits for a client, no further request of it is begun. */
-export const SLOW_READER_WAITING_BYTES = 1024 * 1024;
-/** That much waits, and nothing has moved for this time: the client is closed. */
-export const SLOW_READER_STUCK_MS = 10_000;
-/** A push that finds this much waiting closes the client. */
-export const SLOW_READER_MAX_WAITING_BYTES = 8 * 1024 * 1024;
+import { IDENTIFY_TIMEOUT_MS } from '../domain/limits.js';
 
 /** What each close code means to a client. The WebSocket library itself closes with 1002, 1007 and 1009. */
 export const closeCodes = {

@@ -4,15 +4,15 @@ import { ConnectionLimits, type TokenBucket } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
 import type { RequestName } from '../domain/contract.js';
 import type { RoomId } from '../domain/ids.js';
-import type { Session } from '../vault/vault.js';
 import {
-  type CloseCause,
-  closeCauses,
   IDENTIFY_TIMEOUT_MS,
+  PING_AFTER_MS,
   SLOW_READER_MAX_WAITING_BYTES,
   SLOW_READER_STUCK_MS,
   SLOW_READER_WAITING_BYTES,
-} from './closeCodes.js';
+} from '../domain/limits.js';
+import type { Session } from '../vault/vault.js';
+import { type CloseCause, closeCauses } from './closeCodes.js';
 import { errorText, parseFrame, type Request, textFrame } from './protocol.js';
 import { type ByteSink, type Flusher, Sender } from './sender.js';
 
@@ -25,8 +25,6 @@ const largeRequests: ReadonlySet<string> = new Set<RequestName>(['fetch messages
 const CLOSE_TIMEOUT_MS = 5000;
 /** How often `check` is called. */
 export const CHECK_EVERY_MS = 500;
-/** A client that was silent for this long is sent a ping. */
-const PING_AFTER_MS = 30_000;
 /** A client that was silent for this long is gone. */
 const GONE_AFTER_MS = 2 * PING_AFTER_MS;
 

@@ -1,5 +1,5 @@
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/define.js';
+import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { User } from '../domain/shapes.js';

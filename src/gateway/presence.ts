@@ -4,6 +4,7 @@ import { ParleyError } from '../base/errors.js';
 import type { Devices } from '../cluster/devices.js';
 import type { Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
+import { PRESENCE_CALM_MS } from '../domain/limits.js';
 
 /**
  * Writes to the log whether a user is online; `lastSeen` undefined means online. Repeats write nothing. Throws
@@ -22,9 +23,6 @@ export interface PresenceDeps {
   readonly clock: WallClock;
   readonly logger: Logger;
 }
-
-/** After a write, further changes of a user within this time are written as one, at its end. */
-const PRESENCE_CALM_MS = 2000;
 
 /** What this node knows of one user. */
 interface Status {

@@ -7,6 +7,7 @@ import { type RawData, WebSocket, WebSocketServer as WsServer } from 'ws';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import { type Allowance, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
+import { MAX_FRAME_BYTES } from '../domain/limits.js';
 import { parseBearerToken } from '../vault/sessions.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
@@ -16,9 +17,6 @@ import type { Identify } from './identify.js';
 import type { OpenConnections } from './openConnections.js';
 import { answerText, errorText, isRequestName, type Request } from './protocol.js';
 import { Flusher } from './sender.js';
-
-/** A client's frame has at most this; the library closes with 1009 for a larger one. */
-const MAX_FRAME_BYTES = 128 * 1024;
 
 export interface RequestDeps {
   readonly identify: Identify;

@@ -9,6 +9,7 @@ import {
   unauthenticated,
 } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
+import { FIRST_CHATS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/shapes.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
@@ -115,8 +116,6 @@ export interface SignedIn {
   readonly friends: User[];
   readonly activeChats: Chat[];
 }
-
-const FIRST_CHATS = 50;
 
 /** Signing up, in and out. */
 export class Accounts {

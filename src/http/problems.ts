@@ -14,6 +14,7 @@ import {
   ParleyError,
 } from '../base/errors.js';
 import { validate } from '../domain/contract.js';
+import { MAX_BODY_BYTES } from '../domain/limits.js';
 import { Id } from '../domain/shapes.js';
 
 const STATUS: Record<ErrorCode, number> = {
@@ -105,8 +106,6 @@ export function respondToErrors(log: Logger): Middleware {
     }
   };
 }
-
-const MAX_BODY_BYTES = 64 * 1024;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The request's JSON body, checked. Throws `bad_request`, with status 413 if it is too large, 415 if it is not JSON. */

@@ -1,7 +1,7 @@
 import { overloaded } from '../base/errors.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
-import type { NewEventOf } from '../domain/define.js';
+import type { NewEventOf } from '../domain/defineEvent.js';
 import type { EventType, Recorded } from '../domain/events.js';
 import type { Time } from '../domain/shapes.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/log.js';

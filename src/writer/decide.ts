@@ -8,7 +8,8 @@ import {
   commandDeclaration,
   decideCommand,
 } from '../domain/commands.js';
-import type { Actor, Decision, EarlierMessage, Facts, MessageRef, Sealed } from '../domain/define.js';
+import type { Decision, EarlierMessage, Facts, MessageRef } from '../domain/defineCommand.js';
+import type { Actor, Sealed } from '../domain/defineEvent.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
 import type { Time } from '../domain/shapes.js';

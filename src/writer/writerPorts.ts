@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices } from '../cluster/devices.js';
 import type { HeldLease } from '../cluster/leases.js';
-import type { MessageRef } from '../domain/define.js';
+import type { MessageRef } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';

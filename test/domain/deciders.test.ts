@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type Command, type CommandOf, decideCommand } from '../../src/domain/commands.js';
-import type { Facts } from '../../src/domain/define.js';
+import type { Facts } from '../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, type Recorded, type State } from '../../src/domain/events.js';
 import { friendshipIdOf, roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { RoomState, UserState } from '../../src/domain/streams.js';

@@ -14,7 +14,7 @@ import { chatOf, hear, Newcomer, say } from './newcomer.js';
 const LIKES = `
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
-import { clientCommand, type Decision, event, push } from './define.js';
+import { clientCommand, type Decision, event, push } from './defineEvent.js';
 import { Id, Revision } from './shapes.js';
 import { roomOfMember, roomStream } from './streams.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ChatOpened } from '../../src/domain/chats.js';
-import type { NewEventOf } from '../../src/domain/define.js';
+import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../../src/domain/events.js';
 import { FriendAdded } from '../../src/domain/friends.js';
 import { MessageSent } from '../../src/domain/messages.js';

@@ -1,4 +1,4 @@
-import type { EarlierMessage, Facts } from '../../src/domain/define.js';
+import type { EarlierMessage, Facts } from '../../src/domain/defineCommand.js';
 
 /** The time of every commit, unless a test says another. */
 export const NOW = '2026-01-02T03:04:05.678Z';

@@ -2,7 +2,7 @@ import { NotOwner } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { decodeLeaf } from '../../src/domain/codec.js';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
-import type { MessageRef } from '../../src/domain/define.js';
+import type { MessageRef } from '../../src/domain/defineCommand.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';

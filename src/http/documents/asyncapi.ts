@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pushes, requests } from '../../domain/contract.js';
+import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/closeCodes.js';
 import { Components, contractVersion, errorCodes, type Json } from './contractParts.js';
 
@@ -37,41 +38,44 @@ Close codes:
 
 ${table(Object.entries(closeCodes))}`;
 
-/** The socket as AsyncAPI 3.0, from the schemas that validate it. */
-export function asyncApi(): Json {
-  const components = new Components('draft-7');
-  const messages: Record<string, Json> = {};
-  const operations: Record<string, Json> = {};
-  const channel = { $ref: '#/channels/socket' };
-  const message = (
-    name: string,
-    event: string,
-    summary: string,
-    payload: z.ZodType,
-    io: 'input' | 'output',
-  ) => {
-    messages[name] = { name: event, title: `${event}`, summary, payload: components.schema(payload, io) };
-    return { $ref: `#/channels/socket/messages/${name}` };
-  };
+const channel = { $ref: '#/channels/socket' };
 
-  const error = message('error', 'error', 'A request was not done', ErrorAnswer, 'output');
+/** Gathers the messages of the document, and refers to them by name. */
+class Messages {
+  readonly all: Record<string, Json> = {};
+  readonly components = new Components('draft-7');
+
+  add(name: string, about: { event: string; summary: string }, payload: z.ZodType, io: 'input' | 'output') {
+    const { event, summary } = about;
+    this.all[name] = { name: event, title: event, summary, payload: this.components.schema(payload, io) };
+    return { $ref: `#/channels/socket/messages/${name}` };
+  }
+}
+
+function requestOperations(messages: Messages): Record<string, Json> {
+  const operations: Record<string, Json> = {};
+  const failed = { event: 'error', summary: 'A request was not done' };
+  const error = messages.add('error', failed, ErrorAnswer, 'output');
   for (const { name: event, data, answer, note } of Object.values(requests)) {
     const name = key(event);
     const is = z.literal(event);
     const request = z.strictObject({ id: RequestId, event: is, data });
     const reply = z.strictObject({ id: RequestId, event: is, data: answer });
+    const answered = { event, summary: `Answers: ${event}` };
     operations[name] = {
       action: 'receive',
       channel,
       summary: event,
       description: note,
-      messages: [message(`${name}Request`, event, `Asks: ${event}`, request, 'input')],
-      reply: {
-        channel,
-        messages: [message(`${name}Answer`, event, `Answers: ${event}`, reply, 'output'), error],
-      },
+      messages: [messages.add(`${name}Request`, { event, summary: `Asks: ${event}` }, request, 'input')],
+      reply: { channel, messages: [messages.add(`${name}Answer`, answered, reply, 'output'), error] },
     };
   }
+  return operations;
+}
+
+function pushOperations(messages: Messages): Record<string, Json> {
+  const operations: Record<string, Json> = {};
   for (const { name: event, isStored, data, note } of Object.values(pushes)) {
     const name = `${key(event)}Push`;
     const frame = { event: z.literal(event), data };
@@ -81,43 +85,51 @@ export function asyncApi(): Json {
       channel,
       summary: event,
       description: note,
-      messages: [message(name, event, `Pushes: ${event}`, push, 'output')],
+      messages: [messages.add(name, { event, summary: `Pushes: ${event}` }, push, 'output')],
     };
   }
+  return operations;
+}
 
+const server = {
+  host: '{host}',
+  protocol: 'ws',
+  variables: { host: { default: 'localhost:3000' } },
+  security: [{ $ref: '#/components/securitySchemes/session' }],
+};
+
+const session = {
+  type: 'http',
+  scheme: 'bearer',
+  description: 'At the upgrade, or as `token` in `identity`; never in the URL.',
+};
+
+/** The socket as AsyncAPI 3.0, from the declarations that validate it. */
+export function asyncApi(): Json {
+  const messages = new Messages();
+  const operations = { ...requestOperations(messages), ...pushOperations(messages) };
+  const references = Object.keys(messages.all).map((name) => [
+    name,
+    { $ref: `#/components/messages/${name}` },
+  ]);
   return {
     asyncapi: '3.0.0',
     info: { title: 'Parley: WebSocket', version: contractVersion, description, license: { name: 'MIT' } },
     defaultContentType: 'application/json',
-    servers: {
-      node: {
-        host: '{host}',
-        protocol: 'ws',
-        variables: { host: { default: 'localhost:3000' } },
-        security: [{ $ref: '#/components/securitySchemes/session' }],
-      },
-    },
+    servers: { node: server },
     channels: {
       socket: {
         address: '/ws',
-        description: 'Text frames of at most 128 KiB; no compression.',
-        messages: Object.fromEntries(
-          Object.keys(messages).map((name) => [name, { $ref: `#/components/messages/${name}` }]),
-        ),
+        description: `Text frames of at most ${MAX_FRAME_BYTES / 1024} KiB; no compression.`,
+        messages: Object.fromEntries(references),
         bindings: { ws: { method: 'GET' } },
       },
     },
     operations,
     components: {
-      messages,
-      schemas: components.schemas,
-      securitySchemes: {
-        session: {
-          type: 'http',
-          scheme: 'bearer',
-          description: 'At the upgrade, or as `token` in `identity`; never in the URL.',
-        },
-      },
+      messages: messages.all,
+      schemas: messages.components.schemas,
+      securitySchemes: { session },
     },
   };
 }

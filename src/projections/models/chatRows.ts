@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { badRequest } from '../../base/errors.js';
-import type { SealedMessage } from '../../domain/define.js';
+import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import { sealedMessage } from '../../domain/messages.js';

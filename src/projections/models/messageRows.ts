@@ -1,4 +1,4 @@
-import type { SealedMessage } from '../../domain/define.js';
+import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { RoomId } from '../../domain/ids.js';
 import { messageTerm, openedMessage, type StoredMessage, sealedMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/shapes.js';

@@ -1,5 +1,5 @@
 import { overloaded } from '../../base/errors.js';
-import type { Sealed } from '../../domain/define.js';
+import type { Sealed } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import { streamOf, type UserId } from '../../domain/ids.js';
 import type { Time, User } from '../../domain/shapes.js';

@@ -6,7 +6,7 @@ import {
   decideCommand,
   streamOfCommand,
 } from '../../../src/domain/commands.js';
-import type { Actor, Sealed } from '../../../src/domain/define.js';
+import type { Actor, Sealed } from '../../../src/domain/defineEvent.js';
 import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import {
   friendshipIdOf,

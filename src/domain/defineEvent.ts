@@ -1,0 +1,173 @@
+import type { z } from 'zod';
+
+import { type RoomId, type StreamKind, type StreamName, streamOf, type UserId } from './ids.js';
+import type { Time, User } from './shapes.js';
+
+/**
+ * How a feature is declared. Each file of this folder that is named in `features.ts` exports the events, commands,
+ * requests and pushes of one feature. Types, dispatch, documents and look-ups are derived from these declarations.
+ */
+
+/** AES-256-GCM: base64 of nonce (12 bytes), ciphertext and tag (16 bytes). Opened with its owner's data key. */
+export type Sealed = string;
+
+/** Who caused an event. `system` stands for the server and for its operator. */
+export type Actor = UserId | 'system';
+
+/** A kind of stream, and the state that deciders keep of each stream of this kind. */
+export interface StreamDeclaration<S> {
+  readonly kind: StreamKind;
+  /** The state before the first event. A state is a JSON value: it is stored as a row. */
+  readonly initial: S;
+}
+
+/** An event as its decider makes it. */
+export interface NewEventOf<T extends string, D> {
+  readonly type: T;
+  readonly stream: StreamName;
+  readonly data: D;
+  /** Whose connections it concerns. Empty for presence, which goes to the contacts of its subject. */
+  readonly audience: readonly UserId[];
+}
+
+/** An event as the log holds it. */
+export interface RecordedOf<T extends string, D> extends NewEventOf<T, D> {
+  readonly partition: number;
+  /** Place in the partition: 0, 1, 2 … */
+  readonly offset: number;
+  /** Place in the stream: 1, 2, 3 … */
+  readonly version: number;
+  readonly actor: Actor;
+  readonly recordedAt: Time;
+  readonly commandId: string;
+}
+
+/** A message with its text sealed, as rows and the bus hold it. */
+export interface SealedMessage {
+  readonly messageId: string;
+  readonly roomId: RoomId;
+  readonly seq: number;
+  readonly senderId: UserId;
+  readonly text: Sealed;
+  readonly replyTo?: string;
+  readonly sentAt: Time;
+}
+
+/** What a push shows beside its event: profiles, and the opened text of its message. Both are as they are now. */
+export interface Shown {
+  user(id: UserId): User;
+  /** Null when the text's key was destroyed. */
+  text(sealed: Sealed): string | null;
+}
+
+/** A push with a cursor, which a client that was away receives later. */
+export interface StoredPush {
+  readonly name: string;
+  readonly to: readonly UserId[];
+  /** Connections that have left this room do not receive it. */
+  readonly room?: RoomId;
+  /** The profiles that `data` shows. */
+  readonly users?: readonly UserId[];
+  /** The message whose text `data` shows. */
+  readonly message?: SealedMessage;
+  /** These two have become contacts of each other. */
+  readonly contacts?: readonly [UserId, UserId];
+  /** This user stops typing in `room`, without a push that says so. */
+  readonly endsTypingOf?: UserId;
+  /** Of all missed pushes with this key only the newest is sent after a gap. */
+  readonly onlyNewest?: string;
+  readonly data: (shown: Shown) => object;
+}
+
+/** A push to everybody who has `about` among their contacts. It is not stored. */
+export interface ContactsPush {
+  readonly name: string;
+  readonly about: UserId;
+  readonly data: object;
+}
+
+export type Push = StoredPush | ContactsPush;
+
+/** The words of a transcript line. */
+export interface Words {
+  /** A user's name, or the id when there is no name. */
+  who(id: string): string;
+  /** A value in quotes on one line; `(erased)` for null. */
+  quoted(value: unknown): string;
+}
+
+/** The one field of an event's data that is sealed with a user's own key. */
+export interface SealedField<E> {
+  readonly field: string;
+  readonly owner: (event: E) => UserId;
+  /** Additional data of AES-GCM: the sealed text opens nowhere else. */
+  readonly context: (event: E) => string;
+}
+
+interface EventSpec<T extends string, D, S> {
+  /** The stored shape. It never changes after a release: a new shape is a new type. */
+  readonly data: z.ZodType<D>;
+  readonly sealed?: SealedField<RecordedOf<T, D>>;
+  /** Pure; never changes `state`. Without it the state stays as it is. */
+  readonly evolve?: (state: S, event: RecordedOf<T, D>) => S;
+  /** Pure. What the event means to people, live, after a gap and in a replay. Without it nobody is told. */
+  readonly push?: (event: RecordedOf<T, D>) => readonly Push[];
+  /** The event in the auditor's transcript. */
+  readonly line: (event: RecordedOf<T, D>, words: Words) => string;
+  /** The older type that this one replaces, and how each is read as the other. */
+  readonly replaces?: Replaced;
+}
+
+/** An older type of event and its rule. */
+export interface Replaced {
+  readonly type: string;
+  /** Pure. Turns what was stored under the older type into this type's data. */
+  readonly upcast: (old: unknown) => unknown;
+  /** Pure. Written instead while some node does not know this type. Without it such an event is refused until then. */
+  readonly downcast?: (data: unknown) => unknown;
+}
+
+export interface EventDeclaration<T extends string, D, S> extends EventSpec<T, D, S> {
+  readonly declares: 'event';
+  readonly type: T;
+  readonly stream: StreamDeclaration<S>;
+  /** Makes the event for the stream of this id. */
+  readonly of: (id: string, data: D, audience?: readonly UserId[]) => NewEventOf<T, D>;
+}
+
+/** Declares a type of event of one kind of stream. */
+export function event<T extends string, D, S>(
+  type: T,
+  stream: StreamDeclaration<S>,
+  spec: EventSpec<T, D, NoInfer<S>>,
+): EventDeclaration<T, D, S> {
+  const of = (id: string, data: D, audience: readonly UserId[] = []) => ({
+    type,
+    stream: streamOf(stream.kind, id),
+    data,
+    audience,
+  });
+  return { declares: 'event', type, stream, of, ...spec };
+}
+
+export interface PushDeclaration<N extends string, D extends z.ZodType> {
+  readonly declares: 'push';
+  readonly name: N;
+  /** Whether it has a cursor and is sent later to who was away. */
+  readonly isStored: boolean;
+  readonly data: D;
+  /** For the documents. */
+  readonly note: string;
+  /** The push of an event: a stored one. */
+  readonly of: (
+    push: Omit<StoredPush, 'name' | 'data'> & { readonly data: (shown: Shown) => z.output<D> & object },
+  ) => StoredPush;
+}
+
+/** Declares what the server pushes under one name. */
+export function push<N extends string, D extends z.ZodType>(
+  name: N,
+  spec: { readonly isStored: boolean; readonly data: D; readonly note: string },
+): PushDeclaration<N, D> {
+  return { declares: 'push', name, of: (push) => ({ name, ...push }), ...spec };
+}
