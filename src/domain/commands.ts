@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Decision, Facts, Seals, Wants } from './defineCommand.js';
-import type { Actor, StreamDeclaration } from './defineEvent.js';
+import type { StreamDeclaration } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
+import type { Actor } from './ids.js';
 import { type StreamName, streamOf, type UserId } from './ids.js';
 
 /** What follows from the declared commands: their types, and how each is decided, routed and sent to another node. */

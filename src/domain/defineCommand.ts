@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { Actor, NewEventOf, Sealed, StreamDeclaration } from './defineEvent.js';
-import type { RoomId, UserId } from './ids.js';
+import type { NewEventOf, Sealed, StreamDeclaration } from './defineEvent.js';
+import type { Actor, MessageRef, UserId } from './ids.js';
 import type { Time } from './shapes.js';
 
 /** `refused`: the command changes nothing and its sender is told why. */
@@ -16,11 +16,6 @@ export interface Wants {
   /** Users of whom must be known whether another device is active. */
   readonly devices?: readonly UserId[];
   readonly messages?: readonly MessageRef[];
-}
-
-export interface MessageRef {
-  readonly roomId: RoomId;
-  readonly messageId: string;
 }
 
 /** A message that has the id asked for already. */

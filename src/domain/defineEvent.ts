@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Actor } from './ids.js';
 
 import { type RoomId, type StreamKind, type StreamName, streamOf, type UserId } from './ids.js';
 import type { Time, User } from './shapes.js';
@@ -10,9 +11,6 @@ import type { Time, User } from './shapes.js';
 
 /** AES-256-GCM: base64 of nonce (12 bytes), ciphertext and tag (16 bytes). Opened with its owner's data key. */
 export type Sealed = string;
-
-/** Who caused an event. `system` stands for the server and for its operator. */
-export type Actor = UserId | 'system';
 
 /** A kind of stream, and the state that deciders keep of each stream of this kind. */
 export interface StreamDeclaration<S> {

@@ -32,3 +32,11 @@ export function parseStream(stream: StreamName): { kind: StreamKind; id: string 
 
 /** Two users in ascending order, as events name them. */
 export const pairOf = (a: UserId, b: UserId): readonly [UserId, UserId] => (a < b ? [a, b] : [b, a]);
+
+/** Who caused an event. `system` stands for the server and for its operator. */
+export type Actor = UserId | 'system';
+
+export interface MessageRef {
+  readonly roomId: RoomId;
+  readonly messageId: string;
+}

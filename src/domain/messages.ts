@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { badRequest, forbidden, ParleyError } from '../base/errors.js';
 import { openChat } from './chats.js';
-import { clientCommand, type Decision, type MessageRef, request } from './defineCommand.js';
+import { clientCommand, type Decision, request } from './defineCommand.js';
 import { event, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
-import type { RoomId } from './ids.js';
+import type { MessageRef, RoomId } from './ids.js';
 import { Id, Limit, Message, MessageText, Revision, Seq } from './shapes.js';
 import { inRoom, type Room, roomOfMember, roomStream } from './streams.js';
 

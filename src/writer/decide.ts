@@ -8,9 +8,9 @@ import {
   commandDeclaration,
   decideCommand,
 } from '../domain/commands.js';
-import type { Decision, EarlierMessage, Facts, MessageRef } from '../domain/defineCommand.js';
-import type { Actor, Sealed } from '../domain/defineEvent.js';
-import type { StreamName, UserId } from '../domain/ids.js';
+import type { Decision, EarlierMessage, Facts } from '../domain/defineCommand.js';
+import type { Sealed } from '../domain/defineEvent.js';
+import type { Actor, MessageRef, StreamName, UserId } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
 import type { Time } from '../domain/shapes.js';
 import { open, seal } from '../vault/dataKeys.js';

@@ -14,7 +14,8 @@ import { chatOf, hear, Newcomer, say } from './newcomer.js';
 const LIKES = `
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
-import { clientCommand, type Decision, event, push } from './defineEvent.js';
+import { clientCommand, type Decision } from './defineCommand.js';
+import { event, push } from './defineEvent.js';
 import { Id, Revision } from './shapes.js';
 import { roomOfMember, roomStream } from './streams.js';
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ParleyError } from '../../src/base/errors.js';
 import { type Command, type CommandKind, decideCommand, streamOfCommand } from '../../src/domain/commands.js';
-import type { MessageRef } from '../../src/domain/defineCommand.js';
+import type { MessageRef } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
 import { earlierMessage, factsOf } from '../support/facts.js';
 import type { Attempt, History, Violation } from './history.js';

@@ -6,8 +6,9 @@ import {
   decideCommand,
   streamOfCommand,
 } from '../../../src/domain/commands.js';
-import type { Actor, Sealed } from '../../../src/domain/defineEvent.js';
+import type { Sealed } from '../../../src/domain/defineEvent.js';
 import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
+import type { Actor } from '../../../src/domain/ids.js';
 import {
   friendshipIdOf,
   type RoomId,
