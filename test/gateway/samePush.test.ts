@@ -13,10 +13,10 @@ import { Ring } from '../../src/gateway/ring.js';
 import { type Folded, folded } from '../projections/models/fold.js';
 import { scripts } from '../projections/models/scripts.js';
 import type { World } from '../projections/models/world.js';
+import { runs } from '../support/lanes.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
 const MIB = 1024 * 1024;
-const SEED = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) };
 
 /** A push without its cursor, which says where this very connection has got to. */
 interface Seen {
@@ -122,7 +122,7 @@ describe('a stored push', () => {
           expect(byStream(replayed), 'from the log').to.deep.equal(byStream(live));
         }
       }),
-      { numRuns: 60, ...SEED },
+      { numRuns: runs(60) },
     );
   });
 
@@ -142,7 +142,7 @@ describe('a stored push', () => {
           expect(byStream(fromLog)).to.deep.equal(byStream(fromRing));
         }
       }),
-      { numRuns: 60, ...SEED },
+      { numRuns: runs(60) },
     );
   });
 });
