@@ -21,7 +21,7 @@ async function sourceOf(world: World, indexed = Number.MAX_SAFE_INTEGER): Promis
   return { log, rows, open: world.open, indexed: () => indexed };
 }
 
-describe('a room or a user as of then', () => {
+describe('a room or a user at a point in time', () => {
   it('is what was live then, after every event, whether an index or the log itself tells where to look', async () => {
     await fc.assert(
       fc.asyncProperty(scripts, fc.constantFrom(0, 7, Number.MAX_SAFE_INTEGER), async (scripted, indexed) => {

@@ -6,7 +6,7 @@ import { tempDir } from '../support/tempDir.js';
 import { type SmallLog, smallLog } from './smallLog.js';
 
 for (const kind of allEngines)
-  describe(`as of then, of a system that does not run (${kind})`, function () {
+  describe(`a point in time of a system that does not run (${kind})`, function () {
     this.timeout(60_000);
     let log: SmallLog;
     before(async function () {

@@ -32,7 +32,7 @@ function tileRows(asked: (keys: readonly string[]) => void): Pick<RowReader, 'ge
   };
 }
 
-describe('the reader of a tree', () => {
+describe('the reader of tiles', () => {
   let asked: string[] = [];
   const rows = tileRows((keys) => asked.push(...keys));
 

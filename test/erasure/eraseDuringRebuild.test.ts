@@ -19,7 +19,7 @@ const NAME = 'Quetzalcoatlus';
 /** Enough commits to keep a rebuild busy. */
 const OTHERS = 3000;
 
-describe('Erasing somebody while their name is being indexed anew', function () {
+describe('Erasing a user while the users model is rebuilt', function () {
   this.timeout(120_000);
   const dataDir = tempDir();
   const ada = randomUUID();

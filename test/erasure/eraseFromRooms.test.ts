@@ -61,7 +61,7 @@ class Partitions {
 
 const at = (roomId: string): number => partitionOf(streamOf('room', roomId), PARTITIONS);
 
-describe('The rooms of one who is erased', () => {
+describe('Erasing a user from rooms', () => {
   it('are all left, those too that were decided and not yet in the log', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -35,7 +35,7 @@ function broadcastAmong(others: Readonly<Record<NodeId, readonly Reply[]>>) {
 
 const evicted: Reply = { reply: true };
 
-describe('Forgetting on every node', () => {
+describe('The broadcast of an erasure', () => {
   it('is done when this node and all others that live have said so, each asked once', async () => {
     const { erasureBroadcast, asked, here } = broadcastAmong({ b: [evicted], c: [evicted] });
     await erasureBroadcast.evictEverywhere('ada', at, forever);
@@ -77,7 +77,7 @@ describe('Forgetting on every node', () => {
   });
 });
 
-describe('Forgetting on a node', () => {
+describe('Evicting an erased user from a node', () => {
   const memories = (fresh: () => Promise<Map<string, Buffer | 'destroyed'>>) => {
     const order: string[] = [];
     const step = (name: string) => async () => void order.push(name);
