@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
+import type { Time } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import type { Time } from '../domain/shapes.js';
 import { chatsModel } from '../projections/models/chatRows.js';
-import { friendshipsModel } from '../projections/models/friendshipRows.js';
+import { friendshipsModel } from '../projections/models/contacts.js';
 import { type ContentOpener, usersModel } from '../projections/models/userRows.js';
 import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
@@ -26,7 +26,7 @@ import {
   readUserAt,
   type SnapshotSource,
   type UserSnapshot,
-} from './pointInTime/pointInTime.js';
+} from './pointInTime.js';
 import type { AuditedLog } from './storedRows.js';
 
 /** Interval at which a followed query checks the log when no progress is reported. */

@@ -1,5 +1,4 @@
-import type { ParleyError } from './errors.js';
-import { overloaded } from './errors.js';
+import { overloaded, type ParleyError } from './errors.js';
 
 /**
  * Limits of one queue: waiting commands, their bytes, and how far the read models may lag while commands are

@@ -3,7 +3,7 @@ import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
 import type { At, EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
-import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime/storedPointInTime.js';
+import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime.js';
 import { readConfig } from '../base/config.js';
 import { findLog, parseId, parsePartition, parseTime, printLine, startProgressBar } from './commandLine.js';
 

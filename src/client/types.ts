@@ -1,6 +1,6 @@
 import type { ErrorCode, FieldError } from '../base/errors.js';
 import type { PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../domain/contract.js';
-import type { Chat, Message, User } from '../domain/shapes.js';
+import type { Chat, Message, User } from '../domain/userMessageChat.js';
 
 export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
 

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { completedCommand, request } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event } from './defineEvent.js';
+import { push } from './definePush.js';
+import { Empty, Id, Limit, Revision, Time } from './fields.js';
 import { pairOf, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';
-import { Chat, Empty, Id, Limit, OnlineInfo, Revision, Time } from './shapes.js';
 import { inRoom, type Room, roomStream } from './streams.js';
+import { Chat, OnlineInfo } from './userMessageChat.js';
 
 /** Private chats: one room for a pair for ever, active for its initiator at once; and who types in one. */
 

@@ -3,8 +3,7 @@ import type { Decision, Facts, Seals, Wants } from './defineCommand.js';
 import type { StreamDeclaration } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
-import type { Actor } from './ids.js';
-import { type StreamName, streamOf, type UserId } from './ids.js';
+import { type Actor, type StreamName, streamOf, type UserId } from './ids.js';
 
 /** What follows from the declared commands: their types, and how each is decided, routed and sent to another node. */
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, Sealed, StreamDeclaration } from './defineEvent.js';
+import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
+import type { Sealed, Time } from './fields.js';
 import type { Actor, MessageRef, UserId } from './ids.js';
-import type { Time } from './shapes.js';
 
 /** `refused`: the command changes nothing and its sender is told why. */
 export type Decision<A> =

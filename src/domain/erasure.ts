@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event } from './defineEvent.js';
+import { push } from './definePush.js';
 import { UserWentOffline } from './onlineStatus.js';
 import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
 

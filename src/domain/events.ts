@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import type {
   NewEventOf,
-  Push,
   RecordedOf,
   Replaced,
   SealedField,
   StreamDeclaration,
   Words,
 } from './defineEvent.js';
+import type { Push } from './definePush.js';
 import { declaredEvents, type EventDeclared } from './features.js';
 import { parseStream, type StreamKind, type StreamName, type UserId } from './ids.js';
 import { friendshipStream, roomStream, userStream } from './streams.js';

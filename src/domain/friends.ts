@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { completedCommand } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event } from './defineEvent.js';
+import { push } from './definePush.js';
+import { Id, Revision } from './fields.js';
 import { friendshipIdOf, pairOf } from './ids.js';
-import { Id, Revision, User } from './shapes.js';
 import { friendshipStream } from './streams.js';
+import { User } from './userMessageChat.js';
 
 /** Friendships: mutual, without consent, made once. */
 

@@ -11,11 +11,10 @@ export const REVISION_CHARACTERS = 256;
 
 /** Rows of one page: messages, chats. */
 export const PAGE_ROWS = { default: 50, max: 200 } as const;
+/** The size of a room: Parley has private chats of two only. */
+export const ROOM_MEMBERS = 2;
 /** Rooms that one `join room` names. */
 export const JOINED_ROOMS = 1000;
-
-/** A sign of typing counts for this time. */
-export const TYPING_MS = 6000;
 
 /** A connection must identify within this time, else it is closed. */
 export const IDENTIFY_TIMEOUT_MS = 10_000;

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { badRequest, forbidden, ParleyError } from '../base/errors.js';
 import { openChat } from './chats.js';
 import { clientCommand, type Decision, request } from './defineCommand.js';
-import { event, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
+import { event, type RecordedOf } from './defineEvent.js';
+import { push, type SealedMessage } from './definePush.js';
+import { Id, Limit, MessageText, Revision, Seq } from './fields.js';
 import type { MessageRef, RoomId } from './ids.js';
-import { Id, Limit, Message, MessageText, Revision, Seq } from './shapes.js';
 import { inRoom, type Room, roomOfMember, roomStream } from './streams.js';
+import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { type ContactsPush, event, push } from './defineEvent.js';
+import { event } from './defineEvent.js';
+import { type ContactsPush, push } from './definePush.js';
+import { Empty, Id, Time } from './fields.js';
 import type { UserId } from './ids.js';
-import { Empty, Id, Time } from './shapes.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';
 
 /** Who is online. Presence events have no audience: they go to the contacts of their subject and are not replayed. */

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { badRequest } from '../base/errors.js';
 import { clientCommand, type Decision } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
-import { Id, Revision, Seq } from './shapes.js';
+import { event } from './defineEvent.js';
+import { push } from './definePush.js';
+import { Id, Revision, Seq } from './fields.js';
 import { inRoom, roomOfMember, roomStream } from './streams.js';
 
 /** Read marks: up to which `seq` a member has read. A mark never goes back. */

@@ -1,8 +1,8 @@
 import { notFound, type ParleyError, unauthenticated } from '../base/errors.js';
 import type { Decision, Facts } from './defineCommand.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
+import type { Time } from './fields.js';
 import type { RoomId, UserId } from './ids.js';
-import type { Time } from './shapes.js';
 
 /** What deciding needs to know of a user. */
 export interface UserState {

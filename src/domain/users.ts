@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event } from './defineEvent.js';
+import { push } from './definePush.js';
+import { Cursor } from './fields.js';
 import type { UserId } from './ids.js';
 import { TOKEN_CHARACTERS } from './limits.js';
-import { Cursor, User } from './shapes.js';
 import { userStream } from './streams.js';
+import { User } from './userMessageChat.js';
 
 /** Sign-up, and signing a connection in. A user's name is sealed with the user's own key. */
 

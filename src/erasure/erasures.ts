@@ -4,8 +4,7 @@ import type { Logger } from 'pino';
 import { outcomeUnknown, ParleyError } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { parseStream, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import type { EventLog } from '../log/log.js';
-import { partitionOf } from '../log/log.js';
+import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { BegunErasure, ErasureStore, KeyStore, SessionStore } from '../vault/vault.js';
 

@@ -1,8 +1,8 @@
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
+import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import type { User } from '../domain/shapes.js';
+import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';

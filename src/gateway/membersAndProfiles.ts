@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { ExpiringCache } from '../base/collections.js';
 import type { Moment } from '../domain/commands.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
-import type { User } from '../domain/shapes.js';
+import type { User } from '../domain/userMessageChat.js';
 import { partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 

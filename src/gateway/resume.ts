@@ -1,4 +1,4 @@
-import type { StoredPush } from '../domain/defineEvent.js';
+import type { StoredPush } from '../domain/definePush.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';

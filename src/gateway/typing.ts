@@ -1,7 +1,8 @@
 import type { Timer } from '../base/clock.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import { TYPING_MS } from '../domain/limits.js';
 
+/** Without another sign, somebody who types has stopped after this time. A number of the contract. */
+const TYPING_MS = 6000;
 /** Users typing at once on one node; more are not shown. */
 const MAX_TYPING_USERS = 100_000;
 

@@ -10,7 +10,7 @@ import {
 } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { FIRST_CHATS } from '../domain/limits.js';
-import type { Chat, User } from '../domain/shapes.js';
+import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';

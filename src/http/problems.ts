@@ -14,8 +14,8 @@ import {
   ParleyError,
 } from '../base/errors.js';
 import { validate } from '../domain/contract.js';
+import { Id } from '../domain/fields.js';
 import { MAX_BODY_BYTES } from '../domain/limits.js';
-import { Id } from '../domain/shapes.js';
 
 const STATUS: Record<ErrorCode, number> = {
   bad_request: 400,

@@ -1,8 +1,9 @@
 import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
 import { ERROR_CODES } from '../base/errors.js';
+import { Time } from '../domain/fields.js';
 import { PASSWORD_CHARACTERS, SEARCH_CHARACTERS, USERNAME_CHARACTERS } from '../domain/limits.js';
-import { Chat, Time, User } from '../domain/shapes.js';
+import { Chat, User } from '../domain/userMessageChat.js';
 
 /** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
 

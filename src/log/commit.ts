@@ -1,5 +1,5 @@
 import { hash as digest } from 'node:crypto';
-import { type Commit, checkCommitSize, type EventLog, type Hash } from './log.js';
+import type { Commit, EventLog, Hash } from './log.js';
 import { appendLeaves, rootOf, type Tree } from './merkle.js';
 
 /** The state of a partition that its next commit builds on. Plain data, so that it can cross threads. */
@@ -198,4 +198,30 @@ export function pack({ leaves, ...fields }: Commit): PackedCommit {
 /** Restores a packed commit, with identical leaves. */
 export function unpack({ text, ...fields }: PackedCommit): Commit {
   return { ...fields, leaves: fields.size === fields.firstOffset ? [] : text.split('\n') };
+}
+
+/** The limits of one commit, in UTF-8 bytes. A leaf must fit the 16-bit length of an entry bundle. */
+export const COMMIT_LIMITS = { events: 256, bytes: 256 * 1024, leafBytes: 65_535 } as const;
+
+/** A commit above `COMMIT_LIMITS`: a defect of the caller. Nothing was built. */
+export class CommitTooLarge extends Error {
+  override readonly name = 'CommitTooLarge';
+  constructor(
+    readonly what: keyof typeof COMMIT_LIMITS,
+    readonly actual: number,
+  ) {
+    super(`a commit has ${actual} ${what}; the limit is ${COMMIT_LIMITS[what]}`);
+  }
+}
+
+/** Throws `CommitTooLarge` if these leaves exceed the limits of one commit. */
+function checkCommitSize(leaves: readonly string[]): void {
+  if (leaves.length > COMMIT_LIMITS.events) throw new CommitTooLarge('events', leaves.length);
+  let bytes = 0;
+  for (const leaf of leaves) {
+    const length = Buffer.byteLength(leaf);
+    if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
+    bytes += length;
+  }
+  if (bytes > COMMIT_LIMITS.bytes) throw new CommitTooLarge('bytes', bytes);
 }

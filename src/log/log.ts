@@ -112,32 +112,6 @@ export function outcomeOf<C extends Pick<Commit, 'id' | 'hash'>>(
 /** A read stops after this many bytes of leaves, but returns at least one commit. */
 export const MAX_READ_BYTES = 4 * 1024 * 1024;
 
-/** The limits of one commit, in UTF-8 bytes. A leaf must fit the 16-bit length of an entry bundle. */
-export const COMMIT_LIMITS = { events: 256, bytes: 256 * 1024, leafBytes: 65_535 } as const;
-
-/** A commit above `COMMIT_LIMITS`: a defect of the caller. Nothing was built. */
-export class CommitTooLarge extends Error {
-  override readonly name = 'CommitTooLarge';
-  constructor(
-    readonly what: keyof typeof COMMIT_LIMITS,
-    readonly actual: number,
-  ) {
-    super(`a commit has ${actual} ${what}; the limit is ${COMMIT_LIMITS[what]}`);
-  }
-}
-
-/** Throws `CommitTooLarge` if these leaves exceed the limits of one commit. */
-export function checkCommitSize(leaves: readonly string[]): void {
-  if (leaves.length > COMMIT_LIMITS.events) throw new CommitTooLarge('events', leaves.length);
-  let bytes = 0;
-  for (const leaf of leaves) {
-    const length = Buffer.byteLength(leaf);
-    if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
-    bytes += length;
-  }
-  if (bytes > COMMIT_LIMITS.bytes) throw new CommitTooLarge('bytes', bytes);
-}
-
 /** The log does not extend its last signed head: it was restored from a back-up, or altered. */
 export class NotExtended extends Error {
   override readonly name = 'NotExtended';

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Db } from 'mongodb';
-import { type Collection, type MongoClient, MongoError } from 'mongodb';
+import { type Collection, type Db, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../base/clock.js';
 import {
   createMongoClient,

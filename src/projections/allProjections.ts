@@ -1,7 +1,7 @@
 import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
-import { friendshipsProjection } from './models/friendshipRows.js';
+import { friendshipsProjection } from './models/contacts.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messagesProjection } from './models/messageRows.js';
 import { presenceProjection } from './models/presenceRows.js';

@@ -1,6 +1,6 @@
 import type { CommitFrame } from '../cluster/bus.js';
 import { decodeLeaf } from '../domain/codec.js';
-import type { Time } from '../domain/shapes.js';
+import type { Time } from '../domain/fields.js';
 import { type Commit, type Hash, HoleError } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import { TILE_WIDTH } from '../log/merkle.js';

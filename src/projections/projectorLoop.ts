@@ -1,5 +1,5 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import type { Time } from '../domain/shapes.js';
+import type { Time } from '../domain/fields.js';
 import { CommitBuffer, type CommitSource, type LeafCommit } from './commitBuffer.js';
 import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';

@@ -1,7 +1,7 @@
 import type { Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import type { Chat, Message, OnlineInfo, User } from '../domain/shapes.js';
+import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 
 export interface PageRequest {
   /** A `seq`, exclusive. Give `before` or `after`, not both. */

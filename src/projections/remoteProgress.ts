@@ -1,7 +1,7 @@
 import { type Clock, systemClock, systemTimer, type Timer } from '../base/clock.js';
 import type { Note } from '../cluster/bus.js';
-import type { Time } from '../domain/shapes.js';
-import { type ModelAdvance, ProgressTracker } from './progressTracker.js';
+import type { Time } from '../domain/fields.js';
+import { type ModelAdvance, ProgressTracker } from './queryWaits.js';
 
 /** Progress that no node waits for is sent after this time, so that many writes share one note. */
 const GATHER_MS = 50;

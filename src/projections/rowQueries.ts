@@ -2,17 +2,15 @@ import type { Moment } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import { partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chatRows.js';
-import { friendshipsModel } from './models/friendshipRows.js';
+import { activeChats, chatRow, chatsModel, openChats } from './models/chatRows.js';
+import { contactIds, friendshipsModel, friendsOf, searchUsers } from './models/contacts.js';
 import { messagePage, messagesModel, openMessages } from './models/messageRows.js';
 import { onlineUsers, presenceModel, presenceOf } from './models/presenceRows.js';
 import { streamsModel } from './models/streamIndex.js';
 import {
-  friendsOf,
   hasAuditorRow,
   openedErased,
   rolesModel,
-  searchUsers,
   usersById,
   usersModel,
   type ViewSource,

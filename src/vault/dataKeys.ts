@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomFillSync } from 'node:crypto';
 import { ExpiringCache } from '../base/collections.js';
 import { VaultUnavailable } from '../base/errors.js';
-import type { Sealed } from '../domain/defineEvent.js';
+import type { Sealed } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
 import { type CachedKeys, type DataKey, KeyDestroyed, SECRET_TTL_MS } from './vault.js';
 import type { KeyRow, VaultStore } from './vaultStore.js';

@@ -1,5 +1,5 @@
 import { ExpiringCache } from '../base/collections.js';
-import type { Sealed } from '../domain/defineEvent.js';
+import type { Sealed } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
 import { usernameContext } from '../domain/users.js';

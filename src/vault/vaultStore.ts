@@ -1,4 +1,4 @@
-import type { Sealed } from '../domain/defineEvent.js';
+import type { Sealed } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
 
 export interface KeyRow {

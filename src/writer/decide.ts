@@ -9,10 +9,9 @@ import {
   decideCommand,
 } from '../domain/commands.js';
 import type { Decision, EarlierMessage, Facts } from '../domain/defineCommand.js';
-import type { Sealed } from '../domain/defineEvent.js';
+import type { Sealed, Time } from '../domain/fields.js';
 import type { Actor, MessageRef, StreamName, UserId } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
-import type { Time } from '../domain/shapes.js';
 import { open, seal } from '../vault/dataKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';

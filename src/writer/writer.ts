@@ -11,8 +11,7 @@ import {
 } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
-import type { Commit, Outcome } from '../log/log.js';
-import { partitionOf } from '../log/log.js';
+import { type Commit, type Outcome, partitionOf } from '../log/log.js';
 import { Batch } from './batch.js';
 import { type Prepared, prepare, Task } from './decide.js';
 import { takeOver, type WriterTerm } from './takeOver.js';

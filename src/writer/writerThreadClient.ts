@@ -16,6 +16,7 @@ import { unpack } from '../log/commit.js';
 import { partitionOf } from '../log/log.js';
 import { LogMismatch } from '../log/logMeta.js';
 import type { CachedKeys } from '../vault/vault.js';
+import { GroupCommit } from './groupCommit.js';
 import {
   decodeError,
   encodeError,
@@ -26,15 +27,6 @@ import {
   type WriterThreadData,
 } from './threadProtocol.js';
 import type { FoldProgress } from './writerPorts.js';
-
-/**
- * The minimum interval between batches to the writer thread, longer when the last batch came at the `many`
- * rate. Waking a thread and syncing a disk cost far more than a message. Batching halves the cost of a
- * message for a few milliseconds of delay.
- */
-const FLUSH_INTERVAL_MS = { few: 2, many: 5 } as const;
-/** The rate of a batch from which the interval is `many`. */
-const BUSY_COMMANDS_PER_MS = 4;
 
 /** Everything of the main thread that the writers need. */
 export interface WriterThreadClientDeps {
@@ -75,11 +67,9 @@ export class WriterThreadClient implements OwnWriters {
   /** The texts of messages in progress, by command id. */
   readonly #texts = new Map<string, string>();
   #calls = 0;
-  #outgoing: SentCommand[] = [];
+  readonly #outgoing = new GroupCommit<SentCommand>((commands) => this.#post({ commands }));
   #advances = new Map<string, readonly [string, number, number]>();
   #deps: WriterThreadClientDeps | undefined;
-  #flushedAt = Number.NEGATIVE_INFINITY;
-  #flushIntervalMs: number = FLUSH_INTERVAL_MS.few;
   #isStopped = false;
   #stopping: Promise<void> | undefined;
 
@@ -158,7 +148,7 @@ export class WriterThreadClient implements OwnWriters {
       });
       const { seals } = commandDeclaration(command.kind);
       if (seals) this.#texts.set(commandId, seals.text(command));
-      if (this.#outgoing.push([call, command, commandId, epoch]) === 1) this.#flushSoon();
+      this.#outgoing.add([call, command, commandId, epoch]);
     });
   };
 
@@ -197,7 +187,7 @@ export class WriterThreadClient implements OwnWriters {
   }
 
   async #stop(): Promise<void> {
-    this.#flush();
+    this.#outgoing.flush();
     this.#isStopped = true;
     await this.api.stop();
     // The thread's own event may come too late to be sent.
@@ -205,25 +195,6 @@ export class WriterThreadClient implements OwnWriters {
     await this.#queue.waitUntilEmpty();
     this.port.close();
     await this.worker.terminate();
-  }
-
-  /**
-   * Sends at once after a pause, so that a single command does not wait. Under load, sends every
-   * `#flushIntervalMs`.
-   */
-  #flushSoon(): void {
-    const wait = this.#flushedAt + this.#flushIntervalMs - performance.now();
-    if (wait <= 0) setImmediate(() => this.#flush());
-    else setTimeout(() => this.#flush(), wait);
-  }
-
-  #flush(): void {
-    if (this.#outgoing.length === 0) return;
-    this.#flushedAt = performance.now();
-    const isMany = this.#outgoing.length > BUSY_COMMANDS_PER_MS * this.#flushIntervalMs;
-    this.#flushIntervalMs = isMany ? FLUSH_INTERVAL_MS.many : FLUSH_INTERVAL_MS.few;
-    this.#post({ commands: this.#outgoing });
-    this.#outgoing = [];
   }
 
   #sendAdvances(): void {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { readRoomAt, readUserAt, type SnapshotSource } from '../../src/audit/pointInTime/pointInTime.js';
+import { readRoomAt, readUserAt, type SnapshotSource } from '../../src/audit/pointInTime.js';
 import { ParleyError } from '../../src/base/errors.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { createQueries } from '../../src/projections/rowQueries.js';

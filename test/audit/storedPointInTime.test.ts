@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readStoredRoomAt, readStoredUserAt } from '../../src/audit/pointInTime/storedPointInTime.js';
+import { readStoredRoomAt, readStoredUserAt } from '../../src/audit/pointInTime.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';

@@ -15,8 +15,9 @@ const LIKES = `
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { clientCommand, type Decision } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
-import { Id, Revision } from './shapes.js';
+import { event } from './defineEvent.js';
+import { push } from './definePush.js';
+import { Id, Revision } from './fields.js';
 import { roomOfMember, roomStream } from './streams.js';
 
 const Like = z.strictObject({ roomId: z.string(), userId: z.string(), messageId: z.string() });

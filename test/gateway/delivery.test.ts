@@ -10,7 +10,7 @@ import type { Connection } from '../../src/gateway/connection.js';
 import { Cursors } from '../../src/gateway/cursor.js';
 import { Delivery, PushContent } from '../../src/gateway/delivery.js';
 import { Hub } from '../../src/gateway/openConnections.js';
-import { PresenceWatchers } from '../../src/gateway/presence.js';
+import { PresenceWatchers } from '../../src/gateway/presenceWatchers.js';
 import { frameText } from '../../src/gateway/protocol.js';
 import { Ring } from '../../src/gateway/ring.js';
 import { type FakeClient, FakeHost, sessionOf, turn } from './fakeClient.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
 import type { Recorded } from '../../src/domain/events.js';
-import type { User } from '../../src/domain/shapes.js';
+import type { User } from '../../src/domain/userMessageChat.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import { ada, bob, messageLeaf, onlineLeaf } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';

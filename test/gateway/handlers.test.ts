@@ -3,7 +3,7 @@ import { forbidden, overloaded, ParleyError, VaultUnavailable } from '../../src/
 import type { Answer, Command, CommandKind, Moment } from '../../src/domain/commands.js';
 import type { RequestAnswer, RequestData } from '../../src/domain/contract.js';
 import type { RoomId } from '../../src/domain/ids.js';
-import type { Chat, Message } from '../../src/domain/shapes.js';
+import type { Chat, Message } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { CommandRunner, createHandlers, type Handlers } from '../../src/gateway/handlers.js';
 import { RoomMembers } from '../../src/gateway/membersAndProfiles.js';

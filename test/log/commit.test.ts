@@ -4,13 +4,14 @@ import fc from 'fast-check';
 import {
   BrokenCommit,
   buildCommit,
+  CommitTooLarge,
   checkCommit,
   emptyHead,
   headFrom,
   loadHead,
   nextRecordedAt,
 } from '../../src/log/commit.js';
-import { type Commit, CommitTooLarge } from '../../src/log/log.js';
+import type { Commit } from '../../src/log/log.js';
 import { runs } from '../support/lanes.js';
 import { chain, commitAfter } from './commitChain.js';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ProgressTracker } from '../../src/projections/progressTracker.js';
+import { ProgressTracker } from '../../src/projections/queryWaits.js';
 import { virtualTime } from '../support/virtualTime.js';
 
 function trackerAt(sizes: Record<string, number[]>) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type ModelAdvance, ProgressTracker } from '../../src/projections/progressTracker.js';
+import { type ModelAdvance, ProgressTracker } from '../../src/projections/queryWaits.js';
 import { CheckpointPoller, ProgressBroadcast } from '../../src/projections/remoteProgress.js';
 import { virtualTime } from '../support/virtualTime.js';
 

@@ -8,7 +8,7 @@ import type {
   Moment,
 } from '../../src/domain/commands.js';
 import { roomIdOf } from '../../src/domain/ids.js';
-import type { Chat, User } from '../../src/domain/shapes.js';
+import type { Chat, User } from '../../src/domain/userMessageChat.js';
 import type { Queries } from '../../src/projections/queries.js';
 
 /**

@@ -1,5 +1,6 @@
 import type { ChatView, Snapshot } from '../../src/client/index.js';
-import { displayName, formatShort } from '../ui/format.js';
+import { displayName } from '../ui/displayName.js';
+import { formatShort } from '../ui/format.js';
 import { Avatar } from '../ui/icons.js';
 import { profile } from '../ui/session.js';
 

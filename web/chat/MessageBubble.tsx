@@ -1,5 +1,6 @@
 import type { Entry, Message, Room, User } from '../../src/client/index.js';
-import { displayName, formatClock } from '../ui/format.js';
+import { displayName } from '../ui/displayName.js';
+import { formatClock } from '../ui/format.js';
 import { Icon } from '../ui/icons.js';
 import { idOf, textOf, timeOf } from './messageRows.js';
 

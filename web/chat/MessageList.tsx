@@ -1,7 +1,8 @@
 import type { Virtualizer } from '@tanstack/virtual-core';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Entry, Message, Room, RoomView, User } from '../../src/client/index.js';
-import { displayName, formatDay } from '../ui/format.js';
+import { displayName } from '../ui/displayName.js';
+import { formatDay } from '../ui/format.js';
 import { Icon } from '../ui/icons.js';
 import { MessageBubble } from './MessageBubble.js';
 import { idOf, newestSeq, rowsOf, useVirtualList } from './messageRows.js';

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Store, User } from '../../src/client/index.js';
-import { displayName } from '../ui/format.js';
+import { displayName } from '../ui/displayName.js';
 import { Avatar } from '../ui/icons.js';
 
 /** Searches when the user has not typed for this time. */

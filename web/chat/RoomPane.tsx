@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ChatView, Message, Presence, Store, User } from '../../src/client/index.js';
-import { displayName, formatDayAndClock } from '../ui/format.js';
+import { displayName } from '../ui/displayName.js';
+import { formatDayAndClock } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import { Composer } from './Composer.js';

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { type DeviceStore, deleteDeviceStore, openDeviceStore } from '../../src/client/browser.js';
 import { createStore, Rest, type Snapshot, type Store } from '../../src/client/index.js';
-import { displayName } from '../ui/format.js';
+import { displayName } from '../ui/displayName.js';
 import type { Session } from '../ui/session.js';
 
 /** The REST interface of the server that served this page. */

@@ -1,8 +1,3 @@
-import type { User } from '../../src/client/index.js';
-
-/** The user's name; a user whose account was erased has none. */
-export const displayName = (user: User): string => user.username ?? 'Deleted user';
-
 /** `1 event`, `2 events`. */
 export const pluralize = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 

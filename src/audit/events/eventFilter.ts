@@ -1,7 +1,7 @@
 import { ParleyError } from '../../base/errors.js';
 import { decodeLeaf } from '../../domain/codec.js';
+import type { Time } from '../../domain/fields.js';
 import type { StreamName } from '../../domain/ids.js';
-import type { Time } from '../../domain/shapes.js';
 import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
 import { type Commit, type Place, partitionOf } from '../../log/log.js';
 import { positionsOf, readAll, streamsModel } from '../../projections/models/streamIndex.js';

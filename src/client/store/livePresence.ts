@@ -1,5 +1,5 @@
 import type { After, Client, PushData, RequestAnswer } from '../types.js';
-import { applyPresence, presenceOf, typing } from './liveFolds.js';
+import { applyPresence, presenceOf, typing } from './folds.js';
 import { otherOf } from './snapshot.js';
 import { type Observable, roomOf, type State } from './storeState.js';
 

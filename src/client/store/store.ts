@@ -1,8 +1,15 @@
 import { createClient } from '../client.js';
 import { withDefaults } from '../options.js';
 import { type Client, ClientError, type ClientState, type Message, type User } from '../types.js';
-import { applyChat, applyErasure, applyFriend, applyMark } from './folds.js';
-import { applyConnection, applyPushedMessage, resetToPresent } from './liveFolds.js';
+import {
+  applyChat,
+  applyConnection,
+  applyErasure,
+  applyFriend,
+  applyMark,
+  applyPushedMessage,
+  resetToPresent,
+} from './folds.js';
 import { Activity, Presences, Typing } from './livePresence.js';
 import { Lists, OpenRoom } from './roomStore.js';
 import { Marks, Sending } from './sending.js';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { knownTypes } from '../../domain/codec.js';
-import { Message, Time, User } from '../../domain/shapes.js';
+import { Time } from '../../domain/fields.js';
+import { Message, User } from '../../domain/userMessageChat.js';
 
 const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const StreamName = z

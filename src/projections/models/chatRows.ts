@@ -1,13 +1,14 @@
 import { crc32 } from 'node:zlib';
 import { badRequest } from '../../base/errors.js';
-import type { SealedMessage } from '../../domain/defineEvent.js';
+import type { SealedMessage } from '../../domain/definePush.js';
 import type { Recorded } from '../../domain/events.js';
+import type { Time } from '../../domain/fields.js';
 import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import { sealedMessage } from '../../domain/messages.js';
-import type { Chat, Time } from '../../domain/shapes.js';
+import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
-import { friendIds } from './friendshipRows.js';
+import { type Model, type RowReader, valuesOf } from '../store/rowStore.js';
+
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
@@ -167,12 +168,6 @@ export async function chatRow(rows: RowReader, roomId: RoomId): Promise<ChatRow 
   return (await rows.get(chatsModel, [key])).get(key)?.value ?? undefined;
 }
 
-/** Users who share a chat with a message with this user, a page at a time. */
-async function* chatPartners(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
-  for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
-    yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
-}
-
 function writeNext({ sort, key }: PageEnd): string {
   const body = Buffer.from(`${sort.toString(36)}/${key}`).toString('base64url');
   return `${body}.${crc32(body).toString(36)}`;
@@ -186,12 +181,4 @@ function parseNext(text: string): PageEnd {
   if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
   const message = 'must be the next of an earlier page of chats';
   throw badRequest(`next ${message}`, [{ path: 'next', message }]);
-}
-
-/** The user's friends, and users who share a chat with a message with this user. */
-export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
-  const contacts = new Set<UserId>();
-  for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
-  for await (const ids of chatPartners(rows, userId)) for (const id of ids) contacts.add(id);
-  return contacts;
 }

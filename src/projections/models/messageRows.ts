@@ -1,7 +1,7 @@
-import type { SealedMessage } from '../../domain/defineEvent.js';
+import type { SealedMessage } from '../../domain/definePush.js';
 import type { RoomId } from '../../domain/ids.js';
 import { messageTerm, openedMessage, type StoredMessage, sealedMessage } from '../../domain/messages.js';
-import type { Message } from '../../domain/shapes.js';
+import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import type { PageRequest } from '../queries.js';
 import { elementAt, type Model, type RowReader, valuesOf } from '../store/rowStore.js';

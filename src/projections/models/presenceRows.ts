@@ -1,5 +1,5 @@
 import type { UserId } from '../../domain/ids.js';
-import type { OnlineInfo } from '../../domain/shapes.js';
+import type { OnlineInfo } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
 

@@ -1,8 +1,8 @@
 import { overloaded } from '../../base/errors.js';
-import type { Sealed } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
+import type { Sealed, Time } from '../../domain/fields.js';
 import { streamOf, type UserId } from '../../domain/ids.js';
-import type { Time, User } from '../../domain/shapes.js';
+import type { User } from '../../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../../log/log.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
@@ -15,7 +15,6 @@ import {
   rowsUnder,
   valuesOf,
 } from '../store/rowStore.js';
-import { friendIds, friendsAmong } from './friendshipRows.js';
 
 /** A user's profile; the key is the user's id. */
 export interface UserRow {
@@ -134,67 +133,12 @@ export function requireUser(users: ReadonlyMap<UserId, User>, id: UserId): User 
   return user;
 }
 
-// The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
-const NAME_PART = /^[A-Za-z0-9_.-]+$/;
-
-const PAGE = 100;
-
-// A search reads at most this many pages, however many rows it leaves out.
-const PAGES = 20;
-
-/** The user's friends who are not erased. */
-export async function friendsOf(source: ViewSource, userId: UserId): Promise<User[]> {
-  const friends: User[] = [];
-  for await (const ids of friendIds(source.rows, userId))
-    friends.push(...(await usersById(source, ids)).values());
-  return friends.filter((friend) => friend.erased !== true);
-}
-
-/**
- * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
- * Leaves out `me`, `me`'s friends and erased users. At most `limit`.
- */
-export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
-  if (!NAME_PART.test(q)) return [];
-  const found: User[] = [];
-  const seen = new Set<UserId>([me]);
-  for await (const page of candidates(source.rows, q.toLowerCase())) {
-    const unseen = page.filter((user) => !seen.has(user.userId));
-    for (const { userId } of unseen) seen.add(userId);
-    const friends = await friendsAmong(
-      source.rows,
-      me,
-      unseen.map((user) => user.userId),
-    );
-    const strangers = unseen.filter((user) => !friends.has(user.userId));
-    const users = await openUsers(source.open, strangers);
-    found.push(...users.filter((user) => user.erased !== true));
-    if (found.length >= limit) break;
-  }
-  return found.slice(0, limit);
-}
-
 /** Erased users whose names can still be opened, a page at a time. */
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
     const users = valuesOf(page);
     const names = await open.usernames(users);
     yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
-  }
-}
-
-// The exact name's term is the shortest that begins with `^q`, so it comes first.
-async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]> {
-  let pages = 0;
-  for (const prefix of [`^${q}`, q]) {
-    let from: { term: string; key: string } | undefined;
-    while (pages++ < PAGES) {
-      const page = await rows.findPrefix(usersModel, 'suffix', prefix, PAGE, from);
-      const last = page.at(-1);
-      if (last === undefined) break;
-      yield valuesOf(page.map((hit) => hit.row));
-      from = { term: last.term, key: last.row.key };
-    }
   }
 }
 

@@ -1,13 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { applyChat, applyErasure, applyFriend, applyMessages } from '../../../src/client/store/folds.js';
 import {
+  applyChat,
   applyChatPage,
   applyConnection,
+  applyErasure,
+  applyFriend,
+  applyMessages,
   applyPresence,
   applyPushedMessage,
   resetToPresent,
-} from '../../../src/client/store/liveFolds.js';
+} from '../../../src/client/store/folds.js';
 import { applyOpening, applyPage } from '../../../src/client/store/roomStore.js';
 import { addUnsent, markRefused } from '../../../src/client/store/sending.js';
 import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';

@@ -5,8 +5,8 @@ import {
   applyFriend,
   applyMark,
   applyMessages,
+  applyPushedMessage,
 } from '../../../src/client/store/folds.js';
-import { applyPushedMessage } from '../../../src/client/store/liveFolds.js';
 import { applyPage } from '../../../src/client/store/roomStore.js';
 import type { State } from '../../../src/client/store/storeState.js';
 import type { Chat, Message, User } from '../../../src/client/types.js';

@@ -6,10 +6,10 @@ import {
   decideCommand,
   streamOfCommand,
 } from '../../../src/domain/commands.js';
-import type { Sealed } from '../../../src/domain/defineEvent.js';
 import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
-import type { Actor } from '../../../src/domain/ids.js';
+import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
+  type Actor,
   friendshipIdOf,
   type RoomId,
   roomIdOf,
@@ -17,7 +17,6 @@ import {
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import type { Time } from '../../../src/domain/shapes.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';

@@ -1,5 +1,6 @@
 import type { Message } from '../../../src/client/index.js';
-import { displayName, formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
+import { displayName } from '../../ui/displayName.js';
+import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { type RequestState, useRequest } from '../../ui/hooks.js';
 import { describeError, type PastRoom, type PastUser } from '../auditApi.js';
 import { shortId, UserName, useConsole } from '../consoleContext.js';

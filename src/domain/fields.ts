@@ -56,45 +56,10 @@ export const Cursor = z
   .meta({ description: 'Opaque: where a connection has got to.' });
 export const Empty = z.strictObject({});
 
-export const User = z
-  .strictObject({
-    userId: z.string().meta({ format: 'uuid' }),
-    username: z.string().nullable(),
-    backgroundColor: z.string().meta({ pattern: '^#[0-9a-f]{6}$' }),
-    createdAt: Time,
-    erased: z.literal(true).exactOptional(),
-  })
-  .meta({ id: 'User' });
-export type User = z.infer<typeof User>;
+/**
+ * How a feature is declared. Each file of this folder that is named in `features.ts` exports the events, commands,
+ * requests and pushes of one feature. Types, dispatch, documents and look-ups are derived from these declarations.
+ */
 
-export const Message = z
-  .strictObject({
-    messageId: z.string().meta({ format: 'uuid' }),
-    roomId: z.string().meta({ format: 'uuid' }),
-    seq: z.int().min(1),
-    senderId: z.string().meta({ format: 'uuid' }),
-    message: z.string().nullable(),
-    replyTo: z.string().meta({ format: 'uuid' }).exactOptional(),
-    sentAt: Time,
-    erased: z.literal(true).exactOptional(),
-  })
-  .meta({ id: 'Message' });
-export type Message = z.infer<typeof Message>;
-
-export const Chat = z
-  .strictObject({
-    roomId: z.string().meta({ format: 'uuid' }),
-    roomType: z.literal('PRIVATE'),
-    participants: z.array(User),
-    lastMessage: Message.nullable(),
-    unread: z.int().min(0),
-    readUpTo: z.record(z.string(), z.int().min(0)),
-    createdAt: Time,
-  })
-  .meta({ id: 'Chat' });
-export type Chat = z.infer<typeof Chat>;
-
-export const OnlineInfo = z
-  .strictObject({ isOnline: z.boolean(), lastSeen: Time.nullable() })
-  .meta({ id: 'OnlineInfo' });
-export type OnlineInfo = z.infer<typeof OnlineInfo>;
+/** AES-256-GCM: base64 of nonce (12 bytes), ciphertext and tag (16 bytes). Opened with its owner's data key. */
+export type Sealed = string;

@@ -1,13 +1,13 @@
 import { type Clock, systemClock } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
-import type { Time } from '../domain/shapes.js';
+import type { Time } from '../domain/fields.js';
 import { type CommitExtent, UnfoldedCommits } from './commitBuffer.js';
 
 import type { Progress } from './queries.js';
 
 /** How long a query waits for its models, and how many waits there may be. */
-const WAIT_LIMIT_MS = 5000;
+const QUERY_WAIT_MS = 5000;
 const MAX_WAITS = 10_000;
 
 interface Wait {
@@ -52,7 +52,7 @@ export class WaitingList {
       const cancel = this.#clock.setTimer(() => {
         leave();
         reject(overloaded(`the read model ${model} is behind; try again later`));
-      }, WAIT_LIMIT_MS);
+      }, QUERY_WAIT_MS);
       waiting.add(entry);
       this.#size++;
     });
