@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pino from 'pino';
-import { parseNatsServers } from '../../src/base/config.js';
+import { parseNatsServers } from '../../src/base/settings.js';
 import { NatsBus } from '../../src/cluster/natsBus.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';

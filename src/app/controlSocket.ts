@@ -6,8 +6,8 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { ConfigError } from '../base/config.js';
 import { ERROR_CODES, notFound, outcomeUnknown, ParleyError } from '../base/errors.js';
+import { ConfigError } from '../base/settings.js';
 import { readBody, respondToErrors } from '../http/problems.js';
 import {
   controlSocketOf,

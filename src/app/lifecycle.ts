@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { Config } from '../base/config.js';
 import type { Metrics } from '../base/metrics.js';
+import type { Config } from '../base/settings.js';
 
 /** Closes what a start has opened, in the reverse order. */
 export class Closers {

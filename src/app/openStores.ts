@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import type { Config } from '../base/config.js';
 import { type AddressLimit, createMemoryAddressLimit } from '../base/rateLimits.js';
+import type { Config } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
 import { openSqliteLog } from '../log/embeddedLog.js';

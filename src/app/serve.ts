@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino';
-import { ConfigError, readConfig } from '../base/config.js';
+import { ConfigError, readConfig } from '../base/settings.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Config } from '../base/config.js';
 import { Metrics } from '../base/metrics.js';
+import type { Config } from '../base/settings.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp } from '../http/app.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';

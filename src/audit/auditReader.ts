@@ -3,7 +3,7 @@ import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { chatsModel } from '../projections/models/chatRows.js';
-import { friendshipsModel } from '../projections/models/contacts.js';
+import { friendshipsModel } from '../projections/models/friendshipRows.js';
 import { type ContentOpener, usersModel } from '../projections/models/userRows.js';
 import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';

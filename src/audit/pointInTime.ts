@@ -4,9 +4,9 @@ import type { Time } from '../domain/fields.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type ChatRow, chatsModel, chatsProjection } from '../projections/models/chatRows.js';
-import { friendshipsModel, friendshipsProjection } from '../projections/models/contacts.js';
+import { friendshipsModel, friendshipsProjection } from '../projections/models/friendshipRows.js';
 import { messagesModel, messagesProjection, openMessages } from '../projections/models/messageRows.js';
-import { presenceModel, presenceProjection } from '../projections/models/presenceRows.js';
+import { presenceModel, presenceProjection } from '../projections/models/presenceVisibility.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
 import {
   type ContentOpener,

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import type { At, EventFilter } from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime.js';
-import { readConfig } from '../base/config.js';
+import { readConfig } from '../base/settings.js';
 import { findLog, parseId, parsePartition, parseTime, printLine, startProgressBar } from './commandLine.js';
 
 interface ReplayOptions extends EventFilter {

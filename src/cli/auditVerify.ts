@@ -4,7 +4,7 @@ import { verifierKeys } from '../audit/proof/heads.js';
 import { exportBundle, verifyBundle } from '../audit/verify/bundle.js';
 import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
-import { type Config, readConfig } from '../base/config.js';
+import { type Config, readConfig } from '../base/settings.js';
 import type { Engine } from '../projections/store/engine.js';
 import { openVault } from '../vault/openVault.js';
 import { findLog, printLine, startProgressBar } from './commandLine.js';

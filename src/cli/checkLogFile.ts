@@ -1,6 +1,6 @@
 import { engineOf } from '../app/openStores.js';
 import { openAuditedLog } from '../audit/storedRows.js';
-import { readConfig } from '../base/config.js';
+import { readConfig } from '../base/settings.js';
 import { checkPartitionChain } from '../log/checkLog.js';
 import { printLine } from './commandLine.js';
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { engineOf } from '../app/openStores.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import type { OnProgress, WorkProgress } from '../audit/verify/report.js';
-import type { Config } from '../base/config.js';
+import type { Config } from '../base/settings.js';
 import { Id } from '../domain/fields.js';
 import type { Engine } from '../projections/store/engine.js';
 import { loadMasterKey } from '../vault/masterKey.js';

@@ -7,7 +7,7 @@ import { controlSocketOf, type Operator } from '../app/operator.js';
 import { exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
-import { type Config, readConfig } from '../base/config.js';
+import { type Config, readConfig } from '../base/settings.js';
 import { projectionNames } from '../projections/allProjections.js';
 import { parsePartition, printLine } from './commandLine.js';
 

@@ -2,9 +2,8 @@ import { type Collection, type Db, type MongoClient, MongoServerError } from 'mo
 import { createMongoClient, isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
 import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
-import type { Devices } from './devices.js';
 import { type HeldLease, LEASE_MS, type LeaseHolder, type Leases } from './leases.js';
-import { type Cluster, DEAD_AFTER_MS, type Nodes } from './nodes.js';
+import { type Cluster, DEAD_AFTER_MS, type Devices, type Nodes } from './nodes.js';
 
 /** The limit of one attempt. Several attempts fit into one lease. */
 const ATTEMPT_TIMEOUT_MS = 2000;

@@ -1,5 +1,5 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
-import type { NatsServer } from '../base/config.js';
+import type { NatsServer } from '../base/settings.js';
 import type { Bus, CommitFrame, NodeId, Note, Reply } from './bus.js';
 import {
   decodeCommit,

@@ -1,7 +1,7 @@
 import { isIP, connect as openSocket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, Events, type NatsConnection, type TlsOptions } from 'nats';
-import type { NatsServer } from '../base/config.js';
+import type { NatsServer } from '../base/settings.js';
 
 /** The limit for a server's greeting, and again for the log-in. */
 const HANDSHAKE_TIMEOUT_MS = 2000;

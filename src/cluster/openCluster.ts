@@ -2,11 +2,10 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Bus, NodeId } from './bus.js';
-import { createMemoryDevices } from './devices.js';
 import { createMemoryLeases } from './leases.js';
 import { createMemoryBus } from './localBus.js';
 import type { NatsBusOptions } from './natsBus.js';
-import { type Cluster, createMemoryNodes } from './nodes.js';
+import { type Cluster, createMemoryDevices, createMemoryNodes } from './nodes.js';
 
 /**
  * Opens the shared state in the log's database, or that of a single process without a `url`. `capabilities`

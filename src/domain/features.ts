@@ -5,7 +5,7 @@ import * as messages from './messages.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
-import * as users from './users.js';
+import * as users from './signUp.js';
 
 /**
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the

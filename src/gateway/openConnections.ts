@@ -3,8 +3,8 @@ import type { UserId } from '../domain/ids.js';
 import type { SessionStore } from '../vault/vault.js';
 import { closeCauses } from './closeCodes.js';
 import { CHECK_EVERY_MS, type Connection } from './connection.js';
+import type { PresenceWatchers } from './contactIndex.js';
 import type { Presence } from './presence.js';
-import type { PresenceWatchers } from './presenceWatchers.js';
 
 /** At a stop, requests that have begun are waited for this long. */
 const STOP_ANSWERS_MS = 5000;

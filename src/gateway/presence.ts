@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
-import type { Devices } from '../cluster/devices.js';
+import type { Devices } from '../cluster/nodes.js';
 import type { Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import { PRESENCE_CALM_MS } from '../domain/limits.js';

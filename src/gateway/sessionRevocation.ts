@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Timer } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import type { Nodes } from '../cluster/nodes.js';
-import { REVOCATION_DELAY_MS } from '../vault/sessions.js';
+import { REVOCATION_DELAY_MS } from '../vault/sessionStore.js';
 import type { SessionStore } from '../vault/vault.js';
 
 /** Asks a node to forget these sessions, and to close their sockets. */

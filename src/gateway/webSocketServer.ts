@@ -8,7 +8,7 @@ import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '
 import { type Allowance, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
-import { parseBearerToken } from '../vault/sessions.js';
+import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
 import { Connection, type ConnectionHost } from './connection.js';

@@ -5,7 +5,7 @@ import type { RouterContext } from '@koa/router';
 import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
 import type { AddressLimit } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
-import { parseBearerToken } from '../vault/sessions.js';
+import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError, STORE_DOWN } from './problems.js';
 

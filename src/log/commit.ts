@@ -1,4 +1,5 @@
 import { hash as digest } from 'node:crypto';
+
 import type { Commit, EventLog, Hash } from './log.js';
 import { appendLeaves, rootOf, type Tree } from './merkle.js';
 

@@ -1,10 +1,10 @@
 import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
-import { friendshipsProjection } from './models/contacts.js';
+import { friendshipsProjection } from './models/friendshipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messagesProjection } from './models/messageRows.js';
-import { presenceProjection } from './models/presenceRows.js';
+import { presenceProjection } from './models/presenceVisibility.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import { rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';

@@ -4,7 +4,7 @@ import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { chatsModel } from './models/chatRows.js';
-import { friendshipsModel } from './models/contacts.js';
+import { friendshipsModel } from './models/friendshipRows.js';
 import { indexedEvents } from './models/streamIndex.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './queries.js';
 import type { Model, RowReader } from './store/rowStore.js';

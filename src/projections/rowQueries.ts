@@ -3,9 +3,9 @@ import type { StreamName } from '../domain/ids.js';
 import { partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatsModel, openChats } from './models/chatRows.js';
-import { contactIds, friendshipsModel, friendsOf, searchUsers } from './models/contacts.js';
+import { friendshipsModel, friendsOf, searchUsers } from './models/friendshipRows.js';
 import { messagePage, messagesModel, openMessages } from './models/messageRows.js';
-import { onlineUsers, presenceModel, presenceOf } from './models/presenceRows.js';
+import { contactIds, onlineUsers, presenceModel, presenceOf } from './models/presenceVisibility.js';
 import { streamsModel } from './models/streamIndex.js';
 import {
   hasAuditorRow,

@@ -5,7 +5,7 @@ import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { createKeyStore } from './dataKeys.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
-import { createSessionStore } from './sessions.js';
+import { createSessionStore } from './sessionStore.js';
 import { createHeadStore, createSigningKeys } from './signingKeys.js';
 import type { CachedKeys, HeadStore, SigningKeys, Vault } from './vault.js';
 import type { VaultStore } from './vaultStore.js';

@@ -2,7 +2,7 @@ import { ExpiringCache } from '../base/collections.js';
 import type { Sealed } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
-import { usernameContext } from '../domain/users.js';
+import { usernameContext } from '../domain/signUp.js';
 import { open } from './dataKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 

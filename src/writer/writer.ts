@@ -12,8 +12,8 @@ import {
 import type { StreamName } from '../domain/ids.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import { type Commit, type Outcome, partitionOf } from '../log/log.js';
-import { Batch } from './batch.js';
 import { type Prepared, prepare, Task } from './decide.js';
+import { Batch } from './decisionBatch.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
-import type { Devices } from '../cluster/devices.js';
 import type { HeldLease } from '../cluster/leases.js';
+import type { Devices } from '../cluster/nodes.js';
 import type { MessageRef, StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { NodeId } from '../../src/cluster/bus.js';
-import type { Devices } from '../../src/cluster/devices.js';
+import type { Devices } from '../../src/cluster/nodes.js';
 
 /** A store of active devices. */
 export interface DeviceStore {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readConfig } from '../../src/base/config.js';
+import { readConfig } from '../../src/base/settings.js';
 import { readDockerfile, repository } from './dockerfile.js';
 
 const read = (file: string): string => readFileSync(join(repository, file), 'utf8');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { readConfig } from '../../src/base/config.js';
+import { readConfig } from '../../src/base/settings.js';
 import { repository } from '../deploy/dockerfile.js';
 
 const read = (file: string): string => readFileSync(`${repository}/${file}`, 'utf8');

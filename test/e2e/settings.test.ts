@@ -32,7 +32,7 @@ describe('settings', function () {
   });
   after(() => server.stop());
 
-  // Each bad one is in test/base/config.test.ts.
+  // Each bad one is in test/base/settings.test.ts.
   it('stop the start when they are bad, with one line that names the one', async () => {
     const said = await failure(startServer({ engine: 'sqlite', env: { PARTITIONS: '65' } }));
     expect(said.split('\n')).to.have.length(1);

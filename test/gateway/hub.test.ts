@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
 import { Hub } from '../../src/gateway/openConnections.js';
-import { PresenceWatchers } from '../../src/gateway/presenceWatchers.js';
 import { FakeHost, turn } from './fakeClient.js';
 
 /** A hub; each load of contacts waits until the test settles it. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
 import { notFound } from '../../src/base/errors.js';
-import { createMemoryDevices } from '../../src/cluster/devices.js';
+import { createMemoryDevices } from '../../src/cluster/nodes.js';
 import { Presence } from '../../src/gateway/presence.js';
 import { virtualTime } from '../support/virtualTime.js';
 

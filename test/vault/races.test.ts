@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { createKeyStore } from '../../src/vault/dataKeys.js';
 import { openSqliteVaultStore } from '../../src/vault/openVault.js';
-import { createSessionStore } from '../../src/vault/sessions.js';
+import { createSessionStore } from '../../src/vault/sessionStore.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { tempDir } from '../support/tempDir.js';
 

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { openSqliteVaultStore, openVault } from '../../src/vault/openVault.js';
-import { createSessionStore } from '../../src/vault/sessions.js';
+import { createSessionStore } from '../../src/vault/sessionStore.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { eventually } from '../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';

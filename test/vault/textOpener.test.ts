@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { messageContext } from '../../src/domain/messages.js';
-import { usernameContext } from '../../src/domain/users.js';
+import { usernameContext } from '../../src/domain/signUp.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import {

@@ -7,7 +7,7 @@ import { overloaded } from '../../base/errors.js';
 import type { CommandRouter } from '../../domain/commands.js';
 import type { Time } from '../../domain/fields.js';
 import type { AuditResource } from '../../domain/roles.js';
-import { parseBearerToken } from '../../vault/sessions.js';
+import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
 import { type AuditorParts, type RequireSession, requireSession, serveResource } from '../auth.js';
 import { readId, readQuery } from '../problems.js';

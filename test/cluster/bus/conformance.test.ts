@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { parseNatsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/settings.js';
 import type { Bus } from '../../../src/cluster/bus.js';
 import { createMemoryBus } from '../../../src/cluster/localBus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';

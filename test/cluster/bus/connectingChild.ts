@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { parseNatsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/settings.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 
 // Prints `connected`, or the error, for the servers in its argument. A separate process, because Node reads

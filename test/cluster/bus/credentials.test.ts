@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { parseNatsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/settings.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { eventually } from '../../support/eventually.js';
 import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';

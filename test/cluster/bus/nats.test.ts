@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { connect } from 'nats';
-import { parseNatsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/settings.js';
 import type { Reply } from '../../../src/cluster/bus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { frameOf, messageLeaf } from '../../conformance/busFrames.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseNatsServers } from '../../../src/base/config.js';
+import { parseNatsServers } from '../../../src/base/settings.js';
 
 describe('the servers in NATS_URL', () => {
   it('may be several, each with its own credentials, or none', () => {

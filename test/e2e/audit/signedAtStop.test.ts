@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { readHead } from '../../../src/audit/proof/trustedHeads.js';
 import { openAuditedLog } from '../../../src/audit/storedRows.js';
-import { readConfig } from '../../../src/base/config.js';
+import { readConfig } from '../../../src/base/settings.js';
 import { findSignedLog } from '../../../src/cli/auditVerify.js';
 import { Rest } from '../../../src/client/rest.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';

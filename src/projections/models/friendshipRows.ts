@@ -3,7 +3,6 @@ import { friendshipIdOf, streamOf, type UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
-import { chatsModel } from './chatRows.js';
 import { openUsers, type UserRow, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Two friends; the key is the stream's name. */
@@ -45,7 +44,7 @@ export const friendshipsProjection: Projection<FriendshipRow> = {
 };
 
 /** The user's friends, a page at a time. */
-async function* friendIds(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
+export async function* friendIds(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
   for await (const page of rowsUnder(rows, friendshipsModel, 'member', userId))
     yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
 }
@@ -56,20 +55,6 @@ async function friendsAmong(rows: RowReader, me: UserId, others: readonly UserId
   const keys = others.map((other) => streamOf('friendship', friendshipIdOf(me, other)));
   const found = await rows.get(friendshipsModel, keys);
   return new Set(valuesOf(found.values()).flatMap(({ members }) => members));
-}
-
-/** The user's friends, and users who share a chat with a message with this user. */
-export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
-  const contacts = new Set<UserId>();
-  for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
-  for await (const ids of chatPartners(rows, userId)) for (const id of ids) contacts.add(id);
-  return contacts;
-}
-
-/** Users who share a chat with a message with this user, a page at a time. */
-async function* chatPartners(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
-  for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
-    yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
 }
 
 // The characters of a name. Other characters match no name, and must not meet the `^` of the terms.

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { ConfigError, readConfig } from '../../src/base/config.js';
+import { ConfigError, readConfig } from '../../src/base/settings.js';
 
 describe('a bad setting', () => {
   const bad: [string, ...string[]][] = [
