@@ -2,11 +2,11 @@ import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import type { Config } from '../base/settings.js';
 
-/** Closes what a start has opened, in the reverse order. */
+/** Closes the resources that a start has opened, in reverse order. */
 export class Closers {
   readonly #closers: (() => unknown)[] = [];
 
-  /** To be called as soon as something is open, so that a start that fails after it closes it. */
+  /** Call it as soon as the resource is open, so that a start that fails later closes it. */
   add(close: () => unknown): void {
     this.#closers.push(close);
   }
@@ -21,8 +21,8 @@ export class Closers {
 }
 
 /**
- * Decides what an error means that this node cannot go on with. An event of a newer version is for newer nodes to
- * serve: this node hands over and waits to be upgraded. Every other error ends the process.
+ * Handles a fatal error. For an event of a newer version, the node hands its partitions over and waits for the
+ * upgrade. Any other error ends the process.
  */
 export class Retirement {
   #handOver: (() => Promise<void>) | undefined;
@@ -37,7 +37,7 @@ export class Retirement {
     return this.#isRetired;
   }
 
-  /** From now on this node can hand over; until then it fails. */
+  /** Sets how to hand over. Before this call, every fatal error ends the process. */
   enable(handOver: () => Promise<void>): void {
     this.#handOver = handOver;
   }

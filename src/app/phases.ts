@@ -124,7 +124,8 @@ export function prepareAudit(
     report: warnTo(logger),
   });
   let deadline = Number.POSITIVE_INFINITY;
-  // After the writers, whose last commits it signs, and after the cluster: other nodes need not wait for it to take over.
+  // Stops after the writers, because it signs their last commits. Stops after the cluster, so that other nodes take
+  // over without waiting.
   closers.add(() => signer.stop(Math.min(LAST_SIGNATURES_MS, deadline - performance.now())));
   return {
     heads,
@@ -138,7 +139,7 @@ export function prepareAudit(
   };
 }
 
-/** Joins the cluster; no command is routed before `startWriters` tells who owns which partition. */
+/** Joins the cluster. Routes no command before `startWriters` sets the owners of the partitions. */
 export async function joinCluster(
   { config, logger, closers }: Host,
   { engine: { writers, log, predecessor } }: Stores,

@@ -50,9 +50,9 @@ export class SlidingWindow {
   }
 }
 
-const ABUSE_SPAN_MS = 10_000;
-const MAX_BAD_FRAMES = 100;
-const MAX_REFUSALS = 1000;
+export const ABUSE_SPAN_MS = 10_000;
+export const MAX_BAD_FRAMES = 100;
+export const MAX_REFUSALS = 1000;
 
 /**
  * Limits the requests of one connection and detects abuse. A window is created at the first refusal or bad

@@ -160,7 +160,7 @@ export class Outbox {
     try {
       await this.#store.remove(entry.messageId);
     } catch {
-      // Sent once more by the next outbox, it gets the first answer again: no harm.
+      // The next outbox sends it again and gets the same answer. This is harmless.
     }
   }
 }

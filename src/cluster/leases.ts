@@ -10,8 +10,8 @@ export const LEASE_MS = 5000;
  */
 export interface Leases {
   /**
-   * Acquires the lease if it is free, expired or already this node's. The last happens when an earlier answer
-   * was lost: that lease is then lost. Returns undefined while another node holds it. The new epoch exceeds
+   * Acquires the lease if it is free, expired or already this node's. If this node holds it already, an earlier answer
+   * was lost. The new lease replaces that one. Returns undefined while another node holds it. The new epoch exceeds
    * every earlier one.
    */
   acquire(partition: number): Promise<HeldLease | undefined>;
@@ -21,7 +21,7 @@ export interface Leases {
   freeAllOf(ended: NodeId): Promise<void>;
 }
 
-/** The holder of a lease, and the epoch since when. */
+/** The holder of a lease, and the epoch in which it took it. */
 export interface LeaseHolder {
   readonly node: NodeId;
   readonly epoch: number;
@@ -32,9 +32,8 @@ export interface HeldLease {
   readonly partition: number;
   readonly epoch: number;
   /**
-   * Before this time no other node can have taken the lease. Measured in `performance.now()` of the acquiring
-   * thread, from before the last successful renewal was sent, less a margin. Infinitely past once the lease
-   * is lost or released.
+   * Before this time no other node can have taken the lease. Time on this thread's `performance.now()`: the start of
+   * the last successful renewal, plus `LEASE_MS`, minus a margin. `-Infinity` after loss or release.
    */
   readonly validUntil: number;
   /**

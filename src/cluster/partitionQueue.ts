@@ -118,7 +118,7 @@ export class PartitionQueue {
 
   /** Accepts an answer, even a late one: the command is durable. */
   handleAnswer(window: InFlightWindow, item: QueuedCommand, answer: never): void {
-    // It was sent again, behind earlier commands of its stream. The answer to that comes in order.
+    // This command is sent again after earlier ones of its stream. Ignore the late first answer.
     if (window.isAbandoned && this.#isBehind(item)) return;
     this.#retryMs = RETRY_MS.min;
     item.settle({ answer });
@@ -136,7 +136,7 @@ export class PartitionQueue {
     this.#removeAnswered(window, item);
   }
 
-  /** Nothing was done with this command, and nothing will be with later ones of the window. */
+  /** The owner did not execute this command, and will not execute later ones of the window. */
   handleNotTaken(window: InFlightWindow, item: QueuedCommand): void {
     if (window.isAbandoned || !window.unanswered.has(item)) return;
     item.sentAt = undefined;

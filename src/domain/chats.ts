@@ -31,8 +31,8 @@ export const RoomCreated = event('RoomCreated', roomStream, {
 });
 
 /**
- * The chat became active for one member; always before its first message, so that the chat they are shown follows
- * from the event. `createdAt` is the `recordedAt` of the room's `RoomCreated`.
+ * The chat became active for one member. It comes before the first message, so the push can be built from the event
+ * alone. `createdAt` is the `recordedAt` of the room's `RoomCreated`.
  */
 export const ChatOpened = event('ChatOpened', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string(), members: Members, createdAt: Time }),
@@ -78,9 +78,9 @@ export const initChat = completedCommand('init chat', roomStream, {
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
   decide({ actor, friendId }, state, { now, exists }) {
-    // A command of theirs may still have been on its way.
+    // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
-    if (actor === friendId) return { refused: badRequest('one cannot chat with oneself') };
+    if (actor === friendId) return { refused: badRequest('you cannot start a chat with yourself') };
     if (!exists(friendId) || (state.exists && state.erased))
       return { refused: notFound(`there is no user ${friendId}`) };
     const roomId = roomIdOf(actor, friendId);

@@ -4,8 +4,8 @@ import { declarationOf, type EventType, eventTypes, isEventType, type Recorded }
 export type Unplaced = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
 
 /**
- * A leaf's text. Fields come in this order, for ever; the place is not in it: it follows from where it lies. `stored`
- * is what the event is written as, if not as it is.
+ * A leaf's text. The order of the fields never changes. Partition and offset are not written: the log knows them.
+ * `stored` is an older form to write instead.
  */
 export function encodeEvent(event: Unplaced, stored: Stored = event): string {
   const { stream, version, audience, actor, recordedAt, commandId } = event;
@@ -36,15 +36,15 @@ export function decodeLeaf(
   return event as Recorded;
 }
 
-/** How one old type of event is read as a newer one; that may be old too, and read on. */
+/** How one old type of event is read as a newer one. If that is old too, its own rule follows. */
 export interface Upcast {
   readonly from: string;
   readonly to: string;
-  /** Pure. Its argument is what was stored under `from`, its result what `to` would hold. */
+  /** Converts stored data of `from` to data of `to`. Pure. */
   data(old: unknown): unknown;
   /**
-   * Pure. What `from` can say of what `to` would hold: written in its place while some node does not know `to`.
-   * Without it, what makes such an event is refused until then.
+   * Converts data of `to` to `from`. Pure. It is used while a live node cannot read `to`. Without it, the command is
+   * refused until all nodes can.
    */
   back?(data: unknown): unknown;
 }
@@ -55,7 +55,7 @@ export interface Stored {
   readonly data: unknown;
 }
 
-/** An event of a type this program has not heard of: a newer one wrote it. It must stop, never skip. */
+/** Thrown for an event type that a newer program wrote. The reader must stop and never skip the event. */
 export class UnknownEventType extends Error {
   override readonly name = 'UnknownEventType';
   constructor(readonly type: string) {
@@ -63,10 +63,10 @@ export class UnknownEventType extends Error {
   }
 }
 
-/** Reads the data of any known type, old or present, as that of a present one. Throws `UnknownEventType`. */
+/** Converts data of any known type, old or present, to its present type. Throws `UnknownEventType`. */
 export type Upcaster = (type: string, data: unknown) => { type: EventType; data: unknown };
 
-/** The newest form of an event that all can read; undefined: there is none. */
+/** Returns the newest form of an event that all nodes can read, or undefined if none is. */
 export type Downcaster = (
   type: EventType,
   data: unknown,
@@ -84,7 +84,7 @@ export function upcaster(rules: readonly Upcast[]): Upcaster {
   };
 }
 
-/** The downcaster of these rules: each goes one step back, until a type is reached that all know. */
+/** The downcaster of these rules; each is followed back until a type is reached that all nodes know. */
 export function downcaster(rules: readonly Upcast[]): Downcaster {
   return (type, data, isKnownToAll) => {
     let stored: Stored = { type, data };
@@ -97,7 +97,7 @@ export function downcaster(rules: readonly Upcast[]): Downcaster {
   };
 }
 
-/** The rules that the declared events have for the older types that they replace. */
+/** The rules of the older types that declared events replace. */
 const rules: readonly Upcast[] = eventTypes.flatMap((to) => {
   const { replaces } = declarationOf(to);
   if (!replaces) return [];

@@ -42,9 +42,9 @@ export const addFriend = completedCommand('add friend', friendshipStream, {
   streamId: ({ actor, friendId }) => friendshipIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
   decide({ actor, friendId }, { added }, { exists }) {
-    // A command of theirs may still have been on its way.
+    // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
-    if (actor === friendId) return { refused: badRequest('one cannot be a friend of oneself') };
+    if (actor === friendId) return { refused: badRequest('you cannot add yourself as a friend') };
     if (!exists(friendId)) return { refused: notFound(`there is no user ${friendId}`) };
     if (added) return { events: [], answer: { isNew: false } };
     const members = pairOf(actor, friendId);

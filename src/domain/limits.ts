@@ -19,22 +19,22 @@ export const JOINED_ROOMS = 1000;
 /** A connection must identify within this time, else it is closed. */
 export const IDENTIFY_TIMEOUT_MS = 10_000;
 
-/** While this much output waits for a client, no further request of it is begun. */
+/** While this much output waits for a client, none of its further requests is begun. */
 export const SLOW_READER_WAITING_BYTES = 1024 * 1024;
 
-/** That much waits, and nothing has moved for this time: the client is closed. */
+/** A client with `SLOW_READER_WAITING_BYTES` waiting and no progress for this time is closed. */
 export const SLOW_READER_STUCK_MS = 10_000;
 
-/** A push that finds this much waiting closes the client. */
+/** A client with this much output waiting is closed at the next push. */
 export const SLOW_READER_MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
-/** A client's frame has at most this; the library closes with 1009 for a larger one. */
+/** The limit of a client's frame. The WebSocket library closes with 1009 for a larger one. */
 export const MAX_FRAME_BYTES = 128 * 1024;
 
 /** A client that was silent for this long is sent a ping. */
 export const PING_AFTER_MS = 30_000;
 
-/** After a write, further changes of a user within this time are written as one, at its end. */
+/** After a write, all changes of a user's presence within this time are written as one, at its end. */
 export const PRESENCE_CALM_MS = 2000;
 
 export const MAX_BODY_BYTES = 64 * 1024;

@@ -61,6 +61,6 @@ export const readMessages = clientCommand('read messages', roomStream, {
     unread,
     revision,
   }),
-  // The newest message may be a later one the second time: that would mark as read what nobody has seen.
+  // Without `upTo`, a repeat could mark newer messages as read that the user has not seen.
   isRepeatable: ({ upTo }) => upTo !== undefined,
 });

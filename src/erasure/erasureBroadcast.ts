@@ -6,7 +6,7 @@ import type { Nodes } from '../cluster/nodes.js';
 import type { Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import type { PlaintextCache } from '../vault/textOpener.js';
-import type { CachedKeys } from '../vault/vault.js';
+import { type CachedKeys, ERASED_WITHIN_MS } from '../vault/vault.js';
 
 /** Asks a node to evict a user from its caches, once it has pushed these moments. */
 const EvictRequest = z.strictObject({
@@ -18,8 +18,6 @@ const EvictRequest = z.strictObject({
 /** The time limit for a node's answer; the node may have to catch up first. */
 const REPLY_LIMIT_MS = 8_000;
 const RETRY_MS = 500;
-/** After this time every cache entry has expired: see `createKeyStore`, `PlaintextCache` and `Profiles`. */
-const CACHE_LIFETIME_MS = 60_000;
 
 export interface ErasureBroadcastDeps {
   readonly bus: Pick<Bus, 'node' | 'request'>;
@@ -45,7 +43,7 @@ export class ErasureBroadcast {
    */
   async evictEverywhere(user: UserId, at: readonly Moment[], signal: AbortSignal): Promise<void> {
     const { bus, nodes, evictErasedUser, now = () => performance.now() } = this.#deps;
-    const until = now() + CACHE_LIFETIME_MS;
+    const until = now() + ERASED_WITHIN_MS;
     await evictErasedUser(user, at);
     for (
       const done = new Set<NodeId>([bus.node]);

@@ -18,9 +18,9 @@ export interface RoomParts {
 }
 
 /**
- * Marks the user as erased in each of their rooms. Call it when every reader of users sees the erasure. After
- * that only decisions made before can create a room with the user. A writer answers once they are in the log.
- * Returns the moments behind which no room holds anything new of the user.
+ * Marks the user as erased in each of their rooms. Call it when every reader of users sees the erasure. From then on
+ * only commands decided earlier can create such a room. The drain waits until they are in the log. Returns, by
+ * partition, the moment after which nothing new of the user comes.
  */
 export async function eraseFromRooms(userId: UserId, parts: RoomParts): Promise<Moment[]> {
   const partitions = Array.from({ length: parts.log.partitions }, (_, partition) => partition);

@@ -16,19 +16,19 @@ import { type CloseCause, closeCauses } from './closeCodes.js';
 import { errorText, parseFrame, type Request, textFrame } from './protocol.js';
 import { type ByteSink, type Flusher, Sender } from './sender.js';
 
-/** Requests of one connection that are worked on at once; more wait in its socket. */
+/** Open requests of one connection. Further ones stay unread in its socket. */
 const MAX_OPEN_REQUESTS = 1024;
-/** Of those, the ones with answers of up to megabytes: begun while nothing waits, all their answers would wait. */
+/** Open requests with large answers, up to megabytes. Without it, many could begin before an answer fills the queue. */
 const MAX_OPEN_LARGE_REQUESTS = 8;
 const largeRequests: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
-/** A client that does not answer the close frame is cut off after this. */
+/** After this time, a client that does not answer the close frame is disconnected. */
 const CLOSE_TIMEOUT_MS = 5000;
 /** How often `check` is called. */
 export const CHECK_EVERY_MS = 500;
 /** A client that was silent for this long is gone. */
 const GONE_AFTER_MS = 2 * PING_AFTER_MS;
 
-/** Must identify before `deadline`. `bearer`: the session of a token that it has shown, at the upgrade or since. */
+/** Must identify before `deadline`. `bearer`: the session of a token that it has shown, at the upgrade or later. */
 interface Unidentified {
   readonly deadline: number;
   readonly bearer: Session | undefined;
@@ -39,10 +39,10 @@ type State =
   | (Unidentified & { readonly kind: 'unidentified' })
   /** An `identity` is being worked on. */
   | (Unidentified & { readonly kind: 'identifying' })
-  /** Is sent what it missed; live pushes are not sent to it. */
+  /** Receives the missed pushes, and no live ones yet. */
   | { readonly kind: 'replaying'; readonly session: Session }
   | { readonly kind: 'live'; readonly session: Session }
-  /** `bearer`: as it was before. */
+  /** `bearer`: the one of the state before. */
   | { readonly kind: 'closing'; readonly since: number; readonly bearer: Session | undefined };
 
 /** The WebSocket, as far as a connection uses it. */

@@ -156,7 +156,7 @@ export class Revisions {
     return moment;
   }
 
-  /** How far the log is, by partition. */
+  /** The present size of the log, by partition. */
   present(): Promise<Moment[]> {
     const sizeOf = async (_: number, partition: number) => ({
       partition,
@@ -174,9 +174,9 @@ export class Revisions {
     return cursor;
   }
 
-  /** Resolves when this node has fanned out all of these moments, which the log has; `overloaded` after 5 s. */
+  /** Resolves when this node has fanned out all of these moments. Rejects with `overloaded` after 5 s. */
   async reached(moments: readonly Moment[]): Promise<void> {
-    const refuse = () => overloaded('the log is not known to reach there');
+    const refuse = () => overloaded('this node has not found these events in the log; try again');
     await Promise.all(moments.map((moment) => this.#reach(moment, refuse)));
   }
 
@@ -186,7 +186,7 @@ export class Revisions {
     if (!tail || size > tail.size) throw refuse();
     this.#horizon.hear(partition, tail.position);
     const { promise, cancel } = this.#horizon.reached(partition, size);
-    const refuseLate = () => overloaded('this node has not yet read that far');
+    const refuseLate = () => overloaded('this node has not yet read these events; try again');
     try {
       await withTimeout(this.#clock, REACH_TIMEOUT_MS, promise, refuseLate);
     } finally {
@@ -196,6 +196,6 @@ export class Revisions {
 }
 
 function refuseAhead(name: string): ParleyError {
-  const message = `is a ${name} of a moment that this log has not reached`;
-  return badRequest(`it ${message}`, [{ path: name, message }]);
+  const message = `is newer than this log; ${name === 'cursor' ? 'reconnect' : 'repeat the request'} without it`;
+  return badRequest(`the ${name} ${message}`, [{ path: name, message }]);
 }

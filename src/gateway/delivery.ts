@@ -9,13 +9,13 @@ import type { Hub } from './openConnections.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 
-/** Opens message texts; `take` answers at once for what this node has sealed or opened lately, once. */
+/** Opens message texts. `take` returns and removes a recently sealed or opened text, otherwise returns undefined. */
 export interface Texts {
   take(sealed: string): string | undefined;
   messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
 }
 
-/** What the profiles and texts of pushes are fetched from. */
+/** The sources of the profiles and texts in pushes. */
 export interface ContentSources {
   readonly texts: Texts;
   readonly profiles: Pick<Profiles, 'known' | 'load'>;
@@ -30,12 +30,12 @@ export class PushContent implements Shown {
 
   constructor(private readonly sources: ContentSources) {}
 
-  /** Whether nothing that was wanted is missing. */
+  /** Whether all wanted content is loaded. */
   get isWhole(): boolean {
     return this.#missingUsers.length + this.#missingTexts.length === 0;
   }
 
-  /** Takes what a push shows from what is in memory, and notes the rest as missing. */
+  /** Takes a push's profiles and text from memory, and notes those that are missing. */
   want({ users = [], message }: StoredPush): void {
     for (const user of users) {
       if (this.#users.has(user)) continue;
@@ -49,7 +49,7 @@ export class PushContent implements Shown {
     else this.#texts.set(message.text, opened);
   }
 
-  /** Fetches what is missing. Rejects when it cannot be had now; what was fetched before stays. */
+  /** Fetches the missing content. Rejects when a store fails; content that was fetched before stays. */
   async load(): Promise<void> {
     const [users, messages] = [this.#missingUsers, this.#missingTexts];
     const [texts, profiles] = await Promise.all([

@@ -8,11 +8,11 @@ import { follow, type TailReader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent } from './delivery.js';
 
-/** Who waits for a vector to reach a size. */
+/** Callers that wait until a vector reaches a size. */
 class Marks {
   readonly #waiting = new Set<{ partition: number; size: number; resolve: () => void }>();
 
-  /** Resolves when `vector`, or what `moved` is told later, has reached the size; the caller bounds the wait. */
+  /** Resolves when `vector`, or a later one given to `moved`, has reached the size; the caller bounds the wait. */
   reached(vector: Vector, partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
     let cancel = () => {};
     const promise = new Promise<void>((resolve) => {
@@ -33,20 +33,20 @@ class Marks {
   }
 }
 
-/** Whose pushes this node sends or keeps, and whose presence concerns anybody here. */
+/** Tells which users this node sends or keeps pushes for, and whose presence its users are shown. */
 export interface Interest {
   hosts(user: UserId): boolean;
   isWatched(subject: UserId): boolean;
 }
 
-/** Told of what the fan-out does. */
+/** Receives reports of the fan-out. */
 export interface FanoutObserver {
   readonly logger: Logger;
-  /** Told of each event of a commit that concerns somebody here, before it is delivered. */
+  /** Called for each event of a commit that concerns a user of this node, before its pushes. */
   readonly onEvent: (event: Recorded) => void;
-  /** Told of each such commit when its pushes are queued: for the push latency. */
+  /** Called for each such commit when its pushes are queued. The push latency is measured from `recordedAt`. */
   readonly onPushed: (recordedAt: string) => void;
-  /** Told when a partition can be followed no further: a hole, a broken store, or an unknown type of event. */
+  /** Called when a partition cannot be followed further: a hole, a broken store, or an unknown type of event. */
   readonly onStop: (error: unknown) => void;
 }
 
@@ -65,10 +65,10 @@ interface Place {
 }
 
 /**
- * Turns commits into pushes, each partition's in order: each is derived, opened and serialised once, however many
- * receive it, and moves the node's vector. A commit that concerns nobody here is not even decoded. One that needs
- * something that is not at hand (a name, a text sealed elsewhere) holds up those behind it in its partition until it
- * is there; answers do not wait for that. What the bus does not bring is read from the log.
+ * Turns commits into pushes, in the order of each partition, and advances the node's vector. A push is derived,
+ * opened and serialised once for all its receivers. A commit that concerns no user of this node is not decoded. A
+ * commit may need content that is not in memory: a name, or a text sealed on another node. It then delays the later
+ * commits of its partition, but no answers. Commits that the bus does not bring are read from the log.
  */
 export class Fanout {
   readonly #deps: FanoutDeps;
@@ -79,7 +79,7 @@ export class Fanout {
   readonly #marks = new Marks();
   readonly #ending = new AbortController();
 
-  /** `start`: by partition, the place from which on everything is followed. */
+  /** `start`: by partition, the place after which commits are followed. */
   constructor(start: readonly Place[], deps: FanoutDeps) {
     this.#deps = deps;
     this.#vector = start.map(({ size }) => size);
@@ -117,13 +117,13 @@ export class Fanout {
     return this.#marks.reached(this.#vector, partition, size);
   }
 
-  /** Takes a commit from the bus, in the caller's turn where it is the next; repeats are ignored. */
+  /** Takes a commit from the bus, in the caller's turn if it is the next one. Ignores repeats. */
   receive(frame: CommitFrame): void {
     this.#headed(frame);
     this.#readers[frame.partition]?.notify(frame);
   }
 
-  /** The partition reaches this position: what is missing up to there is read. */
+  /** Reads the missing commits up to this position, which the partition is known to reach. */
   hear(partition: number, position: number): void {
     this.#readers[partition]?.notifyTail(position);
   }
@@ -137,7 +137,7 @@ export class Fanout {
     if (position > this.head(partition).position) this.#heads[partition] = { position, size };
   }
 
-  // Synchronous where all is at hand: the doorbell's frames are then pushed in its own turn.
+  // Runs synchronously if all content is in memory. Then a commit is pushed in the turn in which it arrives.
   #handle(frame: CommitFrame): void | Promise<void> {
     this.#headed(frame);
     if (!this.#isOurs(frame)) return this.#move(frame);
@@ -153,25 +153,25 @@ export class Fanout {
     );
   }
 
-  /** Tries until it is done: a push is late rather than lost. */
+  /** Tries until the content is loaded: a push is late rather than lost. */
   async #fetch(frame: CommitFrame, content: PushContent): Promise<void> {
     const { signal } = this.#ending;
     for (let delay = 50; !signal.aborted; ) {
       if (content.isWhole) return this.#apply(frame, content);
       try {
         await content.load();
-        // Somebody may have connected meanwhile, and more of the commit concerns them.
+        // A user may have connected meanwhile whom other events of the commit concern.
         this.#contentOf(frame, content);
       } catch (error) {
         const { partition } = frame;
         this.#deps.observer.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
-        await pause(delay, undefined, { signal }).catch(() => undefined); // It is ending.
+        await pause(delay, undefined, { signal }).catch(() => undefined); // The fan-out is ending.
         delay = Math.min(delay * 2, 1000);
       }
     }
   }
 
-  /** What the commit's pushes to users of this node show, as far as it is in memory. */
+  /** The content of the commit's pushes to users of this node, as far as it is in memory. */
   #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content)): PushContent {
     const { interest } = this.#deps;
     for (const event of frame.events)

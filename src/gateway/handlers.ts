@@ -20,15 +20,15 @@ import type { Presence } from './presence.js';
 import type { Typing } from './typing.js';
 
 /**
- * The rest of an answer whose command has been done. Where that cannot be had now it rejects with `unknown`:
- * `overloaded` says that nothing was done, and a repeat will get the answer.
+ * Completes the answer of a command that has been done. If a store fails, rejects with `unknown`, and a repeat gets
+ * the answer. `overloaded` would say that nothing was done.
  */
 export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
   try {
     return await rest();
   } catch (error) {
     const isLate = isOutage(error) || (error instanceof ParleyError && error.code === 'overloaded');
-    if (isLate) throw outcomeUnknown('it was done, but a store does not give the answer', error);
+    if (isLate) throw outcomeUnknown('the command was done, but its answer cannot be read; repeat it', error);
     throw error;
   }
 }
@@ -36,12 +36,12 @@ export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
 export interface CommandRunnerDeps {
   readonly router: CommandRouter;
   readonly hub: Hub;
-  /** How far the fan-out of this node is. */
+  /** The progress of this node's fan-out. */
   readonly horizon: Horizon;
   readonly cursors: Cursors;
 }
 
-/** Runs commands of connections. Their pushes leave out the connection that they came from. */
+/** Runs commands of connections. Their pushes are not sent to the connection that sent the command. */
 export class CommandRunner {
   constructor(private readonly deps: CommandRunnerDeps) {}
 
@@ -58,11 +58,11 @@ export class CommandRunner {
       throw error;
     }
     const { partition, size } = answer.moment;
-    // The fan-out may be held up by a name that it fetches: the push must still know where it came from.
+    // The fan-out may still wait for a name. Until it is done, remember which connection sent the command.
     if ((horizon.vector[partition] ?? 0) >= size) forget();
     else void horizon.reached(partition, size).promise.then(forget);
     connection.recordSeen(partition, size);
-    // The fan-out makes them contacts too, but may be held up: what is asked after the answer knows of it.
+    // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
     const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
     if (contacts) hub.watchers.acquaint(...contacts);
     return answer;
@@ -82,7 +82,7 @@ export interface HandlerDeps {
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
 }
 
-/** One request of a connection that has identified. Rejects with a `ParleyError`, or with what becomes `internal`. */
+/** Answers one request of an identified connection. Any error but a `ParleyError` is sent as `internal`. */
 export type Handler<N extends RequestName> = (
   connection: Connection,
   me: UserId,
@@ -93,7 +93,7 @@ export type Handlers = { readonly [N in Exclude<RequestName, 'identity'>]: Handl
 
 type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
 
-/** What each request does; `identity` is the connection's own affair. */
+/** The handlers of all requests but `identity`, which changes the connection itself. */
 export function createHandlers(deps: HandlerDeps): Handlers {
   const lookUps = new LookUps(deps);
   return {
@@ -112,7 +112,7 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
     const { reply } = commandDeclaration(kind);
     if (!reply) continue;
     handlers[kind] = async (connection, me, data) => {
-      // What was validated as this command's data, with its actor, is this command.
+      // Validated data of this command, with its actor, is this command.
       const command = { ...data, kind, actor: me } as Command;
       const answer = await commands.run(connection, command);
       return reply(command, answer, commands.revisionOf(answer)) as never; // As its declaration says.

@@ -44,7 +44,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
     try {
       await deps.replay(connection, user, since);
     } catch (error) {
-      // The client comes back with its last cursor, and the replay goes on from there.
+      // The client reconnects with its last cursor, and the replay continues there.
       deps.logger.warn({ err: error }, 'a replay was cut off');
       connection.close(closeCauses.replayFailed);
     }
@@ -58,11 +58,11 @@ export function createIdentify(deps: IdentifyDeps): Identify {
     const user = (await profiles.load([userId])).get(userId);
     if (!user || user.erased) throw refuseToken();
     await hub.enter(userId, connection);
-    // It was closed meanwhile.
+    // The connection was closed meanwhile.
     if (!connection.isIdentifying) return hub.leave(userId, connection);
     void presence.setActive(userId, connection);
     const present = revisions.fannedOut;
-    // Nobody pushes what lies below the cursor that is answered: queries have to hold it, folded yet or not.
+    // Events below the answered cursor are never pushed. So later queries must include them, and wait for the fold.
     for (const [partition, size] of handledBy(since, present).entries())
       connection.recordSeen(partition, size);
     const answer = { user, cursor: cursor ?? revisions.liveCursor(present) };
@@ -82,7 +82,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
   };
 }
 
-/** What a client has handled that comes with this cursor; without one, it begins in the present. */
+/** The vector that a client with this cursor has handled. Without a cursor it starts at the present. */
 function handledBy(since: Cursor | undefined, present: Vector): Vector {
   if (!since) return present;
   return since.kind === 'live' ? since.at : since.from;

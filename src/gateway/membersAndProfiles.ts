@@ -5,16 +5,15 @@ import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import type { User } from '../domain/userMessageChat.js';
 import { partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
+import { SECRET_TTL_MS } from '../vault/vault.js';
 
-/** Opened names stay in memory for less than 60 s, so that an erased one is gone by then. */
-const PROFILE_TTL_MS = 55_000;
 const MAX_PROFILES = 20_000;
 const MAX_ROOMS = 50_000;
 
-/** Caches users as clients are shown them: pushes and answers are joined with them. */
+/** Caches users in the form that clients see, for pushes and answers. Names expire as all cached secrets do. */
 export class Profiles {
   readonly #queries: Pick<Queries, 'users'>;
-  readonly #cache = new ExpiringCache<User>({ ttlMs: PROFILE_TTL_MS, maxEntries: MAX_PROFILES });
+  readonly #cache = new ExpiringCache<User>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_PROFILES });
   #forgotten = 0;
 
   constructor(queries: Pick<Queries, 'users'>) {
@@ -31,7 +30,7 @@ export class Profiles {
     const missing = users.filter((user) => this.#cache.get(user) === undefined);
     const forgotten = this.#forgotten;
     const found = missing.length > 0 ? await this.#queries.users(missing, []) : new Map<UserId, User>();
-    // If a user was forgotten meanwhile, what was read may show them.
+    // If a user was forgotten meanwhile, the result may still show that user.
     if (forgotten === this.#forgotten) for (const [id, user] of found) this.#cache.set(id, user);
     for (const id of users) {
       const user = this.#cache.get(id);

@@ -24,21 +24,21 @@ export interface PresenceDeps {
   readonly logger: Logger;
 }
 
-/** What this node knows of one user. */
+/** The presence of one user on this node. */
 interface Status {
-  /** Active devices, by whatever tells them apart. */
+  /** Active devices, compared by identity. */
   readonly active: Set<unknown>;
   /** By session, when its newest lost connection was lost. Each counts as active for the grace time. */
   readonly lostAt: Map<string, number>;
   lastSeen: number;
   /** Whether the log has the user online, as far as this node has written it. */
   isWrittenOnline: boolean | undefined;
-  /** Somebody else has changed the log, or the other nodes have forgotten it, since the last write began. */
+  /** `isWrittenOnline` may be wrong: another node wrote presence, or forgot this node's devices. */
   isDoubted: boolean;
   writtenAt: number;
   /** The next write does not wait for the calm time. */
   isUrgent: boolean;
-  /** Takes back the timer that is set. */
+  /** Cancels the timer that is set. */
   cancelTimer: (() => void) | undefined;
   writing: Promise<Moment | undefined> | undefined;
 }

@@ -9,7 +9,7 @@ import type { WritePresence } from './presence.js';
 
 /** How often the reconciler looks for nodes that have died. */
 const LOOK_EVERY_MS = 2500;
-/** All users who are online are looked through this often, though no node has died. */
+/** How often all online users are checked even if no node has died. */
 const SWEEP_EVERY_MS = 300_000;
 const USERS_PER_PAGE = 200;
 
@@ -23,17 +23,17 @@ export interface PresenceReconcilerDeps {
   };
   readonly users: {
     readonly online: Queries['online'];
-    /** Whether this node is the one to write for the user: it owns their partition. */
+    /** Whether this node writes the user's presence, because it owns the user's partition. */
     readonly isOurs: (user: UserId) => boolean;
   };
   readonly presence: {
     readonly write: WritePresence;
-    /** The other nodes have taken this one for dead, and forgotten it: tells them again. */
+    /** Announces the devices again, after the other nodes took this node for dead and forgot them. */
     readonly announceAgain: () => void;
   };
   readonly times: {
     readonly graceMs: number;
-    /** When the process before this one ended, if nothing else tells when its users were last seen. */
+    /** The last heartbeat of the previous process, on one node only. Used as `lastSeen` if no better time is known. */
     readonly lastLife: Date | undefined;
     /** Milliseconds, monotonic. */
     readonly now: () => number;
@@ -48,9 +48,9 @@ interface Absent {
 }
 
 /**
- * Takes users offline whom the log has online although no living node has an active device of theirs. It happens
- * after a crash, once one grace time has passed in which they could come back. Every node looks at all users, so that
- * a change of owner costs no time, and writes for the users whose partition it owns. Then a dead node is forgotten.
+ * Takes users offline who are online in the log but have no active device on a live node. This happens after a crash,
+ * when the grace time for reconnecting has passed. Every node checks all users, so that a change of owner costs no
+ * time, and writes for the users whose partition it owns. Then a dead node is forgotten.
  */
 export class PresenceReconciler {
   readonly #deps: PresenceReconcilerDeps;

@@ -9,13 +9,12 @@ import { frameText, joinPush, pushText, splitPush, textFrame } from './protocol.
 import { isBehind, type Ring } from './ring.js';
 
 /**
- * Makes the ring's frames fit a client that has handled everything below `since`. Every node fans out the partitions
- * in an order of its own, so that a client that comes from another node can be ahead, in some partitions, of what this
- * one had fanned out when it kept a push. Such a push goes out with a cursor that has both: with its own, a client cut
- * off right behind it would come back to what it has. To be called with the frames in the ring's order.
+ * Raises the cursors of the ring's frames to at least `since`. Each node fans out the partitions in an order of its
+ * own, so a client from another node may be ahead of this ring. With the frame's own cursor it would later resume too
+ * early and get duplicates. Call the result with the frames in the order of the ring.
  */
 export function onwardFrom(since: Vector, cursors: Cursors): (frame: Buffer) => Buffer {
-  // The ring's vectors only grow: where one has all of `since`, the later ones have it too.
+  // The ring's vectors only grow: after one that reaches `since`, all later ones reach it.
   let mayBeBehind = true;
   return (frame) => {
     if (!mayBeBehind) return frame;
@@ -28,7 +27,7 @@ export function onwardFrom(since: Vector, cursors: Cursors): (frame: Buffer) => 
   };
 }
 
-/** A reader is given more only while less than this waits for it. */
+/** A replay queues more only while fewer bytes than this wait for the client. */
 const PACE_BYTES = 256 * 1024;
 const STREAMS = 100;
 /** Events of one page: its pushes are queued in one turn. */
@@ -46,11 +45,12 @@ export interface ReplayDeps {
 const caughtUp = textFrame(pushText('identity', '{"caughtUp":true}'));
 
 /**
- * Sends a connection everything stored that concerns its user since the cursor, then makes it live in the same turn
- * of the event loop in which the last of it is queued, so that there is neither gap nor duplicate. What the ring
- * holds is sent in one step; older things are walked through in the read models, partition by partition and stream
- * by stream, up to a bound; the walk's own cursor says where it is, so that a cut-off replay goes on from there.
- * Ends early when the connection closes; rejects when the read models cannot be asked.
+ * Sends a connection the stored pushes of its user since the cursor:
+ * 1. If the ring has all of them, sends those.
+ * 2. Otherwise reads them from the read models, by partition and stream, up to the present vector. Then tries 1 again.
+ *    Each cursor of this walk holds its place, so that an interrupted replay continues there.
+ * 3. Makes the connection live in the turn in which the last push is queued: no gap and no duplicate.
+ * Ends early when the connection closes. Rejects when the read models cannot be read.
  */
 export async function replay(
   connection: Connection,
@@ -111,7 +111,7 @@ async function walk(connection: Connection, user: UserId, start: Walk, deps: Rep
   }
 }
 
-/** Sends what one stream's events behind offset `above` mean to the user, up to the walk's bound. */
+/** Sends the user's pushes of one stream's events after offset `above`, up to the walk's bound. */
 async function walkStream(
   connection: Connection,
   user: UserId,

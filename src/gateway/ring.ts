@@ -15,32 +15,32 @@ export interface RingEntry {
   readonly mark?: string;
 }
 
-/** What an entry costs beside its frame: the object, its place in the ring and with each user. */
+/** Bytes of an entry besides its frame: the object, and its places in the ring and in the lists of users. */
 const ENTRY_BYTES = 160;
-/** Pushes are kept for users who have gone, for this time. */
+/** Pushes are kept for a disconnected user for this time. */
 const GONE_USERS_KEPT_MS = 600_000;
-/** Of more users who have gone than this, those who went first are forgotten. */
+/** The limit of disconnected users. Beyond it, the first to leave are forgotten first. */
 const MAX_GONE_USERS = 50_000;
 
 interface Hosted {
-  /** By partition: nothing below it is kept. It is from before the user came, or shows an erased user. */
+  /** By partition: pushes below it are not kept. They are from before the user came, or showed an erased user. */
   readonly since: number[];
   /** In the order of the ring. */
   readonly entries: Deque<RingEntry>;
 }
 
 /**
- * Keeps the recent stored pushes of a node to the users it hosts, in the order of the fan-out, so that their cursors
- * hold for a connection that gets them all. A user is hosted while connected here and for ten minutes more. Bounded by
- * bytes: older pushes are dropped, and must be read from the read models.
+ * Keeps the recent stored pushes of a node to its hosted users. A user is hosted while connected here and for 10 min
+ * more. The order is that of the fan-out, so that a connection that gets all of them can resume from each cursor. The
+ * ring is bounded by bytes: older pushes are dropped, and must be read from the read models.
  */
 export class Ring {
   readonly #maxBytes: number;
-  /** By partition: nothing below it is kept for anybody. */
+  /** By partition: pushes below it are kept for no user. */
   readonly #floor: number[];
   readonly #entries = new Deque<RingEntry>();
   readonly #hosted = new Map<UserId, Hosted>();
-  /** Hosted users who are not connected, and when they went: the first to go first. */
+  /** Hosted users who are not connected, and when they left, in the order of leaving. */
   readonly #gone = new Map<UserId, number>();
   #bytes = 0;
 
@@ -54,7 +54,7 @@ export class Ring {
     return this.#hosted.has(user);
   }
 
-  /** The user has connected: from now on pushes are kept for them. `vector`: what the node has fanned out, now. */
+  /** Keeps pushes for the user, who has connected, from now on. `vector`: the node's present one. */
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
     if (!this.#hosted.has(user)) this.#hosted.set(user, { since: [...vector], entries: new Deque() });
@@ -66,7 +66,7 @@ export class Ring {
     if (this.#gone.size > MAX_GONE_USERS) this.forget(now);
   }
 
-  /** Hosts users no more who went too long ago, or of whom there are too many. */
+  /** Forgets users who left too long ago, and the first to leave beyond the limit. */
   forget(now: number): void {
     for (const [user, at] of this.#gone) {
       if (now - at < GONE_USERS_KEPT_MS && this.#gone.size <= MAX_GONE_USERS) return;

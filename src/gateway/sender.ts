@@ -25,7 +25,7 @@ export class Sender {
   /** When the socket last refused or finished a write; milliseconds of the flusher's clock. */
   movedAt = 0;
 
-  /** `onMoved`: less may be waiting now. Called after each flush: what the system takes at once brings no `drain`. */
+  /** `onMoved` is called after each flush: the queue may be shorter. No `drain` comes if the system took everything. */
   constructor(socket: ByteSink, flusher: Flusher, onMoved: () => void) {
     this.#socket = socket;
     this.#flusher = flusher;

@@ -52,7 +52,7 @@ export interface GatewayParts {
     readonly devices: Devices;
     /** The partitions that this node owns, now. */
     readonly owned: () => readonly number[];
-    /** Undefined on several nodes: those tell of each other when they were last alive. */
+    /** Undefined with several nodes, because the database records their heartbeats. */
     readonly heartbeat: Heartbeat | undefined;
   };
   readonly router: CommandRouter;
@@ -67,12 +67,12 @@ export interface GatewayParts {
 export interface RunningGateway {
   readonly revisions: Revisions;
   readonly sessionRevocation: SessionRevocation;
-  /** Drops the names and texts of an erased user. Call it when nothing of theirs is still to come. */
+  /** Drops the names and texts of an erased user. Call it when no push with them is still to come. */
   forget(user: UserId): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
   /** Answers the requests that have begun, and closes all connections. */
   close(): Promise<void>;
-  /** Stops listening to the bus, and every timer. */
+  /** Leaves the bus and stops every timer. */
   release(): Promise<void>;
 }
 
@@ -296,14 +296,14 @@ function followLog(
   });
 }
 
-/** Takes commits and notes from the bus, and tells the other nodes how far the partitions of this one are. */
+/** Takes commits and notes from the bus, and sends the other nodes the tails of this node's partitions. */
 function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing: Typing): () => void {
   const { bus, owned } = cluster;
   const unsubscribe = bus.subscribe((frame) => fanout.receive(frame));
   const tailsTimer = setInterval(() => {
     const tails = owned().map((partition) => {
       const { position, size } = fanout.head(partition);
-      // The follower polls a partition that it has not heard of for a while; this node's own need none of that.
+      // Keeps the reader of an own partition from polling.
       fanout.hear(partition, position);
       return [partition, position, size] as const;
     });

@@ -54,7 +54,7 @@ export function createRequestAnswerer(deps: RequestDeps): AnswerRequest {
     }
     const incident = randomUUID();
     deps.logger.error({ err: error, incident, event: request.event }, 'a request failed');
-    const internal = new ParleyError('internal', 'something went wrong here; the incident is in the log');
+    const internal = new ParleyError('internal', 'the server failed: report the incident to its operator');
     connection.sendText(errorText(request, internal, incident));
     return 'internal';
   }

@@ -161,13 +161,13 @@ export class Accounts {
     if (!(await passwords.verify(password, credential?.passwordHash)) || !credential)
       throw wrongNameOrPassword();
     const { userId } = credential;
-    // A registered user can be missing while the read model lags: registering again gives the moment to wait for.
+    // The read model may not have the user yet. Register again: it changes nothing and returns the moment to wait for.
     const known = credential.registered ? await this.#find(userId, []) : undefined;
     const at = known ? [] : [await this.#register(credential)];
-    // Read before the session is made: an `overloaded` from here leaves none behind.
+    // Read before the session is made, so that an `overloaded` here leaves no session behind.
     const mine = { user: known ?? (await this.#user(userId, at)), ...(await this.overview(userId, at)) };
     const { token, session } = await vault.sessions.create(userId, new Date(), sessionRules.lifetimeMs);
-    // A password change or an erasure meanwhile has ended only the sessions that it found: this one is ended here.
+    // A concurrent password change or erasure did not see this new session. So end it here.
     const then = await vault.credentials.find(username);
     if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
       await vault.sessions.revoke(session.id);

@@ -2,7 +2,12 @@ import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
 import { ERROR_CODES } from '../base/errors.js';
 import { Time } from '../domain/fields.js';
-import { PASSWORD_CHARACTERS, SEARCH_CHARACTERS, USERNAME_CHARACTERS } from '../domain/limits.js';
+import {
+  PASSWORD_CHARACTERS,
+  REVISION_CHARACTERS,
+  SEARCH_CHARACTERS,
+  USERNAME_CHARACTERS,
+} from '../domain/limits.js';
 import { Chat, User } from '../domain/userMessageChat.js';
 
 /** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
@@ -71,7 +76,7 @@ export const NoFields = z.strictObject({});
 const Revision = z
   .string()
   .min(1)
-  .max(256)
+  .max(REVISION_CHARACTERS)
   .meta({ description: 'Opaque, from the answer to a command: the answer includes that command.' });
 
 export const RevisionQuery = z.strictObject({ revision: Revision.exactOptional() });

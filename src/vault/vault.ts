@@ -7,7 +7,7 @@ import type { HeadRow } from './vaultStore.js';
 export type DataKey = Buffer;
 
 /** After this time no memory holds a destroyed key or a text of its owner. */
-const ERASED_WITHIN_MS = 60_000;
+export const ERASED_WITHIN_MS = 60_000;
 /** The lifetime of a cached key or text, so that expiry and removal fit into `ERASED_WITHIN_MS`. */
 export const SECRET_TTL_MS = ERASED_WITHIN_MS - SWEEP_MS;
 
@@ -46,7 +46,8 @@ export interface KeyStore {
 
 export interface CachedKeys extends KeyStore {
   /**
-   * Returns, without waiting, a key that `getKey` or `getKeys` returned in the last 5 s. Undefined proves nothing.
+   * Returns the key if `getKey` or `getKeys` returned it less than 5 s ago. Undefined does not mean that the key is
+   * missing.
    */
   getCached(owner: UserId): DataKey | 'destroyed' | undefined;
   /** As `getKeys`, but read from the store: another thread's cache must not add its age to that of this one. */

@@ -46,34 +46,34 @@ export class Task {
   }
 }
 
-/** A command with all that deciding it needs. */
+/** A command with everything needed to decide it. */
 export interface Prepared {
   readonly task: Task;
-  /** What the command seals, sealed; `destroyed` when its owner's key no longer exists. */
+  /** The command's sealed text; `destroyed` if the key of its owner no longer exists. */
   readonly sealed: Sealed | 'destroyed' | undefined;
   readonly stream: StreamState;
   readonly pin: TailPin;
   readonly found: Found;
 }
 
-/** What the look-ups of one round found; messages as of then: the tail has the later ones. */
+/** The results of the look-ups of one round. Messages are as of the query: later ones are in the tail. */
 export interface Found {
   readonly keys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
   readonly messages: ReadonlyMap<string, StoredMessage>;
   readonly users: ReadonlySet<UserId>;
-  /** Of those who are to go offline: who is still active on some node. */
+  /** Of the users who are to go offline: those still active on a node. */
   readonly active: ReadonlySet<UserId>;
 }
 
-/** What of a writer's memory preparing needs. */
+/** The parts of a writer's memory that `prepare` uses. */
 interface Memory {
   readonly streams: StreamCache;
   readonly tail: Tail;
 }
 
 /**
- * Fetches what a round of commands needs, one query a kind for all of them, and seals their text. Changes nothing
- * but what is cached, and keeps the order. Rejects if anything cannot be had; nothing is then held.
+ * Fetches the facts for a round of commands, with one query for each kind of fact, and seals their texts. Changes
+ * only caches, and keeps the order. Rejects if a fact cannot be fetched; then no stream and no pin is held.
  */
 export async function prepare(
   tasks: readonly Task[],
@@ -146,7 +146,7 @@ export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Answ
   return decideCommand<CommandKind>(command, stream.state, facts);
 }
 
-/** The facts of one command: what the look-ups found, and what the tail has had since. */
+/** The facts of one command, from the look-ups and the tail. */
 class FoundFacts implements Facts {
   constructor(
     private readonly prepared: Prepared,
@@ -161,7 +161,7 @@ class FoundFacts implements Facts {
 
   readonly message = (ref: MessageRef): EarlierMessage | undefined => {
     const term = messageTerm(ref);
-    // The tail last: what had not been stored when the history was asked is in it, this batch's messages too.
+    // Read the tail last. It holds each message that the history lacked at the query, and those of this batch.
     const earlier = this.prepared.found.messages.get(term) ?? this.tail.message(term);
     return earlier && { ...earlier, hasText: (text) => this.#opensTo(earlier, ref, text) };
   };

@@ -10,16 +10,16 @@ import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import type { WriterEnvironment } from './writerPorts.js';
 
-/** An outcome that is told once the batch is durable. */
+/** An outcome that is sent when the batch is durable. */
 type Waiting = {
   readonly prepared: Prepared;
   readonly outcome: { readonly answer: Answers[CommandKind] } | { readonly refused: Error };
 };
 
 /**
- * The events of one commit, decided one command after the other. An answer that rests on events of this very
- * batch waits until they are durable; any other that makes no event is given at once, if the lease is valid, else it
- * waits too: another writer may have made something else true since.
+ * The events of one commit, decided one command after the other. An answer that depends on this batch waits until
+ * the batch is durable. Other answers without events are sent at once while the lease is valid. Without a valid
+ * lease they wait: another writer may have changed the state.
  */
 export class Batch {
   readonly events: Recorded[] = [];
@@ -39,12 +39,12 @@ export class Batch {
     this.#isProven = decidedAt < term.lease.validUntil;
   }
 
-  /** Those who wait, in order. */
+  /** The commands whose outcomes wait, in order. */
   get tasks(): Task[] {
     return this.#waiting.map(({ prepared }) => prepared.task);
   }
 
-  /** Decides one more command; false if its events no longer fit: it belongs to the next commit. */
+  /** Decides one more command. Returns false if its events do not fit: decide it again for the next commit. */
   take(prepared: Prepared): boolean {
     const { task } = prepared;
     try {
@@ -63,7 +63,7 @@ export class Batch {
     return true;
   }
 
-  /** The commit is durable, or there is none and nobody else had the partition: tells everyone who waits, in order. */
+  /** Sends all waiting outcomes, in order. Call it when the commit is durable, or is empty and the lease was valid. */
   settle(moment: Moment): void {
     for (const stream of this.#dirty) stream.isDirty = false;
     for (const waiting of this.#waiting) this.#tell(waiting, moment);
@@ -83,9 +83,9 @@ export class Batch {
       if (!stored) throw overloaded('a node does not know this kind of event yet');
       const offset = first + events.length;
       const version = stream.version + events.length + 1;
-      // What an older form does not say is not known here either: all fold what the log holds.
+      // If an older form is stored, use only its data, because every node folds that data.
       const read = stored.type === type ? { type, data } : upcastEvent(stored.type, stored.data);
-      // Spelled out, in the order of a decoded one; type and data are those of one event.
+      // Has the order of fields of a decoded event; type and data belong to one event.
       const event = {
         partition,
         offset,

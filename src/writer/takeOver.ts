@@ -78,8 +78,8 @@ async function appendFence(
   const { partition, lease } = target;
   for (let attempt = 1; attempt <= MAX_FENCE_ATTEMPTS; attempt++) {
     const last = await loadHead(log, partition);
-    // Must come after the read. If another node took the lease before, this lease has expired by now; if
-    // later, its fence comes later too. So no writer fences after a later owner.
+    // Must come after the read. If another node took the lease before the read, ours has expired and we stop here.
+    // If it took the lease after the read, its fence follows ours. So no writer fences after a later owner.
     if (!target.isWanted() || clock.now() >= lease.validUntil) throw new NotOwner(partition);
     const epoch = Math.max(lease.epoch, last.epoch + 1);
     const recordedAt = nextRecordedAt(last, now());

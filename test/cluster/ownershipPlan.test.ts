@@ -14,7 +14,7 @@ const some = (...whats: string[]) =>
   fc.array(fc.record({ node: fc.constantFrom(...nodes), what: fc.constantFrom(...whats) }), {
     maxLength: 300,
   });
-/** Which node looks, acts on its last view, or joins. */
+/** Which node looks, begins to act, or acts. */
 const doings = some('look', 'begin', 'act');
 
 /** Frees the partitions of dead nodes, and orders the live ones. */

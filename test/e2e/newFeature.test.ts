@@ -104,7 +104,7 @@ describe('a feature that is declared in one file of domain', function () {
     await hear(tablet, 'hello');
     const liked = { roomId, userId: ada.userId, messageId };
 
-    // Live: the other member, and none but a message that is there.
+    // Live: the other member gets it. An unknown message is refused.
     await like(phone, roomId, messageId);
     expect((await tablet.push(LIKE)).data).to.deep.equal(liked);
     const unknown = '11111111-1111-4111-8111-111111111111';
@@ -113,7 +113,7 @@ describe('a feature that is declared in one file of domain', function () {
     });
     expect(likesOf(phone), 'its own').to.deep.equal([]);
 
-    // After a gap: what the node has kept.
+    // After a gap: the node has kept the push.
     const { cursor } = tablet;
     await tablet.close();
     await like(phone, roomId, messageId);
@@ -122,7 +122,7 @@ describe('a feature that is declared in one file of domain', function () {
     expect(likesOf(back)).to.deep.equal([liked]);
     await back.close();
 
-    // In a replay: after a restart nothing is kept, and all comes from the log.
+    // In a replay: after a restart no push is kept, so all are read from the log.
     for (const server of new Set([adas, bens])) await server.restart();
     const again = await ben.device(from);
     await caughtUp(again);

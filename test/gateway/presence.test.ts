@@ -112,7 +112,7 @@ describe('presence', () => {
     expect(written[1]).deep.equal({ online: false, at: 100, lastSeen: 100 });
   });
 
-  it('ends at once when those who are lost have signed out, and not while another is lost', async () => {
+  it('goes offline at once when all lost devices have signed out', async () => {
     const { time, written, presence } = setUp();
     for (const device of [1, 2]) void presence.setActive('ann', device);
     await time.advance(3000);
@@ -127,7 +127,7 @@ describe('presence', () => {
     expect(written[1]).deep.equal({ online: false, at: 3200, lastSeen: 3200 });
   });
 
-  it('counts who was lost for the grace time, though another device signs out', async () => {
+  it('counts a lost device for the grace time, though another device signs out', async () => {
     const { time, written, presence } = setUp();
     for (const device of [1, 2]) void presence.setActive('ann', device);
     presence.loseConnection('ann', 1, 'sign-in 1');
@@ -149,7 +149,7 @@ describe('presence', () => {
     expect(written.map(({ online }) => online)).deep.equal([true]);
   });
 
-  it('ends level with the devices, whatever happened', async () => {
+  it('finally agrees with the devices, after any steps', async () => {
     const step = fc.tuple(
       fc.constantFrom('setActive', 'setInBackground', 'loseConnection', 'signOut', 'fail'),
       fc.nat({ max: 2 }),

@@ -34,15 +34,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const), minutes: fc.nat({ max: 12 }) }) },
 );
 
-/** A ring, and beside it all that was ever pushed. */
+/** A ring, and all pushes that it was ever given. */
 class World {
   readonly ring = new Ring(4000, [0, 0]);
   readonly all: RingEntry[] = [];
   readonly vector = [0, 0];
   readonly connected = new Set<string>();
-  /** What was shown of somebody before they were forgotten: by the entries' lists. */
+  /** The `shows` lists of entries that showed a user before the user was erased. */
   readonly erased = new Set<readonly string[]>();
-  /** Of those who were ever connected: the vector when they first were since they were last let go. */
+  /** By user: the vector at the first connection after the ring last forgot the user. */
   readonly hostedSince = new Map<string, number[]>();
   readonly #goneAt = new Map<string, number>();
   #now = 0;

@@ -74,8 +74,8 @@ function effectRules(
 }
 
 /**
- * Of one connection and one room: nothing takes effect after a later command was answered, or had its effect. The
- * latter may be where the earlier one could be refused before that: it was, nobody heard of it, and both were given again.
+ * Of one connection and one room: no command takes effect after a later command was answered or had its effect.
+ * Exception: the earlier command was first refused, and the refusal was lost. Both commands were sent again.
  */
 function orderRules(told: readonly Told[]): Violation[] {
   const violations: Violation[] = [];
@@ -128,7 +128,7 @@ function truthRules(told: Told): Violation[] {
   if (!isDecided(attempt)) return [];
   const { askedAt, answeredAt = 0, commandId } = attempt;
   const { snapshots } = stream;
-  // Usually one: a command has a second effect only if an answer was lost, and it then means something else.
+  // Usually one: a command has a second effect only if an answer was lost and the command then has another meaning.
   const makings = [...groupBy(stream.made.get(commandId) ?? [], ({ at }) => at).values()];
   for (const made of makings) {
     const base = snapshots[(made[0]?.event.version ?? 0) - 1];

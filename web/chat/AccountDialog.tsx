@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ClientError } from '../../src/client/index.js';
+import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { downloadFile } from '../ui/browser.js';
 import { clearSession, type Session } from '../ui/session.js';
 import { ThemeSelect } from '../ui/theme.js';
@@ -166,13 +167,13 @@ function PasswordForm({ action, warning, isNew = false, onSubmit, onCancel }: Pa
       </label>
       {isNew && (
         <label class="field">
-          New password (at least 8 characters)
+          New password (at least {PASSWORD_CHARACTERS.min} characters)
           <input
             class="input"
             type="password"
             name="new-password"
             autocomplete="new-password"
-            minLength={8}
+            minLength={PASSWORD_CHARACTERS.min}
             required
           />
         </label>

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Store, User } from '../../src/client/index.js';
+import { SEARCH_CHARACTERS } from '../../src/domain/limits.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';
@@ -40,7 +41,7 @@ export function ChatPage({ store, session }: Props) {
             class="input"
             type="search"
             placeholder="Find people"
-            maxLength={32}
+            maxLength={SEARCH_CHARACTERS}
             value={query}
             onInput={(event) => setQuery(event.currentTarget.value)}
           />

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Message, Room } from '../../src/client/index.js';
+import { MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
 import { Icon } from '../ui/icons.js';
 
 /** Unsent text by room id, kept until the page is closed. */
@@ -55,7 +56,7 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
         ref={textarea}
         class="input"
         rows={1}
-        maxLength={8192}
+        maxLength={MESSAGE_CODE_POINTS}
         aria-label={`Message to ${to}`}
         placeholder="Write a message"
         value={text}

@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import { ClientError, type Rest } from '../../src/client/index.js';
+import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { type Session, saveSession } from './session.js';
 
 type Mode = 'sign in' | 'sign up';
@@ -57,7 +58,7 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
           error={passwordError}
           autocomplete={isNew ? 'new-password' : 'current-password'}
         >
-          {isNew ? 'At least 8 characters' : undefined}
+          {isNew ? `At least ${PASSWORD_CHARACTERS.min} characters` : undefined}
         </Field>
         <p class="error" role="alert">
           {formError}

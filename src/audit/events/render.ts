@@ -10,19 +10,17 @@ import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import { open } from '../../vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../vault/openVault.js';
-import type { KeyStore } from '../../vault/vault.js';
+import { type KeyStore, SECRET_TTL_MS } from '../../vault/vault.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
 import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
 import { jsonOf, namedIn, openEvents, type PlacedLeaf, transcriptLine } from './transcript.js';
 
-/** As every memory of what can be erased. */
-const KEPT_MS = 55_000;
 const MOST_NAMES = 10_000;
 
-/** What people are called, by the read model and the keys there are. */
+/** Names of users, from the read model and their keys. Cached names expire as all cached secrets do. */
 export class Names {
-  readonly #kept = new LRUCache<UserId, string>({ max: MOST_NAMES, ttl: KEPT_MS });
+  readonly #kept = new LRUCache<UserId, string>({ max: MOST_NAMES, ttl: SECRET_TTL_MS });
 
   private constructor(
     private readonly stored: StoredRows,
@@ -34,7 +32,7 @@ export class Names {
     return new Names(stored, keys, await activeModel(stored, 'users'));
   }
 
-  /** What each of these is called; who is erased, or not in the read model, has only an id. */
+  /** Returns a function from each of these ids to its name. An erased or unknown user is named by the id. */
   async of(ids: readonly string[]): Promise<(id: string) => string> {
     const absent = [...new Set(ids)].filter((id) => !this.#kept.has(id));
     const found = new Map(absent.length > 0 ? await this.#load(absent) : []);

@@ -14,6 +14,11 @@ import {
 import type { Presence } from './storeTypes.js';
 
 /**
+ * Folds of users, chats, messages and marks. Each only adds: the order and the number of answers, pages
+ * and pushes make no difference.
+ */
+
+/**
  * Merges by `seq`, each message once; one that is erased in either list is erased. The order in which
  * answers, pushes and pages arrive makes no difference. Gives `known` itself when nothing is new.
  */
@@ -51,11 +56,6 @@ export function newestWithoutGap(known: readonly Message[]): readonly Message[] 
 function eraseText(message: Message): Message {
   return message.erased === true ? message : { ...message, message: null, erased: true };
 }
-
-/**
- * Folds of users, chats, messages and marks. Each only adds: the order and the number of answers, pages
- * and pushes make no difference.
- */
 
 /** A user who is erased stays so, whatever is told of them later. */
 function applyUser(state: State, told: User): State {
@@ -144,9 +144,9 @@ export function applyErasure(state: State, userId: string): State {
   return known === undefined ? next : keepUser(next, { ...known, username: null, erased: true });
 }
 
-/** Folds of facts that only the last one counts of: the connection, presence and typing. */
+/** Folds in which the last value wins: the connection, presence and typing. */
 
-/** Folds the connection's state in. When it is lost, nobody counts as typing any more. */
+/** Folds the connection's state in. A lost connection ends all typing. */
 export function applyConnection(state: State, told: ClientState): State {
   const next = { ...state, connection: told };
   if (told.state === 'replaying' || told.state === 'live') {

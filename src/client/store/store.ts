@@ -146,7 +146,7 @@ class ClientStore implements Store {
     client.on('send message', ({ message }) => {
       store.apply((state) => applyPushedMessage(state, message));
       this.#rooms.get(message.roomId)?.fillGap();
-      // Its chat is older than those fetched, and the newest from now on.
+      // The chat is not in the fetched pages, but is now the newest. Fetch the first page again.
       const { hasChats } = store.state;
       if (hasChats && roomOf(store.state, message.roomId).chat === undefined) void this.#lists.refresh();
     });

@@ -13,13 +13,13 @@ import { type AuditorParts, type RequireSession, requireSession, serveResource }
 import { readId, readQuery } from '../problems.js';
 import { EventQuery, EventStreamQuery, RoomThenQuery, UserThenQuery } from './auditEventSchemas.js';
 
-/** A client that takes nothing for this time is cut off. */
+/** A client that reads nothing for this time is disconnected. */
 const STALLED_MS = 60_000;
 /** Streams that one process serves at once. */
 const MAX_STREAMS = 16;
-/** How often a stream that follows checks that its reader is still signed in, and an auditor. */
+/** How often a following stream checks that its reader is still signed in and still an auditor. */
 const CHECK_MS = 5000;
-/** An event recorded before a time reaches the log at most this much later, for clocks that differ and slow commits. */
+/** The time after `until` in which late events can still arrive: clocks differ and commits may be slow. */
 const LATE_MS = 2000;
 
 /** Reads that are recorded before they are answered. */

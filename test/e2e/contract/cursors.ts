@@ -3,10 +3,10 @@ import type { Place } from '../../support/people.js';
 import type { RawSocket } from '../../support/rawSocket.js';
 import { chatOf, hear, heard, Newcomer, say, talk } from '../newcomer.js';
 
-/** What happens while somebody is away; it resolves with what happens when they come back. */
+/** The steps while a user is away. Resolves with the steps and checks of the return. */
 type Absence = () => Promise<() => Promise<void>>;
 
-/** Resuming from a cursor. `age`, called once, makes those given before it as old as the suite is to have them. */
+/** Resuming from a cursor. `age` is called once. It makes all cursors issued so far old, for example by a restart. */
 export function cursors(place: Place, age: () => Promise<void>): void {
   const caughtUp = (device: RawSocket) => device.push('identity', ({ caughtUp }) => caughtUp);
   /** The events of stored pushes, in the order they came. */

@@ -56,7 +56,7 @@ export function GrowthPanel({ checks, state }: Props) {
   );
 }
 
-/** Reads when a partition had some sizes, from the time of the event at each sampled offset. */
+/** Samples how a partition grew: the time at which it reached each sampled size. */
 async function sampleSizes(
   api: AuditApi,
   {
