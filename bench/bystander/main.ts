@@ -53,8 +53,8 @@ async function standBy(url: string, servers: string): Promise<void> {
     fanout.receive(frame);
   });
   bus.onNote((note) => {
-    if (note.kind === 'tails')
-      for (const [partition, position] of note.tails) fanout.hear(partition, position);
+    if (note.kind === 'logTails')
+      for (const [partition, position] of note.tails) fanout.noteTail(partition, position);
   });
   process.on('message', () => process.send?.({ commits, events }));
   bus.onConnectionChange((isUp) => {

@@ -150,7 +150,7 @@ export async function joinCluster(
     onStaleOwner: () => writers.rebalance(),
   });
   bus.onNote((note) => {
-    if (note.kind === 'owners') writers.rebalance();
+    if (note.kind === 'rebalance') writers.rebalance();
   });
   const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
   const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, capabilities);
@@ -237,7 +237,7 @@ export async function startWriters(
           if (!retirement.isRetired) retirement.onFatal(error);
         });
       },
-      onLeasesChanged: () => bus.broadcast({ kind: 'owners' }),
+      onLeasesChanged: () => bus.broadcast({ kind: 'rebalance' }),
       onFatal: retirement.onFatal,
       report: warnTo(logger),
     },

@@ -65,8 +65,8 @@ class RowsInMemory {
   }
 }
 
-/** Streams that are read at once. */
-const AT_ONCE = 16;
+/** Streams that are read concurrently. */
+const CONCURRENT_STREAMS = 16;
 
 /** The log and the rows of users. Rows only tell which streams to read. */
 export interface UserSource extends StreamSource {
@@ -147,8 +147,8 @@ async function mapRows<R, T>(
 ): Promise<T[]> {
   const found: T[] = [];
   for await (const page of pages)
-    for (let at = 0; at < page.length; at += AT_ONCE)
-      for (const one of await Promise.all(page.slice(at, at + AT_ONCE).map(work)))
+    for (let at = 0; at < page.length; at += CONCURRENT_STREAMS)
+      for (const one of await Promise.all(page.slice(at, at + CONCURRENT_STREAMS).map(work)))
         if (one !== undefined) found.push(one);
   return found;
 }

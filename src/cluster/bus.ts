@@ -102,20 +102,20 @@ const size = z.int().min(0);
 export const Note = z.discriminatedUnion('kind', [
   /** The last position and tree size of each partition the sender owns; sent once a second. */
   z.object({
-    kind: z.literal('tails'),
+    kind: z.literal('logTails'),
     tails: z.array(z.tuple([partition, z.int().min(0), size]).readonly()).readonly(),
   }),
   /** Leases have changed hands: the receiver should rebalance. */
-  z.object({ kind: z.literal('owners') }),
+  z.object({ kind: z.literal('rebalance') }),
   /** By table and partition, the tree size up to which the sender has stored a read model. */
   z.object({
     kind: z.literal('progress'),
     advances: z.array(z.tuple([z.string(), partition, size]).readonly()).readonly(),
   }),
   /** To the partition's owner: a user waits for the read models to reach this size. */
-  z.object({ kind: z.literal('want'), partition, size }),
+  z.object({ kind: z.literal('requestProgress'), partition, size }),
   /** The ids of revoked sessions. */
-  z.object({ kind: z.literal('ended'), sessions: z.array(z.string()).readonly() }),
+  z.object({ kind: z.literal('revokedSessions'), sessions: z.array(z.string()).readonly() }),
   /** A user starts or stops typing in a room; for the users in `to`. */
   z.object({
     kind: z.literal('typing'),

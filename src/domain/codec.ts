@@ -1,13 +1,13 @@
 import { declarationOf, type EventType, eventTypes, isEventType, type Recorded } from './events.js';
 
 /** An event before it has its place in the log. */
-export type Unplaced = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
+export type UnplacedEvent = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
 
 /**
  * A leaf's text. The order of the fields never changes. Partition and offset are not written: the log knows them.
  * `stored` is an older form to write instead.
  */
-export function encodeEvent(event: Unplaced, stored: Stored = event): string {
+export function encodeEvent(event: UnplacedEvent, stored: Stored = event): string {
   const { stream, version, audience, actor, recordedAt, commandId } = event;
   const { type, data } = stored;
   return JSON.stringify({ stream, version, type, data, audience, actor, recordedAt, commandId });
@@ -37,16 +37,16 @@ export function decodeLeaf(
 }
 
 /** How one old type of event is read as a newer one. If that is old too, its own rule follows. */
-export interface Upcast {
+export interface ConversionRule {
   readonly from: string;
   readonly to: string;
   /** Converts stored data of `from` to data of `to`. Pure. */
-  data(old: unknown): unknown;
+  upcast(old: unknown): unknown;
   /**
    * Converts data of `to` to `from`. Pure. It is used while a live node cannot read `to`. Without it, the command is
    * refused until all nodes can.
    */
-  back?(data: unknown): unknown;
+  downcast?(data: unknown): unknown;
 }
 
 /** An event's type and data as they are stored; the type may be an old one. */
@@ -74,35 +74,35 @@ export type Downcaster = (
 ) => Stored | undefined;
 
 /** The upcaster of these rules; each is followed until a present type is reached. */
-export function upcaster(rules: readonly Upcast[]): Upcaster {
+export function upcaster(rules: readonly ConversionRule[]): Upcaster {
   const byType = new Map(rules.map((rule) => [rule.from, rule]));
   return function upcast(type, data) {
     if (isEventType(type)) return { type, data };
     const rule = byType.get(type);
     if (!rule) throw new UnknownEventType(type);
-    return upcast(rule.to, rule.data(data));
+    return upcast(rule.to, rule.upcast(data));
   };
 }
 
 /** The downcaster of these rules; each is followed back until a type is reached that all nodes know. */
-export function downcaster(rules: readonly Upcast[]): Downcaster {
+export function downcaster(rules: readonly ConversionRule[]): Downcaster {
   return (type, data, isKnownToAll) => {
     let stored: Stored = { type, data };
     while (!isKnownToAll(stored.type)) {
-      const rule = rules.find(({ to, back }) => to === stored.type && back);
-      if (!rule?.back) return undefined;
-      stored = { type: rule.from, data: rule.back(stored.data) };
+      const rule = rules.find(({ to, downcast }) => to === stored.type && downcast);
+      if (!rule?.downcast) return undefined;
+      stored = { type: rule.from, data: rule.downcast(stored.data) };
     }
     return stored;
   };
 }
 
 /** The rules of the older types that declared events replace. */
-const rules: readonly Upcast[] = eventTypes.flatMap((to) => {
+const rules: readonly ConversionRule[] = eventTypes.flatMap((to) => {
   const { replaces } = declarationOf(to);
   if (!replaces) return [];
-  const { type: from, upcast: data, downcast: back } = replaces;
-  return [{ from, to, data, ...(back ? { back } : {}) }];
+  const { type: from, ...casts } = replaces;
+  return [{ from, to, ...casts }];
 });
 
 export const upcastEvent: Upcaster = upcaster(rules);

@@ -10,7 +10,7 @@ import { type CachedKeys, ERASED_WITHIN_MS } from '../vault/vault.js';
 
 /** Asks a node to evict a user from its caches, once it has pushed these moments. */
 const EvictRequest = z.strictObject({
-  kind: z.literal('forget'),
+  kind: z.literal('evict'),
   user: z.string(),
   at: z.array(z.strictObject({ partition: z.int().min(0), size: z.int().min(0) })),
 });
@@ -68,7 +68,7 @@ export class ErasureBroadcast {
 
   /** Returns the node if it has evicted the user. */
   async #ask(node: NodeId, user: UserId, at: readonly Moment[]): Promise<NodeId | undefined> {
-    const reply = await this.#deps.bus.request(node, { kind: 'forget', user, at }, REPLY_LIMIT_MS);
+    const reply = await this.#deps.bus.request(node, { kind: 'evict', user, at }, REPLY_LIMIT_MS);
     return typeof reply === 'object' && reply.reply === true ? node : undefined;
   }
 }

@@ -9,7 +9,7 @@ import type { Queries } from '../projections/queries.js';
 import type { BegunErasure, ErasureStore, KeyStore, SessionStore } from '../vault/vault.js';
 
 /** Rooms of a page, and concurrent commands. */
-const PAGE = 100;
+const ROOMS_PER_PAGE = 100;
 
 export interface RoomParts {
   readonly commands: CommandRouter;
@@ -49,14 +49,14 @@ async function eraseFromRoomsOf(
 ): Promise<Moment> {
   let last = at;
   for (let after: string | undefined; ; ) {
-    const page = { limit: PAGE, ...(after === undefined ? {} : { after }) };
+    const page = { limit: ROOMS_PER_PAGE, ...(after === undefined ? {} : { after }) };
     const streams = await queries.changedStreams(userId, at.partition, -1, page, [at]);
     const moments = await Promise.all(
       selectRooms(streams).map((room) => eraseMember(room, userId, commands)),
     );
     for (const moment of moments) if (moment && moment.size > last.size) last = moment;
     after = streams.at(-1)?.key;
-    if (streams.length < PAGE) return last;
+    if (streams.length < ROOMS_PER_PAGE) return last;
   }
 }
 

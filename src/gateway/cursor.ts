@@ -112,37 +112,42 @@ function refuse(name: string) {
   return badRequest(`the ${name} ${message}`, [{ path: name, message }]);
 }
 
-/** A cursor or revision that is ahead of this node is waited for this long. */
+/** The longest wait for a cursor or revision that is ahead of this node. */
 const REACH_TIMEOUT_MS = 5000;
 
-/** How far the fan-out of this node is. */
-export interface Horizon {
+/** The progress of this node's fan-out. */
+export interface FanoutProgress {
   readonly vector: Vector;
   reached(partition: number, size: number): { promise: Promise<void>; cancel: () => void };
-  /** The partition is known to reach this position: reads up to it. */
-  hear(partition: number, position: number): void;
+  /** Reads up to this position, which the partition is known to reach. */
+  noteTail(partition: number, position: number): void;
 }
 
 /**
- * Reads cursors and revisions that clients give back. The log itself judges one that is ahead of this node: it is a
- * `bad_request` if the log does not reach there, and is waited for if it does (`overloaded` after 5 s).
+ * Reads cursors and revisions that clients send back. One that is ahead of the log is a `bad_request`. One that is only
+ * ahead of this node waits for the fan-out (`overloaded` after 5 s).
  */
 export class Revisions {
   readonly #cursors: Cursors;
   readonly #log: Pick<EventLog, 'tail'>;
-  readonly #horizon: Horizon;
+  readonly #fanout: FanoutProgress;
   readonly #clock: Clock;
 
-  constructor(cursors: Cursors, log: Pick<EventLog, 'tail'>, horizon: Horizon, clock: Clock = systemClock) {
+  constructor(
+    cursors: Cursors,
+    log: Pick<EventLog, 'tail'>,
+    fanout: FanoutProgress,
+    clock: Clock = systemClock,
+  ) {
     this.#cursors = cursors;
     this.#log = log;
-    this.#horizon = horizon;
+    this.#fanout = fanout;
     this.#clock = clock;
   }
 
   /** What this node has fanned out, now. */
   get fannedOut(): Vector {
-    return this.#horizon.vector;
+    return this.#fanout.vector;
   }
 
   /** The cursor of a client that has handled everything below the vector. */
@@ -162,7 +167,7 @@ export class Revisions {
       partition,
       size: (await this.#log.tail(partition))?.size ?? 0,
     });
-    return Promise.all(this.#horizon.vector.map(sizeOf));
+    return Promise.all(this.#fanout.vector.map(sizeOf));
   }
 
   async parseCursor(text: string): Promise<Cursor> {
@@ -181,11 +186,11 @@ export class Revisions {
   }
 
   async #reach({ partition, size }: Moment, refuse: () => ParleyError): Promise<void> {
-    if (size <= (this.#horizon.vector[partition] ?? 0)) return;
+    if (size <= (this.#fanout.vector[partition] ?? 0)) return;
     const tail = await this.#log.tail(partition);
     if (!tail || size > tail.size) throw refuse();
-    this.#horizon.hear(partition, tail.position);
-    const { promise, cancel } = this.#horizon.reached(partition, size);
+    this.#fanout.noteTail(partition, tail.position);
+    const { promise, cancel } = this.#fanout.reached(partition, size);
     const refuseLate = () => overloaded('this node has not yet read these events; try again');
     try {
       await withTimeout(this.#clock, REACH_TIMEOUT_MS, promise, refuseLate);

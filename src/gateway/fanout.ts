@@ -9,10 +9,10 @@ import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent } from './delivery.js';
 
 /** Callers that wait until a vector reaches a size. */
-class Marks {
+class SizeWaiters {
   readonly #waiting = new Set<{ partition: number; size: number; resolve: () => void }>();
 
-  /** Resolves when `vector`, or a later one given to `moved`, has reached the size; the caller bounds the wait. */
+  /** Resolves when `vector`, or a later one given to `notify`, has reached the size; the caller bounds the wait. */
   reached(vector: Vector, partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
     let cancel = () => {};
     const promise = new Promise<void>((resolve) => {
@@ -24,7 +24,7 @@ class Marks {
     return { promise, cancel };
   }
 
-  moved(vector: Vector): void {
+  notify(vector: Vector): void {
     for (const waiter of this.#waiting)
       if ((vector[waiter.partition] ?? 0) >= waiter.size) {
         this.#waiting.delete(waiter);
@@ -76,7 +76,7 @@ export class Fanout {
   /** By partition, how far the log is known to reach. */
   readonly #heads: Place[];
   readonly #readers: readonly TailReader<CommitFrame>[];
-  readonly #marks = new Marks();
+  readonly #waiters = new SizeWaiters();
   readonly #ending = new AbortController();
 
   /** `start`: by partition, the place after which commits are followed. */
@@ -114,17 +114,17 @@ export class Fanout {
 
   /** Resolves when the vector has reached the size; the caller bounds the wait. */
   reached(partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
-    return this.#marks.reached(this.#vector, partition, size);
+    return this.#waiters.reached(this.#vector, partition, size);
   }
 
   /** Takes a commit from the bus, in the caller's turn if it is the next one. Ignores repeats. */
   receive(frame: CommitFrame): void {
-    this.#headed(frame);
+    this.#noteHead(frame);
     this.#readers[frame.partition]?.notify(frame);
   }
 
   /** Reads the missing commits up to this position, which the partition is known to reach. */
-  hear(partition: number, position: number): void {
+  noteTail(partition: number, position: number): void {
     this.#readers[partition]?.notifyTail(position);
   }
 
@@ -133,13 +133,13 @@ export class Fanout {
     return this.#heads[partition] ?? { position: 0, size: 0 };
   }
 
-  #headed({ partition, position, size }: CommitFrame): void {
+  #noteHead({ partition, position, size }: CommitFrame): void {
     if (position > this.head(partition).position) this.#heads[partition] = { position, size };
   }
 
   // Runs synchronously if all content is in memory. Then a commit is pushed in the turn in which it arrives.
   #handle(frame: CommitFrame): void | Promise<void> {
-    this.#headed(frame);
+    this.#noteHead(frame);
     if (!this.#isOurs(frame)) return this.#move(frame);
     const content = this.#contentOf(frame);
     return content.isWhole ? this.#apply(frame, content) : this.#fetch(frame, content);
@@ -193,6 +193,6 @@ export class Fanout {
 
   #move({ partition, size }: CommitFrame): void {
     this.#vector[partition] = size;
-    this.#marks.moved(this.#vector);
+    this.#waiters.notify(this.#vector);
   }
 }

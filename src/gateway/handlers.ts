@@ -13,7 +13,7 @@ import { declaredCommands } from '../domain/features.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
-import type { Cursors, Horizon, Revisions } from './cursor.js';
+import type { Cursors, FanoutProgress, Revisions } from './cursor.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
@@ -23,7 +23,7 @@ import type { Typing } from './typing.js';
  * Completes the answer of a command that has been done. If a store fails, rejects with `unknown`, and a repeat gets
  * the answer. `overloaded` would say that nothing was done.
  */
-export async function onceDone<T>(rest: () => Promise<T>): Promise<T> {
+export async function completeAnswer<T>(rest: () => Promise<T>): Promise<T> {
   try {
     return await rest();
   } catch (error) {
@@ -37,7 +37,7 @@ export interface CommandRunnerDeps {
   readonly router: CommandRouter;
   readonly hub: Hub;
   /** The progress of this node's fan-out. */
-  readonly horizon: Horizon;
+  readonly fanout: FanoutProgress;
   readonly cursors: Cursors;
 }
 
@@ -47,7 +47,7 @@ export class CommandRunner {
 
   /** Resolves when the command is durable; the connection's later queries include it. */
   async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
-    const { router, hub, horizon } = this.deps;
+    const { router, hub, fanout } = this.deps;
     const id = randomUUID();
     const forget = hub.startCommand(id, connection);
     let answer: Answer<K>;
@@ -59,8 +59,8 @@ export class CommandRunner {
     }
     const { partition, size } = answer.moment;
     // The fan-out may still wait for a name. Until it is done, remember which connection sent the command.
-    if ((horizon.vector[partition] ?? 0) >= size) forget();
-    else void horizon.reached(partition, size).promise.then(forget);
+    if ((fanout.vector[partition] ?? 0) >= size) forget();
+    else void fanout.reached(partition, size).promise.then(forget);
     connection.recordSeen(partition, size);
     // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
     const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
@@ -131,7 +131,7 @@ function contactHandlers({
   return {
     'add friend': async (connection, me, { friendId }) => {
       const answer = await commands.run(connection, { kind: 'add friend', actor: me, friendId });
-      const friend = (await onceDone(() => profiles.load([friendId]))).get(friendId);
+      const friend = (await completeAnswer(() => profiles.load([friendId]))).get(friendId);
       if (!friend) throw notFound('there is no such user');
       return { friend, revision: commands.revisionOf(answer) };
     },
@@ -139,7 +139,7 @@ function contactHandlers({
     'init chat': async (connection, me, { friendId }) => {
       const answer = await commands.run(connection, { kind: 'init chat', actor: me, friendId });
       const { roomId, isNewActive, moment } = answer;
-      const room = await onceDone(() => queries.chat(roomId, me, [moment]));
+      const room = await completeAnswer(() => queries.chat(roomId, me, [moment]));
       if (!room) throw new Error(`the chat ${roomId} is in the log but not in the read model`);
       return { room, isNewActive, friendId, revision: commands.revisionOf(answer) };
     },
@@ -194,11 +194,11 @@ function queryHandlers(
       const contacts = participants.filter(
         ({ userId, erased }) => !erased && hub.watchers.isContact(me, userId),
       );
-      const levels = await queries.presence(
+      const presences = await queries.presence(
         contacts.map(({ userId }) => userId),
         moments,
       );
-      return { chats, presence: Object.fromEntries(levels), ...(next === undefined ? {} : { next }) };
+      return { chats, presence: Object.fromEntries(presences), ...(next === undefined ? {} : { next }) };
     },
   };
 }
@@ -226,8 +226,8 @@ function presenceHandlers(
         recipientId === me ||
         (hub.watchers.isContact(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
       if (!isKnown) throw notFound('there is no such contact of yours');
-      const level = (await queries.presence([recipientId], connection.seenMoments())).get(recipientId);
-      return { recipientId, isOnline: level?.isOnline ?? false, lastSeen: level?.lastSeen ?? null };
+      const found = (await queries.presence([recipientId], connection.seenMoments())).get(recipientId);
+      return { recipientId, isOnline: found?.isOnline ?? false, lastSeen: found?.lastSeen ?? null };
     },
 
     'notify online': (connection, me) => seen(connection, presence.setActive(me, connection)),

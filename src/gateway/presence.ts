@@ -88,7 +88,7 @@ export class Presence {
   /** The device's session has ended: it counts no more, without a grace time. */
   signOut(user: UserId, device: unknown): void {
     const status = this.#statuses.get(user);
-    if (status?.active.delete(device)) this.#goUrgently(user, status);
+    if (status?.active.delete(device)) this.#settleUrgently(user, status);
   }
 
   /** A session has ended: its lost connections count no more. */
@@ -96,11 +96,11 @@ export class Presence {
     const user = this.#lost.get(session);
     const status = user === undefined ? undefined : this.#statuses.get(user);
     this.#lost.delete(session);
-    if (user !== undefined && status?.lostAt.delete(session)) this.#goUrgently(user, status);
+    if (user !== undefined && status?.lostAt.delete(session)) this.#settleUrgently(user, status);
   }
 
-  /** Some node has taken the user offline in the log: a user who is active here is written online again. */
-  checkOffline(user: UserId): void {
+  /** Writes the user online again, after another node wrote a user offline who is active here. */
+  restoreOnline(user: UserId): void {
     const status = this.#statuses.get(user);
     if (status && this.#isOnline(status)) this.#rewrite(user, status);
   }
@@ -138,7 +138,7 @@ export class Presence {
     return status;
   }
 
-  #goUrgently(user: UserId, status: Status): void {
+  #settleUrgently(user: UserId, status: Status): void {
     status.lastSeen = this.#now();
     status.isUrgent = !this.#isOnline(status);
     void this.#settle(user, status);

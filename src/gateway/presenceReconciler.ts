@@ -34,7 +34,7 @@ export interface PresenceReconcilerDeps {
   readonly times: {
     readonly graceMs: number;
     /** The last heartbeat of the previous process, on one node only. Used as `lastSeen` if no better time is known. */
-    readonly lastLife: Date | undefined;
+    readonly lastHeartbeat: Date | undefined;
     /** Milliseconds, monotonic. */
     readonly now: () => number;
   };
@@ -42,7 +42,7 @@ export interface PresenceReconcilerDeps {
 }
 
 /** A user who is online without an active device, and since when this node knows that. */
-interface Absent {
+interface Absence {
   readonly sinceMs: number;
   readonly since: Date;
 }
@@ -54,7 +54,7 @@ interface Absent {
  */
 export class PresenceReconciler {
   readonly #deps: PresenceReconcilerDeps;
-  #absent = new Map<UserId, Absent>();
+  #absent = new Map<UserId, Absence>();
   /** Dead nodes, and since when this node knows that. */
   readonly #dead = new Map<NodeId, number>();
   #sweptAt = Number.NEGATIVE_INFINITY;
@@ -134,13 +134,13 @@ export class PresenceReconciler {
   }
 
   /** Goes through all users who are online. Returns those without an active device, taken offline now or not. */
-  async #sweep(lastBeats: ReadonlyMap<UserId, Date>): Promise<ReadonlyMap<UserId, Absent>> {
+  async #sweep(lastBeats: ReadonlyMap<UserId, Date>): Promise<ReadonlyMap<UserId, Absence>> {
     const { cluster, users, times } = this.#deps;
-    const absent = new Map<UserId, Absent>();
+    const absent = new Map<UserId, Absence>();
     for (let after: UserId | undefined; !this.#isStopped; ) {
       const page = await users.online(USERS_PER_PAGE, after);
       const active = page.length > 0 ? await cluster.devices.findActive(page) : new Set();
-      const gone: [UserId, Absent][] = [];
+      const gone: [UserId, Absence][] = [];
       for (const user of page) {
         if (active.has(user)) continue;
         const known = this.#absent.get(user) ?? { sinceMs: times.now(), since: new Date() };
@@ -160,7 +160,7 @@ export class PresenceReconciler {
   async #takeOffline(user: UserId, lastBeat: Date | undefined, since: Date): Promise<void> {
     const { presence, times, logger } = this.#deps;
     try {
-      await presence.write(user, lastBeat ?? times.lastLife ?? since);
+      await presence.write(user, lastBeat ?? times.lastHeartbeat ?? since);
     } catch (error) {
       logger.debug({ err: error, user }, 'a user could not be taken offline; trying again');
     }

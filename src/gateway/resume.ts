@@ -13,7 +13,7 @@ import { isBehind, type Ring } from './ring.js';
  * own, so a client from another node may be ahead of this ring. With the frame's own cursor it would later resume too
  * early and get duplicates. Call the result with the frames in the order of the ring.
  */
-export function onwardFrom(since: Vector, cursors: Cursors): (frame: Buffer) => Buffer {
+export function raiseCursors(since: Vector, cursors: Cursors): (frame: Buffer) => Buffer {
   // The ring's vectors only grow: after one that reaches `since`, all later ones reach it.
   let mayBeBehind = true;
   return (frame) => {
@@ -29,9 +29,9 @@ export function onwardFrom(since: Vector, cursors: Cursors): (frame: Buffer) => 
 
 /** A replay queues more only while fewer bytes than this wait for the client. */
 const PACE_BYTES = 256 * 1024;
-const STREAMS = 100;
+const STREAMS_PER_PAGE = 100;
 /** Events of one page: its pushes are queued in one turn. */
-const EVENTS = 200;
+const EVENTS_PER_PAGE = 200;
 
 export interface ReplayDeps {
   readonly queries: Queries;
@@ -64,10 +64,10 @@ export async function replay(
     if (cursor.kind === 'live') {
       const missed = deps.ring.since(user, cursor.at);
       if (missed) {
-        const onward = onwardFrom(cursor.at, deps.cursors);
+        const raise = raiseCursors(cursor.at, deps.cursors);
         for (const { partition, offset, frame } of missed) {
           connection.recordSeen(partition, offset + 1);
-          connection.push(onward(frame));
+          connection.push(raise(frame));
         }
         connection.push(caughtUp);
         return goLive();
@@ -98,7 +98,7 @@ async function walk(connection: Connection, user: UserId, start: Walk, deps: Rep
         user,
         partition,
         from - 1,
-        { after: key, limit: STREAMS },
+        { after: key, limit: STREAMS_PER_PAGE },
         at,
       );
       for (const stream of streams) {
@@ -106,7 +106,7 @@ async function walk(connection: Connection, user: UserId, start: Walk, deps: Rep
         if (connection.isClosing) return;
       }
       key = streams.at(-1)?.key ?? key;
-      more = streams.length === STREAMS;
+      more = streams.length === STREAMS_PER_PAGE;
     }
   }
 }
@@ -123,7 +123,7 @@ async function walkStream(
   for (let behind = above, more = true; more; ) {
     await connection.waitUntilBelow(PACE_BYTES);
     if (connection.isClosing) return;
-    const page = await queries.missedEvents(user, place.key, { above: behind, upTo }, EVENTS);
+    const page = await queries.missedEvents(user, place.key, { above: behind, upTo }, EVENTS_PER_PAGE);
     const missed = page.events.flatMap((event) => pushesTo(user, event).map((push) => ({ event, push })));
     const shown = new PushContent(content);
     for (const { push } of missed) shown.want(push);

@@ -6,7 +6,10 @@ import { REVOCATION_DELAY_MS } from '../vault/sessionStore.js';
 import type { SessionStore } from '../vault/vault.js';
 
 /** Asks a node to forget these sessions, and to close their sockets. */
-const RevocationRequest = z.strictObject({ kind: z.literal('ended'), sessions: z.array(z.string()) });
+const RevocationRequest = z.strictObject({
+  kind: z.literal('revokedSessions'),
+  sessions: z.array(z.string()),
+});
 
 export interface SessionRevocationDeps {
   readonly node: NodeId;
@@ -30,7 +33,7 @@ export class SessionRevocation {
    */
   async announce(sessions: readonly string[]): Promise<void> {
     if (sessions.length === 0) return;
-    this.#deps.bus.broadcast({ kind: 'ended', sessions });
+    this.#deps.bus.broadcast({ kind: 'revokedSessions', sessions });
     await new Promise<void>((resolve) => {
       const cancel = this.#deps.setTimer(resolve, REVOCATION_DELAY_MS);
       void this.#askAll(sessions).then((isKnown) => {
@@ -56,7 +59,9 @@ export class SessionRevocation {
       // Asked after the end: a node that begins later finds it in the vault.
       const others = (await nodes.listLive()).filter(({ node }) => node !== me);
       const replies = await Promise.all(
-        others.map(({ node }) => bus.request(node, { kind: 'ended', sessions }, REVOCATION_DELAY_MS)),
+        others.map(({ node }) =>
+          bus.request(node, { kind: 'revokedSessions', sessions }, REVOCATION_DELAY_MS),
+        ),
       );
       return replies.every((reply) => typeof reply === 'object');
     } catch {

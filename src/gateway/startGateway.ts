@@ -127,7 +127,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     logger: parts.report.logger,
   });
   const handlers = createHandlers({
-    commands: new CommandRunner({ router: parts.router, hub, horizon: fanout, cursors }),
+    commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
     queries,
     revisions,
     directory: { rooms, profiles },
@@ -222,7 +222,7 @@ async function startReconciling(
 ): Promise<() => void> {
   const { bus, nodes, devices, owned, heartbeat } = cluster;
   const { logger } = report;
-  const lastLife = await heartbeat?.last();
+  const lastHeartbeat = await heartbeat?.last();
   const stopBeating = heartbeat
     ? await startBeating(heartbeat, (err) => logger.warn({ err }, 'the heartbeat was missed'))
     : () => {};
@@ -241,7 +241,7 @@ async function startReconciling(
       isOurs: (user) => owned().includes(partitionOf(streamOf('user', user), stores.log.partitions)),
     },
     presence: { write, announceAgain: () => presence.announceAgain() },
-    times: { graceMs: config.PRESENCE_GRACE, lastLife, now: monotonicNow },
+    times: { graceMs: config.PRESENCE_GRACE, lastHeartbeat, now: monotonicNow },
     logger,
   });
   void reconciler.start();
@@ -288,7 +288,7 @@ function followLog(
     observer: {
       logger,
       onEvent: ({ type, data }) => {
-        if (type === 'UserWentOffline') presence.checkOffline(data.userId);
+        if (type === 'UserWentOffline') presence.restoreOnline(data.userId);
       },
       onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
       onStop: report.fail,
@@ -304,16 +304,16 @@ function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing
     const tails = owned().map((partition) => {
       const { position, size } = fanout.head(partition);
       // Keeps the reader of an own partition from polling.
-      fanout.hear(partition, position);
+      fanout.noteTail(partition, position);
       return [partition, position, size] as const;
     });
-    if (tails.length > 0) bus.broadcast({ kind: 'tails', tails });
+    if (tails.length > 0) bus.broadcast({ kind: 'logTails', tails });
   }, TAILS_EVERY_MS);
   const unhear = bus.onNote((note) => {
-    if (note.kind === 'tails')
-      for (const [partition, position] of note.tails) fanout.hear(partition, position);
-    else if (note.kind === 'typing') typing.hear(note);
-    else if (note.kind === 'ended') stores.vault.sessions.noteRevoked(note.sessions);
+    if (note.kind === 'logTails')
+      for (const [partition, position] of note.tails) fanout.noteTail(partition, position);
+    else if (note.kind === 'typing') typing.receive(note);
+    else if (note.kind === 'revokedSessions') stores.vault.sessions.noteRevoked(note.sessions);
   });
   return () => {
     unsubscribe();

@@ -41,11 +41,11 @@ export class Typing {
   notify(to: readonly UserId[], roomId: RoomId, userId: UserId, isTyping: boolean): void {
     const note = { to, roomId, userId, isTyping };
     this.#deps.tell(note);
-    this.hear(note);
+    this.receive(note);
   }
 
   /** A user who is connected to any node types, or stops. */
-  hear(note: TypingNote): void {
+  receive(note: TypingNote): void {
     if (!this.#deps.isAnyHere(note.to)) return;
     const key = keyOf(note.roomId, note.userId);
     this.#forget(key);

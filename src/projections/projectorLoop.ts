@@ -10,7 +10,7 @@ const GATHER_ROWS = 4096;
 /** Pause between parts of a write that no reader waits for, and the limit of all its pauses. */
 const WRITE_PAUSE_MS = 2;
 const MAX_WRITE_PAUSES_MS = 100;
-/** An idle loop takes a turn after this time even without a message, for work that waits for time to pass. */
+/** An idle loop takes a turn after this time even without a message, because some pauses end without one. */
 const IDLE_TURN_MS = 60_000;
 const BACK_OFF_MS = { first: 50, most: 5000 };
 

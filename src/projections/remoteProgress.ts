@@ -243,7 +243,7 @@ export class SharedProgress {
         const model = this.#modelOf.get(table);
         if (model !== undefined) this.tracker.recordAdvance(model, partition, size);
       }
-    if (note.kind !== 'want' || !this.owns(note.partition)) return;
+    if (note.kind !== 'requestProgress' || !this.owns(note.partition)) return;
     this.#notes.requestFlush(note.partition, note.size, this.tracker.at(note.partition));
     this.#options.projector.requestWrite(note.partition, note.size);
   }
@@ -256,7 +256,7 @@ export class SharedProgress {
 
   #requestWrite(partition: number, size: number): void {
     if (this.owns(partition)) this.#options.projector.requestWrite(partition, size);
-    else this.#options.send({ kind: 'want', partition, size });
+    else this.#options.send({ kind: 'requestProgress', partition, size });
   }
 
   #broadcast(advances: readonly ModelAdvance[]): void {

@@ -80,10 +80,10 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
   }
 
   /** Caches a key, but never over `destroyed`: a read that began before the destruction may end after it. */
-  function remember(owner: UserId, getKey: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
+  function remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
     if (cache.get(owner) === 'destroyed') return 'destroyed';
-    cache.set(owner, getKey, asOf);
-    return getKey;
+    cache.set(owner, key, asOf);
+    return key;
   }
 
   async function load(owners: readonly UserId[], into: Map<UserId, DataKey | 'destroyed'>): Promise<void> {

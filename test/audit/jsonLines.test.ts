@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { jsonOf, openEvents } from '../../src/audit/events/transcript.js';
+import { openEvents, renderJson } from '../../src/audit/events/transcript.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { messageContext } from '../../src/domain/messages.js';
 import { seal } from '../../src/vault/dataKeys.js';
@@ -39,7 +39,7 @@ describe('events as JSON lines', () => {
         });
         const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
         const opened = await openEvents(keys, events);
-        expect(await jsonOf(keys, leaves)).to.deep.equal(opened.map((event) => JSON.stringify(event)));
+        expect(await renderJson(keys, leaves)).to.deep.equal(opened.map((event) => JSON.stringify(event)));
         expect(opened.map(({ data }) => data)).to.deep.equal(
           events.map(({ data }, i) => ({
             ...data,

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { encodeEvent, type Unplaced } from '../../src/domain/codec.js';
+import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
 import { friendshipIdOf, roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { messageContext } from '../../src/domain/messages.js';
@@ -24,7 +24,7 @@ export interface SmallLog {
   readonly cid: UserId;
   readonly annAndBob: string;
   /** Events in the order in which they happened. */
-  readonly events: readonly Unplaced[];
+  readonly events: readonly UnplacedEvent[];
 }
 
 export interface SmallLogOptions {
@@ -57,16 +57,16 @@ async function eventsOf(
   masterKey: Buffer,
   [ann, bob, cid]: readonly [UserId, UserId, UserId],
   { messages = 6, textOf = (n) => `message ${n}` }: SmallLogOptions,
-): Promise<Unplaced[]> {
+): Promise<UnplacedEvent[]> {
   const vault = await openVault({ engine, masterKey });
-  const events: Unplaced[] = [];
+  const events: UnplacedEvent[] = [];
   const versions = new Map<string, number>();
   const add = (actor: UserId | 'system', event: NewEvent) => {
     const version = (versions.get(event.stream) ?? 0) + 1;
     versions.set(event.stream, version);
     const recordedAt = new Date(START + events.length * 60_000).toISOString();
     // The fields of one type stay together, because they come from one event.
-    events.push({ ...event, version, actor, recordedAt, commandId: randomUUID() } as Unplaced);
+    events.push({ ...event, version, actor, recordedAt, commandId: randomUUID() } as UnplacedEvent);
   };
   const keyOf = async (user: UserId): Promise<Buffer> => {
     const key = await vault.keys.getKey(user);
@@ -119,9 +119,9 @@ async function eventsOf(
 /**
  * Appends each partition's events in commits of one to three, after an empty commit like that of a take-over.
  */
-async function append(log: EventLog, events: readonly Unplaced[]): Promise<void> {
+async function append(log: EventLog, events: readonly UnplacedEvent[]): Promise<void> {
   const heads = Array.from({ length: log.partitions }, (_, partition): Head => emptyHead(partition));
-  const commit = async (partition: number, some: readonly Unplaced[]) => {
+  const commit = async (partition: number, some: readonly UnplacedEvent[]) => {
     const head = heads[partition] ?? emptyHead(partition);
     const recordedAt = some.at(-1)?.recordedAt ?? new Date(START).toISOString();
     const leaves = some.map((event) => encodeEvent({ ...event, recordedAt }));
@@ -130,7 +130,7 @@ async function append(log: EventLog, events: readonly Unplaced[]): Promise<void>
     heads[partition] = next.head;
   };
   for (const { partition } of heads) await commit(partition, []);
-  const waiting = heads.map((): Unplaced[] => []);
+  const waiting = heads.map((): UnplacedEvent[] => []);
   for (const [i, event] of events.entries()) {
     const partition = partitionOf(event.stream, log.partitions);
     const batch = waiting[partition] ?? [];

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { NodeId } from '../../src/cluster/bus.js';
 import { LEASE_MS } from '../../src/cluster/leases.js';
 import { planOwnership } from '../../src/cluster/ownership.js';
-import { beating, PlannedCluster } from './plannedCluster.js';
+import { liveNode, PlannedCluster } from './plannedCluster.js';
 
 const nodes: readonly NodeId[] = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 
@@ -15,7 +15,7 @@ const some = (...whats: string[]) =>
     maxLength: 300,
   });
 /** Which node looks, begins to act, or acts. */
-const doings = some('look', 'begin', 'act');
+const actions = some('look', 'begin', 'act');
 
 /** Frees the partitions of dead nodes, and orders the live ones. */
 function clusterOf(living: readonly NodeId[], holders: readonly (NodeId | undefined)[]): PlannedCluster {
@@ -24,8 +24,8 @@ function clusterOf(living: readonly NodeId[], holders: readonly (NodeId | undefi
   return cluster;
 }
 
-function run(cluster: PlannedCluster, doings: readonly { node: NodeId; what: string }[]): void {
-  for (const { node, what } of doings) {
+function run(cluster: PlannedCluster, actions: readonly { node: NodeId; what: string }[]): void {
+  for (const { node, what } of actions) {
     if (what === 'come or go') {
       const others = cluster.living.filter((each) => each !== node);
       cluster.living = others.length < cluster.living.length ? others : [...others, node];
@@ -46,9 +46,9 @@ describe('the ownership plan', () => {
     const turbulence = some('look', 'begin', 'act', 'act', 'come or go');
     const order = fc.shuffledSubarray([...nodes], { minLength: nodes.length });
     fc.assert(
-      fc.property(living, holders, turbulence, order, (living, holders, doings, order) => {
+      fc.property(living, holders, turbulence, order, (living, holders, actions, order) => {
         const cluster = clusterOf(living, holders);
-        run(cluster, doings);
+        run(cluster, actions);
         cluster.settle(order);
         if (cluster.living.length > 0) expectEven(cluster);
       }),
@@ -57,11 +57,11 @@ describe('the ownership plan', () => {
 
   it('moves only the partitions that balance needs, whatever the old views', () => {
     fc.assert(
-      fc.property(living, holders, doings, (living, holders, doings) => {
+      fc.property(living, holders, actions, (living, holders, actions) => {
         const cluster = clusterOf(living, holders);
         const free = cluster.holders.filter((holder) => holder === undefined).length;
         const counts = new Map(living.map((node) => [node, cluster.count(node)]));
-        run(cluster, doings);
+        run(cluster, actions);
         cluster.settle(living);
         const needed = living.reduce(
           (sum, node) => sum + Math.max(0, (counts.get(node) ?? 0) - cluster.count(node)),
@@ -75,13 +75,13 @@ describe('the ownership plan', () => {
 
   it('moves only its share to a joining node', () => {
     fc.assert(
-      fc.property(living, holders, doings, (living, holders, doings) => {
+      fc.property(living, holders, actions, (living, holders, actions) => {
         const cluster = clusterOf(living.slice(1), holders);
         if (cluster.living.length === 0) return;
         cluster.settle(cluster.living);
         const before = cluster.handedOver;
         cluster.living.push(...living.slice(0, 1));
-        run(cluster, doings);
+        run(cluster, actions);
         cluster.settle(cluster.living);
         expectEven(cluster);
         expect(cluster.handedOver - before).to.equal(Math.floor(holders.length / cluster.living.length));
@@ -91,38 +91,45 @@ describe('the ownership plan', () => {
 
   it('moves only the partitions of a node that goes', () => {
     fc.assert(
-      fc.property(living, holders, doings, fc.nat(), fc.boolean(), (living, holders, doings, which, dies) => {
-        const cluster = clusterOf(living, holders);
-        cluster.settle(living);
-        const goes = living[which % living.length] ?? '';
-        const [had, handedOver, acquired] = [cluster.count(goes), cluster.handedOver, cluster.acquired];
-        if (dies) cluster.die(goes);
-        else cluster.living = living.filter((node) => node !== goes);
-        run(cluster, doings);
-        cluster.settle([goes, ...cluster.living]);
-        expect(cluster.count(goes)).to.equal(0);
-        if (cluster.living.length === 0) return;
-        expectEven(cluster);
-        expect(cluster.handedOver - handedOver).to.equal(dies ? 0 : had);
-        expect(cluster.acquired - acquired).to.equal(had);
-      }),
+      fc.property(
+        living,
+        holders,
+        actions,
+        fc.nat(),
+        fc.boolean(),
+        (living, holders, actions, which, dies) => {
+          const cluster = clusterOf(living, holders);
+          cluster.settle(living);
+          const goes = living[which % living.length] ?? '';
+          const [had, handedOver, acquired] = [cluster.count(goes), cluster.handedOver, cluster.acquired];
+          if (dies) cluster.die(goes);
+          else cluster.living = living.filter((node) => node !== goes);
+          run(cluster, actions);
+          cluster.settle([goes, ...cluster.living]);
+          expect(cluster.count(goes)).to.equal(0);
+          if (cluster.living.length === 0) return;
+          expectEven(cluster);
+          expect(cluster.handedOver - handedOver).to.equal(dies ? 0 : had);
+          expect(cluster.acquired - acquired).to.equal(had);
+        },
+      ),
     );
   });
 
   it('lets a stopping node acquire nothing and release everything', () => {
-    const planned = planOwnership('a', [beating('b')], ['a', undefined, 'b', 'a']);
+    const planned = planOwnership('a', [liveNode('b')], ['a', undefined, 'b', 'a']);
     expect(planned).to.deep.equal({ acquire: [], release: [0, 3] });
   });
 
   it('ignores a node that was silent for a lease, although it does not count as dead', () => {
     const silent = (silentMs: number) =>
-      planOwnership('a', [beating('a'), { node: 'b', silentMs }], ['a', undefined]);
+      planOwnership('a', [liveNode('a'), { node: 'b', silentMs }], ['a', undefined]);
     expect(silent(LEASE_MS - 1)).to.deep.equal({ acquire: [], release: [] });
     expect(silent(LEASE_MS)).to.deep.equal({ acquire: [1], release: [] });
   });
 
   it('sends two nodes to different free partitions', () => {
-    const two = [beating('a'), beating('b')];
+    const two = [liveNode('a'), liveNode('b')];
     const free = [undefined, undefined, undefined, undefined];
     expect(planOwnership('a', two, free).acquire).to.deep.equal([0, 1]);
     expect(planOwnership('b', two, free).acquire).to.deep.equal([2, 3]);

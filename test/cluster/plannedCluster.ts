@@ -32,7 +32,7 @@ export class PlannedCluster {
     const view = this.#views.get(node);
     if (!view) return;
     const holders = this.#holdersFor(node, view);
-    const { acquire, release } = planOwnership(node, view.living.map(beating), holders);
+    const { acquire, release } = planOwnership(node, view.living.map(liveNode), holders);
     for (const partition of release.slice(0, most)) {
       if (this.holders[partition] !== node) throw new Error(`${node} gives ${partition}, which it has not`);
       this.holders[partition] = undefined;
@@ -82,4 +82,4 @@ export class PlannedCluster {
 }
 
 /** Describes a live node. */
-export const beating = (node: NodeId): { node: NodeId; silentMs: number } => ({ node, silentMs: 0 });
+export const liveNode = (node: NodeId): { node: NodeId; silentMs: number } => ({ node, silentMs: 0 });

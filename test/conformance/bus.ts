@@ -14,8 +14,8 @@ export interface BusWorld {
 type Promises = Readonly<Record<string, (world: BusWorld) => Promise<void>>>;
 
 const LONG_MS = 30_000;
-const owners: Note = { kind: 'owners' };
-const want = (size: number): Note => ({ kind: 'want', partition: 0, size });
+const rebalance: Note = { kind: 'rebalance' };
+const requestProgress = (size: number): Note => ({ kind: 'requestProgress', partition: 0, size });
 
 /** Waits for the condition. Rejects after the world's patience. */
 async function until(world: BusWorld, what: string, condition: () => boolean): Promise<void> {
@@ -142,7 +142,7 @@ export const alone: Promises = {
     bus.serve(async () => true);
     await bus.close();
     bus.publish(frameOf(1, []));
-    bus.broadcast(owners);
+    bus.broadcast(rebalance);
     expect(seen).to.deep.equal([]);
     expect(await bus.request(bus.node, {}, LONG_MS)).to.equal('undelivered');
     await bus.close();
@@ -177,16 +177,16 @@ export const together: Promises = {
   async 'delivers a note with its sender to every other node once'(world) {
     const [one, other, third] = [await world.open(), await world.open(), await world.open()];
     const heard = [one, other, third].map(notesOf);
-    one.broadcast(want(1));
+    one.broadcast(requestProgress(1));
     for (const each of heard.slice(1)) await until(world, 'the first note', () => each.length > 0);
-    other.broadcast(want(2));
+    other.broadcast(requestProgress(2));
     await until(world, 'the answer', () => heard[0]?.at(-1)?.[1] === other.node);
     await until(world, 'the second note', () => heard[2]?.at(-1)?.[1] === other.node);
-    expect(heard[0]).to.deep.equal([[want(2), other.node]]);
-    expect(heard[1]).to.deep.equal([[want(1), one.node]]);
+    expect(heard[0]).to.deep.equal([[requestProgress(2), other.node]]);
+    expect(heard[1]).to.deep.equal([[requestProgress(1), one.node]]);
     expect(heard[2]).to.deep.equal([
-      [want(1), one.node],
-      [want(2), other.node],
+      [requestProgress(1), one.node],
+      [requestProgress(2), other.node],
     ]);
   },
 
@@ -194,11 +194,11 @@ export const together: Promises = {
     const [one, other] = [await world.open(), await world.open()];
     const heard = notesOf(other);
     const notes: Note[] = [
-      { kind: 'tails', tails: [[0, 5, 9]] },
-      owners,
+      { kind: 'logTails', tails: [[0, 5, 9]] },
+      rebalance,
       { kind: 'progress', advances: [['chats', 1, 2]] },
-      want(3),
-      { kind: 'ended', sessions: ['a', 'b'] },
+      requestProgress(3),
+      { kind: 'revokedSessions', sessions: ['a', 'b'] },
       { kind: 'typing', to: [bob], roomId: ada, userId: ada, isTyping: true },
     ];
     for (const note of notes) one.broadcast(note);
@@ -249,14 +249,14 @@ export const together: Promises = {
     const big = 'x'.repeat(2 ** 21);
     other.serve(async (body) => (body === 'big' ? big : body));
     one.publish(frameOf(1, [messageLeaf(1, big)]));
-    one.broadcast({ kind: 'ended', sessions: [big] });
+    one.broadcast({ kind: 'revokedSessions', sessions: [big] });
     expect(await one.request(other.node, big, LONG_MS)).to.equal('undelivered');
     expect(await one.request(other.node, 'big', LONG_MS)).to.equal('unanswered');
     one.publish(frameOf(2, []));
-    one.broadcast(owners);
+    one.broadcast(rebalance);
     expect(await one.request(other.node, 'small', LONG_MS)).to.deep.equal({ reply: 'small' });
     await until(world, 'the next note', () => heard.length > 0);
-    expect(heard).to.deep.equal([[owners, one.node]]);
+    expect(heard).to.deep.equal([[rebalance, one.node]]);
     expect(seen.map(({ position }) => position)).to.deep.equal([2]);
   },
 
@@ -266,13 +266,13 @@ export const together: Promises = {
     const known = notesOf(other);
     stranger.serve(async () => true);
     one.publish(frameOf(1, []));
-    one.broadcast(owners);
+    one.broadcast(rebalance);
     expect(await one.request(stranger.node, {}, LONG_MS)).to.equal('undelivered');
     await until(world, 'the note where it belongs', () => known.length === 1);
     const friend = await world.open('another');
-    friend.broadcast(want(1));
-    await until(world, 'a note of its own log', () => heard.some(([{ kind }]) => kind === 'want'));
-    expect([seen, heard]).to.deep.equal([[], [[want(1), friend.node]]]);
+    friend.broadcast(requestProgress(1));
+    await until(world, 'a note of its own log', () => heard.some(([{ kind }]) => kind === 'requestProgress'));
+    expect([seen, heard]).to.deep.equal([[], [[requestProgress(1), friend.node]]]);
   },
 
   async 'delivers what was published before it closes'(world) {

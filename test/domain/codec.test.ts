@@ -1,15 +1,15 @@
 import { expect } from 'chai';
 import {
+  type ConversionRule,
   decodeLeaf,
   downcaster,
   encodeEvent,
   UnknownEventType,
-  type Unplaced,
-  type Upcast,
+  type UnplacedEvent,
   upcaster,
 } from '../../src/domain/codec.js';
 
-const event: Unplaced = {
+const event: UnplacedEvent = {
   stream: 'room:r',
   version: 3,
   type: 'MessagesRead',
@@ -52,10 +52,10 @@ describe('an event as a leaf', () => {
 describe('an old type of event', () => {
   // The shapes of old types live in the rules alone.
   const only = (marks: unknown) => (marks as { marks: unknown[] }).marks[0];
-  const rules: Upcast[] = [
-    { from: 'MarkMoved', to: 'MarksMoved', data: (mark) => ({ marks: [mark] }), back: only },
-    { from: 'MarksMoved', to: 'MessagesRead', data: only, back: (mark) => ({ marks: [mark] }) },
-    { from: 'UserCame', to: 'UserWentOnline', data: (user) => user },
+  const rules: ConversionRule[] = [
+    { from: 'MarkMoved', to: 'MarksMoved', upcast: (mark) => ({ marks: [mark] }), downcast: only },
+    { from: 'MarksMoved', to: 'MessagesRead', upcast: only, downcast: (mark) => ({ marks: [mark] }) },
+    { from: 'UserCame', to: 'UserWentOnline', upcast: (user) => user },
   ];
   const upcast = upcaster(rules);
   const downcast = downcaster(rules);

@@ -38,7 +38,7 @@ for (const [engine, env] of setups) {
         return server.wsUrl;
       },
     };
-    const age = async (): Promise<void> => {
+    const ageCursors = async (): Promise<void> => {
       await server.stop();
       await server.start();
     };
@@ -49,7 +49,7 @@ for (const [engine, env] of setups) {
     after(() => server?.stop());
 
     // One partition is the simplest case, which the traffic covers.
-    if (engine !== 'sqlite' || env.PARTITIONS) cursors(place, age);
+    if (engine !== 'sqlite' || env.PARTITIONS) cursors(place, ageCursors);
 
     if (engine !== 'nodes')
       it(`goes through ${MANY} rooms`, async () => {
@@ -65,7 +65,7 @@ for (const [engine, env] of setups) {
             return room.roomId;
           }),
         );
-        await age();
+        await ageCursors();
         const resumed = await ada.device(cursor);
         await resumed.push('identity');
         expect(resumed.pushed('init chat').map(({ room }) => room.roomId)).to.have.members(rooms);

@@ -6,7 +6,7 @@ import { ErasureBroadcast, evictErasedUser } from '../../src/erasure/erasureBroa
 import { rejection } from '../support/rejection.js';
 
 const at = [{ partition: 0, size: 7 }];
-const body = { kind: 'forget', user: 'ada', at };
+const body = { kind: 'evict', user: 'ada', at };
 const forever = new AbortController().signal;
 
 /** Other nodes by name, with their answers in turn; the last answer repeats. */
@@ -73,7 +73,7 @@ describe('The broadcast of an erasure', () => {
     });
     expect(await rejection(erasureBroadcast.evictEverywhere('ada', at, forever))).to.equal(away);
     expect(await rejection(erasureBroadcast.serve(body) ?? Promise.resolve())).to.equal(away);
-    expect(erasureBroadcast.serve({ kind: 'ended', sessions: [] })).to.equal(undefined);
+    expect(erasureBroadcast.serve({ kind: 'revokedSessions', sessions: [] })).to.equal(undefined);
   });
 });
 

@@ -65,7 +65,7 @@ class Node {
   /** Resolves when it has looked at the log at the start, and waits for the doorbell. */
   async rests(): Promise<void> {
     this.send('first', 1, [eve]);
-    this.fanout.hear(1, 1);
+    this.fanout.noteTail(1, 1);
     await this.fanout.reached(1, 1).promise;
     // It has read on to the end, of which nothing is to be seen.
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -112,7 +112,7 @@ describe('the fan-out', () => {
 
   it('reads what the bus has lost as soon as it is told how far the log is', async () => {
     for (const text of ['one', 'two', 'three']) node.send(text);
-    node.fanout.hear(0, 3);
+    node.fanout.noteTail(0, 3);
     await eventually('all are delivered', () => node.delivered.length === 3);
     expect(node.texts).deep.equal(['opened one', 'opened two', 'opened three']);
     expect(node.fanout.head(0)).deep.equal({ position: 3, size: 3 });
@@ -177,13 +177,13 @@ describe('the fan-out', () => {
           if (fate === 'come' || fate === 'twice') node.fanout.receive(frame);
           if (fate === 'twice') node.fanout.receive(frame);
           if (fate === 'late') late.push(frame);
-          if (fate === 'told') node.fanout.hear(partition, frame.position);
+          if (fate === 'told') node.fanout.noteTail(partition, frame.position);
           if (i % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
         }
         for (const frame of late.reverse()) node.fanout.receive(frame);
         for (const partition of [0, 1]) {
           const { length } = node.log.commits(partition);
-          node.fanout.hear(partition, length);
+          node.fanout.noteTail(partition, length);
           await node.fanout.reached(partition, length).promise;
           const got = node.delivered.filter(({ event }) => event.partition === partition);
           expect(got.map(({ text }) => text)).deep.equal(expected[partition]);

@@ -6,7 +6,7 @@ import type { UserId } from '../../src/domain/ids.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
-import { type Cursor, Cursors, type Horizon, Revisions } from '../../src/gateway/cursor.js';
+import { type Cursor, Cursors, type FanoutProgress, Revisions } from '../../src/gateway/cursor.js';
 import type { Handlers } from '../../src/gateway/handlers.js';
 import { createIdentify } from '../../src/gateway/identify.js';
 import { Profiles } from '../../src/gateway/membersAndProfiles.js';
@@ -62,10 +62,10 @@ export class GatewayWorld {
 
   readonly log = new MemoryLog(2);
   readonly cursors = new Cursors(this.log.id, 2);
-  readonly horizon: Horizon & { vector: number[] } = {
+  readonly fanout: FanoutProgress & { vector: number[] } = {
     vector: [0, 0],
     reached: () => ({ promise: Promise.resolve(), cancel: () => {} }),
-    hear: () => {},
+    noteTail: () => {},
   };
   readonly revisions: Revisions;
   readonly hub: Hub;
@@ -96,7 +96,7 @@ export class GatewayWorld {
       ...{ devices: createMemoryDevices('here'), graceMs: 10_000, clock, logger },
     });
     this.connections = new OpenConnections({ hub: this.hub, presence: this.presence, sessions, clock });
-    this.revisions = new Revisions(this.cursors, this.log, this.horizon, clock);
+    this.revisions = new Revisions(this.cursors, this.log, this.fanout, clock);
     const identify = createIdentify({
       sessions: {
         find: async (token, now) => {

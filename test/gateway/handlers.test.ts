@@ -34,7 +34,7 @@ class HandlersWorld extends GatewayWorld {
 
   constructor() {
     super();
-    const { hub, presence, profiles, revisions, cursors, horizon } = this;
+    const { hub, presence, profiles, revisions, cursors, fanout } = this;
     const answer = async <T>(name: string, at: readonly Moment[], give: () => T): Promise<T> => {
       this.asked.push([name, at]);
       await this.queriesGate.pass();
@@ -62,7 +62,7 @@ class HandlersWorld extends GatewayWorld {
       },
     };
     this.handlers = createHandlers({
-      commands: new CommandRunner({ router, hub, horizon, cursors }),
+      commands: new CommandRunner({ router, hub, fanout, cursors }),
       queries,
       revisions,
       directory: { rooms: new RoomMembers(queries, 2), profiles },
@@ -154,7 +154,7 @@ describe('the handlers', () => {
     it('know where a command came from until its pushes have gone out', async () => {
       let reach = () => {};
       const promise = new Promise<void>((resolve) => (reach = resolve));
-      world.horizon.reached = () => ({ promise, cancel: () => {} });
+      world.fanout.reached = () => ({ promise, cancel: () => {} });
       world.decide = () => ({ message: sent(2) });
       world.commandGate.close();
       const answered = send();
@@ -169,11 +169,11 @@ describe('the handlers', () => {
     });
 
     it('forget that at once when the pushes went out before the answer, or the command is refused', async () => {
-      world.horizon.reached = () => expect.fail('there is nothing to wait for');
-      world.horizon.vector = [0, 99];
+      world.fanout.reached = () => expect.fail('there is nothing to wait for');
+      world.fanout.vector = [0, 99];
       world.decide = () => ({ message: sent(2) });
       await send();
-      world.horizon.vector = [0, 0];
+      world.fanout.vector = [0, 0];
       world.decide = () => forbidden('the other member has been erased');
       expect(await refusalOf(send())).equal('forbidden');
       expect(world.commands.map(({ id }) => world.hub.sourceOf(id))).deep.equal([undefined, undefined]);
@@ -251,7 +251,7 @@ describe('the handlers', () => {
     it('answer from all that the connection has seen of the room’s partition, and from the revision', async () => {
       connection.recordSeen(0, 4);
       connection.recordSeen(1, 6);
-      world.horizon.vector = [0, 9];
+      world.fanout.vector = [0, 9];
       const revision = world.cursors.revision({ partition: 1, size: 8 });
       for (const roomId of [near, far]) {
         world.asked.length = 0;

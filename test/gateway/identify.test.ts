@@ -18,7 +18,7 @@ describe('identifying', () => {
     received.map(({ id, error }) => `${id}: ${error?.code ?? 'ok'}`);
 
   it('is answered with the user and the cursor of the present; then the connection is live and active', async () => {
-    world.horizon.vector = [3, 5];
+    world.fanout.vector = [3, 5];
     world.contacts.set('ann', ['bob']);
     const { connection, client } = world.connect();
     connection.receive(requestText('identity', { token: ann.token }, 1));
@@ -110,7 +110,7 @@ describe('identifying', () => {
   describe('with a cursor', () => {
     it('repeats it, replays what lies behind it, and is live when that has ended', async () => {
       const since = world.cursors.live([0, 0]);
-      world.horizon.vector = [4, 2];
+      world.fanout.vector = [4, 2];
       world.gates.replay.close();
       const { connection, client } = world.connect();
       connection.receive(requestText('identity', { token: ann.token, cursor: since }, 1));
@@ -127,7 +127,7 @@ describe('identifying', () => {
     });
 
     it('is answered from what the device has been told: of a walk, from its beginning', async () => {
-      world.horizon.vector = [4, 2];
+      world.fanout.vector = [4, 2];
       const walk = {
         kind: 'walk',
         from: [3, 0],

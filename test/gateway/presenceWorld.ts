@@ -103,7 +103,7 @@ export class PresenceWorld {
           isOurs: () => this.members.find(({ isAlive }) => isAlive) === member,
         },
         presence: { write, announceAgain: () => member.presence.announceAgain() },
-        times: { graceMs: GRACE, lastLife: undefined, now: time.now },
+        times: { graceMs: GRACE, lastHeartbeat: undefined, now: time.now },
         logger,
       }),
     };
@@ -210,6 +210,6 @@ export class PresenceWorld {
 
   #fanOut(user: string): void {
     for (const [i, { presence }] of this.members.entries())
-      this.time.setTimer(() => presence.checkOffline(user), i * 300);
+      this.time.setTimer(() => presence.restoreOnline(user), i * 300);
   }
 }

@@ -50,7 +50,7 @@ describe('the revocation of sessions', () => {
     answer();
     await time.advance(0);
     expect(isKnown()).equal(true);
-    const body = { kind: 'ended', sessions: ['s1', 's2'] };
+    const body = { kind: 'revokedSessions', sessions: ['s1', 's2'] };
     expect(asked).deep.equal([
       ['a', body],
       ['b', body],
@@ -91,7 +91,7 @@ describe('the revocation of sessions', () => {
       () => living('me'),
       async () => 'undelivered',
     );
-    expect(await revocation.serve({ kind: 'ended', sessions: ['s1'] })).equal(true);
+    expect(await revocation.serve({ kind: 'revokedSessions', sessions: ['s1'] })).equal(true);
     expect(revocation.serve({ commands: [] })).equal(undefined);
     expect(heard).deep.equal([['s1']]);
   });

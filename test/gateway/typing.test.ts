@@ -10,7 +10,7 @@ function node(time: VirtualTime, here: readonly string[], others: readonly Typin
   const typing = new Typing({
     push: ({ isTyping }: TypingNote) => told.push(isTyping),
     tell: (note) => {
-      for (const other of others) other.hear(note);
+      for (const other of others) other.receive(note);
     },
     isAnyHere: (users) => users.some((user) => here.includes(user)),
     setTimer: time.setTimer,

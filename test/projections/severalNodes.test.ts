@@ -124,7 +124,9 @@ describe('Projections of several nodes on MongoDB', () => {
     const nodes = await started([0], [1, 2]);
     for (let n = 0; n < 30; n++) await nodes.append(n % 3, [messageIn(n % 3, n), presenceIn(n % 3, n)]);
     await nodes.expectAll();
-    expect(new Set(nodes.told.map(({ kind }) => kind))).to.deep.equal(new Set(['progress', 'want']));
+    expect(new Set(nodes.told.map(({ kind }) => kind))).to.deep.equal(
+      new Set(['progress', 'requestProgress']),
+    );
   });
 
   it('find in the store what no note told them, and say that nothing is behind', async () => {
@@ -140,12 +142,12 @@ describe('Projections of several nodes on MongoDB', () => {
 
   it('answer a node again that lost the note it waits for', async () => {
     const nodes = await started([], partitions);
-    nodes.isHeard = ({ kind }) => kind === 'want';
+    nodes.isHeard = ({ kind }) => kind === 'requestProgress';
     const first = await nodes.append(0, [messageIn(0, 1)], (index) => index === 1);
     await nodes.node(1).flush();
     nodes.isHeard = () => true;
     await nodes.node(0).progress.waitFor('digests', first);
-    expect(nodes.told.filter(({ kind }) => kind === 'want')).to.have.length(1);
+    expect(nodes.told.filter(({ kind }) => kind === 'requestProgress')).to.have.length(1);
   });
 
   it('have the rows of a fresh fold however often ownership moves while commits come', () =>

@@ -129,13 +129,13 @@ function truthRules(told: Told): Violation[] {
   const { askedAt, answeredAt = 0, commandId } = attempt;
   const { snapshots } = stream;
   // Usually one: a command has a second effect only if an answer was lost and the command then has another meaning.
-  const makings = [...groupBy(stream.made.get(commandId) ?? [], ({ at }) => at).values()];
-  for (const made of makings) {
+  const effects = [...groupBy(stream.made.get(commandId) ?? [], ({ at }) => at).values()];
+  for (const made of effects) {
     const base = snapshots[(made[0]?.event.version ?? 0) - 1];
     if (base && isDecidedFrom(told, base, made)) return [];
   }
   // The command had no effect, or none the second time.
-  const least = makings[0]?.at(-1)?.event.version ?? 0;
+  const least = effects[0]?.at(-1)?.event.version ?? 0;
   const isTrue = snapshots.slice(least).some((snapshot, i) => {
     const until = snapshots[least + i + 1]?.at ?? Number.POSITIVE_INFINITY;
     return snapshot.at <= answeredAt && until >= askedAt && isDecidedFrom(told, snapshot, []);

@@ -149,7 +149,7 @@ export class Node {
       events: {
         ...{ onFatal, report },
         onOwners: (owners) => toMain(() => this.#setOwners(owners)),
-        onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'owners' })),
+        onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'rebalance' })),
       },
     });
     this.#ownership = ownership;
@@ -163,8 +163,8 @@ export class Node {
     this.bus.serve((body, from) => receiver.serve(body, from));
     this.#follow();
     this.bus.onNote((note) => {
-      if (note.kind === 'owners') look();
-      if (note.kind === 'tails')
+      if (note.kind === 'rebalance') look();
+      if (note.kind === 'logTails')
         for (const [partition, position] of note.tails) this.#readers[partition]?.notifyTail(position);
     });
     this.#tellTails(router);
@@ -223,7 +223,7 @@ export class Node {
   #tellTails(router: PartitionRouter): void {
     const { owned } = router;
     const tails = owned.map((partition) => [partition, this.#readers[partition]?.position ?? 0, 0] as const);
-    if (tails.length > 0) this.bus.broadcast({ kind: 'tails', tails });
+    if (tails.length > 0) this.bus.broadcast({ kind: 'logTails', tails });
     this.machine.clock.setTimer(() => this.#tellTails(router), TAILS_MS);
   }
 }

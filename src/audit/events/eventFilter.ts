@@ -132,9 +132,9 @@ export async function* streamCommits(
     reached = positions.at(-1) ?? reached;
     if (reached >= from) break;
   }
-  const isOfIt = textFilter({ stream });
+  const isOfStream = textFilter({ stream });
   for await (const commit of readRange(log, { partition, after: from, upTo }))
-    if (commit.leaves.some(isOfIt)) yield commit;
+    if (commit.leaves.some(isOfStream)) yield commit;
 }
 
 /** A point in time, or a message of a room; both inclusive. */
@@ -150,12 +150,12 @@ export async function* eventsUntil(
   const partition = partitionOf(stream, log.partitions);
   const upTo = (await log.tail(partition))?.position ?? 0;
   if (upTo === 0) return;
-  const isOfIt = textFilter({ stream });
+  const isOfStream = textFilter({ stream });
   for await (const commit of streamCommits(source, stream, { after: 0, upTo })) {
     const { position, firstOffset, recordedAt, leaves } = commit;
     if (at && 'time' in at && recordedAt > at.time) return;
     for (const [i, leaf] of leaves.entries()) {
-      if (!isOfIt(leaf)) continue;
+      if (!isOfStream(leaf)) continue;
       const event = Object.assign(decodeLeaf(leaf, partition, firstOffset + i), { leaf, position });
       yield event;
       if (at && 'seq' in at && event.type === 'MessageSent' && event.data.seq === at.seq) return;

@@ -158,7 +158,7 @@ function queryId(logId: string, { stream, type, actor, since, until, partition }
   return createHash('sha256').update(asked).digest('base64url').slice(0, 8);
 }
 
-const PAGE = 200;
+const EVENTS_PER_PAGE = 200;
 
 /**
  * All matching events in the unread ranges, a page at a time and at least one page. Reads the next page when
@@ -171,7 +171,7 @@ export async function* allEvents(
 ): AsyncGenerator<readonly OpenEvent[]> {
   let left = rest;
   do {
-    const page = await eventPage(source, filter, left, PAGE);
+    const page = await eventPage(source, filter, left, EVENTS_PER_PAGE);
     yield page.events;
     left = page.rest;
   } while (left.length > 0);

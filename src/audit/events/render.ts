@@ -14,12 +14,12 @@ import { type KeyStore, SECRET_TTL_MS } from '../../vault/vault.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
 import { activeModel } from '../verify/comparedModels.js';
 import { type EventFilter, textFilter } from './eventFilter.js';
-import { jsonOf, namedIn, openEvents, type PlacedLeaf, transcriptLine } from './transcript.js';
+import { openEvents, type PlacedLeaf, renderJson, transcriptLine, userIdsIn } from './transcript.js';
 
 const MOST_NAMES = 10_000;
 
 /** Names of users, from the read model and their keys. Cached names expire as all cached secrets do. */
-export class Names {
+export class UserNames {
   readonly #kept = new LRUCache<UserId, string>({ max: MOST_NAMES, ttl: SECRET_TTL_MS });
 
   private constructor(
@@ -28,12 +28,12 @@ export class Names {
     private readonly users: AnyModel,
   ) {}
 
-  static async open(stored: StoredRows, keys: Pick<KeyStore, 'getKeys'>): Promise<Names> {
-    return new Names(stored, keys, await activeModel(stored, 'users'));
+  static async open(stored: StoredRows, keys: Pick<KeyStore, 'getKeys'>): Promise<UserNames> {
+    return new UserNames(stored, keys, await activeModel(stored, 'users'));
   }
 
   /** Returns a function from each of these ids to its name. An erased or unknown user is named by the id. */
-  async of(ids: readonly string[]): Promise<(id: string) => string> {
+  async lookUp(ids: readonly string[]): Promise<(id: string) => string> {
     const absent = [...new Set(ids)].filter((id) => !this.#kept.has(id));
     const found = new Map(absent.length > 0 ? await this.#load(absent) : []);
     for (const [id, name] of found) this.#kept.set(id, name);
@@ -95,7 +95,7 @@ export class Renderer {
     private readonly log: AuditedLog,
     private readonly vault: OpenVault,
     private readonly stored: StoredRows,
-    private readonly names: Names,
+    private readonly names: UserNames,
   ) {
     this.#isWanted = textFilter(data.filter);
   }
@@ -107,7 +107,7 @@ export class Renderer {
     // From another thread a buffer comes as plain bytes.
     const vault = await openVault({ engine, masterKey: Buffer.from(data.masterKey) });
     const stored = await openStoredRows(engine);
-    return new Renderer(data, log, vault, stored, await Names.open(stored, vault.keys));
+    return new Renderer(data, log, vault, stored, await UserNames.open(stored, vault.keys));
   }
 
   /** The wanted events of the commits behind `after`, up to `upTo`. */
@@ -120,7 +120,10 @@ export class Renderer {
         if (this.#isWanted(leaf)) wanted.push({ partition, offset: firstOffset + i, leaf });
       return wanted.length - before;
     });
-    const lines = this.data.as === 'json' ? await jsonOf(this.vault.keys, wanted) : await this.#told(wanted);
+    const lines =
+      this.data.as === 'json'
+        ? await renderJson(this.vault.keys, wanted)
+        : await this.#renderTranscript(wanted);
     const texts: string[] = [];
     let line = 0;
     for (const count of counts) {
@@ -147,10 +150,10 @@ export class Renderer {
     return commits;
   }
 
-  async #told(leaves: readonly PlacedLeaf[]): Promise<string[]> {
+  async #renderTranscript(leaves: readonly PlacedLeaf[]): Promise<string[]> {
     const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
     const open = await openEvents(this.vault.keys, events);
-    const nameOf = await this.names.of(events.flatMap((event) => namedIn(event)));
+    const nameOf = await this.names.lookUp(events.flatMap((event) => userIdsIn(event)));
     return open.map((event, i) => transcriptLine(event, events[i]?.audience ?? [], nameOf));
   }
 }

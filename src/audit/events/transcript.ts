@@ -57,8 +57,8 @@ function openField(
 
 type NameOf = (userId: string) => string;
 
-/** The users whom an event's line names. */
-export function namedIn(event: Recorded): string[] {
+/** The ids of the users whom the event's transcript line names. */
+export function userIdsIn(event: Recorded): string[] {
   const users = new Set<string>();
   const who: NameOf = (id) => {
     users.add(id);
@@ -101,10 +101,10 @@ const messageLeaf =
   /^\{("stream":"room:[^"\\]+","version":\d+,"type":"MessageSent","data":\{"roomId":"([^"\\]+)","messageId":"([^"\\]+)","seq":\d+,"text":)"([^"\\]+)"((?:,"replyTo":"[^"\\]+")?\}),"audience":\[[^\]\\]*\](,"actor":"([^"\\]+)",.+)$/;
 
 /**
- * Events as auditors see them, a JSON text each, as `openEvents` opens them. Nearly all events are messages: of those,
- * only the sealed text is replaced, and the rest stays the text that it is, which takes half of the time.
+ * Renders each event as JSON with the content that `openEvents` opens. Nearly all events are messages: there only the
+ * sealed text is replaced and the rest of the leaf is copied, which halves the time.
  */
-export async function jsonOf(
+export async function renderJson(
   keys: Pick<KeyStore, 'getKeys'>,
   leaves: readonly PlacedLeaf[],
 ): Promise<string[]> {

@@ -28,7 +28,7 @@ import {
 import { scratch, type TrustedHead } from './verifyState.js';
 
 /** Commits of one read: few, so that their memory is freed early. */
-const PAGE = 16;
+const COMMITS_PER_READ = 16;
 
 /** The paths of a bundle's parts below its directory. */
 const bundlePaths = {
@@ -112,7 +112,7 @@ async function exportPartition(log: AuditedLog, head: ParsedHead, dir: string, m
 async function* leavesOf(log: AuditedLog, partition: number, size: number): AsyncGenerator<string> {
   let left = size;
   for (let position = 0; left > 0; ) {
-    const commits = await log.read(partition, position, PAGE);
+    const commits = await log.read(partition, position, COMMITS_PER_READ);
     if (commits.length === 0) throw new LogEndsEarly(partition, position);
     for (const { leaves } of commits) {
       yield* leaves.slice(0, left);

@@ -18,7 +18,7 @@ import type { ComparedModel } from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
 
 /** Commits of one read. */
-const PAGE = 256;
+const COMMITS_PER_READ = 256;
 
 /** The root of a partition at a size, from a head with a valid signature. */
 export interface TrustedHead {
@@ -57,7 +57,11 @@ export async function checkChain(
   const commits: HashedCommit[] = [];
   try {
     while (head.position < end) {
-      const page = await log.read(head.partition, head.position, Math.min(PAGE, end - head.position));
+      const page = await log.read(
+        head.partition,
+        head.position,
+        Math.min(COMMITS_PER_READ, end - head.position),
+      );
       if (page.length === 0) throw new LogEndsEarly(head.partition, head.position);
       for (const read of page) {
         const leafHashes = read.leaves.map(leafHash);

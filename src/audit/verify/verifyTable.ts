@@ -15,7 +15,7 @@ import {
 import type { Mismatch } from './report.js';
 
 /** Rows of one read. */
-const PAGE = 1000;
+const ROWS_PER_READ = 1000;
 
 /** A compared page of a table. `next` is the key where the next page begins; absent at the end. */
 export interface TableStep {
@@ -47,7 +47,7 @@ export async function compareTable(
 ): Promise<TableStep> {
   const model = projectionOf(comparedModel).model;
   const table = storedModel(comparedModel);
-  const page = await stored.page(table, after, PAGE);
+  const page = await stored.page(table, after, ROWS_PER_READ);
   const met = fresh.map(() => 0);
   const ahead: StoredRow[] = [];
   const step = { rows: page.length, met, ahead };
@@ -71,7 +71,7 @@ export async function compareTable(
     }
   }
   const last = page.at(-1);
-  return last && page.length === PAGE ? { ...step, next: last[0] } : step;
+  return last && page.length === ROWS_PER_READ ? { ...step, next: last[0] } : step;
 }
 
 async function freshRows(
@@ -102,7 +102,7 @@ export async function findMissing(
   for (const [partition, rows] of fresh.entries()) {
     if ((await rows.count(model, all))[partition] === met[partition]) continue;
     for (let after: string | undefined; ; ) {
-      const page = await rows.page(model, after, PAGE);
+      const page = await rows.page(model, after, ROWS_PER_READ);
       const there = new Set((await stored.get(table, keysIn(page))).map(([key]) => key));
       const missing = page.find(([key]) => !there.has(key));
       if (missing) return compareRow(table, undefined, missing);
@@ -133,7 +133,7 @@ export async function findRowWithoutEvent(
   const { keys } = projectionOf(comparedModel);
   const table = storedModel(comparedModel);
   for (let after: string | undefined; ; ) {
-    const page = await stored.page(table, after, PAGE);
+    const page = await stored.page(table, after, ROWS_PER_READ);
     for (const row of page) {
       const [key, partition, offset] = row;
       const checkpoint = comparedModel.checkpoints[partition];

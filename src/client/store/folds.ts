@@ -57,29 +57,31 @@ function eraseText(message: Message): Message {
   return message.erased === true ? message : { ...message, message: null, erased: true };
 }
 
-/** A user who is erased stays so, whatever is told of them later. */
-function applyUser(state: State, told: User): State {
-  const before = state.users.get(told.userId);
-  if (told.erased === true) return applyErasure(keepUser(state, told), told.userId);
-  return before?.erased === true || state.erased.has(told.userId)
-    ? keepUser(state, { ...told, username: null, erased: true })
-    : keepUser(state, told);
+/** A user who is erased stays so, whatever comes later. */
+function applyUser(state: State, user: User): State {
+  const before = state.users.get(user.userId);
+  if (user.erased === true) return applyErasure(keepUser(state, user), user.userId);
+  return before?.erased === true || state.erased.has(user.userId)
+    ? keepUser(state, { ...user, username: null, erased: true })
+    : keepUser(state, user);
 }
 
-function keepUser(state: State, told: User): State {
-  const next = reuseIfEqual(state.users.get(told.userId), told);
-  const users = withEntry(state.users, told.userId, next);
-  const me = state.me?.userId === told.userId ? next : state.me;
+function keepUser(state: State, user: User): State {
+  const next = reuseIfEqual(state.users.get(user.userId), user);
+  const users = withEntry(state.users, user.userId, next);
+  const me = state.me?.userId === user.userId ? next : state.me;
   return users === state.users && me === state.me ? state : { ...state, users, me };
 }
 
-export function applyMessages(state: State, roomId: string, told: readonly Message[]): State {
+export function applyMessages(state: State, roomId: string, messages: readonly Message[]): State {
   const room = roomOf(state, roomId);
-  const readable = told.map((message) => (state.erased.has(message.senderId) ? eraseText(message) : message));
+  const readable = messages.map((message) =>
+    state.erased.has(message.senderId) ? eraseText(message) : message,
+  );
   const all = mergeMessages(room.known, readable);
   let { marks } = room;
   let { unsent } = state;
-  for (const { senderId, seq, messageId } of told) {
+  for (const { senderId, seq, messageId } of messages) {
     // The sender has read up to here; there is no separate push for it.
     marks = raiseMark(marks, senderId, seq);
     unsent = withoutKey(unsent, messageId);
@@ -99,22 +101,22 @@ function raiseMark(marks: ReadonlyMap<string, number>, userId: string, upTo: num
 }
 
 /** Folds a chat in, with its members, last message and marks. */
-export function applyChat(state: State, told: Chat): State {
-  const members = told.participants.map(({ userId }) => userId);
+export function applyChat(state: State, chat: Chat): State {
+  const members = chat.participants.map(({ userId }) => userId);
   let next = state;
-  for (const participant of told.participants) next = applyUser(next, participant);
-  if (roomOf(next, told.roomId).chat === undefined) {
-    next = withRoom(next, told.roomId, { chat: { members, createdAt: told.createdAt } });
+  for (const participant of chat.participants) next = applyUser(next, participant);
+  if (roomOf(next, chat.roomId).chat === undefined) {
+    next = withRoom(next, chat.roomId, { chat: { members, createdAt: chat.createdAt } });
   }
-  for (const [userId, upTo] of Object.entries(told.readUpTo))
-    next = applyMark(next, told.roomId, userId, upTo);
-  return told.lastMessage === null ? next : applyMessages(next, told.roomId, [told.lastMessage]);
+  for (const [userId, upTo] of Object.entries(chat.readUpTo))
+    next = applyMark(next, chat.roomId, userId, upTo);
+  return chat.lastMessage === null ? next : applyMessages(next, chat.roomId, [chat.lastMessage]);
 }
 
-export function applyFriend(state: State, told: User): State {
-  const next = applyUser(state, told);
-  if (next.erased.has(told.userId)) return next;
-  const friends = withElement(next.friends, told.userId);
+export function applyFriend(state: State, friend: User): State {
+  const next = applyUser(state, friend);
+  if (next.erased.has(friend.userId)) return next;
+  const friends = withElement(next.friends, friend.userId);
   return friends === next.friends ? next : { ...next, friends };
 }
 
@@ -133,10 +135,7 @@ export function applyErasure(state: State, userId: string): State {
         const known = room.known.some(isTheirs)
           ? room.known.map((message) => (isTheirs(message) ? eraseText(message) : message))
           : room.known;
-        return [
-          roomId,
-          reuseIfEqual(room, { ...room, known, applyTyping: withoutElement(room.applyTyping, userId) }),
-        ];
+        return [roomId, reuseIfEqual(room, { ...room, known, typing: withoutElement(room.typing, userId) })];
       }),
     ),
   };
@@ -147,14 +146,17 @@ export function applyErasure(state: State, userId: string): State {
 /** Folds in which the last value wins: the connection, presence and typing. */
 
 /** Folds the connection's state in. A lost connection ends all typing. */
-export function applyConnection(state: State, told: ClientState): State {
-  const next = { ...state, connection: told };
-  if (told.state === 'replaying' || told.state === 'live') {
-    return applyUser({ ...next, me: state.users.get(told.user.userId) ?? told.user }, told.user);
+export function applyConnection(state: State, connection: ClientState): State {
+  const next = { ...state, connection };
+  if (connection.state === 'replaying' || connection.state === 'live') {
+    return applyUser(
+      { ...next, me: state.users.get(connection.user.userId) ?? connection.user },
+      connection.user,
+    );
   }
-  if (told.state !== 'waiting') return next;
+  if (connection.state !== 'waiting') return next;
   const quiet = (room: RoomState): RoomState =>
-    room.applyTyping.size === 0 ? room : { ...room, applyTyping: new Set() };
+    room.typing.size === 0 ? room : { ...room, typing: new Set() };
   const rooms = new Map([...state.rooms].map(([roomId, room]) => [roomId, quiet(room)]));
   return { ...next, rooms, stale: new Set(state.presence.keys()) };
 }
@@ -175,20 +177,22 @@ export function resetToPresent(state: State): State {
 
 /** Folds a pushed message in; its sender has stopped typing. */
 export function applyPushedMessage(state: State, message: Message): State {
-  return applyMessages(typing(state, message.roomId, message.senderId, false), message.roomId, [message]);
+  return applyMessages(applyTyping(state, message.roomId, message.senderId, false), message.roomId, [
+    message,
+  ]);
 }
 
-export function typing(state: State, roomId: string, userId: string, isTyping: boolean): State {
-  const before = roomOf(state, roomId).applyTyping;
+export function applyTyping(state: State, roomId: string, userId: string, isTyping: boolean): State {
+  const before = roomOf(state, roomId).typing;
   const after =
     isTyping && !state.erased.has(userId) ? withElement(before, userId) : withoutElement(before, userId);
-  return after === before ? state : withRoom(state, roomId, { applyTyping: after });
+  return after === before ? state : withRoom(state, roomId, { typing: after });
 }
 
-export function applyPresence(state: State, userId: string, told: Presence): State {
+export function applyPresence(state: State, userId: string, presence: Presence): State {
   if (state.erased.has(userId)) return state;
   const stale = withoutElement(state.stale, userId);
-  return { ...state, stale, presence: withEntry(state.presence, userId, told) };
+  return { ...state, stale, presence: withEntry(state.presence, userId, presence) };
 }
 
 /**
@@ -197,10 +201,10 @@ export function applyPresence(state: State, userId: string, told: Presence): Sta
  */
 export function applyChatPage(
   state: State,
-  { chats: told, presence: there, next: after }: RequestAnswer<'get active chats'>,
+  { chats, presence: there, next: after }: RequestAnswer<'get active chats'>,
   isNewest: boolean,
 ): State {
-  let next = told.reduce(applyChat, state);
+  let next = chats.reduce(applyChat, state);
   for (const [userId, { isOnline, lastSeen }] of Object.entries(there)) {
     next = applyPresence(next, userId, presenceOf(isOnline, lastSeen));
   }

@@ -1,5 +1,5 @@
 import type { After, Client, PushData, RequestAnswer } from '../types.js';
-import { applyPresence, presenceOf, typing } from './folds.js';
+import { applyPresence, applyTyping, presenceOf } from './folds.js';
 import { otherOf } from './snapshot.js';
 import { type Observable, roomOf, type State } from './storeState.js';
 
@@ -46,11 +46,11 @@ export class Typing {
   receive({ roomId, userId, isTyping }: PushData<'notify typing'>): void {
     this.#ends.get(roomId)?.();
     this.#ends.delete(roomId);
-    this.store.apply((state) => typing(state, roomId, userId, isTyping));
+    this.store.apply((state) => applyTyping(state, roomId, userId, isTyping));
     if (!isTyping) return;
     const end = this.options.after(TYPING_ENDS_MS, () => {
       this.#ends.delete(roomId);
-      this.store.apply((state) => typing(state, roomId, userId, false));
+      this.store.apply((state) => applyTyping(state, roomId, userId, false));
     });
     this.#ends.set(roomId, end);
   }
@@ -85,7 +85,7 @@ export class Typing {
 export class Activity {
   #wanted = true;
   /** What the server knows of the present connection. */
-  #told = true;
+  #reported = true;
   #isIdentified = false;
   #isBusy = false;
 
@@ -96,10 +96,10 @@ export class Activity {
     void this.#send();
   }
 
-  /** A new connection begins as active. A request under way is repeated on it, and then sets `#told`. */
+  /** A new connection begins as active. A request under way is repeated on it, and then sets `#reported`. */
   onIdentified(): void {
     this.#isIdentified = true;
-    this.#told = true;
+    this.#reported = true;
     void this.#send();
   }
 
@@ -111,10 +111,10 @@ export class Activity {
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
-      while (this.#isIdentified && this.#told !== this.#wanted) {
+      while (this.#isIdentified && this.#reported !== this.#wanted) {
         const isActive = this.#wanted;
         await this.client.request(isActive ? 'active app' : 'background app', {}, { timeoutMs: Infinity });
-        this.#told = isActive;
+        this.#reported = isActive;
       }
     } catch {
       // The client has ended.

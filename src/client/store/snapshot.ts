@@ -88,7 +88,7 @@ function chatView({ room, began, other, presence, mark }: Omit<ChatLine, 'view'>
     lastMessage,
     unread: Math.max(0, (lastMessage?.seq ?? 0) - mark),
     presence,
-    isTyping: room.applyTyping.has(other.userId),
+    isTyping: room.typing.has(other.userId),
     lastActivity: lastMessage?.sentAt ?? began,
   };
 }

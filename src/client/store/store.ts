@@ -138,7 +138,7 @@ class ClientStore implements Store {
     const client = this.#client;
     const store = this.#store;
     client.onState((state) => this.#followConnection(state));
-    client.on('add friend', (told) => store.apply((state) => applyFriend(state, told.friend)));
+    client.on('add friend', ({ friend }) => store.apply((state) => applyFriend(state, friend)));
     client.on('init chat', ({ room }) => {
       store.apply((state) => applyChat(state, room));
       this.#presences.lookUp(room.roomId);
@@ -153,8 +153,8 @@ class ClientStore implements Store {
     client.on('read messages', ({ roomId, userId, upTo }) =>
       store.apply((state) => applyMark(state, roomId, userId, upTo)),
     );
-    client.on('notify typing', (told) => this.#typing.receive(told));
-    client.on('get online info', (told) => this.#presences.receive(told));
+    client.on('notify typing', (push) => this.#typing.receive(push));
+    client.on('get online info', (push) => this.#presences.receive(push));
     client.on('erase user', ({ userId }) => store.apply((state) => applyErasure(state, userId)));
   }
 

@@ -12,7 +12,7 @@ export interface RoomState {
   /** This user's mark on this device, which the server may not have yet. */
   readonly wishedMark: number;
   /** Members who are typing. */
-  readonly applyTyping: ReadonlySet<string>;
+  readonly typing: ReadonlySet<string>;
   /** Whether its history is shown. */
   readonly isOpen: boolean;
   /** Of its history: nothing fetched, a page being fetched, pages here, or the error of the last fetch. */
@@ -29,7 +29,7 @@ export interface State {
   readonly connection: ClientState;
   readonly me: User | undefined;
   readonly users: ReadonlyMap<string, User>;
-  /** Erased users, whatever is told of them later. */
+  /** Erased users, whatever comes later. */
   readonly erased: ReadonlySet<string>;
   readonly friends: ReadonlySet<string>;
   readonly rooms: ReadonlyMap<string, RoomState>;
@@ -66,7 +66,7 @@ function emptyRoom(roomId: string): RoomState {
     known: [],
     marks: new Map(),
     wishedMark: 0,
-    applyTyping: new Set(),
+    typing: new Set(),
     isOpen: false,
     pages: 'none',
   };

@@ -97,7 +97,7 @@ const contentOf = (answer: z.ZodType | string, components: Components): Json =>
     : { 'application/json': { schema: components.schema(answer, 'output') } };
 
 /** Swagger UI, whose every file comes from this server. */
-const PAGE = `<!doctype html>
+const SWAGGER_PAGE = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -139,7 +139,7 @@ const installed = (url: string): Buffer => readFileSync(new URL(url));
 export function mountDocuments(router: Router): void {
   serveFile(router, '/openapi.json', 'json', JSON.stringify(openApi()));
   serveFile(router, '/asyncapi.json', 'json', JSON.stringify(asyncApi()));
-  serveFile(router, '/docs/rest', 'html', PAGE);
+  serveFile(router, '/docs/rest', 'html', SWAGGER_PAGE);
   serveFile(router, '/docs/rest/page.css', 'css', CSS);
   serveFile(router, '/docs/rest/page.js', 'js', SCRIPT);
   const css = installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css'));

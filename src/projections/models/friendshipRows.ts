@@ -60,10 +60,10 @@ async function friendsAmong(rows: RowReader, me: UserId, others: readonly UserId
 // The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
 const NAME_PART = /^[A-Za-z0-9_.-]+$/;
 
-const PAGE = 100;
+const USERS_PER_READ = 100;
 
 // A search reads at most this many pages, however many rows it leaves out.
-const PAGES = 20;
+const MAX_READS = 20;
 
 /** The user's friends who are not erased. */
 export async function friendsOf(source: ViewSource, userId: UserId): Promise<User[]> {
@@ -102,8 +102,8 @@ async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]
   let pages = 0;
   for (const prefix of [`^${q}`, q]) {
     let from: { term: string; key: string } | undefined;
-    while (pages++ < PAGES) {
-      const page = await rows.findPrefix(usersModel, 'suffix', prefix, PAGE, from);
+    while (pages++ < MAX_READS) {
+      const page = await rows.findPrefix(usersModel, 'suffix', prefix, USERS_PER_READ, from);
       const last = page.at(-1);
       if (last === undefined) break;
       yield valuesOf(page.map((hit) => hit.row));

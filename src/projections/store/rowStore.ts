@@ -129,7 +129,7 @@ export function generationOf<M extends Pick<AnyModel, 'name' | 'version'>>(model
   return generation === 0 ? model : { ...model, name: `${model.name}_g${generation}` };
 }
 
-const PAGE = 256;
+const ROWS_PER_READ = 256;
 
 /** All rows under a term, by key, in pages of at most 256. */
 export async function* rowsUnder<R>(
@@ -143,12 +143,12 @@ export async function* rowsUnder<R>(
     const page = await rows.find(model, index, {
       terms: [term],
       byKey: true,
-      limit: PAGE,
+      limit: ROWS_PER_READ,
       ...(from === undefined ? {} : { from }),
     });
     if (page.length > 0) yield page;
     const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
+    if (last === undefined || page.length < ROWS_PER_READ) return;
     // With `byKey` only the key counts.
     from = { sort: 0, key: last.key };
   }

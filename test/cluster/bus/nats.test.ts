@@ -91,18 +91,18 @@ describe('a bus on NATS during failures', function () {
       expect(await asked, 'not after a minute').to.equal('unanswered');
       await Promise.all([lost(one), lost(other)]);
       one.publish(frameOf(1, []));
-      one.broadcast({ kind: 'owners' });
+      one.broadcast({ kind: 'rebalance' });
       expect(await one.request(other.node, 'lost', 60_000)).to.equal('undelivered');
 
       await server.start();
       await connected(one, other);
       one.publish(frameOf(2, [messageLeaf(1, 'text')]));
-      one.broadcast({ kind: 'want', partition: 0, size: 1 });
+      one.broadcast({ kind: 'requestProgress', partition: 0, size: 1 });
       expect(await one.request(other.node, 'again', 10_000)).to.deep.equal({ reply: 'again' });
       await eventually('the note has come', () => heard.length >= round);
     }
     expect(seen).to.deep.equal([2, 2, 2]);
-    expect(heard).to.deep.equal(['want', 'want', 'want']);
+    expect(heard).to.deep.equal(['requestProgress', 'requestProgress', 'requestProgress']);
     expect(changes.slice(1)).to.deep.equal([false, true, false, true, false, true]);
     expect(reports.filter((said) => said.includes('lost'))).to.have.length(6);
   });

@@ -6,8 +6,10 @@ import { chatOf, hear, heard, Newcomer, say, talk } from '../newcomer.js';
 /** The steps while a user is away. Resolves with the steps and checks of the return. */
 type Absence = () => Promise<() => Promise<void>>;
 
-/** Resuming from a cursor. `age` is called once. It makes all cursors issued so far old, for example by a restart. */
-export function cursors(place: Place, age: () => Promise<void>): void {
+/**
+ * Resuming from a cursor. `ageCursors` is called once. It makes all cursors issued so far old, for example by a restart.
+ */
+export function cursors(place: Place, ageCursors: () => Promise<void>): void {
   const caughtUp = (device: RawSocket) => device.push('identity', ({ caughtUp }) => caughtUp);
   /** The events of stored pushes, in the order they came. */
   const stored = (device: RawSocket) =>
@@ -23,7 +25,7 @@ export function cursors(place: Place, age: () => Promise<void>): void {
   before(async function () {
     this.timeout(120_000);
     for (const away of absences) returns.push(await away());
-    await age();
+    await ageCursors();
   });
 
   absence(

@@ -38,21 +38,21 @@ const changes: Changes = {
   'src/cluster/busWire.ts': [['JSON.stringify(header)', "JSON.stringify({ ...header, build: 'next' })"]],
   'src/cluster/bus.ts': [
     [
-      "  z.object({ kind: z.literal('owners') }),",
-      "  z.object({ kind: z.literal('owners') }),\n  z.object({ kind: z.literal('mood'), mood: z.string() }),",
+      "  z.object({ kind: z.literal('rebalance') }),",
+      "  z.object({ kind: z.literal('rebalance') }),\n  z.object({ kind: z.literal('mood'), mood: z.string() }),",
     ],
   ],
   'src/gateway/startGateway.ts': [
     [
-      "if (tails.length > 0) bus.tell({ kind: 'tails', tails });",
-      "if (tails.length > 0) bus.tell({ kind: 'tails', tails });\n    bus.tell({ kind: 'mood', mood: 'bright' });",
+      "if (tails.length > 0) bus.broadcast({ kind: 'logTails', tails });",
+      "if (tails.length > 0) bus.broadcast({ kind: 'logTails', tails });\n    bus.broadcast({ kind: 'mood', mood: 'bright' });",
     ],
   ],
   'src/cluster/forwarding.ts': [
     ['[command, commandId] as const', "[{ ...command, build: 'next' }, commandId] as const"],
     [
-      'this.#bus.request(voyage.owner.node, body,',
-      "this.#bus.request(voyage.owner.node, { ...body, build: 'next' },",
+      'this.#bus.request(window.owner.node, body,',
+      "this.#bus.request(window.owner.node, { ...body, build: 'next' },",
     ],
   ],
 };

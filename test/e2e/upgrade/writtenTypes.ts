@@ -1,6 +1,6 @@
 import type { EventLog } from '../../../src/log/log.js';
 
-const PAGE = 200;
+const COMMITS_PER_READ = 200;
 
 /** Which types of events a log holds, as its leaves say; a reader that need not know them. */
 export class WrittenTypes {
@@ -21,7 +21,7 @@ export class WrittenTypes {
   async #read(partition: number): Promise<void> {
     const counts = this.#counts[partition] ?? new Map<string, number>();
     for (;;) {
-      const commits = await this.log.read(partition, this.#positions[partition] ?? 0, PAGE);
+      const commits = await this.log.read(partition, this.#positions[partition] ?? 0, COMMITS_PER_READ);
       for (const leaf of commits.flatMap(({ leaves }) => leaves)) {
         const { type } = JSON.parse(leaf) as { type: string }; // Every leaf has one.
         counts.set(type, (counts.get(type) ?? 0) + 1);

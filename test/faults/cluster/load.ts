@@ -6,9 +6,9 @@ import type { Room } from './people.js';
 
 /** Requests of one device that may be without an end at a time. */
 const MOST_UNDER_WAY = 40;
-/** The pause between two doings of a device, at most. */
+/** The pause between two actions of a device, at most. */
 const PAUSE_MS = 250;
-const MOST_AT_ONCE = 4;
+const MAX_CONCURRENT_REQUESTS = 4;
 
 /** Lets every device write, read, ask and move about for `forMs`; resolves when each send has an end. */
 export async function load(
@@ -39,7 +39,7 @@ function act(device: Device, roomId: string, random: Random): Promise<void>[] {
   else if (what < 12) return [device.read(roomId).then(() => {})];
   else if (what < 20) return [device.fetchPushed()];
   else {
-    const count = 1 + upTo(MOST_AT_ONCE, random);
+    const count = 1 + upTo(MAX_CONCURRENT_REQUESTS, random);
     return Array.from({ length: count }, () => say(device, roomId, random));
   }
   return [];

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { notFound, overloaded, ParleyError, VaultUnavailable } from '../../src/base/errors.js';
-import { onceDone } from '../../src/gateway/handlers.js';
+import { completeAnswer } from '../../src/gateway/handlers.js';
 
 const failing = (error: unknown): Promise<unknown> =>
-  onceDone(() => Promise.reject(error)).catch((told: unknown) => told);
+  completeAnswer(() => Promise.reject(error)).catch((told: unknown) => told);
 
 describe('the answer to a command that was done', () => {
   it('is what it needs to be', async () => {
-    expect(await onceDone(async () => 'the room')).to.equal('the room');
+    expect(await completeAnswer(async () => 'the room')).to.equal('the room');
   });
 
   it('is unknown where a store is away or behind: nothing-was-done would not be true', async () => {

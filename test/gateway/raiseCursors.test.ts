@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { Cursors, type Vector } from '../../src/gateway/cursor.js';
 import { frameText, pushText, splitPush, textFrame } from '../../src/gateway/protocol.js';
-import { onwardFrom } from '../../src/gateway/resume.js';
+import { raiseCursors } from '../../src/gateway/resume.js';
 import { Ring } from '../../src/gateway/ring.js';
 import { runs } from '../support/lanes.js';
 
@@ -66,8 +66,8 @@ describe('a client that goes from node to node', () => {
           const since = vectorOf(cursor);
           for (let i = 0; i < ahead || !node.has(since); i++) node.step();
           const missed = node.ring.since('ann', since) ?? expect.fail('the ring has everything');
-          const onward = onwardFrom(since, cursors);
-          const pushes = missed.map(({ frame }) => onward(frame));
+          const raise = raiseCursors(since, cursors);
+          const pushes = missed.map(({ frame }) => raise(frame));
           while (pushes.length < takes) {
             const live = node.step();
             if (!live) break;
@@ -88,8 +88,8 @@ describe('a client that goes from node to node', () => {
 
   it('is sent the very frame that the others share where that is not behind it', () => {
     const frame = textFrame(pushText('send message', '{}', cursors.live([4, 5, 6])));
-    expect(onwardFrom([4, 5, 5], cursors)(frame)).equal(frame);
-    expect(vectorOf(splitPush(frameText(onwardFrom([4, 6, 5], cursors)(frame))).cursor)).deep.equal([
+    expect(raiseCursors([4, 5, 5], cursors)(frame)).equal(frame);
+    expect(vectorOf(splitPush(frameText(raiseCursors([4, 6, 5], cursors)(frame))).cursor)).deep.equal([
       4, 6, 6,
     ]);
   });
