@@ -4,7 +4,7 @@ import type { Time } from '../../domain/fields.js';
 import type { StreamName } from '../../domain/ids.js';
 import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
 import { type Commit, type Place, partitionOf } from '../../log/log.js';
-import { positionsOf, readAll, streamsModel } from '../../projections/models/streamIndex.js';
+import { indexedCommits, streamsModel } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
 import type { Progress } from '../../projections/queries.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
@@ -77,9 +77,6 @@ export async function findRanges(
   return (await Promise.all(ranges)).flat();
 }
 
-/** Commits of the first read by index. Each following read doubles, up to `most`. */
-const BATCH = { first: 4, most: 32 };
-
 /** The log and the index that a stream is found in. */
 export interface StreamSource {
   readonly log: LogSource & { readonly partitions: number };
@@ -119,19 +116,7 @@ export async function* streamCommits(
   const size = await indexed(partition, last.size);
   const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
   const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
-  let [reached, batch] = [after, BATCH.first];
-  for await (const positions of positionsOf(rows, stream, after)) {
-    // A commit whose events are in two rows is in both.
-    const wanted = positions.filter((position) => position > reached && position <= from);
-    for (let at = 0; at < wanted.length; ) {
-      const some = wanted.slice(at, at + batch);
-      yield* await readAll(log, partition, some);
-      at += some.length;
-      batch = Math.min(BATCH.most, 2 * batch);
-    }
-    reached = positions.at(-1) ?? reached;
-    if (reached >= from) break;
-  }
+  yield* indexedCommits(log, rows, { partition, stream, after, upTo: from });
   const isOfStream = textFilter({ stream });
   for await (const commit of readRange(log, { partition, after: from, upTo }))
     if (commit.leaves.some(isOfStream)) yield commit;

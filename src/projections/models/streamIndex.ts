@@ -84,36 +84,55 @@ export interface PlacedEvent {
   readonly position: number;
 }
 
-/** The indexed events of a stream in commits behind position `after`, in order. */
+/** A stream, and the positions between which its commits are read: `after` exclusive, `upTo` inclusive. */
+interface StreamRange extends Omit<CommitRange, 'upTo'> {
+  readonly stream: StreamName;
+  /** By default the last indexed position. */
+  readonly upTo?: number;
+}
+
+/** Tests whether a leaf's event is of the stream. The stream is the first field of a leaf. */
+function isLeafOf(stream: StreamName): (leaf: string) => boolean {
+  const start = `{"stream":${JSON.stringify(stream)},`;
+  return (leaf) => leaf.startsWith(start);
+}
+
+/** The indexed events of a stream, in order. */
 export async function* indexedEvents(
   log: Pick<LogSource, 'read'>,
   rows: StreamRows,
-  {
-    partition,
-    stream,
-    after,
-  }: { readonly partition: number; readonly stream: StreamName; readonly after: number },
+  range: StreamRange,
 ): AsyncGenerator<PlacedEvent> {
-  // The stream is the first field of a leaf.
-  const start = `{"stream":${JSON.stringify(stream)},`;
+  const { partition, stream } = range;
+  const isOfStream = isLeafOf(stream);
+  for await (const { position, firstOffset, leaves } of indexedCommits(log, rows, range))
+    for (const [i, leaf] of leaves.entries())
+      if (isOfStream(leaf)) yield { event: decodeLeaf(leaf, partition, firstOffset + i), position };
+}
+
+/** The indexed commits with events of a stream, in order, each once. */
+export async function* indexedCommits(
+  log: Pick<LogSource, 'read'>,
+  rows: StreamRows,
+  { partition, stream, after, upTo = Number.POSITIVE_INFINITY }: StreamRange,
+): AsyncGenerator<Commit> {
   let [reached, batch] = [after, FIRST_COMMITS];
   for await (const positions of positionsOf(rows, stream, after)) {
-    // A commit whose events are in two rows is in both.
-    const wanted = positions.filter((position) => position > reached);
+    // Two rows can list the same commit. Skip the second.
+    const wanted = positions.filter((position) => position > reached && position <= upTo);
     for (let at = 0; at < wanted.length; ) {
       const some = wanted.slice(at, at + batch);
-      for (const { position, firstOffset, leaves } of await readAll(log, partition, some))
-        for (const [i, leaf] of leaves.entries())
-          if (leaf.startsWith(start)) yield { event: decodeLeaf(leaf, partition, firstOffset + i), position };
+      yield* await readAll(log, partition, some);
       at += some.length;
       batch = Math.min(MAX_COMMITS, 2 * batch);
     }
     reached = positions.at(-1) ?? reached;
+    if (reached >= upTo) return;
   }
 }
 
 /** Reads the commits at these positions; neighbouring ones take one read. */
-export async function readAll(
+async function readAll(
   log: Pick<LogSource, 'read'>,
   partition: number,
   positions: readonly number[],
@@ -145,7 +164,7 @@ async function readRun(
 /**
  * The stream's positions, a row at a time. Begins with the row that holds the first position behind `after`.
  */
-export async function* positionsOf(
+async function* positionsOf(
   rows: StreamRows,
   stream: StreamName,
   after: number,
