@@ -37,7 +37,7 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
     });
 }
 
-/** Ends the process with 1 at once: it can no longer be sure that what it has in memory is durable. */
+/** Ends the process with 1 at once, because events in its memory may not be durable. */
 export const exitOn =
   (logger: Logger) =>
   (error: unknown): never => {
@@ -53,7 +53,7 @@ interface Terminal {
   write(text: string): unknown;
 }
 
-/** Tells a person who started the server where its page is; with no terminal there is only the log, for machines. */
+/** Prints the address of the page for a person at a terminal. Without a terminal only the log is written. */
 export function printWelcome(url: string, terminal: Terminal): void {
   if (terminal.isTTY) terminal.write(`\nOpen ${url} in a browser to begin.\n\n`);
 }

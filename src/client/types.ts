@@ -4,7 +4,7 @@ import type { Chat, Message, User } from '../domain/userMessageChat.js';
 
 export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
 
-/** What the client needs of a WebSocket: a browser's own, or the class of the `ws` package. */
+/** The parts of a WebSocket that the client uses: a browser's own, or the class of the `ws` package. */
 export interface WebSocketLike {
   send(text: string): void;
   close(code?: number, reason?: string): void;
@@ -19,7 +19,7 @@ export interface WebSocketLike {
 /** A browser's `WebSocket`, or that of the `ws` package. */
 export type WebSocketClass = new (url: string) => WebSocketLike;
 
-/** Runs `run` once after `ms`, unless what it returns is called before. */
+/** Runs `run` once after `ms`. Returns a function that cancels it. */
 export type After = (ms: number, run: () => void) => () => void;
 
 /** A push as it comes over the socket; a stored one has a cursor. */
@@ -36,15 +36,15 @@ export interface CursorStore {
   save(cursor: string | undefined): Promise<void> | void;
 }
 
-/** What a client is doing. */
+/** The connection's state. */
 export type ClientState =
   | { readonly state: 'new' }
   | { readonly state: 'connecting' }
-  /** Identified: what was missed since the cursor is coming. Requests are sent. */
+  /** Identified: the missed pushes since the cursor are coming. Requests are sent. */
   | { readonly state: 'replaying'; readonly user: User }
   /**
-   * Identified and up to date. Not `resumed`: there was no cursor, or the server refused it, so that
-   * what happened before this moment has to be fetched.
+   * Identified and up to date. Not `resumed`: there was no cursor, or the server refused it. Then the history before
+   * this moment has to be fetched.
    */
   | { readonly state: 'live'; readonly user: User; readonly resumed: boolean }
   /** The connection was lost, or could not be made; the next try is in `delayMs`. */
@@ -81,13 +81,13 @@ export interface Client {
     data: RequestInput<N>,
     options?: RequestOptions,
   ): Promise<RequestAnswer<N>>;
-  /** Calls `handler` with every push of this name, in order; what it returns stops that. */
+  /** Calls `handler` with every push of this name, in order. Returns a function that stops the calls. */
   on<N extends PushName>(name: N, handler: PushHandler<N>): () => void;
-  /** Calls `handler` at every change of state; what it returns stops that. */
+  /** Calls `handler` at every change of state. Returns a function that stops the calls. */
   onState(handler: (state: ClientState) => void): () => void;
   /** Resolves with the user once the client is live; rejects when it has ended. */
   live(): Promise<User>;
-  /** Ends it for good; what waits rejects with `closed`. */
+  /** Ends the client for good. Waiting requests reject with `closed`. */
   close(): void;
 }
 
@@ -125,7 +125,7 @@ export class ClientError extends Error {
   readonly fields: readonly FieldError[];
   /** With `rate_limited`, `overloaded` and `unknown`. */
   readonly retryAfterMs: number | undefined;
-  /** With `internal`: give it to the operator, who finds the cause under it. */
+  /** With `internal`: give it to the operator, who finds the cause in the log by it. */
   readonly incident: string | undefined;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {

@@ -13,7 +13,7 @@ const FORMER_OWNER_WAIT_MS = 250;
 const RETRY_MS = { min: 25, max: 500 };
 const RETRY_DETAILS = { retryAfterMs: 1000 };
 
-/** A command in progress. Its caller is told one outcome. */
+/** A command in progress. Its caller gets one outcome. */
 export interface QueuedCommand {
   readonly command: Command;
   readonly commandId: string;

@@ -5,21 +5,21 @@ import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
 import { type Actor, type StreamName, streamOf, type UserId } from './ids.js';
 
-/** What follows from the declared commands: their types, and how each is decided, routed and sent to another node. */
+/** Derived from the declared commands: their types, and how each is decided, routed and sent to another node. */
 
 export type CommandKind = CommandDeclared['kind'];
-/** What can be asked of a writer. The actor comes from the session, never from a payload. */
+/** A command to a writer. The actor comes from the session, never from a payload. */
 export type Command = {
   [C in CommandDeclared as C['kind']]: Parameters<C['decide']>[0];
 }[CommandKind];
 export type CommandOf<K extends CommandKind> = Extract<Command, { readonly kind: K }>;
 
-/** What each command answers, beside the moment of the log from which on it is true. */
+/** The answer of each command, without the moment of the log from which on it is true. */
 export type Answers = {
   [C in CommandDeclared as C['kind']]: Extract<ReturnType<C['decide']>, { answer: unknown }>['answer'];
 };
 
-/** A moment of the log: the tree size of a partition. What is at an offset below `size` is included. */
+/** A moment of the log: the tree size of a partition. It includes the events at offsets below `size`. */
 export interface Moment {
   readonly partition: number;
   readonly size: number;
@@ -28,9 +28,9 @@ export interface Moment {
 export type Answer<K extends CommandKind> = Answers[K] & { readonly moment: Moment };
 
 /**
- * Brings a command to the writer of its stream's partition. Resolves when what it changed is durable, after
- * the commit has been published on the bus; commands on one stream take effect in the order of the calls.
- * The caller's `commandId` (a UUID) is in the events it makes, so that a gateway knows its own.
+ * Brings a command to the writer of its stream's partition. Resolves when its events are durable, after
+ * the commit has been published on the bus. Commands on one stream take effect in the order of the calls.
+ * The caller's `commandId` (a UUID) is in the command's events, so that a gateway recognises its own.
  * Rejects with a `ParleyError`: refused, `overloaded` (nothing was done) or `unknown` (it may have happened).
  */
 export interface CommandRouter {
@@ -79,7 +79,7 @@ export function decideCommand<K extends CommandKind>(
   state: State,
   facts: Facts,
 ): Decision<Answers[K]> {
-  // A declaration answers what its own kind of command is answered with.
+  // A declaration's answer has the type of its own kind of command.
   return commandDeclaration(command.kind).decide(command, state, facts) as Decision<Answers[K]>;
 }
 
@@ -89,10 +89,10 @@ export function streamOfCommand(command: Command): StreamName {
   return streamOf(stream.kind, streamId(command));
 }
 
-/** What a waiting command holds beside its text, in bytes: an estimate. */
+/** The estimated bytes of a waiting command without its text. */
 const FIXED_BYTES = 1024;
 
-/** What a waiting command costs in memory, in bytes: an estimate. */
+/** Estimates the bytes of a waiting command in memory. */
 export function bytesOf(command: Command): number {
   const { seals } = commandDeclaration(command.kind);
   return seals ? FIXED_BYTES + 2 * seals.text(command).length : FIXED_BYTES;

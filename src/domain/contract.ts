@@ -8,9 +8,9 @@ import {
   type RequestDeclared,
 } from './features.js';
 
-/** What follows from the declared requests and pushes: the contract with clients of the socket. */
+/** Derived from the declared requests and pushes: the contract with clients of the socket. */
 
-/** What a client may ask over the socket: what it sends as `data`, and what the answer's `data` is. */
+/** The requests of a client over the socket, each with its `data` and the `data` of its answer. */
 export const requests = Object.fromEntries(declaredRequests.map((request) => [request.name, request])) as {
   // Each is found under its own name.
   readonly [R in RequestDeclared as R['name']]: R;

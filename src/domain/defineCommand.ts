@@ -4,16 +4,16 @@ import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Sealed, Time } from './fields.js';
 import type { Actor, MessageRef, UserId } from './ids.js';
 
-/** `refused`: the command changes nothing and its sender is told why. */
+/** `refused`: the command changes nothing, and its sender gets this error. */
 export type Decision<A> =
   | { readonly events: readonly NewEventOf<string, object>[]; readonly answer: A }
   | { readonly refused: ParleyError };
 
-/** What is looked up before a command is decided. */
+/** The facts to look up before a command is decided. */
 export interface Wants {
-  /** Users of whom must be known whether they exist. */
+  /** Users for `Facts.exists`. */
   readonly users?: readonly UserId[];
-  /** Users of whom must be known whether another device is active. */
+  /** Users for `Facts.isActive`. */
   readonly devices?: readonly UserId[];
   readonly messages?: readonly MessageRef[];
 }
@@ -28,7 +28,7 @@ export interface EarlierMessage {
   hasText(text: string): boolean;
 }
 
-/** What is true beside the stream's state when a command is decided. */
+/** The facts besides the stream's state that a decision may use. */
 export interface Facts {
   /** The time of the commit. */
   readonly now: Time;
@@ -36,7 +36,7 @@ export interface Facts {
   readonly sealed: Sealed;
   /** Whether a wanted user is registered and not erased. */
   exists(user: UserId): boolean;
-  /** Whether some node has an active device of a wanted user, or had a moment ago. */
+  /** Whether any node has an active device of a wanted user, or recently had one. */
   isActive(user: UserId): boolean;
   /** A wanted message, if it exists. */
   message(ref: MessageRef): EarlierMessage | undefined;
@@ -87,7 +87,7 @@ export function command<K extends string, Z extends z.ZodRawShape, S, A>(
   return { declares: 'command', kind, stream, ...spec };
 }
 
-/** A client's request: `data` is what it sends, `answer` what it gets. */
+/** A client's request, its `data` and its `answer`. */
 export interface RequestDeclaration<N extends string, D extends z.ZodType, A extends z.ZodType> {
   readonly declares: 'request';
   readonly name: N;
@@ -105,7 +105,7 @@ export function request<N extends string, D extends z.ZodType, A extends z.ZodTy
   return { declares: 'request', name, ...spec };
 }
 
-/** The fields of a client's command: what it sends, and its user as the actor. */
+/** The fields of a client's command: its data, and its user as the actor. */
 type WithActor<Z extends z.ZodRawShape> = Z & { actor: z.ZodString };
 
 interface ClientCommandSpec<N extends string, Z extends z.ZodRawShape, S, A, R extends z.ZodType>
@@ -137,7 +137,7 @@ export interface ClientCommandDeclaration<
   readonly contacts: ClientCommandSpec<N, Z, S, A, R>['contacts'];
 }
 
-/** A client's command whose answer follows from what was decided: it needs no handler. */
+/** A client's command whose answer follows from its decision, so that it needs no handler. */
 export interface PlainCommandDeclaration<N extends string, Z extends z.ZodRawShape, S, A, R extends z.ZodType>
   extends ClientCommandDeclaration<N, Z, S, A, R> {
   readonly isPlain: true;

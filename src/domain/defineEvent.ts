@@ -53,7 +53,7 @@ interface EventSpec<T extends string, D, S> {
   readonly sealed?: SealedField<RecordedOf<T, D>>;
   /** Pure; never changes `state`. Without it the state stays as it is. */
   readonly evolve?: (state: S, event: RecordedOf<T, D>) => S;
-  /** Pure. What the event means to people, live, after a gap and in a replay. Without it nobody is told. */
+  /** The event's pushes: live, after a gap and in a replay. Pure. Without it the event has none. */
   readonly push?: (event: RecordedOf<T, D>) => readonly Push[];
   /** The event in the auditor's transcript. */
   readonly line: (event: RecordedOf<T, D>, words: Words) => string;

@@ -21,7 +21,7 @@ export const UserErased = event('UserErased', userStream, {
   line: ({ data }, { who }) => `${who(data.userId)} erased their account`,
 });
 
-/** Nobody can write in this private chat any more. */
+/** Ends a private chat: neither member can write in it any more. */
 export const MemberErased = event('MemberErased', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string() }),
   evolve: inRoom((room, { data }) => ({ ...room, erased: [...(room.erased ?? []), data.userId] })),

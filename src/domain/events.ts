@@ -12,7 +12,7 @@ import { declaredEvents, type EventDeclared } from './features.js';
 import { parseStream, type StreamKind, type StreamName, type UserId } from './ids.js';
 import { friendshipStream, roomStream, userStream } from './streams.js';
 
-/** What follows from the declared events: their types, and what each means. */
+/** Derived from the declared events: their types, states, pushes and sealed fields. */
 
 export type EventType = EventDeclared['type'];
 
@@ -25,7 +25,7 @@ export type NewEvent = { [T in EventType]: NewEventOf<T, EventData[T]> }[EventTy
 /** An event as the log holds it. */
 export type Recorded<T extends EventType = EventType> = { [K in T]: RecordedOf<K, EventData[K]> }[T];
 
-/** What deciders know of a stream; its kind says which state it is. */
+/** The state of a stream that deciders use; its kind gives the type. */
 export type State = EventDeclared extends { stream: infer S }
   ? S extends StreamDeclaration<infer T>
     ? T
@@ -79,7 +79,7 @@ const folds: Readonly<Record<StreamKind, Fold>> = {
 /** The fold of a stream's events into its deciders' state. */
 export const foldFor = (stream: StreamName): Fold => folds[parseStream(stream).kind];
 
-/** What an event means to people: the same live, after a gap and in a replay. */
+/** The pushes of an event: the same live, after a gap and in a replay. */
 export const pushesOf = (event: Recorded): readonly Push[] => declarationOf(event.type).push?.(event) ?? [];
 
 /** The user whose contacts an event is pushed to, if it has no audience of its own. */
@@ -89,7 +89,7 @@ export function subjectOf(event: Recorded): UserId | undefined {
   return undefined;
 }
 
-/** Sealed text and what opens it: its owner's key, in this context. */
+/** Sealed text. The key of its owner opens it in this context. */
 export interface SealedText {
   readonly owner: UserId;
   /** The field of the event's data. */
@@ -98,7 +98,7 @@ export interface SealedText {
   readonly context: string;
 }
 
-/** What is sealed in an event. */
+/** The sealed field of an event. */
 export function sealedTextOf(event: Recorded): SealedText | undefined {
   const { sealed } = declarationOf(event.type);
   if (!sealed) return undefined;

@@ -31,7 +31,7 @@ function isDeclaration(value: unknown): value is { readonly declares: string } {
   return typeof value === 'object' && value !== null && 'declares' in value;
 }
 
-// What is declared as an event is of one of these types, and so on: `Exports` has all there is.
+// Each exported declaration of a kind has one of the types of `D`, because `Exports` lists all of them.
 const declaredAs = <D extends { readonly declares: string }>(kind: D['declares']): readonly D[] =>
   declared.filter(({ declares }) => declares === kind) as unknown as readonly D[];
 

@@ -4,7 +4,7 @@ import { v5 as uuidv5 } from 'uuid';
 export type UserId = string;
 /** A UUID in lower case; of a private room, derived from its pair of members. */
 export type RoomId = string;
-/** `user:<id>`, `room:<id>` or `friendship:<id>`: what an event's `stream` says. */
+/** The `stream` of an event: `user:<id>`, `room:<id>` or `friendship:<id>`. */
 export type StreamName = `${StreamKind}:${string}`;
 export type StreamKind = 'user' | 'room' | 'friendship';
 

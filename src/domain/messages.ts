@@ -11,7 +11,7 @@ import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 
-/** What a message's text is bound to when it is sealed. */
+/** The context that a message's sealed text is bound to. */
 export const messageContext = (roomId: RoomId, messageId: string): string =>
   `room:${roomId}|MessageSent|${messageId}|text`;
 

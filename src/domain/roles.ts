@@ -4,9 +4,9 @@ import { command } from './defineCommand.js';
 import { event } from './defineEvent.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';
 
-/** The role of an auditor, and what auditors were shown. */
+/** The role of an auditor, and the record of each read of an auditor. */
 
-/** What an auditor can be shown. */
+/** The resources that an auditor can read. */
 const AuditResource = z.enum(['events', 'room', 'user']);
 export type AuditResource = z.infer<typeof AuditResource>;
 
@@ -22,7 +22,7 @@ export const AuditorDismissed = event('AuditorDismissed', userStream, {
   line: ({ data }, { who }) => `${who(data.userId)} is no longer an auditor`,
 });
 
-/** In the stream of the auditor, who is the actor: what they asked to be shown, as they asked for it. */
+/** An auditor's read, with its query. It is in the auditor's own stream, with the auditor as the actor. */
 export const AuditRead = event('AuditRead', userStream, {
   data: z.strictObject({
     userId: z.string(),

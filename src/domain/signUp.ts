@@ -10,7 +10,7 @@ import { User } from './userMessageChat.js';
 
 /** Sign-up, and signing a connection in. A user's name is sealed with the user's own key. */
 
-/** What a user's name is bound to when it is sealed. */
+/** The context that a user's sealed name is bound to. */
 export const usernameContext = (userId: UserId): string => `user:${userId}|UserRegistered|${userId}|username`;
 
 export const UserRegistered = event('UserRegistered', userStream, {

@@ -4,7 +4,7 @@ import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
 import type { RoomId, UserId } from './ids.js';
 
-/** What deciding needs to know of a user. */
+/** The state of a user that decisions use. */
 export interface UserState {
   readonly registered: boolean;
   readonly online: boolean;
@@ -35,7 +35,7 @@ export interface Room {
   readonly erased?: readonly UserId[];
 }
 
-/** What deciding needs to know of a room. */
+/** The state of a room that decisions use. */
 export type RoomState = { readonly exists: false } | Room;
 
 /** `room:<id>`: the chat of a pair, its messages and read marks. */
@@ -47,7 +47,7 @@ export const inRoom =
   (state: RoomState, event: E): RoomState =>
     state.exists ? evolve(state, event) : state;
 
-/** What deciding needs to know of a friendship. */
+/** The state of a friendship that decisions use. */
 export interface FriendshipState {
   readonly added: boolean;
 }
@@ -78,7 +78,7 @@ export const existingUser =
     return decide(command, state, facts);
   };
 
-/** The room of a member who may act in it. To anybody else a room is as if it did not exist. */
+/** The room of a member who may act in it. For other users the room does not exist. */
 export function roomOfMember(
   state: RoomState,
   { actor, roomId }: { readonly actor: UserId; readonly roomId: RoomId },

@@ -4,7 +4,7 @@ import { IDENTIFY_TIMEOUT_MS, MAX_FRAME_BYTES } from '../domain/limits.js';
 const span = `${ABUSE_SPAN_MS / 1000} s`;
 const refusals = MAX_REFUSALS.toLocaleString('en');
 
-/** What each close code means to a client. The WebSocket library itself closes with 1002, 1007 and 1009. */
+/** The meaning of each close code. The WebSocket library itself closes with 1002, 1007 and 1009. */
 export const closeCodes = {
   1002: 'a breach of RFC 6455',
   1003: 'a binary frame',

@@ -34,7 +34,7 @@ interface Unidentified {
   readonly bearer: Session | undefined;
 }
 
-/** What a connection may do follows from its state alone. */
+/** A connection's state. It alone decides which actions are allowed. */
 type State =
   | (Unidentified & { readonly kind: 'unidentified' })
   /** An `identity` is being worked on. */
@@ -54,7 +54,7 @@ export interface Peer {
   terminate(): void;
 }
 
-/** What the connections of a node share. */
+/** The parts that the connections of a node share. */
 export interface ConnectionHost {
   readonly flusher: Flusher;
   now(): number;
@@ -156,22 +156,22 @@ export class Connection {
     return this.#state.kind === 'identifying';
   }
 
-  /** The attempt has failed: the client may try again until the deadline. */
+  /** Ends a failed attempt: the client may try again until the deadline. */
   endIdentifying(): void {
     if (this.#state.kind === 'identifying') this.#state = { ...this.#state, kind: 'unidentified' };
   }
 
-  /** The attempt has succeeded: what the client missed is sent next, then live pushes; or live pushes at once. */
+  /** Ends a successful attempt. Next come the missed pushes and then live ones, or live ones at once. */
   identify(session: Session, next: 'replaying' | 'live'): void {
     if (this.#state.kind === 'identifying') this.#state = { kind: next, session };
   }
 
-  /** The replay has ended: from now on live pushes are sent. */
+  /** Ends the replay: from now on live pushes are sent. */
   goLive(): void {
     if (this.#state.kind === 'replaying') this.#state = { kind: 'live', session: this.#state.session };
   }
 
-  /** Takes a text frame of the client: begins its request, or holds it until it may be begun. */
+  /** Takes a text frame of the client. Begins its request, or holds it until it may begin. */
   receive(text: string): void {
     this.markHeard();
     if (this.#state.kind === 'closing') return;
@@ -213,12 +213,12 @@ export class Connection {
     return this.#seen.flatMap((size, p) => (size === undefined ? [] : [{ partition: p, size }]));
   }
 
-  /** The socket's `drain`: it has taken what it was given. */
+  /** Handles the socket's `drain`: it has sent all that was written. */
   handleDrain(): void {
     this.#sender.handleDrain();
   }
 
-  /** Resolves when less than `bytes` wait, or it is closing. One call at a time. */
+  /** Resolves when less than `bytes` wait, or the connection is closing. One call at a time. */
   async waitUntilBelow(bytes: number): Promise<void> {
     if (this.#state.kind === 'closing' || this.#sender.waitingBytes < bytes) return;
     await new Promise<void>((resolve) => {
@@ -226,7 +226,7 @@ export class Connection {
     });
   }
 
-  /** The WebSocket's `close`: the socket is gone. */
+  /** Handles the WebSocket's `close`: the socket is gone. */
   handleClose(): void {
     this.#startClosing();
     this.#sender.clear();
@@ -235,7 +235,7 @@ export class Connection {
 
   /**
    * Called every `CHECK_EVERY_MS`: closes a client that missed the identify deadline, whose session has expired or
-   * that stopped reading; pings a silent one, and cuts off one that is gone.
+   * that stopped reading. Pings a silent client, and disconnects one that is gone.
    */
   check(now: number): void {
     const state = this.#state;
@@ -258,7 +258,7 @@ export class Connection {
     this.#checkHeard(now);
   }
 
-  /** Writes what waits, then closes. */
+  /** Writes the waiting frames, then closes. */
   close(cause: CloseCause): void {
     if (this.#state.kind === 'closing') return;
     this.#startClosing();
@@ -280,7 +280,7 @@ export class Connection {
     return waitingBytes >= SLOW_READER_WAITING_BYTES && now - movedAt >= SLOW_READER_STUCK_MS;
   }
 
-  /** What waits is dropped, so that the close frame is not behind it. */
+  /** Drops the waiting frames, so that the close frame does not wait behind them. */
   #closeSlowReader(): void {
     this.#sender.clear();
     this.close(closeCauses.slowReader);

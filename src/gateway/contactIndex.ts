@@ -1,27 +1,27 @@
 import type { UserId } from '../domain/ids.js';
 
 /**
- * Knows which connected users are told of whose presence: each is told of their contacts. A user's contacts only
- * grow, so those that are reported while they are being loaded are simply added.
+ * The connected users, and the contacts whose presence they are shown. A user's contacts only grow, so new ones that
+ * are reported during the load are added.
  */
 export class PresenceWatchers {
   readonly #loadContacts: (user: UserId) => Promise<Iterable<UserId>>;
   /** By connected user; undefined for one without contacts. */
   readonly #contacts = new Map<UserId, Set<UserId> | undefined>();
-  /** By subject: the connected users who have it among their contacts. */
+  /** By subject: the connected users who have the subject as a contact. */
   readonly #watchers = new Map<UserId, Set<UserId>>();
 
   constructor(loadContacts: (user: UserId) => Promise<Iterable<UserId>>) {
     this.#loadContacts = loadContacts;
   }
 
-  /** The user has connected. Resolves when their contacts are known; rejects if they cannot be loaded. */
+  /** Adds a connected user. Resolves when the user's contacts are known; rejects if they cannot be loaded. */
   async add(user: UserId): Promise<void> {
     this.#contacts.set(user, undefined);
     for (const contact of await this.#loadContacts(user)) this.#watch(user, contact);
   }
 
-  /** The user's last connection has gone. */
+  /** Removes the user, whose last connection has closed. */
   remove(user: UserId): void {
     for (const contact of this.#contacts.get(user) ?? []) {
       const watchers = this.#watchers.get(contact);
@@ -31,12 +31,12 @@ export class PresenceWatchers {
     this.#contacts.delete(user);
   }
 
-  /** The connected users who are told of the subject's presence. */
+  /** The connected users who are shown the subject's presence. */
   watchersOf(subject: UserId): Iterable<UserId> {
     return this.#watchers.get(subject) ?? [];
   }
 
-  /** Whether any connected user is told of the subject's presence. */
+  /** Whether any connected user is shown the subject's presence. */
   isWatched(subject: UserId): boolean {
     return this.#watchers.has(subject);
   }

@@ -8,9 +8,9 @@ import type { EventLog } from '../log/log.js';
 export type Vector = readonly number[];
 
 /**
- * Where a connection has got to. `live`: it has everything below the vector. `walk`: it was cut off in a replay of the
- * events between `from` and `to`, in partition `partition` in the stream `key` behind the event at `offset`. The
- * partitions before it and the streams before `key` are done.
+ * The place that a connection has reached. `live`: it has everything below the vector. `walk`: a replay of the events
+ * between `from` and `to` was interrupted in partition `partition`, in the stream `key`, after the event at `offset`.
+ * Earlier partitions, and streams before `key`, are done.
  */
 export type Cursor =
   | { readonly kind: 'live'; readonly at: Vector }
@@ -145,7 +145,7 @@ export class Revisions {
     this.#clock = clock;
   }
 
-  /** What this node has fanned out, now. */
+  /** The present vector of this node's fan-out. */
   get fannedOut(): Vector {
     return this.#fanout.vector;
   }

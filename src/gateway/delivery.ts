@@ -91,7 +91,7 @@ export interface DeliveryDeps {
   readonly onMessage: (room: RoomId, sender: UserId) => void;
 }
 
-/** Hands an event's pushes to the connections they concern. Each is serialised once, however many receive it. */
+/** Hands an event's pushes to the connections they concern. A push is serialised once for all its receivers. */
 export class Delivery {
   readonly #deps: DeliveryDeps;
 
@@ -99,7 +99,7 @@ export class Delivery {
     this.#deps = deps;
   }
 
-  /** `vector` is the node's, this event included; `content` has what the pushes to users of this node show. */
+  /** `vector` is the node's, including this event. `content` holds the content of the pushes to users of this node. */
   deliver(event: Recorded, vector: Vector, content: Shown): void {
     for (const push of pushesOf(event))
       if ('about' in push) this.#toContacts(event, push);
@@ -125,7 +125,7 @@ export class Delivery {
     const { to, room, contacts, endsTypingOf, message, users = [], onlyNewest } = push;
     if (contacts) hub.watchers.acquaint(...contacts);
     if (endsTypingOf !== undefined && room !== undefined) onMessage(room, endsTypingOf);
-    // What concerns nobody here is not even serialised.
+    // A push that concerns no user of this node is not serialised.
     if (!to.some((user) => ring.hosts(user))) return;
     const frame = pushFrame(push, content, cursors.live(vector));
     const source = hub.sourceOf(event.commandId);

@@ -102,7 +102,7 @@ export class Fanout {
     );
   }
 
-  /** What this node has fanned out, by partition. */
+  /** By partition, the size up to which this node has fanned out. */
   get vector(): Vector {
     return this.#vector;
   }

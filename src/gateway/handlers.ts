@@ -236,17 +236,17 @@ function presenceHandlers(
   };
 }
 
-/** Look-ups that several handlers share; each answers from at least what its connection has seen. */
+/** Look-ups that several handlers share. Each includes all events that its connection has seen. */
 class LookUps {
   constructor(private readonly deps: Pick<HandlerDeps, 'directory' | 'revisions'>) {}
 
-  /** What a query must include: all that the connection has seen, and the revision it names. */
+  /** The moments that a query must include: those that the connection has seen, and the revision it names. */
   async moments(connection: Connection, revision: string | undefined, partition?: number) {
     const seen = connection.seenMoments(partition);
     return revision === undefined ? seen : [...seen, await this.deps.revisions.parse(revision)];
   }
 
-  /** The members of a room of this user. To anybody else the room is `not_found`. */
+  /** The members of a room of this user. For other users the room is `not_found`. */
   async membersOfMine(me: UserId, roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {
     const { rooms } = this.deps.directory;
     const members = await rooms.members(roomId, connection.seenMoments(rooms.partitionOf(roomId)));

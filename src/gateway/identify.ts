@@ -15,7 +15,7 @@ export interface IdentifyDeps {
   readonly sessions: Pick<SessionStore, 'find'>;
   readonly users: { readonly hub: Hub; readonly profiles: Profiles; readonly presence: Presence };
   readonly revisions: Revisions;
-  /** Sends the connection what its user missed since the cursor, then makes it live. */
+  /** Sends the connection the pushes that its user missed since the cursor, then makes it live. */
   readonly replay: (connection: Connection, user: UserId, since: Cursor) => Promise<void>;
   readonly logger: Logger;
 }

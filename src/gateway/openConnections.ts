@@ -30,7 +30,7 @@ export interface Hosting {
 
 /** Knows the connections of each user on this node, and which connection a command came from. */
 export class Hub {
-  /** Who is told of whose presence. */
+  /** The users who are shown the presence of others. */
   readonly watchers: PresenceWatchers;
   readonly #hosting: Hosting;
   readonly #users = new Map<UserId, ConnectedUser>();
@@ -41,7 +41,7 @@ export class Hub {
     this.#hosting = hosting;
   }
 
-  /** Adds a connection; resolves when the user's contacts are known. Rejects, and adds nothing, if they cannot be had. */
+  /** Adds a connection. Resolves when the user's contacts are loaded; if that fails, rejects and adds nothing. */
   async enter(user: UserId, connection: Connection): Promise<void> {
     let connected = this.#users.get(user);
     if (!connected) {

@@ -44,10 +44,10 @@ interface Status {
 }
 
 /**
- * Writes to the log who is online, from the devices of this node. Online means: at least one device active, or lost
- * within the grace time. It compares what is true with what was written, so a write that failed is simply tried
- * again. The other nodes are told before the log is written: a node that takes a user offline must see the devices
- * of one who is about to go online.
+ * Writes to the log which users are online, from the devices of this node. A user is online with at least one device
+ * that is active, or that was lost within the grace time. The presence is compared with the last write, so a failed
+ * write is tried again. Devices are announced to the other nodes before the log is written, so that a node that takes
+ * users offline sees the devices of a user who is about to go online.
  */
 export class Presence {
   readonly #deps: PresenceDeps;
@@ -166,7 +166,7 @@ export class Presence {
     }
   }
 
-  /** Writes if that is due, else sets the timer for when it may be. */
+  /** Writes if a write is due, else sets a timer for the time when one may be. */
   #settle(user: UserId, status: Status): Promise<Moment | undefined> {
     if (status.writing) return status.writing;
     status.cancelTimer?.();

@@ -81,7 +81,7 @@ export class PresenceReconciler {
     clearTimeout(this.#timer);
   }
 
-  /** Looks once. Throws when a store does not answer: the next look does what was left undone. */
+  /** Looks once. Throws when a store does not answer; the next look completes the work. */
   async look(): Promise<void> {
     const { node, nodes } = this.#deps.cluster;
     const { now } = this.#deps.times;
@@ -106,7 +106,7 @@ export class PresenceReconciler {
     }
   }
 
-  /** A node that the others have forgotten begins anew with its next beat. */
+  /** Announces the devices again if the other nodes forgot this one: its next heartbeat then has a new start time. */
   #checkForgotten(startedAt: Date | undefined): void {
     if (!startedAt) return;
     const isAnother = this.#startedAt !== undefined && this.#startedAt !== startedAt.getTime();
@@ -114,7 +114,7 @@ export class PresenceReconciler {
     if (isAnother) this.#deps.presence.announceAgain();
   }
 
-  /** Not at once: what the dead node wrote last may not have reached the read model yet. */
+  /** Forgets a dead node. Waits first, because its last writes may not be in the read model yet. */
   async #forget(dead: NodeId): Promise<void> {
     const { graceMs, now } = this.#deps.times;
     const knownAt = this.#dead.get(dead) ?? now();
@@ -133,7 +133,7 @@ export class PresenceReconciler {
     return users;
   }
 
-  /** Goes through all users who are online. Returns those without an active device, taken offline now or not. */
+  /** Checks all online users. Returns those without an active device, whether they were taken offline now or not. */
   async #sweep(lastBeats: ReadonlyMap<UserId, Date>): Promise<ReadonlyMap<UserId, Absence>> {
     const { cluster, users, times } = this.#deps;
     const absent = new Map<UserId, Absence>();
@@ -156,7 +156,7 @@ export class PresenceReconciler {
     return absent;
   }
 
-  /** A user who has come back meanwhile stays online: the owner of the partition looks at the devices again. */
+  /** Takes the user offline, unless the user came back: the owner of the partition checks the devices again. */
   async #takeOffline(user: UserId, lastBeat: Date | undefined, since: Date): Promise<void> {
     const { presence, times, logger } = this.#deps;
     try {

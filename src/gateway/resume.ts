@@ -38,7 +38,7 @@ export interface ReplayDeps {
   readonly ring: Ring;
   readonly cursors: Cursors;
   readonly content: ContentSources;
-  /** What this node has fanned out, now. */
+  /** The present vector of this node's fan-out. */
   readonly vector: () => Vector;
 }
 

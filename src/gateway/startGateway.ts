@@ -31,7 +31,7 @@ import { createRequestAnswerer, WebSocketServer } from './webSocketServer.js';
 
 /** Recent pushes that are kept a partition, for clients that come back soon. */
 const RING_BYTES = 8 * 1024 * 1024;
-/** How often the ring looks for users who have been gone for too long. */
+/** How often the ring forgets users who left too long ago. */
 const RING_SWEEP_EVERY_MS = 60_000;
 /** How often owners tell how far their partitions are. */
 const TAILS_EVERY_MS = 1000;
@@ -82,7 +82,7 @@ interface Place {
   readonly size: number;
 }
 
-/** What the gateway remembers of users, rooms and recent pushes. */
+/** The gateway's caches of users, rooms and recent pushes. */
 interface Memory {
   readonly cursors: Cursors;
   readonly ring: Ring;
@@ -91,7 +91,7 @@ interface Memory {
   readonly hub: Hub;
 }
 
-/** What an event of the log moves, beside the connections. */
+/** The parts that follow the events of the log, besides the connections. */
 interface Followers {
   readonly memory: Memory;
   readonly content: ContentSources;
@@ -172,7 +172,7 @@ function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedO
     RING_BYTES * log.partitions,
     start.map(({ size }) => size),
   );
-  // Contacts are read from at least what has been fanned out: what comes later is added as it comes.
+  // Contacts are read as of the present vector or later. The fan-out adds later ones.
   const watchers = new PresenceWatchers((user) =>
     queries.contacts(
       user,

@@ -1,12 +1,12 @@
 import type { Timer } from '../base/clock.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 
-/** Without another sign, somebody who types has stopped after this time. A number of the contract. */
+/** Without a further note from the client, typing ends after this time. A number of the contract. */
 const TYPING_MS = 6000;
 /** Users typing at once on one node; more are not shown. */
 const MAX_TYPING_USERS = 100_000;
 
-/** A user types in a room, or has stopped: for the users in `to`. */
+/** A user starts or stops typing in a room; for the users in `to`. */
 export interface TypingNote {
   readonly to: readonly UserId[];
   readonly roomId: RoomId;
@@ -15,9 +15,9 @@ export interface TypingNote {
 }
 
 export interface TypingDeps {
-  /** Tells those users of `to` who are connected here. */
+  /** Pushes to the users of `to` who are connected here. */
   readonly push: (note: TypingNote) => void;
-  /** Tells the other nodes. */
+  /** Sends the note to the other nodes. */
   readonly tell: (note: TypingNote) => void;
   /** Whether any of the users is connected here. */
   readonly isAnyHere: (users: readonly UserId[]) => boolean;
@@ -25,26 +25,27 @@ export interface TypingDeps {
 }
 
 /**
- * Tells the members of a room who types there. It is never in the log, and forgotten after 6 s. Nodes tell each other
- * what their clients tell them. Each node ends it by its own timer, or by the message, so nobody is told twice.
+ * Shows the members of a room who is typing there. Typing is not in the log and ends after `TYPING_MS`. Each node
+ * forwards the notes of its clients to the other nodes. Each node ends typing by its own timer or by the message, so
+ * that no client gets the end twice.
  */
 export class Typing {
   readonly #deps: TypingDeps;
-  /** By room and user, what takes back the timer. */
+  /** By room and user, the function that cancels the timer. */
   readonly #timers = new Map<string, () => void>();
 
   constructor(deps: TypingDeps) {
     this.#deps = deps;
   }
 
-  /** A user who is connected here types, or stops. */
+  /** Shows and forwards that a user who is connected here starts or stops typing. */
   notify(to: readonly UserId[], roomId: RoomId, userId: UserId, isTyping: boolean): void {
     const note = { to, roomId, userId, isTyping };
     this.#deps.tell(note);
     this.receive(note);
   }
 
-  /** A user who is connected to any node types, or stops. */
+  /** Shows that a user on any node starts or stops typing. */
   receive(note: TypingNote): void {
     if (!this.#deps.isAnyHere(note.to)) return;
     const key = keyOf(note.roomId, note.userId);

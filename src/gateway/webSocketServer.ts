@@ -29,7 +29,7 @@ export interface RequestDeps {
 /** Answers the request of a connection; never rejects. */
 export type AnswerRequest = (connection: Connection, request: Request) => Promise<void>;
 
-/** Makes the function that answers requests: with what `identify` or a handler gives, or with their error. */
+/** Makes the function that answers requests with the result or the error of `identify` or a handler. */
 export function createRequestAnswerer(deps: RequestDeps): AnswerRequest {
   async function answer(connection: Connection, request: Request): Promise<void> {
     if (request.event === 'identity') return deps.identify(connection, request);

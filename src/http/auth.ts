@@ -102,7 +102,7 @@ export interface SignInLimit {
 /** Makes a handler that answers an address beyond its limit with `rate_limited`, before a body is read. */
 export type LimitByAddress = (handler: Handler) => Handler;
 
-/** When the limit cannot be looked up, nobody passes: `overloaded`. */
+/** If the limit cannot be read, every request is refused as `overloaded`. */
 export function limitByAddress({ addressLimit, trustedProxies }: SignInLimit): LimitByAddress {
   if (!addressLimit) return (handler) => handler;
   return (handler) => async (ctx) => {

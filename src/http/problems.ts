@@ -45,7 +45,7 @@ const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD
 /** The detail of a problem that passes when the database is back. */
 export const STORE_DOWN = 'a database does not answer: try again';
 
-/** The error that the client is told; undefined if it is not for clients. */
+/** The error to send to the client; undefined if it is not for clients. */
 function toClientError(error: unknown, method: string): ParleyError | undefined {
   if (error instanceof ParleyError) return error.code === 'internal' ? undefined : error;
   if (!isOutage(error)) return undefined;

@@ -9,7 +9,7 @@ import { indexedEvents } from './models/streamIndex.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './queries.js';
 import type { Model, RowReader } from './store/rowStore.js';
 
-/** What a replay reads of the log. */
+/** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
 
 /** Remembered places of offsets. A place never changes: the log only grows. */

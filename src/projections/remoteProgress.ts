@@ -6,7 +6,7 @@ import { type ModelAdvance, ProgressTracker } from './queryWaits.js';
 /** Progress that no node waits for is sent after this time, so that many writes share one note. */
 const GATHER_MS = 50;
 
-/** Tells the other nodes how far this one has stored the read models. A node that waits is told at once. */
+/** Sends the progress of this node's stored read models to the other nodes, at once if a node waits for it. */
 export class ProgressBroadcast {
   readonly #send: (advances: readonly ModelAdvance[]) => void;
   readonly #setTimer: Timer;

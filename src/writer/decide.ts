@@ -17,7 +17,7 @@ import type { DataKey } from '../vault/vault.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';
 
-/** A command on its way through a writer, and its caller, who is told the outcome once. */
+/** A command on its way through a writer. Its caller gets the outcome once. */
 export class Task {
   constructor(
     readonly command: Command,

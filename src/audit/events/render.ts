@@ -57,7 +57,7 @@ export class UserNames {
 /** JSON lines, or lines to be read by people. */
 export type Form = 'json' | 'transcript';
 
-/** What is turned into text, and how; it crosses threads. */
+/** The events to render and the form of the text. It crosses threads. */
 export interface RenderOptions {
   readonly engine: Engine;
   readonly masterKey: Uint8Array;
@@ -100,7 +100,7 @@ export class Renderer {
     this.#isWanted = textFilter(data.filter);
   }
 
-  /** Throws what log, vault and read models throw. */
+  /** Throws the errors of the log, the vault and the read models. */
   static async open(data: RenderOptions): Promise<Renderer> {
     const { engine } = data;
     const log = await openAuditedLog(engine);

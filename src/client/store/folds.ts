@@ -162,7 +162,7 @@ export function applyConnection(state: State, connection: ClientState): State {
 }
 
 /**
- * Forgets what was known, for a connection that began without a cursor: none of it may be true, as on a
+ * Forgets the known history, for a connection that began without a cursor: none of it may be true, as on a
  * server that was restored. Unsent messages and open rooms stay.
  */
 export function resetToPresent(state: State): State {

@@ -84,7 +84,7 @@ export class Typing {
 /** Tells the server whether this device is in use; every connection begins as active. */
 export class Activity {
   #wanted = true;
-  /** What the server knows of the present connection. */
+  /** The activity that was last reported on the present connection. */
   #reported = true;
   #isIdentified = false;
   #isBusy = false;

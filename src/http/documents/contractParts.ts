@@ -18,7 +18,7 @@ export class Components {
     this.#target = target;
   }
 
-  /** `input`: what a client may send, defaults left out. `output`: what comes of it. */
+  /** `input`: the fields that a client sends, without defaults. `output`: the fields after validation. */
   schema(schema: z.ZodType, io: 'input' | 'output'): Json {
     const keyword = dialects[this.#target];
     const text = JSON.stringify(z.toJSONSchema(schema, { target: this.#target, io }));
@@ -30,7 +30,7 @@ export class Components {
   }
 }
 
-/** What the schemas cannot say, for both documents and the documentation. */
+/** Descriptions that schemas cannot hold, for both documents and the documentation. */
 
 /** Changes with the contract, not with the program. */
 export const contractVersion = '1.0.0';
