@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`parley audit as-of on ${engine}`, function () {
     this.timeout(120_000);
     let server: ServerProcess;

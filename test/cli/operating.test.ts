@@ -1,13 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
 import { parley } from '../support/parley.js';
 import { newDevice, signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`The operator's commands on ${engine}`, () => {
     let server: ServerProcess;
     let env: Record<string, string>;

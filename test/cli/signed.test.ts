@@ -2,14 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Rest } from '../../src/client/rest.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { signUp } from '../support/people.js';
 import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`A signed log on ${engine}`, () => {
     let server: ServerProcess;
     let env: Record<string, string>;

@@ -15,6 +15,12 @@ export const allEngines: readonly Engine[] = ['sqlite', 'mongodb'];
  */
 export const allKinds: readonly Kind[] = isSoak ? [...allEngines, 'nodes'] : ['sqlite', 'nodes'];
 
+/**
+ * For commands and audits of a running system. What differs on MongoDB, reading its log and rows, is tested in the
+ * test's own process on both engines; the long form runs the commands on it too.
+ */
+export const commandEngines: readonly Engine[] = isSoak ? allEngines : ['sqlite'];
+
 /** What a suite may do with a system that it need not know the kind of. */
 export interface Running extends Place {
   /** For the command line, run beside it. */

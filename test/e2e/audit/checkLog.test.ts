@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Binary, MongoClient } from 'mongodb';
-import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
+import { commandEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
 import type { ServerProcess } from '../../support/server.js';
 import { tempDir } from '../../support/tempDir.js';
@@ -48,7 +48,7 @@ const tamper = {
 };
 
 leftOutOnNodes('check-log', 'it reads the log, whoever wrote it');
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`check-log on ${engine}`, function () {
     this.timeout(120_000);
     let server: ServerProcess;

@@ -5,14 +5,14 @@ import type { EventFilter } from '../../../src/audit/events/eventFilter.js';
 import { replay } from '../../../src/audit/events/replay.js';
 import { verifyLog } from '../../../src/audit/verify/verify.js';
 import type { Engine } from '../../../src/projections/store/engine.js';
-import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
+import { commandEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
 import type { ServerProcess } from '../../support/server.js';
 import { say, talk } from '../newcomer.js';
 
 const TIMES = 5;
 
 leftOutOnNodes('verify and replay beside a running server', 'they read the log, whoever writes it');
-for (const kind of allEngines)
+for (const kind of commandEngines)
   describe(`beside a server on ${kind} that people use`, function () {
     this.timeout(120_000);
     let server: ServerProcess;

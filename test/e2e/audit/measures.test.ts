@@ -5,12 +5,16 @@ import { BigLogs } from '../../../bench/measures/bigLog.js';
 import type { Row } from '../../../bench/measures/measure.js';
 import { proof } from '../../../bench/measures/proof.js';
 import { parleySqlite } from '../../../bench/systems/parley.js';
+import { isSoak } from '../../support/lanes.js';
 
 describe('the measures of the audit', () => {
   const bigLogs = new BigLogs(2000, () => {});
   const context = { systems: [parleySqlite], quick: true, bigLogs, log: () => {} };
   const values = (rows: readonly Row[]) => rows.map(({ cells: [cell] }) => cell?.value ?? '');
 
+  before(function () {
+    if (!isSoak) this.skip();
+  });
   after(() => bigLogs.stop());
 
   it('time a proof, over HTTP', async () => {
