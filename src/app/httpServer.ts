@@ -11,7 +11,7 @@ import { auditorsOf } from '../projections/models/userRows.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
-/** Gives each group of HTTP resources what it needs of the phases. */
+/** Gives each group of HTTP resources its parts. */
 export function httpParts(
   { config, metrics, retirement }: Host,
   { stores, reads, audit, membership }: Parts,
@@ -59,7 +59,7 @@ export interface Listening {
   stop(): Promise<void>;
 }
 
-/** Serves HTTP, and sockets beside it. Throws what listening throws. */
+/** Serves HTTP and sockets. Throws the error of `listen`. */
 export async function listen(
   { HOST, PORT }: { readonly HOST: string; readonly PORT: number },
   app: Koa,

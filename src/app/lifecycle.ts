@@ -57,7 +57,7 @@ export interface Host {
   readonly config: Config;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** A phase adds what it has opened. */
+  /** Each phase adds a closer for each resource that it opens. */
   readonly closers: Closers;
   readonly retirement: Retirement;
 }

@@ -55,7 +55,7 @@ export interface Membership {
   readonly receiver: ForwardedCommandReceiver;
 }
 
-/** What the phases so far have opened. */
+/** The parts that the earlier phases have opened. */
 export interface Parts {
   readonly stores: Stores;
   readonly reads: Reads;
@@ -89,7 +89,7 @@ export async function startReads(
     engine: location,
     names: texts.opener,
     cluster: {
-      // A single process folds everything from the start; of a shared log, a node folds only what it comes to own.
+      // A single process folds all partitions from the start. With a shared log, a node folds only those it owns.
       ...(location.kind === 'mongodb' ? { owned: [] } : {}),
       send: (note) => bus.broadcast(note),
     },

@@ -54,7 +54,7 @@ export interface ExpiringCacheOptions<V> {
   readonly sizeOf?: (value: V, key: string) => number;
 }
 
-/** A bounded cache that also removes expired entries that nobody asks for. */
+/** A bounded cache that also removes expired entries that are no longer read. */
 export class ExpiringCache<V extends object | string> {
   readonly #entries: LRUCache<string, V>;
   readonly #sweeper: NodeJS.Timeout;

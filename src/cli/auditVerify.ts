@@ -17,7 +17,7 @@ interface SignedLog {
   readonly keys: readonly string[];
 }
 
-/** Finds the log of these settings, with heads and keys from its vault. Throws if there is no log, and what the vault throws. */
+/** Finds the log of these settings, with heads and keys from its vault. Throws if there is no log or the vault fails. */
 export async function findSignedLog(config: Config): Promise<SignedLog> {
   const { engine, masterKey, partitions } = await findLog(config);
   const vault = await openVault({ engine, masterKey });

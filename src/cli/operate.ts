@@ -16,8 +16,8 @@ const WAIT_FOR_SERVER_MS = 20_000;
 const RETRY_EVERY_MS = 200;
 
 /**
- * Runs the work with the server in the data directory. If none runs, starts a system that serves nobody and stops it
- * after the work. Creates no log. Throws what starting throws, and what the work throws.
+ * Runs the work with the server in the data directory. If none runs, starts a system without clients and stops it
+ * after the work. Creates no log. Throws the errors of the start and of the work.
  */
 async function withOperator<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
   const path = controlSocketOf(config.DATA_DIR);

@@ -45,7 +45,7 @@ export class Inbox {
     this.#run();
   }
 
-  /** Ends a connection. The server pushes again what was not handled, from the last cursor on. */
+  /** Ends a connection. The server pushes unhandled events again, from the last cursor on. */
   end(): void {
     this.#isOpen = false;
     this.#waiting.length = 0;

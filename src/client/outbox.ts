@@ -109,7 +109,7 @@ export class Outbox {
   }
 
   #queue(entry: OutboxEntry, stored: Promise<void>): Promise<Message> {
-    // It may fail before its turn comes, when nobody awaits it yet.
+    // It may fail before its turn comes, when it is not awaited yet.
     stored.catch(() => {});
     return new Promise((resolve, reject) => {
       this.#jobs.set(entry.messageId, { entry, stored, resolve, reject });

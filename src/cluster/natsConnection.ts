@@ -240,7 +240,7 @@ export class NatsLink {
     this.#options.report(`cannot connect to NATS at ${addressOf(server)}; retrying`, error);
   }
 
-  /** Reports what the server refuses, such as a subject without permission. Ends with the connection. */
+  /** Reports refusals of the server, such as a subject without permission. Ends with the connection. */
   async #reportErrors(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status())
       if (status.type === Events.Error) this.#options.report('NATS refused an operation', status);

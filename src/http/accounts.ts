@@ -211,7 +211,7 @@ export class Accounts {
     return credential;
   }
 
-  /** What only the user themselves is shown, as of `at`. */
+  /** The data that only the user's own devices are shown, as of `at`. */
   async overview(userId: string, at: readonly Moment[]): Promise<{ friends: User[]; activeChats: Chat[] }> {
     const { queries } = this.#parts;
     const [friends, { chats }] = await Promise.all([

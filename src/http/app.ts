@@ -20,7 +20,7 @@ import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { respondToErrors } from './problems.js';
 
-/** What each group of resources needs. */
+/** The parts that each group of resources uses. */
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly signInLimit: SignInLimit;

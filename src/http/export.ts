@@ -57,7 +57,7 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
   for (const { createdAt, expiresAt, endedAt } of await sessions.list(userId))
     yield { kind: 'session', createdAt, expiresAt, ...(endedAt === undefined ? {} : { endedAt }) };
   for await (const roomId of roomsOf(userId, now, queries)) {
-    // A room that somebody else opened belongs to this user only from its first message on.
+    // A room that the other member opened belongs to this user only from its first message on.
     if (!(await queries.activeFor(roomId, now)).includes(userId)) continue;
     yield { kind: 'room', room: await queries.chat(roomId, userId, now) };
     yield* messagesOf(roomId, now, queries);

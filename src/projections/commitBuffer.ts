@@ -128,7 +128,7 @@ interface CommitBufferOptions {
   onRetry(error: unknown): void;
 }
 
-/** What the reader of one partition has delivered. */
+/** The commits that the reader of one partition has delivered. */
 interface Arrivals {
   waiting: DecodedCommit[];
   /** When the last commit read from the log was recorded; undefined once the end of the log was seen. */

@@ -12,7 +12,7 @@ import { messageContext } from '../../domain/messages.js';
 import { open } from '../../vault/dataKeys.js';
 import type { DataKey, KeyStore } from '../../vault/vault.js';
 
-/** An event as auditors see it: what was sealed is open, or null where its key was destroyed. */
+/** An event as auditors see it: its sealed text is opened, or null if the key was destroyed. */
 export interface OpenEvent extends Omit<Recorded, 'data' | 'audience' | 'type'> {
   readonly type: EventType;
   readonly data: object;
@@ -68,9 +68,9 @@ export function userIdsIn(event: Recorded): string[] {
   return [...users];
 }
 
-/** An event as a line to be read: when, who, what. What people wrote stands in quotes and cannot break the line. */
+/** An event as a line of the transcript: time, actor, act. Texts of users are quoted and cannot break the line. */
 export function transcriptLine(event: OpenEvent, audience: readonly string[], who: NameOf): string {
-  // What was sealed is text or null here; a line quotes either.
+  // Sealed text is a string or null here. A line quotes either.
   const shown = { ...event, audience } as Recorded;
   return `${event.recordedAt}  ${declarationOf(event.type).line(shown, { who, quoted })}`;
 }
@@ -94,8 +94,8 @@ export interface PlacedLeaf {
 }
 
 /**
- * The leaf of a message as `encodeEvent` writes it: what comes before the sealed text, with the ids of room and message;
- * the text; what is behind it; and what follows the audience, with the actor. Nothing in it stands escaped.
+ * The leaf of a message as `encodeEvent` writes it. The groups: the part before the sealed text, with the ids of room
+ * and message; the text; the rest of the data; and the part after the audience, with the actor. No text is escaped.
  */
 const messageLeaf =
   /^\{("stream":"room:[^"\\]+","version":\d+,"type":"MessageSent","data":\{"roomId":"([^"\\]+)","messageId":"([^"\\]+)","seq":\d+,"text":)"([^"\\]+)"((?:,"replyTo":"[^"\\]+")?\}),"audience":\[[^\]\\]*\](,"actor":"([^"\\]+)",.+)$/;

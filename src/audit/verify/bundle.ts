@@ -253,7 +253,7 @@ function parseFile<T>(work: () => T, path: string, place: Omit<Mismatch, 'what'>
   }
 }
 
-/** The bundle to check, and what to compare it with. */
+/** The bundle to check, and the data to compare it with. */
 export interface BundleOptions {
   readonly dir: string;
   /** Checkpoints that were kept elsewhere. */

@@ -27,7 +27,7 @@ interface ListParts {
   readonly onError: (error: unknown) => void;
 }
 
-/** Fetches what is not pushed: earlier chats, friends, and presence. */
+/** Fetches data that is not pushed: earlier chats, friends and presence. */
 export class Lists {
   readonly #parts: ListParts;
   readonly #cancellation = new Cancellation();
@@ -192,7 +192,7 @@ export class OpenRoom implements Room {
     if (roomOf(this.#parts.store.state, this.#roomId).pages instanceof ClientError) void this.#fetchPage();
   }
 
-  /** Fetches what is missing between a pushed message and those before it. */
+  /** Fetches the missing messages between a pushed message and those before it. */
   fillGap(): void {
     const [before, newest] = roomOf(this.#parts.store.state, this.#roomId).known.slice(-2);
     if (before && newest && before.seq !== newest.seq - 1) void this.#fetchPage();

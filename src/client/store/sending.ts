@@ -71,7 +71,7 @@ export class Sending {
     });
   }
 
-  /** Sends what an earlier run left unsent. */
+  /** Sends the unsent messages of an earlier run. */
   start(): void {
     this.#resumed = this.#outbox.resume().then(
       () => {

@@ -130,7 +130,7 @@ export interface Room {
   read(upTo: number): void;
   /** Call it with true as often as the user types (it sends at most every 3 s), with false when they stop. */
   typing(isTyping: boolean): void;
-  /** Forgets the history. Unsent messages are sent all the same. */
+  /** Forgets the history. Unsent messages are still sent. */
   close(): void;
 }
 
@@ -140,7 +140,7 @@ export interface Store {
   get(): Snapshot;
   /** Calls `listener` once after all changes of one turn. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
-  /** Connects, and sends what an earlier run left unsent. */
+  /** Connects, and sends the unsent messages of an earlier run. */
   start(): void;
   /** As `Client.retry`. */
   retry(): void;

@@ -90,7 +90,7 @@ export function mountPast(router: Router, { commands, reader }: ReadParts, signe
   });
 }
 
-/** Records in the log, before the answer, what an auditor reads. Throws `forbidden` if the user is no auditor. */
+/** Records an auditor's read in the log before it is answered. Throws `forbidden` if the user is no auditor. */
 async function recordRead(
   commands: CommandRouter,
   { userId }: Session,
