@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
+import { removeCopies } from '../base/fileSearch.js';
 import { serveThread } from '../base/workerThreads.js';
 import {
   type ClaimRow,
@@ -81,6 +82,24 @@ function emptyLog(): void {
     );
 }
 
+/** More are not remembered: the file is then rewritten once more than needed. */
+const MAX_CLEARED = 10_000;
+/** Owners and claims whose secrets this process has cleared from the file. */
+const cleared = new Set<string>();
+
+/**
+ * Overwrites a secret and clears every copy of it from the file: see `removeCopies`. One that was overwritten by an
+ * earlier process is not known, so the file is then rewritten.
+ */
+function overwriteSecret(id: string, secret: string | null | undefined, overwrite: () => void): void {
+  overwrite();
+  const isUnknown = secret === null && !cleared.has(id);
+  const file = { path, emptyWal: emptyLog, rewrite: () => db.exec('VACUUM') };
+  removeCopies(file, isUnknown ? undefined : [secret].flatMap((text) => text ?? []));
+  if (cleared.size >= MAX_CLEARED) cleared.clear();
+  cleared.add(id);
+}
+
 // Rows have the columns that their statement names, as the schema above defines them.
 const sqliteVault = {
   insertIfAbsent(name: string, value: string): string {
@@ -91,8 +110,8 @@ const sqliteVault = {
     statements.insertKey.run(owner, wrapped).changes === 1,
   findKeys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
   destroyKey(owner: string): void {
-    statements.destroyKey.run(owner);
-    emptyLog();
+    const [row] = statements.keys.all(JSON.stringify([owner])) as KeyRow[];
+    overwriteSecret(owner, row?.wrapped, () => statements.destroyKey.run(owner));
   },
   insertClaim: (id: string, sealed: string): boolean => statements.insertClaim.run(id, sealed).changes === 1,
   findClaim(id: string): ClaimRow | undefined {
@@ -105,8 +124,8 @@ const sqliteVault = {
   replaceClaim: (id: string, from: string, to: string): boolean =>
     statements.replaceClaim.run(to, id, from).changes === 1,
   eraseClaim(id: string): void {
-    statements.eraseClaim.run(id);
-    emptyLog();
+    const row = statements.claim.get(id) as { sealed: string | null } | undefined;
+    overwriteSecret(id, row?.sealed, () => statements.eraseClaim.run(id));
   },
   insertErasure({ owner, claim }: ErasureRow): void {
     statements.insertErasure.run(owner, claim);

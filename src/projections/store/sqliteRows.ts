@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { removeCopies } from '../../base/fileSearch.js';
 import {
   type AnyModel,
   type Checkpoint,
@@ -39,6 +41,8 @@ const CACHE_KIB = 65_536;
 
 /** Opens the row store of the embedded engine. Its work is synchronous, so use it in a worker thread. */
 export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
+  // Before the file is made: a new one holds nothing of an earlier process.
+  const removed = new RemovedTerms(path);
   const file = new SqliteFile(path, { pragmas: [...PRAGMAS, `cache_size = -${cache}`] });
   file.exec(
     'CREATE TABLE IF NOT EXISTS checkpoints (model TEXT, partition INTEGER, position INTEGER NOT NULL, ' +
@@ -52,7 +56,7 @@ export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
     async write(writes, pause) {
       for (const { model, rows } of writes)
         for (const slice of slices(rows, pause ? SLICE_ROWS.paused : SLICE_ROWS.else)) {
-          file.transaction('write', () => writeRows(file, model, slice));
+          file.transaction('write', () => writeRows(file, model, slice, removed));
           await pause?.();
         }
       file.transaction('write', () => {
@@ -61,11 +65,12 @@ export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
     },
     checkpoint: async (model, partition) => checkpointIn(file, model, partition),
     async removeIndexEntries(model, key, index) {
-      file.transaction('write', () => removeRowEntries(file, model, key, index));
+      file.transaction('write', () => removeRowEntries(file, { model, key, index }, removed));
     },
     async scrub() {
-      if (!truncateWal(file))
-        throw new Error('a reader holds the write-ahead log of the read models; try again later');
+      const scrubbed = { path, emptyWal: () => emptyWal(file), rewrite: () => file.exec('VACUUM') };
+      removeCopies(scrubbed, removed.known);
+      removed.clear();
     },
     drop: (model) => dropTables(file, model),
     async close() {
@@ -108,9 +113,14 @@ function slices(rows: readonly Row<unknown>[], size: number): Row<unknown>[][] {
   return Array.from({ length: count }, (_, i) => sorted.slice(i * size, (i + 1) * size));
 }
 
-function writeRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknown>[]): void {
+function writeRows(
+  file: SqliteFile,
+  model: AnyModel,
+  rows: readonly Row<unknown>[],
+  removed: RemovedTerms,
+): void {
   if (model.insertOnly) insertRows(file, model, rows);
-  else for (const row of rows) replaceRow(file, model, row);
+  else for (const row of rows) replaceRow(file, model, row, removed);
 }
 
 function writeCheckpoints(file: SqliteFile, { model, checkpoints }: ModelWrite): void {
@@ -136,7 +146,7 @@ function insertRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknow
 }
 
 /** Writes over a smaller offset only, and removes entries that the new row lacks. */
-function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>): void {
+function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>, removed: RemovedTerms): void {
   const { key, partition, offset, value } = row;
   const table = quoted(tableOf(model));
   const old = file.statement(`SELECT offset, entries FROM ${table} WHERE key = ?`).get(key) as
@@ -152,6 +162,7 @@ function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>): void 
     )
     .run(key, partition, offset, textOf(value), after.length > 0 ? JSON.stringify(after) : null);
   for (const entry of before) if (!includes(after, entry)) removeEntry(file, model, key, entry);
+  removed.note(before, after);
   for (const entry of after) if (!includes(before, entry)) addEntry(file, model, key, entry);
 }
 
@@ -186,7 +197,11 @@ function removeEntry(file: SqliteFile, model: AnyModel, key: string, [index, ter
     .run(term, sort, key);
 }
 
-function removeRowEntries(file: SqliteFile, model: AnyModel, key: string, index: string): void {
+function removeRowEntries(
+  file: SqliteFile,
+  { model, key, index }: { readonly model: AnyModel; readonly key: string; readonly index: string },
+  removed: RemovedTerms,
+): void {
   const table = tableOf(model);
   const known = file.statement("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
   if (known.get(table) === undefined) return;
@@ -200,6 +215,47 @@ function removeRowEntries(file: SqliteFile, model: AnyModel, key: string, index:
     .statement(`UPDATE ${quoted(table)} SET entries = ? WHERE key = ?`)
     .run(left.length > 0 ? JSON.stringify(left) : null, key);
   for (const entry of entries) if (entry[0] === index) removeEntry(file, model, key, entry);
+  removed.note(entries, left);
+}
+
+/** More removed terms than this are not remembered: the file is then rewritten. */
+const MAX_REMOVED_TERMS = 10_000;
+
+/** The terms of rows that have left an index, as long as the file may hold copies of them: see `removeCopies`. */
+class RemovedTerms {
+  readonly #terms = new Set<string>();
+  /** An earlier process may have removed terms that are not known here. */
+  #hasUnknown: boolean;
+
+  constructor(path: string) {
+    this.#hasUnknown = existsSync(path);
+  }
+
+  /** Remembers the two longest terms of each index that the row has left: the others are parts of these. */
+  note(before: readonly Entry[], after: readonly Entry[]): void {
+    const left = before.filter(([index]) => !after.some((entry) => entry[0] === index));
+    if (left.length === 0) return;
+    const terms = left.map(([, term]) => term).sort((a, b) => b.length - a.length);
+    for (const term of terms.slice(0, 2)) this.#terms.add(term);
+    if (this.#terms.size > MAX_REMOVED_TERMS) this.#hasUnknown = true;
+  }
+
+  /** Undefined where the file may hold terms that are not known here. */
+  get known(): readonly string[] | undefined {
+    return this.#hasUnknown ? undefined : [...this.#terms];
+  }
+
+  /** None of them is in the file any more. */
+  clear(): void {
+    this.#terms.clear();
+    this.#hasUnknown = false;
+  }
+}
+
+/** Throws when a reader prevents it. */
+function emptyWal(file: SqliteFile): void {
+  if (!truncateWal(file))
+    throw new Error('a reader holds the write-ahead log of the read models; try again later');
 }
 
 /** Empties the write-ahead log, which could hold erased text. False if a reader prevents it. */
