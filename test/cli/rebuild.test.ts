@@ -2,15 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { projectionNames } from '../../src/projections/allProjections.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
-import { isSoak } from '../support/lanes.js';
 import { parley } from '../support/parley.js';
 import { type Device, newDevice, type Person, signUp } from '../support/people.js';
 import type { ServerProcess } from '../support/server.js';
 
 /** On MongoDB every process must learn of each step first: half a minute for each read model. */
-const rebuilt = { sqlite: projectionNames, mongodb: isSoak ? projectionNames : ['messages'] };
+const rebuilt = { sqlite: projectionNames, mongodb: projectionNames };
 
 /** One talks as fast as they are answered, the other reads all there is, until told to stop. */
 class Hammer {
@@ -109,7 +108,7 @@ class Hammer {
   }
 }
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`A rebuild under load on ${engine}`, function () {
     this.timeout(300_000);
     let server: ServerProcess;

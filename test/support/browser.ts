@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { isSoak } from './lanes.js';
 
 /** Where screenshots are left to be looked at. */
 const artefacts = fileURLToPath(new URL('../../../artefacts/', import.meta.url));
@@ -25,7 +26,7 @@ export async function openBrowser(more: readonly string[] = []): Promise<Browser
 }
 
 /** The two widths and the two schemes that every main view is looked at in. */
-export const looks = [375, 1280].flatMap((width) =>
+const allLooks = [375, 1280].flatMap((width) =>
   (['light', 'dark'] as const).map((colorScheme) => ({
     name: `${width}-${colorScheme}`,
     options: {
@@ -34,6 +35,9 @@ export const looks = [375, 1280].flatMap((width) =>
     } satisfies BrowserContextOptions,
   })),
 );
+
+/** Each width and each colour scheme once; the long form has all pairs. */
+export const looks = allLooks.filter(({ name }) => isSoak || name === '375-dark' || name === '1280-light');
 
 /** Text that axe is found in: pages allow no script but the server's own, and the debugger may add one. */
 const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
