@@ -7,7 +7,7 @@ import type {
   StreamDeclaration,
   Words,
 } from './defineEvent.js';
-import type { Push } from './definePush.js';
+import type { Push, StoredPush } from './definePush.js';
 import { declaredEvents, type EventDeclared } from './features.js';
 import { parseStream, type StreamKind, type StreamName, type UserId } from './ids.js';
 import { friendshipStream, roomStream, userStream } from './streams.js';
@@ -81,6 +81,10 @@ export const foldFor = (stream: StreamName): Fold => folds[parseStream(stream).k
 
 /** The pushes of an event: the same live, after a gap and in a replay. */
 export const pushesOf = (event: Recorded): readonly Push[] => declarationOf(event.type).push?.(event) ?? [];
+
+/** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
+export const pushesTo = (user: UserId, event: Recorded): StoredPush[] =>
+  pushesOf(event).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
 
 /** The user whose contacts an event is pushed to, if it has no audience of its own. */
 export function subjectOf(event: Recorded): UserId | undefined {

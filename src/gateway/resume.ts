@@ -1,5 +1,4 @@
-import type { StoredPush } from '../domain/definePush.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import { pushesTo } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
@@ -136,9 +135,4 @@ async function walkStream(
     behind = page.events.at(-1)?.offset ?? behind;
     more = page.hasMore;
   }
-}
-
-/** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
-function pushesTo(user: UserId, event: Recorded): StoredPush[] {
-  return pushesOf(event).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
 }

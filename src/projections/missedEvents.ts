@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import { pushesTo, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
@@ -102,10 +102,7 @@ export class MissedEventReader {
 }
 
 function isMissed(event: Recorded, user: UserId, newest: ReadonlyMap<string, number>): boolean {
-  return pushesOf(event).some(
-    (push) =>
-      !('about' in push) &&
-      push.to.includes(user) &&
-      (push.onlyNewest === undefined || newest.get(push.onlyNewest) === event.offset),
+  return pushesTo(user, event).some(
+    ({ onlyNewest }) => onlyNewest === undefined || newest.get(onlyNewest) === event.offset,
   );
 }
