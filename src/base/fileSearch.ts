@@ -3,16 +3,16 @@ import { closeSync, openSync, readSync } from 'node:fs';
 const READ_BYTES = 1024 * 1024;
 
 /**
- * Whether a file holds the UTF-8 bytes of any of these texts. Reads the whole file, 1 MiB at a time, in the calling
+ * Whether a file holds any of these byte strings, or the UTF-8 bytes of any of these texts. Reads the whole file, 1 MiB at a time, in the calling
  * thread: about a second a gigabyte.
  *
  * Erased data needs it. SQLite leaves copies of rows in the unused part of a page that it divides, which
  * `secure_delete` does not overwrite (three of 352 erased names were found there). Rewriting the file (`VACUUM`)
  * removes them, but takes many times as long. So a file is searched first, and rewritten only where a copy is found.
  */
-export function fileHolds(path: string, texts: readonly string[]): boolean {
+export function fileHolds(path: string, texts: readonly (string | Uint8Array)[]): boolean {
   if (texts.length === 0) return false;
-  const wanted = texts.map((text) => Buffer.from(text));
+  const wanted = texts.map((text) => (typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)));
   // A text may lie across two reads.
   const overlap = Math.max(...wanted.map(({ length }) => length));
   const bytes = Buffer.alloc(overlap + READ_BYTES);
@@ -43,7 +43,7 @@ export interface ScrubbedFile {
 }
 
 /** Removes every copy of overwritten texts from a file. Undefined: the texts are not known, so it is rewritten. */
-export function removeCopies(file: ScrubbedFile, texts: readonly string[] | undefined): void {
+export function removeCopies(file: ScrubbedFile, texts: readonly (string | Uint8Array)[] | undefined): void {
   file.emptyWal();
   if (texts && !fileHolds(file.path, texts)) return;
   file.rewrite();

@@ -1,6 +1,6 @@
-import type { Collection, Db } from 'mongodb';
+import { Binary, type Collection, type Db } from 'mongodb';
 import { createMongoClient, isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
-import type { UserId } from '../domain/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 import {
   type ClaimRow,
   type ClaimTable,
@@ -8,9 +8,11 @@ import {
   type ErasureTable,
   type HeadRow,
   type HeadTable,
-  type KeyRow,
   type KeyTable,
   MAX_ENDED_SESSIONS,
+  type NumberTable,
+  type PersonRow,
+  type RoomOfWriter,
   type SessionRow,
   type SessionTable,
   type SigningKeyRow,
@@ -48,7 +50,8 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
   try {
     const store: VaultStore = {
       ...createSettings(db),
-      ...createKeyTable(db),
+      ...(await createKeyTable(db)),
+      ...createNumberTable(db),
       ...createClaimTable(db),
       ...createErasureTable(db),
       ...createSigningKeyTable(db),
@@ -75,18 +78,79 @@ function createSettings(db: Db): Pick<VaultStore, 'insertIfAbsent'> {
   };
 }
 
-function createKeyTable(db: Db): KeyTable {
-  const keys = db.collection<Keyed<Omit<KeyRow, 'owner'>>>('keys');
+type KeyDocument = { _id: UserId; version: number; own: Binary | null; roots: Binary | null };
+type RoomDocument = { _id: string; owner: UserId; roomId: RoomId; version: number; sealed: Binary };
+
+const bytesOf = (value: Binary | null): Uint8Array | null => value?.value() ?? null;
+const roomDocumentId = ({ owner, roomId }: RoomOfWriter): string => `${owner}/${roomId}`;
+
+async function createKeyTable(db: Db): Promise<KeyTable> {
+  const keys = db.collection<KeyDocument>('keys');
+  const rooms = db.collection<RoomDocument>('rooms');
+  await rooms.createIndex({ owner: 1 });
+  const personOf = ({ _id, version, own, roots }: KeyDocument): PersonRow => ({
+    owner: _id,
+    version,
+    own: bytesOf(own),
+    roots: bytesOf(roots),
+  });
   return {
-    insertKey: (owner, wrapped) => insertRow(keys, { _id: owner, wrapped }),
+    insertKey: (owner, own, roots) =>
+      insertRow(keys, { _id: owner, version: 1, own: new Binary(own), roots: new Binary(roots) }),
     async findKeys(owners) {
-      const rows = await keys.find({ _id: { $in: [...owners] } }).toArray();
-      return rows.map(({ _id, wrapped }) => ({ owner: _id, wrapped }));
+      const found = keys.find({ _id: { $in: [...owners] } }).project<KeyDocument>({ own: 1 });
+      return (await found.toArray()).map(({ _id, own }) => ({ owner: _id, own: bytesOf(own) }));
     },
+    findPeople: async (owners) => (await keys.find({ _id: { $in: [...owners] } }).toArray()).map(personOf),
     async destroyKey(owner) {
       // Not an upsert: servers differ in the error of an upsert that loses a race.
-      if (await insertRow(keys, { _id: owner, wrapped: null })) return;
-      await keys.updateOne({ _id: owner }, { $set: { wrapped: null } });
+      if (!(await insertRow(keys, { _id: owner, version: 1, own: null, roots: null })))
+        await keys.updateOne({ _id: owner }, { $set: { own: null, roots: null }, $inc: { version: 1 } });
+      await rooms.deleteMany({ owner });
+    },
+    async replaceRoots(owner, from, roots) {
+      const { matchedCount } = await keys.updateOne(
+        { _id: owner, version: from, roots: { $ne: null } },
+        { $set: { roots: new Binary(roots), version: from + 1 } },
+      );
+      return matchedCount === 1;
+    },
+    async findRooms(asked) {
+      const rows = await rooms.find({ _id: { $in: asked.map(roomDocumentId) } }).toArray();
+      return rows.map(({ _id, sealed, ...row }) => ({ ...row, sealed: sealed.value() }));
+    },
+    async replaceRoom({ owner, roomId, version, sealed }) {
+      const row = {
+        _id: roomDocumentId({ owner, roomId }),
+        owner,
+        roomId,
+        version,
+        sealed: new Binary(sealed),
+      };
+      if (version === 1) return insertRow(rooms, row);
+      const { matchedCount } = await rooms.updateOne(
+        { _id: row._id, version: version - 1 },
+        { $set: { version, sealed: row.sealed } },
+      );
+      return matchedCount === 1;
+    },
+    // A document is replaced as a whole. What the server's files keep of it is in docs/security.md.
+    removeReplaced: async () => undefined,
+  };
+}
+
+function createNumberTable(db: Db): NumberTable {
+  const numbers = db.collection<{ _id: string; value: number }>('numbers');
+  return {
+    findNumber: async (name) => (await numbers.findOne({ _id: name }))?.value ?? 0,
+    async raiseNumber(name, to) {
+      if (to <= 0) return false;
+      if (await insertRow(numbers, { _id: name, value: to })) return true;
+      const { matchedCount } = await numbers.updateOne(
+        { _id: name, value: { $lt: to } },
+        { $set: { value: to } },
+      );
+      return matchedCount === 1;
     },
   };
 }

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
-import { createKeyStore } from './dataKeys.js';
+import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
 import { createSessionStore } from './sessionStore.js';
 import { createHeadStore, createSigningKeys } from './signingKeys.js';
@@ -109,6 +109,13 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     insertKey: remote.insertKey,
     findKeys: remote.findKeys,
     destroyKey: remote.destroyKey,
+    findPeople: remote.findPeople,
+    replaceRoots: remote.replaceRoots,
+    findRooms: remote.findRooms,
+    replaceRoom: remote.replaceRoom,
+    removeReplaced: remote.removeReplaced,
+    findNumber: remote.findNumber,
+    raiseNumber: remote.raiseNumber,
     insertClaim: remote.insertClaim,
     findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,

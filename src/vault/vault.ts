@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import { SWEEP_MS } from '../base/collections.js';
 import type { UserId } from '../domain/ids.js';
+import type { DataKey } from './dataKeys.js';
+import type { RoomKeys, RoomOfWriter } from './textKeys.js';
 import type { HeadRow } from './vaultStore.js';
 
-/** A user's 32-byte key, which seals the texts they write. */
-export type DataKey = Buffer;
+export type { DataKey };
 
 /** After this time no memory holds a destroyed key or a text of its owner. */
 export const ERASED_WITHIN_MS = 60_000;
@@ -40,8 +41,24 @@ export interface KeyStore {
   getKey(owner: UserId): Promise<DataKey | 'destroyed'>;
   /** Returns the key or tombstone of every owner in the list. */
   getKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
-  /** Leaves a tombstone. May be repeated. */
+  /** Leaves a tombstone, and no key of the user's texts. May be repeated. */
   destroy(owner: UserId): Promise<void>;
+  /**
+   * Returns the keys of these writers' texts in these rooms by `roomKeysId`; `destroyed` if the writer is erased. Throws
+   * `VaultUnavailable` rather than guess.
+   */
+  getRoomKeys(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
+  /**
+   * Destroys the keys of all revisions of these messages, in all generations up to the present one. Resolves when that
+   * is durable and no file holds the keys. Repeat it after an error.
+   */
+  destroyTexts(room: RoomOfWriter, seqs: readonly number[]): Promise<void>;
+  /** Begins the next generation of text keys, in which a `seq` that was destroyed may be used again. Returns its number. */
+  beginGeneration(): Promise<number>;
+  /** How many events of the partition's log have had the texts destroyed that they delete. */
+  destructionProgress(partition: number): Promise<number>;
+  /** Only grows: a smaller size changes nothing. Durable once resolved. */
+  saveDestructionProgress(partition: number, size: number): Promise<void>;
 }
 
 export interface CachedKeys extends KeyStore {
@@ -52,6 +69,10 @@ export interface CachedKeys extends KeyStore {
   getCached(owner: UserId): DataKey | 'destroyed' | undefined;
   /** As `getKeys`, but read from the store: another thread's cache must not add its age to that of this one. */
   fetchKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
+  /** As `getCached`, for `getRoomKeys`. */
+  getCachedRoomKeys(room: RoomOfWriter): RoomKeys | 'destroyed' | undefined;
+  /** As `fetchKeys`, for `getRoomKeys`. */
+  fetchRoomKeys(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
 }
 
 export interface CredentialStore {

@@ -1,10 +1,31 @@
 import type { Sealed } from '../domain/fields.js';
-import type { UserId } from '../domain/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
+
+/** One writer's texts in one room. */
+export interface RoomOfWriter {
+  readonly owner: UserId;
+  readonly roomId: RoomId;
+}
 
 export interface KeyRow {
   readonly owner: UserId;
-  /** Null is a tombstone. */
-  readonly wrapped: Sealed | null;
+  /** The person's own key, sealed. Null is a tombstone. */
+  readonly own: Uint8Array | null;
+}
+
+/** The whole row of a person. */
+export interface PersonRow extends KeyRow {
+  /** 1, 2, 3 …: the version of `roots`. */
+  readonly version: number;
+  /** The roots of the trees of text keys, sealed. Null is a tombstone. */
+  readonly roots: Uint8Array | null;
+}
+
+/** What is left of a writer's text keys in a room in which a text of theirs was destroyed. */
+export interface RoomRow extends RoomOfWriter {
+  /** 1, 2, 3 … */
+  readonly version: number;
+  readonly sealed: Uint8Array;
 }
 
 export interface ClaimRow {
@@ -50,14 +71,31 @@ export interface SessionRow {
 /** Sessions kept per user after they ended or expired, the newest ones. */
 export const MAX_ENDED_SESSIONS = 100;
 
-/** User keys, each wrapped by the master key. */
+/** Keys of people and of their texts, sealed. What is replaced or destroyed is left in no file of this store. */
 export interface KeyTable {
-  /** Returns false if the owner has a row already, be it a tombstone. */
-  insertKey(owner: UserId, wrapped: Sealed): Promise<boolean>;
+  /** Stores version 1. Returns false if the owner has a row already, be it a tombstone. */
+  insertKey(owner: UserId, own: Uint8Array, roots: Uint8Array): Promise<boolean>;
   /** Returns the existing rows of these owners, in any order. */
   findKeys(owners: readonly UserId[]): Promise<KeyRow[]>;
-  /** Leaves a tombstone, even if there was no key. */
+  /** Leaves a tombstone, even if there was no key, and removes the rows of the owner's rooms. */
   destroyKey(owner: UserId): Promise<void>;
+  /** As `findKeys`, with the roots. */
+  findPeople(owners: readonly UserId[]): Promise<PersonRow[]>;
+  /** Compares and sets. Returns false if the version is not `from`; else the new one is `from` + 1. */
+  replaceRoots(owner: UserId, from: number, roots: Uint8Array): Promise<boolean>;
+  /** Returns the existing rows of these rooms, in any order. */
+  findRooms(rooms: readonly RoomOfWriter[]): Promise<RoomRow[]>;
+  /** Compares and sets. Returns false if the stored version is not `row.version` − 1; 0 means that none is stored. */
+  replaceRoom(row: RoomRow): Promise<boolean>;
+  /** Removes from the files what an interrupted `replace…` or `destroy…` has left there. */
+  removeReplaced(): Promise<void>;
+}
+
+/** Numbers that only grow. One that was never raised is 0. */
+export interface NumberTable {
+  findNumber(name: string): Promise<number>;
+  /** Returns false, and changes nothing, if the number is at least `to`. */
+  raiseNumber(name: string, to: number): Promise<boolean>;
 }
 
 /** Claims to user names. */
@@ -123,6 +161,7 @@ export interface SessionTable {
  */
 export interface VaultStore
   extends KeyTable,
+    NumberTable,
     ClaimTable,
     ErasureTable,
     SigningKeyTable,

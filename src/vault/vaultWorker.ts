@@ -2,12 +2,16 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { removeCopies } from '../base/fileSearch.js';
 import { serveThread } from '../base/workerThreads.js';
+import { ROW_SALT_BYTES } from './dataKeys.js';
 import {
   type ClaimRow,
   type ErasureRow,
   type HeadRow,
   type KeyRow,
   MAX_ENDED_SESSIONS,
+  type PersonRow,
+  type RoomOfWriter,
+  type RoomRow,
   type SessionRow,
   type SigningKeyRow,
   type VaultStore,
@@ -23,7 +27,12 @@ db.exec(`
   PRAGMA synchronous = FULL;
   PRAGMA secure_delete = ON;
   CREATE TABLE IF NOT EXISTS settled (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS keys (owner TEXT PRIMARY KEY, wrapped TEXT) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS keys (owner TEXT PRIMARY KEY, version INTEGER NOT NULL, own BLOB, roots BLOB);
+  CREATE TABLE IF NOT EXISTS rooms (
+    owner TEXT NOT NULL, roomId TEXT NOT NULL, version INTEGER NOT NULL, sealed BLOB NOT NULL,
+    PRIMARY KEY (owner, roomId));
+  CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS uncleared (id INTEGER PRIMARY KEY);
   CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, sealed TEXT, registered INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS signing_keys (number INTEGER PRIMARY KEY, sealed TEXT NOT NULL);
@@ -40,9 +49,29 @@ db.exec(`
 const statements = {
   settle: db.prepare('INSERT INTO settled VALUES (?, ?) ON CONFLICT DO NOTHING'),
   settled: db.prepare('SELECT value FROM settled WHERE name = ?'),
-  insertKey: db.prepare('INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING'),
-  keys: db.prepare('SELECT owner, wrapped FROM keys WHERE owner IN (SELECT value FROM json_each(?))'),
-  destroyKey: db.prepare('INSERT INTO keys VALUES (?, NULL) ON CONFLICT DO UPDATE SET wrapped = NULL'),
+  insertKey: db.prepare('INSERT INTO keys VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING'),
+  keys: db.prepare('SELECT owner, own FROM keys WHERE owner IN (SELECT value FROM json_each(?))'),
+  people: db.prepare('SELECT * FROM keys WHERE owner IN (SELECT value FROM json_each(?))'),
+  // The version grows, so that who has read the row before does not write.
+  destroyKey: db.prepare(`INSERT INTO keys VALUES (?, 1, NULL, NULL)
+    ON CONFLICT DO UPDATE SET version = version + 1, own = NULL, roots = NULL`),
+  replaceRoots: db.prepare(
+    'UPDATE keys SET version = version + 1, roots = ? WHERE owner = ? AND version = ? AND roots IS NOT NULL',
+  ),
+  room: db.prepare('SELECT * FROM rooms WHERE owner = ? AND roomId = ?'),
+  roomsOfOwner: db.prepare('SELECT * FROM rooms WHERE owner = ?'),
+  insertRoom: db.prepare(`INSERT INTO rooms SELECT ?, ?, ?, ?
+    WHERE EXISTS (SELECT 1 FROM keys WHERE owner = ? AND own IS NOT NULL) ON CONFLICT DO NOTHING`),
+  replaceRoom: db.prepare(
+    'UPDATE rooms SET version = ?, sealed = ? WHERE owner = ? AND roomId = ? AND version = ?',
+  ),
+  removeRooms: db.prepare('DELETE FROM rooms WHERE owner = ?'),
+  number: db.prepare('SELECT value FROM numbers WHERE name = ?'),
+  raiseNumber: db.prepare(`INSERT INTO numbers VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET value = excluded.value WHERE value < excluded.value`),
+  uncleared: db.prepare('SELECT count(*) AS count FROM uncleared'),
+  addUncleared: db.prepare('INSERT INTO uncleared DEFAULT VALUES'),
+  removeUncleared: db.prepare('DELETE FROM uncleared'),
   insertClaim: db.prepare('INSERT INTO claims VALUES (?, ?, 0) ON CONFLICT DO NOTHING'),
   claim: db.prepare('SELECT sealed, registered FROM claims WHERE id = ?'),
   markRegistered: db.prepare('UPDATE claims SET registered = 1 WHERE id = ?'),
@@ -82,22 +111,46 @@ function emptyLog(): void {
     );
 }
 
-/** More are not remembered: the file is then rewritten once more than needed. */
-const MAX_CLEARED = 10_000;
-/** Owners and claims whose secrets this process has cleared from the file. */
-const cleared = new Set<string>();
+const file = { path, emptyWal: emptyLog, rewrite: () => db.exec('VACUUM') };
+
+/** Also after an earlier call that was interrupted: what it left is not known, so that the file is rewritten. */
+function removeReplaced(): void {
+  const { count } = statements.uncleared.get() as { count: number };
+  if (count === 0) return;
+  removeCopies(file, undefined);
+  statements.removeUncleared.run();
+}
 
 /**
- * Overwrites a secret and clears every copy of it from the file: see `removeCopies`. One that was overwritten by an
- * earlier process is not known, so the file is then rewritten.
+ * Overwrites secrets and clears every copy of them from the file: see `removeCopies`. Notes in the same transaction that
+ * this is to be done, so that it is done even if this process ends between.
  */
-function overwriteSecret(id: string, secret: string | null | undefined, overwrite: () => void): void {
-  overwrite();
-  const isUnknown = secret === null && !cleared.has(id);
-  const file = { path, emptyWal: emptyLog, rewrite: () => db.exec('VACUUM') };
-  removeCopies(file, isUnknown ? undefined : [secret].flatMap((text) => text ?? []));
-  if (cleared.size >= MAX_CLEARED) cleared.clear();
-  cleared.add(id);
+function overwriteSecrets(secrets: readonly (string | Uint8Array)[], overwrite: () => boolean): boolean {
+  if (secrets.length === 0) removeReplaced();
+  db.exec('BEGIN IMMEDIATE');
+  let isDone: boolean;
+  try {
+    isDone = overwrite();
+    if (isDone && secrets.length > 0) statements.addUncleared.run();
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+  if (!isDone || secrets.length === 0) return isDone;
+  const { count } = statements.uncleared.get() as { count: number };
+  removeCopies(file, count === 1 ? secrets : undefined);
+  statements.removeUncleared.run();
+  return true;
+}
+
+const PIECE_BYTES = 8;
+
+/** The salt of a row, in pieces: any 15 of its bytes in a row hold one of them, so that less is left of it. */
+function saltOf(row: Uint8Array): Uint8Array[] {
+  return Array.from({ length: ROW_SALT_BYTES / PIECE_BYTES }, (_, i) =>
+    row.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES),
+  );
 }
 
 // Rows have the columns that their statement names, as the schema above defines them.
@@ -106,13 +159,49 @@ const sqliteVault = {
     statements.settle.run(name, value);
     return (statements.settled.get(name) as { value: string }).value;
   },
-  insertKey: (owner: string, wrapped: string): boolean =>
-    statements.insertKey.run(owner, wrapped).changes === 1,
+  insertKey: (owner: string, own: Uint8Array, roots: Uint8Array): boolean =>
+    statements.insertKey.run(owner, own, roots).changes === 1,
   findKeys: (owners: readonly string[]): KeyRow[] => statements.keys.all(JSON.stringify(owners)) as KeyRow[],
+  findPeople: (owners: readonly string[]): PersonRow[] =>
+    statements.people.all(JSON.stringify(owners)) as PersonRow[],
   destroyKey(owner: string): void {
-    const [row] = statements.keys.all(JSON.stringify([owner])) as KeyRow[];
-    overwriteSecret(owner, row?.wrapped, () => statements.destroyKey.run(owner));
+    const [row] = statements.people.all(JSON.stringify([owner])) as PersonRow[];
+    const rooms = statements.roomsOfOwner.all(owner) as RoomRow[];
+    const sealed = [row?.own, row?.roots, ...rooms.map((room) => room.sealed)];
+    overwriteSecrets(
+      sealed.flatMap((bytes) => (bytes ? saltOf(bytes) : [])),
+      () => {
+        statements.removeRooms.run(owner);
+        statements.destroyKey.run(owner);
+        return true;
+      },
+    );
   },
+  replaceRoots(owner: string, from: number, roots: Uint8Array): boolean {
+    const [row] = statements.people.all(JSON.stringify([owner])) as PersonRow[];
+    if (!row?.roots || row.version !== from) return false;
+    return overwriteSecrets(
+      saltOf(row.roots),
+      () => statements.replaceRoots.run(roots, owner, from).changes === 1,
+    );
+  },
+  findRooms: (rooms: readonly RoomOfWriter[]): RoomRow[] =>
+    rooms.flatMap(({ owner, roomId }) => (statements.room.get(owner, roomId) as RoomRow | undefined) ?? []),
+  replaceRoom({ owner, roomId, version, sealed }: RoomRow): boolean {
+    if (version === 1) return statements.insertRoom.run(owner, roomId, version, sealed, owner).changes === 1;
+    const row = statements.room.get(owner, roomId) as RoomRow | undefined;
+    if (row?.version !== version - 1) return false;
+    return overwriteSecrets(
+      saltOf(row.sealed),
+      () => statements.replaceRoom.run(version, sealed, owner, roomId, version - 1).changes === 1,
+    );
+  },
+  removeReplaced,
+  findNumber: (name: string): number =>
+    (statements.number.get(name) as { value: number } | undefined)?.value ?? 0,
+  raiseNumber: (name: string, to: number): boolean =>
+    to > 0 && statements.raiseNumber.run(name, to).changes === 1,
+
   insertClaim: (id: string, sealed: string): boolean => statements.insertClaim.run(id, sealed).changes === 1,
   findClaim(id: string): ClaimRow | undefined {
     const row = statements.claim.get(id) as { sealed: string | null; registered: number } | undefined;
@@ -125,7 +214,7 @@ const sqliteVault = {
     statements.replaceClaim.run(to, id, from).changes === 1,
   eraseClaim(id: string): void {
     const row = statements.claim.get(id) as { sealed: string | null } | undefined;
-    overwriteSecret(id, row?.sealed, () => statements.eraseClaim.run(id));
+    overwriteSecrets(row?.sealed ? [row.sealed] : [], () => statements.eraseClaim.run(id).changes === 1);
   },
   insertErasure({ owner, claim }: ErasureRow): void {
     statements.insertErasure.run(owner, claim);

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { VaultUnavailable } from '../../src/base/errors.js';
 import { usernameContext } from '../../src/domain/signUp.js';
-import { createKeyStore, seal } from '../../src/vault/dataKeys.js';
+import { seal } from '../../src/vault/dataKeys.js';
+import { createKeyStore } from '../../src/vault/keyStore.js';
 import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
 import type { KeyRow, VaultStore } from '../../src/vault/vaultStore.js';
 import { runs } from '../support/lanes.js';
@@ -23,18 +24,19 @@ class Rows {
   isAway = false;
 
   store(): VaultStore {
-    const rows: Pick<VaultStore, 'findKeys' | 'insertKey' | 'destroyKey'> = {
+    const rows: Pick<VaultStore, 'findKeys' | 'findNumber' | 'insertKey' | 'destroyKey'> = {
       findKeys: async (owners) => {
         this.#look();
         return owners.flatMap((owner) => this.keys.get(owner) ?? []);
       },
-      insertKey: async (owner, wrapped) => {
-        this.keys.set(owner, { owner, wrapped });
+      findNumber: async () => 0,
+      insertKey: async (owner, own) => {
+        this.keys.set(owner, { owner, own });
         return true;
       },
       destroyKey: async (owner) => {
         this.#look();
-        this.keys.set(owner, { owner, wrapped: null });
+        this.keys.set(owner, { owner, own: null });
       },
     };
     return rows as VaultStore; // Key stores call nothing else.

@@ -19,7 +19,11 @@ export function failAfter(vault: Vault, calls: number, reaches = false): Vault {
     return new Proxy(store, {
       get(target, name) {
         const member: unknown = Reflect.get(target, name);
-        if (typeof member !== 'function' || name === 'onRevoked' || name === 'getCached') return member;
+        if (
+          typeof member !== 'function' ||
+          ['onRevoked', 'getCached', 'getCachedRoomKeys'].includes(String(name))
+        )
+          return member;
         return (...args: unknown[]) => call(() => Reflect.apply(member, target, args));
       },
     });

@@ -1,4 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
+import {
+  cutOutOfEach,
+  encodeTrees,
+  newRoot,
+  RoomKeys,
+  type RoomOfWriter,
+  roomKeysId,
+  seqPath,
+  type Tree,
+  type Trees,
+} from '../../src/vault/textKeys.js';
 import type {
   BegunErasure,
   Credential,
@@ -23,6 +34,9 @@ export class FakeVault implements Vault {
 
 class FakeKeys implements KeyStore {
   readonly #keys = new Map<string, DataKey | 'destroyed'>();
+  readonly #rooms = new Map<string, Trees>();
+  readonly #progress = new Map<number, number>();
+  #generation = 0;
 
   async create(owner: string): Promise<void> {
     if (this.#keys.get(owner) === 'destroyed') throw new Error('destroyed');
@@ -40,6 +54,34 @@ class FakeKeys implements KeyStore {
   }
   async destroy(owner: string): Promise<void> {
     this.#keys.set(owner, 'destroyed');
+  }
+  #treesOf(room: RoomOfWriter): Trees {
+    const trees = new Map<number, Tree>(this.#rooms.get(roomKeysId(room)));
+    for (let generation = 0; generation <= this.#generation; generation++)
+      if (!trees.has(generation)) trees.set(generation, newRoot());
+    this.#rooms.set(roomKeysId(room), trees);
+    return trees;
+  }
+  async getRoomKeys(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+    const owners = await this.getKeys(rooms.map(({ owner }) => owner));
+    return new Map(
+      rooms.map((room) => {
+        const keys = () => RoomKeys.from(encodeTrees(this.#treesOf(room)));
+        return [roomKeysId(room), owners.get(room.owner) === 'destroyed' ? 'destroyed' : keys()];
+      }),
+    );
+  }
+  async destroyTexts(room: RoomOfWriter, seqs: readonly number[]): Promise<void> {
+    this.#rooms.set(roomKeysId(room), cutOutOfEach(this.#treesOf(room), seqs.map(seqPath)));
+  }
+  async beginGeneration(): Promise<number> {
+    return ++this.#generation;
+  }
+  async destructionProgress(partition: number): Promise<number> {
+    return this.#progress.get(partition) ?? 0;
+  }
+  async saveDestructionProgress(partition: number, size: number): Promise<void> {
+    this.#progress.set(partition, Math.max(size, await this.destructionProgress(partition)));
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { tempDir } from '../support/tempDir.js';
@@ -44,10 +45,13 @@ describe('the embedded vault at rest', () => {
     expect((await bytesOf(dataDir)).includes(wrapped)).to.equal(false);
   });
 
-  async function wrappedKey(owner: string): Promise<string> {
-    const text = (await bytesOf(dataDir)).toString('latin1');
-    const row = new RegExp(`${owner}([A-Za-z0-9+/=]{96})`).exec(text);
-    if (!row?.[1]) throw new Error('the row of the key was not found in the file');
-    return row[1];
+  async function wrappedKey(owner: string): Promise<Buffer> {
+    const db = new DatabaseSync(join(dataDir, 'vault.db'), { readOnly: true });
+    try {
+      const row = db.prepare('SELECT own FROM keys WHERE owner = ?').get(owner) as { own: Uint8Array };
+      return Buffer.from(row.own);
+    } finally {
+      db.close();
+    }
   }
 });

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { createKeyStore } from '../../src/vault/dataKeys.js';
+import { createKeyStore } from '../../src/vault/keyStore.js';
 import { openSqliteVaultStore } from '../../src/vault/openVault.js';
 import { createSessionStore } from '../../src/vault/sessionStore.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';

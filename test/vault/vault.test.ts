@@ -55,7 +55,7 @@ describe('the vault’s conformance suite detects', () => {
     'a tombstone read as no key': {
       promise: 'a destroyed key reads as destroyed, at once here and for every new process',
       inStore: (store) => ({
-        findKeys: async (owners) => (await store.findKeys(owners)).filter(({ wrapped }) => wrapped !== null),
+        findKeys: async (owners) => (await store.findKeys(owners)).filter(({ own }) => own !== null),
       }),
     },
     'a tombstone left for existing keys only': {
@@ -73,7 +73,7 @@ describe('the vault’s conformance suite detects', () => {
           const rows = await store.findKeys(owners);
           const known = new Set(rows.map(({ owner }) => owner));
           const rest = owners.filter((owner) => !known.has(owner));
-          return [...rows, ...rest.map((owner) => ({ owner, wrapped: null }))];
+          return [...rows, ...rest.map((owner) => ({ owner, own: null }))];
         },
       }),
     },

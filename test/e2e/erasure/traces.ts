@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { MongoClient } from 'mongodb';
+import { type Binary, MongoClient } from 'mongodb';
 import { remoteOperator } from '../../../src/app/controlSocket.js';
 import { controlSocketOf } from '../../../src/app/operator.js';
 import { type Kind, type Running, startFresh } from '../../support/engines.js';
@@ -12,15 +12,23 @@ import { tempDir } from '../../support/tempDir.js';
 export interface Searchable {
   readonly server: Running;
   /**
-   * Finds which words are stored in plain text, in any file or document. Write-ahead logs and free pages are
+   * Finds which words, or which sealed keys, are stored in plain text, in any file or document. Write-ahead logs and free pages are
    * included.
    */
   tracesOf(words: readonly string[]): Promise<string[]>;
   /** Rebuilds a read model, where that takes only moments. */
   rebuild?(projection: string): Promise<unknown>;
-  /** The user's wrapped data key in the vault; null once it is destroyed. */
+  /** The user's own key in the vault, sealed, as text in Latin-1; null once it is destroyed. */
   wrappedKey(userId: string): Promise<string | null | undefined>;
 }
+
+/** As `wrappedKey` gives a sealed key. */
+const textOf = (key: Uint8Array | null | undefined): string | null | undefined =>
+  key && Buffer.from(key).toString('latin1');
+
+/** Words as UTF-8, sealed keys as Latin-1. */
+const holds = (bytes: Buffer, word: string): boolean =>
+  bytes.includes(word) || bytes.includes(word, 0, 'latin1');
 
 /** Starts a system of this kind on its own data. */
 export async function startSearchable(
@@ -47,15 +55,15 @@ function filesOf(dataDir: string): Omit<Searchable, 'server'> {
         // Sockets and locks may appear and vanish.
         if (!/\.(db|db-wal|db-shm|json|key)$/.test(name) || !existsSync(path)) continue;
         const bytes = readFileSync(path);
-        for (const word of words) if (bytes.includes(word)) found.add(word);
+        for (const word of words) if (holds(bytes, word)) found.add(word);
       }
       return [...found];
     },
     async wrappedKey(userId) {
       const db = new DatabaseSync(join(dataDir, 'vault.db'), { readOnly: true });
       try {
-        const row = db.prepare('SELECT wrapped FROM keys WHERE owner = ?').get(userId);
-        return (row as { wrapped: string | null } | undefined)?.wrapped;
+        const row = db.prepare('SELECT own FROM keys WHERE owner = ?').get(userId);
+        return textOf((row as { own: Uint8Array | null } | undefined)?.own);
       } finally {
         db.close();
       }
@@ -77,13 +85,14 @@ function documentsOf(url: string): Omit<Searchable, 'server'> {
           for (const collection of await client.db(name).collections())
             for await (const bytes of collection.find({}, { raw: true }))
               for (const word of words)
-                if (Buffer.from(bytes as unknown as Uint8Array).includes(word)) found.add(word);
+                if (holds(Buffer.from(bytes as unknown as Uint8Array), word)) found.add(word);
         return [...found];
       }),
     wrappedKey: (userId) =>
       withClient(async (client, [, vault]) => {
-        const keys = client.db(vault).collection<{ _id: string; wrapped: string | null }>('keys');
-        return (await keys.findOne({ _id: userId }))?.wrapped;
+        const keys = client.db(vault).collection<{ _id: string; own: Binary | null }>('keys');
+        const row = await keys.findOne({ _id: userId });
+        return textOf(row && (row.own?.value() ?? null));
       }),
   };
 }

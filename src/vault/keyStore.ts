@@ -1,0 +1,338 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { ExpiringCache } from '../base/collections.js';
+import { VaultUnavailable } from '../base/errors.js';
+import type { UserId } from '../domain/ids.js';
+import {
+  type DataKey,
+  MAX_KEYS,
+  MIN_TTL_LEFT_MS,
+  missingKey,
+  OwnKeys,
+  openRow,
+  sealRow,
+} from './dataKeys.js';
+import {
+  addBranches,
+  cutOutOfEach,
+  decodeTrees,
+  differ,
+  encodeTrees,
+  newRoot,
+  type Path,
+  RoomKeys,
+  type RoomOfWriter,
+  roomKeysId,
+  roomPath,
+  SALT_BYTES,
+  seqPath,
+  type Trees,
+} from './textKeys.js';
+import { type CachedKeys, KeyDestroyed, SECRET_TTL_MS } from './vault.js';
+import type { PersonRow, RoomRow, VaultStore } from './vaultStore.js';
+
+/** A person's row, opened. */
+interface Person {
+  readonly owner: UserId;
+  readonly version: number;
+  readonly own: DataKey;
+  /** Makes the places of rooms in the trees. */
+  readonly salt: Buffer;
+  readonly trees: Trees;
+}
+
+interface CachedRoom {
+  readonly owner: UserId;
+  /** The version of the room's row; 0 if there is none. */
+  readonly version: number;
+  readonly keys: RoomKeys;
+}
+
+/** The most bytes of cached room keys. Their parts in memory take up to four times as much. */
+const MAX_ROOM_BYTES = 32 * 1024 * 1024;
+/** A lost race means that another has written. So many losses in a row mean that something is wrong. */
+const MAX_RACES = 50;
+/** Generations are stored in one byte. */
+const MAX_GENERATION = 255;
+const GENERATION = 'generation';
+const progressName = (partition: number): string => `destroyed in ${partition}`;
+
+const contextOfRoots = (owner: UserId, version: number): string => `roots of user ${owner}, ${version}`;
+const contextOfRoom = (room: RoomOfWriter, version: number): string => `room ${roomKeysId(room)}, ${version}`;
+/** Seals the rows of a person's rooms: with the person's row they all stop to open, also one that comes too late. */
+const roomWrapping = (own: DataKey): DataKey => createHmac('sha256', own).update('parley/rooms').digest();
+
+const lostRaces = (what: string): VaultUnavailable =>
+  new VaultUnavailable(`${what} was changed by others ${MAX_RACES} times; try again`);
+
+/** What a room's own row holds. */
+function decodeRoom({ own }: Person, room: RoomOfWriter, row: RoomRow | undefined): Trees {
+  if (row === undefined) return new Map();
+  return decodeTrees(openRow(roomWrapping(own), row.sealed, contextOfRoom(room, row.version)));
+}
+
+/** Reads and writes the rows of people and rooms. */
+class KeyRows {
+  constructor(
+    private readonly store: VaultStore,
+    private readonly wrapping: DataKey,
+    private readonly ownKeys: OwnKeys,
+  ) {}
+
+  #seal(owner: UserId, version: number, salt: Buffer, trees: Trees): Buffer {
+    return sealRow(this.wrapping, Buffer.concat([salt, encodeTrees(trees)]), contextOfRoots(owner, version));
+  }
+
+  #open(row: PersonRow): Person | 'destroyed' {
+    const { owner, version, roots } = row;
+    const own = this.ownKeys.unwrap(row);
+    if (own === 'destroyed' || roots === null) return 'destroyed';
+    const bytes = openRow(this.wrapping, roots, contextOfRoots(owner, version));
+    return {
+      owner,
+      version,
+      own,
+      salt: bytes.subarray(0, SALT_BYTES),
+      trees: decodeTrees(bytes.subarray(SALT_BYTES)),
+    };
+  }
+
+  async insert(owner: UserId): Promise<void> {
+    const trees = new Map([[await this.store.findNumber(GENERATION), newRoot()]]);
+    const roots = this.#seal(owner, 1, randomBytes(SALT_BYTES), trees);
+    await this.store.insertKey(owner, this.ownKeys.make(owner), roots);
+  }
+
+  /** Everybody of the list, with a root of the present generation. */
+  async people(owners: readonly UserId[]): Promise<Map<UserId, Person | 'destroyed'>> {
+    const found = new Map<UserId, Person | 'destroyed'>();
+    let left = owners;
+    for (let races = 0; left.length > 0; races++) {
+      if (races === MAX_RACES) throw lostRaces(`the row of user ${left[0]}`);
+      const [generation, rows] = await Promise.all([
+        this.store.findNumber(GENERATION),
+        this.store.findPeople(left),
+      ]);
+      const opened = new Map(rows.map((row) => [row.owner, this.#open(row)] as const));
+      const again: UserId[] = [];
+      for (const owner of left) {
+        const person = opened.get(owner);
+        if (person === undefined) throw missingKey(owner);
+        // A later root than this read's generation shows that the generation has been raised since.
+        if (person === 'destroyed' || Math.max(...person.trees.keys()) >= generation)
+          found.set(owner, person);
+        else {
+          await this.replace(person, new Map([...person.trees, [generation, newRoot()]]));
+          again.push(owner);
+        }
+      }
+      left = again;
+    }
+    return found;
+  }
+
+  /** Returns false if the row is no longer the one that was read. */
+  replace({ owner, version, salt }: Person, trees: Trees): Promise<boolean> {
+    return this.store.replaceRoots(owner, version, this.#seal(owner, version + 1, salt, trees));
+  }
+
+  /** Returns false if the row is no longer the one that was read. */
+  replaceRoom(
+    { own }: Person,
+    { owner, roomId }: RoomOfWriter,
+    from: number,
+    trees: Trees,
+  ): Promise<boolean> {
+    const room = { owner, roomId };
+    const version = from + 1;
+    const sealed = sealRow(roomWrapping(own), encodeTrees(trees), contextOfRoom(room, version));
+    return this.store.replaceRoom({ owner: room.owner, roomId: room.roomId, version, sealed });
+  }
+}
+
+/** The keys of texts, with a cache. */
+class RoomKeyCache {
+  readonly #cache = new ExpiringCache<CachedRoom>({
+    ttlMs: SECRET_TTL_MS,
+    maxEntries: MAX_KEYS,
+    maxBytes: MAX_ROOM_BYTES,
+    sizeOf: ({ keys }) => keys.bytes.length + 1,
+  });
+  /** For each read in progress, the rooms in which a text was destroyed since it began. */
+  readonly #reads = new Set<Set<string>>();
+  /** The last destruction of each person's texts in progress: one waits for the one before. */
+  readonly #turns = new Map<UserId, Promise<void>>();
+
+  constructor(
+    private readonly store: VaultStore,
+    private readonly ownKeys: OwnKeys,
+    private readonly rows: KeyRows,
+  ) {}
+
+  getCached(room: RoomOfWriter, leftMs = 0): RoomKeys | 'destroyed' | undefined {
+    if (this.ownKeys.getCached(room.owner) === 'destroyed') return 'destroyed';
+    return this.#cache.get(roomKeysId(room), leftMs)?.keys;
+  }
+
+  async getAll(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+    const found = new Map<string, RoomKeys | 'destroyed'>();
+    const uncached: RoomOfWriter[] = [];
+    for (const room of rooms) {
+      const keys = this.getCached(room, MIN_TTL_LEFT_MS);
+      if (keys === undefined) uncached.push(room);
+      else found.set(roomKeysId(room), keys);
+    }
+    for (const [id, keys] of await this.fetchAll(uncached)) found.set(id, keys);
+    return found;
+  }
+
+  async fetchAll(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+    const found = new Map<string, RoomKeys | 'destroyed'>();
+    let left = [...new Map(rooms.map((room) => [roomKeysId(room), room])).values()];
+    for (let races = 0; left.length > 0; races++) {
+      if (races === MAX_RACES) throw lostRaces('a row of text keys');
+      left = await this.#read(left, found);
+    }
+    return found;
+  }
+
+  /** Reads rooms once. Returns those to read again. */
+  async #read(
+    rooms: readonly RoomOfWriter[],
+    into: Map<string, RoomKeys | 'destroyed'>,
+  ): Promise<RoomOfWriter[]> {
+    const overtaken = new Set<string>();
+    this.#reads.add(overtaken);
+    try {
+      const asOf = performance.now();
+      // People first: a branch that is missing in a person's row is in the row of the room by then.
+      const people = await this.rows.people([...new Set(rooms.map(({ owner }) => owner))]);
+      const alive = rooms.filter(({ owner }) => people.get(owner) !== 'destroyed');
+      const rows = alive.length > 0 ? await this.store.findRooms(alive) : [];
+      const rowOf = new Map(rows.map((row) => [roomKeysId(row), row]));
+      return rooms.filter((room) => {
+        const id = roomKeysId(room);
+        const person = people.get(room.owner) ?? 'destroyed';
+        if (person === 'destroyed') this.ownKeys.remember(room.owner, person, asOf);
+        // The person may have been destroyed here since the read began.
+        if (person === 'destroyed' || this.ownKeys.getCached(room.owner) === 'destroyed') {
+          into.set(id, 'destroyed');
+          return false;
+        }
+        const row = rowOf.get(id);
+        const trees = overtaken.has(id)
+          ? undefined
+          : addBranches(decodeRoom(person, room, row), person.trees, roomPath(person.salt, room.roomId));
+        if (trees === undefined) return true;
+        const keys = RoomKeys.from(encodeTrees(trees));
+        this.#remember(id, { owner: room.owner, version: row?.version ?? 0, keys }, asOf);
+        into.set(id, keys);
+        return false;
+      });
+    } finally {
+      this.#reads.delete(overtaken);
+    }
+  }
+
+  /** Caches keys, but never over those of a later row. */
+  #remember(id: string, room: CachedRoom, asOf: number): void {
+    const cached = this.#cache.get(id);
+    if (cached === undefined || cached.version <= room.version) this.#cache.set(id, room, asOf);
+  }
+
+  /** Destroys texts after the destructions of this owner's texts that were called before. */
+  async destroyTexts(room: RoomOfWriter, seqs: readonly number[]): Promise<void> {
+    if (seqs.length === 0) return;
+    const before = this.#turns.get(room.owner) ?? Promise.resolve();
+    const turn = before.then(() => this.#destroyTexts(room, seqs.map(seqPath)));
+    const settled = turn
+      .catch(() => {})
+      .finally(() => {
+        if (this.#turns.get(room.owner) === settled) this.#turns.delete(room.owner);
+      });
+    this.#turns.set(room.owner, settled);
+    return turn;
+  }
+
+  async #destroyTexts(room: RoomOfWriter, paths: readonly Path[]): Promise<void> {
+    for (let races = 0; races < MAX_RACES; races++) {
+      const person = (await this.rows.people([room.owner])).get(room.owner) ?? 'destroyed';
+      // Also removes a row of a room that was written while the person was destroyed.
+      if (person === 'destroyed') return this.destroyOwner(room.owner);
+      if (await this.#cutOut(person, room, paths)) return;
+    }
+    throw lostRaces(`a row of text keys of user ${room.owner}`);
+  }
+
+  /** First the row of the room, then the person's: at no time do both lack what the other does not hold. */
+  async #cutOut(person: Person, room: RoomOfWriter, paths: readonly Path[]): Promise<boolean> {
+    const [row] = await this.store.findRooms([room]);
+    const stored = decodeRoom(person, room, row);
+    const trees = addBranches(stored, person.trees, roomPath(person.salt, room.roomId));
+    if (trees === undefined) return false;
+    const left = cutOutOfEach(trees, paths);
+    try {
+      if (differ(left, stored) && !(await this.rows.replaceRoom(person, room, row?.version ?? 0, left)))
+        return false;
+    } finally {
+      // After an error too: the row may have been written.
+      this.#forget(roomKeysId(room));
+    }
+    const roots = cutOutOfEach(person.trees, [roomPath(person.salt, room.roomId)]);
+    if (differ(roots, person.trees)) return this.rows.replace(person, roots);
+    await this.store.removeReplaced();
+    return true;
+  }
+
+  #forget(id: string): void {
+    this.#cache.delete(id);
+    for (const overtaken of this.#reads) overtaken.add(id);
+  }
+
+  async destroyOwner(owner: UserId): Promise<void> {
+    await this.ownKeys.destroy(owner);
+    this.#cache.deleteWhere((room) => room.owner === owner);
+  }
+
+  close(): void {
+    this.#cache.close();
+  }
+}
+
+/** People's own keys and the keys of their texts, in rows that the master's wrapping key seals. */
+export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
+  const own = new OwnKeys(store, wrapping, SECRET_TTL_MS);
+  const rows = new KeyRows(store, wrapping, own);
+  const rooms = new RoomKeyCache(store, own, rows);
+  return {
+    getKeys: (owners) => own.getAll(owners),
+    getKey: (owner) => own.get(owner),
+    getCached: (owner) => own.getCached(owner),
+    fetchKeys: (owners) => own.fetchAll(owners),
+    async create(owner) {
+      await rows.insert(owner);
+      // Reads it back: the stored row may be older than this call.
+      if ((await own.get(owner)) === 'destroyed')
+        throw new KeyDestroyed(`the key of user ${owner} was destroyed`);
+    },
+    destroy: (owner) => rooms.destroyOwner(owner),
+    getRoomKeys: (asked) => rooms.getAll(asked),
+    getCachedRoomKeys: (room) => rooms.getCached(room),
+    fetchRoomKeys: (asked) => rooms.fetchAll(asked),
+    destroyTexts: (room, seqs) => rooms.destroyTexts(room, seqs),
+    async beginGeneration() {
+      for (;;) {
+        const next = (await store.findNumber(GENERATION)) + 1;
+        if (next > MAX_GENERATION) throw new RangeError('text keys have at most 256 generations');
+        if (await store.raiseNumber(GENERATION, next)) return next;
+      }
+    },
+    destructionProgress: (partition) => store.findNumber(progressName(partition)),
+    async saveDestructionProgress(partition, size) {
+      await store.raiseNumber(progressName(partition), size);
+    },
+    close() {
+      own.close();
+      rooms.close();
+    },
+  };
+}
