@@ -25,7 +25,7 @@ async function standBy(url: string, servers: string): Promise<void> {
         profiles: { known: idle, load: async () => new Map() },
         texts: { take: idle, messages: async () => [] },
       },
-      log,
+      source: { log, rooms: { members: async () => [] } },
       observer: {
         logger: pino({ level: 'silent' }),
         onEvent: idle,

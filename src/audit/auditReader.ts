@@ -3,11 +3,9 @@ import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { chatsModel } from '../projections/models/chatRows.js';
-import { friendshipsModel } from '../projections/models/friendshipRows.js';
 import { type ContentOpener, usersModel } from '../projections/models/userRows.js';
 import type { Progress } from '../projections/queries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
-import type { KeyStore } from '../vault/vault.js';
 import { type At, type EventFilter, findRanges, indexedSize, readTails } from './events/eventFilter.js';
 import {
   allEvents,
@@ -19,7 +17,7 @@ import {
   followEvents,
   type UnreadRange,
 } from './events/eventQuery.js';
-import type { OpenEvent } from './events/transcript.js';
+import type { AuditKeys, OpenEvent } from './events/transcript.js';
 import {
   type RoomSnapshot,
   readRoomAt,
@@ -36,7 +34,7 @@ export interface AuditReaderParts {
   readonly log: AuditedLog;
   readonly rows: RowReader;
   readonly progress: Omit<Progress, 'lagMs'>;
-  readonly keys: Pick<KeyStore, 'getKeys'>;
+  readonly keys: AuditKeys;
   readonly open: ContentOpener;
 }
 
@@ -69,7 +67,7 @@ export class AuditReader {
 
   /** Continues a query. Throws `bad_request` if `from` is not a `next` of this query. */
   resume(filter: EventFilter, from: string): Pick<QueryStart, 'rest'> {
-    return { rest: decodeCursor(this.parts.log.id, filter, from) };
+    return { rest: decodeCursor(this.parts.log.history, filter, from) };
   }
 
   async page(
@@ -79,7 +77,7 @@ export class AuditReader {
   ): Promise<Pick<EventPage, 'events'> & { readonly next?: string }> {
     const page = await eventPage(this.#source, filter, rest, limit);
     if (page.rest.length === 0) return { events: page.events };
-    return { events: page.events, next: encodeCursor(this.parts.log.id, filter, page.rest) };
+    return { events: page.events, next: encodeCursor(this.parts.log.history, filter, page.rest) };
   }
 
   /** All events of the query, a page at a time. */
@@ -113,7 +111,7 @@ export class AuditReader {
 
   /** See `readUserAt`. */
   async user(userId: UserId, time: Time): Promise<UserSnapshot> {
-    await this.#waitForModels([usersModel.name, friendshipsModel.name, chatsModel.name]);
+    await this.#waitForModels([usersModel.name, chatsModel.name]);
     return readUserAt(this.#source, userId, time);
   }
 

@@ -3,8 +3,13 @@ import { notFound } from '../base/errors.js';
 import type { Time } from '../domain/fields.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { Message, OnlineInfo, User } from '../domain/userMessageChat.js';
-import { type ChatRow, chatsModel, chatsProjection } from '../projections/models/chatRows.js';
-import { friendshipsModel, friendshipsProjection } from '../projections/models/friendshipRows.js';
+import {
+  type ChatRow,
+  chatsModel,
+  chatsProjection,
+  hasChat,
+  type OpenChatRow,
+} from '../projections/models/chatRows.js';
 import { messagesModel, messagesProjection, openMessages } from '../projections/models/messageRows.js';
 import { presenceModel, presenceProjection } from '../projections/models/presenceVisibility.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
@@ -82,7 +87,7 @@ export interface RoomInfo {
 }
 
 /** The fields of a room that never change. */
-const roomOf = ({ roomId, members, createdAt }: ChatRow): RoomInfo => ({
+const roomOf = ({ roomId, members, createdAt }: OpenChatRow): RoomInfo => ({
   roomId,
   roomType: 'PRIVATE',
   memberIds: members,
@@ -103,14 +108,19 @@ async function foldUserRows(source: StreamSource, userId: UserId, time: Time): P
 async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
   const { rows } = source;
   const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
-    const then = new RowsInMemory([friendshipsProjection]);
-    for await (const event of eventsUntil(source, streamNamed(key), { time })) then.fold(event);
-    const friend = then.get(friendshipsModel, key)?.members.find((member) => member !== userId);
-    if (friend === undefined) return undefined;
+    const then = new RowsInMemory([chatsProjection]);
+    for await (const event of eventsUntil(source, streamNamed(key), { time })) {
+      then.fold(event);
+      // Who was added once stays a friend.
+      if (event.type === 'FriendAdded') break;
+    }
+    const pair = then.get(chatsModel, key);
+    const friend = pair?.members.find((member) => member !== userId);
+    if (friend === undefined || pair?.added.length === 0) return undefined;
     const now = (await rows.get(usersModel, [friend])).get(friend)?.value;
     return now?.erased && (await wasErased(source, friend, time)) ? undefined : friend;
   };
-  return (await mapRows(rowsUnder(rows, friendshipsModel, 'member', userId), friendAt)).sort();
+  return (await mapRows(rowsUnder(rows, chatsModel, 'friends', userId), friendAt)).sort();
 }
 
 /** The rooms that were active for the user at that time, by id. */
@@ -122,7 +132,7 @@ async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Prom
       then.fold(event);
       const chat = then.get(chatsModel, key);
       // Later events do not change the room's own fields.
-      if (chat?.active[userId] !== undefined) return roomOf(chat);
+      if (chat && hasChat(chat) && chat.active[userId] !== undefined) return roomOf(chat);
     }
     return undefined;
   };
@@ -138,7 +148,7 @@ async function wasErased(source: StreamSource, userId: UserId, time: Time): Prom
   return state !== undefined && 'erased' in state && state.erased === true;
 }
 
-// Rows of friendships and chats have their streams' names as keys.
+// Rows of chats have their streams' names as keys.
 const streamNamed = (key: string): StreamName => key as StreamName;
 
 async function mapRows<R, T>(
@@ -170,7 +180,7 @@ export interface UserSnapshot extends OnlineInfo {
 
 /**
  * The log, the rows, and the opener of texts. Keys count as they are now, so an erased user's texts stay
- * closed. The models of users, friendships and chats must have folded the time asked for.
+ * closed. The models of users and chats must have folded the time asked for.
  */
 export interface SnapshotSource extends UserSource {
   readonly open: ContentOpener;
@@ -185,7 +195,7 @@ export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At)
   const rows = new RowsInMemory([chatsProjection, messagesProjection]);
   for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
   const chat = rows.get(chatsModel, stream);
-  if (!chat) throw notFound('the room did not exist then');
+  if (!chat || !hasChat(chat)) throw notFound('the room did not exist then');
   if ('seq' in at && chat.lastMessage?.seq !== at.seq)
     throw notFound('the room has no message with this number');
   return {
@@ -234,7 +244,7 @@ export const readStoredRoomAt = (system: StoredSystem, roomId: RoomId, at: At): 
 
 /** Reads like `readUserAt`. Throws like `readStoredRoomAt`. */
 export const readStoredUserAt = (system: StoredSystem, userId: UserId, time: Time): Promise<UserSnapshot> =>
-  withSources(system, [usersModel, friendshipsModel, chatsModel], (past) => readUserAt(past, userId, time));
+  withSources(system, [usersModel, chatsModel], (past) => readUserAt(past, userId, time));
 
 async function withSources<T>(
   { engine, masterKey }: StoredSystem,
@@ -268,10 +278,7 @@ async function generationsIn(engine: Engine): Promise<Map<string, number>> {
   try {
     const active = await activeGenerations(stored);
     return new Map(
-      [usersModel, friendshipsModel, chatsModel, streamsModel].map((model) => [
-        model.name,
-        active.get(tableOf(model)) ?? 0,
-      ]),
+      [usersModel, chatsModel, streamsModel].map((model) => [model.name, active.get(tableOf(model)) ?? 0]),
     );
   } finally {
     await stored.close();

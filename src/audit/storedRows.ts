@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Db } from 'mongodb';
 import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
+import { DRAFT_META_TABLE, META_TABLE } from '../log/logMeta.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
 import type { RowDocument } from '../projections/store/mongoRows.js';
 import { type AnyModel, type Checkpoint, tableOf } from '../projections/store/rowStore.js';
@@ -12,6 +13,8 @@ import { MismatchError, toUnreadable } from './verify/report.js';
 /** An existing log, read beside a running system or without one. */
 export interface AuditedLog extends LogSource {
   readonly id: string;
+  /** See `EventLog.history`. */
+  readonly history: string;
   readonly partitions: number;
   close(): unknown;
 }
@@ -27,7 +30,10 @@ export async function openAuditedLog(engine: Engine): Promise<AuditedLog> {
   const { MongoClient } = await import('mongodb');
   const client = new MongoClient(engine.url, { serverSelectionTimeoutMS: 5000 });
   try {
-    const there = await client.db().listCollections({ name: 'meta' }).hasNext();
+    const there = await client
+      .db()
+      .listCollections({ name: { $in: [META_TABLE, DRAFT_META_TABLE] } })
+      .hasNext();
     if (!there) throw new NoLog(`the database ${client.db().databaseName} holds no log`);
   } finally {
     await client.close();

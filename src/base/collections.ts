@@ -85,8 +85,8 @@ export class ExpiringCache<V extends object | string> {
   }
 
   /** Takes time in proportion to the number of entries. */
-  deleteWhere(matches: (value: V) => boolean): void {
-    for (const [key, value] of this.#entries.entries()) if (matches(value)) this.#entries.delete(key);
+  deleteWhere(matches: (value: V, key: string) => boolean): void {
+    for (const [key, value] of this.#entries.entries()) if (matches(value, key)) this.#entries.delete(key);
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import { type Recorded, subjectOf } from '../domain/events.js';
-import type { UserId } from '../domain/ids.js';
+import { pushesOf, type Recorded } from '../domain/events.js';
+import type { StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
 
 /** A process, from its start to its end: a new UUID each time. */
@@ -9,16 +9,17 @@ export type NodeId = string;
 
 /** A durable commit on its way to gateways and projections. Its arrival decides nothing: the log does. */
 export interface CommitFrame extends Commit {
-  /** The audiences of its events, each user once. */
+  /** By stream, the members of the rooms of its events. Undefined of a commit that was read from the log. */
+  readonly members: RoomsOfCommit | undefined;
+  /** The users whom its events are pushed to, each once. Throws while `members` is undefined. */
   readonly concerns: readonly UserId[];
-  /**
-   * The users whose presence its events change. Such events have no audience: they concern the users who
-   * watch these.
-   */
+  /** The users whose presence its events change. These events go to the users who watch them. */
   readonly subjects: readonly UserId[];
   /** The decoded leaves. Decoded on first access, which may throw `UnknownEventType`. */
   readonly events: readonly Recorded[];
 }
+
+export type RoomsOfCommit = ReadonlyMap<StreamName, readonly UserId[]>;
 
 /** The outcome of a request: see `RequestChannel.request`. */
 export type Reply = { readonly reply: unknown } | 'undelivered' | 'unanswered';
@@ -59,26 +60,42 @@ export interface Bus extends RequestChannel {
   close(): Promise<void>;
 }
 
-/** Creates the frame of a commit. `decoded` are its events, if the caller has them. */
-export function commitFrame(commit: Commit, decoded?: readonly Recorded[]): CommitFrame {
+/** What the caller has of a commit beside the commit itself. */
+interface Known {
+  readonly events?: readonly Recorded[];
+  readonly members?: RoomsOfCommit;
+}
+
+/** Creates the frame of a commit. */
+export function commitFrame(commit: Commit, { events: decoded, members }: Known = {}): CommitFrame {
   let events = decoded;
-  let concerns: readonly UserId[] | undefined;
-  let subjects: readonly UserId[] | undefined;
+  let receivers: Receivers | undefined;
   return {
     ...commit,
+    members,
     get events() {
       events ??= decodeEvents(commit);
       return events;
     },
     get concerns() {
-      concerns ??= [...new Set(this.events.flatMap(({ audience }) => audience))];
-      return concerns;
+      if (!members) throw new Error('the members of the rooms of this commit are not known');
+      receivers ??= receiversOf(this.events, members);
+      return receivers.concerns;
     },
     get subjects() {
-      subjects ??= subjectsOf(this.events);
-      return subjects;
+      receivers ??= receiversOf(this.events, members);
+      return receivers.subjects;
     },
   };
+}
+
+/** A frame that was read from the log, with the members of its rooms. */
+export function withMembers(frame: CommitFrame, members: RoomsOfCommit): CommitFrame {
+  const { partition, position, id, epoch, recordedAt, firstOffset, size, leaves, root, frontier, hash } =
+    frame;
+  const place = { partition, position, id, epoch, recordedAt, firstOffset, size };
+  const commit = { ...place, leaves, root, ...(frontier ? { frontier } : {}), hash };
+  return commitFrame(commit, { events: frame.events, members });
 }
 
 /** Decodes the leaves of a commit. Throws `UnknownEventType`. */
@@ -86,13 +103,21 @@ export function decodeEvents({ partition, firstOffset, leaves }: Commit): Record
   return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
 }
 
-function subjectsOf(events: readonly Recorded[]): UserId[] {
-  const users = new Set<UserId>();
-  for (const event of events) {
-    const subject = subjectOf(event);
-    if (subject !== undefined) users.add(subject);
-  }
-  return [...users];
+interface Receivers {
+  readonly concerns: readonly UserId[];
+  readonly subjects: readonly UserId[];
+}
+
+const nobody: readonly UserId[] = [];
+
+function receiversOf(events: readonly Recorded[], members: RoomsOfCommit | undefined): Receivers {
+  const concerns = new Set<UserId>();
+  const subjects = new Set<UserId>();
+  for (const event of events)
+    for (const push of pushesOf(event, { members: members?.get(event.stream) ?? nobody }))
+      if ('about' in push) subjects.add(push.about);
+      else for (const user of push.to) concerns.add(user);
+  return { concerns: [...concerns], subjects: [...subjects] };
 }
 
 const partition = z.int().min(0);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { StreamName } from '../domain/ids.js';
 import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply } from './bus.js';
 
 /**
@@ -24,6 +25,8 @@ const Header = z.object({
   root: z.string(),
   frontier: z.array(z.string()).exactOptional(),
   hash: z.string(),
+  /** By stream, the members of the rooms of its events. */
+  members: z.array(z.tuple([z.string(), z.array(z.string())])),
 });
 
 const LINE_BREAK = 0x0a;
@@ -43,6 +46,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     root,
     frontier,
     hash,
+    members = [],
   } = frame;
   const header: z.infer<typeof Header> = {
     concerns: [...concerns],
@@ -58,6 +62,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     root,
     ...(frontier ? { frontier: [...frontier] } : {}),
     hash,
+    members: [...members].map(([stream, users]) => [stream, [...users]]),
   };
   return Buffer.from([JSON.stringify(header), ...frame.leaves].join('\n'));
 }
@@ -70,11 +75,13 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const found = text.indexOf(LINE_BREAK);
   const end = found < 0 ? text.length : found;
-  const { format: _, ...header } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
+  const { format: _, members, ...header } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
   let leaves: CommitFrame['leaves'] | undefined;
   let events: CommitFrame['events'] | undefined;
   return {
     ...header,
+    // Only writers send frames, and they name streams.
+    members: new Map(members as [StreamName, string[]][]),
     get leaves() {
       leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
       return leaves;

@@ -25,7 +25,9 @@ export const RoomCreated = event('RoomCreated', roomStream, {
   evolve(state, { data: { roomId, members }, recordedAt }) {
     if (state.exists) return state;
     const marks = { [members[0]]: 0, [members[1]]: 0 };
-    return { exists: true, roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
+    const { added } = state;
+    const room = { roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
+    return { exists: true, ...room, erased: [], added };
   },
   line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
 });
@@ -37,10 +39,10 @@ export const RoomCreated = event('RoomCreated', roomStream, {
 export const ChatOpened = event('ChatOpened', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string(), members: Members, createdAt: Time }),
   evolve: inRoom((room, { data }) => ({ ...room, active: [...room.active, data.userId] })),
-  push({ audience, data: { roomId, members, createdAt } }) {
+  push({ data: { roomId, userId, members, createdAt } }) {
     return [
       initChatPush.of({
-        to: audience,
+        to: [userId],
         room: roomId,
         users: members,
         data: ({ user }) => ({
@@ -62,7 +64,7 @@ export const ChatOpened = event('ChatOpened', roomStream, {
 
 /** The event by which a room's chat becomes active for a member. */
 export function openChat({ roomId, members, createdAt }: Opening, userId: UserId) {
-  return ChatOpened.of(roomId, { roomId, userId, members, createdAt }, [userId]);
+  return ChatOpened.of(roomId, { roomId, userId, members, createdAt });
 }
 
 interface Opening {
@@ -81,7 +83,7 @@ export const initChat = completedCommand('init chat', roomStream, {
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot start a chat with yourself') };
-    if (!exists(friendId) || (state.exists && state.erased))
+    if (!exists(friendId) || (state.exists && state.erased.length > 0))
       return { refused: notFound(`there is no user ${friendId}`) };
     const roomId = roomIdOf(actor, friendId);
     if (state.exists && state.active.includes(actor))

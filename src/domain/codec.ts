@@ -1,16 +1,56 @@
 import { declarationOf, type EventType, eventTypes, isEventType, type Recorded } from './events.js';
+import { parseStream, type StreamKind, type StreamName } from './ids.js';
+import { roomStream, userStream } from './streams.js';
 
 /** An event before it has its place in the log. */
 export type UnplacedEvent = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
 
 /**
- * A leaf's text. The order of the fields never changes. Partition and offset are not written: the log knows them.
- * `stored` is an older form to write instead.
+ * A leaf's text: a JSON array of stream, version, type, data, actor, time and command id. `data` leaves out the field
+ * that repeats the stream's id. Partition and offset are not written: the log knows them. `stored` is an older form to
+ * write instead.
  */
 export function encodeEvent(event: UnplacedEvent, stored: Stored = event): string {
-  const { stream, version, audience, actor, recordedAt, commandId } = event;
-  const { type, data } = stored;
-  return JSON.stringify({ stream, version, type, data, audience, actor, recordedAt, commandId });
+  const { stream, version, actor, recordedAt, commandId } = event;
+  const data = hasIdField(stored.type) ? leaveOutId(stored.data, stream) : stored.data;
+  return JSON.stringify([stream, version, stored.type, data, actor, recordedAt, commandId]);
+}
+
+const idFields: Readonly<Record<StreamKind, string>> = {
+  user: userStream.idField,
+  room: roomStream.idField,
+};
+
+/** The field of data that repeats the stream's id, with that id. */
+function idFieldOf(stream: StreamName): Readonly<Record<string, string>> {
+  const { kind, id } = parseStream(stream);
+  return { [idFields[kind]]: id };
+}
+
+function leaveOutId(data: unknown, stream: StreamName): unknown {
+  const [field = ''] = Object.keys(idFieldOf(stream));
+  const { [field]: _, ...rest } = data as Readonly<Record<string, unknown>>; // An event's data is a JSON object.
+  return rest;
+}
+
+/** Whether data of this stored type repeats the stream's id. Data of an older type always does. */
+const hasIdField = (stored: string): boolean => !isEventType(stored) || declarationOf(stored).hasIdField;
+
+/** Fields of an event; an absent one matches all. */
+export interface LeafFields {
+  readonly stream?: StreamName;
+  readonly type?: string;
+  readonly actor?: string;
+}
+
+/** A test of a leaf's text that needs no parsing: the place of each field shows in the text around it. */
+export function leafTest({ stream, type, actor }: LeafFields): (leaf: string) => boolean {
+  const start = stream === undefined ? '[' : `[${JSON.stringify(stream)},`;
+  const parts: string[] = [];
+  // The type stands before an object, and the actor between an object and another text.
+  if (type !== undefined) parts.push(`,${JSON.stringify(type)},{`);
+  if (actor !== undefined) parts.push(`},${JSON.stringify(actor)},"`);
+  return (leaf) => leaf.startsWith(start) && parts.every((part) => leaf.includes(part));
 }
 
 /** The event of a leaf that lies at `offset`, old types read as present ones. Throws `UnknownEventType`. */
@@ -20,18 +60,9 @@ export function decodeLeaf(
   offset: number,
   upcast: Upcaster = upcastEvent,
 ): Recorded {
-  const {
-    stream,
-    version,
-    type: stored,
-    data: old,
-    audience,
-    actor,
-    recordedAt,
-    commandId,
-  } = JSON.parse(leaf);
-  const { type, data } = upcast(stored, old);
-  const event = { partition, offset, stream, version, type, data, audience, actor, recordedAt, commandId };
+  const [stream, version, stored, old, actor, recordedAt, commandId] = JSON.parse(leaf);
+  const { type, data } = upcast(stored, hasIdField(stored) ? { ...idFieldOf(stream), ...old } : old);
+  const event = { partition, offset, stream, version, type, data, actor, recordedAt, commandId };
   // Leaves are written by `encodeEvent` only, and read back as the same bytes: hashes prove it.
   return event as Recorded;
 }

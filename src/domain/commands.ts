@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Decision, Facts, Seals, Wants } from './defineCommand.js';
+import type { Decision, Facts, Wants } from './defineCommand.js';
 import type { StreamDeclaration } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
@@ -51,7 +51,7 @@ interface AnyCommand {
   readonly actor: (command: Command) => Actor;
   readonly streamId: (command: Command) => string;
   readonly wants?: (command: Command) => Wants;
-  readonly seals?: Seals<Command>;
+  readonly text?: (command: Command) => string;
   readonly decide: (command: Command, state: State, facts: Facts) => Decision<Answers[CommandKind]>;
   readonly isRepeatable?: (command: Command) => boolean;
   readonly contacts?: (
@@ -94,8 +94,8 @@ const FIXED_BYTES = 1024;
 
 /** Estimates the bytes of a waiting command in memory. */
 export function bytesOf(command: Command): number {
-  const { seals } = commandDeclaration(command.kind);
-  return seals ? FIXED_BYTES + 2 * seals.text(command).length : FIXED_BYTES;
+  const { text } = commandDeclaration(command.kind);
+  return text ? FIXED_BYTES + 2 * text(command).length : FIXED_BYTES;
 }
 
 const [first, ...rest] = declaredCommands.map(({ kind, fields }) =>

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
-import type { Sealed, Time } from './fields.js';
-import type { Actor, MessageRef, UserId } from './ids.js';
+import type { Time } from './fields.js';
+import type { Actor, MessageRef, UserId, WriterInRoom } from './ids.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
 export type Decision<A> =
@@ -16,6 +16,10 @@ export interface Wants {
   /** Users for `Facts.isActive`. */
   readonly devices?: readonly UserId[];
   readonly messages?: readonly MessageRef[];
+  /** Users whose own keys seal a field of the events. The command is refused if one was erased. */
+  readonly ownKeys?: readonly UserId[];
+  /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
+  readonly textKeys?: readonly WriterInRoom[];
 }
 
 /** A message that has the id asked for already. */
@@ -24,6 +28,8 @@ export interface EarlierMessage {
   readonly seq: number;
   readonly sentAt: Time;
   readonly replyTo?: string;
+  /** Who deleted it. */
+  readonly deleted?: { readonly by: Actor };
   /** Whether it has this text. False unless the command's actor sent it. */
   hasText(text: string): boolean;
 }
@@ -32,8 +38,6 @@ export interface EarlierMessage {
 export interface Facts {
   /** The time of the commit. */
   readonly now: Time;
-  /** The field that the command `seals`, sealed. */
-  readonly sealed: Sealed;
   /** Whether a wanted user is registered and not erased. */
   exists(user: UserId): boolean;
   /** Whether any node has an active device of a wanted user, or recently had one. */
@@ -42,18 +46,12 @@ export interface Facts {
   message(ref: MessageRef): EarlierMessage | undefined;
 }
 
-/** The one field of a command that is sealed with a user's own key before anything is decided. */
-export interface Seals<C> {
-  readonly text: (command: C) => string;
-  readonly owner: (command: C) => UserId;
-  readonly context: (command: C) => string;
-}
-
 interface Deciding<C, S, A> {
   /** The id of the stream that the command is decided against. */
   readonly streamId: (command: C) => string;
   readonly wants?: (command: C) => Wants;
-  readonly seals?: Seals<C>;
+  /** The text that an event of the command seals. */
+  readonly text?: (command: C) => string;
   /** Pure: time, ids and facts come in. */
   readonly decide: (command: C, state: S, facts: Facts) => Decision<A>;
   /** False when a repeat could mean something else than the first call did. Default: true. */
@@ -159,7 +157,7 @@ export function completedCommand<N extends string, Z extends z.ZodRawShape, S, A
   stream: StreamDeclaration<S>,
   { data, answer, note, contacts, ...deciding }: ClientCommandSpec<N, Z, NoInfer<S>, A, R>,
 ): ClientCommandDeclaration<N, Z, S, A, R> {
-  const { streamId, wants, seals, decide, isRepeatable } = deciding;
+  const { streamId, wants, text, decide, isRepeatable } = deciding;
   return {
     declares: 'command',
     kind: name,
@@ -172,7 +170,7 @@ export function completedCommand<N extends string, Z extends z.ZodRawShape, S, A
     streamId,
     decide,
     ...(wants ? { wants } : {}),
-    ...(seals ? { seals } : {}),
+    ...(text ? { text } : {}),
     ...(isRepeatable ? { isRepeatable } : {}),
   };
 }

@@ -1,11 +1,13 @@
-import type { z } from 'zod';
-import type { Push } from './definePush.js';
+import { z } from 'zod';
+import type { Push, SealedMessage } from './definePush.js';
 import type { Time } from './fields.js';
-import { type Actor, type StreamKind, type StreamName, streamOf, type UserId } from './ids.js';
+import { type Actor, type RoomId, type StreamKind, type StreamName, streamOf, type UserId } from './ids.js';
 
 /** A kind of stream, and the state that deciders keep of each stream of this kind. */
 export interface StreamDeclaration<S> {
   readonly kind: StreamKind;
+  /** The field of an event's data that repeats the stream's id. A leaf leaves it out. */
+  readonly idField: string;
   /** The state before the first event. A state is a JSON value: it is stored as a row. */
   readonly initial: S;
 }
@@ -15,8 +17,6 @@ export interface NewEventOf<T extends string, D> {
   readonly type: T;
   readonly stream: StreamName;
   readonly data: D;
-  /** Whose connections it concerns. Empty for presence, which goes to the contacts of its subject. */
-  readonly audience: readonly UserId[];
 }
 
 /** An event as the log holds it. */
@@ -39,12 +39,31 @@ export interface Words {
   quoted(value: unknown): string;
 }
 
-/** The one field of an event's data that is sealed with a user's own key. */
+/** The place of a text in its writer's tree of keys. */
+export interface TextPlace {
+  readonly roomId: RoomId;
+  /** The message's `seq`. */
+  readonly seq: number;
+  /** The revision of the text, 0 for the first. */
+  readonly rev: number;
+}
+
+/** The one field of an event's data that is sealed. Its decider gives it in the clear, and the writer seals it. */
 export interface SealedField<E> {
   readonly field: string;
   readonly owner: (event: E) => UserId;
   /** Additional data of AES-GCM: the sealed text opens nowhere else. */
   readonly context: (event: E) => string;
+  /** Of a text with a key of its own. Without it the field is sealed with its owner's own key. */
+  readonly place?: (event: E) => TextPlace;
+}
+
+/** What an event's pushes need beside the event. */
+export interface Scene {
+  /** The members of the event's room at its place in the log; empty for another kind of stream. */
+  readonly members: readonly UserId[];
+  /** The event's message as it is now, when it is no longer as the event says. */
+  readonly message?: SealedMessage;
 }
 
 interface EventSpec<T extends string, D, S> {
@@ -54,7 +73,7 @@ interface EventSpec<T extends string, D, S> {
   /** Pure; never changes `state`. Without it the state stays as it is. */
   readonly evolve?: (state: S, event: RecordedOf<T, D>) => S;
   /** The event's pushes: live, after a gap and in a replay. Pure. Without it the event has none. */
-  readonly push?: (event: RecordedOf<T, D>) => readonly Push[];
+  readonly push?: (event: RecordedOf<T, D>, scene: Scene) => readonly Push[];
   /** The event in the auditor's transcript. */
   readonly line: (event: RecordedOf<T, D>, words: Words) => string;
   /** The older type that this one replaces, and how each is read as the other. */
@@ -75,7 +94,9 @@ export interface EventDeclaration<T extends string, D, S> extends EventSpec<T, D
   readonly type: T;
   readonly stream: StreamDeclaration<S>;
   /** Makes the event for the stream of this id. */
-  readonly of: (id: string, data: D, audience?: readonly UserId[]) => NewEventOf<T, D>;
+  readonly of: (id: string, data: D) => NewEventOf<T, D>;
+  /** Whether the data always has the `idField` of the stream. */
+  readonly hasIdField: boolean;
 }
 
 /** Declares a type of event of one kind of stream. */
@@ -84,11 +105,8 @@ export function event<T extends string, D, S>(
   stream: StreamDeclaration<S>,
   spec: EventSpec<T, D, NoInfer<S>>,
 ): EventDeclaration<T, D, S> {
-  const of = (id: string, data: D, audience: readonly UserId[] = []) => ({
-    type,
-    stream: streamOf(stream.kind, id),
-    data,
-    audience,
-  });
-  return { declares: 'event', type, stream, of, ...spec };
+  const of = (id: string, data: D) => ({ type, stream: streamOf(stream.kind, id), data });
+  const field = spec.data instanceof z.ZodObject ? spec.data.shape[stream.idField] : undefined;
+  const hasIdField = field !== undefined && field._zod.optin === undefined;
+  return { declares: 'event', type, stream, of, hasIdField, ...spec };
 }

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Sealed, Time } from './fields.js';
-import type { RoomId, UserId } from './ids.js';
+import type { Actor, RoomId, UserId } from './ids.js';
 import type { User } from './userMessageChat.js';
 
 /** A message with its text sealed, as rows and the bus hold it. */
@@ -9,9 +9,12 @@ export interface SealedMessage {
   readonly roomId: RoomId;
   readonly seq: number;
   readonly senderId: UserId;
-  readonly text: Sealed;
+  /** Null when the message was deleted. */
+  readonly text: Sealed | null;
   readonly replyTo?: string;
   readonly sentAt: Time;
+  /** Who deleted it. */
+  readonly deleted?: { readonly by: Actor };
 }
 
 /** What a push shows beside its event: profiles, and the opened text of its message. Both are as they are now. */

@@ -24,8 +24,8 @@ export const UserErased = event('UserErased', userStream, {
 /** Ends a private chat: neither member can write in it any more. */
 export const MemberErased = event('MemberErased', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string() }),
-  evolve: inRoom((room, { data }) => ({ ...room, erased: [...(room.erased ?? []), data.userId] })),
-  push: ({ audience, data }) => [eraseUserPush.of({ to: audience, room: data.roomId, data: () => data })],
+  evolve: inRoom((room, { data }) => ({ ...room, erased: [...room.erased, data.userId] })),
+  push: ({ data }, { members }) => [eraseUserPush.of({ to: members, room: data.roomId, data: () => data })],
   line: ({ data }, { who }) => `${who(data.userId)} is erased from room ${data.roomId}`,
 });
 
@@ -36,7 +36,7 @@ export const eraseUser = command('erase user', userStream, {
   decide({ userId }, state, { now }) {
     if (!state.registered) return { refused: notFound(`there is no user ${userId}`) };
     if (state.erased) return unchanged;
-    const erased = UserErased.of(userId, { userId }, [userId]);
+    const erased = UserErased.of(userId, { userId });
     return state.online
       ? changed(UserWentOffline.of(userId, { userId, lastSeen: now }), erased)
       : changed(erased);
@@ -50,7 +50,7 @@ export const eraseMember = command('erase member', roomStream, {
   streamId: ({ roomId }) => roomId,
   decide({ roomId, userId }, room) {
     // A room that does not exist, or is not theirs, has no such member: the caller can go on.
-    if (!room.exists || !room.members.includes(userId) || room.erased?.includes(userId)) return unchanged;
-    return changed(MemberErased.of(roomId, { roomId, userId }, room.members));
+    if (!room.exists || !room.members.includes(userId) || room.erased.includes(userId)) return unchanged;
+    return changed(MemberErased.of(roomId, { roomId, userId }));
   },
 });

@@ -3,14 +3,16 @@ import type {
   NewEventOf,
   RecordedOf,
   Replaced,
+  Scene,
   SealedField,
   StreamDeclaration,
+  TextPlace,
   Words,
 } from './defineEvent.js';
 import type { Push, StoredPush } from './definePush.js';
 import { declaredEvents, type EventDeclared } from './features.js';
 import { parseStream, type StreamKind, type StreamName, type UserId } from './ids.js';
-import { friendshipStream, roomStream, userStream } from './streams.js';
+import { roomStream, userStream } from './streams.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
 
@@ -39,8 +41,9 @@ interface AnyEvent {
   readonly data: z.ZodType;
   readonly sealed?: SealedField<Recorded>;
   readonly evolve?: (state: State, event: Recorded) => State;
-  readonly push?: (event: Recorded) => readonly Push[];
+  readonly push?: (event: Recorded, scene: Scene) => readonly Push[];
   readonly line: (event: Recorded, words: Words) => string;
+  readonly hasIdField: boolean;
   readonly replaces?: Replaced;
 }
 
@@ -73,40 +76,46 @@ const evolve = (state: State, event: Recorded): State =>
 const folds: Readonly<Record<StreamKind, Fold>> = {
   user: { initial: userStream.initial, evolve },
   room: { initial: roomStream.initial, evolve },
-  friendship: { initial: friendshipStream.initial, evolve },
 };
 
 /** The fold of a stream's events into its deciders' state. */
 export const foldFor = (stream: StreamName): Fold => folds[parseStream(stream).kind];
 
 /** The pushes of an event: the same live, after a gap and in a replay. */
-export const pushesOf = (event: Recorded): readonly Push[] => declarationOf(event.type).push?.(event) ?? [];
+export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
+  declarationOf(event.type).push?.(event, scene) ?? [];
 
 /** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
-export const pushesTo = (user: UserId, event: Recorded): StoredPush[] =>
-  pushesOf(event).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
+export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>
+  pushesOf(event, scene).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
 
-/** The user whose contacts an event is pushed to, if it has no audience of its own. */
-export function subjectOf(event: Recorded): UserId | undefined {
-  if (event.audience.length > 0) return undefined;
-  for (const push of pushesOf(event)) if ('about' in push) return push.about;
-  return undefined;
-}
+/** The members of a room in this state, whom its events are pushed to; none of another stream. */
+export const membersIn = (state: State): readonly UserId[] =>
+  'exists' in state && state.exists ? state.members : [];
 
-/** Sealed text. The key of its owner opens it in this context. */
+/** A sealed field: of an event before it is sealed, its plain text. */
 export interface SealedText {
   readonly owner: UserId;
   /** The field of the event's data. */
   readonly field: string;
-  readonly sealed: string;
+  readonly text: string;
   readonly context: string;
+  /** Of a text with a key of its own. Otherwise the owner's own key opens it. */
+  readonly place?: TextPlace;
 }
 
 /** The sealed field of an event. */
 export function sealedTextOf(event: Recorded): SealedText | undefined {
   const { sealed } = declarationOf(event.type);
   if (!sealed) return undefined;
+  const { field, owner, context, place } = sealed;
   // A sealed field is a string of the event's data.
-  const text = (event.data as Readonly<Record<string, unknown>>)[sealed.field] as string;
-  return { owner: sealed.owner(event), field: sealed.field, sealed: text, context: sealed.context(event) };
+  const text = (event.data as Readonly<Record<string, unknown>>)[field] as string;
+  return {
+    owner: owner(event),
+    field,
+    text,
+    context: context(event),
+    ...(place ? { place: place(event) } : {}),
+  };
 }

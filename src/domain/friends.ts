@@ -4,11 +4,11 @@ import { completedCommand } from './defineCommand.js';
 import { event } from './defineEvent.js';
 import { push } from './definePush.js';
 import { Id, Revision } from './fields.js';
-import { friendshipIdOf, pairOf } from './ids.js';
-import { friendshipStream } from './streams.js';
+import { roomIdOf } from './ids.js';
+import { roomStream } from './streams.js';
 import { User } from './userMessageChat.js';
 
-/** Friendships: mutual, without consent, made once. */
+/** Friendships: without consent, in the pair's stream. To add is each one's own doing. */
 
 export const addFriendPush = push('add friend', {
   isStored: true,
@@ -16,40 +16,44 @@ export const addFriendPush = push('add friend', {
   note: 'To the new friend and to my other devices.',
 });
 
-/** The actor is who asked. `members` are in ascending order. */
-export const FriendAdded = event('FriendAdded', friendshipStream, {
-  data: z.strictObject({ members: z.tuple([z.string(), z.string()]).readonly() }),
-  evolve: () => ({ added: true }),
-  push({ audience, data: { members } }) {
-    const [a, b] = members;
+/**
+ * `by` added `target`. It puts each into the other's list. `mutual`: the target had added `by` before, so that it
+ * changes neither list and is pushed to nobody.
+ */
+export const FriendAdded = event('FriendAdded', roomStream, {
+  data: z.strictObject({ by: z.string(), target: z.string(), mutual: z.literal(true).exactOptional() }),
+  evolve: (state, { data }) => ({ ...state, added: [...state.added, data.by] }),
+  push({ data: { by, target, mutual } }) {
+    if (mutual) return [];
     const tell = (me: string, friend: string) =>
       addFriendPush.of({
-        to: audience.includes(me) ? [me] : [],
+        to: [me],
         users: [friend],
-        contacts: members,
+        contacts: [by, target],
         data: ({ user }) => ({ friend: user(friend) }),
       });
-    return [tell(a, b), tell(b, a)];
+    return [tell(by, target), tell(target, by)];
   },
-  line: ({ data: { members } }, { who }) => `${members.map(who).join(' and ')} became friends`,
+  line: ({ data: { by, target } }, { who }) => `${who(by)} added ${who(target)} as a friend`,
 });
 
 /** `isNew`: this command made them friends. */
-export const addFriend = completedCommand('add friend', friendshipStream, {
+export const addFriend = completedCommand('add friend', roomStream, {
   data: { friendId: Id },
   answer: z.strictObject({ friend: User, revision: Revision }),
   note: 'Makes the two friends of each other; needs no consent.',
-  streamId: ({ actor, friendId }) => friendshipIdOf(actor, friendId),
+  streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
   decide({ actor, friendId }, { added }, { exists }) {
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot add yourself as a friend') };
     if (!exists(friendId)) return { refused: notFound(`there is no user ${friendId}`) };
-    if (added) return { events: [], answer: { isNew: false } };
-    const members = pairOf(actor, friendId);
-    const made = FriendAdded.of(friendshipIdOf(actor, friendId), { members }, members);
-    return { events: [made], answer: { isNew: true } };
+    if (added.includes(actor)) return { events: [], answer: { isNew: false } };
+    const isNew = added.length === 0;
+    const data = { by: actor, target: friendId };
+    const made = FriendAdded.of(roomIdOf(actor, friendId), isNew ? data : { ...data, mutual: true });
+    return { events: [made], answer: { isNew } };
   },
   contacts: ({ actor, friendId }) => [actor, friendId],
 });

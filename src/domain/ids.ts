@@ -4,21 +4,17 @@ import { v5 as uuidv5 } from 'uuid';
 export type UserId = string;
 /** A UUID in lower case; of a private room, derived from its pair of members. */
 export type RoomId = string;
-/** The `stream` of an event: `user:<id>`, `room:<id>` or `friendship:<id>`. */
+/** The `stream` of an event: `user:<id>`, or `room:<id>` for a pair's chat and friendship. */
 export type StreamName = `${StreamKind}:${string}`;
-export type StreamKind = 'user' | 'room' | 'friendship';
+export type StreamKind = 'user' | 'room';
 
 // Fixed for ever: another namespace would give every pair a second room.
 const ROOMS = '9f5d7a0e-6f0e-4c3b-8a54-6d0b3f1c2e71';
-const FRIENDSHIPS = '2b7c1e94-0d58-4d8a-9c63-5a1f7e4b8d20';
 
 const pairName = (a: UserId, b: UserId): string => (a < b ? `${a}/${b}` : `${b}/${a}`);
 
 /** The one private room of two users (UUIDv5 of the ordered pair), whoever asks. */
 export const roomIdOf = (a: UserId, b: UserId): RoomId => uuidv5(pairName(a, b), ROOMS);
-
-/** The one friendship of two users (UUIDv5 of the ordered pair), whoever asks. */
-export const friendshipIdOf = (a: UserId, b: UserId): string => uuidv5(pairName(a, b), FRIENDSHIPS);
 
 /** The stream that holds the events of one thing. */
 export const streamOf = (kind: StreamKind, id: string): StreamName => `${kind}:${id}`;
@@ -39,4 +35,10 @@ export type Actor = UserId | 'system';
 export interface MessageRef {
   readonly roomId: RoomId;
   readonly messageId: string;
+}
+
+/** A writer in a room; the keys of their texts there belong together. */
+export interface WriterInRoom {
+  readonly owner: UserId;
+  readonly roomId: RoomId;
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { badRequest, forbidden, ParleyError } from '../base/errors.js';
+import { badRequest, forbidden, notFound, ParleyError } from '../base/errors.js';
 import { openChat } from './chats.js';
-import { clientCommand, type Decision, request } from './defineCommand.js';
+import { clientCommand, command, type Decision, request } from './defineCommand.js';
 import { event, type RecordedOf } from './defineEvent.js';
 import { push, type SealedMessage } from './definePush.js';
 import { Id, Limit, MessageText, Revision, Seq } from './fields.js';
-import type { MessageRef, RoomId } from './ids.js';
-import { inRoom, type Room, roomOfMember, roomStream } from './streams.js';
+import type { Actor, MessageRef, RoomId } from './ids.js';
+import { changed, inRoom, type Room, roomOfMember, roomStream, unchanged } from './streams.js';
 import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
@@ -35,92 +35,107 @@ export const MessageSent = event('MessageSent', roomStream, {
     field: 'text',
     owner: ({ actor }) => actor,
     context: ({ data }) => messageContext(data.roomId, data.messageId),
+    place: ({ data: { roomId, seq } }) => ({ roomId, seq, rev: 0 }),
   },
   evolve: inRoom((room, { actor, data: { seq } }) => addMessage(room, seq, { ...room.marks, [actor]: seq })),
-  push(sent) {
-    const { audience: to, actor, data } = sent;
-    const message = sealedMessage(sent);
-    const [a, b] = to;
+  push(sent, { members, message = sealedMessage(sent) }) {
+    const { actor, data } = sent;
+    const [a, b] = members;
     return [
       sendMessagePush.of({
-        to,
+        to: members,
         room: data.roomId,
         message,
         endsTypingOf: actor,
         ...(data.seq === 1 && a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
-        data: ({ text }) => ({ message: openedMessage(message, text(message.text)) }),
+        data: ({ text }) => ({ message: openedMessage(message, message.text && text(message.text)) }),
       }),
     ];
   },
-  line({ actor, audience, data }, { who, quoted }) {
-    const to = audience.filter((member) => member !== actor).map(who);
-    return `${who(actor)} to ${to.join(', ')}, message ${data.seq}: ${quoted(data.text)}`;
-  },
+  line: ({ actor, data }, { who, quoted }) =>
+    `${who(actor)} in room ${data.roomId}, message ${data.seq}: ${quoted(data.text)}`,
+});
+
+export const deleteMessagePush = push('delete message', {
+  isStored: true,
+  data: z.strictObject({
+    roomId: z.string(),
+    messageId: z.string(),
+    seq: z.int().min(1),
+    by: z.string(),
+  }),
+  note: 'A message was deleted: it keeps its place and shows who deleted it.',
+});
+
+/** The keys of the message's texts are destroyed after it: see `erasure/destroyedTexts.ts`. */
+export const MessageDeleted = event('MessageDeleted', roomStream, {
+  data: z.strictObject({
+    roomId: z.string(),
+    messageId: z.string(),
+    seq: z.int().min(1),
+    senderId: z.string(),
+    by: z.string(),
+  }),
+  push: ({ data: { roomId, messageId, seq, by } }, { members }) => [
+    deleteMessagePush.of({ to: members, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
+  ],
+  line: ({ data }, { who }) => `${who(data.by)} deleted message ${data.seq} of room ${data.roomId}`,
 });
 
 /** Copies field by field, as nearly all events come here: spreading the old state takes several times as long. */
-const addMessage = (room: Room, lastSeq: number, marks: Room['marks']): Room =>
-  room.erased
-    ? { ...room, lastSeq, marks }
-    : {
-        exists: true,
-        roomId: room.roomId,
-        members: room.members,
-        createdAt: room.createdAt,
-        active: room.active,
-        lastSeq,
-        marks,
-      };
+const addMessage = (room: Room, lastSeq: number, marks: Room['marks']): Room => ({
+  exists: true,
+  roomId: room.roomId,
+  members: room.members,
+  createdAt: room.createdAt,
+  active: room.active,
+  lastSeq,
+  marks,
+  erased: room.erased,
+  added: room.added,
+});
 
 export const sendMessage = clientCommand('send message', roomStream, {
   data: { roomId: Id, messageId: Id, message: MessageText, replyTo: Id.exactOptional() },
   answer: z.strictObject({ message: Message, revision: Revision }),
   note: '`messageId` is of the sender’s choice: sent again with the same body it gets the first answer, with another it is a `conflict`. `seq` is 1, 2, 3 … in its room, without a hole.',
   streamId: ({ roomId }) => roomId,
-  wants: ({ roomId, messageId, replyTo }) => ({
+  wants: ({ actor, roomId, messageId, replyTo }) => ({
     messages: [{ roomId, messageId }, ...(replyTo === undefined ? [] : [{ roomId, messageId: replyTo }])],
+    textKeys: [{ owner: actor, roomId }],
   }),
-  seals: {
-    text: ({ message }) => message,
-    owner: ({ actor }) => actor,
-    context: ({ roomId, messageId }) => messageContext(roomId, messageId),
-  },
+  text: ({ message }) => message,
   decide(command, state, facts): Decision<Sent> {
     const found = roomOfMember(state, command);
     if ('refused' in found) return found;
     const { room } = found;
     const { actor, roomId, messageId, message, replyTo } = command;
-    const body = {
-      messageId,
-      roomId,
-      senderId: actor,
-      message,
-      ...(replyTo === undefined ? {} : { replyTo }),
-    };
-    const answer = (seq: number, sentAt: string): Sent => ({
-      message: { ...body, seq, sentAt },
-      ...(seq === 1 ? { contacts: room.members } : {}),
-    });
+    const body = { messageId, roomId, senderId: actor, ...(replyTo === undefined ? {} : { replyTo }) };
     const earlier = facts.message({ roomId, messageId });
     if (earlier) {
-      if (earlier.senderId === actor && earlier.replyTo === replyTo && earlier.hasText(message))
-        return { events: [], answer: answer(earlier.seq, earlier.sentAt) };
+      const { seq, sentAt, deleted } = earlier;
+      const isSame = earlier.senderId === actor && earlier.replyTo === replyTo;
+      // The text of a deleted message cannot be compared any more.
+      if (isSame && deleted)
+        return { events: [], answer: sentAnswer(room, { ...body, seq, message: null, sentAt, deleted }) };
+      if (isSame && earlier.hasText(message))
+        return { events: [], answer: sentAnswer(room, { ...body, seq, message, sentAt }) };
       return {
         refused: new ParleyError('conflict', `message ${messageId} exists with another body or sender`),
       };
     }
-    if (room.erased) return { refused: forbidden('the other member has been erased') };
+    if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
     if (replyTo !== undefined && !facts.message({ roomId, messageId: replyTo })) {
       const reason = 'must be the id of an earlier message in the room';
       return { refused: badRequest(`replyTo ${reason}`, [{ path: 'replyTo', message: reason }]) };
     }
     const seq = room.lastSeq + 1;
-    const data = { roomId, messageId, seq, text: facts.sealed };
-    const sent = MessageSent.of(roomId, replyTo === undefined ? data : { ...data, replyTo }, room.members);
+    const data = { roomId, messageId, seq, text: message };
+    const sent = MessageSent.of(roomId, replyTo === undefined ? data : { ...data, replyTo });
     const opened = room.members.filter((member) => !room.active.includes(member));
     return {
       events: [...opened.map((member) => openChat(room, member)), sent],
-      answer: answer(seq, facts.now),
+      answer: sentAnswer(room, { ...body, seq, message, sentAt: facts.now }),
     };
   },
   reply: (_, { message }, revision) => ({ message, revision }),
@@ -132,6 +147,24 @@ interface Sent {
   readonly message: Message;
   readonly contacts?: Room['members'];
 }
+
+const sentAnswer = (room: Room, message: Message): Sent =>
+  message.seq === 1 ? { message, contacts: room.members } : { message };
+
+/** Deletes a message on an operator's order. `not_found` if the room has no such message. */
+export const deleteMessage = command('delete message', roomStream, {
+  fields: { roomId: z.string(), messageId: z.string() },
+  actor: () => 'system',
+  streamId: ({ roomId }) => roomId,
+  wants: (message) => ({ messages: [message] }),
+  decide({ roomId, messageId }, _, { message }) {
+    const found = message({ roomId, messageId });
+    if (!found) return { refused: notFound(`room ${roomId} has no message ${messageId}`) };
+    if (found.deleted) return unchanged;
+    const { seq, senderId } = found;
+    return changed(MessageDeleted.of(roomId, { roomId, messageId, seq, senderId, by: 'system' }));
+  },
+});
 
 export const fetchMessages = request('fetch messages', {
   data: z
@@ -166,18 +199,25 @@ export function sealedMessage(
   };
 }
 
-/** The message as clients get it; a text of null is an erased one. */
+/** What is left of a message that was deleted. */
+export const deletedMessage = (
+  message: SealedMessage,
+  { data: { by } }: { readonly data: { readonly by: Actor } },
+): SealedMessage => ({ ...message, text: null, deleted: { by } });
+
+/** The message as clients get it. A text of null is an erased one, unless the message was deleted. */
 export function openedMessage(sealed: SealedMessage, text: string | null): Message {
-  const { messageId, roomId, seq, senderId, replyTo, sentAt } = sealed;
+  const { messageId, roomId, seq, senderId, replyTo, sentAt, deleted } = sealed;
   return {
     messageId,
     roomId,
     seq,
     senderId,
-    message: text,
+    message: deleted ? null : text,
     ...(replyTo === undefined ? {} : { replyTo }),
     sentAt,
-    ...(text === null ? { erased: true as const } : {}),
+    ...(text === null && !deleted ? { erased: true as const } : {}),
+    ...(deleted ? { deleted } : {}),
   };
 }
 

@@ -6,7 +6,7 @@ import { Empty, Id, Time } from './fields.js';
 import type { UserId } from './ids.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';
 
-/** Who is online. Presence events have no audience: they go to the contacts of their subject and are not replayed. */
+/** Who is online. Presence events go to the contacts of their subject and are not replayed. */
 
 const RecipientInfo = z.strictObject({
   recipientId: z.string(),

@@ -17,9 +17,9 @@ export const readMessagesPush = push('read messages', {
 export const MessagesRead = event('MessagesRead', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string(), upTo: z.int().min(0) }),
   evolve: inRoom((room, { data }) => ({ ...room, marks: { ...room.marks, [data.userId]: data.upTo } })),
-  push: ({ audience, data }) => [
+  push: ({ data }, { members }) => [
     readMessagesPush.of({
-      to: audience,
+      to: members,
       room: data.roomId,
       onlyNewest: `${data.roomId}/${data.userId}`,
       data: () => data,
@@ -43,7 +43,7 @@ export const readMessages = clientCommand('read messages', roomStream, {
     const found = roomOfMember(state, command);
     if ('refused' in found) return found;
     const { actor, roomId } = command;
-    const { lastSeq, marks, members } = found.room;
+    const { lastSeq, marks } = found.room;
     const upTo = command.upTo ?? lastSeq;
     if (upTo > lastSeq) {
       const message = `must be at most the newest seq, ${lastSeq}`;
@@ -51,7 +51,7 @@ export const readMessages = clientCommand('read messages', roomStream, {
     }
     const mark = marks[actor] ?? 0;
     if (upTo <= mark) return { events: [], answer: { upTo: mark, unread: lastSeq - mark } };
-    const moved = MessagesRead.of(roomId, { roomId, userId: actor, upTo }, members);
+    const moved = MessagesRead.of(roomId, { roomId, userId: actor, upTo });
     return { events: [moved], answer: { upTo, unread: lastSeq - upTo } };
   },
   reply: ({ roomId, actor: userId }, { upTo, unread }, revision) => ({

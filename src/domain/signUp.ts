@@ -29,15 +29,12 @@ export const registerUser = command('register user', userStream, {
   fields: { userId: z.string(), username: z.string(), backgroundColor: z.string() },
   actor: ({ userId }) => userId,
   streamId: ({ userId }) => userId,
-  seals: {
-    text: ({ username }) => username,
-    owner: ({ userId }) => userId,
-    context: ({ userId }) => usernameContext(userId),
-  },
-  decide({ userId, backgroundColor }, { registered }, { sealed: username }) {
+  wants: ({ userId }) => ({ ownKeys: [userId] }),
+  text: ({ username }) => username,
+  decide({ userId, username, backgroundColor }, { registered }) {
     if (registered) return { events: [], answer: { isNew: false } };
     const data = { userId, username, backgroundColor };
-    return { events: [UserRegistered.of(userId, data, [userId])], answer: { isNew: true } };
+    return { events: [UserRegistered.of(userId, data)], answer: { isNew: true } };
   },
 });
 

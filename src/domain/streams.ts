@@ -15,6 +15,7 @@ export interface UserState {
 /** `user:<id>`: sign-up, presence, roles and the end of one user. */
 export const userStream: StreamDeclaration<UserState> = {
   kind: 'user',
+  idField: 'userId',
   initial: { registered: false, online: false },
 };
 
@@ -32,31 +33,26 @@ export interface Room {
   /** Read marks of both members. */
   readonly marks: Readonly<Record<UserId, number>>;
   /** Members who have been erased. */
-  readonly erased?: readonly UserId[];
+  readonly erased: readonly UserId[];
+  /** The members who have added the other one as a friend. */
+  readonly added: readonly UserId[];
 }
 
-/** The state of a room that decisions use. */
-export type RoomState = { readonly exists: false } | Room;
+/** The state of a room that decisions use. A pair can be friends before they have a chat. */
+export type RoomState = { readonly exists: false; readonly added: readonly UserId[] } | Room;
 
-/** `room:<id>`: the chat of a pair, its messages and read marks. */
-export const roomStream: StreamDeclaration<RoomState> = { kind: 'room', initial: { exists: false } };
+/** `room:<id>`: a pair's chat and friendship, their messages and read marks. */
+export const roomStream: StreamDeclaration<RoomState> = {
+  kind: 'room',
+  idField: 'roomId',
+  initial: { exists: false, added: [] },
+};
 
 /** An event's effect on a room that exists; one that does not exist stays so. */
 export const inRoom =
   <E>(evolve: (room: Room, event: E) => Room) =>
   (state: RoomState, event: E): RoomState =>
     state.exists ? evolve(state, event) : state;
-
-/** The state of a friendship that decisions use. */
-export interface FriendshipState {
-  readonly added: boolean;
-}
-
-/** `friendship:<id>`: whether two users are friends. */
-export const friendshipStream: StreamDeclaration<FriendshipState> = {
-  kind: 'friendship',
-  initial: { added: false },
-};
 
 type Changed = Decision<{ readonly changed: boolean }>;
 
@@ -85,6 +81,6 @@ export function roomOfMember(
 ): { readonly room: Room } | { readonly refused: ParleyError } {
   if (!state.exists || !state.members.includes(actor))
     return { refused: notFound(`there is no room ${roomId}`) };
-  if (state.erased?.includes(actor)) return { refused: unauthenticated('this user has been erased') };
+  if (state.erased.includes(actor)) return { refused: unauthenticated('this user has been erased') };
   return { room: state };
 }

@@ -24,6 +24,7 @@ export const Message = z
     replyTo: z.string().meta({ format: 'uuid' }).exactOptional(),
     sentAt: Time,
     erased: z.literal(true).exactOptional(),
+    deleted: z.strictObject({ by: z.string() }).exactOptional(),
   })
   .meta({ id: 'Message' });
 

@@ -26,30 +26,32 @@ export type Cursor =
 const join = (at: Vector): string => at.map((n) => n.toString(36)).join('-');
 
 /**
- * Writes and reads cursors and revisions of one log. Their text is opaque to clients: a letter for the kind, the log,
- * the fields, and a CRC-32. They grant nothing, so the checksum need not be a signature.
+ * Writes and reads cursors and revisions of one history of a log. Their text is opaque to clients: a letter for the
+ * kind, the history, the fields, and a CRC-32. They grant nothing, so the checksum need not be a signature.
  */
 export class Cursors {
-  readonly #log: string;
+  readonly #history: string;
   readonly #partitions: number;
 
-  constructor(logId: string, partitions: number) {
-    this.#log = logId.replaceAll('-', '').slice(0, 12);
+  constructor(history: string, partitions: number) {
+    this.#history = history.replaceAll('-', '').slice(0, 12);
     this.#partitions = partitions;
   }
 
   live(at: Vector): string {
-    return this.#seal(`L${this.#log}.${join(at)}`);
+    return this.#seal(`L${this.#history}.${join(at)}`);
   }
 
   write(cursor: Cursor): string {
     if (cursor.kind === 'live') return this.live(cursor.at);
     const { from, to, partition, key, offset } = cursor;
-    return this.#seal(`W${this.#log}.${join(from)}.${join(to)}.${partition}.${key}.${offset.toString(36)}`);
+    return this.#seal(
+      `W${this.#history}.${join(from)}.${join(to)}.${partition}.${key}.${offset.toString(36)}`,
+    );
   }
 
   revision(moment: Moment): string {
-    return this.#seal(`R${this.#log}.${moment.partition}.${moment.size.toString(36)}`);
+    return this.#seal(`R${this.#history}.${moment.partition}.${moment.size.toString(36)}`);
   }
 
   /** Throws `bad_request` for anything but a cursor of this log. Does not know whether the log reaches there. */
@@ -84,7 +86,7 @@ export class Cursors {
     const body = text.slice(0, dot);
     if (dot < 0 || crc32(body).toString(36) !== text.slice(dot + 1)) throw refuse(name);
     const [head, ...fields] = body.split('.');
-    if (head === undefined || head.slice(1) !== this.#log) throw refuse(name);
+    if (head === undefined || head.slice(1) !== this.#history) throw refuse(name);
     return [head.charAt(0), ...fields];
   }
 

@@ -1,6 +1,6 @@
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
+import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
@@ -43,7 +43,7 @@ export class PushContent implements Shown {
       if (known) this.#users.set(user, known);
       else this.#missingUsers.push(user);
     }
-    if (!message || this.#texts.has(message.text)) return;
+    if (!message || message.text === null || this.#texts.has(message.text)) return;
     const opened = this.sources.texts.take(message.text);
     if (opened === undefined) this.#missingTexts.push(message);
     else this.#texts.set(message.text, opened);
@@ -57,7 +57,7 @@ export class PushContent implements Shown {
       users.length > 0 ? this.sources.profiles.load(users) : new Map<UserId, User>(),
     ]);
     messages.forEach(({ text }, i) => {
-      this.#texts.set(text, texts[i] ?? null);
+      if (text !== null) this.#texts.set(text, texts[i] ?? null);
     });
     for (const user of users) {
       const found = profiles.get(user);
@@ -91,6 +91,13 @@ export interface DeliveryDeps {
   readonly onMessage: (room: RoomId, sender: UserId) => void;
 }
 
+/** An event, its pushes, and the content of those to users of this node. */
+export interface Delivered {
+  readonly event: Recorded;
+  readonly pushes: readonly Push[];
+  readonly content: Shown;
+}
+
 /** Hands an event's pushes to the connections they concern. A push is serialised once for all its receivers. */
 export class Delivery {
   readonly #deps: DeliveryDeps;
@@ -99,9 +106,9 @@ export class Delivery {
     this.#deps = deps;
   }
 
-  /** `vector` is the node's, including this event. `content` holds the content of the pushes to users of this node. */
-  deliver(event: Recorded, vector: Vector, content: Shown): void {
-    for (const push of pushesOf(event))
+  /** `vector` is the node's, including this event. */
+  deliver({ event, pushes, content }: Delivered, vector: Vector): void {
+    for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
       else this.#stored(event, push, vector, content);
   }

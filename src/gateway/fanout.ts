@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type CommitFrame, commitFrame } from '../cluster/bus.js';
+import { type CommitFrame, commitFrame, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
+import type { Scene } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
-import type { UserId } from '../domain/ids.js';
+import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent } from './delivery.js';
+import type { RoomMembers } from './membersAndProfiles.js';
 
 /** Callers that wait until a vector reaches a size. */
 class SizeWaiters {
@@ -54,8 +56,14 @@ export interface FanoutDeps {
   readonly delivery: Pick<Delivery, 'deliver'>;
   readonly interest: Interest;
   readonly content: ContentSources;
-  readonly log: Pick<EventLog, 'read'>;
+  readonly source: FanoutSource;
   readonly observer: FanoutObserver;
+}
+
+/** Where the fan-out reads commits that the bus did not bring, and the members of their rooms. */
+export interface FanoutSource {
+  readonly log: Pick<EventLog, 'read'>;
+  readonly rooms: Pick<RoomMembers, 'members'>;
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
@@ -90,7 +98,7 @@ export class Fanout {
           partition,
           after: position,
           read: async (after, limit) =>
-            (await deps.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
+            (await deps.source.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
         },
         {
           handle: (frame) => this.#handle(frame),
@@ -140,9 +148,35 @@ export class Fanout {
   // Runs synchronously if all content is in memory. Then a commit is pushed in the turn in which it arrives.
   #handle(frame: CommitFrame): void | Promise<void> {
     this.#noteHead(frame);
+    return frame.members ? this.#push(frame) : this.#fetchMembers(frame);
+  }
+
+  #push(frame: CommitFrame): void | Promise<void> {
     if (!this.#isOurs(frame)) return this.#move(frame);
     const content = this.#contentOf(frame);
     return content.isWhole ? this.#apply(frame, content) : this.#fetch(frame, content);
+  }
+
+  /** Only of commits that were read from the log: writers send the members along. */
+  async #fetchMembers(frame: CommitFrame): Promise<void> {
+    let members: RoomsOfCommit | undefined;
+    await this.#retry(frame, async () => {
+      members = await this.#membersIn(frame);
+      return true;
+    });
+    if (members) await this.#push(withMembers(frame, members));
+  }
+
+  async #membersIn({ events, partition, size }: CommitFrame): Promise<RoomsOfCommit> {
+    const streams = new Set<StreamName>(events.map(({ stream }) => stream));
+    const found = new Map<StreamName, readonly UserId[]>();
+    for (const stream of streams) {
+      const { kind, id } = parseStream(stream);
+      if (kind !== 'room') continue;
+      const members = await this.#deps.source.rooms.members(id, [{ partition, size }]);
+      if (members) found.set(stream, members);
+    }
+    return found;
   }
 
   #isOurs({ concerns, subjects }: CommitFrame): boolean {
@@ -153,17 +187,22 @@ export class Fanout {
     );
   }
 
-  /** Tries until the content is loaded: a push is late rather than lost. */
   async #fetch(frame: CommitFrame, content: PushContent): Promise<void> {
+    await this.#retry(frame, async () => {
+      if (!content.isWhole) await content.load();
+      // A user may have connected meanwhile whom other events of the commit concern.
+      return this.#contentOf(frame, content).isWhole;
+    });
+    this.#apply(frame, content);
+  }
+
+  /** Tries until `attempt` returns true, or the fan-out ends: a push is late rather than lost. */
+  async #retry({ partition }: CommitFrame, attempt: () => Promise<boolean>): Promise<void> {
     const { signal } = this.#ending;
     for (let delay = 50; !signal.aborted; ) {
-      if (content.isWhole) return this.#apply(frame, content);
       try {
-        await content.load();
-        // A user may have connected meanwhile whom other events of the commit concern.
-        this.#contentOf(frame, content);
+        if (await attempt()) return;
       } catch (error) {
-        const { partition } = frame;
         this.#deps.observer.logger.warn({ err: error, partition }, 'pushes are held up; trying again');
         await pause(delay, undefined, { signal }).catch(() => undefined); // The fan-out is ending.
         delay = Math.min(delay * 2, 1000);
@@ -175,7 +214,7 @@ export class Fanout {
   #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content)): PushContent {
     const { interest } = this.#deps;
     for (const event of frame.events)
-      for (const push of pushesOf(event))
+      for (const push of pushesOf(event, sceneOf(event, frame.members)))
         if (!('about' in push) && push.to.some((user) => interest.hosts(user))) content.want(push);
     return content;
   }
@@ -185,7 +224,8 @@ export class Fanout {
     for (const event of frame.events) {
       this.#vector[frame.partition] = event.offset + 1;
       this.#deps.observer.onEvent(event);
-      this.#deps.delivery.deliver(event, this.#vector, content);
+      const pushes = pushesOf(event, sceneOf(event, frame.members));
+      this.#deps.delivery.deliver({ event, pushes, content }, this.#vector);
     }
     this.#move(frame);
     this.#deps.observer.onPushed(frame.recordedAt);
@@ -196,3 +236,10 @@ export class Fanout {
     this.#waiters.notify(this.#vector);
   }
 }
+
+const nobody: readonly UserId[] = [];
+
+/** A push shows a message as its event says: whatever changes it later is pushed later. */
+const sceneOf = ({ stream }: Recorded, members: RoomsOfCommit | undefined): Scene => ({
+  members: members?.get(stream) ?? nobody,
+});

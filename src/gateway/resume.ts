@@ -123,7 +123,9 @@ async function walkStream(
     await connection.waitUntilBelow(PACE_BYTES);
     if (connection.isClosing) return;
     const page = await queries.missedEvents(user, place.key, { above: behind, upTo }, EVENTS_PER_PAGE);
-    const missed = page.events.flatMap((event) => pushesTo(user, event).map((push) => ({ event, push })));
+    const missed = page.events.flatMap(({ event, scene }) =>
+      pushesTo(user, event, scene).map((push) => ({ event, push })),
+    );
     const shown = new PushContent(content);
     for (const { push } of missed) shown.want(push);
     if (!shown.isWhole) await shown.load();
@@ -132,7 +134,7 @@ async function walkStream(
       connection.recordSeen(place.partition, event.offset + 1);
       connection.push(pushFrame(push, shown, cursor));
     }
-    behind = page.events.at(-1)?.offset ?? behind;
+    behind = page.events.at(-1)?.event.offset ?? behind;
     more = page.hasMore;
   }
 }

@@ -180,7 +180,7 @@ function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedO
     ),
   );
   return {
-    cursors: new Cursors(log.id, log.partitions),
+    cursors: new Cursors(log.history, log.partitions),
     ring,
     profiles: new Profiles(queries),
     rooms: new RoomMembers(queries, log.partitions),
@@ -270,7 +270,7 @@ function followLog(
   start: readonly Place[],
   { memory, content, typing, presence }: Followers,
 ): Fanout {
-  const { hub, ring, cursors } = memory;
+  const { hub, ring, cursors, rooms } = memory;
   const { metrics, logger } = report;
   return new Fanout(start, {
     delivery: new Delivery({
@@ -284,7 +284,7 @@ function followLog(
       isWatched: (subject) => hub.watchers.isWatched(subject),
     },
     content,
-    log: stores.log,
+    source: { log: stores.log, rooms },
     observer: {
       logger,
       onEvent: ({ type, data }) => {

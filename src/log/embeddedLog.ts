@@ -12,7 +12,7 @@ import {
   StorageError,
 } from './log.js';
 import { createStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
-import { LogMismatch } from './logMeta.js';
+import { type LogMeta, LogMismatch } from './logMeta.js';
 
 /** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -46,13 +46,7 @@ export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> 
     await end();
     throw reviveError(error);
   });
-  return new SqliteLog(
-    meta.logId,
-    meta.partitions,
-    end,
-    store,
-    readOnly ? undefined : new Checkpointer(file, store),
-  );
+  return new SqliteLog(meta, end, store, readOnly ? undefined : new Checkpointer(file, store));
 }
 
 interface RunningStore {
@@ -84,12 +78,23 @@ class SqliteLog implements EventLog {
   #closed: Promise<void> | undefined;
 
   constructor(
-    readonly id: string,
-    readonly partitions: number,
+    private readonly meta: LogMeta,
     private readonly end: () => Promise<unknown>,
     private readonly store: Remote<StoreApi>,
     private readonly checkpointer: Checkpointer | undefined,
   ) {}
+
+  get id(): string {
+    return this.meta.id;
+  }
+
+  get history(): string {
+    return this.meta.history;
+  }
+
+  get partitions(): number {
+    return this.meta.partitions;
+  }
 
   async append(commit: Commit): Promise<Outcome> {
     const { outcome, walGrowth } = await this.#call(() => this.store.append(pack(commit)));

@@ -48,8 +48,10 @@ export type Outcome = { readonly kind: 'committed' } | { readonly kind: 'lost'; 
  * caller keeps at most one append in flight per partition.
  */
 export interface EventLog {
-  /** A UUID made with the log. Every cursor and revision contains it. */
+  /** A UUID made with the log. */
   readonly id: string;
+  /** A UUID that every restore renews. Every cursor and revision contains it. */
+  readonly history: string;
   /** Fixed when the log is created. */
   readonly partitions: number;
   /**

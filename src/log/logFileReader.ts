@@ -112,6 +112,7 @@ export function openLogFile(file: string, partitions?: number): LogFile {
 /** A log file read from the calling thread, over its own connection. Shows each commit once it is durable. */
 export interface LogReader {
   readonly id: string;
+  readonly history: string;
   readonly partitions: number;
   /** See `EventLog.read`. */
   read(partition: number, after: number, limit: number): Commit[];
@@ -128,7 +129,8 @@ export interface LogReader {
 export function openLogReader(file: string): LogReader {
   const { meta, rows, close } = openLogFile(file);
   return {
-    id: meta.logId,
+    id: meta.id,
+    history: meta.history,
     partitions: meta.partitions,
     read: (partition, after, limit) => rows.read(partition, after, limit).map(unpack),
     places: (partition, positions) => rows.places(partition, positions),

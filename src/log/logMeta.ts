@@ -4,14 +4,34 @@ import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 /** The description stored in a log when it is created. */
 export interface LogMeta {
   /** A UUID. */
-  readonly logId: string;
+  readonly id: string;
+  /** A UUID, renewed by every restore. Cursors and revisions name it. */
+  readonly history: string;
   readonly partitions: number;
   /** The format of the stored data. Another number belongs to another version of this program. */
   readonly format: number;
 }
 
-/** The format this program reads and writes. */
+/** The format this program reads and writes: see docs/log-format.md. */
 export const LOG_FORMAT = 1;
+
+/** The table, or collection, of the description. Drafts of the format, before the first release, had another. */
+export const META_TABLE = 'log';
+/** The table, or collection, in which drafts of the format had their description. */
+export const DRAFT_META_TABLE = 'meta';
+
+/** The refusal of a log in a draft of the format. `setting` names where it lies. */
+export const draftOfFormat = (setting: 'DATA_DIR' | 'MONGO_URL'): LogMismatch =>
+  new LogMismatch(
+    `${setting} holds a log in a format from before the first release, which this version cannot read; set ${setting} to an empty ${setting === 'DATA_DIR' ? 'directory' : 'database'}`,
+  );
+
+export const newMeta = (partitions: number): LogMeta => ({
+  id: randomUUID(),
+  history: randomUUID(),
+  partitions,
+  format: LOG_FORMAT,
+});
 
 /** The log cannot be opened as asked. The message says what to change. Nothing was written. */
 export class LogMismatch extends Error {
@@ -44,11 +64,13 @@ export function checkPartition(partition: number, partitions: number): void {
 /** The table of a partition. */
 export const tableOf = (partition: number): string => `commits_${partition}`;
 
-/** Reads the description of a log file; undefined if the log has not been created. */
+/** Reads the description of a log file; undefined if the log has not been created. Throws `LogMismatch`. */
 export function readSqliteMeta(db: DatabaseSyncInstance): LogMeta | undefined {
-  const exists = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'meta'`).get();
-  if (!exists) return undefined;
-  return db.prepare('SELECT logId, partitions, format FROM meta').get();
+  const exists = (table: string) =>
+    db.prepare(`SELECT 1 FROM sqlite_master WHERE name = ?`).get(table) !== undefined;
+  if (exists(DRAFT_META_TABLE)) throw draftOfFormat('DATA_DIR');
+  if (!exists(META_TABLE)) return undefined;
+  return db.prepare(`SELECT id, history, partitions, format FROM ${META_TABLE}`).get();
 }
 
 /** Reads the description of a writable log file. Creates a log with `partitions` if there is none. */
@@ -66,11 +88,13 @@ export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): Lo
 
 /** Creates a table per partition. The position is the row id, so that no second index is needed. */
 function createTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
-  const meta: LogMeta = { logId: randomUUID(), partitions, format: LOG_FORMAT };
+  const meta = newMeta(partitions);
   db.exec(
-    'CREATE TABLE meta (logId TEXT NOT NULL, partitions INTEGER NOT NULL, format INTEGER NOT NULL) STRICT',
+    `CREATE TABLE ${META_TABLE} (id TEXT NOT NULL, history TEXT NOT NULL, partitions INTEGER NOT NULL,
+      format INTEGER NOT NULL) STRICT`,
   );
-  db.prepare('INSERT INTO meta VALUES (?, ?, ?)').run(meta.logId, meta.partitions, meta.format);
+  const { id, history, format } = meta;
+  db.prepare(`INSERT INTO ${META_TABLE} VALUES (?, ?, ?, ?)`).run(id, history, partitions, format);
   for (let partition = 0; partition < partitions; partition++)
     db.exec(`CREATE TABLE ${tableOf(partition)} (position INTEGER PRIMARY KEY, id TEXT NOT NULL,
       epoch INTEGER NOT NULL, recordedAt TEXT NOT NULL, firstOffset INTEGER NOT NULL, size INTEGER NOT NULL,

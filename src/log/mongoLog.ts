@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Collection, type Db, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../base/clock.js';
 import {
@@ -21,7 +20,15 @@ import {
   type Place,
   StorageError,
 } from './log.js';
-import { checkLogMeta, checkPartition, LOG_FORMAT, type LogMeta } from './logMeta.js';
+import {
+  checkLogMeta,
+  checkPartition,
+  DRAFT_META_TABLE,
+  draftOfFormat,
+  type LogMeta,
+  META_TABLE,
+  newMeta,
+} from './logMeta.js';
 
 /** The time limit of one attempt. A write that takes longer has an unknown outcome, which is then settled. */
 const ATTEMPT_TIMEOUT_MS = 5000;
@@ -59,6 +66,7 @@ export async function openMongoLog({ url, partitions }: MongoLogOptions): Promis
 /** The log in one MongoDB database. */
 export class MongoLog implements EventLog {
   readonly id: string;
+  readonly history: string;
   readonly partitions: number;
   readonly #collections: readonly Collection<CommitDocument>[];
   /** The last position known to be taken, by partition. Saves reading the tail before each append. */
@@ -68,11 +76,12 @@ export class MongoLog implements EventLog {
 
   /** Closes `client` with the log. Uses `clock` for timeouts and retries. */
   constructor(
-    { logId, partitions }: Omit<LogMeta, 'format'>,
+    { id, history, partitions }: Omit<LogMeta, 'format'>,
     private readonly client: Pick<MongoClient, 'db' | 'close'>,
     private readonly clock: Clock = systemClock,
   ) {
-    this.id = logId;
+    this.id = id;
+    this.history = history;
     this.partitions = partitions;
     this.#lastTaken = Array.from({ length: partitions }, () => 0);
     this.#collections = this.#lastTaken.map((_, p) =>
@@ -261,12 +270,17 @@ export function fromDocument(partition: number, { _id, leaves, ...fields }: Comm
   return unpack({ partition, position: _id, ...fields, text: leaves.toString() });
 }
 
-/** Reads the description of the log in this database. Creates a log with `partitions` if there is none. */
+/**
+ * Reads the description of the log in this database. Creates a log with `partitions` if there is none. Throws
+ * `LogMismatch`.
+ */
 export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
-  const collection = db.collection<LogMeta & { _id: 'log' }>('meta', MAJORITY);
-  const made = { _id: 'log' as const, logId: randomUUID(), partitions, format: LOG_FORMAT };
+  if (await db.collection<{ _id: 'log' }>(DRAFT_META_TABLE, MAJORITY).findOne({ _id: 'log' }))
+    throw draftOfFormat('MONGO_URL');
+  const collection = db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
   const there = await collection.findOne({ _id: 'log' });
   if (there) return there;
+  const made = { _id: 'log' as const, ...newMeta(partitions) };
   try {
     await collection.insertOne(made);
     return made;

@@ -1,7 +1,6 @@
 import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
-import { friendshipsProjection } from './models/friendshipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messagesProjection } from './models/messageRows.js';
 import { presenceProjection } from './models/presenceVisibility.js';
@@ -18,7 +17,6 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
   return [
     statesProjection,
     usersProjection(names),
-    friendshipsProjection,
     chatsProjection,
     messagesProjection,
     presenceProjection,

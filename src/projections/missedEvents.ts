@@ -1,13 +1,14 @@
 import { LRUCache } from 'lru-cache';
+import type { SealedMessage } from '../domain/definePush.js';
 import { pushesTo, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { chatsModel } from './models/chatRows.js';
-import { friendshipsModel } from './models/friendshipRows.js';
+import { type ChatRow, chatsModel } from './models/chatRows.js';
+import { messageKey, messagesModel } from './models/messageRows.js';
 import { indexedEvents } from './models/streamIndex.js';
-import type { ChangedStream, MissedEvents, OffsetRange } from './queries.js';
-import type { Model, RowReader } from './store/rowStore.js';
+import type { ChangedStream, MissedEvent, MissedEvents, OffsetRange } from './queries.js';
+import { type RowReader, valuesOf } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
@@ -15,10 +16,7 @@ export type ReplayedLog = LogSource & { readonly partitions: number };
 /** Remembered places of offsets. A place never changes: the log only grows. */
 const MAX_PLACES = 10_000;
 
-/**
- * The user's streams of a partition whose row lies above an offset, by key, from behind `after`.
- * `friendship:…` sorts before `room:…`: the walk goes through one model, then through the other.
- */
+/** The user's streams of a partition whose row lies above an offset, by key, from behind `after`. */
 export async function changedStreams(
   rows: RowReader,
   userId: UserId,
@@ -28,14 +26,8 @@ export async function changedStreams(
 ): Promise<ChangedStream[]> {
   const terms = [`${userId}/${partition}`];
   const from = after === undefined ? {} : { from: { sort: 0, key: after } };
-  const keys: ChangedStream[] = [];
-  const visit = async <R>(model: Model<R>) => {
-    const find = { terms, above, byKey: true, limit: limit - keys.length, ...from };
-    for (const { key } of await rows.find(model, 'changed', find)) keys.push({ key });
-  };
-  if (after === undefined || after < 'room:') await visit(friendshipsModel);
-  if (keys.length < limit) await visit(chatsModel);
-  return keys;
+  const found = await rows.find(chatsModel, 'changed', { terms, above, byKey: true, limit, ...from });
+  return found.map(({ key }) => ({ key }));
 }
 
 /**
@@ -59,26 +51,39 @@ export class MissedEventReader {
     limit: number,
   ): Promise<MissedEvents> {
     const partition = partitionOf(stream, this.log.partitions);
-    const [after, newest] = await Promise.all([
+    const [after, pair] = await Promise.all([
       this.#placeBelow(partition, above),
-      this.#newestMarks(stream),
+      this.rows.get(chatsModel, [stream]).then((found) => found.get(stream)?.value ?? undefined),
     ]);
+    const seen = { user: userId, members: pair?.members ?? [], newest: newestMarks(pair) };
     const events: Recorded[] = [];
+    let hasMore = false;
     for await (const { event, position } of indexedEvents(this.log, this.rows, {
       partition,
       stream,
       after,
     })) {
       if (event.offset > upTo) break;
-      if (event.offset <= above || !isMissed(event, userId, newest)) continue;
+      if (event.offset <= above || !isMissed(event, seen)) continue;
       if (events.length === limit) {
         // The next page begins above the last event of this one, in this commit or behind it.
         this.#places.set(`${partition}/${events.at(-1)?.offset}`, position - 1);
-        return { events, hasMore: true };
+        hasMore = true;
+        break;
       }
       events.push(event);
     }
-    return { events, hasMore: false };
+    const isAsSent = (pair?.changedAt ?? -1) <= above;
+    const changed = isAsSent ? nothing : await this.#changedMessages(events);
+    return { events: events.map((event) => withScene(event, seen.members, changed)), hasMore };
+  }
+
+  /** By key, the messages of these events that are not as they were sent. */
+  async #changedMessages(events: readonly Recorded[]): Promise<ReadonlyMap<string, SealedMessage>> {
+    const keys = events.flatMap((event) => messageKeyOf(event) ?? []);
+    const found = await this.rows.get(messagesModel, keys);
+    const changed = valuesOf(found.values()).filter(({ deleted }) => deleted !== undefined);
+    return new Map(changed.map((message) => [messageKey(message.roomId, message.seq), message]));
   }
 
   async #placeBelow(partition: number, above: number): Promise<number> {
@@ -92,17 +97,35 @@ export class MissedEventReader {
     this.#places.set(key, place);
     return place;
   }
-
-  /** By the key of a read mark's push, the offset of the newest one. */
-  async #newestMarks(stream: StreamName): Promise<ReadonlyMap<string, number>> {
-    const chat = (await this.rows.get(chatsModel, [stream])).get(stream)?.value;
-    const marks = Object.entries(chat?.reads ?? {});
-    return new Map(marks.map(([member, { offset }]) => [`${chat?.roomId}/${member}`, offset]));
-  }
 }
 
-function isMissed(event: Recorded, user: UserId, newest: ReadonlyMap<string, number>): boolean {
-  return pushesTo(user, event).some(
+const nothing: ReadonlyMap<string, never> = new Map<string, never>();
+
+/** By the key of a read mark's push, the offset of the newest one. */
+function newestMarks(pair: ChatRow | undefined): ReadonlyMap<string, number> {
+  const marks = Object.entries(pair?.reads ?? {});
+  return new Map(marks.map(([member, { offset }]) => [`${pair?.roomId}/${member}`, offset]));
+}
+
+interface Seen {
+  readonly user: UserId;
+  readonly members: readonly UserId[];
+  readonly newest: ReadonlyMap<string, number>;
+}
+
+const isMissed = (event: Recorded, { user, members, newest }: Seen): boolean =>
+  pushesTo(user, event, { members }).some(
     ({ onlyNewest }) => onlyNewest === undefined || newest.get(onlyNewest) === event.offset,
   );
+
+const messageKeyOf = (event: Recorded): string | undefined =>
+  event.type === 'MessageSent' ? messageKey(event.data.roomId, event.data.seq) : undefined;
+
+function withScene(
+  event: Recorded,
+  members: readonly UserId[],
+  changed: ReadonlyMap<string, SealedMessage>,
+): MissedEvent {
+  const message = changed.get(messageKeyOf(event) ?? '');
+  return { event, scene: message ? { members, message } : { members } };
 }

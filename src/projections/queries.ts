@@ -1,4 +1,5 @@
 import type { Moment } from '../domain/commands.js';
+import type { Scene } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
@@ -12,7 +13,7 @@ export interface PageRequest {
 
 /** A stream of a user that has changed since an offset. Replays visit the streams in the order of `key`. */
 export interface ChangedStream {
-  /** `friendship:<id>` or `room:<id>`. A replay's cursor names the stream that it visited last. */
+  /** `room:<id>`. A replay's cursor names the stream that it visited last. */
   readonly key: string;
 }
 
@@ -84,8 +85,14 @@ export interface OffsetRange {
   readonly upTo: number;
 }
 
+/** An event that a user has missed, and what its push needs beside it. */
+export interface MissedEvent {
+  readonly event: Recorded;
+  readonly scene: Scene;
+}
+
 export interface MissedEvents {
-  readonly events: readonly Recorded[];
+  readonly events: readonly MissedEvent[];
   readonly hasMore: boolean;
 }
 

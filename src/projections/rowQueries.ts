@@ -2,10 +2,9 @@ import type { Moment } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import { partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatsModel, openChats } from './models/chatRows.js';
-import { friendshipsModel, friendsOf, searchUsers } from './models/friendshipRows.js';
+import { activeChats, chatRow, chatsModel, contactIds, openChats } from './models/chatRows.js';
 import { messagePage, messagesModel, openMessages } from './models/messageRows.js';
-import { contactIds, onlineUsers, presenceModel, presenceOf } from './models/presenceVisibility.js';
+import { onlineUsers, presenceModel, presenceOf } from './models/presenceVisibility.js';
 import { streamsModel } from './models/streamIndex.js';
 import {
   hasAuditorRow,
@@ -15,16 +14,16 @@ import {
   usersModel,
   type ViewSource,
 } from './models/userRows.js';
+import { friendsOf, searchUsers } from './models/userSearch.js';
 import type { Progress, Queries } from './queries.js';
 
 const users = usersModel.name;
-const friendships = friendshipsModel.name;
 const chats = chatsModel.name;
 const messages = messagesModel.name;
 const presence = presenceModel.name;
 const roles = rolesModel.name;
 /** The models of a replay: the index of streams, and the newest read marks. */
-const replayed = [streamsModel.name, chats, users];
+const replayed = [streamsModel.name, chats, messages, users];
 
 /** The rows that queries read, the opener of texts, and the progress of the models. */
 interface QueriesOptions extends ViewSource {
@@ -45,11 +44,11 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       return usersById(source, ids);
     },
     async friends(userId, at) {
-      await waitFor([friendships, users], at);
+      await waitFor([chats, users], at);
       return friendsOf(source, userId);
     },
     async search(me, q, limit, at) {
-      await waitFor([users, friendships], at);
+      await waitFor([users, chats], at);
       return searchUsers(source, me, q, limit);
     },
     async activeChats(userId, page, at) {
@@ -80,7 +79,7 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       return hasAuditorRow(rows, userId);
     },
     async contacts(userId, at) {
-      await waitFor([friendships, chats], at);
+      await waitFor([chats], at);
       return contactIds(rows, userId);
     },
     async presence(ids, at) {
@@ -90,7 +89,7 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
-      await waitFor([friendships, chats], at);
+      await waitFor([chats], at);
       return changedStreams(rows, userId, partition, above, page);
     },
     async missedEvents(userId, key, range, limit) {

@@ -4,6 +4,7 @@ import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
 import { usernameContext } from '../domain/signUp.js';
 import { open } from './dataKeys.js';
+import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
 const MAX_TEXTS = 100_000;
@@ -45,11 +46,14 @@ export function createPlaintextCache(): PlaintextCache {
   };
 }
 
+/** A message's text at its place in its writer's tree of keys. */
 export interface SealedMessage {
   readonly senderId: UserId;
   readonly roomId: RoomId;
   readonly messageId: string;
-  readonly text: Sealed;
+  readonly seq: number;
+  /** Null when the message was deleted. */
+  readonly text: Sealed | null;
 }
 
 export interface SealedName {
@@ -68,48 +72,69 @@ export interface TextOpener {
   take(sealed: Sealed): string | undefined;
 }
 
-interface SealedText {
-  readonly owner: UserId;
-  readonly sealed: Sealed;
-  readonly context: string;
-}
-
-export function createTextOpener(keys: KeyStore, cache: PlaintextCache): TextOpener {
-  async function openAll(texts: readonly SealedText[]): Promise<(string | null)[]> {
-    const opened: (string | null | undefined)[] = texts.map(({ sealed }) => cache.get(sealed));
+export function createTextOpener(
+  keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>,
+  cache: PlaintextCache,
+): TextOpener {
+  /** Takes the texts in memory, and opens the others together. */
+  async function openAll<T>(
+    texts: readonly T[],
+    sealedIn: (text: T) => Sealed | null,
+    load: (uncached: readonly T[]) => Promise<(text: T) => string | null>,
+    ownerOf: (text: T) => UserId,
+  ): Promise<(string | null)[]> {
+    const opened = texts.map((text) => {
+      const sealed = sealedIn(text);
+      return sealed === null ? null : cache.get(sealed);
+    });
     const uncached = texts.filter((_, i) => opened[i] === undefined);
     if (uncached.length === 0) return opened.map((text) => text ?? null);
-    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
-    return texts.map((text, i) => opened[i] ?? openOne(text, keyOf.get(text.owner)));
+    const open = await load(uncached);
+    return texts.map((text, i) => {
+      const known = opened[i];
+      if (known !== undefined) return known;
+      const plain = open(text);
+      const sealed = sealedIn(text);
+      if (plain !== null && sealed !== null) cache.set(sealed, plain, ownerOf(text));
+      return plain;
+    });
   }
 
-  function openOne(
-    { owner, sealed, context }: SealedText,
-    key: Buffer | 'destroyed' | undefined,
-  ): string | null {
-    if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
-    if (key === 'destroyed') return null;
-    const text = open(key, sealed, context);
-    cache.set(sealed, text, owner);
-    return text;
+  async function loadTextKeys(uncached: readonly SealedMessage[]) {
+    const keyOf = await keys.getRoomKeys(
+      uncached.map(({ senderId, roomId }) => ({ owner: senderId, roomId })),
+    );
+    return ({ senderId, roomId, messageId, seq, text }: SealedMessage): string | null => {
+      const found = keyOf.get(roomKeysId({ owner: senderId, roomId }));
+      if (found === undefined) throw new TypeError(`the keys of ${senderId} were not requested`);
+      if (found === 'destroyed' || text === null) return null;
+      return openText(found, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+    };
+  }
+
+  async function loadNameKeys(uncached: readonly SealedName[]) {
+    const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
+    return ({ userId, username }: SealedName): string | null => {
+      const key = keyOf.get(userId);
+      if (key === undefined) throw new TypeError(`the key of ${userId} was not requested`);
+      return key === 'destroyed' ? null : open(key, username, usernameContext(userId));
+    };
   }
 
   return {
     messages: (messages) =>
       openAll(
-        messages.map(({ senderId, roomId, messageId, text }) => ({
-          owner: senderId,
-          sealed: text,
-          context: messageContext(roomId, messageId),
-        })),
+        messages,
+        ({ text }) => text,
+        loadTextKeys,
+        ({ senderId }) => senderId,
       ),
     usernames: (names) =>
       openAll(
-        names.map(({ userId, username }) => ({
-          owner: userId,
-          sealed: username,
-          context: usernameContext(userId),
-        })),
+        names,
+        ({ username }) => username,
+        loadNameKeys,
+        ({ userId }) => userId,
       ),
     take: (sealed) => cache.take(sealed),
   };

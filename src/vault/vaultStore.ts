@@ -49,6 +49,8 @@ export interface HeadRow {
   readonly size: number;
   /** SHA-256 in base64. */
   readonly root: string;
+  /** The hash of the commit, SHA-256 in base64. */
+  readonly hash: string;
   /** The signed note. */
   readonly note: string;
 }

@@ -37,9 +37,11 @@ db.exec(`
   CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS signing_keys (number INTEGER PRIMARY KEY, sealed TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS heads (
-    partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL);
+    partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL,
+    hash TEXT NOT NULL, note TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS given_up_heads (
-    note TEXT PRIMARY KEY, partition INTEGER NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL);
+    note TEXT PRIMARY KEY, partition INTEGER NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,
+    root TEXT NOT NULL, hash TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, userId TEXT NOT NULL,
     createdAt TEXT NOT NULL, expiresAt TEXT NOT NULL, endedAt TEXT) WITHOUT ROWID;
@@ -84,11 +86,11 @@ const statements = {
   signingKeys: db.prepare('SELECT number, sealed FROM signing_keys'),
   heads: db.prepare('SELECT * FROM heads'),
   head: db.prepare('SELECT * FROM heads WHERE partition = ?'),
-  insertHead: db.prepare('INSERT INTO heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  insertHead: db.prepare('INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
   replaceHead: db.prepare(
-    'UPDATE heads SET position = ?, size = ?, root = ?, note = ? WHERE partition = ? AND note = ?',
+    'UPDATE heads SET position = ?, size = ?, root = ?, hash = ?, note = ? WHERE partition = ? AND note = ?',
   ),
-  keepHead: db.prepare('INSERT INTO given_up_heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  keepHead: db.prepare('INSERT INTO given_up_heads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
   insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
   pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
@@ -229,15 +231,15 @@ const sqliteVault = {
   listSigningKeys: (): SigningKeyRow[] => statements.signingKeys.all() as SigningKeyRow[],
   listHeads: (): HeadRow[] => statements.heads.all() as HeadRow[],
   findHead: (partition: number) => statements.head.get(partition) as HeadRow | undefined,
-  replaceHead(from: string | null, { partition, position, size, root, note }: HeadRow): boolean {
+  replaceHead(from: string | null, { partition, position, size, root, hash, note }: HeadRow): boolean {
     const { changes } =
       from === null
-        ? statements.insertHead.run(partition, position, size, root, note)
-        : statements.replaceHead.run(position, size, root, note, partition, from);
+        ? statements.insertHead.run(partition, position, size, root, hash, note)
+        : statements.replaceHead.run(position, size, root, hash, note, partition, from);
     return changes === 1;
   },
-  keepAbandonedHead({ partition, position, size, root, note }: HeadRow): void {
-    statements.keepHead.run(note, partition, position, size, root);
+  keepAbandonedHead({ partition, position, size, root, hash, note }: HeadRow): void {
+    statements.keepHead.run(note, partition, position, size, root, hash);
   },
 
   insertSession({ id, userId, createdAt, expiresAt, endedAt }: SessionRow): void {

@@ -9,10 +9,12 @@ import {
   decideCommand,
 } from '../domain/commands.js';
 import type { Decision, EarlierMessage, Facts } from '../domain/defineCommand.js';
-import type { Sealed, Time } from '../domain/fields.js';
-import type { Actor, MessageRef, StreamName, UserId } from '../domain/ids.js';
+import { type Recorded, sealedTextOf } from '../domain/events.js';
+import type { Time } from '../domain/fields.js';
+import type { Actor, MessageRef, StreamName, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
-import { open, seal } from '../vault/dataKeys.js';
+import { seal } from '../vault/dataKeys.js';
+import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';
@@ -49,8 +51,6 @@ export class Task {
 /** A command with everything needed to decide it. */
 export interface Prepared {
   readonly task: Task;
-  /** The command's sealed text; `destroyed` if the key of its owner no longer exists. */
-  readonly sealed: Sealed | 'destroyed' | undefined;
   readonly stream: StreamState;
   readonly pin: TailPin;
   readonly found: Found;
@@ -58,7 +58,9 @@ export interface Prepared {
 
 /** The results of the look-ups of one round. Messages are as of the query: later ones are in the tail. */
 export interface Found {
-  readonly keys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
+  readonly ownKeys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
+  /** By `roomKeysId`. */
+  readonly roomKeys: ReadonlyMap<string, RoomKeys | 'destroyed'>;
   readonly messages: ReadonlyMap<string, StoredMessage>;
   readonly users: ReadonlySet<UserId>;
   /** Of the users who are to go offline: those still active on a node. */
@@ -72,8 +74,8 @@ interface Memory {
 }
 
 /**
- * Fetches the facts for a round of commands, with one query for each kind of fact, and seals their texts. Changes
- * only caches, and keeps the order. Rejects if a fact cannot be fetched; then no stream and no pin is held.
+ * Fetches the facts and keys for a round of commands, with one query for each kind. Changes only caches, and keeps
+ * the order. Rejects if a fact cannot be fetched; then no stream and no pin is held.
  */
 export async function prepare(
   tasks: readonly Task[],
@@ -85,20 +87,18 @@ export async function prepare(
   try {
     const wanted = wantsOf(tasks);
     const missing = [...new Set(used)].filter((stream) => !stream.isLoaded);
-    const [rows, ownerKeys, messages, users, active] = await Promise.all([
+    const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
       missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
-      wanted.keys.size > 0 ? keys.getKeys([...wanted.keys]) : nothing,
+      wanted.ownKeys.size > 0 ? keys.getKeys([...wanted.ownKeys]) : nothing,
+      wanted.textKeys.size > 0 ? keys.getRoomKeys([...wanted.textKeys.values()]) : nothing,
       wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
       wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
       wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
     ]);
     for (const stream of missing) stream.load(rows.get(stream.name), tail);
-    const found: Found = { keys: ownerKeys, messages, users, active };
-    return tasks.map((task, i) => {
-      // `used` has one stream a task.
-      const stream = used[i] as StreamState;
-      return { task, sealed: sealText(task, ownerKeys), stream, pin, found };
-    });
+    const found: Found = { ownKeys, roomKeys, messages, users, active };
+    // `used` has one stream a task.
+    return tasks.map((task, i) => ({ task, stream: used[i] as StreamState, pin, found }));
   } catch (error) {
     for (const stream of used) {
       streams.release(stream);
@@ -112,37 +112,57 @@ const nothing: ReadonlyMap<string, never> = new Map<string, never>();
 const nobody: ReadonlySet<UserId> = new Set();
 
 function wantsOf(tasks: readonly Task[]) {
-  const keys = new Set<UserId>();
+  const ownKeys = new Set<UserId>();
+  const textKeys = new Map<string, WriterInRoom>();
   const users = new Set<UserId>();
   const leaving = new Set<UserId>();
   const messages: MessageRef[] = [];
   for (const { command } of tasks) {
-    const { seals, wants } = commandDeclaration(command.kind);
-    if (seals) keys.add(seals.owner(command));
+    const { wants } = commandDeclaration(command.kind);
     if (!wants) continue;
     const wanted = wants(command);
     for (const user of wanted.users ?? []) users.add(user);
     for (const user of wanted.devices ?? []) leaving.add(user);
     for (const ref of wanted.messages ?? []) messages.push(ref);
+    for (const user of wanted.ownKeys ?? []) ownKeys.add(user);
+    for (const room of wanted.textKeys ?? []) textKeys.set(roomKeysId(room), room);
   }
-  return { keys, users, leaving, messages };
+  return { ownKeys, textKeys, users, leaving, messages };
 }
 
-function sealText({ command }: Task, keys: Found['keys']): Sealed | 'destroyed' | undefined {
-  const { seals } = commandDeclaration(command.kind);
-  if (!seals) return undefined;
-  const owner = seals.owner(command);
-  const key = keys.get(owner);
-  if (key === undefined) throw new Error(`the vault gave no key of ${owner}`);
-  return key === 'destroyed' ? key : seal(key, seals.text(command), seals.context(command));
+/**
+ * Seals the sealed field of an event as it was decided. Throws `KeyMissing` if the command did not want its key, and
+ * `TextDestroyed` if the text's place was destroyed before.
+ */
+export function sealEvent(event: Recorded, { ownKeys, roomKeys }: Found): Recorded {
+  const field = sealedTextOf(event);
+  if (!field) return event;
+  const { owner, text, context, place } = field;
+  const key = place ? roomKeys.get(roomKeysId({ owner, roomId: place.roomId })) : ownKeys.get(owner);
+  if (key === undefined || key === 'destroyed')
+    throw new Error(`the key that seals ${event.type} of ${owner} was not fetched`);
+  const sealed =
+    place && key instanceof RoomKeys
+      ? sealText(key, place, text, context)
+      : seal(key as DataKey, text, context);
+  return { ...event, data: { ...event.data, [field.field]: sealed } } as Recorded; // A sealed field is a string.
+}
+
+/** Whether a key that the command wants was destroyed with its owner. */
+function isOwnerErased({ task: { command }, found }: Prepared): boolean {
+  const { ownKeys = [], textKeys = [] } = commandDeclaration(command.kind).wants?.(command) ?? {};
+  return (
+    ownKeys.some((owner) => found.ownKeys.get(owner) === 'destroyed') ||
+    textKeys.some((room) => found.roomKeys.get(roomKeysId(room)) === 'destroyed')
+  );
 }
 
 /** Decides a prepared command against its stream's state; `now` is the time of the commit to be. */
 export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Answers[CommandKind]> {
-  const { task, sealed, stream } = prepared;
-  if (sealed === 'destroyed') return { refused: unauthenticated('this user has been erased') };
+  const { task, stream } = prepared;
+  if (isOwnerErased(prepared)) return { refused: unauthenticated('this user has been erased') };
   const { command } = task;
-  const facts = new FoundFacts(prepared, sealed ?? '', tail, now);
+  const facts = new FoundFacts(prepared, tail, now);
   return decideCommand<CommandKind>(command, stream.state, facts);
 }
 
@@ -150,7 +170,6 @@ export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Answ
 class FoundFacts implements Facts {
   constructor(
     private readonly prepared: Prepared,
-    readonly sealed: Sealed,
     private readonly tail: Tail,
     readonly now: Time,
   ) {}
@@ -161,17 +180,20 @@ class FoundFacts implements Facts {
 
   readonly message = (ref: MessageRef): EarlierMessage | undefined => {
     const term = messageTerm(ref);
-    // Read the tail last. It holds each message that the history lacked at the query, and those of this batch.
-    const earlier = this.prepared.found.messages.get(term) ?? this.tail.message(term);
-    return earlier && { ...earlier, hasText: (text) => this.#opensTo(earlier, ref, text) };
+    // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
+    const earlier = this.tail.message(term) ?? this.prepared.found.messages.get(term);
+    if (!earlier) return undefined;
+    const deleted = this.tail.deletion(term) ?? earlier.deleted;
+    return {
+      ...earlier,
+      ...(deleted ? { deleted } : {}),
+      hasText: (text) => this.#hasText(earlier, ref, text),
+    };
   };
 
-  #opensTo(
-    { senderId, text: sealed }: StoredMessage,
-    { roomId, messageId }: MessageRef,
-    text: string,
-  ): boolean {
-    const key = this.prepared.found.keys.get(senderId);
-    return key instanceof Buffer && open(key, sealed, messageContext(roomId, messageId)) === text;
+  #hasText({ senderId, seq, text: sealed }: StoredMessage, { roomId, messageId }: MessageRef, text: string) {
+    const keys = this.prepared.found.roomKeys.get(roomKeysId({ owner: senderId, roomId }));
+    if (sealed === null || !(keys instanceof RoomKeys)) return false;
+    return openText(keys, { seq, rev: 0 }, sealed, messageContext(roomId, messageId)) === text;
   }
 }

@@ -2,10 +2,11 @@ import { overloaded } from '../base/errors.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { NewEventOf } from '../domain/defineEvent.js';
-import type { EventType, Recorded } from '../domain/events.js';
+import { membersIn, type Recorded } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
+import type { StreamName, UserId } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import { decide, type Prepared, type Task } from './decide.js';
+import { decide, type Prepared, sealEvent, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import type { WriterEnvironment } from './writerPorts.js';
@@ -24,6 +25,8 @@ type Waiting = {
 export class Batch {
   readonly events: Recorded[] = [];
   readonly leaves: string[] = [];
+  /** The members of the rooms of its events. */
+  readonly members = new Map<StreamName, readonly UserId[]>();
   #bytes = 0;
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<StreamState>();
@@ -69,35 +72,33 @@ export class Batch {
     for (const waiting of this.#waiting) this.#tell(waiting, moment);
   }
 
-  #add(decided: readonly NewEventOf<string, object>[], { task, stream }: Prepared): boolean {
+  #add(decided: readonly NewEventOf<string, object>[], { task, stream, found }: Prepared): boolean {
     const { partition, size } = this.term.head;
     const first = size + this.events.length;
     const events: Recorded[] = [];
     const leaves: string[] = [];
     let bytes = this.#bytes;
-    for (const { type: decidedType, stream: name, data, audience } of decided) {
-      // Deciders make events by their declarations.
-      const type = decidedType as EventType;
+    for (const { type: decidedType, stream: name, data } of decided) {
       const { commandId, actor } = task;
-      const stored = downcastEvent(type, data, this.isKnownToAll);
-      if (!stored) throw overloaded('a node does not know this kind of event yet');
-      const offset = first + events.length;
-      const version = stream.version + events.length + 1;
-      // If an older form is stored, use only its data, because every node folds that data.
-      const read = stored.type === type ? { type, data } : upcastEvent(stored.type, stored.data);
-      // Has the order of fields of a decoded event; type and data belong to one event.
-      const event = {
+      const plain = {
         partition,
-        offset,
+        offset: first + events.length,
         stream: name,
-        version,
-        type: read.type,
-        data: read.data,
-        audience,
+        version: stream.version + events.length + 1,
+        type: decidedType,
+        data,
         actor,
         recordedAt: this.recordedAt,
         commandId,
-      } as Recorded;
+      } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
+      const sealed = sealEvent(plain, found);
+      const stored = downcastEvent(sealed.type, sealed.data, this.isKnownToAll);
+      if (!stored) throw overloaded('a node does not know this kind of event yet');
+      // If an older form is stored, use only its data, because every node folds that data.
+      const event =
+        stored.type === sealed.type
+          ? sealed
+          : ({ ...sealed, ...upcastEvent(stored.type, stored.data) } as Recorded); // The data is of the type.
       const leaf = encodeEvent(event, stored);
       const length = Buffer.byteLength(leaf);
       if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
@@ -115,6 +116,8 @@ export class Batch {
     }
     this.leaves.push(...leaves);
     if (events.length > 0) {
+      const members = membersIn(stream.state);
+      if (members.length > 0) this.members.set(stream.name, members);
       stream.isDirty = true;
       this.#dirty.add(stream);
     }

@@ -74,6 +74,8 @@ export class StreamCache {
   }
 }
 
+type Deletion = NonNullable<StoredMessage['deleted']>;
+
 /** Keeps the present tail until all its holders have unpinned it. */
 export interface TailPin {
   readonly floor: number;
@@ -92,6 +94,8 @@ export class Tail {
   readonly #events: Recorded[] = [];
   readonly #streams = new Map<StreamName, Recorded[]>();
   readonly #messages = new Map<string, StoredMessage>();
+  /** By `messageTerm`, who deleted the message. */
+  readonly #deletions = new Map<string, Deletion>();
   // In the order of pinning, so that the first has the smallest floor.
   readonly #pins = new Set<TailPin>();
 
@@ -112,6 +116,7 @@ export class Tail {
     if (stream) stream.push(event);
     else this.#streams.set(event.stream, [event]);
     if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
+    if (event.type === 'MessageDeleted') this.#deletions.set(messageTerm(event.data), { by: event.data.by });
   }
 
   /** Returns the held events of one stream, in order. */
@@ -122,6 +127,11 @@ export class Tail {
   /** Returns a held message by its `messageTerm`. */
   message(term: string): StoredMessage | undefined {
     return this.#messages.get(term);
+  }
+
+  /** Returns a held deletion by the message's `messageTerm`. The message itself may not be held any more. */
+  deletion(term: string): Deletion | undefined {
+    return this.#deletions.get(term);
   }
 
   /** Must be unpinned `holders` times. */
@@ -151,5 +161,6 @@ export class Tail {
     if (stream && stream.length > 1) stream.shift();
     else this.#streams.delete(event.stream);
     if (event.type === 'MessageSent') this.#messages.delete(messageTerm(event.data));
+    if (event.type === 'MessageDeleted') this.#deletions.delete(messageTerm(event.data));
   }
 }

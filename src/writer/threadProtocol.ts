@@ -1,11 +1,12 @@
 import { ExpiringCache } from '../base/collections.js';
 import { type ErrorCode, type ErrorDetails, ParleyError, VaultUnavailable } from '../base/errors.js';
-import type { NodeId } from '../cluster/bus.js';
+import type { NodeId, RoomsOfCommit } from '../cluster/bus.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Answer, Command, CommandKind } from '../domain/commands.js';
-import type { UserId } from '../domain/ids.js';
+import type { UserId, WriterInRoom } from '../domain/ids.js';
 import type { PackedCommit } from '../log/commit.js';
 import type { Engine } from '../projections/store/engine.js';
+import { RoomKeys, roomKeysId } from '../vault/textKeys.js';
 import { type DataKey, SECRET_TTL_MS } from '../vault/vault.js';
 import type { FoldProgress } from './writerPorts.js';
 
@@ -50,8 +51,11 @@ export type ToWriterThread =
   /** The user's key was destroyed. */
   | { readonly forget: UserId }
   | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
+  /** The keys of a text of this writer in this room were destroyed. */
+  | { readonly forgetRoom: WriterInRoom }
   | {
       readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];
+      readonly roomKeys: readonly (readonly [id: string, keys: Uint8Array | 'destroyed'])[];
       readonly request: number;
     }
   | { readonly keysFailed: string; readonly request: number }
@@ -60,7 +64,7 @@ export type ToWriterThread =
 
 /** A message of the writer thread. Messages arrive in the order of sending. */
 export type FromWriterThread =
-  | { readonly commit: PackedCommit }
+  | { readonly commit: PackedCommit; readonly members: RoomsOfCommit }
   | { readonly answered: number; readonly answer: Answer<CommandKind> }
   | { readonly refused: number; readonly error: WireError }
   /** The call failed with `NotOwner`. */
@@ -69,12 +73,16 @@ export type FromWriterThread =
   /** This node acquired or released a lease. */
   | { readonly leasesChanged: true }
   | { readonly appended: { readonly events: number; readonly ms: number } }
-  | { readonly keysOf: readonly UserId[]; readonly request: number }
+  | { readonly wantedKeys: WantedKeys; readonly request: number }
   | { readonly mayAppendTo: number; readonly request: number }
   | { readonly report: string; readonly error: WireError }
   | { readonly fatal: WireError };
 
-export type Keys = ReadonlyMap<UserId, DataKey | 'destroyed'>;
+/** Keys that the writer thread asks for. */
+export interface WantedKeys {
+  readonly owners: readonly UserId[];
+  readonly rooms: readonly WriterInRoom[];
+}
 
 /** An error as data, so that it can cross threads. */
 export interface WireError {
@@ -105,21 +113,24 @@ export function decodeError({ name, message, stack, cause, parley }: WireError):
 const MAX_KEYS = 50_000;
 
 type Reply = Extract<ToWriterThread, { request: number }>;
+/** A user's own key, or the keys of a writer's texts in a room. */
+type Cached = DataKey | RoomKeys | 'destroyed';
 
 /**
- * Data keys in the writer thread, which has no vault. Fetches them from the main thread and caches them for
+ * Keys in the writer thread, which has no vault. Fetches them from the main thread and caches them for
  * `SECRET_TTL_MS`.
  */
 export class RemoteKeyCache {
-  readonly #ask: (owners: readonly UserId[], request: number) => void;
-  readonly #cache = new ExpiringCache<DataKey | 'destroyed'>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_KEYS });
+  readonly #ask: (wanted: WantedKeys, request: number) => void;
+  /** By user, and by `roomKeysId`. */
+  readonly #cache = new ExpiringCache<Cached>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_KEYS });
   readonly #open = new Map<
     number,
-    { resolve: (keys: Keys) => void; reject: (error: Error) => void; asOf: number }
+    { resolve: (reply: FoundKeys) => void; reject: (error: Error) => void; asOf: number }
   >();
   #next = 0;
 
-  constructor(ask: (owners: readonly UserId[], request: number) => void) {
+  constructor(ask: (wanted: WantedKeys, request: number) => void) {
     this.#ask = ask;
   }
 
@@ -129,44 +140,76 @@ export class RemoteKeyCache {
     const absent: UserId[] = [];
     for (const owner of owners) {
       const key = this.#cache.get(owner);
-      if (key === undefined) absent.push(owner);
+      // Under a user id is the user's own key.
+      if (key === undefined || key instanceof RoomKeys) absent.push(owner);
       else found.set(owner, key);
     }
-    if (absent.length > 0) for (const [owner, key] of await this.#fetch(absent)) found.set(owner, key);
+    if (absent.length === 0) return found;
+    const { asOf, reply } = await this.#fetch({ owners: absent, rooms: [] });
+    for (const [owner, bytes] of reply.keys) {
+      // A buffer arrives from another thread as a plain byte array.
+      const key = bytes === 'destroyed' ? bytes : Buffer.from(bytes);
+      this.#cache.set(owner, key, asOf);
+      found.set(owner, key);
+    }
+    return found;
+  }
+
+  /** See `KeyStore.getRoomKeys`. */
+  async getRoomKeys(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+    const found = new Map<string, RoomKeys | 'destroyed'>();
+    const absent: WriterInRoom[] = [];
+    for (const room of rooms) {
+      const id = roomKeysId(room);
+      const keys = this.#cache.get(id);
+      if (keys === 'destroyed' || keys instanceof RoomKeys) found.set(id, keys);
+      else absent.push(room);
+    }
+    if (absent.length === 0) return found;
+    const { asOf, reply } = await this.#fetch({ owners: [], rooms: absent });
+    for (const [id, bytes] of reply.roomKeys) {
+      const keys = bytes === 'destroyed' ? bytes : RoomKeys.from(bytes);
+      this.#cache.set(id, keys, asOf);
+      found.set(id, keys);
+    }
     return found;
   }
 
   handleReply(reply: Reply): void {
     const waiting = this.#open.get(reply.request);
     this.#open.delete(reply.request);
-    if ('keysFailed' in reply) return waiting?.reject(new VaultUnavailable(reply.keysFailed));
-    const keys = new Map<UserId, DataKey | 'destroyed'>();
-    for (const [owner, bytes] of reply.keys) {
-      // A buffer arrives from another thread as a plain byte array.
-      const key =
-        bytes === 'destroyed' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      keys.set(owner, key);
-      this.#cache.set(owner, key, waiting?.asOf);
-    }
-    waiting?.resolve(keys);
+    if ('keysFailed' in reply) waiting?.reject(new VaultUnavailable(reply.keysFailed));
+    else waiting?.resolve({ reply, asOf: waiting.asOf });
   }
 
-  /** Removes a destroyed key. A later fetch returns `destroyed`. */
+  /** Removes all keys of a user whose key was destroyed. A later fetch returns `destroyed`. */
   forget(owner: UserId): void {
     this.#cache.delete(owner);
+    this.#cache.deleteWhere((_, id) => id.startsWith(`${owner}/`));
+  }
+
+  /** Removes the keys of a room in which a text was destroyed. */
+  forgetRoom(room: WriterInRoom): void {
+    this.#cache.delete(roomKeysId(room));
   }
 
   close(): void {
     this.#cache.close();
   }
 
-  #fetch(owners: readonly UserId[]): Promise<Keys> {
+  #fetch(wanted: WantedKeys): Promise<FoundKeys> {
     return new Promise((resolve, reject) => {
       const request = this.#next++;
       this.#open.set(request, { resolve, reject, asOf: performance.now() });
-      this.#ask(owners, request);
+      this.#ask(wanted, request);
     });
   }
+}
+
+interface FoundKeys {
+  readonly reply: Extract<Reply, { keys: unknown }>;
+  /** When they were asked for. */
+  readonly asOf: number;
 }
 
 type GuardReply = Extract<ToWriterThread, { mayAppend: number }>;

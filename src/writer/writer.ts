@@ -211,7 +211,7 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      this.deps.storage.bus.publish(commitFrame(commit, batch.events));
+      this.deps.storage.bus.publish(commitFrame(commit, { events: batch.events, members: batch.members }));
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(

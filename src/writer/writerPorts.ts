@@ -85,7 +85,7 @@ export interface WriterStorage {
 /** Everything that is looked up before a command is decided. */
 export interface DecisionLookups {
   readonly reads: ReadModels;
-  readonly keys: Pick<KeyStore, 'getKeys'>;
+  readonly keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
 }

@@ -12,6 +12,7 @@ import {
   streamOfCommand,
 } from '../domain/commands.js';
 import { sealedTextOf } from '../domain/events.js';
+import type { WriterInRoom } from '../domain/ids.js';
 import { unpack } from '../log/commit.js';
 import { partitionOf } from '../log/log.js';
 import { LogMismatch } from '../log/logMeta.js';
@@ -23,6 +24,7 @@ import {
   type FromWriterThread,
   type SentCommand,
   type ToWriterThread,
+  type WantedKeys,
   type WriterApi,
   type WriterThreadData,
 } from './threadProtocol.js';
@@ -31,7 +33,7 @@ import type { FoldProgress } from './writerPorts.js';
 /** Everything of the main thread that the writers need. */
 export interface WriterThreadClientDeps {
   readonly bus: Pick<Bus, 'publish'>;
-  readonly keys: Pick<CachedKeys, 'fetchKeys'>;
+  readonly keys: Pick<CachedKeys, 'fetchKeys' | 'fetchRoomKeys'>;
   /** See `WriterStorage.mayAppend`. */
   readonly mayAppend: (partition: number) => Promise<void>;
   readonly folding: FoldProgress;
@@ -146,8 +148,8 @@ export class WriterThreadClient implements OwnWriters {
         resolve: resolve as (answer: never) => void,
         reject,
       });
-      const { seals } = commandDeclaration(command.kind);
-      if (seals) this.#texts.set(commandId, seals.text(command));
+      const { text } = commandDeclaration(command.kind);
+      if (text) this.#texts.set(commandId, text(command));
       this.#outgoing.add([call, command, commandId, epoch]);
     });
   };
@@ -160,6 +162,11 @@ export class WriterThreadClient implements OwnWriters {
   /** Removes all copies of a destroyed key. */
   forget(user: string): void {
     if (!this.#isStopped) this.#post({ forget: user });
+  }
+
+  /** Removes all copies of the keys of a room in which a text was destroyed. */
+  forgetRoom(room: WriterInRoom): void {
+    if (!this.#isStopped) this.#post({ forgetRoom: room });
   }
 
   /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
@@ -208,7 +215,7 @@ export class WriterThreadClient implements OwnWriters {
   }
 
   #receive(item: FromWriterThread, deps: WriterThreadClientDeps): void {
-    if ('commit' in item) this.#publish(commitFrame(unpack(item.commit)), deps);
+    if ('commit' in item) this.#publish(commitFrame(unpack(item.commit), { members: item.members }), deps);
     else if ('answered' in item)
       this.#settle(item.answered)?.resolve(item.answer as never); // The answer is of the command's kind: see `submit`.
     else if ('refused' in item) this.#settle(item.refused)?.reject(decodeError(item.error));
@@ -216,7 +223,7 @@ export class WriterThreadClient implements OwnWriters {
     else if ('owners' in item) deps.events.onOwners(item.owners);
     else if ('leasesChanged' in item) deps.events.onLeasesChanged();
     else if ('appended' in item) deps.events.onAppend(item.appended.ms, item.appended.events);
-    else if ('keysOf' in item) void this.#replyToKeys(item.keysOf, item.request, deps);
+    else if ('wantedKeys' in item) void this.#replyToKeys(item.wantedKeys, item.request, deps);
     else if ('mayAppendTo' in item) void this.#replyToGuard(item.mayAppendTo, item.request, deps);
     else if ('report' in item) deps.events.report(item.report, decodeError(item.error));
     else if ('fatal' in item) deps.events.onFatal(decodeError(item.fatal));
@@ -227,7 +234,7 @@ export class WriterThreadClient implements OwnWriters {
     for (const event of frame.events) {
       const text = this.#texts.get(event.commandId);
       const sealed = text === undefined ? undefined : sealedTextOf(event);
-      if (text !== undefined && sealed) deps.events.onSealed(sealed.sealed, text, sealed.owner);
+      if (text !== undefined && sealed) deps.events.onSealed(sealed.text, text, sealed.owner);
     }
     deps.bus.publish(frame);
   }
@@ -260,12 +267,19 @@ export class WriterThreadClient implements OwnWriters {
   }
 
   async #replyToKeys(
-    owners: readonly string[],
+    { owners, rooms }: WantedKeys,
     request: number,
     deps: WriterThreadClientDeps,
   ): Promise<void> {
     try {
-      this.#post({ keys: [...(await deps.keys.fetchKeys(owners))], request });
+      const [own, texts] = await Promise.all([
+        owners.length > 0 ? deps.keys.fetchKeys(owners) : [],
+        rooms.length > 0 ? deps.keys.fetchRoomKeys(rooms) : [],
+      ]);
+      const roomKeys = [...texts].map(
+        ([id, keys]) => [id, keys === 'destroyed' ? keys : keys.bytes] as const,
+      );
+      this.#post({ keys: [...own], roomKeys, request });
     } catch (error) {
       this.#post({ keysFailed: error instanceof Error ? error.message : String(error), request });
     }

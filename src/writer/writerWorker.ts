@@ -3,6 +3,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.js';
 import { assertNever, NotOwner } from '../base/errors.js';
 import { serveThread } from '../base/workerThreads.js';
+import type { CommitFrame } from '../cluster/bus.js';
 import type { Cluster } from '../cluster/nodes.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { Ownership } from '../cluster/ownership.js';
@@ -42,7 +43,7 @@ function send(item: FromWriterThread): void {
 }
 
 const guard = new RemoteAppendGuard((partition, request) => send({ mayAppendTo: partition, request }));
-const keys = new RemoteKeyCache((owners, request) => send({ keysOf: owners, request }));
+const keys = new RemoteKeyCache((wantedKeys, request) => send({ wantedKeys, request }));
 const folding = new RemoteFolding();
 const onFatal = (error: unknown) => send({ fatal: encodeError(error) });
 const report = (message: string, error: unknown) => send({ report: message, error: encodeError(error) });
@@ -116,6 +117,7 @@ function receive(message: ToWriterThread, router: OwnWriters): void {
   else if ('advances' in message) for (const advance of message.advances) folding.advance(...advance);
   else if ('rebalance' in message) ownership?.rebalance();
   else if ('forget' in message) keys.forget(message.forget);
+  else if ('forgetRoom' in message) keys.forgetRoom(message.forgetRoom);
   else if ('mayAppend' in message) guard.handleReply(message);
   else if ('request' in message) keys.handleReply(message);
   else assertNever(message);
@@ -129,10 +131,11 @@ function execute(router: OwnWriters, [call, command, commandId, epoch]: SentComm
   );
 }
 
-const sendCommit = (commit: Parameters<typeof pack>[0]): void => {
-  const { partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash } = commit;
+const sendCommit = (frame: CommitFrame): void => {
+  const { partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash } = frame;
   send({
     commit: pack({ partition, position, id, epoch, recordedAt, firstOffset, leaves, size, root, hash }),
+    members: frame.members ?? new Map(),
   });
 };
 

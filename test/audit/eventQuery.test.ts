@@ -7,8 +7,10 @@ import {
   eventPage,
   type UnreadRange,
 } from '../../src/audit/events/eventQuery.js';
+import type { AuditKeys } from '../../src/audit/events/transcript.js';
 import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
+import { roomKeysId } from '../../src/vault/textKeys.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
 import { runs } from '../support/lanes.js';
@@ -16,8 +18,9 @@ import { MemoryRows } from '../support/rowsMemory.js';
 import { foldInto, logOf } from './worldLog.js';
 
 /** No key of these worlds is known, so every text is shown as null. */
-const keys = {
-  getKeys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
+const keys: AuditKeys = {
+  getKeys: async (owners) => new Map(owners.map((owner) => [owner, 'destroyed' as const])),
+  getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), 'destroyed' as const])),
 };
 
 /** The log of a world, with an index up to this size. */

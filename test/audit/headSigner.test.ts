@@ -6,6 +6,7 @@ const head = (partition: number, size: number): SignedHead => ({
   partition,
   size,
   position: 1,
+  hash: 'AA==',
   root: '',
   note: '',
 });

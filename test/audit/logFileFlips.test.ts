@@ -35,8 +35,9 @@ describe('one flipped byte of the file of a log', function () {
     const file = join(dataDir, 'log.db');
     intoOneFile(file);
     const before = readLog(file);
-    const { size = 0, root = '' } = before.commits.at(-1) ?? {};
-    const trusted: TrustedHead = { partition: 0, size, root, source: 'the signed head' };
+    const { size = 0, root = '', position = 0, hash = '' } = before.commits.at(-1) ?? {};
+    const commit = { position, hash };
+    const trusted: TrustedHead = { partition: 0, size, root, commit, source: 'the signed head' };
 
     const verdictOf = async (): Promise<Verdict> => {
       let reader: LogReader | undefined;

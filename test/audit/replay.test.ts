@@ -78,7 +78,8 @@ for (const kind of allEngines)
     it('reads as a transcript', async () => {
       const lines = (await textOf(log, 'transcript')).split('\n');
       expect(lines.some((line) => line.endsWith('ann signed up'))).to.equal(true);
-      expect(lines.some((line) => line.endsWith('ann to bob, message 1: "message 1"'))).to.equal(true);
+      const said = `ann in room ${log.annAndBob}, message 1: "message 1"`;
+      expect(lines.some((line) => line.endsWith(said))).to.equal(true);
       expect(lines.some((line) => line.includes('bob has read room'))).to.equal(true);
     });
 
@@ -94,6 +95,7 @@ for (const kind of allEngines)
         if (event.type === 'MessageSent') expect(event.data).to.include({ text: null });
       }
       const text = await textOf(log, 'transcript');
-      expect(text).to.include(`erased user ${ann} to bob, message 1: (erased)`).and.not.include('ann ');
+      const said = `erased user ${ann} in room ${log.annAndBob}, message 1: (erased)`;
+      expect(text).to.include(said).and.not.include('ann ');
     });
   });

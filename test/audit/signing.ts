@@ -13,8 +13,8 @@ export class Signer {
   }
 
   /** A signed head of this number of events. */
-  head({ partition, events, root }: Pick<CheckedPartition, 'partition' | 'events' | 'root'>): string {
-    const text = `${this.#name(partition)}\n${events}\n${root}\n`;
+  head({ partition, events, root, commits, hash }: Omit<CheckedPartition, 'until'>): string {
+    const text = `${this.#name(partition)}\n${events}\n${root}\ncommit ${commits} ${hash}\n`;
     const signature = Buffer.concat([
       this.#id(partition),
       sign(null, Buffer.from(text), this.#key.privateKey),

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
-import { friendshipIdOf, roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
+import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { messageContext } from '../../src/domain/messages.js';
 import { usernameContext } from '../../src/domain/signUp.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
@@ -12,6 +12,7 @@ import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { openVault } from '../../src/vault/openVault.js';
+import { RoomKeys, sealText } from '../../src/vault/textKeys.js';
 
 const START = Date.UTC(2026, 0, 1);
 
@@ -81,36 +82,39 @@ async function eventsOf(
     await vault.keys.create(userId);
     const username = seal(await keyOf(userId), name, usernameContext(userId));
     const data = { userId, username, backgroundColor: '#aabbcc' };
-    add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data, audience: [userId] });
-    add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId }, audience: [] });
+    add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data });
+    add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId } });
   }
   add('system', {
     type: 'AuditorAppointed',
     stream: streamOf('user', cid),
     data: { userId: cid },
-    audience: [],
   });
-  const friends: readonly [UserId, UserId] = ann < bob ? [ann, bob] : [bob, ann];
-  const friendship = streamOf('friendship', friendshipIdOf(ann, bob));
-  add(ann, { type: 'FriendAdded', stream: friendship, data: { members: friends }, audience: friends });
+  add(ann, {
+    type: 'FriendAdded',
+    stream: streamOf('room', roomIdOf(ann, bob)),
+    data: { by: ann, target: bob },
+  });
   for (const other of [bob, cid]) {
     const members: readonly [UserId, UserId] = ann < other ? [ann, other] : [other, ann];
     const roomId = roomIdOf(ann, other);
     const stream = streamOf('room', roomId);
     const created = { roomId, roomType: 'PRIVATE', members } as const;
-    add(ann, { type: 'RoomCreated', stream, data: created, audience: members });
+    add(ann, { type: 'RoomCreated', stream, data: created });
     const createdAt = events.at(-1)?.recordedAt ?? '';
     for (const userId of members) {
       const opened = { roomId, userId, members, createdAt };
-      add(ann, { type: 'ChatOpened', stream, data: opened, audience: [userId] });
+      add(ann, { type: 'ChatOpened', stream, data: opened });
     }
     for (let seq = 1; seq <= messages; seq++) {
       const messageId = randomUUID();
-      const text = seal(await keyOf(ann), textOf(seq), messageContext(roomId, messageId));
-      add(ann, { type: 'MessageSent', stream, data: { roomId, messageId, seq, text }, audience: members });
+      const [keys] = (await vault.keys.getRoomKeys([{ owner: ann, roomId }])).values();
+      if (!(keys instanceof RoomKeys)) throw new Error('no key was destroyed yet');
+      const text = sealText(keys, { seq, rev: 0 }, textOf(seq), messageContext(roomId, messageId));
+      add(ann, { type: 'MessageSent', stream, data: { roomId, messageId, seq, text } });
     }
     const read = { roomId, userId: other, upTo: messages };
-    add(other, { type: 'MessagesRead', stream, data: read, audience: members });
+    add(other, { type: 'MessagesRead', stream, data: read });
   }
   await vault.close();
   return events;

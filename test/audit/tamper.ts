@@ -65,7 +65,7 @@ function sqlite(dataDir: string): Tamper {
       const [row] = run('log.db', `SELECT leaves FROM ${table} WHERE position = ?`, position) as [
         { leaves: Uint8Array },
       ];
-      const text = Buffer.from(Buffer.from(row.leaves).toString().replace('stream', 'steam?'));
+      const text = Buffer.from(Buffer.from(row.leaves).toString().replace('["', '[?'));
       run('log.db', `UPDATE ${table} SET leaves = ? WHERE position = ?`, text, position);
     },
     async keys(table) {
@@ -139,7 +139,7 @@ function mongodb(url: string): Tamper {
       await on(`commits_${partition}`, async (documents) => {
         const { leaves } = await there(documents, position);
         const text = Buffer.from(leaves?.buffer ?? []).toString();
-        const changed = new Binary(Buffer.from(text.replace('stream', 'steam?')));
+        const changed = new Binary(Buffer.from(text.replace('["', '[?')));
         await documents.updateOne({ _id: position }, { $set: { leaves: changed } });
       });
     },

@@ -7,13 +7,12 @@ describe('a line of a transcript', () => {
       {
         ...{ partition: 0, offset: 0, stream: 'room:1', version: 1, type: 'MessageSent', actor: 'ann' },
         ...{ recordedAt: '2026-01-01T00:00:00.000Z', commandId: '1' },
-        data: { seq: 1, text: 'a\nb\u001b[2Jc\u009bd\u202ee"f' },
+        data: { roomId: '1', seq: 1, text: 'a\nb\u001b[2Jc\u009bd\u202ee"f' },
       },
-      ['ann', 'bob'],
       (id) => id,
     );
     expect(line).to.equal(
-      '2026-01-01T00:00:00.000Z  ann to bob, message 1: "a\\nb\\u001b[2Jc\\u009bd\\u202ee\\"f"',
+      '2026-01-01T00:00:00.000Z  ann in room 1, message 1: "a\\nb\\u001b[2Jc\\u009bd\\u202ee\\"f"',
     );
   });
 });

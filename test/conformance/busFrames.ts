@@ -1,22 +1,22 @@
-import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
+import { type CommitFrame, commitFrame, type RoomsOfCommit } from '../../src/cluster/bus.js';
 import { encodeEvent } from '../../src/domain/codec.js';
-import { roomIdOf } from '../../src/domain/ids.js';
+import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import type { Commit } from '../../src/log/log.js';
 
 export const ada = '00000000-0000-4000-8000-00000000000a';
 export const bob = '00000000-0000-4000-8000-00000000000b';
 
-const room = roomIdOf(ada, bob);
+export const room = roomIdOf(ada, bob);
+const members: RoomsOfCommit = new Map([[streamOf('room', room), [ada, bob]]]);
 const recordedAt = '2026-01-02T03:04:05.678Z';
 
 /** Encodes a message between these two, whose sealed text is `text`. */
-export const messageLeaf = (version: number, text: string, members = [ada, bob]): string =>
+export const messageLeaf = (version: number, text: string, roomId = room): string =>
   encodeEvent({
-    stream: `room:${room}`,
+    stream: `room:${roomId}`,
     version,
     type: 'MessageSent',
-    data: { roomId: room, messageId: `${version}`, seq: version, text },
-    audience: members,
+    data: { roomId, messageId: `${version}`, seq: version, text },
     actor: ada,
     recordedAt,
     commandId: `command ${version}`,
@@ -29,7 +29,6 @@ export const onlineLeaf = (userId: string): string =>
     version: 1,
     type: 'UserWentOnline',
     data: { userId },
-    audience: [],
     actor: userId,
     recordedAt,
     commandId: 'command',
@@ -50,7 +49,7 @@ export const commitOf = (position: number, leaves: readonly string[]): Commit =>
 });
 
 export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
-  commitFrame(commitOf(position, leaves));
+  commitFrame(commitOf(position, leaves), { members });
 
 /** Copies a frame with its lazily decoded fields. */
 export const allOf = (frame: CommitFrame): CommitFrame => ({ ...frame });

@@ -329,6 +329,7 @@ const headOf = (partition: number, size: number): SignedHead => ({
   position: size + 1,
   size,
   root: `root of ${size}`,
+  hash: `hash of ${size}`,
   note: `note of ${partition}/${size} ${randomUUID()}`,
 });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openEvents } from '../../src/audit/events/transcript.js';
+import { type AuditKeys, openEvents } from '../../src/audit/events/transcript.js';
 import { commandOf } from '../../src/cluster/forwarding.js';
 import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
 import { bytesOf, type Command, type CommandKind, streamOfCommand } from '../../src/domain/commands.js';
@@ -10,7 +10,10 @@ import { declarationOf, eventTypes, pushesOf, sealedTextOf } from '../../src/dom
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
 import { seal } from '../../src/vault/dataKeys.js';
+import { roomKeysId, sealText } from '../../src/vault/textKeys.js';
+import { membersOf } from '../projections/models/expectedChanges.js';
 import { scripts } from '../projections/models/scripts.js';
+import { newRoomKeys } from '../support/fakeVault.js';
 import { runs } from '../support/lanes.js';
 
 const [ada, bob] = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'];
@@ -30,6 +33,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'add friend': { kind: 'add friend', actor: ada, friendId: bob },
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
   'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
+  'delete message': { kind: 'delete message', roomId, messageId },
   'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3 },
 };
 
@@ -49,7 +53,7 @@ describe('the declarations', () => {
     for (const command of Object.values(samples)) {
       expect(commandOf(JSON.parse(JSON.stringify(command)))).to.deep.equal(command);
       expect(commandOf({ ...command, ofANewerVersion: 1 })).to.deep.equal(command);
-      expect(streamOfCommand(command)).to.match(/^(user|room|friendship):[0-9a-f-]{36}$/);
+      expect(streamOfCommand(command)).to.match(/^(user|room):[0-9a-f-]{36}$/);
       expect(bytesOf(command)).to.be.at.least(1024);
     }
     expect(() => commandOf({ kind: 'from a newer version' })).to.throw(/does not know/);
@@ -86,7 +90,7 @@ describe('the declarations', () => {
     fc.assert(
       fc.property(scripts, ({ world }) => {
         for (const event of world.events) {
-          const made = pushesOf(event);
+          const made = pushesOf(event, { members: membersOf(world.events, event.stream) });
           for (const { name } of made) expect(pushes).to.have.property(name);
           const stored = made.filter((push): push is StoredPush => !('about' in push));
           for (const { name } of stored) expect(pushes[name as PushName].isStored, name).to.equal(true);
@@ -100,7 +104,8 @@ describe('the declarations', () => {
 
   it('seal one field of an event, which auditors see opened, and as null once its key is destroyed', async () => {
     const key = Buffer.alloc(32, 7);
-    const place = { partition: 0, offset: 0, stream: `user:${ada}`, version: 1, audience: [] } as const;
+    const roomKeys = newRoomKeys();
+    const place = { partition: 0, offset: 0, stream: `user:${ada}`, version: 1 } as const;
     const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
@@ -113,13 +118,19 @@ describe('the declarations', () => {
       if (!data) throw new Error(`this test lacks a value of ${type}, which seals ${sealed.field}`);
       // The values are those of each type's own data.
       const plain = { ...place, ...of, type, data } as never as Parameters<typeof sealedTextOf>[0];
-      const text = seal(key, 'secret', sealedTextOf(plain)?.context ?? '');
+      const { context = '', place: textPlace } = sealedTextOf(plain) ?? {};
+      const text = textPlace
+        ? sealText(roomKeys, textPlace, 'secret', context)
+        : seal(key, 'secret', context);
       const event = { ...plain, data: { ...data, [sealed.field]: text } } as typeof plain;
-      const keysOf = (owned: Buffer | 'destroyed') => ({
-        getKeys: async (owners: readonly string[]) => new Map(owners.map((owner) => [owner, owned] as const)),
+      const keysOf = (isErased: boolean): AuditKeys => ({
+        getKeys: async (owners) =>
+          new Map(owners.map((owner) => [owner, isErased ? 'destroyed' : key] as const)),
+        getRoomKeys: async (rooms) =>
+          new Map(rooms.map((room) => [roomKeysId(room), isErased ? 'destroyed' : roomKeys] as const)),
       });
-      expect((await openEvents(keysOf(key), [event]))[0]?.data).to.have.property(sealed.field, 'secret');
-      const [erased] = await openEvents(keysOf('destroyed'), [event]);
+      expect((await openEvents(keysOf(false), [event]))[0]?.data).to.have.property(sealed.field, 'secret');
+      const [erased] = await openEvents(keysOf(true), [event]);
       expect(erased).to.have.property('erased', true);
       expect(erased?.data).to.have.property(sealed.field, null);
     }

@@ -26,7 +26,7 @@ export const likePush = push('like message', { isStored: true, data: Like, note:
 
 export const MessageLiked = event('MessageLiked', roomStream, {
   data: Like,
-  push: ({ audience, data }) => [likePush.of({ to: audience, room: data.roomId, data: () => data })],
+  push: ({ data }, { members }) => [likePush.of({ to: members, room: data.roomId, data: () => data })],
   line: ({ data }, { who }) => \`\${who(data.userId)} likes message \${data.messageId}\`,
 });
 
@@ -41,7 +41,7 @@ export const likeMessage = clientCommand('like message', roomStream, {
     if ('refused' in found) return found;
     const { actor: userId, roomId, messageId } = command;
     if (!message({ roomId, messageId })) return { refused: notFound('there is no such message') };
-    const liked = MessageLiked.of(roomId, { roomId, userId, messageId }, found.room.members);
+    const liked = MessageLiked.of(roomId, { roomId, userId, messageId });
     return { events: [liked], answer: {} };
   },
   reply: (_, _answer, revision) => ({ revision }),

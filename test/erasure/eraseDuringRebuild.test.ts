@@ -59,7 +59,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
     await eventually('the new table has the name', () => namesIn(1) > 0);
     isDestroyed = true;
     const size = await append({
-      ...{ type: 'UserErased', stream: streamOf('user', ada), data: { userId: ada }, audience: [ada] },
+      ...{ type: 'UserErased', stream: streamOf('user', ada), data: { userId: ada } },
     });
     await eventually('the erasure is folded', () => projections.progress.folded('users', 0) >= size);
     expect([namesIn(0), namesIn(1)], 'the old table has folded it').to.deep.equal([0, 1]);
@@ -73,7 +73,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
   });
 
   const registered = (userId: string): NewEvent => ({
-    ...{ type: 'UserRegistered', stream: streamOf('user', userId), audience: [userId] },
+    ...{ type: 'UserRegistered', stream: streamOf('user', userId) },
     data: { userId, username: 'sealed', backgroundColor: '#000000' },
   });
 

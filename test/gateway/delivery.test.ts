@@ -64,12 +64,16 @@ class Node {
       },
     });
     const recorded = { ...event, ...place } as unknown as Recorded; // One of the declared events.
-    for (const push of pushesOf(recorded)) if ('to' in push) content.want(push);
+    const pushes = pushesOf(recorded, { members: both });
+    for (const push of pushes) if ('to' in push) content.want(push);
     const text = (sealed: string) => {
       this.shown.push(sealed);
       return content.text(sealed);
     };
-    this.#delivery.deliver(recorded, [this.#size, 7], { user: content.user, text });
+    this.#delivery.deliver({ event: recorded, pushes, content: { user: content.user, text } }, [
+      this.#size,
+      7,
+    ]);
     await turn();
   }
 
@@ -80,9 +84,8 @@ class Node {
 }
 
 const message = (seq: number) =>
-  MessageSent.of('room', { roomId: 'room', messageId: `m${seq}`, seq, text: `text ${seq}` }, both);
-const read = (userId: string, upTo: number) =>
-  MessagesRead.of('room', { roomId: 'room', userId, upTo }, both);
+  MessageSent.of('room', { roomId: 'room', messageId: `m${seq}`, seq, text: `text ${seq}` });
+const read = (userId: string, upTo: number) => MessagesRead.of('room', { roomId: 'room', userId, upTo });
 
 describe('delivery', () => {
   let node: Node;
@@ -172,13 +175,13 @@ describe('delivery', () => {
     expect(areContacts()).equal(false);
     await node.deliver(message(1));
     expect(areContacts()).equal(true);
-    await node.deliver(FriendAdded.of('ann-cem', { members: ['ann', 'cem'] }, ['ann', 'cem']));
+    await node.deliver(FriendAdded.of('ann-cem', { by: 'ann', target: 'cem' }));
     expect(node.hub.watchers.isContact('ann', 'cem')).equal(true);
   });
 
   it('shows each of two new friends the other', async () => {
     const [ann, bob] = [await node.connect('ann'), await node.connect('bob')];
-    await node.deliver(FriendAdded.of('ann-bob', { members: both }, both));
+    await node.deliver(FriendAdded.of('ann-bob', { by: 'ann', target: 'bob' }));
     const friends = [ann, bob].map(({ client }) => client.received.map(({ data }) => data));
     expect(friends).to.have.nested.property('[0][0].friend.userId', 'bob');
     expect(friends).to.have.nested.property('[1][0].friend.userId', 'ann');
@@ -188,7 +191,7 @@ describe('delivery', () => {
   it('pushes a chat to the member for whom it opens, and to no other', async () => {
     const [ann, bob] = [await node.connect('ann'), await node.connect('bob')];
     const opened = { roomId: 'room', userId: 'bob', members: both, createdAt: recordedAt };
-    await node.deliver(ChatOpened.of('room', opened, ['bob']));
+    await node.deliver(ChatOpened.of('room', opened));
     expect(ann.client.writes).to.have.length(0);
     expect(bob.client.received[0]).to.include({ event: 'init chat' });
   });
@@ -213,8 +216,8 @@ describe('delivery', () => {
     const opened = { roomId: 'room', userId: 'bob', members: both, createdAt: recordedAt };
     const showAnn = [
       () => node.deliver(message(2)),
-      () => node.deliver(ChatOpened.of('room', opened, ['bob'])),
-      () => node.deliver(FriendAdded.of('ann-bob', { members: both }, both)),
+      () => node.deliver(ChatOpened.of('room', opened)),
+      () => node.deliver(FriendAdded.of('ann-bob', { by: 'ann', target: 'bob' })),
     ];
     for (const deliver of showAnn) {
       node = new Node();

@@ -3,13 +3,24 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
 import type { Recorded } from '../../src/domain/events.js';
+import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import { Fanout } from '../../src/gateway/fanout.js';
-import { ada, bob, messageLeaf, onlineLeaf } from '../conformance/busFrames.js';
+import type { Commit } from '../../src/log/log.js';
+import { ada, bob, messageLeaf, onlineLeaf, room } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';
 import { MemoryLog } from '../support/memoryLog.js';
 
 const eve = '00000000-0000-4000-8000-00000000000e';
+const bobAndEve = roomIdOf(bob, eve);
+const rooms = new Map([
+  [room, [ada, bob]],
+  [bobAndEve, [bob, eve]],
+]);
+
+/** A commit as a writer sends it, with the members of its rooms. */
+const frameOf = (commit: Commit): CommitFrame =>
+  commitFrame(commit, { members: new Map([...rooms].map(([id, users]) => [streamOf('room', id), users])) });
 
 /** A node's fan-out over a log of two partitions. */
 class Node {
@@ -27,7 +38,7 @@ class Node {
     const nowhere = { position: 0, size: 0 };
     this.fanout = new Fanout([nowhere, nowhere], {
       delivery: {
-        deliver: (event, vector, content) => {
+        deliver: ({ event, content }, vector) => {
           const text = event.type === 'MessageSent' ? content.text(event.data.text) : undefined;
           this.delivered.push({ event, text, vector: [...vector] });
         },
@@ -38,12 +49,12 @@ class Node {
         texts: {
           take: (sealed) => (this.away.has(sealed) ? undefined : `opened ${sealed}`),
           messages: async (sealed) => {
-            for (const { text } of sealed) await this.away.get(text);
+            for (const { text } of sealed) await this.away.get(text ?? '');
             return sealed.map(({ text }) => `opened ${text}`);
           },
         },
       },
-      log: this.log,
+      source: { log: this.log, rooms: { members: async (id) => rooms.get(id) } },
       observer: {
         logger: pino({ level: 'silent' }),
         onEvent: () => {},
@@ -54,8 +65,8 @@ class Node {
   }
 
   /** A message becomes durable; its frame. */
-  send(text: string, partition = 0, members = [ada, bob]): CommitFrame {
-    return commitFrame(this.log.rival([messageLeaf(++this.#version, text, members)], partition));
+  send(text: string, partition = 0, roomId = room): CommitFrame {
+    return frameOf(this.log.rival([messageLeaf(++this.#version, text, roomId)], partition));
   }
 
   get texts() {
@@ -64,7 +75,7 @@ class Node {
 
   /** Resolves when it has looked at the log at the start, and waits for the doorbell. */
   async rests(): Promise<void> {
-    this.send('first', 1, [eve]);
+    this.send('first', 1, bobAndEve);
     this.fanout.noteTail(1, 1);
     await this.fanout.reached(1, 1).promise;
     // It has read on to the end, of which nothing is to be seen.
@@ -87,10 +98,10 @@ describe('the fan-out', () => {
   });
 
   it('does not decode what concerns nobody here, and moves on', () => {
-    const sealed = node.send('theirs', 0, [bob, eve]);
+    const sealed = node.send('theirs', 0, bobAndEve);
     const { concerns, subjects } = sealed;
     const frame: CommitFrame = {
-      ...commitFrame(sealed, []),
+      ...frameOf(sealed),
       concerns,
       subjects,
       get events(): never {
@@ -103,7 +114,7 @@ describe('the fan-out', () => {
   });
 
   it('delivers somebody’s presence where they are watched', () => {
-    const online = (user: string) => node.fanout.receive(commitFrame(node.log.rival([onlineLeaf(user)])));
+    const online = (user: string) => node.fanout.receive(frameOf(node.log.rival([onlineLeaf(user)])));
     online(bob);
     node.watched.add(bob);
     online(bob);
@@ -140,8 +151,8 @@ describe('the fan-out', () => {
     let arrive = () => {};
     node.away.set('far', new Promise((resolve) => (arrive = resolve)));
     node.away.set('theirs', Promise.resolve());
-    const leaves = [messageLeaf(1, 'far'), messageLeaf(2, 'theirs', [bob, eve])];
-    node.fanout.receive(commitFrame(node.log.rival(leaves)));
+    const leaves = [messageLeaf(1, 'far'), messageLeaf(2, 'theirs', bobAndEve)];
+    node.fanout.receive(frameOf(node.log.rival(leaves)));
     node.hosted.add(eve);
     arrive();
     await node.fanout.reached(0, 2).promise;
@@ -150,7 +161,7 @@ describe('the fan-out', () => {
 
   it('stops at an event of a type that it does not know', () => {
     const leaf = messageLeaf(1, 'new').replace('MessageSent', 'MessageSung');
-    node.fanout.receive(commitFrame(node.log.rival([leaf])));
+    node.fanout.receive(frameOf(node.log.rival([leaf])));
     expect(node.stops).to.have.length(1);
     expect(node.stops[0]).to.have.property('name', 'UnknownEventType');
     node.fanout.receive(node.send('behind it'));
@@ -172,7 +183,7 @@ describe('the fan-out', () => {
         for (const [i, { partition, isOurs, isAway, fate }] of steps.entries()) {
           const text = `text ${i}`;
           if (isAway) node.away.set(text, new Promise((resolve) => setImmediate(resolve)));
-          const frame = node.send(text, partition, isOurs ? [ada, bob] : [bob, eve]);
+          const frame = node.send(text, partition, isOurs ? room : bobAndEve);
           if (isOurs) expected[partition]?.push(`opened ${text}`);
           if (fate === 'come' || fate === 'twice') node.fanout.receive(frame);
           if (fate === 'twice') node.fanout.receive(frame);

@@ -12,6 +12,7 @@ export function spoiled(
       const log = await good.open(partitions);
       const whole: EventLog = {
         id: log.id,
+        history: log.history,
         partitions: log.partitions,
         append: (commit) => log.append(commit),
         read: (partition, after, limit) => log.read(partition, after, limit),

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { encodeEvent } from '../../src/domain/codec.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
@@ -207,12 +208,11 @@ for (const [name, place] of Object.entries(places))
     it('have the models of the program by default, and open what their indexes need in the main thread', async () => {
       const system = await started(new URL('../../src/projections/allProjections.js', import.meta.url));
       const commit = new Pages().nextOf([
-        JSON.stringify({
+        encodeEvent({
           stream: 'user:u1',
           version: 1,
           type: 'UserRegistered',
           data: { userId: 'u1', username: 'sealed', backgroundColor: '#000000' },
-          audience: [],
           actor: 'system',
           recordedAt: new Date().toISOString(),
           commandId: 'c1',

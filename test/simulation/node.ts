@@ -10,8 +10,10 @@ import type { CommandKind, CommandOf, OwnWriters } from '../../src/domain/comman
 import type { Commit } from '../../src/log/log.js';
 import { follow, type TailReader } from '../../src/log/logReader.js';
 import { MongoLog } from '../../src/log/mongoLog.js';
+import { roomKeysId } from '../../src/vault/textKeys.js';
 import { routeToWriters, Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
+import { newRoomKeys } from '../support/fakeVault.js';
 import type { Database } from './database.js';
 import { Link } from './databaseLink.js';
 import type { Attempt, Outcome, Viewed } from './history.js';
@@ -19,6 +21,9 @@ import { Machine } from './machine.js';
 import type { Network, Port } from './network.js';
 import type { FoldedModels } from './readModels.js';
 import type { World } from './world.js';
+
+/** All nodes have the same keys, as from one vault. */
+const roomKeys = newRoomKeys();
 
 const LOG_ID = '11111111-1111-4111-8111-111111111111';
 /** The longest time of a message between two threads of a process. */
@@ -69,7 +74,7 @@ export class Node {
       MongoClient,
       'db' | 'close'
     >;
-    const meta = { logId: LOG_ID, partitions: world.faultPlan.partitions };
+    const meta = { id: LOG_ID, history: LOG_ID, partitions: world.faultPlan.partitions };
     this.#log = new MongoLog(meta, client, this.machine.clock);
     world.trace(name, 'starts');
     this.machine.run(() => void this.#start());
@@ -177,7 +182,13 @@ export class Node {
     const { reads, folding } = models.of(this.machine);
     return {
       storage: { log: this.#log, bus: { publish }, folding },
-      lookups: { reads, keys: { getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])) } },
+      lookups: {
+        reads,
+        keys: {
+          getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
+          getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),
+        },
+      },
       environment: {
         clock: this.machine.clock,
         now: () => database.time.getTime(),

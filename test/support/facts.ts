@@ -6,7 +6,6 @@ export const NOW = '2026-01-02T03:04:05.678Z';
 /** What a decider is told: everybody exists, nobody is active, and no message has been sent; but for `known`. */
 export const factsOf = (known: Partial<Facts> = {}): Facts => ({
   now: NOW,
-  sealed: 'sealed',
   exists: () => true,
   isActive: () => false,
   message: () => undefined,

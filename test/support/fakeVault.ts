@@ -23,6 +23,9 @@ import type {
   Vault,
 } from '../../src/vault/vault.js';
 
+/** The keys of a writer's texts in a room in which nothing was destroyed. */
+export const newRoomKeys = (): RoomKeys => RoomKeys.from(encodeTrees(new Map([[0, newRoot()]])));
+
 /** The vault's promises, in memory. */
 export class FakeVault implements Vault {
   readonly keys: KeyStore = new FakeKeys();

@@ -19,6 +19,7 @@ export type Step =
 /** An event log in memory whose appends go as `script` says; all are stored if there is none. */
 export class MemoryLog implements EventLog {
   readonly id = '11111111-1111-4111-8111-111111111111';
+  readonly history = '22222222-2222-4222-8222-222222222222';
   readonly #commits: Commit[][];
   script: (commit: Commit) => Step | Promise<Step> = () => ({ kind: 'store' });
 

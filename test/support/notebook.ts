@@ -64,7 +64,7 @@ export type Note =
 const actor = '00000000-0000-4000-8000-000000000001';
 
 function leafOf(note: Note, recordedAt: string): string {
-  const common = { version: 1, audience: [], actor, recordedAt, commandId: actor };
+  const common = { version: 1, actor, recordedAt, commandId: actor };
   if ('user' in note) {
     const userId = `user ${note.user}`;
     const stream = streamOf('user', userId);

@@ -4,6 +4,7 @@ import { messageContext } from '../../src/domain/messages.js';
 import { usernameContext } from '../../src/domain/signUp.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
+import { RoomKeys, roomKeysId, sealText } from '../../src/vault/textKeys.js';
 import {
   createPlaintextCache,
   createTextOpener,
@@ -38,19 +39,24 @@ describe('texts under their owners’ keys', () => {
     await vault.close();
   });
 
-  const message = (senderId: string, text: string) => ({ senderId, roomId, messageId, text });
+  const message = (senderId: string, text: string) => ({ senderId, roomId, messageId, seq: 1, text });
 
-  const sealed = async (owner: string, text: string, context = messageContext(roomId, messageId)) => {
-    const key = await vault.keys.getKey(owner);
+  const sealed = async (owner: string, text: string, seq = 1) => {
+    const keys = (await vault.keys.getRoomKeys([{ owner, roomId }])).get(roomKeysId({ owner, roomId }));
+    if (!(keys instanceof RoomKeys)) throw new Error('the owner is erased');
+    return sealText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+  };
+  const sealedName = async (userId: string, name: string) => {
+    const key = await vault.keys.getKey(userId);
     if (key === 'destroyed') throw new Error('the owner is erased');
-    return seal(key, text, context);
+    return seal(key, name, usernameContext(userId));
   };
 
   it('open in the given order, messages and names', async () => {
     const one = message(ada, await sealed(ada, 'one'));
     const two = message(bob, await sealed(bob, 'two'));
     expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
-    const username = await sealed(ada, 'Ada', usernameContext(ada));
+    const username = await sealedName(ada, 'Ada');
     expect(await opener.usernames([{ userId: ada, username }])).to.deep.equal(['Ada']);
     expect(await opener.messages([])).to.deep.equal([]);
   });
@@ -62,9 +68,18 @@ describe('texts under their owners’ keys', () => {
     expect(await opener.messages([theirs, mine])).to.deep.equal([null, 'here']);
   });
 
-  it('do not open in another room, as another message, or for another sender', async () => {
+  it('are null when the text alone was destroyed, and the others of its writer open', async () => {
+    const gone = message(ada, await sealed(ada, 'gone'));
+    const here = { ...message(ada, await sealed(ada, 'here', 2)), seq: 2 };
+    await vault.keys.destroyTexts({ owner: ada, roomId }, [1]);
+    expect(await opener.messages([gone, here])).to.deep.equal([null, 'here']);
+    expect(await opener.messages([{ ...here, text: null }]), 'of a deleted message').to.deep.equal([null]);
+  });
+
+  it('do not open in another room or place, as another message, or for another sender', async () => {
     const here = message(ada, await sealed(ada, 'here'));
-    for (const moved of [{ roomId: randomUUID() }, { messageId: randomUUID() }, { senderId: bob }])
+    const moves = [{ roomId: randomUUID() }, { messageId: randomUUID() }, { senderId: bob }, { seq: 2 }];
+    for (const moved of moves)
       expect(await rejection(opener.messages([{ ...here, ...moved }]))).to.have.property(
         'name',
         'CipherError',
@@ -79,7 +94,7 @@ describe('texts under their owners’ keys', () => {
   it('can be taken once from the cache where they were sealed or opened, unless deleted', async () => {
     const shared = memory();
     const text = await sealed(ada, 'just now');
-    const name = await sealed(bob, 'Bob', usernameContext(bob));
+    const name = await sealedName(bob, 'Bob');
     shared.set(text, 'just now', ada);
     shared.set(name, 'Bob', bob);
     const local = createTextOpener(vault.keys, shared);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
-import { friendshipIdOf, roomIdOf, streamOf } from '../../src/domain/ids.js';
+import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
 import { routeToWriters, type Writer } from '../../src/writer/writer.js';
 import { ada, adaAndBob, bob, openChat, send } from './world.js';
@@ -21,12 +21,12 @@ describe('the router', () => {
     );
     const router = routeToWriters(writers);
     const room = streamOf('room', roomIdOf(ada, bob));
-    const cases: [Command, typeof room | `user:${string}` | `friendship:${string}`][] = [
+    const cases: [Command, typeof room | `user:${string}`][] = [
       [openChat(ada, bob), room],
       [openChat(bob, ada), room],
       [send(ada, 'm1'), room],
       [{ kind: 'read messages', actor: bob, roomId: adaAndBob }, room],
-      [{ kind: 'add friend', actor: bob, friendId: ada }, streamOf('friendship', friendshipIdOf(ada, bob))],
+      [{ kind: 'add friend', actor: bob, friendId: ada }, room],
       [{ kind: 'go online', userId: ada }, streamOf('user', ada)],
     ];
     for (const [i, [command, stream]] of cases.entries()) {

@@ -5,7 +5,7 @@ import { ada } from './world.js';
 
 const online = (offset: number, version: number, type: 'UserWentOnline' | 'UserWentOffline'): Recorded => {
   const place = { partition: 0, offset, version, stream: `user:${ada}` as const };
-  const rest = { audience: [], actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: 'c' };
+  const rest = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: 'c' };
   return type === 'UserWentOnline'
     ? { ...place, ...rest, type, data: { userId: ada } }
     : { ...place, ...rest, type, data: { userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' } };

@@ -1,5 +1,5 @@
 import { ParleyError } from '../../base/errors.js';
-import { decodeLeaf } from '../../domain/codec.js';
+import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { Time } from '../../domain/fields.js';
 import type { StreamName } from '../../domain/ids.js';
 import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
@@ -29,16 +29,6 @@ export interface FilteredRange {
   readonly upTo: number;
   /** The approximate number of events in the range. */
   readonly events: number;
-}
-
-/** A fast test of a leaf's text. It ignores times, which belong to the commit. */
-export function textFilter({ stream, type, actor }: EventFilter): (leaf: string) => boolean {
-  // A leaf's fields have a fixed order, and users' text in it is sealed.
-  const start = stream === undefined ? '{' : `{"stream":${JSON.stringify(stream)},`;
-  const parts: string[] = [];
-  if (type !== undefined) parts.push(`,"type":${JSON.stringify(type)},`);
-  if (actor !== undefined) parts.push(`,"actor":${JSON.stringify(actor)},`);
-  return (leaf) => leaf.startsWith(start) && parts.every((part) => leaf.includes(part));
 }
 
 /**
@@ -117,7 +107,7 @@ export async function* streamCommits(
   const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
   const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
   yield* indexedCommits(log, rows, { partition, stream, after, upTo: from });
-  const isOfStream = textFilter({ stream });
+  const isOfStream = leafTest({ stream });
   for await (const commit of readRange(log, { partition, after: from, upTo }))
     if (commit.leaves.some(isOfStream)) yield commit;
 }
@@ -135,7 +125,7 @@ export async function* eventsUntil(
   const partition = partitionOf(stream, log.partitions);
   const upTo = (await log.tail(partition))?.position ?? 0;
   if (upTo === 0) return;
-  const isOfStream = textFilter({ stream });
+  const isOfStream = leafTest({ stream });
   for await (const commit of streamCommits(source, stream, { after: 0, upTo })) {
     const { position, firstOffset, recordedAt, leaves } = commit;
     if (at && 'time' in at && recordedAt > at.time) return;

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { badRequest } from '../../base/errors.js';
-import { decodeLeaf } from '../../domain/codec.js';
+import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import { type CommitRange, readRange } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { KeyStore } from '../../vault/vault.js';
-import { type EventFilter, type StreamSource, streamCommits, textFilter } from './eventFilter.js';
-import { type OpenEvent, openEvents } from './transcript.js';
+import { type EventFilter, type StreamSource, streamCommits } from './eventFilter.js';
+import { type AuditKeys, type OpenEvent, openEvents } from './transcript.js';
 
 /** Events and commits that one page may visit. It bounds the work of a filter that matches little. */
 const MAX_VISITED = 1500;
@@ -26,7 +25,7 @@ export interface EventPage {
 
 /** The log and the rows to search, and the keys that open events. */
 export interface EventSource extends StreamSource {
-  readonly keys: Pick<KeyStore, 'getKeys'>;
+  readonly keys: AuditKeys;
 }
 
 /**
@@ -63,8 +62,8 @@ class Page {
   ) {
     this.#rest = new Map(rest.map((between) => [between.partition, between]));
     // Leaves of other streams, found through the index, are skipped without counting as visited.
-    this.#isCandidate = textFilter(filter.stream === undefined ? {} : { stream: filter.stream });
-    this.#isWanted = textFilter(filter);
+    this.#isCandidate = leafTest(filter.stream === undefined ? {} : { stream: filter.stream });
+    this.#isWanted = leafTest(filter);
   }
 
   /** Returns false if the page is full and ends before or in this commit. */

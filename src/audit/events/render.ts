@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { withTransferList } from '../../base/workerThreads.js';
-import { decodeLeaf } from '../../domain/codec.js';
+import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/signUp.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
@@ -13,7 +13,7 @@ import { type OpenVault, openVault } from '../../vault/openVault.js';
 import { type KeyStore, SECRET_TTL_MS } from '../../vault/vault.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
 import { activeModel } from '../verify/comparedModels.js';
-import { type EventFilter, textFilter } from './eventFilter.js';
+import type { EventFilter } from './eventFilter.js';
 import { openEvents, type PlacedLeaf, renderJson, transcriptLine, userIdsIn } from './transcript.js';
 
 const MOST_NAMES = 10_000;
@@ -97,7 +97,7 @@ export class Renderer {
     private readonly stored: StoredRows,
     private readonly names: UserNames,
   ) {
-    this.#isWanted = textFilter(data.filter);
+    this.#isWanted = leafTest(data.filter);
   }
 
   /** Throws the errors of the log, the vault and the read models. */
@@ -154,6 +154,6 @@ export class Renderer {
     const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
     const open = await openEvents(this.vault.keys, events);
     const nameOf = await this.names.lookUp(events.flatMap((event) => userIdsIn(event)));
-    return open.map((event, i) => transcriptLine(event, events[i]?.audience ?? [], nameOf));
+    return open.map((event) => transcriptLine(event, nameOf));
   }
 }

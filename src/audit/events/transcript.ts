@@ -7,52 +7,73 @@ import {
   type SealedText,
   sealedTextOf,
 } from '../../domain/events.js';
-import type { UserId } from '../../domain/ids.js';
+import type { UserId, WriterInRoom } from '../../domain/ids.js';
 import { messageContext } from '../../domain/messages.js';
 import { open } from '../../vault/dataKeys.js';
+import { openText, type RoomKeys, roomKeysId } from '../../vault/textKeys.js';
 import type { DataKey, KeyStore } from '../../vault/vault.js';
 
 /** An event as auditors see it: its sealed text is opened, or null if the key was destroyed. */
-export interface OpenEvent extends Omit<Recorded, 'data' | 'audience' | 'type'> {
+export interface OpenEvent extends Omit<Recorded, 'data' | 'type'> {
   readonly type: EventType;
   readonly data: object;
   readonly erased?: true;
 }
 
+/** The keys that open the events of an audit. */
+export type AuditKeys = Pick<KeyStore, 'getKeys' | 'getRoomKeys'>;
+
+/** Opens sealed fields: null if the key was destroyed. */
+type OpenField = (field: SealedText) => string | null;
+
 /**
  * Opens events with the keys of those who sealed, which are fetched at once. Rejects with `VaultUnavailable` where it
  * is not known whether there is a key, with `CipherError` for sealed text that was altered.
  */
-export async function openEvents(
-  keys: Pick<KeyStore, 'getKeys'>,
-  events: readonly Recorded[],
-): Promise<OpenEvent[]> {
+export async function openEvents(keys: AuditKeys, events: readonly Recorded[]): Promise<OpenEvent[]> {
   const fields = events.map(sealedTextOf);
-  const owners = new Set<UserId>();
-  for (const field of fields) if (field) owners.add(field.owner);
-  const keyOf = await keys.getKeys([...owners]);
-  return events.map((event, i) => openEvent(event, fields[i], keyOf));
+  const openField = await fetchKeys(
+    keys,
+    fields.filter((field) => field !== undefined),
+  );
+  return events.map((event, i) => openEvent(event, fields[i], openField));
 }
 
 function openEvent(
   { partition, offset, stream, version, type, data, actor, recordedAt, commandId }: Recorded,
   field: SealedText | undefined,
-  keyOf: ReadonlyMap<UserId, DataKey | 'destroyed'>,
+  openField: OpenField,
 ): OpenEvent {
   const place = { partition, offset, stream, version, type };
   const rest = { actor, recordedAt, commandId };
   if (!field) return { ...place, data, ...rest };
-  const text = openField(field, keyOf.get(field.owner));
+  const text = openField(field);
   const opened: EventData[EventType] | object = { ...data, [field.field]: text };
   return { ...place, data: opened, ...(text === null ? { erased: true } : {}), ...rest };
 }
 
-function openField(
-  { owner, sealed, context }: SealedText,
-  key: DataKey | 'destroyed' | undefined,
-): string | null {
-  if (key === undefined) throw new TypeError(`no key of ${owner} was asked for`);
-  return key === 'destroyed' ? null : open(key, sealed, context);
+/** Fetches the keys of all these fields. The function that it returns opens only them. */
+async function fetchKeys(keys: AuditKeys, fields: readonly SealedText[]): Promise<OpenField> {
+  const owners = new Set<UserId>();
+  const rooms = new Map<string, WriterInRoom>();
+  for (const { owner, place } of fields)
+    if (place) rooms.set(roomKeysId({ owner, ...place }), { owner, roomId: place.roomId });
+    else owners.add(owner);
+  const [ownKeys, roomKeys] = await Promise.all([
+    owners.size > 0 ? keys.getKeys([...owners]) : new Map<UserId, DataKey | 'destroyed'>(),
+    rooms.size > 0 ? keys.getRoomKeys([...rooms.values()]) : new Map<string, RoomKeys | 'destroyed'>(),
+  ]);
+  const missing = (owner: UserId) => new TypeError(`no key of ${owner} was asked for`);
+  return ({ owner, text, context, place }) => {
+    if (place) {
+      const found = roomKeys.get(roomKeysId({ owner, ...place }));
+      if (found === undefined) throw missing(owner);
+      return found === 'destroyed' ? null : openText(found, place, text, context);
+    }
+    const key = ownKeys.get(owner);
+    if (key === undefined) throw missing(owner);
+    return key === 'destroyed' ? null : open(key, text, context);
+  };
 }
 
 type NameOf = (userId: string) => string;
@@ -69,10 +90,9 @@ export function userIdsIn(event: Recorded): string[] {
 }
 
 /** An event as a line of the transcript: time, actor, act. Texts of users are quoted and cannot break the line. */
-export function transcriptLine(event: OpenEvent, audience: readonly string[], who: NameOf): string {
+export function transcriptLine(event: OpenEvent, who: NameOf): string {
   // Sealed text is a string or null here. A line quotes either.
-  const shown = { ...event, audience } as Recorded;
-  return `${event.recordedAt}  ${declarationOf(event.type).line(shown, { who, quoted })}`;
+  return `${event.recordedAt}  ${declarationOf(event.type).line(event as Recorded, { who, quoted })}`;
 }
 
 /** Controls and marks that turn the direction of a line, which a terminal would follow. */
@@ -94,39 +114,60 @@ export interface PlacedLeaf {
 }
 
 /**
- * The leaf of a message as `encodeEvent` writes it. The groups: the part before the sealed text, with the ids of room
- * and message; the text; the rest of the data; and the part after the audience, with the actor. No text is escaped.
+ * The leaf of a message as `encodeEvent` writes it. The groups: room, version, the data before the sealed text with
+ * message id and `seq`, the text, the rest of the data, actor, time and command. No text is escaped.
  */
 const messageLeaf =
-  /^\{("stream":"room:[^"\\]+","version":\d+,"type":"MessageSent","data":\{"roomId":"([^"\\]+)","messageId":"([^"\\]+)","seq":\d+,"text":)"([^"\\]+)"((?:,"replyTo":"[^"\\]+")?\}),"audience":\[[^\]\\]*\](,"actor":"([^"\\]+)",.+)$/;
+  /^\["room:([^"\\]+)",(\d+),"MessageSent",\{("messageId":"([^"\\]+)","seq":(\d+),"text":)"([^"\\]+)"((?:,"replyTo":"[^"\\]+")?)\},"([^"\\]+)","([^"\\]+)","([^"\\]+)"\]$/;
+
+/** A message's leaf in parts. */
+interface MessageLeaf {
+  readonly field: SealedText;
+  /** The rendered event before its text and behind it. */
+  readonly before: string;
+  readonly behind: readonly [data: string, rest: string];
+}
+
+function parseMessage({ leaf, partition, offset }: PlacedLeaf): MessageLeaf | undefined {
+  const found = messageLeaf.exec(leaf);
+  if (!found) return undefined;
+  // All groups take part in every match, so there is none that is not given.
+  const [, roomId = '', version, start, messageId = '', seq, text = '', end = '', actor = '', time, id] =
+    found;
+  return {
+    field: {
+      owner: actor,
+      field: 'text',
+      text,
+      context: messageContext(roomId, messageId),
+      place: { roomId, seq: Number(seq), rev: 0 },
+    },
+    before: `{"partition":${partition},"offset":${offset},"stream":"room:${roomId}","version":${version},"type":"MessageSent","data":{"roomId":"${roomId}",${start}`,
+    behind: [`${end}}`, `,"actor":"${actor}","recordedAt":"${time}","commandId":"${id}"}`],
+  };
+}
 
 /**
- * Renders each event as JSON with the content that `openEvents` opens. Nearly all events are messages: there only the
- * sealed text is replaced and the rest of the leaf is copied, which halves the time.
+ * Renders each event as JSON with the content that `openEvents` opens. Nearly all events are messages: there the text
+ * is opened and the rest of the leaf is copied, which halves the time.
  */
-export async function renderJson(
-  keys: Pick<KeyStore, 'getKeys'>,
-  leaves: readonly PlacedLeaf[],
-): Promise<string[]> {
-  const messages = leaves.map(({ leaf }) => messageLeaf.exec(leaf));
-  const owners = new Set<string>();
-  for (const message of messages) if (message?.[7] !== undefined) owners.add(message[7]);
-  const keyOf = await keys.getKeys([...owners]);
-  const others = leaves.filter((_, i) => messages[i] === null);
+export async function renderJson(keys: AuditKeys, leaves: readonly PlacedLeaf[]): Promise<string[]> {
+  const messages = leaves.map(parseMessage);
+  const openField = await fetchKeys(
+    keys,
+    messages.flatMap((message) => message?.field ?? []),
+  );
+  const others = leaves.filter((_, i) => messages[i] === undefined);
   const opened = await openEvents(
     keys,
     others.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset)),
   );
   const rest = opened.values();
-  return leaves.map(({ partition, offset }, i) => {
-    const message = messages[i];
+  return messages.map((message) => {
     if (!message) return JSON.stringify(rest.next().value);
-    // All groups take part in every match, so there is none that is not given.
-    const [, start, roomId = '', messageId = '', sealed = '', end, after, actor = ''] = message;
-    const key = keyOf.get(actor);
-    if (key === undefined) throw new TypeError(`no key of ${actor} was asked for`);
-    const isErased = key === 'destroyed';
-    const text = isErased ? 'null' : JSON.stringify(open(key, sealed, messageContext(roomId, messageId)));
-    return `{"partition":${partition},"offset":${offset},${start}${text}${end}${isErased ? ',"erased":true' : ''}${after}`;
+    const text = openField(message.field);
+    const erased = text === null ? ',"erased":true' : '';
+    const [data, after] = message.behind;
+    return `${message.before}${JSON.stringify(text)}${data}${erased}${after}`;
   });
 }

@@ -66,8 +66,9 @@ export async function verifierKeys(
 }
 
 /**
- * The signed heads of the log (C2SP tlog-checkpoint). Each head extends the one before, and belongs to a
- * commit whose tiles are folded. The vault stores a head before any client gets it. So there is one head of a
+ * The signed heads of the log (C2SP tlog-checkpoint). An extension line, `commit <position> <hash>`, covers the last
+ * commit, so that times, ids and epochs of commits cannot be rewritten. Each head extends the one before, and belongs
+ * to a commit whose tiles are folded. The vault stores a head before any client gets it. So there is one head of a
  * size, however many nodes sign.
  */
 export class Heads {
@@ -93,7 +94,7 @@ export class Heads {
     const { heads } = vault;
     const signed = await heads.get(partition);
     const [commit] = signed ? await log.read(partition, signed.position - 1, 1) : [];
-    if (!signed || (commit?.size === signed.size && commit.root === signed.root)) {
+    if (!signed || (commit?.size === signed.size && commit.hash === signed.hash)) {
       this.#broken.delete(partition);
       return;
     }
@@ -141,7 +142,7 @@ export class Heads {
     const from = await heads.get(partition);
     if (!from) return this.advance(partition);
     const to = await this.#sign(await this.#readUnsigned(partition));
-    if (to.size === from.size && to.root === from.root) return from;
+    if (to.position === from.position && to.hash === from.hash) return from;
     if (await heads.replaceAbandoned(from, to)) {
       this.#broken.delete(partition);
       return to;
@@ -179,20 +180,23 @@ export class Heads {
     if (from && (tail?.size ?? 0) < from.size)
       throw new NotExtended(partition, `it has ${tail?.size ?? 0} events instead of ${from.size}`);
     if (!tail) throw overloaded('the partition is still empty; try again later');
-    const { position, size, root } = tail;
+    const { position, size, root, hash } = tail;
+    if (from && (await log.read(partition, from.position - 1, 1))[0]?.hash !== from.hash)
+      throw new NotExtended(partition, `the commit of its ${from.size} events is another`);
     const moment: Moment = { partition, size };
     await progress.waitFor(tilesModel.name, moment);
     if (from && (await merkleReader.root(partition, from.size)) !== from.root)
       throw new NotExtended(partition, `its first ${from.size} events are others`);
     if ((await merkleReader.root(partition, size)) !== root)
       throw new NotExtended(partition, `its tiles are not those of its ${size} events`);
-    return { partition, position, size, root };
+    return { partition, position, size, root, hash };
   }
 
   async #sign(at: Omit<SignedHead, 'note'>): Promise<SignedHead> {
     const [key] = await this.parts.vault.signing.list();
-    const name = originOf(this.parts.origin, at.partition);
-    return { ...at, note: signNote(`${name}\n${at.size}\n${at.root}\n`, name, key) };
+    const { partition, position, size, root, hash } = at;
+    const name = originOf(this.parts.origin, partition);
+    return { ...at, note: signNote(`${name}\n${size}\n${root}\ncommit ${position} ${hash}\n`, name, key) };
   }
 }
 

@@ -20,22 +20,26 @@ export interface ParsedHead {
   readonly partition: number;
   readonly size: number;
   readonly root: Hash;
+  /** The commit that ends with this head. */
+  readonly commit: { readonly position: number; readonly hash: Hash };
   readonly note: string;
 }
 
 /**
- * Parses a checkpoint without checking its signature: origin, size and root, one line each (C2SP
- * tlog-checkpoint). Throws a `MismatchError` unless it is the checkpoint of a partition.
+ * Parses a checkpoint without checking its signature: origin, size, root and commit, one line each (C2SP
+ * tlog-checkpoint with one extension line). Throws a `MismatchError` unless it is the checkpoint of a partition.
  */
 export function readHead(note: string): ParsedHead {
-  const [origin = '', size = '', root = ''] = note.split('\n');
+  const [origin = '', size = '', root = '', extension = ''] = note.split('\n');
   const [, partition] = /\/(0|[1-9]\d*)$/.exec(origin) ?? [];
+  const [, position, hash] = /^commit ([1-9]\d*) ([A-Za-z0-9+/]{43}=)$/.exec(extension) ?? [];
   const isHead = /^(0|[1-9]\d*)$/.test(size) && Buffer.from(root, 'base64').length === 32;
-  if (partition === undefined || !isHead)
+  if (partition === undefined || position === undefined || hash === undefined || !isHead)
     throw new MismatchError({
       what: `not a checkpoint of a partition: ${JSON.stringify(note.slice(0, 80))}`,
     });
-  return { origin, partition: Number(partition), size: Number(size), root, note };
+  const commit = { position: Number(position), hash };
+  return { origin, partition: Number(partition), size: Number(size), root, commit, note };
 }
 
 /** Checks the signatures of the heads. Returns a mismatch if none of the keys has signed one of them. */
@@ -46,10 +50,10 @@ export function readTrustedHeads({ heads, since, keys }: SuppliedHeads): {
   try {
     const verifiers = keys.map(readKey);
     const trusted = (note: string, whose: string): TrustedHead => {
-      const { origin, partition, size, root } = readHead(note);
+      const { origin, partition, size, root, commit } = readHead(note);
       const source = `the ${whose} of ${size} events`;
       if (verifiers.some((key) => key.name === origin && isSignedBy(key, note)))
-        return { partition, size, root, source };
+        return { partition, size, root, commit, source };
       const what = `${source} of ${origin} has no valid signature by a known key`;
       throw new MismatchError({ what, partition });
     };

@@ -15,7 +15,7 @@ import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import type { AuditedLog, StoredRows } from '../storedRows.js';
 import { type ComparedModel, compareInserted, projectionOf, streamVersions } from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
-import { checkChain, type TrustedHead } from './verifyState.js';
+import { checkChain, type HashedCommit, type TrustedHead } from './verifyState.js';
 
 /**
  * About how many events a section has. They are in memory at once, and a row that they change is written
@@ -146,6 +146,8 @@ export async function checkSection(
   if (skipsRows) return { found, events: NO_EVENTS };
   try {
     const events = new SectionEvents(partition, commits.map(decodeCommit));
+    const misdated = findMisdated(commits, events.all);
+    if (misdated) return { found: { ...found, mismatch: misdated }, events: NO_EVENTS };
     for (const comparedModel of comparedModels)
       if (projectionOf(comparedModel).model.insertOnly)
         made[comparedModel.name] = await compareInserted(stored, comparedModel, events.heldBy(comparedModel));
@@ -153,6 +155,19 @@ export async function checkSection(
   } catch (error) {
     return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, events: NO_EVENTS };
   }
+}
+
+/** An event whose time is not that of its commit. */
+function findMisdated(commits: readonly HashedCommit[], events: readonly Folded[]): Mismatch | undefined {
+  let i = 0;
+  for (const { partition, position, recordedAt, leaves } of commits)
+    for (const end = i + leaves.length; i < end; i++) {
+      const event = events[i];
+      if (!event || event.recordedAt === recordedAt) continue;
+      const what = `the event at offset ${event.offset} of partition ${partition} has the time ${event.recordedAt}, its commit ${recordedAt}`;
+      return { what, partition, position, offset: event.offset };
+    }
+  return undefined;
 }
 
 /** The head after a commit, from the commit's own fields. */

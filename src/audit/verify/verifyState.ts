@@ -25,6 +25,8 @@ export interface TrustedHead {
   readonly partition: number;
   readonly size: number;
   readonly root: Hash;
+  /** The commit that ends with this head. */
+  readonly commit: { readonly position: number; readonly hash: Hash };
   /** The source of the head, in words for the operator. */
   readonly source: string;
 }
@@ -70,6 +72,7 @@ export async function checkChain(
         const commit = { ...read, leafHashes, filled: tree.filled };
         for (const trusted of trustedHeads)
           if (head.size < trusted.size && trusted.size <= next.size) compareRoot(trusted, head, commit);
+        for (const trusted of trustedHeads) compareCommit(trusted, commit);
         commits.push(commit);
         head = next;
       }
@@ -83,9 +86,9 @@ export async function checkChain(
 /** The mismatch of the first trusted head that is larger than the whole partition. */
 export function findMissedHead(trustedHeads: readonly TrustedHead[], head: Head): Mismatch | undefined {
   const { partition, position } = head;
-  const missed = trustedHeads.find(({ size }) => size > head.size);
+  const missed = trustedHeads.find(({ size, commit }) => size > head.size || commit.position > head.position);
   if (!missed) return undefined;
-  const what = `partition ${partition} has ${head.size} events, fewer than ${missed.source}`;
+  const what = `partition ${partition} ends at position ${position} with ${head.size} events, before ${missed.source}`;
   return { what, partition, position: position + 1, offset: head.size };
 }
 
@@ -96,6 +99,14 @@ function compareRoot({ size, root, source }: TrustedHead, head: Head, commit: Ha
   if (tree.root === root) return;
   const what = `partition ${partition} does not match ${source}: the root is ${tree.root}, not ${root}`;
   throw new MismatchError({ what, partition, position, offset: size - 1 });
+}
+
+/** The hash of a commit covers its time, id and epoch, and those of all commits before it. */
+function compareCommit({ size, commit, source }: TrustedHead, { partition, ...read }: HashedCommit): void {
+  const { position, hash } = commit;
+  if (read.position !== position || (read.size === size && read.hash === hash)) return;
+  const what = `the commit at position ${position} of partition ${partition} does not match ${source}`;
+  throw new MismatchError({ what, partition, position });
 }
 
 /** A directory that is useless after a check has ended. */
@@ -141,7 +152,8 @@ interface Notes extends Pick<VerifyStart, 'logId' | 'comparedModels'> {
   readonly trustedHeads: readonly string[];
 }
 
-const nameOf = ({ partition, size, root }: TrustedHead): string => `${partition}/${size}/${root}`;
+const nameOf = ({ partition, size, root, commit }: TrustedHead): string =>
+  `${partition}/${size}/${root}/${commit.position}/${commit.hash}`;
 
 /**
  * The intermediate results of a check, so that an interrupted one can continue. `state.json` holds its

@@ -5,7 +5,7 @@ import { Message, User } from '../../domain/userMessageChat.js';
 
 const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const StreamName = z
-  .templateLiteral([z.enum(['user', 'room', 'friendship']), ':', z.string()])
+  .templateLiteral([z.enum(['user', 'room']), ':', z.string()])
   .meta({ examples: ['room:3f0c…'] });
 const isKnownType = (type: string): boolean => knownTypes.includes(type);
 
@@ -18,10 +18,7 @@ const Moment = z.iso
 const filter = {
   stream: z
     .string()
-    .regex(
-      new RegExp(`^(user|room|friendship):${uuid}$`, 'i'),
-      'must be user:, room: or friendship: and an id',
-    )
+    .regex(new RegExp(`^(user|room):${uuid}$`, 'i'), 'must be user: or room: and an id')
     .transform((text) => text.toLowerCase())
     .pipe(StreamName)
     .exactOptional()

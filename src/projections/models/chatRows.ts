@@ -3,21 +3,23 @@ import { badRequest } from '../../base/errors.js';
 import type { SealedMessage } from '../../domain/definePush.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
-import { type RoomId, streamOf, type UserId } from '../../domain/ids.js';
-import { sealedMessage } from '../../domain/messages.js';
+import { pairOf, type RoomId, roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
+import { deletedMessage, sealedMessage } from '../../domain/messages.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import { type Model, type RowReader, valuesOf } from '../store/rowStore.js';
-
+import { type Model, type Row, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
-/** A chat with its read marks; the key is the stream's name. Both members are in `marks` from the start. */
+/** A pair, with their friendship, chat and read marks; the key is the stream's name. */
 export interface ChatRow {
   readonly roomId: RoomId;
   /** In ascending order. */
   readonly members: readonly [UserId, UserId];
-  readonly createdAt: Time;
+  /** Null: the two are friends without a chat. */
+  readonly createdAt: Time | null;
+  /** The members who have added the other one as a friend. Once one has, both are friends. */
+  readonly added: readonly UserId[];
   /** The offset at which the chat became active, for each member for whom it is active. */
   readonly active: Readonly<Record<UserId, number>>;
   readonly lastMessage: SealedMessage | null;
@@ -28,18 +30,25 @@ export interface ChatRow {
    */
   readonly reads: Readonly<Record<UserId, { readonly upTo: number; readonly offset: number }>>;
   /** The offset of each member's erasure. */
-  readonly erased?: Readonly<Record<UserId, number>>;
+  readonly erased: Readonly<Record<UserId, number>>;
+  /** The offset of the newest event that changed a message. A replay then shows messages as their rows are. */
+  readonly changedAt: number | null;
 }
+
+/** A pair that has a chat. */
+export type OpenChatRow = ChatRow & { readonly createdAt: Time };
+
+export const hasChat = (row: ChatRow): row is OpenChatRow => row.createdAt !== null;
 
 /** The newest `seq`; 0 in an empty room. */
 export const lastSeqOf = (chat: ChatRow): number => chat.lastMessage?.seq ?? 0;
 
 /** Time of the last message, or of the creation of an empty room, in milliseconds since 1970. */
-const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
+const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt ?? '');
 
 /**
  * Indexes: `activity` orders the chats active for a user. `changed` orders those of a user and partition by
- * the last event's offset. `talked` holds those of a user that have a message.
+ * the last event's offset. `friends` holds the pairs of friends, and `contacts` those and the pairs who have talked.
  */
 export const chatsModel: Model<ChatRow> = {
   name: 'chats',
@@ -50,7 +59,11 @@ export const chatsModel: Model<ChatRow> = {
       terms: value.members.map((member) => `${member}/${partition}`),
       sort: offset,
     }),
-    talked: ({ value }) => (value.lastMessage === null ? undefined : { terms: value.members, sort: 0 }),
+    friends: ({ value }) => (value.added.length === 0 ? undefined : { terms: value.members, sort: 0 }),
+    contacts: ({ value }) => {
+      const areContacts = value.added.length > 0 || value.lastMessage !== null;
+      return areContacts ? { terms: value.members, sort: 0 } : undefined;
+    },
   },
 };
 
@@ -59,18 +72,38 @@ export const chatsProjection: Projection<ChatRow> = {
   model: chatsModel,
   keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
   evolve(value, event, key) {
-    if (event.type === 'RoomCreated') return createChat(event);
     if (value === null) return null;
+    if (event.type === 'RoomCreated') return createChat(event, value?.added ?? []);
+    if (event.type === 'FriendAdded') return addFriend(event, value);
     if (value === undefined)
       throw new Error(`${event.type} at offset ${event.offset} comes before the creation of ${key}`);
     return applyEvent(value, event);
   },
 };
 
-function createChat({ data, recordedAt }: Recorded<'RoomCreated'>): ChatRow {
+const emptyPair = (roomId: RoomId, members: ChatRow['members']): ChatRow => ({
+  roomId,
+  members,
+  createdAt: null,
+  added: [],
+  active: {},
+  lastMessage: null,
+  marks: {},
+  reads: {},
+  erased: {},
+  changedAt: null,
+});
+
+/** Both members are in `marks` from the start. */
+function createChat({ data, recordedAt }: Recorded<'RoomCreated'>, added: ChatRow['added']): ChatRow {
   const { roomId, members } = data;
   const marks = Object.fromEntries(members.map((member) => [member, 0]));
-  return { roomId, members, createdAt: recordedAt, active: {}, lastMessage: null, marks, reads: {} };
+  return { ...emptyPair(roomId, members), createdAt: recordedAt, added, marks };
+}
+
+function addFriend({ data: { by, target } }: Recorded<'FriendAdded'>, known: ChatRow | undefined): ChatRow {
+  const pair = known ?? emptyPair(roomIdOf(by, target), pairOf(by, target));
+  return { ...pair, added: [...pair.added, by] };
 }
 
 function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
@@ -87,6 +120,15 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
         reads: { ...chat.reads, [userId]: { upTo, offset: event.offset } },
       };
     }
+    case 'MessageDeleted': {
+      const { lastMessage } = chat;
+      const isLast = lastMessage?.seq === event.data.seq;
+      return {
+        ...chat,
+        lastMessage: isLast ? deletedMessage(lastMessage, event) : lastMessage,
+        changedAt: event.offset,
+      };
+    }
     case 'MemberErased':
       return { ...chat, erased: { [event.data.userId]: event.offset, ...chat.erased } };
     default:
@@ -95,18 +137,18 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
 }
 
 /** Copies field by field, because nearly all events come here and spreading takes several times as long. */
-const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow =>
-  chat.erased
-    ? { ...chat, lastMessage, marks }
-    : {
-        roomId: chat.roomId,
-        members: chat.members,
-        createdAt: chat.createdAt,
-        active: chat.active,
-        lastMessage,
-        marks,
-        reads: chat.reads,
-      };
+const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow => ({
+  roomId: chat.roomId,
+  members: chat.members,
+  createdAt: chat.createdAt,
+  added: chat.added,
+  active: chat.active,
+  lastMessage,
+  marks,
+  reads: chat.reads,
+  erased: chat.erased,
+  changedAt: chat.changedAt,
+});
 
 /** Raises a member's mark; a mark never goes back. */
 function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['marks'] {
@@ -114,7 +156,11 @@ function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['mar
 }
 
 /** Opens chats as `me` sees them. Profiles and last messages take one read each, for all chats. */
-export async function openChats(source: ViewSource, me: UserId, chats: readonly ChatRow[]): Promise<Chat[]> {
+export async function openChats(
+  source: ViewSource,
+  me: UserId,
+  chats: readonly OpenChatRow[],
+): Promise<Chat[]> {
   const [users, lastMessages] = await Promise.all([
     usersById(
       source,
@@ -155,7 +201,8 @@ export async function activeChats(
     limit: limit + 1,
     ...(next === undefined ? {} : { from: parseNext(next) }),
   });
-  const page = valuesOf(found.slice(0, limit));
+  // A chat is active only once it was created.
+  const page = valuesOf(found.slice(0, limit)).filter(hasChat);
   const chats = await openChats(source, userId, page);
   const last = page.at(-1);
   if (found.length <= limit || last === undefined) return { chats };
@@ -163,10 +210,27 @@ export async function activeChats(
 }
 
 /** The chat's row; undefined if there is no such room. */
-export async function chatRow(rows: RowReader, roomId: RoomId): Promise<ChatRow | undefined> {
+export async function chatRow(rows: RowReader, roomId: RoomId): Promise<OpenChatRow | undefined> {
   const key = streamOf('room', roomId);
-  return (await rows.get(chatsModel, [key])).get(key)?.value ?? undefined;
+  const row = (await rows.get(chatsModel, [key])).get(key)?.value;
+  return row && hasChat(row) ? row : undefined;
 }
+
+/** The user's friends, a page at a time. */
+export async function* friendIds(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
+  for await (const page of rowsUnder(rows, chatsModel, 'friends', userId)) yield othersIn(page, userId);
+}
+
+/** The user's friends, and users who share a chat with a message with this user. */
+export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
+  const contacts = new Set<UserId>();
+  for await (const page of rowsUnder(rows, chatsModel, 'contacts', userId))
+    for (const contact of othersIn(page, userId)) contacts.add(contact);
+  return contacts;
+}
+
+const othersIn = (pairs: readonly Row<ChatRow>[], userId: UserId): UserId[] =>
+  valuesOf(pairs).flatMap(({ members }) => members.filter((member) => member !== userId));
 
 function writeNext({ sort, key }: PageEnd): string {
   const body = Buffer.from(`${sort.toString(36)}/${key}`).toString('base64url');

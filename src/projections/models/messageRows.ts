@@ -1,6 +1,12 @@
 import type { SealedMessage } from '../../domain/definePush.js';
 import type { RoomId } from '../../domain/ids.js';
-import { messageTerm, openedMessage, type StoredMessage, sealedMessage } from '../../domain/messages.js';
+import {
+  deletedMessage,
+  messageTerm,
+  openedMessage,
+  type StoredMessage,
+  sealedMessage,
+} from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import type { PageRequest } from '../queries.js';
@@ -20,7 +26,6 @@ export function messageKey(roomId: RoomId, seq: number): string {
 export const messagesModel: Model<SealedMessage> = {
   name: 'messages',
   version: 2,
-  insertOnly: true,
   indexes: {
     id: ({ value }) => ({ terms: [messageTerm(value)], sort: value.seq }),
   },
@@ -29,8 +34,14 @@ export const messagesModel: Model<SealedMessage> = {
 /** Folds the history. */
 export const messagesProjection: Projection<SealedMessage> = {
   model: messagesModel,
-  keys: (event) => (event.type === 'MessageSent' ? [messageKey(event.data.roomId, event.data.seq)] : []),
-  evolve: (value, event) => (event.type === 'MessageSent' ? sealedMessage(event) : (value ?? null)),
+  keys: (event) =>
+    event.type === 'MessageSent' || event.type === 'MessageDeleted'
+      ? [messageKey(event.data.roomId, event.data.seq)]
+      : [],
+  evolve(value, event) {
+    if (event.type === 'MessageSent') return sealedMessage(event);
+    return value && event.type === 'MessageDeleted' ? deletedMessage(value, event) : (value ?? null);
+  },
 };
 
 // No message has this `seq`, so it bounds the newest one.

@@ -1,9 +1,7 @@
 import type { UserId } from '../../domain/ids.js';
 import type { OnlineInfo } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
-import { chatsModel } from './chatRows.js';
-import { friendIds } from './friendshipRows.js';
+import type { Model, RowReader } from '../store/rowStore.js';
 
 /** The only term of the index `online`. */
 const ONLINE = 'online';
@@ -44,18 +42,4 @@ export async function onlineUsers(rows: RowReader, limit: number, after?: UserId
     ...(after === undefined ? {} : { from: { sort: 0, key: after } }),
   });
   return found.map(({ key }) => key);
-}
-
-/** The user's friends, and users who share a chat with a message with this user. */
-export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
-  const contacts = new Set<UserId>();
-  for await (const ids of friendIds(rows, userId)) for (const id of ids) contacts.add(id);
-  for await (const ids of chatPartners(rows, userId)) for (const id of ids) contacts.add(id);
-  return contacts;
-}
-
-/** Users who share a chat with a message with this user, a page at a time. */
-async function* chatPartners(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
-  for await (const page of rowsUnder(rows, chatsModel, 'talked', userId))
-    yield valuesOf(page).flatMap(({ members }) => members.filter((member) => member !== userId));
 }

@@ -1,4 +1,4 @@
-import { decodeLeaf } from '../../domain/codec.js';
+import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import { foldFor, type Recorded, type State } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
 import { type CommitRange, findLastTrue, type LogSource } from '../../log/checkLog.js';
@@ -91,12 +91,6 @@ interface StreamRange extends Omit<CommitRange, 'upTo'> {
   readonly upTo?: number;
 }
 
-/** Tests whether a leaf's event is of the stream. The stream is the first field of a leaf. */
-function isLeafOf(stream: StreamName): (leaf: string) => boolean {
-  const start = `{"stream":${JSON.stringify(stream)},`;
-  return (leaf) => leaf.startsWith(start);
-}
-
 /** The indexed events of a stream, in order. */
 export async function* indexedEvents(
   log: Pick<LogSource, 'read'>,
@@ -104,7 +98,7 @@ export async function* indexedEvents(
   range: StreamRange,
 ): AsyncGenerator<PlacedEvent> {
   const { partition, stream } = range;
-  const isOfStream = isLeafOf(stream);
+  const isOfStream = leafTest({ stream });
   for await (const { position, firstOffset, leaves } of indexedCommits(log, rows, range))
     for (const [i, leaf] of leaves.entries())
       if (isOfStream(leaf)) yield { event: decodeLeaf(leaf, partition, firstOffset + i), position };

@@ -2,13 +2,21 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { commitFrame } from '../../../src/cluster/bus.js';
 import { decodeCommit, encodeCommit } from '../../../src/cluster/busWire.js';
-import { ada, allOf, bob, commitOf, frameOf, messageLeaf, onlineLeaf } from '../../conformance/busFrames.js';
+import { streamOf } from '../../../src/domain/ids.js';
+import {
+  ada,
+  allOf,
+  bob,
+  commitOf,
+  frameOf,
+  messageLeaf,
+  onlineLeaf,
+  room,
+} from '../../conformance/busFrames.js';
 
 const users = fc.uuid();
 const leaf = fc.oneof(
-  fc
-    .tuple(fc.string({ unit: 'binary' }), fc.array(users, { maxLength: 3 }))
-    .map(([text, to]) => messageLeaf(1, text, to)),
+  fc.tuple(fc.string({ unit: 'binary' }), users).map(([text, roomId]) => messageLeaf(1, text, roomId)),
   users.map(onlineLeaf),
 );
 const frames = fc
@@ -24,7 +32,10 @@ const frames = fc
     { requiredKeys: ['leaves', 'partition', 'position', 'epoch', 'firstOffset'] },
   )
   .map((fields) =>
-    commitFrame({ ...commitOf(1, []), ...fields, size: fields.firstOffset + fields.leaves.length }),
+    commitFrame(
+      { ...commitOf(1, []), ...fields, size: fields.firstOffset + fields.leaves.length },
+      { members: new Map([[streamOf('room', room), [ada, bob]]]) },
+    ),
   );
 
 describe('a commit on the wire', () => {
@@ -37,7 +48,7 @@ describe('a commit on the wire', () => {
   });
 
   it('gives its users and position without decoding its leaves', () => {
-    const unreadable = commitFrame(commitOf(4, ['no event']), []);
+    const unreadable = commitFrame(commitOf(4, ['no event']), { events: [], members: new Map() });
     const frame = decodeCommit(encodeCommit(unreadable));
     const { concerns, subjects, partition, position, size } = frame;
     expect({ concerns, subjects, partition, position, size }).to.deep.equal({

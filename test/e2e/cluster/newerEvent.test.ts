@@ -9,16 +9,15 @@ import { RawSocket } from '../../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
 
 /** An event as a newer version would write it. */
-const whispered = JSON.stringify({
-  stream: 'room:00000000-0000-4000-8000-000000000001',
-  version: 1,
-  type: 'MessageWhispered',
-  data: {},
-  audience: [],
-  actor: '00000000-0000-4000-8000-00000000000a',
-  recordedAt: '2026-01-02T03:04:05.678Z',
-  commandId: '00000000-0000-4000-8000-00000000000c',
-});
+const whispered = JSON.stringify([
+  'room:00000000-0000-4000-8000-000000000001',
+  1,
+  'MessageWhispered',
+  {},
+  '00000000-0000-4000-8000-00000000000a',
+  '2026-01-02T03:04:05.678Z',
+  '00000000-0000-4000-8000-00000000000c',
+]);
 
 describe('a node that reads an event of a newer version', function () {
   this.timeout(120_000);

@@ -1,6 +1,12 @@
 import { pushesOf, type Recorded } from '../../../src/domain/events.js';
 import type { UserId } from '../../../src/domain/ids.js';
 
+/** The members of a room; of a pair they never change. Empty for another stream, or a room without a chat. */
+export function membersOf(events: readonly Recorded[], stream: string): readonly UserId[] {
+  const created = events.find((event) => event.stream === stream && event.type === 'RoomCreated');
+  return created?.type === 'RoomCreated' ? created.data.members : [];
+}
+
 /** A stored push by its offset and event. */
 export type ChangeName = readonly [offset: number, event: string];
 
@@ -23,7 +29,8 @@ export function expectedChanges(
       event.type === 'MessagesRead' &&
       newestRead.get(`${event.stream}/${event.data.userId}`) !== event.offset;
     if (isOld) continue;
-    for (const push of pushesOf(event)) {
+    const members = membersOf(events, event.stream);
+    for (const push of pushesOf(event, { members })) {
       if ('about' in push || !push.to.includes(userId)) continue;
       const given = streams[event.stream] ?? [];
       given.push([event.offset, push.name]);

@@ -20,7 +20,6 @@ const leaf = (version: number): string =>
     version,
     type: 'UserWentOnline',
     data: { userId: user },
-    audience: [user],
     actor: user,
     recordedAt: '2026-01-01T00:00:00.000Z',
     commandId: user,

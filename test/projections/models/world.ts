@@ -6,11 +6,11 @@ import {
   decideCommand,
   streamOfCommand,
 } from '../../../src/domain/commands.js';
+import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
-  friendshipIdOf,
   type RoomId,
   roomIdOf,
   type StreamName,
@@ -30,6 +30,10 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
+/** An event with its text sealed, as the writer seals it. */
+const sealedEvent = (event: NewEvent): NewEvent =>
+  event.type === 'MessageSent' ? { ...event, data: { ...event.data, text: sealed(event.data.text) } } : event;
+
 /**
  * Users who register, make friends, chat, and go online and offline. Produces the log that their commands
  * would make.
@@ -47,23 +51,21 @@ export class World {
 
   /** Opens what this world has sealed; `null` once the owner's key is destroyed. */
   readonly open: ContentOpener = {
-    messages: async (messages) => messages.map(({ senderId, text }) => this.#open(senderId, text)),
+    messages: async (messages) =>
+      messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
     usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
   };
 
   register(username: string): UserId {
     const userId = this.id();
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
-    this.#record(
-      { type: 'UserRegistered', stream: streamOf('user', userId), data, audience: [userId] },
-      userId,
-    );
+    this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
     return userId;
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
     this.#run({ kind: 'add friend', actor, friendId });
-    return streamOf('friendship', friendshipIdOf(actor, friendId));
+    return streamOf('room', roomIdOf(actor, friendId));
   }
 
   openChat(actor: UserId, friendId: UserId): RoomId {
@@ -77,6 +79,11 @@ export class World {
     const reply = replyTo === undefined ? {} : { replyTo };
     this.#run({ kind: 'send message', actor, roomId, messageId, message, ...reply });
     return messageId;
+  }
+
+  /** Deletes a message that was sent. */
+  deleteMessage(roomId: RoomId, messageId: string): void {
+    this.#run({ kind: 'delete message', roomId, messageId });
   }
 
   read(actor: UserId, roomId: RoomId, upTo?: number): void {
@@ -120,18 +127,26 @@ export class World {
     const { replyTo } = { replyTo: undefined, ...command };
     const facts = factsOf({
       now: this.#now(),
-      sealed: 'message' in command ? sealed(command.message) : '',
-      // A replied message is assumed to exist.
-      message: ({ messageId }) =>
-        messageId === replyTo
-          ? earlierMessage({ senderId: '', seq: 1, sentAt: this.#now(), text: '' })
-          : undefined,
+      message: ({ messageId }) => {
+        // A replied message is assumed to exist.
+        if (messageId === replyTo) return earlierMessage({ senderId: '', seq: 1, sentAt: '', text: '' });
+        return command.kind === 'delete message' ? this.#sent(messageId) : undefined;
+      },
     });
     const decision = decideCommand(command, this.#state(stream), facts);
     if ('refused' in decision) throw decision.refused;
     const actor = commandDeclaration(command.kind).actor(command);
     // Deciders make events by their declarations.
-    for (const event of decision.events) this.#record(event as NewEvent, actor);
+    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent), actor);
+  }
+
+  #sent(messageId: string): EarlierMessage | undefined {
+    for (const event of this.events)
+      if (event.type === 'MessageSent' && event.data.messageId === messageId) {
+        const { actor: senderId, recordedAt: sentAt } = event;
+        return earlierMessage({ senderId, seq: event.data.seq, sentAt, text: '' });
+      }
+    return undefined;
   }
 
   #state(stream: StreamName): State {
