@@ -104,6 +104,7 @@ export function remoteOperator(path: string): Operator {
     role: (input) => ask('role', input),
     rebuild: (input) => ask('rebuild', input),
     accept: (input) => ask('accept', input),
+    deleteMessage: (input) => ask('deleteMessage', input),
     rotateKey: (input) => ask('rotateKey', input),
   };
 }

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import type { Heads } from '../audit/proof/heads.js';
 import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
+import { Id } from '../domain/fields.js';
+import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
 
@@ -24,6 +26,11 @@ export const operations = {
   accept: {
     input: z.strictObject({ partition: z.int().min(0) }),
     answer: z.strictObject({ size: z.int() }),
+  },
+  /** Deletes a message. Answers when no file holds its text or the key of its text any more. `not_found`: no such message. */
+  deleteMessage: {
+    input: z.strictObject({ roomId: Id, messageId: Id }),
+    answer: z.strictObject({ changed: z.boolean() }),
   },
   /** Signs heads with a new key from now on. Answers with the verifier keys, the new ones first. */
   rotateKey: {
@@ -51,14 +58,18 @@ const RETRY_EVERY_MS = 250;
 
 interface OperatorParts {
   readonly vault: Pick<OpenVault, 'credentials' | 'signing'>;
-  readonly commands: CommandRouter;
+  readonly messages: {
+    readonly commands: CommandRouter;
+    readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
+  };
   readonly projections: Pick<Projections, 'rebuild'>;
   readonly heads: Pick<Heads, 'accept' | 'keys'>;
   readonly partitions: number;
 }
 
 /** Operates the system that runs in this process. */
-export function systemOperator({ vault, commands, projections, heads, partitions }: OperatorParts): Operator {
+export function systemOperator({ vault, messages, projections, heads, partitions }: OperatorParts): Operator {
+  const { commands, deletedTexts } = messages;
   return {
     async role({ username, isAuditor }) {
       const found = await vault.credentials.find(username);
@@ -81,6 +92,14 @@ export function systemOperator({ vault, commands, projections, heads, partitions
         throw notFound(`there is no partition ${partition}: the log has ${partitions}, numbered from 0`);
       const { size } = await heads.accept(partition);
       return { size };
+    },
+    async deleteMessage({ roomId, messageId }) {
+      const commandId = randomUUID();
+      const { changed, moment } = await retry(() =>
+        commands.execute<'delete message'>({ kind: 'delete message', roomId, messageId }, commandId),
+      );
+      await deletedTexts.waitFor(moment);
+      return { changed };
     },
     async rotateKey() {
       await vault.signing.rotate();

@@ -10,6 +10,7 @@ import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
+import { DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
 import { fileHeartbeat } from '../gateway/presenceReconciler.js';
@@ -246,6 +247,24 @@ export async function startWriters(
   // Before the read models and the vault: commands under way still need both.
   closers.add(() => writers.stop());
   closers.add(() => commands.stop());
+}
+
+/** Starts destroying the keys of deleted texts, first of those that a crash left. */
+export function startDeletedTexts(
+  { logger, closers }: Host,
+  { stores: { engine, vault }, membership: { bus, commands } }: Parts,
+): DeletedTexts {
+  const deletedTexts = new DeletedTexts({
+    log: engine.log,
+    keys: vault.keys,
+    owned: () => commands.owned,
+    forgetRoom: (room) => engine.writers.forgetRoom(room),
+    logger,
+  });
+  bus.subscribe((frame) => deletedTexts.receive(frame));
+  deletedTexts.start();
+  closers.add(() => deletedTexts.stop());
+  return deletedTexts;
 }
 
 /** Starts erasing users, first those whose erasure was interrupted. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import type { Config } from '../base/settings.js';
+import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp } from '../http/app.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
@@ -15,6 +16,7 @@ import {
   type Parts,
   prepareAudit,
   serveNodes,
+  startDeletedTexts,
   startErasures,
   startPushes,
   startReads,
@@ -73,8 +75,9 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const broadcast = serveNodes(host, parts, gateway);
   await startWriters(host, parts);
   const erasures = startErasures(host, parts, gateway, broadcast);
+  const deletedTexts = startDeletedTexts(host, parts);
   audit.signer.start();
-  const operator = operatorOf(parts);
+  const operator = operatorOf(parts, deletedTexts);
   registerMetrics(host, parts);
   const url = isServing
     ? await serve(host, createApp(httpParts(host, parts, gateway, erasures), host.logger), gateway, operator)
@@ -90,10 +93,10 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   };
 }
 
-const operatorOf = ({ stores, reads, audit, membership }: Parts): Operator =>
+const operatorOf = ({ stores, reads, audit, membership }: Parts, deletedTexts: DeletedTexts): Operator =>
   systemOperator({
     vault: stores.vault,
-    commands: membership.commands,
+    messages: { commands: membership.commands, deletedTexts },
     projections: reads.projections,
     heads: audit.heads,
     partitions: stores.engine.log.partitions,

@@ -46,7 +46,7 @@ export const unauthenticated = (message: string): ParleyError => new ParleyError
 export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>
   new ParleyError('overloaded', message, { retryAfterMs });
 /** The command may have taken effect. The client should repeat it, with the same id, after `retryAfterMs`. */
-export const outcomeUnknown = (message: string, cause: unknown, retryAfterMs = 1000): ParleyError =>
+export const outcomeUnknown = (message: string, cause?: unknown, retryAfterMs = 1000): ParleyError =>
   new ParleyError('unknown', message, { retryAfterMs }, { cause });
 
 /** The vault did not answer, or its data is unreadable. Try again later. */

@@ -9,7 +9,7 @@ import { startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { type Config, readConfig } from '../base/settings.js';
 import { projectionNames } from '../projections/allProjections.js';
-import { parsePartition, printLine } from './commandLine.js';
+import { parseId, parsePartition, printLine } from './commandLine.js';
 
 /** A server that starts or stops holds the directory's lock but takes no operations yet: this is how long to wait. */
 const WAIT_FOR_SERVER_MS = 20_000;
@@ -61,6 +61,26 @@ export function addRole(program: Command, env: NodeJS.ProcessEnv): void {
       );
       if (isAuditor) printLine(`${username} is ${changed ? 'an auditor now' : 'already an auditor'}`);
       else printLine(`${username} is ${changed ? 'no longer an auditor' : 'not an auditor'}`);
+    });
+}
+
+export function addMessage(program: Command, env: NodeJS.ProcessEnv): void {
+  program
+    .command('message')
+    .description('moderate messages')
+    .command('delete')
+    .description(
+      'delete a message: its members see that it is gone, and the key of its text is destroyed for ever; the log still proves that it was there',
+    )
+    .argument('<roomId>', 'the room', parseId)
+    .argument('<messageId>', 'the message', parseId)
+    .action(async (roomId: string, messageId: string) => {
+      const { changed } = await withOperator(readConfig(env), (operator) =>
+        operator.deleteMessage({ roomId, messageId }),
+      );
+      printLine(
+        `message ${messageId} is ${changed ? 'deleted' : 'already deleted'}, and its text is destroyed`,
+      );
     });
 }
 

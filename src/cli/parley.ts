@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
 import { addAsOf, addReplay } from './auditHistory.js';
 import { addExport, addVerify } from './auditVerify.js';
-import { addAccept, addKey, addRebuild, addRole } from './operate.js';
+import { addAccept, addKey, addMessage, addRebuild, addRole } from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -20,7 +20,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .addHelpText('after', EXITS)
     .showHelpAfterError('(parley --help lists the commands)')
     .exitOverride();
-  for (const add of [addServe, addRole, addRebuild, addAudit, addKey]) add(program, env);
+  for (const add of [addServe, addRole, addMessage, addRebuild, addAudit, addKey]) add(program, env);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

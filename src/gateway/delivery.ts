@@ -2,6 +2,7 @@ import type { PushName } from '../domain/contract.js';
 import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import { messageTerm } from '../domain/messages.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
@@ -108,6 +109,7 @@ export class Delivery {
 
   /** `vector` is the node's, including this event. */
   deliver({ event, pushes, content }: Delivered, vector: Vector): void {
+    if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(messageTerm(event.data));
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
       else this.#stored(event, push, vector, content);
@@ -149,6 +151,7 @@ export class Delivery {
       to,
       shows,
       frame,
+      ...(message ? { message: messageTerm(message) } : {}),
       ...(onlyNewest === undefined ? {} : { mark: onlyNewest }),
     });
   }

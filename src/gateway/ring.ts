@@ -11,6 +11,8 @@ export interface RingEntry {
   readonly shows: readonly UserId[];
   /** The WebSocket frame, with the live cursor of its moment. */
   readonly frame: Buffer;
+  /** The message that the frame shows, by `messageTerm`. */
+  readonly message?: string;
   /** Only of a read mark: its room and user. A replay sends only the newest of each. */
   readonly mark?: string;
 }
@@ -105,10 +107,18 @@ export class Ring {
 
   /** Drops all pushes that show an erased user. Clients that missed one of them read it from the read models. */
   forgetUser(user: UserId): void {
-    const isOfUser = ({ shows }: RingEntry) => shows.includes(user);
-    const gone = [...this.#entries].filter(isOfUser);
+    this.#forgetWhere(({ shows }) => shows.includes(user));
+  }
+
+  /** Drops all pushes that show a deleted message, by its `messageTerm`, as `forgetUser` does. */
+  forgetMessage(message: string): void {
+    this.#forgetWhere((entry) => entry.message === message);
+  }
+
+  #forgetWhere(isGone: (entry: RingEntry) => boolean): void {
+    const gone = [...this.#entries].filter(isGone);
     if (gone.length === 0) return;
-    this.#entries.removeWhere(isOfUser);
+    this.#entries.removeWhere(isGone);
     const touched = new Set<Hosted>();
     for (const { partition, offset, to, frame } of gone) {
       this.#bytes -= frame.length + ENTRY_BYTES;
@@ -117,7 +127,7 @@ export class Ring {
         touched.add(hosted);
       }
     }
-    for (const { entries } of touched) entries.removeWhere(isOfUser);
+    for (const { entries } of touched) entries.removeWhere(isGone);
   }
 
   #evict(): void {

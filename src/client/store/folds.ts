@@ -1,4 +1,4 @@
-import type { Chat, ClientState, Message, RequestAnswer, User } from '../types.js';
+import type { Chat, ClientState, Message, PushData, RequestAnswer, User } from '../types.js';
 import {
   EMPTY_STATE,
   type RoomState,
@@ -19,7 +19,7 @@ import type { Presence } from './storeTypes.js';
  */
 
 /**
- * Merges by `seq`, each message once; one that is erased in either list is erased. The order in which
+ * Merges by `seq`, each message once; one that is erased or deleted in either list is so. The order in which
  * answers, pushes and pages arrive makes no difference. Gives `known` itself when nothing is new.
  */
 function mergeMessages(known: readonly Message[], more: readonly Message[]): readonly Message[] {
@@ -32,12 +32,15 @@ function mergeMessages(known: readonly Message[], more: readonly Message[]): rea
   let isNew = false;
   for (const message of more) {
     const before = bySeq.get(message.seq);
-    if (before !== undefined && (before.erased === true || message.erased !== true)) continue;
+    if (before !== undefined && lossOf(before) >= lossOf(message)) continue;
     bySeq.set(message.seq, message);
     isNew = true;
   }
   return isNew ? [...bySeq.values()].sort((a, b) => a.seq - b.seq) : known;
 }
+
+/** How much of a message is gone. It never comes back. */
+const lossOf = ({ deleted, erased }: Message): number => (deleted ? 2 : erased ? 1 : 0);
 
 /** The newest messages, back to the first gap. */
 export function newestWithoutGap(known: readonly Message[]): readonly Message[] {
@@ -54,7 +57,17 @@ export function newestWithoutGap(known: readonly Message[]): readonly Message[] 
 
 /** The message after the erasure of its sender. */
 function eraseText(message: Message): Message {
-  return message.erased === true ? message : { ...message, message: null, erased: true };
+  return lossOf(message) > 0 ? message : { ...message, message: null, erased: true };
+}
+
+/** Removes the text of a deleted message. An unknown one comes without its text. */
+export function applyDeletion(state: State, { roomId, seq, by }: PushData<'delete message'>): State {
+  const { known } = roomOf(state, roomId);
+  const found = known.find((message) => message.seq === seq);
+  if (!found || found.deleted) return state;
+  const { erased: _, ...rest } = found;
+  const deleted: Message = { ...rest, message: null, deleted: { by } };
+  return withRoom(state, roomId, { known: known.map((one) => (one === found ? deleted : one)) });
 }
 
 /** A user who is erased stays so, whatever comes later. */

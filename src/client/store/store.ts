@@ -4,6 +4,7 @@ import { type Client, ClientError, type ClientState, type Message, type User } f
 import {
   applyChat,
   applyConnection,
+  applyDeletion,
   applyErasure,
   applyFriend,
   applyMark,
@@ -150,6 +151,7 @@ class ClientStore implements Store {
       const { hasChats } = store.state;
       if (hasChats && roomOf(store.state, message.roomId).chat === undefined) void this.#lists.refresh();
     });
+    client.on('delete message', (push) => store.apply((state) => applyDeletion(state, push)));
     client.on('read messages', ({ roomId, userId, upTo }) =>
       store.apply((state) => applyMark(state, roomId, userId, upTo)),
     );

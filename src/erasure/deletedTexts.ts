@@ -1,0 +1,209 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { outcomeUnknown } from '../base/errors.js';
+import { type CommitFrame, commitFrame } from '../cluster/bus.js';
+import { leafTest } from '../domain/codec.js';
+import type { Moment } from '../domain/commands.js';
+import type { WriterInRoom } from '../domain/ids.js';
+import { findLastCommit } from '../log/checkLog.js';
+import type { EventLog } from '../log/log.js';
+import { follow, type TailReader } from '../log/logReader.js';
+import { roomKeysId } from '../vault/textKeys.js';
+import type { KeyStore } from '../vault/vault.js';
+
+/** How often it looks which partitions this node owns, and saves how far it is. */
+const LOOK_EVERY_MS = 1000;
+/** It saves its progress after this many events without a deletion, so that a start reads few again. */
+const SAVE_EVERY_EVENTS = 10_000;
+const RETRY_MS = { min: 50, max: 2000 };
+const WAIT_EVERY_MS = 50;
+/** The longest wait of a caller; the destruction goes on without it. */
+const ANSWER_MS = 20_000;
+
+const isDeletion = leafTest({ type: 'MessageDeleted' });
+
+export interface DeletedTextsDeps {
+  readonly log: Pick<EventLog, 'partitions' | 'read' | 'places' | 'tail'>;
+  readonly keys: Pick<KeyStore, 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
+  /** The partitions that this node owns, now. */
+  readonly owned: () => readonly number[];
+  /** Drops cached keys of this writer in this room. */
+  readonly forgetRoom: (room: WriterInRoom) => void;
+  readonly logger: Logger;
+}
+
+/** Follows one partition: destroys the keys of what its log deletes, in order. */
+class PartitionDestroyer {
+  readonly #reader: TailReader<CommitFrame>;
+  readonly #ending = new AbortController();
+  #saved: number;
+  #size: number;
+
+  constructor(
+    private readonly partition: number,
+    place: { readonly position: number; readonly size: number },
+    private readonly deps: DeletedTextsDeps,
+  ) {
+    this.#saved = this.#size = place.size;
+    const { log, logger } = deps;
+    const read = async (after: number, limit: number) =>
+      (await log.read(partition, after, limit)).map((commit) => commitFrame(commit));
+    this.#reader = follow<CommitFrame>(
+      { partition, after: place.position, read },
+      {
+        handle: (frame) => this.#handle(frame),
+        onStop: (err) => logger.error({ err, partition }, 'deleted texts are not destroyed any more'),
+        onReadError: (err) => logger.warn({ err, partition }, 'the log cannot be read; deleted texts wait'),
+      },
+    );
+  }
+
+  /** The tree size up to which all deleted texts are destroyed. */
+  get size(): number {
+    return this.#size;
+  }
+
+  receive(frame: CommitFrame): void {
+    this.#reader.notify(frame);
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#reader.stop();
+    await this.save().catch((err: unknown) => this.#report(err));
+  }
+
+  async save(): Promise<void> {
+    if (this.#size === this.#saved) return;
+    const size = this.#size;
+    await this.deps.keys.saveDestructionProgress(this.partition, size);
+    this.#saved = size;
+  }
+
+  #handle(frame: CommitFrame): void | Promise<void> {
+    if (frame.leaves.some(isDeletion)) return this.#destroy(frame);
+    this.#size = frame.size;
+    if (this.#size - this.#saved >= SAVE_EVERY_EVENTS) return this.#retry(() => this.save());
+  }
+
+  async #destroy(frame: CommitFrame): Promise<void> {
+    const rooms = new Map<string, { room: WriterInRoom; seqs: number[] }>();
+    for (const event of frame.events) {
+      if (event.type !== 'MessageDeleted') continue;
+      const room = { owner: event.data.senderId, roomId: event.data.roomId };
+      const found = rooms.get(roomKeysId(room)) ?? { room, seqs: [] };
+      found.seqs.push(event.data.seq);
+      rooms.set(roomKeysId(room), found);
+    }
+    for (const { room, seqs } of rooms.values()) {
+      await this.#retry(() => this.deps.keys.destroyTexts(room, seqs));
+      this.deps.forgetRoom(room);
+    }
+    if (this.#ending.signal.aborted) return;
+    this.#size = frame.size;
+    await this.#retry(() => this.save());
+  }
+
+  /** Repeats the work until it succeeds or this node stops; the next owner then begins before it. */
+  async #retry(work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#ending;
+    for (let wait = RETRY_MS.min; !signal.aborted; wait = Math.min(wait * 2, RETRY_MS.max)) {
+      try {
+        return await work();
+      } catch (err) {
+        this.#report(err);
+        await pause(wait, undefined, { signal }).catch(() => undefined); // This node is stopping.
+      }
+    }
+  }
+
+  #report(err: unknown): void {
+    const { partition } = this;
+    this.deps.logger.warn(
+      { err, partition },
+      'the key of a deleted text could not be destroyed; trying again',
+    );
+  }
+}
+
+/**
+ * Destroys the keys of deleted texts in the partitions that this node owns. The vault holds how far each partition
+ * is. So a deletion that a crash cut off is finished by the next owner, and the log alone decides what is destroyed.
+ */
+export class DeletedTexts {
+  readonly #deps: DeletedTextsDeps;
+  readonly #running = new Map<number, PartitionDestroyer>();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(deps: DeletedTextsDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#look();
+  }
+
+  /** Resolves when the progress is saved. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    await this.#looking;
+    await Promise.all([...this.#running.values()].map((one) => one.stop()));
+  }
+
+  /** Takes a commit from the bus. */
+  receive(frame: CommitFrame): void {
+    this.#running.get(frame.partition)?.receive(frame);
+  }
+
+  /** Resolves when every text that the log deletes before this moment is destroyed. Throws `unknown` after 20 s. */
+  async waitFor({ partition, size }: Moment): Promise<void> {
+    const giveUpAt = performance.now() + ANSWER_MS;
+    for (;;) {
+      const here = this.#running.get(partition)?.size ?? 0;
+      if (here >= size || (await this.#deps.keys.destructionProgress(partition)) >= size) return;
+      if (performance.now() > giveUpAt)
+        throw outcomeUnknown('the message is deleted, and its key will be destroyed; check later');
+      await pause(WAIT_EVERY_MS);
+    }
+  }
+
+  /** One look after the other. */
+  #look(): void {
+    this.#looking = this.#looking
+      .then(() => this.#followOwned())
+      .catch((err: unknown) =>
+        this.#deps.logger.warn({ err }, 'it is not known how far deleted texts are destroyed; trying again'),
+      );
+  }
+
+  async #followOwned(): Promise<void> {
+    const owned = new Set(this.#deps.owned());
+    for (const [partition, running] of this.#running)
+      if (!owned.has(partition)) {
+        this.#running.delete(partition);
+        await running.stop();
+      }
+    for (const partition of owned)
+      if (!this.#running.has(partition) && !this.#isStopped)
+        this.#running.set(
+          partition,
+          new PartitionDestroyer(partition, await this.#placeOf(partition), this.#deps),
+        );
+  }
+
+  /** The place behind which the partition's deletions may not have been carried out. */
+  async #placeOf(partition: number): Promise<{ position: number; size: number }> {
+    const { log, keys } = this.#deps;
+    const size = await keys.destructionProgress(partition);
+    const upTo = (await log.tail(partition))?.position ?? 0;
+    const position =
+      size === 0
+        ? 0
+        : await findLastCommit(log, { partition, after: 0, upTo }, (place) => place.size <= size);
+    return { position, size };
+  }
+}

@@ -1,0 +1,140 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import pino from 'pino';
+import { commitFrame } from '../../src/cluster/bus.js';
+import { encodeEvent } from '../../src/domain/codec.js';
+import { messageContext } from '../../src/domain/messages.js';
+import { DeletedTexts } from '../../src/erasure/deletedTexts.js';
+import { type OpenVault, openVault } from '../../src/vault/openVault.js';
+import { openText, RoomKeys, sealText } from '../../src/vault/textKeys.js';
+import type { KeyStore } from '../../src/vault/vault.js';
+import { eventually } from '../support/eventually.js';
+import { MemoryLog } from '../support/memoryLog.js';
+import { tempDir } from '../support/tempDir.js';
+
+const [ann, roomId] = [randomUUID(), randomUUID()];
+const room = { owner: ann, roomId };
+const recordedAt = '2026-01-01T00:00:00.000Z';
+const contextOf = (seq: number): string => messageContext(roomId, `m${seq}`);
+
+const leafOf = (type: 'MessageSent' | 'MessageDeleted', version: number, seq: number, text = ''): string => {
+  const common = { stream: `room:${roomId}`, version, recordedAt, commandId: 'c' } as const;
+  const message = { roomId, messageId: `m${seq}`, seq };
+  return type === 'MessageSent'
+    ? encodeEvent({ ...common, type, actor: ann, data: { ...message, text } })
+    : encodeEvent({ ...common, type, actor: 'system', data: { ...message, senderId: ann, by: 'system' } });
+};
+
+describe('the texts that the log deletes', () => {
+  let vault: OpenVault;
+  let log: MemoryLog;
+  let sealed: string[];
+  const running: DeletedTexts[] = [];
+  const forgotten: unknown[] = [];
+
+  beforeEach(async () => {
+    vault = await openVault({ engine: { kind: 'sqlite', dataDir: tempDir() }, masterKey: randomBytes(32) });
+    await vault.keys.create(ann);
+    log = new MemoryLog();
+    const keys = await keysNow();
+    sealed = [1, 2, 3].map((seq) => sealText(keys, { seq, rev: 0 }, `text ${seq}`, contextOf(seq)));
+    log.rival(sealed.map((text, i) => leafOf('MessageSent', i + 1, i + 1, text)));
+    forgotten.length = 0;
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one.stop();
+    await vault.close();
+  });
+
+  async function keysNow(): Promise<RoomKeys> {
+    const [keys] = (await vault.keys.getRoomKeys([room])).values();
+    if (!(keys instanceof RoomKeys)) throw new Error('ann is not erased');
+    return keys;
+  }
+
+  /** The texts as they open now; null is destroyed. */
+  async function texts(): Promise<(string | null)[]> {
+    const keys = await keysNow();
+    return sealed.map((text, i) => openText(keys, { seq: i + 1, rev: 0 }, text, contextOf(i + 1)));
+  }
+
+  const deletion = (seq: number, version: number) => log.rival([leafOf('MessageDeleted', version, seq)]);
+
+  /** A node that owns the partition while `owned` says so. */
+  function node(change: Partial<KeyStore> = {}, owned: () => readonly number[] = () => [0]): DeletedTexts {
+    const { keys } = vault;
+    const made = new DeletedTexts({
+      log,
+      keys: {
+        destroyTexts: change.destroyTexts ?? keys.destroyTexts,
+        destructionProgress: keys.destructionProgress,
+        saveDestructionProgress: change.saveDestructionProgress ?? keys.saveDestructionProgress,
+      },
+      owned,
+      forgetRoom: (one) => forgotten.push(one),
+      logger: pino({ level: 'silent' }),
+    });
+    running.push(made);
+    made.start();
+    return made;
+  }
+
+  it('have their keys destroyed, those of other texts not, and the caller waits for it', async () => {
+    const owner = node();
+    owner.receive(commitFrame(deletion(2, 4)));
+    await owner.waitFor({ partition: 0, size: 4 });
+    expect(await texts()).to.deep.equal(['text 1', null, 'text 3']);
+    expect(forgotten).to.deep.equal([room]);
+    expect(await vault.keys.destructionProgress(0)).to.equal(4);
+  });
+
+  it('are destroyed by whoever comes next, when the owner was cut off at any step', async () => {
+    for (const step of ['before', 'after', 'at the progress'] as const) {
+      const version = 4 + ['before', 'after', 'at the progress'].indexOf(step);
+      let isCutOff = false;
+      const cutOff = async (): Promise<never> => {
+        isCutOff = true;
+        throw new Error('cut off');
+      };
+      const change: Partial<KeyStore> = {
+        before: { destroyTexts: cutOff },
+        after: {
+          async destroyTexts(of: typeof room, seqs: readonly number[]) {
+            await vault.keys.destroyTexts(of, seqs);
+            return cutOff();
+          },
+        },
+        'at the progress': { saveDestructionProgress: cutOff },
+      }[step];
+      deletion(version - 3, version);
+      const killed = node(change);
+      await eventually('it is cut off', () => isCutOff);
+      await killed.stop();
+      expect(await vault.keys.destructionProgress(0)).to.be.lessThan(version);
+      const next = node();
+      await next.waitFor({ partition: 0, size: version });
+      await next.stop();
+    }
+    expect(await texts()).to.deep.equal([null, null, null]);
+  });
+
+  it('are destroyed once for all by two nodes that both believe that they own the partition', async () => {
+    deletion(1, 4);
+    deletion(3, 5);
+    const both = [node(), node()];
+    await Promise.all(both.map((one) => one.waitFor({ partition: 0, size: 5 })));
+    expect(await texts()).to.deep.equal([null, 'text 2', null]);
+  });
+
+  it('wait while this node does not own their partition, and no longer', async () => {
+    let isOwner = false;
+    node({}, () => (isOwner ? [0] : []));
+    deletion(1, 4);
+    const other = node({}, () => []);
+    expect(await texts()).to.deep.equal(['text 1', 'text 2', 'text 3']);
+    isOwner = true;
+    // Another node learns of it from the vault.
+    await other.waitFor({ partition: 0, size: 4 });
+    expect(await texts()).to.deep.equal([null, 'text 2', 'text 3']);
+  });
+});
