@@ -56,6 +56,7 @@ export const outline: readonly Part[] = [
     heading: 'How it works',
     pages: [
       page('architecture', 'Architecture'),
+      page('log-format', 'Log format'),
       page('performance', 'Performance'),
       page('scale', 'Scale'),
       page('testing', 'Testing'),
