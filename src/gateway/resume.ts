@@ -118,11 +118,12 @@ async function walkStream(
   above: number,
   { queries, content, cursors }: ReplayDeps,
 ): Promise<void> {
+  const since = (place.from[place.partition] ?? 0) - 1;
   const upTo = (place.to[place.partition] ?? 0) - 1;
   for (let behind = above, more = true; more; ) {
     await connection.waitUntilBelow(PACE_BYTES);
     if (connection.isClosing) return;
-    const page = await queries.missedEvents(user, place.key, { above: behind, upTo }, EVENTS_PER_PAGE);
+    const page = await queries.missedEvents(user, place.key, { since, above: behind, upTo }, EVENTS_PER_PAGE);
     const missed = page.events.flatMap(({ event, scene }) =>
       pushesTo(user, event, scene).map((push) => ({ event, push })),
     );

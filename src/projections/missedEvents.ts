@@ -47,7 +47,7 @@ export class MissedEventReader {
   async of(
     userId: UserId,
     stream: StreamName,
-    { above, upTo }: OffsetRange,
+    { since, above, upTo }: OffsetRange,
     limit: number,
   ): Promise<MissedEvents> {
     const partition = partitionOf(stream, this.log.partitions);
@@ -73,9 +73,27 @@ export class MissedEventReader {
       }
       events.push(event);
     }
-    const isAsSent = (pair?.changedAt ?? -1) <= above;
-    const changed = isAsSent ? nothing : await this.#changedMessages(events);
-    return { events: events.map((event) => withScene(event, seen.members, changed)), hasMore };
+    const isAsSent = (pair?.changedAt ?? -1) <= since;
+    if (isAsSent) return { events: events.map((event) => withScene(event, seen.members, nothing)), hasMore };
+    const [changed, firstSeq] = await Promise.all([
+      this.#changedMessages(events),
+      this.#firstSeqAbove(since, partition, stream),
+    ]);
+    const once = events.map((event) =>
+      // The replay has sent the message already, as it is now.
+      event.type === 'MessageDeleted' && event.data.seq >= firstSeq
+        ? { event, scene: { members: nobody } }
+        : withScene(event, seen.members, changed),
+    );
+    return { events: once, hasMore };
+  }
+
+  /** The `seq` of the stream's first message above an offset; infinite if there is none. */
+  async #firstSeqAbove(offset: number, partition: number, stream: StreamName): Promise<number> {
+    const after = await this.#placeBelow(partition, offset);
+    for await (const { event } of indexedEvents(this.log, this.rows, { partition, stream, after }))
+      if (event.offset > offset && event.type === 'MessageSent') return event.data.seq;
+    return Number.POSITIVE_INFINITY;
   }
 
   /** By key, the messages of these events that are not as they were sent. */
@@ -100,6 +118,7 @@ export class MissedEventReader {
 }
 
 const nothing: ReadonlyMap<string, never> = new Map<string, never>();
+const nobody: readonly UserId[] = [];
 
 /** By the key of a read mark's push, the offset of the newest one. */
 function newestMarks(pair: ChatRow | undefined): ReadonlyMap<string, number> {

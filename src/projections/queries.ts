@@ -81,6 +81,8 @@ export interface Queries {
 
 /** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
 export interface OffsetRange {
+  /** Above which the whole replay began. A message from behind it is sent as it is now, and its changes are not. */
+  readonly since: number;
   readonly above: number;
   readonly upTo: number;
 }

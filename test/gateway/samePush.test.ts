@@ -109,6 +109,22 @@ function withNewestMarks(pushes: readonly Seen[]): Seen[] {
   );
 }
 
+/** As a replay of all of these shows them: a deleted message comes once, as it is now. */
+function asNow(pushes: readonly Seen[]): Seen[] {
+  const deleted = new Map<string, unknown>();
+  for (const { event, data } of pushes)
+    if (event === 'delete message') deleted.set(`${data.roomId}/${data.seq}`, data.by);
+  return pushes.flatMap((push) => {
+    if (push.event === 'delete message') return [];
+    // A push of this name has a message.
+    const message = push.data.message as { roomId: string; seq: number } | undefined;
+    const by = deleted.get(`${message?.roomId}/${message?.seq}`);
+    return by === undefined
+      ? [push]
+      : [{ ...push, data: { message: { ...message, message: null, deleted: { by } } } }];
+  });
+}
+
 describe('a stored push', () => {
   it('is the same live, from the ring after a gap, and from the log in a replay', async () => {
     await fc.assert(
@@ -119,10 +135,13 @@ describe('a stored push', () => {
         for (const user of users) {
           empty.host(user, node.vector);
           const live = withNewestMarks(node.receivers.get(user)?.seen ?? []);
+          const now = asNow(live);
           const kept = await comeBack(user, node.nowhere, node.ring, node, read);
-          expect(kept, 'from the ring').to.deep.equal(live);
+          // The ring drops what shows a deleted message, so that the log is read instead.
+          if (now.length === live.length) expect(kept, 'from the ring').to.deep.equal(live);
+          else expect(byStream(user, kept), 'without the ring').to.deep.equal(byStream(user, now));
           const replayed = await comeBack(user, node.nowhere, empty, node, read);
-          expect(byStream(user, replayed), 'from the log').to.deep.equal(byStream(user, live));
+          expect(byStream(user, replayed), 'from the log').to.deep.equal(byStream(user, now));
         }
       }),
       { numRuns: runs(60) },

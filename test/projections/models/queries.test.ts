@@ -84,7 +84,7 @@ describe('a query', () => {
     const roomId = world.openChat(anna, ben);
     const { queries, waits } = await folded(world, new MemoryRows());
     const partition = world.events.find(({ stream }) => stream === `room:${roomIdOf(anna, ben)}`)?.partition;
-    await queries.missedEvents(anna, `room:${roomId}`, { above: -1, upTo: 1 }, 5);
+    await queries.missedEvents(anna, `room:${roomId}`, { since: -1, above: -1, upTo: 1 }, 5);
     const expected = ['streams', 'chats', 'messages', 'users'].map((model) => ({
       model,
       partition,
@@ -105,7 +105,12 @@ describe('a replay of one missed message', () => {
     const rows = new CountingRows();
     const { queries } = await folded(world, rows);
     rows.asked = 0;
-    const { events } = await queries.missedEvents(ben, `room:${roomId}`, { above, upTo: above + 1 }, 10);
+    const { events } = await queries.missedEvents(
+      ben,
+      `room:${roomId}`,
+      { since: above, above, upTo: above + 1 },
+      10,
+    );
     expect(events.map(({ event }) => event.offset)).to.deep.equal([above + 1]);
     expect(rows.asked).to.be.at.most(30);
   });

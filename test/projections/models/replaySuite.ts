@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { pushesOf } from '../../../src/domain/events.js';
+import { pushesOf, pushesTo } from '../../../src/domain/events.js';
+import type { User } from '../../../src/domain/userMessageChat.js';
 import type { MissedEvent } from '../../../src/projections/queries.js';
 import { type ChangeName, expectedChanges } from './expectedChanges.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { scripts } from './scripts.js';
-import { World } from './world.js';
+import { sealed, World } from './world.js';
+
+const unknown: User = { userId: '', username: null, backgroundColor: '', createdAt: '' };
 
 /** The pushes of an event to a user. */
 const namesOf = (userId: string, { event, scene }: MissedEvent): ChangeName[] =>
@@ -30,7 +33,12 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
       for (const { key } of keys) {
         const given: ChangeName[] = [];
         for (let from = above, more = true; more; ) {
-          const { events, hasMore } = await queries.missedEvents(userId, key, { above: from, upTo }, limit);
+          const { events, hasMore } = await queries.missedEvents(
+            userId,
+            key,
+            { since: above, above: from, upTo },
+            limit,
+          );
           expect(events.length).to.be.at.most(limit);
           for (const event of events) given.push(...namesOf(userId, event));
           from = events.at(-1)?.event.offset ?? from;
@@ -98,7 +106,12 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
       world.read(ben, roomId);
       const { queries } = await folded(world, await makeRows());
       const names = async (to: number) => {
-        const { events } = await queries.missedEvents(ben, `room:${roomId}`, { above: -1, upTo: to }, 10);
+        const { events } = await queries.missedEvents(
+          ben,
+          `room:${roomId}`,
+          { since: -1, above: -1, upTo: to },
+          10,
+        );
         return events.flatMap((event) => namesOf(ben, event).map(([, name]) => name));
       };
       // The mark moved again beyond the range, so the later push reports it.
@@ -107,6 +120,36 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
         ...['init chat', 'send message', 'send message'],
         'read messages',
       ]);
+    });
+
+    it('gives a message that was deleted since as it is now, and tells only of the deletion of older ones', async () => {
+      const world = new World();
+      const [anna, ben] = [world.register('anna'), world.register('ben')];
+      const roomId = world.openChat(anna, ben);
+      world.send(anna, roomId, 'one');
+      const since = world.lastOffset();
+      world.send(anna, roomId, 'two');
+      world.send(anna, roomId, 'three');
+      for (const seq of [1, 2]) world.deleteMessage(roomId, seq);
+      const { queries } = await folded(world, await makeRows());
+      for (const limit of [1, 10]) {
+        const given: [string, unknown][] = [];
+        for (let above = since, more = true; more; ) {
+          const range = { since, above, upTo: world.lastOffset() };
+          const page = await queries.missedEvents(ben, `room:${roomId}`, range, limit);
+          for (const { event, scene } of page.events)
+            for (const push of pushesTo(ben, event, scene))
+              given.push([push.name, push.data({ user: () => unknown, text: (sealed) => sealed })]);
+          above = page.events.at(-1)?.event.offset ?? above;
+          more = page.hasMore;
+        }
+        expect(given).to.containSubset([
+          ['send message', { message: { seq: 2, message: null, deleted: { by: 'system' } } }],
+          ['send message', { message: { seq: 3, message: sealed('three') } }],
+          ['delete message', { roomId, seq: 1, by: 'system' }],
+        ]);
+        expect(given).to.have.length(3);
+      }
     });
 
     it('gives nothing of a stream to someone who is not a member', async () => {
@@ -118,7 +161,7 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
       const { queries } = await folded(world, await makeRows());
       for (const key of [friendship, `room:${roomId}`, `room:${world.id()}`])
         expect(
-          await queries.missedEvents(chris, key, { above: -1, upTo: world.lastOffset() }, 10),
+          await queries.missedEvents(chris, key, { since: -1, above: -1, upTo: world.lastOffset() }, 10),
         ).to.deep.equal({ events: [], hasMore: false });
     });
   });

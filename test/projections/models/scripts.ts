@@ -18,6 +18,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
   { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('read' as const), pair, upTo: fc.nat(12) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq: fc.nat(12) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
 );
 
@@ -37,6 +38,7 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
       else if (!rooms.has(room)) continue;
       else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
+      else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));
     }
     return { world, users, rooms: [...rooms] };

@@ -81,9 +81,18 @@ export class World {
     return messageId;
   }
 
-  /** Deletes a message that was sent. */
-  deleteMessage(roomId: RoomId, messageId: string): void {
-    this.#run({ kind: 'delete message', roomId, messageId });
+  /** Deletes the message with this `seq`, if there is one that was not deleted before. */
+  deleteMessage(roomId: RoomId, seq: number): void {
+    const ofRoom = this.events.filter(({ stream }) => stream === streamOf('room', roomId));
+    for (const { type, data } of ofRoom)
+      if (type === 'MessageSent' && data.seq === seq && !this.#isDeleted(roomId, seq))
+        this.#run({ kind: 'delete message', roomId, messageId: data.messageId });
+  }
+
+  #isDeleted(roomId: RoomId, seq: number): boolean {
+    return this.events.some(
+      ({ type, data }) => type === 'MessageDeleted' && data.roomId === roomId && data.seq === seq,
+    );
   }
 
   read(actor: UserId, roomId: RoomId, upTo?: number): void {
