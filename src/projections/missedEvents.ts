@@ -5,8 +5,12 @@ import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { chatsModel } from './models/chatRows.js';
 import { friendshipsModel } from './models/friendshipRows.js';
-import { indexedEvents } from './models/streamIndex.js';
-import type { ChangedStream, MissedEvents, OffsetRange } from './queries.js';
+import {
+  type ChangedStream,
+  indexedEvents,
+  type MissedEvents,
+  type OffsetRange,
+} from './models/streamIndex.js';
 import type { Model, RowReader } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */

@@ -1,4 +1,4 @@
-import type { AnyModel, ModelWrite, Row, RowStore } from '../../src/projections/store/rowStore.js';
+import type { ModelWrite, Row, RowStore, StoredCheckpoint } from '../../src/projections/store/rowStore.js';
 
 type Defect = {
   /** The promise, as named in the suite, that the defect must break. */
@@ -8,7 +8,7 @@ type Defect = {
 
 const changed = (store: RowStore, change: (write: ModelWrite) => ModelWrite): RowStore => ({
   ...store,
-  write: (writes) => store.write(writes.map(change)),
+  write: (writes, checkpoints) => store.write(writes.map(change), checkpoints),
 });
 
 /** Increases the offset with every write, so that the last write wins. */
@@ -26,25 +26,36 @@ function leavesEntries(store: RowStore): RowStore {
 
 const checkpointsFirst = (store: RowStore): RowStore => ({
   ...store,
-  async write(writes) {
-    await store.write(writes.map((write) => ({ ...write, rows: [] })));
-    await store.write(writes.map((write) => ({ ...write, checkpoints: [] })));
+  async write(writes, checkpoints) {
+    await store.write([], checkpoints);
+    await store.write(writes);
   },
 });
 
 function checkpointsGoBack(store: RowStore): RowStore {
-  const last = new Map<string, { position: number; size: number }>();
-  const id = (model: AnyModel, partition: number) => `${model.name}/${model.version}/${partition}`;
+  const last = new Map<string, StoredCheckpoint>();
   return {
     ...store,
-    async write(writes) {
+    async write(writes, checkpoints = []) {
       await store.write(writes);
-      for (const { model, checkpoints } of writes)
-        for (const { partition, at } of checkpoints) last.set(id(model, partition), at);
+      for (const one of checkpoints) last.set(`${one.partition} ${one.tables}`, one);
     },
-    checkpoint: async (model, partition) => last.get(id(model, partition)) ?? { position: 0, size: 0 },
+    checkpoints: async () => [...last.values()],
   };
 }
+
+/** Drops what the checkpoints of a dropped table say of other tables too. */
+const dropsCheckpoints = (store: RowStore): RowStore => {
+  let dropped: string | undefined;
+  return {
+    ...store,
+    async drop(model) {
+      dropped = `${model.name}_v${model.version}`;
+      await store.drop(model);
+    },
+    checkpoints: async () => (dropped === undefined ? store.checkpoints() : []),
+  };
+};
 
 const overwrites = (store: RowStore): RowStore =>
   changed(store, (write) => ({ ...write, model: { ...write.model, insertOnly: false } }));
@@ -84,8 +95,12 @@ export const defects: Readonly<Record<string, Defect>> = {
     on: overwrites,
   },
   'a checkpoint goes back': {
-    breaks: 'keeps a checkpoint per model and partition that never decreases',
+    breaks: 'keeps a checkpoint per partition and set of tables that never decreases',
     on: checkpointsGoBack,
+  },
+  'a dropped table takes the checkpoints of others with it': {
+    breaks: 'drops a table from the checkpoints, and keeps what they say of the others',
+    on: dropsCheckpoints,
   },
   'a checkpoint runs ahead of the rows': {
     breaks: 'never shows a checkpoint ahead of its rows',

@@ -65,7 +65,7 @@ async function foldFresh(
     const known = await store.get(model, [...collectKeys(touching)]);
     foldTouching(projection, touching, (key) => known.get(key), rows);
   }
-  return { model: projection.model, rows: [...rows.values()], checkpoints: [] };
+  return { model: projection.model, rows: [...rows.values()] };
 }
 
 /** The page cache of a scratch file: small, because the server beside needs memory more. */

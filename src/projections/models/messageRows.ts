@@ -3,7 +3,6 @@ import type { RoomId } from '../../domain/ids.js';
 import { messageTerm, openedMessage, type StoredMessage, sealedMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import type { PageRequest } from '../queries.js';
 import { elementAt, type Model, type RowReader, valuesOf } from '../store/rowStore.js';
 import type { ContentOpener } from './userRows.js';
 
@@ -36,6 +35,14 @@ export const messagesProjection: Projection<SealedMessage> = {
 // No message has this `seq`, so it bounds the newest one.
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 const MAX_TERMS = 256;
+
+/** A part of a room's history. */
+export interface PageRequest {
+  /** A `seq`, exclusive. Give `before` or `after`, not both. */
+  readonly before?: number;
+  readonly after?: number;
+  readonly limit: number;
+}
 
 /** A page of a room's history in ascending `seq`; `hasMore` is about the direction asked. */
 export async function messagePage(

@@ -200,3 +200,21 @@ async function newestOf(rows: StreamRows, stream: StreamName): Promise<number> {
   });
   return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
 }
+
+/** A stream of a user that has changed since an offset. Replays visit the streams in the order of `key`. */
+export interface ChangedStream {
+  /** `friendship:<id>` or `room:<id>`. A replay's cursor names the stream that it visited last. */
+  readonly key: string;
+}
+
+/** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
+export interface OffsetRange {
+  readonly above: number;
+  readonly upTo: number;
+}
+
+/** A page of the events of a stream that a user has missed. */
+export interface MissedEvents {
+  readonly events: readonly Recorded[];
+  readonly hasMore: boolean;
+}

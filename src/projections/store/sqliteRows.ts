@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { removeCopies } from '../../base/fileSearch.js';
 import {
   type AnyModel,
-  type Checkpoint,
   type Model,
-  type ModelWrite,
   type Row,
   type RowStore,
+  type StoredCheckpoint,
   tableOf,
+  withoutTable,
 } from './rowStore.js';
 import { type Entry, indexTable, quoted, SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 
@@ -26,12 +26,6 @@ const PRAGMAS = [
 ];
 
 /**
- * Rows of one transaction. With pauses it takes about 1 ms, then other threads may have the core. Without
- * pauses it is larger, because every transaction writes each page that it has changed.
- */
-const SLICE_ROWS = { paused: 64, else: 2048 } as const;
-
-/**
  * Rows that one step of dropping a table removes. A step holds the file's write lock for a few milliseconds.
  */
 const DROP_STEP_ROWS = 2_000;
@@ -45,25 +39,22 @@ export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
   const removed = new RemovedTerms(path);
   const file = new SqliteFile(path, { pragmas: [...PRAGMAS, `cache_size = -${cache}`] });
   file.exec(
-    'CREATE TABLE IF NOT EXISTS checkpoints (model TEXT, partition INTEGER, position INTEGER NOT NULL, ' +
-      'size INTEGER NOT NULL, PRIMARY KEY (model, partition)) WITHOUT ROWID',
+    'CREATE TABLE IF NOT EXISTS checkpoints (partition INTEGER, tables TEXT, position INTEGER NOT NULL, ' +
+      'size INTEGER NOT NULL, PRIMARY KEY (partition, tables)) WITHOUT ROWID',
   );
   return {
     ...textReader(new SqliteReads(file)),
     async prepare(model) {
       file.transaction('write', () => createTables(file, model));
     },
-    async write(writes, pause) {
-      for (const { model, rows } of writes)
-        for (const slice of slices(rows, pause ? SLICE_ROWS.paused : SLICE_ROWS.else)) {
-          file.transaction('write', () => writeRows(file, model, slice, removed));
-          await pause?.();
-        }
+    // One transaction, because each writes every page that it has changed.
+    async write(writes, checkpoints = []) {
       file.transaction('write', () => {
-        for (const write of writes) writeCheckpoints(file, write);
+        for (const { model, rows } of writes) writeRows(file, model, byKey(rows), removed);
+        for (const checkpoint of checkpoints) writeCheckpoint(file, checkpoint);
       });
     },
-    checkpoint: async (model, partition) => checkpointIn(file, model, partition),
+    checkpoints: async (partitions) => checkpointsIn(file, partitions),
     async removeIndexEntries(model, key, index) {
       file.transaction('write', () => removeRowEntries(file, { model, key, index }, removed));
     },
@@ -80,13 +71,17 @@ export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
   };
 }
 
-/** The file's checkpoint of a model and partition. */
-export function checkpointIn(file: SqliteFile, model: AnyModel, partition: number): Checkpoint {
-  const found = file
-    .statement('SELECT position, size FROM checkpoints WHERE model = ? AND partition = ?')
-    .get(tableOf(model), partition) as [number, number] | undefined;
-  const [position, size] = found ?? [0, 0];
-  return { position, size };
+/** The file's checkpoints of these partitions, of all by default. */
+export function checkpointsIn(file: SqliteFile, partitions?: readonly number[]): StoredCheckpoint[] {
+  const found = file.statement('SELECT partition, tables, position, size FROM checkpoints').all() as [
+    number,
+    string,
+    number,
+    number,
+  ][];
+  return found
+    .map(([partition, tables, position, size]) => ({ partition, tables: tables.split(' '), position, size }))
+    .filter(({ partition }) => partitions?.includes(partition) ?? true);
 }
 
 /**
@@ -107,11 +102,8 @@ function createTables(file: SqliteFile, model: AnyModel): void {
 }
 
 /** Sorts by key, so that neighbours change the same cached page. */
-function slices(rows: readonly Row<unknown>[], size: number): Row<unknown>[][] {
-  const sorted = rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const count = Math.ceil(sorted.length / size);
-  return Array.from({ length: count }, (_, i) => sorted.slice(i * size, (i + 1) * size));
-}
+const byKey = (rows: readonly Row<unknown>[]): Row<unknown>[] =>
+  rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 
 function writeRows(
   file: SqliteFile,
@@ -123,12 +115,13 @@ function writeRows(
   else for (const row of rows) replaceRow(file, model, row, removed);
 }
 
-function writeCheckpoints(file: SqliteFile, { model, checkpoints }: ModelWrite): void {
-  const advance = file.statement(
-    'INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, ' +
-      'size = excluded.size WHERE excluded.position > position',
-  );
-  for (const { partition, at } of checkpoints) advance.run(tableOf(model), partition, at.position, at.size);
+function writeCheckpoint(file: SqliteFile, { partition, tables, position, size }: StoredCheckpoint): void {
+  file
+    .statement(
+      'INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, ' +
+        'size = excluded.size WHERE excluded.position > position',
+    )
+    .run(partition, tables.join(' '), position, size);
 }
 
 function insertRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknown>[]): void {
@@ -271,7 +264,9 @@ async function dropTables(file: SqliteFile, model: AnyModel): Promise<void> {
   const names = [quoted(table), ...Object.keys(model.indexes).map((index) => indexTable(table, index))];
   file.transaction('write', () => {
     createTables(file, model);
-    file.statement('DELETE FROM checkpoints WHERE model = ?').run(table);
+    const left = withoutTable(checkpointsIn(file), table);
+    file.exec('DELETE FROM checkpoints');
+    for (const checkpoint of left) writeCheckpoint(file, checkpoint);
   });
   for (const name of names) {
     const columns = name === quoted(table) ? 'key' : 'term, sort, key';
