@@ -2,11 +2,11 @@ import { LRUCache } from 'lru-cache';
 import { type CommitSource, type DecodedCommit, decodeCommit, readRetryingHole } from './commitBuffer.js';
 import {
   type AnyProjection,
-  collectKeys,
   type Folded,
   foldTouching,
   type Rows,
   selectTouching,
+  type TouchingEvent,
 } from './projection.js';
 import { type Checkpoint, foldedBy, type Model, type Row, type RowStore, tableOf } from './store/rowStore.js';
 
@@ -139,7 +139,7 @@ export class Projector {
       advanced,
     );
     for (const { projection, changed } of work) {
-      if (!projection.model.insertOnly) for (const row of changed.values()) this.#keep(projection, row);
+      for (const row of changed.values()) this.#keep(projection, row);
       changed.clear();
     }
     this.#places = this.#places.map(({ folded }) => ({ folded, written: folded }));
@@ -177,7 +177,7 @@ export class Projector {
 
   #keep(projection: AnyProjection, row: Row<unknown>): void {
     const key = cacheKey(projection, row.key);
-    if (row.value !== null && projection.isFinished?.(row.value)) this.#cache.delete(key);
+    if (row.value !== null && projection.isRarelyChanged?.(row.value)) this.#cache.delete(key);
     else this.#cache.set(key, row);
   }
 
@@ -205,19 +205,25 @@ export class Projector {
     await projection.prepare?.(fresh);
     const touching = selectTouching(projection, fresh);
     if (touching.length === 0) return;
-    const loaded = await this.#load(work, collectKeys(touching));
+    const loaded = await this.#load(work, touching);
     foldTouching(projection, touching, (key) => loaded.get(key), changed);
   }
 
-  async #load({ projection, changed }: Work, keys: ReadonlySet<string>): Promise<Rows> {
+  /** Reads the rows that the events change, except those that they make. */
+  async #load({ projection, changed }: Work, touching: readonly TouchingEvent[]): Promise<Rows> {
     const rows: Rows = new Map();
-    if (projection.model.insertOnly) return rows;
+    const seen = new Set<string>();
     const absent: string[] = [];
-    for (const key of keys) {
-      if (changed.has(key)) continue;
-      const row = this.#cache.get(cacheKey(projection, key));
-      if (row) rows.set(key, row);
-      else absent.push(key);
+    for (const { event, keys } of touching) {
+      const isMade = projection.creates?.(event) ?? false;
+      for (const key of keys) {
+        if (seen.has(key)) continue;
+        seen.add(key);
+        if (isMade || changed.has(key)) continue;
+        const row = this.#cache.get(cacheKey(projection, key));
+        if (row) rows.set(key, row);
+        else absent.push(key);
+      }
     }
     if (absent.length === 0) return rows;
     // A table holds rows of its own model, and only the projection reads their values.

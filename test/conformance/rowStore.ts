@@ -10,6 +10,7 @@ import {
   type Row,
   type RowStore,
   tableOf,
+  type WrittenRow,
 } from '../../src/projections/store/rowStore.js';
 
 interface Note {
@@ -27,7 +28,7 @@ const notes: Model<Note> = {
   },
 };
 
-const lines: Model<Note> = { ...notes, name: 'lines', insertOnly: true };
+const lines: Model<Note> = { ...notes, name: 'lines' };
 
 const suffixes = (text: string): string[] => Array.from(text, (_, i) => text.slice(i));
 
@@ -40,7 +41,7 @@ const row = (key: string, offset: number, value: Note | null, partition = 0): Ro
   value,
 });
 
-const writeOf = (model: AnyModel, rows: readonly Row<unknown>[]): ModelWrite => ({ model, rows });
+const writeOf = (model: AnyModel, rows: readonly WrittenRow[]): ModelWrite => ({ model, rows });
 
 /** Writes a checkpoint of these models in partition 0. */
 const reach = (store: RowStore, models: readonly AnyModel[], size: number, position = size): Promise<void> =>
@@ -113,14 +114,47 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await keysUnder(store, { terms: ['b'], below: 2 })).to.deep.equal([]);
   },
 
-  async 'inserts once where a model is insert-only'(store) {
-    const write = (r: Row<Note>) => store.write([writeOf(lines, [r])]);
-    await write(row('k', 3, note('first', ['a'])));
-    await write(row('k', 8, note('second', ['b'])));
-    expect((await store.get(lines, ['k'])).get('k')).to.deep.equal(row('k', 3, note('first', ['a'])));
-    expect(await keysUnder(store, {}, lines)).to.deep.equal(['k']);
-    expect(await keysUnder(store, { terms: ['b'] }, lines)).to.deep.equal([]);
-    expect(await matches(store, 'irst', lines)).to.deep.equal(['irst:k']);
+  async 'writes a row that is said to be new over an older one, and over no later one'(store) {
+    const insert = (...rows: Row<Note>[]) =>
+      store.write([
+        writeOf(
+          notes,
+          rows.map((one) => ({ ...one, isNew: true })),
+        ),
+      ]);
+    await insert(row('k', 3, note('anna', ['a'])), row('l', 1, note('lina', ['b'])));
+    expect((await store.get(notes, ['k'])).get('k')).to.deep.equal(row('k', 3, note('anna', ['a'])));
+    await insert(row('k', 8, note('berta', ['b'])), row('m', 2, note('m', ['a'])));
+    await insert(row('k', 5, note('late', ['a'])));
+    expect(await texts(store, 'k', 'l', 'm')).to.deep.equal(['berta', 'lina', 'm']);
+    expect(await keysUnder(store, { terms: ['a'] })).to.deep.equal(['m']);
+    expect(await keysUnder(store, { terms: ['b'] })).to.deep.equal(['k', 'l']);
+    expect(await matches(store, 'ann')).to.deep.equal([]);
+  },
+
+  async 'never restores a removed row by a late insert'(store) {
+    const made = { ...row('k', 3, note('text', ['a'])), isNew: true };
+    await store.write([writeOf(notes, [made])]);
+    await put(store, row('k', 5, null));
+    await store.write([writeOf(notes, [made, { ...row('l', 4, null), isNew: true }])]);
+    await store.write([writeOf(notes, [{ ...row('l', 2, note('late', ['a'])), isNew: true }])]);
+    expect(await texts(store, 'k', 'l')).to.deep.equal([null, null]);
+    expect(await keysUnder(store, {})).to.deep.equal([]);
+    expect(await matches(store, '')).to.deep.equal([]);
+  },
+
+  async 'leaves no index entry behind when a row that was inserted changes'(store) {
+    const word = (text: string, at = 0) => note(text, ['a'], at);
+    // One letter: one term in each index.
+    const made = ['x', 'y', 'z'].map((key, i) => ({ ...row(key, i, word(key)), isNew: true }));
+    await store.write([writeOf(notes, made)]);
+    await put(store, row('x', 5, note('v', ['b'])), row('y', 6, null));
+    await store.removeIndexEntries(notes, 'z', 'text');
+    await put(store, row('z', 7, word('w', 3)));
+    expect(await keysUnder(store, {})).to.deep.equal(['z']);
+    expect(await keysUnder(store, { below: 3 })).to.deep.equal([]);
+    expect(await keysUnder(store, { terms: ['b'] })).to.deep.equal(['x']);
+    expect(await matches(store, '')).to.deep.equal(['v:x', 'w:z']);
   },
 
   async 'writes many rows and models at once'(store) {

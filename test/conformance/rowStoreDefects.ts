@@ -1,4 +1,10 @@
-import type { ModelWrite, Row, RowStore, StoredCheckpoint } from '../../src/projections/store/rowStore.js';
+import type {
+  Model,
+  ModelWrite,
+  Row,
+  RowStore,
+  StoredCheckpoint,
+} from '../../src/projections/store/rowStore.js';
 
 type Defect = {
   /** The promise, as named in the suite, that the defect must break. */
@@ -57,8 +63,27 @@ const dropsCheckpoints = (store: RowStore): RowStore => {
   };
 };
 
-const overwrites = (store: RowStore): RowStore =>
-  changed(store, (write) => ({ ...write, model: { ...write.model, insertOnly: false } }));
+/** Takes a row for new because it is said to be: a late insert wins. */
+function insertsWin(store: RowStore): RowStore {
+  let offset = 1000;
+  return changed(store, (write) => ({
+    ...write,
+    rows: write.rows.map((row) => (row.isNew ? { ...row, offset: offset++, isNew: false } : row)),
+  }));
+}
+
+/** Ignores an insert where there is a row, also an older one. */
+const insertsOnce = (store: RowStore): RowStore => ({
+  ...store,
+  async write(writes, checkpoints) {
+    for (const { model, rows } of writes) {
+      const keys = rows.filter(({ isNew }) => isNew).map(({ key }) => key);
+      const known = await store.get(model as Model<unknown>, keys);
+      await store.write([{ model, rows: rows.filter(({ key }) => !known.has(key)) }]);
+    }
+    await store.write([], checkpoints);
+  },
+});
 
 const forgetsTombstones = (store: RowStore): RowStore =>
   changed(store, (write) => ({ ...write, rows: write.rows.filter((row) => row.value !== null) }));
@@ -90,9 +115,13 @@ export const defects: Readonly<Record<string, Defect>> = {
     breaks: 'removes a row from one index but keeps it, until it is written again',
     on: unlistsNothing,
   },
-  'an insert-only row is overwritten': {
-    breaks: 'inserts once where a model is insert-only',
-    on: overwrites,
+  'a late insert restores a removed row': {
+    breaks: 'never restores a removed row by a late insert',
+    on: insertsWin,
+  },
+  'an insert does not replace an older row': {
+    breaks: 'writes a row that is said to be new over an older one, and over no later one',
+    on: insertsOnce,
   },
   'a checkpoint goes back': {
     breaks: 'keeps a checkpoint per partition and set of tables that never decreases',

@@ -5,7 +5,7 @@ import { Projector } from '../../src/projections/projector.js';
 import type { RowStore } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { runs } from '../support/lanes.js';
-import { allProjections, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
+import { allProjections, foldedRows, linesModel, type Note, Pages, rowsOf } from '../support/notebook.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
 const some = (most: number) => fc.integer({ min: 0, max: most });
@@ -87,6 +87,22 @@ class Mortal {
   }
 }
 
+/** The index has exactly the terms of the rows that there are. */
+async function expectIndexOfLines(store: RowStore): Promise<void> {
+  const rows = await store.range(linesModel, { limit: 1000 });
+  const idOf = linesModel.indexes.id ?? expect.fail('there is no index');
+  for (const prefix of ['message', 'read']) {
+    const found = await store.findPrefix(linesModel, 'id', prefix, 1000);
+    const terms = rows.flatMap(({ value, ...row }) => {
+      const entry = value === null ? undefined : idOf({ ...row, value });
+      return (entry?.terms ?? [])
+        .filter((term) => term.startsWith(prefix))
+        .map((term) => `${term} ${row.key}`);
+    });
+    expect(found.map(({ term, row }) => `${term} ${row.key}`).sort()).to.deep.equal(terms.sort());
+  }
+}
+
 describe('A projector', () => {
   const openStore = () => openSqliteRows(':memory:');
   const commitsOf = (plan: readonly (readonly Note[])[]): DecodedCommit[] => {
@@ -108,6 +124,7 @@ describe('A projector', () => {
           // A projector that is far behind may end last; it must restore nothing old.
           await Promise.all(projectors.map((projector) => projector.finish()));
           expect(await rowsOf(store, eventsOf(commits))).to.deep.equal(foldedRows(eventsOf(commits)));
+          await expectIndexOfLines(store);
           await store.close();
         },
       ),

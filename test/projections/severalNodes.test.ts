@@ -271,7 +271,8 @@ async function appendSome(nodes: Nodes, round: number, random: Random): Promise<
   for (let i = 0; i < 6; i++) {
     const partition = upTo(partitions.length, random);
     const n = round * 6 + i;
-    const notes: Note[] = [messageIn(partition, n), presenceIn(partition, n)];
+    const read: Note = { room: partition, read: upTo(n + 1, random) };
+    const notes: Note[] = [messageIn(partition, n), presenceIn(partition, n), read];
     await nodes.append(partition, notes, () => random() < 0.7);
   }
 }

@@ -43,8 +43,9 @@ export class MemoryRows implements RowStore {
       const table = this.#table(model);
       for (const row of rows) {
         const before = table.get(row.key);
-        if (before && (model.insertOnly || before.offset >= row.offset)) continue;
-        table.set(row.key, stored(model, row));
+        if (before && before.offset >= row.offset) continue;
+        const { isNew: _, ...plain } = row;
+        table.set(row.key, stored(model, plain));
       }
     }
     for (const checkpoint of checkpoints) {

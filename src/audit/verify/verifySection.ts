@@ -121,7 +121,7 @@ export async function openScratch(
 
 /** The read models whose rows can change. */
 const changingModels = (comparedModels: readonly ComparedModel[]): ComparedModel[] =>
-  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).model.insertOnly);
+  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).creates);
 
 /**
  * Checks what does not depend on earlier sections: that the commits follow each other, and the insert-only
@@ -147,7 +147,7 @@ export async function checkSection(
   try {
     const events = new SectionEvents(partition, commits.map(decodeCommit));
     for (const comparedModel of comparedModels)
-      if (projectionOf(comparedModel).model.insertOnly)
+      if (projectionOf(comparedModel).creates)
         made[comparedModel.name] = await compareInserted(stored, comparedModel, events.heldBy(comparedModel));
     return { found, events };
   } catch (error) {

@@ -13,13 +13,10 @@ export function messageKey(roomId: RoomId, seq: number): string {
   return `${roomId}/${digits.length.toString(36)}${digits}`;
 }
 
-/**
- * The history: one row for each message, at its event's offset. It is read by key ranges and by message id.
- */
+/** The history: one row for each message. It is read by key ranges and by message id. */
 export const messagesModel: Model<SealedMessage> = {
   name: 'messages',
   version: 2,
-  insertOnly: true,
   indexes: {
     id: ({ value }) => ({ terms: [messageTerm(value)], sort: value.seq }),
   },
@@ -29,7 +26,9 @@ export const messagesModel: Model<SealedMessage> = {
 export const messagesProjection: Projection<SealedMessage> = {
   model: messagesModel,
   keys: (event) => (event.type === 'MessageSent' ? [messageKey(event.data.roomId, event.data.seq)] : []),
+  creates: (event) => event.type === 'MessageSent',
   evolve: (value, event) => (event.type === 'MessageSent' ? sealedMessage(event) : (value ?? null)),
+  isRarelyChanged: () => true,
 };
 
 // No message has this `seq`, so it bounds the newest one.

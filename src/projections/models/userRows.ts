@@ -165,7 +165,7 @@ export interface RoleRow {
 }
 
 /** Roles, by user id. */
-export const rolesModel: Model<RoleRow> = { name: 'roles', version: 1, indexes: {} };
+const rolesModel: Model<RoleRow> = { name: 'roles', version: 1, indexes: {} };
 
 /** Folds roles. */
 export const rolesProjection: Projection<RoleRow> = {

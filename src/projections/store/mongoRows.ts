@@ -90,11 +90,20 @@ async function createCollection(db: Db, model: AnyModel): Promise<void> {
 async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
   const collection = db.collection<RowDocument>(tableOf(model));
   for (let start = 0; start < rows.length; start += BULK_ROWS) {
-    const documents = rows.slice(start, start + BULK_ROWS).map((row) => documentOf(model, row));
-    await writeIgnoringDuplicates(
+    const some = rows
+      .slice(start, start + BULK_ROWS)
+      .map((row) => ({ isNew: row.isNew === true, document: documentOf(model, row) }));
+    const haveMet = await writeIgnoringDuplicates(
       collection,
-      documents.map((document) => (model.insertOnly ? { insertOne: { document } } : replaceOlder(document))),
+      some.map(({ isNew, document }) => (isNew ? { insertOne: { document } } : replaceOlder(document))),
     );
+    // A row that was there already may be older.
+    const made = some.filter(({ isNew }) => haveMet && isNew);
+    if (made.length > 0)
+      await writeIgnoringDuplicates(
+        collection,
+        made.map(({ document }) => replaceOlder(document)),
+      );
   }
 }
 
@@ -148,13 +157,17 @@ async function removeFromCheckpoints(
       await checkpoints.deleteOne({ _id: checkpointId(one), position: one.position });
 }
 
-/** Writes in any order. A duplicate key means that the stored document is at least as new. */
+/**
+ * Writes in any order. Resolves to whether some keys were there already: of an update, with a document that
+ * is at least as new.
+ */
 async function writeIgnoringDuplicates<D extends { _id: string }>(
   collection: Collection<D>,
   operations: AnyBulkWriteOperation<D>[],
-): Promise<void> {
+): Promise<boolean> {
   try {
     await answered(collection.bulkWrite(operations, { ordered: false }));
+    return false;
   } catch (error) {
     if (!(error instanceof MongoBulkWriteError)) throw error;
     const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
@@ -163,6 +176,7 @@ async function writeIgnoringDuplicates<D extends { _id: string }>(
     );
     // Without the write concern the rows may be lost, whatever else was reported.
     if (!onlyDuplicates || failures.length === 0 || error.result.getWriteConcernError()) throw error;
+    return true;
   }
 }
 

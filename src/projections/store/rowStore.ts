@@ -18,11 +18,12 @@ export interface Model<R> {
   readonly name: string;
   /** A new version is built in a table of its own, beside the old one. */
   readonly version: number;
-  /** Rows are written once: a second write of a key is ignored, without a read. */
-  readonly insertOnly?: boolean;
   /** Rows take 1 KB or more, so that SQLite should keep their keys apart from their values. */
   readonly largeRows?: boolean;
-  /** Written in the row's own transaction or document. A tombstone has no entries. */
+  /**
+   * Written in the row's own transaction or document. A tombstone has no entries. Where an index gives no
+   * or one term, it must give the same for the row as it is stored.
+   */
   readonly indexes: Readonly<Record<string, (row: Row<R> & { readonly value: R }) => IndexEntry | undefined>>;
 }
 
@@ -43,9 +44,14 @@ export interface StoredCheckpoint extends Checkpoint {
   readonly tables: readonly string[];
 }
 
+/** A row to be written. `isNew`: there is probably none yet, so that an insert is tried first. */
+export interface WrittenRow extends Row<unknown> {
+  readonly isNew?: boolean;
+}
+
 export interface ModelWrite {
   readonly model: AnyModel;
-  readonly rows: readonly Row<unknown>[];
+  readonly rows: readonly WrittenRow[];
 }
 
 export interface Range {

@@ -7,6 +7,7 @@ import {
   type RowStore,
   type StoredCheckpoint,
   tableOf,
+  type WrittenRow,
   withoutTable,
 } from './rowStore.js';
 import { type Entry, indexTable, quoted, SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
@@ -102,17 +103,23 @@ function createTables(file: SqliteFile, model: AnyModel): void {
 }
 
 /** Sorts by key, so that neighbours change the same cached page. */
-const byKey = (rows: readonly Row<unknown>[]): Row<unknown>[] =>
+const byKey = (rows: readonly WrittenRow[]): WrittenRow[] =>
   rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 
 function writeRows(
   file: SqliteFile,
   model: AnyModel,
-  rows: readonly Row<unknown>[],
+  rows: readonly WrittenRow[],
   removed: RemovedTerms,
 ): void {
-  if (model.insertOnly) insertRows(file, model, rows);
-  else for (const row of rows) replaceRow(file, model, row, removed);
+  const added: { entry: Entry; key: string }[] = [];
+  for (const row of rows) {
+    const entries = row.isNew ? insertRow(file, model, row) : undefined;
+    if (!entries) replaceRow(file, model, row, removed);
+    else for (const entry of entries) added.push({ entry, key: row.key });
+  }
+  added.sort((a, b) => (a.entry[1] < b.entry[1] ? -1 : 1));
+  for (const { entry, key } of added) addEntry(file, model, key, entry);
 }
 
 function writeCheckpoint(file: SqliteFile, { partition, tables, position, size }: StoredCheckpoint): void {
@@ -124,18 +131,13 @@ function writeCheckpoint(file: SqliteFile, { partition, tables, position, size }
     .run(partition, tables.join(' '), position, size);
 }
 
-function insertRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknown>[]): void {
+/** Inserts a row, and returns its index entries; undefined if there is a row already. */
+function insertRow(file: SqliteFile, model: AnyModel, row: Row<unknown>): Entry[] | undefined {
+  const { key, partition, offset, value } = row;
   const insert = file.statement(`INSERT OR IGNORE INTO ${quoted(tableOf(model))} VALUES (?, ?, ?, ?, ?)`);
-  const added: { entry: Entry; key: string }[] = [];
-  for (const { key, partition, offset, value } of rows) {
-    const entries = entriesOf(model, { key, partition, offset, value });
-    // A row that is never replaced needs its entries only if a search can find it twice.
-    const kept = hasSeveralTerms(entries) ? JSON.stringify(entries) : null;
-    if (insert.run(key, partition, offset, textOf(value), kept).changes === 0) continue;
-    for (const entry of entries) added.push({ entry, key });
-  }
-  added.sort((a, b) => (a.entry[1] < b.entry[1] ? -1 : 1));
-  for (const { entry, key } of added) addEntry(file, model, key, entry);
+  const entries = entriesOf(model, row);
+  const { changes } = insert.run(key, partition, offset, textOf(value), keptText(model, entries));
+  return changes === 0 ? undefined : entries;
 }
 
 /** Writes over a smaller offset only, and removes entries that the new row lacks. */
@@ -146,17 +148,38 @@ function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>, remove
     | [offset: number, entries: string | null]
     | undefined;
   if (old && old[0] >= offset) return;
-  const before: Entry[] = old?.[1] ? JSON.parse(old[1]) : [];
+  const before = old ? entriesBefore(file, model, key, old[1]) : [];
   const after = entriesOf(model, row);
   file
     .statement(
       `INSERT INTO ${table} VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET partition = excluded.partition, ` +
         'offset = excluded.offset, value = excluded.value, entries = excluded.entries',
     )
-    .run(key, partition, offset, textOf(value), after.length > 0 ? JSON.stringify(after) : null);
+    .run(key, partition, offset, textOf(value), keptText(model, after));
   for (const entry of before) if (!includes(after, entry)) removeEntry(file, model, key, entry);
   removed.note(before, after);
   for (const entry of after) if (!includes(before, entry)) addEntry(file, model, key, entry);
+}
+
+/**
+ * The entries as a row keeps them. With one term an index they follow from the row, which then keeps none:
+ * nearly all rows are such. No entry at all is kept as that, because terms may have been removed.
+ */
+const keptText = ({ indexes }: AnyModel, entries: readonly Entry[]): string | null => {
+  const follow = entries.length > 0 ? !hasSeveralTerms(entries) : Object.keys(indexes).length === 0;
+  return follow ? null : JSON.stringify(entries);
+};
+
+/** The entries of a stored row; `kept` is what it keeps of them. */
+function entriesBefore(file: SqliteFile, model: AnyModel, key: string, kept: string | null): Entry[] {
+  if (kept !== null) return JSON.parse(kept);
+  if (Object.keys(model.indexes).length === 0) return [];
+  const stored = file
+    .statement(`SELECT partition, offset, value FROM ${quoted(tableOf(model))} WHERE key = ?`)
+    .get(key) as [partition: number, offset: number, value: string | null] | undefined;
+  if (!stored) return [];
+  const [partition, offset, value] = stored;
+  return entriesOf(model, { key, partition, offset, value: value === null ? null : JSON.parse(value) });
 }
 
 const textOf = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
@@ -201,12 +224,10 @@ function removeRowEntries(
   const found = file.statement(`SELECT entries FROM ${quoted(table)} WHERE key = ?`).get(key) as
     | [entries: string | null]
     | undefined;
-  if (!found?.[0]) return;
-  const entries: Entry[] = JSON.parse(found[0]);
+  if (!found) return;
+  const entries = entriesBefore(file, model, key, found[0]);
   const left = entries.filter(([name]) => name !== index);
-  file
-    .statement(`UPDATE ${quoted(table)} SET entries = ? WHERE key = ?`)
-    .run(left.length > 0 ? JSON.stringify(left) : null, key);
+  file.statement(`UPDATE ${quoted(table)} SET entries = ? WHERE key = ?`).run(JSON.stringify(left), key);
   for (const entry of entries) if (entry[0] === index) removeEntry(file, model, key, entry);
   removed.note(entries, left);
 }
