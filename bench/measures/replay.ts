@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
-import { Rebuild } from '../../src/projections/activeTables.js';
 import { messagesProjection } from '../../src/projections/models/messageRows.js';
 import { statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { AnyProjection } from '../../src/projections/projection.js';
-import { Projector } from '../../src/projections/projector.js';
+import { Rebuild } from '../../src/projections/rebuilder.js';
 import { type Engine, openEngine, readFileOf } from '../../src/projections/store/engine.js';
 import { openMongoRows } from '../../src/projections/store/mongoRows.js';
-import type { RowStore } from '../../src/projections/store/rowStore.js';
+import { foldedBy, type RowStore, tableOf } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { temporaryDirectory } from '../temporary.js';
 import { cell, type Measure, type Row } from './measure.js';
@@ -42,16 +41,16 @@ async function eventsPerSecond(engine: Engine, projection: AnyProjection): Promi
   const source = await openEngine(engine);
   const scratch = await scratchRows(engine);
   try {
-    // Applies no events; it only knows the server's position.
-    const live = await Projector.open(source.store, [projection], source.partitions);
-    const rebuild = await Rebuild.begin(
-      { store: scratch.store, log: source.log, partitions: source.partitions },
-      projection,
+    const { store, log, partitions } = source;
+    const stored = await store.checkpoints();
+    const places = Array.from({ length: partitions }, (_, partition) =>
+      foldedBy(stored, [tableOf(projection.model)], partition),
     );
+    const rebuild = await Rebuild.begin({ store: scratch.store, log, partitions }, projection);
     const from = performance.now();
-    while (!rebuild.hasCaughtUp(live)) await rebuild.step();
+    while (!rebuild.hasCaughtUp(places.map(({ position }) => position))) await rebuild.step();
     const seconds = (performance.now() - from) / 1000;
-    return live.written(projection).reduce((sum, size) => sum + size, 0) / seconds;
+    return places.reduce((sum, { size }) => sum + size, 0) / seconds;
   } finally {
     await scratch.drop();
     await source.close();

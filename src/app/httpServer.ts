@@ -7,7 +7,7 @@ import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness } from '../http/operations.js';
-import { auditorsOf } from '../projections/models/userRows.js';
+import { auditorsOf } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 

@@ -3,7 +3,6 @@ import { Proofs } from '../audit/proof/proofs.js';
 import { systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { PartitionRouter } from '../cluster/commandRouter.js';
-import { FoldAssignment } from '../cluster/foldAssignment.js';
 import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
 import type { Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
@@ -17,8 +16,7 @@ import { fileHeartbeat } from '../gateway/presenceReconciler.js';
 import { type RunningGateway, startGateway } from '../gateway/startGateway.js';
 import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
-import type { Queries } from '../projections/queries.js';
-import { createQueries } from '../projections/rowQueries.js';
+import { createQueries, type Queries } from '../projections/queries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { type Host, warnTo } from './lifecycle.js';
 import type { Stores } from './openStores.js';
@@ -32,6 +30,60 @@ import type { Stores } from './openStores.js';
 export interface Reads {
   readonly projections: Projections;
   readonly queries: Queries;
+}
+
+/**
+ * Returns the partitions that this node folds into the tables. These are its own, and those whose owner is of
+ * another version and does not fold all tables. Two nodes may fold one partition, which is harmless.
+ */
+export function listFoldedPartitions(node: NodeId, owners: Owners, tables: readonly string[]): number[] {
+  return owners.flatMap((owner, partition) => {
+    if (owner?.node === node) return [partition];
+    // Nothing is known of a node not seen live. Another node will own its partitions soon.
+    const { capabilities = tables } = owner ?? {};
+    return tables.every((table) => capabilities.includes(table)) ? [] : [partition];
+  });
+}
+
+/**
+ * The partitions that a node folds and signs. A stopping node keeps its partitions even if others take them
+ * over. So everything gets folded and signed even when no other node takes over, without waiting for one.
+ */
+export class FoldAssignment {
+  #owned: readonly number[] = [];
+  #folded: readonly number[] = [];
+  #isRetaining = false;
+
+  constructor(
+    private readonly node: NodeId,
+    private readonly tables: readonly string[],
+  ) {}
+
+  /** The partitions to fold: see `listFoldedPartitions`. */
+  get folded(): readonly number[] {
+    return this.#folded;
+  }
+
+  /** The partitions to sign. */
+  get owned(): readonly number[] {
+    return this.#owned;
+  }
+
+  /** Updates the assignment after owners changed. */
+  setOwners(owners: Owners): void {
+    const owned = owners.flatMap((owner, partition) => (owner?.node === this.node ? [partition] : []));
+    this.#owned = this.#merge(this.#owned, owned);
+    this.#folded = this.#merge(this.#folded, listFoldedPartitions(this.node, owners, this.tables));
+  }
+
+  /** Keeps the present partitions from now on. Called when the node stops. */
+  retainAll(): void {
+    this.#isRetaining = true;
+  }
+
+  #merge(before: readonly number[], now: readonly number[]): readonly number[] {
+    return this.#isRetaining ? [...new Set([...before, ...now])] : now;
+  }
 }
 
 /** Signed heads of the log, and proofs from them. */
@@ -221,7 +273,7 @@ export async function startWriters(
   const { bus, commands } = membership;
   const { progress, start } = projections;
   projections.onSwitch((name, generation) => writers.switchTo(name, generation));
-  progress.onAdvance((model, partition, size) => writers.advance(model, partition, size));
+  progress.onAdvance((partition, size) => writers.advance(partition, size));
   const deps = {
     bus,
     keys: vault.keys,

@@ -2,9 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import { chatsModel } from '../projections/models/chatRows.js';
-import { type ContentOpener, usersModel } from '../projections/models/userRows.js';
-import type { Progress } from '../projections/queries.js';
+import type { ContentOpener } from '../projections/models/userRows.js';
+import type { Progress } from '../projections/queryWaits.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import { type At, type EventFilter, findRanges, indexedSize, readTails } from './events/eventFilter.js';
 import {
@@ -105,27 +104,28 @@ export class AuditReader {
 
   /** See `readRoomAt`. */
   async room(roomId: RoomId, at: At): Promise<RoomSnapshot> {
-    await this.#waitForModels([usersModel.name]);
+    await this.#waitForAll();
     return readRoomAt(this.#source, roomId, at);
   }
 
   /** See `readUserAt`. */
   async user(userId: UserId, time: Time): Promise<UserSnapshot> {
-    await this.#waitForModels([usersModel.name, chatsModel.name]);
+    await this.#waitForAll();
     return readUserAt(this.#source, userId, time);
   }
 
-  async #waitForModels(models: readonly string[]): Promise<void> {
+  /** Waits until everything that is in the log now is folded. */
+  async #waitForAll(): Promise<void> {
     const { log, progress } = this.parts;
     const waits: Promise<void>[] = [];
     for (let partition = 0; partition < log.partitions; partition++) {
       const moment: Moment = { partition, size: (await log.tail(partition))?.size ?? 0 };
-      waits.push(...models.map((model) => progress.waitFor(model, moment)));
+      waits.push(progress.waitFor(moment));
     }
     await Promise.all(waits);
   }
 
-  /** Resolves when a model has advanced, after `POLL_MS`, or at the signal. */
+  /** Resolves when a partition has advanced, after `POLL_MS`, or at the signal. */
   async #waitForAdvance(signal: AbortSignal): Promise<void> {
     const told = new AbortController();
     const stop = this.parts.progress.onAdvance(() => told.abort());

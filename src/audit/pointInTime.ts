@@ -25,7 +25,7 @@ import { type Engine, openReaderHere } from '../projections/store/engine.js';
 import { ActiveReader } from '../projections/store/openReader.js';
 import {
   type AnyModel,
-  type Checkpoint,
+  foldedBy,
   type Model,
   type Row,
   type RowReader,
@@ -240,15 +240,14 @@ class ReadModelsBehind extends Error {
 
 /** Reads like `readRoomAt`. Throws `ReadModelsBehind`, and the errors of log, vault and read models. */
 export const readStoredRoomAt = (system: StoredSystem, roomId: RoomId, at: At): Promise<RoomSnapshot> =>
-  withSources(system, [usersModel], (past) => readRoomAt(past, roomId, at));
+  withSources(system, (past) => readRoomAt(past, roomId, at));
 
 /** Reads like `readUserAt`. Throws like `readStoredRoomAt`. */
 export const readStoredUserAt = (system: StoredSystem, userId: UserId, time: Time): Promise<UserSnapshot> =>
-  withSources(system, [usersModel, chatsModel], (past) => readUserAt(past, userId, time));
+  withSources(system, (past) => readUserAt(past, userId, time));
 
 async function withSources<T>(
   { engine, masterKey }: StoredSystem,
-  needed: readonly AnyModel[],
   read: (past: SnapshotSource) => Promise<T>,
 ): Promise<T> {
   const opened: (() => unknown)[] = [];
@@ -262,45 +261,42 @@ async function withSources<T>(
     const stored = await openReaderHere(engine);
     opened.push(() => stored.close());
     const rows = new ActiveReader(stored.reader, await generationsIn(engine));
-    const checkpoint = (model: AnyModel, partition: number) =>
-      stored.checkpoint(rows.current(model), partition);
-    await waitUntilFolded(log, needed, checkpoint);
-    const indexed = async (partition: number) => (await checkpoint(streamsModel, partition)).size;
+    const tables = readHere.map((model) => tableOf(rows.current(model)));
+    const indexed = async (partition: number) =>
+      foldedBy(await stored.checkpoints([partition]), tables, partition).size;
+    await waitUntilFolded(log, indexed);
     return await read({ log, rows, indexed, open: createTextOpener(vault.keys, memory) });
   } finally {
     for (const close of opened.reverse()) await close();
   }
 }
 
+/** The models that are read here. */
+const readHere: readonly AnyModel[] = [usersModel, chatsModel, streamsModel];
+
 /** The active generations, by model name. */
 async function generationsIn(engine: Engine): Promise<Map<string, number>> {
   const stored = await openStoredRows(engine);
   try {
     const active = await activeGenerations(stored);
-    return new Map(
-      [usersModel, chatsModel, streamsModel].map((model) => [model.name, active.get(tableOf(model)) ?? 0]),
-    );
+    return new Map(readHere.map((model) => [model.name, active.get(tableOf(model)) ?? 0]));
   } finally {
     await stored.close();
   }
 }
 
-/** Waits until the models have folded everything that is in the log now. */
+/** Waits until the read models have folded everything that is in the log now. */
 async function waitUntilFolded(
   log: AuditedLog,
-  models: readonly AnyModel[],
-  checkpoint: (model: AnyModel, partition: number) => Promise<Checkpoint>,
+  folded: (partition: number) => Promise<number>,
 ): Promise<void> {
   const until = performance.now() + FOLD_WAIT_MS;
   for (let partition = 0; partition < log.partitions; partition++) {
     const size = (await log.tail(partition))?.size ?? 0;
-    for (const model of models)
-      while ((await checkpoint(model, partition)).size < size) {
-        if (performance.now() > until)
-          throw new ReadModelsBehind(
-            `the read model ${model.name} is behind the log: start the server, then try again`,
-          );
-        await delay(POLL_MS);
-      }
+    while ((await folded(partition)) < size) {
+      if (performance.now() > until)
+        throw new ReadModelsBehind('the read models are behind the log: start the server, then try again');
+      await delay(POLL_MS);
+    }
   }
 }

@@ -5,9 +5,9 @@ import { openLogReader } from '../log/logFileReader.js';
 import { DRAFT_META_TABLE, META_TABLE } from '../log/logMeta.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
 import type { RowDocument } from '../projections/store/mongoRows.js';
-import { type AnyModel, type Checkpoint, tableOf } from '../projections/store/rowStore.js';
+import { type AnyModel, type Checkpoint, foldedBy, tableOf } from '../projections/store/rowStore.js';
 import { quoted, type SqliteFile, type StoredRow } from '../projections/store/sqliteReads.js';
-import { checkpointIn } from '../projections/store/sqliteRows.js';
+import { checkpointsIn } from '../projections/store/sqliteRows.js';
 import { MismatchError, toUnreadable } from './verify/report.js';
 
 /** An existing log, read beside a running system or without one. */
@@ -135,7 +135,8 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       const sql = `SELECT ${sums.join(', ')} FROM ${table(model)} r`;
       return file.statement(sql).get(...below) as number[];
     },
-    checkpoint: async (model, partition) => checkpointIn(file, model, partition),
+    checkpoint: async (model, partition) =>
+      foldedBy(checkpointsIn(file, [partition]), [tableOf(model)], partition),
     close: async () => file.close(),
   };
 }
@@ -165,7 +166,8 @@ async function mongoRows(url: string): Promise<StoredRows> {
     },
     count: (model, below) =>
       Promise.all(below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } }))),
-    checkpoint: store.checkpoint,
+    checkpoint: async (model, partition) =>
+      foldedBy(await store.checkpoints([partition]), [tableOf(model)], partition),
     async close() {
       await store.close();
       await client.close();

@@ -132,10 +132,11 @@ export const Note = z.discriminatedUnion('kind', [
   }),
   /** Leases have changed hands: the receiver should rebalance. */
   z.object({ kind: z.literal('rebalance') }),
-  /** By table and partition, the tree size up to which the sender has stored a read model. */
+  /** By partition, the tree size up to which the sender has stored all these tables. */
   z.object({
     kind: z.literal('progress'),
-    advances: z.array(z.tuple([z.string(), partition, size]).readonly()).readonly(),
+    tables: z.array(z.string()).readonly(),
+    advances: z.array(z.tuple([partition, size]).readonly()).readonly(),
   }),
   /** To the partition's owner: a user waits for the read models to reach this size. */
   z.object({ kind: z.literal('requestProgress'), partition, size }),

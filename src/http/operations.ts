@@ -3,7 +3,7 @@ import type { Heads } from '../audit/proof/heads.js';
 import { overloaded } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
-import type { Progress } from '../projections/queries.js';
+import type { Progress } from '../projections/queryWaits.js';
 import type { WriterThreadClient } from '../writer/writerThreadClient.js';
 import { serveResource } from './auth.js';
 import { readQuery, respondWith } from './problems.js';

@@ -6,8 +6,13 @@ import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { type ChatRow, chatsModel } from './models/chatRows.js';
 import { messageKey, messagesModel } from './models/messageRows.js';
-import { indexedEvents } from './models/streamIndex.js';
-import type { ChangedStream, MissedEvent, MissedEvents, OffsetRange } from './queries.js';
+import {
+  type ChangedStream,
+  indexedEvents,
+  type MissedEvent,
+  type MissedEvents,
+  type OffsetRange,
+} from './models/streamIndex.js';
 import { type RowReader, valuesOf } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */

@@ -1,6 +1,6 @@
 import type { Recorded } from '../domain/events.js';
 import type { Hash } from '../log/log.js';
-import type { AnyModel, Model, Row } from './store/rowStore.js';
+import type { AnyModel, Model, Row, WrittenRow } from './store/rowStore.js';
 
 /** An event with its stored text and its place in the log. */
 export type Folded = Recorded & {
@@ -34,10 +34,12 @@ export interface Projection<R> {
    */
   evolve(value: R | null | undefined, event: Folded, key: string, touched: Touched): R | null;
   /**
-   * Whether no later event changes a row of this value; such a row leaves the cache. By default no row is
-   * finished.
+   * Whether this event makes its rows: no earlier event of the log changes them. Such rows are not read
+   * before. By default each row is.
    */
-  isFinished?(value: R): boolean;
+  creates?(event: Recorded): boolean;
+  /** Whether later events rarely change a row of this value; such a row leaves the cache. */
+  isRarelyChanged?(value: R): boolean;
   /**
    * Fetches what the model's indexes need beside the log, such as opened names. It must not fetch what values
    * are made of. The projector calls it with a batch, then calls `evolve` with the very same event objects.
@@ -49,7 +51,7 @@ export interface Projection<R> {
 /** A projection without its row type, for code that needs only keys, offsets and JSON. */
 export type AnyProjection = Omit<Projection<unknown>, 'model'> & { readonly model: AnyModel };
 
-export type Rows = Map<string, Row<unknown>>;
+export type Rows = Map<string, WrittenRow>;
 
 /** An event with the keys of the rows that it changes, at least one. */
 export interface TouchingEvent<E extends Recorded = Folded> {
@@ -79,7 +81,7 @@ export function collectKeys(touching: readonly Pick<TouchingEvent, 'keys'>[]): S
 
 /**
  * Folds events, in their order, into `changed`; `known` returns the rows as they were before. A row skips
- * events that it has seen already. An insert-only row keeps the value from its first event.
+ * events that it has seen already.
  */
 export function foldTouching(
   projection: AnyProjection,
@@ -87,17 +89,18 @@ export function foldTouching(
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
-  const isInsertOnly = projection.model.insertOnly === true;
   for (const { event, keys } of touching) {
     const touched: Touched = (key) => {
       const row = changed.get(key) ?? known(key);
       return row?.offset === event.offset ? row.value : undefined;
     };
     for (const key of keys) {
-      const row = changed.get(key) ?? known(key);
-      if (row && (isInsertOnly || row.offset >= event.offset)) continue;
+      const unwritten = changed.get(key);
+      const row = unwritten ?? known(key);
+      if (row && row.offset >= event.offset) continue;
       const { partition, offset } = event;
-      changed.set(key, { key, partition, offset, value: projection.evolve(row?.value, event, key, touched) });
+      const value = projection.evolve(row?.value, event, key, touched);
+      changed.set(key, { key, partition, offset, value, isNew: unwritten ? unwritten.isNew === true : !row });
     }
   }
 }

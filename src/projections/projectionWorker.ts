@@ -2,14 +2,13 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
-import { type ActiveProjection, activeProjections, eraseUsername } from './activeTables.js';
 import type { LeafCommit } from './commitBuffer.js';
-import { catchUp, Projector } from './projector.js';
+import { eraseUsername } from './models/userRows.js';
+import { type Advance, foldNext, Projector } from './projector.js';
 import { ProjectorLoop } from './projectorLoop.js';
-import type { ModelAdvance } from './queryWaits.js';
-import { Rebuilder } from './rebuilder.js';
+import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
 import { checkFoldedFromLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
-import { tableOf } from './store/rowStore.js';
+import { foldedBy } from './store/rowStore.js';
 
 /** The data of the projector's thread. */
 export interface ProjectionThreadData {
@@ -42,12 +41,15 @@ export type MainThreadApi = Pick<TextOpener, 'usernames'> & {
   switchTo(name: string, generation: number): Promise<void>;
 };
 
-/** The progress of a model by partition, and its active generation. */
-export interface ModelState {
-  readonly name: string;
-  /** The table by which other processes know the model. */
-  readonly table: string;
-  readonly generation: number;
+/** The read models as they are at the start. */
+export interface StartState {
+  readonly models: readonly {
+    readonly name: string;
+    readonly version: number;
+    /** The active generation. */
+    readonly generation: number;
+  }[];
+  /** Tree sizes that are folded, by partition. */
   readonly folded: readonly number[];
 }
 
@@ -55,7 +57,9 @@ export interface ModelState {
 export type ProjectionNotice =
   | {
       readonly kind: 'progress';
-      readonly advances: readonly ModelAdvance[];
+      /** The tables that the projector folds. */
+      readonly tables: readonly string[];
+      readonly advances: readonly Advance[];
       readonly behindSince: string | undefined;
     }
   | { readonly kind: 'retry'; readonly message: string; readonly stack: string | undefined };
@@ -71,6 +75,9 @@ function onRetry(error: unknown): void {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   notify({ kind: 'retry', message, stack });
 }
+
+/** Commits of one partition in one step of catching up. */
+const PAGE_COMMITS = 64;
 
 lowerPriority(5);
 
@@ -104,7 +111,6 @@ class ProjectionThread {
       events: {
         onAdopted: () => loop.restart(),
         onSwitch: main.switchTo,
-        onSwitched: (projection) => loop.report(projection),
         onRetry,
         onBegin: () => loop.requestTurn(),
       },
@@ -117,14 +123,7 @@ class ProjectionThread {
         sideWork: rebuilder,
         onRetry,
         onProgress: (advances, behindSince) =>
-          notify({
-            kind: 'progress',
-            behindSince,
-            advances: advances.flatMap(({ projection, partition, size }) => {
-              const model = rebuilder.tables.nameOf(projection);
-              return model === undefined ? [] : [{ model, partition, size }];
-            }),
-          }),
+          notify({ kind: 'progress', tables: projector.tables, advances, behindSince }),
       },
       owned,
     );
@@ -138,17 +137,17 @@ class ProjectionThread {
 
   /**
    * Folds what no other process has folded, which may run another version. A node that takes over a partition
-   * then has little left to fold. Returns the progress of the models.
+   * then has little left to fold.
    */
-  async catchUp(): Promise<ModelState[]> {
+  async catchUp(): Promise<StartState> {
     const { log, partitions } = this.engine;
-    if (data.owned) await catchUp(this.projector, log, partitions);
-    return this.active.map(({ base, generation, projection }) => ({
-      name: base.model.name,
-      table: tableOf(base.model),
-      generation,
-      folded: this.projector.written(projection),
-    }));
+    if (data.owned) while (await foldNext(this.projector, log, partitions, PAGE_COMMITS));
+    return {
+      models: this.active.map(({ base: { model }, generation }) => ({
+        ...{ name: model.name, version: model.version, generation },
+      })),
+      folded: Array.from({ length: partitions }, (_, partition) => this.projector.sizes(partition).written),
+    };
   }
 
   async run(): Promise<void> {
@@ -169,13 +168,10 @@ class ProjectionThread {
     return this.loop.own(partitions);
   }
 
-  /** Reads the checkpoints of the active tables, whichever process folds them. */
-  async readCheckpoints(partitions: readonly number[]): Promise<ModelAdvance[]> {
-    const places = this.rebuilder.tables
-      .current()
-      .flatMap(({ name, model }) => partitions.map((partition) => ({ name, model, partition })));
-    const found = await this.engine.checkpoints(places);
-    return places.map(({ name, partition }, i) => ({ model: name, partition, size: found[i]?.size ?? 0 }));
+  /** Reads from the store how far all these tables are, whichever process folds them. */
+  async readCheckpoints(tables: readonly string[], partitions: readonly number[]): Promise<Advance[]> {
+    const stored = await this.engine.store.checkpoints(partitions);
+    return partitions.map((partition) => ({ partition, size: foldedBy(stored, tables, partition).size }));
   }
 
   /** Erases a name, after the user's key is destroyed and the erasure is folded. */
@@ -203,13 +199,14 @@ const api = {
     await opened;
   },
   /** Must be called before `run`. */
-  catchUp: async () => (await opened)?.catchUp() ?? [],
+  catchUp: async () => (await opened)?.catchUp() ?? { models: [], folded: [] },
   /** Resolves after `stop`; rejects with an error that must stop the process. */
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
   eraseUsername: async (userId: UserId) => (await opened)?.eraseUsername(userId),
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
-  readCheckpoints: async (partitions: readonly number[]) => (await opened)?.readCheckpoints(partitions) ?? [],
+  readCheckpoints: async (tables: readonly string[], partitions: readonly number[]) =>
+    (await opened)?.readCheckpoints(tables, partitions) ?? [],
   stop: async () => (await opened)?.stop(),
 };
 

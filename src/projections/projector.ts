@@ -1,43 +1,53 @@
 import { LRUCache } from 'lru-cache';
 import { type CommitSource, type DecodedCommit, decodeCommit, readRetryingHole } from './commitBuffer.js';
-import { type AnyProjection, collectKeys, foldTouching, type Rows, selectTouching } from './projection.js';
-import type { Checkpoint, Model, ModelWrite, Row, RowStore } from './store/rowStore.js';
+import {
+  type AnyProjection,
+  type Folded,
+  foldTouching,
+  type Rows,
+  selectTouching,
+  type TouchingEvent,
+} from './projection.js';
+import { type Checkpoint, foldedBy, type Model, type Row, type RowStore, tableOf } from './store/rowStore.js';
 
 /** Rows kept in memory for later events; other rows are loaded. */
 const CACHED_ROWS = 20_000;
 
-/** The size of a partition up to which a projection is written. */
+/** The size of a partition up to which all projections are written. */
 export interface Advance {
-  readonly projection: AnyProjection;
   readonly partition: number;
   readonly size: number;
 }
 
+/** How far one partition is folded in memory, and in the store. */
 interface Place {
   readonly folded: Checkpoint;
   readonly written: Checkpoint;
 }
 
-/** A projection's place in each partition, and its rows that are not written yet. */
+/** A projection with its rows that are not written yet. */
 interface Work {
   readonly projection: AnyProjection;
-  readonly places: Place[];
   readonly changed: Rows;
+  /** By partition, the size up to which its table was folded when the projector began. */
+  readonly from: readonly number[];
 }
 
 /**
- * Folds commits into rows in memory until `write`. It starts at the store's checkpoints. After any error call
- * `reset`, then fold the commits behind `position` again. Calls must not overlap.
+ * Folds commits into rows in memory until `write`. All projections are at one place of each partition and
+ * share its checkpoint. After any error call `reset`, then fold the commits behind `position` again. Calls
+ * must not overlap.
  */
 export class Projector {
   readonly #store: RowStore;
-  readonly #partitions: number;
-  #work: Work[] = [];
+  readonly #partitions: readonly number[];
+  #work: readonly Work[] = [];
+  #places: Place[] = [];
   readonly #cache = new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS });
 
   private constructor(store: RowStore, partitions: number) {
     this.#store = store;
-    this.#partitions = partitions;
+    this.#partitions = Array.from({ length: partitions }, (_, partition) => partition);
   }
 
   /** Creates missing tables, and begins at the checkpoints. */
@@ -47,35 +57,30 @@ export class Projector {
     partitions: number,
   ): Promise<Projector> {
     const projector = new Projector(store, partitions);
-    for (const projection of projections) await projector.adopt(projection);
+    for (const { model } of projections) await store.prepare(model);
+    await projector.#begin(projections);
     return projector;
   }
 
-  /**
-   * The position behind which the next commit of the partition must come. It is the least of all projections.
-   */
+  /** The position behind which the next commit of the partition must come. */
   position(partition: number): number {
-    return Math.min(...this.#work.map(({ places }) => placeIn(places, partition).folded.position));
+    return this.#place(partition).folded.position;
   }
 
-  /** Tree sizes of the partition that every projection has folded, and written. */
+  /** Tree sizes of the partition that are folded, and written. */
   sizes(partition: number): { folded: number; written: number } {
-    const places = this.#work.map(({ places }) => placeIn(places, partition));
-    return {
-      folded: Math.min(...places.map(({ folded }) => folded.size)),
-      written: Math.min(...places.map(({ written }) => written.size)),
-    };
+    const { folded, written } = this.#place(partition);
+    return { folded: folded.size, written: written.size };
   }
 
-  /** The tree sizes up to which this projection is written, by partition. */
-  written(projection: AnyProjection): readonly number[] {
-    const work = this.#work.find((candidate) => candidate.projection === projection);
-    return work?.places.map(({ written }) => written.size) ?? [];
+  /** The tables that are folded, in ascending order. */
+  get tables(): readonly string[] {
+    return this.#work.map(({ projection }) => tableOf(projection.model)).sort();
   }
 
-  /** Whether the projector folds this projection. */
-  has(projection: AnyProjection): boolean {
-    return this.#work.some((work) => work.projection === projection);
+  /** Whether the projector folds this projection's table. */
+  has({ model }: AnyProjection): boolean {
+    return this.tables.includes(tableOf(model));
   }
 
   /** The number of rows that wait to be written. */
@@ -85,118 +90,140 @@ export class Projector {
 
   /** Whether folded commits wait to be written. */
   get isBehind(): boolean {
-    return this.#work.some(({ places }) =>
-      places.some(({ folded, written }) => folded.position > written.position),
-    );
-  }
-
-  /** Begins to fold one more projection, at its own checkpoints. */
-  async adopt(projection: AnyProjection): Promise<void> {
-    await this.#store.prepare(projection.model);
-    this.#work.push(await this.#begin(projection));
-  }
-
-  /** Stops to fold a projection, and drops its unwritten rows. */
-  release(projection: AnyProjection): void {
-    this.#work = this.#work.filter((work) => work.projection !== projection);
+    return this.#places.some(({ folded, written }) => folded.position > written.position);
   }
 
   /**
-   * Folds consecutive commits of one partition. A projection skips commits that it has seen. Throws
-   * `RangeError` on a gap, and the errors of the store and the projections.
+   * Begins to fold one more projection, and to do so starts again at the checkpoints. Those of its table may
+   * be behind: the others skip what they hold.
+   */
+  async adopt(projection: AnyProjection): Promise<void> {
+    await this.#store.prepare(projection.model);
+    await this.#begin([projection]);
+  }
+
+  /** Stops to fold a projection, and drops its unwritten rows. */
+  release({ model }: AnyProjection): void {
+    this.#work = this.#work.filter((work) => tableOf(work.projection.model) !== tableOf(model));
+  }
+
+  /**
+   * Folds consecutive commits of one partition, and skips those that it has seen. Throws `RangeError` on a
+   * gap, and the errors of the store and the projections.
    */
   async fold(commits: readonly DecodedCommit[]): Promise<void> {
     const [first] = commits;
     if (!first) return;
-    if (first.position > this.position(first.partition) + 1)
-      throw new RangeError(`commit ${first.position} of partition ${first.partition} leaves a gap`);
-    await Promise.all(this.#work.map((work) => this.#foldInto(work, first.partition, commits)));
-  }
-
-  /**
-   * Writes what is folded; `pause` is that of `RowStore.write`. Returns how far the projections are written
-   * now.
-   */
-  async write(pause?: () => Promise<void> | undefined): Promise<Advance[]> {
-    const writes = this.#work.map(modelWrite).filter((write) => write.checkpoints.length > 0);
-    if (writes.length === 0) return [];
-    await this.#store.write(writes, pause);
-    const advances: Advance[] = [];
-    for (const { projection, places, changed } of this.#work) {
-      if (!projection.model.insertOnly) for (const row of changed.values()) this.#keep(projection, row);
-      changed.clear();
-      places.forEach(({ folded, written }, partition) => {
-        if (folded.position > written.position) advances.push({ projection, partition, size: folded.size });
-        places[partition] = { folded, written: folded };
-      });
-    }
-    return advances;
-  }
-
-  /**
-   * Begins one partition again at the store's checkpoints, and drops its rows from memory. Needed because
-   * another process has folded it meanwhile. Returns how far it is written.
-   */
-  async renew(partition: number): Promise<Advance[]> {
-    const cached = [...this.#cache.entries()].filter(([, row]) => row.partition === partition);
-    for (const [key] of cached) this.#cache.delete(key);
-    return Promise.all(
-      this.#work.map(async ({ projection, places, changed }) => {
-        for (const [key, row] of changed) if (row.partition === partition) changed.delete(key);
-        const at = await this.#store.checkpoint(projection.model, partition);
-        places[partition] = { folded: at, written: at };
-        return { projection, partition, size: at.size };
-      }),
-    );
-  }
-
-  /** Drops everything in memory and begins again at the store's checkpoints. */
-  async reset(): Promise<void> {
-    this.#cache.clear();
-    this.#work = await Promise.all(this.#work.map(({ projection }) => this.#begin(projection)));
-  }
-
-  #keep(projection: AnyProjection, row: Row<unknown>): void {
-    const key = cacheKey(projection, row.key);
-    if (row.value !== null && projection.isFinished?.(row.value)) this.#cache.delete(key);
-    else this.#cache.set(key, row);
-  }
-
-  async #begin(projection: AnyProjection): Promise<Work> {
-    const places = await Promise.all(
-      Array.from({ length: this.#partitions }, async (_, partition): Promise<Place> => {
-        const at = await this.#store.checkpoint(projection.model, partition);
-        return { folded: at, written: at };
-      }),
-    );
-    return { projection, places, changed: new Map() };
-  }
-
-  async #foldInto(work: Work, partition: number, commits: readonly DecodedCommit[]): Promise<void> {
-    const { projection, places, changed } = work;
-    const { folded, written } = placeIn(places, partition);
+    const { partition } = first;
+    const { folded, written } = this.#place(partition);
+    if (first.position > folded.position + 1)
+      throw new RangeError(`commit ${first.position} of partition ${partition} leaves a gap`);
     const fresh = commits.filter((commit) => commit.position > folded.position);
     const last = fresh.at(-1);
     if (!last) return;
     const events = fresh.flatMap((commit) => commit.events);
-    await projection.prepare?.(events);
-    const touching = selectTouching(projection, events);
-    if (touching.length > 0) {
-      const loaded = await this.#load(work, collectKeys(touching));
-      foldTouching(projection, touching, (key) => loaded.get(key), changed);
-    }
-    places[partition] = { folded: { position: last.position, size: last.size }, written };
+    await Promise.all(this.#work.map((work) => this.#foldInto(work, partition, events)));
+    this.#places[partition] = { folded: { position: last.position, size: last.size }, written };
   }
 
-  async #load({ projection, changed }: Work, keys: ReadonlySet<string>): Promise<Rows> {
+  /** Writes what is folded. Returns how far the partitions that have advanced are written now. */
+  async write(): Promise<Advance[]> {
+    const [work, { tables }] = [this.#work, this];
+    const advanced = this.#partitions.flatMap((partition) => {
+      const { folded, written } = this.#place(partition);
+      return folded.position > written.position ? [{ partition, tables, ...folded }] : [];
+    });
+    if (advanced.length === 0) return [];
+    await this.#store.write(
+      work.map(({ projection: { model }, changed }) => ({ model, rows: [...changed.values()] })),
+      advanced,
+    );
+    for (const { projection, changed } of work) {
+      for (const row of changed.values()) this.#keep(projection, row);
+      changed.clear();
+    }
+    this.#places = this.#places.map(({ folded }) => ({ folded, written: folded }));
+    return advanced.map(({ partition, size }) => ({ partition, size }));
+  }
+
+  /**
+   * Begins one partition again at the store's checkpoint, and drops its rows from memory. Needed because
+   * another process has folded it meanwhile. Returns how far it is written.
+   */
+  async renew(partition: number): Promise<Advance> {
+    const stored = await this.#store.checkpoints([partition]);
+    for (const [key, row] of [...this.#cache.entries()])
+      if (row.partition === partition) this.#cache.delete(key);
+    this.#work = this.#work.map(({ projection, changed, from }) => {
+      for (const [key, row] of changed) if (row.partition === partition) changed.delete(key);
+      const { size } = foldedBy(stored, [tableOf(projection.model)], partition);
+      return { projection, changed, from: from.with(partition, size) };
+    });
+    const at = foldedBy(stored, this.tables, partition);
+    this.#places[partition] = { folded: at, written: at };
+    return { partition, size: at.size };
+  }
+
+  /** Drops everything in memory and begins again at the store's checkpoints. */
+  reset(): Promise<void> {
+    return this.#begin([]);
+  }
+
+  #place(partition: number): Place {
+    const place = this.#places[partition];
+    if (!place) throw new RangeError(`there is no partition ${partition}`);
+    return place;
+  }
+
+  #keep(projection: AnyProjection, row: Row<unknown>): void {
+    const key = cacheKey(projection, row.key);
+    if (row.value !== null && projection.isRarelyChanged?.(row.value)) this.#cache.delete(key);
+    else this.#cache.set(key, row);
+  }
+
+  async #begin(added: readonly AnyProjection[]): Promise<void> {
+    const stored = await this.#store.checkpoints();
+    this.#cache.clear();
+    // Read only now: a projection may have been released meanwhile.
+    this.#work = [...this.#work.map(({ projection }) => projection), ...added].map((projection) => ({
+      projection,
+      changed: new Map(),
+      from: this.#partitions.map(
+        (partition) => foldedBy(stored, [tableOf(projection.model)], partition).size,
+      ),
+    }));
+    this.#places = this.#partitions.map((partition) => {
+      const at = foldedBy(stored, this.tables, partition);
+      return { folded: at, written: at };
+    });
+  }
+
+  async #foldInto(work: Work, partition: number, events: readonly Folded[]): Promise<void> {
+    const { projection, changed } = work;
+    const from = work.from[partition] ?? 0;
+    const fresh = (events[0]?.offset ?? from) < from ? events.filter(({ offset }) => offset >= from) : events;
+    await projection.prepare?.(fresh);
+    const touching = selectTouching(projection, fresh);
+    if (touching.length === 0) return;
+    const loaded = await this.#load(work, touching);
+    foldTouching(projection, touching, (key) => loaded.get(key), changed);
+  }
+
+  /** Reads the rows that the events change, except those that they make. */
+  async #load({ projection, changed }: Work, touching: readonly TouchingEvent[]): Promise<Rows> {
     const rows: Rows = new Map();
-    if (projection.model.insertOnly) return rows;
+    const seen = new Set<string>();
     const absent: string[] = [];
-    for (const key of keys) {
-      if (changed.has(key)) continue;
-      const row = this.#cache.get(cacheKey(projection, key));
-      if (row) rows.set(key, row);
-      else absent.push(key);
+    for (const { event, keys } of touching) {
+      const isMade = projection.creates?.(event) ?? false;
+      for (const key of keys) {
+        if (seen.has(key)) continue;
+        seen.add(key);
+        if (isMade || changed.has(key)) continue;
+        const row = this.#cache.get(cacheKey(projection, key));
+        if (row) rows.set(key, row);
+        else absent.push(key);
+      }
     }
     if (absent.length === 0) return rows;
     // A table holds rows of its own model, and only the projection reads their values.
@@ -206,34 +233,25 @@ export class Projector {
   }
 }
 
-function modelWrite({ projection, places, changed }: Work): ModelWrite {
-  const checkpoints = places.flatMap(({ folded, written }, partition) =>
-    folded.position > written.position ? [{ partition, at: folded }] : [],
-  );
-  return { model: projection.model, rows: [...changed.values()], checkpoints };
-}
-
 const cacheKey = ({ model }: AnyProjection, key: string): string => `${model.name}/${model.version}/${key}`;
 
-function placeIn(places: readonly Place[], partition: number): Place {
-  const place = places[partition];
-  if (!place) throw new RangeError(`there is no partition ${partition}`);
-  return place;
-}
-
-/** Commits of one read. A shorter page is the end of the log. */
-const PAGE_COMMITS = 64;
-
 /**
- * Folds and writes the rest of the log in all partitions, whichever process owns them. Throws the errors of
- * the log and the projector.
+ * Folds and writes the next commits of each partition, whichever process owns it. Resolves to whether there
+ * may be more. Throws the errors of the log and the projector.
  */
-export async function catchUp(projector: Projector, log: CommitSource, partitions: number): Promise<void> {
-  for (let partition = 0; partition < partitions; partition++)
-    for (let isMore = true; isMore; ) {
-      const commits = await readRetryingHole(log, partition, projector.position(partition), PAGE_COMMITS);
-      await projector.fold(commits.map(decodeCommit));
-      await projector.write();
-      isMore = commits.length === PAGE_COMMITS;
-    }
+export async function foldNext(
+  projector: Projector,
+  log: CommitSource,
+  partitions: number,
+  limit: number,
+): Promise<boolean> {
+  let isMore = false;
+  for (let partition = 0; partition < partitions; partition++) {
+    const commits = await readRetryingHole(log, partition, projector.position(partition), limit);
+    await projector.fold(commits.map(decodeCommit));
+    // A shorter page is the end of the log.
+    if (commits.length === limit) isMore = true;
+  }
+  await projector.write();
+  return isMore;
 }

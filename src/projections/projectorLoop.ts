@@ -1,15 +1,11 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Time } from '../domain/fields.js';
 import { CommitBuffer, type CommitSource, type LeafCommit } from './commitBuffer.js';
-import type { AnyProjection } from './projection.js';
 import type { Advance, Projector } from './projector.js';
 
 /** Folded rows wait for this long, or until there are `GATHER_ROWS`, unless a reader waits for them. */
 const GATHER_MS = 250;
 const GATHER_ROWS = 4096;
-/** Pause between parts of a write that no reader waits for, and the limit of all its pauses. */
-const WRITE_PAUSE_MS = 2;
-const MAX_WRITE_PAUSES_MS = 100;
 /** An idle loop takes a turn after this time even without a message, because some pauses end without one. */
 const IDLE_TURN_MS = 60_000;
 const BACK_OFF_MS = { first: 50, most: 5000 };
@@ -89,12 +85,6 @@ export class ProjectorLoop {
   restart(): void {
     this.#mustRestart = true;
     this.#signal.set();
-  }
-
-  /** Reports how far a projection is written. */
-  report(projection: AnyProjection): void {
-    const written = this.#options.projector.written(projection);
-    this.#report(written.map((size, partition) => ({ projection, partition, size })));
   }
 
   /** Requests a turn for side work. */
@@ -183,7 +173,7 @@ export class ProjectorLoop {
     for (const partition of gone) this.#requested.delete(partition);
     if (gone.length > 0) await this.#write();
     for (const partition of come) {
-      this.#report(await projector.renew(partition));
+      this.#report([await projector.renew(partition)]);
       this.#buffer.startReading(partition, projector.position(partition));
     }
     // If `own` was called meanwhile, the next turn resolves these callbacks too.
@@ -226,12 +216,7 @@ export class ProjectorLoop {
   }
 
   async #write(): Promise<void> {
-    const end = performance.now() + MAX_WRITE_PAUSES_MS;
-    const advances = await this.#options.projector.write(() =>
-      this.#requested.size > 0 || this.#stopping.signal.aborted || performance.now() > end
-        ? undefined
-        : delay(WRITE_PAUSE_MS),
-    );
+    const advances = await this.#options.projector.write();
     this.#gatheringSince = undefined;
     this.#report(advances);
   }

@@ -1,25 +1,19 @@
 import type { Moment } from '../domain/commands.js';
-import type { Scene } from '../domain/defineEvent.js';
-import type { Recorded } from '../domain/events.js';
-import type { RoomId, UserId } from '../domain/ids.js';
+import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
-
-export interface PageRequest {
-  /** A `seq`, exclusive. Give `before` or `after`, not both. */
-  readonly before?: number;
-  readonly after?: number;
-  readonly limit: number;
-}
-
-/** A stream of a user that has changed since an offset. Replays visit the streams in the order of `key`. */
-export interface ChangedStream {
-  /** `room:<id>`. A replay's cursor names the stream that it visited last. */
-  readonly key: string;
-}
+import { type EventLog, partitionOf } from '../log/log.js';
+import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
+import { activeChats, chatRow, contactIds, openChats } from './models/chatRows.js';
+import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import { onlineUsers, presenceOf } from './models/presenceVisibility.js';
+import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
+import { hasAuditorRow, openedErased, usersById, type ViewSource } from './models/userRows.js';
+import { friendsOf, searchUsers } from './models/userSearch.js';
+import type { Progress } from './queryWaits.js';
 
 /**
  * The reads of the gateway and of HTTP, with opened texts and the same on both engines. Each one waits until
- * its models have folded all of `at`, which may be empty. It rejects with `overloaded` after 5 s.
+ * the read models have folded all of `at`, which may be empty. It rejects with `overloaded` after 5 s.
  */
 export interface Queries {
   /** The users that exist, erased ones included. */
@@ -79,36 +73,96 @@ export interface Queries {
   missedEvents(userId: UserId, key: string, range: OffsetRange, limit: number): Promise<MissedEvents>;
 }
 
-/** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
-export interface OffsetRange {
-  /** Above which the whole replay began. A message from behind it is sent as it is now, and its changes are not. */
-  readonly since: number;
-  readonly above: number;
-  readonly upTo: number;
+/** The rows that queries read, the opener of texts, and the progress of the models. */
+interface QueriesOptions extends ViewSource {
+  readonly progress: Pick<Progress, 'waitFor'>;
+  readonly log: ReplayedLog;
 }
 
-/** An event that a user has missed, and what its push needs beside it. */
-export interface MissedEvent {
-  readonly event: Recorded;
-  readonly scene: Scene;
+/** Creates the queries over any row store. */
+export function createQueries({ progress, log, ...source }: QueriesOptions): Queries {
+  const missed = new MissedEventReader(source.rows, log);
+  const { rows, open } = source;
+  const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
+  return {
+    async users(ids, at) {
+      await waitFor(at);
+      return usersById(source, ids);
+    },
+    async friends(userId, at) {
+      await waitFor(at);
+      return friendsOf(source, userId);
+    },
+    async search(me, q, limit, at) {
+      await waitFor(at);
+      return searchUsers(source, me, q, limit);
+    },
+    async activeChats(userId, page, at) {
+      await waitFor(at);
+      return activeChats(source, userId, page);
+    },
+    async chat(roomId, userId, at) {
+      await waitFor(at);
+      const chat = await chatRow(rows, roomId);
+      if (!chat?.members.includes(userId)) return undefined;
+      return (await openChats(source, userId, [chat]))[0];
+    },
+    async members(roomId, at) {
+      await waitFor(at);
+      return (await chatRow(rows, roomId))?.members;
+    },
+    async activeFor(roomId, at) {
+      await waitFor(at);
+      return Object.keys((await chatRow(rows, roomId))?.active ?? {});
+    },
+    async messages(roomId, page, at) {
+      await waitFor(at);
+      const found = await messagePage(rows, roomId, page);
+      return { messages: await openMessages(open, found.messages), hasMore: found.hasMore };
+    },
+    async isAuditor(userId, at) {
+      await waitFor(at);
+      return hasAuditorRow(rows, userId);
+    },
+    async contacts(userId, at) {
+      await waitFor(at);
+      return contactIds(rows, userId);
+    },
+    async presence(ids, at) {
+      await waitFor(at);
+      return presenceOf(rows, ids);
+    },
+    openedErased: () => openedErased(source),
+    online: (limit, after) => onlineUsers(rows, limit, after),
+    async changedStreams(userId, partition, above, page, at) {
+      await waitFor(at);
+      return changedStreams(rows, userId, partition, above, page);
+    },
+    async missedEvents(userId, key, range, limit) {
+      // The key is a stream name. Everything up to `upTo` must be folded.
+      const stream = key as StreamName;
+      const partition = partitionOf(stream, log.partitions);
+      await waitFor([{ partition, size: range.upTo + 1 }]);
+      return missed.of(userId, stream, range, limit);
+    },
+  };
 }
 
-export interface MissedEvents {
-  readonly events: readonly MissedEvent[];
-  readonly hasMore: boolean;
+/** The log and the read model that decide whether a user is an auditor. */
+export interface RoleSource {
+  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
+  readonly queries: Pick<Queries, 'isAuditor'>;
+  readonly progress: Pick<Progress, 'folded'>;
 }
 
-/** Progress of the read models; see `progressTracker.ts`. */
-export interface Progress {
-  /**
-   * Resolves when `model` has folded the moment, and asks the projector to write. Rejects with `overloaded`
-   * after 5 s.
-   */
-  waitFor(model: string, moment: Moment): Promise<void>;
-  /** The age of the oldest unfolded commit in milliseconds; 0 when all are folded. */
-  lagMs(): number;
-  /** The tree size that `model` has folded of the partition. */
-  folded(model: string, partition: number): number;
-  /** Calls the handler whenever a model has advanced; returns a function that removes it. */
-  onAdvance(handler: (model: string, partition: number, size: number) => void): () => void;
+/** Checks the role of an auditor against everything in the log at the time of the call. */
+export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
+  return async (userId) => {
+    const partition = partitionOf(streamOf('user', userId), log.partitions);
+    const folded = progress.folded(partition);
+    // Read together: the model has nearly always folded everything that is in the log.
+    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
+    const size = tail?.size ?? 0;
+    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
+  };
 }

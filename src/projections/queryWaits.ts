@@ -3,10 +3,24 @@ import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
 import { type CommitExtent, UnfoldedCommits } from './commitBuffer.js';
+import type { Advance } from './projector.js';
 
-import type { Progress } from './queries.js';
+/** The progress of the read models: one size a partition, which all of them have folded. */
+export interface Progress {
+  /**
+   * Resolves when the read models have folded the moment, and asks the projector to write. Rejects with
+   * `overloaded` after 5 s.
+   */
+  waitFor(moment: Moment): Promise<void>;
+  /** The age of the oldest unfolded commit in milliseconds; 0 when all are folded. */
+  lagMs(): number;
+  /** The tree size of the partition that is folded. A later read includes every offset below. */
+  folded(partition: number): number;
+  /** Calls the handler whenever a partition has advanced; returns a function that removes it. */
+  onAdvance(handler: (partition: number, size: number) => void): () => void;
+}
 
-/** How long a query waits for its models, and how many waits there may be. */
+/** How long a query waits for the read models, and how many waits there may be. */
 const QUERY_WAIT_MS = 5000;
 const MAX_WAITS = 10_000;
 
@@ -16,11 +30,10 @@ interface Wait {
   readonly resolve: () => void;
 }
 
-/** The queries that wait for a model to fold a moment. */
-export class WaitingList {
-  readonly #waits = new Map<string, Set<Wait>>();
+/** The queries that wait until a moment is folded. */
+class WaitingList {
+  readonly #waits = new Set<Wait>();
   readonly #clock: Pick<Clock, 'now' | 'setTimer'>;
-  #size = 0;
 
   constructor(clock: Pick<Clock, 'now' | 'setTimer'>) {
     this.#clock = clock;
@@ -30,46 +43,38 @@ export class WaitingList {
    * Resolves when `release` reaches the moment. Rejects with `overloaded` after 5 s, or when too many queries
    * wait.
    */
-  async add(model: string, moment: Moment): Promise<void> {
-    if (this.#size >= MAX_WAITS)
+  async add(moment: Moment): Promise<void> {
+    if (this.#waits.size >= MAX_WAITS)
       throw overloaded('too many queries wait for the read models; try again later');
     await new Promise<void>((resolve, reject) => {
-      const waiting = this.#waits.get(model) ?? new Set();
-      this.#waits.set(model, waiting);
-      const entry: Wait = {
+      const cancel = this.#clock.setTimer(() => {
+        this.#waits.delete(wait);
+        reject(overloaded('the read models are behind; try again later'));
+      }, QUERY_WAIT_MS);
+      const wait: Wait = {
         moment,
         since: this.#clock.now(),
         resolve: () => {
           cancel();
-          leave();
+          this.#waits.delete(wait);
           resolve();
         },
       };
-      const leave = () => {
-        waiting.delete(entry);
-        this.#size--;
-      };
-      const cancel = this.#clock.setTimer(() => {
-        leave();
-        reject(overloaded(`the read model ${model} is behind; try again later`));
-      }, QUERY_WAIT_MS);
-      waiting.add(entry);
-      this.#size++;
+      this.#waits.add(wait);
     });
   }
 
   /** Resolves the waits for moments up to `size` of the partition. */
-  release(model: string, partition: number, size: number): void {
-    for (const { moment, resolve } of this.#waits.get(model) ?? [])
+  release(partition: number, size: number): void {
+    for (const { moment, resolve } of this.#waits)
       if (moment.partition === partition && moment.size <= size) resolve();
   }
 
   /** The partitions that queries wait for, each with the start of its oldest wait. */
   partitions(): ReadonlyMap<number, number> {
     const partitions = new Map<number, number>();
-    for (const waiting of this.#waits.values())
-      for (const { moment, since } of waiting)
-        partitions.set(moment.partition, Math.min(since, partitions.get(moment.partition) ?? since));
+    for (const { moment, since } of this.#waits)
+      partitions.set(moment.partition, Math.min(since, partitions.get(moment.partition) ?? since));
     return partitions;
   }
 }
@@ -81,8 +86,8 @@ export interface TrackerClock extends Pick<Clock, 'now' | 'setTimer'> {
 }
 
 interface ProgressTrackerOptions {
-  /** Tree sizes that are folded at the start, by model, then by partition. */
-  readonly folded: ReadonlyMap<string, readonly number[]>;
+  /** Tree sizes that are folded at the start, by partition. */
+  readonly folded: readonly number[];
   /** Whether this process folds the partition; by default it folds all. */
   readonly owns?: (partition: number) => boolean;
   /** Asks the owner of the partition to write everything below `size` without delay. */
@@ -104,7 +109,7 @@ type AdvanceHandler = Parameters<Progress['onAdvance']>[0];
 export class ProgressTracker implements Progress {
   readonly #options: ProgressTrackerOptions;
   readonly #clock: TrackerClock;
-  readonly #folded: Map<string, number[]>;
+  readonly #folded: number[];
   readonly #waits: WaitingList;
   readonly #handlers = new Set<AdvanceHandler>();
   /** The largest size asked for, by partition. */
@@ -116,13 +121,13 @@ export class ProgressTracker implements Progress {
     this.#options = options;
     this.#clock = options.clock ?? { ...systemClock, unixNow: Date.now };
     this.#waits = new WaitingList(this.#clock);
-    this.#folded = new Map([...options.folded].map(([model, sizes]) => [model, [...sizes]]));
+    this.#folded = [...options.folded];
   }
 
-  async waitFor(model: string, moment: Moment): Promise<void> {
+  async waitFor(moment: Moment): Promise<void> {
     const { partition, size } = moment;
-    if (this.folded(model, partition) >= size) return;
-    const waiting = this.#waits.add(model, moment);
+    if (this.folded(partition) >= size) return;
+    const waiting = this.#waits.add(moment);
     // After `add`, because the answer may come within the call.
     this.#ask(partition, size);
     if (!this.#owns(partition)) this.#options.onRemoteLag?.('waited');
@@ -140,15 +145,10 @@ export class ProgressTracker implements Progress {
     return Math.max(0, ...[...times, behind].map((time) => (time === undefined ? 0 : now - time)));
   }
 
-  folded(model: string, partition: number): number {
-    const size = this.#folded.get(model)?.[partition];
-    if (size === undefined) throw new RangeError(`there is no model ${model} or no partition ${partition}`);
+  folded(partition: number): number {
+    const size = this.#folded[partition];
+    if (size === undefined) throw new RangeError(`there is no partition ${partition}`);
     return size;
-  }
-
-  /** The size that each model has folded of the partition. */
-  at(partition: number): readonly ModelAdvance[] {
-    return [...this.#folded].map(([model, sizes]) => ({ model, partition, size: sizes[partition] ?? 0 }));
   }
 
   onAdvance(handler: AdvanceHandler): () => void {
@@ -156,26 +156,21 @@ export class ProgressTracker implements Progress {
     return () => this.#handlers.delete(handler);
   }
 
-  /** Counts a durable commit as unfolded until every model has folded it. */
+  /** Counts a durable commit as unfolded until it is folded. */
   trackCommit(commit: CommitExtent): void {
     const { partition, size } = commit;
-    if (size <= this.#foldedByAll(partition)) return;
+    if (size <= this.folded(partition)) return;
     this.#unfolded.add(commit, this.#clock.now());
     if (!this.#owns(partition)) this.#options.onRemoteLag?.('behind');
   }
 
-  /**
-   * Records that a model is stored up to `size`, here or elsewhere. Unknown models and smaller sizes change
-   * nothing.
-   */
-  recordAdvance(model: string, partition: number, size: number): void {
-    const sizes = this.#folded.get(model);
-    const before = sizes?.[partition];
-    if (!sizes || before === undefined || size <= before) return;
-    sizes[partition] = size;
-    this.#waits.release(model, partition, size);
-    this.#unfolded.remove(partition, this.#foldedByAll(partition));
-    for (const handler of this.#handlers) handler(model, partition, size);
+  /** Records that the partition is stored up to `size`, here or elsewhere. A smaller size changes nothing. */
+  recordAdvance({ partition, size }: Advance): void {
+    if (size <= (this.#folded[partition] ?? Number.POSITIVE_INFINITY)) return;
+    this.#folded[partition] = size;
+    this.#waits.release(partition, size);
+    this.#unfolded.remove(partition, size);
+    for (const handler of this.#handlers) handler(partition, size);
   }
 
   /** Restarts the lag of a partition that this process begins to fold. */
@@ -203,14 +198,12 @@ export class ProgressTracker implements Progress {
     this.#behindSince = since;
   }
 
-  /** Resolves when every model has folded everything published; rejects with `overloaded` after 5 s. */
+  /** Resolves when everything published is folded; rejects with `overloaded` after 5 s. */
   async waitForAll(): Promise<void> {
-    const moments = this.#unfolded.partitions.map((partition) => ({
-      partition,
-      size: this.#unfolded.size(partition),
-    }));
-    const models = [...this.#folded.keys()];
-    await Promise.all(moments.flatMap((moment) => models.map((model) => this.waitFor(model, moment))));
+    const { partitions } = this.#unfolded;
+    await Promise.all(
+      partitions.map((partition) => this.waitFor({ partition, size: this.#unfolded.size(partition) })),
+    );
   }
 
   #ask(partition: number, size: number): void {
@@ -222,15 +215,4 @@ export class ProgressTracker implements Progress {
   #owns(partition: number): boolean {
     return this.#options.owns?.(partition) ?? true;
   }
-
-  #foldedByAll(partition: number): number {
-    return Math.min(...[...this.#folded.values()].map((sizes) => sizes[partition] ?? 0));
-  }
-}
-
-/** The size of a partition up to which a model is stored. */
-export interface ModelAdvance {
-  readonly model: string;
-  readonly partition: number;
-  readonly size: number;
 }

@@ -1,50 +1,52 @@
 import { type Clock, systemClock, systemTimer, type Timer } from '../base/clock.js';
 import type { Note } from '../cluster/bus.js';
 import type { Time } from '../domain/fields.js';
-import { type ModelAdvance, ProgressTracker } from './queryWaits.js';
+import type { Advance } from './projector.js';
+import { ProgressTracker } from './queryWaits.js';
 
 /** Progress that no node waits for is sent after this time, so that many writes share one note. */
 const GATHER_MS = 50;
 
 /** Sends the progress of this node's stored read models to the other nodes, at once if a node waits for it. */
 export class ProgressBroadcast {
-  readonly #send: (advances: readonly ModelAdvance[]) => void;
+  readonly #send: (advances: readonly Advance[]) => void;
   readonly #setTimer: Timer;
-  /** Progress that is not sent yet, by model and partition. */
-  readonly #unsent = new Map<string, ModelAdvance>();
+  /** Sizes that are not sent yet, by partition. */
+  readonly #unsent = new Map<number, number>();
   /** The largest size that another node waits for, by partition. */
   readonly #requested = new Map<number, number>();
   #cancel: (() => void) | undefined;
 
-  constructor(send: (advances: readonly ModelAdvance[]) => void, setTimer: Timer = systemTimer) {
+  constructor(send: (advances: readonly Advance[]) => void, setTimer: Timer = systemTimer) {
     this.#send = send;
     this.#setTimer = setTimer;
   }
 
-  /** Records one write of the projector, with all of its models. */
-  record(advances: readonly ModelAdvance[]): void {
+  /** Records one write of the projector. */
+  record(advances: readonly Advance[]): void {
     if (advances.length === 0) return;
-    for (const advance of advances) this.#unsent.set(`${advance.model}/${advance.partition}`, advance);
-    const met = [...this.#requested].filter(([partition, size]) => {
-      const here = advances.filter((advance) => advance.partition === partition);
-      return here.length > 0 && here.every((advance) => advance.size >= size);
-    });
-    for (const [partition] of met) this.#requested.delete(partition);
-    if (met.length > 0) this.flush();
+    let isAwaited = false;
+    for (const { partition, size } of advances) {
+      this.#unsent.set(partition, size);
+      if (size < (this.#requested.get(partition) ?? Number.POSITIVE_INFINITY)) continue;
+      this.#requested.delete(partition);
+      isAwaited = true;
+    }
+    if (isAwaited) this.flush();
     else this.#cancel ??= this.#setTimer(() => this.flush(), GATHER_MS);
   }
 
   /** Another node waits for this size; `now` is the current progress, which it may have missed. */
-  requestFlush(partition: number, size: number, now: readonly ModelAdvance[]): void {
+  requestFlush({ partition, size }: Advance, now: number): void {
     this.#requested.set(partition, Math.max(size, this.#requested.get(partition) ?? 0));
-    this.record(now);
+    this.record([{ partition, size: now }]);
   }
 
   flush(): void {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#unsent.size === 0) return;
-    const advances = [...this.#unsent.values()];
+    const advances = [...this.#unsent].map(([partition, size]) => ({ partition, size }));
     this.#unsent.clear();
     this.#send(advances);
   }
@@ -153,25 +155,17 @@ export class CheckpointPoller {
   }
 }
 
-/** A model as it is folded at the start. */
-interface StartingModel {
-  readonly name: string;
-  /** The table by which other processes know the model. Another version may fold it into another table. */
-  readonly table: string;
-  /** Tree sizes, by partition. */
-  readonly folded: readonly number[];
-}
-
 /** The projector of this process. */
 interface LocalProjector {
   /** Asks it to write everything of the partition below `size` without delay. */
   requestWrite(partition: number, size: number): void;
-  /** Reads the progress of all models in these partitions from the store's checkpoints. */
-  readCheckpoints(partitions: readonly number[]): Promise<readonly ModelAdvance[]>;
+  /** Reads from the store's checkpoints how far all these tables are in these partitions. */
+  readCheckpoints(tables: readonly string[], partitions: readonly number[]): Promise<readonly Advance[]>;
 }
 
 interface SharedProgressOptions {
-  readonly models: readonly StartingModel[];
+  /** The tables that are read here, and their tree sizes by partition. */
+  readonly start: { readonly tables: readonly string[]; readonly folded: readonly number[] };
   /** Partitions folded here from the start; undefined means all. */
   readonly owned: readonly number[] | undefined;
   readonly projector: LocalProjector;
@@ -184,32 +178,34 @@ interface SharedProgressOptions {
 /**
  * The progress of the read models on all nodes. The projector reports this node's partitions. Notes report
  * the others, and so do the store's checkpoints when notes are lost. Only this node's progress is sent to
- * others.
+ * others. A note counts only if its sender folds all tables that are read here: another version has others.
  */
 export class SharedProgress {
   readonly tracker: ProgressTracker;
   readonly #options: SharedProgressOptions;
   readonly #poller: CheckpointPoller;
   readonly #notes: ProgressBroadcast;
-  readonly #tableOf: ReadonlyMap<string, string>;
-  readonly #modelOf: ReadonlyMap<string, string>;
+  /** The tables that are read here, and those that the projector folds. */
+  #read: readonly string[];
+  #written: readonly string[];
   #owned: ReadonlySet<number> | undefined;
 
   constructor(options: SharedProgressOptions) {
     this.#options = options;
     this.#owned = options.owned && new Set(options.owned);
-    const { models, projector } = options;
-    this.#tableOf = new Map(models.map(({ name, table }) => [name, table]));
-    this.#modelOf = new Map(models.map(({ name, table }) => [table, name]));
+    const { start, projector } = options;
+    this.#read = start.tables;
+    this.#written = start.tables;
     this.#notes = new ProgressBroadcast((advances) => this.#broadcast(advances));
     this.#poller = new CheckpointPoller({
       awaitedElsewhere: () => this.tracker.awaitedElsewhere(),
       behind: () => this.tracker.laggingElsewhere(),
-      readCheckpoints: async (partitions) => this.#advance(await projector.readCheckpoints(partitions)),
+      readCheckpoints: async (partitions) =>
+        this.#advance(await projector.readCheckpoints(this.#read, partitions)),
       onRetry: options.onRetry,
     });
     this.tracker = new ProgressTracker({
-      folded: new Map(models.map(({ name, folded }) => [name, folded])),
+      folded: start.folded,
       owns: (partition) => this.owns(partition),
       requestWrite: (partition, size) => this.#requestWrite(partition, size),
       onRemoteLag: (why) => (why === 'waited' ? this.#poller.onWait() : this.#poller.onLag()),
@@ -229,8 +225,18 @@ export class SharedProgress {
     this.#poller.onWait();
   }
 
-  /** Records what this process's projector has written, and since when commits wait in the log. */
-  recordWritten(advances: readonly ModelAdvance[], behindSince: Time | undefined): void {
+  /** Reads these tables from now on. They must be folded as far as the earlier ones. */
+  readFrom(tables: readonly string[]): void {
+    this.#read = tables;
+  }
+
+  /** Records what this process's projector has written of its tables, and since when commits wait in the log. */
+  recordWritten(
+    tables: readonly string[],
+    advances: readonly Advance[],
+    behindSince: Time | undefined,
+  ): void {
+    this.#written = tables;
     this.tracker.behind(behindSince);
     this.#advance(advances);
     this.#notes.record(advances);
@@ -238,13 +244,10 @@ export class SharedProgress {
 
   /** Handles a note from another process. */
   receive(note: Note): void {
-    if (note.kind === 'progress')
-      for (const [table, partition, size] of note.advances) {
-        const model = this.#modelOf.get(table);
-        if (model !== undefined) this.tracker.recordAdvance(model, partition, size);
-      }
+    if (note.kind === 'progress' && this.#read.every((table) => note.tables.includes(table)))
+      this.#advance(note.advances.map(([partition, size]) => ({ partition, size })));
     if (note.kind !== 'requestProgress' || !this.owns(note.partition)) return;
-    this.#notes.requestFlush(note.partition, note.size, this.tracker.at(note.partition));
+    this.#notes.requestFlush(note, this.tracker.folded(note.partition));
     this.#options.projector.requestWrite(note.partition, note.size);
   }
 
@@ -259,14 +262,12 @@ export class SharedProgress {
     else this.#options.send({ kind: 'requestProgress', partition, size });
   }
 
-  #broadcast(advances: readonly ModelAdvance[]): void {
-    const told = advances.map(
-      ({ model, partition, size }) => [this.#tableOf.get(model) ?? model, partition, size] as const,
-    );
-    this.#options.send({ kind: 'progress', advances: told });
+  #broadcast(advances: readonly Advance[]): void {
+    const told = advances.map(({ partition, size }) => [partition, size] as const);
+    this.#options.send({ kind: 'progress', tables: this.#written, advances: told });
   }
 
-  #advance(advances: readonly ModelAdvance[]): void {
-    for (const { model, partition, size } of advances) this.tracker.recordAdvance(model, partition, size);
+  #advance(advances: readonly Advance[]): void {
+    for (const advance of advances) this.tracker.recordAdvance(advance);
   }
 }

@@ -8,17 +8,17 @@ import type { LeafCommit } from './commitBuffer.js';
 import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
 import type {
   MainThreadApi,
-  ModelState,
   ProjectionApi,
   ProjectionNotice,
   ProjectionThreadData,
   ProjectorMessage,
+  StartState,
 } from './projectionWorker.js';
-import type { Progress } from './queries.js';
+import type { Progress } from './queryWaits.js';
 import { SharedProgress } from './remoteProgress.js';
 import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
-import type { RowReader } from './store/rowStore.js';
+import { type RowReader, tableOf } from './store/rowStore.js';
 
 /**
  * Messages wait this long, or until there are `GATHER_MESSAGES`. Waking a thread costs more than most commits.
@@ -89,6 +89,18 @@ const SETTLE_MS = 15_000;
 
 type Switch = (name: string, generation: number) => Promise<void>;
 
+/** The readers of the models, which follow each change of generation. */
+class Readers {
+  readonly switches: Switch[] = [];
+  /** Called when all of them have followed. */
+  onSwitched: () => void = () => {};
+
+  async switchTo(name: string, generation: number): Promise<void> {
+    await Promise.all(this.switches.map((handler) => handler(name, generation)));
+    this.onSwitched();
+  }
+}
+
 /** The connection to the other processes of a log on MongoDB. */
 export interface ProjectionsCluster {
   /** Partitions folded from the start, all by default; see `Projections.own`. */
@@ -125,9 +137,9 @@ export interface Projections {
   /** Reads proofs from the tiles and from this log, which must be the log that they were folded from. */
   merkleReader(log: Pick<EventLog, 'read' | 'places'>): MerkleReader;
   readonly progress: Progress;
-  /** Tree sizes folded at the start, by model and partition; and the active generations, by model. */
+  /** Tree sizes folded at the start, by partition; and the active generations, by model. */
   readonly start: {
-    readonly folded: ReadonlyMap<string, readonly number[]>;
+    readonly folded: readonly number[];
     readonly generations: ReadonlyMap<string, number>;
   };
   /**
@@ -175,16 +187,14 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   const thread = startProjectionThread({ engine, owned: cluster.owned, settleMs, projections });
   try {
     await thread.projector.open();
-    const switches: Switch[] = [];
+    const readers = new Readers();
     serveThread(thread.main, {
       usernames: (sealed) => options.names.usernames(sealed),
-      switchTo: async (name, generation) => {
-        await Promise.all(switches.map((handler) => handler(name, generation)));
-      },
+      switchTo: (name, generation) => readers.switchTo(name, generation),
     } satisfies MainThreadApi);
-    const models = await thread.projector.catchUp();
+    const start = await thread.projector.catchUp();
     const rows = await openReader(engine, alarm);
-    return runProjections(options, thread, switches, models, rows, alarm);
+    return runProjections(options, thread, readers, start, rows, alarm);
   } catch (error) {
     await thread.worker.terminate();
     if (error instanceof Error && error.name === 'ForeignReadModels')
@@ -196,29 +206,32 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
 function runProjections(
   { cluster, errors }: ProjectionsOptions,
   thread: ProjectionThread,
-  switches: Switch[],
-  models: readonly ModelState[],
+  readers: Readers,
+  start: StartState,
   rows: OpenReader,
   alarm: (error: unknown) => void,
 ): Projections {
   const batcher = new MessageBatcher((messages) => thread.messagePort.postMessage(messages));
+  const { models, folded } = start;
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
-  const folded = new Map(models.map((model) => [model.name, model.folded]));
   const reader = new ActiveReader(rows.reader, generations);
-  switches.push((name, generation) => reader.switchTo(name, generation));
+  const tables = () => models.map((model) => tableOf(reader.current(model)));
   const shared = new SharedProgress({
-    models,
+    start: { tables: tables(), folded },
     owned: cluster?.owned,
     projector: {
       requestWrite: (partition, size) => batcher.addNow({ write: { partition, size } }),
-      readCheckpoints: (partitions) => thread.projector.readCheckpoints(partitions),
+      readCheckpoints: (read, partitions) => thread.projector.readCheckpoints(read, partitions),
     },
     send: (note) => cluster?.send?.(note),
     onRetry: (error) => errors.onRetry(error instanceof Error ? error : new Error(String(error))),
   });
+  readers.switches.push((name, generation) => reader.switchTo(name, generation));
+  // Progress in the new table counts only now: no reader may take it for progress in the old one.
+  readers.onSwitched = () => shared.readFrom(tables());
   thread.onNotice = (notice) => {
     if (notice.kind === 'retry') errors.onRetry(toError(notice));
-    else shared.recordWritten(notice.advances, notice.behindSince);
+    else shared.recordWritten(notice.tables, notice.advances, notice.behindSince);
   };
   const ended = thread.projector.run().catch(alarm);
   let isClosing = false;
@@ -230,7 +243,7 @@ function runProjections(
     progress: shared.tracker,
     start: { folded, generations },
     onSwitch(handler) {
-      switches.push(handler);
+      readers.switches.push(handler);
     },
     publish(commit) {
       shared.tracker.trackCommit(commit);

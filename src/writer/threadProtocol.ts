@@ -25,13 +25,9 @@ export interface WriterApi {
   open(): Promise<{ readonly id: string; readonly partitions: number }>;
   /**
    * Starts to acquire this node's share of the partitions. Resolves when all partitions are served by some
-   * node, or after 10 s. `folded` has tree sizes by model and partition, `generations` the generation by
-   * model.
+   * node, or after 10 s. `folded` has tree sizes by partition, `generations` the generation by model.
    */
-  start(
-    folded: ReadonlyMap<string, readonly number[]>,
-    generations: ReadonlyMap<string, number>,
-  ): Promise<void>;
+  start(folded: readonly number[], generations: ReadonlyMap<string, number>): Promise<void>;
   /** Reads this generation of the model from now on. Resolves when no read of another generation is open. */
   switchTo(name: string, generation: number): Promise<void>;
   /** Releases all partitions. Resolves when appends in flight have their outcome, or after 2 s. */
@@ -50,9 +46,9 @@ export type ToWriterThread =
   | { readonly rebalance: true }
   /** The user's key was destroyed. */
   | { readonly forget: UserId }
-  | { readonly advances: readonly (readonly [model: string, partition: number, size: number])[] }
   /** The keys of a text of this writer in this room were destroyed. */
   | { readonly forgetRoom: WriterInRoom }
+  | { readonly advances: readonly (readonly [partition: number, size: number])[] }
   | {
       readonly keys: readonly (readonly [owner: UserId, key: Uint8Array | 'destroyed'])[];
       readonly roomKeys: readonly (readonly [id: string, keys: Uint8Array | 'destroyed'])[];
@@ -243,22 +239,21 @@ export class RemoteAppendGuard {
  * they lag.
  */
 export class RemoteFolding implements FoldProgress {
-  #folded = new Map<string, number[]>();
+  #folded: number[] = [];
   readonly #handlers = new Set<() => void>();
 
-  start(folded: ReadonlyMap<string, readonly number[]>): void {
-    this.#folded = new Map([...folded].map(([model, sizes]) => [model, [...sizes]]));
+  start(folded: readonly number[]): void {
+    this.#folded = [...folded];
   }
 
-  advance(model: string, partition: number, size: number): void {
-    const sizes = this.#folded.get(model);
-    if (!sizes || size <= (sizes[partition] ?? 0)) return;
-    sizes[partition] = size;
+  advance(partition: number, size: number): void {
+    if (size <= this.folded(partition)) return;
+    this.#folded[partition] = size;
     for (const handler of this.#handlers) handler();
   }
 
-  folded(model: string, partition: number): number {
-    return this.#folded.get(model)?.[partition] ?? 0;
+  folded(partition: number): number {
+    return this.#folded[partition] ?? 0;
   }
 
   lagMs(): number {

@@ -285,13 +285,9 @@ export class Writer {
     for (const task of undone) task.refuse(refusal);
   }
 
-  /** Drops events that both models behind the tail have stored. */
+  /** Drops events that the read models have stored. */
   #trim(): void {
-    const { folding } = this.deps.storage;
-    const { partition } = this;
-    this.#term?.tail.trim(
-      Math.min(folding.folded('states', partition), folding.folded('messages', partition)),
-    );
+    this.#term?.tail.trim(this.deps.storage.folding.folded(this.partition));
   }
 }
 

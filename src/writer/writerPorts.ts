@@ -12,12 +12,12 @@ import type { AnyModel, RowReader } from '../projections/store/rowStore.js';
 import type { KeyStore } from '../vault/vault.js';
 
 /**
- * Creates the reads of writers over any row store. `storedPosition` reads how far the store holds a model
- * now.
+ * Creates the reads of writers over any row store. `storedPosition` reads how far the store holds all these
+ * models now.
  */
 export function readModels(
   rows: RowReader,
-  storedPosition: (model: AnyModel, partition: number) => Promise<number>,
+  storedPosition: (models: readonly AnyModel[], partition: number) => Promise<number>,
 ): ReadModels {
   return {
     states: (streams) => loadStates(rows, streams),
@@ -31,12 +31,8 @@ export function readModels(
         }),
       );
     },
-    async foldedPosition(partition) {
-      // Not from memory: another node may have folded the partition until a moment ago.
-      const models = [statesModel, messagesModel];
-      const positions = await Promise.all(models.map((model) => storedPosition(model, partition)));
-      return Math.min(...positions);
-    },
+    // Not from memory: another node may have folded the partition until a moment ago.
+    foldedPosition: (partition) => storedPosition([statesModel, messagesModel], partition),
   };
 }
 
@@ -54,11 +50,11 @@ export interface ReadModels {
 
 /** The progress of the read models; a part of `Progress`. */
 export interface FoldProgress {
-  /** The tree size that a model has stored. A later read includes every offset below. */
-  folded(model: 'states' | 'messages', partition: number): number;
-  /** The lag of the slowest model, in milliseconds. */
+  /** The tree size of the partition that is stored. A later read includes every offset below. */
+  folded(partition: number): number;
+  /** The lag of the read models, in milliseconds. */
   lagMs(): number;
-  /** Calls the handler whenever a model has advanced; returns a function that removes it. */
+  /** Calls the handler whenever a partition has advanced; returns a function that removes it. */
   onAdvance(handler: () => void): () => void;
 }
 

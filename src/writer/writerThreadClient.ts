@@ -70,7 +70,7 @@ export class WriterThreadClient implements OwnWriters {
   readonly #texts = new Map<string, string>();
   #calls = 0;
   readonly #outgoing = new GroupCommit<SentCommand>((commands) => this.#post({ commands }));
-  #advances = new Map<string, readonly [string, number, number]>();
+  #advances = new Map<number, number>();
   #deps: WriterThreadClientDeps | undefined;
   #isStopped = false;
   #stopping: Promise<void> | undefined;
@@ -115,7 +115,7 @@ export class WriterThreadClient implements OwnWriters {
   /** See `WriterApi.start`. Call it when the read models have nearly caught up. */
   async start(
     deps: WriterThreadClientDeps,
-    folded: ReadonlyMap<string, readonly number[]>,
+    folded: readonly number[],
     generations: ReadonlyMap<string, number>,
   ): Promise<void> {
     this.#deps = deps;
@@ -174,10 +174,10 @@ export class WriterThreadClient implements OwnWriters {
     return this.api.releaseAll();
   }
 
-  /** Reports that a read model has advanced. */
-  advance(model: string, partition: number, size: number): void {
+  /** Reports that the read models have advanced. */
+  advance(partition: number, size: number): void {
     if (this.#advances.size === 0) setImmediate(() => this.#sendAdvances());
-    this.#advances.set(`${model}/${partition}`, [model, partition, size]);
+    this.#advances.set(partition, size);
   }
 
   switchTo(name: string, generation: number): Promise<void> {
@@ -205,7 +205,7 @@ export class WriterThreadClient implements OwnWriters {
   }
 
   #sendAdvances(): void {
-    const advances = [...this.#advances.values()];
+    const advances = [...this.#advances];
     this.#advances = new Map();
     if (!this.#isStopped) this.#post({ advances });
   }

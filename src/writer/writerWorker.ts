@@ -13,6 +13,7 @@ import type { EventLog } from '../log/log.js';
 import { capabilities } from '../projections/allProjections.js';
 import { openReaderHere, openWriterLog } from '../projections/store/engine.js';
 import { ActiveReader } from '../projections/store/openReader.js';
+import { foldedBy, tableOf } from '../projections/store/rowStore.js';
 import {
   encodeError,
   type FromWriterThread,
@@ -84,10 +85,10 @@ async function createWriterDeps(
   closers.push(rows.close);
   const active = new ActiveReader(rows.reader, generations);
   reader = active;
-  const reads = readModels(
-    active,
-    async (model, partition) => (await rows.checkpoint(active.current(model), partition)).position,
-  );
+  const reads = readModels(active, async (models, partition) => {
+    const tables = models.map((model) => tableOf(active.current(model)));
+    return foldedBy(await rows.checkpoints([partition]), tables, partition).position;
+  });
   return {
     storage: {
       log,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { readRoomAt, readUserAt, type SnapshotSource } from '../../src/audit/pointInTime.js';
 import { ParleyError } from '../../src/base/errors.js';
 import { allProjections } from '../../src/projections/allProjections.js';
-import { createQueries } from '../../src/projections/rowQueries.js';
+import { createQueries } from '../../src/projections/queries.js';
 import { scripts } from '../projections/models/scripts.js';
 import { World } from '../projections/models/world.js';
 import { runs } from '../support/lanes.js';

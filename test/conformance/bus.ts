@@ -196,7 +196,7 @@ export const together: Promises = {
     const notes: Note[] = [
       { kind: 'logTails', tails: [[0, 5, 9]] },
       rebalance,
-      { kind: 'progress', advances: [['chats', 1, 2]] },
+      { kind: 'progress', tables: ['chats_v1', 'users_v1'], advances: [[1, 2]] },
       requestProgress(3),
       { kind: 'revokedSessions', sessions: ['a', 'b'] },
       { kind: 'typing', to: [bob], roomId: ada, userId: ada, isTyping: true },

@@ -1,12 +1,16 @@
 import { expect } from 'chai';
 import {
   type AnyModel,
+  type Checkpoint,
   type Find,
+  foldedBy,
   generationOf,
   type Model,
   type ModelWrite,
   type Row,
   type RowStore,
+  tableOf,
+  type WrittenRow,
 } from '../../src/projections/store/rowStore.js';
 
 interface Note {
@@ -24,7 +28,7 @@ const notes: Model<Note> = {
   },
 };
 
-const lines: Model<Note> = { ...notes, name: 'lines', insertOnly: true };
+const lines: Model<Note> = { ...notes, name: 'lines' };
 
 const suffixes = (text: string): string[] => Array.from(text, (_, i) => text.slice(i));
 
@@ -37,11 +41,15 @@ const row = (key: string, offset: number, value: Note | null, partition = 0): Ro
   value,
 });
 
-const writeOf = (model: AnyModel, rows: readonly Row<unknown>[], size = 0, position = size): ModelWrite => ({
-  model,
-  rows,
-  checkpoints: size > 0 ? [{ partition: 0, at: { position, size } }] : [],
-});
+const writeOf = (model: AnyModel, rows: readonly WrittenRow[]): ModelWrite => ({ model, rows });
+
+/** Writes a checkpoint of these models in partition 0. */
+const reach = (store: RowStore, models: readonly AnyModel[], size: number, position = size): Promise<void> =>
+  store.write([], [{ partition: 0, tables: models.map(tableOf).sort(), position, size }]);
+
+/** How far all these models are folded. */
+const placeOf = async (store: RowStore, models: readonly AnyModel[], partition = 0): Promise<Checkpoint> =>
+  foldedBy(await store.checkpoints(), models.map(tableOf), partition);
 
 const put = (store: RowStore, ...rows: Row<Note>[]): Promise<void> => store.write([writeOf(notes, rows)]);
 
@@ -106,32 +114,93 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await keysUnder(store, { terms: ['b'], below: 2 })).to.deep.equal([]);
   },
 
-  async 'inserts once where a model is insert-only'(store) {
-    const write = (r: Row<Note>) => store.write([writeOf(lines, [r])]);
-    await write(row('k', 3, note('first', ['a'])));
-    await write(row('k', 8, note('second', ['b'])));
-    expect((await store.get(lines, ['k'])).get('k')).to.deep.equal(row('k', 3, note('first', ['a'])));
-    expect(await keysUnder(store, {}, lines)).to.deep.equal(['k']);
-    expect(await keysUnder(store, { terms: ['b'] }, lines)).to.deep.equal([]);
-    expect(await matches(store, 'irst', lines)).to.deep.equal(['irst:k']);
+  async 'writes a row that is said to be new over an older one, and over no later one'(store) {
+    const insert = (...rows: Row<Note>[]) =>
+      store.write([
+        writeOf(
+          notes,
+          rows.map((one) => ({ ...one, isNew: true })),
+        ),
+      ]);
+    await insert(row('k', 3, note('anna', ['a'])), row('l', 1, note('lina', ['b'])));
+    expect((await store.get(notes, ['k'])).get('k')).to.deep.equal(row('k', 3, note('anna', ['a'])));
+    await insert(row('k', 8, note('berta', ['b'])), row('m', 2, note('m', ['a'])));
+    await insert(row('k', 5, note('late', ['a'])));
+    expect(await texts(store, 'k', 'l', 'm')).to.deep.equal(['berta', 'lina', 'm']);
+    expect(await keysUnder(store, { terms: ['a'] })).to.deep.equal(['m']);
+    expect(await keysUnder(store, { terms: ['b'] })).to.deep.equal(['k', 'l']);
+    expect(await matches(store, 'ann')).to.deep.equal([]);
+  },
+
+  async 'never restores a removed row by a late insert'(store) {
+    const made = { ...row('k', 3, note('text', ['a'])), isNew: true };
+    await store.write([writeOf(notes, [made])]);
+    await put(store, row('k', 5, null));
+    await store.write([writeOf(notes, [made, { ...row('l', 4, null), isNew: true }])]);
+    await store.write([writeOf(notes, [{ ...row('l', 2, note('late', ['a'])), isNew: true }])]);
+    expect(await texts(store, 'k', 'l')).to.deep.equal([null, null]);
+    expect(await keysUnder(store, {})).to.deep.equal([]);
+    expect(await matches(store, '')).to.deep.equal([]);
+  },
+
+  async 'leaves no index entry behind when a row that was inserted changes'(store) {
+    const word = (text: string, at = 0) => note(text, ['a'], at);
+    // One letter: one term in each index.
+    const made = ['x', 'y', 'z'].map((key, i) => ({ ...row(key, i, word(key)), isNew: true }));
+    await store.write([writeOf(notes, made)]);
+    await put(store, row('x', 5, note('v', ['b'])), row('y', 6, null));
+    await store.removeIndexEntries(notes, 'z', 'text');
+    await put(store, row('z', 7, word('w', 3)));
+    expect(await keysUnder(store, {})).to.deep.equal(['z']);
+    expect(await keysUnder(store, { below: 3 })).to.deep.equal([]);
+    expect(await keysUnder(store, { terms: ['b'] })).to.deep.equal(['x']);
+    expect(await matches(store, '')).to.deep.equal(['v:x', 'w:z']);
   },
 
   async 'writes many rows and models at once'(store) {
     const many = Array.from({ length: 2500 }, (_, i) => row(`k${String(i).padStart(5, '0')}`, i, note('x')));
-    await store.write([writeOf(notes, many, 2500), writeOf(lines, many.toReversed(), 2500)]);
-    for (const model of [notes, lines]) {
+    await store.write(
+      [writeOf(notes, many), writeOf(lines, many.toReversed())],
+      [{ partition: 0, tables: [lines, notes].map(tableOf), position: 2500, size: 2500 }],
+    );
+    for (const model of [notes, lines])
       expect(await store.range(model, { after: 'k02495', limit: 9 })).to.have.length(4);
-      expect(await store.checkpoint(model, 0)).to.deep.equal({ position: 2500, size: 2500 });
-    }
+    expect(await placeOf(store, [lines, notes])).to.deep.equal({ position: 2500, size: 2500 });
   },
 
-  async 'keeps a checkpoint per model and partition that never decreases'(store) {
-    expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 0, size: 0 });
-    await store.write([writeOf(notes, [], 10, 4)]);
-    await store.write([writeOf(notes, [], 7, 3)]);
-    expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 4, size: 10 });
-    expect(await store.checkpoint(notes, 1)).to.deep.equal({ position: 0, size: 0 });
-    expect(await store.checkpoint(lines, 0)).to.deep.equal({ position: 0, size: 0 });
+  async 'keeps a checkpoint per partition and set of tables that never decreases'(store) {
+    expect(await placeOf(store, [notes])).to.deep.equal({ position: 0, size: 0 });
+    await reach(store, [notes], 10, 4);
+    await reach(store, [notes], 7, 3);
+    expect(await placeOf(store, [notes])).to.deep.equal({ position: 4, size: 10 });
+    expect(await placeOf(store, [notes], 1)).to.deep.equal({ position: 0, size: 0 });
+    expect(await placeOf(store, [lines])).to.deep.equal({ position: 0, size: 0 });
+    expect(await placeOf(store, [notes, lines])).to.deep.equal({ position: 0, size: 0 });
+    const tables = [tableOf(notes)];
+    expect(await store.checkpoints([0, 1])).to.deep.equal([{ partition: 0, tables, position: 4, size: 10 }]);
+    expect(await store.checkpoints([1])).to.deep.equal([]);
+  },
+
+  async 'takes a table for as far as the furthest checkpoint that names it'(store) {
+    await reach(store, [notes], 9);
+    await reach(store, [lines, notes], 5);
+    await reach(store, [lines], 7);
+    expect((await placeOf(store, [notes])).size).to.equal(9);
+    expect((await placeOf(store, [lines])).size).to.equal(7);
+    expect((await placeOf(store, [notes, lines])).size).to.equal(7);
+  },
+
+  async 'drops a table from the checkpoints, and keeps what they say of the others'(store) {
+    const built = generationOf(notes, 1);
+    await reach(store, [lines, notes], 5);
+    await reach(store, [built], 4);
+    await reach(store, [lines, notes, built], 6);
+    await store.drop(built);
+    expect((await placeOf(store, [built])).size).to.equal(0);
+    expect((await placeOf(store, [lines, notes])).size).to.equal(6);
+    expect(await store.checkpoints(), 'what says nothing more is gone').to.have.length(1);
+    await reach(store, [lines, notes], 8);
+    expect((await placeOf(store, [lines, notes])).size).to.equal(8);
   },
 
   async 'never shows a checkpoint ahead of its rows'(store) {
@@ -144,12 +213,17 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
         },
       },
     };
-    const failed = await store.write([writeOf(broken, [row('k', 1, note('x'))], 2)]).then(
-      () => false,
-      () => true,
-    );
+    const failed = await store
+      .write(
+        [writeOf(broken, [row('k', 1, note('x'))])],
+        [{ partition: 0, tables: [tableOf(notes)], position: 2, size: 2 }],
+      )
+      .then(
+        () => false,
+        () => true,
+      );
     expect(failed, 'the write fails').to.equal(true);
-    expect(await store.checkpoint(notes, 0)).to.deep.equal({ position: 0, size: 0 });
+    expect(await placeOf(store, [notes])).to.deep.equal({ position: 0, size: 0 });
   },
 
   async 'reads ranges of keys, both ways, bounds exclusive'(store) {
@@ -270,17 +344,19 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     const second = { ...notes, version: 2 };
     const shadow = generationOf(notes, 1);
     for (const model of [second, shadow]) await store.prepare(model);
-    for (const model of [notes, second, shadow])
-      await store.write([writeOf(model, [row('k', 1, note(model.name, ['a']))], 2)]);
+    for (const model of [notes, second, shadow]) {
+      await store.write([writeOf(model, [row('k', 1, note(model.name, ['a']))])]);
+      await reach(store, [model], 2);
+    }
     await store.drop(shadow);
     await store.drop(shadow);
     await store.prepare(shadow);
     expect((await store.get(shadow, ['k'])).size).to.equal(0);
     expect(await keysUnder(store, {}, shadow)).to.deep.equal([]);
-    expect(await store.checkpoint(shadow, 0)).to.deep.equal({ position: 0, size: 0 });
+    expect((await placeOf(store, [shadow])).size).to.equal(0);
     for (const model of [notes, second]) {
       expect(await keysUnder(store, {}, model)).to.deep.equal(['k']);
-      expect(await store.checkpoint(model, 0)).to.deep.equal({ position: 2, size: 2 });
+      expect((await placeOf(store, [model])).size).to.equal(2);
     }
   },
 

@@ -1,4 +1,10 @@
-import type { AnyModel, ModelWrite, Row, RowStore } from '../../src/projections/store/rowStore.js';
+import type {
+  Model,
+  ModelWrite,
+  Row,
+  RowStore,
+  StoredCheckpoint,
+} from '../../src/projections/store/rowStore.js';
 
 type Defect = {
   /** The promise, as named in the suite, that the defect must break. */
@@ -8,7 +14,7 @@ type Defect = {
 
 const changed = (store: RowStore, change: (write: ModelWrite) => ModelWrite): RowStore => ({
   ...store,
-  write: (writes) => store.write(writes.map(change)),
+  write: (writes, checkpoints) => store.write(writes.map(change), checkpoints),
 });
 
 /** Increases the offset with every write, so that the last write wins. */
@@ -26,28 +32,58 @@ function leavesEntries(store: RowStore): RowStore {
 
 const checkpointsFirst = (store: RowStore): RowStore => ({
   ...store,
-  async write(writes) {
-    await store.write(writes.map((write) => ({ ...write, rows: [] })));
-    await store.write(writes.map((write) => ({ ...write, checkpoints: [] })));
+  async write(writes, checkpoints) {
+    await store.write([], checkpoints);
+    await store.write(writes);
   },
 });
 
 function checkpointsGoBack(store: RowStore): RowStore {
-  const last = new Map<string, { position: number; size: number }>();
-  const id = (model: AnyModel, partition: number) => `${model.name}/${model.version}/${partition}`;
+  const last = new Map<string, StoredCheckpoint>();
   return {
     ...store,
-    async write(writes) {
+    async write(writes, checkpoints = []) {
       await store.write(writes);
-      for (const { model, checkpoints } of writes)
-        for (const { partition, at } of checkpoints) last.set(id(model, partition), at);
+      for (const one of checkpoints) last.set(`${one.partition} ${one.tables}`, one);
     },
-    checkpoint: async (model, partition) => last.get(id(model, partition)) ?? { position: 0, size: 0 },
+    checkpoints: async () => [...last.values()],
   };
 }
 
-const overwrites = (store: RowStore): RowStore =>
-  changed(store, (write) => ({ ...write, model: { ...write.model, insertOnly: false } }));
+/** Drops what the checkpoints of a dropped table say of other tables too. */
+const dropsCheckpoints = (store: RowStore): RowStore => {
+  let dropped: string | undefined;
+  return {
+    ...store,
+    async drop(model) {
+      dropped = `${model.name}_v${model.version}`;
+      await store.drop(model);
+    },
+    checkpoints: async () => (dropped === undefined ? store.checkpoints() : []),
+  };
+};
+
+/** Takes a row for new because it is said to be: a late insert wins. */
+function insertsWin(store: RowStore): RowStore {
+  let offset = 1000;
+  return changed(store, (write) => ({
+    ...write,
+    rows: write.rows.map((row) => (row.isNew ? { ...row, offset: offset++, isNew: false } : row)),
+  }));
+}
+
+/** Ignores an insert where there is a row, also an older one. */
+const insertsOnce = (store: RowStore): RowStore => ({
+  ...store,
+  async write(writes, checkpoints) {
+    for (const { model, rows } of writes) {
+      const keys = rows.filter(({ isNew }) => isNew).map(({ key }) => key);
+      const known = await store.get(model as Model<unknown>, keys);
+      await store.write([{ model, rows: rows.filter(({ key }) => !known.has(key)) }]);
+    }
+    await store.write([], checkpoints);
+  },
+});
 
 const forgetsTombstones = (store: RowStore): RowStore =>
   changed(store, (write) => ({ ...write, rows: write.rows.filter((row) => row.value !== null) }));
@@ -79,13 +115,21 @@ export const defects: Readonly<Record<string, Defect>> = {
     breaks: 'removes a row from one index but keeps it, until it is written again',
     on: unlistsNothing,
   },
-  'an insert-only row is overwritten': {
-    breaks: 'inserts once where a model is insert-only',
-    on: overwrites,
+  'a late insert restores a removed row': {
+    breaks: 'never restores a removed row by a late insert',
+    on: insertsWin,
+  },
+  'an insert does not replace an older row': {
+    breaks: 'writes a row that is said to be new over an older one, and over no later one',
+    on: insertsOnce,
   },
   'a checkpoint goes back': {
-    breaks: 'keeps a checkpoint per model and partition that never decreases',
+    breaks: 'keeps a checkpoint per partition and set of tables that never decreases',
     on: checkpointsGoBack,
+  },
+  'a dropped table takes the checkpoints of others with it': {
+    breaks: 'drops a table from the checkpoints, and keeps what they say of the others',
+    on: dropsCheckpoints,
   },
   'a checkpoint runs ahead of the rows': {
     breaks: 'never shows a checkpoint ahead of its rows',

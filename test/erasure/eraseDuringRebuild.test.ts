@@ -50,7 +50,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
   });
 
   it('leaves it in no table, though the new one has not got to the erasure', async () => {
-    const isFolded = () => projections.progress.folded('users', 0) > OTHERS;
+    const isFolded = () => projections.progress.folded(0) > OTHERS;
     await eventually('the others are folded', isFolded);
     let isRebuilt = false;
     const rebuilt = projections.rebuild('users').then(() => {
@@ -61,7 +61,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
     const size = await append({
       ...{ type: 'UserErased', stream: streamOf('user', ada), data: { userId: ada } },
     });
-    await eventually('the erasure is folded', () => projections.progress.folded('users', 0) >= size);
+    await eventually('the erasure is folded', () => projections.progress.folded(0) >= size);
     expect([namesIn(0), namesIn(1)], 'the old table has folded it').to.deep.equal([0, 1]);
     await projections.eraseUsername(ada);
     expect(isRebuilt, 'the rebuild has the rest before it').to.equal(false);

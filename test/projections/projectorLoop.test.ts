@@ -3,12 +3,13 @@ import { HoleError, StorageError } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
 import { ProjectorLoop, type ProjectorLoopOptions } from '../../src/projections/projectorLoop.js';
-import type { RowStore } from '../../src/projections/store/rowStore.js';
+import { foldedBy, type RowStore, tableOf } from '../../src/projections/store/rowStore.js';
 import { eventually } from '../support/eventually.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { allProjections, foldedRows, type Note, Pages, rowsOf } from '../support/notebook.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
+const tables = allProjections().map(({ model }) => tableOf(model));
 const message = (n: number): Note => ({ room: n % 3, message: n });
 
 interface Options {
@@ -40,8 +41,7 @@ async function setUp({ store = new MemoryRows(), log = new MemoryLog(), read }: 
   const events = () => log.commits().flatMap((commit) => [...decodeCommit(commit).events]);
   const hasAll = async () => {
     const { size } = log.commits().at(-1) ?? { size: 0 };
-    const checkpoints = allProjections().map(({ model }) => store.checkpoint(model, 0));
-    return (await Promise.all(checkpoints)).every((at) => at.size === size);
+    return foldedBy(await store.checkpoints(), tables, 0).size === size;
   };
   const expectAll = async () => expect(await rowsOf(store, events())).to.deep.equal(foldedRows(events()));
   return { store, log, pages, troubles, progress, projector, loop, append, hasAll, expectAll };
@@ -95,9 +95,9 @@ describe('A follower of the log', () => {
     const store = new MemoryRows();
     let writes = 0;
     const write = store.write.bind(store);
-    store.write = (all) => {
+    store.write = (...all) => {
       writes++;
-      return write(all);
+      return write(...all);
     };
     const { loop, append, hasAll } = await setUp({ store });
     const running = loop.run();
@@ -112,10 +112,10 @@ describe('A follower of the log', () => {
     const store = new MemoryRows();
     const write = store.write.bind(store);
     let failures = 4;
-    store.write = async (all) => {
-      if (failures-- <= 0) return write(all);
+    store.write = async (all, checkpoints) => {
+      if (failures-- <= 0) return write(all, checkpoints);
       // Half of the write is stored all the same.
-      await write(all.slice(0, 1).map((first) => ({ ...first, checkpoints: [] })));
+      await write(all.slice(0, 1));
       throw new Error('the store is away');
     };
     const { loop, append, hasAll, expectAll, troubles } = await setUp({ store });
@@ -200,6 +200,6 @@ describe('A follower of the log', () => {
     log.rival(leaves);
     const ended = await loop.run().catch((error: unknown) => error);
     expect(ended).to.have.property('name', 'UnknownEventType');
-    expect((await store.checkpoint(allProjections()[0]?.model ?? expect.fail(), 0)).size).to.be.at.most(1);
+    expect(foldedBy(await store.checkpoints(), tables, 0).size).to.be.at.most(1);
   });
 });

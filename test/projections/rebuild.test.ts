@@ -1,14 +1,17 @@
 import { expect } from 'chai';
-import {
-  activeProjections,
-  dropOther,
-  markReady,
-  Rebuild,
-  readGeneration,
-  switchGeneration,
-} from '../../src/projections/activeTables.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
+import { activeProjections, Rebuild } from '../../src/projections/rebuilder.js';
+import {
+  type AnyModel,
+  dropOther,
+  foldedBy,
+  markReady,
+  type RowStore,
+  readGeneration,
+  switchGeneration,
+  tableOf,
+} from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { allProjections, digestsModel, Pages } from '../support/notebook.js';
@@ -16,6 +19,8 @@ import { allProjections, digestsModel, Pages } from '../support/notebook.js';
 const [digests] = allProjections();
 if (!digests) throw new Error('there is no projection');
 const key = 'room 0';
+const positionOf = async (store: RowStore, model: AnyModel) =>
+  foldedBy(await store.checkpoints(), [tableOf(model)], 0).position;
 
 async function setUp() {
   const store = openSqliteRows(':memory:');
@@ -39,7 +44,7 @@ describe('A rebuild', () => {
     const states: boolean[] = [];
     for (let step = 0; step < 4; step++) {
       await rebuild.step();
-      states.push(rebuild.hasCaughtUp(live));
+      states.push(rebuild.hasCaughtUp([live.position(0)]));
     }
     expect(states).to.deep.equal([false, false, true, true]);
     expect(await store.get(digestsModel, [key])).to.deep.equal(before);
@@ -50,16 +55,16 @@ describe('A rebuild', () => {
     const { store, log } = await setUp();
     const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     await rebuild.step();
-    await switchGeneration(store, digests, rebuild.generation);
-    await switchGeneration(store, digests, rebuild.generation);
+    await switchGeneration(store, digests.model, rebuild.generation);
+    await switchGeneration(store, digests.model, rebuild.generation);
     expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 1);
-    await dropOther(store, digests, 1);
-    expect(await readGeneration(store, digests)).to.include({ active: 1, other: 0 });
-    await dropOther(store, digests, 0);
-    expect(await readGeneration(store, digests)).to.include({ active: 1, other: null });
+    await dropOther(store, digests.model, 1);
+    expect(await readGeneration(store, digests.model)).to.include({ active: 1, other: 0 });
+    await dropOther(store, digests.model, 0);
+    expect(await readGeneration(store, digests.model)).to.include({ active: 1, other: null });
     await store.prepare(digestsModel);
     expect((await store.get(digestsModel, [key])).size).to.equal(0);
-    expect(await store.checkpoint(digestsModel, 0)).to.deep.equal({ position: 0, size: 0 });
+    expect(await positionOf(store, digestsModel)).to.equal(0);
   });
 
   it('that was interrupted leaves the live table alone, and nothing else once it is dropped', async () => {
@@ -67,17 +72,17 @@ describe('A rebuild', () => {
     const interrupted = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     await interrupted.step();
     expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 0);
-    await dropOther(store, digests, interrupted.generation);
+    await dropOther(store, digests.model, interrupted.generation);
     const again = await Rebuild.begin({ store, log, partitions: 1 }, digests);
-    expect((await store.checkpoint(again.projection.model, 0)).position).to.equal(0);
+    expect(await positionOf(store, again.projection.model)).to.equal(0);
   });
 
   it('that was interrupted is gone on with by the next', async () => {
     const { store, log, live } = await setUp();
     await (await Rebuild.begin({ store, log, partitions: 1 }, digests)).step();
     const next = await Rebuild.begin({ store, log, partitions: 1 }, digests);
-    expect((await store.checkpoint(next.projection.model, 0)).position).to.be.above(0);
-    while (!next.hasCaughtUp(live)) await next.step();
+    expect(await positionOf(store, next.projection.model)).to.be.above(0);
+    while (!next.hasCaughtUp([live.position(0)])) await next.step();
     expect(await store.get(next.projection.model as typeof digestsModel, [key])).to.deep.equal(
       await store.get(digestsModel, [key]),
     );
@@ -86,7 +91,7 @@ describe('A rebuild', () => {
   it('waits until the table that the one before has left is dropped', async () => {
     const { store, log } = await setUp();
     const { generation } = await Rebuild.begin({ store, log, partitions: 1 }, digests);
-    await switchGeneration(store, digests, generation);
+    await switchGeneration(store, digests.model, generation);
     const refused = await Rebuild.begin({ store, log, partitions: 1 }, digests).catch(
       (error: unknown) => error,
     );
@@ -96,10 +101,10 @@ describe('A rebuild', () => {
   it('changes nothing by a step that another process has taken', async () => {
     const { store, log } = await setUp();
     const { generation } = await Rebuild.begin({ store, log, partitions: 1 }, digests);
-    await switchGeneration(store, digests, generation);
-    const switched = await readGeneration(store, digests);
-    await markReady(store, digests, generation);
-    await switchGeneration(store, digests, generation);
-    expect(await readGeneration(store, digests)).to.deep.equal(switched);
+    await switchGeneration(store, digests.model, generation);
+    const switched = await readGeneration(store, digests.model);
+    await markReady(store, digests.model, generation);
+    await switchGeneration(store, digests.model, generation);
+    expect(await readGeneration(store, digests.model)).to.deep.equal(switched);
   });
 });

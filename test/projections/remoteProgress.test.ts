@@ -1,15 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type ModelAdvance, ProgressTracker } from '../../src/projections/queryWaits.js';
+import type { Advance } from '../../src/projections/projector.js';
+import { ProgressTracker } from '../../src/projections/queryWaits.js';
 import { CheckpointPoller, ProgressBroadcast } from '../../src/projections/remoteProgress.js';
 import { virtualTime } from '../support/virtualTime.js';
-
-const models = ['chats', 'users'];
 
 /** A node that folds nothing, the store that other nodes write to, and the notes that reach the node. */
 class World {
   readonly time = virtualTime();
-  readonly stored = new Map(models.map((model) => [model, [0, 0]]));
+  readonly stored = [0, 0];
   readonly wanted: [number, number][] = [];
   looks: (readonly number[])[] = [];
   isStoreAway = false;
@@ -28,22 +27,16 @@ class World {
       this.looks.push(partitions);
       if (this.isStoreAway) throw new Error('the store is away');
       for (const partition of partitions)
-        for (const model of models)
-          this.tracker.recordAdvance(model, partition, this.storedSize(model, partition));
+        this.tracker.recordAdvance({ partition, size: this.storedSize(partition) });
     },
     onRetry: () => this.troubles++,
     clock: this.time,
   });
 
-  storedSize = (model: string, partition: number): number => this.stored.get(model)?.[partition] ?? 0;
+  storedSize = (partition: number): number => this.stored[partition] ?? 0;
 
-  store(model: string, partition: number, size: number): void {
-    const sizes = this.stored.get(model);
-    if (sizes) sizes[partition] = Math.max(size, this.storedSize(model, partition));
-  }
-
-  storeAll(partition: number, size: number): void {
-    for (const model of models) this.store(model, partition, size);
+  store(partition: number, size: number): void {
+    this.stored[partition] = Math.max(size, this.storedSize(partition));
   }
 
   publish(partition: number, size: number): void {
@@ -53,14 +46,14 @@ class World {
 }
 
 type Step =
-  | { readonly kind: 'publish'; readonly model: string; readonly partition: number }
-  | { readonly kind: 'store'; readonly model: string; readonly partition: number }
-  | { readonly kind: 'wait'; readonly model: string; readonly partition: number }
+  | { readonly kind: 'publish'; readonly partition: number }
+  | { readonly kind: 'store'; readonly partition: number }
+  | { readonly kind: 'wait'; readonly partition: number }
   | { readonly kind: 'note'; readonly which: number }
   | { readonly kind: 'time'; readonly ms: number }
   | { readonly kind: 'away'; readonly isAway: boolean };
 
-const place = { model: fc.constantFrom(...models), partition: fc.constantFrom(0, 1) };
+const place = { partition: fc.constantFrom(0, 1) };
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('publish'), ...place }),
   fc.record({ kind: fc.constant('store'), ...place }),
@@ -77,21 +70,20 @@ describe('Progress of what is folded elsewhere', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
         const world = new World();
         const sizes = [0, 0];
-        const notes: [string, number, number][] = [];
-        const last = new Map<string, number>();
+        const notes: Advance[] = [];
+        const last = [0, 0];
         const onWait: Promise<unknown>[] = [];
-        const wait = async (model: string, partition: number, size: number) => {
-          await world.tracker.waitFor(model, { partition, size });
-          expect(world.storedSize(model, partition)).to.be.at.least(size);
+        const wait = async (partition: number, size: number) => {
+          await world.tracker.waitFor({ partition, size });
+          expect(world.storedSize(partition)).to.be.at.least(size);
         };
         const check = () => {
-          for (const model of models)
-            for (const partition of [0, 1]) {
-              const folded = world.tracker.folded(model, partition);
-              expect(folded).to.be.at.most(world.storedSize(model, partition));
-              expect(folded).to.be.at.least(last.get(`${model}/${partition}`) ?? 0);
-              last.set(`${model}/${partition}`, folded);
-            }
+          for (const partition of [0, 1]) {
+            const folded = world.tracker.folded(partition);
+            expect(folded).to.be.at.most(world.storedSize(partition));
+            expect(folded).to.be.at.least(last[partition] ?? 0);
+            last[partition] = folded;
+          }
         };
         for (const step of steps) {
           if (step.kind === 'publish') {
@@ -100,29 +92,27 @@ describe('Progress of what is folded elsewhere', () => {
             world.publish(step.partition, size);
           } else if (step.kind === 'store') {
             const size = sizes[step.partition] ?? 0;
-            world.store(step.model, step.partition, size);
-            notes.push([step.model, step.partition, size]);
+            world.store(step.partition, size);
+            notes.push({ partition: step.partition, size });
           } else if (step.kind === 'wait') {
             const size = sizes[step.partition] ?? 0;
             // Some sizes are never stored in time; then the owner reports `overloaded`.
-            onWait.push(wait(step.model, step.partition, size).catch((error) => isOverloaded(error)));
+            onWait.push(wait(step.partition, size).catch((error) => isOverloaded(error)));
           } else if (step.kind === 'note') {
             const note = notes[step.which % Math.max(1, notes.length)];
-            if (note) world.tracker.recordAdvance(...note);
+            if (note) world.tracker.recordAdvance(note);
           } else if (step.kind === 'away') world.isStoreAway = step.isAway;
           else await world.time.advance(step.ms);
           check();
         }
         world.isStoreAway = false;
         for (const partition of [0, 1]) {
-          world.storeAll(partition, sizes[partition] ?? 0);
-          onWait.push(wait('chats', partition, sizes[partition] ?? 0));
+          world.store(partition, sizes[partition] ?? 0);
+          onWait.push(wait(partition, sizes[partition] ?? 0));
         }
         await world.time.advance(5000);
         await Promise.all(onWait);
-        for (const model of models)
-          for (const partition of [0, 1])
-            expect(world.tracker.folded(model, partition)).to.equal(sizes[partition]);
+        for (const partition of [0, 1]) expect(world.tracker.folded(partition)).to.equal(sizes[partition]);
         world.looks = [];
         await world.time.advance(60_000);
         expect(world.looks, 'nobody waits and nothing is behind').to.deep.equal([]);
@@ -134,9 +124,9 @@ describe('Progress of what is folded elsewhere', () => {
     const world = new World();
     for (let size = 1; size <= 500; size++) {
       world.publish(0, size);
-      world.storeAll(0, size);
+      world.store(0, size);
       await world.time.advance(20);
-      for (const model of models) world.tracker.recordAdvance(model, 0, size);
+      world.tracker.recordAdvance({ partition: 0, size });
     }
     await world.time.advance(10_000);
     expect(world.looks).to.deep.equal([]);
@@ -145,10 +135,10 @@ describe('Progress of what is folded elsewhere', () => {
   it('is not looked for while notes bring it to those who wait', async () => {
     const world = new World();
     for (let size = 1; size <= 100; size++) {
-      const waitFor = world.tracker.waitFor('chats', { partition: 0, size });
-      world.storeAll(0, size);
+      const waitFor = world.tracker.waitFor({ partition: 0, size });
+      world.store(0, size);
       await world.time.advance(90);
-      for (const model of models) world.tracker.recordAdvance(model, 0, size);
+      world.tracker.recordAdvance({ partition: 0, size });
       await waitFor;
     }
     expect(world.looks).to.deep.equal([]);
@@ -160,12 +150,12 @@ describe('Progress of what is folded elsewhere', () => {
     await world.time.advance(2000);
     expect(world.looks).to.deep.equal(Array(4).fill([1]));
     world.looks = [];
-    const waitFor = world.tracker.waitFor('chats', { partition: 0, size: 1 });
+    const waitFor = world.tracker.waitFor({ partition: 0, size: 1 });
     await world.time.advance(1000);
     expect(world.looks.filter((partitions) => partitions.includes(0))).to.have.length(10);
     expect(world.wanted).to.deep.equal([[0, 1]]);
-    world.storeAll(0, 1);
-    world.storeAll(1, 1);
+    world.store(0, 1);
+    world.store(1, 1);
     await world.time.advance(600);
     await waitFor;
     world.looks = [];
@@ -194,7 +184,7 @@ describe('The lag of a partition that comes', () => {
     const time = virtualTime();
     let isOwner = false;
     const tracker = new ProgressTracker({
-      folded: new Map([['chats', [0]]]),
+      folded: [0],
       owns: () => isOwner,
       requestWrite: () => {},
       clock: { ...time, unixNow: time.now },
@@ -205,7 +195,7 @@ describe('The lag of a partition that comes', () => {
     isOwner = true;
     await time.advance(300);
     expect(tracker.lagMs()).to.equal(300);
-    tracker.recordAdvance('chats', 0, 1);
+    tracker.recordAdvance({ partition: 0, size: 1 });
     expect(tracker.lagMs()).to.equal(0);
   });
 });
@@ -213,14 +203,13 @@ describe('The lag of a partition that comes', () => {
 describe('Notes of progress', () => {
   function notesAt() {
     const time = virtualTime();
-    const told: (readonly ModelAdvance[])[] = [];
+    const told: (readonly Advance[])[] = [];
     const notes = new ProgressBroadcast((advances) => told.push(advances), time.setTimer);
     return { time, told, notes };
   }
-  const at = (size: number, partition = 0): ModelAdvance[] =>
-    models.map((model) => ({ model, partition, size }));
+  const at = (size: number, partition = 0): Advance[] => [{ partition, size }];
 
-  it('gather for 50 ms, the last of each model and partition', async () => {
+  it('gather for 50 ms, the last of each partition', async () => {
     const { time, told, notes } = notesAt();
     notes.record(at(1));
     notes.record(at(4, 1));
@@ -235,7 +224,7 @@ describe('Notes of progress', () => {
 
   it('leave at once when they bring what another node waits for', () => {
     const { told, notes } = notesAt();
-    notes.requestFlush(0, 3, at(1));
+    notes.requestFlush({ partition: 0, size: 3 }, 1);
     notes.record(at(2));
     notes.record(at(9, 1));
     expect(told).to.deep.equal([]);
@@ -247,7 +236,7 @@ describe('Notes of progress', () => {
 
   it('answer at once a node that waits for what is stored', () => {
     const { told, notes } = notesAt();
-    notes.requestFlush(0, 3, at(3));
+    notes.requestFlush({ partition: 0, size: 3 }, 3);
     expect(told).to.have.length(1);
   });
 });

@@ -41,7 +41,6 @@ describe('The file of the read models', () => {
         {
           model: names,
           rows: Array.from({ length: 500 }, (_, n) => rowOf(n, offset, value(n))),
-          checkpoints: [],
         },
       ]);
     await write(1, secret);
@@ -59,7 +58,7 @@ describe('The file of the read models', () => {
       const rows = Array.from({ length: 500 }, (_, n) =>
         rowOf((n * 7919) % 5000, batch * 500 + n, 'x'.repeat(4000)),
       );
-      await store.write([{ model: names, rows, checkpoints: [] }]);
+      await store.write([{ model: names, rows }]);
       await store.range(names, { limit: 1 });
     }
     expect(statSync(`${path}-wal`).size).to.be.below(100 * 1024 * 1024);

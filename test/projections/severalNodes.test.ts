@@ -12,7 +12,6 @@ import { type Random, upTo, withSeed } from '../support/random.js';
 
 const notebook = new URL('../support/notebook.js', import.meta.url);
 const nextNotebook = new URL('../support/notebookNext.js', import.meta.url);
-const models = ['digests', 'lines', 'present'];
 const partitions = [0, 1, 2];
 /** Settle time of a change of generation: many times the duration of a read. */
 const SETTLE_MS = 3000;
@@ -83,8 +82,7 @@ class Nodes {
   /** Each node reports all progress, and then all rows can be read there. */
   async expectAll(): Promise<void> {
     for (const node of this.all) {
-      for (const [partition, size] of this.#tails)
-        for (const model of models) await node.progress.waitFor(model, { partition, size });
+      for (const [partition, size] of this.#tails) await node.progress.waitFor({ partition, size });
       expect(await rowsOf(node.reader, this.#events)).to.deep.equal(foldedRows(this.#events));
     }
     expect(this.troubles).to.deep.equal([]);
@@ -137,7 +135,7 @@ describe('Projections of several nodes on MongoDB', () => {
     await nodes.append(0, [messageIn(0, 30)]);
     expect(nodes.node(0).progress.lagMs()).to.equal(0);
     // No query waits for this progress.
-    await eventually('the progress is found', () => nodes.node(0).progress.folded('digests', 0) === 11);
+    await eventually('the progress is found', () => nodes.node(0).progress.folded(0) === 11);
   });
 
   it('answer a node again that lost the note it waits for', async () => {
@@ -146,7 +144,7 @@ describe('Projections of several nodes on MongoDB', () => {
     const first = await nodes.append(0, [messageIn(0, 1)], (index) => index === 1);
     await nodes.node(1).flush();
     nodes.isHeard = () => true;
-    await nodes.node(0).progress.waitFor('digests', first);
+    await nodes.node(0).progress.waitFor(first);
     expect(nodes.told.filter(({ kind }) => kind === 'requestProgress')).to.have.length(1);
   });
 
@@ -180,7 +178,7 @@ describe('Projections of several nodes on MongoDB', () => {
     await nodes.node(0).own([]);
     nodes.isHeard = () => false;
     await nodes.node(1).own([0]);
-    for (const model of models) await nodes.node(1).progress.waitFor(model, { partition, size });
+    await nodes.node(1).progress.waitFor({ partition, size });
     await nodes.expectAll();
   });
 
@@ -206,7 +204,7 @@ describe('Projections of several nodes on MongoDB', () => {
       const { partition, size } = await nodes.append(n % 3, [messageIn(n % 3, n)]);
       const key = `room ${partition + 3 * (n % 3)}`;
       const node = nodes.node(n % 2);
-      await node.progress.waitFor('digests', { partition, size });
+      await node.progress.waitFor({ partition, size });
       const count = (await node.reader.get(digestsModel, [key])).get(key)?.value?.count ?? 0;
       expect(count, 'what was reached can be read').to.equal((counts.get(key) ?? count - 1) + 1);
       counts.set(key, count);
@@ -238,16 +236,16 @@ describe('Projections of several nodes on MongoDB', () => {
     for (let n = 0; n < 300; n++) await nodes.append(n % 3, [messageIn(n % 3, n)]);
     await nodes.expectAll();
     const next = await nodes.join([], nextNotebook);
-    const folded = () => partitions.map((partition) => next.progress.folded('digests', partition));
+    const folded = () => partitions.map((partition) => next.progress.folded(partition));
     expect(folded()).to.deep.equal([100, 100, 100]);
 
     const moment = await nodes.append(0, [messageIn(0, 300)]);
-    await nodes.node(0).progress.waitFor('digests', moment);
+    await nodes.node(0).progress.waitFor(moment);
     // The node reads the store too.
-    expect(await next.progress.waitFor('digests', moment).catch(({ code }) => code)).to.equal('overloaded');
+    expect(await next.progress.waitFor(moment).catch(({ code }) => code)).to.equal('overloaded');
     // A node with another version folds for itself.
     await next.own(partitions);
-    await next.progress.waitFor('digests', moment);
+    await next.progress.waitFor(moment);
     const old = await nodes.node(0).reader.get(digestsModel, ['room 0']);
     const now = await next.reader.get({ ...digestsModel, version: digestsModel.version + 1 }, ['room 0']);
     expect(now.get('room 0')).to.deep.equal(old.get('room 0'));
@@ -261,9 +259,7 @@ describe('Projections of several nodes on MongoDB', () => {
     for (let n = 0; n < 9; n++) await nodes.append(n % 3, [messageIn(n % 3, n)]);
     await nodes.expectAll();
     const late = await nodes.join([]);
-    expect(partitions.map((partition) => late.progress.folded('digests', partition))).to.deep.equal([
-      3, 3, 3,
-    ]);
+    expect(partitions.map((partition) => late.progress.folded(partition))).to.deep.equal([3, 3, 3]);
     await nodes.node(0).own([]);
     await late.own(partitions);
     await nodes.append(1, [messageIn(1, 9)], () => false);
@@ -275,7 +271,8 @@ async function appendSome(nodes: Nodes, round: number, random: Random): Promise<
   for (let i = 0; i < 6; i++) {
     const partition = upTo(partitions.length, random);
     const n = round * 6 + i;
-    const notes: Note[] = [messageIn(partition, n), presenceIn(partition, n)];
+    const read: Note = { room: partition, read: upTo(n + 1, random) };
+    const notes: Note[] = [messageIn(partition, n), presenceIn(partition, n), read];
     await nodes.append(partition, notes, () => random() < 0.7);
   }
 }

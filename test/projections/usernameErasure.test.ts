@@ -2,9 +2,18 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { changeGeneration, eraseUsername, readGeneration } from '../../src/projections/activeTables.js';
-import { searchTerms, type UserRow, usersModel } from '../../src/projections/models/userRows.js';
-import { generationOf, type Row } from '../../src/projections/store/rowStore.js';
+import {
+  eraseUsername,
+  searchTerms,
+  type UserRow,
+  usersModel,
+} from '../../src/projections/models/userRows.js';
+import {
+  changeGeneration,
+  generationOf,
+  type Row,
+  readGeneration,
+} from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { tempDir } from '../support/tempDir.js';
@@ -29,7 +38,7 @@ const rowOf = (userId: string, offset: number): Row<UserRow> => ({
 describe('The name of somebody who is erased', () => {
   it('goes from the table that is read, one that is being built, and those of earlier versions', async () => {
     const store = new MemoryRows();
-    await changeGeneration(store, { model }, await readGeneration(store, { model }), { other: 1 });
+    await changeGeneration(store, model, await readGeneration(store, model), { other: 1 });
     const tables = [
       ...Array.from({ length: model.version }, (_, i) => ({ ...model, version: i + 1 })),
       generationOf(model, 1),
@@ -38,7 +47,7 @@ describe('The name of somebody who is erased', () => {
       (await store.findPrefix(table, 'suffix', 'ada', 10)).map(({ row }) => row.key);
     for (const table of tables) {
       await store.prepare(table);
-      await store.write([{ model: table, rows: [rowOf('ada', 0), rowOf('ben', 1)], checkpoints: [] }]);
+      await store.write([{ model: table, rows: [rowOf('ada', 0), rowOf('ben', 1)] }]);
       expect(await found(table)).to.deep.equal(['ada', 'ben']);
     }
     await eraseUsername(store, 'ada');
@@ -55,7 +64,7 @@ describe('The name of somebody who is erased', () => {
         value.erased ? undefined : { terms: searchTerms(nameOf(key)), sort: 0 };
       const users = { ...usersModel, indexes: { ...usersModel.indexes, suffix } };
       await store.prepare(users);
-      const write = (row: Row<UserRow>) => store.write([{ model: users, rows: [row], checkpoints: [] }]);
+      const write = (row: Row<UserRow>) => store.write([{ model: users, rows: [row] }]);
       for (let i = 0; i < PEOPLE; i++) {
         await write(rowOf(`user ${i} of ${group}`, i));
         if (i % 3 !== 2) continue;

@@ -63,7 +63,7 @@ export class FoldedModels {
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
       },
       folding: {
-        folded: (_, partition) => known[partition] ?? 0,
+        folded: (partition) => known[partition] ?? 0,
         lagMs: () => 0,
         onAdvance: (handler) => {
           const advance = (partition: number) => {

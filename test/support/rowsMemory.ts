@@ -1,13 +1,14 @@
-import type {
-  AnyModel,
-  Checkpoint,
-  Find,
-  IndexEntry,
-  Model,
-  ModelWrite,
-  Range,
-  Row,
-  RowStore,
+import {
+  type AnyModel,
+  type Find,
+  type IndexEntry,
+  type Model,
+  type ModelWrite,
+  type Range,
+  type Row,
+  type RowStore,
+  type StoredCheckpoint,
+  withoutTable,
 } from '../../src/projections/store/rowStore.js';
 
 const MAX_TERMS = 256;
@@ -31,28 +32,31 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 /** A row store in memory: the port's promises and nothing else, so that tests of models need no engine. */
 export class MemoryRows implements RowStore {
   readonly #tables = new Map<string, Map<string, Stored>>();
-  readonly #checkpoints = new Map<string, Checkpoint>();
+  #checkpoints = new Map<string, StoredCheckpoint>();
 
   async prepare(model: AnyModel): Promise<void> {
     this.#table(model);
   }
 
-  async write(writes: readonly ModelWrite[]): Promise<void> {
-    for (const { model, rows, checkpoints } of writes) {
+  async write(writes: readonly ModelWrite[], checkpoints: readonly StoredCheckpoint[] = []): Promise<void> {
+    for (const { model, rows } of writes) {
       const table = this.#table(model);
       for (const row of rows) {
         const before = table.get(row.key);
-        if (before && (model.insertOnly || before.offset >= row.offset)) continue;
-        table.set(row.key, stored(model, row));
+        if (before && before.offset >= row.offset) continue;
+        const { isNew: _, ...plain } = row;
+        table.set(row.key, stored(model, plain));
       }
-      for (const { partition, at } of checkpoints)
-        if (at.position > (await this.checkpoint(model, partition)).position)
-          this.#checkpoints.set(`${tableName(model)}/${partition}`, at);
+    }
+    for (const checkpoint of checkpoints) {
+      const name = `${checkpoint.partition} ${checkpoint.tables.join(' ')}`;
+      if (checkpoint.position > (this.#checkpoints.get(name)?.position ?? 0))
+        this.#checkpoints.set(name, checkpoint);
     }
   }
 
-  async checkpoint(model: AnyModel, partition: number): Promise<Checkpoint> {
-    return this.#checkpoints.get(`${tableName(model)}/${partition}`) ?? { position: 0, size: 0 };
+  async checkpoints(partitions?: readonly number[]): Promise<StoredCheckpoint[]> {
+    return [...this.#checkpoints.values()].filter(({ partition }) => partitions?.includes(partition) ?? true);
   }
 
   async get<R>(model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
@@ -122,8 +126,9 @@ export class MemoryRows implements RowStore {
 
   async drop(model: AnyModel): Promise<void> {
     this.#tables.delete(tableName(model));
-    for (const name of this.#checkpoints.keys())
-      if (name.startsWith(`${tableName(model)}/`)) this.#checkpoints.delete(name);
+    const left = withoutTable([...this.#checkpoints.values()], tableName(model));
+    this.#checkpoints = new Map();
+    await this.write([], left);
   }
 
   async close(): Promise<void> {

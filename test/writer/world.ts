@@ -9,7 +9,7 @@ import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messageRows.js';
 import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
-import type { Row } from '../../src/projections/store/rowStore.js';
+import { foldedBy, type Row, tableOf } from '../../src/projections/store/rowStore.js';
 import { routeToWriters, Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import { FakeVault } from '../support/fakeVault.js';
@@ -146,7 +146,8 @@ export class World<L extends EventLog = MemoryLog> {
           states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
           messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
           existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
-          foldedPosition: async (partition) => (await this.rows.checkpoint(statesModel, partition)).position,
+          foldedPosition: async (partition) =>
+            foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
         },
         devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       },
@@ -174,8 +175,7 @@ export class World<L extends EventLog = MemoryLog> {
       await this.#fold(messagesProjection, event);
     }
     const at = { position: last.position, size: last.size };
-    for (const model of [statesModel, messagesModel])
-      await this.rows.write([{ model, rows: [], checkpoints: [{ partition: 0, at }] }]);
+    await this.rows.write([], [{ partition: 0, tables: [messagesModel, statesModel].map(tableOf), ...at }]);
     this.#folded = at;
     for (const handler of this.#advance) handler();
   }
@@ -188,7 +188,7 @@ export class World<L extends EventLog = MemoryLog> {
       const value = projection.evolve(before.get(key)?.value, event, key, () => undefined);
       return { key, partition: event.partition, offset: event.offset, value };
     });
-    await this.rows.write([{ model, rows, checkpoints: [] }]);
+    await this.rows.write([{ model, rows }]);
   }
 }
 

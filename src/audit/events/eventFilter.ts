@@ -4,9 +4,9 @@ import type { Time } from '../../domain/fields.js';
 import type { StreamName } from '../../domain/ids.js';
 import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
 import { type Commit, type Place, partitionOf } from '../../log/log.js';
-import { indexedCommits, streamsModel } from '../../projections/models/streamIndex.js';
+import { indexedCommits } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
-import type { Progress } from '../../projections/queries.js';
+import type { Progress } from '../../projections/queryWaits.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
 import type { AuditedLog } from '../storedRows.js';
 
@@ -71,7 +71,7 @@ export async function findRanges(
 export interface StreamSource {
   readonly log: LogSource & { readonly partitions: number };
   readonly rows: Pick<RowReader, 'get' | 'range'>;
-  /** The tree size up to which the model `streams` has indexed the partition; `size` is enough. */
+  /** The tree size up to which the partition is indexed; `size` is enough. */
   readonly indexed: (partition: number, size: number) => number | Promise<number>;
 }
 
@@ -79,12 +79,11 @@ export interface StreamSource {
 export function indexedSize(progress: Pick<Progress, 'waitFor' | 'folded'>): StreamSource['indexed'] {
   return async (partition, size) => {
     try {
-      await progress.waitFor(streamsModel.name, { partition, size });
+      await progress.waitFor({ partition, size });
       return size;
     } catch (error) {
-      // The model may still be building over an old log, so its current size counts.
-      if (error instanceof ParleyError && error.code === 'overloaded')
-        return progress.folded(streamsModel.name, partition);
+      // The read models may still be building over an old log, so their current size counts.
+      if (error instanceof ParleyError && error.code === 'overloaded') return progress.folded(partition);
       throw error;
     }
   };

@@ -2,8 +2,8 @@ import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { overloaded } from '../../base/errors.js';
 import type { Moment } from '../../domain/commands.js';
 import { type EventLog, NotExtended } from '../../log/log.js';
-import { type MerkleReader, tilesModel } from '../../projections/models/merkleTiles.js';
-import type { Progress } from '../../projections/queries.js';
+import type { MerkleReader } from '../../projections/models/merkleTiles.js';
+import type { Progress } from '../../projections/queryWaits.js';
 import type { HeadStore, SignedHead, SigningKeys } from '../../vault/vault.js';
 
 /** The type of an Ed25519 public key in verifier keys and key ids (C2SP signed-note). */
@@ -184,7 +184,7 @@ export class Heads {
     if (from && (await log.read(partition, from.position - 1, 1))[0]?.hash !== from.hash)
       throw new NotExtended(partition, `the commit of its ${from.size} events is another`);
     const moment: Moment = { partition, size };
-    await progress.waitFor(tilesModel.name, moment);
+    await progress.waitFor(moment);
     if (from && (await merkleReader.root(partition, from.size)) !== from.root)
       throw new NotExtended(partition, `its first ${from.size} events are others`);
     if ((await merkleReader.root(partition, size)) !== root)

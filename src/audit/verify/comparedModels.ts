@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../domain/events.js';
 import { partitionOf } from '../../log/log.js';
-import { readGenerations } from '../../projections/activeTables.js';
 import { allProjections } from '../../projections/allProjections.js';
 import type { AnyProjection, Folded, Projection } from '../../projections/projection.js';
 import {
@@ -10,6 +9,7 @@ import {
   generationOf,
   type Model,
   type Row,
+  readGenerations,
   tableOf,
 } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
@@ -82,7 +82,10 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
       return new Map(parsed);
     },
   };
-  const generations = await readGenerations(reader, projections);
+  const generations = await readGenerations(
+    reader,
+    projections.map(({ model }) => model),
+  );
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 

@@ -183,7 +183,7 @@ export class VerifyRun {
   /** Runs beside the last sections, because counting is slow and the counts do not change. */
   #countTables(): ((worker: Remote<VerifyApi>) => Promise<void>)[] {
     const insertOnly = this.begun.comparedModels.filter(
-      (comparedModel) => projectionOf(comparedModel).model.insertOnly,
+      (comparedModel) => projectionOf(comparedModel).creates,
     );
     return insertOnly.map((comparedModel) => async (worker) => {
       this.#counts.set(comparedModel.name, await worker.count(comparedModel));

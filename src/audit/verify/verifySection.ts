@@ -65,7 +65,7 @@ async function foldFresh(
     const known = await store.get(model, [...collectKeys(touching)]);
     foldTouching(projection, touching, (key) => known.get(key), rows);
   }
-  return { model: projection.model, rows: [...rows.values()], checkpoints: [] };
+  return { model: projection.model, rows: [...rows.values()] };
 }
 
 /** The page cache of a scratch file: small, because the server beside needs memory more. */
@@ -121,7 +121,7 @@ export async function openScratch(
 
 /** The read models whose rows can change. */
 const changingModels = (comparedModels: readonly ComparedModel[]): ComparedModel[] =>
-  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).model.insertOnly);
+  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).creates);
 
 /**
  * Checks what does not depend on earlier sections: that the commits follow each other, and the insert-only
@@ -149,7 +149,7 @@ export async function checkSection(
     const misdated = findMisdated(commits, events.all);
     if (misdated) return { found: { ...found, mismatch: misdated }, events: NO_EVENTS };
     for (const comparedModel of comparedModels)
-      if (projectionOf(comparedModel).model.insertOnly)
+      if (projectionOf(comparedModel).creates)
         made[comparedModel.name] = await compareInserted(stored, comparedModel, events.heldBy(comparedModel));
     return { found, events };
   } catch (error) {

@@ -60,7 +60,7 @@ export const tilesProjection: Projection<TileRow> = {
     const root = level === 1 && tileHash !== undefined ? tileHash : perfectRoot(hashesOf(full));
     return appendToTile(value, root, full.position);
   },
-  isFinished: ({ hashes }) => hashes.length === TILE_WIDTH * HASH_LENGTH,
+  isRarelyChanged: ({ hashes }) => hashes.length === TILE_WIDTH * HASH_LENGTH,
 };
 
 // Copies field by field: spreading the old row takes longer than the hash, and each event comes here.

@@ -9,7 +9,6 @@ import {
 } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import type { PageRequest } from '../queries.js';
 import { elementAt, type Model, type RowReader, valuesOf } from '../store/rowStore.js';
 import type { ContentOpener } from './userRows.js';
 
@@ -20,9 +19,7 @@ export function messageKey(roomId: RoomId, seq: number): string {
   return `${roomId}/${digits.length.toString(36)}${digits}`;
 }
 
-/**
- * The history: one row for each message, at its event's offset. It is read by key ranges and by message id.
- */
+/** The history: one row for each message. It is read by key ranges and by message id. */
 export const messagesModel: Model<SealedMessage> = {
   name: 'messages',
   version: 2,
@@ -38,15 +35,25 @@ export const messagesProjection: Projection<SealedMessage> = {
     event.type === 'MessageSent' || event.type === 'MessageDeleted'
       ? [messageKey(event.data.roomId, event.data.seq)]
       : [],
+  creates: (event) => event.type === 'MessageSent',
   evolve(value, event) {
     if (event.type === 'MessageSent') return sealedMessage(event);
     return value && event.type === 'MessageDeleted' ? deletedMessage(value, event) : (value ?? null);
   },
+  isRarelyChanged: () => true,
 };
 
 // No message has this `seq`, so it bounds the newest one.
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 const MAX_TERMS = 256;
+
+/** A part of a room's history. */
+export interface PageRequest {
+  /** A `seq`, exclusive. Give `before` or `after`, not both. */
+  readonly before?: number;
+  readonly after?: number;
+  readonly limit: number;
+}
 
 /** A page of a room's history in ascending `seq`; `hasMore` is about the direction asked. */
 export async function messagePage(

@@ -1,4 +1,5 @@
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
+import type { Scene } from '../../domain/defineEvent.js';
 import { foldFor, type Recorded, type State } from '../../domain/events.js';
 import type { StreamName } from '../../domain/ids.js';
 import { type CommitRange, findLastTrue, type LogSource } from '../../log/checkLog.js';
@@ -193,4 +194,30 @@ async function newestOf(rows: StreamRows, stream: StreamName): Promise<number> {
     limit: 1,
   });
   return newest ? Number.parseInt(newest.key.slice(stream.length + 2), 36) : -1;
+}
+
+/** A stream of a user that has changed since an offset. Replays visit the streams in the order of `key`. */
+export interface ChangedStream {
+  /** `room:<id>`. A replay's cursor names the stream that it visited last. */
+  readonly key: string;
+}
+
+/** Offsets of a partition: `above` exclusive, `upTo` inclusive. */
+export interface OffsetRange {
+  /** Above which the whole replay began. A message from behind it is sent as it is now, and its changes are not. */
+  readonly since: number;
+  readonly above: number;
+  readonly upTo: number;
+}
+
+/** An event that a user has missed, and what its push needs beside it. */
+export interface MissedEvent {
+  readonly event: Recorded;
+  readonly scene: Scene;
+}
+
+/** A page of the events of a stream that a user has missed. */
+export interface MissedEvents {
+  readonly events: readonly MissedEvent[];
+  readonly hasMore: boolean;
 }

@@ -1,17 +1,18 @@
 import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed, Time } from '../../domain/fields.js';
-import { streamOf, type UserId } from '../../domain/ids.js';
+import type { UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
-import { type EventLog, partitionOf } from '../../log/log.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
-import type { Progress, Queries } from '../queries.js';
 import {
   elementAt,
+  generationOf,
   type IndexEntry,
   type Model,
   type RowReader,
+  type RowStore,
+  readGenerations,
   rowsUnder,
   valuesOf,
 } from '../store/rowStore.js';
@@ -133,6 +134,22 @@ export function requireUser(users: ReadonlyMap<UserId, User>, id: UserId): User 
   return user;
 }
 
+/**
+ * Removes an erased user's name from the index of every users table that the store may hold. These are the
+ * tables of earlier versions and one that is being built. The active table has folded the erasure. The caller
+ * must first write everything that was folded before the key was destroyed.
+ */
+export async function eraseUsername(store: RowStore, userId: UserId): Promise<void> {
+  const versions = Array.from({ length: usersModel.version }, (_, i) => ({ ...usersModel, version: i + 1 }));
+  const generations = await readGenerations(store, versions);
+  for (const [i, model] of versions.entries()) {
+    const { active = 0, other = null } = generations[i] ?? {};
+    for (const generation of new Set([0, active, other ?? 0]))
+      await store.removeIndexEntries(generationOf(model, generation), userId, 'suffix');
+  }
+  await store.scrub();
+}
+
 /** Erased users whose names can still be opened, a page at a time. */
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
@@ -148,7 +165,7 @@ export interface RoleRow {
 }
 
 /** Roles, by user id. */
-export const rolesModel: Model<RoleRow> = { name: 'roles', version: 1, indexes: {} };
+const rolesModel: Model<RoleRow> = { name: 'roles', version: 1, indexes: {} };
 
 /** Folds roles. */
 export const rolesProjection: Projection<RoleRow> = {
@@ -169,23 +186,4 @@ export const rolesProjection: Projection<RoleRow> = {
 /** Whether the folded row of this user has the role of an auditor. */
 export async function hasAuditorRow(rows: RowReader, userId: UserId): Promise<boolean> {
   return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
-}
-
-/** The log and the read model that decide whether a user is an auditor. */
-export interface RoleSource {
-  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'isAuditor'>;
-  readonly progress: Pick<Progress, 'folded'>;
-}
-
-/** Checks the role of an auditor against everything in the log at the time of the call. */
-export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
-    const partition = partitionOf(streamOf('user', userId), log.partitions);
-    const folded = progress.folded(rolesModel.name, partition);
-    // Read together: the model has nearly always folded everything that is in the log.
-    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
-    const size = tail?.size ?? 0;
-    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
-  };
 }

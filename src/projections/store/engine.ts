@@ -4,9 +4,9 @@ import type { EventLog } from '../../log/log.js';
 import { openLogReader } from '../../log/logFileReader.js';
 import type { MongoLogOptions } from '../../log/mongoLog.js';
 import { type CommitSource, readRetryingHole } from '../commitBuffer.js';
-import type { AnyModel, Checkpoint, ModelPartition, RowReader, RowStore } from './rowStore.js';
+import { type AnyModel, type RowReader, type RowStore, tableOf } from './rowStore.js';
 import { SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
-import { checkpointIn, openSqliteRows } from './sqliteRows.js';
+import { checkpointsIn, openSqliteRows } from './sqliteRows.js';
 
 /**
  * Opens the log like `openMongoLog`. Loads the driver only here, because each thread that loads it spends 0.2
@@ -31,8 +31,6 @@ export const readFileOf = (dataDir: string): string => join(dataDir, 'read.db');
 export interface ProjectorEngine {
   readonly store: RowStore;
   readonly log: CommitSource;
-  /** Reads these checkpoints from the store at once, in the order asked. */
-  checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
   /** The log's number of partitions. */
   readonly partitions: number;
   close(): Promise<void>;
@@ -48,8 +46,6 @@ async function openFiles(dataDir: string): Promise<ProjectorEngine> {
   const store = openSqliteRows(readFileOf(dataDir));
   return {
     store,
-    checkpoints: (places) =>
-      Promise.all(places.map(({ model, partition }) => store.checkpoint(model, partition))),
     log: { read: async (partition, after, limit) => log.read(partition, after, limit) },
     partitions: log.partitions,
     async close() {
@@ -65,7 +61,6 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
   return {
     store,
     log,
-    checkpoints: (places) => store.checkpoints(places),
     partitions: log.partitions,
     async close() {
       await store.close();
@@ -85,15 +80,15 @@ export function openWriterLog(engine: Engine, partitions: number | undefined): P
 /** Opens rows that another thread folds, for reads in this thread. */
 export async function openReaderHere(
   engine: Engine,
-): Promise<{ readonly reader: RowReader } & Pick<RowStore, 'checkpoint' | 'close'>> {
+): Promise<{ readonly reader: RowReader } & Pick<RowStore, 'checkpoints' | 'close'>> {
   if (engine.kind === 'mongodb') {
     const store = await mongoRows(engine.url);
-    return { reader: store, checkpoint: store.checkpoint, close: () => store.close() };
+    return { reader: store, checkpoints: store.checkpoints, close: () => store.close() };
   }
   const file = openRowsFile(engine.dataDir);
   return {
     reader: textReader(new SqliteReads(file)),
-    checkpoint: async (model, partition) => checkpointIn(file, model, partition),
+    checkpoints: async (partitions) => checkpointsIn(file, partitions),
     close: async () => file.close(),
   };
 }
@@ -113,26 +108,17 @@ export class ForeignReadModels extends Error {
  * log lacks.
  */
 export async function checkFoldedFromLog(
-  { log, checkpoints, partitions }: Omit<ProjectorEngine, 'store' | 'close'>,
+  { log, store }: Pick<ProjectorEngine, 'log' | 'store'>,
   models: readonly AnyModel[],
 ): Promise<void> {
-  const places = models.flatMap((model) =>
-    Array.from({ length: partitions }, (_, partition) => ({ model, partition })),
-  );
+  const names = new Set(models.map(tableOf));
   // Checkpoints first, because the log is never behind them.
-  const found = await checkpoints(places);
-  const folded = new Map<string, { partition: number; position: number; size: number; name: string }>();
-  for (const [i, { model, partition }] of places.entries()) {
-    const { position, size } = found[i] ?? { position: 0, size: 0 };
-    // Most tables are equally far and need only one check.
-    if (position > 0)
-      folded.set(`${partition}/${position}/${size}`, { partition, position, size, name: model.name });
-  }
-  for (const { partition, position, size, name } of folded.values()) {
+  for (const { partition, position, size, tables } of await store.checkpoints()) {
+    if (!tables.some((table) => names.has(table))) continue;
     const [commit] = await readRetryingHole(log, partition, position - 1, 1);
     if (commit?.size === size) continue;
     throw new ForeignReadModels(
-      `the read model ${name} was folded from ${size} events of partition ${partition} that this log does not have: ` +
+      `a read model was folded from ${size} events of partition ${partition} that this log does not have: ` +
         'the log is older or another one; delete the read models as docs/audit.md describes, and they are rebuilt',
     );
   }

@@ -10,17 +10,17 @@ import { systemClock } from '../../base/clock.js';
 import { createMongoClient, withMongoTimeout } from '../../base/mongo.js';
 import {
   type AnyModel,
-  type Checkpoint,
   type Find,
   type IndexEntry,
   type Model,
-  type ModelPartition,
   type ModelWrite,
   type Range,
   type Row,
   type RowReader,
   type RowStore,
+  type StoredCheckpoint,
   tableOf,
+  withoutTable,
 } from './rowStore.js';
 
 /** A row as a document: partition, offset, value, and under `ix` its place in each index. */
@@ -34,7 +34,8 @@ export interface RowDocument {
 
 interface CheckpointDocument {
   _id: string;
-  model: string;
+  partition: number;
+  tables: readonly string[];
   position: number;
   size: number;
 }
@@ -42,14 +43,8 @@ interface CheckpointDocument {
 /** Rows of one bulk write: well below the server's limit of 48 MB for a message. */
 const BULK_ROWS = 1_000;
 
-/** A row store that reads many checkpoints with one query. */
-interface MongoRows extends RowStore {
-  /** Reads these checkpoints, in the order asked. */
-  checkpoints(places: readonly ModelPartition[]): Promise<Checkpoint[]>;
-}
-
 /** Opens the row store on MongoDB, in the database that the URL names. Throws the errors of the driver. */
-export async function openMongoRows(url: string): Promise<MongoRows> {
+export async function openMongoRows(url: string): Promise<RowStore> {
   // Majority for all reads and writes: decisions and checkpoints must never be rolled back.
   const client = createMongoClient(url, {
     socketTimeoutMs: ANSWER_MS,
@@ -64,20 +59,11 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
   return {
     ...mongoReader(db),
     prepare: (model) => createCollection(db, model),
-    async write(writes) {
+    async write(writes, advanced = []) {
       await Promise.all(writes.map((write) => writeRows(db, write)));
-      const advanced = writes.flatMap(advancesOf);
-      if (advanced.length > 0) await writeIgnoringDuplicates(checkpoints, advanced);
+      await writeCheckpoints(checkpoints, advanced);
     },
-    async checkpoint(model, partition) {
-      return checkpointOf(await answered(checkpoints.findOne({ _id: checkpointId(model, partition) })));
-    },
-    async checkpoints(places) {
-      const ids = places.map(({ model, partition }) => checkpointId(model, partition));
-      const found = await answered(checkpoints.find({ _id: { $in: ids } }).toArray());
-      const byId = new Map(found.map((document) => [document._id, document]));
-      return ids.map((id) => checkpointOf(byId.get(id)));
-    },
+    checkpoints: (partitions) => readCheckpoints(checkpoints, partitions),
     async removeIndexEntries(model, key, index) {
       const rows = db.collection<RowDocument>(tableOf(model));
       await answered(rows.updateOne({ _id: key }, { $unset: { [`ix.${index}`]: '' } }));
@@ -85,7 +71,7 @@ export async function openMongoRows(url: string): Promise<MongoRows> {
     async scrub() {},
     async drop(model) {
       // Checkpoints first: rows without a checkpoint are folded anew, but a checkpoint without rows is a gap.
-      await checkpoints.deleteMany({ model: tableOf(model) });
+      await removeFromCheckpoints(checkpoints, tableOf(model));
       await db.collection(tableOf(model)).drop();
     },
     close: () => client.close(),
@@ -104,11 +90,20 @@ async function createCollection(db: Db, model: AnyModel): Promise<void> {
 async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
   const collection = db.collection<RowDocument>(tableOf(model));
   for (let start = 0; start < rows.length; start += BULK_ROWS) {
-    const documents = rows.slice(start, start + BULK_ROWS).map((row) => documentOf(model, row));
-    await writeIgnoringDuplicates(
+    const some = rows
+      .slice(start, start + BULK_ROWS)
+      .map((row) => ({ isNew: row.isNew === true, document: documentOf(model, row) }));
+    const haveMet = await writeIgnoringDuplicates(
       collection,
-      documents.map((document) => (model.insertOnly ? { insertOne: { document } } : replaceOlder(document))),
+      some.map(({ isNew, document }) => (isNew ? { insertOne: { document } } : replaceOlder(document))),
     );
+    // A row that was there already may be older.
+    const made = some.filter(({ isNew }) => haveMet && isNew);
+    if (made.length > 0)
+      await writeIgnoringDuplicates(
+        collection,
+        made.map(({ document }) => replaceOlder(document)),
+      );
   }
 }
 
@@ -120,30 +115,59 @@ function replaceOlder({ _id, ...fields }: RowDocument): AnyBulkWriteOperation<Ro
   return { updateOne: { filter: { _id, o: { $lt: fields.o } }, update: { $set: fields }, upsert: true } };
 }
 
-const checkpointOf = (found: CheckpointDocument | null | undefined): Checkpoint => ({
-  position: found?.position ?? 0,
-  size: found?.size ?? 0,
-});
+const checkpointId = ({ partition, tables }: StoredCheckpoint): string => `${partition} ${tables.join(' ')}`;
 
-const checkpointId = (model: AnyModel, partition: number): string => `${tableOf(model)}/${partition}`;
+async function readCheckpoints(
+  checkpoints: Collection<CheckpointDocument>,
+  partitions: readonly number[] | undefined,
+): Promise<StoredCheckpoint[]> {
+  const filter = partitions === undefined ? {} : { partition: { $in: [...partitions] } };
+  const found = await answered(checkpoints.find(filter).toArray());
+  return found.map(({ _id, ...checkpoint }) => checkpoint);
+}
 
-function advancesOf({ model, checkpoints }: ModelWrite): AnyBulkWriteOperation<CheckpointDocument>[] {
-  return checkpoints.map(({ partition, at: { position, size } }) => ({
+async function writeCheckpoints(
+  checkpoints: Collection<CheckpointDocument>,
+  advanced: readonly StoredCheckpoint[],
+): Promise<void> {
+  if (advanced.length === 0) return;
+  const operations = advanced.map((checkpoint) => ({
     updateOne: {
-      filter: { _id: checkpointId(model, partition), position: { $lt: position } },
-      update: { $set: { model: tableOf(model), position, size } },
+      filter: { _id: checkpointId(checkpoint), position: { $lt: checkpoint.position } },
+      update: { $set: checkpoint },
       upsert: true,
     },
   }));
+  await writeIgnoringDuplicates(checkpoints, operations);
 }
 
-/** Writes in any order. A duplicate key means that the stored document is at least as new. */
+/** What the checkpoints say of other tables is written before those that name the table are deleted. */
+async function removeFromCheckpoints(
+  checkpoints: Collection<CheckpointDocument>,
+  table: string,
+): Promise<void> {
+  const stored = await readCheckpoints(checkpoints, undefined);
+  const left = withoutTable(stored, table);
+  await writeCheckpoints(checkpoints, left);
+  await checkpoints.deleteMany({ tables: table });
+  const kept = new Set(left.map(checkpointId));
+  // Only as they were read: another process may have advanced one meanwhile.
+  for (const one of stored)
+    if (!kept.has(checkpointId(one)))
+      await checkpoints.deleteOne({ _id: checkpointId(one), position: one.position });
+}
+
+/**
+ * Writes in any order. Resolves to whether some keys were there already: of an update, with a document that
+ * is at least as new.
+ */
 async function writeIgnoringDuplicates<D extends { _id: string }>(
   collection: Collection<D>,
   operations: AnyBulkWriteOperation<D>[],
-): Promise<void> {
+): Promise<boolean> {
   try {
     await answered(collection.bulkWrite(operations, { ordered: false }));
+    return false;
   } catch (error) {
     if (!(error instanceof MongoBulkWriteError)) throw error;
     const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
@@ -152,6 +176,7 @@ async function writeIgnoringDuplicates<D extends { _id: string }>(
     );
     // Without the write concern the rows may be lost, whatever else was reported.
     if (!onlyDuplicates || failures.length === 0 || error.result.getWriteConcernError()) throw error;
+    return true;
   }
 }
 

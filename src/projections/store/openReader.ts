@@ -3,7 +3,7 @@ import { connectThread, type Remote } from '../../base/workerThreads.js';
 import type { MerkleReader } from '../models/merkleTiles.js';
 import type { Engine } from './engine.js';
 import type { QueryApi, QueryThreadData } from './queryWorker.js';
-import { generationOf, type Model, type RowReader } from './rowStore.js';
+import { type AnyModel, generationOf, type Model, type RowReader } from './rowStore.js';
 import { textReader } from './sqliteReads.js';
 
 /** Runs a read with the model name of the current tiles, which are not dropped meanwhile. */
@@ -92,7 +92,7 @@ export class ActiveReader implements RowReader {
   }
 
   /** The model in its active generation. */
-  current<R>(model: Model<R>): Model<R> {
+  current<M extends Pick<AnyModel, 'name' | 'version'>>(model: M): M {
     return generationOf(model, this.#active.get(model.name) ?? 0);
   }
 }

@@ -18,34 +18,40 @@ export interface Model<R> {
   readonly name: string;
   /** A new version is built in a table of its own, beside the old one. */
   readonly version: number;
-  /** Rows are written once: a second write of a key is ignored, without a read. */
-  readonly insertOnly?: boolean;
   /** Rows take 1 KB or more, so that SQLite should keep their keys apart from their values. */
   readonly largeRows?: boolean;
-  /** Written in the row's own transaction or document. A tombstone has no entries. */
+  /**
+   * Written in the row's own transaction or document. A tombstone has no entries. Where an index gives no
+   * or one term, it must give the same for the row as it is stored.
+   */
   readonly indexes: Readonly<Record<string, (row: Row<R> & { readonly value: R }) => IndexEntry | undefined>>;
 }
 
 // A model without its row type, for code that needs only keys, offsets and JSON.
 export type AnyModel = Model<never>;
 
-/** How far a model has folded a partition: a commit's position, and the tree size after it. */
+/** How far tables have folded a partition: a commit's position, and the tree size after it. */
 export interface Checkpoint {
   readonly position: number;
   /** The rows include all events with an offset below this. */
   readonly size: number;
 }
 
-/** One partition of one model. */
-export interface ModelPartition {
-  readonly model: AnyModel;
+/** All these tables have folded the partition up to here. */
+export interface StoredCheckpoint extends Checkpoint {
   readonly partition: number;
+  /** Their names, in ascending order. */
+  readonly tables: readonly string[];
+}
+
+/** A row to be written. `isNew`: there is probably none yet, so that an insert is tried first. */
+export interface WrittenRow extends Row<unknown> {
+  readonly isNew?: boolean;
 }
 
 export interface ModelWrite {
   readonly model: AnyModel;
-  readonly rows: readonly Row<unknown>[];
-  readonly checkpoints: readonly { readonly partition: number; readonly at: Checkpoint }[];
+  readonly rows: readonly WrittenRow[];
 }
 
 export interface Range {
@@ -93,13 +99,13 @@ export interface RowStore extends RowReader {
   /** Creates the model's table and indexes if absent. */
   prepare(model: AnyModel): Promise<void>;
   /**
-   * Writes rows, then checkpoints; a smaller offset or checkpoint never wins. After a crash rows may be ahead
-   * of their checkpoint. That is harmless, because they are folded again. `pause` may be awaited between
-   * parts of the work.
+   * Writes rows and checkpoints; a smaller offset or checkpoint never wins. SQLite takes one transaction.
+   * MongoDB writes the checkpoints last, so rows may be ahead of them after a crash. That is harmless,
+   * because events are then folded again.
    */
-  write(writes: readonly ModelWrite[], pause?: () => Promise<void> | undefined): Promise<void>;
-  /** `{position: 0, size: 0}` before the first write. */
-  checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
+  write(writes: readonly ModelWrite[], checkpoints?: readonly StoredCheckpoint[]): Promise<void>;
+  /** The checkpoints of these partitions, of all by default. */
+  checkpoints(partitions?: readonly number[]): Promise<StoredCheckpoint[]>;
   /**
    * Removes a row from one index, whatever its offset, and keeps the row. A missing table or row is no error.
    */
@@ -110,8 +116,8 @@ export interface RowStore extends RowReader {
    */
   scrub(): Promise<void>;
   /**
-   * Removes the model's rows, indexes and checkpoints in short steps, beside other work. A missing table is
-   * no error.
+   * Removes the model's rows and indexes in short steps, beside other work, and its name from the
+   * checkpoints. A missing table is no error.
    */
   drop(model: AnyModel): Promise<void>;
   close(): Promise<void>;
@@ -127,6 +133,111 @@ export const tableOf = (model: Pick<AnyModel, 'name' | 'version'>): string =>
  */
 export function generationOf<M extends Pick<AnyModel, 'name' | 'version'>>(model: M, generation: number): M {
   return generation === 0 ? model : { ...model, name: `${model.name}_g${generation}` };
+}
+
+/** How far all of these tables are folded. A table is as far as the furthest checkpoint that names it. */
+export function foldedBy(
+  stored: readonly StoredCheckpoint[],
+  tables: readonly string[],
+  partition: number,
+): Checkpoint {
+  let least: Checkpoint | undefined;
+  for (const table of tables) {
+    let { position, size }: Checkpoint = { position: 0, size: 0 };
+    for (const one of stored)
+      if (one.partition === partition && one.position > position && one.tables.includes(table))
+        ({ position, size } = one);
+    if (!least || position < least.position) least = { position, size };
+  }
+  return least ?? { position: 0, size: 0 };
+}
+
+/**
+ * The checkpoints without a dropped table. Those that say nothing more than another one are left out, so that
+ * their number stays small.
+ */
+export function withoutTable(stored: readonly StoredCheckpoint[], dropped: string): StoredCheckpoint[] {
+  const left = stored
+    .map((one) => ({ ...one, tables: one.tables.filter((table) => table !== dropped) }))
+    .filter(({ tables }) => tables.length > 0);
+  return left.filter(
+    (one, i) => !left.some((other, j) => i !== j && covers(other, one) && (j < i || !covers(one, other))),
+  );
+}
+
+const covers = (a: StoredCheckpoint, b: StoredCheckpoint): boolean =>
+  a.partition === b.partition &&
+  a.position >= b.position &&
+  b.tables.every((table) => a.tables.includes(table));
+
+/** The active table of a model, and the other one that is being built or waits to be dropped. */
+export interface Generation {
+  readonly active: number;
+  /** A number above `active` is being built; one below was active, and some process may still read it. */
+  readonly other: number | null;
+  /** The other table is built. Every owner of partitions folds both until the switch. */
+  readonly isReady?: boolean;
+  /** The number of changes to this entry. It is the row's offset, so that an older entry never wins. */
+  readonly changes: number;
+}
+
+const generations: Model<Generation> = { name: 'generations', version: 1, indexes: {} };
+
+type NamedModel = Pick<AnyModel, 'name' | 'version'>;
+
+/**
+ * Reads the generations of these models, in their order. A model that was never rebuilt is in generation 0.
+ */
+export async function readGenerations(
+  store: Pick<RowStore, 'prepare' | 'get'>,
+  models: readonly NamedModel[],
+): Promise<Generation[]> {
+  await store.prepare(generations);
+  const keys = models.map(tableOf);
+  const rows = await store.get(generations, keys);
+  return keys.map((key) => rows.get(key)?.value ?? { active: 0, other: null, changes: 0 });
+}
+
+/** Reads the generation of one model. */
+export async function readGeneration(store: RowStore, model: NamedModel): Promise<Generation> {
+  return elementAt(await readGenerations(store, [model]), 0);
+}
+
+/** Writes the entry that follows `before`, unless another process has written one already. */
+export async function changeGeneration(
+  store: RowStore,
+  model: NamedModel,
+  before: Generation,
+  change: Partial<Omit<Generation, 'changes'>>,
+): Promise<void> {
+  const value: Generation = { ...before, ...change, changes: before.changes + 1 };
+  const row = { key: tableOf(model), partition: 0, offset: value.changes, value };
+  await store.write([{ model: generations, rows: [row] }]);
+}
+
+/**
+ * Marks the new table as built. Each process that folds the active table then folds this one too, once it
+ * reads the mark.
+ */
+export async function markReady(store: RowStore, model: NamedModel, built: number): Promise<void> {
+  const now = await readGeneration(store, model);
+  if (now.other === built && now.active < built) await changeGeneration(store, model, now, { isReady: true });
+}
+
+/** Makes the new table the active one. The old one remains until `dropOther`. */
+export async function switchGeneration(store: RowStore, model: NamedModel, active: number): Promise<void> {
+  const now = await readGeneration(store, model);
+  // Another process may have switched already, and may even have begun the next rebuild.
+  if (now.other === active && now.active < active)
+    await changeGeneration(store, model, now, { active, other: now.active, isReady: false });
+}
+
+/** Drops this inactive table of a model, unless the store no longer lists it as the other one. */
+export async function dropOther(store: RowStore, model: AnyModel, dropped: number): Promise<void> {
+  const now = await readGeneration(store, model);
+  if (now.other !== dropped) return;
+  await store.drop(generationOf(model, dropped));
+  await changeGeneration(store, model, now, { other: null, isReady: false });
 }
 
 const ROWS_PER_READ = 256;

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { removeCopies } from '../../base/fileSearch.js';
 import {
   type AnyModel,
-  type Checkpoint,
   type Model,
-  type ModelWrite,
   type Row,
   type RowStore,
+  type StoredCheckpoint,
   tableOf,
+  type WrittenRow,
+  withoutTable,
 } from './rowStore.js';
 import { type Entry, indexTable, quoted, SqliteFile, SqliteReads, textReader } from './sqliteReads.js';
 
@@ -26,12 +27,6 @@ const PRAGMAS = [
 ];
 
 /**
- * Rows of one transaction. With pauses it takes about 1 ms, then other threads may have the core. Without
- * pauses it is larger, because every transaction writes each page that it has changed.
- */
-const SLICE_ROWS = { paused: 64, else: 2048 } as const;
-
-/**
  * Rows that one step of dropping a table removes. A step holds the file's write lock for a few milliseconds.
  */
 const DROP_STEP_ROWS = 2_000;
@@ -45,25 +40,22 @@ export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
   const removed = new RemovedTerms(path);
   const file = new SqliteFile(path, { pragmas: [...PRAGMAS, `cache_size = -${cache}`] });
   file.exec(
-    'CREATE TABLE IF NOT EXISTS checkpoints (model TEXT, partition INTEGER, position INTEGER NOT NULL, ' +
-      'size INTEGER NOT NULL, PRIMARY KEY (model, partition)) WITHOUT ROWID',
+    'CREATE TABLE IF NOT EXISTS checkpoints (partition INTEGER, tables TEXT, position INTEGER NOT NULL, ' +
+      'size INTEGER NOT NULL, PRIMARY KEY (partition, tables)) WITHOUT ROWID',
   );
   return {
     ...textReader(new SqliteReads(file)),
     async prepare(model) {
       file.transaction('write', () => createTables(file, model));
     },
-    async write(writes, pause) {
-      for (const { model, rows } of writes)
-        for (const slice of slices(rows, pause ? SLICE_ROWS.paused : SLICE_ROWS.else)) {
-          file.transaction('write', () => writeRows(file, model, slice, removed));
-          await pause?.();
-        }
+    // One transaction, because each writes every page that it has changed.
+    async write(writes, checkpoints = []) {
       file.transaction('write', () => {
-        for (const write of writes) writeCheckpoints(file, write);
+        for (const { model, rows } of writes) writeRows(file, model, byKey(rows), removed);
+        for (const checkpoint of checkpoints) writeCheckpoint(file, checkpoint);
       });
     },
-    checkpoint: async (model, partition) => checkpointIn(file, model, partition),
+    checkpoints: async (partitions) => checkpointsIn(file, partitions),
     async removeIndexEntries(model, key, index) {
       file.transaction('write', () => removeRowEntries(file, { model, key, index }, removed));
     },
@@ -80,13 +72,17 @@ export function openSqliteRows(path: string, cache = CACHE_KIB): RowStore {
   };
 }
 
-/** The file's checkpoint of a model and partition. */
-export function checkpointIn(file: SqliteFile, model: AnyModel, partition: number): Checkpoint {
-  const found = file
-    .statement('SELECT position, size FROM checkpoints WHERE model = ? AND partition = ?')
-    .get(tableOf(model), partition) as [number, number] | undefined;
-  const [position, size] = found ?? [0, 0];
-  return { position, size };
+/** The file's checkpoints of these partitions, of all by default. */
+export function checkpointsIn(file: SqliteFile, partitions?: readonly number[]): StoredCheckpoint[] {
+  const found = file.statement('SELECT partition, tables, position, size FROM checkpoints').all() as [
+    number,
+    string,
+    number,
+    number,
+  ][];
+  return found
+    .map(([partition, tables, position, size]) => ({ partition, tables: tables.split(' '), position, size }))
+    .filter(({ partition }) => partitions?.includes(partition) ?? true);
 }
 
 /**
@@ -107,42 +103,41 @@ function createTables(file: SqliteFile, model: AnyModel): void {
 }
 
 /** Sorts by key, so that neighbours change the same cached page. */
-function slices(rows: readonly Row<unknown>[], size: number): Row<unknown>[][] {
-  const sorted = rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const count = Math.ceil(sorted.length / size);
-  return Array.from({ length: count }, (_, i) => sorted.slice(i * size, (i + 1) * size));
-}
+const byKey = (rows: readonly WrittenRow[]): WrittenRow[] =>
+  rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 
 function writeRows(
   file: SqliteFile,
   model: AnyModel,
-  rows: readonly Row<unknown>[],
+  rows: readonly WrittenRow[],
   removed: RemovedTerms,
 ): void {
-  if (model.insertOnly) insertRows(file, model, rows);
-  else for (const row of rows) replaceRow(file, model, row, removed);
-}
-
-function writeCheckpoints(file: SqliteFile, { model, checkpoints }: ModelWrite): void {
-  const advance = file.statement(
-    'INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, ' +
-      'size = excluded.size WHERE excluded.position > position',
-  );
-  for (const { partition, at } of checkpoints) advance.run(tableOf(model), partition, at.position, at.size);
-}
-
-function insertRows(file: SqliteFile, model: AnyModel, rows: readonly Row<unknown>[]): void {
-  const insert = file.statement(`INSERT OR IGNORE INTO ${quoted(tableOf(model))} VALUES (?, ?, ?, ?, ?)`);
   const added: { entry: Entry; key: string }[] = [];
-  for (const { key, partition, offset, value } of rows) {
-    const entries = entriesOf(model, { key, partition, offset, value });
-    // A row that is never replaced needs its entries only if a search can find it twice.
-    const kept = hasSeveralTerms(entries) ? JSON.stringify(entries) : null;
-    if (insert.run(key, partition, offset, textOf(value), kept).changes === 0) continue;
-    for (const entry of entries) added.push({ entry, key });
+  for (const row of rows) {
+    const entries = row.isNew ? insertRow(file, model, row) : undefined;
+    if (!entries) replaceRow(file, model, row, removed);
+    else for (const entry of entries) added.push({ entry, key: row.key });
   }
   added.sort((a, b) => (a.entry[1] < b.entry[1] ? -1 : 1));
   for (const { entry, key } of added) addEntry(file, model, key, entry);
+}
+
+function writeCheckpoint(file: SqliteFile, { partition, tables, position, size }: StoredCheckpoint): void {
+  file
+    .statement(
+      'INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, ' +
+        'size = excluded.size WHERE excluded.position > position',
+    )
+    .run(partition, tables.join(' '), position, size);
+}
+
+/** Inserts a row, and returns its index entries; undefined if there is a row already. */
+function insertRow(file: SqliteFile, model: AnyModel, row: Row<unknown>): Entry[] | undefined {
+  const { key, partition, offset, value } = row;
+  const insert = file.statement(`INSERT OR IGNORE INTO ${quoted(tableOf(model))} VALUES (?, ?, ?, ?, ?)`);
+  const entries = entriesOf(model, row);
+  const { changes } = insert.run(key, partition, offset, textOf(value), keptText(model, entries));
+  return changes === 0 ? undefined : entries;
 }
 
 /** Writes over a smaller offset only, and removes entries that the new row lacks. */
@@ -153,17 +148,38 @@ function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>, remove
     | [offset: number, entries: string | null]
     | undefined;
   if (old && old[0] >= offset) return;
-  const before: Entry[] = old?.[1] ? JSON.parse(old[1]) : [];
+  const before = old ? entriesBefore(file, model, key, old[1]) : [];
   const after = entriesOf(model, row);
   file
     .statement(
       `INSERT INTO ${table} VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET partition = excluded.partition, ` +
         'offset = excluded.offset, value = excluded.value, entries = excluded.entries',
     )
-    .run(key, partition, offset, textOf(value), after.length > 0 ? JSON.stringify(after) : null);
+    .run(key, partition, offset, textOf(value), keptText(model, after));
   for (const entry of before) if (!includes(after, entry)) removeEntry(file, model, key, entry);
   removed.note(before, after);
   for (const entry of after) if (!includes(before, entry)) addEntry(file, model, key, entry);
+}
+
+/**
+ * The entries as a row keeps them. With one term an index they follow from the row, which then keeps none:
+ * nearly all rows are such. No entry at all is kept as that, because terms may have been removed.
+ */
+const keptText = ({ indexes }: AnyModel, entries: readonly Entry[]): string | null => {
+  const follow = entries.length > 0 ? !hasSeveralTerms(entries) : Object.keys(indexes).length === 0;
+  return follow ? null : JSON.stringify(entries);
+};
+
+/** The entries of a stored row; `kept` is what it keeps of them. */
+function entriesBefore(file: SqliteFile, model: AnyModel, key: string, kept: string | null): Entry[] {
+  if (kept !== null) return JSON.parse(kept);
+  if (Object.keys(model.indexes).length === 0) return [];
+  const stored = file
+    .statement(`SELECT partition, offset, value FROM ${quoted(tableOf(model))} WHERE key = ?`)
+    .get(key) as [partition: number, offset: number, value: string | null] | undefined;
+  if (!stored) return [];
+  const [partition, offset, value] = stored;
+  return entriesOf(model, { key, partition, offset, value: value === null ? null : JSON.parse(value) });
 }
 
 const textOf = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
@@ -208,12 +224,10 @@ function removeRowEntries(
   const found = file.statement(`SELECT entries FROM ${quoted(table)} WHERE key = ?`).get(key) as
     | [entries: string | null]
     | undefined;
-  if (!found?.[0]) return;
-  const entries: Entry[] = JSON.parse(found[0]);
+  if (!found) return;
+  const entries = entriesBefore(file, model, key, found[0]);
   const left = entries.filter(([name]) => name !== index);
-  file
-    .statement(`UPDATE ${quoted(table)} SET entries = ? WHERE key = ?`)
-    .run(left.length > 0 ? JSON.stringify(left) : null, key);
+  file.statement(`UPDATE ${quoted(table)} SET entries = ? WHERE key = ?`).run(JSON.stringify(left), key);
   for (const entry of entries) if (entry[0] === index) removeEntry(file, model, key, entry);
   removed.note(entries, left);
 }
@@ -271,7 +285,9 @@ async function dropTables(file: SqliteFile, model: AnyModel): Promise<void> {
   const names = [quoted(table), ...Object.keys(model.indexes).map((index) => indexTable(table, index))];
   file.transaction('write', () => {
     createTables(file, model);
-    file.statement('DELETE FROM checkpoints WHERE model = ?').run(table);
+    const left = withoutTable(checkpointsIn(file), table);
+    file.exec('DELETE FROM checkpoints');
+    for (const checkpoint of left) writeCheckpoint(file, checkpoint);
   });
   for (const name of names) {
     const columns = name === quoted(table) ? 'key' : 'term, sort, key';

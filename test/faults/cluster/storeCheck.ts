@@ -12,7 +12,7 @@ import {
   selectTouching,
 } from '../../../src/projections/projection.js';
 import { type Engine, openEngine, type ProjectorEngine } from '../../../src/projections/store/engine.js';
-import type { Model } from '../../../src/projections/store/rowStore.js';
+import { foldedBy, type Model, tableOf } from '../../../src/projections/store/rowStore.js';
 
 /** How long read models may take to catch up with the log. */
 const CATCH_UP_MS = 30_000;
@@ -91,7 +91,9 @@ export class StoreCheck {
   async #catchesUp({ model }: AnyProjection): Promise<boolean> {
     const deadline = performance.now() + this.catchUpMs;
     for (const { partition, size } of this.#heads)
-      while ((await this.engine.store.checkpoint(model, partition)).size < size) {
+      while (
+        foldedBy(await this.engine.store.checkpoints([partition]), [tableOf(model)], partition).size < size
+      ) {
         if (performance.now() > deadline) return false;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }

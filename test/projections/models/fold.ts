@@ -2,8 +2,7 @@ import type { Moment } from '../../../src/domain/commands.js';
 import type { Recorded } from '../../../src/domain/events.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import type { AnyProjection, Folded as FoldedEvent } from '../../../src/projections/projection.js';
-import type { Queries } from '../../../src/projections/queries.js';
-import { createQueries } from '../../../src/projections/rowQueries.js';
+import { createQueries, type Queries } from '../../../src/projections/queries.js';
 import type { AnyModel, Row, RowStore } from '../../../src/projections/store/rowStore.js';
 import { logOf } from '../../audit/worldLog.js';
 import type { World } from './world.js';
@@ -34,21 +33,19 @@ export async function foldBatch(
         changed.set(key, { key, partition: event.partition, offset: event.offset, value });
       }
     }
-    await rows.write([{ model, rows: [...changed.values()], checkpoints: [] }]);
+    await rows.write([{ model, rows: [...changed.values()] }]);
   }
 }
 
 /** Opens a new, empty row store; the provider closes it. */
 export type MakeRows = () => Promise<RowStore>;
 
-/** The model and moment that a query waited for. */
-export type Wait = { readonly model: string } & Moment;
-
 /** The queries over a store that holds a whole world, with their waits. */
 export interface Folded {
   readonly queries: Queries;
   readonly rows: RowStore;
-  readonly waits: Wait[];
+  /** The moments that queries waited for. */
+  readonly waits: Moment[];
 }
 
 /** Folds a world into a new store. */
@@ -56,10 +53,10 @@ export async function folded(world: World, rows: RowStore): Promise<Folded> {
   const projections = allProjections(world.open);
   for (const { model } of projections) await rows.prepare(model);
   await foldBatch(rows, projections, world.events);
-  const waits: Wait[] = [];
+  const waits: Moment[] = [];
   const progress = {
-    waitFor: async (model: string, moment: Moment) => {
-      waits.push({ model, ...moment });
+    waitFor: async (moment: Moment) => {
+      waits.push(moment);
     },
   };
   const { open } = world;

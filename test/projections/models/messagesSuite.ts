@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import type { RoomId } from '../../../src/domain/ids.js';
 import { messageTerm } from '../../../src/domain/messages.js';
-import { messageFacts } from '../../../src/projections/models/messageRows.js';
-import type { PageRequest } from '../../../src/projections/queries.js';
+import { messageFacts, type PageRequest } from '../../../src/projections/models/messageRows.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { sealed, World } from './world.js';
 

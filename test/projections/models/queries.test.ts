@@ -48,7 +48,7 @@ for (const [engine, { open, histories }] of Object.entries(engines))
   });
 
 describe('a query', () => {
-  it('waits for the moments it is given, in the models it reads and no other', async () => {
+  it('waits for the moments it is given', async () => {
     const world = new World(2);
     const [anna, ben] = [world.register('anna'), world.register('ben')];
     const roomId = world.openChat(anna, ben);
@@ -58,24 +58,24 @@ describe('a query', () => {
       { partition: 1, size: 2 },
     ];
     const { queries, waits } = await folded(world, new MemoryRows());
-    const modelsOf = async (query: Promise<unknown>) => {
-      await query;
-      const models = new Set(waits.map(({ model }) => model));
-      expect(waits).to.have.length(models.size * at.length);
-      for (const { model: _, ...moment } of waits.splice(0)) expect(at).to.deep.include(moment);
-      return [...models].sort();
-    };
-    expect(await modelsOf(queries.users([anna], at))).to.deep.equal(['users']);
-    expect(await modelsOf(queries.friends(anna, at))).to.deep.equal(['chats', 'users']);
-    expect(await modelsOf(queries.search(anna, 'ben', 5, at))).to.deep.equal(['chats', 'users']);
-    expect(await modelsOf(queries.activeChats(anna, { limit: 5 }, at))).to.deep.equal(['chats', 'users']);
-    expect(await modelsOf(queries.chat(roomId, anna, at))).to.deep.equal(['chats', 'users']);
-    expect(await modelsOf(queries.members(roomId, at))).to.deep.equal(['chats']);
-    expect(await modelsOf(queries.messages(roomId, { limit: 5 }, at))).to.deep.equal(['messages']);
-    expect(await modelsOf(queries.contacts(anna, at))).to.deep.equal(['chats']);
-    expect(await modelsOf(queries.presence([anna], at))).to.deep.equal(['presence']);
     const page = { limit: 5 };
-    expect(await modelsOf(queries.changedStreams(anna, 0, 0, page, at))).to.deep.equal(['chats']);
+    for (const query of [
+      () => queries.users([anna], at),
+      () => queries.friends(anna, at),
+      () => queries.search(anna, 'ben', 5, at),
+      () => queries.activeChats(anna, page, at),
+      () => queries.chat(roomId, anna, at),
+      () => queries.members(roomId, at),
+      () => queries.activeFor(roomId, at),
+      () => queries.messages(roomId, page, at),
+      () => queries.isAuditor(anna, at),
+      () => queries.contacts(anna, at),
+      () => queries.presence([anna], at),
+      () => queries.changedStreams(anna, 0, 0, page, at),
+    ]) {
+      await query();
+      expect(waits.splice(0), String(query)).to.deep.equal(at);
+    }
   });
 
   it('of what a stream has for a replay waits until all of the stretch is folded', async () => {
@@ -85,12 +85,7 @@ describe('a query', () => {
     const { queries, waits } = await folded(world, new MemoryRows());
     const partition = world.events.find(({ stream }) => stream === `room:${roomIdOf(anna, ben)}`)?.partition;
     await queries.missedEvents(anna, `room:${roomId}`, { since: -1, above: -1, upTo: 1 }, 5);
-    const expected = ['streams', 'chats', 'messages', 'users'].map((model) => ({
-      model,
-      partition,
-      size: 2,
-    }));
-    expect(waits).to.deep.equal(expected);
+    expect(waits).to.deep.equal([{ partition, size: 2 }]);
   });
 });
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { pushesOf, pushesTo } from '../../../src/domain/events.js';
 import type { User } from '../../../src/domain/userMessageChat.js';
-import type { MissedEvent } from '../../../src/projections/queries.js';
+import type { MissedEvent } from '../../../src/projections/models/streamIndex.js';
 import { type ChangeName, expectedChanges } from './expectedChanges.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { scripts } from './scripts.js';
