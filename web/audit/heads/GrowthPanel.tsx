@@ -4,6 +4,7 @@ import { useRequest } from '../../ui/hooks.js';
 import { type AuditApi, describeError } from '../auditApi.js';
 import { useConsole } from '../consoleContext.js';
 import { fromBase64 } from '../verify/bytes.js';
+import { readEntry } from '../verify/entry.js';
 import type { HeadCheck } from '../witness/witness.js';
 import type { SizeSample, WitnessState } from '../witness/witnessState.js';
 import type { GrowthLine } from './growthChart.js';
@@ -73,7 +74,7 @@ async function sampleSizes(
   for (const offset of new Set(offsets)) {
     const path = `/audit/log/${partition}/proof`;
     const { entry } = await api.json<{ entry: string }>(path, { offset, size }, signal);
-    const { recordedAt } = JSON.parse(new TextDecoder().decode(fromBase64(entry)));
+    const { recordedAt } = readEntry(new TextDecoder().decode(fromBase64(entry)));
     if (typeof recordedAt === 'string') samples.push({ at: recordedAt, size: offset + 1 });
   }
   return samples;

@@ -1,5 +1,6 @@
 import type { AuditApi, EventRow } from '../auditApi.js';
 import { fromBase64 } from '../verify/bytes.js';
+import { readEntry } from '../verify/entry.js';
 import { type VerifiedProof, verifyInclusion } from '../verify/inclusion.js';
 import { verifyKnownKey } from '../verify/signedHead.js';
 
@@ -74,8 +75,9 @@ async function findEvent(
 function entryOf(answer: unknown): { stream: string; recordedAt: string } | undefined {
   try {
     const { entry } = answer as { entry: string }; // Anything else fails here or in the verification.
-    const { stream, recordedAt } = JSON.parse(new TextDecoder().decode(fromBase64(entry)));
-    if (typeof stream === 'string' && !Number.isNaN(Date.parse(recordedAt))) return { stream, recordedAt };
+    const { stream, recordedAt } = readEntry(new TextDecoder().decode(fromBase64(entry)));
+    const isTime = typeof recordedAt === 'string' && !Number.isNaN(Date.parse(recordedAt));
+    if (typeof stream === 'string' && isTime) return { stream, recordedAt };
   } catch {
     // Reported by the verification.
   }
