@@ -24,7 +24,7 @@ export class Cancellation {
 }
 
 /** Waits until resolved, rejected or canceled. `start` begins the wait and returns its clean-up, which always runs. */
-export async function waitUnlessCanceled<T>(
+async function waitUnlessCanceled<T>(
   cancellation: Cancellation,
   start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
 ): Promise<T> {

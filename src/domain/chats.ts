@@ -108,6 +108,12 @@ export const leaveRoom = request('leave room', {
   note: 'Receives no pushes of this room on this connection.',
 });
 
+export const getChat = request('get chat', {
+  data: z.strictObject({ roomId: Id, revision: Revision.exactOptional() }),
+  answer: z.strictObject({ chat: Chat, presence: z.record(z.string(), OnlineInfo).exactOptional() }),
+  note: 'A chat of mine, with the presence of its other members who are contacts.',
+});
+
 export const getActiveChats = request('get active chats', {
   data: z.strictObject({
     limit: Limit,

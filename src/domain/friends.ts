@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
-import { completedCommand } from './defineCommand.js';
+import { completedCommand, request } from './defineCommand.js';
 import { event } from './defineEvent.js';
 import { push } from './definePush.js';
-import { Id, Revision } from './fields.js';
+import { Id, Limit, Revision } from './fields.js';
 import { roomIdOf } from './ids.js';
 import { roomStream } from './streams.js';
 import { User } from './userMessageChat.js';
@@ -35,6 +35,16 @@ export const FriendAdded = event('FriendAdded', roomStream, {
     return [tell(by, target), tell(target, by)];
   },
   line: ({ data: { by, target } }, { who }) => `${who(by)} added ${who(target)} as a friend`,
+});
+
+export const getFriends = request('get friends', {
+  data: z.strictObject({
+    limit: Limit,
+    next: z.string().min(1).max(256).exactOptional(),
+    revision: Revision.exactOptional(),
+  }),
+  answer: z.strictObject({ friends: z.array(User), next: z.string().exactOptional() }),
+  note: 'In an order that does not change. `next` goes into `next` for the page behind it; absent at the end.',
 });
 
 /** `isNew`: this command made them friends. */

@@ -7,10 +7,12 @@ import {
   type CommandOf,
   type CommandRouter,
   commandDeclaration,
+  type Moment,
 } from '../domain/commands.js';
 import type { PlainCommandName, RequestAnswer, RequestData, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import type { Chat } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
 import type { Connection } from './connection.js';
 import type { Cursors, FanoutProgress, Revisions } from './cursor.js';
@@ -178,7 +180,20 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 function queryHandlers(
   { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
-): Only<'fetch messages' | 'get active chats'> {
+): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
+  /** The presence of those members of these chats who are contacts. */
+  async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
+    const contacts = chats
+      .flatMap(({ participants }) => participants)
+      .filter(({ userId, erased }) => !erased && hub.watchers.isContact(me, userId));
+    return Object.fromEntries(
+      await queries.presence(
+        contacts.map(({ userId }) => userId),
+        moments,
+      ),
+    );
+  }
+
   return {
     'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
@@ -190,16 +205,20 @@ function queryHandlers(
     'get active chats': async (connection, me, { revision, ...page }) => {
       const moments = await lookUps.moments(connection, revision);
       const { chats, next } = await queries.activeChats(me, page, moments);
-      const participants = chats.flatMap((chat) => chat.participants);
-      const contacts = participants.filter(
-        ({ userId, erased }) => !erased && hub.watchers.isContact(me, userId),
-      );
-      const presences = await queries.presence(
-        contacts.map(({ userId }) => userId),
-        moments,
-      );
-      return { chats, presence: Object.fromEntries(presences), ...(next === undefined ? {} : { next }) };
+      const presence = await presenceIn(chats, me, moments);
+      return { chats, presence, ...(next === undefined ? {} : { next }) };
     },
+
+    'get chat': async (connection, me, { roomId, revision }) => {
+      const moments = await lookUps.moments(connection, revision);
+      const chat = await queries.chat(roomId, me, moments);
+      if (!chat) throw notFound('there is no such room among yours');
+      const presence = await presenceIn([chat], me, moments);
+      return { chat, ...(Object.keys(presence).length > 0 ? { presence } : {}) };
+    },
+
+    'get friends': async (connection, me, { revision, ...page }) =>
+      queries.friends(me, page, await lookUps.moments(connection, revision)),
   };
 }
 

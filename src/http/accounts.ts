@@ -9,7 +9,7 @@ import {
   unauthenticated,
 } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
-import { FIRST_CHATS } from '../domain/limits.js';
+import { FIRST_ROWS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
@@ -214,9 +214,9 @@ export class Accounts {
   /** The data that only the user's own devices are shown, as of `at`. */
   async overview(userId: string, at: readonly Moment[]): Promise<{ friends: User[]; activeChats: Chat[] }> {
     const { queries } = this.#parts;
-    const [friends, { chats }] = await Promise.all([
-      queries.friends(userId, at),
-      queries.activeChats(userId, { limit: FIRST_CHATS }, at),
+    const [{ friends }, { chats }] = await Promise.all([
+      queries.friends(userId, { limit: FIRST_ROWS }, at),
+      queries.activeChats(userId, { limit: FIRST_ROWS }, at),
     ]);
     return { friends, activeChats: chats };
   }

@@ -53,7 +53,12 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
   const { sessions, queries } = parts;
   const now = await parts.revisions.present();
   yield { kind: 'profile', user: (await queries.users([userId], now)).get(userId) };
-  for (const friend of await queries.friends(userId, now)) yield { kind: 'friend', friend };
+  for (let next: string | undefined, more = true; more; more = next !== undefined) {
+    const page = { limit: PAGE_ROWS, ...(next === undefined ? {} : { next }) };
+    const found = await queries.friends(userId, page, now);
+    for (const friend of found.friends) yield { kind: 'friend', friend };
+    next = found.next;
+  }
   for (const { createdAt, expiresAt, endedAt } of await sessions.list(userId))
     yield { kind: 'session', createdAt, expiresAt, ...(endedAt === undefined ? {} : { endedAt }) };
   for await (const roomId of roomsOf(userId, now, queries)) {

@@ -13,7 +13,7 @@ export interface LogMeta {
 }
 
 /** The format this program reads and writes: see docs/log-format.md. */
-export const LOG_FORMAT = 1;
+const LOG_FORMAT = 1;
 
 /** The table, or collection, of the description. Drafts of the format, before the first release, had another. */
 export const META_TABLE = 'log';

@@ -8,7 +8,7 @@ import { messagePage, openMessages, type PageRequest } from './models/messageRow
 import { onlineUsers, presenceOf } from './models/presenceVisibility.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import { hasAuditorRow, openedErased, usersById, type ViewSource } from './models/userRows.js';
-import { friendsOf, searchUsers } from './models/userSearch.js';
+import { friendsPage, searchUsers } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 
 /**
@@ -18,7 +18,12 @@ import type { Progress } from './queryWaits.js';
 export interface Queries {
   /** The users that exist, erased ones included. */
   users(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, User>>;
-  friends(userId: UserId, at: readonly Moment[]): Promise<User[]>;
+  /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
+  friends(
+    userId: UserId,
+    page: { limit: number; next?: string },
+    at: readonly Moment[],
+  ): Promise<{ friends: User[]; next?: string }>;
   /** Users by name: an exact match, then prefixes, then the rest. Leaves out `me` and `me`'s friends. */
   search(me: UserId, q: string, limit: number, at: readonly Moment[]): Promise<User[]>;
   /**
@@ -89,9 +94,9 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return usersById(source, ids);
     },
-    async friends(userId, at) {
+    async friends(userId, page, at) {
       await waitFor(at);
-      return friendsOf(source, userId);
+      return friendsPage(source, userId, page);
     },
     async search(me, q, limit, at) {
       await waitFor(at);

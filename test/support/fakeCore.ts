@@ -39,9 +39,10 @@ export class FakeCore {
       });
       return new Map(found);
     },
-    friends: async (userId, at) => {
+    friends: async (userId, { limit }, at) => {
       this.#wait(at);
-      return [...(this.#friends.get(userId) ?? [])].map((id) => this.#user(id));
+      const friends = [...(this.#friends.get(userId) ?? [])].map((id) => this.#user(id));
+      return { friends: friends.slice(0, limit) };
     },
     search: async (me, q, limit, at) => {
       this.#wait(at);

@@ -1,7 +1,4 @@
-import { backoffDelay } from '../options.js';
-import { Cancellation, type RetryTiming, waitUnlessCanceled } from '../requests.js';
-import type { Profile } from '../rest.js';
-import { type Client, ClientError, type Message, toClientError, type User } from '../types.js';
+import { type Client, ClientError, type Message, toClientError } from '../types.js';
 import { applyChatPage, applyFriend, applyMessages, newestWithoutGap } from './folds.js';
 import type { Typing } from './livePresence.js';
 import type { Marks, Sending } from './sending.js';
@@ -18,19 +15,18 @@ import {
 } from './storeState.js';
 import type { Entry, Room, RoomView } from './storeTypes.js';
 
+/** The largest page that the server gives. */
+const FRIENDS_PER_PAGE = 200;
+
 interface ListParts {
   readonly client: Pick<Client, 'request'>;
   readonly store: Observable<State>;
-  /** Fetches a user with their friends. */
-  readonly fetchProfile: (userId: string) => Promise<Profile>;
-  readonly timing: RetryTiming;
   readonly onError: (error: unknown) => void;
 }
 
 /** Fetches data that is not pushed: earlier chats, friends and presence. */
 export class Lists {
   readonly #parts: ListParts;
-  readonly #cancellation = new Cancellation();
 
   constructor(parts: ListParts) {
     this.#parts = parts;
@@ -51,40 +47,28 @@ export class Lists {
     store.apply((state) => applyChatPage(state, answer, false));
   });
 
-  close(): void {
-    this.#cancellation.cancel(new ClientError({ code: 'closed' }));
-  }
-
   async #fetchNewestChats(): Promise<void> {
     const { client, store } = this.#parts;
     const answer = await client.request('get active chats', {}, { timeoutMs: Infinity });
     store.apply((state) => applyChatPage(state, answer, true));
   }
 
+  /** Later friends are pushed. */
   async #fetchFriends(): Promise<void> {
-    const { store } = this.#parts;
+    const { client, store } = this.#parts;
     const { me, hasFriends } = store.state;
     if (hasFriends || me === undefined) return;
-    const { friends = [] } = await this.#fetchProfile(me);
-    store.apply((state) => ({ ...friends.reduce(applyFriend, state), hasFriends: true }));
-  }
-
-  /** Retries as the client does on the socket, as REST has no retries of its own. */
-  async #fetchProfile({ userId }: User): Promise<Profile> {
-    const { fetchProfile, timing } = this.#parts;
-    const { after, random, backoff } = timing;
-    for (let failures = 0; ; failures++) {
-      try {
-        return await waitUnlessCanceled<Profile>(this.#cancellation, (resolve, reject) => {
-          fetchProfile(userId).then(resolve, reject);
-          return () => {};
-        });
-      } catch (error) {
-        if (!(error instanceof ClientError) || !error.canRetry) throw error;
-        const ms = (error.retryAfterMs ?? 0) + backoffDelay(failures, random(), backoff);
-        await waitUnlessCanceled<void>(this.#cancellation, (resolve) => after(ms, resolve));
-      }
+    for (let page: { next?: string } = {}, isEnd = false; !isEnd; ) {
+      const { friends, next } = await client.request(
+        'get friends',
+        { ...page, limit: FRIENDS_PER_PAGE },
+        { timeoutMs: Infinity },
+      );
+      store.apply((state) => friends.reduce(applyFriend, state));
+      if (next === undefined) isEnd = true;
+      else page = { next };
     }
+    store.apply((state) => ({ ...state, hasFriends: true }));
   }
 
   /** After the end of the client its errors are expected, and not reported. */

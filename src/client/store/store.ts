@@ -40,18 +40,15 @@ class ClientStore implements Store {
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    const { onError, after, random, backoff } = withDefaults(options);
-    const { rest, token, outbox, newId, now = Date.now } = options;
+    const { onError, after } = withDefaults(options);
+    const { outbox, newId, now = Date.now } = options;
     const client = createClient(options);
     const store = new Observable(EMPTY_STATE, onError);
     const snapshots = new Snapshots();
     this.#client = client;
     this.#store = store;
     this.#snapshot = store.watch((state) => snapshots.of(state));
-    this.#lists = new Lists({
-      ...{ client, store, onError, timing: { after, random, backoff } },
-      fetchProfile: (userId) => rest.user(token, userId),
-    });
+    this.#lists = new Lists({ client, store, onError });
     this.#presences = new Presences(client, store);
     const onStored = ({ roomId }: Message): void => this.#presences.lookUp(roomId);
     this.#sending = new Sending({
@@ -79,7 +76,6 @@ class ClientStore implements Store {
 
   close(): void {
     this.#client.close();
-    this.#lists.close();
     this.#typing.close();
   }
 

@@ -199,14 +199,15 @@ export async function activeChats(
     terms: [userId],
     reverse: true,
     limit: limit + 1,
-    ...(next === undefined ? {} : { from: parseNext(next) }),
+    ...(next === undefined ? {} : { from: parseNext('chats', next) }),
   });
   // A chat is active only once it was created.
   const page = valuesOf(found.slice(0, limit)).filter(hasChat);
   const chats = await openChats(source, userId, page);
   const last = page.at(-1);
   if (found.length <= limit || last === undefined) return { chats };
-  return { chats, next: writeNext({ sort: activityOf(last), key: streamOf('room', last.roomId) }) };
+  const end = { sort: activityOf(last), key: streamOf('room', last.roomId) };
+  return { chats, next: writeNext('chats', end) };
 }
 
 /** The chat's row; undefined if there is no such room. */
@@ -216,9 +217,23 @@ export async function chatRow(rows: RowReader, roomId: RoomId): Promise<OpenChat
   return row && hasChat(row) ? row : undefined;
 }
 
-/** The user's friends, a page at a time. */
-export async function* friendIds(rows: RowReader, userId: UserId): AsyncGenerator<UserId[]> {
-  for await (const page of rowsUnder(rows, chatsModel, 'friends', userId)) yield othersIn(page, userId);
+/** A page of the user's friends, in an order that does not change, and the `next` of the page behind it. */
+export async function friendIds(
+  rows: RowReader,
+  userId: UserId,
+  { limit, next }: { limit: number; next?: string },
+): Promise<{ ids: UserId[]; next?: string }> {
+  const found = await rows.find(chatsModel, 'friends', {
+    terms: [userId],
+    byKey: true,
+    limit: limit + 1,
+    ...(next === undefined ? {} : { from: parseNext('friends', next) }),
+  });
+  const page = found.slice(0, limit);
+  const ids = othersIn(page, userId);
+  const last = page.at(-1);
+  if (found.length <= limit || last === undefined) return { ids };
+  return { ids, next: writeNext('friends', { sort: 0, key: last.key }) };
 }
 
 /** The user's friends, and users who share a chat with a message with this user. */
@@ -232,17 +247,20 @@ export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<U
 const othersIn = (pairs: readonly Row<ChatRow>[], userId: UserId): UserId[] =>
   valuesOf(pairs).flatMap(({ members }) => members.filter((member) => member !== userId));
 
-function writeNext({ sort, key }: PageEnd): string {
-  const body = Buffer.from(`${sort.toString(36)}/${key}`).toString('base64url');
+/** What a page has. The `next` of one cannot be used for another. */
+type PageOf = 'chats' | 'friends';
+
+function writeNext(what: PageOf, { sort, key }: PageEnd): string {
+  const body = Buffer.from(`${what}/${sort.toString(36)}/${key}`).toString('base64url');
   return `${body}.${crc32(body).toString(36)}`;
 }
 
-function parseNext(text: string): PageEnd {
+function parseNext(what: PageOf, text: string): PageEnd {
   const [body = '', checksum, ...rest] = text.split('.');
-  const [activity = '', key] = Buffer.from(body, 'base64url').toString().split('/');
-  const sort = Number.parseInt(activity, 36);
-  const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum;
+  const [kind, place = '', key] = Buffer.from(body, 'base64url').toString().split('/');
+  const sort = Number.parseInt(place, 36);
+  const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum && kind === what;
   if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
-  const message = 'must be the next of an earlier page of chats';
+  const message = `must be the next of an earlier page of ${what}`;
   throw badRequest(`next ${message}`, [{ path: 'next', message }]);
 }

@@ -23,12 +23,15 @@ const USERS_PER_READ = 100;
 // A search reads at most this many pages, however many rows it leaves out.
 const MAX_READS = 20;
 
-/** The user's friends who are not erased. */
-export async function friendsOf(source: ViewSource, userId: UserId): Promise<User[]> {
-  const friends: User[] = [];
-  for await (const ids of friendIds(source.rows, userId))
-    friends.push(...(await usersById(source, ids)).values());
-  return friends.filter((friend) => friend.erased !== true);
+/** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. */
+export async function friendsPage(
+  source: ViewSource,
+  userId: UserId,
+  page: { limit: number; next?: string },
+): Promise<{ friends: User[]; next?: string }> {
+  const { ids, ...rest } = await friendIds(source.rows, userId, page);
+  const friends = [...(await usersById(source, ids)).values()];
+  return { friends: friends.filter((friend) => friend.erased !== true), ...rest };
 }
 
 /**

@@ -52,6 +52,21 @@ export function chats(place: Place): void {
     expect(theirs.isNewActive).to.equal(true);
   });
 
+  it('is one of mine that get chat shows, with the presence of the other who is a contact', async () => {
+    const { room, revision } = await phone.request('init chat', { friendId: ben.userId });
+    const { roomId } = room;
+    expect(await phone.request('get chat', { roomId, revision })).to.deep.equal({ chat: room });
+    const message = await say(phone, roomId, 'hello');
+    await hear(tablet, 'hello');
+    const { chat, presence } = await tablet.request('get chat', { roomId });
+    expect(chat).to.deep.include({ lastMessage: message, unread: 1 });
+    expect(presence).to.have.all.keys(ada.userId);
+    const stranger = await (await Newcomer.at(place)).device();
+    for (const asked of [roomId, randomUUID()])
+      expect(await stranger.refusal('get chat', { roomId: asked })).to.include({ code: 'not_found' });
+    await stranger.close();
+  });
+
   it('opens one room for two who ask at once', async () => {
     const [one, other] = await Promise.all([chatOf(phone, ben), chatOf(tablet, ada)]);
     expect(one).to.equal(other);

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { ask } from '../../support/http.js';
 import type { Place } from '../../support/people.js';
 import type { RawSocket } from '../../support/rawSocket.js';
-import { chatOf, hear, type Newcomer, say, two } from '../newcomer.js';
+import { chatOf, hear, Newcomer, say, two } from '../newcomer.js';
 
 /** `add friend`. */
 export function friends(place: Place): void {
@@ -64,6 +64,20 @@ export function friends(place: Place): void {
     await phone.request('get online info', { recipientId: ben.userId });
     await tablet.push('add friend');
     await tablet.request('get online info', { recipientId: ada.userId });
+  });
+
+  it('is listed by get friends, a page at a time', async () => {
+    const cem = await Newcomer.at(place);
+    await phone.request('add friend', { friendId: ben.userId });
+    const { revision } = await phone.request('add friend', { friendId: cem.userId });
+    const first = await phone.request('get friends', { limit: 1, revision });
+    const second = await phone.request('get friends', { limit: 1, next: first.next ?? '' });
+    expect([...first.friends, ...second.friends]).to.have.deep.members([ben.user, cem.user]);
+    expect(second).not.to.have.property('next');
+    expect((await tablet.request('get friends', { revision })).friends).to.deep.equal([ada.user]);
+    const { next = '' } = first;
+    expect(await phone.refusal('get friends', { next: `${next}x` })).to.include({ code: 'bad_request' });
+    expect(await phone.refusal('get active chats', { next })).to.include({ code: 'bad_request' });
   });
 
   it('refuses oneself, and somebody there is not', async () => {

@@ -20,6 +20,8 @@ export interface Searchable {
   rebuild?(projection: string): Promise<unknown>;
   /** The user's own key in the vault, sealed, as text in Latin-1; null once it is destroyed. */
   wrappedKey(userId: string): Promise<string | null | undefined>;
+  /** The sealed rows of the vault that hold the keys of the user's texts, as text in Latin-1. */
+  textSecretsOf(userId: string): Promise<string[]>;
 }
 
 /** As `wrappedKey` gives a sealed key. */
@@ -68,6 +70,17 @@ function filesOf(dataDir: string): Omit<Searchable, 'server'> {
         db.close();
       }
     },
+    async textSecretsOf(userId) {
+      const db = new DatabaseSync(join(dataDir, 'vault.db'), { readOnly: true });
+      try {
+        const sql =
+          'SELECT roots AS row FROM keys WHERE owner = ? UNION ALL SELECT sealed FROM rooms WHERE owner = ?';
+        const rows = db.prepare(sql).all(userId, userId) as { row: Uint8Array | null }[];
+        return rows.flatMap(({ row }) => textOf(row) ?? []);
+      } finally {
+        db.close();
+      }
+    },
   };
 }
 
@@ -93,6 +106,16 @@ function documentsOf(url: string): Omit<Searchable, 'server'> {
         const keys = client.db(vault).collection<{ _id: string; own: Binary | null }>('keys');
         const row = await keys.findOne({ _id: userId });
         return textOf(row && (row.own?.value() ?? null));
+      }),
+    textSecretsOf: (userId) =>
+      withClient(async (client, [, vault]) => {
+        const keys = client.db(vault).collection<{ _id: string; roots: Binary | null }>('keys');
+        const rooms = client.db(vault).collection<{ owner: string; sealed: Binary }>('rooms');
+        const rows = [
+          (await keys.findOne({ _id: userId }))?.roots,
+          ...(await rooms.find({ owner: userId }).toArray()).map(({ sealed }) => sealed),
+        ];
+        return rows.flatMap((row) => textOf(row?.value()) ?? []);
       }),
   };
 }

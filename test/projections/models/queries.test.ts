@@ -61,7 +61,7 @@ describe('a query', () => {
     const page = { limit: 5 };
     for (const query of [
       () => queries.users([anna], at),
-      () => queries.friends(anna, at),
+      () => queries.friends(anna, page, at),
       () => queries.search(anna, 'ben', 5, at),
       () => queries.activeChats(anna, page, at),
       () => queries.chat(roomId, anna, at),

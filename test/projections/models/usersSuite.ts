@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { UserId } from '../../../src/domain/ids.js';
+import { rejection } from '../../support/rejection.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
 
@@ -30,17 +31,35 @@ export function usersSuite(makeRows: MakeRows): void {
       world.befriend(chris, anna);
       world.destroyKey(chris);
       const { queries } = await folded(world, await makeRows());
-      expect((await queries.friends(anna, [])).map(({ userId }) => userId)).to.deep.equal([ben]);
-      expect((await queries.friends(ben, [])).map(({ userId }) => userId)).to.deep.equal([anna]);
+      const namesOf = async (user: string) => (await queries.friends(user, { limit: 9 }, [])).friends;
+      expect((await namesOf(anna)).map(({ userId }) => userId)).to.deep.equal([ben]);
+      expect((await namesOf(ben)).map(({ userId }) => userId)).to.deep.equal([anna]);
     });
 
-    it('are all there, however many', async () => {
+    it('are all there, however many, each on one page', async () => {
       const world = new World();
       const anna = world.register('anna');
       const others = Array.from({ length: 300 }, (_, i) => world.register(`friend${i}`));
       for (const other of others) world.befriend(anna, other);
       const { queries } = await folded(world, await makeRows());
-      expect((await queries.friends(anna, [])).map(({ userId }) => userId)).to.have.members(others);
+      const pages: string[][] = [];
+      for (let page: { limit: number; next?: string } | undefined = { limit: 120 }; page; ) {
+        const { friends, next }: Awaited<ReturnType<typeof queries.friends>> = await queries.friends(
+          anna,
+          page,
+          [],
+        );
+        pages.push(friends.map(({ userId }) => userId));
+        page = next === undefined ? undefined : { limit: 120, next };
+      }
+      expect(pages.map(({ length }) => length)).to.deep.equal([120, 120, 60]);
+      expect(pages.flat()).to.have.members(others);
+      const { next = '' } = await queries.activeChats(anna, { limit: 1 }, []);
+      for (const wrong of ['x', next])
+        expect(await rejection(queries.friends(anna, { limit: 1, next: wrong }, []))).to.have.property(
+          'code',
+          'bad_request',
+        );
     });
   });
 
