@@ -31,6 +31,21 @@ describe('The file of the read models', () => {
     expect(file.statement('SELECT count(*) FROM t').get()).to.deep.equal([0]);
   });
 
+  it('has all of a write or nothing: a checkpoint that cannot be stored takes the rows with it', async () => {
+    const store = openSqliteRows(':memory:');
+    await store.prepare(names);
+    await store.write([{ model: names, rows: [rowOf(1, 1, 'before')] }]);
+    const rows = [rowOf(1, 2, 'after'), rowOf(2, 2, 'new')];
+    const place = { partition: 0, tables: ['names_v1'], size: 3 };
+    // SQLite takes it for NULL, which the column refuses.
+    const written = store.write([{ model: names, rows }], [{ ...place, position: Number.NaN }]);
+    expect(await written.catch(({ code }) => code)).to.be.a('string');
+    const found = await store.get(names, ['k1', 'k2']);
+    expect([...found.values()].map(({ value }) => value)).to.deep.equal(['before']);
+    expect(await store.checkpoints()).to.deep.equal([]);
+    await store.close();
+  });
+
   it('holds no text of rows and index entries that were replaced', async () => {
     const path = join(tempDir(), 'read.db');
     const store = openSqliteRows(path);

@@ -57,7 +57,7 @@ const lines: Projection<Line> = {
   creates: ({ type }) => type === 'MessageSent',
   evolve(line, event) {
     if (event.type === 'MessageSent') return { messageId: event.data.messageId, reads: 0 };
-    const isRemoved = event.type === 'MessagesRead' && event.data.upTo % 3 === 2;
+    const isRemoved = event.type === 'MessagesRead' && event.data.upTo % 4 === 2;
     return line && !isRemoved ? { ...line, reads: line.reads + 1 } : null;
   },
   isRarelyChanged: () => true,
@@ -124,6 +124,21 @@ export class Pages {
     this.#head = head;
     return commit;
   }
+}
+
+/** The same commits each time: messages, reads of earlier ones, which change or remove them, and presence. */
+export function story(length: number): Commit[] {
+  const pages = new Pages();
+  return Array.from({ length }, (_, n) =>
+    pages.next(
+      [
+        { room: n % 3, message: n },
+        { room: (n + 1) % 3, read: 3 * Math.floor(n / 2) },
+        { user: n % 2, isOnline: n % 5 > 0 },
+      ],
+      '2026-01-01T00:00:00.000Z',
+    ),
+  );
 }
 
 /** All rows of the models, tombstones too, as text by model and key; keys are those that the events name. */

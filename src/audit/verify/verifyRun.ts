@@ -3,7 +3,7 @@ import type { Remote, WorkerPool } from '../../base/workerThreads.js';
 import type { Head } from '../../log/commit.js';
 import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
-import { type ComparedModel, projectionOf } from './comparedModels.js';
+import { type ComparedModel, isMadeOnce } from './comparedModels.js';
 import { type CheckedPartition, Meter, type Mismatch, type OnProgress, type Report } from './report.js';
 import {
   SECTION_EVENTS,
@@ -15,7 +15,7 @@ import {
 import { findMissedHead, type RowCounts, type VerifyStart, type VerifyState } from './verifyState.js';
 import type { VerifyApi } from './verifyWorker.js';
 
-/** Counts for insert-only tables, each of whose rows was compared with its event. */
+/** Counts for tables whose rows one event makes; each row was compared with that event. */
 export interface WrittenOnce {
   /** By table, the stored rows of each partition, or why they cannot be counted. */
   readonly counts: ReadonlyMap<string, number[] | Mismatch>;
@@ -30,8 +30,8 @@ interface Compared {
 }
 
 /**
- * Compares tables with fresh folds of the log. Of insert-only tables, only the number of rows is left to
- * compare.
+ * Compares tables with fresh folds of the log. Of tables whose rows one event makes,
+ * only the number of rows and those that changed later are left to compare.
  */
 async function compareTables(
   pool: WorkerPool<VerifyApi>,
@@ -56,7 +56,10 @@ async function compareTables(
   return tables;
 }
 
-/** Every row that an event makes was compared, so a larger number means a row without an event. */
+/**
+ * Every row that an event makes was compared, so a larger number means a row without an event. A smaller one
+ * means that rows have changed since the start.
+ */
 async function compareCounts(
   worker: Remote<VerifyApi>,
   comparedModel: ComparedModel,
@@ -65,8 +68,11 @@ async function compareCounts(
 ): Promise<Compared> {
   if (!Array.isArray(stored)) return { rows: 0, mismatch: stored };
   const rows = stored.reduce((sum, count) => sum + count, 0);
-  const isAsMade = made.every((count, partition) => stored[partition] === count);
-  return isAsMade ? { rows } : { rows, mismatch: await worker.rowWithoutEvent(comparedModel) };
+  const isMore = made.some((count, partition) => (stored[partition] ?? 0) > count);
+  return {
+    rows,
+    mismatch: isMore ? await worker.rowWithoutEvent(comparedModel) : await worker.changed(comparedModel),
+  };
 }
 
 /**
@@ -180,12 +186,9 @@ export class VerifyRun {
     }
   }
 
-  /** Runs beside the last sections, because counting is slow and the counts do not change. */
+  /** Runs beside the last sections, because counting is slow. */
   #countTables(): ((worker: Remote<VerifyApi>) => Promise<void>)[] {
-    const insertOnly = this.begun.comparedModels.filter(
-      (comparedModel) => projectionOf(comparedModel).creates,
-    );
-    return insertOnly.map((comparedModel) => async (worker) => {
+    return this.begun.comparedModels.filter(isMadeOnce).map((comparedModel) => async (worker) => {
       this.#counts.set(comparedModel.name, await worker.count(comparedModel));
     });
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { LogEndsEarly } from '../../log/checkLog.js';
+import { LogEndsEarly, readRange } from '../../log/checkLog.js';
 import { emptyHead, FRONTIER_EVERY_COMMITS, type Head, headFrom } from '../../log/commit.js';
 import { type DecodedCommit, decodeCommit } from '../../projections/commitBuffer.js';
 import {
@@ -10,10 +10,23 @@ import {
   type Rows,
   selectTouching,
 } from '../../projections/projection.js';
-import type { Checkpoint, Model, ModelWrite, RowStore } from '../../projections/store/rowStore.js';
+import type {
+  Checkpoint,
+  Model,
+  ModelWrite,
+  RowStore,
+  WrittenRow,
+} from '../../projections/store/rowStore.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import type { AuditedLog, StoredRows } from '../storedRows.js';
-import { type ComparedModel, compareInserted, projectionOf, streamVersions } from './comparedModels.js';
+import {
+  type ComparedModel,
+  compareMade,
+  divideTouching,
+  isMadeOnce,
+  projectionOf,
+  streamVersions,
+} from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
 import { checkChain, type HashedCommit, type TrustedHead } from './verifyState.js';
 
@@ -93,7 +106,7 @@ export interface SectionResult {
   readonly mismatch?: Mismatch;
   /** The first mismatch of the rows that it makes. */
   readonly rowMismatch?: Mismatch;
-  /** The number of rows that it makes, by insert-only read model. */
+  /** The number of rows that it makes, by read model of rows that one event makes. */
   readonly made: Readonly<Record<string, number>>;
 }
 
@@ -114,46 +127,52 @@ export async function openScratch(
   comparedModels: readonly ComparedModel[],
 ): Promise<RowStore> {
   const scratch = openSqliteRows(scratchFile(directory, partition), CACHE_KIB);
-  for (const { model } of [versions, ...changingModels(comparedModels).map(projectionOf)])
-    await scratch.prepare(model);
+  for (const { model } of [versions, ...comparedModels.map(projectionOf)]) await scratch.prepare(model);
   return scratch;
 }
 
-/** The read models whose rows can change. */
-const changingModels = (comparedModels: readonly ComparedModel[]): ComparedModel[] =>
-  comparedModels.filter((comparedModel) => !projectionOf(comparedModel).creates);
+/** What must be folded when a section's turn comes. */
+export interface SectionFold {
+  readonly events: SectionEvents;
+  /** By read model, rows made here that later events change. */
+  readonly changed: ReadonlyMap<string, readonly WrittenRow[]>;
+}
 
 /**
- * Checks what does not depend on earlier sections: that the commits follow each other, and the insert-only
- * rows. Returns the events to fold when the section's turn comes.
+ * Checks what does not depend on earlier sections: that the commits follow each other, and the rows that one
+ * event makes. Returns what is to be folded when the section's turn comes.
  */
 export async function checkSection(
   { log, stored }: SectionParts,
   section: SectionToCheck,
-): Promise<{ found: SectionResult; events: SectionEvents }> {
+): Promise<{ found: SectionResult; fold: SectionFold }> {
   const { partition, after, upTo, trustedHeads, comparedModels, skipsRows } = section;
   let from: Head;
   try {
     from = section.from ?? (await claimedHead(log, partition, after));
   } catch (error) {
     const mismatch = toMismatch(error, partition, after);
-    return { found: { head: emptyHead(partition), mismatch, made: {} }, events: NO_EVENTS };
+    return { found: { head: emptyHead(partition), mismatch, made: {} }, fold: NOTHING };
   }
   const { head, commits, mismatch } = await checkChain(log, from, upTo, trustedHeads);
   const made: Record<string, number> = {};
   const found = { from, head, made };
-  if (mismatch) return { found: { ...found, mismatch }, events: NO_EVENTS };
-  if (skipsRows) return { found, events: NO_EVENTS };
+  if (mismatch) return { found: { ...found, mismatch }, fold: NOTHING };
+  if (skipsRows) return { found, fold: NOTHING };
   try {
     const events = new SectionEvents(partition, commits.map(decodeCommit));
     const misdated = findMisdated(commits, events.all);
-    if (misdated) return { found: { ...found, mismatch: misdated }, events: NO_EVENTS };
-    for (const comparedModel of comparedModels)
-      if (projectionOf(comparedModel).creates)
-        made[comparedModel.name] = await compareInserted(stored, comparedModel, events.heldBy(comparedModel));
-    return { found, events };
+    if (misdated) return { found: { ...found, mismatch: misdated }, fold: NOTHING };
+    const changed = new Map<string, readonly WrittenRow[]>();
+    for (const comparedModel of comparedModels) {
+      if (!isMadeOnce(comparedModel)) continue;
+      const rows = await compareMade(stored, comparedModel, events.heldBy(comparedModel));
+      made[comparedModel.name] = rows.count;
+      changed.set(comparedModel.name, rows.changed);
+    }
+    return { found, fold: { events, changed } };
   } catch (error) {
-    return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, events: NO_EVENTS };
+    return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, fold: NOTHING };
   }
 }
 
@@ -185,18 +204,67 @@ async function claimedHead(log: AuditedLog, partition: number, position: number)
 export async function foldSection(
   scratch: RowStore,
   { partition, after, comparedModels }: SectionToCheck,
-  { partitions }: Pick<AuditedLog, 'partitions'>,
-  events: SectionEvents,
+  log: AuditedLog,
+  { events, changed }: SectionFold,
 ): Promise<Mismatch | undefined> {
   try {
-    const writes = [await foldFresh(scratch, streamVersions(partitions), events.all)];
-    for (const comparedModel of changingModels(comparedModels))
-      writes.push(await foldFresh(scratch, projectionOf(comparedModel), events.heldBy(comparedModel)));
+    const writes = [await foldFresh(scratch, streamVersions(log.partitions), events.all)];
+    for (const comparedModel of comparedModels) {
+      const held = events.heldBy(comparedModel);
+      const projection = projectionOf(comparedModel);
+      if (!isMadeOnce(comparedModel)) writes.push(await foldFresh(scratch, projection, held));
+      else {
+        writes.push({ model: projection.model, rows: changed.get(comparedModel.name) ?? [] });
+        writes.push(await foldChanges(scratch, projection, held, { log, partition, after }));
+      }
+    }
     await scratch.write(writes.filter(({ rows }) => rows.length > 0));
     return undefined;
   } catch (error) {
     return toMismatch(error, partition, after);
   }
+}
+
+/** Folds events into rows that earlier sections made. */
+async function foldChanges(
+  scratch: RowStore,
+  projection: AnyProjection,
+  events: readonly Folded[],
+  place: Pick<Section, 'partition' | 'after'> & { readonly log: AuditedLog },
+): Promise<ModelWrite> {
+  const { before } = divideTouching(projection, events);
+  const rows: Rows = new Map();
+  if (before.length > 0) {
+    const keys = collectKeys(before);
+    // A table holds rows of its own model, and only the projection reads their values.
+    const known = new Map<string, WrittenRow>(
+      await scratch.get(projection.model as Model<unknown>, [...keys]),
+    );
+    const absent = new Set([...keys].filter((key) => !known.has(key)));
+    if (absent.size > 0)
+      for (const [key, row] of await madeBefore(projection, absent, place)) known.set(key, row);
+    foldTouching(projection, before, (key) => known.get(key), rows);
+  }
+  return { model: projection.model, rows: [...rows.values()] };
+}
+
+/**
+ * Folds these rows from the beginning of the log. Needed where they were unchanged when their section was
+ * checked, in a run that was interrupted.
+ */
+async function madeBefore(
+  projection: AnyProjection,
+  keys: ReadonlySet<string>,
+  { log, partition, after }: Pick<Section, 'partition' | 'after'> & { readonly log: AuditedLog },
+): Promise<Rows> {
+  const rows: Rows = new Map();
+  for await (const commit of readRange(log, { partition, after: 0, upTo: after })) {
+    const touching = selectTouching(projection, decodeCommit(commit).events)
+      .map(({ event, keys: all }) => ({ event, keys: all.filter((key) => keys.has(key)) }))
+      .filter((one) => one.keys.length > 0);
+    foldTouching(projection, touching, () => undefined, rows);
+  }
+  return rows;
 }
 
 /** The decoded events of a section. */
@@ -234,5 +302,5 @@ function eventsIn(commits: readonly DecodedCommit[]): Folded[] {
   return events;
 }
 
-const NO_EVENTS = new SectionEvents(0, []);
+const NOTHING: SectionFold = { events: new SectionEvents(0, []), changed: new Map() };
 const versions = streamVersions(undefined);

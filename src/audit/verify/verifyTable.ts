@@ -8,6 +8,7 @@ import type { AuditedLog, StoredRows } from '../storedRows.js';
 import {
   type ComparedModel,
   compareRow,
+  isMadeOnce,
   projectionOf,
   rowWithoutEvent,
   storedModel,
@@ -116,16 +117,46 @@ export async function findMissing(
 const keysIn = (rows: readonly StoredRow[]): string[] => rows.map(([key]) => key);
 
 /**
- * The number of rows of an insert-only table in each partition, up to its checkpoint. These rows never
- * change.
+ * Compares the rows that later events have changed. The fresh fold has only these rows of a table whose rows
+ * one event makes.
  */
+export async function compareChanged(
+  parts: TableParts,
+  comparedModel: ComparedModel,
+): Promise<Mismatch | undefined> {
+  const { model } = projectionOf(comparedModel);
+  const table = storedModel(comparedModel);
+  for (const [partition, rows] of parts.fresh.entries()) {
+    const end = comparedModel.checkpoints[partition]?.size ?? 0;
+    const ahead: StoredRow[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await rows.page(model, after, ROWS_PER_READ);
+      const found = new Map((await parts.stored.get(table, keysIn(page))).map((row) => [row[0], row]));
+      for (const row of page) {
+        const there = found.get(row[0]);
+        if (there && there[1] === partition && there[2] >= end) ahead.push(there);
+        else {
+          const mismatch = compareRow(table, there, row);
+          if (mismatch) return mismatch;
+        }
+      }
+      after = page.at(-1)?.[0];
+      if (after === undefined) break;
+    }
+    const mismatch = await checkRowsAhead(parts, comparedModel, partition, ahead);
+    if (mismatch) return mismatch;
+  }
+  return undefined;
+}
+
+/** The number of rows in each partition that are stored at an event below the checkpoint. */
 export const countRows = (stored: StoredRows, comparedModel: ComparedModel): Promise<number[]> =>
   stored.count(
     storedModel(comparedModel),
     comparedModel.checkpoints.map(({ size }) => size),
   );
 
-/** Finds the first row of an insert-only table that no event makes. Called when the counts differ. */
+/** Finds the first row that no event makes. Called when there are more rows than events make. */
 export async function findRowWithoutEvent(
   { log, stored }: Pick<TableParts, 'log' | 'stored'>,
   comparedModel: ComparedModel,
@@ -188,7 +219,10 @@ export async function checkRowsAhead(
     if (commits.length === 0) break;
     for (const commit of commits) {
       const { events } = decodeCommit(commit);
-      const touching = selectTouching(projection, events);
+      const touching = selectTouching(projection, events).filter(
+        // The fresh fold has only some rows of such a table.
+        (one) => !isMadeOnce(comparedModel) || one.keys.every((key) => waiting.has(key)),
+      );
       const keys = collectKeys(touching);
       await load(keys, changed);
       foldTouching(projection, touching, () => undefined, changed);

@@ -17,13 +17,14 @@ import {
   checkSection,
   foldSection,
   openScratch,
-  type SectionEvents,
+  type SectionFold,
   type SectionResult,
   type SectionToCheck,
   scratchFile,
 } from './verifySection.js';
 import {
   checkRowsAhead,
+  compareChanged,
   compareTable,
   countRows,
   findMissing,
@@ -43,7 +44,7 @@ export interface VerifyThreadData {
 const { engine, directory } = workerData as VerifyThreadData;
 let opened: Promise<{ log: AuditedLog; stored: StoredRows }> | undefined;
 /** The checked section that this thread must fold in its turn. */
-let checked: { readonly section: SectionToCheck; readonly events: SectionEvents } | undefined;
+let checked: { readonly section: SectionToCheck; readonly fold: SectionFold } | undefined;
 /** The scratch file of the last section. The next section is most often of the same partition. */
 let folded: { readonly partition: number; readonly scratch: RowStore } | undefined;
 let compared: TableParts | undefined;
@@ -89,18 +90,18 @@ const itself = (mismatch: Mismatch): Mismatch => mismatch;
 const api = {
   /** Checks what does not depend on earlier sections. */
   async check(section: SectionToCheck): Promise<SectionResult> {
-    const { found, events } = await checkSection(await parts(), section);
-    checked = { section, events };
+    const { found, fold } = await checkSection(await parts(), section);
+    checked = { section, fold };
     return found;
   },
   /** Folds the section checked last. Called after the section before it was folded, by any thread. */
   async fold(): Promise<Mismatch | undefined> {
     if (!checked) throw new RangeError('nothing was checked');
-    const { section, events } = checked;
+    const { section, fold } = checked;
     checked = undefined;
-    return foldSection(await scratchOf(section), section, (await parts()).log, events);
+    return foldSection(await scratchOf(section), section, (await parts()).log, fold);
   },
-  /** Counts the rows of an insert-only table. */
+  /** Counts the rows of a table whose rows one event makes. */
   count: (comparedModel: ComparedModel) =>
     catchMismatch<number[] | Mismatch>(async () => countRows((await parts()).stored, comparedModel), itself),
   rowWithoutEvent: (comparedModel: ComparedModel) =>
@@ -112,6 +113,8 @@ const api = {
     ),
   missing: (comparedModel: ComparedModel, met: readonly number[]) =>
     catchMismatch<Mismatch | undefined>(async () => findMissing(await tables(), comparedModel, met), itself),
+  changed: (comparedModel: ComparedModel) =>
+    catchMismatch<Mismatch | undefined>(async () => compareChanged(await tables(), comparedModel), itself),
   ahead: (comparedModel: ComparedModel, partition: number, rows: readonly StoredRow[]) =>
     catchMismatch<Mismatch | undefined>(
       async () => checkRowsAhead(await tables(), comparedModel, partition, rows),

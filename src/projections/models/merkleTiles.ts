@@ -38,7 +38,7 @@ export function hashesOf({ hashes }: Pick<TileRow, 'hashes'>): Hash[] {
 }
 
 /** The Merkle trees of the log, which proofs are made from. The log itself stores only their right edge. */
-export const tilesModel: Model<TileRow> = { name: 'tiles', version: 2, largeRows: true, indexes: {} };
+export const tilesModel: Model<TileRow> = { name: 'tiles', version: 1, largeRows: true, indexes: {} };
 
 /** Folds tiles: each event is a leaf. An event that fills a tile also adds a node to the tile above. */
 export const tilesProjection: Projection<TileRow> = {

@@ -22,7 +22,7 @@ export function messageKey(roomId: RoomId, seq: number): string {
 /** The history: one row for each message. It is read by key ranges and by message id. */
 export const messagesModel: Model<SealedMessage> = {
   name: 'messages',
-  version: 2,
+  version: 1,
   indexes: {
     id: ({ value }) => ({ terms: [messageTerm(value)], sort: value.seq }),
   },

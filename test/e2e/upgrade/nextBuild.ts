@@ -25,14 +25,14 @@ const changes: Changes = {
       'interface Read { roomId: string; userId: string; upTo: number }\n\nexport const readMessages = ',
     ],
     ['data: () => data,', 'data: () => ({ roomId: data.roomId, userId: data.userId, upTo: data.upTo }),'],
-    ['{ roomId, userId: actor, upTo }, members', '{ roomId, userId: actor, upTo, newest: lastSeq }, members'],
+    ['{ roomId, userId: actor, upTo }', '{ roomId, userId: actor, upTo, newest: lastSeq }'],
   ],
   'src/projections/models/chatRows.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
   ],
   'src/projections/models/messageRows.ts': [
-    ["name: 'messages',\n  version: 2,", "name: 'messages',\n  version: 3,"],
+    ["name: 'messages',\n  version: 1,", "name: 'messages',\n  version: 2,"],
   ],
   'src/projections/models/streamIndex.ts': [["name: 'states', version: 1,", "name: 'states', version: 2,"]],
   'src/cluster/busWire.ts': [['JSON.stringify(header)', "JSON.stringify({ ...header, build: 'next' })"]],
