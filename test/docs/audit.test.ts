@@ -62,7 +62,7 @@ describe('The commands of docs/audit.md', function () {
 
   it('check a proof without trusting the server', () => {
     const proof = said.get('Check a proof without trusting the server');
-    expect(proof).to.match(/^event \d+ of parley\/0 is proven: \{.*"MessageSent"/m);
+    expect(proof).to.match(/^event \d+ of parley\/0 is proven: \[.*"MessageSent"/m);
   });
 
   it('export and verify the log', () => {

@@ -1,12 +1,16 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
+import { readHead } from '../../src/audit/proof/trustedHeads.js';
+import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { type RequestName, requests } from '../../src/domain/contract.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
 import { Problem, SignInAnswer } from '../../src/http/schemas.js';
+import { buildCommit, emptyHead } from '../../src/log/commit.js';
 import { repository } from '../deploy/dockerfile.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { allBlocks, type Block, placeOf } from './blocks.js';
@@ -85,6 +89,33 @@ describe('The code in the documentation', function () {
         // The line above has checked the property.
         const result = requests[event as RequestName].data.safeParse(data);
         expect(result.success, `${line}: ${result.error}`).to.equal(true);
+      }
+    });
+
+  for (const { file, line, info, code } of under('format'))
+    it(`at ${file}:${line} shows a ${info.split(' ')[1]} as the code writes it`, () => {
+      const text = code.trim();
+      const commit = buildCommit({
+        head: emptyHead(3),
+        id: 'i',
+        epoch: 7,
+        recordedAt: 't',
+        leaves: ['[1]'],
+      }).commit;
+      if (info === 'text leaf') expect(encodeEvent(decodeLeaf(text, 0, 0))).to.equal(text);
+      else if (info === 'text commit') {
+        const previous = createHash('sha256').digest('base64');
+        const values: Readonly<Record<string, unknown>> = { ...commit, frontier: null, previous };
+        const fields = text.slice(1, -1).split(',').slice(1);
+        const first = JSON.stringify(['parley/commit/1', ...fields.map((field) => values[field])]);
+        const hash = createHash('sha256').update([first, ...commit.leaves].join('\n'));
+        expect(hash.digest('base64')).to.equal(commit.hash);
+      } else {
+        const [origin, , , extension] = text.split('\n');
+        const note = `${origin?.replace('<LOG_ORIGIN>/<partition>', 'parley/3')}\n1\n${commit.root}\n`;
+        const line = extension?.replace('<position>', '1').replace(/<hash .*>/, commit.hash);
+        const found = readHead(`${note}${line}\n\n— parley/3 AAAA\n`);
+        expect(found).to.deep.include({ size: 1, partition: 3, commit: { position: 1, hash: commit.hash } });
       }
     });
 
