@@ -16,6 +16,7 @@ import { replay } from './measures/replay.js';
 import { resume } from './measures/resume.js';
 import { signIns } from './measures/signIns.js';
 import { steady } from './measures/steady.js';
+import { textKeys } from './measures/textKeys.js';
 import { throughput } from './measures/throughput.js';
 import { verify } from './measures/verify.js';
 import { profileInto } from './server.js';
@@ -40,6 +41,7 @@ const measures = [
   signIns,
   resume,
   nodes,
+  textKeys,
 ];
 const measureTimeoutMs = 60 * 60_000;
 

@@ -108,6 +108,7 @@ export function openRow(key: DataKey, sealed: Uint8Array, context: string): Buff
   }
 }
 
+/** The most keys of users, and the most rooms, that are cached. */
 export const MAX_KEYS = 50_000;
 /** The least remaining time of a key that `getKeys` or `getRoomKeys` returns from the cache. */
 export const MIN_TTL_LEFT_MS = 5_000;
@@ -126,6 +127,7 @@ export class OwnKeys {
     this.#cache = new ExpiringCache({ ttlMs, maxEntries: MAX_KEYS });
   }
 
+  /** See `CachedKeys.getCached`. */
   getCached(owner: UserId): DataKey | 'destroyed' | undefined {
     return this.#cache.get(owner);
   }
@@ -135,6 +137,7 @@ export class OwnKeys {
     return sealRow(this.#wrapping, randomBytes(32), contextOfKey(owner));
   }
 
+  /** Opens the key of a row. */
   unwrap({ owner, own }: KeyRow): DataKey | 'destroyed' {
     return own === null ? 'destroyed' : openRow(this.#wrapping, own, contextOfKey(owner));
   }
@@ -146,6 +149,7 @@ export class OwnKeys {
     return key;
   }
 
+  /** See `KeyStore.getKeys`. */
   async getAll(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     const uncached = new Set<UserId>();
@@ -158,6 +162,7 @@ export class OwnKeys {
     return found;
   }
 
+  /** See `CachedKeys.fetchKeys`. */
   async fetchAll(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>> {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     await this.#load([...new Set(owners)], found);
@@ -173,12 +178,14 @@ export class OwnKeys {
     if (missing !== undefined) throw missingKey(missing);
   }
 
+  /** See `KeyStore.getKey`. */
   async get(owner: UserId): Promise<DataKey | 'destroyed'> {
     const found = (await this.getAll([owner])).get(owner);
     if (found === undefined) throw missingKey(owner);
     return found;
   }
 
+  /** See `KeyStore.destroy`. */
   async destroy(owner: UserId): Promise<void> {
     await this.#store.destroyKey(owner);
     this.#cache.set(owner, 'destroyed');
@@ -189,5 +196,6 @@ export class OwnKeys {
   }
 }
 
+/** An owner without a row is an outage, because each user gets one at the sign-up. */
 export const missingKey = (owner: UserId): VaultUnavailable =>
   new VaultUnavailable(`the vault has neither a key nor a tombstone of user ${owner}`);

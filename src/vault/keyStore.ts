@@ -47,8 +47,11 @@ interface CachedRoom {
   readonly keys: RoomKeys;
 }
 
-/** The most bytes of cached room keys. Their parts in memory take up to four times as much. */
-const MAX_ROOM_BYTES = 32 * 1024 * 1024;
+/** The most memory of cached room keys. */
+const MAX_ROOM_BYTES = 64 * 1024 * 1024;
+/** What the keys of a room take beside their bytes, and how many bytes of memory a byte takes (measured). */
+const ROOM_OVERHEAD_BYTES = 5_000;
+const MEMORY_OF_A_BYTE = 4;
 /** A lost race means that another has written. So many losses in a row mean that something is wrong. */
 const MAX_RACES = 50;
 /** Generations are stored in one byte. */
@@ -155,7 +158,7 @@ class RoomKeyCache {
     ttlMs: SECRET_TTL_MS,
     maxEntries: MAX_KEYS,
     maxBytes: MAX_ROOM_BYTES,
-    sizeOf: ({ keys }) => keys.bytes.length + 1,
+    sizeOf: ({ keys }) => MEMORY_OF_A_BYTE * keys.bytes.length + ROOM_OVERHEAD_BYTES,
   });
   /** For each read in progress, the rooms in which a text was destroyed since it began. */
   readonly #reads = new Set<Set<string>>();

@@ -18,6 +18,7 @@ interface Halves {
 export type Path = Uint8Array;
 
 const NODE_BYTES = 24;
+/** The bytes of the secret that makes the places of a person's rooms. */
 export const SALT_BYTES = 16;
 const NODE_PREFIX = Buffer.from('parley/n');
 const LEAF_PREFIX = Buffer.from('parley/t');
@@ -189,33 +190,39 @@ export function decodeTrees(encoded: Uint8Array): Map<number, Tree> {
   return trees;
 }
 
-/** Finds the node of a `seq`, and keeps the nodes on the way for the next: a neighbour costs one hash on average. */
+// Shared by all walks, because each use ends in the turn in which it began. An array of each walk takes 200 bytes.
+const wanted = new Uint8Array(MAX_SEQ_BITS);
+const walked = new Uint8Array(MAX_SEQ_BITS);
+
+/**
+ * Finds the node of a `seq`, and keeps the nodes on the way for the next: a neighbour costs one hash on average. Takes
+ * 4 KB of memory.
+ */
 class Walk {
-  readonly #last = new Uint8Array(MAX_SEQ_BITS);
-  readonly #bits = new Uint8Array(MAX_SEQ_BITS);
-  /** The branches along `#last`. Those on the way are expanded. */
+  /** The branches along the path of `#last`, expanded, up to the depth of the end of this list. */
   readonly #branches: Tree[];
-  #length = 0;
+  #last = 0;
 
   constructor(root: Tree) {
     this.#branches = [root];
   }
 
   nodeOf(seq: number): string | undefined {
-    const length = writeSeqPath(seq, this.#bits);
+    const branches = this.#branches;
+    const length = writeSeqPath(seq, wanted);
+    const common = Math.min(length, writeSeqPath(this.#last, walked), branches.length - 1);
     let depth = 0;
-    while (depth < Math.min(length, this.#length) && this.#bits[depth] === this.#last[depth]) depth++;
+    while (depth < common && wanted[depth] === walked[depth]) depth++;
+    branches.length = depth + 1;
+    this.#last = seq;
     for (; depth < length; depth++) {
-      const branch = this.#branches[depth] ?? null;
-      if (branch === null) break;
+      const branch = branches[depth] ?? null;
+      if (branch === null) return undefined;
       const halves = expand(branch);
-      this.#branches[depth] = halves;
-      const bit = this.#bits[depth] ?? 0;
-      this.#branches[depth + 1] = stepInto(halves, bit);
-      this.#last[depth] = bit;
+      branches[depth] = halves;
+      branches.push(stepInto(halves, wanted[depth]));
     }
-    this.#length = depth;
-    const found = depth === length ? this.#branches[depth] : null;
+    const found = branches[depth];
     // Nothing is cut below a `seq`, so that its node is a key or gone.
     return typeof found === 'string' ? found : undefined;
   }
@@ -281,4 +288,5 @@ export function openText(
 }
 
 export type { RoomOfWriter };
+/** Names a `RoomOfWriter`. */
 export const roomKeysId = ({ owner, roomId }: RoomOfWriter): string => `${owner}/${roomId}`;

@@ -18,7 +18,8 @@ describe('fileHolds', () => {
         bytes.write(text, at);
         writeFileSync(path, bytes);
         expect(fileHolds(path, ['not there', text])).to.equal(true);
-        expect(fileHolds(path, ['not there', `${text}!`])).to.equal(false);
+        expect(fileHolds(path, [Uint8Array.of(1, 2, 3), new TextEncoder().encode(text)])).to.equal(true);
+        expect(fileHolds(path, ['not there', `${text}!`, Uint8Array.of(1, 2, 3)])).to.equal(false);
       }),
       { numRuns: 20 },
     );

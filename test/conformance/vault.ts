@@ -1,7 +1,8 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { OpenVault } from '../../src/vault/openVault.js';
-import type { Credential, SignedHead } from '../../src/vault/vault.js';
+import { type RoomKeys, type RoomOfWriter, roomKeysId } from '../../src/vault/textKeys.js';
+import type { CachedKeys, Credential, SignedHead } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 
 /** Opens the same vault as another process would, with its own cache. */
@@ -87,6 +88,101 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(keys.getCached(unknown)).to.equal(undefined);
   },
 
+  async 'the keys of texts are the same for every process, and others in each room and of each writer'(open) {
+    const [here, there] = [(await open()).keys, (await open()).keys];
+    const owners = [randomUUID(), randomUUID()];
+    for (const owner of owners) await here.create(owner);
+    const roomIds = [randomUUID(), randomUUID()];
+    const rooms = owners.flatMap((owner) => roomIds.map((roomId) => ({ owner, roomId })));
+    const keyOf = (keys: RoomKeys | 'destroyed' | undefined, seq: number, rev: number) => {
+      if (keys === undefined || keys === 'destroyed') throw new Error('nothing was destroyed');
+      return keys.keyOf(keys.generation, seq, rev)?.toString('hex');
+    };
+    const found = [await here.getRoomKeys(rooms), await there.getRoomKeys(rooms)];
+    const [mine, theirs] = found.map((keys) =>
+      rooms.flatMap((room) => {
+        const own = keys.get(roomKeysId(room));
+        return [keyOf(own, 1, 0), keyOf(own, 1, 1), keyOf(own, 2, 0), keyOf(own, 17, 0)];
+      }),
+    );
+    expect(theirs).to.deep.equal(mine);
+    expect(new Set(mine)).to.have.property('size', 16);
+    expect(await here.getRoomKeys([])).to.have.property('size', 0);
+    const [room] = rooms as [RoomOfWriter, ...RoomOfWriter[]]; // There are four.
+    expect(keyOf(here.getCachedRoomKeys(room), 1, 0)).to.equal(mine?.[0]);
+    expect(keyOf((await there.fetchRoomKeys([room])).get(roomKeysId(room)), 1, 0)).to.equal(mine?.[0]);
+  },
+
+  async 'a destroyed text has no key, at once here and for every new process, and all others have theirs'(
+    open,
+  ) {
+    const { keys } = await open();
+    const room = { owner: randomUUID(), roomId: randomUUID() };
+    await keys.create(room.owner);
+    const read = async (from: CachedKeys) => {
+      const found = (await from.getRoomKeys([room])).get(roomKeysId(room));
+      if (found === undefined || found === 'destroyed') throw new Error('the writer is not erased');
+      return Array.from({ length: 40 }, (_, seq) => found.keyOf(0, seq, 0)?.toString('hex'));
+    };
+    const before = await read(keys);
+    await keys.destroyTexts(room, [3, 20]);
+    await (await open()).keys.destroyTexts(room, [4]);
+    await keys.destroyTexts(room, [3, 20]);
+    const left = before.map((key, seq) => ([3, 4, 20].includes(seq) ? undefined : key));
+    expect(await read(keys)).to.deep.equal(left);
+    expect(await read((await open()).keys)).to.deep.equal(left);
+  },
+
+  async 'an erased writer’s keys of texts read as destroyed, an unknown writer’s are an outage'(open) {
+    const { keys } = await open();
+    const [known, erased] = [randomUUID(), randomUUID()];
+    for (const owner of [known, erased]) await keys.create(owner);
+    const roomOf = (owner: string) => ({ owner, roomId: randomUUID() });
+    const rooms = [roomOf(erased), roomOf(erased)];
+    await keys.destroyTexts(rooms[0] ?? roomOf(erased), [1]);
+    await keys.getRoomKeys(rooms);
+    await keys.destroy(erased);
+    for (const each of [keys, (await open()).keys]) {
+      expect([...(await each.getRoomKeys(rooms)).values()]).to.deep.equal(['destroyed', 'destroyed']);
+      for (const room of rooms) {
+        expect(each.getCachedRoomKeys(room)).to.equal('destroyed');
+        // Nothing is left to destroy.
+        await each.destroyTexts(room, [1]);
+      }
+      const asked = [roomOf(known), roomOf(randomUUID())];
+      expect(await rejection(each.getRoomKeys(asked))).to.have.property('name', 'VaultUnavailable');
+      expect(await rejection(each.destroyTexts(roomOf(randomUUID()), [1]))).to.have.property(
+        'name',
+        'VaultUnavailable',
+      );
+    }
+  },
+
+  async 'texts are sealed in the newest generation, for a writer of before it too'(open) {
+    const [here, there] = [(await open()).keys, (await open()).keys];
+    const room = { owner: randomUUID(), roomId: randomUUID() };
+    await here.create(room.owner);
+    const newest = async (keys: CachedKeys) => {
+      const found = (await keys.fetchRoomKeys([room])).get(roomKeysId(room));
+      return found === 'destroyed' ? undefined : found?.generation;
+    };
+    expect(await newest(here)).to.equal(0);
+    expect(await here.beginGeneration()).to.equal(1);
+    expect(await there.beginGeneration()).to.equal(2);
+    expect(await Promise.all([newest(here), newest(there)])).to.deep.equal([2, 2]);
+  },
+
+  async 'the progress of destructions only grows, for each partition by itself'(open) {
+    const [here, there] = [(await open()).keys, (await open()).keys];
+    expect(await here.destructionProgress(3)).to.equal(0);
+    await Promise.all([5, 9, 7].map((size) => here.saveDestructionProgress(3, size)));
+    await there.saveDestructionProgress(3, 8);
+    await there.saveDestructionProgress(0, 2);
+    expect(await there.destructionProgress(3)).to.equal(9);
+    expect(await here.destructionProgress(0)).to.equal(2);
+    expect(await here.destructionProgress(1)).to.equal(0);
+  },
+
   async 'a vault that does not answer is an outage in every call'(open) {
     const vault = await open();
     const [owner, name] = [randomUUID(), newName()];
@@ -100,6 +196,11 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       closed.keys.getKeys([owner]),
       closed.keys.create(randomUUID()),
       closed.keys.destroy(owner),
+      closed.keys.getRoomKeys([{ owner, roomId: randomUUID() }]),
+      closed.keys.destroyTexts({ owner, roomId: randomUUID() }, [1]),
+      closed.keys.beginGeneration(),
+      closed.keys.destructionProgress(0),
+      closed.keys.saveDestructionProgress(0, 1),
       closed.credentials.find(name),
       closed.credentials.claim(newName(), credential()),
       closed.sessions.find(token, NOW),

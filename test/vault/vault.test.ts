@@ -84,6 +84,47 @@ describe('the vault’s conformance suite detects', () => {
         keys: { ...vault.keys, getKey: (owner) => vault.keys.getKey(owner).catch(() => 'destroyed') },
       }),
     },
+    'a text that stays in the person’s row and in no other': {
+      promise:
+        'a destroyed text has no key, at once here and for every new process, and all others have theirs',
+      inStore: () => ({ replaceRoom: async () => true, replaceRoots: async () => true }),
+    },
+    'rows of rooms that overwrite each other': {
+      promise:
+        'a destroyed text has no key, at once here and for every new process, and all others have theirs',
+      inStore: (store) => ({
+        findRooms: async (rooms) =>
+          (await store.findRooms(rooms)).map((row, i) => ({ ...row, version: row.version + i + 1 })),
+      }),
+    },
+    'a generation that begins twice': {
+      promise: 'texts are sealed in the newest generation, for a writer of before it too',
+      inStore: () => ({ raiseNumber: async () => true }),
+    },
+    'progress that shrinks': {
+      promise: 'the progress of destructions only grows, for each partition by itself',
+      inStore: (store) => {
+        const numbers = new Map<string, number>();
+        return {
+          findNumber: async (name) => numbers.get(name) ?? (await store.findNumber(name)),
+          async raiseNumber(name, to) {
+            numbers.set(name, to);
+            return true;
+          },
+        };
+      },
+    },
+    'a text of an unknown writer read as erased': {
+      promise: 'an erased writer’s keys of texts read as destroyed, an unknown writer’s are an outage',
+      inStore: (store) => ({
+        async findPeople(owners) {
+          const rows = await store.findPeople(owners);
+          const known = new Set(rows.map(({ owner }) => owner));
+          const rest = owners.filter((owner) => !known.has(owner));
+          return [...rows, ...rest.map((owner) => ({ owner, version: 1, own: null, roots: null }))];
+        },
+      }),
+    },
     'a session found after its end': {
       promise: 'a revoked session is not found, at once here and in every new process',
       inStore: () => ({ endSession: async () => undefined }),
