@@ -4,6 +4,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
+import type { Origins } from '../base/origins.js';
 import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
@@ -30,7 +31,11 @@ export interface HttpParts {
 }
 
 /** The Koa application: everything of the contract except the socket. */
-export function createApp({ accounts, signInLimit, users, audit, operations }: HttpParts, log: Logger): Koa {
+export function createApp(
+  { accounts, signInLimit, users, audit, operations }: HttpParts,
+  origins: Origins,
+  log: Logger,
+): Koa {
   const app = new Koa();
   const router = new Router({ sensitive: true });
   const { sessions } = accounts.vault;
@@ -48,6 +53,7 @@ export function createApp({ accounts, signInLimit, users, audit, operations }: H
 
   app.use(measureRequests(operations.metrics));
   app.use(setSecurityHeaders);
+  app.use(shareWith(origins));
   app.use(respondToErrors(log));
   app.use(servePages(builtPages()));
   app.use(router.routes());
@@ -69,6 +75,33 @@ const setSecurityHeaders: Koa.Middleware = (ctx, next) => {
   });
   return next();
 };
+
+/** The headers beside the simple ones that scripts of other origins may read. */
+const EXPOSED_HEADERS = 'Allow, Content-Disposition, Date, ETag, Retry-After, WWW-Authenticate';
+const PREFLIGHT_SECONDS = 600;
+
+/**
+ * Lets the pages of allowed origins read every answer (CORS). A preflight is an `OPTIONS`, which needs no token. Answers
+ * never allow credentials: a browser holds none for this server.
+ */
+const shareWith =
+  (origins: Origins): Koa.Middleware =>
+  async (ctx, next) => {
+    ctx.vary('Origin');
+    const { origin } = ctx.headers;
+    if (origin === undefined || !origins.isAllowed(ctx.headers)) return next();
+    ctx.set({
+      'Access-Control-Allow-Origin': origin,
+      'Access-Control-Expose-Headers': EXPOSED_HEADERS,
+    });
+    await next();
+    if (ctx.method !== 'OPTIONS' || ctx.get('Access-Control-Request-Method') === '') return;
+    ctx.set({
+      'Access-Control-Allow-Methods': ctx.response.get('Allow'),
+      'Access-Control-Allow-Headers': 'Authorization, Content-Type',
+      'Access-Control-Max-Age': String(PREFLIGHT_SECONDS),
+    });
+  };
 
 const measureRequests =
   (metrics: Metrics): Koa.Middleware =>

@@ -10,6 +10,7 @@ import {
   UserThenQuery,
 } from '../audit/auditEventSchemas.js';
 import { ProofAnswer, ProofQuery } from '../audit/auditLog.js';
+import type { Json } from '../schemas.js';
 import {
   ChangePassword,
   EraseUser,
@@ -23,7 +24,6 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
-import type { Json } from './contractParts.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
