@@ -37,24 +37,26 @@ export function createApp(
   log: Logger,
 ): Koa {
   const app = new Koa();
-  const router = new Router({ sensitive: true });
+  const router = new Router({ sensitive: true, strict: true });
   const { sessions } = accounts.vault;
   const signedIn = requireSession(sessions);
-  const auditor = { sessions, isAuditor: audit.isAuditor };
+  const auditors = { sessions, isAuditor: audit.isAuditor };
+  const audited = requireAuditor(auditors);
   const service = new Accounts(accounts);
   mountDocuments(router);
   mountOperations(router, operations);
   mountAccounts(router, service, { signedIn, limited: limitByAddress(signInLimit) });
   mountUsers(router, users, { signedIn, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);
-  mountAuditLog(router, audit.log, requireAuditor(auditor));
-  mountAuditEvents(router, audit, auditor);
-  mountPast(router, audit, signedIn);
+  mountAuditLog(router, audit.log, audited);
+  mountAuditEvents(router, audit, auditors);
+  mountPast(router, audit, audited);
 
   app.use(measureRequests(operations.metrics));
   app.use(setSecurityHeaders);
   app.use(shareWith(origins));
   app.use(respondToErrors(log));
+  app.use(dropTrailingSlash);
   app.use(servePages(builtPages()));
   app.use(router.routes());
   app.use(() => {
@@ -73,6 +75,12 @@ const setSecurityHeaders: Koa.Middleware = (ctx, next) => {
     'Referrer-Policy': 'no-referrer',
     'X-Content-Type-Options': 'nosniff',
   });
+  return next();
+};
+
+/** Makes a path with a trailing slash the one without, for pages and resources alike. */
+const dropTrailingSlash: Koa.Middleware = (ctx, next) => {
+  if (/[^/]\/$/.test(ctx.path)) ctx.path = ctx.path.slice(0, -1);
   return next();
 };
 

@@ -1,14 +1,13 @@
 import { Readable } from 'node:stream';
 import type Router from '@koa/router';
-import { forbidden } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
 import { parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { SessionStore } from '../vault/vault.js';
-import { type RequireSession, serveResource } from './auth.js';
-import { readId, readQuery } from './problems.js';
+import { type RequireSession, requireSelf, serveResource } from './auth.js';
+import { readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 
 /** Rooms and messages of one query. */
@@ -26,9 +25,8 @@ export interface ExportParts {
 export function mountExport(router: Router, parts: ExportParts, signedIn: RequireSession): void {
   serveResource(router, '/user/:userId/export', {
     GET: signedIn(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
+      const userId = requireSelf(ctx, session, 'you can only export your own data');
       readQuery(ctx, NoFields);
-      if (userId !== session.userId) throw forbidden('you can only export your own data');
       const lines = exportLines(userId, parts);
       // Read before the head is sent, so that an outage is answered with its status.
       const first = await lines.next();

@@ -9,7 +9,7 @@ import type { Time } from '../../domain/fields.js';
 import type { AuditResource } from '../../domain/roles.js';
 import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
-import { type AuditorParts, type RequireSession, requireSession, serveResource } from '../auth.js';
+import { type AuditorParts, type RequireSession, requireAuditor, serveResource } from '../auth.js';
 import { readId, readQuery } from '../problems.js';
 import { EventQuery, EventStreamQuery, RoomThenQuery, UserThenQuery } from './auditEventSchemas.js';
 
@@ -34,11 +34,11 @@ export function mountAuditEvents(
   { commands, reader }: ReadParts,
   auditors: AuditorParts,
 ): void {
-  const signedIn = requireSession(auditors.sessions);
+  const audited = requireAuditor(auditors);
   let streams = 0;
 
   serveResource(router, '/audit/events', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const { from, limit, ...filter } = readQuery(ctx, EventQuery);
       // Before the read is recorded, so that the record is not on the page.
       const begun = from === undefined ? await reader.begin(filter) : reader.resume(filter, from);
@@ -48,7 +48,7 @@ export function mountAuditEvents(
   });
 
   serveResource(router, '/audit/events/stream', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const { follow, ...filter } = readQuery(ctx, EventStreamQuery);
       if (streams >= MAX_STREAMS)
         throw overloaded(`this server sends at most ${MAX_STREAMS} event streams at once: try again`);
@@ -71,9 +71,9 @@ export function mountAuditEvents(
 }
 
 /** Rooms and users as they were. */
-export function mountPast(router: Router, { commands, reader }: ReadParts, signedIn: RequireSession): void {
+export function mountPast(router: Router, { commands, reader }: ReadParts, audited: RequireSession): void {
   serveResource(router, '/audit/rooms/:roomId', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const roomId = readId(ctx.params.roomId);
       const { at } = readQuery(ctx, RoomThenQuery);
       await recordRead(commands, session, 'room', ctx);
@@ -81,7 +81,7 @@ export function mountPast(router: Router, { commands, reader }: ReadParts, signe
     }),
   });
   serveResource(router, '/audit/users/:userId', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const userId = readId(ctx.params.userId);
       const { at } = readQuery(ctx, UserThenQuery);
       await recordRead(commands, session, 'user', ctx);

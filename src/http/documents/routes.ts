@@ -134,7 +134,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       path: userId,
       body: EraseUser,
       status: 204,
-      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
     },
   },
   '/user/{userId}/export': {
@@ -145,7 +145,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       path: userId,
       status: 200,
       answer: 'application/x-ndjson',
-      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded'],
+      errors: ['bad_request', 'forbidden', 'overloaded'],
     },
   },
   '/audit/events': {
