@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import getRawBody from 'raw-body';
@@ -12,6 +12,7 @@ import {
   outcomeUnknown,
   overloaded,
   ParleyError,
+  writeBounded,
 } from '../base/errors.js';
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/fields.js';
@@ -58,26 +59,31 @@ function toClientError(error: unknown, method: string): ParleyError | undefined 
       );
 }
 
+/** The size of each body that was read. An error is not much larger than what caused it. */
+const bodyBytes = new WeakMap<IncomingMessage, number>();
+
 /** Answers with the error as RFC 9457 problem details; `extra` are further members. */
 export function respondWith(ctx: Context, error: ParleyError, extra: Record<string, unknown> = {}): void {
-  const { code, message, details } = error;
+  const { code, details } = error;
   const status = error instanceof HttpError ? error.status : STATUS[code];
   ctx.status = status;
   if (error instanceof HttpError) ctx.set({ ...error.headers });
   if (code === 'unauthenticated') ctx.set('WWW-Authenticate', 'Bearer');
   if (details.retryAfterMs !== undefined)
     ctx.set('Retry-After', String(Math.max(1, Math.ceil(details.retryAfterMs / 1000))));
-  const problem = {
-    type: 'about:blank',
-    title: STATUS_CODES[status],
-    status,
-    detail: message,
-    code,
-    ...(code === 'bad_request' ? { fields: details.fields ?? [] } : {}),
-    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
-    ...extra,
-  };
-  ctx.body = JSON.stringify(problem);
+  const causeBytes = Buffer.byteLength(ctx.originalUrl) + (bodyBytes.get(ctx.req) ?? 0);
+  ctx.body = writeBounded(error, causeBytes, ({ message, fields }) =>
+    JSON.stringify({
+      type: 'about:blank',
+      title: STATUS_CODES[status],
+      status,
+      detail: message,
+      code,
+      ...(code === 'bad_request' ? { fields } : {}),
+      ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
+      ...extra,
+    }),
+  );
   ctx.type = 'application/problem+json';
 }
 
@@ -141,6 +147,7 @@ async function readJson(ctx: Context): Promise<unknown> {
   if (!['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase()))
     throw new HttpError(415, 'the body must not be compressed', { 'Accept-Encoding': 'identity' });
   const body = await readBytes(ctx);
+  bodyBytes.set(ctx.req, body.length);
   try {
     return JSON.parse(utf8.decode(body));
   } catch {

@@ -124,7 +124,7 @@ export const Problem = z
     fields: z
       .array(z.strictObject({ path: z.string(), message: z.string() }))
       .exactOptional()
-      .meta({ description: 'With `bad_request`, possibly empty.' }),
+      .meta({ description: 'With `bad_request`: the first 20 at most, possibly none.' }),
     retryAfterMs: z
       .int()
       .min(0)
@@ -175,7 +175,7 @@ export const contractVersion = '1.0.0';
 export const errorCodes: Record<ErrorCode, { readonly http: number; readonly meaning: string }> = {
   bad_request: {
     http: 400,
-    meaning: 'with `fields: [{path, message}]`, possibly empty; a body too large is 413',
+    meaning: 'with `fields: [{path, message}]`, at most 20, possibly none; a body too large is 413',
   },
   unauthenticated: { http: 401, meaning: 'sign in' },
   forbidden: { http: 403, meaning: 'not for this user' },
