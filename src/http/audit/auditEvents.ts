@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
-import { overloaded } from '../../base/errors.js';
+import type { At } from '../../audit/events/eventFilter.js';
+import { notFound, overloaded } from '../../base/errors.js';
 import type { CommandRouter } from '../../domain/commands.js';
 import type { Time } from '../../domain/fields.js';
 import type { AuditResource } from '../../domain/roles.js';
@@ -11,6 +12,7 @@ import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
 import { type AuditorParts, type RequireSession, requireAuditor, serveResource } from '../auth.js';
 import { readId, readQuery } from '../problems.js';
+import { NoFields } from '../schemas.js';
 import { EventQuery, EventStreamQuery, RoomThenQuery, UserThenQuery } from './auditEventSchemas.js';
 
 /** A client that reads nothing for this time is disconnected. */
@@ -39,11 +41,23 @@ export function mountAuditEvents(
 
   serveResource(router, '/audit/events', {
     GET: audited(async (ctx, session) => {
-      const { from, limit, ...filter } = readQuery(ctx, EventQuery);
+      const { from, limit, order, ...filter } = readQuery(ctx, EventQuery);
+      const search = { filter, order };
       // Before the read is recorded, so that the record is not on the page.
-      const begun = from === undefined ? await reader.begin(filter) : reader.resume(filter, from);
+      const begun = from === undefined ? await reader.begin(filter) : reader.resume(search, from);
       await recordRead(commands, session, 'events', ctx);
-      ctx.body = await reader.page(filter, begun, limit);
+      ctx.body = await reader.page(search, begun, limit);
+    }),
+  });
+
+  serveResource(router, '/audit/events/:partition/:offset', {
+    GET: audited(async (ctx, session) => {
+      const [partition, offset] = [readNumber(ctx.params.partition), readNumber(ctx.params.offset)];
+      readQuery(ctx, NoFields);
+      // Before the read is recorded, so that the record is never the event that is found.
+      const event = await reader.event(partition, offset);
+      await recordRead(commands, session, 'events', ctx);
+      ctx.body = { event };
     }),
   });
 
@@ -77,7 +91,7 @@ export function mountPast(router: Router, { commands, reader }: ReadParts, audit
       const roomId = readId(ctx.params.roomId);
       const { at } = readQuery(ctx, RoomThenQuery);
       await recordRead(commands, session, 'room', ctx);
-      ctx.body = await reader.room(roomId, typeof at === 'number' ? { seq: at } : { time: at });
+      ctx.body = await reader.room(roomId, momentOf(at));
     }),
   });
   serveResource(router, '/audit/users/:userId', {
@@ -88,6 +102,18 @@ export function mountPast(router: Router, { commands, reader }: ReadParts, audit
       ctx.body = await reader.user(userId, at);
     }),
   });
+}
+
+/** A number in the path; `not_found` for any other text. */
+function readNumber(text = ''): number {
+  if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw notFound('the log has no event at this place');
+  return Number(text);
+}
+
+/** A number is the `seq` of a message. */
+function momentOf(at: Time | number | undefined): At | undefined {
+  if (at === undefined) return undefined;
+  return typeof at === 'number' ? { seq: at } : { time: at };
 }
 
 /** Records an auditor's read in the log before it is answered. Throws `forbidden` if the user is no auditor. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import {
+  EventAnswer,
   EventQuery,
   EventStreamQuery,
   EventsAnswer,
@@ -151,12 +152,24 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/events': {
     get: {
       id: 'auditEvents',
-      summary: 'Get events by time, then partition, then offset: one page, which may hold fewer than `limit`',
+      summary:
+        'Get events by time, then partition, then offset, or newest first: one page, which may hold fewer than `limit`',
       tag: 'Audit',
       query: EventQuery,
       status: 200,
       answer: EventsAnswer,
       errors: readErrors,
+    },
+  },
+  '/audit/events/{partition}/{offset}': {
+    get: {
+      id: 'auditEvent',
+      summary: 'Get the event at a place in the log',
+      tag: 'Audit',
+      path: [...partition, ...inPath('offset', { type: 'integer', minimum: 0 })],
+      status: 200,
+      answer: EventAnswer,
+      errors: [...readErrors, 'not_found'],
     },
   },
   '/audit/events/stream': {
