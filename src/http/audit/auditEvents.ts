@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
@@ -11,12 +10,10 @@ import type { AuditResource } from '../../domain/roles.js';
 import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
 import { type AuditorParts, type RequireSession, requireAuditor, serveResource } from '../auth.js';
-import { readId, readQuery } from '../problems.js';
+import { readId, readQuery, sendLines } from '../problems.js';
 import { NoFields } from '../schemas.js';
 import { EventQuery, EventStreamQuery, RoomThenQuery, UserThenQuery } from './auditEventSchemas.js';
 
-/** A client that reads nothing for this time is disconnected. */
-const STALLED_MS = 60_000;
 /** Streams that one process serves at once. */
 const MAX_STREAMS = 16;
 /** How often a following stream checks that its reader is still signed in and still an auditor. */
@@ -151,41 +148,4 @@ function watchReader(
     checked = performance.now();
     return (await sessions.find(token, new Date())) !== undefined && (await isAuditor(userId));
   };
-}
-
-/**
- * Answers with JSON lines, as fast as the client reads. The first page is read before the head is sent, so that an
- * outage is answered with its status.
- */
-async function sendLines(ctx: RouterContext, pages: AsyncGenerator<readonly object[]>): Promise<void> {
-  const first = await pages.next();
-  const isHead = ctx.method === 'HEAD';
-  if (isHead) await pages.return(undefined);
-  ctx.type = 'application/x-ndjson';
-  const cutOff = (): unknown => ctx.res.destroy();
-  ctx.body = Readable.from(isHead || first.done ? [] : serialize(first.value, pages, cutOff), {
-    objectMode: false,
-  });
-  // The first line may come much later.
-  ctx.flushHeaders();
-}
-
-async function* serialize(
-  first: readonly object[],
-  rest: AsyncIterable<readonly object[]>,
-  cutOff: () => void,
-): AsyncGenerator<string> {
-  yield* serializePage(first, cutOff);
-  for await (const page of rest) yield* serializePage(page, cutOff);
-}
-
-/** Resumed when the client has taken the page; calls `cutOff` if that takes too long. */
-function* serializePage(page: readonly object[], cutOff: () => void): Generator<string> {
-  if (page.length === 0) return;
-  const timer = setTimeout(cutOff, STALLED_MS);
-  try {
-    yield page.map((one) => `${JSON.stringify(one)}\n`).join('');
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -251,6 +251,19 @@ for (const engine of allKinds) {
       await ended;
     });
 
+    it('follows the log in silence with an empty line after 15 s', async function () {
+      if (engine !== 'sqlite') this.skip();
+      const gone = new AbortController();
+      const url = `${server.url}/audit/events/stream?type=UserErased&follow=true`;
+      const { body } = await fetch(url, {
+        headers: { authorization: `Bearer ${auditor.token}` },
+        signal: gone.signal,
+      });
+      const first = await body?.getReader().read();
+      expect(new TextDecoder().decode(first?.value)).to.equal('\n');
+      gone.abort();
+    });
+
     it('follows the log until the time that was asked for', async () => {
       const until = new Date(Date.now() + 1000).toISOString();
       const response = await get(`events/stream?stream=room:${roomId}&follow=true&until=${until}`);
