@@ -39,7 +39,7 @@ describe('The audit console', function () {
   const firstMessage = async () => {
     const path = `GET /audit/events?stream=room:${world.roomId}&type=MessageSent&limit=1`;
     const { body } = await ask(world.server.url, path, { token: world.session.token });
-    return body.events[0] as { partition: number; offset: number; recordedAt: string };
+    return body.events[0] as { partition: number; offset: number; recordedAt: string; data: object };
   };
 
   it('tells a user how to get the auditor role, and opens once they have it', async () => {
@@ -112,6 +112,17 @@ describe('The audit console', function () {
       'said when it was back',
       'said while somebody looks',
     ]);
+  });
+
+  it('follows live past the empty lines that the server sends in silence', async () => {
+    const message = await firstMessage();
+    const event = { ...message, data: { ...message.data, text: 'said after a silence' } };
+    const lines = `\n\n${JSON.stringify(event)}\n\n`;
+    await page.route('**/audit/events/stream?*', (route) =>
+      route.fulfill({ body: lines, contentType: 'application/x-ndjson' }),
+    );
+    await openConsole(page, world, '#/events?follow=true');
+    await page.locator('.events').getByText('said after a silence').first().waitFor();
   });
 
   it('shows a room at any point in time, by slider and by keyboard', async () => {

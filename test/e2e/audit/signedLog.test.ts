@@ -101,6 +101,16 @@ for (const engine of allEngines)
       expect(body.size).to.be.above(size);
     });
 
+    it('is overloaded after 5 s for a proof of a size, or an event, beyond the head', async () => {
+      const partition = await largest();
+      const beyond = ['offset=0&size=999999', 'from=1&size=999999', 'offset=999999', 'from=999999'];
+      const replies = await Promise.all(beyond.map((query) => get(`${partition}/proof?${query}`)));
+      for (const [i, { status, body, headers }] of replies.entries()) {
+        expect([status, body.code], beyond[i]).to.deep.equal([503, 'overloaded']);
+        expect(headers.get('retry-after'), beyond[i]).to.equal('1');
+      }
+    });
+
     it('serves tiles in the one way they are written, and none beyond the head', async () => {
       const partition = await largest();
       const tile = async (path: string) => (await get(`${partition}/tile/${path}`)).status;
