@@ -89,9 +89,19 @@ export function writeBounded(
   const fields = (details.fields ?? []).slice(0, MOST_FIELDS);
   for (let count = fields.length; count >= 0; count--) {
     const text = write({ message, fields: fields.slice(0, count) });
-    if (new TextEncoder().encode(text).length <= limit) return text;
+    if (utf8Length(text) <= limit) return text;
   }
   return write({ message: cutText(message, SHORT_MESSAGE_CHARACTERS), fields: [] });
+}
+
+/** The bytes of a text in UTF-8. Clients use this file too, where neither `Buffer` nor `TextEncoder` is certain. */
+function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }
 
 /** The text, or its beginning with an ellipsis; never half of a surrogate pair. */
