@@ -21,7 +21,8 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .addHelpText('after', EXITS)
     .configureOutput({
       // One line, with the way to the help in it.
-      outputError: (text, write) => write(`${text.trimEnd()} (parley --help lists the commands)\n`),
+      outputError: (text, write) =>
+        write(`${text.trimEnd().replaceAll('\n', ' ')} (parley --help lists the commands)\n`),
     })
     .exitOverride();
   for (const add of [addServe, addRole, addRebuild, addAudit, addKey]) add(program, env);

@@ -88,6 +88,18 @@ describe('The audit console', function () {
     await page.getByText('Page 1: 50 events').waitFor();
   });
 
+  it('finds events by a time with nine decimals of a second', async () => {
+    const { recordedAt } = await firstMessage();
+    const exact = recordedAt.replace('T', ' ').replace('Z', '000001');
+    await openConsole(page, world, `#/events?stream=room:${world.roomId}&type=MessageSent`);
+    await page.getByLabel('Until (UTC)').fill(exact);
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByText('1 event, oldest first. This is the last page.').waitFor();
+    const [, query] = new URL(page.url()).hash.split('?');
+    expect(new URLSearchParams(query).get('until')).to.equal(recordedAt.replace('Z', '000001Z'));
+    expect(await page.getByLabel('Until (UTC)').inputValue()).to.equal(exact);
+  });
+
   it('shows the error of a wrong filter', async () => {
     await openConsole(page, world, '#/events?stream=nonsense');
     await page.getByRole('alert').filter({ hasText: 'stream: must be' }).waitFor();

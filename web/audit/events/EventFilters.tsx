@@ -42,7 +42,7 @@ export function EventFilters({ filter, onChange }: Props) {
     const data = new FormData(form.current ?? undefined);
     const values = Object.fromEntries(FILTER_NAMES.map((name) => [name, String(data.get(name) ?? '')]));
     // Text that is not a time goes to the server as it is, and the server's error explains it.
-    const time = (name: string): string => parseTimeField(values[name] ?? '') ?? values[name] ?? '';
+    const time = (name: string): string => parseTimeField(values[name] ?? '', 9) ?? values[name] ?? '';
     onChange(filterOf({ ...values, since: time('since'), until: time('until') }));
   };
   const searchLastHours = (hours: number): void => {
