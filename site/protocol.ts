@@ -1,6 +1,6 @@
 import { closeCodes } from '../src/gateway/closeCodes.js';
 import { asyncApi } from '../src/http/documents/asyncapi.js';
-import { errorCodes, type Json } from '../src/http/documents/contractParts.js';
+import { errorCodes, type Json } from '../src/http/schemas.js';
 import { slug } from './anchors.js';
 import { restReference } from './rest.js';
 import { at, fieldsOf, lastOf, list } from './schemas.js';

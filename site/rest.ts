@@ -1,5 +1,5 @@
-import type { Json } from '../src/http/documents/contractParts.js';
 import { openApi } from '../src/http/documents/documents.js';
+import type { Json } from '../src/http/schemas.js';
 import { at, fieldsOf, fieldTable, list, row, typeOf } from './schemas.js';
 
 /** Returns every path and method of the REST side as Markdown, each with a heading. */

@@ -1,4 +1,4 @@
-import type { Json } from '../src/http/documents/contractParts.js';
+import type { Json } from '../src/http/schemas.js';
 
 // This project generates the documents, so their shape is known. The casts avoid a second definition as types.
 

@@ -9,9 +9,12 @@ const COMPRESSIBLE = /\.(?:html|js|css|svg|json)$/;
 
 const resolve = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-// Read from the server's build, which therefore runs first: the console's filter lists every declared event type.
+// Read from the server's build, which therefore runs first: the console's filter has all its fields and every declared event type.
 const { eventTypes }: { eventTypes: readonly string[] } = await import(
   resolve('../dist/src/domain/events.js')
+);
+const { filterNames }: { filterNames: readonly string[] } = await import(
+  resolve('../dist/src/audit/events/eventFilter.js')
 );
 
 /** Writes a `.br` and a `.gz` file next to each text file, so that the server compresses nothing at request time. */
@@ -39,7 +42,10 @@ const precompress: Plugin = {
 export default defineConfig({
   root: resolve('.'),
   plugins: [precompress],
-  define: { EVENT_TYPES: JSON.stringify([...eventTypes].sort()) },
+  define: {
+    EVENT_TYPES: JSON.stringify([...eventTypes].sort()),
+    FILTER_NAMES: JSON.stringify(filterNames),
+  },
   build: {
     outDir: resolve('../dist/pages'),
     emptyOutDir: true,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
+import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
-import { createApp } from '../http/app.js';
+import { createApp, type HttpParts } from '../http/app.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { httpParts, listen } from './httpServer.js';
 import { Closers, type Host, Retirement } from './lifecycle.js';
@@ -80,7 +81,7 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const operator = operatorOf(parts, deletedTexts);
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, createApp(httpParts(host, parts, gateway, erasures), host.logger), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, erasures), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -115,10 +116,11 @@ function registerMetrics({ metrics }: Host, { stores, reads, membership }: Parts
 /** Listens for clients, then for operators; the URL for clients. */
 async function serve(
   { config, logger, closers }: Host,
-  app: ReturnType<typeof createApp>,
+  parts: HttpParts,
   gateway: RunningGateway,
   operator: Operator,
 ): Promise<string> {
+  const app = createApp(parts, new Origins(config), logger);
   const listening = await listen(config, app, gateway);
   closers.add(() => listening.stop());
   const control = await serveControl(config.DATA_DIR, createControlApp(operator, logger));

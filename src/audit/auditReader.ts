@@ -1,11 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { notFound } from '../base/errors.js';
+import { decodeLeaf } from '../domain/codec.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import { findLastCommit } from '../log/checkLog.js';
 import type { ContentOpener } from '../projections/models/userRows.js';
 import type { Progress } from '../projections/queryWaits.js';
 import type { RowReader } from '../projections/store/rowStore.js';
-import { type At, type EventFilter, findRanges, indexedSize, readTails } from './events/eventFilter.js';
+import {
+  type At,
+  type EventFilter,
+  type EventSearch,
+  findRanges,
+  indexedSize,
+  readTails,
+} from './events/eventFilter.js';
 import {
   allEvents,
   decodeCursor,
@@ -16,7 +26,7 @@ import {
   followEvents,
   type UnreadRange,
 } from './events/eventQuery.js';
-import type { AuditKeys, OpenEvent } from './events/transcript.js';
+import { type AuditKeys, type OpenEvent, openEvents } from './events/transcript.js';
 import {
   type RoomSnapshot,
   readRoomAt,
@@ -64,19 +74,37 @@ export class AuditReader {
     return { rest: ranges.map((range) => ({ ...range, from: 0 })), ends };
   }
 
-  /** Continues a query. Throws `bad_request` if `from` is not a `next` of this query. */
-  resume(filter: EventFilter, from: string): Pick<QueryStart, 'rest'> {
-    return { rest: decodeCursor(this.parts.log.history, filter, from) };
+  /** Continues a search. Throws `bad_request` if `from` is not a `next` of this search. */
+  resume(search: EventSearch, from: string): Pick<QueryStart, 'rest'> {
+    return { rest: decodeCursor(this.parts.log.history, search, from) };
   }
 
   async page(
-    filter: EventFilter,
+    search: EventSearch,
     { rest }: Pick<QueryStart, 'rest'>,
     limit: number,
   ): Promise<Pick<EventPage, 'events'> & { readonly next?: string }> {
-    const page = await eventPage(this.#source, filter, rest, limit);
+    const page = await eventPage(this.#source, search, rest, limit);
     if (page.rest.length === 0) return { events: page.events };
-    return { events: page.events, next: encodeCursor(this.parts.log.history, filter, page.rest) };
+    return { events: page.events, next: encodeCursor(this.parts.log.history, search, page.rest) };
+  }
+
+  /** The event at this offset of a partition. Rejects with `not_found` if there is none. */
+  async event(partition: number, offset: number): Promise<OpenEvent> {
+    const { log } = this.parts;
+    const tail = partition < log.partitions ? await log.tail(partition) : undefined;
+    if (!tail || offset >= tail.size) throw notFound('the log has no event at this place');
+    const range = { partition, after: 0, upTo: tail.position };
+    const position = await findLastCommit(log, range, ({ firstOffset }) => firstOffset <= offset);
+    const [commit] = await log.read(partition, position - 1, 1);
+    const leaf = commit?.leaves[offset - commit.firstOffset];
+    if (leaf === undefined)
+      throw new RangeError(
+        `the commit at position ${position} of partition ${partition} lacks offset ${offset}`,
+      );
+    const [event] = await openEvents(this.#source.keys, [decodeLeaf(leaf, partition, offset)]);
+    if (!event) throw new RangeError('one event was opened as none');
+    return event;
   }
 
   /** All events of the query, a page at a time. */
@@ -103,13 +131,13 @@ export class AuditReader {
   }
 
   /** See `readRoomAt`. */
-  async room(roomId: RoomId, at: At): Promise<RoomSnapshot> {
+  async room(roomId: RoomId, at: At | undefined): Promise<RoomSnapshot> {
     await this.#waitForAll();
     return readRoomAt(this.#source, roomId, at);
   }
 
   /** See `readUserAt`. */
-  async user(userId: UserId, time: Time): Promise<UserSnapshot> {
+  async user(userId: UserId, time: Time | undefined): Promise<UserSnapshot> {
     await this.#waitForAll();
     return readUserAt(this.#source, userId, time);
   }

@@ -94,22 +94,29 @@ const roomOf = ({ roomId, members, createdAt }: OpenChatRow): RoomInfo => ({
   createdAt,
 });
 
+/** Undefined: all that is in the log now, whatever the clock of the node that wrote it said. */
+const atTime = (time: Time | undefined): At | undefined => (time === undefined ? undefined : { time });
+
 // No names: they are for searches, which do not exist here.
 const profiles = usersProjection({ usernames: async () => [] });
 
 /** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
-async function foldUserRows(source: StreamSource, userId: UserId, time: Time): Promise<RowsInMemory> {
+async function foldUserRows(
+  source: StreamSource,
+  userId: UserId,
+  time: Time | undefined,
+): Promise<RowsInMemory> {
   const rows = new RowsInMemory([profiles, presenceProjection, statesProjection]);
-  for await (const event of eventsUntil(source, streamOf('user', userId), { time })) rows.fold(event);
+  for await (const event of eventsUntil(source, streamOf('user', userId), atTime(time))) rows.fold(event);
   return rows;
 }
 
 /** The ids of the user's friends at that time, without friends who were erased by then. */
-async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Promise<UserId[]> {
+async function readFriendsAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<UserId[]> {
   const { rows } = source;
   const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
     const then = new RowsInMemory([chatsProjection]);
-    for await (const event of eventsUntil(source, streamNamed(key), { time })) {
+    for await (const event of eventsUntil(source, streamNamed(key), atTime(time))) {
       then.fold(event);
       // Who was added once stays a friend.
       if (event.type === 'FriendAdded') break;
@@ -124,11 +131,11 @@ async function readFriendsAt(source: UserSource, userId: UserId, time: Time): Pr
 }
 
 /** The rooms that were active for the user at that time, by id. */
-async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Promise<RoomInfo[]> {
+async function readRoomsAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<RoomInfo[]> {
   const { rows, log } = source;
   const roomAt = async ({ key }: Row<unknown>): Promise<RoomInfo | undefined> => {
     const then = new RowsInMemory([chatsProjection]);
-    for await (const event of eventsUntil(source, streamNamed(key), { time })) {
+    for await (const event of eventsUntil(source, streamNamed(key), atTime(time))) {
       then.fold(event);
       const chat = then.get(chatsModel, key);
       // Later events do not change the room's own fields.
@@ -142,7 +149,7 @@ async function readRoomsAt(source: UserSource, userId: UserId, time: Time): Prom
   return found.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
 }
 
-async function wasErased(source: StreamSource, userId: UserId, time: Time): Promise<boolean> {
+async function wasErased(source: StreamSource, userId: UserId, time: Time | undefined): Promise<boolean> {
   const rows = await foldUserRows(source, userId, time);
   const state = rows.get(statesModel, streamOf('user', userId))?.state;
   return state !== undefined && 'erased' in state && state.erased === true;
@@ -187,16 +194,20 @@ export interface SnapshotSource extends UserSource {
 }
 
 /**
- * Reads a room at a point in time, folded from the log by the live folds. Rejects with `not_found` if the
+ * Reads a room at a point in time, by default now, folded from the log by the live folds. Rejects with `not_found` if the
  * room or the message did not exist then.
  */
-export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At): Promise<RoomSnapshot> {
+export async function readRoomAt(
+  source: SnapshotSource,
+  roomId: RoomId,
+  at: At | undefined,
+): Promise<RoomSnapshot> {
   const stream = streamOf('room', roomId);
   const rows = new RowsInMemory([chatsProjection, messagesProjection]);
   for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
   const chat = rows.get(chatsModel, stream);
   if (!chat || !hasChat(chat)) throw notFound('the room did not exist then');
-  if ('seq' in at && chat.lastMessage?.seq !== at.seq)
+  if (at && 'seq' in at && chat.lastMessage?.seq !== at.seq)
     throw notFound('the room has no message with this number');
   return {
     room: roomOf(chat),
@@ -206,8 +217,12 @@ export async function readRoomAt(source: SnapshotSource, roomId: RoomId, at: At)
   };
 }
 
-/** Reads a user at a point in time. Rejects with `not_found` if the user did not exist then. */
-export async function readUserAt(source: SnapshotSource, userId: UserId, time: Time): Promise<UserSnapshot> {
+/** Reads a user at a point in time, by default now. Rejects with `not_found` if the user did not exist then. */
+export async function readUserAt(
+  source: SnapshotSource,
+  userId: UserId,
+  time: Time | undefined,
+): Promise<UserSnapshot> {
   const rows = await foldUserRows(source, userId, time);
   const row = rows.get(usersModel, userId);
   const [user] = row ? await openUsers(source.open, [row]) : [];
@@ -239,12 +254,18 @@ class ReadModelsBehind extends Error {
 }
 
 /** Reads like `readRoomAt`. Throws `ReadModelsBehind`, and the errors of log, vault and read models. */
-export const readStoredRoomAt = (system: StoredSystem, roomId: RoomId, at: At): Promise<RoomSnapshot> =>
-  withSources(system, (past) => readRoomAt(past, roomId, at));
+export const readStoredRoomAt = (
+  system: StoredSystem,
+  roomId: RoomId,
+  at: At | undefined,
+): Promise<RoomSnapshot> => withSources(system, (past) => readRoomAt(past, roomId, at));
 
 /** Reads like `readUserAt`. Throws like `readStoredRoomAt`. */
-export const readStoredUserAt = (system: StoredSystem, userId: UserId, time: Time): Promise<UserSnapshot> =>
-  withSources(system, (past) => readUserAt(past, userId, time));
+export const readStoredUserAt = (
+  system: StoredSystem,
+  userId: UserId,
+  time: Time | undefined,
+): Promise<UserSnapshot> => withSources(system, (past) => readUserAt(past, userId, time));
 
 async function withSources<T>(
   { engine, masterKey }: StoredSystem,

@@ -49,6 +49,67 @@ export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>
 export const outcomeUnknown = (message: string, cause?: unknown, retryAfterMs = 1000): ParleyError =>
   new ParleyError('unknown', message, { retryAfterMs }, { cause });
 
+/** The most fields that an error names. */
+const MOST_FIELDS = 20;
+/** The most characters of a path, which a client chooses where it names an unknown field. */
+const MOST_PATH_CHARACTERS = 256;
+
+/** A `bad_request` that names the wrong fields; of many, the first. */
+export function wrongFields(fields: readonly FieldError[]): ParleyError {
+  const named = fields
+    .slice(0, MOST_FIELDS)
+    .map(({ path, message }) => ({ path: cutText(path, MOST_PATH_CHARACTERS), message }));
+  const [first] = named;
+  const others = fields.length > 1 ? ` (and ${fields.length - 1} more)` : '';
+  return badRequest(first ? `${first.path || 'data'} ${first.message}${others}` : 'the data is wrong', named);
+}
+
+/** The largest error in bytes, and by how much it may exceed what caused it. */
+const MOST_ERROR_BYTES = 16 * 1024;
+const MOST_GROWTH_BYTES = 1024;
+/** A message that is cut to this length fits into any error. */
+const SHORT_MESSAGE_CHARACTERS = 100;
+
+/** The parts of an error that may be left out, so that it is not too large. */
+export interface ToldError {
+  readonly message: string;
+  readonly fields: readonly FieldError[];
+}
+
+/**
+ * Writes an error for a client, whose request had at least `causeBytes`. Leaves out as many fields as needed, the last
+ * ones first: an error has at most 16 KiB and exceeds its cause by at most 1 KiB, so that nobody is flooded by errors.
+ */
+export function writeBounded(
+  { message, details }: ParleyError,
+  causeBytes: number,
+  write: (told: ToldError) => string,
+): string {
+  const limit = Math.min(MOST_ERROR_BYTES, causeBytes + MOST_GROWTH_BYTES);
+  const fields = (details.fields ?? []).slice(0, MOST_FIELDS);
+  for (let count = fields.length; count >= 0; count--) {
+    const text = write({ message, fields: fields.slice(0, count) });
+    if (utf8Length(text) <= limit) return text;
+  }
+  return write({ message: cutText(message, SHORT_MESSAGE_CHARACTERS), fields: [] });
+}
+
+/** The bytes of a text in UTF-8. Clients use this file too, where neither `Buffer` nor `TextEncoder` is certain. */
+function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
+
+/** The text, or its beginning with an ellipsis; never half of a surrogate pair. */
+function cutText(text: string, characters: number): string {
+  if (text.length <= characters) return text;
+  return `${text.slice(0, characters).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
 /** The vault did not answer, or its data is unreadable. Try again later. */
 export class VaultUnavailable extends Error {
   override readonly name = 'VaultUnavailable';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { normalizeOrigin } from './origins.js';
 
 /** An invalid setting. `message` is one line that names it. */
 export class ConfigError extends Error {
@@ -41,13 +42,18 @@ const masterKey = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
-const origins = z
-  .string()
-  .transform((text) => text.split(',').map((origin) => origin.trim()))
-  .refine(
-    (list) => list.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
-    'must be origins such as https://chat.example.org, separated by commas',
-  );
+const origins = z.string().transform((text, ctx) => {
+  const given = text.split(',');
+  const valid = given
+    .map((origin) => normalizeOrigin(origin.trim()))
+    .filter((origin) => origin !== undefined);
+  if (valid.length === given.length) return valid;
+  ctx.addIssue({
+    code: 'custom',
+    message: 'must be origins such as https://chat.example.org or capacitor://localhost, separated by commas',
+  });
+  return z.NEVER;
+});
 
 const nats = z.string().transform((text, ctx) => {
   const servers = parseNatsServers(text);

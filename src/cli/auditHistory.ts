@@ -1,11 +1,28 @@
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
-import type { At, EventFilter } from '../audit/events/eventFilter.js';
+import {
+  type At,
+  type EventFilter,
+  type FilterName,
+  filterFields,
+  filterNames,
+  PointInTime,
+} from '../audit/events/eventFilter.js';
 import { replay } from '../audit/events/replay.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime.js';
 import { readConfig } from '../base/settings.js';
-import { findLog, parseId, parsePartition, parseTime, printLine, startProgressBar } from './commandLine.js';
+import { findLog, parseAs, parseId, printLine, startProgressBar } from './commandLine.js';
+
+/** The names of the options' values. */
+const FILTER_VALUES: Record<FilterName, string> = {
+  stream: 'name',
+  type: 'type',
+  actor: 'userId',
+  since: 'time',
+  until: 'time',
+  partition: 'number',
+};
 
 interface ReplayOptions extends EventFilter {
   readonly as: 'json' | 'transcript';
@@ -13,19 +30,14 @@ interface ReplayOptions extends EventFilter {
 }
 
 export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
-  audit
+  const command = audit
     .command('replay')
-    .description('print the events in order, decrypted where the key still exists')
-    .option(
-      '--stream <name>',
-      'only events of this stream, such as room:<roomId> or user:<userId>',
-      toLowerCase,
-    )
-    .option('--type <type>', 'only events of this type, such as MessageSent')
-    .option('--actor <userId>', 'only events that this user caused, or `system`', toLowerCase)
-    .option('--since <time>', 'only events from this time on, such as 2026-01-31T12:00:00Z', parseTime)
-    .option('--until <time>', 'only events before this time', parseTime)
-    .option('--partition <number>', 'only events of this partition', parsePartition)
+    .description('print the events in order, decrypted where the key still exists');
+  for (const name of filterNames) {
+    const { description = '' } = filterFields[name];
+    command.option(`--${name} <${FILTER_VALUES[name]}>`, description, parseAs(filterFields[name]));
+  }
+  command
     .addOption(
       new Option('--as <form>', 'JSON lines for programs, or a transcript for people')
         .choices(['json', 'transcript'])
@@ -43,10 +55,7 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
     });
 }
 
-/** Ids are written in lower case. */
-const toLowerCase = (text: string): string => text.toLowerCase();
-
-const TIME_HELP = 'a time such as 2026-01-31T12:00:00Z';
+const TIME_HELP = 'a time such as 2026-01-31T12:00:00Z; by default now';
 
 export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
   const asOf = audit
@@ -58,21 +67,22 @@ export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
     .command('room')
     .description('a room, with all its messages until then')
     .argument('<id>', 'the id of the room', parseId)
-    .argument('<time>', `${TIME_HELP}, or the number of the last message to include`, parseMoment)
-    .action(async (id: string, at: At) =>
+    .argument('[time]', `${TIME_HELP}; or the number of the last message to include`, parseMoment)
+    .action(async (id: string, at: At | undefined) =>
       printJson(await readStoredRoomAt(await findLog(readConfig(env)), id, at)),
     );
   asOf
     .command('user')
     .description('a user, with their friends and rooms')
     .argument('<id>', 'the id of the user', parseId)
-    .argument('<time>', TIME_HELP, parseTime)
-    .action(async (id: string, time: string) =>
+    .argument('[time]', TIME_HELP, parseTime)
+    .action(async (id: string, time: string | undefined) =>
       printJson(await readStoredUserAt(await findLog(readConfig(env)), id, time)),
     );
 }
 
 const printJson = (then: object): void => printLine(JSON.stringify(then, null, 2));
 
+const parseTime = parseAs(PointInTime);
 const parseMoment = (text: string): At =>
   /^[1-9]\d{0,14}$/.test(text) ? { seq: Number(text) } : { time: parseTime(text) };

@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { InvalidArgumentError } from 'commander';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { engineOf } from '../app/openStores.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import type { OnProgress, WorkProgress } from '../audit/verify/report.js';
@@ -31,21 +31,17 @@ export function parsePartition(text: string): number {
   return Number(text);
 }
 
-const Time = z.iso.datetime({ offset: true });
-
-/** Parses a time into the form that events have: ISO 8601 in UTC with milliseconds. */
-export function parseTime(text: string): string {
-  if (!Time.safeParse(text).success)
-    throw new InvalidArgumentError('It must be a time such as 2026-01-31T12:00:00Z.');
-  return new Date(text).toISOString();
-}
+/** Makes a parser of an argument from a schema, whose messages begin with `must`. */
+export const parseAs =
+  <S extends z.ZodType>(schema: S) =>
+  (text: string): z.output<S> => {
+    const parsed = schema.safeParse(text);
+    if (!parsed.success) throw new InvalidArgumentError(`It ${parsed.error.issues[0]?.message}.`);
+    return parsed.data;
+  };
 
 /** Parses an id, in lower case. */
-export function parseId(text: string): string {
-  const parsed = Id.safeParse(text);
-  if (!parsed.success) throw new InvalidArgumentError('It must be a UUID.');
-  return parsed.data;
-}
+export const parseId = parseAs(Id);
 
 /** Writes to standard output, which has answers only. */
 export const printLine = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
+import { ParleyError } from '../base/errors.js';
 import { addAsOf, addReplay } from './auditHistory.js';
 import { addExport, addVerify } from './auditVerify.js';
 import { addAccept, addKey, addMessage, addRebuild, addRole } from './operate.js';
@@ -18,7 +19,11 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
   const program = new Command('parley')
     .description(ABOUT)
     .addHelpText('after', EXITS)
-    .showHelpAfterError('(parley --help lists the commands)')
+    .configureOutput({
+      // One line, with the way to the help in it.
+      outputError: (text, write) =>
+        write(`${text.trimEnd().replaceAll('\n', ' ')} (parley --help lists the commands)\n`),
+    })
     .exitOverride();
   for (const add of [addServe, addRole, addMessage, addRebuild, addAudit, addKey]) add(program, env);
   try {
@@ -30,7 +35,8 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
       return;
     }
     process.stderr.write(`parley: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    // What was asked for is not there to be asked for, such as a partition that the log does not have.
+    process.exitCode = error instanceof ParleyError && error.code === 'bad_request' ? 2 : 1;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { badRequest } from '../base/errors.js';
+import { wrongFields } from '../base/errors.js';
 import {
   type CommandDeclared,
   declaredPushes,
@@ -34,7 +34,7 @@ export const pushes = Object.fromEntries(declaredPushes.map((push) => [push.name
 export type PushName = keyof typeof pushes;
 export type PushData<N extends PushName> = z.infer<(typeof pushes)[N]['data']>;
 
-/** Checks `data` against the schema. Throws `bad_request` that names every wrong field. */
+/** Checks `data` against the schema. Throws `bad_request` that names the wrong fields. */
 export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer<S> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
@@ -46,5 +46,5 @@ export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer
         }))
       : [{ path: issue.path.join('.'), message: issue.message }],
   );
-  throw badRequest(fields.map(({ path, message }) => `${path || 'data'} ${message}`).join('; '), fields);
+  throw wrongFields(fields);
 }

@@ -1,4 +1,4 @@
-import { badRequest, type FieldError, ParleyError } from '../base/errors.js';
+import { badRequest, type FieldError, ParleyError, writeBounded } from '../base/errors.js';
 import { type PushName, type RequestName, requests } from '../domain/contract.js';
 
 /** A number or a string that the client picks, to recognise the answer. */
@@ -8,12 +8,15 @@ export interface Request {
   readonly id: RequestId;
   readonly event: string;
   readonly data: unknown;
+  /** At most the bytes of the frame. */
+  readonly size: number;
 }
 
 /** A frame that is no request. It is answered, and counts towards abuse. */
 export interface BadFrame {
   readonly id?: RequestId;
   readonly event?: string;
+  readonly size: number;
   readonly error: ParleyError;
 }
 
@@ -24,16 +27,20 @@ const isId = (id: unknown): id is RequestId =>
 
 /** Reads a client's frame: a JSON object with a string `event` and an `id`. */
 export function parseFrame(text: string): Request | BadFrame {
+  const size = text.length;
   let frame: unknown;
   try {
     frame = JSON.parse(text);
   } catch (cause) {
-    return { error: new ParleyError('bad_request', 'the frame is not JSON', { fields: [] }, { cause }) };
+    return {
+      size,
+      error: new ParleyError('bad_request', 'the frame is not JSON', { fields: [] }, { cause }),
+    };
   }
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
-    return { error: badRequest('the frame is not a JSON object') };
+    return { size, error: badRequest('the frame is not a JSON object') };
   const { id, event, data } = frame as Record<string, unknown>; // An object that is no array has string keys.
-  if (typeof event === 'string' && isId(id)) return { id, event, data: data === undefined ? {} : data };
+  if (typeof event === 'string' && isId(id)) return { id, event, data: data === undefined ? {} : data, size };
   const fields: FieldError[] = [];
   if (typeof event !== 'string') fields.push({ path: 'event', message: 'must be a string' });
   if (!isId(id))
@@ -44,6 +51,7 @@ export function parseFrame(text: string): Request | BadFrame {
   return {
     ...(isId(id) ? { id } : {}),
     ...(typeof event === 'string' ? { event } : {}),
+    size,
     error: badRequest('the frame needs a string `event` and an `id`', fields),
   };
 }
@@ -55,21 +63,27 @@ export function answerText(request: { id: RequestId; event: string }, data: stri
   return `{"id":${JSON.stringify(request.id)},"event":${JSON.stringify(request.event)},"data":${data}}`;
 }
 
-/** A refusal's text, with `id` and `event` where the frame had usable ones. */
+/** An event's name that is longer is not given back. */
+const MOST_EVENT_CHARACTERS = 256;
+
+/** A refusal's text, with `id` and `event` where the frame had usable ones. It is not much larger than the frame. */
 export function errorText(
-  request: { id?: RequestId; event?: string },
+  { id, event, size }: Pick<BadFrame, 'id' | 'event'> & { size: number },
   error: ParleyError,
   incident?: string,
 ): string {
-  const { code, message, details } = error;
-  const body = {
-    code,
-    message,
-    ...(code === 'bad_request' ? { fields: details.fields ?? [] } : {}),
-    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
-    ...(incident === undefined ? {} : { incident }),
-  };
-  return JSON.stringify({ id: request.id, event: request.event, error: body });
+  const { code, details } = error;
+  const told = (event?.length ?? 0) > MOST_EVENT_CHARACTERS ? undefined : event;
+  return writeBounded(error, size, ({ message, fields }) => {
+    const body = {
+      code,
+      message,
+      ...(code === 'bad_request' ? { fields } : {}),
+      ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
+      ...(incident === undefined ? {} : { incident }),
+    };
+    return JSON.stringify({ id, event: told, error: body });
+  });
 }
 
 /** Stands between a push and its cursor, which comes last. */

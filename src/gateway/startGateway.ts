@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { monotonicNow, systemTimer } from '../base/clock.js';
 import type { Metrics } from '../base/metrics.js';
+import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices, Nodes } from '../cluster/nodes.js';
@@ -336,7 +337,7 @@ function serveSockets(
     sessions,
     connections,
     answerRequest: createRequestAnswerer({ identify, handlers, onRequest, logger }),
-    rules: { allowedOrigins: config.ALLOWED_ORIGINS, rateLimit: config.RATE_LIMIT },
+    rules: { origins: new Origins(config), rateLimit: config.RATE_LIMIT },
     logger,
   });
   metrics.addGauge('parley_connections', () => connections.count);

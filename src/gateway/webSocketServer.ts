@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type RawData, WebSocket, WebSocketServer as WsServer } from 'ws';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
+import type { Origins } from '../base/origins.js';
 import { type Allowance, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
@@ -80,7 +81,7 @@ export interface WebSocketServerDeps {
   readonly connections: OpenConnections;
   readonly answerRequest: AnswerRequest;
   readonly rules: {
-    readonly allowedOrigins: readonly string[] | undefined;
+    readonly origins: Origins;
     /** Requests a second, and at once, of one connection. */
     readonly rateLimit: Allowance | 'off';
   };
@@ -118,8 +119,8 @@ export class WebSocketServer implements ConnectionHost {
     const { connections, sessions, rules, logger } = this.#deps;
     socket.on('error', () => socket.destroy());
     const path = (request.url ?? '').split('?', 1)[0];
-    if (path !== '/ws') return refuseUpgrade(socket, 404);
-    if (!isOriginAllowed(request, rules.allowedOrigins)) return refuseUpgrade(socket, 403);
+    if (path !== '/ws' && path !== '/ws/') return refuseUpgrade(socket, 404);
+    if (!rules.origins.isAllowed(request.headers)) return refuseUpgrade(socket, 403);
     if (connections.isStopping || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
     const { authorization } = request.headers;
     let bearer: Session | undefined;
@@ -185,17 +186,6 @@ const statusTexts: Record<UpgradeRefusal, string> = {
   404: 'Not Found',
   503: 'Service Unavailable',
 };
-
-/**
- * Whether a browser's page may connect. Without a list, only a page of the same host may; other clients send no
- * `Origin`. Origins are compared whole: scheme, host and port.
- */
-function isOriginAllowed(request: IncomingMessage, allowed: readonly string[] | undefined): boolean {
-  const { origin, host } = request.headers;
-  if (origin === undefined) return true;
-  if (allowed) return allowed.includes(origin);
-  return URL.canParse(origin) && new URL(origin).host === host;
-}
 
 /** Answers the upgrade with a status and nothing more. */
 function refuseUpgrade(socket: Duplex, status: UpgradeRefusal): void {

@@ -14,7 +14,7 @@ import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
-import { type LimitByAddress, type RequireSession, serveResource } from './auth.js';
+import { type LimitByAddress, type RequireSession, requireSelf, serveResource } from './auth.js';
 import { readBody, readId, readNoBody, readQuery } from './problems.js';
 import {
   ChangePassword,
@@ -63,10 +63,9 @@ export function mountUsers(
       ctx.body = isMe ? { user, ...(await accounts.overview(userId, at)) } : { user };
     }),
     DELETE: signedIn(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
+      const userId = requireSelf(ctx, session, 'you can only delete your own account');
       readQuery(ctx, NoFields);
       const { password } = await readBody(ctx, EraseUser);
-      if (userId !== session.userId) throw forbidden('you can only delete your own account');
       const { username } = await accounts.confirm(userId, password);
       await erase(userId, username);
       ctx.status = 204;

@@ -4,6 +4,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
+import type { Origins } from '../base/origins.js';
 import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
@@ -30,25 +31,32 @@ export interface HttpParts {
 }
 
 /** The Koa application: everything of the contract except the socket. */
-export function createApp({ accounts, signInLimit, users, audit, operations }: HttpParts, log: Logger): Koa {
+export function createApp(
+  { accounts, signInLimit, users, audit, operations }: HttpParts,
+  origins: Origins,
+  log: Logger,
+): Koa {
   const app = new Koa();
-  const router = new Router({ sensitive: true });
+  const router = new Router({ sensitive: true, strict: true });
   const { sessions } = accounts.vault;
   const signedIn = requireSession(sessions);
-  const auditor = { sessions, isAuditor: audit.isAuditor };
+  const auditors = { sessions, isAuditor: audit.isAuditor };
+  const audited = requireAuditor(auditors);
   const service = new Accounts(accounts);
   mountDocuments(router);
   mountOperations(router, operations);
   mountAccounts(router, service, { signedIn, limited: limitByAddress(signInLimit) });
   mountUsers(router, users, { signedIn, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);
-  mountAuditLog(router, audit.log, requireAuditor(auditor));
-  mountAuditEvents(router, audit, auditor);
-  mountPast(router, audit, signedIn);
+  mountAuditLog(router, audit.log, audited);
+  mountAuditEvents(router, audit, auditors);
+  mountPast(router, audit, audited);
 
   app.use(measureRequests(operations.metrics));
   app.use(setSecurityHeaders);
+  app.use(shareWith(origins));
   app.use(respondToErrors(log));
+  app.use(dropTrailingSlash);
   app.use(servePages(builtPages()));
   app.use(router.routes());
   app.use(() => {
@@ -69,6 +77,39 @@ const setSecurityHeaders: Koa.Middleware = (ctx, next) => {
   });
   return next();
 };
+
+/** Makes a path with a trailing slash the one without, for pages and resources alike. */
+const dropTrailingSlash: Koa.Middleware = (ctx, next) => {
+  if (/[^/]\/$/.test(ctx.path)) ctx.path = ctx.path.slice(0, -1);
+  return next();
+};
+
+/** The headers beside the simple ones that scripts of other origins may read. */
+const EXPOSED_HEADERS = 'Allow, Content-Disposition, Date, ETag, Retry-After, WWW-Authenticate';
+const PREFLIGHT_SECONDS = 600;
+
+/**
+ * Lets the pages of allowed origins read every answer (CORS). A preflight is an `OPTIONS`, which needs no token. Answers
+ * never allow credentials: a browser holds none for this server.
+ */
+const shareWith =
+  (origins: Origins): Koa.Middleware =>
+  async (ctx, next) => {
+    ctx.vary('Origin');
+    const { origin } = ctx.headers;
+    if (origin === undefined || !origins.isAllowed(ctx.headers)) return next();
+    ctx.set({
+      'Access-Control-Allow-Origin': origin,
+      'Access-Control-Expose-Headers': EXPOSED_HEADERS,
+    });
+    await next();
+    if (ctx.method !== 'OPTIONS' || ctx.get('Access-Control-Request-Method') === '') return;
+    ctx.set({
+      'Access-Control-Allow-Methods': ctx.response.get('Allow'),
+      'Access-Control-Allow-Headers': 'Authorization, Content-Type',
+      'Access-Control-Max-Age': String(PREFLIGHT_SECONDS),
+    });
+  };
 
 const measureRequests =
   (metrics: Metrics): Koa.Middleware =>

@@ -44,21 +44,46 @@ export function addressOf(request: IncomingMessage, trustedProxies: number): str
     .split(',')
     .map((address) => address.trim());
   const claimed = forwarded.at(-trustedProxies) ?? forwarded[0] ?? '';
-  return network(isIP(claimed) ? claimed : peer);
+  return network(isUnknown(claimed) ? peer : withoutPort(claimed));
 }
 
+/** RFC 7239 writes `unknown` for a client that the proxy does not want to tell. */
+const isUnknown = (claimed: string): boolean => claimed === '' || claimed.toLowerCase() === 'unknown';
+
+/** Removes quotes, brackets and a port: proxies write `1.2.3.4:5`, `[2001:db8::1]:5` and `"[2001:db8::1]"` too. */
+function withoutPort(claimed: string): string {
+  const [, bracketed, plain] = /^"?(?:\[([^\]]+)\](?::\d+)?|([^:"]+)(?::\d+)?)"?$/.exec(claimed) ?? [];
+  return bracketed ?? plain ?? claimed;
+}
+
+/** The longest name of a client that is kept, in characters. */
+const MOST_NAME_CHARACTERS = 64;
+/** The addresses whose last 32 bits are an IPv4 address: IPv4-mapped ones, and those of NAT64. */
+const HOLD_IPV4 = /^(?:0:0:0:0:0:ffff|64:ff9b:0:0:0:0):/;
+
+/** The network that an address counts as. A text in an unknown form names its client, as the proxy wrote it. */
 function network(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (isIP(address) !== 6) return address;
-  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
-  const groups = (text: string | undefined): string[] => (text ? text.split(':') : []);
-  const missing = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...Array<string>(Math.max(0, missing)).fill('0'), ...groups(tail)];
-  return all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
+  if (isIP(address) !== 6) return address.toLowerCase().slice(0, MOST_NAME_CHARACTERS);
+  const groups = groupsOf(address);
+  const name = groups.map((group) => group.toString(16)).join(':');
+  const [high = 0, low = 0] = groups.slice(6);
+  if (HOLD_IPV4.test(name)) return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+  return name.split(':', 4).join(':');
+}
+
+/** The eight groups of a valid IPv6 address. */
+function groupsOf(address: string): number[] {
+  const [plain = ''] = address.split('%');
+  const hex = plain.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number);
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
+  const [head, tail] = hex
+    .split('::')
+    .map((part) => part.split(':').filter((group) => group !== ''))
+    .map((part) => part.map((group) => Number.parseInt(group, 16)));
+  const given = [...(head ?? []), ...(tail ?? [])];
+  return [...(head ?? []), ...Array<number>(8 - given.length).fill(0), ...(tail ?? [])];
 }
 
 /** Makes a handler that runs only with a session, and is given it; else `unauthenticated`. */
@@ -73,6 +98,12 @@ export const requireSession =
     if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
     return handler(ctx, session);
   };
+
+/** The user that the path names, who must be the one that asks. Throws `forbidden`, also where the path names nobody. */
+export function requireSelf(ctx: RouterContext, { userId }: Session, refusal: string): UserId {
+  if (ctx.params.userId?.toLowerCase() !== userId) throw forbidden(refusal);
+  return userId;
+}
 
 export interface AuditorParts {
   readonly sessions: SessionStore;

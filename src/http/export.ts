@@ -1,14 +1,12 @@
-import { Readable } from 'node:stream';
 import type Router from '@koa/router';
-import { forbidden } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
 import { parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { SessionStore } from '../vault/vault.js';
-import { type RequireSession, serveResource } from './auth.js';
-import { readId, readQuery } from './problems.js';
+import { type RequireSession, requireSelf, serveResource } from './auth.js';
+import { readQuery, sendLines } from './problems.js';
 import { NoFields } from './schemas.js';
 
 /** Rooms and messages of one query. */
@@ -26,26 +24,16 @@ export interface ExportParts {
 export function mountExport(router: Router, parts: ExportParts, signedIn: RequireSession): void {
   serveResource(router, '/user/:userId/export', {
     GET: signedIn(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
+      const userId = requireSelf(ctx, session, 'you can only export your own data');
       readQuery(ctx, NoFields);
-      if (userId !== session.userId) throw forbidden('you can only export your own data');
-      const lines = exportLines(userId, parts);
-      // Read before the head is sent, so that an outage is answered with its status.
-      const first = await lines.next();
-      ctx.type = 'application/x-ndjson';
       ctx.attachment(`parley-${userId}.ndjson`);
-      ctx.body = Readable.from(ctx.method === 'HEAD' ? [] : serialize(first, lines), { objectMode: false });
+      await sendLines(ctx, exportPages(userId, parts));
     }),
   });
 }
 
-async function* serialize(
-  first: IteratorResult<object, void>,
-  rest: AsyncIterable<object>,
-): AsyncGenerator<string> {
-  if (first.done) return;
-  yield `${JSON.stringify(first.value)}\n`;
-  for await (const line of rest) yield `${JSON.stringify(line)}\n`;
+async function* exportPages(userId: UserId, parts: ExportParts): AsyncGenerator<readonly object[]> {
+  for await (const line of exportLines(userId, parts)) yield [line];
 }
 
 /** Profile, friends, sessions, rooms with their messages, presence; `kind` names each. */

@@ -92,7 +92,8 @@ function send(ctx: Context, { name, etag, bodies }: PageFile): void {
   // Assets are named by a hash of their content and never change; all else is checked each time.
   const cache = /(?:^|\/)assets\//.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
   ctx.status = 200;
-  ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache, Vary: 'Accept-Encoding' });
+  ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache });
+  ctx.vary('Accept-Encoding');
   ctx.etag = `${etag}-${encoding}`;
   ctx.type = name.slice(name.lastIndexOf('.'));
   if (ctx.fresh) {

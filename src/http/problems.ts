@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import getRawBody from 'raw-body';
 import type { z } from 'zod';
+import { type Clock, systemClock } from '../base/clock.js';
 import {
   badRequest,
   type ErrorCode,
@@ -12,6 +14,7 @@ import {
   outcomeUnknown,
   overloaded,
   ParleyError,
+  writeBounded,
 } from '../base/errors.js';
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/fields.js';
@@ -58,26 +61,31 @@ function toClientError(error: unknown, method: string): ParleyError | undefined 
       );
 }
 
+/** The size of each body that was read. An error is not much larger than what caused it. */
+const bodyBytes = new WeakMap<IncomingMessage, number>();
+
 /** Answers with the error as RFC 9457 problem details; `extra` are further members. */
 export function respondWith(ctx: Context, error: ParleyError, extra: Record<string, unknown> = {}): void {
-  const { code, message, details } = error;
+  const { code, details } = error;
   const status = error instanceof HttpError ? error.status : STATUS[code];
   ctx.status = status;
   if (error instanceof HttpError) ctx.set({ ...error.headers });
   if (code === 'unauthenticated') ctx.set('WWW-Authenticate', 'Bearer');
   if (details.retryAfterMs !== undefined)
     ctx.set('Retry-After', String(Math.max(1, Math.ceil(details.retryAfterMs / 1000))));
-  const problem = {
-    type: 'about:blank',
-    title: STATUS_CODES[status],
-    status,
-    detail: message,
-    code,
-    ...(code === 'bad_request' ? { fields: details.fields ?? [] } : {}),
-    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
-    ...extra,
-  };
-  ctx.body = JSON.stringify(problem);
+  const causeBytes = Buffer.byteLength(ctx.originalUrl) + (bodyBytes.get(ctx.req) ?? 0);
+  ctx.body = writeBounded(error, causeBytes, ({ message, fields }) =>
+    JSON.stringify({
+      type: 'about:blank',
+      title: STATUS_CODES[status],
+      status,
+      detail: message,
+      code,
+      ...(code === 'bad_request' ? { fields } : {}),
+      ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
+      ...extra,
+    }),
+  );
   ctx.type = 'application/problem+json';
 }
 
@@ -141,6 +149,7 @@ async function readJson(ctx: Context): Promise<unknown> {
   if (!['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase()))
     throw new HttpError(415, 'the body must not be compressed', { 'Accept-Encoding': 'identity' });
   const body = await readBytes(ctx);
+  bodyBytes.set(ctx.req, body.length);
   try {
     return JSON.parse(utf8.decode(body));
   } catch {
@@ -156,5 +165,88 @@ async function readBytes(ctx: Context): Promise<Buffer> {
     const { type } = error as getRawBody.RawBodyError; // raw-body rejects with nothing else.
     if (type === 'entity.too.large') throw new HttpError(413, 'the body is larger than 64 KiB');
     throw badRequest('the body was cut off: send it again');
+  }
+}
+
+/** After this time without a line, an empty one shows proxies and readers that the connection is alive. */
+const SILENCE_MS = 15_000;
+/** A client that reads nothing for this time is disconnected. */
+const STALLED_MS = 60_000;
+
+/**
+ * Answers with JSON lines, as fast as the client reads, and with an empty line after each 15 s of silence. The first
+ * page is read before the head is sent, so that an outage is answered with its status.
+ */
+export async function sendLines(ctx: Context, pages: AsyncGenerator<readonly object[]>): Promise<void> {
+  const first = await pages.next();
+  const isHead = ctx.method === 'HEAD';
+  if (isHead) await pages.return(undefined);
+  ctx.type = 'application/x-ndjson';
+  const cutOff = (): unknown => ctx.res.destroy();
+  const lines = isHead || first.done ? [] : paceLines(serialize(first.value, pages), cutOff);
+  ctx.body = Readable.from(lines, { objectMode: false });
+  // The first line may come much later.
+  ctx.flushHeaders();
+}
+
+async function* serialize(
+  first: readonly object[],
+  rest: AsyncIterable<readonly object[]>,
+): AsyncGenerator<string> {
+  const textOf = (page: readonly object[]): string => page.map((one) => `${JSON.stringify(one)}\n`).join('');
+  yield textOf(first);
+  for await (const page of rest) yield textOf(page);
+}
+
+/** Yields the texts of `lines`, an empty line in each silence, and calls `cutOff` if the client takes one for too long. */
+export async function* paceLines(
+  lines: AsyncGenerator<string>,
+  cutOff: () => unknown,
+  clock: Clock = systemClock,
+): AsyncGenerator<string> {
+  let silentSince = clock.now();
+  let wake = (): void => {};
+  try {
+    for (;;) {
+      let isPending = true;
+      const next = lines.next().finally(() => {
+        isPending = false;
+        wake();
+      });
+      // It is awaited below, which may be after it has failed.
+      next.catch(() => {});
+      while (isPending) {
+        const left = silentSince + SILENCE_MS - clock.now();
+        if (left > 0) await new Promise<void>((resolve) => (wake = withTimer(resolve, left, clock)));
+        else yield* untilTaken('\n', cutOff, clock);
+        if (left <= 0) silentSince = clock.now();
+      }
+      const { done, value } = await next;
+      if (done) return;
+      if (value === '') continue;
+      yield* untilTaken(value, cutOff, clock);
+      silentSince = clock.now();
+    }
+  } finally {
+    await lines.return(undefined);
+  }
+}
+
+/** Calls `run` after `ms`, or earlier when the returned function is called. */
+function withTimer(run: () => void, ms: number, clock: Clock): () => void {
+  const cancel = clock.setTimer(run, ms);
+  return () => {
+    cancel();
+    run();
+  };
+}
+
+/** Resumed when the client has taken the text; calls `cutOff` if that takes too long. */
+function* untilTaken(text: string, cutOff: () => unknown, clock: Clock): Generator<string> {
+  const cancel = clock.setTimer(cutOff, STALLED_MS);
+  try {
+    yield text;
+  } finally {
+    cancel();
   }
 }

@@ -74,10 +74,35 @@ export async function* readRange(
     const last = commits.at(-1);
     if (!last) return;
     from = last.position;
-    const events = commits.reduce((sum, { leaves }) => sum + leaves.length, 0);
-    const most = Math.ceil((MAX_PAGE_EVENTS * commits.length) / Math.max(events, commits.length));
-    size = Math.min(size * PAGE_GROWTH, most, MAX_PAGE_COMMITS);
+    size = nextPageSize(size, commits);
   }
+}
+
+/** Yields the same commits as `readRange`, the last one first. Holds one read at a time in memory. */
+export async function* readRangeBackward(
+  log: Pick<LogSource, 'read'>,
+  { partition, after, upTo }: CommitRange,
+): AsyncGenerator<Commit> {
+  for (let [to, size] = [upTo, FIRST_PAGE_COMMITS]; to > after; ) {
+    const from = Math.max(after, to - size);
+    const commits = await log.read(partition, from, to - from);
+    if (commits.length === 0) return;
+    if (commits.length < to - from) {
+      // The read was cut at its largest size, before `to`. A smaller one is not.
+      size = Math.max(1, Math.floor(commits.length / 2));
+      continue;
+    }
+    yield* commits.toReversed();
+    to = from;
+    size = nextPageSize(size, commits);
+  }
+}
+
+/** The size of the read behind a read of these commits. */
+function nextPageSize(size: number, commits: readonly Commit[]): number {
+  const events = commits.reduce((sum, { leaves }) => sum + leaves.length, 0);
+  const most = Math.ceil((MAX_PAGE_EVENTS * commits.length) / Math.max(events, commits.length));
+  return Math.min(size * PAGE_GROWTH, most, MAX_PAGE_COMMITS);
 }
 
 /**

@@ -39,7 +39,7 @@ describe('The audit console', function () {
   const firstMessage = async () => {
     const path = `GET /audit/events?stream=room:${world.roomId}&type=MessageSent&limit=1`;
     const { body } = await ask(world.server.url, path, { token: world.session.token });
-    return body.events[0] as { partition: number; offset: number; recordedAt: string };
+    return body.events[0] as { partition: number; offset: number; recordedAt: string; data: object };
   };
 
   it('tells a user how to get the auditor role, and opens once they have it', async () => {
@@ -88,6 +88,18 @@ describe('The audit console', function () {
     await page.getByText('Page 1: 50 events').waitFor();
   });
 
+  it('finds events by a time with nine decimals of a second', async () => {
+    const { recordedAt } = await firstMessage();
+    const exact = recordedAt.replace('T', ' ').replace('Z', '000001');
+    await openConsole(page, world, `#/events?stream=room:${world.roomId}&type=MessageSent`);
+    await page.getByLabel('Until (UTC)').fill(exact);
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByText('1 event, oldest first. This is the last page.').waitFor();
+    const [, query] = new URL(page.url()).hash.split('?');
+    expect(new URLSearchParams(query).get('until')).to.equal(recordedAt.replace('Z', '000001Z'));
+    expect(await page.getByLabel('Until (UTC)').inputValue()).to.equal(exact);
+  });
+
   it('shows the error of a wrong filter', async () => {
     await openConsole(page, world, '#/events?stream=nonsense');
     await page.getByRole('alert').filter({ hasText: 'stream: must be' }).waitFor();
@@ -112,6 +124,17 @@ describe('The audit console', function () {
       'said when it was back',
       'said while somebody looks',
     ]);
+  });
+
+  it('follows live past the empty lines that the server sends in silence', async () => {
+    const message = await firstMessage();
+    const event = { ...message, data: { ...message.data, text: 'said after a silence' } };
+    const lines = `\n\n${JSON.stringify(event)}\n\n`;
+    await page.route('**/audit/events/stream?*', (route) =>
+      route.fulfill({ body: lines, contentType: 'application/x-ndjson' }),
+    );
+    await openConsole(page, world, '#/events?follow=true');
+    await page.locator('.events').getByText('said after a silence').first().waitFor();
   });
 
   it('shows a room at any point in time, by slider and by keyboard', async () => {

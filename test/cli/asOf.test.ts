@@ -68,6 +68,16 @@ for (const engine of commandEngines)
       expect(early.messages[0].message).to.equal('first');
     });
 
+    it('prints the present where no time is given', async () => {
+      const [, second = ''] = times;
+      const [room, user] = [await asOf('room', roomId), await asOf('user', ada.userId)];
+      expect(JSON.parse(room.out)).to.deep.equal(JSON.parse((await asOf('room', roomId, second)).out));
+      const friends = JSON.parse(user.out).friends.map(({ userId }: { userId: string }) => userId);
+      expect(friends).to.deep.equal([ben.userId]);
+      const exact = await asOf('room', roomId, second.replace('Z', '999999Z'));
+      expect(JSON.parse(exact.out)).to.deep.equal(JSON.parse(room.out));
+    });
+
     it('prints one line for a room, message or user that did not exist', async () => {
       const [time = ''] = times;
       const none = { code: 1, out: '' };
@@ -93,11 +103,14 @@ for (const engine of commandEngines)
         [['room', roomId, 'yesterday'], '2026-01-31T12:00:00Z'],
         [['user', ada.userId, '1'], '2026-01-31T12:00:00Z'],
         [['friend', ada.userId, time], "unknown command 'friend'"],
-        [['room', roomId], "missing required argument 'time'"],
+        [['room'], "missing required argument 'id'"],
+        [['room', roomId, '2026-01-31T12:00:00.1234567890Z'], 'nine decimals'],
       ] as const) {
         const ran = await asOf(...args);
         expect(ran, args.join(' ')).to.include({ code: 2, out: '' });
-        expect(ran.err).to.include(hint);
+        expect(ran.err)
+          .to.include(hint)
+          .and.match(/^error: [^\n]+\n$/);
       }
     });
   });

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
+import { filterNames } from '../../src/audit/events/eventFilter.js';
 import { logFileOf } from '../../src/projections/store/engine.js';
 import { type SmallLog, smallLog } from '../audit/smallLog.js';
 import { allEngines, hasEngine } from '../support/engines.js';
@@ -75,10 +76,29 @@ for (const engine of allEngines)
       expect(out).to.include('ann');
     });
 
-    it('explains an invalid time', async () => {
-      const ran = await parley(['audit', 'replay', '--since', 'yesterday'], env);
-      expect(ran).to.include({ code: 2, out: '' });
-      expect(ran.err).to.include('2026-01-31T12:00:00Z');
+    it('exits with 2 and one line for a filter that no event can match', async () => {
+      const wrong: [string, string, string][] = [
+        ['--since', 'yesterday', '2026-01-31T12:00:00Z'],
+        ['--until', '2026-01-01T00:00:00.1234567890Z', 'nine decimals'],
+        ['--type', 'Nothing', 'a type of event'],
+        ['--actor', 'ann', 'the id of a user, or system'],
+        ['--stream', `rooms:${small.annAndBob}`, 'room:'],
+        ['--stream', 'room:annAndBob', 'an id'],
+        ['--partition', 'first', 'the number of a partition'],
+        ['--partition', '2', 'must be below 2'],
+      ];
+      for (const [option, value, hint] of wrong) {
+        const ran = await parley(['audit', 'replay', option, value], env);
+        expect(ran, `${option} ${value}`).to.include({ code: 2, out: '' });
+        expect(ran.err, `${option} ${value}`)
+          .to.include(hint)
+          .and.match(/^[^\n]+\n$/);
+      }
+    });
+
+    it('has an option for each field of a filter', async () => {
+      const { out } = await parley(['audit', 'replay', '--help'], env);
+      for (const name of filterNames) expect(out).to.match(new RegExp(`--${name} <\\w+>`));
     });
   });
 

@@ -92,6 +92,7 @@ describe('the proxy of deploy/', function () {
         );
       expect(await upgrade(place.url)).to.equal('open');
       expect(await upgrade('https://elsewhere.example')).to.contain('403');
+      expect(await upgrade(place.url.replace('http', 'https')), 'the proxy serves no TLS').to.contain('403');
     });
 
     it('says whose request it is, whatever the client claims', async () => {
@@ -110,7 +111,8 @@ describe('the proxy of deploy/', function () {
 
     it('keeps the metrics to those who reach the node itself', async () => {
       const place = await startBoth();
-      expect((await fetch(`${place.url}/metrics`)).status).to.equal(404);
+      for (const path of ['/metrics', '/metrics/'])
+        expect((await fetch(place.url + path)).status, path).to.equal(404);
       expect((await fetch(`${node.url}/metrics`)).status).to.equal(200);
     });
   });

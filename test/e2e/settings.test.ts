@@ -25,7 +25,7 @@ async function failure(start: Promise<ServerProcess>): Promise<string> {
 describe('settings', function () {
   this.timeout(60_000);
 
-  const ORIGINS = 'https://chat.example,http://localhost:5173';
+  const ORIGINS = 'https://chat.example,http://localhost:5173,capacitor://app';
   let server: ServerProcess;
   before(async () => {
     server = await startServer({ engine: 'sqlite', env: { ALLOWED_ORIGINS: ORIGINS } });
@@ -53,7 +53,7 @@ describe('settings', function () {
     expect(await other.stop()).to.deep.equal({ code: 0, signal: null });
   });
 
-  it('let pages of ALLOWED_ORIGINS connect, compared whole, and clients that are no browsers', async () => {
+  it('let pages of ALLOWED_ORIGINS and of the own host connect, compared whole, and clients that are no browsers', async () => {
     const connects = (origin: string): Promise<boolean> =>
       RawSocket.connect(server.wsUrl, { origin }).then(
         () => true,
@@ -62,9 +62,10 @@ describe('settings', function () {
           return false;
         },
       );
-    for (const origin of ORIGINS.split(',')) expect(await connects(origin), origin).to.equal(true);
+    for (const origin of [...ORIGINS.split(','), 'HTTPS://CHAT.example:443', server.url])
+      expect(await connects(origin), origin).to.equal(true);
     const others = ['http://chat.example', 'https://chat.example:8443', 'https://a.chat.example', 'null'];
-    for (const origin of [...others, 'http://localhost', server.url])
+    for (const origin of [...others, 'http://localhost', 'capacitor://localhost'])
       expect(await connects(origin), origin).to.equal(false);
     await RawSocket.connect(server.wsUrl);
   });

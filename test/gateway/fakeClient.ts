@@ -1,3 +1,4 @@
+import type { FieldError } from '../../src/base/errors.js';
 import { TokenBucket } from '../../src/base/rateLimits.js';
 import type { CloseCause } from '../../src/gateway/closeCodes.js';
 import { Connection, type ConnectionHost, type Peer } from '../../src/gateway/connection.js';
@@ -15,7 +16,13 @@ export interface Received {
   readonly event?: string;
   readonly data?: unknown;
   readonly cursor?: string;
-  readonly error?: { readonly code: string; readonly retryAfterMs?: number; readonly incident?: string };
+  readonly error?: {
+    readonly code: string;
+    readonly message?: string;
+    readonly fields?: readonly FieldError[];
+    readonly retryAfterMs?: number;
+    readonly incident?: string;
+  };
 }
 
 /** A client and its socket in memory: it takes what is written at once, or, when it does not read, when told to. */

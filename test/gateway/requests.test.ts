@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { forbidden, notFound, outcomeUnknown, overloaded, VaultUnavailable } from '../../src/base/errors.js';
 import type { Connection } from '../../src/gateway/connection.js';
+import { runs } from '../support/lanes.js';
 import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
 import { GatewayWorld } from './gatewayWorld.js';
 
@@ -71,6 +73,40 @@ describe('requests', () => {
     for (const data of [{ roomId, more: 1 }, {}, [], 7, null, { roomId: 'no id' }])
       expect(await refusal('leave room', data)).to.include({ code: 'bad_request' });
     expect(served).equal(0);
+  });
+
+  it('are refused with at most 20 fields and 16 KiB, and with at most 1 KiB more than they had', async () => {
+    const names = fc.uniqueArray(fc.string({ unit: 'binary', maxLength: 40 }), { maxLength: 300 });
+    const longName = fc.string({ unit: 'binary', minLength: 1000, maxLength: 30_000 });
+    const keys = fc.oneof(names, fc.tuple(longName), fc.constant('many'));
+    const many = Array.from({ length: 16_872 }, (_, i) => `${i}`);
+    const event = fc.oneof(fc.constant('leave room'), fc.constant('fetch messages'), longName);
+    await fc.assert(
+      fc.asyncProperty(event, keys, async (event, drawn) => {
+        const names = drawn === 'many' ? many : drawn;
+        const text = requestText(event, Object.fromEntries([...names].map((key) => [key, 1])), 'r');
+        client.writes.length = 0;
+        connection.receive(text);
+        await turn();
+        const [told] = client.received;
+        const answer = Buffer.byteLength(JSON.stringify(told));
+        expect(told).to.include({ id: 'r' });
+        expect(told?.error).to.include({ code: 'bad_request' });
+        expect(told?.error?.fields).to.have.length.of.at.most(20);
+        expect(answer).to.be.at.most(16 * 1024);
+        expect(answer).to.be.at.most(Buffer.byteLength(text) + 1024);
+      }),
+      { numRuns: runs(100) },
+    );
+  });
+
+  it('are refused with the first 20 of the fields that are wrong, and with how many more there are', async () => {
+    const wrong = Array.from({ length: 30 }, (_, i) => `wrong field number ${i} `.repeat(10));
+    const told = await refusal('active app', Object.fromEntries(wrong.map((name) => [name, 1])));
+    expect(told?.fields?.map(({ path }) => path)).to.deep.equal(wrong.slice(0, 20));
+    expect(told?.message).to.match(
+      /^wrong field number 0 .* is not a field of this request \(and 29 more\)$/,
+    );
   });
 
   it('are refused with the code that is thrown', async () => {

@@ -89,5 +89,29 @@ describe('the address of a request', () => {
     expect(of('2001:db8::1', 0)).to.equal('2001:db8:0:0');
     expect(of('::1', 0)).to.equal('0:0:0:0');
     expect(of('fe80::1%eth0', 0)).to.equal('fe80:0:0:0');
+    expect(of('::ffff:102:304', 0), 'IPv4 in hexadecimal digits').to.equal('1.2.3.4');
+    expect(of('64:ff9b::1.2.3.4', 0), 'IPv4 behind a translator (NAT64)').to.equal('1.2.3.4');
+    expect(of('64:ff9b::102:304', 0)).to.equal('1.2.3.4');
+    expect(of('2001:db8:0:7:1:2:1.2.3.4', 0)).to.equal('2001:db8:0:7');
+  });
+
+  it('is the same whether a proxy writes a port, brackets or quotes', () => {
+    for (const form of ['1.2.3.4', '1.2.3.4:5678', '"1.2.3.4:5678"', '[::ffff:1.2.3.4]:5678'])
+      expect(of('10.0.0.1', 1, form), form).to.equal('1.2.3.4');
+    for (const form of [
+      '2001:db8:0:7::1',
+      '[2001:db8:0:7::1]',
+      '[2001:DB8:0:7::1]:443',
+      '"[2001:db8:0:7::1]:443"',
+    ])
+      expect(of('10.0.0.1', 1, form), form).to.equal('2001:db8:0:7');
+  });
+
+  it('is the text itself where a proxy writes another form, so that clients do not share one limit', () => {
+    expect(of('10.0.0.1', 1, '_hidden7'))
+      .to.equal('_hidden7')
+      .and.not.equal(of('10.0.0.1', 1, '_hidden8'));
+    expect(of('10.0.0.1', 1, '300.1.1.1:80')).to.equal('300.1.1.1');
+    expect(of('10.0.0.1', 1, `_${'x'.repeat(9000)}`)).to.have.length.of.at.most(64);
   });
 });

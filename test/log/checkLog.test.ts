@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { checkPartitionChain, LogEndsEarly } from '../../src/log/checkLog.js';
+import { checkPartitionChain, LogEndsEarly, readRange, readRangeBackward } from '../../src/log/checkLog.js';
 import { BrokenCommit } from '../../src/log/commit.js';
 import { type Commit, HoleError } from '../../src/log/log.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
@@ -123,5 +123,33 @@ describe('a check of a partition', () => {
         .and.include({ missing: 150 });
       await store.discard();
     });
+  });
+});
+
+describe('a range of commits', () => {
+  const commits = chain(LENGTH, 0, (n) =>
+    Array.from({ length: n % 40 === 0 ? 90 : n % 4 }, () => JSON.stringify({ id: randomUUID() })),
+  );
+  const positionsOf = async (read: AsyncIterable<Commit>): Promise<number[]> => {
+    const positions: number[] = [];
+    for await (const { position } of read) positions.push(position);
+    return positions;
+  };
+
+  it('is read to its end from either side, however short the reads of the log are', async () => {
+    const place = fc.nat(LENGTH);
+    await fc.assert(
+      fc.asyncProperty(place, place, fc.integer({ min: 1, max: 30 }), async (a, b, longest) => {
+        const log = {
+          read: (_: number, after: number, limit: number) =>
+            commits.slice(after, after + Math.min(limit, longest)),
+        };
+        const range = { partition: 0, after: Math.min(a, b), upTo: Math.max(a, b) };
+        const all = Array.from({ length: range.upTo - range.after }, (_, i) => range.after + i + 1);
+        expect(await positionsOf(readRange(log, range))).to.deep.equal(all);
+        expect(await positionsOf(readRangeBackward(log, range))).to.deep.equal(all.toReversed());
+      }),
+      { numRuns: runs(100) },
+    );
   });
 });

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import type { AuditReader } from '../../src/audit/auditReader.js';
 import type { Proofs } from '../../src/audit/proof/proofs.js';
 import { Metrics } from '../../src/base/metrics.js';
+import { Origins } from '../../src/base/origins.js';
 import type { AddressLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
@@ -47,6 +48,8 @@ export interface FakeParts {
   readonly queries: Queries;
   readonly addressLimit: AddressLimit | undefined;
   readonly trustedProxies: number;
+  /** In the form that `normalizeOrigin` gives. */
+  readonly allowedOrigins: readonly string[];
   readonly ready: () => Promise<Readiness>;
 }
 
@@ -66,10 +69,14 @@ export async function startHttp(
     queries: core.queries as Queries,
     addressLimit: undefined,
     trustedProxies: 0,
+    allowedOrigins: [],
     ready: async () => ({ ok: true }),
   };
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
-  const app = createApp(httpParts({ ...fakes, ...replace(fakes) }, core), log);
+  const replaced = { ...fakes, ...replace(fakes) };
+  const { allowedOrigins, trustedProxies } = replaced;
+  const origins = new Origins({ ALLOWED_ORIGINS: allowedOrigins, TRUST_PROXY: trustedProxies });
+  const app = createApp(httpParts(replaced, core), origins, log);
   const server = createHttpServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo; // It listens on TCP.

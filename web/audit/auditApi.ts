@@ -89,7 +89,9 @@ export class AuditApi {
         const lines = (rest + value).split('\n');
         rest = lines.pop() ?? '';
         if (rest.length > MAX_LINE_CHARS) throw new RangeError('a line of the answer is too long');
-        if (lines.length > 0) yield lines.map((line) => JSON.parse(line) as T); // Typed by the contract, as in `json`.
+        // An empty line says only that the connection is alive. The others are typed by the contract, as in `json`.
+        const values = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as T);
+        if (values.length > 0) yield values;
       }
     } catch (cause) {
       throw disconnected(path, cause);

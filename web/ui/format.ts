@@ -53,10 +53,15 @@ export const TIME_FIELD_HINT = 'yyyy-mm-dd hh:mm:ss';
 /** A UTC time as editable text. A text field, because the browser's own time fields use the local format. */
 export const formatTimeField = (iso: string): string => iso.replace('T', ' ').replace('Z', '');
 
-/** Parses a time field as UTC; a date alone means its start. `undefined` if the text is not a time. */
-export function parseTimeField(text: string): string | undefined {
-  const [, date, time = '00:00'] =
-    /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?Z?$/.exec(text.trim()) ?? [];
+/**
+ * Parses a time field as UTC; a date alone means its start. `undefined` if the text is not a time.
+ *
+ * @param decimals the most decimals of a second; all of them are kept
+ */
+export function parseTimeField(text: string, decimals: 3 | 9 = 3): string | undefined {
+  const [, date, time = '00:00', fraction = ''] =
+    /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.(\d{1,9}))?)?))?Z?$/.exec(text.trim()) ?? [];
   const ms = Date.parse(`${date}T${time}Z`);
-  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+  if (Number.isNaN(ms) || fraction.length > decimals) return undefined;
+  return new Date(ms).toISOString().replace('Z', `${fraction.slice(3)}Z`);
 }

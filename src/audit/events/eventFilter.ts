@@ -1,25 +1,122 @@
-import { ParleyError } from '../../base/errors.js';
+import { z } from 'zod';
+import { ParleyError, wrongFields } from '../../base/errors.js';
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
-import type { Time } from '../../domain/fields.js';
+import { eventTypes, type Recorded } from '../../domain/events.js';
+import { declaredEvents } from '../../domain/features.js';
+import { Time } from '../../domain/fields.js';
 import type { StreamName } from '../../domain/ids.js';
-import { type CommitRange, findLastCommit, type LogSource, readRange } from '../../log/checkLog.js';
+import {
+  type CommitRange,
+  findLastCommit,
+  type LogSource,
+  readRange,
+  readRangeBackward,
+} from '../../log/checkLog.js';
 import { type Commit, type Place, partitionOf } from '../../log/log.js';
-import { indexedCommits } from '../../projections/models/streamIndex.js';
+import { indexedCommits, indexedCommitsBackward } from '../../projections/models/streamIndex.js';
 import type { Folded } from '../../projections/projection.js';
 import type { Progress } from '../../projections/queryWaits.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
 import type { AuditedLog } from '../storedRows.js';
 
-/** The events wanted; an absent field matches all. */
-export interface EventFilter {
-  readonly stream?: StreamName;
-  readonly type?: string;
-  readonly actor?: string;
-  /** ISO 8601 in UTC with milliseconds; inclusive. */
-  readonly since?: string;
-  /** ISO 8601 in UTC with milliseconds; exclusive. */
-  readonly until?: string;
-  readonly partition?: number;
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+const KINDS = [...new Set(declaredEvents.map(({ stream }) => stream.kind))];
+/** The largest time that is written like the times of events, which are compared as texts. */
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/**
+ * A time of an auditor, with up to nine decimals of a second. It becomes a time in milliseconds that compares with the
+ * times of events like the exact one: `up` for the first time at or after it, `down` for the last at or before it.
+ */
+const timeRounded = (direction: 'up' | 'down') =>
+  z.iso
+    .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
+    .refine((text) => !/\.\d{10}/.test(text), 'must have at most nine decimals of a second')
+    .transform((text) => {
+      const [, decimals = ''] = /\.(\d+)/.exec(text) ?? [];
+      const hasMore = direction === 'up' && /[1-9]/.test(decimals.slice(3));
+      // `Date.parse` ignores all but three decimals.
+      return new Date(Math.min(Date.parse(text) + (hasMore ? 1 : 0), LAST_MS)).toISOString();
+    })
+    .pipe(Time);
+
+/** A point in time that includes the events of that time. */
+export const PointInTime = timeRounded('down');
+
+/**
+ * The fields of a filter: the only list of them. Parameters, options of the command line, documents and the identity of
+ * a query are derived from it. Each message begins with `must`. A value that no event can have is refused.
+ */
+export const filterFields = {
+  stream: z
+    .string()
+    .regex(
+      new RegExp(`^(${KINDS.join('|')}):${UUID}$`, 'i'),
+      `must be ${KINDS.map((kind) => `${kind}:`).join(' or ')} and an id`,
+    )
+    .transform((text) => text.toLowerCase())
+    .pipe(z.templateLiteral([z.enum(KINDS), ':', z.string()]))
+    .exactOptional()
+    .meta({ description: 'Only events of this stream, such as `room:<roomId>`.' }),
+  type: z
+    .enum(eventTypes, 'must be a type of event, such as MessageSent')
+    .exactOptional()
+    .meta({ description: 'Only events of this type, such as `MessageSent`.' }),
+  actor: z
+    .string()
+    .regex(new RegExp(`^(system|${UUID})$`, 'i'), 'must be the id of a user, or system')
+    .transform((text) => text.toLowerCase())
+    .pipe(z.string())
+    .exactOptional()
+    .meta({ description: 'Only events that this user caused, by id, or `system`.' }),
+  since: timeRounded('up')
+    .exactOptional()
+    .meta({ description: 'Only events from this time on (ISO 8601, up to nine decimals of a second).' }),
+  until: timeRounded('up').exactOptional().meta({ description: 'Only events before this time.' }),
+  partition: z
+    .string()
+    .regex(/^(0|[1-9]\d{0,5})$/, 'must be the number of a partition')
+    .transform(Number)
+    .pipe(z.int().min(0))
+    .exactOptional()
+    .meta({ description: 'Only events of this partition of the log, counted from 0.' }),
+};
+
+export type FilterName = keyof typeof filterFields;
+
+/** Typed by the object whose keys they are. */
+export const filterNames = Object.keys(filterFields) as readonly FilterName[];
+
+type FilterValues = { [N in FilterName]: Exclude<z.output<(typeof filterFields)[N]>, undefined> };
+
+/** The events wanted. An absent field matches all. Times are ISO 8601 in UTC with milliseconds. */
+export type EventFilter = Readonly<Partial<FilterValues>>;
+
+const matchers: { readonly [N in FilterName]: (event: Recorded, wanted: FilterValues[N]) => boolean } = {
+  stream: (event, stream) => event.stream === stream,
+  type: (event, type) => event.type === type,
+  actor: (event, actor) => event.actor === actor,
+  since: (event, since) => event.recordedAt >= since,
+  until: (event, until) => event.recordedAt < until,
+  partition: (event, partition) => event.partition === partition,
+};
+
+function matchesField<N extends FilterName>(name: N, filter: EventFilter, event: Recorded): boolean {
+  const wanted: FilterValues[N] | undefined = filter[name];
+  return wanted === undefined || matchers[name](event, wanted);
+}
+
+/** Whether the event matches each field of the filter. */
+export const matchesFilter = (filter: EventFilter, event: Recorded): boolean =>
+  filterNames.every((name) => matchesField(name, filter, event));
+
+/** The order of time: the oldest event first, or the newest. */
+export type Order = 'asc' | 'desc';
+
+/** A filter, and the order in which its events come. */
+export interface EventSearch {
+  readonly filter: EventFilter;
+  readonly order: Order;
 }
 
 /** The commits of one partition that may hold events of a filter: `after` exclusive, `upTo` inclusive. */
@@ -33,12 +130,14 @@ export interface FilteredRange {
 
 /**
  * Reads the last commits of the partitions that can hold events of the filter; undefined for an empty
- * partition.
+ * partition. Throws `bad_request` for a partition that the log does not have.
  */
 export async function readTails(
   log: AuditedLog,
   { stream, partition }: EventFilter,
 ): Promise<Map<number, Commit | undefined>> {
+  if (partition !== undefined && partition >= log.partitions)
+    throw wrongFields([{ path: 'partition', message: `must be below ${log.partitions}` }]);
   const home = stream === undefined ? partition : partitionOf(stream, log.partitions);
   const all = Array.from({ length: log.partitions }, (_, i) => i);
   const asked = all.filter((one) => (home ?? one) === one && (partition ?? one) === one);
@@ -90,13 +189,14 @@ export function indexedSize(progress: Pick<Progress, 'waitFor' | 'folded'>): Str
 }
 
 /**
- * The commits with events of a stream, in order, between two positions. Uses the read model as far as it is
- * folded, and reads the log from there on.
+ * The commits with events of a stream between two positions, in order or the last one first. Uses the read model as
+ * far as it is folded, and reads the log from there on.
  */
 export async function* streamCommits(
   { log, rows, indexed }: StreamSource,
   stream: StreamName,
   { after, upTo }: Omit<CommitRange, 'partition'>,
+  order: Order = 'asc',
 ): AsyncGenerator<Commit> {
   const partition = partitionOf(stream, log.partitions);
   const [last] = await log.read(partition, upTo - 1, 1);
@@ -105,11 +205,23 @@ export async function* streamCommits(
   const size = await indexed(partition, last.size);
   const isIndexed = (place: Pick<Place, 'size'>): boolean => place.size <= size;
   const from = isIndexed(last) ? upTo : await findLastCommit(log, { partition, after, upTo }, isIndexed);
-  yield* indexedCommits(log, rows, { partition, stream, after, upTo: from });
   const isOfStream = leafTest({ stream });
-  for await (const commit of readRange(log, { partition, after: from, upTo }))
+  const [known, unknown] = [
+    { partition, stream, after, upTo: from },
+    { partition, after: from, upTo },
+  ];
+  if (order === 'asc') yield* indexedCommits(log, rows, known);
+  for await (const commit of readCommits(log, unknown, order))
     if (commit.leaves.some(isOfStream)) yield commit;
+  if (order === 'desc') yield* indexedCommitsBackward(log, rows, known);
 }
+
+/** The commits of a range, in order or the last one first. */
+export const readCommits = (
+  log: Pick<LogSource, 'read'>,
+  range: CommitRange,
+  order: Order,
+): AsyncGenerator<Commit> => (order === 'asc' ? readRange(log, range) : readRangeBackward(log, range));
 
 /** A point in time, or a message of a room; both inclusive. */
 export type At = { readonly time: Time } | { readonly seq: number };

@@ -3,9 +3,18 @@ import { z } from 'zod';
 import { badRequest } from '../../base/errors.js';
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
-import { type CommitRange, readRange } from '../../log/checkLog.js';
+import type { CommitRange } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import { type EventFilter, type StreamSource, streamCommits } from './eventFilter.js';
+import {
+  type EventFilter,
+  type EventSearch,
+  filterNames,
+  matchesFilter,
+  type Order,
+  readCommits,
+  type StreamSource,
+  streamCommits,
+} from './eventFilter.js';
 import { type AuditKeys, type OpenEvent, openEvents } from './transcript.js';
 
 /** Events and commits that one page may visit. It bounds the work of a filter that matches little. */
@@ -13,7 +22,10 @@ const MAX_VISITED = 1500;
 
 /** The part of a partition that is still to be read. */
 export interface UnreadRange extends CommitRange {
-  /** Events of the first commit with a smaller offset have been visited. */
+  /**
+   * In ascending order, events of the first commit with a smaller offset have been visited. In descending order, events
+   * of the last commit from this offset on have been visited, and 0 means none.
+   */
   readonly from: number;
 }
 
@@ -29,22 +41,26 @@ export interface EventSource extends StreamSource {
 }
 
 /**
- * The first matching events in the unread ranges, at most `limit`, by time, then partition, then offset.
- * Events are opened if their keys still exist. A page may hold fewer events, even none, although ranges are
+ * The first matching events in the unread ranges, at most `limit`, by time, then partition, then offset; in descending
+ * order exactly the other way round. Events are opened if their keys still exist. A page may hold fewer events, even none, although ranges are
  * left. Rejects with `VaultUnavailable` if the vault cannot tell whether a user is erased.
  */
 export async function eventPage(
   source: EventSource,
-  filter: EventFilter,
+  search: EventSearch,
   rest: readonly UnreadRange[],
   limit: number,
 ): Promise<EventPage> {
-  const page = new Page(filter, rest, limit);
+  const page = new Page(search, rest, limit);
+  const { filter, order } = search;
   const { stream } = filter;
   const sources = rest.map((between) =>
-    stream === undefined ? readRange(source.log, between) : streamCommits(source, stream, between),
+    stream === undefined
+      ? readCommits(source.log, between, order)
+      : streamCommits(source, stream, between, order),
   );
-  for await (const commit of mergeCommits(sources)) if (!page.take(commit)) return page.close(source, false);
+  for await (const commit of mergeCommits(sources, order))
+    if (!page.take(commit)) return page.close(source, false);
   return page.close(source, true);
 }
 
@@ -56,12 +72,13 @@ class Page {
   #visited = 0;
 
   constructor(
-    private readonly filter: EventFilter,
+    private readonly search: EventSearch,
     rest: readonly UnreadRange[],
     private readonly limit: number,
   ) {
     this.#rest = new Map(rest.map((between) => [between.partition, between]));
     // Leaves of other streams, found through the index, are skipped without counting as visited.
+    const { filter } = search;
     this.#isCandidate = leafTest(filter.stream === undefined ? {} : { stream: filter.stream });
     this.#isWanted = leafTest(filter);
   }
@@ -71,18 +88,26 @@ class Page {
     const rest = this.#rest.get(partition);
     if (!rest) throw new RangeError(`partition ${partition} was not asked for`);
     if (++this.#visited > MAX_VISITED) return false;
-    for (const [i, leaf] of leaves.entries()) {
-      const offset = firstOffset + i;
-      if (offset < rest.from || !this.#isCandidate(leaf)) continue;
+    const { filter, order } = this.search;
+    const isAscending = order === 'asc';
+    for (let i = 0; i < leaves.length; i++) {
+      const index = isAscending ? i : leaves.length - 1 - i;
+      const [leaf = '', offset] = [leaves[index], firstOffset + index];
+      const isVisited = isAscending ? offset < rest.from : rest.from > 0 && offset >= rest.from;
+      if (isVisited || !this.#isCandidate(leaf)) continue;
       if (this.#found.length === this.limit || ++this.#visited > MAX_VISITED) {
-        this.#rest.set(partition, { ...rest, after: position - 1, from: offset });
+        const left = isAscending
+          ? { after: position - 1, from: offset }
+          : { upTo: position, from: offset + 1 };
+        this.#rest.set(partition, { ...rest, ...left });
         return false;
       }
       if (!this.#isWanted(leaf)) continue;
       const event = decodeLeaf(leaf, partition, offset);
-      if (matchesFilter(this.filter, event)) this.#found.push(event);
+      if (matchesFilter(filter, event)) this.#found.push(event);
     }
-    this.#rest.set(partition, { ...rest, after: position, from: 0 });
+    const done = isAscending ? { after: position, from: 0 } : { upTo: position - 1, from: 0 };
+    this.#rest.set(partition, { ...rest, ...done });
     return true;
   }
 
@@ -92,20 +117,17 @@ class Page {
   }
 }
 
-/** Whether the decoded event matches the filter, its time included. */
-function matchesFilter({ stream, type, actor, since, until }: EventFilter, event: Recorded): boolean {
-  if ((stream ?? event.stream) !== event.stream || (type ?? event.type) !== event.type) return false;
-  if ((actor ?? event.actor) !== event.actor) return false;
-  return (since ?? '') <= event.recordedAt && (until === undefined || event.recordedAt < until);
-}
-
 /** Merges commits of several partitions by time, then partition. Reads one commit of each ahead. */
-async function* mergeCommits(sources: readonly AsyncGenerator<Commit>[]): AsyncGenerator<Commit> {
+async function* mergeCommits(
+  sources: readonly AsyncGenerator<Commit>[],
+  order: Order,
+): AsyncGenerator<Commit> {
+  const sign = order === 'asc' ? 1 : -1;
   try {
     const firsts = await Promise.all(sources.map((source) => source.next()));
     const heads = firsts.map(({ value }, i) => ({ commit: value as Commit | undefined, source: sources[i] }));
     for (;;) {
-      const next = heads.filter(({ commit }) => commit).sort(byTime)[0];
+      const next = heads.filter(({ commit }) => commit).sort((a, b) => sign * byTime(a, b))[0];
       if (!next?.commit) return;
       yield next.commit;
       next.commit = (await next.source?.next())?.value;
@@ -128,16 +150,16 @@ function byTime({ commit: a }: MergeSource, { commit: b }: MergeSource): number 
 const Whole = z.int().min(0);
 const Cursor = z.tuple([z.string(), z.array(z.tuple([Whole, Whole, Whole, Whole])).max(1024)]);
 
-/** Encodes the unread ranges of a query as an opaque cursor. */
-export function encodeCursor(logId: string, filter: EventFilter, rest: readonly UnreadRange[]): string {
+/** Encodes the unread ranges of a search as an opaque cursor. */
+export function encodeCursor(logId: string, search: EventSearch, rest: readonly UnreadRange[]): string {
   const left = rest.map(({ partition, after, upTo, from }) => [partition, after, upTo, from]);
-  return Buffer.from(JSON.stringify([queryId(logId, filter), left])).toString('base64url');
+  return Buffer.from(JSON.stringify([searchId(logId, search), left])).toString('base64url');
 }
 
-/** Decodes a cursor. Throws `bad_request` if it is not from `encodeCursor` with the same query. */
-export function decodeCursor(logId: string, filter: EventFilter, text: string): UnreadRange[] {
+/** Decodes a cursor. Throws `bad_request` if it is not from `encodeCursor` with the same search. */
+export function decodeCursor(logId: string, search: EventSearch, text: string): UnreadRange[] {
   const parsed = Cursor.safeParse(parse(text));
-  if (!parsed.success || parsed.data[0] !== queryId(logId, filter)) {
+  if (!parsed.success || parsed.data[0] !== searchId(logId, search)) {
     const message = 'must be the next of a page of the same query';
     throw badRequest(`from ${message}`, [{ path: 'from', message }]);
   }
@@ -152,15 +174,16 @@ function parse(text: string): unknown {
   }
 }
 
-function queryId(logId: string, { stream, type, actor, since, until, partition }: EventFilter): string {
-  const asked = JSON.stringify([logId, stream, type, actor, since, until, partition]);
+/** Identifies a search of a log, by all of its fields. */
+function searchId(logId: string, { filter, order }: EventSearch): string {
+  const asked = JSON.stringify([logId, order, ...filterNames.map((name) => filter[name] ?? null)]);
   return createHash('sha256').update(asked).digest('base64url').slice(0, 8);
 }
 
 const EVENTS_PER_PAGE = 200;
 
 /**
- * All matching events in the unread ranges, a page at a time and at least one page. Reads the next page when
+ * All matching events in the unread ranges in ascending order, a page at a time and at least one page. Reads the next page when
  * this one is taken.
  */
 export async function* allEvents(
@@ -170,7 +193,7 @@ export async function* allEvents(
 ): AsyncGenerator<readonly OpenEvent[]> {
   let left = rest;
   do {
-    const page = await eventPage(source, filter, left, EVENTS_PER_PAGE);
+    const page = await eventPage(source, { filter, order: 'asc' }, left, EVENTS_PER_PAGE);
     yield page.events;
     left = page.rest;
   } while (left.length > 0);

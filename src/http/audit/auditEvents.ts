@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import type { AuditReader } from '../../audit/auditReader.js';
-import { overloaded } from '../../base/errors.js';
+import type { At } from '../../audit/events/eventFilter.js';
+import { notFound, overloaded } from '../../base/errors.js';
 import type { CommandRouter } from '../../domain/commands.js';
 import type { Time } from '../../domain/fields.js';
 import type { AuditResource } from '../../domain/roles.js';
 import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
-import { type AuditorParts, type RequireSession, requireSession, serveResource } from '../auth.js';
-import { readId, readQuery } from '../problems.js';
+import { type AuditorParts, type RequireSession, requireAuditor, serveResource } from '../auth.js';
+import { readId, readQuery, sendLines } from '../problems.js';
+import { NoFields } from '../schemas.js';
 import { EventQuery, EventStreamQuery, RoomThenQuery, UserThenQuery } from './auditEventSchemas.js';
 
-/** A client that reads nothing for this time is disconnected. */
-const STALLED_MS = 60_000;
 /** Streams that one process serves at once. */
 const MAX_STREAMS = 16;
 /** How often a following stream checks that its reader is still signed in and still an auditor. */
@@ -34,21 +33,33 @@ export function mountAuditEvents(
   { commands, reader }: ReadParts,
   auditors: AuditorParts,
 ): void {
-  const signedIn = requireSession(auditors.sessions);
+  const audited = requireAuditor(auditors);
   let streams = 0;
 
   serveResource(router, '/audit/events', {
-    GET: signedIn(async (ctx, session) => {
-      const { from, limit, ...filter } = readQuery(ctx, EventQuery);
+    GET: audited(async (ctx, session) => {
+      const { from, limit, order, ...filter } = readQuery(ctx, EventQuery);
+      const search = { filter, order };
       // Before the read is recorded, so that the record is not on the page.
-      const begun = from === undefined ? await reader.begin(filter) : reader.resume(filter, from);
+      const begun = from === undefined ? await reader.begin(filter) : reader.resume(search, from);
       await recordRead(commands, session, 'events', ctx);
-      ctx.body = await reader.page(filter, begun, limit);
+      ctx.body = await reader.page(search, begun, limit);
+    }),
+  });
+
+  serveResource(router, '/audit/events/:partition/:offset', {
+    GET: audited(async (ctx, session) => {
+      const [partition, offset] = [readNumber(ctx.params.partition), readNumber(ctx.params.offset)];
+      readQuery(ctx, NoFields);
+      // Before the read is recorded, so that the record is never the event that is found.
+      const event = await reader.event(partition, offset);
+      await recordRead(commands, session, 'events', ctx);
+      ctx.body = { event };
     }),
   });
 
   serveResource(router, '/audit/events/stream', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const { follow, ...filter } = readQuery(ctx, EventStreamQuery);
       if (streams >= MAX_STREAMS)
         throw overloaded(`this server sends at most ${MAX_STREAMS} event streams at once: try again`);
@@ -71,23 +82,35 @@ export function mountAuditEvents(
 }
 
 /** Rooms and users as they were. */
-export function mountPast(router: Router, { commands, reader }: ReadParts, signedIn: RequireSession): void {
+export function mountPast(router: Router, { commands, reader }: ReadParts, audited: RequireSession): void {
   serveResource(router, '/audit/rooms/:roomId', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const roomId = readId(ctx.params.roomId);
       const { at } = readQuery(ctx, RoomThenQuery);
       await recordRead(commands, session, 'room', ctx);
-      ctx.body = await reader.room(roomId, typeof at === 'number' ? { seq: at } : { time: at });
+      ctx.body = await reader.room(roomId, momentOf(at));
     }),
   });
   serveResource(router, '/audit/users/:userId', {
-    GET: signedIn(async (ctx, session) => {
+    GET: audited(async (ctx, session) => {
       const userId = readId(ctx.params.userId);
       const { at } = readQuery(ctx, UserThenQuery);
       await recordRead(commands, session, 'user', ctx);
       ctx.body = await reader.user(userId, at);
     }),
   });
+}
+
+/** A number in the path; `not_found` for any other text. */
+function readNumber(text = ''): number {
+  if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw notFound('the log has no event at this place');
+  return Number(text);
+}
+
+/** A number is the `seq` of a message. */
+function momentOf(at: Time | number | undefined): At | undefined {
+  if (at === undefined) return undefined;
+  return typeof at === 'number' ? { seq: at } : { time: at };
 }
 
 /** Records an auditor's read in the log before it is answered. Throws `forbidden` if the user is no auditor. */
@@ -125,41 +148,4 @@ function watchReader(
     checked = performance.now();
     return (await sessions.find(token, new Date())) !== undefined && (await isAuditor(userId));
   };
-}
-
-/**
- * Answers with JSON lines, as fast as the client reads. The first page is read before the head is sent, so that an
- * outage is answered with its status.
- */
-async function sendLines(ctx: RouterContext, pages: AsyncGenerator<readonly object[]>): Promise<void> {
-  const first = await pages.next();
-  const isHead = ctx.method === 'HEAD';
-  if (isHead) await pages.return(undefined);
-  ctx.type = 'application/x-ndjson';
-  const cutOff = (): unknown => ctx.res.destroy();
-  ctx.body = Readable.from(isHead || first.done ? [] : serialize(first.value, pages, cutOff), {
-    objectMode: false,
-  });
-  // The first line may come much later.
-  ctx.flushHeaders();
-}
-
-async function* serialize(
-  first: readonly object[],
-  rest: AsyncIterable<readonly object[]>,
-  cutOff: () => void,
-): AsyncGenerator<string> {
-  yield* serializePage(first, cutOff);
-  for await (const page of rest) yield* serializePage(page, cutOff);
-}
-
-/** Resumed when the client has taken the page; calls `cutOff` if that takes too long. */
-function* serializePage(page: readonly object[], cutOff: () => void): Generator<string> {
-  if (page.length === 0) return;
-  const timer = setTimeout(cutOff, STALLED_MS);
-  try {
-    yield page.map((one) => `${JSON.stringify(one)}\n`).join('');
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { pushes, requests } from '../../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/closeCodes.js';
-import { Components, contractVersion, errorCodes, type Json } from './contractParts.js';
+import { Components, contractVersion, errorCodes, type Json } from '../schemas.js';
 
 const RequestId = z
   .union([z.number(), z.string().max(256)])

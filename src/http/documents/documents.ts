@@ -5,9 +5,8 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import { serveResource } from '../auth.js';
 import { PAGE_POLICY } from '../pages.js';
-import { Problem } from '../schemas.js';
+import { Components, contractVersion, errorCodes, type Json, Problem } from '../schemas.js';
 import { asyncApi } from './asyncapi.js';
-import { Components, contractVersion, errorCodes, type Json } from './contractParts.js';
 import { type Operation, paths } from './routes.js';
 
 /** The REST side as OpenAPI 3.1, from the schemas that validate requests. */

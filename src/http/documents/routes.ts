@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import {
+  EventAnswer,
   EventQuery,
   EventStreamQuery,
   EventsAnswer,
@@ -10,6 +11,7 @@ import {
   UserThenQuery,
 } from '../audit/auditEventSchemas.js';
 import { ProofAnswer, ProofQuery } from '../audit/auditLog.js';
+import type { Json } from '../schemas.js';
 import {
   ChangePassword,
   EraseUser,
@@ -23,7 +25,6 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
-import type { Json } from './contractParts.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
@@ -134,7 +135,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       path: userId,
       body: EraseUser,
       status: 204,
-      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
     },
   },
   '/user/{userId}/export': {
@@ -145,18 +146,30 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       path: userId,
       status: 200,
       answer: 'application/x-ndjson',
-      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded'],
+      errors: ['bad_request', 'forbidden', 'overloaded'],
     },
   },
   '/audit/events': {
     get: {
       id: 'auditEvents',
-      summary: 'Get events by time, then partition, then offset: one page, which may hold fewer than `limit`',
+      summary:
+        'Get events by time, then partition, then offset, or newest first: one page, which may hold fewer than `limit`',
       tag: 'Audit',
       query: EventQuery,
       status: 200,
       answer: EventsAnswer,
       errors: readErrors,
+    },
+  },
+  '/audit/events/{partition}/{offset}': {
+    get: {
+      id: 'auditEvent',
+      summary: 'Get the event at a place in the log',
+      tag: 'Audit',
+      path: [...partition, ...inPath('offset', { type: 'integer', minimum: 0 })],
+      status: 200,
+      answer: EventAnswer,
+      errors: [...readErrors, 'not_found'],
     },
   },
   '/audit/events/stream': {

@@ -126,6 +126,31 @@ export async function* indexedCommits(
   }
 }
 
+/** The same commits as those of `indexedCommits`, the last one first. */
+export async function* indexedCommitsBackward(
+  log: Pick<LogSource, 'read'>,
+  rows: StreamRows,
+  { partition, stream, after, upTo = Number.POSITIVE_INFINITY }: StreamRange,
+): AsyncGenerator<Commit> {
+  let [reached, batch] = [upTo + 1, FIRST_COMMITS];
+  const search = { low: -1, high: await newestOf(rows, stream), width: SEARCH_WIDTH };
+  const last = await findLastTrue(search, async (chunks) =>
+    (await rowsOf(rows, stream, chunks)).map((row) => (row?.positions[0] ?? 0) <= upTo),
+  );
+  // Chunks have no gap.
+  for (let chunk = last; chunk >= 0 && reached > after; chunk--) {
+    const [row] = await rowsOf(rows, stream, [chunk]);
+    // Two rows can list the same commit. Skip the second.
+    const wanted = row?.positions.filter((position) => position > after && position < reached) ?? [];
+    for (let to = wanted.length; to > 0; ) {
+      const from = Math.max(0, to - batch);
+      yield* (await readAll(log, partition, wanted.slice(from, to))).reverse();
+      [to, batch] = [from, Math.min(MAX_COMMITS, 2 * batch)];
+    }
+    reached = row?.positions[0] ?? reached;
+  }
+}
+
 /** Reads the commits at these positions; neighbouring ones take one read. */
 async function readAll(
   log: Pick<LogSource, 'read'>,
@@ -164,24 +189,30 @@ async function* positionsOf(
   stream: StreamName,
   after: number,
 ): AsyncGenerator<readonly number[]> {
-  const rowsOf = async (chunks: readonly number[]): Promise<(StreamRow | undefined)[]> => {
-    const keys = chunks.map((chunk) => chunkKey(stream, chunk));
-    const found = await rows.get(streamsModel, keys);
-    return keys.map((key) => found.get(key)?.value ?? undefined);
-  };
   let before = -1;
   if (after > 0) {
     const search = { low: -1, high: await newestOf(rows, stream), width: SEARCH_WIDTH };
     before = await findLastTrue(search, async (chunks) =>
-      (await rowsOf(chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
+      (await rowsOf(rows, stream, chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
     );
   }
   // Chunks have no gap.
   for (let chunk = before + 1; ; chunk++) {
-    const [row] = await rowsOf([chunk]);
+    const [row] = await rowsOf(rows, stream, [chunk]);
     if (!row) return;
     yield row.positions;
   }
+}
+
+/** The rows of these chunks of a stream. */
+async function rowsOf(
+  rows: StreamRows,
+  stream: StreamName,
+  chunks: readonly number[],
+): Promise<(StreamRow | undefined)[]> {
+  const keys = chunks.map((chunk) => chunkKey(stream, chunk));
+  const found = await rows.get(streamsModel, keys);
+  return keys.map((key) => found.get(key)?.value ?? undefined);
 }
 
 /** The number of the stream's newest chunk; -1 if there is none. */

@@ -142,16 +142,93 @@ for (const engine of allKinds) {
       const count = async () => (await all(`type=AuditRead&stream=user:${auditor.userId}`)).length;
       const before = await count();
       const queries = ['limit=0', 'limit=201', 'type=Nothing', 'stream=room', 'actor=me', 'since=yesterday'];
-      for (const query of [...queries, 'from=x', 'partition=-1', 'more=1', 'limit=1&limit=2'])
+      const more = [
+        'order=up',
+        'partition=4',
+        `stream=rooms:${roomId}`,
+        'until=2026-01-01T00:00:00.1234567890Z',
+      ];
+      for (const query of [...queries, ...more, 'from=x', 'partition=-1', 'more=1', 'limit=1&limit=2'])
         expect(codeOf(await get(`events?${query}`)), query).to.deep.equal([400, 'bad_request']);
       for (const path of [
-        `rooms/${roomId}`,
+        'events/0/0?more=1',
+        'events/stream?order=desc',
+        'events/stream?partition=4',
         `rooms/${roomId}?at=0`,
         `users/${ada.userId}?at=5`,
         'events/stream?limit=1',
       ])
         expect(codeOf(await get(path)), path).to.deep.equal([400, 'bad_request']);
       expect(await count()).to.equal(before + 1);
+    });
+
+    it('is the newest first with order=desc, in pages that go on to the sizes of the first one', async () => {
+      const until = `until=${new Date().toISOString()}`;
+      const { body: first } = await get(`events?order=desc&limit=3&${until}`);
+      const inOrder = await all(`limit=200&${until}`);
+      expect(first.events).to.deep.equal(inOrder.slice(-3).toReversed());
+      expect(first.next).to.be.a('string');
+      const rest = await all(`order=desc&limit=50&${until}&from=${encodeURIComponent(first.next)}`);
+      expect([...first.events, ...rest]).to.deep.equal(inOrder.toReversed());
+      const newest = await all(`type=AuditRead&order=desc&limit=2`);
+      expect(newest.map(({ recordedAt }) => recordedAt)).to.deep.equal(
+        newest
+          .map(({ recordedAt }) => recordedAt)
+          .toSorted()
+          .toReversed(),
+      );
+      expect(codeOf(await get(`events?${until}&from=${first.next}`))).to.deep.equal([400, 'bad_request']);
+      const ofRoom = await all(`stream=room:${roomId}&type=MessageSent&order=desc&limit=2`);
+      expect(ofRoom.map(({ data }) => data.text)).to.deep.equal(['three', 'two', 'one']);
+    });
+
+    it('has at most 50 events where no limit is given, in both orders', async () => {
+      for (let count = (await all('limit=200')).length; count <= 50; count++) await get('events?limit=1');
+      for (const order of ['asc', 'desc']) {
+        expect((await get(`events?order=${order}`)).body.events, order).to.have.length(50);
+        expect((await get(`events?order=${order}&limit=51`)).body.events, order).to.have.length(51);
+      }
+    });
+
+    it('compares times exactly, with up to nine decimals of a second', async () => {
+      const [, two] = await all(`stream=room:${roomId}&type=MessageSent`);
+      const at = two?.recordedAt.replace('Z', '') ?? '';
+      const texts = async (query: string) =>
+        (await all(`stream=room:${roomId}&type=MessageSent&${query}`)).map(({ data }) => data.text);
+      expect(await texts(`until=${at}Z`)).to.not.include('two');
+      expect(await texts(`until=${at}000001Z`)).to.include('two');
+      expect(await texts(`since=${at}000000Z`)).to.include('two');
+      expect(await texts(`since=${at}000001Z`)).to.not.include('two');
+    });
+
+    it('is one event at its place, which is recorded as a read of events', async () => {
+      const [one] = await all(`stream=room:${roomId}&type=MessageSent`);
+      const place = `${one?.partition}/${one?.offset}`;
+      const reads = () => all(`type=AuditRead&stream=user:${auditor.userId}&limit=200`);
+      const before = (await reads()).length;
+      const { status, body } = await get(`events/${place}`);
+      expect({ status, body }).to.deep.equal({ status: 200, body: { event: one } });
+      expect((await get(`events/${place}/`)).body).to.deep.equal({ event: one });
+      const after = await reads();
+      expect(after).to.have.length(before + 3, 'the two, and the first of `reads`');
+      expect(after.at(-2)?.data).to.deep.include({
+        resource: 'events',
+        query: { partition: `${one?.partition}`, offset: `${one?.offset}` },
+      });
+      for (const none of ['0/999999', '4/0', '99/0', '0/-1', '0/1.5', '0/x', 'x/0', '00/0', '0/00'])
+        expect(codeOf(await get(`events/${none}`)), none).to.deep.equal([404, 'not_found']);
+      for (const offset of [0, 1])
+        expect((await get(`events/${one?.partition}/${offset}`)).body.event).to.include({ offset });
+      expect(codeOf(await get(`events/${place}`, ben))).to.deep.equal([403, 'forbidden']);
+    });
+
+    it('shows a room and a user as they are now where no time is given', async () => {
+      const now = (await get(`rooms/${roomId}`)).body;
+      expect(now).to.deep.equal(
+        (await get(`rooms/${roomId}?at=${new Date(Date.now() + 1000).toISOString()}`)).body,
+      );
+      expect(now.messages.at(-1)).to.include({ seq: now.messages.length });
+      expect((await get(`users/${ada.userId}`)).body).to.deep.include({ user: ada.user, isOnline: true });
     });
 
     it('follows the log, until the role is taken', async () => {
@@ -173,6 +250,19 @@ for (const engine of allKinds) {
       expect(offsets).to.deep.equal([...new Set(offsets)].sort((a, b) => a - b));
       await appoint(watcher, '--remove');
       await ended;
+    });
+
+    it('follows the log in silence with an empty line after 15 s', async function () {
+      if (engine !== 'sqlite') this.skip();
+      const gone = new AbortController();
+      const url = `${server.url}/audit/events/stream?type=UserErased&follow=true`;
+      const { body } = await fetch(url, {
+        headers: { authorization: `Bearer ${auditor.token}` },
+        signal: gone.signal,
+      });
+      const first = await body?.getReader().read();
+      expect(new TextDecoder().decode(first?.value)).to.equal('\n');
+      gone.abort();
     });
 
     it('follows the log until the time that was asked for', async () => {

@@ -55,6 +55,16 @@ export function signingIn(place: Place): void {
     const page = await RawSocket.connect(wsUrl, { origin: `http://${new URL(wsUrl).host}` });
     await page.request('identity', { token: me.token });
     await page.close();
+    const secure = { origin: 'https://chat.example', headers: { host: 'CHAT.example:443' } };
+    await (await RawSocket.connect(wsUrl, secure)).close();
+    const otherScheme = { origin: 'capacitor://chat.example', headers: { host: 'chat.example' } };
+    expect((await rejection(RawSocket.connect(wsUrl, otherScheme))).message).to.include('403');
+  });
+
+  it('is at /ws with a trailing slash too, and at no other path', async () => {
+    await (await RawSocket.connect(`${place.wsUrl}/`)).close();
+    for (const path of ['//', '/x', 'x'])
+      expect((await rejection(RawSocket.connect(place.wsUrl + path))).message, path).to.include('404');
   });
 
   it('answers all but identity with unauthenticated before it', async () => {

@@ -12,16 +12,17 @@ export interface EventFilter {
   readonly partition?: string;
 }
 
-const names = ['stream', 'type', 'actor', 'since', 'until', 'partition'] as const;
-
-/** All event types by name. The build defines this constant, see `vite.config.ts`. */
+// The build defines these constants, see `vite.config.ts`.
+/** The fields of the server's filter. */
+declare const FILTER_NAMES: readonly string[];
+/** All event types by name. */
 declare const EVENT_TYPES: readonly string[];
 
 const HOUR_MS = 3_600_000;
 
 /** The filter in an address or in a form. Leaves out empty and unknown values. */
 export function filterOf(values: Readonly<Record<string, string | undefined>>): EventFilter {
-  const pairs = names.flatMap((name) => {
+  const pairs = FILTER_NAMES.flatMap((name) => {
     const value = values[name]?.trim();
     return value ? [[name, value] as const] : [];
   });
@@ -39,9 +40,9 @@ export function EventFilters({ filter, onChange }: Props) {
   const search = (event: Event): void => {
     event.preventDefault();
     const data = new FormData(form.current ?? undefined);
-    const values = Object.fromEntries(names.map((name) => [name, String(data.get(name) ?? '')]));
+    const values = Object.fromEntries(FILTER_NAMES.map((name) => [name, String(data.get(name) ?? '')]));
     // Text that is not a time goes to the server as it is, and the server's error explains it.
-    const time = (name: string): string => parseTimeField(values[name] ?? '') ?? values[name] ?? '';
+    const time = (name: string): string => parseTimeField(values[name] ?? '', 9) ?? values[name] ?? '';
     onChange(filterOf({ ...values, since: time('since'), until: time('until') }));
   };
   const searchLastHours = (hours: number): void => {

@@ -1,6 +1,5 @@
+import { ClientError } from '../../../src/client/index.js';
 import type { AuditApi, EventRow } from '../auditApi.js';
-import { fromBase64 } from '../verify/bytes.js';
-import { readEntry } from '../verify/entry.js';
 import { type VerifiedProof, verifyInclusion } from '../verify/inclusion.js';
 import { verifyKnownKey } from '../verify/signedHead.js';
 
@@ -44,7 +43,7 @@ export async function fetchProof(
     api.json<unknown>(`/audit/log/${partition}/proof`, { offset }, signal),
     api.text('/audit/log/key', {}, signal),
   ]);
-  const event = shownEvents.get(`${partition}/${offset}`) ?? (await findEvent(api, answer, position, signal));
+  const event = shownEvents.get(`${partition}/${offset}`) ?? (await findEvent(api, position, signal));
   const verified = await verifyInclusion(answer, keys, {
     partition,
     offset,
@@ -55,31 +54,17 @@ export async function fetchProof(
   return { ...verified, steps, file, event };
 }
 
-/** Finds the event of an entry by a search: an auditor who followed a link has not seen it yet. */
+/** Fetches the event at a position: an auditor who followed a link has not seen it yet. */
 async function findEvent(
   api: AuditApi,
-  answer: unknown,
   { partition, offset }: Position,
   signal: AbortSignal,
 ): Promise<EventRow | undefined> {
-  const entry = entryOf(answer);
-  if (!entry) return undefined;
-  const { stream, recordedAt } = entry;
-  const until = new Date(Date.parse(recordedAt) + 1).toISOString();
-  const query = { stream, since: recordedAt, until, partition, limit: 200 };
-  const { events } = await api.json<{ events: readonly EventRow[] }>('/audit/events', query, signal);
-  return events.find((event) => event.offset === offset);
-}
-
-/** The entry's stream and time; `undefined` if it is malformed, which the verification reports. */
-function entryOf(answer: unknown): { stream: string; recordedAt: string } | undefined {
   try {
-    const { entry } = answer as { entry: string }; // Anything else fails here or in the verification.
-    const { stream, recordedAt } = readEntry(new TextDecoder().decode(fromBase64(entry)));
-    const isTime = typeof recordedAt === 'string' && !Number.isNaN(Date.parse(recordedAt));
-    if (typeof stream === 'string' && isTime) return { stream, recordedAt };
-  } catch {
-    // Reported by the verification.
+    const path = `/audit/events/${partition}/${offset}`;
+    return (await api.json<{ event: EventRow }>(path, {}, signal)).event;
+  } catch (error) {
+    if (error instanceof ClientError && error.code === 'not_found') return undefined;
+    throw error;
   }
-  return undefined;
 }
