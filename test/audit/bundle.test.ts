@@ -122,7 +122,10 @@ describe('a log that was rewritten and signed again', function () {
   });
 
   it('is found when it has lost a partition', async () => {
-    const { key, head } = { key: signer.key(1), head: signer.head({ partition: 1, events: 3, root: ROOT }) };
+    const { key, head } = {
+      key: signer.key(1),
+      head: signer.head({ partition: 1, events: 3, root: ROOT, commits: 1, hash: ROOT }),
+    };
     const { engine, heads, keys } = first;
     const { mismatch } = await verifyLog({
       engine,
