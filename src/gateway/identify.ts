@@ -82,10 +82,10 @@ export function createIdentify(deps: IdentifyDeps): Identify {
   };
 }
 
-/** The vector that a client with this cursor has handled. Without a cursor it starts at the present. */
+/** The vector that includes all that a client with this cursor has handled. Without a cursor it is the present. */
 function handledBy(since: Cursor | undefined, present: Vector): Vector {
   if (!since) return present;
-  return since.kind === 'live' ? since.at : since.from;
+  return since.kind === 'live' ? since.at : since.to;
 }
 
 const refuseToken = () => unauthenticated('the token is missing or ended');

@@ -76,10 +76,10 @@ function requestOperations(messages: Messages): Record<string, Json> {
 
 function pushOperations(messages: Messages): Record<string, Json> {
   const operations: Record<string, Json> = {};
-  for (const { name: event, isStored, data, note } of Object.values(pushes)) {
+  for (const { name: event, isStored, hasCursor, data, note } of Object.values(pushes)) {
     const name = `${key(event)}Push`;
     const frame = { event: z.literal(event), data };
-    const push = isStored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
+    const push = isStored || hasCursor ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
     operations[name] = {
       action: 'send',
       channel,
