@@ -1,10 +1,11 @@
-import type { Clock } from '../base/clock.js';
+import type { Logger } from 'pino';
+import { RunningTime } from '../base/clock.js';
 import type { UserId } from '../domain/ids.js';
-import type { SessionStore } from '../vault/vault.js';
+import type { Session, SessionStore } from '../vault/vault.js';
 import { closeCauses } from './closeCodes.js';
 import { CHECK_EVERY_MS, type Connection } from './connection.js';
 import type { PresenceWatchers } from './contactIndex.js';
-import type { Presence } from './presence.js';
+import type { GatewayClock, Presence } from './presence.js';
 
 /** At a stop, requests that have begun are waited for this long. */
 const STOP_ANSWERS_MS = 5000;
@@ -89,20 +90,25 @@ export class Hub {
 export interface OpenConnectionsDeps {
   readonly hub: Hub;
   readonly presence: Presence;
-  readonly sessions: Pick<SessionStore, 'onRevoked'>;
-  readonly clock: Pick<Clock, 'now' | 'setTimer'>;
+  readonly sessions: Pick<SessionStore, 'onRevoked' | 'findById'>;
+  readonly clock: GatewayClock;
+  readonly logger: Logger;
 }
 
 /** Holds all connections of this node, identified or not: checks them, and closes them when their session ends. */
 export class OpenConnections {
   readonly #deps: OpenConnectionsDeps;
   readonly #connections = new Set<Connection>();
+  readonly #running: RunningTime;
+  /** Connections whose session the vault is being asked for. */
+  readonly #asking = new Set<Connection>();
   readonly #unsubscribe: () => void;
   #cancelTimer = (): void => {};
   #isStopping = false;
 
   constructor(deps: OpenConnectionsDeps) {
     this.#deps = deps;
+    this.#running = new RunningTime(deps.clock, CHECK_EVERY_MS);
     this.#unsubscribe = deps.sessions.onRevoked((id) => this.#endSession(id));
     this.#checkLater();
   }
@@ -121,6 +127,17 @@ export class OpenConnections {
   /** After `stop` was called no connection is to be added. */
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** Milliseconds in which this process ran. */
+  now(): number {
+    return this.#running.now();
+  }
+
+  /** When a session's life is over: monotonic milliseconds. */
+  endOf({ expiresAt }: Session): number {
+    const { clock } = this.#deps;
+    return clock.now() + Date.parse(expiresAt) - clock.wallNow().getTime();
   }
 
   add(connection: Connection): void {
@@ -164,10 +181,40 @@ export class OpenConnections {
   #checkLater(): void {
     const { clock } = this.#deps;
     this.#cancelTimer = clock.setTimer(() => {
-      const now = clock.now();
-      for (const connection of this.#connections) connection.check(now);
+      const hasStalled = this.#running.tick();
+      for (const connection of this.#connections)
+        if (hasStalled) connection.handleStall();
+        else this.#check(connection);
       this.#checkLater();
     }, CHECK_EVERY_MS);
+  }
+
+  #check(connection: Connection): void {
+    const { session } = connection;
+    // A step of the wall clock ends no session: its life must be over on the monotonic clock too.
+    if (
+      session &&
+      this.#deps.clock.now() >= connection.sessionEndsAt &&
+      this.#deps.clock.wallNow() >= new Date(session.expiresAt)
+    )
+      void this.#endExpired(connection, session);
+    connection.check();
+  }
+
+  /** Asks the vault before it closes a connection whose session has expired: nobody is cut off whose token is good. */
+  async #endExpired(connection: Connection, { id }: Session): Promise<void> {
+    if (this.#asking.has(connection)) return;
+    this.#asking.add(connection);
+    const { sessions, clock, logger } = this.#deps;
+    try {
+      const session = await sessions.findById(id, clock.wallNow());
+      if (session) connection.renewSession(session);
+      else connection.close(closeCauses.sessionExpired);
+    } catch (error) {
+      logger.warn({ err: error }, 'an expired session could not be looked up; trying again');
+    } finally {
+      this.#asking.delete(connection);
+    }
   }
 
   async #waitUntil(ms: number, isDone: () => boolean): Promise<void> {

@@ -26,8 +26,10 @@ export function raiseCursors(since: Vector, cursors: Cursors): (frame: Buffer) =
   };
 }
 
-/** A replay queues at most this much at once, or one larger frame, and only while less waits for the client. */
+/** A replay goes on only while less than this waits for the client. */
 const PACE_BYTES = 128 * 1024;
+/** It then queues at most this much, so that never more than 256 KiB wait. No frame of a push is larger. */
+const SLICE_BYTES = 120 * 1024;
 const STREAMS_PER_PAGE = 100;
 /** Events of one page. Pages of large events are made smaller: what does not fit is not kept, but read again. */
 const MAX_EVENTS_PER_PAGE = 200;
@@ -82,7 +84,7 @@ async function sendFromRing(
   let at = since;
   for (let behind = 0; ; ) {
     await connection.waitUntilBelow(PACE_BYTES);
-    const slice = connection.isClosing ? undefined : ring.since(user, at, behind, PACE_BYTES);
+    const slice = connection.isClosing ? undefined : ring.since(user, at, behind, SLICE_BYTES);
     if (!slice) return at;
     for (const { partition, offset, place, frame } of slice.entries) {
       const raised = raise(frame);
@@ -160,7 +162,7 @@ async function walkStream(
     // An event has one push to a user, so that a page can be cut behind each.
     for (const { event, push } of missed) {
       const frame = pushFrame(push, shown, cursors.write({ ...place, offset: event.offset }));
-      if (sent > 0 && bytes + frame.length > PACE_BYTES) break;
+      if (sent > 0 && bytes + frame.length > SLICE_BYTES) break;
       connection.recordSeen(place.partition, event.offset + 1);
       connection.push(frame);
       bytes += frame.length;
@@ -170,6 +172,6 @@ async function walkStream(
     const isCut = sent < missed.length;
     more = isCut || page.hasMore;
     if (isCut) limit = sent;
-    else if (bytes < PACE_BYTES / 2) limit = Math.min(2 * limit, MAX_EVENTS_PER_PAGE);
+    else if (bytes < SLICE_BYTES / 2) limit = Math.min(2 * limit, MAX_EVENTS_PER_PAGE);
   }
 }

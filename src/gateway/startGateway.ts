@@ -20,7 +20,7 @@ import { CommandRunner, createHandlers, type Handlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
-import { Presence, type WallClock, type WritePresence } from './presence.js';
+import { type GatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
 import { type ReplayDeps, replay } from './resume.js';
@@ -36,7 +36,7 @@ const RING_SWEEP_EVERY_MS = 60_000;
 /** How often owners tell how far their partitions are. */
 const TAILS_EVERY_MS = 1000;
 
-const wallClock: WallClock = { now: Date.now, setTimer: systemTimer };
+const clock: GatewayClock = { now: monotonicNow, setTimer: systemTimer, wallNow: () => new Date() };
 
 export interface GatewayParts {
   readonly config: Config;
@@ -209,7 +209,7 @@ function createPresence({ config, cluster, report }: GatewayParts, write: WriteP
     write,
     devices: cluster.devices,
     graceMs: config.PRESENCE_GRACE,
-    clock: wallClock,
+    clock,
     logger: report.logger,
   });
 }
@@ -331,7 +331,7 @@ function serveSockets(
   const { sessions } = stores.vault;
   const { metrics, logger } = report;
   const onRequest = (event: string, outcome: string) => metrics.countCommand(event, outcome);
-  const connections = new OpenConnections({ hub, presence, sessions, clock: wallClock });
+  const connections = new OpenConnections({ hub, presence, sessions, clock, logger });
   const server = new WebSocketServer({
     sessions,
     connections,

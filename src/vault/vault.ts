@@ -122,6 +122,8 @@ export interface SessionStore {
    * `CACHE_TTL_MS`. A revocation takes effect at once here, and within 1 s if another process made it.
    */
   find(token: string, now: Date): Promise<Session | undefined>;
+  /** As `find`, by the session's id, and read from the vault: never cached. */
+  findById(id: string, now: Date): Promise<Session | undefined>;
   revoke(id: string): Promise<void>;
   /** Revokes all sessions of a user except one. Returns the revoked ids. */
   revokeAll(userId: UserId, except?: string): Promise<string[]>;

@@ -95,7 +95,10 @@ export class GatewayWorld {
       },
       ...{ devices: createMemoryDevices('here'), graceMs: 10_000, clock, logger },
     });
-    this.connections = new OpenConnections({ hub: this.hub, presence: this.presence, sessions, clock });
+    this.connections = new OpenConnections({
+      ...{ hub: this.hub, presence: this.presence, sessions, clock, logger },
+    });
+    host.now = () => this.connections.now();
     this.revisions = new Revisions(this.cursors, this.log, this.fanout, clock);
     const identify = createIdentify({
       sessions: {
@@ -130,10 +133,10 @@ export class GatewayWorld {
   }
 
   /** A user who can sign in, and a token of theirs. */
-  async signUp(userId: UserId): Promise<{ token: string; session: Session }> {
+  async signUp(userId: UserId, lifeMs = YEAR_MS): Promise<{ token: string; session: Session }> {
     const user: User = { userId, username: userId, backgroundColor: '#000000', createdAt: '2026-01-01' };
     this.users.set(userId, user);
-    return this.sessions.create(userId, new Date(), YEAR_MS);
+    return this.sessions.create(userId, this.host.time.wallNow(), lifeMs);
   }
 
   /** The user's profile says that they have been erased. */

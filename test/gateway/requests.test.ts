@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { forbidden, notFound, outcomeUnknown, overloaded, VaultUnavailable } from '../../src/base/errors.js';
 import type { Connection } from '../../src/gateway/connection.js';
+import type { Session } from '../../src/vault/vault.js';
 import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
 import { GatewayWorld } from './gatewayWorld.js';
 
@@ -173,6 +174,81 @@ describe('the connections of a node', () => {
     expect(client.closed?.code).equal(4401);
     expect(client.isTerminated).equal(false);
     await world.host.time.advance(5500);
+    expect(client.isTerminated).equal(true);
+  });
+
+  describe('whose session expires', () => {
+    const LIFE_MS = 3_600_000;
+    let client: FakeClient;
+    let token: string;
+    let session: Session;
+    const expired = { code: 4401, reason: 'the sign-in has ended' };
+    beforeEach(async () => {
+      ({ token, session } = await world.signUp('ann', LIFE_MS));
+      ({ client } = await world.connectLive(token));
+    });
+
+    it('are closed with 4401 within a second, live or replaying', async () => {
+      world.gates.replay.close();
+      const replaying = world.connect();
+      const cursor = world.cursors.live([0, 0]);
+      replaying.connection.receive(requestText('identity', { token, cursor }));
+      await turn();
+      await world.host.time.advance(LIFE_MS - 1);
+      expect([client.closed, replaying.client.closed]).deep.equal([undefined, undefined]);
+      await world.host.time.advance(1000);
+      expect([client.closed, replaying.client.closed]).deep.equal([expired, expired]);
+      world.gates.replay.open();
+    });
+
+    it('are not closed by a step of the wall clock, forwards or back', async () => {
+      const { time } = world.host;
+      time.stepWall(2 * LIFE_MS);
+      await time.advance(LIFE_MS / 2);
+      expect(client.closed).equal(undefined);
+      time.stepWall(-3 * LIFE_MS);
+      await time.advance(LIFE_MS);
+      expect(client.closed, 'its token is still good').equal(undefined);
+      time.stepWall(LIFE_MS);
+      await time.advance(1000);
+      expect(client.closed).deep.equal(expired);
+    });
+
+    it('are not closed while the vault says that it ends later, or nothing', async () => {
+      const { time } = world.host;
+      const { findById } = world.sessions;
+      const asked: string[] = [];
+      world.sessions.findById = async (id) => {
+        asked.push(id);
+        if (asked.length === 1) throw new VaultUnavailable('away');
+        return { ...session, expiresAt: new Date(time.wallNow().getTime() + LIFE_MS).toISOString() };
+      };
+      await time.advance(LIFE_MS + 2000);
+      expect([asked, client.closed]).deep.equal([[session.id, session.id], undefined]);
+      world.sessions.findById = findById;
+      await time.advance(LIFE_MS + 2000);
+      expect(client.closed).deep.equal(expired);
+    });
+  });
+
+  it('are asked again after a stall of the server, and none is cut off for it', async () => {
+    const { token } = await world.signUp('ann');
+    const { client } = await world.connectLive(token);
+    const { client: unknown } = world.connect();
+    await world.host.time.advance(8000);
+    world.host.time.stall(3_600_000);
+    await world.host.time.advance(1000);
+    expect([unknown.closed, client.pings], 'the stall does not count').deep.equal([undefined, 0]);
+    await world.host.time.advance(1000);
+    expect(unknown.closed?.code).equal(4401);
+    await world.host.time.advance(20_000);
+    expect(client.pings).equal(1);
+    world.host.time.stall(3_600_000);
+    await world.host.time.advance(500);
+    expect([client.pings, client.isTerminated]).deep.equal([2, false]);
+    await world.host.time.advance(29_000);
+    expect(client.isTerminated).equal(false);
+    await world.host.time.advance(1500);
     expect(client.isTerminated).equal(true);
   });
 

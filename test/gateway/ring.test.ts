@@ -70,7 +70,14 @@ class World {
       const { partition, to, shows, bytes, mark } = step;
       const offset = this.vector[partition] ?? 0;
       this.vector[partition] = offset + 1;
-      const entry = { partition, offset, to, shows, frame: Buffer.alloc(bytes), ...(mark ? { mark } : {}) };
+      const entry = {
+        partition,
+        offset,
+        to,
+        shows,
+        frame: Buffer.alloc(bytes),
+        ...(mark ? { mark: `${mark} of ${partition}` } : {}),
+      };
       this.all.push(entry);
       this.ring.add(entry);
     } else if (step.kind === 'erase') {

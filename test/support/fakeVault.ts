@@ -107,8 +107,11 @@ class FakeSessions implements SessionStore {
     this.#sessions.set(session.id, session);
     return { token, session };
   }
-  async find(token: string, now: Date): Promise<Session | undefined> {
-    const session = this.#sessions.get(idOf(token));
+  find(token: string, now: Date): Promise<Session | undefined> {
+    return this.findById(idOf(token), now);
+  }
+  async findById(id: string, now: Date): Promise<Session | undefined> {
+    const session = this.#sessions.get(id);
     return session && !session.endedAt && session.expiresAt > now.toISOString() ? session : undefined;
   }
   async revoke(id: string): Promise<void> {

@@ -4,9 +4,9 @@ import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/closeCodes.js';
 import { Components, contractVersion, errorCodes, type Json } from './contractParts.js';
 
-const RequestId = z
-  .union([z.number(), z.string().max(256)])
-  .meta({ description: 'The client’s choice; the answer has it too.' });
+const RequestId = z.union([z.int(), z.string().max(128)]).meta({
+  description: 'The client’s choice: a safe integer, or at most 128 bytes of text. The answer has it too.',
+});
 const Cursor = z.string().meta({
   description: 'Opaque. Store it after handling the push; give the last one to the next `identity`.',
 });
