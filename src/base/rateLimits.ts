@@ -59,7 +59,7 @@ export const MAX_REFUSALS = 1000;
  * frame.
  */
 export class ConnectionLimits {
-  readonly #bucket: TokenBucket | undefined;
+  #bucket: TokenBucket | undefined;
   #bad: SlidingWindow | undefined;
   #refused: SlidingWindow | undefined;
 
@@ -68,11 +68,16 @@ export class ConnectionLimits {
     this.#bucket = bucket;
   }
 
+  /** From now on, requests take their tokens from this bucket, which others may share. */
+  shareBucket(bucket: TokenBucket | undefined): void {
+    this.#bucket = bucket;
+  }
+
   /** Returns `rate_limited` if the request must not start, else undefined. */
   checkRequest(now: number): ParleyError | undefined {
     const retryAfterMs = this.#bucket?.take(now) ?? 0;
     if (retryAfterMs === 0) return undefined;
-    return new ParleyError('rate_limited', 'too many requests on this connection', { retryAfterMs });
+    return new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
   }
 
   /** Counts a refused request. Returns true on abuse: 1,000 within 10 s. */
@@ -85,6 +90,32 @@ export class ConnectionLimits {
   countBadFrame(now: number): boolean {
     this.#bad ??= new SlidingWindow(MAX_BAD_FRAMES, ABUSE_SPAN_MS);
     return this.#bad.hit(now);
+  }
+}
+
+/** Identified connections of one user on one node. */
+export const MAX_USER_CONNECTIONS = 100;
+/** Users whose bucket is kept when they are not connected. The least recently connected start anew. */
+const MAX_KEPT_BUCKETS = 20_000;
+
+/** The limits that hold for all connections of a user on this node together. */
+export class UserLimits {
+  readonly #allowance: Allowance;
+  readonly #kept = new LRUCache<string, TokenBucket>({ max: MAX_KEPT_BUCKETS });
+
+  /** Requests a second, and at once. */
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance;
+  }
+
+  /** The bucket of a user who connects: who comes back soon gets the one that they left. */
+  bucketOf(user: string): TokenBucket {
+    return this.#kept.get(user) ?? new TokenBucket(this.#allowance.rate, this.#allowance.burst);
+  }
+
+  /** Keeps the bucket of a user whose last connection has gone. */
+  keep(user: string, bucket: TokenBucket): void {
+    this.#kept.set(user, bucket);
   }
 }
 

@@ -158,10 +158,11 @@ export class Connection {
     if (this.#state.kind === 'identifying') this.#state = { ...this.#state, kind: 'unidentified' };
   }
 
-  /** Ends a successful attempt. Next come the missed pushes and then live ones, or live ones at once. */
-  identify(session: Session, next: 'replaying' | 'live'): void {
-    if (this.#state.kind === 'identifying')
-      this.#state = { kind: next, session, sessionEndsAt: this.#host.endOf(session) };
+  /** Ends a successful attempt: missed or live pushes come next. `bucket` is the user's; undefined: no limit. */
+  identify(session: Session, next: 'replaying' | 'live', bucket: TokenBucket | undefined): void {
+    if (this.#state.kind !== 'identifying') return;
+    this.#limits.shareBucket(bucket);
+    this.#state = { kind: next, session, sessionEndsAt: this.#host.endOf(session) };
   }
 
   /** The session has been found to end later than it was to. */
@@ -266,10 +267,7 @@ export class Connection {
     else if (due === 'ask' && !this.isClosing) this.peer.ping();
   }
 
-  /**
-   * Called instead of `check` after a stall of this process. What the client sent meanwhile may not have been read yet,
-   * or was lost: who has not answered a ping is asked again.
-   */
+  /** Called instead of `check` after a stall of this process, whose clients may have been heard and not read. */
   handleStall(): void {
     if (!this.isClosing && this.#silence.askAgain(this.#host.now())) this.peer.ping();
   }

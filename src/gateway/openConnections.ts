@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { RunningTime } from '../base/clock.js';
+import { MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { closeCauses } from './closeCodes.js';
@@ -17,6 +18,8 @@ interface ConnectedUser {
   readonly connections: Connection[];
   /** Settles when the contacts are known. */
   loaded: Promise<void>;
+  /** Of the requests of all these connections; undefined: no limit. */
+  readonly bucket: TokenBucket | undefined;
 }
 
 const none: readonly Connection[] = [];
@@ -34,19 +37,32 @@ export class Hub {
   /** The users who are shown the presence of others. */
   readonly watchers: PresenceWatchers;
   readonly #hosting: Hosting;
+  readonly #limits: UserLimits | undefined;
   readonly #users = new Map<UserId, ConnectedUser>();
   readonly #commands = new Map<string, Connection>();
 
-  constructor(watchers: PresenceWatchers, hosting: Hosting) {
+  /** Without `limits`, users have any number of connections and requests. */
+  constructor(watchers: PresenceWatchers, hosting: Hosting, limits?: UserLimits) {
     this.watchers = watchers;
     this.#hosting = hosting;
+    this.#limits = limits;
+  }
+
+  /** Whether the user may have one connection more. */
+  hasRoomFor(user: UserId): boolean {
+    return this.#limits === undefined || this.connectionsOf(user).length < MAX_USER_CONNECTIONS;
+  }
+
+  /** Limits the requests of a user who is connected; undefined: no limit. */
+  bucketOf(user: UserId): TokenBucket | undefined {
+    return this.#users.get(user)?.bucket;
   }
 
   /** Adds a connection. Resolves when the user's contacts are loaded; if that fails, rejects and adds nothing. */
   async enter(user: UserId, connection: Connection): Promise<void> {
     let connected = this.#users.get(user);
     if (!connected) {
-      connected = { connections: [], loaded: Promise.resolve() };
+      connected = { connections: [], loaded: Promise.resolve(), bucket: this.#limits?.bucketOf(user) };
       this.#users.set(user, connected);
       this.#hosting.enter(user);
       connected.loaded = this.watchers.add(user);
@@ -67,6 +83,7 @@ export class Hub {
     connected.connections.splice(index, 1);
     if (connected.connections.length > 0) return;
     this.#users.delete(user);
+    if (connected.bucket) this.#limits?.keep(user, connected.bucket);
     this.#hosting.leave(user);
     this.watchers.remove(user);
   }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Clock } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
 import type { Devices } from '../cluster/nodes.js';
 import type { Moment } from '../domain/commands.js';
@@ -16,6 +16,8 @@ export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promis
 export interface GatewayClock extends Pick<Clock, 'now' | 'setTimer'> {
   wallNow(): Date;
 }
+
+export const gatewayClock: GatewayClock = { ...systemClock, wallNow: () => new Date() };
 
 export interface PresenceDeps {
   readonly write: WritePresence;

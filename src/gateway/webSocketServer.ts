@@ -81,7 +81,7 @@ export interface WebSocketServerDeps {
   readonly answerRequest: AnswerRequest;
   readonly rules: {
     readonly allowedOrigins: readonly string[] | undefined;
-    /** Requests a second, and at once, of one connection. */
+    /** Requests a second, and at once, of a connection that has not identified. */
     readonly rateLimit: Allowance | 'off';
   };
   readonly logger: Logger;

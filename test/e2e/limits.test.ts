@@ -38,15 +38,29 @@ describe('limits', function () {
       expect(retryAfterMs).to.be.above(0);
     }
     const done = answers.flatMap(({ data, error }) => (error ? [] : [data]));
-    // Another connection has a bucket of its own.
+    // All connections of a user share a bucket; another user has one of their own.
     const revision = String(done.at(-1)?.revision);
-    const { messages: stored } = await (await ada.device()).request('fetch messages', { roomId, revision });
+    const { messages: stored } = await (await ben.device()).request('fetch messages', { roomId, revision });
     expect(stored).to.deep.equal(done.map((data) => data?.message));
     for (;;) {
       const { error } = await phone.answer(phone.send('notify online', {}));
       if (!error) break;
       // As long as the server says.
       await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+    }
+  });
+
+  it('close with 1008 a connection beyond 100 of its user, and with RATE_LIMIT=off none', async () => {
+    for (const env of [{ RATE_LIMIT: '50:200' }, { RATE_LIMIT: 'off' }]) {
+      server = await startServer({ engine: 'sqlite', env });
+      const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+      for (let n = 0; n < 100; n++) await RawSocket.open(server.wsUrl, ada.token);
+      const next = await RawSocket.connect(server.wsUrl);
+      const id = next.send('identity', { token: ada.token });
+      if (env.RATE_LIMIT === 'off') await next.answer(id);
+      else expect(await next.closed).to.equal(1008);
+      await ben.device();
+      await server.stop();
     }
   });
 

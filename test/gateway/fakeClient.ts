@@ -174,7 +174,7 @@ export class FakeHost implements ConnectionHost {
   connectLive(session = sessionOf('ann')): { connection: Connection; client: FakeClient } {
     const connected = this.connect();
     connected.connection.beginIdentifying();
-    connected.connection.identify(session, 'live');
+    connected.connection.identify(session, 'live', this.createBucket());
     return connected;
   }
 }

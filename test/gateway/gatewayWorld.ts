@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { UserLimits } from '../../src/base/rateLimits.js';
 import { createMemoryDevices } from '../../src/cluster/nodes.js';
 import type { Moment } from '../../src/domain/commands.js';
 import { requests } from '../../src/domain/contract.js';
@@ -78,7 +79,7 @@ export class GatewayWorld {
     },
   });
 
-  constructor() {
+  constructor(limits?: UserLimits) {
     const logger = pino({ level: 'debug' }, { write: (line) => void this.logged.push(JSON.parse(line)) });
     const { host, sessions } = this;
     const clock = host.time;
@@ -87,7 +88,7 @@ export class GatewayWorld {
       if (this.failures.contacts) throw this.failures.contacts;
       return this.contacts.get(user) ?? [];
     });
-    this.hub = new Hub(watchers, { enter: () => {}, leave: () => {} });
+    this.hub = new Hub(watchers, { enter: () => {}, leave: () => {} }, limits);
     this.presence = new Presence({
       write: async (user, lastSeen): Promise<Moment> => {
         const size = this.presenceWritten.push(`${user} ${lastSeen ? 'offline' : 'online'}`);

@@ -105,7 +105,7 @@ class Node {
     const { connection } = connected;
     connection.beginIdentifying();
     await this.#hub.enter(user, connection);
-    connection.identify(sessionOf(user), 'replaying');
+    connection.identify(sessionOf(user), 'replaying', undefined);
     const deps = { queries, ring, cursors, content: this.#sources, vector: () => this.vector };
     const replayed = replay(connection, user, since, () => connection.goLive(), deps);
     return { ...connected, replayed };

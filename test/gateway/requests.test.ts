@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { forbidden, notFound, outcomeUnknown, overloaded, VaultUnavailable } from '../../src/base/errors.js';
+import { UserLimits } from '../../src/base/rateLimits.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import type { Session } from '../../src/vault/vault.js';
 import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
@@ -175,6 +176,59 @@ describe('the connections of a node', () => {
     expect(client.isTerminated).equal(false);
     await world.host.time.advance(5500);
     expect(client.isTerminated).equal(true);
+  });
+
+  describe('with limits', () => {
+    const outcomesOf = ({ received }: FakeClient) => received.map(({ error }) => error?.code ?? 'ok');
+    const ask = (connection: Connection) => connection.receive(requestText('active app'));
+    beforeEach(() => {
+      world.close();
+      world = new GatewayWorld(new UserLimits({ rate: 1, burst: 3 }));
+    });
+
+    it('share the requests of their user, and no others', async () => {
+      const [ann, bob] = [await world.signUp('ann'), await world.signUp('bob')];
+      const one = await world.connectLive(ann.token);
+      const two = await world.connectLive(ann.token);
+      const other = await world.connectLive(bob.token);
+      for (const { connection } of [one, two, one, two, other]) ask(connection);
+      await turn();
+      expect(outcomesOf(one.client)).deep.equal(['ok', 'ok']);
+      expect(outcomesOf(two.client)).have.members(['ok', 'rate_limited']);
+      expect(outcomesOf(other.client)).deep.equal(['ok']);
+      for (const { connection } of [one, two]) world.connections.remove(connection);
+      const again = await world.connectLive(ann.token);
+      ask(again.connection);
+      await turn();
+      expect(outcomesOf(again.client), 'who comes back has no more').deep.equal(['rate_limited']);
+      await world.host.time.advance(1000);
+      ask(again.connection);
+      await turn();
+      expect(outcomesOf(again.client)).deep.equal(['rate_limited', 'ok']);
+    });
+
+    it('are at most 100 of a user: the next one is closed with 1008 when it identifies', async () => {
+      const { token } = await world.signUp('ann');
+      const other = await world.signUp('bob');
+      const open = [];
+      for (let n = 0; n < 100; n++) open.push(await world.connectLive(token));
+      const next = world.connect();
+      next.connection.receive(requestText('identity', { token }));
+      await turn();
+      expect(next.client.closed).deep.equal({ code: 1008, reason: 'too many connections of this user' });
+      expect(next.client.received).deep.equal([]);
+      expect(world.hub.connectionsOf('ann')).to.have.length(100);
+      await world.connectLive(other.token);
+      world.connections.remove(open[0]?.connection ?? expect.fail('it is open'));
+      await world.connectLive(token);
+    });
+
+    it('are any number without a limit', async () => {
+      world.close();
+      world = new GatewayWorld();
+      const { token } = await world.signUp('ann');
+      for (let n = 0; n < 101; n++) await world.connectLive(token);
+    });
   });
 
   describe('whose session expires', () => {
