@@ -119,32 +119,55 @@ export class UserLimits {
   }
 }
 
-/** Attempts that an address may make: `burst` at once, and `rate` per minute in the long run. */
+/** Attempts that an address or a user may make: `burst` at once, and `rate` per minute in the long run. */
 export interface Allowance {
   readonly rate: number;
   readonly burst: number;
 }
 
-/** Limits the attempts of each address, across all nodes. */
-export interface AddressLimit {
+/** Limits the attempts of each address and each user, across all nodes. */
+export interface AttemptLimit {
   /**
-   * Takes an attempt and resolves with 0, or takes none and resolves with the milliseconds until the next
-   * one. Rejects if the store is unavailable: the caller must then refuse.
+   * Takes an attempt of the address or user and resolves with 0, or takes none and resolves with the milliseconds
+   * until the next one. Rejects if the store is unavailable: the caller must then refuse.
    */
-  take(address: string): Promise<number>;
+  take(key: string): Promise<number>;
 }
 
-/** The number of addresses remembered. Beyond it, the least recently used address starts anew. */
-export const MAX_ADDRESSES = 20_000;
+/** The number of keys remembered. Beyond it, the least recently used key starts anew. */
+export const MAX_ATTEMPT_KEYS = 20_000;
 
 /** Creates the limit of a single process. `now` returns milliseconds. */
-export function createMemoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
-  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
+export function createMemoryAttemptLimit({ rate, burst }: Allowance, now: () => number): AttemptLimit {
+  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ATTEMPT_KEYS });
   return {
-    async take(address) {
-      const bucket = buckets.get(address) ?? new TokenBucket(rate / 60, burst);
-      buckets.set(address, bucket);
+    async take(key) {
+      const bucket = buckets.get(key) ?? new TokenBucket(rate / 60, burst);
+      buckets.set(key, bucket);
       return bucket.take(now());
     },
   };
+}
+
+/** Checks of passwords that may be under way at once for one address. */
+const MAX_CHECKS_OF_ADDRESS = 4;
+
+/** The checks of passwords under way: one a user, four an address. So nobody fills the queue of hashings for others. */
+export class PasswordPlaces {
+  readonly #users = new Set<string>();
+  readonly #addresses = new Map<string, number>();
+
+  /** Takes a place for both, and returns the function that gives it back; undefined: none is free. */
+  take(user: string, address: string): (() => void) | undefined {
+    const taken = this.#addresses.get(address) ?? 0;
+    if (this.#users.has(user) || taken >= MAX_CHECKS_OF_ADDRESS) return undefined;
+    this.#users.add(user);
+    this.#addresses.set(address, taken + 1);
+    return () => {
+      this.#users.delete(user);
+      const left = (this.#addresses.get(address) ?? 0) - 1;
+      if (left > 0) this.#addresses.set(address, left);
+      else this.#addresses.delete(address);
+    };
+  }
 }

@@ -58,6 +58,8 @@ export interface CredentialStore {
   /** Inserts the claim if the name was never taken, else returns false. Durable once resolved. */
   claim(name: string, credential: Credential): Promise<boolean>;
   find(name: string): Promise<Credential | 'erased' | undefined>;
+  /** Identifies the claim to a name, whether it was made or not, without revealing the name. */
+  idOf(name: string): string;
   markRegistered(name: string): Promise<void>;
   /** Compares and sets. Returns false if the hash has changed. */
   changePassword(name: string, oldHash: string, newHash: string): Promise<boolean>;

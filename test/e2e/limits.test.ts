@@ -74,12 +74,12 @@ describe('limits', function () {
   });
 
   for (const engine of allKinds)
-    it(`refuse sign-ups and sign-ins beyond AUTH_RATE_LIMIT, an address, on ${engine}`, async function () {
+    it(`refuse checks of passwords beyond AUTH_RATE_LIMIT, an address and a user, on ${engine}`, async function () {
       if (!(await hasEngine(engine))) this.skip();
       server = await startFresh(engine, { env: { AUTH_RATE_LIMIT: '1:2', TRUST_PROXY: '1' } });
-      const signIn = (from: string) =>
+      const signIn = (from: string, username: string = crypto.randomUUID()) =>
         ask(server.url, 'POST /user/signin', {
-          json: { username: 'nobody', password: 'at all' },
+          json: { username, password: 'at all' },
           headers: { 'x-forwarded-for': from },
         });
       const allowed = [(await signIn('10.0.0.1')).status, (await signIn('10.0.0.1')).status];
@@ -88,6 +88,9 @@ describe('limits', function () {
       expect([refused.status, refused.body.code]).to.deep.equal([429, 'rate_limited']);
       expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
       expect((await signIn('10.0.0.2')).status).to.equal(401);
+      const ofOne: number[] = [];
+      for (const from of ['10.0.0.3', '10.0.0.4', '10.0.0.5']) ofOne.push((await signIn(from, 'one')).status);
+      expect(ofOne).to.deep.equal([401, 401, 429]);
     });
 
   it('end a sign-in after SESSION_TTL, and its sockets with 4401', async () => {

@@ -46,6 +46,9 @@ class FakeKeys implements KeyStore {
 class FakeCredentials implements CredentialStore {
   readonly #claims = new Map<string, Credential | 'erased'>();
 
+  idOf(name: string): string {
+    return `claim of ${name.toLowerCase()}`;
+  }
   async claim(name: string, credential: Credential): Promise<boolean> {
     if (this.#claims.has(name.toLowerCase())) return false;
     this.#claims.set(name.toLowerCase(), credential);
