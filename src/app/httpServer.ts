@@ -19,7 +19,7 @@ export function httpParts(
   erasures: Erasures,
 ): HttpParts {
   const { vault, passwords, texts, engine } = stores;
-  const { log, writers, addressLimit } = engine;
+  const { log, writers, attemptLimit } = engine;
   const { queries, projections } = reads;
   const { reader: rows, progress } = projections;
   const { heads, proofs } = audit;
@@ -33,7 +33,7 @@ export function httpParts(
         announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
       },
     },
-    signInLimit: { addressLimit, trustedProxies: config.TRUST_PROXY },
+    passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
     users: {
       ...{ queries, revisions: gateway.revisions },
       erase: (userId, username) => erasures.erase(userId, username),

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { type AddressLimit, createMemoryAddressLimit } from '../base/rateLimits.js';
+import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.js';
 import type { Config } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
@@ -72,8 +72,8 @@ export interface OpenEngine {
   readonly log: Omit<EventLog, 'append'>;
   /** The node that ran in this data directory before, if it has surely ended. */
   readonly predecessor: NodeId | undefined;
-  /** Of sign-ups and sign-ins; undefined with `AUTH_RATE_LIMIT=off`. */
-  readonly addressLimit: AddressLimit | undefined;
+  /** Of requests that check a password; undefined with `AUTH_RATE_LIMIT=off`. */
+  readonly attemptLimit: AttemptLimit | undefined;
 }
 
 /** Everything durable, opened. */
@@ -111,8 +111,8 @@ async function openEngine(config: Config, node: NodeId, closers: Closers): Promi
   closers.add(() => writers.stop());
   const log = await openLog(location);
   closers.add(() => log.close());
-  const addressLimit = await openAddressLimit(location, config.AUTH_RATE_LIMIT, closers);
-  return { location, writers, log, predecessor, addressLimit };
+  const attemptLimit = await openAttemptLimit(location, config.AUTH_RATE_LIMIT, closers);
+  return { location, writers, log, predecessor, attemptLimit };
 }
 
 /** Where these settings put log and read models. */
@@ -127,13 +127,13 @@ const openLog = (location: Engine): Promise<EventLog> =>
     ? openSqliteLog({ file: logFileOf(location.dataDir), readOnly: true })
     : mongoLog({ url: location.url });
 
-async function openAddressLimit(
+async function openAttemptLimit(
   location: Engine,
   allowance: Config['AUTH_RATE_LIMIT'],
   closers: Closers,
-): Promise<AddressLimit | undefined> {
+): Promise<AttemptLimit | undefined> {
   if (allowance === 'off') return undefined;
-  if (location.kind === 'sqlite') return createMemoryAddressLimit(allowance, () => performance.now());
-  const { openMongoAddressLimit } = await import('../cluster/mongoAddressLimit.js');
-  return openMongoAddressLimit(location.url, allowance, (close) => closers.add(close));
+  if (location.kind === 'sqlite') return createMemoryAttemptLimit(allowance, () => performance.now());
+  const { openMongoAttemptLimit } = await import('../cluster/mongoAttemptLimit.js');
+  return openMongoAttemptLimit(location.url, allowance, (close) => closers.add(close));
 }

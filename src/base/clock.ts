@@ -44,6 +44,71 @@ export async function withTimeout<T>(
   }
 }
 
+/** A process whose tick is later than this has stalled: it was stopped, or a turn of its event loop took long. */
+const STALL_MS = 1000;
+
+/**
+ * Milliseconds in which this process ran: of the time between two ticks, at most `tickMs` count. So no peer is judged
+ * by a time in which it could not be heard.
+ */
+export class RunningTime {
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #tickMs: number;
+  #ran = 0;
+  #tickedAt: number;
+
+  /** `tick` must be called every `tickMs`, which is less than `STALL_MS`. */
+  constructor(clock: Pick<Clock, 'now'>, tickMs: number) {
+    this.#clock = clock;
+    this.#tickMs = tickMs;
+    this.#tickedAt = clock.now();
+  }
+
+  now(): number {
+    return this.#ran + Math.min(this.#clock.now() - this.#tickedAt, this.#tickMs);
+  }
+
+  /** Returns whether the process stalled since the last call: what its peers sent may not have been read yet. */
+  tick(): boolean {
+    const now = this.#clock.now();
+    const hasStalled = now - this.#tickedAt > STALL_MS;
+    this.#ran = this.now();
+    this.#tickedAt = now;
+    return hasStalled;
+  }
+}
+
+/** Decides when a silent peer is to be asked for a sign of life, and when it is gone. */
+export class SilenceWatch {
+  #heardAt: number;
+  /** When it was asked, if it was since it was last heard. */
+  #askedAt: number | undefined;
+
+  constructor(now: number) {
+    this.#heardAt = now;
+  }
+
+  hear(now: number): void {
+    this.#heardAt = now;
+    this.#askedAt = undefined;
+  }
+
+  /** The peer is to be asked after `askAfterMs` of silence, and is gone when silent for `waitMs` after that. */
+  check(now: number, askAfterMs: number, waitMs: number): 'ask' | 'gone' | undefined {
+    if (this.#askedAt !== undefined) return now - this.#askedAt >= waitMs ? 'gone' : undefined;
+    if (now - this.#heardAt < askAfterMs) return undefined;
+    this.#askedAt = now;
+    return 'ask';
+  }
+
+  /** Whether the peer was asked and is to be asked again: its time to answer begins anew. */
+  askAgain(now: number): boolean {
+    if (this.#askedAt === undefined) return false;
+    this.#askedAt = now;
+    return true;
+  }
+}
+
 /** Calls `run` once after `ms`. Returns the function that cancels it. */
 export type Timer = (run: () => void, ms: number) => () => void;
 

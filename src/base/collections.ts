@@ -13,6 +13,11 @@ export class Deque<T> implements Iterable<T> {
     return this.#items[this.#head];
   }
 
+  /** The item at this place, counted from the first. */
+  at(index: number): T | undefined {
+    return this.#items[this.#head + index];
+  }
+
   push(item: T): void {
     this.#items.push(item);
   }

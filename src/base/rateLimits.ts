@@ -59,7 +59,7 @@ export const MAX_REFUSALS = 1000;
  * frame.
  */
 export class ConnectionLimits {
-  readonly #bucket: TokenBucket | undefined;
+  #bucket: TokenBucket | undefined;
   #bad: SlidingWindow | undefined;
   #refused: SlidingWindow | undefined;
 
@@ -68,11 +68,16 @@ export class ConnectionLimits {
     this.#bucket = bucket;
   }
 
+  /** From now on, requests take their tokens from this bucket, which others may share. */
+  shareBucket(bucket: TokenBucket | undefined): void {
+    this.#bucket = bucket;
+  }
+
   /** Returns `rate_limited` if the request must not start, else undefined. */
   checkRequest(now: number): ParleyError | undefined {
     const retryAfterMs = this.#bucket?.take(now) ?? 0;
     if (retryAfterMs === 0) return undefined;
-    return new ParleyError('rate_limited', 'too many requests on this connection', { retryAfterMs });
+    return new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
   }
 
   /** Counts a refused request. Returns true on abuse: 1,000 within 10 s. */
@@ -88,32 +93,81 @@ export class ConnectionLimits {
   }
 }
 
-/** Attempts that an address may make: `burst` at once, and `rate` per minute in the long run. */
+/** Identified connections of one user on one node. */
+export const MAX_USER_CONNECTIONS = 100;
+/** Users whose bucket is kept when they are not connected. The least recently connected start anew. */
+const MAX_KEPT_BUCKETS = 20_000;
+
+/** The limits that hold for all connections of a user on this node together. */
+export class UserLimits {
+  readonly #allowance: Allowance;
+  readonly #kept = new LRUCache<string, TokenBucket>({ max: MAX_KEPT_BUCKETS });
+
+  /** Requests a second, and at once. */
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance;
+  }
+
+  /** The bucket of a user who connects: who comes back soon gets the one that they left. */
+  bucketOf(user: string): TokenBucket {
+    return this.#kept.get(user) ?? new TokenBucket(this.#allowance.rate, this.#allowance.burst);
+  }
+
+  /** Keeps the bucket of a user whose last connection has gone. */
+  keep(user: string, bucket: TokenBucket): void {
+    this.#kept.set(user, bucket);
+  }
+}
+
+/** Attempts that an address or a user may make: `burst` at once, and `rate` per minute in the long run. */
 export interface Allowance {
   readonly rate: number;
   readonly burst: number;
 }
 
-/** Limits the attempts of each address, across all nodes. */
-export interface AddressLimit {
+/** Limits the attempts of each address and each user, across all nodes. */
+export interface AttemptLimit {
   /**
-   * Takes an attempt and resolves with 0, or takes none and resolves with the milliseconds until the next
-   * one. Rejects if the store is unavailable: the caller must then refuse.
+   * Takes an attempt of the address or user and resolves with 0, or takes none and resolves with the milliseconds
+   * until the next one. Rejects if the store is unavailable: the caller must then refuse.
    */
-  take(address: string): Promise<number>;
+  take(key: string): Promise<number>;
 }
 
-/** The number of addresses remembered. Beyond it, the least recently used address starts anew. */
-export const MAX_ADDRESSES = 20_000;
+/** The number of keys remembered. Beyond it, the least recently used key starts anew. */
+export const MAX_ATTEMPT_KEYS = 20_000;
 
 /** Creates the limit of a single process. `now` returns milliseconds. */
-export function createMemoryAddressLimit({ rate, burst }: Allowance, now: () => number): AddressLimit {
-  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
+export function createMemoryAttemptLimit({ rate, burst }: Allowance, now: () => number): AttemptLimit {
+  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_ATTEMPT_KEYS });
   return {
-    async take(address) {
-      const bucket = buckets.get(address) ?? new TokenBucket(rate / 60, burst);
-      buckets.set(address, bucket);
+    async take(key) {
+      const bucket = buckets.get(key) ?? new TokenBucket(rate / 60, burst);
+      buckets.set(key, bucket);
       return bucket.take(now());
     },
   };
+}
+
+/** Checks of passwords that may be under way at once for one address. */
+const MAX_CHECKS_OF_ADDRESS = 4;
+
+/** The checks of passwords under way: one a user, four an address. So nobody fills the queue of hashings for others. */
+export class PasswordPlaces {
+  readonly #users = new Set<string>();
+  readonly #addresses = new Map<string, number>();
+
+  /** Takes a place for both, and returns the function that gives it back; undefined: none is free. */
+  take(user: string, address: string): (() => void) | undefined {
+    const taken = this.#addresses.get(address) ?? 0;
+    if (this.#users.has(user) || taken >= MAX_CHECKS_OF_ADDRESS) return undefined;
+    this.#users.add(user);
+    this.#addresses.set(address, taken + 1);
+    return () => {
+      this.#users.delete(user);
+      const left = (this.#addresses.get(address) ?? 0) - 1;
+      if (left > 0) this.#addresses.set(address, left);
+      else this.#addresses.delete(address);
+    };
+  }
 }

@@ -57,6 +57,8 @@ export interface PushDeclaration<N extends string, D extends z.ZodType> {
   readonly name: N;
   /** Whether it has a cursor and is sent later to who was away. */
   readonly isStored: boolean;
+  /** It is not stored, and has a cursor. */
+  readonly hasCursor?: true;
   readonly data: D;
   /** For the documents. */
   readonly note: string;
@@ -69,7 +71,7 @@ export interface PushDeclaration<N extends string, D extends z.ZodType> {
 /** Declares what the server pushes under one name. */
 export function push<N extends string, D extends z.ZodType>(
   name: N,
-  spec: { readonly isStored: boolean; readonly data: D; readonly note: string },
+  spec: Pick<PushDeclaration<N, D>, 'isStored' | 'hasCursor'> & { readonly data: D; readonly note: string },
 ): PushDeclaration<N, D> {
   return { declares: 'push', name, of: (push) => ({ name, ...push }), ...spec };
 }

@@ -22,7 +22,7 @@ export const IDENTIFY_TIMEOUT_MS = 10_000;
 /** While this much output waits for a client, none of its further requests is begun. */
 export const SLOW_READER_WAITING_BYTES = 1024 * 1024;
 
-/** A client with `SLOW_READER_WAITING_BYTES` waiting and no progress for this time is closed. */
+/** A client with `SLOW_READER_WAITING_BYTES` waiting of which none leave for this time is closed. */
 export const SLOW_READER_STUCK_MS = 10_000;
 
 /** A client with this much output waiting is closed at the next push. */
@@ -33,6 +33,9 @@ export const MAX_FRAME_BYTES = 128 * 1024;
 
 /** A client that was silent for this long is sent a ping. */
 export const PING_AFTER_MS = 30_000;
+
+/** A client from which nothing came for this long after the ping is disconnected. */
+export const PONG_WAIT_MS = 30_000;
 
 /** After a write, all changes of a user's presence within this time are written as one, at its end. */
 export const PRESENCE_CALM_MS = 2000;

@@ -49,6 +49,7 @@ export const identity = request('identity', {
 
 export const identityPush = push('identity', {
   isStored: false,
+  hasCursor: true,
   data: z.strictObject({ caughtUp: z.literal(true) }),
   note: 'All that was missed has been pushed; from here on it is live.',
 });

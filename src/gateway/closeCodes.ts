@@ -1,4 +1,4 @@
-import { ABUSE_SPAN_MS, MAX_BAD_FRAMES, MAX_REFUSALS } from '../base/rateLimits.js';
+import { ABUSE_SPAN_MS, MAX_BAD_FRAMES, MAX_REFUSALS, MAX_USER_CONNECTIONS } from '../base/rateLimits.js';
 import { IDENTIFY_TIMEOUT_MS, MAX_FRAME_BYTES } from '../domain/limits.js';
 
 const span = `${ABUSE_SPAN_MS / 1000} s`;
@@ -9,7 +9,7 @@ export const closeCodes = {
   1002: 'a breach of RFC 6455',
   1003: 'a binary frame',
   1007: 'bad UTF-8',
-  1008: `${MAX_BAD_FRAMES} frames within ${span} that are no requests, or ${refusals} answered \`rate_limited\``,
+  1008: `${MAX_BAD_FRAMES} frames within ${span} that are no requests, ${refusals} answered \`rate_limited\`, or a connection beyond ${MAX_USER_CONNECTIONS} of a user`,
   1009: `a frame of more than ${MAX_FRAME_BYTES / 1024} KiB`,
   1012: 'the server restarts: connect again, with the last cursor',
   4401: `not signed in within ${IDENTIFY_TIMEOUT_MS / 1000} s, signed out, or the session has ended`,
@@ -39,6 +39,8 @@ export const closeCauses = {
   badFrames: misuse(1008, 'too many frames that are no requests'),
   /** 1008, abuse: `MAX_REFUSALS` requests answered `rate_limited` within `ABUSE_SPAN_MS`. */
   tooManyRequests: misuse(1008, 'too many requests'),
+  /** 1008, abuse: the user has `MAX_USER_CONNECTIONS` on this node. */
+  tooManyConnections: misuse(1008, 'too many connections of this user'),
   /** 1003: a binary frame; the protocol has text frames only. */
   binaryFrame: everyday(1003, 'text frames only'),
   /** 1012: the read models failed during a replay. The client reconnects with the last cursor. */

@@ -1,3 +1,4 @@
+import { SilenceWatch } from '../base/clock.js';
 import { Deque } from '../base/collections.js';
 import { assertNever } from '../base/errors.js';
 import { ConnectionLimits, type TokenBucket } from '../base/rateLimits.js';
@@ -7,14 +8,14 @@ import type { RoomId } from '../domain/ids.js';
 import {
   IDENTIFY_TIMEOUT_MS,
   PING_AFTER_MS,
+  PONG_WAIT_MS,
   SLOW_READER_MAX_WAITING_BYTES,
-  SLOW_READER_STUCK_MS,
   SLOW_READER_WAITING_BYTES,
 } from '../domain/limits.js';
 import type { Session } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
 import { errorText, parseFrame, type Request, textFrame } from './protocol.js';
-import { type ByteSink, type Flusher, Sender } from './sender.js';
+import { type ByteSink, type Flusher, type Peer, Sender } from './sender.js';
 
 /** Open requests of one connection. Further ones stay unread in its socket. */
 const MAX_OPEN_REQUESTS = 1024;
@@ -25,8 +26,6 @@ const largeRequests: ReadonlySet<string> = new Set<RequestName>(['fetch messages
 const CLOSE_TIMEOUT_MS = 5000;
 /** How often `check` is called. */
 export const CHECK_EVERY_MS = 500;
-/** A client that was silent for this long is gone. */
-const GONE_AFTER_MS = 2 * PING_AFTER_MS;
 
 /** Must identify before `deadline`. `bearer`: the session of a token that it has shown, at the upgrade or later. */
 interface Unidentified {
@@ -40,24 +39,18 @@ type State =
   /** An `identity` is being worked on. */
   | (Unidentified & { readonly kind: 'identifying' })
   /** Receives the missed pushes, and no live ones yet. */
-  | { readonly kind: 'replaying'; readonly session: Session }
-  | { readonly kind: 'live'; readonly session: Session }
+  | { readonly kind: 'replaying'; readonly session: Session; readonly sessionEndsAt: number }
+  | { readonly kind: 'live'; readonly session: Session; readonly sessionEndsAt: number }
   /** `bearer`: the one of the state before. */
   | { readonly kind: 'closing'; readonly since: number; readonly bearer: Session | undefined };
-
-/** The WebSocket, as far as a connection uses it. */
-export interface Peer {
-  pause(): void;
-  resume(): void;
-  ping(): void;
-  close(code: number, reason: string): void;
-  terminate(): void;
-}
 
 /** The parts that the connections of a node share. */
 export interface ConnectionHost {
   readonly flusher: Flusher;
+  /** Milliseconds in which this process ran: see `RunningTime`. */
   now(): number;
+  /** When a session's life is over: monotonic milliseconds that no step of the wall clock moves. */
+  endOf(session: Session): number;
   createBucket(): TokenBucket | undefined;
   /** Logs why the server closes a connection; called once each. */
   reportClose(connection: Connection, cause: CloseCause): void;
@@ -72,10 +65,7 @@ export class Connection {
   readonly #sender: Sender;
   readonly #limits: ConnectionLimits;
   #state: State;
-  /** When the client was last heard. */
-  #heardAt: number;
-  /** It was sent a ping since. */
-  #isPinged = false;
+  readonly #silence: SilenceWatch;
   #openRequests = 0;
   #openLargeRequests = 0;
   /** Frames that have come and may not be begun yet. */
@@ -95,14 +85,21 @@ export class Connection {
       this.#beginHeld();
     });
     this.#limits = new ConnectionLimits(host.createBucket());
-    this.#heardAt = host.now();
-    this.#state = { kind: 'unidentified', deadline: this.#heardAt + IDENTIFY_TIMEOUT_MS, bearer };
+    const now = host.now();
+    this.#silence = new SilenceWatch(now);
+    this.#state = { kind: 'unidentified', deadline: now + IDENTIFY_TIMEOUT_MS, bearer };
   }
 
   /** The session of the client, once it has identified. */
   get session(): Session | undefined {
     const state = this.#state;
     return state.kind === 'live' || state.kind === 'replaying' ? state.session : undefined;
+  }
+
+  /** When the session's life is over: monotonic milliseconds. Without a session, never. */
+  get sessionEndsAt(): number {
+    const state = this.#state;
+    return 'sessionEndsAt' in state ? state.sessionEndsAt : Number.POSITIVE_INFINITY;
   }
 
   /** The session whose token the client has shown, whether it has identified or not. */
@@ -161,14 +158,23 @@ export class Connection {
     if (this.#state.kind === 'identifying') this.#state = { ...this.#state, kind: 'unidentified' };
   }
 
-  /** Ends a successful attempt. Next come the missed pushes and then live ones, or live ones at once. */
-  identify(session: Session, next: 'replaying' | 'live'): void {
-    if (this.#state.kind === 'identifying') this.#state = { kind: next, session };
+  /** Ends a successful attempt: missed or live pushes come next. `bucket` is the user's; undefined: no limit. */
+  identify(session: Session, next: 'replaying' | 'live', bucket: TokenBucket | undefined): void {
+    if (this.#state.kind !== 'identifying') return;
+    this.#limits.shareBucket(bucket);
+    this.#state = { kind: next, session, sessionEndsAt: this.#host.endOf(session) };
+  }
+
+  /** The session has been found to end later than it was to. */
+  renewSession(session: Session): void {
+    const state = this.#state;
+    if (state.kind !== 'live' && state.kind !== 'replaying') return;
+    this.#state = { kind: state.kind, session, sessionEndsAt: this.#host.endOf(session) };
   }
 
   /** Ends the replay: from now on live pushes are sent. */
   goLive(): void {
-    if (this.#state.kind === 'replaying') this.#state = { kind: 'live', session: this.#state.session };
+    if (this.#state.kind === 'replaying') this.#state = { ...this.#state, kind: 'live' };
   }
 
   /** Takes a text frame of the client. Begins its request, or holds it until it may begin. */
@@ -183,8 +189,7 @@ export class Connection {
 
   /** The client has been heard: it is not gone. */
   markHeard(): void {
-    this.#heardAt = this.#host.now();
-    this.#isPinged = false;
+    this.#silence.hear(this.#host.now());
   }
 
   /** Sends one text message: an answer, or a push that is not stored. */
@@ -234,11 +239,12 @@ export class Connection {
   }
 
   /**
-   * Called every `CHECK_EVERY_MS`: closes a client that missed the identify deadline, whose session has expired or
-   * that stopped reading. Pings a silent client, and disconnects one that is gone.
+   * Called every `CHECK_EVERY_MS`: closes a client that missed the identify deadline or that stopped reading. Pings a
+   * silent client, and disconnects one that is gone.
    */
-  check(now: number): void {
+  check(): void {
     const state = this.#state;
+    const now = this.#host.now();
     switch (state.kind) {
       case 'unidentified':
       case 'identifying':
@@ -246,16 +252,24 @@ export class Connection {
         break;
       case 'replaying':
       case 'live':
-        if (Date.parse(state.session.expiresAt) <= now) this.close(closeCauses.sessionExpired);
-        else if (this.#isStuck(now)) this.#closeSlowReader();
+        if (this.#sender.isStuck(now)) this.#closeSlowReader();
         break;
       case 'closing':
         if (now - state.since >= CLOSE_TIMEOUT_MS) this.peer.terminate();
-        break;
+        return;
       default:
         assertNever(state);
     }
-    this.#checkHeard(now);
+    // While frames are held, the socket is not read, and its client cannot be heard.
+    if (this.#held !== undefined) return this.markHeard();
+    const due = this.#silence.check(now, PING_AFTER_MS, PONG_WAIT_MS);
+    if (due === 'gone') this.peer.terminate();
+    else if (due === 'ask' && !this.isClosing) this.peer.ping();
+  }
+
+  /** Called instead of `check` after a stall of this process, whose clients may have been heard and not read. */
+  handleStall(): void {
+    if (!this.isClosing && this.#silence.askAgain(this.#host.now())) this.peer.ping();
   }
 
   /** Writes the waiting frames, then closes. */
@@ -275,24 +289,10 @@ export class Connection {
     this.#held = undefined;
   }
 
-  #isStuck(now: number): boolean {
-    const { waitingBytes, movedAt } = this.#sender;
-    return waitingBytes >= SLOW_READER_WAITING_BYTES && now - movedAt >= SLOW_READER_STUCK_MS;
-  }
-
   /** Drops the waiting frames, so that the close frame does not wait behind them. */
   #closeSlowReader(): void {
     this.#sender.clear();
     this.close(closeCauses.slowReader);
-  }
-
-  #checkHeard(now: number): void {
-    const silentMs = now - this.#heardAt;
-    if (silentMs >= GONE_AFTER_MS) this.peer.terminate();
-    else if (silentMs >= PING_AFTER_MS && !this.#isPinged && !this.isClosing) {
-      this.#isPinged = true;
-      this.peer.ping();
-    }
   }
 
   #resumeReplay(): void {

@@ -245,6 +245,9 @@ function presenceHandlers(
         recipientId === me ||
         (hub.watchers.isContact(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
       if (!isKnown) throw notFound('there is no such contact of yours');
+      // The log may not have it yet.
+      if (recipientId === me && presence.isOnlineHere(me))
+        return { recipientId, isOnline: true, lastSeen: null };
       const found = (await queries.presence([recipientId], connection.seenMoments())).get(recipientId);
       return { recipientId, isOnline: found?.isOnline ?? false, lastSeen: found?.lastSeen ?? null };
     },

@@ -57,6 +57,8 @@ export function createIdentify(deps: IdentifyDeps): Identify {
     const { userId } = session;
     const user = (await profiles.load([userId])).get(userId);
     if (!user || user.erased) throw refuseToken();
+    // Checked in the turn in which it is counted.
+    if (!hub.hasRoomFor(userId)) return connection.close(closeCauses.tooManyConnections);
     await hub.enter(userId, connection);
     // The connection was closed meanwhile.
     if (!connection.isIdentifying) return hub.leave(userId, connection);
@@ -67,7 +69,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
       connection.recordSeen(partition, size);
     const answer = { user, cursor: cursor ?? revisions.liveCursor(present) };
     connection.sendText(answerText(request, JSON.stringify(answer)));
-    connection.identify(session, since ? 'replaying' : 'live');
+    connection.identify(session, since ? 'replaying' : 'live', hub.bucketOf(userId));
     if (since) void catchUp(connection, userId, since);
   }
 
@@ -82,10 +84,10 @@ export function createIdentify(deps: IdentifyDeps): Identify {
   };
 }
 
-/** The vector that a client with this cursor has handled. Without a cursor it starts at the present. */
+/** The vector that includes all that a client with this cursor has handled. Without a cursor it is the present. */
 function handledBy(since: Cursor | undefined, present: Vector): Vector {
   if (!since) return present;
-  return since.kind === 'live' ? since.at : since.from;
+  return since.kind === 'live' ? since.at : since.to;
 }
 
 const refuseToken = () => unauthenticated('the token is missing or ended');

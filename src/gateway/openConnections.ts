@@ -1,10 +1,12 @@
-import type { Clock } from '../base/clock.js';
+import type { Logger } from 'pino';
+import { RunningTime } from '../base/clock.js';
+import { MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
-import type { SessionStore } from '../vault/vault.js';
+import type { Session, SessionStore } from '../vault/vault.js';
 import { closeCauses } from './closeCodes.js';
 import { CHECK_EVERY_MS, type Connection } from './connection.js';
 import type { PresenceWatchers } from './contactIndex.js';
-import type { Presence } from './presence.js';
+import type { GatewayClock, Presence } from './presence.js';
 
 /** At a stop, requests that have begun are waited for this long. */
 const STOP_ANSWERS_MS = 5000;
@@ -16,6 +18,8 @@ interface ConnectedUser {
   readonly connections: Connection[];
   /** Settles when the contacts are known. */
   loaded: Promise<void>;
+  /** Of the requests of all these connections; undefined: no limit. */
+  readonly bucket: TokenBucket | undefined;
 }
 
 const none: readonly Connection[] = [];
@@ -33,19 +37,32 @@ export class Hub {
   /** The users who are shown the presence of others. */
   readonly watchers: PresenceWatchers;
   readonly #hosting: Hosting;
+  readonly #limits: UserLimits | undefined;
   readonly #users = new Map<UserId, ConnectedUser>();
   readonly #commands = new Map<string, Connection>();
 
-  constructor(watchers: PresenceWatchers, hosting: Hosting) {
+  /** Without `limits`, users have any number of connections and requests. */
+  constructor(watchers: PresenceWatchers, hosting: Hosting, limits?: UserLimits) {
     this.watchers = watchers;
     this.#hosting = hosting;
+    this.#limits = limits;
+  }
+
+  /** Whether the user may have one connection more. */
+  hasRoomFor(user: UserId): boolean {
+    return this.#limits === undefined || this.connectionsOf(user).length < MAX_USER_CONNECTIONS;
+  }
+
+  /** Limits the requests of a user who is connected; undefined: no limit. */
+  bucketOf(user: UserId): TokenBucket | undefined {
+    return this.#users.get(user)?.bucket;
   }
 
   /** Adds a connection. Resolves when the user's contacts are loaded; if that fails, rejects and adds nothing. */
   async enter(user: UserId, connection: Connection): Promise<void> {
     let connected = this.#users.get(user);
     if (!connected) {
-      connected = { connections: [], loaded: Promise.resolve() };
+      connected = { connections: [], loaded: Promise.resolve(), bucket: this.#limits?.bucketOf(user) };
       this.#users.set(user, connected);
       this.#hosting.enter(user);
       connected.loaded = this.watchers.add(user);
@@ -66,6 +83,7 @@ export class Hub {
     connected.connections.splice(index, 1);
     if (connected.connections.length > 0) return;
     this.#users.delete(user);
+    if (connected.bucket) this.#limits?.keep(user, connected.bucket);
     this.#hosting.leave(user);
     this.watchers.remove(user);
   }
@@ -89,20 +107,25 @@ export class Hub {
 export interface OpenConnectionsDeps {
   readonly hub: Hub;
   readonly presence: Presence;
-  readonly sessions: Pick<SessionStore, 'onRevoked'>;
-  readonly clock: Pick<Clock, 'now' | 'setTimer'>;
+  readonly sessions: Pick<SessionStore, 'onRevoked' | 'findById'>;
+  readonly clock: GatewayClock;
+  readonly logger: Logger;
 }
 
 /** Holds all connections of this node, identified or not: checks them, and closes them when their session ends. */
 export class OpenConnections {
   readonly #deps: OpenConnectionsDeps;
   readonly #connections = new Set<Connection>();
+  readonly #running: RunningTime;
+  /** Connections whose session the vault is being asked for. */
+  readonly #asking = new Set<Connection>();
   readonly #unsubscribe: () => void;
   #cancelTimer = (): void => {};
   #isStopping = false;
 
   constructor(deps: OpenConnectionsDeps) {
     this.#deps = deps;
+    this.#running = new RunningTime(deps.clock, CHECK_EVERY_MS);
     this.#unsubscribe = deps.sessions.onRevoked((id) => this.#endSession(id));
     this.#checkLater();
   }
@@ -121,6 +144,17 @@ export class OpenConnections {
   /** After `stop` was called no connection is to be added. */
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** Milliseconds in which this process ran. */
+  now(): number {
+    return this.#running.now();
+  }
+
+  /** When a session's life is over: monotonic milliseconds. */
+  endOf({ expiresAt }: Session): number {
+    const { clock } = this.#deps;
+    return clock.now() + Date.parse(expiresAt) - clock.wallNow().getTime();
   }
 
   add(connection: Connection): void {
@@ -164,10 +198,40 @@ export class OpenConnections {
   #checkLater(): void {
     const { clock } = this.#deps;
     this.#cancelTimer = clock.setTimer(() => {
-      const now = clock.now();
-      for (const connection of this.#connections) connection.check(now);
+      const hasStalled = this.#running.tick();
+      for (const connection of this.#connections)
+        if (hasStalled) connection.handleStall();
+        else this.#check(connection);
       this.#checkLater();
     }, CHECK_EVERY_MS);
+  }
+
+  #check(connection: Connection): void {
+    const { session } = connection;
+    // A step of the wall clock ends no session: its life must be over on the monotonic clock too.
+    if (
+      session &&
+      this.#deps.clock.now() >= connection.sessionEndsAt &&
+      this.#deps.clock.wallNow() >= new Date(session.expiresAt)
+    )
+      void this.#endExpired(connection, session);
+    connection.check();
+  }
+
+  /** Asks the vault before it closes a connection whose session has expired: nobody is cut off whose token is good. */
+  async #endExpired(connection: Connection, { id }: Session): Promise<void> {
+    if (this.#asking.has(connection)) return;
+    this.#asking.add(connection);
+    const { sessions, clock, logger } = this.#deps;
+    try {
+      const session = await sessions.findById(id, clock.wallNow());
+      if (session) connection.renewSession(session);
+      else connection.close(closeCauses.sessionExpired);
+    } catch (error) {
+      logger.warn({ err: error }, 'an expired session could not be looked up; trying again');
+    } finally {
+      this.#asking.delete(connection);
+    }
   }
 
   async #waitUntil(ms: number, isDone: () => boolean): Promise<void> {

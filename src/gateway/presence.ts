@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Clock } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
 import type { Devices } from '../cluster/nodes.js';
 import type { Moment } from '../domain/commands.js';
@@ -12,15 +12,19 @@ import { PRESENCE_CALM_MS } from '../domain/limits.js';
  */
 export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promise<Moment>;
 
-/** The time of day in milliseconds, and timers. */
-export type WallClock = Pick<Clock, 'now' | 'setTimer'>;
+/** Monotonic milliseconds, timers, and the time of day for what is shown or stored. */
+export interface GatewayClock extends Pick<Clock, 'now' | 'setTimer'> {
+  wallNow(): Date;
+}
+
+export const gatewayClock: GatewayClock = { ...systemClock, wallNow: () => new Date() };
 
 export interface PresenceDeps {
   readonly write: WritePresence;
   /** Tells the other nodes of the active devices of this one. */
   readonly devices: Pick<Devices, 'setActive' | 'clearActive'>;
   readonly graceMs: number;
-  readonly clock: WallClock;
+  readonly clock: GatewayClock;
   readonly logger: Logger;
 }
 
@@ -30,7 +34,8 @@ interface Status {
   readonly active: Set<unknown>;
   /** By session, when its newest lost connection was lost. Each counts as active for the grace time. */
   readonly lostAt: Map<string, number>;
-  lastSeen: number;
+  /** The only time of day here. */
+  lastSeen: Date;
   /** Whether the log has the user online, as far as this node has written it. */
   isWrittenOnline: boolean | undefined;
   /** `isWrittenOnline` may be wrong: another node wrote presence, or forgot this node's devices. */
@@ -71,7 +76,7 @@ export class Presence {
   setInBackground(user: UserId, device: unknown): Promise<Moment | undefined> {
     const status = this.#statuses.get(user);
     if (!status) return Promise.resolve(undefined);
-    if (status.active.delete(device)) status.lastSeen = this.#now();
+    if (status.active.delete(device)) status.lastSeen = this.#deps.clock.wallNow();
     return this.#settle(user, status);
   }
 
@@ -79,8 +84,8 @@ export class Presence {
   loseConnection(user: UserId, device: unknown, session: string): void {
     const status = this.#statuses.get(user);
     if (!status?.active.delete(device)) return;
-    status.lastSeen = this.#now();
-    status.lostAt.set(session, status.lastSeen);
+    status.lastSeen = this.#deps.clock.wallNow();
+    status.lostAt.set(session, this.#now());
     this.#lost.set(session, user);
     void this.#settle(user, status);
   }
@@ -110,6 +115,12 @@ export class Presence {
     for (const [user, status] of this.#statuses) this.#rewrite(user, status);
   }
 
+  /** Whether the user is online by the devices of this node, whatever has been written yet. */
+  isOnlineHere(user: UserId): boolean {
+    const status = this.#statuses.get(user);
+    return status !== undefined && this.#isOnline(status);
+  }
+
   stop(): void {
     this.#isStopped = true;
     for (const status of this.#statuses.values()) status.cancelTimer?.();
@@ -125,7 +136,7 @@ export class Presence {
       status = {
         active: new Set(),
         lostAt: new Map(),
-        lastSeen: 0,
+        lastSeen: new Date(0),
         isWrittenOnline: undefined,
         isDoubted: false,
         writtenAt: Number.NEGATIVE_INFINITY,
@@ -139,7 +150,7 @@ export class Presence {
   }
 
   #settleUrgently(user: UserId, status: Status): void {
-    status.lastSeen = this.#now();
+    status.lastSeen = this.#deps.clock.wallNow();
     status.isUrgent = !this.#isOnline(status);
     void this.#settle(user, status);
   }
@@ -194,7 +205,7 @@ export class Presence {
     try {
       const { devices, write } = this.#deps;
       await (isOnline ? devices.setActive(user) : devices.clearActive(user));
-      moment = await write(user, isOnline ? undefined : new Date(status.lastSeen));
+      moment = await write(user, isOnline ? undefined : status.lastSeen);
       status.isWrittenOnline = status.isDoubted ? undefined : isOnline;
       status.writtenAt = this.#now();
     } catch (error) {

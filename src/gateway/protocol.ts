@@ -1,7 +1,7 @@
 import { badRequest, type FieldError, ParleyError, writeBounded } from '../base/errors.js';
 import { type PushName, type RequestName, requests } from '../domain/contract.js';
 
-/** A number or a string that the client picks, to recognise the answer. */
+/** A safe integer or a string of at most 128 bytes that the client picks, to recognise the answer. */
 export type RequestId = number | string;
 
 export interface Request {
@@ -20,10 +20,10 @@ export interface BadFrame {
   readonly error: ParleyError;
 }
 
-const MAX_ID_LENGTH = 256;
+const MAX_ID_BYTES = 128;
 
 const isId = (id: unknown): id is RequestId =>
-  (typeof id === 'string' && id.length <= MAX_ID_LENGTH) || (typeof id === 'number' && Number.isFinite(id));
+  typeof id === 'string' ? Buffer.byteLength(id) <= MAX_ID_BYTES : Number.isSafeInteger(id);
 
 /** Reads a client's frame: a JSON object with a string `event` and an `id`. */
 export function parseFrame(text: string): Request | BadFrame {
@@ -46,7 +46,7 @@ export function parseFrame(text: string): Request | BadFrame {
   if (!isId(id))
     fields.push({
       path: 'id',
-      message: `must be a number or a string of at most ${MAX_ID_LENGTH} characters`,
+      message: `must be a safe integer or a string of at most ${MAX_ID_BYTES} bytes`,
     });
   return {
     ...(isId(id) ? { id } : {}),
@@ -104,30 +104,58 @@ export function splitPush(text: string): { readonly body: string; readonly curso
 /** The text of a stored push; the inverse of `splitPush`. */
 export const joinPush = (body: string, cursor: string): string => `${body}${CURSOR}${cursor}"}`;
 
+/** The largest frame on the wire. */
+export const MAX_WIRE_FRAME_BYTES = 64 * 1024;
+const MAX_PAYLOAD_BYTES = MAX_WIRE_FRAME_BYTES - 4;
+
+/** RFC 6455 section 5.2: the first byte of a frame. */
+const FINAL = 0x80;
+const TEXT = 1;
+const CONTINUATION = 0;
+
 /**
- * A complete server-to-client text frame (RFC 6455 section 5.2: FIN, opcode 1, unmasked). Built here, not by the
- * library, so that all connections that receive the same push share one buffer.
+ * A complete server-to-client text message (RFC 6455 section 5.2, unmasked). Built here, not by the library, so that
+ * all connections that receive the same push share one buffer. A message beyond `MAX_WIRE_FRAME_BYTES` is fragmented:
+ * all frames but the last have exactly this size, and the library may send pings, pongs and a close between them.
  */
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);
-  const header = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  if (length > MAX_PAYLOAD_BYTES) return fragmentedMessage(Buffer.from(text));
+  const header = headerBytes(length);
   const frame = Buffer.allocUnsafe(header + length);
-  frame[0] = 0x81;
-  if (header === 2) frame[1] = length;
-  else if (header === 4) {
-    frame[1] = 126;
-    frame.writeUInt16BE(length, 2);
-  } else {
-    frame[1] = 127;
-    frame.writeUInt32BE(0, 2);
-    frame.writeUInt32BE(length, 6);
-  }
+  writeHeader(frame, 0, FINAL | TEXT, length);
   frame.write(text, header);
   return frame;
 }
 
-/** The text of a frame that `textFrame` made. */
-export function frameText(frame: Buffer): string {
-  const length = frame[1] ?? 0;
-  return frame.toString('utf8', length < 126 ? 2 : length === 126 ? 4 : 10);
+function fragmentedMessage(payload: Buffer): Buffer {
+  const whole = Math.floor((payload.length - 1) / MAX_PAYLOAD_BYTES);
+  const rest = payload.length - whole * MAX_PAYLOAD_BYTES;
+  const message = Buffer.allocUnsafe(whole * MAX_WIRE_FRAME_BYTES + headerBytes(rest) + rest);
+  for (let i = 0; i <= whole; i++) {
+    const part = payload.subarray(i * MAX_PAYLOAD_BYTES, (i + 1) * MAX_PAYLOAD_BYTES);
+    const at = i * MAX_WIRE_FRAME_BYTES;
+    writeHeader(message, at, (i === whole ? FINAL : 0) | (i === 0 ? TEXT : CONTINUATION), part.length);
+    part.copy(message, at + headerBytes(part.length));
+  }
+  return message;
+}
+
+const headerBytes = (payload: number): number => (payload < 126 ? 2 : 4);
+
+function writeHeader(frame: Buffer, at: number, firstByte: number, payload: number): void {
+  frame[at] = firstByte;
+  frame[at + 1] = Math.min(payload, 126);
+  if (payload >= 126) frame.writeUInt16BE(payload, at + 2);
+}
+
+/** The text of a message that `textFrame` made. */
+export function frameText(message: Buffer): string {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < message.length; at += MAX_WIRE_FRAME_BYTES) {
+    const isShort = message.readUInt8(at + 1) < 126;
+    parts.push(message.subarray(at + (isShort ? 2 : 4), at + MAX_WIRE_FRAME_BYTES));
+  }
+  const [only] = parts;
+  return only !== undefined && parts.length === 1 ? only.toString() : Buffer.concat(parts).toString();
 }

@@ -26,11 +26,13 @@ export function raiseCursors(since: Vector, cursors: Cursors): (frame: Buffer) =
   };
 }
 
-/** A replay queues more only while fewer bytes than this wait for the client. */
-const PACE_BYTES = 256 * 1024;
+/** A replay goes on only while less than this waits for the client. */
+const PACE_BYTES = 128 * 1024;
+/** It then queues at most this much, so that never more than 256 KiB wait. No frame of a push is larger. */
+const SLICE_BYTES = 120 * 1024;
 const STREAMS_PER_PAGE = 100;
-/** Events of one page: its pushes are queued in one turn. */
-const EVENTS_PER_PAGE = 200;
+/** Events of one page. Pages of large events are made smaller: what does not fit is not kept, but read again. */
+const MAX_EVENTS_PER_PAGE = 200;
 
 export interface ReplayDeps {
   readonly queries: Queries;
@@ -41,14 +43,12 @@ export interface ReplayDeps {
   readonly vector: () => Vector;
 }
 
-const caughtUp = textFrame(pushText('identity', '{"caughtUp":true}'));
-
 /**
- * Sends a connection the stored pushes of its user since the cursor:
- * 1. If the ring has all of them, sends those.
+ * Sends a connection the stored pushes of its user since the cursor, at the pace at which it reads:
+ * 1. If the ring has all of them, sends those, slice by slice.
  * 2. Otherwise reads them from the read models, by partition and stream, up to the present vector. Then tries 1 again.
  *    Each cursor of this walk holds its place, so that an interrupted replay continues there.
- * 3. Makes the connection live in the turn in which the last push is queued: no gap and no duplicate.
+ * 3. Makes the connection live in the turn in which a slice of the ring ends at the present: no gap and no duplicate.
  * Ends early when the connection closes. Rejects when the read models cannot be read.
  */
 export async function replay(
@@ -59,24 +59,53 @@ export async function replay(
   deps: ReplayDeps,
 ): Promise<void> {
   let cursor = since;
-  for (;;) {
+  while (!connection.isClosing) {
     if (cursor.kind === 'live') {
-      const missed = deps.ring.since(user, cursor.at);
-      if (missed) {
-        const raise = raiseCursors(cursor.at, deps.cursors);
-        for (const { partition, offset, frame } of missed) {
-          connection.recordSeen(partition, offset + 1);
-          connection.push(raise(frame));
-        }
-        connection.push(caughtUp);
-        return goLive();
-      }
-      cursor = { kind: 'walk', from: cursor.at, to: [...deps.vector()], partition: 0, key: '', offset: -1 };
+      const from = await sendFromRing(connection, user, cursor.at, deps);
+      if (from === 'present') return goLive();
+      cursor = { kind: 'walk', from, to: [...deps.vector()], partition: 0, key: '', offset: -1 };
     }
     await walk(connection, user, cursor, deps);
-    if (connection.isClosing) return;
     cursor = { kind: 'live', at: cursor.to };
   }
+}
+
+/**
+ * Sends what the ring has since the vector, then `caughtUp`, in the turn in which it resolves with 'present'. If the
+ * ring has not all of it, or the connection closes, resolves with the vector up to which pushes were sent.
+ */
+async function sendFromRing(
+  connection: Connection,
+  user: UserId,
+  since: Vector,
+  { ring, cursors, vector }: ReplayDeps,
+): Promise<Vector | 'present'> {
+  const raise = raiseCursors(since, cursors);
+  let at = since;
+  for (let behind = 0; ; ) {
+    await connection.waitUntilBelow(PACE_BYTES);
+    const slice = connection.isClosing ? undefined : ring.since(user, at, behind, SLICE_BYTES);
+    if (!slice) return at;
+    for (const { partition, offset, place, frame } of slice.entries) {
+      const raised = raise(frame);
+      connection.recordSeen(partition, offset + 1);
+      connection.push(raised);
+      behind = place;
+      if (place === slice.entries.at(-1)?.place) at = vectorOf(raised, cursors);
+    }
+    if (!slice.isLast) continue;
+    const present = vector();
+    for (const [partition, size] of present.entries()) connection.recordSeen(partition, size);
+    connection.push(textFrame(pushText('identity', '{"caughtUp":true}', cursors.live(present))));
+    return 'present';
+  }
+}
+
+/** The vector in the cursor of a frame of the ring. */
+function vectorOf(frame: Buffer, cursors: Cursors): Vector {
+  const cursor = cursors.parseCursor(splitPush(frameText(frame)).cursor);
+  // The fan-out writes live cursors only.
+  return cursor.kind === 'live' ? cursor.at : cursor.from;
 }
 
 type Walk = Cursor & { kind: 'walk' };
@@ -120,22 +149,34 @@ async function walkStream(
 ): Promise<void> {
   const since = (place.from[place.partition] ?? 0) - 1;
   const upTo = (place.to[place.partition] ?? 0) - 1;
+  let limit = MAX_EVENTS_PER_PAGE;
   for (let behind = above, more = true; more; ) {
     await connection.waitUntilBelow(PACE_BYTES);
     if (connection.isClosing) return;
-    const page = await queries.missedEvents(user, place.key, { since, above: behind, upTo }, EVENTS_PER_PAGE);
+    const page = await queries.missedEvents(user, place.key, { since, above: behind, upTo }, limit);
     const missed = page.events.flatMap(({ event, scene }) =>
       pushesTo(user, event, scene).map((push) => ({ event, push })),
     );
     const shown = new PushContent(content);
     for (const { push } of missed) shown.want(push);
     if (!shown.isWhole) await shown.load();
+    let bytes = 0;
+    let sent = 0;
+    // An event has one push to a user, so that a page can be cut behind each.
     for (const { event, push } of missed) {
-      const cursor = cursors.write({ ...place, offset: event.offset });
+      const frame = pushFrame(push, shown, cursors.write({ ...place, offset: event.offset }));
+      if (sent > 0 && bytes + frame.length > SLICE_BYTES) break;
       connection.recordSeen(place.partition, event.offset + 1);
-      connection.push(pushFrame(push, shown, cursor));
+      connection.push(frame);
+      bytes += frame.length;
+      sent++;
+      behind = event.offset;
     }
-    behind = page.events.at(-1)?.event.offset ?? behind;
-    more = page.hasMore;
+    const isCut = sent < missed.length;
+    // Behind the last push may be events that are shown by an earlier one.
+    if (!isCut) behind = page.events.at(-1)?.event.offset ?? behind;
+    more = isCut || page.hasMore;
+    if (isCut) limit = sent;
+    else if (bytes < SLICE_BYTES / 2) limit = Math.min(2 * limit, MAX_EVENTS_PER_PAGE);
   }
 }

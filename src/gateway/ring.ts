@@ -24,11 +24,22 @@ const GONE_USERS_KEPT_MS = 600_000;
 /** The limit of disconnected users. Beyond it, the first to leave are forgotten first. */
 const MAX_GONE_USERS = 50_000;
 
+/** An entry and its place in the ring: 1, 2, 3 … in the order of the fan-out. */
+type KeptEntry = RingEntry & { readonly place: number };
+
 interface Hosted {
   /** By partition: pushes below it are not kept. They are from before the user came, or showed an erased user. */
   readonly since: number[];
   /** In the order of the ring. */
-  readonly entries: Deque<RingEntry>;
+  readonly entries: Deque<KeptEntry>;
+  /** By mark, the place of the newest entry. Made by the first mark. */
+  newest: Map<string, number> | undefined;
+}
+
+/** A part of what a user has missed, and whether there is nothing behind it. */
+export interface RingSlice {
+  readonly entries: readonly KeptEntry[];
+  readonly isLast: boolean;
 }
 
 /**
@@ -40,11 +51,12 @@ export class Ring {
   readonly #maxBytes: number;
   /** By partition: pushes below it are kept for no user. */
   readonly #floor: number[];
-  readonly #entries = new Deque<RingEntry>();
+  readonly #entries = new Deque<KeptEntry>();
   readonly #hosted = new Map<UserId, Hosted>();
   /** Hosted users who are not connected, and when they left, in the order of leaving. */
   readonly #gone = new Map<UserId, number>();
   #bytes = 0;
+  #lastPlace = 0;
 
   /** `start`: the vector at which the fan-out begins. */
   constructor(maxBytes: number, start: Vector) {
@@ -59,7 +71,8 @@ export class Ring {
   /** Keeps pushes for the user, who has connected, from now on. `vector`: the node's present one. */
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
-    if (!this.#hosted.has(user)) this.#hosted.set(user, { since: [...vector], entries: new Deque() });
+    if (this.#hosted.has(user)) return;
+    this.#hosted.set(user, { since: [...vector], entries: new Deque(), newest: undefined });
   }
 
   /** The last connection of the user has gone. */
@@ -79,30 +92,43 @@ export class Ring {
 
   /** Keeps the push for those of its users who are hosted. */
   add(entry: RingEntry): void {
-    let kept = false;
+    const kept = { ...entry, place: this.#lastPlace + 1 };
+    let isKept = false;
     for (const user of entry.to) {
       const hosted = this.#hosted.get(user);
-      hosted?.entries.push(entry);
-      kept ||= hosted !== undefined;
+      if (!hosted) continue;
+      isKept = true;
+      hosted.entries.push(kept);
+      if (entry.mark === undefined) continue;
+      hosted.newest ??= new Map();
+      hosted.newest.set(entry.mark, kept.place);
     }
-    if (!kept) return;
-    this.#entries.push(entry);
+    if (!isKept) return;
+    this.#lastPlace = kept.place;
+    this.#entries.push(kept);
     this.#bytes += entry.frame.length + ENTRY_BYTES;
     while (this.#bytes > this.#maxBytes) this.#evict();
   }
 
   /**
-   * The pushes to the user since the vector, in order; of read marks only the newest. Undefined when the vector is
-   * older than the ring, or than the time from which the user is hosted.
+   * The next pushes to the user since the vector: at most `maxBytes` of frames, or one that is larger. `behind` is the
+   * place of the last entry of the slice before, 0 at first; the vector is then that entry's. Of read marks only the
+   * newest are given. Undefined when the vector is older than the ring, or than the time from which the user is hosted.
    */
-  since(user: UserId, at: Vector): RingEntry[] | undefined {
+  since(user: UserId, at: Vector, behind: number, maxBytes: number): RingSlice | undefined {
     const hosted = this.#hosted.get(user);
     if (!hosted || isBehind(at, hosted.since) || isBehind(at, this.#floor)) return undefined;
-    const missed: RingEntry[] = [];
-    for (const entry of hosted.entries) if (entry.offset >= (at[entry.partition] ?? 0)) missed.push(entry);
-    const newest = new Map<string, RingEntry>();
-    for (const entry of missed) if (entry.mark !== undefined) newest.set(entry.mark, entry);
-    return missed.filter((entry) => entry.mark === undefined || newest.get(entry.mark) === entry);
+    const slice: KeptEntry[] = [];
+    let bytes = 0;
+    for (let i = indexBehind(hosted.entries, behind); ; i++) {
+      const entry = hosted.entries.at(i);
+      if (!entry) return { entries: slice, isLast: true };
+      if (entry.offset < (at[entry.partition] ?? 0)) continue;
+      if (entry.mark !== undefined && hosted.newest?.get(entry.mark) !== entry.place) continue;
+      bytes += entry.frame.length;
+      if (bytes > maxBytes && slice.length > 0) return { entries: slice, isLast: false };
+      slice.push(entry);
+    }
   }
 
   /** Drops all pushes that show an erased user. Clients that missed one of them read it from the read models. */
@@ -120,10 +146,12 @@ export class Ring {
     if (gone.length === 0) return;
     this.#entries.removeWhere(isGone);
     const touched = new Set<Hosted>();
-    for (const { partition, offset, to, frame } of gone) {
+    for (const entry of gone) {
+      const { partition, offset, to, frame } = entry;
       this.#bytes -= frame.length + ENTRY_BYTES;
       for (const hosted of to.flatMap((member) => this.#hosted.get(member) ?? [])) {
         hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
+        forgetMark(hosted, entry);
         touched.add(hosted);
       }
     }
@@ -137,10 +165,27 @@ export class Ring {
     this.#floor[entry.partition] = entry.offset + 1;
     for (const user of entry.to) {
       // The user may not have been hosted then. If they have the entry, it is their first.
-      const entries = this.#hosted.get(user)?.entries;
-      if (entries?.first === entry) entries.shift();
+      const hosted = this.#hosted.get(user);
+      if (hosted?.entries.first !== entry) continue;
+      hosted.entries.shift();
+      forgetMark(hosted, entry);
     }
   }
+}
+
+/** The index of the first entry whose place is above `place`. */
+function indexBehind(entries: Deque<KeptEntry>, place: number): number {
+  let [low, high] = [0, entries.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((entries.at(middle)?.place ?? 0) > place) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function forgetMark({ newest }: Hosted, { mark, place }: KeptEntry): void {
+  if (mark !== undefined && newest?.get(mark) === place) newest.delete(mark);
 }
 
 /** Whether the vector lacks something that the bound has. */

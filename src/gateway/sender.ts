@@ -1,9 +1,23 @@
-/** At most this much is handed to the socket at a time, or one frame that is larger. */
-const WRITE_BYTES = 64 * 1024;
+import { SLOW_READER_STUCK_MS, SLOW_READER_WAITING_BYTES } from '../domain/limits.js';
+import { MAX_WIRE_FRAME_BYTES } from './protocol.js';
+
+/** At most this much is handed to the socket at a time. A fragmented message is cut between its frames. */
+const WRITE_BYTES = MAX_WIRE_FRAME_BYTES;
+
+/** The WebSocket, as far as a connection uses it. */
+export interface Peer {
+  pause(): void;
+  resume(): void;
+  ping(): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
 
 /** The TCP socket, as far as a sender uses it. */
 export interface ByteSink {
   readonly writable: boolean;
+  /** Bytes that it was ever given. */
+  readonly bytesWritten: number;
   /** Bytes that it was given and the system has not yet taken. */
   readonly writableLength: number;
   /** False: no more should be given before `drain`. */
@@ -12,7 +26,7 @@ export interface ByteSink {
 
 /**
  * Queues frames for one socket. Frames queued in one turn of the event loop leave in one write. A write is small, so
- * that `movedAt` tells a slow reader from one that has stopped.
+ * that `isStuck` tells a slow reader from one that has stopped.
  */
 export class Sender {
   readonly #socket: ByteSink;
@@ -22,8 +36,8 @@ export class Sender {
   #queued = 0;
   #isBlocked = false;
   #isMarked = false;
-  /** When the socket last refused or finished a write; milliseconds of the flusher's clock. */
-  movedAt = 0;
+  /** So many bytes wait that some must leave, and since when none has. */
+  #stuck: { readonly leftBytes: number; readonly since: number } | undefined;
 
   /** `onMoved` is called after each flush: the queue may be shorter. No `drain` comes if the system took everything. */
   constructor(socket: ByteSink, flusher: Flusher, onMoved: () => void) {
@@ -37,7 +51,18 @@ export class Sender {
     return this.#queued + this.#socket.writableLength;
   }
 
-  /** Queues a whole WebSocket frame; it may be shared with other senders and is never changed. */
+  /**
+   * To be asked regularly: whether `SLOW_READER_WAITING_BYTES` wait and none have left for `SLOW_READER_STUCK_MS`.
+   * Judged by the bytes that the system has taken, which grow with each write that it took whole.
+   */
+  isStuck(now: number): boolean {
+    const leftBytes = this.#socket.bytesWritten - this.#socket.writableLength;
+    if (this.waitingBytes < SLOW_READER_WAITING_BYTES) this.#stuck = undefined;
+    else if (this.#stuck?.leftBytes !== leftBytes) this.#stuck = { leftBytes, since: now };
+    return this.#stuck !== undefined && now - this.#stuck.since >= SLOW_READER_STUCK_MS;
+  }
+
+  /** Queues a whole WebSocket message, made by `textFrame`; it may be shared with other senders and is never changed. */
   send(frame: Buffer): void {
     this.#frames.push(frame);
     this.#queued += frame.length;
@@ -46,7 +71,7 @@ export class Sender {
     this.#flusher.mark(this);
   }
 
-  /** Drops the frames that wait: the connection is being closed for not reading. */
+  /** Drops the frames that wait: the connection is being closed for not reading, and only a close may follow. */
   clear(): void {
     this.#frames = [];
     this.#queued = 0;
@@ -61,7 +86,6 @@ export class Sender {
   /** The socket's `drain`. */
   handleDrain(): void {
     this.#isBlocked = false;
-    this.movedAt = this.#flusher.now();
     this.flush();
   }
 
@@ -69,21 +93,23 @@ export class Sender {
   flush(): void {
     this.#isMarked = false;
     while (!this.#isBlocked && this.#queued > 0 && this.#socket.writable) {
-      const batch = this.#take();
-      if (!this.#socket.write(this.#flusher.join(batch))) {
-        this.#isBlocked = true;
-        this.movedAt = this.#flusher.now();
-      }
+      this.#isBlocked = !this.#socket.write(this.#flusher.join(this.#take()));
     }
     this.#onMoved();
   }
 
   #take(): Buffer[] {
     const frames = this.#frames;
+    const [first] = frames;
+    if (first !== undefined && first.length > WRITE_BYTES) {
+      frames[0] = first.subarray(WRITE_BYTES);
+      this.#queued -= WRITE_BYTES;
+      return [first.subarray(0, WRITE_BYTES)];
+    }
     let bytes = 0;
     let n = 0;
     for (const frame of frames) {
-      if (n > 0 && bytes + frame.length > WRITE_BYTES) break;
+      if (bytes + frame.length > WRITE_BYTES) break;
       bytes += frame.length;
       n++;
     }
@@ -95,13 +121,8 @@ export class Sender {
 
 /** Flushes, once a turn of the event loop, all senders that have frames. A gateway has one. */
 export class Flusher {
-  readonly now: () => number;
   #marked: Sender[] = [];
   #last: { frames: readonly Buffer[]; joined: Buffer } | undefined;
-
-  constructor(now: () => number) {
-    this.now = now;
-  }
 
   /** The sender is flushed when this turn of the event loop has ended. */
   mark(sender: Sender): void {

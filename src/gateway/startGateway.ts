@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { monotonicNow, systemTimer } from '../base/clock.js';
 import type { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
+import { UserLimits } from '../base/rateLimits.js';
 import type { Config } from '../base/settings.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices, Nodes } from '../cluster/nodes.js';
@@ -21,7 +22,7 @@ import { CommandRunner, createHandlers, type Handlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
-import { Presence, type WallClock, type WritePresence } from './presence.js';
+import { gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
 import { type ReplayDeps, replay } from './resume.js';
@@ -36,8 +37,6 @@ const RING_BYTES = 8 * 1024 * 1024;
 const RING_SWEEP_EVERY_MS = 60_000;
 /** How often owners tell how far their partitions are. */
 const TAILS_EVERY_MS = 1000;
-
-const wallClock: WallClock = { now: Date.now, setTimer: systemTimer };
 
 export interface GatewayParts {
   readonly config: Config;
@@ -167,7 +166,11 @@ function placesOf(log: Pick<EventLog, 'partitions' | 'tail'>): Promise<Place[]> 
   return Promise.all(places);
 }
 
-function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedOut: () => Vector): Memory {
+function createMemory(
+  { config, stores }: GatewayParts,
+  start: readonly Place[],
+  fannedOut: () => Vector,
+): Memory {
   const { log, queries } = stores;
   const ring = new Ring(
     RING_BYTES * log.partitions,
@@ -180,15 +183,17 @@ function createMemory({ stores }: GatewayParts, start: readonly Place[], fannedO
       fannedOut().map((size, partition) => ({ partition, size })),
     ),
   );
+  const hosting = {
+    enter: (user: UserId) => ring.host(user, fannedOut()),
+    leave: (user: UserId) => ring.leave(user, monotonicNow()),
+  };
+  const limits = config.RATE_LIMIT === 'off' ? undefined : new UserLimits(config.RATE_LIMIT);
   return {
     cursors: new Cursors(log.history, log.partitions),
     ring,
     profiles: new Profiles(queries),
     rooms: new RoomMembers(queries, log.partitions),
-    hub: new Hub(watchers, {
-      enter: (user) => ring.host(user, fannedOut()),
-      leave: (user) => ring.leave(user, monotonicNow()),
-    }),
+    hub: new Hub(watchers, hosting, limits),
   };
 }
 
@@ -210,7 +215,7 @@ function createPresence({ config, cluster, report }: GatewayParts, write: WriteP
     write,
     devices: cluster.devices,
     graceMs: config.PRESENCE_GRACE,
-    clock: wallClock,
+    clock: gatewayClock,
     logger: report.logger,
   });
 }
@@ -332,7 +337,7 @@ function serveSockets(
   const { sessions } = stores.vault;
   const { metrics, logger } = report;
   const onRequest = (event: string, outcome: string) => metrics.countCommand(event, outcome);
-  const connections = new OpenConnections({ hub, presence, sessions, clock: wallClock });
+  const connections = new OpenConnections({ hub, presence, sessions, clock: gatewayClock, logger });
   const server = new WebSocketServer({
     sessions,
     connections,

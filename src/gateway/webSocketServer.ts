@@ -82,7 +82,7 @@ export interface WebSocketServerDeps {
   readonly answerRequest: AnswerRequest;
   readonly rules: {
     readonly origins: Origins;
-    /** Requests a second, and at once, of one connection. */
+    /** Requests a second, and at once, of a connection that has not identified. */
     readonly rateLimit: Allowance | 'off';
   };
   readonly logger: Logger;
@@ -90,7 +90,7 @@ export interface WebSocketServerDeps {
 
 /** Upgrades HTTP requests of clients to WebSockets, and makes a connection of each. */
 export class WebSocketServer implements ConnectionHost {
-  readonly flusher: Flusher;
+  readonly flusher = new Flusher();
   readonly #deps: WebSocketServerDeps;
   readonly #server = new WsServer({
     noServer: true,
@@ -102,11 +102,14 @@ export class WebSocketServer implements ConnectionHost {
 
   constructor(deps: WebSocketServerDeps) {
     this.#deps = deps;
-    this.flusher = new Flusher(() => this.now());
   }
 
   now(): number {
-    return Date.now();
+    return this.#deps.connections.now();
+  }
+
+  endOf(session: Session): number {
+    return this.#deps.connections.endOf(session);
   }
 
   createBucket(): TokenBucket | undefined {
@@ -127,7 +130,7 @@ export class WebSocketServer implements ConnectionHost {
     if (authorization !== undefined) {
       const token = parseBearerToken(authorization);
       try {
-        if (token !== undefined) bearer = await sessions.find(token, new Date(this.now()));
+        if (token !== undefined) bearer = await sessions.find(token, new Date());
       } catch (error) {
         logger.warn({ err: error }, 'a token could not be looked up');
         return refuseUpgrade(socket, 503);

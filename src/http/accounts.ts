@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
+import type { z } from 'zod';
 import {
   forbidden,
   notFound,
@@ -14,7 +15,13 @@ import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
-import { type LimitByAddress, type RequireSession, requireSelf, serveResource } from './auth.js';
+import {
+  type PasswordGuard,
+  type PasswordTurn,
+  type RequireSession,
+  requireSelf,
+  serveResource,
+} from './auth.js';
 import { readBody, readId, readNoBody, readQuery } from './problems.js';
 import {
   ChangePassword,
@@ -35,11 +42,17 @@ export interface UserParts {
   readonly erase: (userId: string, username: string) => Promise<void>;
 }
 
+/** What requests that check a password need. */
+export interface PasswordParts {
+  readonly signedIn: RequireSession;
+  readonly guard: PasswordGuard;
+}
+
 /** Looking users up, and erasing one's own. */
 export function mountUsers(
   router: Router,
   { queries, revisions, erase }: UserParts,
-  { signedIn, accounts }: { readonly signedIn: RequireSession; readonly accounts: Accounts },
+  { signedIn, guard, accounts }: PasswordParts & { readonly accounts: Accounts },
 ): void {
   const momentsOf = async (revision: string | undefined): Promise<Moment[]> =>
     revision === undefined ? [] : [await revisions.parse(revision)];
@@ -65,8 +78,9 @@ export function mountUsers(
     DELETE: signedIn(async (ctx, session) => {
       const userId = requireSelf(ctx, session, 'you can only delete your own account');
       readQuery(ctx, NoFields);
+      const turn = await guard.admit(ctx);
       const { password } = await readBody(ctx, EraseUser);
-      const { username } = await accounts.confirm(userId, password);
+      const { username } = await accounts.confirm(userId, password, turn);
       await erase(userId, username);
       ctx.status = 204;
     }),
@@ -129,7 +143,7 @@ export class Accounts {
    * finished by the owner's first sign-in. Throws `conflict` for a name that is or was taken; after the claim, `unknown`
    * for failures that may pass.
    */
-  async signUp(username: string, password: string): Promise<User> {
+  async signUp(username: string, password: string, turn: PasswordTurn): Promise<User> {
     const { vault, passwords } = this.#parts;
     // A taken name is refused without the cost of a hash.
     if ((await vault.credentials.find(username)) !== undefined) throw nameTaken();
@@ -137,7 +151,7 @@ export class Accounts {
       userId: randomUUID(),
       username,
       backgroundColor: chooseColor(Math.random()),
-      passwordHash: await passwords.hash(password),
+      passwordHash: await turn(vault.credentials.idOf(username), () => passwords.hash(password)),
       registered: false,
     };
     if (!(await vault.credentials.claim(username, credential))) throw nameTaken();
@@ -152,13 +166,15 @@ export class Accounts {
   }
 
   /** Makes a new session. Throws `unauthenticated`, alike for an unknown name and a wrong password. */
-  async signIn(username: string, password: string): Promise<SignedIn> {
+  async signIn(username: string, password: string, turn: PasswordTurn): Promise<SignedIn> {
     const { vault, passwords, sessionRules } = this.#parts;
     // The vault folds case beyond ASCII (the Kelvin sign equals k): a text that cannot be a name must not find one.
     const found = Username.safeParse(username).success ? await vault.credentials.find(username) : undefined;
     const credential = found === 'erased' ? undefined : found;
-    if (!(await passwords.verify(password, credential?.passwordHash)) || !credential)
-      throw wrongNameOrPassword();
+    const isRight = await turn(vault.credentials.idOf(username), () =>
+      passwords.verify(password, credential?.passwordHash),
+    );
+    if (!isRight || !credential) throw wrongNameOrPassword();
     const { userId } = credential;
     // The read model may not have the user yet. Register again: it changes nothing and returns the moment to wait for.
     const known = credential.registered ? await this.#find(userId, []) : undefined;
@@ -185,10 +201,18 @@ export class Accounts {
   }
 
   /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
-  async changePassword(session: Session, password: string, newPassword: string): Promise<void> {
+  async changePassword(
+    session: Session,
+    { password, newPassword }: z.infer<typeof ChangePassword>,
+    turn: PasswordTurn,
+  ): Promise<void> {
     const { vault, passwords, sessionRules } = this.#parts;
-    const { username, passwordHash } = await this.confirm(session.userId, password);
-    const newHash = await passwords.hash(newPassword);
+    const credential = await this.#credentialOf(session.userId);
+    const { username, passwordHash } = credential;
+    const newHash = await turn(vault.credentials.idOf(username), async () => {
+      await this.#verify(password, credential);
+      return passwords.hash(newPassword);
+    });
     // Ended before the change, so that no session outlives it if this is interrupted between the two. Ended again
     // after it, for sessions made meanwhile.
     const before = await vault.sessions.revokeAll(session.userId, session.id);
@@ -199,14 +223,25 @@ export class Accounts {
   }
 
   /** The user's credential. Throws `forbidden` when the password is wrong, `unauthenticated` when they are erased. */
-  async confirm(userId: string, password: string): Promise<Credential> {
-    const { vault, passwords } = this.#parts;
+  async confirm(userId: string, password: string, turn: PasswordTurn): Promise<Credential> {
+    const credential = await this.#credentialOf(userId);
+    await turn(this.#parts.vault.credentials.idOf(credential.username), () =>
+      this.#verify(password, credential),
+    );
+    return credential;
+  }
+
+  async #verify(password: string, { passwordHash }: Credential): Promise<void> {
+    if (!(await this.#parts.passwords.verify(password, passwordHash))) throw forbidden('wrong password');
+  }
+
+  async #credentialOf(userId: string): Promise<Credential> {
+    const { vault } = this.#parts;
     const user = await this.#find(userId, []);
     if (!user) throw overloaded('the read models are behind the log: try again');
     const credential = user.username === null ? undefined : await vault.credentials.find(user.username);
     if (credential === undefined || credential === 'erased')
       throw unauthenticated('this account was deleted');
-    if (!(await passwords.verify(password, credential.passwordHash))) throw forbidden('wrong password');
     return credential;
   }
 
@@ -246,26 +281,24 @@ const nameTaken = () => new ParleyError('conflict', 'this name is taken, or was 
 const wrongNameOrPassword = () => unauthenticated('wrong user name or password');
 
 /** Signing up, in and out, and changing the password. */
-export function mountAccounts(
-  router: Router,
-  accounts: Accounts,
-  { signedIn, limited }: { readonly signedIn: RequireSession; readonly limited: LimitByAddress },
-): void {
+export function mountAccounts(router: Router, accounts: Accounts, { signedIn, guard }: PasswordParts): void {
   serveResource(router, '/user', {
-    POST: limited(async (ctx) => {
+    POST: async (ctx) => {
+      const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignUp);
-      ctx.body = { user: await accounts.signUp(username, password) };
+      ctx.body = { user: await accounts.signUp(username, password, turn) };
       ctx.status = 201;
-    }),
+    },
   });
 
   serveResource(router, '/user/signin', {
-    POST: limited(async (ctx) => {
+    POST: async (ctx) => {
+      const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignIn);
-      ctx.body = await accounts.signIn(username, password);
-    }),
+      ctx.body = await accounts.signIn(username, password, turn);
+    },
   });
 
   serveResource(router, '/user/signout', {
@@ -279,9 +312,9 @@ export function mountAccounts(
 
   serveResource(router, '/user/password', {
     PUT: signedIn(async (ctx, session) => {
+      const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
-      const { password, newPassword } = await readBody(ctx, ChangePassword);
-      await accounts.changePassword(session, password, newPassword);
+      await accounts.changePassword(session, await readBody(ctx, ChangePassword), turn);
       ctx.status = 204;
     }),
   });

@@ -10,10 +10,10 @@ import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import {
   type AuditorParts,
-  limitByAddress,
+  PasswordGuard,
+  type PasswordLimits,
   requireAuditor,
   requireSession,
-  type SignInLimit,
 } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
@@ -24,7 +24,7 @@ import { respondToErrors } from './problems.js';
 /** The parts that each group of resources uses. */
 export interface HttpParts {
   readonly accounts: AccountParts;
-  readonly signInLimit: SignInLimit;
+  readonly passwordLimits: PasswordLimits;
   readonly users: UserParts & Pick<ExportParts, 'historyOf'>;
   readonly audit: Pick<AuditorParts, 'isAuditor'> & ReadParts & { readonly log: LogParts };
   readonly operations: OperationParts;
@@ -32,7 +32,7 @@ export interface HttpParts {
 
 /** The Koa application: everything of the contract except the socket. */
 export function createApp(
-  { accounts, signInLimit, users, audit, operations }: HttpParts,
+  { accounts, passwordLimits, users, audit, operations }: HttpParts,
   origins: Origins,
   log: Logger,
 ): Koa {
@@ -45,8 +45,9 @@ export function createApp(
   const service = new Accounts(accounts);
   mountDocuments(router);
   mountOperations(router, operations);
-  mountAccounts(router, service, { signedIn, limited: limitByAddress(signInLimit) });
-  mountUsers(router, users, { signedIn, accounts: service });
+  const guard = new PasswordGuard(passwordLimits);
+  mountAccounts(router, service, { signedIn, guard });
+  mountUsers(router, users, { signedIn, guard, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);
   mountAuditLog(router, audit.log, audited);
   mountAuditEvents(router, audit, auditors);

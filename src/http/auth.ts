@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
-import type { AddressLimit } from '../base/rateLimits.js';
+import { type AttemptLimit, PasswordPlaces } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
@@ -122,30 +122,58 @@ export const requireAuditor = ({ sessions, isAuditor }: AuditorParts): RequireSe
     });
 };
 
-/** Limits sign-ups and sign-ins. */
-export interface SignInLimit {
-  /** Undefined: no limit, as benchmarks need. */
-  readonly addressLimit: AddressLimit | undefined;
+export interface PasswordLimits {
+  /** Undefined with `AUTH_RATE_LIMIT=off`: no limit at all, as benchmarks need. */
+  readonly attemptLimit: AttemptLimit | undefined;
   /** The number of proxies in front that set `X-Forwarded-For`. */
   readonly trustedProxies: number;
 }
 
-/** Makes a handler that answers an address beyond its limit with `rate_limited`, before a body is read. */
-export type LimitByAddress = (handler: Handler) => Handler;
+/**
+ * Runs the work of one request that checks or sets a password, as a place and an attempt of this user. Throws
+ * `rate_limited` when there is none. `claim`: see `CredentialStore.idOf`.
+ */
+export type PasswordTurn = <T>(claim: string, work: () => Promise<T>) => Promise<T>;
 
-/** If the limit cannot be read, every request is refused as `overloaded`. */
-export function limitByAddress({ addressLimit, trustedProxies }: SignInLimit): LimitByAddress {
-  if (!addressLimit) return (handler) => handler;
-  return (handler) => async (ctx) => {
-    const address = addressOf(ctx.req, trustedProxies);
-    const retryAfterMs = await addressLimit.take(address).catch((cause: unknown) => {
-      // Nothing has been done yet, so that this is not `unknown`.
-      throw new ParleyError('overloaded', STORE_DOWN, { retryAfterMs: 1000 }, { cause });
-    });
-    if (retryAfterMs > 0)
-      throw new ParleyError('rate_limited', 'too many sign-ups and sign-ins from this address', {
-        retryAfterMs,
-      });
-    return handler(ctx);
-  };
+/** Limits the requests that check a password, by address and by user: how many there are, and how many at once. */
+export class PasswordGuard {
+  readonly #limits: PasswordLimits;
+  readonly #places = new PasswordPlaces();
+
+  constructor(limits: PasswordLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Takes an attempt of the request's address: call it before the body is read. Throws `rate_limited` when there is
+   * none, and `overloaded` when the limit cannot be read.
+   */
+  async admit({ req }: RouterContext): Promise<PasswordTurn> {
+    const { attemptLimit, trustedProxies } = this.#limits;
+    if (!attemptLimit) return (_, work) => work();
+    const address = addressOf(req, trustedProxies);
+    await takeAttempt(attemptLimit, address, 'too many passwords come from this address');
+    return async (claim, work) => {
+      const leave = this.#places.take(claim, address);
+      if (!leave)
+        throw rateLimited('a password of this user, or four of this address, are being checked', 1000);
+      try {
+        await takeAttempt(attemptLimit, claim, 'too many passwords are tried for this user');
+        return await work();
+      } finally {
+        leave();
+      }
+    };
+  }
 }
+
+async function takeAttempt(limit: AttemptLimit, key: string, refusal: string): Promise<void> {
+  const retryAfterMs = await limit.take(key).catch((cause: unknown) => {
+    // Nothing has been done yet, so that this is not `unknown`.
+    throw new ParleyError('overloaded', STORE_DOWN, { retryAfterMs: 1000 }, { cause });
+  });
+  if (retryAfterMs > 0) throw rateLimited(refusal, retryAfterMs);
+}
+
+const rateLimited = (message: string, retryAfterMs: number) =>
+  new ParleyError('rate_limited', message, { retryAfterMs });

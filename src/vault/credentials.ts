@@ -36,6 +36,7 @@ export function createCredentialStore(
   }
 
   return {
+    idOf,
     claim(name, { registered: _, ...secret }) {
       const id = idOf(name);
       return store.insertClaim(id, sealSecret(id, secret));

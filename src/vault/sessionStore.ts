@@ -132,6 +132,11 @@ export function createSessionStore(
       const session = await findOpen(idOf(token));
       return session && now < new Date(session.expiresAt) ? session : undefined;
     },
+    async findById(id, now) {
+      const row = await store.findSession(id);
+      if (row === undefined || row.endedAt !== null || revoked.get(id)) return undefined;
+      return now < new Date(row.expiresAt) ? sessionOf(row) : undefined;
+    },
     async revoke(id) {
       await store.endSession(id, new Date().toISOString());
       handleRevoked(id);

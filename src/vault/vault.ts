@@ -79,6 +79,8 @@ export interface CredentialStore {
   /** Inserts the claim if the name was never taken, else returns false. Durable once resolved. */
   claim(name: string, credential: Credential): Promise<boolean>;
   find(name: string): Promise<Credential | 'erased' | undefined>;
+  /** Identifies the claim to a name, whether it was made or not, without revealing the name. */
+  idOf(name: string): string;
   markRegistered(name: string): Promise<void>;
   /** Compares and sets. Returns false if the hash has changed. */
   changePassword(name: string, oldHash: string, newHash: string): Promise<boolean>;
@@ -143,6 +145,8 @@ export interface SessionStore {
    * `CACHE_TTL_MS`. A revocation takes effect at once here, and within 1 s if another process made it.
    */
   find(token: string, now: Date): Promise<Session | undefined>;
+  /** As `find`, by the session's id, and read from the vault: never cached. */
+  findById(id: string, now: Date): Promise<Session | undefined>;
   revoke(id: string): Promise<void>;
   /** Revokes all sessions of a user except one. Returns the revoked ids. */
   revokeAll(userId: UserId, except?: string): Promise<string[]>;

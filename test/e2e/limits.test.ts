@@ -38,15 +38,29 @@ describe('limits', function () {
       expect(retryAfterMs).to.be.above(0);
     }
     const done = answers.flatMap(({ data, error }) => (error ? [] : [data]));
-    // Another connection has a bucket of its own.
+    // All connections of a user share a bucket; another user has one of their own.
     const revision = String(done.at(-1)?.revision);
-    const { messages: stored } = await (await ada.device()).request('fetch messages', { roomId, revision });
+    const { messages: stored } = await (await ben.device()).request('fetch messages', { roomId, revision });
     expect(stored).to.deep.equal(done.map((data) => data?.message));
     for (;;) {
       const { error } = await phone.answer(phone.send('notify online', {}));
       if (!error) break;
       // As long as the server says.
       await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+    }
+  });
+
+  it('close with 1008 a connection beyond 100 of its user, and with RATE_LIMIT=off none', async () => {
+    for (const env of [{ RATE_LIMIT: '50:200' }, { RATE_LIMIT: 'off' }]) {
+      server = await startServer({ engine: 'sqlite', env });
+      const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+      for (let n = 0; n < 100; n++) await RawSocket.open(server.wsUrl, ada.token);
+      const next = await RawSocket.connect(server.wsUrl);
+      const id = next.send('identity', { token: ada.token });
+      if (env.RATE_LIMIT === 'off') await next.answer(id);
+      else expect(await next.closed).to.equal(1008);
+      await ben.device();
+      await server.stop();
     }
   });
 
@@ -60,12 +74,12 @@ describe('limits', function () {
   });
 
   for (const engine of allKinds)
-    it(`refuse sign-ups and sign-ins beyond AUTH_RATE_LIMIT, an address, on ${engine}`, async function () {
+    it(`refuse checks of passwords beyond AUTH_RATE_LIMIT, an address and a user, on ${engine}`, async function () {
       if (!(await hasEngine(engine))) this.skip();
       server = await startFresh(engine, { env: { AUTH_RATE_LIMIT: '1:2', TRUST_PROXY: '1' } });
-      const signIn = (from: string) =>
+      const signIn = (from: string, username: string = crypto.randomUUID()) =>
         ask(server.url, 'POST /user/signin', {
-          json: { username: 'nobody', password: 'at all' },
+          json: { username, password: 'at all' },
           headers: { 'x-forwarded-for': from },
         });
       const allowed = [(await signIn('10.0.0.1')).status, (await signIn('10.0.0.1')).status];
@@ -74,6 +88,9 @@ describe('limits', function () {
       expect([refused.status, refused.body.code]).to.deep.equal([429, 'rate_limited']);
       expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
       expect((await signIn('10.0.0.2')).status).to.equal(401);
+      const ofOne: number[] = [];
+      for (const from of ['10.0.0.3', '10.0.0.4', '10.0.0.5']) ofOne.push((await signIn(from, 'one')).status);
+      expect(ofOne).to.deep.equal([401, 401, 429]);
     });
 
   it('end a sign-in after SESSION_TTL, and its sockets with 4401', async () => {

@@ -1,11 +1,13 @@
 import { expect } from 'chai';
+import type { Connection } from '../../src/gateway/connection.js';
 import { textFrame } from '../../src/gateway/protocol.js';
 import { type FakeClient, FakeHost, requestText, sessionOf, turn } from './fakeClient.js';
 
 const MIB = 1024 * 1024;
 
 /** A frame of so many bytes on the wire. */
-const frameOf = (bytes: number) => textFrame('x'.repeat(bytes - 10));
+const frameOf = (bytes: number) =>
+  textFrame('x'.repeat(bytes < 128 ? bytes - 2 : bytes - 4 * Math.ceil(bytes / (64 * 1024))));
 const codesOf = ({ received }: FakeClient) => received.map(({ error }) => error?.code ?? 'ok');
 
 describe('a connection', () => {
@@ -13,14 +15,19 @@ describe('a connection', () => {
   beforeEach(() => {
     host = new FakeHost();
   });
+  /** Lets time pass up to `at`, and checks. */
+  const checkAt = async (connection: Connection, at: number) => {
+    await host.time.advance(at - host.now());
+    connection.check();
+  };
   const idsBegun = () => host.begun.map(({ id }) => id);
 
   describe('that has not identified', () => {
-    it('is closed with 4401 after 10 s', () => {
+    it('is closed with 4401 after 10 s', async () => {
       const { connection, client } = host.connect(sessionOf('ann'));
-      connection.check(9999);
+      await checkAt(connection, 9999);
       expect(client.closed).equal(undefined);
-      connection.check(10_000);
+      await checkAt(connection, 10_000);
       expect(client.closed).deep.equal({ code: 4401, reason: 'not signed in within 10 s' });
     });
 
@@ -30,15 +37,15 @@ describe('a connection', () => {
       expect(connection.beginIdentifying()).equal(true);
       connection.endIdentifying();
       expect(connection.beginIdentifying()).equal(true);
-      connection.check(10_000);
+      await checkAt(connection, 10_000);
       expect(client.closed?.code).equal(4401);
     });
 
-    it('stays closed when the attempt under way succeeds after the deadline', () => {
+    it('stays closed when the attempt under way succeeds after the deadline', async () => {
       const { connection } = host.connect();
       connection.beginIdentifying();
-      connection.check(10_000);
-      connection.identify(sessionOf('ann'), 'live');
+      await checkAt(connection, 10_000);
+      connection.identify(sessionOf('ann'), 'live', undefined);
       expect([connection.isClosing, connection.session, connection.isListeningTo('room')]).deep.equal([
         true,
         undefined,
@@ -65,7 +72,7 @@ describe('a connection', () => {
       connection.receive(requestText('send message', {}, 2));
       await turn();
       expect([idsBegun(), client.isPaused]).deep.equal([['i'], true]);
-      connection.identify(sessionOf('ann'), 'live');
+      connection.identify(sessionOf('ann'), 'live', undefined);
       await host.end('i');
       expect([idsBegun(), client.isPaused]).deep.equal([['i', 1, 2], false]);
     });
@@ -82,7 +89,7 @@ describe('a connection', () => {
     it('is sent live pushes only once its replay has ended', () => {
       const { connection } = host.connect();
       connection.beginIdentifying();
-      connection.identify(sessionOf('ann'), 'replaying');
+      connection.identify(sessionOf('ann'), 'replaying', undefined);
       expect([connection.session?.userId, connection.isListeningTo('room')]).deep.equal(['ann', false]);
       connection.goLive();
       expect(connection.isListeningTo('room')).equal(true);
@@ -91,7 +98,7 @@ describe('a connection', () => {
     it('does not become live when it was closed during its replay', () => {
       const { connection } = host.connect();
       connection.beginIdentifying();
-      connection.identify(sessionOf('ann'), 'replaying');
+      connection.identify(sessionOf('ann'), 'replaying', undefined);
       connection.handleClose();
       connection.goLive();
       expect([connection.isClosing, connection.isListeningTo(undefined)]).deep.equal([true, false]);
@@ -107,18 +114,6 @@ describe('a connection', () => {
       ]);
       connection.joinRoom('left');
       expect(connection.isListeningTo('left')).equal(true);
-    });
-
-    it('is closed with 4401 when its session expires, live or not', () => {
-      for (const next of ['replaying', 'live'] as const) {
-        const { connection, client } = host.connect();
-        connection.beginIdentifying();
-        connection.identify(sessionOf('ann', 's', 20_000), next);
-        connection.check(19_999);
-        expect(client.closed).equal(undefined);
-        connection.check(20_000);
-        expect(client.closed).deep.equal({ code: 4401, reason: 'the sign-in has ended' });
-      }
     });
 
     it('remembers for its queries the newest moment that it was told of, by partition', () => {
@@ -188,6 +183,19 @@ describe('a connection', () => {
       expect(codesOf(client)).deep.equal(Array(5).fill('bad_request'));
       expect(client.received.map(({ id }) => id)).deep.equal([undefined, undefined, 7, undefined, undefined]);
       expect(host.begun).deep.equal([]);
+    });
+
+    it('takes as an id a string of at most 128 bytes or a safe integer, and nothing else', async () => {
+      const { connection, client } = host.connectLive();
+      const ids = ['', 'x'.repeat(128), 'é'.repeat(64), 0, -1, Number.MAX_SAFE_INTEGER];
+      for (const id of ids) connection.receive(requestText('active app', {}, id));
+      expect(idsBegun()).deep.equal(ids);
+      for (const id of ['x'.repeat(129), 'é'.repeat(65), 0.5, 2 ** 53, 1e300, null, true])
+        connection.receive(JSON.stringify({ id, event: 'active app', data: {} }));
+      await turn();
+      expect(codesOf(client)).deep.equal(Array(7).fill('bad_request'));
+      expect(client.received.map(({ id }) => id)).deep.equal(Array(7).fill(undefined));
+      expect(host.begun).to.have.length(ids.length);
     });
 
     it('is closed with 1008 by 100 such frames within 10 s, without a rate limit too', async () => {
@@ -279,15 +287,27 @@ describe('a connection', () => {
       expect([idsBegun(), client.isPaused]).deep.equal([[1], true]);
     });
 
-    it('is closed with 4408 when 1 MiB waits and nothing has moved for 10 s', async () => {
+    it('is closed with 4408 when 1 MiB waits and none of it has left for 10 s', async () => {
       const { connection, client } = connected;
       await host.time.advance(1000);
       connection.push(frameOf(MIB));
       await turn();
-      connection.check(10_999);
+      connection.check();
+      await checkAt(connection, 10_999);
       expect(client.closed).equal(undefined);
-      connection.check(11_000);
+      await checkAt(connection, 11_000);
       expect(client.closed).deep.equal({ code: 4408, reason: 'the client does not read' });
+    });
+
+    it('is not closed while bytes leave, however late the socket says that it has drained', async () => {
+      const { connection, client } = connected;
+      connection.push(frameOf(2 * MIB));
+      await turn();
+      for (let at = 0; at < 100_000; at += 9500) {
+        await checkAt(connection, at);
+        client.writableLength -= 100;
+      }
+      expect(client.closed).equal(undefined);
     });
 
     it('is not closed while something moves, or less than 1 MiB waits', async () => {
@@ -296,13 +316,13 @@ describe('a connection', () => {
       await turn();
       await host.time.advance(9000);
       client.take();
-      connection.check(18_000);
+      await checkAt(connection, 18_000);
       expect(client.closed).equal(undefined);
       const other = host.connectLive();
       other.client.isReading = false;
       other.connection.push(frameOf(MIB - 1));
       await turn();
-      other.connection.check(1_000_000);
+      await checkAt(other.connection, 1_000_000);
       expect(other.client.closed).equal(undefined);
     });
 
@@ -315,7 +335,7 @@ describe('a connection', () => {
       expect(client.closed).deep.equal({ code: 4408, reason: 'the client does not read' });
       await turn();
       expect(client.writes, 'what the socket had been given').to.have.length(1);
-      expect(connection.waitingBytes).equal(MIB);
+      expect(connection.waitingBytes).equal(64 * 1024);
     });
 
     it('is not closed by its own answers, however much waits', async () => {
@@ -358,28 +378,53 @@ describe('a connection', () => {
   });
 
   describe('that is silent', () => {
-    it('is sent one ping after 30 s, however late the check, and is cut off after 60 s', () => {
+    it('is sent one ping after 30 s, and is cut off when nothing comes for 30 s after it', async () => {
       const { connection, client } = host.connectLive();
-      connection.check(29_999);
+      await checkAt(connection, 29_999);
       expect(client.pings).equal(0);
-      connection.check(34_000);
-      connection.check(34_500);
+      await checkAt(connection, 34_000);
+      await checkAt(connection, 34_500);
       expect([client.pings, client.isTerminated]).deep.equal([1, false]);
-      connection.check(59_999);
+      await checkAt(connection, 63_999);
       expect(client.isTerminated).equal(false);
-      connection.check(60_000);
+      await checkAt(connection, 64_000);
       expect(client.isTerminated).equal(true);
     });
 
     it('is not cut off once it is heard, by a pong or a frame', async () => {
       const { connection, client } = host.connectLive();
       for (const hear of [() => connection.markHeard(), () => connection.receive('no request')]) {
-        await host.time.advance(59_999);
-        connection.check(host.now());
+        await checkAt(connection, host.now() + 30_000);
+        await checkAt(connection, host.now() + 29_999);
         hear();
-        connection.check(host.now() + 29_999);
+        await checkAt(connection, host.now() + 29_999);
       }
       expect([client.pings, client.isTerminated]).deep.equal([2, false]);
+    });
+
+    it('is asked again after a stall of the server, and has 30 s from then on', async () => {
+      const { connection, client } = host.connectLive();
+      connection.handleStall();
+      expect(client.pings, 'it had not been asked').equal(0);
+      await checkAt(connection, 30_000);
+      await host.time.advance(29_900);
+      connection.handleStall();
+      expect(client.pings).equal(2);
+      await checkAt(connection, 89_899);
+      expect(client.isTerminated).equal(false);
+      await checkAt(connection, 89_900);
+      expect(client.isTerminated).equal(true);
+    });
+
+    it('is neither pinged nor cut off while the server does not read what it sends', async () => {
+      const { connection, client } = host.connectLive();
+      for (let id = 1; id <= 9; id++) connection.receive(requestText('fetch messages', {}, id));
+      expect(client.isPaused).equal(true);
+      for (let i = 0; i < 5; i++) await checkAt(connection, host.now() + 30_000);
+      expect([client.pings, client.isTerminated]).deep.equal([0, false]);
+      await host.end(1);
+      await checkAt(connection, host.now() + 30_000);
+      expect(client.pings).equal(1);
     });
   });
 
@@ -397,11 +442,11 @@ describe('a connection', () => {
       expect(client.texts).deep.equal(['the answer']);
     });
 
-    it('says why once', () => {
+    it('says why once', async () => {
       const { connection, client } = host.connectLive();
       connection.close(restart);
       connection.close({ code: 4401, reason: 'signed out', isMisuse: false });
-      connection.check(10_000_000);
+      await checkAt(connection, 10_000_000);
       expect([host.closings, client.closed?.code]).deep.equal([[restart], 1012]);
     });
 
@@ -429,12 +474,12 @@ describe('a connection', () => {
       expect([connection.openRequests, client.writes.length]).deep.equal([0, 0]);
     });
 
-    it('is cut off when the client has not answered within 5 s', () => {
+    it('is cut off when the client has not answered within 5 s', async () => {
       const { connection, client } = host.connectLive();
       connection.close(restart);
-      connection.check(4999);
+      await checkAt(connection, 4999);
       expect(client.isTerminated).equal(false);
-      connection.check(5000);
+      await checkAt(connection, 5000);
       expect(client.isTerminated).equal(true);
     });
 

@@ -48,7 +48,7 @@ class Node {
     const connected = this.host.connect();
     connected.connection.beginIdentifying();
     await this.hub.enter(userId, connected.connection);
-    connected.connection.identify(sessionOf(userId), state);
+    connected.connection.identify(sessionOf(userId), state, undefined);
     return connected;
   }
 
@@ -79,7 +79,7 @@ class Node {
 
   /** What the user's replay would be sent from the ring. */
   kept(user: string): string[] {
-    return (this.ring.since(user, [0, 0]) ?? []).map(({ frame }) => frameText(frame));
+    return (this.ring.since(user, [0, 0], 0, 1e6)?.entries ?? []).map(({ frame }) => frameText(frame));
   }
 }
 
@@ -118,7 +118,7 @@ describe('delivery', () => {
   it('serialises a push once, and gives all connections and the ring the same frame', async () => {
     const connected = [await node.connect('ann'), await node.connect('ann'), await node.connect('bob')];
     await node.deliver(message(2));
-    const [frame] = node.ring.since('bob', [0, 0]) ?? [];
+    const [frame] = node.ring.since('bob', [0, 0], 0, 1e6)?.entries ?? [];
     for (const { client } of connected) expect(client.writes).deep.equal([frame?.frame]);
     expect(new Set(connected.map(({ client }) => client.writes[0])).size).equal(1);
     expect(node.shown).deep.equal(['text 2']);
@@ -224,7 +224,7 @@ describe('delivery', () => {
       await node.connect('bob');
       await deliver();
       node.ring.forgetUser('ann');
-      expect(node.ring.since('bob', [0, 0])).equal(undefined);
+      expect(node.ring.since('bob', [0, 0], 0, 1e6)).equal(undefined);
     }
     node = new Node();
     await node.connect('bob');

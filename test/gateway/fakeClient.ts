@@ -1,9 +1,9 @@
 import type { FieldError } from '../../src/base/errors.js';
 import { TokenBucket } from '../../src/base/rateLimits.js';
 import type { CloseCause } from '../../src/gateway/closeCodes.js';
-import { Connection, type ConnectionHost, type Peer } from '../../src/gateway/connection.js';
+import { Connection, type ConnectionHost } from '../../src/gateway/connection.js';
 import type { Request } from '../../src/gateway/protocol.js';
-import { type ByteSink, Flusher } from '../../src/gateway/sender.js';
+import { type ByteSink, Flusher, type Peer } from '../../src/gateway/sender.js';
 import type { Session } from '../../src/vault/vault.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';
 
@@ -37,6 +37,7 @@ export class FakeClient implements Peer, ByteSink {
   /** What was handed to the socket, write by write. */
   readonly writes: Buffer[] = [];
   writableLength = 0;
+  bytesWritten = 0;
   onDrain = (): void => {};
   #needsDrain = false;
 
@@ -62,6 +63,7 @@ export class FakeClient implements Peer, ByteSink {
 
   write(bytes: Buffer): boolean {
     this.writes.push(bytes);
+    this.bytesWritten += bytes.length;
     if (this.isReading) return true;
     this.writableLength += bytes.length;
     this.#needsDrain ||= this.writableLength >= HIGH_WATER_BYTES;
@@ -93,9 +95,10 @@ export class FakeClient implements Peer, ByteSink {
   }
 }
 
-/** Takes a run of the server's text frames apart (RFC 6455 section 5.2: whole and unmasked). */
+/** Takes a run of the server's text messages apart (RFC 6455 section 5.2: unmasked, some of them fragmented). */
 export function textsOf(bytes: Buffer): string[] {
   const texts: string[] = [];
+  let parts: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
     const short = bytes.readUInt8(at + 1);
     const [header, length] =
@@ -104,8 +107,12 @@ export function textsOf(bytes: Buffer): string[] {
         : short === 126
           ? [4, bytes.readUInt16BE(at + 2)]
           : [2, short];
-    texts.push(bytes.toString('utf8', at + header, at + header + length));
+    parts.push(bytes.subarray(at + header, at + header + length));
+    const isFinal = bytes.readUInt8(at) >= 128;
     at += header + length;
+    if (!isFinal) continue;
+    texts.push(Buffer.concat(parts).toString());
+    parts = [];
   }
   return texts;
 }
@@ -123,8 +130,8 @@ export const sessionOf = (userId: string, id = `session of ${userId}`, lifeMs = 
 
 /** What a node's connections share, in memory. A request waits until it is answered by the test, if nothing else is said. */
 export class FakeHost implements ConnectionHost {
-  readonly time: VirtualTime = virtualTime();
-  readonly flusher = new Flusher(this.time.now);
+  readonly time: VirtualTime = virtualTime(Date.now());
+  readonly flusher = new Flusher();
   /** Requests a second, and at once. */
   rateLimit: { readonly rate: number; readonly burst: number } | undefined;
   readonly closings: CloseCause[] = [];
@@ -136,6 +143,10 @@ export class FakeHost implements ConnectionHost {
 
   now(): number {
     return this.time.now();
+  }
+
+  endOf({ expiresAt }: Session): number {
+    return this.time.now() + Date.parse(expiresAt) - this.time.wallNow().getTime();
   }
 
   createBucket(): TokenBucket | undefined {
@@ -170,7 +181,7 @@ export class FakeHost implements ConnectionHost {
   connectLive(session = sessionOf('ann')): { connection: Connection; client: FakeClient } {
     const connected = this.connect();
     connected.connection.beginIdentifying();
-    connected.connection.identify(session, 'live');
+    connected.connection.identify(session, 'live', this.createBucket());
     return connected;
   }
 }

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { UserLimits } from '../../src/base/rateLimits.js';
 import { createMemoryDevices } from '../../src/cluster/nodes.js';
 import type { Moment } from '../../src/domain/commands.js';
 import { requests } from '../../src/domain/contract.js';
@@ -78,7 +79,7 @@ export class GatewayWorld {
     },
   });
 
-  constructor() {
+  constructor(limits?: UserLimits) {
     const logger = pino({ level: 'debug' }, { write: (line) => void this.logged.push(JSON.parse(line)) });
     const { host, sessions } = this;
     const clock = host.time;
@@ -87,7 +88,7 @@ export class GatewayWorld {
       if (this.failures.contacts) throw this.failures.contacts;
       return this.contacts.get(user) ?? [];
     });
-    this.hub = new Hub(watchers, { enter: () => {}, leave: () => {} });
+    this.hub = new Hub(watchers, { enter: () => {}, leave: () => {} }, limits);
     this.presence = new Presence({
       write: async (user, lastSeen): Promise<Moment> => {
         const size = this.presenceWritten.push(`${user} ${lastSeen ? 'offline' : 'online'}`);
@@ -95,7 +96,10 @@ export class GatewayWorld {
       },
       ...{ devices: createMemoryDevices('here'), graceMs: 10_000, clock, logger },
     });
-    this.connections = new OpenConnections({ hub: this.hub, presence: this.presence, sessions, clock });
+    this.connections = new OpenConnections({
+      ...{ hub: this.hub, presence: this.presence, sessions, clock, logger },
+    });
+    host.now = () => this.connections.now();
     this.revisions = new Revisions(this.cursors, this.log, this.fanout, clock);
     const identify = createIdentify({
       sessions: {
@@ -130,10 +134,10 @@ export class GatewayWorld {
   }
 
   /** A user who can sign in, and a token of theirs. */
-  async signUp(userId: UserId): Promise<{ token: string; session: Session }> {
+  async signUp(userId: UserId, lifeMs = YEAR_MS): Promise<{ token: string; session: Session }> {
     const user: User = { userId, username: userId, backgroundColor: '#000000', createdAt: '2026-01-01' };
     this.users.set(userId, user);
-    return this.sessions.create(userId, new Date(), YEAR_MS);
+    return this.sessions.create(userId, this.host.time.wallNow(), lifeMs);
   }
 
   /** The user's profile says that they have been erased. */

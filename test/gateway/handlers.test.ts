@@ -28,6 +28,8 @@ class HandlersWorld extends GatewayWorld {
   readonly members = new Map<RoomId, string[]>();
   readonly activeFor = new Map<RoomId, string[]>();
   chats: Chat[] = [];
+  /** What the read models say of everybody. */
+  online = true;
   readonly typed: TypingNote[] = [];
   readonly handlers: Handlers;
   #size = 10;
@@ -49,7 +51,11 @@ class HandlersWorld extends GatewayWorld {
         answer('activeChats', at, () => ({ chats: this.chats, ...(next ? {} : { next: 'more' }) })),
       messages: (_, __, at) => answer('messages', at, () => ({ messages: [], hasMore: false })),
       presence: (ids, at) =>
-        answer('presence', at, () => new Map(ids.map((id) => [id, { isOnline: true, lastSeen: null }]))),
+        answer(
+          'presence',
+          at,
+          () => new Map(ids.map((id) => [id, { isOnline: this.online, lastSeen: null }])),
+        ),
     } as Partial<Queries> as Queries; // No other query is asked by a handler.
     const router = {
       execute: async <K extends CommandKind>(command: Command, id: string): Promise<Answer<K>> => {
@@ -326,6 +332,13 @@ describe('the handlers', () => {
         });
       for (const recipientId of ['cem', 'erased', 'nobody'])
         expect(await refusalOf(ask('get online info', { recipientId }))).equal('not_found');
+    });
+
+    it('say that oneself is online from the answer of identity on, though the log does not have it yet', async () => {
+      world.online = false;
+      expect(await ask('get online info', { recipientId: 'ann' })).deep.include({ isOnline: true });
+      await ask('background app', {});
+      expect(await ask('get online info', { recipientId: 'ann' })).deep.include({ isOnline: false });
     });
 
     it('make the device active or not, and later queries include what that wrote', async () => {

@@ -126,7 +126,7 @@ describe('identifying', () => {
       expect(connection.isListeningTo('room')).equal(true);
     });
 
-    it('is answered from what the device has been told: of a walk, from its beginning', async () => {
+    it('answers queries from at least its cursor: of a walk, from its end', async () => {
       world.fanout.vector = [4, 2];
       const walk = {
         kind: 'walk',
@@ -139,7 +139,10 @@ describe('identifying', () => {
       const { connection } = world.connect();
       connection.receive(requestText('identity', { token: ann.token, cursor: world.cursors.write(walk) }));
       await turn();
-      expect(connection.seenMoments()).deep.equal([{ partition: 0, size: 3 }]);
+      expect(connection.seenMoments()).deep.equal([
+        { partition: 0, size: 4 },
+        { partition: 1, size: 2 },
+      ]);
     });
 
     it('is refused with one that is altered or ahead of the log, and may be tried again', async () => {

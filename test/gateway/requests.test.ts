@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { forbidden, notFound, outcomeUnknown, overloaded, VaultUnavailable } from '../../src/base/errors.js';
+import { UserLimits } from '../../src/base/rateLimits.js';
 import type { Connection } from '../../src/gateway/connection.js';
+import type { Session } from '../../src/vault/vault.js';
 import { runs } from '../support/lanes.js';
 import { type FakeClient, requestText, sessionOf, turn } from './fakeClient.js';
 import { GatewayWorld } from './gatewayWorld.js';
@@ -209,6 +211,134 @@ describe('the connections of a node', () => {
     expect(client.closed?.code).equal(4401);
     expect(client.isTerminated).equal(false);
     await world.host.time.advance(5500);
+    expect(client.isTerminated).equal(true);
+  });
+
+  describe('with limits', () => {
+    const outcomesOf = ({ received }: FakeClient) => received.map(({ error }) => error?.code ?? 'ok');
+    const ask = (connection: Connection) => connection.receive(requestText('active app'));
+    beforeEach(() => {
+      world.close();
+      world = new GatewayWorld(new UserLimits({ rate: 1, burst: 3 }));
+    });
+
+    it('share the requests of their user, and no others', async () => {
+      const [ann, bob] = [await world.signUp('ann'), await world.signUp('bob')];
+      const one = await world.connectLive(ann.token);
+      const two = await world.connectLive(ann.token);
+      const other = await world.connectLive(bob.token);
+      for (const { connection } of [one, two, one, two, other]) ask(connection);
+      await turn();
+      expect(outcomesOf(one.client)).deep.equal(['ok', 'ok']);
+      expect(outcomesOf(two.client)).have.members(['ok', 'rate_limited']);
+      expect(outcomesOf(other.client)).deep.equal(['ok']);
+      for (const { connection } of [one, two]) world.connections.remove(connection);
+      const again = await world.connectLive(ann.token);
+      ask(again.connection);
+      await turn();
+      expect(outcomesOf(again.client), 'who comes back has no more').deep.equal(['rate_limited']);
+      await world.host.time.advance(1000);
+      ask(again.connection);
+      await turn();
+      expect(outcomesOf(again.client)).deep.equal(['rate_limited', 'ok']);
+    });
+
+    it('are at most 100 of a user: the next one is closed with 1008 when it identifies', async () => {
+      const { token } = await world.signUp('ann');
+      const other = await world.signUp('bob');
+      const open = [];
+      for (let n = 0; n < 100; n++) open.push(await world.connectLive(token));
+      const next = world.connect();
+      next.connection.receive(requestText('identity', { token }));
+      await turn();
+      expect(next.client.closed).deep.equal({ code: 1008, reason: 'too many connections of this user' });
+      expect(next.client.received).deep.equal([]);
+      expect(world.hub.connectionsOf('ann')).to.have.length(100);
+      await world.connectLive(other.token);
+      world.connections.remove(open[0]?.connection ?? expect.fail('it is open'));
+      await world.connectLive(token);
+    });
+
+    it('are any number without a limit', async () => {
+      world.close();
+      world = new GatewayWorld();
+      const { token } = await world.signUp('ann');
+      for (let n = 0; n < 101; n++) await world.connectLive(token);
+    });
+  });
+
+  describe('whose session expires', () => {
+    const LIFE_MS = 3_600_000;
+    let client: FakeClient;
+    let token: string;
+    let session: Session;
+    const expired = { code: 4401, reason: 'the sign-in has ended' };
+    beforeEach(async () => {
+      ({ token, session } = await world.signUp('ann', LIFE_MS));
+      ({ client } = await world.connectLive(token));
+    });
+
+    it('are closed with 4401 within a second, live or replaying', async () => {
+      world.gates.replay.close();
+      const replaying = world.connect();
+      const cursor = world.cursors.live([0, 0]);
+      replaying.connection.receive(requestText('identity', { token, cursor }));
+      await turn();
+      await world.host.time.advance(LIFE_MS - 1);
+      expect([client.closed, replaying.client.closed]).deep.equal([undefined, undefined]);
+      await world.host.time.advance(1000);
+      expect([client.closed, replaying.client.closed]).deep.equal([expired, expired]);
+      world.gates.replay.open();
+    });
+
+    it('are not closed by a step of the wall clock, forwards or back', async () => {
+      const { time } = world.host;
+      time.stepWall(2 * LIFE_MS);
+      await time.advance(LIFE_MS / 2);
+      expect(client.closed).equal(undefined);
+      time.stepWall(-3 * LIFE_MS);
+      await time.advance(LIFE_MS);
+      expect(client.closed, 'its token is still good').equal(undefined);
+      time.stepWall(LIFE_MS);
+      await time.advance(1000);
+      expect(client.closed).deep.equal(expired);
+    });
+
+    it('are not closed while the vault says that it ends later, or nothing', async () => {
+      const { time } = world.host;
+      const { findById } = world.sessions;
+      const asked: string[] = [];
+      world.sessions.findById = async (id) => {
+        asked.push(id);
+        if (asked.length === 1) throw new VaultUnavailable('away');
+        return { ...session, expiresAt: new Date(time.wallNow().getTime() + LIFE_MS).toISOString() };
+      };
+      await time.advance(LIFE_MS + 2000);
+      expect([asked, client.closed]).deep.equal([[session.id, session.id], undefined]);
+      world.sessions.findById = findById;
+      await time.advance(LIFE_MS + 2000);
+      expect(client.closed).deep.equal(expired);
+    });
+  });
+
+  it('are asked again after a stall of the server, and none is cut off for it', async () => {
+    const { token } = await world.signUp('ann');
+    const { client } = await world.connectLive(token);
+    const { client: unknown } = world.connect();
+    await world.host.time.advance(8000);
+    world.host.time.stall(3_600_000);
+    await world.host.time.advance(1000);
+    expect([unknown.closed, client.pings], 'the stall does not count').deep.equal([undefined, 0]);
+    await world.host.time.advance(1000);
+    expect(unknown.closed?.code).equal(4401);
+    await world.host.time.advance(20_000);
+    expect(client.pings).equal(1);
+    world.host.time.stall(3_600_000);
+    await world.host.time.advance(500);
+    expect([client.pings, client.isTerminated]).deep.equal([2, false]);
+    await world.host.time.advance(29_000);
+    expect(client.isTerminated).equal(false);
+    await world.host.time.advance(1500);
     expect(client.isTerminated).equal(true);
   });
 

@@ -7,6 +7,24 @@ const MINUTE = 60_000;
 const users = ['ann', 'bob', 'cem'];
 const user = fc.constantFrom(...users);
 
+/** What the ring has for a user since a vector, read in slices of at most so many bytes. */
+function readAll(ring: Ring, user: string, at: readonly number[], sliceBytes = 500): RingEntry[] | undefined {
+  const all: RingEntry[] = [];
+  for (let behind = 0; ; ) {
+    const slice = ring.since(user, at, behind, sliceBytes);
+    if (!slice) return undefined;
+    const bytes = slice.entries.reduce((sum, { frame }) => sum + frame.length, 0);
+    if (slice.entries.length > 1) expect(bytes).most(sliceBytes);
+    for (const { place, ...entry } of slice.entries) {
+      expect(place).above(behind);
+      behind = place;
+      all.push(entry);
+    }
+    if (slice.isLast) return all;
+    expect(slice.entries).not.deep.equal([]);
+  }
+}
+
 type Step =
   | {
       readonly kind: 'push';
@@ -52,7 +70,14 @@ class World {
       const { partition, to, shows, bytes, mark } = step;
       const offset = this.vector[partition] ?? 0;
       this.vector[partition] = offset + 1;
-      const entry = { partition, offset, to, shows, frame: Buffer.alloc(bytes), ...(mark ? { mark } : {}) };
+      const entry = {
+        partition,
+        offset,
+        to,
+        shows,
+        frame: Buffer.alloc(bytes),
+        ...(mark ? { mark: `${mark} of ${partition}` } : {}),
+      };
       this.all.push(entry);
       this.ring.add(entry);
     } else if (step.kind === 'erase') {
@@ -98,10 +123,11 @@ describe('the ring of recent pushes', () => {
         fc.array(step, { maxLength: 80 }),
         user,
         fc.tuple(fc.nat({ max: 30 }), fc.nat({ max: 30 })),
-        (steps, user, at) => {
+        fc.integer({ min: 1, max: 5000 }),
+        (steps, user, at, sliceBytes) => {
           const world = new World();
           for (const each of steps) world.run(each);
-          const given = world.ring.since(user, at);
+          const given = readAll(world.ring, user, at, sliceBytes);
           const since = world.hostedSince.get(user);
           const isErased = ({ to, partition, offset, shows }: RingEntry) =>
             to.includes(user) && offset >= (at[partition] ?? 0) && world.erased.has(shows);
@@ -120,8 +146,29 @@ describe('the ring of recent pushes', () => {
   it('knows nothing of what was before it', () => {
     const ring = new Ring(4000, [5, 7]);
     ring.host('ann', [0, 0]);
-    expect(ring.since('ann', [5, 6])).equal(undefined);
-    expect(ring.since('ann', [5, 7])).deep.equal([]);
+    expect(readAll(ring, 'ann', [5, 6])).equal(undefined);
+    expect(readAll(ring, 'ann', [5, 7])).deep.equal([]);
+  });
+
+  it('goes on behind a slice with what has come since, and says when a part of it has gone', () => {
+    const ring = new Ring(1000, [0]);
+    const add = (offset: number, mark?: string) =>
+      ring.add({
+        ...{ partition: 0, offset, to: ['ann'], shows: [], frame: Buffer.alloc(40) },
+        ...(mark === undefined ? {} : { mark }),
+      });
+    const offsetsOf = (at: number, behind: number) =>
+      ring.since('ann', [at], behind, 80)?.entries.map(({ offset }) => offset);
+    ring.host('ann', [0]);
+    for (let offset = 0; offset < 3; offset++) add(offset, 'a mark');
+    expect(offsetsOf(0, 0), 'the newest mark').deep.equal([2]);
+    add(3);
+    add(4, 'a mark');
+    expect(offsetsOf(3, 3)).deep.equal([3, 4]);
+    for (let offset = 5; offset < 9; offset++) add(offset);
+    expect(offsetsOf(4, 4)).deep.equal([4, 5]);
+    add(9);
+    expect(offsetsOf(4, 4), 'its next one was dropped').equal(undefined);
   });
 
   it('keeps within its bytes', () => {
@@ -129,8 +176,8 @@ describe('the ring of recent pushes', () => {
     ring.host('ann', [0]);
     for (let offset = 0; offset < 100; offset++)
       ring.add({ partition: 0, offset, to: ['ann'], shows: [], frame: Buffer.alloc(40) });
-    expect(ring.since('ann', [94])).equal(undefined);
-    expect(ring.since('ann', [95])?.map(({ offset }) => offset)).deep.equal([95, 96, 97, 98, 99]);
+    expect(readAll(ring, 'ann', [94])).equal(undefined);
+    expect(readAll(ring, 'ann', [95])?.map(({ offset }) => offset)).deep.equal([95, 96, 97, 98, 99]);
   });
 
   it('keeps nothing for whom it does not host, so that they cost those whom it does nothing', () => {
@@ -139,8 +186,8 @@ describe('the ring of recent pushes', () => {
     ring.add({ partition: 0, offset: 0, to: ['ann'], shows: [], frame: Buffer.alloc(40) });
     for (let offset = 1; offset < 100; offset++)
       ring.add({ partition: 0, offset, to: ['bob'], shows: [], frame: Buffer.alloc(40) });
-    expect(ring.since('ann', [0])?.map(({ offset }) => offset)).deep.equal([0]);
-    expect(ring.since('bob', [100])).equal(undefined);
+    expect(readAll(ring, 'ann', [0])?.map(({ offset }) => offset)).deep.equal([0]);
+    expect(readAll(ring, 'bob', [100])).equal(undefined);
   });
 
   it('keeps nothing that shows whom it was told to forget, and says so to those who missed it', () => {
@@ -152,8 +199,8 @@ describe('the ring of recent pushes', () => {
         shows: offset === 1 ? ['bob'] : [],
       });
     ring.forgetUser('bob');
-    expect(ring.since('ann', [0])).equal(undefined);
-    expect(ring.since('ann', [2])?.map(({ offset }) => offset)).deep.equal([2, 3]);
+    expect(readAll(ring, 'ann', [0])).equal(undefined);
+    expect(readAll(ring, 'ann', [2])?.map(({ offset }) => offset)).deep.equal([2, 3]);
   });
 
   it('hosts a bounded number of those who have gone', () => {

@@ -1,14 +1,12 @@
 import { expect } from 'chai';
 import { textFrame } from '../../src/gateway/protocol.js';
 import { Flusher, Sender } from '../../src/gateway/sender.js';
-import { virtualTime } from '../support/virtualTime.js';
 import { FakeClient, textsOf, turn } from './fakeClient.js';
 
 const KIB = 1024;
 
 function setUp() {
-  const time = virtualTime();
-  const flusher = new Flusher(time.now);
+  const flusher = new Flusher();
   const connect = () => {
     const client = new FakeClient();
     const moves: number[] = [];
@@ -16,7 +14,7 @@ function setUp() {
     client.onDrain = () => sender.handleDrain();
     return { client, sender, moves };
   };
-  return { time, flusher, connect };
+  return { flusher, connect };
 }
 
 const sized = (bytes: number, fill = 'x') => Buffer.alloc(bytes, fill);
@@ -34,11 +32,19 @@ describe('a sender', () => {
     expect(client.writes.slice(1).flatMap(textsOf)).deep.equal(['four']);
   });
 
-  it('hands at most 64 KiB to the socket at a time, or one frame that is larger', async () => {
+  it('hands at most 64 KiB to the socket at a time, of a fragmented message whole frames', async () => {
     const { client, sender } = setUp().connect();
-    for (const kib of [40, 24, 1, 100, 1]) sender.send(sized(kib * KIB));
+    for (const kib of [40, 24, 1]) sender.send(sized(kib * KIB));
+    const long = ['x'.repeat(150 * KIB), 'é'.repeat(64 * KIB)];
+    for (const text of long) sender.send(textFrame(text));
+    sender.send(textFrame('short'));
     await turn();
-    expect(client.writes.map(({ length }) => length / KIB)).deep.equal([64, 1, 100, 1]);
+    const sizes = client.writes.map(({ length }) => length / KIB);
+    expect(sizes.slice(0, 4)).deep.equal([64, 1, 64, 64]);
+    expect(Math.max(...sizes)).equal(64);
+    expect(textsOf(Buffer.concat(client.writes.slice(2)))).deep.equal([...long, 'short']);
+    // Each write begins with a frame: a pong of the library may be written before it.
+    for (const write of client.writes.slice(2)) expect([0x00, 0x01, 0x80, 0x81]).include(write[0]);
   });
 
   it('writes no more once the socket is full, and goes on when it has drained', async () => {
@@ -68,23 +74,21 @@ describe('a sender', () => {
     expect(sender.waitingBytes).equal(0);
   });
 
-  it('knows when the socket last moved', async () => {
-    const { time, connect } = setUp();
-    const { client, sender } = connect();
+  it('is stuck when 1 MiB waits and no byte of it has left for 10 s', async () => {
+    const { client, sender } = setUp().connect();
     client.isReading = false;
-    await time.advance(1000);
-    for (let i = 0; i < 3; i++) sender.send(sized(64 * KIB));
+    sender.send(textFrame('x'.repeat(1100 * KIB)));
     await turn();
-    expect(sender.movedAt).equal(1000);
-    await time.advance(5000);
-    sender.send(sized(10));
-    await turn();
-    expect(sender.movedAt, 'nothing was taken').equal(1000);
+    expect([sender.isStuck(5000), sender.isStuck(14_999), sender.isStuck(15_000)]).deep.equal([
+      false,
+      false,
+      true,
+    ]);
     client.take();
-    expect(sender.movedAt).equal(6000);
-    await time.advance(1000);
-    client.read();
-    expect(sender.movedAt).equal(7000);
+    expect([sender.isStuck(15_000), sender.isStuck(25_000)]).deep.equal([false, true]);
+    client.take();
+    client.take();
+    expect(sender.isStuck(90_000), 'less than 1 MiB waits').equal(false);
   });
 
   it('tells after each flush that less may be waiting, with a drain or without', async () => {

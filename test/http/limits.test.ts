@@ -1,32 +1,43 @@
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
-import { createMemoryAddressLimit } from '../../src/base/rateLimits.js';
+import { createMemoryAttemptLimit } from '../../src/base/rateLimits.js';
 import { addressOf } from '../../src/http/auth.js';
-import { ask, type FakeTarget, startHttp } from '../support/http.js';
+import { eventually } from '../support/eventually.js';
+import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
 
-describe('the limit of sign-ups and sign-ins of one address', () => {
+const password = 'a mild autumn evening';
+const wrongPassword = 'a wet autumn evening';
+
+describe('the limit of requests that check a password', () => {
   let target: FakeTarget;
   let time = 0;
-  const start = async (trustedProxies: number): Promise<void> => {
+  let names = 0;
+  const start = async (burst = 3): Promise<void> => {
     target = await startHttp(() => ({
-      addressLimit: createMemoryAddressLimit({ rate: 10, burst: 3 }, () => time),
-      trustedProxies,
+      attemptLimit: createMemoryAttemptLimit({ rate: 10, burst }, () => time),
+      trustedProxies: 1,
     }));
   };
+  beforeEach(() => start());
   afterEach(() => target.close());
-  const json = { username: 'nobody', password: 'x' };
-  const statuses = async (from: readonly string[]): Promise<number[]> => {
+
+  const request = (what: string, from: string, json: object, token?: string): Promise<Reply> =>
+    ask(target.url, what, {
+      ...{ json, headers: { 'x-forwarded-for': from } },
+      ...(token === undefined ? {} : { token }),
+    });
+  const signIn = (from: string, username = `nobody-${names++}`, secret = wrongPassword) =>
+    request('POST /user/signin', from, { username, password: secret });
+  const statusesOf = async (replies: readonly Promise<Reply>[]): Promise<number[]> =>
+    (await Promise.all(replies)).map(({ status }) => status);
+  const inTurn = async (from: readonly string[], username?: string): Promise<number[]> => {
     const all: number[] = [];
-    for (const address of from) {
-      const headers = { 'x-forwarded-for': address };
-      all.push((await ask(target.url, 'POST /user/signin', { json, headers })).status);
-    }
+    for (const address of from) all.push((await signIn(address, username)).status);
     return all;
   };
 
-  it('refuses beyond the burst, with the time to wait, and accepts again after it', async () => {
-    await start(0);
-    expect(await statuses(['a', 'b', 'c'])).to.deep.equal([401, 401, 401]);
+  it('refuses an address beyond the burst, with the time to wait, and accepts it again after that', async () => {
+    expect(await inTurn(['a', 'a', 'a'])).to.deep.equal([401, 401, 401]);
     const refused = await ask(target.url, 'POST /user/', { raw: 'not even read' });
     expect([refused.status, refused.body.code, refused.body.retryAfterMs]).to.deep.equal([
       429,
@@ -35,23 +46,96 @@ describe('the limit of sign-ups and sign-ins of one address', () => {
     ]);
     expect(refused.headers.get('retry-after')).to.equal('6');
     time += 6000;
-    expect(await statuses(['a', 'a'])).to.deep.equal([401, 429]);
+    expect(await inTurn(['a', 'a'])).to.deep.equal([401, 429]);
     expect((await ask(target.url, 'GET /health')).status).to.equal(200);
   });
 
   it('counts for the address that the trusted proxy saw, whatever the client wrote before it', async () => {
-    await start(1);
     expect(
-      await statuses(['1.1.1.1, 9.9.9.9', '2.2.2.2, 9.9.9.9', '9.9.9.9', '3.3.3.3, 9.9.9.9']),
+      await inTurn(['1.1.1.1, 9.9.9.9', '2.2.2.2, 9.9.9.9', '9.9.9.9', '3.3.3.3, 9.9.9.9']),
     ).to.deep.equal([401, 401, 401, 429]);
-    expect(await statuses(['9.9.9.8'])).to.deep.equal([401]);
+    expect(await inTurn(['9.9.9.8'])).to.deep.equal([401]);
+  });
+
+  it('counts for the user too, from whatever address, in any case, and whether there is one or not', async () => {
+    await request('POST /user/', '10.0.0.9', { username: 'Somebody', password });
+    expect(await inTurn(['10.0.0.1', '10.0.0.2', '10.0.0.3'], 'someBODY')).to.deep.equal([401, 401, 429]);
+    expect((await signIn('10.0.0.4', 'Somebody', password)).status, 'the right one too').to.equal(429);
+    const from = [1, 2, 3, 4].map((n) => `10.0.1.${n}`);
+    expect(await inTurn(from, 'no-such-user')).to.deep.equal([401, 401, 401, 429]);
+    time += 6000;
+    expect((await signIn('10.0.0.5', 'Somebody', password)).status).to.equal(200);
+  });
+
+  it('counts changes of a password and erasures, of the address and of the user', async () => {
+    const username = 'Somebody';
+    await request('POST /user/', '10.0.0.1', { username, password });
+    const { token, user } = (await signIn('10.0.0.2', username, password)).body;
+    const change = (from: string) =>
+      request('PUT /user/password', from, { password: wrongPassword, newPassword: password }, token);
+    const erase = (from: string) =>
+      request(`DELETE /user/${user.userId}`, from, { password: wrongPassword }, token);
+    expect(await statusesOf([change('10.0.0.3')])).to.deep.equal([403]);
+    expect(await statusesOf([change('10.0.0.4')]), 'the user').to.deep.equal([429]);
+    expect(await statusesOf([erase('10.0.0.5')]), 'the user').to.deep.equal([429]);
+    time += 60_000;
+    await inTurn(['10.0.0.6', '10.0.0.6', '10.0.0.6']);
+    expect(await statusesOf([change('10.0.0.6'), erase('10.0.0.6')]), 'the address').to.deep.equal([
+      429, 429,
+    ]);
+    expect(await statusesOf([erase('10.0.0.7')])).to.deep.equal([403]);
+  });
+
+  describe('under way', () => {
+    const opened: (() => void)[] = [];
+    const answerAll = () => {
+      for (const open of opened.splice(0)) open();
+    };
+    const underWay = (n: number) => eventually(`${n} checks are under way`, async () => opened.length === n);
+    beforeEach(async () => {
+      await target.close();
+      await start(100);
+      target.passwords.verify = async () => {
+        await new Promise<void>((resolve) => opened.push(resolve));
+        return false;
+      };
+    });
+    afterEach(answerAll);
+
+    it('is one of a user: a second one is rate_limited, from wherever it comes', async () => {
+      const first = signIn('10.0.0.1', 'Somebody');
+      await underWay(1);
+      const second = await signIn('10.0.0.2', 'somebody');
+      expect([second.status, second.body.code]).to.deep.equal([429, 'rate_limited']);
+      expect(Number(second.headers.get('retry-after'))).to.be.above(0);
+      answerAll();
+      expect((await first).status).to.equal(401);
+      const third = signIn('10.0.0.2', 'somebody');
+      await underWay(1);
+      answerAll();
+      expect((await third).status).to.equal(401);
+    });
+
+    it('is four of an address, so that others find a place', async () => {
+      const four = [1, 2, 3, 4].map(() => signIn('10.0.0.1'));
+      await underWay(4);
+      expect(await statusesOf([signIn('10.0.0.1'), signIn('10.0.0.1')])).to.deep.equal([429, 429]);
+      const other = signIn('10.0.0.2');
+      await underWay(5);
+      answerAll();
+      expect(await statusesOf([...four, other])).to.deep.equal([401, 401, 401, 401, 401]);
+      const next = [1, 2, 3, 4].map(() => signIn('10.0.0.1'));
+      await underWay(4);
+      answerAll();
+      expect(await statusesOf(next)).to.deep.equal([401, 401, 401, 401]);
+    });
   });
 });
 
-describe('sign-ups and sign-ins while their limit cannot be read', () => {
+describe('requests that check a password while their limit cannot be read', () => {
   it('are answered as overloaded, and the cause is logged', async () => {
     const take = () => Promise.reject(new Error('no answer from the database'));
-    const target = await startHttp(() => ({ addressLimit: { take } }));
+    const target = await startHttp(() => ({ attemptLimit: { take } }));
     const json = { username: 'nobody', password: 'x' };
     for (const path of ['/user/', '/user/signin']) {
       const refused = await ask(target.url, `POST ${path}`, { json });

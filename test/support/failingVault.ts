@@ -15,15 +15,15 @@ export function failAfter(vault: Vault, calls: number, reaches = false): Vault {
     throw new VaultUnavailable('the vault fails here on purpose');
   }
 
+  /** Methods that do not ask the vault. */
+  const isLocal = (name: string | symbol) =>
+    ['onRevoked', 'getCached', 'getCachedRoomKeys', 'idOf'].includes(String(name));
+
   function failing<S extends object>(store: S): S {
     return new Proxy(store, {
       get(target, name) {
         const member: unknown = Reflect.get(target, name);
-        if (
-          typeof member !== 'function' ||
-          ['onRevoked', 'getCached', 'getCachedRoomKeys'].includes(String(name))
-        )
-          return member;
+        if (typeof member !== 'function' || isLocal(name)) return member;
         return (...args: unknown[]) => call(() => Reflect.apply(member, target, args));
       },
     });

@@ -91,6 +91,9 @@ class FakeKeys implements KeyStore {
 class FakeCredentials implements CredentialStore {
   readonly #claims = new Map<string, Credential | 'erased'>();
 
+  idOf(name: string): string {
+    return `claim of ${name.toLowerCase()}`;
+  }
   async claim(name: string, credential: Credential): Promise<boolean> {
     if (this.#claims.has(name.toLowerCase())) return false;
     this.#claims.set(name.toLowerCase(), credential);
@@ -152,8 +155,11 @@ class FakeSessions implements SessionStore {
     this.#sessions.set(session.id, session);
     return { token, session };
   }
-  async find(token: string, now: Date): Promise<Session | undefined> {
-    const session = this.#sessions.get(idOf(token));
+  find(token: string, now: Date): Promise<Session | undefined> {
+    return this.findById(idOf(token), now);
+  }
+  async findById(id: string, now: Date): Promise<Session | undefined> {
+    const session = this.#sessions.get(id);
     return session && !session.endedAt && session.expiresAt > now.toISOString() ? session : undefined;
   }
   async revoke(id: string): Promise<void> {

@@ -5,7 +5,7 @@ import type { AuditReader } from '../../src/audit/auditReader.js';
 import type { Proofs } from '../../src/audit/proof/proofs.js';
 import { Metrics } from '../../src/base/metrics.js';
 import { Origins } from '../../src/base/origins.js';
-import type { AddressLimit } from '../../src/base/rateLimits.js';
+import type { AttemptLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
@@ -46,7 +46,7 @@ export interface FakeParts {
   readonly passwords: Passwords;
   readonly commands: CommandRouter;
   readonly queries: Queries;
-  readonly addressLimit: AddressLimit | undefined;
+  readonly attemptLimit: AttemptLimit | undefined;
   readonly trustedProxies: number;
   /** In the form that `normalizeOrigin` gives. */
   readonly allowedOrigins: readonly string[];
@@ -67,7 +67,7 @@ export async function startHttp(
     commands: core.commands,
     // Only these four are asked for over HTTP.
     queries: core.queries as Queries,
-    addressLimit: undefined,
+    attemptLimit: undefined,
     trustedProxies: 0,
     allowedOrigins: [],
     ready: async () => ({ ok: true }),
@@ -101,13 +101,13 @@ export async function startHttp(
 }
 
 function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
-  const { vault, passwords, commands, queries, addressLimit, trustedProxies, ready } = fakes;
+  const { vault, passwords, commands, queries, attemptLimit, trustedProxies, ready } = fakes;
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
       sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {} },
     },
-    signInLimit: { addressLimit, trustedProxies },
+    passwordLimits: { attemptLimit, trustedProxies },
     users: {
       queries,
       revisions: { parse: core.parseRevision, present: async () => [] },

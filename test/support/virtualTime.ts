@@ -4,20 +4,35 @@ import type { Clock } from '../../src/base/clock.js';
 export interface VirtualTime extends Clock {
   /** Lets time pass, timer by timer, with everything that each sets off. */
   advance(ms: number): Promise<void>;
+  /** The time of day. */
+  wallNow(): Date;
+  /** Time passes in which nothing runs: what is due meanwhile runs late. */
+  stall(ms: number): void;
+  /** Sets the time of day forwards or back; nothing else notices. */
+  stepWall(ms: number): void;
 }
 
-export function virtualTime(): VirtualTime {
+/** `startsAt`: the time of day at its zero. */
+export function virtualTime(startsAt = 0): VirtualTime {
   let now = 0;
+  let wallZero = startsAt;
   const timers = new Set<{ at: number; run: () => void }>();
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return {
     now: () => now,
+    wallNow: () => new Date(wallZero + now),
+    stepWall(ms) {
+      wallZero += ms;
+    },
     setTimer(run, ms) {
       const timer = { at: now + ms, run };
       timers.add(timer);
       return () => timers.delete(timer);
     },
     setImmediate: (run) => void setImmediate(run),
+    stall(ms) {
+      now += ms;
+    },
     async advance(ms) {
       const end = now + ms;
       await settle();

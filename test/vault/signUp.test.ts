@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Accounts } from '../../src/http/accounts.js';
+import type { PasswordTurn } from '../../src/http/auth.js';
 import type { Queries } from '../../src/projections/queries.js';
 import { openPasswords } from '../../src/vault/credentials.js';
 import { openVault } from '../../src/vault/openVault.js';
@@ -13,6 +14,8 @@ import { tempDir } from '../support/tempDir.js';
 /** More vault calls than a sign-up makes. */
 const MOST_CALLS = 10;
 const NAME = 'Ada';
+/** No limit. */
+const turn: PasswordTurn = (_, work) => work();
 const PASSWORD = 'the analytical engine';
 
 describe('a sign-up that is interrupted between any two steps of the vault', () => {
@@ -47,7 +50,7 @@ describe('a sign-up that is interrupted between any two steps of the vault', () 
     const core = new FakeCore();
     const open = () => openVault({ engine: { kind: 'sqlite', dataDir }, masterKey });
     const first = await open();
-    const signUp = accountsOver(failAfter(first, calls, reaches), core).signUp(NAME, PASSWORD);
+    const signUp = accountsOver(failAfter(first, calls, reaches), core).signUp(NAME, PASSWORD, turn);
     const done = await signUp.then(
       () => true,
       () => false,
@@ -60,9 +63,9 @@ describe('a sign-up that is interrupted between any two steps of the vault', () 
       const accounts = accountsOver(vault, core);
       const claimed = (await vault.credentials.find(NAME)) !== undefined;
       if (claimed)
-        expect(await rejection(accounts.signUp(NAME, PASSWORD))).to.have.property('code', 'conflict');
-      else await accounts.signUp(NAME, PASSWORD);
-      const { user, token } = await accounts.signIn(NAME, PASSWORD);
+        expect(await rejection(accounts.signUp(NAME, PASSWORD, turn))).to.have.property('code', 'conflict');
+      else await accounts.signUp(NAME, PASSWORD, turn);
+      const { user, token } = await accounts.signIn(NAME, PASSWORD, turn);
       expect(user.username).to.equal(NAME);
       expect(await vault.keys.getKey(user.userId)).to.be.instanceOf(Buffer);
       expect(await vault.credentials.find(NAME)).to.include({ registered: true, userId: user.userId });

@@ -4,9 +4,9 @@ import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/closeCodes.js';
 import { Components, contractVersion, errorCodes, type Json } from '../schemas.js';
 
-const RequestId = z
-  .union([z.number(), z.string().max(256)])
-  .meta({ description: 'The client’s choice; the answer has it too.' });
+const RequestId = z.union([z.int(), z.string().max(128)]).meta({
+  description: 'The client’s choice: a safe integer, or at most 128 bytes of text. The answer has it too.',
+});
 const Cursor = z.string().meta({
   description: 'Opaque. Store it after handling the push; give the last one to the next `identity`.',
 });
@@ -76,10 +76,10 @@ function requestOperations(messages: Messages): Record<string, Json> {
 
 function pushOperations(messages: Messages): Record<string, Json> {
   const operations: Record<string, Json> = {};
-  for (const { name: event, isStored, data, note } of Object.values(pushes)) {
+  for (const { name: event, isStored, hasCursor, data, note } of Object.values(pushes)) {
     const name = `${key(event)}Push`;
     const frame = { event: z.literal(event), data };
-    const push = isStored ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
+    const push = isStored || hasCursor ? z.strictObject({ ...frame, cursor: Cursor }) : z.strictObject(frame);
     operations[name] = {
       action: 'send',
       channel,

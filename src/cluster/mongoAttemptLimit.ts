@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { CollectionOptions, Db } from 'mongodb';
 import { isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
-import { type AddressLimit, type Allowance, MAX_ADDRESSES } from '../base/rateLimits.js';
+import { type Allowance, type AttemptLimit, MAX_ATTEMPT_KEYS } from '../base/rateLimits.js';
 import { createClusterClient } from './mongoCluster.js';
 
 /** Short, because a user waits to sign in. */
@@ -16,7 +16,7 @@ const FAST_OPTIONS: CollectionOptions = {
 
 /** A token bucket. The optional fields record how the last attempt ended. */
 interface BucketDocument {
-  /** The address. */
+  /** The address, or the claim to the user's name. */
   readonly _id: string;
   readonly tokens: number;
   readonly updatedAt?: Date;
@@ -26,53 +26,53 @@ interface BucketDocument {
 }
 
 /** Opens the limit in the database at `url`. `closing` receives the function that closes its client. */
-export async function openMongoAddressLimit(
+export async function openMongoAttemptLimit(
   url: string,
   allowance: Allowance,
   closing: (close: () => unknown) => void,
-): Promise<AddressLimit> {
+): Promise<AttemptLimit> {
   const client = createClusterClient(url);
   closing(() => client.close());
-  return withCallTimeouts(CALL_TIMEOUT_MS, await createMongoAddressLimit(client.db(), allowance));
+  return withCallTimeouts(CALL_TIMEOUT_MS, await createMongoAttemptLimit(client.db(), allowance));
 }
 
 /**
- * Creates the limit: a token bucket per address, on the database's clock. Exact while one server takes the
+ * Creates the limit: a token bucket per address and user, on the database's clock. Exact while one server takes the
  * writes: no token is given twice. Rejects with the driver's error if the database does not answer.
  */
-export async function createMongoAddressLimit(
+export async function createMongoAttemptLimit(
   db: Db,
   { rate, burst }: Allowance,
   now: () => number = () => performance.now(),
-): Promise<AddressLimit> {
+): Promise<AttemptLimit> {
   const buckets = db.collection<BucketDocument>('sign_in_buckets', FAST_OPTIONS);
   await buckets.createIndex({ fullAt: 1 }, { expireAfterSeconds: 0 });
   const msPerToken = 60_000 / rate;
   const attempt = createTakePipeline(msPerToken, burst);
-  /** When each refused address may try again: until then a flood from it costs no query. */
-  const refused = new LRUCache<string, number>({ max: MAX_ADDRESSES });
+  /** When each refused key may try again: until then a flood of it costs no query. */
+  const refused = new LRUCache<string, number>({ max: MAX_ATTEMPT_KEYS });
   return {
-    async take(address) {
-      const waitMs = (refused.get(address) ?? 0) - now();
+    async take(key) {
+      const waitMs = (refused.get(key) ?? 0) - now();
       if (waitMs > 0) return Math.ceil(waitMs);
-      const { isTaken, tokens } = await takeToken(address);
+      const { isTaken, tokens } = await takeToken(key);
       if (isTaken) return 0;
       const retryAfterMs = Math.ceil((1 - tokens) * msPerToken);
-      refused.set(address, now() + retryAfterMs);
+      refused.set(key, now() + retryAfterMs);
       return retryAfterMs;
     },
   };
 
-  async function takeToken(address: string): Promise<BucketDocument> {
-    const attempted = () => buckets.findOneAndUpdate({ _id: address }, attempt, { returnDocument: 'after' });
-    const bucket = (await attempted()) ?? (await insertFull(address).then(attempted));
+  async function takeToken(key: string): Promise<BucketDocument> {
+    const attempted = () => buckets.findOneAndUpdate({ _id: key }, attempt, { returnDocument: 'after' });
+    const bucket = (await attempted()) ?? (await insertFull(key).then(attempted));
     if (!bucket) throw new Error('the bucket is missing right after it was stored');
     return bucket;
   }
 
   /** Not an upsert: an upsert that loses a race fails in several ways. */
-  async function insertFull(address: string): Promise<void> {
-    const unused = { _id: address, tokens: burst, fullAt: new Date(Date.now() + 60_000) };
+  async function insertFull(key: string): Promise<void> {
+    const unused = { _id: key, tokens: burst, fullAt: new Date(Date.now() + 60_000) };
     await buckets.insertOne(unused).catch((error: unknown) => {
       if (!isDuplicateKey(error)) throw error;
     });

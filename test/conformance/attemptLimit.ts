@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { AddressLimit, Allowance } from '../../src/base/rateLimits.js';
+import type { Allowance, AttemptLimit } from '../../src/base/rateLimits.js';
 
 /** A place for a limit, shared by nodes. */
 export interface LimitStore {
   /** Opens the limit for one more node. */
-  open(allowance: Allowance): Promise<AddressLimit>;
+  open(allowance: Allowance): Promise<AttemptLimit>;
   /** Advances the time of the store and the nodes. */
   pass(ms: number): Promise<void>;
 }
@@ -12,13 +12,13 @@ export interface LimitStore {
 /** One per minute, so that a slow machine does not refill a token. */
 const allowance = { rate: 1, burst: 3 };
 
-async function outcomes(limit: AddressLimit, address: string, times: number): Promise<boolean[]> {
+async function outcomes(limit: AttemptLimit, address: string, times: number): Promise<boolean[]> {
   const all: boolean[] = [];
   for (let n = 0; n < times; n++) all.push((await limit.take(address)) === 0);
   return all;
 }
 
-/** The promises of every address limit. */
+/** The promises of every attempt limit. */
 export const promises: Readonly<Record<string, (store: LimitStore) => Promise<void>>> = {
   async 'allows the burst, then tells how long to wait'(store) {
     const limit = await store.open(allowance);

@@ -1,15 +1,15 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
-import { type AddressLimit, createMemoryAddressLimit } from '../../src/base/rateLimits.js';
-import { createMongoAddressLimit } from '../../src/cluster/mongoAddressLimit.js';
+import { type AttemptLimit, createMemoryAttemptLimit } from '../../src/base/rateLimits.js';
+import { createMongoAttemptLimit } from '../../src/cluster/mongoAttemptLimit.js';
 import { createClusterClient } from '../../src/cluster/mongoCluster.js';
-import { type LimitStore, promises, promisesToMany } from '../conformance/addressLimit.js';
+import { type LimitStore, promises, promisesToMany } from '../conformance/attemptLimit.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 
 function inMemory(): LimitStore {
   let time = 0;
   return {
-    open: async (allowance) => createMemoryAddressLimit(allowance, () => time),
+    open: async (allowance) => createMemoryAttemptLimit(allowance, () => time),
     async pass(ms) {
       time += ms;
     },
@@ -25,23 +25,23 @@ const defects: readonly [breaks: string, on: (store: LimitStore) => LimitStore][
   ['gives each token to one of several concurrent callers', spoilt(looksBeforeItTakes)],
 ];
 
-function spoilt(change: (limit: AddressLimit) => AddressLimit) {
+function spoilt(change: (limit: AttemptLimit) => AttemptLimit) {
   return (store: LimitStore): LimitStore => ({
     ...store,
     open: async (allowance) => change(await store.open(allowance)),
   });
 }
 
-function letAllPass({ take }: AddressLimit): AddressLimit {
+function letAllPass({ take }: AttemptLimit): AttemptLimit {
   return { take: async (address) => (await take(address)) * 0 };
 }
 
-function fullAgainAndAgain({ take }: AddressLimit): AddressLimit {
+function fullAgainAndAgain({ take }: AttemptLimit): AttemptLimit {
   let refusals = 0;
   return { take: async (address) => ((await take(address)) > 0 ? refusals++ % 2 : 0) };
 }
 
-function looksBeforeItTakes({ take }: AddressLimit): AddressLimit {
+function looksBeforeItTakes({ take }: AttemptLimit): AttemptLimit {
   let last = 0;
   return {
     async take(address) {
@@ -52,7 +52,7 @@ function looksBeforeItTakes({ take }: AddressLimit): AddressLimit {
   };
 }
 
-describe('An address limit in memory', () => {
+describe('An attempt limit in memory', () => {
   for (const [promise, check] of Object.entries(promises)) it(promise, () => check(inMemory()));
 
   for (const [breaks, on] of defects)
@@ -64,7 +64,7 @@ describe('An address limit in memory', () => {
     });
 });
 
-describe('An address limit on MongoDB', () => {
+describe('An attempt limit on MongoDB', () => {
   const clients: MongoClient[] = [];
   before(async function () {
     if ((await mongoUrl()) === undefined) this.skip();
@@ -83,7 +83,7 @@ describe('An address limit on MongoDB', () => {
     let time = 0;
     return {
       url,
-      open: (allowance) => createMongoAddressLimit(client(url).db(), allowance, () => time),
+      open: (allowance) => createMongoAttemptLimit(client(url).db(), allowance, () => time),
       // The database's clock cannot be set, so that its stored times are moved into the past.
       async pass(ms) {
         time += ms;
@@ -98,7 +98,7 @@ describe('An address limit on MongoDB', () => {
 
   it('is detected as broken when each node counts for itself', async () => {
     const apart = (): LimitStore => ({
-      open: async (allowance) => createMemoryAddressLimit(allowance, () => 0),
+      open: async (allowance) => createMemoryAttemptLimit(allowance, () => 0),
       pass: async () => {},
     });
     for (const check of Object.values(promisesToMany)) {
@@ -119,7 +119,7 @@ describe('An address limit on MongoDB', () => {
 
   it('refuses everyone when the database does not answer', async () => {
     const away = new MongoClient(await freshDatabase(), { serverSelectionTimeoutMS: 1000 });
-    const limit = await createMongoAddressLimit(away.db(), { rate: 1, burst: 3 });
+    const limit = await createMongoAttemptLimit(away.db(), { rate: 1, burst: 3 });
     await away.close();
     const seen = await limit.take('a').catch((error: unknown) => error);
     expect(seen).to.be.instanceOf(Error);
