@@ -77,8 +77,9 @@ export interface ToldError {
 }
 
 /**
- * Writes an error for a client, whose request had at least `causeBytes`. Leaves out as many fields as needed, the last
- * ones first: an error has at most 16 KiB and exceeds its cause by at most 1 KiB, so that nobody is flooded by errors.
+ * Writes an error for a client, whose request had at least `causeBytes`. An error has at most 16 KiB and exceeds its
+ * cause by at most 1 KiB, so that small requests cannot cause large answers. Fields that do not fit are left out, the
+ * last ones first.
  */
 export function writeBounded(
   { message, details }: ParleyError,

@@ -44,7 +44,7 @@ export class Origins {
 
   /**
    * The origins of this server's own pages. A server cannot see whether a proxy in front ends TLS. So without a trusted
-   * `X-Forwarded-Proto`, both schemes of the web are its own: who controls a host controls its pages of either scheme.
+   * `X-Forwarded-Proto`, both schemes of the web are its own. Who controls a host controls its pages of either scheme.
    */
   #own(headers: OriginHeaders): (string | undefined)[] {
     const scheme = this.#forwardedScheme(headers['x-forwarded-proto']);

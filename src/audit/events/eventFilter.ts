@@ -25,8 +25,8 @@ const KINDS = [...new Set(declaredEvents.map(({ stream }) => stream.kind))];
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 /**
- * A time of an auditor, with up to nine decimals of a second. It becomes a time in milliseconds that compares with the
- * times of events like the exact one: `up` for the first time at or after it, `down` for the last at or before it.
+ * A time of an auditor, with up to nine decimals of a second. Events have milliseconds, so the time is rounded to one
+ * that compares with them like the exact time. `up` is for `>=` and `<`, `down` for `<=`.
  */
 const timeRounded = (direction: 'up' | 'down') =>
   z.iso
