@@ -67,7 +67,7 @@ export interface FanoutSource {
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
-interface Place {
+export interface Place {
   readonly position: number;
   readonly size: number;
 }
