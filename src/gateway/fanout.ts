@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type CommitFrame, commitFrame, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
-import type { Scene } from '../domain/defineEvent.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import { type CommitFrame, commitFrame, pushesIn, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
+import type { Recorded } from '../domain/events.js';
 import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
@@ -213,18 +212,17 @@ export class Fanout {
   /** The content of the commit's pushes to users of this node, as far as it is in memory. */
   #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content)): PushContent {
     const { interest } = this.#deps;
-    for (const event of frame.events)
-      for (const push of pushesOf(event, sceneOf(event, frame.members)))
+    for (const { pushes } of pushesIn(frame))
+      for (const push of pushes)
         if (!('about' in push) && push.to.some((user) => interest.hosts(user))) content.want(push);
     return content;
   }
 
   #apply(frame: CommitFrame, content: PushContent): void {
     if (this.#ending.signal.aborted) return;
-    for (const event of frame.events) {
+    for (const { event, pushes } of pushesIn(frame)) {
       this.#vector[frame.partition] = event.offset + 1;
       this.#deps.observer.onEvent(event);
-      const pushes = pushesOf(event, sceneOf(event, frame.members));
       this.#deps.delivery.deliver({ event, pushes, content }, this.#vector);
     }
     this.#move(frame);
@@ -236,10 +234,3 @@ export class Fanout {
     this.#waiters.notify(this.#vector);
   }
 }
-
-const nobody: readonly UserId[] = [];
-
-/** A push shows a message as its event says: whatever changes it later is pushed later. */
-const sceneOf = ({ stream }: Recorded, members: RoomsOfCommit | undefined): Scene => ({
-  members: members?.get(stream) ?? nobody,
-});
