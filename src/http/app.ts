@@ -122,17 +122,18 @@ const measureRequests =
   };
 
 /**
- * An HTTP server that slow clients cannot hold up: headers must arrive within 10 s, whole requests within 30 s. Idle
- * connections live longer than those of proxies (60 s), so that no proxy sends a request into one just closed.
+ * An HTTP server that slow clients cannot hold up: a connection that has sent no complete request within 10 s is
+ * closed. Between requests, idle connections live longer than those of proxies (60 s), so that no proxy sends a request
+ * into one just closed.
  */
 export function createHttpServer(app: Koa): Server {
   return createServer(
     {
       maxHeaderSize: 16 * 1024,
       headersTimeout: 10_000,
-      requestTimeout: 30_000,
+      requestTimeout: 10_000,
       keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: 500,
     },
     app.callback(),
   );
