@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type CommitFrame, commitFrame, pushesIn, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
 import type { Recorded } from '../domain/events.js';
@@ -156,7 +156,7 @@ export class Fanout {
     return content.isWhole ? this.#apply(frame, content) : this.#fetch(frame, content);
   }
 
-  /** Only of commits that were read from the log: writers send the members along. */
+  /** Only of commits that were read from the log: writers send the members along. One a turn, to pace the pushes. */
   async #fetchMembers(frame: CommitFrame): Promise<void> {
     let members: RoomsOfCommit | undefined;
     await this.#retry(frame, async () => {
@@ -164,6 +164,7 @@ export class Fanout {
       return true;
     });
     if (members) await this.#push(withMembers(frame, members));
+    await nextTurn();
   }
 
   async #membersIn({ events, partition, size }: CommitFrame): Promise<RoomsOfCommit> {
