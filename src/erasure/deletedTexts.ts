@@ -27,7 +27,7 @@ export interface DeletedTextsDeps {
   readonly keys: Pick<KeyStore, 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
   /** The partitions that this node owns, now. */
   readonly owned: () => readonly number[];
-  /** Drops cached keys of this writer in this room. */
+  /** Drops cached keys and texts of this writer in this room. */
   readonly forgetRoom: (room: WriterInRoom) => void;
   readonly logger: Logger;
 }
