@@ -104,9 +104,11 @@ const shareWith =
       'Access-Control-Expose-Headers': EXPOSED_HEADERS,
     });
     await next();
-    if (ctx.method !== 'OPTIONS' || ctx.get('Access-Control-Request-Method') === '') return;
+    const allow = ctx.response.get('Allow');
+    // Nothing is allowed at a path where no resource is.
+    if (ctx.method !== 'OPTIONS' || !allow || ctx.get('Access-Control-Request-Method') === '') return;
     ctx.set({
-      'Access-Control-Allow-Methods': ctx.response.get('Allow'),
+      'Access-Control-Allow-Methods': allow,
       'Access-Control-Allow-Headers': 'Authorization, Content-Type',
       'Access-Control-Max-Age': String(PREFLIGHT_SECONDS),
     });
