@@ -14,7 +14,7 @@ import type { Parts } from './phases.js';
 /** Gives each group of HTTP resources its parts. */
 export function httpParts(
   { config, metrics, retirement }: Host,
-  { stores, reads, audit, membership }: Parts,
+  { stores, reads, audit, membership, selfCheck }: Parts,
   gateway: RunningGateway,
   erasures: Erasures,
 ): HttpParts {
@@ -47,7 +47,8 @@ export function httpParts(
     },
     operations: {
       metrics,
-      ready: async () => checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }),
+      ready: async () =>
+        checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }, selfCheck),
     },
   };
 }
