@@ -117,7 +117,7 @@ const operatorOf = ({ stores, reads, audit, membership }: Parts, deletedTexts: D
     messages: { commands: membership.commands, deletedTexts },
     projections: reads.projections,
     heads: audit.heads,
-    partitions: stores.engine.log.partitions,
+    log: stores.engine.log,
   });
 
 function registerMetrics({ metrics }: Host, { stores, reads, membership }: Parts): void {

@@ -69,6 +69,14 @@ export function checkMongoLog({ url, partitions }: MongoLogOptions): Promise<voi
   });
 }
 
+/** Gives the log in this database a new history. Durable once resolved. No process may have the log open. */
+export function renewMongoHistory(url: string, history: string): Promise<void> {
+  return withDatabase(url, async (db) => {
+    const { matchedCount } = await metaIn(db).updateOne({ _id: 'log' }, { $set: { history } });
+    if (matchedCount === 0) throw new StorageError('the database holds no log');
+  });
+}
+
 async function withDatabase<T>(url: string, work: (db: Db) => Promise<T>): Promise<T> {
   const client = connect(url);
   try {
