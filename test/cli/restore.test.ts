@@ -15,6 +15,8 @@ import { rejection } from '../support/rejection.js';
 import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
+/** Said after the restore: more than was lost, so that the log is longer than it was. */
+const SAID_INSTEAD = Array.from({ length: 20 }, (_, i) => `said instead ${i}`);
 const CRASH = new Error('the process ended here');
 
 for (const engine of allEngines)
@@ -28,6 +30,8 @@ for (const engine of allEngines)
     let store: Store;
     /** What clients and auditors hold from before. */
     let held: { cursor: string; revision: string; next: string };
+    /** Their events are in no back-up. */
+    let late: Person;
     const run = (...args: string[]) => parley(args, server.settings);
     const restore = () => run('restore', '--here');
     const signIn = async ({ username, password }: Person): Promise<string> =>
@@ -50,6 +54,7 @@ for (const engine of allEngines)
       const device = await open();
       roomId = (await device.request('init chat', { friendId: ben.user.userId })).room.roomId;
       await say(device, roomId, 'kept');
+      const doomed = await say(device, roomId, 'kept, but without its deletion');
       store = await openStore(server, ben, { url: () => server.wsUrl });
       await server.stop();
       const copy = await backUp(server);
@@ -59,11 +64,17 @@ for (const engine of allEngines)
       const phone = await open();
       const lost = await say(phone, roomId, 'lost');
       const deleted = await say(phone, roomId, 'deleted and lost');
-      await toShow(store.openRoom(roomId), ['kept', 'lost', 'deleted and lost']);
-      for (const { messageId } of [lost, deleted])
+      await toShow(store.openRoom(roomId), [
+        'kept',
+        'kept, but without its deletion',
+        'lost',
+        'deleted and lost',
+      ]);
+      for (const { messageId } of [doomed, lost, deleted])
         expect(await run('message', 'delete', roomId, messageId)).to.include({ code: 0 });
       const { revision } = await phone.request('read messages', { roomId });
       const { next } = (await events('limit=1')).body;
+      late = await signUp(server, 'late');
       held = { cursor: phone.cursor, revision, next };
       await server.stop();
       await copy.restore('log');
@@ -124,15 +135,9 @@ for (const engine of allEngines)
 
     it('lets a message take the place of one whose key was destroyed, and opens it', async () => {
       const device = await open();
-      for (const text of ['said instead', 'and more', 'and more than before'])
-        await say(device, roomId, text);
+      for (const text of SAID_INSTEAD) await say(device, roomId, text);
       await device.close();
-      const expected = [
-        [1, 'kept'],
-        [2, 'said instead'],
-        [3, 'and more'],
-        [4, 'and more than before'],
-      ];
+      const expected = [[1, 'kept'], [2, null], ...SAID_INSTEAD.map((text, i) => [i + 3, text])];
       expect(await texts()).to.deep.equal(expected);
       await server.restart();
       token = await signIn(ada);
@@ -140,7 +145,7 @@ for (const engine of allEngines)
     });
 
     it('lets a store of ours begin anew by itself', async () => {
-      await toShow(store.openRoom(roomId), ['kept', 'said instead', 'and more', 'and more than before']);
+      await toShow(store.openRoom(roomId), ['kept', '(erased)', ...SAID_INSTEAD]);
     });
 
     it('makes what is held from before a bad_request, although the log is longer than before', async () => {
@@ -155,25 +160,25 @@ for (const engine of allEngines)
       await device.close();
     });
 
+    it('lets people back in whose sign-up was lost', async () => {
+      const again = await RawSocket.open(server.wsUrl, await signIn(late));
+      await again.close();
+    });
+
     it('destroys what is deleted from then on', async () => {
       const device = await open();
       const { messages } = await device.request('fetch messages', { roomId });
       await device.close();
-      const [, again] = messages;
+      const [, , again] = messages;
       expect(await run('message', 'delete', roomId, again?.messageId ?? '')).to.include({ code: 0 });
       const { out } = await run('audit', 'replay', '--type', 'MessageSent');
       const shown = out
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line).data);
-      expect(shown.map(({ seq, text }) => [seq, text === null])).to.deep.equal([
-        ...[
-          [1, false],
-          [2, true],
-          [3, false],
-          [4, false],
-        ],
-      ]);
+      const gone = shown.filter(({ text }) => text === null).map(({ seq }) => seq);
+      expect(gone, 'the one whose deletion was lost too').to.deep.equal([2, 3]);
+      expect(shown).to.have.length(SAID_INSTEAD.length + 2);
     });
 
     it('leaves a log that verifies, and heads that are signed', async () => {
