@@ -105,6 +105,7 @@ export function remoteOperator(path: string): Operator {
     rebuild: (input) => ask('rebuild', input),
     accept: (input) => ask('accept', input),
     deleteMessage: (input) => ask('deleteMessage', input),
+    recordHistory: (input) => ask('recordHistory', input),
     rotateKey: (input) => ask('rotateKey', input),
   };
 }

@@ -16,7 +16,7 @@ import type { Parts } from './phases.js';
 /** Gives each group of HTTP resources its parts. */
 export function httpParts(
   { config, metrics, retirement }: Host,
-  { stores, reads, audit, membership }: Parts,
+  { stores, reads, audit, membership, selfCheck }: Parts,
   gateway: RunningGateway,
   erasures: Erasures,
 ): HttpParts {
@@ -49,7 +49,8 @@ export function httpParts(
     },
     operations: {
       metrics,
-      ready: async () => checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }),
+      ready: async () =>
+        checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }, selfCheck),
     },
   };
 }

@@ -87,6 +87,90 @@ export interface Host {
   readonly retirement: Retirement;
 }
 
+/** Changes that a node notices by itself, within this time. */
+const LOOK_EVERY_MS = 10_000;
+/** A last time of the log that is further ahead of the clock is warned of. */
+const MAX_AHEAD_MS = 5 * 60_000;
+
+/** The parts that `SelfCheck` looks at. */
+export interface CheckedParts {
+  /** Names the part of the data directory that was deleted or replaced. */
+  readonly findLost: () => Promise<string | undefined>;
+  /** The last times of the log at the start. */
+  readonly lastTimes: readonly string[];
+  readonly logger: Logger;
+  /** The wall clock. */
+  readonly now?: () => number;
+}
+
+/**
+ * Looks every 10 s whether the files of the data directory are still there, and whether the log's last time is ahead of
+ * the clock. Logs each change, and holds what it found for `/ready`.
+ */
+export class SelfCheck {
+  #lost: string | undefined;
+  #isAhead = false;
+  #lastMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  readonly #now: () => number;
+
+  constructor(private readonly parts: CheckedParts) {
+    this.#now = parts.now ?? Date.now;
+    this.#lastMs = Math.max(0, ...parts.lastTimes.map((time) => Date.parse(time)));
+  }
+
+  /** The part whose file is lost. It stays lost, because the process goes on with the deleted file. */
+  get lost(): string | undefined {
+    return this.#lost;
+  }
+
+  /** Whether the log's last time was more than 5 min ahead of the clock. */
+  get isAhead(): boolean {
+    return this.#isAhead;
+  }
+
+  /** Takes the time of a commit. */
+  note(recordedAt: string): void {
+    this.#lastMs = Math.max(this.#lastMs, Date.parse(recordedAt));
+  }
+
+  /** Looks for the first time, and then every 10 s. */
+  async start(): Promise<void> {
+    await this.look();
+    this.#timer = setInterval(() => {
+      this.#looking = this.look();
+    }, LOOK_EVERY_MS).unref();
+  }
+
+  /** To be called before the files are closed: then SQLite removes some of them. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  async look(): Promise<void> {
+    const { logger, findLost } = this.parts;
+    const aheadMs = this.#lastMs - this.#now();
+    if (aheadMs > MAX_AHEAD_MS && !this.#isAhead)
+      logger.warn(
+        `the log's last time is ${Math.round(aheadMs / 1000)} s ahead of the clock: set the clock; until then all events get that time`,
+      );
+    this.#isAhead = aheadMs > MAX_AHEAD_MS;
+    try {
+      const lost = await findLost();
+      if (lost === undefined || this.#lost !== undefined) return;
+      this.#lost = lost;
+      logger.error(
+        { part: lost },
+        'a file of DATA_DIR was deleted or replaced under the running server: what it writes may be lost; stop it and put the files back',
+      );
+    } catch (err) {
+      logger.warn({ err }, 'the files of DATA_DIR cannot be checked; trying again');
+    }
+  }
+}
+
 /** Logs failures that are tried again. */
 export const warnTo =
   (logger: Logger) =>

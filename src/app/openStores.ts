@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.js';
@@ -7,10 +8,11 @@ import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
 import { openSqliteLog } from '../log/embeddedLog.js';
 import type { EventLog } from '../log/log.js';
-import { type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
+import { checkLogFile } from '../log/logFileReader.js';
+import { type Engine, logFileOf, mongoLog, readFileOf } from '../projections/store/engine.js';
 import { openPasswords } from '../vault/credentials.js';
-import { deriveKeys, loadMasterKey } from '../vault/masterKey.js';
-import { type OpenVault, openVault } from '../vault/openVault.js';
+import { deriveKeys, loadMasterKey, masterKeyFileOf } from '../vault/masterKey.js';
+import { hasVault, type OpenVault, openVault, vaultFileOf } from '../vault/openVault.js';
 import {
   createPlaintextCache,
   createTextOpener,
@@ -26,6 +28,11 @@ export class DataDirInUse extends Error {
   override readonly name = 'DataDirInUse';
 }
 
+/** The data directory is not what these settings need. The message says what to do. Nothing in it was changed. */
+export class DataDirMismatch extends Error {
+  override readonly name = 'DataDirMismatch';
+}
+
 /** A data directory that this process owns. */
 export interface DataDirLock {
   release(): void;
@@ -35,15 +42,147 @@ export interface DataDirLock {
 const openLocks = new Set<DatabaseSyncInstance>();
 const SQLITE_BUSY = 5;
 
+const lockFileOf = (dir: string): string => join(dir, 'lock');
+/** Exists from before the first file of a new embedded system until after the last: a crash may leave only some. */
+const firstStartOf = (dir: string): string => join(dir, 'first-start');
+
+/** The settings that say where the data lies, and what it must be. */
+type DataSettings = Pick<Config, 'MONGO_URL' | 'DATA_DIR'> & Pick<Config, 'MASTER_KEY' | 'PARTITIONS'>;
+
+/** The files without which an embedded system has lost data. */
+const partsOf = (dir: string, masterKey: Buffer | undefined): string[] => [
+  ...[logFileOf(dir), vaultFileOf(dir)],
+  ...(masterKey === undefined ? [masterKeyFileOf(dir)] : []),
+];
+
+const namesOf = (dir: string, files: readonly string[]): string =>
+  files.map((file) => file.slice(dir.length).replace(/^\W/, '')).join(' and ');
+
 /**
- * Takes the data directory for this process; creates it, private to its owner (0700), if missing. Throws
- * `DataDirInUse` if another process has it. The lock is an exclusive SQLite transaction on the file `lock`.
- * The operating system releases it when the process ends, for whatever reason.
+ * Throws `DataDirMismatch` or `LogMismatch` unless a start with these settings may write to the directory. Changes
+ * nothing.
+ */
+function checkDataDir({ DATA_DIR: dir, MONGO_URL, MASTER_KEY, PARTITIONS }: DataSettings): void {
+  // Before the files: the marker is there until all of them are.
+  const isFirstStart = existsSync(firstStartOf(dir));
+  const parts = partsOf(dir, MASTER_KEY);
+  const [there, lost] = [parts.filter((file) => existsSync(file)), parts.filter((file) => !existsSync(file))];
+  if (MONGO_URL !== undefined) {
+    const embedded = [logFileOf(dir), vaultFileOf(dir)].filter((file) => existsSync(file));
+    if (embedded.length === 0) return;
+    throw new DataDirMismatch(
+      `DATA_DIR (${resolve(dir)}) holds an embedded system (${namesOf(dir, embedded)}), but MONGO_URL is set; unset MONGO_URL, or set DATA_DIR to another directory`,
+    );
+  }
+  if (there.length > 0 && lost.length > 0 && !isFirstStart)
+    throw new DataDirMismatch(
+      `DATA_DIR (${resolve(dir)}) has lost ${namesOf(dir, lost)}, but still has ${namesOf(dir, there)}; put ${namesOf(dir, lost)} back from a back-up and run parley restore --here, or set DATA_DIR to an empty directory`,
+    );
+  if (existsSync(logFileOf(dir))) checkLogFile(logFileOf(dir), PARTITIONS);
+}
+
+/**
+ * Checks and locks the data directory, and the database if there is one. Throws `DataDirMismatch`, `LogMismatch` and
+ * `DataDirInUse` before anything is written.
+ */
+export async function openDataDir(settings: DataSettings): Promise<DataDirLock> {
+  const { DATA_DIR: dir, MONGO_URL: url, PARTITIONS } = settings;
+  // A used directory has this file. Another one is checked before it is made.
+  if (!existsSync(lockFileOf(dir))) checkDataDir(settings);
+  if (url !== undefined) await checkDatabase(url, PARTITIONS);
+  const lock = lockDataDir(dir);
+  try {
+    checkDataDir(settings);
+    return lock;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function checkDatabase(url: string, partitions: number | undefined): Promise<void> {
+  const { checkMongoLog } = await import('../log/mongoLog.js');
+  await checkMongoLog(partitions === undefined ? { url } : { url, partitions });
+}
+
+/** Makes the missing files that hold secrets, so that only their owner may read them, whatever the directory's mode. */
+function prepareFiles({ DATA_DIR: dir, MASTER_KEY }: DataSettings): void {
+  if (!partsOf(dir, MASTER_KEY).some((file) => existsSync(file))) closeSync(openSync(firstStartOf(dir), 'a'));
+  // SQLite gives -wal and -shm files the mode of their database.
+  for (const file of [logFileOf(dir), vaultFileOf(dir), readFileOf(dir)])
+    closeSync(openSync(file, 'a', 0o600));
+}
+
+/** From here on a missing file is a lost one. */
+function endFirstStart(dir: string): void {
+  if (!existsSync(firstStartOf(dir))) return;
+  const directory = openSync(dir, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+  rmSync(firstStartOf(dir));
+}
+
+/** A part of the data directory, as `/ready` names it. */
+export type DataPart = 'log' | 'vault' | 'key' | 'projections';
+
+/** The files of a data directory that a running system uses, and the part that each belongs to. */
+export class DataFiles {
+  readonly #parts: ReadonlyMap<string, DataPart>;
+  /** Identifies each file that was found once. */
+  readonly #found = new Map<string, string>();
+
+  constructor({ DATA_DIR: dir, MONGO_URL, MASTER_KEY }: DataSettings) {
+    const databases = [
+      [logFileOf(dir), 'log'],
+      [vaultFileOf(dir), 'vault'],
+      [readFileOf(dir), 'projections'],
+    ] as const;
+    this.#parts = new Map([
+      ...(MONGO_URL === undefined ? databases : []).flatMap(
+        ([file, part]) =>
+          [
+            [file, part],
+            [`${file}-wal`, part],
+          ] as const,
+      ),
+      ...(MASTER_KEY === undefined ? [[masterKeyFileOf(dir), 'key'] as const] : []),
+    ]);
+  }
+
+  /** Names the part of the first file that was found before and is gone now, or is another file. */
+  async findLost(): Promise<DataPart | undefined> {
+    for (const [file, part] of this.#parts) {
+      const identity = await identify(file);
+      const known = this.#found.get(file);
+      if (known !== undefined && known !== identity) return part;
+      if (identity !== undefined) this.#found.set(file, identity);
+    }
+    return undefined;
+  }
+}
+
+/** Undefined if there is no such file. */
+async function identify(file: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await stat(file, { bigint: true });
+    return `${dev}/${ino}`;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Takes the data directory for this process; creates it, private to its owner (0700), if missing. One that exists
+ * keeps its mode. Throws `DataDirInUse` if another process has it. The lock is an exclusive SQLite transaction on the
+ * file `lock`. The operating system releases it when the process ends, for whatever reason.
  */
 export function lockDataDir(dir: string): DataDirLock {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  chmodSync(dir, 0o700);
-  const db = new DatabaseSync(join(dir, 'lock'), { timeout: 0 });
+  const db = new DatabaseSync(lockFileOf(dir), { timeout: 0 });
   try {
     // The file stores nothing. Without a journal, a killed process leaves nothing to roll back.
     db.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
@@ -86,14 +225,15 @@ export interface Stores {
 }
 
 /**
- * Opens log, vault and password hashing. Throws `DataDirInUse`, `LogMismatch`, `StorageError`, `MasterKeyError`,
- * `VaultUnavailable`, or what the database's driver throws.
+ * Opens log, vault and password hashing. Throws `DataDirInUse`, `DataDirMismatch`, `LogMismatch`, `StorageError`,
+ * `MasterKeyError`, `VaultUnavailable`, or what the database's driver throws.
  */
 export async function openStores({ config, logger, closers }: Host, node: NodeId): Promise<Stores> {
   const engine = await openEngine(config, node, closers);
-  const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR));
+  const masterKey = await findMasterKey(config);
   const vault = await openVault({ engine: engine.location, masterKey, report: warnTo(logger) });
   closers.add(() => vault.close());
+  if (engine.location.kind === 'sqlite') endFirstStart(config.DATA_DIR);
   const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
   closers.add(() => passwords.close());
   const cache = createPlaintextCache();
@@ -103,16 +243,26 @@ export async function openStores({ config, logger, closers }: Host, node: NodeId
 
 async function openEngine(config: Config, node: NodeId, closers: Closers): Promise<OpenEngine> {
   // Before the first file of the directory is touched, and released when the last is closed.
-  const lock = lockDataDir(config.DATA_DIR);
+  const lock = await openDataDir(config);
   closers.add(() => lock.release());
-  const predecessor = recordNode(config.DATA_DIR, node);
   const location = engineOf(config);
+  if (location.kind === 'sqlite') prepareFiles(config);
+  const predecessor = recordNode(config.DATA_DIR, node);
   const writers = await WriterThreadClient.open({ engine: location, node, partitions: config.PARTITIONS });
   closers.add(() => writers.stop());
   const log = await openLog(location);
   closers.add(() => log.close());
   const attemptLimit = await openAttemptLimit(location, config.AUTH_RATE_LIMIT, closers);
   return { location, writers, log, predecessor, attemptLimit };
+}
+
+/** The master key of these settings. Only a new system, without a vault, makes one. */
+async function findMasterKey(config: DataSettings): Promise<Buffer> {
+  const { MASTER_KEY, MONGO_URL, DATA_DIR } = config;
+  if (MASTER_KEY !== undefined) return MASTER_KEY;
+  return loadMasterKey(DATA_DIR, async () =>
+    MONGO_URL === undefined ? existsSync(firstStartOf(DATA_DIR)) : !(await hasVault(MONGO_URL)),
+  );
 }
 
 /** Where these settings put log and read models. */

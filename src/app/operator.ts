@@ -7,6 +7,7 @@ import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { Id } from '../domain/fields.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
+import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
 
@@ -31,6 +32,17 @@ export const operations = {
   deleteMessage: {
     input: z.strictObject({ roomId: Id, messageId: Id }),
     answer: z.strictObject({ changed: z.boolean() }),
+  },
+  /**
+   * Records the log's history, which a restore has begun, and accepts the partitions that do not extend their signed
+   * heads. `accepted` has these. May be repeated.
+   */
+  recordHistory: {
+    input: z.strictObject({}),
+    answer: z.strictObject({
+      changed: z.boolean(),
+      accepted: z.array(z.strictObject({ partition: z.int(), size: z.int() })),
+    }),
   },
   /** Signs heads with a new key from now on. Answers with the verifier keys, the new ones first. */
   rotateKey: {
@@ -57,19 +69,20 @@ const RETRY_FOR_MS = 30_000;
 const RETRY_EVERY_MS = 250;
 
 interface OperatorParts {
-  readonly vault: Pick<OpenVault, 'credentials' | 'signing'>;
+  readonly vault: Pick<OpenVault, 'credentials' | 'signing'> & Pick<OpenVault, 'keys'>;
   readonly messages: {
     readonly commands: CommandRouter;
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
   };
   readonly projections: Pick<Projections, 'rebuild'>;
-  readonly heads: Pick<Heads, 'accept' | 'keys'>;
-  readonly partitions: number;
+  readonly heads: Pick<Heads, 'accept' | 'keys'> & Pick<Heads, 'check'>;
+  readonly log: Pick<EventLog, 'id' | 'history'> & Pick<EventLog, 'partitions'>;
 }
 
 /** Operates the system that runs in this process. */
-export function systemOperator({ vault, messages, projections, heads, partitions }: OperatorParts): Operator {
+export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
   const { commands, deletedTexts } = messages;
+  const { partitions } = log;
   return {
     async role({ username, isAuditor }) {
       const found = await vault.credentials.find(username);
@@ -101,11 +114,35 @@ export function systemOperator({ vault, messages, projections, heads, partitions
       await deletedTexts.waitFor(moment);
       return { changed };
     },
+    async recordHistory() {
+      const accepted: { partition: number; size: number }[] = [];
+      for (let partition = 0; partition < partitions; partition++)
+        if (!(await extendsHead(heads, partition))) {
+          const { size } = await retry(() => heads.accept(partition));
+          accepted.push({ partition, size });
+        }
+      const { id: policyId, history } = log;
+      const generation = await vault.keys.generation();
+      const command = { kind: 'record history', policyId, history, generation } as const;
+      const commandId = randomUUID();
+      const { changed } = await retry(() => commands.execute<'record history'>(command, commandId));
+      return { changed, accepted };
+    },
     async rotateKey() {
       await vault.signing.rotate();
       return { keys: await heads.keys() };
     },
   };
+}
+
+async function extendsHead(heads: Pick<Heads, 'check'>, partition: number): Promise<boolean> {
+  try {
+    await heads.check(partition);
+    return true;
+  } catch (error) {
+    if (error instanceof NotExtended) return false;
+    throw error;
+  }
 }
 
 /** Repeats work that is `overloaded` or `unknown`, for up to 30 s; the work must be safe to repeat. */

@@ -18,7 +18,7 @@ import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries, type Queries } from '../projections/queries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
-import { type Host, warnTo } from './lifecycle.js';
+import { type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import type { Stores } from './openStores.js';
 
 /**
@@ -114,6 +114,7 @@ export interface Parts {
   readonly reads: Reads;
   readonly audit: Audit;
   readonly membership: Membership;
+  readonly selfCheck: SelfCheck;
 }
 
 /** Signatures that take longer after a stop has begun are given up: the rest must fit into the limit of a stop. */

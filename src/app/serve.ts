@@ -5,7 +5,7 @@ import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
 import { StopSignals } from './lifecycle.js';
-import { DataDirInUse } from './openStores.js';
+import { DataDirInUse, DataDirMismatch } from './openStores.js';
 import { startSystem } from './system.js';
 
 /** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */
@@ -61,7 +61,14 @@ export function printWelcome(url: string, terminal: Terminal): void {
 }
 
 /** The message of each of these says all that an operator needs; others are logged with their stack. */
-const SELF_EXPLANATORY = [ConfigError, DataDirInUse, LogMismatch, MasterKeyError, ForeignReadModels];
+const SELF_EXPLANATORY = [
+  ConfigError,
+  DataDirInUse,
+  DataDirMismatch,
+  LogMismatch,
+  MasterKeyError,
+  ForeignReadModels,
+];
 
 /**
  * Runs the server with these settings in this process, which ends with it; resolves when it listens. If the server

@@ -3,13 +3,14 @@ import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
+import type { Bus } from '../cluster/bus.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { httpParts, listen } from './httpServer.js';
-import { Closers, type Host, Retirement } from './lifecycle.js';
-import { openStores } from './openStores.js';
+import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
+import { DataFiles, openStores, type Stores } from './openStores.js';
 import { type Operator, systemOperator } from './operator.js';
 import {
   connectBus,
@@ -71,7 +72,8 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const reads = await startReads(host, stores, bus);
   const audit = prepareAudit(host, stores, reads, node);
   const membership = await joinCluster(host, stores, bus);
-  const parts: Parts = { stores, reads, audit, membership };
+  const selfCheck = await startSelfCheck(host, stores, bus);
+  const parts: Parts = { stores, reads, audit, membership, selfCheck };
   const gateway = await startPushes(host, parts);
   const broadcast = serveNodes(host, parts, gateway);
   await startWriters(host, parts);
@@ -94,13 +96,28 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   };
 }
 
+async function startSelfCheck(
+  { config, logger, closers }: Host,
+  { engine: { log } }: Stores,
+  bus: Bus,
+): Promise<SelfCheck> {
+  const files = new DataFiles(config);
+  const tails = await Promise.all(Array.from({ length: log.partitions }, (_, p) => log.tail(p)));
+  const lastTimes = tails.flatMap((tail) => tail?.recordedAt ?? []);
+  const selfCheck = new SelfCheck({ findLost: () => files.findLost(), lastTimes, logger });
+  bus.subscribe(({ recordedAt }) => selfCheck.note(recordedAt));
+  await selfCheck.start();
+  closers.add(() => selfCheck.stop());
+  return selfCheck;
+}
+
 const operatorOf = ({ stores, reads, audit, membership }: Parts, deletedTexts: DeletedTexts): Operator =>
   systemOperator({
     vault: stores.vault,
     messages: { commands: membership.commands, deletedTexts },
     projections: reads.projections,
     heads: audit.heads,
-    partitions: stores.engine.log.partitions,
+    log: stores.engine.log,
   });
 
 function registerMetrics({ metrics }: Host, { stores, reads, membership }: Parts): void {

@@ -22,7 +22,8 @@ export async function findLog(config: Config): Promise<ExistingLog> {
   const source = await openAuditedLog(engine);
   const { partitions } = source;
   await source.close();
-  return { engine, partitions, masterKey: config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR)) };
+  const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR, async () => false));
+  return { engine, partitions, masterKey };
 }
 
 export function parsePartition(text: string): number {

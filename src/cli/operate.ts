@@ -4,9 +4,11 @@ import pino from 'pino';
 import { isControlServed, remoteOperator } from '../app/controlSocket.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { controlSocketOf, type Operator } from '../app/operator.js';
+import { beginHistory, type RestoreStep } from '../app/restore.js';
 import { exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
+import { assertNever } from '../base/errors.js';
 import { type Config, readConfig } from '../base/settings.js';
 import { projectionNames } from '../projections/allProjections.js';
 import { parseId, parsePartition, printLine } from './commandLine.js';
@@ -108,6 +110,45 @@ export function addRebuild(program: Command, env: NodeJS.ProcessEnv): void {
       await withOperator(readConfig(env), (operator) => operator.rebuild({ projection }));
       printLine(`${projection} is rebuilt and in use`);
     });
+}
+
+export function addRestore(program: Command, env: NodeJS.ProcessEnv): void {
+  program
+    .command('restore')
+    .description(
+      'begin a new history after data was put back from a back-up, while no server runs; what clients remember of the lost one is refused from then on, and they begin anew',
+    )
+    .requiredOption('--here', 'for data that lies in DATA_DIR or MONGO_URL already')
+    .action(async () => {
+      const config = readConfig(env);
+      await beginHistory(config, (step) => printLine(describeStep(step)));
+      const { accepted } = await withOperator(config, (operator) => operator.recordHistory({})).catch(
+        (cause: unknown) => {
+          const why = cause instanceof Error ? cause.message : String(cause);
+          throw new Error(`the new history is not recorded yet (${why}); run parley restore --here again`, {
+            cause,
+          });
+        },
+      );
+      for (const { partition, size } of accepted)
+        printLine(
+          `partition ${partition} lacked events that were signed; its present ${size} events are signed instead, and witnesses will notice`,
+        );
+      printLine('the log records the new history as HistoryBegun; start the servers');
+    });
+}
+
+function describeStep(step: RestoreStep): string {
+  switch (step.kind) {
+    case 'read models deleted':
+      return 'the read models are deleted; the next start folds them from the log';
+    case 'generation begun':
+      return `generation ${step.generation} of text keys began; new texts do not depend on keys that were destroyed`;
+    case 'history begun':
+      return `history ${step.history} began; cursors, revisions and pages of before are refused, and clients begin anew`;
+    default:
+      return assertNever(step);
+  }
 }
 
 export function addAccept(audit: Command, env: NodeJS.ProcessEnv): void {

@@ -3,7 +3,7 @@ import { serve } from '../app/serve.js';
 import { ParleyError } from '../base/errors.js';
 import { addAsOf, addReplay } from './auditHistory.js';
 import { addExport, addVerify } from './auditVerify.js';
-import { addAccept, addKey, addMessage, addRebuild, addRole } from './operate.js';
+import { addAccept, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -25,7 +25,8 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
         write(`${text.trimEnd().replaceAll('\n', ' ')} (parley --help lists the commands)\n`),
     })
     .exitOverride();
-  for (const add of [addServe, addRole, addMessage, addRebuild, addAudit, addKey]) add(program, env);
+  for (const add of [addServe, addRole, addMessage, addRebuild, addRestore, addAudit, addKey])
+    add(program, env);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

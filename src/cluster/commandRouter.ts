@@ -1,6 +1,6 @@
-import { AdmissionQueue } from '../base/admissionQueue.js';
 import type { Clock } from '../base/clock.js';
 import { NotOwner, overloaded, type ParleyError } from '../base/errors.js';
+import { AdmissionQueue } from '../base/rateLimits.js';
 import {
   bytesOf,
   type CommandKind,

@@ -1,6 +1,5 @@
-import { declarationOf, type EventType, eventTypes, isEventType, type Recorded } from './events.js';
-import { parseStream, type StreamKind, type StreamName } from './ids.js';
-import { roomStream, userStream } from './streams.js';
+import { declarationOf, type EventType, eventTypes, isEventType, kindOf, type Recorded } from './events.js';
+import { parseStream, type StreamName } from './ids.js';
 
 /** An event before it has its place in the log. */
 export type UnplacedEvent = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
@@ -16,15 +15,9 @@ export function encodeEvent(event: UnplacedEvent, stored: Stored = event): strin
   return JSON.stringify([stream, version, stored.type, data, actor, recordedAt, commandId]);
 }
 
-const idFields: Readonly<Record<StreamKind, string>> = {
-  user: userStream.idField,
-  room: roomStream.idField,
-};
-
 /** The field of data that repeats the stream's id, with that id. */
 function idFieldOf(stream: StreamName): Readonly<Record<string, string>> {
-  const { kind, id } = parseStream(stream);
-  return { [idFields[kind]]: id };
+  return { [kindOf(stream).idField]: parseStream(stream).id };
 }
 
 function leaveOutId(data: unknown, stream: StreamName): unknown {

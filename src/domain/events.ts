@@ -10,8 +10,7 @@ import type {
 } from './defineEvent.js';
 import type { Push, StoredPush } from './definePush.js';
 import { declaredEvents, type EventDeclared } from './features.js';
-import { parseStream, type StreamKind, type StreamName, type TextPlace, type UserId } from './ids.js';
-import { roomStream, userStream } from './streams.js';
+import { parseStream, type StreamName, type TextPlace, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
 
@@ -72,13 +71,17 @@ export interface Fold {
 const evolve = (state: State, event: Recorded): State =>
   declarationOf(event.type).evolve?.(state, event) ?? state;
 
-const folds: Readonly<Record<StreamKind, Fold>> = {
-  user: { initial: userStream.initial, evolve },
-  room: { initial: roomStream.initial, evolve },
-};
+const kinds = new Map(declaredEvents.map(({ stream }) => [stream.kind, stream] as const));
+
+/** The declaration of the kind of a stream. Throws for a kind of which no event is declared. */
+export function kindOf(stream: StreamName): StreamDeclaration<State> {
+  const kind = kinds.get(parseStream(stream).kind);
+  if (!kind) throw new Error(`no event of the stream ${stream} is declared`);
+  return kind;
+}
 
 /** The fold of a stream's events into its deciders' state. */
-export const foldFor = (stream: StreamName): Fold => folds[parseStream(stream).kind];
+export const foldFor = (stream: StreamName): Fold => ({ initial: kindOf(stream).initial, evolve });
 
 /** The pushes of an event: the same live, after a gap and in a replay. */
 export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>

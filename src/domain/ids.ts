@@ -4,9 +4,9 @@ import { v5 as uuidv5 } from 'uuid';
 export type UserId = string;
 /** A UUID in lower case; of a private room, derived from its pair of members. */
 export type RoomId = string;
-/** The `stream` of an event: `user:<id>`, or `room:<id>` for a pair's chat and friendship. */
+/** The `stream` of an event: `user:<id>`, `room:<id>` for a pair's chat and friendship, or `policy:<log id>`. */
 export type StreamName = `${StreamKind}:${string}`;
-export type StreamKind = 'user' | 'room';
+export type StreamKind = 'user' | 'room' | 'policy';
 
 // Fixed for ever: another namespace would give every pair a second room.
 const ROOMS = '9f5d7a0e-6f0e-4c3b-8a54-6d0b3f1c2e71';

@@ -12,8 +12,12 @@ import { NoFields } from './schemas.js';
 /** The age of the oldest command or unfolded commit from which its store counts as down. */
 const STALLED_MS = 5000;
 
-/** Whether the node can do its work; `failing` names a part that cannot. */
-export type Readiness = { readonly ok: boolean; readonly failing?: string };
+/** Whether the node can do its work; `failing` names a part that cannot, `warnings` what an operator must see to. */
+export type Readiness = {
+  readonly ok: boolean;
+  readonly failing?: string;
+  readonly warnings?: readonly 'clock'[];
+};
 
 /** Everything that a node cannot work without. */
 export interface VitalParts {
@@ -25,15 +29,28 @@ export interface VitalParts {
   readonly bus: Pick<Bus, 'isConnected'>;
 }
 
+/** What the node has found out about its directory and its clock. */
+export interface Findings {
+  /** The part whose file was deleted or replaced. */
+  readonly lost: string | undefined;
+  /** Whether the log's last time is far ahead of the clock. */
+  readonly isAhead: boolean;
+}
+
 /** Checks the parts now, and names the first that does not work. */
-export function checkReadiness({ isRetired, heads, writers, progress, bus }: VitalParts): Readiness {
+export function checkReadiness(
+  { isRetired, heads, writers, progress, bus }: VitalParts,
+  { lost, isAhead }: Findings,
+): Readiness {
+  const warnings = isAhead ? { warnings: ['clock'] as const } : {};
+  if (lost !== undefined) return { ok: false, failing: lost, ...warnings };
   const failing = Object.entries({
     version: isRetired,
     log: heads.isBroken || writers.oldestMs > STALLED_MS,
     projections: progress.lagMs() > STALLED_MS,
     nats: !bus.isConnected,
   }).find(([, fails]) => fails);
-  return failing ? { ok: false, failing: failing[0] } : { ok: true };
+  return failing ? { ok: false, failing: failing[0], ...warnings } : { ok: true, ...warnings };
 }
 
 export interface OperationParts {
@@ -54,9 +71,10 @@ export function mountOperations(router: Router, { ready, metrics }: OperationPar
   serveResource(router, '/ready', {
     GET: async (ctx) => {
       readQuery(ctx, NoFields);
-      const { ok, failing = 'unknown' } = await ready();
-      if (ok) ctx.body = { status: 'ready' };
-      else respondWith(ctx, overloaded(`not ready: ${failing}`), { failing });
+      const { ok, failing = 'unknown', warnings } = await ready();
+      const warned = warnings ? { warnings } : {};
+      if (ok) ctx.body = { status: 'ready', ...warned };
+      else respondWith(ctx, overloaded(`not ready: ${failing}`), { failing, ...warned });
     },
   });
 

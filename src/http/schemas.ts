@@ -135,6 +135,10 @@ export const Problem = z
       .exactOptional()
       .meta({ description: 'With `internal`: the operator finds it in the log.' }),
     failing: z.string().exactOptional().meta({ description: 'On `/ready`: the part that is not ready.' }),
+    warnings: z
+      .array(z.string())
+      .exactOptional()
+      .meta({ description: 'On `/ready`: what needs an operator, such as `clock`.' }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
 

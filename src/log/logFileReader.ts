@@ -1,7 +1,15 @@
+import { pathToFileURL } from 'node:url';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { type PackedCommit, unpack } from './commit.js';
 import { type Commit, HoleError, MAX_READ_BYTES, type Place, StorageError } from './log.js';
-import { checkLogMeta, checkPartition, type LogMeta, readSqliteMeta, tableOf } from './logMeta.js';
+import {
+  checkLogMeta,
+  checkPartition,
+  type LogMeta,
+  LogMismatch,
+  readSqliteMeta,
+  tableOf,
+} from './logMeta.js';
 
 interface Row extends Omit<PackedCommit, 'partition' | 'text' | 'frontier'> {
   frontier: string | null;
@@ -106,6 +114,26 @@ export function openLogFile(file: string, partitions?: number): LogFile {
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/**
+ * Throws `LogMismatch` if the file holds a log that cannot be opened with this number of partitions. Writes nothing,
+ * not even the files that SQLite makes beside a database that it only reads. Without its write-ahead log the file may
+ * be unreadable: then `openSqliteLog` decides.
+ */
+export function checkLogFile(file: string, partitions?: number): void {
+  const url = pathToFileURL(file);
+  url.searchParams.set('immutable', '1');
+  let db: DatabaseSyncInstance | undefined;
+  try {
+    db = new DatabaseSync(url, { readOnly: true });
+    const meta = readSqliteMeta(db);
+    if (meta) checkLogMeta(meta, partitions);
+  } catch (error) {
+    if (error instanceof LogMismatch) throw error;
+  } finally {
+    db?.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { DatabaseSyncInstance } from '@photostructure/sqlite';
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 
 /** The description stored in a log when it is created. */
 export interface LogMeta {
@@ -83,6 +83,20 @@ export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): Lo
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
+  }
+}
+
+/** Gives the log in this file a new history. Durable when it returns. No process may have the log open. */
+export function renewFileHistory(file: string, history: string): void {
+  const db = new DatabaseSync(file, { timeout: 10_000 });
+  try {
+    const meta = readSqliteMeta(db);
+    if (meta === undefined) throw new LogMismatch(`${file} does not contain a log`);
+    checkLogMeta(meta, undefined);
+    db.exec('PRAGMA synchronous = FULL');
+    db.prepare(`UPDATE ${META_TABLE} SET history = ?`).run(history);
+  } finally {
+    db.close();
   }
 }
 

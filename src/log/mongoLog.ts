@@ -50,9 +50,7 @@ export interface MongoLogOptions {
  * answer.
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
-  // The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt.
-  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS };
-  const client = createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
+  const client = connect(url);
   try {
     const meta = await openMongoMeta(client.db(), partitions ?? 8);
     checkLogMeta(meta, partitions);
@@ -61,6 +59,37 @@ export async function openMongoLog({ url, partitions }: MongoLogOptions): Promis
     await client.close();
     throw error;
   }
+}
+
+/** Throws `LogMismatch` if the database holds a log that `openMongoLog` would refuse. Writes nothing. */
+export function checkMongoLog({ url, partitions }: MongoLogOptions): Promise<void> {
+  return withDatabase(url, async (db) => {
+    const meta = await readMongoMeta(db);
+    if (meta) checkLogMeta(meta, partitions);
+  });
+}
+
+/** Gives the log in this database a new history. Durable once resolved. No process may have the log open. */
+export function renewMongoHistory(url: string, history: string): Promise<void> {
+  return withDatabase(url, async (db) => {
+    const { matchedCount } = await metaIn(db).updateOne({ _id: 'log' }, { $set: { history } });
+    if (matchedCount === 0) throw new StorageError('the database holds no log');
+  });
+}
+
+async function withDatabase<T>(url: string, work: (db: Db) => Promise<T>): Promise<T> {
+  const client = connect(url);
+  try {
+    return await work(client.db());
+  } finally {
+    await client.close();
+  }
+}
+
+/** The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt. */
+function connect(url: string): MongoClient {
+  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS };
+  return createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
 }
 
 /** The log in one MongoDB database. */
@@ -270,15 +299,19 @@ export function fromDocument(partition: number, { _id, leaves, ...fields }: Comm
   return unpack({ partition, position: _id, ...fields, text: leaves.toString() });
 }
 
-/**
- * Reads the description of the log in this database. Creates a log with `partitions` if there is none. Throws
- * `LogMismatch`.
- */
-export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
+const metaIn = (db: Db) => db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
+
+/** Reads the description of the log in this database; null if there is none. Throws `LogMismatch`. */
+async function readMongoMeta(db: Db): Promise<LogMeta | null> {
   if (await db.collection<{ _id: 'log' }>(DRAFT_META_TABLE, MAJORITY).findOne({ _id: 'log' }))
     throw draftOfFormat('MONGO_URL');
-  const collection = db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
-  const there = await collection.findOne({ _id: 'log' });
+  return metaIn(db).findOne({ _id: 'log' });
+}
+
+/** As `readMongoMeta`. Creates a log with `partitions` if there is none. */
+export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
+  const collection = metaIn(db);
+  const there = await readMongoMeta(db);
   if (there) return there;
   const made = { _id: 'log' as const, ...newMeta(partitions) };
   try {

@@ -53,7 +53,9 @@ const MAX_RACES = 50;
 /** Generations are stored in one byte. */
 const MAX_GENERATION = 255;
 const GENERATION = 'generation';
-const progressName = (partition: number): string => `destroyed in ${partition}`;
+/** A restored log may be shorter than what was followed of the one before, so each generation begins at 0. */
+const progressName = (partition: number, generation: number): string =>
+  `destroyed in ${partition}, generation ${generation}`;
 
 const contextOfRoots = (owner: UserId, version: number): string => `roots of user ${owner}, ${version}`;
 const contextOfRoom = (room: WriterInRoom, version: number): string => `room ${roomKeysId(room)}, ${version}`;
@@ -325,9 +327,12 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
         if (await store.raiseNumber(GENERATION, next)) return next;
       }
     },
-    destructionProgress: (partition) => store.findNumber(progressName(partition)),
+    generation: () => store.findNumber(GENERATION),
+    async destructionProgress(partition) {
+      return store.findNumber(progressName(partition, await store.findNumber(GENERATION)));
+    },
     async saveDestructionProgress(partition, size) {
-      await store.raiseNumber(progressName(partition), size);
+      await store.raiseNumber(progressName(partition, await store.findNumber(GENERATION)), size);
     },
     close() {
       own.close();

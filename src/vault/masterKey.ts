@@ -5,7 +5,9 @@ import type { DataKey } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 
 const KEY_BYTES = 32;
-const KEY_FILE = 'master.key';
+
+/** The file of the master key, unless the setting `MASTER_KEY` has it. */
+export const masterKeyFileOf = (dataDir: string): string => join(dataDir, 'master.key');
 
 /** The master key is damaged, or differs from the one of this vault. `message` says what to do. */
 export class MasterKeyError extends Error {
@@ -43,13 +45,19 @@ export function deriveKeys(master: Buffer): MasterKeys {
 }
 
 /**
- * Loads the key in `<dataDir>/master.key`; creates it on the first call. Two processes get the same key. The
- * file and its name are synced first, so that a power cut cannot lose a key already in use.
+ * Loads the key in `<dataDir>/master.key`. If there is none, creates it where `mayCreate` allows that, and else throws
+ * `MasterKeyError`. Two processes get the same key. The file and its name are synced first, so that a power cut cannot
+ * lose a key already in use.
  */
-export async function loadMasterKey(dataDir: string): Promise<Buffer> {
+export async function loadMasterKey(dataDir: string, mayCreate: () => Promise<boolean>): Promise<Buffer> {
+  const path = masterKeyFileOf(dataDir);
+  const found = await readKey(path);
+  if (found === undefined && !(await mayCreate()))
+    throw new MasterKeyError(
+      `${path} is missing, and the vault needs it; put it back from a back-up, or set MASTER_KEY to that key`,
+    );
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, KEY_FILE);
-  const key = (await readKey(path)) ?? (await createKey(path));
+  const key = found ?? (await createKey(path));
   // Also needed after reading: the creator may have been killed before it synced.
   await syncDirectory(dataDir);
   return key;

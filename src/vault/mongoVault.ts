@@ -1,4 +1,4 @@
-import { Binary, type Collection, type Db } from 'mongodb';
+import { Binary, type Collection, type Db, type MongoClient } from 'mongodb';
 import { createMongoClient, isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
 import type { RoomId, UserId, WriterInRoom } from '../domain/ids.js';
 import {
@@ -36,16 +36,7 @@ type SessionDocument = Keyed<Omit<SessionRow, 'id'>> & { readonly endedOn?: Date
  * majority. A read returns what a majority holds.
  */
 export async function openMongoVaultStore(url: string): Promise<VaultStore> {
-  const client = createMongoClient(url, {
-    serverSelectionTimeoutMS: SERVER_TIMEOUT_MS,
-    waitQueueTimeoutMS: SERVER_TIMEOUT_MS,
-    socketTimeoutMs: SERVER_TIMEOUT_MS,
-    retryWrites: false,
-    writeConcern: { w: 'majority', journal: true },
-    readConcern: { level: 'majority' },
-    readPreference: 'primary',
-  });
-  const db = client.db(`${client.db().databaseName}_vault`);
+  const { client, db } = connect(url);
   try {
     const store: VaultStore = {
       ...createSettings(db),
@@ -63,6 +54,29 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
     await client.close();
     throw error;
   }
+}
+
+/** Whether the vault in this database was created. Writes nothing. */
+export async function hasMongoVault(url: string): Promise<boolean> {
+  const { client, db } = connect(url);
+  try {
+    return (await db.collection('settled').findOne({})) !== null;
+  } finally {
+    await client.close();
+  }
+}
+
+function connect(url: string): { client: MongoClient; db: Db } {
+  const client = createMongoClient(url, {
+    serverSelectionTimeoutMS: SERVER_TIMEOUT_MS,
+    waitQueueTimeoutMS: SERVER_TIMEOUT_MS,
+    socketTimeoutMs: SERVER_TIMEOUT_MS,
+    retryWrites: false,
+    writeConcern: { w: 'majority', journal: true },
+    readConcern: { level: 'majority' },
+    readPreference: 'primary',
+  });
+  return { client, db: client.db(`${client.db().databaseName}_vault`) };
 }
 
 function createSettings(db: Db): Pick<VaultStore, 'insertIfAbsent'> {

@@ -66,6 +66,18 @@ export async function createVault(
   };
 }
 
+/** The file of the embedded vault. */
+export const vaultFileOf = (dataDir: string): string => join(dataDir, 'vault.db');
+
+/** Whether the database of this URL has a vault already. Throws `VaultUnavailable`. */
+export async function hasVault(url: string): Promise<boolean> {
+  try {
+    return await (await import('./mongoVault.js')).hasMongoVault(url);
+  } catch (cause) {
+    throw new VaultUnavailable('the vault cannot be opened', { cause });
+  }
+}
+
 async function openStore(engine: VaultOptions['engine']): Promise<VaultStore> {
   try {
     if (engine.kind === 'sqlite') return openSqliteVaultStore(engine.dataDir);
@@ -101,7 +113,7 @@ function guardStore(store: VaultStore): VaultStore {
 /** Opens the embedded engine: the file `vault.db` in the data directory, used by its own thread. */
 export function openSqliteVaultStore(dataDir: string): VaultStore {
   const worker = new Worker(new URL('./vaultWorker.js', import.meta.url), {
-    workerData: { path: join(dataDir, 'vault.db') },
+    workerData: { path: vaultFileOf(dataDir) },
   });
   const remote = connectThread<SqliteVault>(worker);
   return {

@@ -55,7 +55,12 @@ export interface KeyStore {
   destroyTexts(room: WriterInRoom, seqs: readonly number[]): Promise<void>;
   /** Begins the next generation of text keys, in which a `seq` that was destroyed may be used again. Returns its number. */
   beginGeneration(): Promise<number>;
-  /** How many events of the partition's log have had the texts destroyed that they delete. */
+  /** The present generation of text keys; 0 until one was begun. */
+  generation(): Promise<number>;
+  /**
+   * How many events of the partition's log have had the texts destroyed that they delete. It is 0 again in a new
+   * generation, because a restored log may be shorter.
+   */
   destructionProgress(partition: number): Promise<number>;
   /** Only grows: a smaller size changes nothing. Durable once resolved. */
   saveDestructionProgress(partition: number, size: number): Promise<void>;

@@ -1,5 +1,5 @@
-import type { AdmissionQueue } from '../base/admissionQueue.js';
 import { unauthenticated } from '../base/errors.js';
+import type { AdmissionQueue } from '../base/rateLimits.js';
 import {
   type Answer,
   type Answers,

@@ -1,5 +1,5 @@
-import { AdmissionQueue } from '../base/admissionQueue.js';
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
+import { AdmissionQueue } from '../base/rateLimits.js';
 import { commitFrame } from '../cluster/bus.js';
 import {
   type Answer,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
+import { ADMISSION_LIMITS } from '../../src/base/rateLimits.js';
 import { runs } from '../support/lanes.js';
 import { arrives, type Delivery, RouterWorld } from './routerWorld.js';
 

@@ -184,6 +184,19 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(await here.destructionProgress(1)).to.equal(0);
   },
 
+  async 'the progress of destructions begins anew with a generation, as the restored log may be shorter'(
+    open,
+  ) {
+    const [here, there] = [(await open()).keys, (await open()).keys];
+    await here.saveDestructionProgress(0, 9);
+    expect(await here.generation()).to.equal(0);
+    await there.beginGeneration();
+    expect(await here.generation()).to.equal(1);
+    expect(await here.destructionProgress(0)).to.equal(0);
+    await here.saveDestructionProgress(0, 2);
+    expect(await there.destructionProgress(0)).to.equal(2);
+  },
+
   async 'a vault that does not answer is an outage in every call'(open) {
     const vault = await open();
     const [owner, name] = [randomUUID(), newName()];
@@ -200,6 +213,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
       closed.keys.getRoomKeys([{ owner, roomId: randomUUID() }]),
       closed.keys.destroyTexts({ owner, roomId: randomUUID() }, [1]),
       closed.keys.beginGeneration(),
+      closed.keys.generation(),
       closed.keys.destructionProgress(0),
       closed.keys.saveDestructionProgress(0, 1),
       closed.credentials.find(name),

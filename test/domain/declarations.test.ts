@@ -34,6 +34,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
   'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
   'delete message': { kind: 'delete message', roomId, messageId },
+  'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3 },
 };
 
@@ -53,7 +54,7 @@ describe('the declarations', () => {
     for (const command of Object.values(samples)) {
       expect(commandOf(JSON.parse(JSON.stringify(command)))).to.deep.equal(command);
       expect(commandOf({ ...command, ofANewerVersion: 1 })).to.deep.equal(command);
-      expect(streamOfCommand(command)).to.match(/^(user|room):[0-9a-f-]{36}$/);
+      expect(streamOfCommand(command)).to.match(/^(user|room|policy):[0-9a-f-]{36}$/);
       expect(bytesOf(command)).to.be.at.least(1024);
     }
     expect(() => commandOf({ kind: 'from a newer version' })).to.throw(/does not know/);

@@ -118,6 +118,21 @@ describe('the texts that the log deletes', () => {
     expect(await texts()).to.deep.equal([null, null, null]);
   });
 
+  it('are destroyed in a restored log too, which is shorter than what was followed before', async () => {
+    deletion(3, 4);
+    const before = node();
+    await before.waitFor({ partition: 0, size: 4 });
+    await before.stop();
+    await vault.keys.beginGeneration();
+    log = new MemoryLog();
+    sealed = [sealText(await keysNow(), { seq: 1, rev: 0 }, 'said after it', contextOf(1))];
+    log.rival(sealed.map((text) => leafOf('MessageSent', 1, 1, text)));
+    expect(await texts()).to.deep.equal(['said after it']);
+    deletion(1, 2);
+    await node().waitFor({ partition: 0, size: 2 });
+    expect(await texts()).to.deep.equal([null]);
+  });
+
   it('are destroyed once for all by two nodes that both believe that they own the partition', async () => {
     deletion(1, 4);
     deletion(3, 5);

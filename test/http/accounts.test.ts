@@ -180,6 +180,12 @@ describe('accounts when a step fails', () => {
     expect(JSON.stringify(target.logged)).to.not.contain(json.password);
   });
 
+  it('is ready with a warning of what an operator must see to', async () => {
+    await start(() => ({ ready: async () => ({ ok: true, warnings: ['clock'] }) }));
+    const { status, body } = await ask(target.url, 'GET /ready');
+    expect([status, body]).to.deep.equal([200, { status: 'ready', warnings: ['clock'] }]);
+  });
+
   it('names the part that is not ready', async () => {
     await start(() => ({ ready: async () => ({ ok: false, failing: 'read models' }) }));
     const { status, body, headers } = await ask(target.url, 'GET /ready');

@@ -78,7 +78,11 @@ class FakeKeys implements KeyStore {
     this.#rooms.set(roomKeysId(room), cutOutOfEach(this.#treesOf(room), seqs.map(seqPath)));
   }
   async beginGeneration(): Promise<number> {
+    this.#progress.clear();
     return ++this.#generation;
+  }
+  async generation(): Promise<number> {
+    return this.#generation;
   }
   async destructionProgress(partition: number): Promise<number> {
     return this.#progress.get(partition) ?? 0;

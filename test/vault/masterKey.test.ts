@@ -13,12 +13,14 @@ const GOLDEN = {
   wrapping: 'CJ4LGUFUcAz20FJGMjVKB5PADc2dDO1YB90HCnbiqoA=',
 };
 
+const mayCreate = async (): Promise<boolean> => true;
+
 describe('the master key', () => {
   it('is created once, with mode 0600 in a directory of 0700, without leftovers', async () => {
     const dataDir = join(tempDir(), 'data');
-    const key = await loadMasterKey(dataDir);
+    const key = await loadMasterKey(dataDir, mayCreate);
     expect(key).to.have.length(32);
-    expect(await loadMasterKey(dataDir)).to.deep.equal(key);
+    expect(await loadMasterKey(dataDir, mayCreate)).to.deep.equal(key);
     expect((await stat(dataDir)).mode & 0o777).to.equal(0o700);
     expect((await stat(join(dataDir, 'master.key'))).mode & 0o777).to.equal(0o600);
     expect(await readdir(dataDir)).to.deep.equal(['master.key']);
@@ -27,7 +29,7 @@ describe('the master key', () => {
 
   it('is the same for all concurrent first callers', async () => {
     const dataDir = tempDir();
-    const keys = await Promise.all(Array.from({ length: 8 }, () => loadMasterKey(dataDir)));
+    const keys = await Promise.all(Array.from({ length: 8 }, () => loadMasterKey(dataDir, mayCreate)));
     expect(new Set(keys.map((key) => key.toString('base64')))).to.have.property('size', 1);
     expect(await readdir(dataDir)).to.deep.equal(['master.key']);
   });
@@ -41,7 +43,7 @@ describe('the master key', () => {
     ]) {
       const dataDir = tempDir();
       await writeFile(join(dataDir, 'master.key'), content);
-      expect(await rejection(loadMasterKey(dataDir))).to.be.instanceOf(MasterKeyError);
+      expect(await rejection(loadMasterKey(dataDir, mayCreate))).to.be.instanceOf(MasterKeyError);
       expect(await readFile(join(dataDir, 'master.key'), 'utf8')).to.equal(content);
     }
   });

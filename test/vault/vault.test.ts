@@ -114,6 +114,23 @@ describe('the vault’s conformance suite detects', () => {
         };
       },
     },
+    'progress that a new generation keeps': {
+      promise:
+        'the progress of destructions begins anew with a generation, as the restored log may be shorter',
+      inVault: (vault) => {
+        const highest = new Map<number, number>();
+        return {
+          ...vault,
+          keys: {
+            ...vault.keys,
+            destructionProgress: async (partition) => highest.get(partition) ?? 0,
+            async saveDestructionProgress(partition, size) {
+              highest.set(partition, Math.max(size, highest.get(partition) ?? 0));
+            },
+          },
+        };
+      },
+    },
     'a text of an unknown writer read as erased': {
       promise: 'an erased writer’s keys of texts read as destroyed, an unknown writer’s are an outage',
       inStore: (store) => ({

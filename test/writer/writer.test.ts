@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ADMISSION_LIMITS } from '../../src/base/admissionQueue.js';
+import { ADMISSION_LIMITS } from '../../src/base/rateLimits.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import type { Command } from '../../src/domain/commands.js';
 import { streamOf } from '../../src/domain/ids.js';

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteLog } from '../../log/embeddedLog.js';
 import type { EventLog } from '../../log/log.js';
@@ -26,6 +27,14 @@ export const logFileOf = (dataDir: string): string => join(dataDir, 'log.db');
 
 /** The file of the read models; it can be rebuilt from the log. */
 export const readFileOf = (dataDir: string): string => join(dataDir, 'read.db');
+
+/** Deletes all read models. The next start folds them from the log. No process may use them. */
+export async function dropReadModels(engine: Engine): Promise<void> {
+  if (engine.kind === 'mongodb') return (await import('./mongoRows.js')).dropMongoRows(engine.url);
+  // The write-ahead log first: SQLite would apply it to a new file of the same name.
+  for (const suffix of ['-wal', '-shm', ''])
+    rmSync(`${readFileOf(engine.dataDir)}${suffix}`, { force: true });
+}
 
 /** A projector's own connections: it writes rows, and reads a log that exists. */
 export interface ProjectorEngine {

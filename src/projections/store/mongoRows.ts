@@ -5,6 +5,7 @@ import {
   type Document,
   type Filter,
   MongoBulkWriteError,
+  type MongoClient,
 } from 'mongodb';
 import { systemClock } from '../../base/clock.js';
 import { createMongoClient, withMongoTimeout } from '../../base/mongo.js';
@@ -45,15 +46,7 @@ const BULK_ROWS = 1_000;
 
 /** Opens the row store on MongoDB, in the database that the URL names. Throws the errors of the driver. */
 export async function openMongoRows(url: string): Promise<RowStore> {
-  // Majority for all reads and writes: decisions and checkpoints must never be rolled back.
-  const client = createMongoClient(url, {
-    socketTimeoutMs: ANSWER_MS,
-    writeConcern: { w: 'majority' },
-    readConcern: { level: 'majority' },
-    readPreference: 'primary',
-    ignoreUndefined: true,
-  });
-  await client.connect();
+  const client = await connect(url);
   const db = client.db();
   const checkpoints = db.collection<CheckpointDocument>('checkpoints');
   return {
@@ -76,6 +69,30 @@ export async function openMongoRows(url: string): Promise<RowStore> {
     },
     close: () => client.close(),
   };
+}
+
+/** Drops the checkpoints, then every table of every version. No process may use them. */
+export async function dropMongoRows(url: string): Promise<void> {
+  const client = await connect(url);
+  try {
+    const db = client.db();
+    const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
+    if (names.includes('checkpoints')) await db.collection('checkpoints').drop();
+    for (const name of names) if (/_v\d+$/.test(name)) await db.collection(name).drop();
+  } finally {
+    await client.close();
+  }
+}
+
+/** Majority for all reads and writes: decisions and checkpoints must never be rolled back. */
+function connect(url: string): Promise<MongoClient> {
+  return createMongoClient(url, {
+    socketTimeoutMs: ANSWER_MS,
+    writeConcern: { w: 'majority' },
+    readConcern: { level: 'majority' },
+    readPreference: 'primary',
+    ignoreUndefined: true,
+  }).connect();
 }
 
 async function createCollection(db: Db, model: AnyModel): Promise<void> {

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { Config } from '../base/settings.js';
+import { openCluster } from '../cluster/openCluster.js';
+import { renewFileHistory } from '../log/logMeta.js';
+import { capabilities } from '../projections/allProjections.js';
+import { dropReadModels, type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
+import { loadMasterKey } from '../vault/masterKey.js';
+import { hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
+import { DataDirInUse, DataDirMismatch, engineOf, openDataDir } from './openStores.js';
+
+/** A step that is done and durable. */
+export type RestoreStep =
+  | { readonly kind: 'read models deleted' }
+  | { readonly kind: 'generation begun'; readonly generation: number }
+  | { readonly kind: 'history begun'; readonly history: string };
+
+/**
+ * Begins a new history of a log that was put back, while no server runs on it. Deletes the read models, which may be of
+ * a newer log; begins a generation of text keys, in which a `seq` can be used again; and renews the log's history, which
+ * cursors name. `Operator.recordHistory` then records it in the log. May be repeated, and finishes what a crash has cut
+ * off. Throws `DataDirInUse`, `DataDirMismatch`, `LogMismatch`, `MasterKeyError` and the errors of the stores.
+ */
+export async function beginHistory(config: Config, onStep: (step: RestoreStep) => void): Promise<void> {
+  const engine = engineOf(config);
+  await checkData(engine);
+  const lock = await openDataDir(config);
+  try {
+    await checkNoServer(config);
+    const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR, async () => false));
+    // Opened before anything is changed: it refuses another master key.
+    const vault = await openVault({ engine, masterKey });
+    try {
+      await dropReadModels(engine);
+      onStep({ kind: 'read models deleted' });
+      // Before the history: no client of the new one may find a `seq` whose key is destroyed.
+      onStep({ kind: 'generation begun', generation: await vault.keys.beginGeneration() });
+    } finally {
+      await vault.close();
+    }
+    const history = randomUUID();
+    await renewHistory(engine, history);
+    onStep({ kind: 'history begun', history });
+    // A server that has started meanwhile still names the history of before.
+    await checkNoServer(config);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Throws `DataDirMismatch` unless the parts of a system have been put back. */
+async function checkData(engine: Engine): Promise<void> {
+  if (engine.kind === 'sqlite') {
+    const { dataDir } = engine;
+    if (existsSync(logFileOf(dataDir)) || existsSync(vaultFileOf(dataDir))) return;
+    throw new DataDirMismatch(
+      `DATA_DIR (${dataDir}) holds no log; put log.db, vault.db and master.key back into it first`,
+    );
+  }
+  if (!(await hasVault(engine.url)))
+    throw new DataDirMismatch('MONGO_URL has no vault; put both databases back first');
+}
+
+/** Throws `DataDirInUse` if a node lives, or was killed so recently that it may. */
+async function checkNoServer({ MONGO_URL: url }: Config): Promise<void> {
+  if (url === undefined) return;
+  const log = await mongoLog({ url });
+  const { partitions } = log;
+  await log.close();
+  const cluster = await openCluster(url, randomUUID(), partitions, capabilities);
+  try {
+    const live = await cluster.nodes.listLive();
+    if (live.length === 0) return;
+    throw new DataDirInUse(
+      `${live.length} ${live.length === 1 ? 'server runs' : 'servers run'} on this database; stop all of them, or wait 10 s after one was killed, and run this again`,
+    );
+  } finally {
+    await cluster.close();
+  }
+}
+
+async function renewHistory(engine: Engine, history: string): Promise<void> {
+  if (engine.kind === 'sqlite') return renewFileHistory(logFileOf(engine.dataDir), history);
+  const { renewMongoHistory } = await import('../log/mongoLog.js');
+  await renewMongoHistory(engine.url, history);
+}
