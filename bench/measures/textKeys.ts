@@ -1,16 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WriterInRoom } from '../../src/domain/ids.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { openVault } from '../../src/vault/openVault.js';
-import {
-  encodeTrees,
-  newRoot,
-  openText,
-  RoomKeys,
-  type RoomOfWriter,
-  sealText,
-} from '../../src/vault/textKeys.js';
+import { encodeTrees, newRoot, openText, RoomKeys, sealText } from '../../src/vault/textKeys.js';
 import { seededRandom } from '../random.js';
 import { temporaryDirectory } from '../temporary.js';
 import { cell, type Measure, type Row } from './measure.js';
@@ -66,7 +60,7 @@ function openUs(): number {
 }
 
 /** The size of the vault after random texts of `texts` were destroyed, one at a time. */
-async function destroySome(rooms: readonly RoomOfWriter[][], texts: number): Promise<number> {
+async function destroySome(rooms: readonly WriterInRoom[][], texts: number): Promise<number> {
   const dataDir = temporaryDirectory();
   const vault = await openVault({ engine: { kind: 'sqlite', dataDir }, masterKey: randomBytes(32) });
   const random = seededRandom(1);

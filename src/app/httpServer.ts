@@ -1,4 +1,6 @@
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type Koa from 'koa';
 import { AuditReader } from '../audit/auditReader.js';
 import { eventsUntil, indexedSize } from '../audit/events/eventFilter.js';
@@ -53,6 +55,58 @@ export function httpParts(
   };
 }
 
+/** Takes over the socket of a request that offers to become a WebSocket. */
+type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/** Upgrades WebSockets at `/ws`. Any other offer to upgrade is ignored: the request is answered as if it had none. */
+export function serveUpgrades(server: Server, upgrade: Upgrade): void {
+  /** Sockets with requests that are not answered yet. */
+  const busy = new WeakSet<Duplex>();
+  server.on('request', ({ socket }, response) => {
+    busy.add(socket);
+    response.once('close', () => busy.delete(socket));
+  });
+  server.on('upgrade', (request, socket, head) => {
+    // Node detaches the answers before it from the socket: they could not be sent in order.
+    if (busy.has(socket)) socket.destroy();
+    else if (isWebSocketOffer(request)) upgrade(request, socket, head);
+    else {
+      socket.unshift(Buffer.concat([headWithoutOffer(request), head]));
+      // Once more from the beginning, with the deadlines of a new connection.
+      server.emit('connection', socket);
+    }
+  });
+}
+
+const tokensOf = (list: string): string[] => list.split(',').map((token) => token.trim().toLowerCase());
+
+function isWebSocketOffer({ method, url = '', headers }: IncomingMessage): boolean {
+  const [path = ''] = url.split('?', 1);
+  return (
+    method === 'GET' &&
+    (path === '/ws' || path === '/ws/') &&
+    tokensOf(headers.upgrade ?? '').includes('websocket')
+  );
+}
+
+/** The request line and headers as they came, but for those that offer to upgrade (RFC 9110 section 7.8). */
+function headWithoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const [name = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
+    const lowerName = name.toLowerCase();
+    if (OFFER_HEADERS.includes(lowerName)) continue;
+    if (lowerName !== 'connection') lines.push(`${name}: ${value}`);
+    else {
+      const kept = tokensOf(value).filter((token) => !OFFER_HEADERS.includes(token));
+      if (kept.length > 0) lines.push(`${name}: ${kept.join(', ')}`);
+    }
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
+const OFFER_HEADERS = ['upgrade', 'http2-settings'];
+
 /** A port that is served. */
 export interface Listening {
   readonly url: string;
@@ -67,7 +121,7 @@ export async function listen(
   gateway: Pick<RunningGateway, 'upgrade' | 'close'>,
 ): Promise<Listening> {
   const server = createHttpServer(app);
-  server.on('upgrade', (request, socket, head) => void gateway.upgrade(request, socket, head));
+  serveUpgrades(server, (request, socket, head) => void gateway.upgrade(request, socket, head));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(PORT, HOST, resolve);

@@ -52,6 +52,31 @@ export class Retirement {
   };
 }
 
+/** The same signal again within this time counts as one: a process in a group is often told twice. */
+const SAME_SIGNAL_MS = 2000;
+
+/** Decides what each signal to stop does. */
+export class StopSignals {
+  readonly #now: () => number;
+  #first: { readonly signal: string; readonly at: number } | undefined;
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Whether this signal begins the stop, is the first one once more, or ends the process at once. */
+  receive(signal: string): 'stop' | 'repeat' | 'exit' {
+    const at = this.#now();
+    if (this.#first) {
+      const isRepeat = this.#first.signal === signal && at - this.#first.at < SAME_SIGNAL_MS;
+      return isRepeat ? 'repeat' : 'exit';
+    }
+    this.#first = { signal, at };
+    return 'stop';
+  }
+}
+
 /** Given to every phase of a start. */
 export interface Host {
   readonly config: Config;

@@ -305,13 +305,16 @@ export async function startWriters(
 /** Starts destroying the keys of deleted texts, first of those that a crash left. */
 export function startDeletedTexts(
   { logger, closers }: Host,
-  { stores: { engine, vault }, membership: { bus, commands } }: Parts,
+  { stores: { engine, vault, texts }, membership: { bus, commands } }: Parts,
 ): DeletedTexts {
   const deletedTexts = new DeletedTexts({
     log: engine.log,
     keys: vault.keys,
     owned: () => commands.owned,
-    forgetRoom: (room) => engine.writers.forgetRoom(room),
+    forgetRoom: (room) => {
+      engine.writers.forgetRoom(room);
+      texts.cache.deleteOwner(room.owner);
+    },
     logger,
   });
   bus.subscribe((frame) => deletedTexts.receive(frame));

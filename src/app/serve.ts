@@ -1,8 +1,10 @@
 import pino, { type Logger } from 'pino';
+import { monotonicNow } from '../base/clock.js';
 import { ConfigError, readConfig } from '../base/settings.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
+import { StopSignals } from './lifecycle.js';
 import { DataDirInUse, DataDirMismatch } from './openStores.js';
 import { startSystem } from './system.js';
 
@@ -11,10 +13,9 @@ const STOP_LIMIT_MS = 9500;
 
 /** On SIGTERM or SIGINT, stops gracefully and exits with 0; on a second signal, exits at once with 1. */
 function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
-  let isStopping = false;
+  const signals = new StopSignals(monotonicNow);
 
   async function end(signal: string): Promise<void> {
-    isStopping = true;
     setTimeout(() => {
       logger.error(`the stop took longer than ${STOP_LIMIT_MS} ms: exiting without finishing it`);
       process.exit(1);
@@ -32,8 +33,9 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
-      if (isStopping) process.exit(1);
-      void end(signal);
+      const does = signals.receive(signal);
+      if (does === 'exit') process.exit(1);
+      if (does === 'stop') void end(signal);
     });
 }
 

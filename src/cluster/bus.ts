@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
+import type { Push } from '../domain/definePush.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
@@ -13,7 +14,7 @@ export interface CommitFrame extends Commit {
   readonly members: RoomsOfCommit | undefined;
   /** The users whom its events are pushed to, each once. Throws while `members` is undefined. */
   readonly concerns: readonly UserId[];
-  /** The users whose presence its events change. These events go to the users who watch them. */
+  /** The users whose presence its events change, for those who watch them. Throws like `concerns`. */
   readonly subjects: readonly UserId[];
   /** The decoded leaves. Decoded on first access, which may throw `UnknownEventType`. */
   readonly events: readonly Recorded[];
@@ -78,12 +79,11 @@ export function commitFrame(commit: Commit, { events: decoded, members }: Known 
       return events;
     },
     get concerns() {
-      if (!members) throw new Error('the members of the rooms of this commit are not known');
-      receivers ??= receiversOf(this.events, members);
+      receivers ??= receiversOf(this);
       return receivers.concerns;
     },
     get subjects() {
-      receivers ??= receiversOf(this.events, members);
+      receivers ??= receiversOf(this);
       return receivers.subjects;
     },
   };
@@ -103,18 +103,40 @@ export function decodeEvents({ partition, firstOffset, leaves }: Commit): Record
   return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
 }
 
+/** An event and its pushes. */
+export interface PushedEvent {
+  readonly event: Recorded;
+  readonly pushes: readonly Push[];
+}
+
+const nobody: readonly UserId[] = [];
+const derived = new WeakMap<CommitFrame, readonly PushedEvent[]>();
+
+/** The pushes of a frame's events, derived once. Throws while the frame's `members` are undefined. */
+export function pushesIn(frame: CommitFrame): readonly PushedEvent[] {
+  const known = derived.get(frame);
+  if (known) return known;
+  const { events, members } = frame;
+  if (!members) throw new Error('the members of the rooms of this commit are not known');
+  // A push shows a message as its event says: whatever changes it later is pushed later.
+  const made = events.map((event) => ({
+    event,
+    pushes: pushesOf(event, { members: members.get(event.stream) ?? nobody }),
+  }));
+  derived.set(frame, made);
+  return made;
+}
+
 interface Receivers {
   readonly concerns: readonly UserId[];
   readonly subjects: readonly UserId[];
 }
 
-const nobody: readonly UserId[] = [];
-
-function receiversOf(events: readonly Recorded[], members: RoomsOfCommit | undefined): Receivers {
+function receiversOf(frame: CommitFrame): Receivers {
   const concerns = new Set<UserId>();
   const subjects = new Set<UserId>();
-  for (const event of events)
-    for (const push of pushesOf(event, { members: members?.get(event.stream) ?? nobody }))
+  for (const { pushes } of pushesIn(frame))
+    for (const push of pushes)
       if ('about' in push) subjects.add(push.about);
       else for (const user of push.to) concerns.add(user);
   return { concerns: [...concerns], subjects: [...subjects] };

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import type { Push, SealedMessage } from './definePush.js';
 import type { Time } from './fields.js';
-import { type Actor, type RoomId, type StreamKind, type StreamName, streamOf, type UserId } from './ids.js';
+import {
+  type Actor,
+  type StreamKind,
+  type StreamName,
+  streamOf,
+  type TextPlace,
+  type UserId,
+} from './ids.js';
 
 /** A kind of stream, and the state that deciders keep of each stream of this kind. */
 export interface StreamDeclaration<S> {
@@ -37,15 +44,6 @@ export interface Words {
   who(id: string): string;
   /** A value in quotes on one line; `(erased)` for null. */
   quoted(value: unknown): string;
-}
-
-/** The place of a text in its writer's tree of keys. */
-export interface TextPlace {
-  readonly roomId: RoomId;
-  /** The message's `seq`. */
-  readonly seq: number;
-  /** The revision of the text, 0 for the first. */
-  readonly rev: number;
 }
 
 /** The one field of an event's data that is sealed. Its decider gives it in the clear, and the writer seals it. */

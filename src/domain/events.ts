@@ -6,12 +6,11 @@ import type {
   Scene,
   SealedField,
   StreamDeclaration,
-  TextPlace,
   Words,
 } from './defineEvent.js';
 import type { Push, StoredPush } from './definePush.js';
 import { declaredEvents, type EventDeclared } from './features.js';
-import { parseStream, type StreamName, type UserId } from './ids.js';
+import { parseStream, type StreamName, type TextPlace, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
 

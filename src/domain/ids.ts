@@ -42,3 +42,12 @@ export interface WriterInRoom {
   readonly owner: UserId;
   readonly roomId: RoomId;
 }
+
+/** The place of a text in its writer's tree of keys. */
+export interface TextPlace {
+  readonly roomId: RoomId;
+  /** The message's `seq`. */
+  readonly seq: number;
+  /** The revision of the text, 0 for the first. */
+  readonly rev: number;
+}

@@ -11,12 +11,13 @@ import { follow, type TailReader } from '../log/logReader.js';
 import { roomKeysId } from '../vault/textKeys.js';
 import type { KeyStore } from '../vault/vault.js';
 
-/** How often it looks which partitions this node owns, and saves how far it is. */
+/** How often it looks which partitions this node owns. */
 const LOOK_EVERY_MS = 1000;
 /** It saves its progress after this many events without a deletion, so that a start reads few again. */
 const SAVE_EVERY_EVENTS = 10_000;
 const RETRY_MS = { min: 50, max: 2000 };
 const WAIT_EVERY_MS = 50;
+const READ_COMMITS = 100;
 /** The longest wait of a caller; the destruction goes on without it. */
 const ANSWER_MS = 20_000;
 
@@ -27,7 +28,7 @@ export interface DeletedTextsDeps {
   readonly keys: Pick<KeyStore, 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
   /** The partitions that this node owns, now. */
   readonly owned: () => readonly number[];
-  /** Drops cached keys of this writer in this room. */
+  /** Drops cached keys and texts of this writer in this room. */
   readonly forgetRoom: (room: WriterInRoom) => void;
   readonly logger: Logger;
 }
@@ -160,14 +161,31 @@ export class DeletedTexts {
   }
 
   /** Resolves when every text that the log deletes before this moment is destroyed. Throws `unknown` after 20 s. */
-  async waitFor({ partition, size }: Moment): Promise<void> {
+  async waitFor(moment: Moment): Promise<void> {
     const giveUpAt = performance.now() + ANSWER_MS;
+    const { partition } = moment;
+    // Of another node only the saved progress is known, which later events without a deletion hardly move.
+    const size = this.#running.has(partition) ? moment.size : await this.#lastDeletionBefore(moment);
     for (;;) {
       const here = this.#running.get(partition)?.size ?? 0;
       if (here >= size || (await this.#deps.keys.destructionProgress(partition)) >= size) return;
       if (performance.now() > giveUpAt)
         throw outcomeUnknown('the message is deleted, and its key will be destroyed; check later');
       await pause(WAIT_EVERY_MS);
+    }
+  }
+
+  /** The tree size of the last commit before the moment that deletes; 0 if none lies behind the saved progress. */
+  async #lastDeletionBefore({ partition, size }: Moment): Promise<number> {
+    let last = 0;
+    for (let { position } = await this.#placeOf(partition); ; ) {
+      const commits = await this.#deps.log.read(partition, position, READ_COMMITS);
+      for (const commit of commits) {
+        if (commit.firstOffset >= size) return last;
+        if (commit.leaves.some(isDeletion)) last = commit.size;
+        position = commit.position;
+      }
+      if (commits.length === 0) return last;
     }
   }
 

@@ -1,5 +1,6 @@
+import type { PushedEvent } from '../cluster/bus.js';
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
+import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageTerm } from '../domain/messages.js';
@@ -93,9 +94,7 @@ export interface DeliveryDeps {
 }
 
 /** An event, its pushes, and the content of those to users of this node. */
-export interface Delivered {
-  readonly event: Recorded;
-  readonly pushes: readonly Push[];
+export interface Delivered extends PushedEvent {
   readonly content: Shown;
 }
 

@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type CommitFrame, commitFrame, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
-import type { Scene } from '../domain/defineEvent.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import { type CommitFrame, commitFrame, pushesIn, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
+import type { Recorded } from '../domain/events.js';
 import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
@@ -67,7 +66,7 @@ export interface FanoutSource {
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
-interface Place {
+export interface Place {
   readonly position: number;
   readonly size: number;
 }
@@ -157,7 +156,7 @@ export class Fanout {
     return content.isWhole ? this.#apply(frame, content) : this.#fetch(frame, content);
   }
 
-  /** Only of commits that were read from the log: writers send the members along. */
+  /** Only of commits that were read from the log: writers send the members along. One a turn, to pace the pushes. */
   async #fetchMembers(frame: CommitFrame): Promise<void> {
     let members: RoomsOfCommit | undefined;
     await this.#retry(frame, async () => {
@@ -165,6 +164,7 @@ export class Fanout {
       return true;
     });
     if (members) await this.#push(withMembers(frame, members));
+    await nextTurn();
   }
 
   async #membersIn({ events, partition, size }: CommitFrame): Promise<RoomsOfCommit> {
@@ -213,18 +213,17 @@ export class Fanout {
   /** The content of the commit's pushes to users of this node, as far as it is in memory. */
   #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content)): PushContent {
     const { interest } = this.#deps;
-    for (const event of frame.events)
-      for (const push of pushesOf(event, sceneOf(event, frame.members)))
+    for (const { pushes } of pushesIn(frame))
+      for (const push of pushes)
         if (!('about' in push) && push.to.some((user) => interest.hosts(user))) content.want(push);
     return content;
   }
 
   #apply(frame: CommitFrame, content: PushContent): void {
     if (this.#ending.signal.aborted) return;
-    for (const event of frame.events) {
+    for (const { event, pushes } of pushesIn(frame)) {
       this.#vector[frame.partition] = event.offset + 1;
       this.#deps.observer.onEvent(event);
-      const pushes = pushesOf(event, sceneOf(event, frame.members));
       this.#deps.delivery.deliver({ event, pushes, content }, this.#vector);
     }
     this.#move(frame);
@@ -236,10 +235,3 @@ export class Fanout {
     this.#waiters.notify(this.#vector);
   }
 }
-
-const nobody: readonly UserId[] = [];
-
-/** A push shows a message as its event says: whatever changes it later is pushed later. */
-const sceneOf = ({ stream }: Recorded, members: RoomsOfCommit | undefined): Scene => ({
-  members: members?.get(stream) ?? nobody,
-});

@@ -17,7 +17,7 @@ import type { Vault } from '../vault/vault.js';
 import { PresenceWatchers } from './contactIndex.js';
 import { Cursors, Revisions, type Vector } from './cursor.js';
 import { type ContentSources, Delivery, type Texts } from './delivery.js';
-import { Fanout } from './fanout.js';
+import { Fanout, type Place } from './fanout.js';
 import { CommandRunner, createHandlers, type Handlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { Profiles, RoomMembers } from './membersAndProfiles.js';
@@ -74,12 +74,6 @@ export interface RunningGateway {
   close(): Promise<void>;
   /** Leaves the bus and stops every timer. */
   release(): Promise<void>;
-}
-
-/** A place in a partition: its last position, and the size of the tree there. */
-interface Place {
-  readonly position: number;
-  readonly size: number;
 }
 
 /** The gateway's caches of users, rooms and recent pushes. */

@@ -117,12 +117,11 @@ export class WebSocketServer implements ConnectionHost {
     return rateLimit === 'off' ? undefined : new TokenBucket(rateLimit.rate, rateLimit.burst);
   }
 
-  /** The HTTP server's `upgrade`. */
+  /** Takes over the socket of a request that offers to upgrade to a WebSocket. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { connections, sessions, rules, logger } = this.#deps;
     socket.on('error', () => socket.destroy());
-    const path = (request.url ?? '').split('?', 1)[0];
-    if (path !== '/ws' && path !== '/ws/') return refuseUpgrade(socket, 404);
+    const cancel = destroyLater(socket, UPGRADE_TIMEOUT_MS);
     if (!rules.origins.isAllowed(request.headers)) return refuseUpgrade(socket, 403);
     if (connections.isStopping || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
     const { authorization } = request.headers;
@@ -136,8 +135,12 @@ export class WebSocketServer implements ConnectionHost {
         return refuseUpgrade(socket, 503);
       }
       if (!bearer) return refuseUpgrade(socket, 401);
+      if (connections.isStopping) return refuseUpgrade(socket, 503);
     }
-    this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket, bearer));
+    this.#server.handleUpgrade(request, socket, head, (ws) => {
+      cancel();
+      this.#accept(ws, socket, bearer);
+    });
   }
 
   reportClose({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
@@ -181,18 +184,33 @@ function onPong(this: WebSocket): void {
 function onError(): void {}
 
 /** The HTTP status of a refused upgrade. */
-type UpgradeRefusal = 401 | 403 | 404 | 503;
+type UpgradeRefusal = 401 | 403 | 503;
 
 const statusTexts: Record<UpgradeRefusal, string> = {
   401: 'Unauthorized',
   403: 'Forbidden',
-  404: 'Not Found',
   503: 'Service Unavailable',
 };
+
+/** A socket that the HTTP server no longer watches is destroyed if it is no WebSocket after this time. */
+const UPGRADE_TIMEOUT_MS = 10_000;
+/** After a refusal, the client has this long to take it and to close. */
+const REFUSAL_TIMEOUT_MS = 1000;
+
+/** Destroys the socket after `ms`, unless it has closed. Returns the function that cancels this. */
+function destroyLater(socket: Duplex, ms: number): () => void {
+  const timer = setTimeout(() => socket.destroy(), ms);
+  const cancel = () => clearTimeout(timer);
+  socket.once('close', cancel);
+  return cancel;
+}
 
 /** Answers the upgrade with a status and nothing more. */
 function refuseUpgrade(socket: Duplex, status: UpgradeRefusal): void {
   const extra = status === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';
+  destroyLater(socket, REFUSAL_TIMEOUT_MS);
+  // The client's end must be read, or the socket never closes.
+  socket.resume();
   socket.end(
     `HTTP/1.1 ${status} ${statusTexts[status]}\r\n${extra}Connection: close\r\nContent-Length: 0\r\n\r\n`,
   );

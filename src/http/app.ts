@@ -104,9 +104,11 @@ const shareWith =
       'Access-Control-Expose-Headers': EXPOSED_HEADERS,
     });
     await next();
-    if (ctx.method !== 'OPTIONS' || ctx.get('Access-Control-Request-Method') === '') return;
+    const allow = ctx.response.get('Allow');
+    // Nothing is allowed at a path where no resource is.
+    if (ctx.method !== 'OPTIONS' || !allow || ctx.get('Access-Control-Request-Method') === '') return;
     ctx.set({
-      'Access-Control-Allow-Methods': ctx.response.get('Allow'),
+      'Access-Control-Allow-Methods': allow,
       'Access-Control-Allow-Headers': 'Authorization, Content-Type',
       'Access-Control-Max-Age': String(PREFLIGHT_SECONDS),
     });
@@ -122,17 +124,18 @@ const measureRequests =
   };
 
 /**
- * An HTTP server that slow clients cannot hold up: headers must arrive within 10 s, whole requests within 30 s. Idle
- * connections live longer than those of proxies (60 s), so that no proxy sends a request into one just closed.
+ * An HTTP server that slow clients cannot hold up: a connection that has sent no complete request within 10 s is
+ * closed. Between requests, idle connections live longer than those of proxies (60 s), so that no proxy sends a request
+ * into one just closed.
  */
 export function createHttpServer(app: Koa): Server {
   return createServer(
     {
       maxHeaderSize: 16 * 1024,
       headersTimeout: 10_000,
-      requestTimeout: 30_000,
+      requestTimeout: 10_000,
       keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: 500,
     },
     app.callback(),
   );

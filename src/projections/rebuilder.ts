@@ -159,6 +159,7 @@ export class Rebuilder implements SideWork {
   #mustRead = true;
   #job: Job | undefined;
   #isRebuilding = false;
+  #leftovers: Promise<void> = Promise.resolve();
 
   constructor(options: RebuilderOptions) {
     this.#options = options;
@@ -169,7 +170,7 @@ export class Rebuilder implements SideWork {
   start(): void {
     const { settleMs, events } = this.#options;
     if (settleMs > 0) this.#pollTimer = setInterval(() => this.#requestRead(), settleMs / READS_PER_SETTLE);
-    this.#dropLeftovers().catch(events.onRetry);
+    this.#leftovers = this.#dropLeftovers().catch(events.onRetry);
   }
 
   /** Ends every switch that is under way where it is. */
@@ -190,6 +191,8 @@ export class Rebuilder implements SideWork {
     if (this.#isRebuilding) throw new ParleyError('conflict', 'another projection is being rebuilt');
     this.#isRebuilding = true;
     try {
+      // Otherwise it would continue to build a table that is being dropped.
+      await this.#leftovers;
       const rebuild = await Rebuild.begin(engine, base);
       await new Promise<void>((done) => {
         this.#job = { rebuild, done, readySince: undefined };
@@ -257,8 +260,11 @@ export class Rebuilder implements SideWork {
    */
   async #dropLeftovers(): Promise<void> {
     const { settleMs, events } = this.#options;
-    for (const [base, { active, other }] of await this.#readGenerations())
-      if (other !== null && (other < active || settleMs === 0)) this.#drop(base, other).catch(events.onRetry);
+    const drops = (await this.#readGenerations()).map(async ([base, { active, other }]) => {
+      if (other === null || (other > active && settleMs > 0)) return;
+      await this.#drop(base, other).catch(events.onRetry);
+    });
+    if (settleMs === 0) await Promise.all(drops);
   }
 
   async #readGenerations() {

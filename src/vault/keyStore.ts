@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { ExpiringCache } from '../base/collections.js';
 import { VaultUnavailable } from '../base/errors.js';
-import type { UserId } from '../domain/ids.js';
+import type { UserId, WriterInRoom } from '../domain/ids.js';
 import {
   type DataKey,
   MAX_KEYS,
@@ -20,7 +20,6 @@ import {
   newRoot,
   type Path,
   RoomKeys,
-  type RoomOfWriter,
   roomKeysId,
   roomPath,
   SALT_BYTES,
@@ -49,9 +48,6 @@ interface CachedRoom {
 
 /** The most memory of cached room keys. */
 const MAX_ROOM_BYTES = 64 * 1024 * 1024;
-/** What the keys of a room take beside their bytes, and how many bytes of memory a byte takes (measured). */
-const ROOM_OVERHEAD_BYTES = 5_000;
-const MEMORY_OF_A_BYTE = 4;
 /** A lost race means that another has written. So many losses in a row mean that something is wrong. */
 const MAX_RACES = 50;
 /** Generations are stored in one byte. */
@@ -62,7 +58,7 @@ const progressName = (partition: number, generation: number): string =>
   `destroyed in ${partition}, generation ${generation}`;
 
 const contextOfRoots = (owner: UserId, version: number): string => `roots of user ${owner}, ${version}`;
-const contextOfRoom = (room: RoomOfWriter, version: number): string => `room ${roomKeysId(room)}, ${version}`;
+const contextOfRoom = (room: WriterInRoom, version: number): string => `room ${roomKeysId(room)}, ${version}`;
 /** Seals the rows of a person's rooms: with the person's row they all stop to open, also one that comes too late. */
 const roomWrapping = (own: DataKey): DataKey => createHmac('sha256', own).update('parley/rooms').digest();
 
@@ -70,7 +66,7 @@ const lostRaces = (what: string): VaultUnavailable =>
   new VaultUnavailable(`${what} was changed by others ${MAX_RACES} times; try again`);
 
 /** What a room's own row holds. */
-function decodeRoom({ own }: Person, room: RoomOfWriter, row: RoomRow | undefined): Trees {
+function decodeRoom({ own }: Person, room: WriterInRoom, row: RoomRow | undefined): Trees {
   if (row === undefined) return new Map();
   return decodeTrees(openRow(roomWrapping(own), row.sealed, contextOfRoom(room, row.version)));
 }
@@ -143,7 +139,7 @@ class KeyRows {
   /** Returns false if the row is no longer the one that was read. */
   replaceRoom(
     { own }: Person,
-    { owner, roomId }: RoomOfWriter,
+    { owner, roomId }: WriterInRoom,
     from: number,
     trees: Trees,
   ): Promise<boolean> {
@@ -160,7 +156,7 @@ class RoomKeyCache {
     ttlMs: SECRET_TTL_MS,
     maxEntries: MAX_KEYS,
     maxBytes: MAX_ROOM_BYTES,
-    sizeOf: ({ keys }) => MEMORY_OF_A_BYTE * keys.bytes.length + ROOM_OVERHEAD_BYTES,
+    sizeOf: ({ keys }) => keys.memoryBytes,
   });
   /** For each read in progress, the rooms in which a text was destroyed since it began. */
   readonly #reads = new Set<Set<string>>();
@@ -173,14 +169,14 @@ class RoomKeyCache {
     private readonly rows: KeyRows,
   ) {}
 
-  getCached(room: RoomOfWriter, leftMs = 0): RoomKeys | 'destroyed' | undefined {
+  getCached(room: WriterInRoom, leftMs = 0): RoomKeys | 'destroyed' | undefined {
     if (this.ownKeys.getCached(room.owner) === 'destroyed') return 'destroyed';
     return this.#cache.get(roomKeysId(room), leftMs)?.keys;
   }
 
-  async getAll(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+  async getAll(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
     const found = new Map<string, RoomKeys | 'destroyed'>();
-    const uncached: RoomOfWriter[] = [];
+    const uncached: WriterInRoom[] = [];
     for (const room of rooms) {
       const keys = this.getCached(room, MIN_TTL_LEFT_MS);
       if (keys === undefined) uncached.push(room);
@@ -190,7 +186,7 @@ class RoomKeyCache {
     return found;
   }
 
-  async fetchAll(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+  async fetchAll(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
     const found = new Map<string, RoomKeys | 'destroyed'>();
     let left = [...new Map(rooms.map((room) => [roomKeysId(room), room])).values()];
     for (let races = 0; left.length > 0; races++) {
@@ -202,9 +198,9 @@ class RoomKeyCache {
 
   /** Reads rooms once. Returns those to read again. */
   async #read(
-    rooms: readonly RoomOfWriter[],
+    rooms: readonly WriterInRoom[],
     into: Map<string, RoomKeys | 'destroyed'>,
-  ): Promise<RoomOfWriter[]> {
+  ): Promise<WriterInRoom[]> {
     const overtaken = new Set<string>();
     this.#reads.add(overtaken);
     try {
@@ -245,7 +241,7 @@ class RoomKeyCache {
   }
 
   /** Destroys texts after the destructions of this owner's texts that were called before. */
-  async destroyTexts(room: RoomOfWriter, seqs: readonly number[]): Promise<void> {
+  async destroyTexts(room: WriterInRoom, seqs: readonly number[]): Promise<void> {
     if (seqs.length === 0) return;
     const before = this.#turns.get(room.owner) ?? Promise.resolve();
     const turn = before.then(() => this.#destroyTexts(room, seqs.map(seqPath)));
@@ -258,7 +254,7 @@ class RoomKeyCache {
     return turn;
   }
 
-  async #destroyTexts(room: RoomOfWriter, paths: readonly Path[]): Promise<void> {
+  async #destroyTexts(room: WriterInRoom, paths: readonly Path[]): Promise<void> {
     for (let races = 0; races < MAX_RACES; races++) {
       const person = (await this.rows.people([room.owner])).get(room.owner) ?? 'destroyed';
       // Also removes a row of a room that was written while the person was destroyed.
@@ -269,7 +265,7 @@ class RoomKeyCache {
   }
 
   /** First the row of the room, then the person's: at no time do both lack what the other does not hold. */
-  async #cutOut(person: Person, room: RoomOfWriter, paths: readonly Path[]): Promise<boolean> {
+  async #cutOut(person: Person, room: WriterInRoom, paths: readonly Path[]): Promise<boolean> {
     const [row] = await this.store.findRooms([room]);
     const stored = decodeRoom(person, room, row);
     const trees = addBranches(stored, person.trees, roomPath(person.salt, room.roomId));

@@ -1,6 +1,6 @@
 import { Binary, type Collection, type Db, type MongoClient } from 'mongodb';
 import { createMongoClient, isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
-import type { RoomId, UserId } from '../domain/ids.js';
+import type { RoomId, UserId, WriterInRoom } from '../domain/ids.js';
 import {
   type ClaimRow,
   type ClaimTable,
@@ -12,7 +12,6 @@ import {
   MAX_ENDED_SESSIONS,
   type NumberTable,
   type PersonRow,
-  type RoomOfWriter,
   type SessionRow,
   type SessionTable,
   type SigningKeyRow,
@@ -96,7 +95,7 @@ type KeyDocument = { _id: UserId; version: number; own: Binary | null; roots: Bi
 type RoomDocument = { _id: string; owner: UserId; roomId: RoomId; version: number; sealed: Binary };
 
 const bytesOf = (value: Binary | null): Uint8Array | null => value?.value() ?? null;
-const roomDocumentId = ({ owner, roomId }: RoomOfWriter): string => `${owner}/${roomId}`;
+const roomDocumentId = ({ owner, roomId }: WriterInRoom): string => `${owner}/${roomId}`;
 
 async function createKeyTable(db: Db): Promise<KeyTable> {
   const keys = db.collection<KeyDocument>('keys');

@@ -1,8 +1,7 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import type { Sealed } from '../domain/fields.js';
-import type { RoomId } from '../domain/ids.js';
+import type { RoomId, TextPlace, WriterInRoom } from '../domain/ids.js';
 import { CipherError, type DataKey, openBytes, sealBytes } from './dataKeys.js';
-import type { RoomOfWriter } from './vaultStore.js';
 
 /**
  * What is left of a tree of keys (Goldreich, Goldwasser and Micali 1986): the key of a whole tree, its two halves, or
@@ -228,6 +227,10 @@ class Walk {
   }
 }
 
+/** What the keys of a room take beside their bytes, and how many bytes of memory a byte takes (measured). */
+const OVERHEAD_BYTES = 5_000;
+const MEMORY_OF_A_BYTE = 4;
+
 /** The keys of one writer's texts in one room. Immutable bytes, so that they can cross threads. */
 export class RoomKeys {
   readonly bytes: Uint8Array;
@@ -245,6 +248,11 @@ export class RoomKeys {
     return new RoomKeys(bytes);
   }
 
+  /** About how much memory they take, for caches that are bounded by it. */
+  get memoryBytes(): number {
+    return MEMORY_OF_A_BYTE * this.bytes.length + OVERHEAD_BYTES;
+  }
+
   /** Undefined: this text was destroyed. Throws `CipherError` for a generation that these keys do not know. */
   keyOf(generation: number, seq: number, rev: number): DataKey | undefined {
     const walk = this.#walks.get(generation);
@@ -255,10 +263,7 @@ export class RoomKeys {
 }
 
 /** The place of a text among its writer's texts in a room. */
-export interface TextPlace {
-  readonly seq: number;
-  readonly rev: number;
-}
+type PlaceInRoom = Pick<TextPlace, 'seq' | 'rev'>;
 
 /** The key of this text was destroyed: nothing can be sealed in its place. */
 export class TextDestroyed extends Error {
@@ -266,7 +271,7 @@ export class TextDestroyed extends Error {
 }
 
 /** Seals a text with its own key. Throws `TextDestroyed` if the key is gone. */
-export function sealText(keys: RoomKeys, { seq, rev }: TextPlace, text: string, context: string): Sealed {
+export function sealText(keys: RoomKeys, { seq, rev }: PlaceInRoom, text: string, context: string): Sealed {
   const { generation } = keys;
   const key = keys.keyOf(generation, seq, rev);
   if (!key) throw new TextDestroyed(`the key of message ${seq} was destroyed`);
@@ -276,7 +281,7 @@ export function sealText(keys: RoomKeys, { seq, rev }: TextPlace, text: string, 
 /** Null: the text was destroyed. Throws `CipherError` for what `sealText` did not make for this place and context. */
 export function openText(
   keys: RoomKeys,
-  { seq, rev }: TextPlace,
+  { seq, rev }: PlaceInRoom,
   sealed: Sealed,
   context: string,
 ): string | null {
@@ -287,6 +292,5 @@ export function openText(
   return key ? openBytes(key, bytes.subarray(1), context) : null;
 }
 
-export type { RoomOfWriter };
-/** Names a `RoomOfWriter`. */
-export const roomKeysId = ({ owner, roomId }: RoomOfWriter): string => `${owner}/${roomId}`;
+/** Names a `WriterInRoom`. */
+export const roomKeysId = ({ owner, roomId }: WriterInRoom): string => `${owner}/${roomId}`;

@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { SWEEP_MS } from '../base/collections.js';
-import type { UserId } from '../domain/ids.js';
+import type { UserId, WriterInRoom } from '../domain/ids.js';
 import type { DataKey } from './dataKeys.js';
-import type { RoomKeys, RoomOfWriter } from './textKeys.js';
+import type { RoomKeys } from './textKeys.js';
 import type { HeadRow } from './vaultStore.js';
 
 export type { DataKey };
@@ -47,12 +47,12 @@ export interface KeyStore {
    * Returns the keys of these writers' texts in these rooms by `roomKeysId`; `destroyed` if the writer is erased. Throws
    * `VaultUnavailable` rather than guess.
    */
-  getRoomKeys(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
+  getRoomKeys(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
   /**
    * Destroys the keys of all revisions of these messages, in all generations up to the present one. Resolves when that
    * is durable and no file holds the keys. Repeat it after an error.
    */
-  destroyTexts(room: RoomOfWriter, seqs: readonly number[]): Promise<void>;
+  destroyTexts(room: WriterInRoom, seqs: readonly number[]): Promise<void>;
   /** Begins the next generation of text keys, in which a `seq` that was destroyed may be used again. Returns its number. */
   beginGeneration(): Promise<number>;
   /** The present generation of text keys; 0 until one was begun. */
@@ -75,9 +75,9 @@ export interface CachedKeys extends KeyStore {
   /** As `getKeys`, but read from the store: another thread's cache must not add its age to that of this one. */
   fetchKeys(owners: readonly UserId[]): Promise<Map<UserId, DataKey | 'destroyed'>>;
   /** As `getCached`, for `getRoomKeys`. */
-  getCachedRoomKeys(room: RoomOfWriter): RoomKeys | 'destroyed' | undefined;
+  getCachedRoomKeys(room: WriterInRoom): RoomKeys | 'destroyed' | undefined;
   /** As `fetchKeys`, for `getRoomKeys`. */
-  fetchRoomKeys(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
+  fetchRoomKeys(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
 }
 
 export interface CredentialStore {

@@ -1,11 +1,5 @@
 import type { Sealed } from '../domain/fields.js';
-import type { RoomId, UserId } from '../domain/ids.js';
-
-/** One writer's texts in one room. */
-export interface RoomOfWriter {
-  readonly owner: UserId;
-  readonly roomId: RoomId;
-}
+import type { UserId, WriterInRoom } from '../domain/ids.js';
 
 export interface KeyRow {
   readonly owner: UserId;
@@ -22,7 +16,7 @@ export interface PersonRow extends KeyRow {
 }
 
 /** What is left of a writer's text keys in a room in which a text of theirs was destroyed. */
-export interface RoomRow extends RoomOfWriter {
+export interface RoomRow extends WriterInRoom {
   /** 1, 2, 3 … */
   readonly version: number;
   readonly sealed: Uint8Array;
@@ -86,7 +80,7 @@ export interface KeyTable {
   /** Compares and sets. Returns false if the version is not `from`; else the new one is `from` + 1. */
   replaceRoots(owner: UserId, from: number, roots: Uint8Array): Promise<boolean>;
   /** Returns the existing rows of these rooms, in any order. */
-  findRooms(rooms: readonly RoomOfWriter[]): Promise<RoomRow[]>;
+  findRooms(rooms: readonly WriterInRoom[]): Promise<RoomRow[]>;
   /** Compares and sets. Returns false if the stored version is not `row.version` − 1; 0 means that none is stored. */
   replaceRoom(row: RoomRow): Promise<boolean>;
   /** Removes from the files what an interrupted `replace…` or `destroy…` has left there. */

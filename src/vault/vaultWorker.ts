@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { removeCopies } from '../base/fileSearch.js';
 import { serveThread } from '../base/workerThreads.js';
+import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';
 import {
   type ClaimRow,
@@ -10,7 +11,6 @@ import {
   type KeyRow,
   MAX_ENDED_SESSIONS,
   type PersonRow,
-  type RoomOfWriter,
   type RoomRow,
   type SessionRow,
   type SigningKeyRow,
@@ -187,7 +187,7 @@ const sqliteVault = {
       () => statements.replaceRoots.run(roots, owner, from).changes === 1,
     );
   },
-  findRooms: (rooms: readonly RoomOfWriter[]): RoomRow[] =>
+  findRooms: (rooms: readonly WriterInRoom[]): RoomRow[] =>
     rooms.flatMap(({ owner, roomId }) => (statements.room.get(owner, roomId) as RoomRow | undefined) ?? []),
   replaceRoom({ owner, roomId, version, sealed }: RoomRow): boolean {
     if (version === 1) return statements.insertRoom.run(owner, roomId, version, sealed, owner).changes === 1;

@@ -107,6 +107,9 @@ export function decodeError({ name, message, stack, cause, parley }: WireError):
 }
 
 const MAX_KEYS = 50_000;
+/** The most memory of cached keys. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const OWN_KEY_BYTES = 200;
 
 type Reply = Extract<ToWriterThread, { request: number }>;
 /** A user's own key, or the keys of a writer's texts in a room. */
@@ -119,7 +122,12 @@ type Cached = DataKey | RoomKeys | 'destroyed';
 export class RemoteKeyCache {
   readonly #ask: (wanted: WantedKeys, request: number) => void;
   /** By user, and by `roomKeysId`. */
-  readonly #cache = new ExpiringCache<Cached>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_KEYS });
+  readonly #cache = new ExpiringCache<Cached>({
+    ttlMs: SECRET_TTL_MS,
+    maxEntries: MAX_KEYS,
+    maxBytes: MAX_BYTES,
+    sizeOf: (cached) => (cached instanceof RoomKeys ? cached.memoryBytes : OWN_KEY_BYTES),
+  });
   readonly #open = new Map<
     number,
     { resolve: (reply: FoundKeys) => void; reject: (error: Error) => void; asOf: number }

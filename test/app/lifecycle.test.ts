@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Closers, Retirement } from '../../src/app/lifecycle.js';
+import { Closers, Retirement, StopSignals } from '../../src/app/lifecycle.js';
 import { rejection } from '../support/rejection.js';
 
 describe('closers', () => {
@@ -67,5 +67,30 @@ describe('a fatal error of a node', () => {
     node.onFatal(newer);
     await new Promise((resolve) => setImmediate(resolve));
     expect(failures).to.deep.equal([newer, cause]);
+  });
+});
+
+describe('signals to stop', () => {
+  /** What each signal does: its name and when it comes, in ms. */
+  const outcomes = (...signals: readonly (readonly [string, number])[]) => {
+    let now = 0;
+    const received = new StopSignals(() => now);
+    return signals.map(([signal, at]) => {
+      now = at;
+      return received.receive(signal);
+    });
+  };
+
+  it('count as one when the same comes again within 2 s; later it ends the process at once', () => {
+    expect(outcomes(['SIGTERM', 100], ['SIGTERM', 100], ['SIGTERM', 2099], ['SIGTERM', 2100])).to.deep.equal([
+      'stop',
+      'repeat',
+      'repeat',
+      'exit',
+    ]);
+  });
+
+  it('end the process at once when another one comes', () => {
+    expect(outcomes(['SIGINT', 0], ['SIGTERM', 1])).to.deep.equal(['stop', 'exit']);
   });
 });

@@ -1,7 +1,8 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import type { WriterInRoom } from '../../src/domain/ids.js';
 import type { OpenVault } from '../../src/vault/openVault.js';
-import { type RoomKeys, type RoomOfWriter, roomKeysId } from '../../src/vault/textKeys.js';
+import { type RoomKeys, roomKeysId } from '../../src/vault/textKeys.js';
 import type { CachedKeys, Credential, SignedHead } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
 
@@ -108,7 +109,7 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(theirs).to.deep.equal(mine);
     expect(new Set(mine)).to.have.property('size', 16);
     expect(await here.getRoomKeys([])).to.have.property('size', 0);
-    const [room] = rooms as [RoomOfWriter, ...RoomOfWriter[]]; // There are four.
+    const [room] = rooms as [WriterInRoom, ...WriterInRoom[]]; // There are four.
     expect(keyOf(here.getCachedRoomKeys(room), 1, 0)).to.equal(mine?.[0]);
     expect(keyOf((await there.fetchRoomKeys([room])).get(roomKeysId(room)), 1, 0)).to.equal(mine?.[0]);
   },

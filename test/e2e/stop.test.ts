@@ -49,7 +49,15 @@ describe('stopping', function () {
     await unhurried();
     const exit = server.stop();
     await eventually('it is stopping', () => server.log.includes('stopping'));
-    await server.stop();
+    void server.kill('SIGINT');
     expect((await exit).code).to.not.equal(0);
+  });
+
+  it('counts the same signal at once as one', async () => {
+    await unhurried();
+    const exit = server.stop();
+    await eventually('it is stopping', () => server.log.includes('stopping'));
+    void server.kill('SIGTERM');
+    expect(await exit).to.deep.equal({ code: 0, signal: null });
   });
 });

@@ -141,6 +141,19 @@ describe('the texts that the log deletes', () => {
     expect(await texts()).to.deep.equal([null, 'text 2', null]);
   });
 
+  it('are known to be destroyed by a node that does not own the partition, after later events too', async () => {
+    const owner = node();
+    owner.receive(commitFrame(deletion(1, 4)));
+    await owner.waitFor({ partition: 0, size: 4 });
+    owner.receive(commitFrame(log.rival([leafOf('MessageSent', 5, 4, 'later')])));
+    const other = node({}, () => []);
+    await other.waitFor({ partition: 0, size: 5 });
+    expect(await vault.keys.destructionProgress(0), 'no later event was saved').to.equal(4);
+    owner.receive(commitFrame(deletion(3, 6)));
+    await other.waitFor({ partition: 0, size: 6 });
+    expect(await texts()).to.deep.equal([null, 'text 2', null]);
+  });
+
   it('wait while this node does not own their partition, and no longer', async () => {
     let isOwner = false;
     node({}, () => (isOwner ? [0] : []));

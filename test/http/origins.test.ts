@@ -49,6 +49,15 @@ describe('REST for pages of other origins', () => {
     expect(headers.get('access-control-allow-credentials')).to.equal(null);
   });
 
+  it('answers a preflight of a path without a resource like any request of it', async () => {
+    for (const path of ['/nothing', `/user/${USER}/nothing`]) {
+      const reply = await from(PARTNER, `OPTIONS ${path}`, { 'access-control-request-method': 'GET' });
+      expect(reply.status, path).to.equal(404);
+      expect(sharedWith(reply), path).to.equal(PARTNER);
+      expect(reply.headers.get('access-control-allow-methods'), path).to.equal(null);
+    }
+  });
+
   it('answers a preflight without a token, with the methods of the resource', async () => {
     const asks = {
       'access-control-request-method': 'DELETE',

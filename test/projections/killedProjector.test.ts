@@ -16,8 +16,8 @@ import { allProjections, digestsModel, foldedRows, rowsOf, story } from '../supp
 import { upTo, withSeed } from '../support/random.js';
 import { tempDir } from '../support/tempDir.js';
 
-/** More commits than are folded before the last kill. */
-const COMMITS = 3000;
+/** The length of the story; a new file is begun when it is told. */
+const COMMITS = 2000;
 const live = allProjections()
   .map(({ model }) => tableOf(model))
   .sort();
@@ -27,7 +27,7 @@ describe('A projector of the embedded engine that is killed', function () {
 
   it(`leaves all live models at one checkpoint, and exactly the rows up to it, over ${kills} kills`, () =>
     withSeed(async (random) => {
-      const file = join(tempDir(), 'read.db');
+      let file = join(tempDir(), 'read.db');
       const events = story(COMMITS).flatMap((commit) => decodeCommit(commit).events);
       for (let round = 0, before = 0; round < kills; round++) {
         const child = start(new URL('./foldingChild.js', import.meta.url), file, String(COMMITS));
@@ -38,10 +38,11 @@ describe('A projector of the embedded engine that is killed', function () {
         const { size, tables } = await onlyCheckpoint(store);
         expect(tables).to.deep.equal(live);
         expect(size).to.be.above(before);
-        before = size;
+        before = size === events.length ? 0 : size;
         await expectRows(store, events.slice(0, size));
         await expectDigests(store, events);
         await store.close();
+        if (before === 0) file = join(tempDir(), 'read.db');
       }
     }));
 });

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { WriterInRoom } from '../../src/domain/ids.js';
 import {
   cutOutOfEach,
   encodeTrees,
   newRoot,
   RoomKeys,
-  type RoomOfWriter,
   roomKeysId,
   seqPath,
   type Tree,
@@ -58,14 +58,14 @@ class FakeKeys implements KeyStore {
   async destroy(owner: string): Promise<void> {
     this.#keys.set(owner, 'destroyed');
   }
-  #treesOf(room: RoomOfWriter): Trees {
+  #treesOf(room: WriterInRoom): Trees {
     const trees = new Map<number, Tree>(this.#rooms.get(roomKeysId(room)));
     for (let generation = 0; generation <= this.#generation; generation++)
       if (!trees.has(generation)) trees.set(generation, newRoot());
     this.#rooms.set(roomKeysId(room), trees);
     return trees;
   }
-  async getRoomKeys(rooms: readonly RoomOfWriter[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
+  async getRoomKeys(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
     const owners = await this.getKeys(rooms.map(({ owner }) => owner));
     return new Map(
       rooms.map((room) => {
@@ -74,7 +74,7 @@ class FakeKeys implements KeyStore {
       }),
     );
   }
-  async destroyTexts(room: RoomOfWriter, seqs: readonly number[]): Promise<void> {
+  async destroyTexts(room: WriterInRoom, seqs: readonly number[]): Promise<void> {
     this.#rooms.set(roomKeysId(room), cutOutOfEach(this.#treesOf(room), seqs.map(seqPath)));
   }
   async beginGeneration(): Promise<number> {

@@ -1,15 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import type { WriterInRoom } from '../../src/domain/ids.js';
 import { createKeyStore } from '../../src/vault/keyStore.js';
 import { openMongoVaultStore } from '../../src/vault/mongoVault.js';
 import { openSqliteVaultStore } from '../../src/vault/openVault.js';
-import {
-  openText,
-  type RoomKeys,
-  type RoomOfWriter,
-  roomKeysId,
-  sealText,
-} from '../../src/vault/textKeys.js';
+import { openText, type RoomKeys, roomKeysId, sealText } from '../../src/vault/textKeys.js';
 import type { VaultStore } from '../../src/vault/vaultStore.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { rejection } from '../support/rejection.js';
@@ -51,11 +46,11 @@ function watched(
 /** Texts of one writer in one room, sealed in the generation of `keys`. */
 class Texts {
   private constructor(
-    readonly room: RoomOfWriter,
+    readonly room: WriterInRoom,
     private readonly sealed: ReadonlyMap<number, string>,
   ) {}
 
-  static async seal(keys: Keys, room: RoomOfWriter, seqs: readonly number[]): Promise<Texts> {
+  static async seal(keys: Keys, room: WriterInRoom, seqs: readonly number[]): Promise<Texts> {
     const own = await roomKeys(keys, room);
     return new Texts(
       room,
@@ -74,7 +69,7 @@ class Texts {
   }
 }
 
-async function roomKeys(keys: Keys, room: RoomOfWriter) {
+async function roomKeys(keys: Keys, room: WriterInRoom) {
   const found = (await keys.fetchRoomKeys([room])).get(roomKeysId(room));
   if (found === undefined || found === 'destroyed') throw new Error('the writer is erased');
   return found;
@@ -257,7 +252,7 @@ for (const [engine, open] of Object.entries(engines)) {
 describe('Keys of texts in the cache', () => {
   const wrapping = randomBytes(32);
   let store: VaultStore;
-  let room: RoomOfWriter;
+  let room: WriterInRoom;
   let opened: Keys[];
   let keys: Keys;
   beforeEach(async () => {

@@ -1,5 +1,6 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import type { WriterInRoom } from '../../src/domain/ids.js';
 import { CipherError } from '../../src/vault/dataKeys.js';
 import { createKeyStore } from '../../src/vault/keyStore.js';
 import {
@@ -9,7 +10,6 @@ import {
   newRoot,
   openText,
   RoomKeys,
-  type RoomOfWriter,
   roomKeysId,
   sealText,
   seqPath,
@@ -44,7 +44,7 @@ async function storedKeys(random: Random): Promise<TextKeys> {
   const roomIds = [randomUUID(), randomUUID(), randomUUID()];
   // Each owner writes in each room.
   const rooms = owners.flatMap((owner) => roomIds.map((roomId) => ({ owner, roomId })));
-  const roomOf = (room: number) => rooms[room % rooms.length] as RoomOfWriter; // The remainder is an index.
+  const roomOf = (room: number) => rooms[room % rooms.length] as WriterInRoom; // The remainder is an index.
   return {
     async read(room) {
       const found = await node().fetchRoomKeys([roomOf(room)]);

@@ -127,7 +127,7 @@ export async function checkFoldedFromLog(
     const [commit] = await readRetryingHole(log, partition, position - 1, 1);
     if (commit?.size === size) continue;
     throw new ForeignReadModels(
-      `a read model was folded from ${size} events of partition ${partition} that this log does not have: ` +
+      `the read models were folded from ${size} events of partition ${partition} that this log does not have: ` +
         'the log is older or another one; delete the read models as docs/audit.md describes, and they are rebuilt',
     );
   }

@@ -4,6 +4,7 @@ import {
   applyChat,
   applyChatPage,
   applyConnection,
+  applyDeletion,
   applyErasure,
   applyFriend,
   applyMessages,
@@ -16,7 +17,7 @@ import { addUnsent, markRefused } from '../../../src/client/store/sending.js';
 import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';
 import { EMPTY_STATE, type State } from '../../../src/client/store/storeState.js';
 import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
-import { ClientError } from '../../../src/client/types.js';
+import { ClientError, type Message } from '../../../src/client/types.js';
 import { runs } from '../../support/lanes.js';
 import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
 
@@ -121,6 +122,29 @@ describe('the folds of the store', () => {
     expect(texts(applyPage(applyErasure(beginning, ada.userId), withAda, [text]))).to.deep.equal([null]);
     expect(texts(applyPage(applyPage(beginning, withAda, [text]), withAda, [wiped]))).to.deep.equal([null]);
     expect(texts(applyPage(applyPage(beginning, withAda, [wiped]), withAda, [text]))).to.deep.equal([null]);
+  });
+
+  it('show nothing of a deleted message again, whichever fact arrives first', () => {
+    const text = messageOf(withAda, ada, 1);
+    const { messageId } = text;
+    const deletion = { roomId: withAda, messageId, seq: 1, by: 'system' };
+    const gone = { ...text, message: null, deleted: { by: 'system' } };
+    const erased = { ...text, message: null, erased: true as const };
+    const told = (state: State) => applyDeletion(state, deletion);
+    const page = (message: Message) => (state: State) => applyPage(state, withAda, [message]);
+    for (const facts of [
+      [page(text), told],
+      [page(text), told, told],
+      [page(text), page(gone), told],
+      [page(gone), page(text)],
+      [page(erased), told],
+      [page(gone), page(erased)],
+    ]) {
+      const state = facts.reduce<State>((before, fact) => fact(before), beginning);
+      const shown = view(state).entries.map((entry) => entry.state === 'stored' && entry.message);
+      expect(shown).to.deep.equal([gone]);
+    }
+    expect(told(beginning), 'of an unknown message').to.equal(beginning);
   });
 
   it('keep the identity of everything that did not change', () => {

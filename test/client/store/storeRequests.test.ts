@@ -25,6 +25,7 @@ describe('what a store sends and fetches', () => {
 
   const answers = {
     'get active chats': (c: Scripted, frame: RequestFrame) => c.answer(frame, { chats, presence: {} }),
+    'get friends': (c: Scripted, frame: RequestFrame) => c.answer(frame, { friends: [] }),
     'fetch messages': (c: Scripted, frame: RequestFrame) => c.answer(frame, { messages: [], hasMore: false }),
     'get online info': (c: Scripted, frame: RequestFrame) => c.refuse(frame, { code: 'not_found' }),
   };

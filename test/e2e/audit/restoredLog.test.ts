@@ -41,11 +41,11 @@ for (const engine of commandEngines)
       const refused = await rejection(server.start());
       expect(refused).to.be.instanceOf(DidNotStart);
       expect(refused.message).to.match(
-        /was folded from \d+ events of partition 0 that this log does not have/,
+        /were folded from \d+ events of partition 0 that this log does not have/,
       );
       const accepted = await parley(['audit', 'accept', '0'], server.settings);
       expect(accepted.code).to.equal(1);
-      expect(accepted.err).to.match(/^parley: the read model .* as docs\/audit\.md describes/);
+      expect(accepted.err).to.match(/^parley: the read models .* as docs\/audit\.md describes/);
     });
 
     it('is not appended to, with read models of its own', async () => {

@@ -11,10 +11,10 @@ type Absence = () => Promise<() => Promise<void>>;
  */
 export function cursors(place: Place, ageCursors: () => Promise<void>): void {
   const caughtUp = (device: RawSocket) => device.push('identity', ({ caughtUp }) => caughtUp);
-  /** The events of stored pushes, in the order they came. */
+  /** The events of stored pushes, in the order they came. `caughtUp` has a cursor and is not stored. */
   const stored = (device: RawSocket) =>
     device.frames.flatMap(({ id, event, cursor }) =>
-      id === undefined && cursor !== undefined ? [event] : [],
+      id === undefined && cursor !== undefined && event !== 'identity' ? [event] : [],
     );
   const absences: Absence[] = [];
   const returns: (() => Promise<void>)[] = [];

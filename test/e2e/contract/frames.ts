@@ -23,7 +23,7 @@ export function frames(place: Place): void {
   };
 
   it('answers with the id and the event of the request, whatever the client picked', async () => {
-    for (const id of [0, -7, 1.5, 'a', '', '7']) {
+    for (const id of [0, -7, Number.MAX_SAFE_INTEGER, 'a', '', '7', 'é'.repeat(64)]) {
       socket.socket.send(JSON.stringify({ id, event: 'notify online', data: {} }));
       const { event, data } = await socket.answer(id);
       expect({ event, data }).to.deep.equal({ event: 'notify online', data: {} });
@@ -45,6 +45,7 @@ export function frames(place: Place): void {
       ['{}', undefined],
       ['{"event":"notify online"}', undefined],
       ['{"id":true,"event":"notify online"}', undefined],
+      ['{"id":1.5,"event":"notify online"}', undefined],
       ['{"id":{},"event":"notify online"}', undefined],
       ['{"id":"mine"}', 'mine'],
       ['{"id":3,"event":7}', 3],
