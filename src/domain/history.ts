@@ -23,6 +23,7 @@ export const policyStream: StreamDeclaration<PolicyState> = {
 
 /** Everything before it is of an earlier history. `generation` is that of the text keys from here on. */
 export const HistoryBegun = event('HistoryBegun', policyStream, {
+  // The vault stores a generation in one byte.
   data: z.strictObject({ history: z.string(), generation: z.int().min(1).max(255) }),
   evolve: (state, { data }) => ({ ...state, history: data.history }),
   line: ({ data }) =>

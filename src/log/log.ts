@@ -121,7 +121,9 @@ export class NotExtended extends Error {
     readonly partition: number,
     what: string,
   ) {
-    super(`partition ${partition} does not extend its signed head: ${what}; see docs/audit.md`);
+    super(
+      `partition ${partition} does not extend its signed head: ${what}; if it was put back, stop all servers and run parley restore --here`,
+    );
   }
 }
 

@@ -128,7 +128,7 @@ export async function checkFoldedFromLog(
     if (commit?.size === size) continue;
     throw new ForeignReadModels(
       `the read models were folded from ${size} events of partition ${partition} that this log does not have: ` +
-        'the log is older or another one; delete the read models as docs/audit.md describes, and they are rebuilt',
+        'the log is older or another one; stop all servers and run parley restore --here, which deletes the read models',
     );
   }
 }

@@ -45,7 +45,7 @@ for (const engine of commandEngines)
       );
       const accepted = await parley(['audit', 'accept', '0'], server.settings);
       expect(accepted.code).to.equal(1);
-      expect(accepted.err).to.match(/^parley: the read models .* as docs\/audit\.md describes/);
+      expect(accepted.err).to.match(/^parley: the read models .* run parley restore --here/);
     });
 
     it('is not appended to, with read models of its own', async () => {
