@@ -7,7 +7,7 @@ import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys } from './masterKey.js';
 import { createSessionStore } from './sessionStore.js';
 import { createHeadStore, createSigningKeys } from './signingKeys.js';
-import type { CachedKeys, HeadStore, SigningKeys, Vault } from './vault.js';
+import type { CachedKeys, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
 
@@ -25,6 +25,7 @@ export interface OpenVault extends Vault {
   readonly keys: CachedKeys;
   readonly heads: HeadStore;
   readonly signing: SigningKeys;
+  readonly inspector: KeyInspector;
 }
 
 /**
@@ -58,6 +59,7 @@ export async function createVault(
     erasures: createErasureStore(store, derived),
     heads: createHeadStore(store),
     signing: createSigningKeys(store, derived.signing),
+    inspector: keys.inspector,
     close() {
       keys.close();
       sessions.close();

@@ -14,6 +14,7 @@ import {
 import {
   type AnyModel,
   type Checkpoint,
+  foldedBy,
   generationOf,
   type Model,
   type Row,
@@ -22,7 +23,8 @@ import {
   type WrittenRow,
 } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
-import type { StoredRows } from '../storedRows.js';
+import { entriesOf } from '../../projections/store/sqliteRows.js';
+import type { EntryRow, ExpectedEntry, StoredRows } from '../storedRows.js';
 import { type Mismatch, MismatchError } from './report.js';
 
 /** A read model to compare, and how far it is stored. */
@@ -39,11 +41,23 @@ const noNames = {
   usernames: async (names: readonly unknown[]): Promise<null[]> => names.map(() => null),
 };
 
+const withIndexes = allProjections(noNames);
+
 /** Every projection, into rows without indexes. */
-const projections: readonly AnyProjection[] = allProjections(noNames).map((projection) => ({
+const projections: readonly AnyProjection[] = withIndexes.map((projection) => ({
   ...projection,
   model: { ...projection.model, indexes: {} },
 }));
+
+/** The models of this version, in generation 0. */
+export const comparableModels = (): AnyModel[] => withIndexes.map(({ model }) => model);
+
+/** By model, the index in which no two rows have a term in common. */
+const UNIQUE_INDEX: Readonly<Record<string, string>> = { messages: 'id' };
+
+/** The index of a model in which no two rows may have a term in common, if there is one. */
+export const uniqueIndexOf = ({ name }: Pick<ComparedModel, 'name'>): string | undefined =>
+  UNIQUE_INDEX[name];
 
 /** The projection of a compared model, for the fresh fold. */
 export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjection {
@@ -52,21 +66,33 @@ export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjecti
   return found;
 }
 
-/** The compared model in its active table. */
-export const storedModel = (comparedModel: Pick<ComparedModel, 'name' | 'generation'>): AnyModel =>
-  generationOf(projectionOf(comparedModel).model, comparedModel.generation);
+/** The compared model in its active table, with its indexes. */
+export function storedModel({ name, generation }: Pick<ComparedModel, 'name' | 'generation'>): AnyModel {
+  const found = withIndexes.find(({ model }) => model.name === name);
+  if (!found) throw new RangeError(`there is no projection ${name}`);
+  return generationOf(found.model, generation);
+}
 
-/** Lists the read models that have a table, with their checkpoints now. */
+/**
+ * Lists the read models, with their checkpoints now. There are none before a server has run. Throws a `MismatchError` if
+ * some have a table and others have none.
+ */
 export async function findComparedModels(stored: StoredRows, partitions: number): Promise<ComparedModel[]> {
   const active = await activeGenerations(stored);
   const comparedModels: ComparedModel[] = [];
+  const checkpoints = await stored.checkpoints();
+  const missing: string[] = [];
   for (const { model } of projections) {
     const generation = active.get(tableOf(model)) ?? 0;
     const table = generationOf(model, generation);
-    if (!(await stored.hasTable(table))) continue;
-    const places = Array.from({ length: partitions }, (_, partition) => stored.checkpoint(table, partition));
-    comparedModels.push({ name: model.name, generation, checkpoints: await Promise.all(places) });
+    if (!(await stored.hasTable(table))) missing.push(tableOf(table));
+    const places = Array.from({ length: partitions }, (_, partition) =>
+      foldedBy(checkpoints, [tableOf(table)], partition),
+    );
+    comparedModels.push({ name: model.name, generation, checkpoints: places });
   }
+  if (missing.length === projections.length && checkpoints.length === 0) return [];
+  if (missing.length > 0) throw new MismatchError({ what: `the table ${missing[0]} is missing` });
   return comparedModels;
 }
 
@@ -98,15 +124,21 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 
+/** The last version of a stream, and the `seq` of its last message. */
+interface StreamEnd {
+  readonly version: number;
+  readonly seq: number;
+}
+
 /**
- * Folds the version of each stream. Throws a `MismatchError` if a version does not follow, or if the stream
- * belongs to another partition.
+ * Folds the version of each stream and the last `seq` of each room. Throws a `MismatchError` if one does not follow, or
+ * if the stream belongs to another partition.
  */
-export const streamVersions = (partitions: number | undefined): Projection<number> => ({
+export const streamVersions = (partitions: number | undefined): Projection<StreamEnd> => ({
   model: { name: 'stream_versions', version: 1, indexes: {} },
   keys: ({ stream }) => [stream],
   evolve(last, event) {
-    const expected = (last ?? 0) + 1;
+    const expected = (last?.version ?? 0) + 1;
     if (event.version !== expected) throw misplaced(event, `version ${expected} comes next`);
     if (
       partitions !== undefined &&
@@ -114,7 +146,11 @@ export const streamVersions = (partitions: number | undefined): Projection<numbe
       partitionOf(event.stream, partitions) !== event.partition
     )
       throw misplaced(event, `the stream belongs to partition ${partitionOf(event.stream, partitions)}`);
-    return event.version;
+    const seq = last?.seq ?? 0;
+    if (event.type !== 'MessageSent') return { version: event.version, seq };
+    if (event.data.seq !== seq + 1)
+      throw misplaced(event, `it is message ${event.data.seq}, but message ${seq + 1} comes next`);
+    return { version: event.version, seq: event.data.seq };
   },
 });
 
@@ -210,6 +246,7 @@ export async function compareMade(
   const changed: WrittenRow[] = [];
   for (let at = 0; at < rows.length; at += BATCH)
     changed.push(...(await compareBatch(stored, table, rows.slice(at, at + BATCH))));
+  await compareEntries(stored, table, rows, changed);
   return { count: rows.length, changed };
 }
 
@@ -235,6 +272,37 @@ async function compareBatch(
     return false;
   });
 }
+
+/** Checks that the rows that are stored as they were made have their index entries. */
+async function compareEntries(
+  { entryTables }: StoredRows,
+  table: AnyModel,
+  rows: readonly WrittenRow[],
+  changed: readonly WrittenRow[],
+): Promise<void> {
+  if (!entryTables) return;
+  const left = changed.length > 0 ? rows.filter((row) => !changed.includes(row)) : rows;
+  for (let at = 0; at < left.length; at += BATCH) {
+    const some = left.slice(at, at + BATCH).map((row) => ({ row, entries: entriesOf(table, row) }));
+    for (const index of Object.keys(table.indexes)) {
+      const expected = some.flatMap(({ row: { key, offset }, entries }) =>
+        entries
+          .filter(([name]) => name === index)
+          .map(([, term, sort]): ExpectedEntry => [term, sort, key, offset]),
+      );
+      // Nearly always true, and several times as fast as looking for what is missing.
+      const entries = expected.map(([term, sort, key]): EntryRow => [term, sort, key]);
+      if (await entryTables.has(table, index, entries)) continue;
+      const missing = await entryTables.findMissing(table, index, expected);
+      if (missing) throw new MismatchError(missingEntry(table, index, missing));
+    }
+  }
+}
+
+/** The mismatch of a row that an index does not lead to. */
+export const missingEntry = ({ name }: AnyModel, index: string, [term, , key]: EntryRow): Mismatch => ({
+  what: `row ${key} of the read model ${name} is missing in its index ${index} under ${JSON.stringify(term)}`,
+});
 
 const textRow = ({ key, partition, offset, value }: WrittenRow): StoredRow => [
   key,

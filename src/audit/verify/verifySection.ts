@@ -19,6 +19,7 @@ import type {
 } from '../../projections/store/rowStore.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import type { AuditedLog, StoredRows } from '../storedRows.js';
+import { keyUses } from './checkKeys.js';
 import {
   type ComparedModel,
   compareMade,
@@ -127,7 +128,8 @@ export async function openScratch(
   comparedModels: readonly ComparedModel[],
 ): Promise<RowStore> {
   const scratch = openSqliteRows(scratchFile(directory, partition), CACHE_KIB);
-  for (const { model } of [versions, ...comparedModels.map(projectionOf)]) await scratch.prepare(model);
+  for (const { model } of [versions, keyUses, ...comparedModels.map(projectionOf)])
+    await scratch.prepare(model);
   return scratch;
 }
 
@@ -208,7 +210,10 @@ export async function foldSection(
   { events, changed }: SectionFold,
 ): Promise<Mismatch | undefined> {
   try {
-    const writes = [await foldFresh(scratch, streamVersions(log.partitions), events.all)];
+    const writes = [
+      await foldFresh(scratch, streamVersions(log.partitions), events.all),
+      await foldFresh(scratch, keyUses, events.all),
+    ];
     for (const comparedModel of comparedModels) {
       const held = events.heldBy(comparedModel);
       const projection = projectionOf(comparedModel);
