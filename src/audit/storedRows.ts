@@ -95,7 +95,7 @@ export type ExpectedEntry = readonly [...EntryRow, offset: number];
 /** Read-only access to the tables of indexes. */
 export interface EntryTables {
   /** Whether these entries, and no others, lie under their terms. False proves nothing: terms may be shared. */
-  has(model: AnyModel, index: string, entries: readonly EntryRow[]): Promise<boolean>;
+  has(model: AnyModel, index: string, entries: readonly ExpectedEntry[]): Promise<boolean>;
   /** The first of these entries that is missing although its row is stored at this offset. */
   findMissing(
     model: AnyModel,
@@ -254,12 +254,12 @@ function entryTables(file: SqliteFile): EntryTables {
   return {
     async has(model, index, entries) {
       const sql =
-        `SELECT count(*), group_concat(e.term || ' ' || e.sort || ' ' || e.key, char(10)) ` +
+        `SELECT count(*), group_concat(e.sort || ' ' || e.key, char(10)) ` +
         `FROM json_each(?) t CROSS JOIN ${table(model, index)} e ON e.term = t.value`;
       const terms = JSON.stringify(entries.map(([term]) => term));
       const [count, text] = file.statement(sql).get(terms) as [number, string | null];
-      const expected = entries.map((entry) => entry.join(' ')).join('\n');
-      return count === entries.length && (text ?? '') === expected;
+      const places = entries.map(([, sort, key]) => `${sort} ${key}`).join('\n');
+      return count === entries.length && (text ?? '') === places;
     },
     async findMissing(model, index, entries) {
       const part = (i: number) => `json_extract(x.value, '$[${i}]')`;

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
-import { exportBundle, verifyBundle } from '../audit/verify/bundle.js';
+import { verifyBundle } from '../audit/verify/bundle.js';
+import { exportBundle } from '../audit/verify/exportBundle.js';
 import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { type Config, readConfig } from '../base/settings.js';

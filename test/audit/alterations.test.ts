@@ -132,6 +132,14 @@ for (const kind of allEngines)
           options: { forge: (event) => (event.version === 5 ? { ...event, version: 6 } : event) },
           found: /version 5 comes next/,
         },
+        'a leaf with another time than its commit': {
+          options: { keepsTimes: true },
+          found: /has the time/,
+        },
+        'a stream in another partition': {
+          options: { partitions: 2, isInFirst: true },
+          found: /belongs to partition 1/,
+        },
         'events that destroyed no key': {
           options: { hasDestroyed: 'in the log only' },
           found: /but the (user was erased|message was deleted)/,

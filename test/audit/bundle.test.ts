@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { exportBundle, NotEmpty, verifyBundle } from '../../src/audit/verify/bundle.js';
+import { verifyBundle } from '../../src/audit/verify/bundle.js';
+import { exportBundle, NotEmpty } from '../../src/audit/verify/exportBundle.js';
 import { verifyLog } from '../../src/audit/verify/verify.js';
 import type { Engine } from '../../src/projections/store/engine.js';
 import { rejection } from '../support/rejection.js';
@@ -122,7 +123,10 @@ describe('a log that was rewritten and signed again', function () {
   });
 
   it('is found when it has lost a partition', async () => {
-    const { key, head } = { key: signer.key(1), head: signer.head({ partition: 1, events: 3, root: ROOT }) };
+    const { key, head } = {
+      key: signer.key(1),
+      head: signer.head({ partition: 1, events: 3, root: ROOT, commits: 1, hash: ROOT }),
+    };
     const { engine, heads, keys } = first;
     const { mismatch } = await verifyLog({
       engine,

@@ -35,6 +35,10 @@ export interface SmallLogOptions {
   readonly messages?: number;
   /** Also deletes the second message of Ann and Bob, and erases a fourth user, with their keys. */
   readonly hasDestroyed?: boolean | 'in the log only';
+  /** Keeps the time of each event in its leaf, so that some differ from the time of their commit. */
+  readonly keepsTimes?: boolean;
+  /** Appends all events to partition 0, whichever they belong to. */
+  readonly isInFirst?: boolean;
   /** The ids of Ann, Bob and Cid. */
   readonly ids?: readonly [UserId, UserId, UserId];
   /** Changes an event before it is appended: the log stays whole, but says what no writer would. */
@@ -55,7 +59,7 @@ export async function smallLog(engine: Engine, options: SmallLogOptions = {}): P
   const events = options.forge ? sent.map(options.forge) : sent;
   const log = await openWriterLog(engine, options.partitions ?? 1);
   try {
-    await append(log, events);
+    await append(log, events, options);
   } finally {
     await log.close();
   }
@@ -159,12 +163,16 @@ async function eventsOf(
 /**
  * Appends each partition's events in commits of one to three, after an empty commit like that of a take-over.
  */
-async function append(log: EventLog, events: readonly UnplacedEvent[]): Promise<void> {
+async function append(
+  log: EventLog,
+  events: readonly UnplacedEvent[],
+  { keepsTimes = false, isInFirst = false }: SmallLogOptions,
+): Promise<void> {
   const heads = Array.from({ length: log.partitions }, (_, partition): Head => emptyHead(partition));
   const commit = async (partition: number, some: readonly UnplacedEvent[]) => {
     const head = heads[partition] ?? emptyHead(partition);
     const recordedAt = some.at(-1)?.recordedAt ?? new Date(START).toISOString();
-    const leaves = some.map((event) => encodeEvent({ ...event, recordedAt }));
+    const leaves = some.map((event) => encodeEvent(keepsTimes ? event : { ...event, recordedAt }));
     const next = buildCommit({ head, id: randomUUID(), epoch: 1, recordedAt, leaves });
     await log.append(next.commit);
     heads[partition] = next.head;
@@ -172,7 +180,7 @@ async function append(log: EventLog, events: readonly UnplacedEvent[]): Promise<
   for (const { partition } of heads) await commit(partition, []);
   const waiting = heads.map((): UnplacedEvent[] => []);
   for (const [i, event] of events.entries()) {
-    const partition = partitionOf(event.stream, log.partitions);
+    const partition = isInFirst ? 0 : partitionOf(event.stream, log.partitions);
     const batch = waiting[partition] ?? [];
     batch.push(event);
     if (batch.length > i % 3) await commit(partition, batch.splice(0));

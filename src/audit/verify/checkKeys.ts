@@ -39,18 +39,18 @@ export interface KeyUse {
   readonly username?: Sealed;
   /** The event that erased the person. */
   readonly erased?: Place;
-  /** The newest texts, a few of each generation. */
+  /** Texts that are not deleted, a few of each generation. */
   readonly samples: readonly Sample[];
-  /** The newest `seq` of this writer. */
-  readonly lastSeq: number;
   /** Deleted messages: `seq`, and the offset of the event. */
   readonly deleted: readonly (readonly [seq: number, offset: number])[];
 }
 
 /** Samples of each generation: more than one, because the newest text may be deleted. */
 const SAMPLES = 4;
+/** One in this number of texts replaces an older sample. */
+const SAMPLE_EVERY = 64;
 
-const NO_USE: KeyUse = { samples: [], lastSeq: 0, deleted: [] };
+const NO_USE: KeyUse = { samples: [], deleted: [] };
 
 /** Folds what must be true of the vault. Keys are `<user id>`, and `<user id>/<room id>` for texts. */
 export const keyUses: Projection<KeyUse> = {
@@ -85,16 +85,25 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
     }
     case 'MessageSent': {
       const { seq, messageId, text } = event.data;
-      const [generation = 0] = Buffer.from(text.slice(0, 4), 'base64');
+      const generation = generationOf(text);
+      const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
+      // Most texts are no samples, because nearly all events come here.
+      if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
       const others = use.samples.filter((sample) => sample.generation !== generation);
       const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
       const samples = [...others, ...own, { generation, seq, messageId, text }];
-      return { ...use, lastSeq: seq, samples };
+      return { ...use, samples };
     }
     default:
       return use;
   }
 }
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** The first byte of a sealed text. Decodes two characters, which is several times as fast as a buffer. */
+const generationOf = (text: Sealed): number =>
+  (BASE64.indexOf(text.charAt(0)) << 2) | (BASE64.indexOf(text.charAt(1)) >> 4);
 
 /** Uses of keys, by the key of their row. */
 export type KeyUses = ReadonlyMap<string, KeyUse>;
@@ -265,7 +274,7 @@ function isWhole(known: ReadonlySet<number>, from: number, to: number): boolean 
   return true;
 }
 
-/** The newest text of each generation that is not destroyed must open. */
+/** A text of each generation must open. */
 function compareSamples(
   trees: Trees,
   { samples }: KeyUse,

@@ -26,10 +26,10 @@ import {
 import {
   type ComparedModel,
   comparableModels,
+  findSharedTerm,
   isMadeOnce,
   missingEntry,
   storedModel,
-  uniqueIndexOf,
 } from './comparedModels.js';
 import type { Mismatch } from './report.js';
 import { scratch } from './verifyState.js';
@@ -163,21 +163,8 @@ export async function compareIndexes(
   // Each row was compared with its entries already, so that there are no others if the numbers are equal.
   const isWhole =
     isMadeOnce(comparedModel) && (await stored.entryTables?.areOneEach(storedModel(comparedModel)));
-  const mismatch = isWhole ? undefined : await findWrongEntry(stored, comparedModel);
-  return mismatch ?? findSharedTerm(stored, comparedModel);
-}
-
-/** The mismatch of a term that two rows share although it must be one row's own. */
-async function findSharedTerm(
-  stored: StoredRows,
-  comparedModel: ComparedModel,
-): Promise<Mismatch | undefined> {
-  const index = uniqueIndexOf(comparedModel);
-  if (index === undefined) return undefined;
-  const table = storedModel(comparedModel);
-  const shared = await stored.findShared(table, index);
-  if (shared === undefined) return undefined;
-  return { what: `two rows of the read model ${table.name} have ${JSON.stringify(shared)} in common` };
+  if (isWhole) return undefined;
+  return (await findWrongEntry(stored, comparedModel)) ?? findSharedTerm(stored, comparedModel);
 }
 
 /** What the tables of a store are compared with. */

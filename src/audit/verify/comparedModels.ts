@@ -55,10 +55,6 @@ export const comparableModels = (): AnyModel[] => withIndexes.map(({ model }) =>
 /** By model, the index in which no two rows have a term in common. */
 const UNIQUE_INDEX: Readonly<Record<string, string>> = { messages: 'id' };
 
-/** The index of a model in which no two rows may have a term in common, if there is one. */
-export const uniqueIndexOf = ({ name }: Pick<ComparedModel, 'name'>): string | undefined =>
-  UNIQUE_INDEX[name];
-
 /** The projection of a compared model, for the fresh fold. */
 export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjection {
   const found = projections.find(({ model }) => model.name === name);
@@ -246,7 +242,7 @@ export async function compareMade(
   const changed: WrittenRow[] = [];
   for (let at = 0; at < rows.length; at += BATCH)
     changed.push(...(await compareBatch(stored, table, rows.slice(at, at + BATCH))));
-  await compareEntries(stored, table, rows, changed);
+  await compareEntries(stored, comparedModel, rows, changed);
   return { count: rows.length, changed };
 }
 
@@ -275,28 +271,44 @@ async function compareBatch(
 
 /** Checks that the rows that are stored as they were made have their index entries. */
 async function compareEntries(
-  { entryTables }: StoredRows,
-  table: AnyModel,
+  stored: StoredRows,
+  comparedModel: ComparedModel,
   rows: readonly WrittenRow[],
   changed: readonly WrittenRow[],
 ): Promise<void> {
+  const { entryTables } = stored;
   if (!entryTables) return;
-  const left = changed.length > 0 ? rows.filter((row) => !changed.includes(row)) : rows;
-  for (let at = 0; at < left.length; at += BATCH) {
-    const some = left.slice(at, at + BATCH).map((row) => ({ row, entries: entriesOf(table, row) }));
-    for (const index of Object.keys(table.indexes)) {
-      const expected = some.flatMap(({ row: { key, offset }, entries }) =>
-        entries
-          .filter(([name]) => name === index)
-          .map(([, term, sort]): ExpectedEntry => [term, sort, key, offset]),
-      );
+  const table = storedModel(comparedModel);
+  const later = new Set(changed);
+  const expected = new Map(Object.keys(table.indexes).map((index): [string, ExpectedEntry[]] => [index, []]));
+  for (const row of rows)
+    if (!later.has(row))
+      for (const [index, term, sort] of entriesOf(table, row))
+        expected.get(index)?.push([term, sort, row.key, row.offset]);
+  for (const [index, entries] of expected)
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const some = entries.slice(at, at + BATCH);
       // Nearly always true, and several times as fast as looking for what is missing.
-      const entries = expected.map(([term, sort, key]): EntryRow => [term, sort, key]);
-      if (await entryTables.has(table, index, entries)) continue;
-      const missing = await entryTables.findMissing(table, index, expected);
-      if (missing) throw new MismatchError(missingEntry(table, index, missing));
+      if (await entryTables.has(table, index, some)) continue;
+      const missing = await entryTables.findMissing(table, index, some);
+      const mismatch = missing
+        ? missingEntry(table, index, missing)
+        : await findSharedTerm(stored, comparedModel);
+      if (mismatch) throw new MismatchError(mismatch);
     }
-  }
+}
+
+/** The mismatch of a term that two rows share although it must be one row's own. */
+export async function findSharedTerm(
+  stored: StoredRows,
+  comparedModel: ComparedModel,
+): Promise<Mismatch | undefined> {
+  const index = UNIQUE_INDEX[comparedModel.name];
+  if (index === undefined) return undefined;
+  const table = storedModel(comparedModel);
+  const shared = await stored.findShared(table, index);
+  if (shared === undefined) return undefined;
+  return { what: `two rows of the read model ${table.name} have ${JSON.stringify(shared)} in common` };
 }
 
 /** The mismatch of a row that an index does not lead to. */

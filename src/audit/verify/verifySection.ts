@@ -29,7 +29,7 @@ import {
   streamVersions,
 } from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
-import { checkChain, type HashedCommit, type TrustedHead } from './verifyState.js';
+import { checkChain, findMisdated, type TrustedHead } from './verifyState.js';
 
 /**
  * About how many events a section has. They are in memory at once, and a row that they change is written
@@ -176,19 +176,6 @@ export async function checkSection(
   } catch (error) {
     return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, fold: NOTHING };
   }
-}
-
-/** An event whose time is not that of its commit. */
-function findMisdated(commits: readonly HashedCommit[], events: readonly Folded[]): Mismatch | undefined {
-  let i = 0;
-  for (const { partition, position, recordedAt, leaves } of commits)
-    for (const end = i + leaves.length; i < end; i++) {
-      const event = events[i];
-      if (!event || event.recordedAt === recordedAt) continue;
-      const what = `the event at offset ${event.offset} of partition ${partition} has the time ${event.recordedAt}, its commit ${recordedAt}`;
-      return { what, partition, position, offset: event.offset };
-    }
-  return undefined;
 }
 
 /** The head after a commit, from the commit's own fields. */
