@@ -6,7 +6,6 @@ import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../
 import { type DecodedCommit, decodeCommit } from '../../projections/commitBuffer.js';
 import { Projector } from '../../projections/projector.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import { type ParsedHead, readHead, readTrustedHeads } from '../proof/trustedHeads.js';
 import { streamVersions } from './comparedModels.js';
 import { bundlePaths, commitLine } from './exportBundle.js';
 import {
@@ -18,6 +17,7 @@ import {
   type Report,
   toMismatch,
 } from './report.js';
+import { type ParsedHead, readHead, readTrustedHeads } from './verify.js';
 import { compareCommit, findMisdated, scratch, type TrustedHead } from './verifyState.js';
 
 /** Commits whose events are folded together. */

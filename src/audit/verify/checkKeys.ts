@@ -1,9 +1,12 @@
+import { leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
 import type { RoomId, UserId } from '../../domain/ids.js';
 import { messageContext } from '../../domain/messages.js';
 import { usernameContext } from '../../domain/signUp.js';
-import type { Projection } from '../../projections/projection.js';
+import { readRange } from '../../log/checkLog.js';
+import { decodeCommit } from '../../projections/commitBuffer.js';
+import { foldEvents, type Projection, type Rows } from '../../projections/projection.js';
 import { CipherError, open } from '../../vault/dataKeys.js';
 import type { OpenVault } from '../../vault/openVault.js';
 import {
@@ -19,6 +22,7 @@ import {
   type Trees,
 } from '../../vault/textKeys.js';
 import type { RoomRow } from '../../vault/vaultStore.js';
+import type { AuditedLog } from '../storedRows.js';
 import { type Mismatch, MismatchError } from './report.js';
 
 /** A text that its key must open. */
@@ -295,4 +299,17 @@ function compareSamples(
       });
     if (opened !== null) tried.add(generation);
   }
+}
+
+const isDestruction = [leafTest({ type: 'MessageDeleted' }), leafTest({ type: 'UserErased' })];
+
+/** The uses of keys by events that destroy them, behind a position. */
+export async function usesBehind(log: AuditedLog, partition: number, after: number): Promise<KeyUses> {
+  const rows: Rows = new Map();
+  const upTo = (await log.tail(partition))?.position ?? 0;
+  for await (const commit of readRange(log, { partition, after, upTo }))
+    if (commit.leaves.some((leaf) => isDestruction.some((isOne) => isOne(leaf))))
+      foldEvents(keyUses, decodeCommit(commit).events, () => undefined, rows);
+  // `keyUses` makes these rows, and none is a tombstone.
+  return new Map([...rows].map(([key, { value }]) => [key, value as KeyUse]));
 }

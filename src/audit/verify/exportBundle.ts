@@ -4,9 +4,9 @@ import { readRange } from '../../log/checkLog.js';
 import type { Commit, Hash } from '../../log/log.js';
 import { entryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
 import type { Engine } from '../../projections/store/engine.js';
-import { type ParsedHead, readHead } from '../proof/trustedHeads.js';
 import { type AuditedLog, openAuditedLog } from '../storedRows.js';
 import { Meter, MismatchError, type OnProgress } from './report.js';
+import { type ParsedHead, readHead } from './verify.js';
 
 /** The paths of a bundle's parts below its directory. */
 export const bundlePaths = {
