@@ -1,7 +1,7 @@
 import type { UserId } from '../../domain/ids.js';
 import type { OnlineInfo } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import type { Model, RowReader } from '../store/rowStore.js';
+import { findChecked, type Model, type RowReader } from '../store/rowStore.js';
 
 /** The only term of the index `online`. */
 const ONLINE = 'online';
@@ -35,11 +35,9 @@ export async function presenceOf(rows: RowReader, ids: readonly UserId[]): Promi
 
 /** A page of the users who are online, by id, behind `after`. */
 export async function onlineUsers(rows: RowReader, limit: number, after?: UserId): Promise<UserId[]> {
-  const found = await rows.find(presenceModel, 'online', {
-    terms: [ONLINE],
-    byKey: true,
-    limit,
-    ...(after === undefined ? {} : { from: { sort: 0, key: after } }),
+  const online = await findChecked(rows, presenceModel, 'online', {
+    find: { terms: [ONLINE], limit, ...(after === undefined ? {} : { from: { sort: 0, key: after } }) },
+    isWanted: ({ value }) => value?.isOnline === true,
   });
-  return found.map(({ key }) => key);
+  return online.map(({ key }) => key);
 }

@@ -30,6 +30,15 @@ export interface UserRow {
 // a value. So the plain text is in the row's index alone.
 const openedNames = new WeakMap<Recorded | UserRow, string | null>();
 
+/** Gives rows their opened names, or null where these are erased, so that index entries can be made of the rows. */
+export async function openNamesOf(
+  names: Pick<TextOpener, 'usernames'>,
+  rows: readonly UserRow[],
+): Promise<void> {
+  const opened = await names.usernames(rows);
+  for (const [i, row] of rows.entries()) openedNames.set(row, elementAt(opened, i));
+}
+
 /** The only term of the index `erased`. */
 const ERASED = 'erased';
 
@@ -153,7 +162,7 @@ export async function eraseUsername(store: RowStore, userId: UserId): Promise<vo
 /** Erased users whose names can still be opened, a page at a time. */
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
-    const users = valuesOf(page);
+    const users = valuesOf(page).filter(({ erased }) => erased);
     const names = await open.usernames(users);
     yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
   }
