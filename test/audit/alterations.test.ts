@@ -7,7 +7,7 @@ import { verifyLog } from '../../src/audit/verify/verify.js';
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
-import { presenceProjection } from '../../src/projections/models/presenceVisibility.js';
+import { presenceProjection } from '../../src/projections/models/userRows.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine } from '../../src/projections/store/engine.js';
 import { changeGeneration, generationOf } from '../../src/projections/store/rowStore.js';
