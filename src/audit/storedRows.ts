@@ -308,7 +308,7 @@ function sound<T extends object>(reads: T): T {
       if (!(result instanceof Promise)) return result;
       // The first argument is a model, or there is none.
       const model = args[0] as AnyModel | undefined;
-      const whose = model ? `the read model ${model.name}` : 'the store of the read models';
+      const whose = model ? `the read model ${model.name}` : 'the read models';
       return result.catch((error: unknown) => {
         throw new MismatchError(toUnreadable(error, whose));
       });
