@@ -251,6 +251,7 @@ export function readSchema(path: string): Map<string, string> {
 function entryTables(file: SqliteFile): EntryTables {
   const table = (model: AnyModel, index: string) => indexTable(tableOf(model), index);
   const rows = (model: AnyModel) => quoted(tableOf(model));
+  // Each statement names the columns of its result, in their order.
   return {
     async has(model, index, entries) {
       const sql =
