@@ -251,6 +251,7 @@ export function readSchema(path: string): Map<string, string> {
 function entryTables(file: SqliteFile): EntryTables {
   const table = (model: AnyModel, index: string) => indexTable(tableOf(model), index);
   const rows = (model: AnyModel) => quoted(tableOf(model));
+  // Each statement names the columns of its result, in their order.
   return {
     async has(model, index, entries) {
       const sql =
@@ -308,7 +309,7 @@ function sound<T extends object>(reads: T): T {
       if (!(result instanceof Promise)) return result;
       // The first argument is a model, or there is none.
       const model = args[0] as AnyModel | undefined;
-      const whose = model ? `the read model ${model.name}` : 'the store of the read models';
+      const whose = model ? `the read model ${model.name}` : 'the read models';
       return result.catch((error: unknown) => {
         throw new MismatchError(toUnreadable(error, whose));
       });

@@ -430,7 +430,8 @@ const ofVault: readonly Alteration[] = [
     what: 'the progress of destroying is raised',
     ...inVault('UPDATE numbers SET value = value + 100'),
     ...onVault('numbers', (rows) => rows.updateMany({}, { $inc: { value: 100 } })),
-    found: 'which partition',
+    unnoticed:
+      'a vault that is newer than a restored log says the same; a deleted text whose key exists is noticed',
   },
   {
     what: 'the progress of destroying is lowered',

@@ -56,7 +56,7 @@ describe('A damaged page of the read models', function () {
     const header = await wrongWith(1, Buffer.alloc(100, 0xff));
     expect(header).to.match(/^the read models? .*cannot be read: /);
     const checkpoints = await wrongWith(roots.get('checkpoints') ?? 0, Buffer.alloc(pageSize, 0xff));
-    expect(checkpoints).to.match(/^the read model .*cannot be read: /);
+    expect(checkpoints).to.match(/^the read models cannot be read: /);
     expect(await wrongWith(1, Buffer.alloc(0)), 'all as it was').to.equal(undefined);
   });
 

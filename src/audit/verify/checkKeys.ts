@@ -162,7 +162,8 @@ async function compareKeys(
   try {
     const rows = await readRows(vault, uses);
     const behind = await readBehind();
-    for (const [key, use] of uses) {
+    // Together, because claims are looked up one by one.
+    const compareOne = async ([key, use]: readonly [string, KeyUse]): Promise<void> => {
       const person = rows.people.get(ownerOf(key));
       const [room] = roomIn(key);
       const late = behind.get(key) ?? NO_USE;
@@ -170,14 +171,19 @@ async function compareKeys(
       else if (person === undefined) throw noRow(ownerOf(key));
       // Whether the person may be destroyed is asked where the person registered.
       else if (person !== 'destroyed') compareRoom(vault, { room, person, rows }, use, { ...facts, late });
-    }
+    };
+    await Promise.all([...uses].map(compareOne));
     return undefined;
   } catch (error) {
     if (error instanceof MismatchError) return error.mismatch;
-    if (!(error instanceof Error && error.cause instanceof CipherError)) throw error;
+    if (!(error instanceof Error && (isDamage(error) || isDamage(error.cause)))) throw error;
     return { what: `the vault was changed: ${error.message}` };
   }
 }
+
+/** What reading a changed row throws: it does not open, or is no bytes, or none of a tree. An outage throws other errors. */
+const isDamage = (error: unknown): boolean =>
+  error instanceof CipherError || error instanceof TypeError || error instanceof RangeError;
 
 const noRow = (owner: UserId): MismatchError =>
   new MismatchError({ what: `the vault has neither a key nor a tombstone of user ${owner}` });

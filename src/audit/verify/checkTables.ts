@@ -5,6 +5,7 @@ import { openNamesOf, type UserRow } from '../../projections/models/userRows.js'
 import { type Engine, logFileOf, openWriterLog, readFileOf } from '../../projections/store/engine.js';
 import {
   type AnyModel,
+  elementAt,
   findCovered,
   type Generation,
   generationOf,
@@ -71,7 +72,7 @@ async function allWithEntries(
   // A table holds rows of its own model.
   const users = rows.flatMap(({ value }) => (value === null ? [] : [value as UserRow]));
   if (names) await openNamesOf(names, users);
-  return rows.map((row, i) => ({ row: stored[i] as StoredRow, entries: entriesOf(table, row) }));
+  return rows.map((row, i) => ({ row: elementAt(stored, i), entries: entriesOf(table, row) }));
 }
 
 /** The mismatch of the first of these rows that its index does not lead to. */

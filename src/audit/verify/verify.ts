@@ -197,10 +197,6 @@ async function compareVault(
 ): Promise<Mismatch | undefined> {
   if (!vault) return undefined;
   for (const [partition, end] of ends.entries()) {
-    if ((destroyed[partition] ?? 0) > end.size) {
-      const what = `the vault has destroyed keys up to event ${destroyed[partition]}, which partition ${partition} does not have`;
-      return { what, partition };
-    }
     const fresh = sqliteRows(
       new SqliteFile(scratchFile(directory, partition), { readOnly: true, pragmas: [] }),
     );
