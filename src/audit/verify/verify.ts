@@ -46,7 +46,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Report> {
     }
     const beyond = trustedHeads.find(({ partition }) => partition >= log.partitions);
     if (beyond) return { partitions: [], models: [], mismatch: noSuchPartition(beyond, log.partitions) };
-    const begun = { logId: log.id, ends, comparedModels, trustedHeads };
+    const begun = { history: log.history, ends, comparedModels, trustedHeads };
     state = VerifyState.open(begun, options.state);
     const data: VerifyThreadData = { engine: options.engine, directory: state.directory };
     pool = new WorkerPool<VerifyApi>(
