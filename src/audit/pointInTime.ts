@@ -11,11 +11,12 @@ import {
   type OpenChatRow,
 } from '../projections/models/chatRows.js';
 import { messagesModel, messagesProjection, openMessages } from '../projections/models/messageRows.js';
-import { presenceModel, presenceProjection } from '../projections/models/presenceVisibility.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
 import {
   type ContentOpener,
   openUsers,
+  presenceModel,
+  presenceProjection,
   requireUsers,
   usersModel,
   usersProjection,

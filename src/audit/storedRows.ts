@@ -1,13 +1,17 @@
 import { existsSync } from 'node:fs';
-import type { Db } from 'mongodb';
 import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
 import { DRAFT_META_TABLE, META_TABLE } from '../log/logMeta.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
-import type { RowDocument } from '../projections/store/mongoRows.js';
-import { type AnyModel, type Checkpoint, foldedBy, tableOf } from '../projections/store/rowStore.js';
-import { quoted, type SqliteFile, type StoredRow } from '../projections/store/sqliteReads.js';
-import { checkpointsIn } from '../projections/store/sqliteRows.js';
+import { type AnyModel, type StoredCheckpoint, tableOf } from '../projections/store/rowStore.js';
+import {
+  type Entry,
+  indexTable,
+  quoted,
+  SqliteFile,
+  type StoredRow,
+} from '../projections/store/sqliteReads.js';
+import { checkpointsIn, keptText } from '../projections/store/sqliteRows.js';
 import { MismatchError, toUnreadable } from './verify/report.js';
 
 /** An existing log, read beside a running system or without one. */
@@ -54,15 +58,66 @@ export interface StoredRows {
   has(model: AnyModel, rows: readonly StoredRow[]): Promise<boolean>;
   /** A page of rows by key, behind `after`. */
   page(model: AnyModel, after: string | undefined, limit: number): Promise<StoredRow[]>;
+  /** A page of rows as `page` gives it, each with the index entries that it keeps. */
+  pageIndexed(model: AnyModel, after: string | undefined, limit: number): Promise<IndexedRow[]>;
+  /** A page of a partition's rows at this offset or a later one, by key. */
+  pageAhead(model: AnyModel, from: Place, after: string | undefined, limit: number): Promise<StoredRow[]>;
+  /** Whether a row with these index entries is stored with what it keeps of them. */
+  isKept(model: AnyModel, kept: string | null, entries: readonly Entry[]): boolean;
+  /** A term of an index that two rows share. */
+  findShared(model: AnyModel, index: string): Promise<string | undefined>;
   /** The number of rows in each partition, from 0 on, whose offset is below the partition's entry. */
   count(model: AnyModel, below: readonly number[]): Promise<number[]>;
-  checkpoint(model: AnyModel, partition: number): Promise<Checkpoint>;
+  /** The entries of indexes, where they have tables of their own. On MongoDB they are in the rows. */
+  readonly entryTables?: EntryTables;
+  checkpoints(): Promise<StoredCheckpoint[]>;
   close(): Promise<void>;
+}
+
+/** A partition and the offset of an event. */
+interface Place {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** A row, and what it keeps of its index entries. */
+export interface IndexedRow {
+  readonly row: StoredRow;
+  readonly kept: string | null;
+}
+
+/** An entry of one index. */
+export type EntryRow = readonly [term: string, sort: number, key: string];
+
+/** An entry that a row at an offset must have. */
+export type ExpectedEntry = readonly [...EntryRow, offset: number];
+
+/** Read-only access to the tables of indexes. */
+export interface EntryTables {
+  /** Whether these entries, and no others, lie under their terms. False proves nothing: terms may be shared. */
+  has(model: AnyModel, index: string, entries: readonly ExpectedEntry[]): Promise<boolean>;
+  /** The first of these entries that is missing although its row is stored at this offset. */
+  findMissing(
+    model: AnyModel,
+    index: string,
+    entries: readonly ExpectedEntry[],
+  ): Promise<EntryRow | undefined>;
+  /** A page of an index in its order, behind `after`. An entry without a row has no value. */
+  page(
+    model: AnyModel,
+    index: string,
+    after: EntryRow | undefined,
+    limit: number,
+  ): Promise<{ readonly entry: EntryRow; readonly row: StoredRow | undefined }[]>;
+  /** Whether each live row has one entry in each index, and keeps none, by number. False proves nothing. */
+  areOneEach(model: AnyModel): Promise<boolean>;
 }
 
 /** Opens the rows of this engine; there are none before a server has run. */
 export async function openStoredRows(engine: Engine): Promise<StoredRows> {
-  if (engine.kind === 'mongodb') return mongoRows(engine.url);
+  // Loads the driver only where it is used.
+  if (engine.kind === 'mongodb')
+    return (await import('./storedDocuments.js')).openStoredDocuments(engine.url);
   return existsSync(readFileOf(engine.dataDir)) ? sqliteRows(openRowsFile(engine.dataDir)) : noRows;
 }
 
@@ -71,8 +126,12 @@ const noRows: StoredRows = {
   get: async () => [],
   has: async () => false,
   page: async () => [],
+  pageIndexed: async () => [],
+  pageAhead: async () => [],
+  isKept: () => true,
+  findShared: async () => undefined,
   count: async (_, below) => below.map(() => 0),
-  checkpoint: async () => ({ position: 0, size: 0 }),
+  checkpoints: async () => [],
   close: async () => {},
 };
 
@@ -135,72 +194,125 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       const sql = `SELECT ${sums.join(', ')} FROM ${table(model)} r`;
       return file.statement(sql).get(...below) as number[];
     },
-    checkpoint: async (model, partition) =>
-      foldedBy(checkpointsIn(file, [partition]), [tableOf(model)], partition),
+    async pageIndexed(model, after, limit) {
+      const from = after === undefined ? '' : 'WHERE r.key > ?';
+      const sql = `SELECT ${columns}, r.entries FROM ${table(model)} r ${from} ORDER BY r.key LIMIT ?`;
+      const found = file.statement(sql).all(...(after === undefined ? [] : [after]), limit);
+      return (found as [...StoredRow, string | null][]).map(([key, partition, offset, value, kept]) => ({
+        row: [key, partition, offset, value],
+        kept,
+      }));
+    },
+    async pageAhead(model, { partition, offset }, after = '', limit) {
+      const sql = `SELECT ${columns} FROM ${table(model)} r WHERE r.partition = ? AND r.offset >= ? AND r.key > ? ORDER BY r.key LIMIT ?`;
+      return file.statement(sql).all(partition, offset, after, limit) as StoredRow[];
+    },
+    // What follows from the row may be kept all the same.
+    isKept: (model, kept, entries) =>
+      kept === null ? keptText(model, entries) === null : kept === JSON.stringify(entries),
+    async findShared(model, index) {
+      const entries = indexTable(tableOf(model), index);
+      const sql = `SELECT term FROM ${entries} GROUP BY term HAVING count(*) > 1 LIMIT 1`;
+      return (file.statement(sql).get() as [string] | undefined)?.[0];
+    },
+    entryTables: entryTables(file),
+    checkpoints: async () => checkpointsIn(file),
     close: async () => file.close(),
   };
 }
 
-async function mongoRows(url: string): Promise<StoredRows> {
-  const { MongoClient } = await import('mongodb');
-  const { openMongoRows } = await import('../projections/store/mongoRows.js');
-  const store = await openMongoRows(url);
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000, readConcernLevel: 'majority' });
-  const db: Db = client.db();
-  const table = (model: AnyModel) => db.collection<RowDocument>(tableOf(model));
-  const get: StoredRows['get'] = async (model, keys) => {
-    const found = table(model).find({ _id: { $in: [...keys] } });
-    return (await found.toArray()).map(rowOf);
-  };
+/** What SQLite keeps of a table, index, view or trigger. */
+type SchemaPart = readonly [kind: string, name: string, table: string, sql: string | null];
+
+/** Kind and name of each part of a file, with its definition. */
+export function readSchema(path: string): Map<string, string> {
+  const file = new SqliteFile(path, { readOnly: true, pragmas: [] });
+  try {
+    const parts = file.statement('SELECT type, name, tbl_name, sql FROM sqlite_master').all() as SchemaPart[];
+    const hasDescription = parts.some(([, name]) => name === META_TABLE);
+    const descriptions = hasDescription ? file.statement(`SELECT count(*) FROM ${META_TABLE}`).get() : 1;
+    const pragmas = ['user_version', 'application_id', 'encoding'].map((name): [string, string] => [
+      `setting ${name}`,
+      String(file.statement(`PRAGMA ${name}`).get()),
+    ]);
+    return new Map([
+      ...parts.map(([kind, name, table, sql]): [string, string] => [
+        `${kind} ${name}`,
+        `${table}: ${sql?.replaceAll(/\s+/g, ' ')}`,
+      ]),
+      ...pragmas,
+      ['number of descriptions', String(descriptions)],
+    ]);
+  } finally {
+    file.close();
+  }
+}
+
+function entryTables(file: SqliteFile): EntryTables {
+  const table = (model: AnyModel, index: string) => indexTable(tableOf(model), index);
+  const rows = (model: AnyModel) => quoted(tableOf(model));
   return {
-    hasTable: (model) => db.listCollections({ name: tableOf(model) }).hasNext(),
-    get,
-    async has(model, rows) {
-      const keys = rows.map(([key]) => key);
-      const found = new Map((await get(model, keys)).map((row) => [row[0], row]));
-      return rows.every((row) => row.every((column, i) => column === found.get(row[0])?.[i]));
+    async has(model, index, entries) {
+      const sql =
+        `SELECT count(*), group_concat(e.sort || ' ' || e.key, char(10)) ` +
+        `FROM json_each(?) t CROSS JOIN ${table(model, index)} e ON e.term = t.value`;
+      const terms = JSON.stringify(entries.map(([term]) => term));
+      const [count, text] = file.statement(sql).get(terms) as [number, string | null];
+      const places = entries.map(([, sort, key]) => `${sort} ${key}`).join('\n');
+      return count === entries.length && (text ?? '') === places;
     },
-    async page(model, after, limit) {
-      const filter = after === undefined ? {} : { _id: { $gt: after } };
-      return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
+    async findMissing(model, index, entries) {
+      const part = (i: number) => `json_extract(x.value, '$[${i}]')`;
+      const sql =
+        `SELECT ${part(0)}, ${part(1)}, ${part(2)} FROM json_each(?) x ` +
+        `WHERE EXISTS (SELECT 1 FROM ${rows(model)} r WHERE r.key = ${part(2)} AND r.offset = ${part(3)}) ` +
+        `AND NOT EXISTS (SELECT 1 FROM ${table(model, index)} e ` +
+        `WHERE e.term = ${part(0)} AND e.sort = ${part(1)} AND e.key = ${part(2)}) LIMIT 1`;
+      return file.statement(sql).get(JSON.stringify(entries)) as EntryRow | undefined;
     },
-    count: (model, below) =>
-      Promise.all(below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } }))),
-    checkpoint: async (model, partition) =>
-      foldedBy(await store.checkpoints([partition]), [tableOf(model)], partition),
-    async close() {
-      await store.close();
-      await client.close();
+    async page(model, index, after, limit) {
+      const from = after === undefined ? '' : 'WHERE (term, sort, key) > (?, ?, ?)';
+      const sql =
+        'SELECT e.term, e.sort, e.key, r.key, r.partition, r.offset, r.value ' +
+        `FROM (SELECT * FROM ${table(model, index)} ${from} ORDER BY term, sort, key LIMIT ?) e ` +
+        `LEFT JOIN ${rows(model)} r ON r.key = e.key ORDER BY e.term, e.sort, e.key`;
+      const found = file.statement(sql).all(...(after ?? []), limit) as [...EntryRow, ...StoredRow][];
+      return found.map(([term, sort, key, ...row]) => ({
+        entry: [term, sort, key],
+        row: row[0] === null ? undefined : row,
+      }));
+    },
+    async areOneEach(model) {
+      const counts = Object.keys(model.indexes).map((name) => `(SELECT count(*) FROM ${table(model, name)})`);
+      const sql = `SELECT count(r.value), count(r.entries), ${counts.join(', ')} FROM ${rows(model)} r`;
+      const [live = 0, kept, ...entries] = file.statement(sql).get() as number[];
+      return kept === 0 && entries.every((count) => count === live);
     },
   };
 }
-
-const rowOf = ({ _id, p, o, v }: RowDocument): StoredRow => [
-  _id,
-  p,
-  o,
-  v === null || v === undefined ? null : JSON.stringify(v),
-];
 
 /**
  * Wraps rows so that damage becomes a `MismatchError` that names the read model. An outage is thrown
  * unchanged.
  */
-export function reportDamage(rows: StoredRows): StoredRows {
-  async function sound<T>({ name }: AnyModel, read: Promise<T>): Promise<T> {
-    try {
-      return await read;
-    } catch (error) {
-      throw new MismatchError(toUnreadable(error, `the read model ${name}`));
-    }
-  }
-  return {
-    hasTable: (model) => sound(model, rows.hasTable(model)),
-    get: (model, keys) => sound(model, rows.get(model, keys)),
-    has: (model, asked) => sound(model, rows.has(model, asked)),
-    page: (model, after, limit) => sound(model, rows.page(model, after, limit)),
-    count: (model, below) => sound(model, rows.count(model, below)),
-    checkpoint: (model, partition) => sound(model, rows.checkpoint(model, partition)),
-    close: () => rows.close(),
-  };
+export function reportDamage({ entryTables, ...rows }: StoredRows): StoredRows {
+  return { ...sound(rows), ...(entryTables && { entryTables: sound(entryTables) }) };
+}
+
+/** Wraps every function of an object whose functions take a model first, if anything. */
+function sound<T extends object>(reads: T): T {
+  const wrap =
+    (read: (...args: unknown[]) => unknown) =>
+    (...args: unknown[]): unknown => {
+      const result = read(...args);
+      if (!(result instanceof Promise)) return result;
+      // The first argument is a model, or there is none.
+      const model = args[0] as AnyModel | undefined;
+      const whose = model ? `the read model ${model.name}` : 'the store of the read models';
+      return result.catch((error: unknown) => {
+        throw new MismatchError(toUnreadable(error, whose));
+      });
+    };
+  // Each function keeps its type: the wrapper passes arguments and result on.
+  return Object.fromEntries(Object.entries(reads).map(([name, read]) => [name, wrap(read)])) as T;
 }

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { verifierKeys } from '../audit/proof/heads.js';
-import { exportBundle, verifyBundle } from '../audit/verify/bundle.js';
+import { verifyBundle } from '../audit/verify/bundle.js';
+import { exportBundle } from '../audit/verify/exportBundle.js';
 import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { type Config, readConfig } from '../base/settings.js';
@@ -11,6 +12,8 @@ import { findLog, printLine, startProgressBar } from './commandLine.js';
 
 interface SignedLog {
   readonly engine: Engine;
+  /** Opens the vault, whose keys are compared with the log. */
+  readonly masterKey: Buffer;
   /** The last signed note of each partition; empty if nothing is signed yet. */
   readonly heads: readonly string[];
   /** Verifier keys, a line each. */
@@ -25,7 +28,7 @@ export async function findSignedLog(config: Config): Promise<SignedLog> {
     const heads = await vault.heads.list();
     // Only the server may make the first key, and asking for keys makes it.
     const keys = heads.length > 0 ? await verifierKeys(vault.signing, config.LOG_ORIGIN, partitions) : [];
-    return { engine, heads: heads.map(({ note }) => note), keys };
+    return { engine, masterKey, heads: heads.map(({ note }) => note), keys };
   } finally {
     await vault.close();
   }
@@ -61,7 +64,7 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
   audit
     .command('verify')
     .description(
-      'check the log (every leaf, root, stream version and signature) and compare the read models with a fresh fold; if anything is wrong, names the first place and exits with 1',
+      'check the log (every leaf, root, stream version and signature) and compare the read models, their indexes and the keys with a fresh fold; if anything is wrong, names the first place and exits with 1',
     )
     .option(
       '--since <file>',

@@ -34,7 +34,10 @@ export const HistoryBegun = event('HistoryBegun', policyStream, {
     `the log was put back from a back-up: history ${data.history} began, with generation ${data.generation} of text keys`,
 });
 
-/** `policyId` is the id of the log. A history is recorded once. */
+/**
+ * Records a history that a restore has begun. `policyId` is the id of the log. A repeat changes nothing, so that a
+ * restore that was cut off can run again.
+ */
 export const recordHistory = command('record history', policyStream, {
   fields: { policyId: z.string(), history: z.string(), generation: z.int() },
   actor: () => 'system',

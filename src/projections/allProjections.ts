@@ -3,9 +3,8 @@ import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messagesProjection } from './models/messageRows.js';
-import { presenceProjection } from './models/presenceVisibility.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
-import { rolesProjection, usersProjection } from './models/userRows.js';
+import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
 import { tableOf } from './store/rowStore.js';
 

@@ -4,7 +4,7 @@ import { pushesTo, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { type ChatRow, chatsModel } from './models/chatRows.js';
+import { type ChatRow, chatsModel, isMember } from './models/chatRows.js';
 import { messageKey, messagesModel } from './models/messageRows.js';
 import {
   type ChangedStream,
@@ -13,7 +13,7 @@ import {
   type MissedEvents,
   type OffsetRange,
 } from './models/streamIndex.js';
-import { type RowReader, valuesOf } from './store/rowStore.js';
+import { findChecked, type RowReader, valuesOf } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
@@ -31,7 +31,11 @@ export async function changedStreams(
 ): Promise<ChangedStream[]> {
   const terms = [`${userId}/${partition}`];
   const from = after === undefined ? {} : { from: { sort: 0, key: after } };
-  const found = await rows.find(chatsModel, 'changed', { terms, above, byKey: true, limit, ...from });
+  const found = await findChecked(rows, chatsModel, 'changed', {
+    find: { terms, above, limit, ...from },
+    isWanted: (row) =>
+      row.partition === partition && row.offset > above && row.value !== null && isMember(row.value, userId),
+  });
   return found.map(({ key }) => ({ key }));
 }
 

@@ -5,9 +5,15 @@ import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, contactIds, openChats } from './models/chatRows.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
-import { onlineUsers, presenceOf } from './models/presenceVisibility.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
-import { hasAuditorRow, openedErased, usersById, type ViewSource } from './models/userRows.js';
+import {
+  hasAuditorRow,
+  onlineUsers,
+  openedErased,
+  presenceOf,
+  usersById,
+  type ViewSource,
+} from './models/userRows.js';
 import { friendsPage, searchUsers } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 

@@ -19,6 +19,7 @@ import {
   encodeTrees,
   newRoot,
   type Path,
+  type Person,
   RoomKeys,
   roomKeysId,
   roomPath,
@@ -26,18 +27,8 @@ import {
   seqPath,
   type Trees,
 } from './textKeys.js';
-import { type CachedKeys, KeyDestroyed, SECRET_TTL_MS } from './vault.js';
+import { type CachedKeys, KeyDestroyed, type KeyInspector, SECRET_TTL_MS } from './vault.js';
 import type { PersonRow, RoomRow, VaultStore } from './vaultStore.js';
-
-/** A person's row, opened. */
-interface Person {
-  readonly owner: UserId;
-  readonly version: number;
-  readonly own: DataKey;
-  /** Makes the places of rooms in the trees. */
-  readonly salt: Buffer;
-  readonly trees: Trees;
-}
 
 interface CachedRoom {
   readonly owner: UserId;
@@ -83,7 +74,7 @@ class KeyRows {
     return sealRow(this.wrapping, Buffer.concat([salt, encodeTrees(trees)]), contextOfRoots(owner, version));
   }
 
-  #open(row: PersonRow): Person | 'destroyed' {
+  open(row: PersonRow): Person | 'destroyed' {
     const { owner, version, roots } = row;
     const own = this.ownKeys.unwrap(row);
     if (own === 'destroyed' || roots === null) return 'destroyed';
@@ -113,7 +104,7 @@ class KeyRows {
         this.store.findNumber(GENERATION),
         this.store.findPeople(left),
       ]);
-      const opened = new Map(rows.map((row) => [row.owner, this.#open(row)] as const));
+      const opened = new Map(rows.map((row) => [row.owner, this.open(row)] as const));
       const again: UserId[] = [];
       for (const owner of left) {
         const person = opened.get(owner);
@@ -300,7 +291,10 @@ class RoomKeyCache {
 }
 
 /** People's own keys and the keys of their texts, in rows that the master's wrapping key seals. */
-export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys & { close(): void } {
+export function createKeyStore(
+  store: VaultStore,
+  wrapping: DataKey,
+): CachedKeys & { readonly inspector: KeyInspector; close(): void } {
   const own = new OwnKeys(store, wrapping, SECRET_TTL_MS);
   const rows = new KeyRows(store, wrapping, own);
   const rooms = new RoomKeyCache(store, own, rows);
@@ -333,6 +327,12 @@ export function createKeyStore(store: VaultStore, wrapping: DataKey): CachedKeys
     },
     async saveDestructionProgress(partition, size) {
       await store.raiseNumber(progressName(partition, await store.findNumber(GENERATION)), size);
+    },
+    inspector: {
+      people: async (owners) =>
+        new Map((await store.findPeople(owners)).map((row) => [row.owner, rows.open(row)] as const)),
+      rooms: async (asked) => new Map((await store.findRooms(asked)).map((row) => [roomKeysId(row), row])),
+      treesIn: (person, row) => decodeRoom(person, row, row),
     },
     close() {
       own.close();

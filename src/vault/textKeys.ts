@@ -1,6 +1,6 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import type { Sealed } from '../domain/fields.js';
-import type { RoomId, TextPlace, WriterInRoom } from '../domain/ids.js';
+import type { RoomId, TextPlace, UserId, WriterInRoom } from '../domain/ids.js';
 import { CipherError, type DataKey, openBytes, sealBytes } from './dataKeys.js';
 
 /**
@@ -109,6 +109,16 @@ export function seqPath(seq: number): Path {
 /** A person's trees, or their branches of one room, by generation. */
 export type Trees = ReadonlyMap<number, Tree>;
 
+/** A person's row of the vault, opened. */
+export interface Person {
+  readonly owner: UserId;
+  readonly version: number;
+  readonly own: DataKey;
+  /** Makes the places of rooms in the trees. */
+  readonly salt: Buffer;
+  readonly trees: Trees;
+}
+
 /** Makes the root of a new tree. */
 export const newRoot = (): string => randomBytes(NODE_BYTES).toString('latin1');
 
@@ -128,6 +138,35 @@ export function addBranches(room: Trees, roots: Trees, path: Path): Trees | unde
 export function cutOutOfEach(trees: Trees, paths: readonly Path[]): Trees {
   const left = (tree: Tree): Tree => paths.reduce<Tree>((rest, path) => cutOut(rest, path), tree);
   return new Map([...trees].map(([generation, tree]) => [generation, left(tree)]));
+}
+
+/** A range of `seq` whose keys are gone, both ends inclusive. */
+export type SeqRange = readonly [from: number, to: number];
+
+/** The ranges that were cut out of a room's tree, in ascending order. */
+export function listCutOut(tree: Tree): SeqRange[] {
+  const ranges: SeqRange[] = [];
+  const visit = (part: Tree, bits: readonly number[]): void => {
+    if (part === null) ranges.push(seqsBelow(bits));
+    else if (typeof part !== 'string') {
+      visit(part.left, [...bits, 0]);
+      visit(part.right, [...bits, 1]);
+    }
+  };
+  visit(tree, []);
+  return ranges;
+}
+
+/** The `seq`s whose paths begin with these bits: see `writeSeqPath`. */
+function seqsBelow(bits: readonly number[]): SeqRange {
+  const digits = (upTo: 0 | 1): number => {
+    const filled = [...bits, ...new Array<number>(MAX_SEQ_BITS).fill(upTo)];
+    const number = (from: number, length: number) =>
+      filled.slice(from, from + length).reduce((sum, bit) => sum * 2 + bit, 0);
+    const length = Math.min(MAX_SEQ_DIGITS, number(0, BITS_A_DIGIT));
+    return number(BITS_A_DIGIT, length * BITS_A_DIGIT);
+  };
+  return [digits(0), digits(1)];
 }
 
 /** Whether one holds a generation, or a branch of it, that the other does not. */

@@ -2,8 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { SWEEP_MS } from '../base/collections.js';
 import type { UserId, WriterInRoom } from '../domain/ids.js';
 import type { DataKey } from './dataKeys.js';
-import type { RoomKeys } from './textKeys.js';
-import type { HeadRow } from './vaultStore.js';
+import type { Person, RoomKeys, Trees } from './textKeys.js';
+import type { HeadRow, RoomRow } from './vaultStore.js';
 
 export type { DataKey };
 
@@ -78,6 +78,19 @@ export interface CachedKeys extends KeyStore {
   getCachedRoomKeys(room: WriterInRoom): RoomKeys | 'destroyed' | undefined;
   /** As `fetchKeys`, for `getRoomKeys`. */
   fetchRoomKeys(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
+}
+
+/**
+ * Reads the rows of keys as they are: it neither writes nor caches. Throws `VaultUnavailable` with a `CipherError` as its
+ * cause where a row does not open.
+ */
+export interface KeyInspector {
+  /** The people who have a row. */
+  people(owners: readonly UserId[]): Promise<Map<UserId, Person | 'destroyed'>>;
+  /** The rooms that have a row, by `roomKeysId`. */
+  rooms(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomRow>>;
+  /** What the row of a room holds. */
+  treesIn(person: Person, row: RoomRow): Trees;
 }
 
 export interface CredentialStore {

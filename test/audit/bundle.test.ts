@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { exportBundle, NotEmpty, verifyBundle } from '../../src/audit/verify/bundle.js';
+import { verifyBundle } from '../../src/audit/verify/bundle.js';
+import { exportBundle, NotEmpty } from '../../src/audit/verify/exportBundle.js';
 import { verifyLog } from '../../src/audit/verify/verify.js';
 import type { Engine } from '../../src/projections/store/engine.js';
 import { rejection } from '../support/rejection.js';

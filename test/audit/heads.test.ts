@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Heads } from '../../src/audit/proof/heads.js';
-import { readHead, readTrustedHeads } from '../../src/audit/proof/trustedHeads.js';
+import { readHead, readTrustedHeads } from '../../src/audit/verify/verify.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import { NotExtended } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';

@@ -13,6 +13,7 @@ import { type Engine, openEngine, openWriterLog } from '../../src/projections/st
 import { seal } from '../../src/vault/dataKeys.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { RoomKeys, sealText } from '../../src/vault/textKeys.js';
+import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
 
 const START = Date.UTC(2026, 0, 1);
 
@@ -24,6 +25,7 @@ export interface SmallLog {
   readonly bob: UserId;
   readonly cid: UserId;
   readonly annAndBob: string;
+  readonly annAndCid: string;
   /** Events in the order in which they happened. */
   readonly events: readonly UnplacedEvent[];
 }
@@ -31,6 +33,16 @@ export interface SmallLog {
 export interface SmallLogOptions {
   readonly partitions?: number;
   readonly messages?: number;
+  /** Also deletes the second message of Ann and Bob, and erases a fourth user, with their keys. */
+  readonly hasDestroyed?: boolean | 'in the log only';
+  /** Keeps the time of each event in its leaf, so that some differ from the time of their commit. */
+  readonly keepsTimes?: boolean;
+  /** Appends all events to partition 0, whichever they belong to. */
+  readonly isInFirst?: boolean;
+  /** The ids of Ann, Bob and Cid. */
+  readonly ids?: readonly [UserId, UserId, UserId];
+  /** Changes an event before it is appended: the log stays whole, but says what no writer would. */
+  readonly forge?: (event: UnplacedEvent) => UnplacedEvent;
   /** The text of the message with this number; by default `message <n>`. */
   readonly textOf?: (n: number) => string;
   /** Another log whose ids and keys are reused. */
@@ -40,16 +52,29 @@ export interface SmallLogOptions {
 /** Writes the log and folds its read models. */
 export async function smallLog(engine: Engine, options: SmallLogOptions = {}): Promise<SmallLog> {
   const masterKey = options.like?.masterKey ?? randomBytes(32);
-  const { ann, bob, cid } = options.like ?? { ann: randomUUID(), bob: randomUUID(), cid: randomUUID() };
-  const events = await eventsOf(engine, masterKey, [ann, bob, cid], options);
+  const [ann = randomUUID(), bob = randomUUID(), cid = randomUUID()] = options.like
+    ? [options.like.ann, options.like.bob, options.like.cid]
+    : (options.ids ?? []);
+  const sent = await eventsOf(engine, masterKey, [ann, bob, cid], options);
+  const events = options.forge ? sent.map(options.forge) : sent;
   const log = await openWriterLog(engine, options.partitions ?? 1);
   try {
-    await append(log, events);
+    await append(log, events, options);
   } finally {
     await log.close();
   }
-  await foldAll(engine);
-  return { engine, masterKey, ann, bob, cid, annAndBob: roomIdOf(ann, bob), events };
+  await foldAll(engine, masterKey);
+  if (options.hasDestroyed) await saveProgress(engine, masterKey);
+  return {
+    engine,
+    masterKey,
+    ann,
+    bob,
+    cid,
+    annAndBob: roomIdOf(ann, bob),
+    annAndCid: roomIdOf(ann, cid),
+    events,
+  };
 }
 
 /** The events of short conversations, one minute apart, sealed with keys of the engine's vault. */
@@ -57,7 +82,7 @@ async function eventsOf(
   engine: Engine,
   masterKey: Buffer,
   [ann, bob, cid]: readonly [UserId, UserId, UserId],
-  { messages = 6, textOf = (n) => `message ${n}` }: SmallLogOptions,
+  { messages = 6, textOf = (n) => `message ${n}`, hasDestroyed = false }: SmallLogOptions,
 ): Promise<UnplacedEvent[]> {
   const vault = await openVault({ engine, masterKey });
   const events: UnplacedEvent[] = [];
@@ -74,17 +99,18 @@ async function eventsOf(
     if (key === 'destroyed') throw new Error('no key was destroyed yet');
     return key;
   };
-  for (const [userId, name] of [
-    [ann, 'ann'],
-    [bob, 'bob'],
-    [cid, 'cid'],
-  ] as const) {
+  const register = async (userId: UserId, name: string) => {
     await vault.keys.create(userId);
+    const claim = { userId, username: name, backgroundColor: '#aabbcc', passwordHash: '', registered: true };
+    await vault.credentials.claim(name, claim);
     const username = seal(await keyOf(userId), name, usernameContext(userId));
     const data = { userId, username, backgroundColor: '#aabbcc' };
     add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data });
     add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId } });
-  }
+  };
+  await register(ann, 'ann');
+  await register(bob, 'bob');
+  await register(cid, 'cid');
   add('system', {
     type: 'AuditorAppointed',
     stream: streamOf('user', cid),
@@ -116,6 +142,20 @@ async function eventsOf(
     const read = { roomId, userId: other, upTo: messages };
     add(other, { type: 'MessagesRead', stream, data: read });
   }
+  if (hasDestroyed) {
+    const second = events.find((event) => event.type === 'MessageSent' && event.data.seq === 2);
+    if (second?.type !== 'MessageSent') throw new Error('there is no second message');
+    const { roomId, messageId, seq } = second.data;
+    const deleted = { roomId, messageId, seq, senderId: ann, by: 'system' };
+    add('system', { type: 'MessageDeleted', stream: streamOf('room', roomId), data: deleted });
+    const isDestroyed = hasDestroyed === true;
+    if (isDestroyed) await vault.keys.destroyTexts({ owner: ann, roomId }, [seq]);
+    const userId = randomUUID();
+    await register(userId, 'dee');
+    add('system', { type: 'UserErased', stream: streamOf('user', userId), data: { userId } });
+    await vault.credentials.erase('dee');
+    if (isDestroyed) await vault.keys.destroy(userId);
+  }
   await vault.close();
   return events;
 }
@@ -123,12 +163,16 @@ async function eventsOf(
 /**
  * Appends each partition's events in commits of one to three, after an empty commit like that of a take-over.
  */
-async function append(log: EventLog, events: readonly UnplacedEvent[]): Promise<void> {
+async function append(
+  log: EventLog,
+  events: readonly UnplacedEvent[],
+  { keepsTimes = false, isInFirst = false }: SmallLogOptions,
+): Promise<void> {
   const heads = Array.from({ length: log.partitions }, (_, partition): Head => emptyHead(partition));
   const commit = async (partition: number, some: readonly UnplacedEvent[]) => {
     const head = heads[partition] ?? emptyHead(partition);
     const recordedAt = some.at(-1)?.recordedAt ?? new Date(START).toISOString();
-    const leaves = some.map((event) => encodeEvent({ ...event, recordedAt }));
+    const leaves = some.map((event) => encodeEvent(keepsTimes ? event : { ...event, recordedAt }));
     const next = buildCommit({ head, id: randomUUID(), epoch: 1, recordedAt, leaves });
     await log.append(next.commit);
     heads[partition] = next.head;
@@ -136,7 +180,7 @@ async function append(log: EventLog, events: readonly UnplacedEvent[]): Promise<
   for (const { partition } of heads) await commit(partition, []);
   const waiting = heads.map((): UnplacedEvent[] => []);
   for (const [i, event] of events.entries()) {
-    const partition = partitionOf(event.stream, log.partitions);
+    const partition = isInFirst ? 0 : partitionOf(event.stream, log.partitions);
     const batch = waiting[partition] ?? [];
     batch.push(event);
     if (batch.length > i % 3) await commit(partition, batch.splice(0));
@@ -144,10 +188,29 @@ async function append(log: EventLog, events: readonly UnplacedEvent[]): Promise<
   for (const [partition, batch] of waiting.entries()) if (batch.length > 0) await commit(partition, batch);
 }
 
+/** Notes that everything that the log deletes is destroyed. */
+async function saveProgress(engine: Engine, masterKey: Buffer): Promise<void> {
+  const { log, partitions, close } = await openEngine(engine);
+  const vault = await openVault({ engine, masterKey });
+  for (let partition = 0; partition < partitions; partition++)
+    for (let [position, size] = [0, 0]; ; ) {
+      const last = (await log.read(partition, position, 100)).at(-1);
+      if (!last) {
+        await vault.keys.saveDestructionProgress(partition, size);
+        break;
+      }
+      ({ position, size } = last);
+    }
+  await vault.close();
+  await close();
+}
+
 /** Folds what the log holds beyond the read models. */
-async function foldAll(engine: Engine): Promise<void> {
+async function foldAll(engine: Engine, masterKey: Buffer): Promise<void> {
   const { store, log, partitions, close } = await openEngine(engine);
-  const names = { usernames: async (sealed: readonly unknown[]) => sealed.map(() => 'somebody') };
+  const vault = await openVault({ engine, masterKey });
+  const memory = createPlaintextCache();
+  const names = createTextOpener(vault.keys, memory);
   const projector = await Projector.open(store, allProjections(names), partitions);
   for (let partition = 0; partition < partitions; partition++)
     for (;;) {
@@ -156,5 +219,7 @@ async function foldAll(engine: Engine): Promise<void> {
       await projector.fold(commits.map(decodeCommit));
       await projector.write();
     }
+  memory.close();
+  await vault.close();
   await close();
 }

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { readHead } from '../../src/audit/proof/trustedHeads.js';
+import { commitLine } from '../../src/audit/verify/exportBundle.js';
+import { readHead } from '../../src/audit/verify/verify.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { type RequestName, requests } from '../../src/domain/contract.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
@@ -103,6 +104,8 @@ describe('The code in the documentation', function () {
         leaves: ['[1]'],
       }).commit;
       if (info === 'text leaf') expect(encodeEvent(decodeLeaf(text, 0, 0))).to.equal(text);
+      else if (info === 'text commits')
+        expect(commitLine({ partition: 3, ...JSON.parse(text) })).to.equal(text);
       else if (info === 'text commit') {
         const previous = createHash('sha256').digest('base64');
         const values: Readonly<Record<string, unknown>> = { ...commit, frontier: null, previous };

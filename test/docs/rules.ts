@@ -39,7 +39,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
   if (info === 'text output') return 'output';
-  if (file === 'docs/log-format.md' && /^text (leaf|commit|head)$/.test(info)) return 'format';
+  if (file === 'docs/log-format.md' && /^text (leaf|commit|commits|head)$/.test(info)) return 'format';
   // Key rotation and the acceptance of a restored log would change the results of the other commands.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
   if (info !== 'sh') return undefined;

@@ -1,22 +1,13 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { LogEndsEarly } from '../../log/checkLog.js';
-import {
-  entryBundle,
-  readEntryBundle,
-  TILE_WIDTH,
-  type Tile,
-  TileTree,
-  tileBytes,
-  tilePath,
-} from '../../log/merkle.js';
-import { decodeCommit } from '../../projections/commitBuffer.js';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { COMMIT_LIMITS, checkCommit, emptyHead, type Head } from '../../log/commit.js';
+import type { Commit } from '../../log/log.js';
+import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
+import { type DecodedCommit, decodeCommit } from '../../projections/commitBuffer.js';
 import { Projector } from '../../projections/projector.js';
-import type { Engine } from '../../projections/store/engine.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
-import { type ParsedHead, readHead, readTrustedHeads } from '../proof/trustedHeads.js';
-import { type AuditedLog, openAuditedLog } from '../storedRows.js';
 import { streamVersions } from './comparedModels.js';
+import { bundlePaths, commitLine } from './exportBundle.js';
 import {
   type CheckedPartition,
   Meter,
@@ -24,191 +15,129 @@ import {
   MismatchError,
   type OnProgress,
   type Report,
+  toMismatch,
 } from './report.js';
-import { scratch, type TrustedHead } from './verifyState.js';
+import { type ParsedHead, readHead, readTrustedHeads } from './verify.js';
+import { compareCommit, findMisdated, scratch, type TrustedHead } from './verifyState.js';
 
-/** Commits of one read: few, so that their memory is freed early. */
-const COMMITS_PER_READ = 16;
-
-/** The paths of a bundle's parts below its directory. */
-const bundlePaths = {
-  /** Verifier keys, one line each. */
-  keys: 'key',
-  checkpoint: (partition: number): string => join(String(partition), 'checkpoint'),
-  tile: (partition: number, level: number | 'entries', index: number, width: number): string =>
-    join(String(partition), 'tile', tilePath(level, index, width)),
-};
-
-/** The log to export, and up to where. */
-export interface ExportOptions {
-  readonly engine: Engine;
-  /** The directory must be absent or empty. */
-  readonly dir: string;
-  /** One signed head for each partition that is exported; the export ends there. */
-  readonly heads: readonly string[];
-  /** The verifier keys of these heads. */
-  readonly keys: readonly string[];
-  readonly onProgress?: OnProgress;
-}
-
-/** The directory is not empty. */
-export class NotEmpty extends Error {
-  override readonly name = 'NotEmpty';
-}
-
-/**
- * Writes a bundle that can be read and verified without a database. It holds the signed head of each
- * partition, the tiles and entry bundles up to it (C2SP tlog-tiles), and the keys. Uses constant memory.
- * Throws `NotEmpty`, or `MismatchError` if the log does not match a head.
- */
-export async function exportBundle(options: ExportOptions): Promise<{ partitions: number; events: number }> {
-  const { dir, engine, keys } = options;
-  await mkdir(dir, { recursive: true });
-  if ((await readdir(dir)).length > 0) throw new NotEmpty(`${dir} is not empty`);
-  const heads = options.heads.map(readHead);
-  const events = heads.reduce((sum, { size }) => sum + size, 0);
-  const meter = new Meter('export', events, options.onProgress);
-  const log = await openAuditedLog(engine);
-  try {
-    for (const head of heads) await exportPartition(log, head, dir, meter);
-  } finally {
-    await log.close();
-  }
-  await writeFile(join(dir, bundlePaths.keys), `${keys.join('\n')}\n`);
-  return { partitions: heads.length, events };
-}
-
-async function exportPartition(log: AuditedLog, head: ParsedHead, dir: string, meter: Meter): Promise<void> {
-  const { partition, size, root, note } = head;
-  const tree = new TileTree();
-  const files = new Files(dir);
-  const writeTile = (tile: Tile) =>
-    files.write(bundlePaths.tile(partition, tile.level, tile.index, tile.hashes.length), tileBytes(tile));
-  const writeEntries = (leaves: readonly string[]) => {
-    const index = Math.floor((tree.size - 1) / TILE_WIDTH);
-    return files.write(bundlePaths.tile(partition, 'entries', index, leaves.length), entryBundle(leaves));
-  };
-  let entries: string[] = [];
-  for await (const leaf of leavesOf(log, partition, size)) {
-    entries.push(leaf);
-    for (const tile of tree.add(leaf)) await writeTile(tile);
-    if (entries.length < TILE_WIDTH) continue;
-    await writeEntries(entries);
-    meter.add(entries.length);
-    entries = [];
-  }
-  if (entries.length > 0) await writeEntries(entries);
-  meter.add(entries.length);
-  for (const tile of tree.partialTiles()) await writeTile(tile);
-  if (tree.root() !== root) {
-    const what = `partition ${partition} does not match its signed head of ${size} events: verify the log`;
-    throw new MismatchError({ what, partition, offset: size - 1 });
-  }
-  // Written last: without a checkpoint an interrupted export has nothing to trust.
-  await files.write(bundlePaths.checkpoint(partition), note);
-}
-
-/** The first `size` leaves of a partition. */
-async function* leavesOf(log: AuditedLog, partition: number, size: number): AsyncGenerator<string> {
-  let left = size;
-  for (let position = 0; left > 0; ) {
-    const commits = await log.read(partition, position, COMMITS_PER_READ);
-    if (commits.length === 0) throw new LogEndsEarly(partition, position);
-    for (const { leaves } of commits) {
-      yield* leaves.slice(0, left);
-      left -= Math.min(left, leaves.length);
-    }
-    position += commits.length;
-  }
-}
-
-/** Writes files below a directory, and creates the directories between. */
-class Files {
-  #made = '';
-
-  constructor(private readonly root: string) {}
-
-  async write(path: string, content: string | Uint8Array): Promise<void> {
-    const file = join(this.root, path);
-    const directory = dirname(file);
-    if (directory !== this.#made) await mkdir(directory, { recursive: true });
-    this.#made = directory;
-    await writeFile(file, content);
-  }
-}
+/** Commits whose events are folded together. */
+const COMMITS_PER_FOLD = 64;
 
 /** Reads a file of a bundle. Throws a `MismatchError` if it is missing. */
 async function fileOf(dir: string, path: string): Promise<Buffer> {
   try {
     return await readFile(join(dir, path));
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!isMissing(error)) throw error;
     throw new MismatchError({ what: `${path} is missing` });
   }
 }
 
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
 /** The files of one partition. */
 class PartitionBundle {
   readonly #tree = new TileTree();
-  #until = '';
+  #head: Head;
 
   constructor(
     private readonly dir: string,
     private readonly head: ParsedHead,
     private readonly trustedHeads: readonly TrustedHead[],
     private readonly meter: Meter,
-  ) {}
+  ) {
+    this.#head = emptyHead(head.partition);
+  }
 
-  async check(scratch: string): Promise<CheckedPartition> {
-    const { partition, size } = this.head;
+  async check(scratch: string, partitions: number | undefined): Promise<CheckedPartition> {
+    const { partition, size, commit } = this.head;
     const rows = openSqliteRows(join(scratch, `rows-${partition}.db`));
     try {
-      const versions = await Projector.open(rows, [streamVersions(undefined)], partition + 1);
-      for (let index = 0; index * TILE_WIDTH < size; index++) await this.#checkEntries(index, versions);
+      const versions = await Projector.open(rows, [streamVersions(partitions)], partition + 1);
+      await this.#checkCommits(versions);
     } finally {
       await rows.close();
     }
     for (const tile of this.#tree.partialTiles()) await this.#checkTile(tile);
-    this.#compareRoot();
-    return { partition, events: size, until: this.#until, root: this.#tree.root() };
+    const { position, size: events, recordedAt: until, hash } = this.#head;
+    if (position !== commit.position || events !== size) {
+      const what = `${bundlePaths.commits(partition)} ends at position ${position} with ${events} events, not at its signed head`;
+      throw new MismatchError({ what, partition, position });
+    }
+    return { partition, events, until, root: this.#tree.root(), commits: position, hash };
   }
 
-  async #checkEntries(index: number, versions: Projector): Promise<void> {
+  async #checkCommits(versions: Projector): Promise<void> {
+    const { partition } = this.head;
+    const leaves = this.#leaves();
+    let batch: DecodedCommit[] = [];
+    for await (const read of commitsIn(this.dir, partition)) {
+      const some: string[] = [];
+      // A commit of this number of leaves is refused before they are read.
+      for (
+        const count = Math.min(read.size - read.firstOffset, COMMIT_LIMITS.events);
+        some.length < count;
+      ) {
+        const next = await leaves.next();
+        if (next.done) break;
+        some.push(next.value);
+      }
+      batch.push(this.#checkCommit({ ...read, leaves: some }));
+      if (batch.length < COMMITS_PER_FOLD) continue;
+      await this.#fold(batch, versions);
+      batch = [];
+    }
+    await this.#fold(batch, versions);
+    if (!(await leaves.next()).done)
+      throw new MismatchError({ what: 'the bundle has entries of no commit', partition });
+  }
+
+  async #fold(commits: readonly DecodedCommit[], versions: Projector): Promise<void> {
+    await versions.fold(commits);
+    await versions.write();
+  }
+
+  #checkCommit(commit: Commit): DecodedCommit {
+    const { partition, position } = commit;
+    try {
+      this.#head = checkCommit(this.#head, commit);
+      for (const trusted of this.trustedHeads)
+        if (trusted.partition === partition) compareCommit(trusted, commit);
+      const decoded = decodeCommit(commit);
+      const misdated = findMisdated([commit], decoded.events);
+      if (misdated) throw new MismatchError(misdated);
+      return decoded;
+    } catch (error) {
+      throw new MismatchError(toMismatch(error, partition, position - 1));
+    }
+  }
+
+  /** The entries in order, each compared with the tiles that it fills. */
+  async *#leaves(): AsyncGenerator<string> {
+    const { size } = this.head;
+    for (let index = 0; index * TILE_WIDTH < size; index++) {
+      const leaves = await this.#entries(index);
+      for (const leaf of leaves) {
+        for (const tile of this.#tree.add(leaf)) await this.#checkTile(tile);
+        this.#compareRoot();
+        yield leaf;
+      }
+      this.meter.add(leaves.length);
+    }
+  }
+
+  async #entries(index: number): Promise<string[]> {
     const { partition, size } = this.head;
-    const firstOffset = index * TILE_WIDTH;
-    const width = Math.min(TILE_WIDTH, size - firstOffset);
+    const offset = index * TILE_WIDTH;
+    const width = Math.min(TILE_WIDTH, size - offset);
     const path = bundlePaths.tile(partition, 'entries', index, width);
     const bytes = await fileOf(this.dir, path);
-    const place = { partition, offset: firstOffset };
+    const place = { partition, offset };
     const leaves = parseFile(() => readEntryBundle(bytes), path, place);
     if (leaves.length !== width)
       throw new MismatchError({ ...place, what: `${path} holds ${leaves.length} entries, not ${width}` });
-    for (const leaf of leaves) {
-      const filled = this.#tree.add(leaf);
-      for (const tile of filled) await this.#checkTile(tile);
-      this.#compareRoot();
-    }
-    const commit = {
-      partition,
-      position: index + 1,
-      firstOffset,
-      size: firstOffset + width,
-      recordedAt: '',
-      leaves,
-    };
-    const { events, ...rest } = parseFile(() => decodeCommit(commit), path, place);
-    for (const { recordedAt, offset } of events) {
-      if (recordedAt < this.#until)
-        throw new MismatchError({
-          partition,
-          offset,
-          what: `event ${offset} of partition ${partition} has an earlier time than the event before it`,
-        });
-      this.#until = recordedAt;
-    }
-    await versions.fold([{ ...rest, events }]);
-    await versions.write();
-    this.meter.add(width);
+    return leaves;
   }
 
   async #checkTile(tile: Tile): Promise<void> {
@@ -243,6 +172,33 @@ class PartitionBundle {
   }
 }
 
+/** Reads the commits of a partition, without leaves. Each line must be as `commitLine` writes it. */
+async function* commitsIn(dir: string, partition: number): AsyncGenerator<Omit<Commit, 'leaves'>> {
+  const path = bundlePaths.commits(partition);
+  const file = await open(join(dir, path)).catch((error: unknown) => {
+    if (isMissing(error)) throw new MismatchError({ what: `${path} is missing`, partition });
+    throw error;
+  });
+  let position = 0;
+  try {
+    for await (const line of file.readLines()) {
+      position++;
+      const place = { partition, position };
+      // `checkCommit` checks every field, and the line must be made of nothing else.
+      const commit = parseFile(
+        () => ({ partition, ...(JSON.parse(line) as Omit<Commit, 'leaves' | 'partition'>) }),
+        path,
+        place,
+      );
+      if (commitLine(commit) !== line)
+        throw new MismatchError({ ...place, what: `line ${position} of ${path} is not one of a commit` });
+      yield commit;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /** Parses a file. Any error becomes a `MismatchError` about the file. */
 function parseFile<T>(work: () => T, path: string, place: Omit<Mismatch, 'what'>): T {
   try {
@@ -264,7 +220,7 @@ export interface BundleOptions {
 }
 
 /**
- * Checks a bundle without a database. Checks signatures, every entry and tile up to the signed root, and the
+ * Checks a bundle without a database. Checks signatures, every commit, entry and tile up to the signed head, and the
  * versions of all streams. The bundle must extend each checkpoint that was kept elsewhere. A missing or
  * altered file is a mismatch.
  */
@@ -277,13 +233,17 @@ export async function verifyBundle(options: BundleOptions): Promise<Report> {
     const notes = heads.map(({ note }) => note);
     const { trustedHeads, mismatch } = readTrustedHeads({ heads: notes, since: options.since, keys });
     if (mismatch) throw new MismatchError(mismatch);
+    // Of a bundle that lacks a partition it is not known how many there are.
+    const count = heads.at(-1)?.partition === heads.length - 1 ? heads.length : undefined;
     const meter = new Meter(
       'bundle',
       heads.reduce((sum, { size }) => sum + size, 0),
       options.onProgress,
     );
     for (const head of heads)
-      partitions.push(await new PartitionBundle(options.dir, head, trustedHeads, meter).check(directory));
+      partitions.push(
+        await new PartitionBundle(options.dir, head, trustedHeads, meter).check(directory, count),
+      );
     const stray = trustedHeads.find(({ partition }) => !heads.some((head) => head.partition === partition));
     if (stray) {
       const { partition, source } = stray;

@@ -14,6 +14,7 @@ import {
 import {
   type AnyModel,
   type Checkpoint,
+  foldedBy,
   generationOf,
   type Model,
   type Row,
@@ -22,7 +23,8 @@ import {
   type WrittenRow,
 } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
-import type { StoredRows } from '../storedRows.js';
+import { entriesOf } from '../../projections/store/sqliteRows.js';
+import type { EntryRow, ExpectedEntry, StoredRows } from '../storedRows.js';
 import { type Mismatch, MismatchError } from './report.js';
 
 /** A read model to compare, and how far it is stored. */
@@ -39,11 +41,19 @@ const noNames = {
   usernames: async (names: readonly unknown[]): Promise<null[]> => names.map(() => null),
 };
 
+const withIndexes = allProjections(noNames);
+
 /** Every projection, into rows without indexes. */
-const projections: readonly AnyProjection[] = allProjections(noNames).map((projection) => ({
+const projections: readonly AnyProjection[] = withIndexes.map((projection) => ({
   ...projection,
   model: { ...projection.model, indexes: {} },
 }));
+
+/** The models of this version, in generation 0. */
+export const comparableModels = (): AnyModel[] => withIndexes.map(({ model }) => model);
+
+/** By model, the index in which no two rows have a term in common. */
+const UNIQUE_INDEX: Readonly<Record<string, string>> = { messages: 'id' };
 
 /** The projection of a compared model, for the fresh fold. */
 export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjection {
@@ -52,21 +62,33 @@ export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjecti
   return found;
 }
 
-/** The compared model in its active table. */
-export const storedModel = (comparedModel: Pick<ComparedModel, 'name' | 'generation'>): AnyModel =>
-  generationOf(projectionOf(comparedModel).model, comparedModel.generation);
+/** The compared model in its active table, with its indexes. */
+export function storedModel({ name, generation }: Pick<ComparedModel, 'name' | 'generation'>): AnyModel {
+  const found = withIndexes.find(({ model }) => model.name === name);
+  if (!found) throw new RangeError(`there is no projection ${name}`);
+  return generationOf(found.model, generation);
+}
 
-/** Lists the read models that have a table, with their checkpoints now. */
+/**
+ * Lists the read models, with their checkpoints now. There are none before a server has run. Throws a `MismatchError` if
+ * some have a table and others have none.
+ */
 export async function findComparedModels(stored: StoredRows, partitions: number): Promise<ComparedModel[]> {
   const active = await activeGenerations(stored);
   const comparedModels: ComparedModel[] = [];
+  const checkpoints = await stored.checkpoints();
+  const missing: string[] = [];
   for (const { model } of projections) {
     const generation = active.get(tableOf(model)) ?? 0;
     const table = generationOf(model, generation);
-    if (!(await stored.hasTable(table))) continue;
-    const places = Array.from({ length: partitions }, (_, partition) => stored.checkpoint(table, partition));
-    comparedModels.push({ name: model.name, generation, checkpoints: await Promise.all(places) });
+    if (!(await stored.hasTable(table))) missing.push(tableOf(table));
+    const places = Array.from({ length: partitions }, (_, partition) =>
+      foldedBy(checkpoints, [tableOf(table)], partition),
+    );
+    comparedModels.push({ name: model.name, generation, checkpoints: places });
   }
+  if (missing.length === projections.length && checkpoints.length === 0) return [];
+  if (missing.length > 0) throw new MismatchError({ what: `the table ${missing[0]} is missing` });
   return comparedModels;
 }
 
@@ -98,15 +120,21 @@ export async function activeGenerations(stored: StoredRows): Promise<Map<string,
   return new Map(projections.map(({ model }, i) => [tableOf(model), generations[i]?.active ?? 0]));
 }
 
+/** The last version of a stream, and the `seq` of its last message. */
+interface StreamEnd {
+  readonly version: number;
+  readonly seq: number;
+}
+
 /**
- * Folds the version of each stream. Throws a `MismatchError` if a version does not follow, or if the stream
- * belongs to another partition.
+ * Folds the version of each stream and the last `seq` of each room. Throws a `MismatchError` if one does not follow, or
+ * if the stream belongs to another partition.
  */
-export const streamVersions = (partitions: number | undefined): Projection<number> => ({
+export const streamVersions = (partitions: number | undefined): Projection<StreamEnd> => ({
   model: { name: 'stream_versions', version: 1, indexes: {} },
   keys: ({ stream }) => [stream],
   evolve(last, event) {
-    const expected = (last ?? 0) + 1;
+    const expected = (last?.version ?? 0) + 1;
     if (event.version !== expected) throw misplaced(event, `version ${expected} comes next`);
     if (
       partitions !== undefined &&
@@ -114,7 +142,11 @@ export const streamVersions = (partitions: number | undefined): Projection<numbe
       partitionOf(event.stream, partitions) !== event.partition
     )
       throw misplaced(event, `the stream belongs to partition ${partitionOf(event.stream, partitions)}`);
-    return event.version;
+    const seq = last?.seq ?? 0;
+    if (event.type !== 'MessageSent') return { version: event.version, seq };
+    if (event.data.seq !== seq + 1)
+      throw misplaced(event, `it is message ${event.data.seq}, but message ${seq + 1} comes next`);
+    return { version: event.version, seq: event.data.seq };
   },
 });
 
@@ -210,6 +242,7 @@ export async function compareMade(
   const changed: WrittenRow[] = [];
   for (let at = 0; at < rows.length; at += BATCH)
     changed.push(...(await compareBatch(stored, table, rows.slice(at, at + BATCH))));
+  await compareEntries(stored, comparedModel, rows, changed);
   return { count: rows.length, changed };
 }
 
@@ -235,6 +268,53 @@ async function compareBatch(
     return false;
   });
 }
+
+/** Checks that the rows that are stored as they were made have their index entries. */
+async function compareEntries(
+  stored: StoredRows,
+  comparedModel: ComparedModel,
+  rows: readonly WrittenRow[],
+  changed: readonly WrittenRow[],
+): Promise<void> {
+  const { entryTables } = stored;
+  if (!entryTables) return;
+  const table = storedModel(comparedModel);
+  const later = new Set(changed);
+  const expected = new Map(Object.keys(table.indexes).map((index): [string, ExpectedEntry[]] => [index, []]));
+  for (const row of rows)
+    if (!later.has(row))
+      for (const [index, term, sort] of entriesOf(table, row))
+        expected.get(index)?.push([term, sort, row.key, row.offset]);
+  for (const [index, entries] of expected)
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const some = entries.slice(at, at + BATCH);
+      // Nearly always true, and several times as fast as looking for what is missing.
+      if (await entryTables.has(table, index, some)) continue;
+      const missing = await entryTables.findMissing(table, index, some);
+      const mismatch = missing
+        ? missingEntry(table, index, missing)
+        : await findSharedTerm(stored, comparedModel);
+      if (mismatch) throw new MismatchError(mismatch);
+    }
+}
+
+/** The mismatch of a term that two rows share although it must be one row's own. */
+export async function findSharedTerm(
+  stored: StoredRows,
+  comparedModel: ComparedModel,
+): Promise<Mismatch | undefined> {
+  const index = UNIQUE_INDEX[comparedModel.name];
+  if (index === undefined) return undefined;
+  const table = storedModel(comparedModel);
+  const shared = await stored.findShared(table, index);
+  if (shared === undefined) return undefined;
+  return { what: `two rows of the read model ${table.name} have ${JSON.stringify(shared)} in common` };
+}
+
+/** The mismatch of a row that an index does not lead to. */
+export const missingEntry = ({ name }: AnyModel, index: string, [term, , key]: EntryRow): Mismatch => ({
+  what: `row ${key} of the read model ${name} is missing in its index ${index} under ${JSON.stringify(term)}`,
+});
 
 const textRow = ({ key, partition, offset, value }: WrittenRow): StoredRow => [
   key,

@@ -3,6 +3,7 @@ import type { Remote, WorkerPool } from '../../base/workerThreads.js';
 import type { Head } from '../../log/commit.js';
 import { rootOf } from '../../log/merkle.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
+import { hasNames } from './checkTables.js';
 import { type ComparedModel, isMadeOnce } from './comparedModels.js';
 import { type CheckedPartition, Meter, type Mismatch, type OnProgress, type Report } from './report.js';
 import {
@@ -49,7 +50,10 @@ async function compareTables(
       const compared = stored
         ? await compareCounts(worker, comparedModel, stored, expected)
         : await compareAll(worker, comparedModel);
-      tables[i] = { name, ...compared };
+      // Indexes of names need the vault, which is compared later.
+      const mismatch =
+        compared.mismatch ?? (hasNames(comparedModel) ? undefined : await worker.indexes(comparedModel));
+      tables[i] = { name, ...compared, mismatch };
       meter.add(1);
     }),
   );

@@ -19,6 +19,7 @@ import type {
 } from '../../projections/store/rowStore.js';
 import { openSqliteRows } from '../../projections/store/sqliteRows.js';
 import type { AuditedLog, StoredRows } from '../storedRows.js';
+import { keyUses } from './checkKeys.js';
 import {
   type ComparedModel,
   compareMade,
@@ -28,7 +29,7 @@ import {
   streamVersions,
 } from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
-import { checkChain, type HashedCommit, type TrustedHead } from './verifyState.js';
+import { checkChain, findMisdated, type TrustedHead } from './verifyState.js';
 
 /**
  * About how many events a section has. They are in memory at once, and a row that they change is written
@@ -127,7 +128,8 @@ export async function openScratch(
   comparedModels: readonly ComparedModel[],
 ): Promise<RowStore> {
   const scratch = openSqliteRows(scratchFile(directory, partition), CACHE_KIB);
-  for (const { model } of [versions, ...comparedModels.map(projectionOf)]) await scratch.prepare(model);
+  for (const { model } of [versions, keyUses, ...comparedModels.map(projectionOf)])
+    await scratch.prepare(model);
   return scratch;
 }
 
@@ -176,19 +178,6 @@ export async function checkSection(
   }
 }
 
-/** An event whose time is not that of its commit. */
-function findMisdated(commits: readonly HashedCommit[], events: readonly Folded[]): Mismatch | undefined {
-  let i = 0;
-  for (const { partition, position, recordedAt, leaves } of commits)
-    for (const end = i + leaves.length; i < end; i++) {
-      const event = events[i];
-      if (!event || event.recordedAt === recordedAt) continue;
-      const what = `the event at offset ${event.offset} of partition ${partition} has the time ${event.recordedAt}, its commit ${recordedAt}`;
-      return { what, partition, position, offset: event.offset };
-    }
-  return undefined;
-}
-
 /** The head after a commit, from the commit's own fields. */
 async function claimedHead(log: AuditedLog, partition: number, position: number): Promise<Head> {
   if (position === 0) return emptyHead(partition);
@@ -208,7 +197,10 @@ export async function foldSection(
   { events, changed }: SectionFold,
 ): Promise<Mismatch | undefined> {
   try {
-    const writes = [await foldFresh(scratch, streamVersions(log.partitions), events.all)];
+    const writes = [
+      await foldFresh(scratch, streamVersions(log.partitions), events.all),
+      await foldFresh(scratch, keyUses, events.all),
+    ];
     for (const comparedModel of comparedModels) {
       const held = events.heldBy(comparedModel);
       const projection = projectionOf(comparedModel);

@@ -13,6 +13,7 @@ import { LogEndsEarly, type LogSource } from '../../log/checkLog.js';
 import { checkCommitWithTree, emptyHead, type Head } from '../../log/commit.js';
 import type { Commit, Hash } from '../../log/log.js';
 import { appendHashes, leafHash } from '../../log/merkle.js';
+import type { Folded } from '../../projections/projection.js';
 import type { Checkpoint } from '../../projections/store/rowStore.js';
 import type { ComparedModel } from './comparedModels.js';
 import { type Mismatch, MismatchError, toMismatch } from './report.js';
@@ -102,11 +103,24 @@ function compareRoot({ size, root, source }: TrustedHead, head: Head, commit: Ha
 }
 
 /** The hash of a commit covers its time, id and epoch, and those of all commits before it. */
-function compareCommit({ size, commit, source }: TrustedHead, { partition, ...read }: HashedCommit): void {
+export function compareCommit({ size, commit, source }: TrustedHead, { partition, ...read }: Commit): void {
   const { position, hash } = commit;
   if (read.position !== position || (read.size === size && read.hash === hash)) return;
   const what = `the commit at position ${position} of partition ${partition} does not match ${source}`;
   throw new MismatchError({ what, partition, position });
+}
+
+/** An event whose time is not that of its commit. */
+export function findMisdated(commits: readonly Commit[], events: readonly Folded[]): Mismatch | undefined {
+  let i = 0;
+  for (const { partition, position, recordedAt, leaves } of commits)
+    for (const end = i + leaves.length; i < end; i++) {
+      const event = events[i];
+      if (!event || event.recordedAt === recordedAt) continue;
+      const what = `the event at offset ${event.offset} of partition ${partition} has the time ${event.recordedAt}, its commit ${recordedAt}`;
+      return { what, partition, position, offset: event.offset };
+    }
+  return undefined;
 }
 
 /** A directory that is useless after a check has ended. */

@@ -2,9 +2,10 @@ import { findLastCommit } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import { decodeCommit } from '../../projections/commitBuffer.js';
 import { collectKeys, foldTouching, type Rows, selectTouching } from '../../projections/projection.js';
-import type { AnyModel } from '../../projections/store/rowStore.js';
+import { type AnyModel, foldedBy, tableOf } from '../../projections/store/rowStore.js';
 import type { StoredRow } from '../../projections/store/sqliteReads.js';
 import type { AuditedLog, StoredRows } from '../storedRows.js';
+import { findMissingEntry, withEntries } from './checkTables.js';
 import {
   type ComparedModel,
   compareRow,
@@ -149,6 +150,29 @@ export async function compareChanged(
   return undefined;
 }
 
+/**
+ * Checks the rows of a table whose rows one event makes that are stored at events beyond the checkpoint. They were made
+ * while the check runs.
+ */
+export async function checkMadeAhead(
+  parts: TableParts,
+  comparedModel: ComparedModel,
+): Promise<Mismatch | undefined> {
+  const { stored } = parts;
+  const table = storedModel(comparedModel);
+  for (const [partition, { size }] of comparedModel.checkpoints.entries())
+    for (let after: string | undefined; ; ) {
+      const page = await stored.pageAhead(table, { partition, offset: size }, after, ROWS_PER_READ);
+      const mismatch =
+        (await checkRowsAhead(parts, comparedModel, partition, page)) ??
+        (await findMissingEntry(stored, table, page.map(withEntries(table))));
+      if (mismatch) return mismatch;
+      after = page.at(-1)?.[0];
+      if (after === undefined || page.length < ROWS_PER_READ) break;
+    }
+  return undefined;
+}
+
 /** The number of rows in each partition that are stored at an event below the checkpoint. */
 export const countRows = (stored: StoredRows, comparedModel: ComparedModel): Promise<number[]> =>
   stored.count(
@@ -195,6 +219,26 @@ async function commitWith(
   return commit && offset < commit.size ? commit : undefined;
 }
 
+/**
+ * A row beyond its checkpoint, where rows and checkpoints are written in one transaction: the checkpoint of this moment
+ * is not behind a row that was read before.
+ */
+async function findBeyondCheckpoint(
+  { entryTables, checkpoints }: StoredRows,
+  table: AnyModel,
+  rows: readonly StoredRow[],
+): Promise<Mismatch | undefined> {
+  if (!entryTables || rows.length === 0) return undefined;
+  const now = await checkpoints();
+  const beyond = rows.find(
+    ([, partition, offset]) => offset >= foldedBy(now, [tableOf(table)], partition).size,
+  );
+  if (!beyond) return undefined;
+  const [key, partition, offset] = beyond;
+  const what = `row ${key} of the read model ${table.name} names event ${offset}, beyond its checkpoint`;
+  return { what, partition, offset };
+}
+
 /** Commits of one read. */
 const AHEAD_PAGE = 64;
 
@@ -204,13 +248,15 @@ const AHEAD_PAGE = 64;
  * by commit, until it has met each row.
  */
 export async function checkRowsAhead(
-  { log, fresh }: TableParts,
+  { log, stored, fresh }: TableParts,
   comparedModel: ComparedModel,
   partition: number,
   rows: readonly StoredRow[],
 ): Promise<Mismatch | undefined> {
   const projection = projectionOf(comparedModel);
   const table = storedModel(comparedModel);
+  const early = await findBeyondCheckpoint(stored, table, rows);
+  if (early) return early;
   const waiting = new Map(rows.map((row) => [row[0], row]));
   const changed: Rows = new Map();
   let position = comparedModel.checkpoints[partition]?.position ?? 0;

@@ -11,6 +11,7 @@ import {
   type StoredRows,
   sqliteRows,
 } from '../storedRows.js';
+import { compareIndexes } from './checkTables.js';
 import type { ComparedModel } from './comparedModels.js';
 import { type Mismatch, MismatchError } from './report.js';
 import {
@@ -23,6 +24,7 @@ import {
   scratchFile,
 } from './verifySection.js';
 import {
+  checkMadeAhead,
   checkRowsAhead,
   compareChanged,
   compareTable,
@@ -114,7 +116,18 @@ const api = {
   missing: (comparedModel: ComparedModel, met: readonly number[]) =>
     catchMismatch<Mismatch | undefined>(async () => findMissing(await tables(), comparedModel, met), itself),
   changed: (comparedModel: ComparedModel) =>
-    catchMismatch<Mismatch | undefined>(async () => compareChanged(await tables(), comparedModel), itself),
+    catchMismatch<Mismatch | undefined>(
+      async () =>
+        (await compareChanged(await tables(), comparedModel)) ??
+        checkMadeAhead(await tables(), comparedModel),
+      itself,
+    ),
+  /** Compares the indexes of a model, which must not need names. */
+  indexes: (comparedModel: ComparedModel) =>
+    catchMismatch<Mismatch | undefined>(
+      async () => compareIndexes((await parts()).stored, comparedModel),
+      itself,
+    ),
   ahead: (comparedModel: ComparedModel, partition: number, rows: readonly StoredRow[]) =>
     catchMismatch<Mismatch | undefined>(
       async () => checkRowsAhead(await tables(), comparedModel, partition, rows),

@@ -9,12 +9,12 @@ import {
   RoomThenQuery,
   UserThenAnswer,
   UserThenQuery,
-} from '../audit/auditEventSchemas.js';
+} from '../audit/auditEvents.js';
 import { ProofAnswer, ProofQuery } from '../audit/auditLog.js';
-import type { Json } from '../schemas.js';
 import {
   ChangePassword,
   EraseUser,
+  type Json,
   RevisionQuery,
   SearchAnswer,
   SearchQuery,

@@ -7,7 +7,7 @@ import { pairOf, type RoomId, roomIdOf, streamOf, type UserId } from '../../doma
 import { deletedMessage, sealedMessage } from '../../domain/messages.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import { type Model, type Row, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
+import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
@@ -59,11 +59,8 @@ export const chatsModel: Model<ChatRow> = {
       terms: value.members.map((member) => `${member}/${partition}`),
       sort: offset,
     }),
-    friends: ({ value }) => (value.added.length === 0 ? undefined : { terms: value.members, sort: 0 }),
-    contacts: ({ value }) => {
-      const areContacts = value.added.length > 0 || value.lastMessage !== null;
-      return areContacts ? { terms: value.members, sort: 0 } : undefined;
-    },
+    friends: ({ value }) => (isFriendship(value) ? { terms: value.members, sort: 0 } : undefined),
+    contacts: ({ value }) => (areContacts(value) ? { terms: value.members, sort: 0 } : undefined),
   },
 };
 
@@ -201,14 +198,21 @@ export async function activeChats(
     limit: limit + 1,
     ...(next === undefined ? {} : { from: parseNext('chats', next) }),
   });
-  // A chat is active only once it was created.
-  const page = valuesOf(found.slice(0, limit)).filter(hasChat);
+  const rows = valuesOf(found.slice(0, limit));
+  // An index is not trusted, and a chat is active only once it was created.
+  const page = rows.filter(hasChat).filter((chat) => isMember(chat, userId) && userId in chat.active);
   const chats = await openChats(source, userId, page);
-  const last = page.at(-1);
+  const last = rows.at(-1);
   if (found.length <= limit || last === undefined) return { chats };
   const end = { sort: activityOf(last), key: streamOf('room', last.roomId) };
   return { chats, next: writeNext('chats', end) };
 }
+
+/** Queries ask this of each row that an index led to: a planted index entry must not show another's chat. */
+export const isMember = ({ members }: ChatRow, userId: UserId): boolean => members.includes(userId);
+
+const isFriendship = ({ added }: ChatRow): boolean => added.length > 0;
+const areContacts = (pair: ChatRow): boolean => isFriendship(pair) || pair.lastMessage !== null;
 
 /** The chat's row; undefined if there is no such room. */
 export async function chatRow(rows: RowReader, roomId: RoomId): Promise<OpenChatRow | undefined> {
@@ -230,7 +234,7 @@ export async function friendIds(
     ...(next === undefined ? {} : { from: parseNext('friends', next) }),
   });
   const page = found.slice(0, limit);
-  const ids = othersIn(page, userId);
+  const ids = othersIn(valuesOf(page).filter(isFriendship), userId);
   const last = page.at(-1);
   if (found.length <= limit || last === undefined) return { ids };
   return { ids, next: writeNext('friends', { sort: 0, key: last.key }) };
@@ -240,12 +244,14 @@ export async function friendIds(
 export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
   const contacts = new Set<UserId>();
   for await (const page of rowsUnder(rows, chatsModel, 'contacts', userId))
-    for (const contact of othersIn(page, userId)) contacts.add(contact);
+    for (const contact of othersIn(valuesOf(page).filter(areContacts), userId)) contacts.add(contact);
   return contacts;
 }
 
-const othersIn = (pairs: readonly Row<ChatRow>[], userId: UserId): UserId[] =>
-  valuesOf(pairs).flatMap(({ members }) => members.filter((member) => member !== userId));
+const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
+  pairs
+    .filter((pair) => isMember(pair, userId))
+    .flatMap(({ members }) => members.filter((member) => member !== userId));
 
 /** What a page has. The `next` of one cannot be used for another. */
 type PageOf = 'chats' | 'friends';

@@ -67,7 +67,7 @@ export async function messagePage(
     reverse: after === undefined,
     limit: limit + 1,
   });
-  const messages = valuesOf(found.slice(0, limit));
+  const messages = valuesOf(found.slice(0, limit)).filter((message) => message.roomId === roomId);
   return { messages: after === undefined ? messages.reverse() : messages, hasMore: found.length > limit };
 }
 
@@ -76,13 +76,16 @@ export async function messageFacts(
   rows: RowReader,
   asked: readonly { readonly roomId: RoomId; readonly messageId: string }[],
 ): Promise<Map<string, StoredMessage>> {
-  const terms = [...new Set(asked.map(messageTerm))];
+  const wanted = new Set(asked.map(messageTerm));
+  const terms = [...wanted];
   const facts = new Map<string, StoredMessage>();
   for (let at = 0; at < terms.length; at += MAX_TERMS) {
     const some = terms.slice(at, at + MAX_TERMS);
     const found = await rows.find(messagesModel, 'id', { terms: some, unordered: true, limit: some.length });
-    for (const { roomId, ...fact } of valuesOf(found))
-      facts.set(messageTerm({ roomId, messageId: fact.messageId }), fact);
+    for (const { roomId, ...fact } of valuesOf(found)) {
+      const term = messageTerm({ roomId, messageId: fact.messageId });
+      if (wanted.has(term)) facts.set(term, fact);
+    }
   }
   return facts;
 }

@@ -2,11 +2,12 @@ import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed, Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
-import type { User } from '../../domain/userMessageChat.js';
+import type { OnlineInfo, User } from '../../domain/userMessageChat.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import {
   elementAt,
+  findChecked,
   generationOf,
   type IndexEntry,
   type Model,
@@ -29,6 +30,15 @@ export interface UserRow {
 // Opened names by event or row, `null` when erased. An entry lives as long as its object and is never part of
 // a value. So the plain text is in the row's index alone.
 const openedNames = new WeakMap<Recorded | UserRow, string | null>();
+
+/** Gives rows their opened names, or null where these are erased, so that index entries can be made of the rows. */
+export async function openNamesOf(
+  names: Pick<TextOpener, 'usernames'>,
+  rows: readonly UserRow[],
+): Promise<void> {
+  const opened = await names.usernames(rows);
+  for (const [i, row] of rows.entries()) openedNames.set(row, elementAt(opened, i));
+}
 
 /** The only term of the index `erased`. */
 const ERASED = 'erased';
@@ -153,7 +163,7 @@ export async function eraseUsername(store: RowStore, userId: UserId): Promise<vo
 /** Erased users whose names can still be opened, a page at a time. */
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
-    const users = valuesOf(page);
+    const users = valuesOf(page).filter(({ erased }) => erased);
     const names = await open.usernames(users);
     yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
   }
@@ -186,4 +196,43 @@ export const rolesProjection: Projection<RoleRow> = {
 /** Whether the folded row of this user has the role of an auditor. */
 export async function hasAuditorRow(rows: RowReader, userId: UserId): Promise<boolean> {
   return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
+}
+
+/** The only term of the index `online`. */
+const ONLINE = 'online';
+
+/** Presence by user id; a user who was never online has no row. */
+export const presenceModel: Model<OnlineInfo> = {
+  name: 'presence',
+  version: 1,
+  indexes: { online: ({ value }) => (value.isOnline ? { terms: [ONLINE], sort: 0 } : undefined) },
+};
+
+/** Folds presence. */
+export const presenceProjection: Projection<OnlineInfo> = {
+  model: presenceModel,
+  keys(event) {
+    const isPresence = event.type === 'UserWentOnline' || event.type === 'UserWentOffline';
+    return isPresence ? [event.data.userId] : [];
+  },
+  evolve(value, event) {
+    if (event.type === 'UserWentOnline') return { isOnline: true, lastSeen: null };
+    if (event.type === 'UserWentOffline') return { isOnline: false, lastSeen: event.data.lastSeen };
+    return value ?? null;
+  },
+};
+
+/** Presence of each user asked for; offline with `lastSeen: null` if never seen. */
+export async function presenceOf(rows: RowReader, ids: readonly UserId[]): Promise<Map<UserId, OnlineInfo>> {
+  const found = ids.length === 0 ? undefined : await rows.get(presenceModel, ids);
+  return new Map(ids.map((id) => [id, found?.get(id)?.value ?? { isOnline: false, lastSeen: null }]));
+}
+
+/** A page of the users who are online, by id, behind `after`. */
+export async function onlineUsers(rows: RowReader, limit: number, after?: UserId): Promise<UserId[]> {
+  const online = await findChecked(rows, presenceModel, 'online', {
+    find: { terms: [ONLINE], limit, ...(after === undefined ? {} : { from: { sort: 0, key: after } }) },
+    isWanted: ({ value }) => value?.isOnline === true,
+  });
+  return online.map(({ key }) => key);
 }

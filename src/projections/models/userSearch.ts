@@ -40,9 +40,10 @@ export async function friendsPage(
  */
 export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
   if (!NAME_PART.test(q)) return [];
+  const part = q.toLowerCase();
   const found: User[] = [];
   const seen = new Set<UserId>([me]);
-  for await (const page of candidates(source.rows, q.toLowerCase())) {
+  for await (const page of candidates(source.rows, part)) {
     const unseen = page.filter((user) => !seen.has(user.userId));
     for (const { userId } of unseen) seen.add(userId);
     const friends = await friendsAmong(
@@ -52,7 +53,8 @@ export async function searchUsers(source: ViewSource, me: UserId, q: string, lim
     );
     const strangers = unseen.filter((user) => !friends.has(user.userId));
     const users = await openUsers(source.open, strangers);
-    found.push(...users.filter((user) => user.erased !== true));
+    // Only the name itself says whether a term that an index gave is part of it.
+    found.push(...users.filter(({ username }) => username?.toLowerCase().includes(part)));
     if (found.length >= limit) break;
   }
   return found.slice(0, limit);

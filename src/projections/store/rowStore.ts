@@ -160,9 +160,16 @@ export function withoutTable(stored: readonly StoredCheckpoint[], dropped: strin
   const left = stored
     .map((one) => ({ ...one, tables: one.tables.filter((table) => table !== dropped) }))
     .filter(({ tables }) => tables.length > 0);
-  return left.filter(
-    (one, i) => !left.some((other, j) => i !== j && covers(other, one) && (j < i || !covers(one, other))),
-  );
+  return left.filter((one) => !isCovered(one, left));
+}
+
+/** A checkpoint that says nothing more than another one. */
+export const findCovered = (stored: readonly StoredCheckpoint[]): StoredCheckpoint | undefined =>
+  stored.find((one) => isCovered(one, stored));
+
+function isCovered(one: StoredCheckpoint, all: readonly StoredCheckpoint[]): boolean {
+  const at = all.indexOf(one);
+  return all.some((other, i) => i !== at && covers(other, one) && (i < at || !covers(one, other)));
 }
 
 const covers = (a: StoredCheckpoint, b: StoredCheckpoint): boolean =>
@@ -181,7 +188,8 @@ export interface Generation {
   readonly changes: number;
 }
 
-const generations: Model<Generation> = { name: 'generations', version: 1, indexes: {} };
+/** Says of each model which table is active. Its keys are the tables of generation 0. */
+export const generations: Model<Generation> = { name: 'generations', version: 1, indexes: {} };
 
 type NamedModel = Pick<AnyModel, 'name' | 'version'>;
 
@@ -261,6 +269,33 @@ export async function* rowsUnder<R>(
     const last = page.at(-1);
     if (last === undefined || page.length < ROWS_PER_READ) return;
     // With `byKey` only the key counts.
+    from = { sort: 0, key: last.key };
+  }
+}
+
+/** A search by key whose rows are checked: an index entry alone shows nothing. */
+interface CheckedFind<R> {
+  readonly find: Omit<Find, 'byKey' | 'reverse' | 'unordered'>;
+  readonly isWanted: (row: Row<R>) => boolean;
+}
+
+/**
+ * The wanted rows under terms, by key. There are fewer than `limit` only at the end, so that callers can tell the end by
+ * the number.
+ */
+export async function findChecked<R>(
+  rows: RowReader,
+  model: Model<R>,
+  index: string,
+  { find, isWanted }: CheckedFind<R>,
+): Promise<Row<R>[]> {
+  const wanted: Row<R>[] = [];
+  for (let { from } = find; ; ) {
+    const limit = find.limit - wanted.length;
+    const page = await rows.find(model, index, { ...find, byKey: true, limit, ...(from ? { from } : {}) });
+    wanted.push(...page.filter(isWanted));
+    const last = page.at(-1);
+    if (last === undefined || page.length < limit || wanted.length === find.limit) return wanted;
     from = { sort: 0, key: last.key };
   }
 }

@@ -165,7 +165,7 @@ function replaceRow(file: SqliteFile, model: AnyModel, row: Row<unknown>, remove
  * The entries as a row keeps them. With one term an index they follow from the row, which then keeps none:
  * nearly all rows are such. No entry at all is kept as that, because terms may have been removed.
  */
-const keptText = ({ indexes }: AnyModel, entries: readonly Entry[]): string | null => {
+export const keptText = ({ indexes }: AnyModel, entries: readonly Entry[]): string | null => {
   const follow = entries.length > 0 ? !hasSeveralTerms(entries) : Object.keys(indexes).length === 0;
   return follow ? null : JSON.stringify(entries);
 };
@@ -184,8 +184,8 @@ function entriesBefore(file: SqliteFile, model: AnyModel, key: string, kept: str
 
 const textOf = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
-/** Grouped by index. */
-function entriesOf(model: AnyModel, row: Row<unknown>): Entry[] {
+/** The index entries of a row, grouped by index. */
+export function entriesOf(model: AnyModel, row: Row<unknown>): Entry[] {
   if (row.value === null) return [];
   const live = { ...row, value: row.value };
   // A model's rows come from its projection, so they have its type.

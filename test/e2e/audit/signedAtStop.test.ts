@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { readHead } from '../../../src/audit/proof/trustedHeads.js';
 import { openAuditedLog } from '../../../src/audit/storedRows.js';
+import { readHead } from '../../../src/audit/verify/verify.js';
 import { readConfig } from '../../../src/base/settings.js';
 import { findSignedLog } from '../../../src/cli/auditVerify.js';
 import { Rest } from '../../../src/client/rest.js';

@@ -29,12 +29,18 @@ export interface Verification {
 }
 
 /** Runs the verifier on a log. */
-export async function runVerifier(
-  program: string,
-  { url, keys, token, directory = tempDir() }: Verification,
-) {
-  const child = spawn(program, [url, keys, directory], {
-    env: { PATH: process.env.PATH, TOKEN: token },
+export function runVerifier(program: string, { url, keys, token, directory = tempDir() }: Verification) {
+  return run(program, [url, keys, directory], { TOKEN: token });
+}
+
+/** Runs the verifier on an exported bundle. */
+export function runOnBundle(program: string, { keys, directory }: { keys: string; directory: string }) {
+  return run(program, ['bundle', keys, directory], {});
+}
+
+async function run(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+  const child = spawn(program, args, {
+    env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));

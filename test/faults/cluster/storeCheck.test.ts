@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Commit } from '../../../src/log/log.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import { decodeCommit } from '../../../src/projections/commitBuffer.js';
-import { presenceProjection } from '../../../src/projections/models/presenceVisibility.js';
+import { presenceProjection } from '../../../src/projections/models/userRows.js';
 import { Projector } from '../../../src/projections/projector.js';
 import { Pages } from '../../support/notebook.js';
 import { MemoryRows } from '../../support/rowsMemory.js';

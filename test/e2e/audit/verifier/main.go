@@ -1,6 +1,8 @@
 // Verifier checks a server's signed log with nothing of Parley's own: notes, tiles and proofs are those of
 // golang.org/x/mod, which the Go module mirror is verified with.
 //
+// It also checks an exported bundle, by docs/log-format.md alone.
+//
 // It is given the server's URL and a file of verifier keys, and in TOKEN the session of an auditor. In a directory it
 // keeps the checkpoints it has seen, and demands of later ones that they extend them.
 package main
@@ -26,7 +28,8 @@ const tileHeight = 8
 
 func main() {
 	if len(os.Args) != 4 {
-		fail(errors.New("usage: verifier <url> <file of verifier keys> <directory to keep checkpoints in>"))
+		fail(errors.New("usage: verifier <url> <file of verifier keys> <directory to keep checkpoints in>\n" +
+			"or: verifier bundle <file of verifier keys> <directory of the bundle>"))
 	}
 	keys, err := os.ReadFile(os.Args[2])
 	fail(err)
@@ -39,6 +42,10 @@ func main() {
 			names = append(names, verifier.Name())
 		}
 		byName[verifier.Name()] = append(byName[verifier.Name()], verifier)
+	}
+	if os.Args[1] == "bundle" {
+		fail(checkBundle(os.Args[3], byName, names))
+		return
 	}
 	for _, name := range names {
 		partition := name[strings.LastIndex(name, "/")+1:]

@@ -1,0 +1,133 @@
+import { type Db, MongoClient } from 'mongodb';
+import { META_TABLE } from '../log/logMeta.js';
+import { openMongoRows, type RowDocument } from '../projections/store/mongoRows.js';
+import { type AnyModel, tableOf } from '../projections/store/rowStore.js';
+import type { Entry, StoredRow } from '../projections/store/sqliteReads.js';
+import type { StoredRows } from './storedRows.js';
+
+/** Opens the rows of read models in MongoDB. */
+export async function openStoredDocuments(url: string): Promise<StoredRows> {
+  const store = await openMongoRows(url);
+  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000, readConcernLevel: 'majority' });
+  const db: Db = client.db();
+  const table = (model: AnyModel) => db.collection<RowDocument>(tableOf(model));
+  const get: StoredRows['get'] = async (model, keys) => {
+    const found = table(model).find({ _id: { $in: [...keys] } });
+    return (await found.toArray()).map(rowOf);
+  };
+  return {
+    hasTable: (model) => db.listCollections({ name: tableOf(model) }).hasNext(),
+    get,
+    async has(model, rows) {
+      const keys = rows.map(([key]) => key);
+      const found = new Map((await get(model, keys)).map((row) => [row[0], row]));
+      return rows.every((row) => row.every((column, i) => column === found.get(row[0])?.[i]));
+    },
+    async page(model, after, limit) {
+      const filter = after === undefined ? {} : { _id: { $gt: after } };
+      return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
+    },
+    count: (model, below) =>
+      Promise.all(below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } }))),
+    async pageIndexed(model, after, limit) {
+      const filter = after === undefined ? {} : { _id: { $gt: after } };
+      const found = await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray();
+      return found.map((document) => ({ row: rowOf(document), kept: entriesText(document, model) }));
+    },
+    async pageAhead(model, { partition, offset }, after = '', limit) {
+      const filter = { p: partition, o: { $gte: offset }, _id: { $gt: after } };
+      return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
+    },
+    isKept: (_, kept, entries) => kept === JSON.stringify(entries),
+    async findShared(model, index) {
+      const group = { _id: `$ix.${index}.t`, count: { $sum: 1 } };
+      const stages = [{ $group: group }, { $match: { count: { $gt: 1 } } }, { $limit: 1 }];
+      const found = await table(model).aggregate(stages, { allowDiskUse: true }).toArray();
+      return found[0] && String(found[0]._id);
+    },
+    checkpoints: () => store.checkpoints(),
+    async close() {
+      await store.close();
+      await client.close();
+    },
+  };
+}
+
+/** The entries of a document, by index in the order of the model. */
+function entriesText({ ix }: RowDocument, { indexes }: AnyModel): string {
+  const names = [...new Set([...Object.keys(indexes), ...Object.keys(ix ?? {})])];
+  const entries = names.flatMap((name) => {
+    const { t, s } = ix?.[name] ?? { t: [], s: 0 };
+    return t.map((term): Entry => [name, term, s]);
+  });
+  return JSON.stringify(entries);
+}
+
+const rowOf = ({ _id, p, o, v }: RowDocument): StoredRow => [
+  _id,
+  p,
+  o,
+  v === null || v === undefined ? null : JSON.stringify(v),
+];
+
+/** Collections of a cluster's nodes: none of them is read by a query. */
+const CLUSTER_COLLECTIONS = ['sign_in_buckets', 'leases', 'members', 'devices'];
+
+/** The collections of a database: those of the log, and of the read models as they are now. */
+interface ExpectedCollections {
+  readonly partitions: number;
+  readonly active: readonly AnyModel[];
+  readonly others: readonly AnyModel[];
+}
+
+/** Says which collection, view or index of a database this version does not make; undefined if there is none. */
+export async function findWrongCollection(
+  url: string,
+  { partitions, active, others }: ExpectedCollections,
+): Promise<string | undefined> {
+  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5000, readConcernLevel: 'majority' });
+  try {
+    const db = client.db();
+    const models = new Map([...active, ...others].map((model) => [tableOf(model), model]));
+    const commits = Array.from({ length: partitions }, (_, partition) => `commits_${partition}`);
+    const known = new Set([META_TABLE, 'checkpoints', 'generations_v1', ...commits, ...CLUSTER_COLLECTIONS]);
+    for (const found of await db.listCollections().toArray()) {
+      const { name, type = 'collection' } = found;
+      const options = 'options' in found ? Object.keys(found.options ?? {}) : [];
+      if (name.startsWith('system.')) continue;
+      if (type !== 'collection' || options.length > 0)
+        return `the ${type} ${name} is not one that this version makes`;
+      if (!known.has(name) && !models.has(name)) return `this version does not make the collection ${name}`;
+      if (CLUSTER_COLLECTIONS.includes(name)) continue;
+      const wrong = await findWrongIndex(db, name, models.get(name));
+      if (wrong !== undefined) return wrong;
+    }
+    const descriptions = await db.collection(META_TABLE).countDocuments({});
+    return descriptions === 1 ? undefined : `the log has ${descriptions} descriptions`;
+  } finally {
+    await client.close();
+  }
+}
+
+async function findWrongIndex(
+  db: Db,
+  name: string,
+  model: AnyModel | undefined,
+): Promise<string | undefined> {
+  const expected = new Map(
+    Object.keys(model?.indexes ?? {}).map((index) => [
+      index,
+      JSON.stringify({ [`ix.${index}.t`]: 1, [`ix.${index}.s`]: 1, _id: 1 }),
+    ]),
+  );
+  for (const { name: index, key, ...options } of await db.collection(name).indexes()) {
+    if (index === '_id_') continue;
+    const isPlain =
+      options.unique !== true && options.partialFilterExpression === undefined && !options.sparse;
+    if (expected.get(index ?? '') !== JSON.stringify(key) || !isPlain)
+      return `the index ${index} of the collection ${name} is not one that this version makes`;
+    expected.delete(index ?? '');
+  }
+  const [missing] = expected.keys();
+  return missing === undefined ? undefined : `the collection ${name} lacks the index ${missing}`;
+}

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import type { Document } from 'mongodb';
+import { streamOf } from '../../src/domain/ids.js';
+import { changedStreams } from '../../src/projections/missedEvents.js';
+import { activeChats, contactIds, friendIds } from '../../src/projections/models/chatRows.js';
+import { messageFacts, messageKey, messagePage } from '../../src/projections/models/messageRows.js';
+import { onlineUsers, openedErased, type ViewSource } from '../../src/projections/models/userRows.js';
+import { searchUsers } from '../../src/projections/models/userSearch.js';
+import { type Engine, openEngine } from '../../src/projections/store/engine.js';
+import { openVault } from '../../src/vault/openVault.js';
+import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';
+import { allEngines, hasEngine } from '../support/engines.js';
+import { freshDatabase } from '../support/mongo.js';
+import { tempDir } from '../support/tempDir.js';
+import { type SmallLog, smallLog } from './smallLog.js';
+import { withMongo } from './storedCopy.js';
+
+/** An index entry that its row does not make. */
+interface Planted {
+  readonly table: string;
+  readonly index: string;
+  readonly term: string;
+  readonly key: string;
+}
+
+async function plant(engine: Engine, { table, index, term, key }: Planted): Promise<void> {
+  if (engine.kind === 'mongodb') {
+    const path = `ix.${index}`;
+    await withMongo(engine.url, async (client) => {
+      const rows = client.db().collection<{ _id: string }>(table);
+      const row: Document | null = await rows.findOne({ _id: key });
+      const terms: readonly string[] = row?.ix?.[index]?.t ?? [];
+      const set = { [`${path}.t`]: [...terms, term], [`${path}.s`]: row?.ix?.[index]?.s ?? 1e15 };
+      await rows.updateOne({ _id: key }, { $set: set });
+    });
+    return;
+  }
+  const db = new DatabaseSync(join(engine.dataDir, 'read.db'));
+  db.prepare(`INSERT INTO "${table}__${index}" VALUES (?, ?, ?)`).run(term, 1e15, key);
+  db.close();
+}
+
+for (const kind of allEngines)
+  describe(`an index entry that was planted on ${kind} shows nobody`, function () {
+    this.timeout(60_000);
+    let world: SmallLog;
+    let source: ViewSource;
+    let close: () => Promise<void>;
+    before(async function () {
+      if (!(await hasEngine(kind))) this.skip();
+      const engine: Engine =
+        kind === 'sqlite' ? { kind, dataDir: tempDir() } : { kind, url: await freshDatabase() };
+      world = await smallLog(engine, { hasDestroyed: true });
+      const { store, close: closeEngine } = await openEngine(engine);
+      const vault = await openVault({ engine, masterKey: world.masterKey });
+      const memory = createPlaintextCache();
+      source = { rows: store, open: createTextOpener(vault.keys, memory) };
+      close = async () => {
+        memory.close();
+        await vault.close();
+        await closeEngine();
+      };
+    });
+    after(() => close?.());
+
+    const room = () => streamOf('room', world.annAndBob);
+
+    it("another's chat in a list of chats", async () => {
+      const { engine, cid } = world;
+      const before = await activeChats(source, cid, { limit: 10 });
+      await plant(engine, { table: 'chats_v1', index: 'activity', term: cid, key: room() });
+      expect(before.chats).to.have.lengthOf(1);
+      expect(await activeChats(source, cid, { limit: 10 })).to.deep.equal(before);
+    });
+
+    it("another's friends and contacts", async () => {
+      const { engine, ann, cid } = world;
+      await plant(engine, { table: 'chats_v1', index: 'friends', term: cid, key: room() });
+      await plant(engine, { table: 'chats_v1', index: 'contacts', term: cid, key: room() });
+      expect((await friendIds(source.rows, cid, { limit: 10 })).ids).to.deep.equal([]);
+      expect([...(await contactIds(source.rows, cid))]).to.deep.equal([ann]);
+    });
+
+    it("another's stream in a replay, and the page behind it is not lost", async () => {
+      const { engine, cid, annAndCid } = world;
+      await plant(engine, { table: 'chats_v1', index: 'changed', term: `${cid}/0`, key: room() });
+      for (const limit of [1, 10])
+        expect(await changedStreams(source.rows, cid, 0, -1, { limit })).to.deep.equal([
+          { key: streamOf('room', annAndCid) },
+        ]);
+    });
+
+    it('a message under another id', async () => {
+      const { engine, annAndBob: roomId } = world;
+      const messageId = '5f0c8a5e-6f0e-4c3b-8a54-6d0b3f1c2e71';
+      const term = `${messageId}/${roomId}`;
+      await plant(engine, { table: 'messages_v1', index: 'id', term, key: messageKey(roomId, 1) });
+      expect(await messageFacts(source.rows, [{ roomId, messageId }])).to.deep.equal(new Map());
+    });
+
+    it('a message of another room in a history', async () => {
+      const { engine, annAndBob, annAndCid } = world;
+      const [from, to] = [messageKey(annAndBob, 1), messageKey(annAndCid, 7)];
+      if (engine.kind === 'sqlite') {
+        const db = new DatabaseSync(join(engine.dataDir, 'read.db'));
+        const columns = 'partition, offset, value, entries';
+        db.exec(`INSERT INTO messages_v1 SELECT '${to}', ${columns} FROM messages_v1 WHERE key = '${from}'`);
+        db.close();
+      } else
+        await withMongo(engine.url, async (client) => {
+          const rows = client.db().collection<{ _id: string }>('messages_v1');
+          await rows.insertOne({ ...(await rows.findOne({ _id: from })), _id: to });
+        });
+      const { messages } = await messagePage(source.rows, annAndCid, { limit: 10 });
+      expect(new Set(messages.map(({ roomId }) => roomId))).to.deep.equal(new Set([annAndCid]));
+    });
+
+    it('a user under another name', async () => {
+      const { engine, ann, cid } = world;
+      await plant(engine, { table: 'users_v1', index: 'suffix', term: '^king', key: cid });
+      expect(await searchUsers(source, ann, 'king', 10)).to.deep.equal([]);
+      expect(await searchUsers(source, ann, 'cid', 10)).to.have.lengthOf(1);
+    });
+
+    it('a user as erased or as online', async () => {
+      const { engine, ann, bob } = world;
+      await plant(engine, { table: 'users_v1', index: 'erased', term: 'erased', key: bob });
+      const erased: string[] = [];
+      for await (const names of openedErased(source)) erased.push(...names.keys());
+      expect(erased).to.deep.equal([]);
+      if (engine.kind === 'sqlite') {
+        const db = new DatabaseSync(join(engine.dataDir, 'read.db'));
+        db.exec(`UPDATE presence_v1 SET value = '{"isOnline":false,"lastSeen":null}' WHERE key = '${ann}'`);
+        db.close();
+      } else
+        await withMongo(engine.url, (client) =>
+          client
+            .db()
+            .collection<{ _id: string }>('presence_v1')
+            .updateOne({ _id: ann }, { $set: { v: { isOnline: false, lastSeen: null } } }),
+        );
+      for (const limit of [1, 2, 10]) expect(await onlineUsers(source.rows, limit)).to.not.include(ann);
+      expect(await onlineUsers(source.rows, 10)).to.include(bob);
+    });
+  });
