@@ -24,7 +24,11 @@ export const policyStream: StreamDeclaration<PolicyState> = {
 /** Everything before it is of an earlier history. `generation` is that of the text keys from here on. */
 export const HistoryBegun = event('HistoryBegun', policyStream, {
   // The vault stores a generation in one byte.
-  data: z.strictObject({ history: z.string(), generation: z.int().min(1).max(255) }),
+  data: z.strictObject({
+    policyId: z.string(),
+    history: z.string(),
+    generation: z.int().min(1).max(255),
+  }),
   evolve: (state, { data }) => ({ ...state, history: data.history }),
   line: ({ data }) =>
     `the log was put back from a back-up: history ${data.history} began, with generation ${data.generation} of text keys`,
@@ -39,5 +43,7 @@ export const recordHistory = command('record history', policyStream, {
   actor: () => 'system',
   streamId: ({ policyId }) => policyId,
   decide: ({ policyId, history, generation }, state) =>
-    state.history === history ? unchanged : changed(HistoryBegun.of(policyId, { history, generation })),
+    state.history === history
+      ? unchanged
+      : changed(HistoryBegun.of(policyId, { policyId, history, generation })),
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Report, WorkProgress } from '../../src/audit/verify/report.js';
@@ -164,22 +164,33 @@ for (const kind of allEngines)
       expect(await first()).to.equal(64);
     });
 
-    it('goes on where it was broken off, and begins anew for another log', async () => {
+    it('goes on where it was broken off, and begins anew once the log was restored', async () => {
       const { engine, events } = await smallLog(await freshEngine(kind), { partitions: 2, messages: 200 });
       const state = join(tempDir(), 'state');
+      const file = join(state, 'state.json');
       const error = new Error('the power went');
-      const broken = verify(engine, {
-        ...{ state, sectionEvents: 1 },
-        onProgress({ done, total }) {
-          if (done > total / 2) throw error;
-        },
-      });
-      expect(await rejection(broken)).to.equal(error);
-      const { heads } = JSON.parse(readFileSync(join(state, 'state.json'), 'utf8'));
-      const reached = heads.reduce((sum: number, { size }: { size: number }) => sum + size, 0);
-      expect(reached).to.be.within(1, events.length - 1);
-
       const done: number[] = [];
+      const breakOff = async () => {
+        const broken = verify(engine, {
+          ...{ state, sectionEvents: 1 },
+          onProgress(progress) {
+            done.push(progress.done);
+            if (progress.done > progress.total / 2) throw error;
+          },
+        });
+        expect(await rejection(broken)).to.equal(error);
+        const notes = JSON.parse(readFileSync(file, 'utf8'));
+        const reached = notes.heads.reduce((sum: number, { size }: { size: number }) => sum + size, 0);
+        expect(reached).to.be.within(1, events.length - 1);
+        return { notes, reached };
+      };
+      const { notes, reached: before } = await breakOff();
+      writeFileSync(file, JSON.stringify({ ...notes, history: randomUUID() }));
+      done.length = 0;
+      const { reached } = await breakOff();
+      expect(done[0], 'it began anew').to.be.lessThan(before);
+
+      done.length = 0;
       const onProgress = (progress: WorkProgress) => done.push(progress.done);
       const report = await verify(engine, { state, sectionEvents: 1, onProgress });
       expect(report.mismatch).to.equal(undefined);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { type Command, type CommandOf, decideCommand } from '../../src/domain/commands.js';
 import type { Facts } from '../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, pushesOf, type Recorded, type State } from '../../src/domain/events.js';
+import type { PolicyState } from '../../src/domain/history.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { RoomState, UserState } from '../../src/domain/streams.js';
 import { earlierMessage, factsOf, NOW as now } from '../support/facts.js';
@@ -437,6 +438,23 @@ describe('a room of an erased member', () => {
     expect(chat.run('system', erase, facts)).to.deep.equal({ answer: { changed: false }, made: 0 });
     chat.run(ada, open, facts);
     expect(chat.run('system', { kind: 'erase member', roomId, userId: eve }, facts)).to.include({ made: 0 });
+  });
+});
+
+describe('the histories of a log', () => {
+  it('are recorded once each, by the system, in the order in which they began', () => {
+    const policy = new Stream<PolicyState>(`policy:${roomId}`);
+    const record = (history: string, generation: number) =>
+      policy.run('system', { kind: 'record history', policyId: roomId, history, generation });
+    expect(record('second', 1)).to.deep.equal({ answer: { changed: true }, made: 1 });
+    expect(record('second', 1)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(record('third', 2).made).to.equal(1);
+    expect(policy.events.map(({ data }) => data)).to.deep.equal([
+      { policyId: roomId, history: 'second', generation: 1 },
+      { policyId: roomId, history: 'third', generation: 2 },
+    ]);
+    expect(policy.state).to.deep.equal({ history: 'third' });
+    expect(policy.refolded).to.deep.equal(policy.state);
   });
 });
 

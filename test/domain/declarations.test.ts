@@ -49,6 +49,10 @@ describe('the declarations', () => {
     expect(knownTypes).to.include.members([...eventTypes]);
   });
 
+  it('name the id of each kind of stream by the kind, as pages and other programs derive it', () => {
+    for (const { stream } of declaredEvents) expect(stream.idField).to.equal(`${stream.kind}Id`);
+  });
+
   it('let every command reach another node as it is, and no field that nobody knows', () => {
     expect(Object.keys(samples)).to.have.members(declaredCommands.map(({ kind }) => kind));
     for (const command of Object.values(samples)) {

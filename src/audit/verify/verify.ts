@@ -113,7 +113,7 @@ async function verifyOpened(
   const beyond = trustedHeads.find(({ partition }) => partition >= log.partitions);
   if (beyond) throw new MismatchError(noSuchPartition(beyond, log.partitions));
   const wrongTables = await findWrongTables({ engine, log, stored });
-  const begun = { logId: log.id, ends, comparedModels, trustedHeads };
+  const begun = { history: log.history, ends, comparedModels, trustedHeads };
   let state: VerifyState | undefined = VerifyState.open(begun, options.state);
   let pool: WorkerPool<VerifyApi> | undefined;
   try {

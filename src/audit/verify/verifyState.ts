@@ -152,14 +152,15 @@ export type RowCounts = Readonly<Record<string, number>>;
 
 /** A check at its start. */
 export interface VerifyStart {
-  readonly logId: string;
+  /** See `EventLog.history`: a restored log is checked from its beginning. */
+  readonly history: string;
   /** By partition. */
   readonly ends: readonly Checkpoint[];
   readonly comparedModels: readonly ComparedModel[];
   readonly trustedHeads: readonly TrustedHead[];
 }
 
-interface Notes extends Pick<VerifyStart, 'logId' | 'comparedModels'> {
+interface Notes extends Pick<VerifyStart, 'history' | 'comparedModels'> {
   /** How far each partition is checked, the trusted heads it was compared with, and the counts so far. */
   readonly heads: readonly Head[];
   readonly made: readonly RowCounts[];
@@ -217,9 +218,9 @@ export class VerifyState {
 
   save(): void {
     this.#savedAt = performance.now();
-    const { logId, comparedModels, trustedHeads } = this.begun;
+    const { history, comparedModels, trustedHeads } = this.begun;
     const { heads, made } = this;
-    const notes: Notes = { logId, comparedModels, heads, made, trustedHeads: trustedHeads.map(nameOf) };
+    const notes: Notes = { history, comparedModels, heads, made, trustedHeads: trustedHeads.map(nameOf) };
     const file = join(this.directory, FILE);
     writeFileSync(`${file}.new`, JSON.stringify(notes));
     renameSync(`${file}.new`, file);
@@ -243,7 +244,7 @@ const FILE = 'state.json';
 /**
  * Whether this check can continue those notes: nothing has gone back since, and no trusted head was missed.
  */
-function canContinue({ logId, heads, comparedModels, trustedHeads }: Notes, begun: VerifyStart): boolean {
+function canContinue({ history, heads, comparedModels, trustedHeads }: Notes, begun: VerifyStart): boolean {
   const isFurther = (comparedModel: ComparedModel) =>
     comparedModels.some(
       ({ name, checkpoints }) =>
@@ -254,7 +255,7 @@ function canContinue({ logId, heads, comparedModels, trustedHeads }: Notes, begu
   const isMissed = (trusted: TrustedHead) =>
     trusted.size <= (heads[trusted.partition]?.size ?? 0) && !trustedHeads.includes(nameOf(trusted));
   return (
-    logId === begun.logId &&
+    history === begun.history &&
     heads.every(({ position }, i) => position <= (begun.ends[i]?.position ?? 0)) &&
     begun.comparedModels.every(isFurther) &&
     !begun.trustedHeads.some(isMissed)

@@ -21,6 +21,5 @@ export function readEntry(entry: string): EntryFields {
 /** The field that an entry's data leaves out, because the name of its stream says it. */
 export function fieldOfStream({ stream }: EntryFields): EntryFields {
   const [kind, id] = typeof stream === 'string' ? stream.split(':') : [];
-  if (id === undefined) return {};
-  return kind === 'user' ? { userId: id } : { roomId: id };
+  return id === undefined ? {} : { [`${kind}Id`]: id };
 }
