@@ -10,6 +10,7 @@ import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
+import { findLostErasures, type LostErasures } from './restore.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {
@@ -35,13 +36,14 @@ export const operations = {
   },
   /**
    * Records the log's history, which a restore has begun, and accepts the partitions that do not extend their signed
-   * heads. `accepted` has these. May be repeated.
+   * heads. `accepted` has these. Repeats the `repeated` erasures and deletions that the log lost. May be repeated.
    */
   recordHistory: {
     input: z.strictObject({}),
     answer: z.strictObject({
       changed: z.boolean(),
       accepted: z.array(z.strictObject({ partition: z.int(), size: z.int() })),
+      repeated: z.int(),
     }),
   },
   /** Signs heads with a new key from now on. Answers with the verifier keys, the new ones first. */
@@ -76,7 +78,7 @@ interface OperatorParts {
   };
   readonly projections: Pick<Projections, 'rebuild'>;
   readonly heads: Pick<Heads, 'accept' | 'keys'> & Pick<Heads, 'check'>;
-  readonly log: Pick<EventLog, 'id' | 'history'> & Pick<EventLog, 'partitions'>;
+  readonly log: Omit<EventLog, 'append'>;
 }
 
 /** Operates the system that runs in this process. */
@@ -126,13 +128,29 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       const command = { kind: 'record history', policyId, history, generation } as const;
       const commandId = randomUUID();
       const { changed } = await retry(() => commands.execute<'record history'>(command, commandId));
-      return { changed, accepted };
+      const repeated = await repeatErasures(commands, await findLostErasures(log, vault.keys));
+      return { changed, accepted, repeated };
     },
     async rotateKey() {
       await vault.signing.rotate();
       return { keys: await heads.keys() };
     },
   };
+}
+
+/** Appends what the log has lost. Returns the number of erased users and deleted messages. */
+async function repeatErasures(
+  commands: CommandRouter,
+  { users, members, messages }: LostErasures,
+): Promise<number> {
+  const id = randomUUID();
+  for (const userId of users)
+    await retry(() => commands.execute<'erase user'>({ kind: 'erase user', userId }, id));
+  for (const member of members)
+    await retry(() => commands.execute<'erase member'>({ kind: 'erase member', ...member }, id));
+  for (const message of messages)
+    await retry(() => commands.execute<'delete message'>({ kind: 'delete message', ...message }, id));
+  return users.length + messages.length;
 }
 
 async function extendsHead(heads: Pick<Heads, 'check'>, partition: number): Promise<boolean> {

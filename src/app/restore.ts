@@ -2,11 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Config } from '../base/settings.js';
 import { openCluster } from '../cluster/openCluster.js';
+import { decodeLeaf } from '../domain/codec.js';
+import type { Recorded } from '../domain/events.js';
+import type { MessageRef, RoomId, UserId } from '../domain/ids.js';
+import type { EventLog } from '../log/log.js';
 import { renewFileHistory } from '../log/logMeta.js';
 import { capabilities } from '../projections/allProjections.js';
 import { dropReadModels, type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
 import { loadMasterKey } from '../vault/masterKey.js';
 import { hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
+import { isTextDestroyed, RoomKeys, roomKeysId } from '../vault/textKeys.js';
+import type { KeyStore } from '../vault/vault.js';
 import { DataDirInUse, DataDirMismatch, engineOf, openDataDir } from './openStores.js';
 
 /** A step that is done and durable. */
@@ -83,4 +89,67 @@ async function renewHistory(engine: Engine, history: string): Promise<void> {
   if (engine.kind === 'sqlite') return renewFileHistory(logFileOf(engine.dataDir), history);
   const { renewMongoHistory } = await import('../log/mongoLog.js');
   await renewMongoHistory(engine.url, history);
+}
+
+/** What the vault has destroyed, and the log does not say: the restored log ends before it. */
+export interface LostErasures {
+  readonly users: readonly UserId[];
+  /** The rooms of these users. */
+  readonly members: readonly { readonly roomId: RoomId; readonly userId: UserId }[];
+  readonly messages: readonly MessageRef[];
+}
+
+type ReadableLog = Pick<EventLog, 'partitions' | 'read'>;
+const READ_COMMITS = 256;
+
+async function* eventsIn(log: ReadableLog): AsyncGenerator<readonly Recorded[]> {
+  for (let partition = 0; partition < log.partitions; partition++)
+    for (let after = 0; ; ) {
+      const commits = await log.read(partition, after, READ_COMMITS);
+      const last = commits.at(-1);
+      if (last === undefined) break;
+      after = last.position;
+      yield commits.flatMap(({ firstOffset, leaves }) =>
+        leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i)),
+      );
+    }
+}
+
+/**
+ * Reads the whole log twice. Finds the users and messages whose keys the vault has destroyed although the log neither
+ * erases nor deletes them. Throws the errors of log and vault.
+ */
+export async function findLostErasures(
+  log: ReadableLog,
+  keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>,
+): Promise<LostErasures> {
+  const gone = new Set<string>();
+  for await (const events of eventsIn(log))
+    for (const { type, data } of events)
+      if (type === 'UserErased') gone.add(data.userId);
+      else if (type === 'MessageDeleted') gone.add(`${data.roomId}/${data.seq}`);
+  const users = new Set<UserId>();
+  const members: { roomId: RoomId; userId: UserId }[] = [];
+  const messages: MessageRef[] = [];
+  for await (const events of eventsIn(log)) {
+    const sent = events.filter((event) => event.type === 'MessageSent');
+    const rooms = sent.map(({ actor, data: { roomId } }) => ({ owner: actor, roomId }));
+    const keysOf = await keys.getRoomKeys(rooms);
+    for (const { actor, data } of sent) {
+      const found = keysOf.get(roomKeysId({ owner: actor, roomId: data.roomId }));
+      if (!(found instanceof RoomKeys) || gone.has(`${data.roomId}/${data.seq}`)) continue;
+      if (isTextDestroyed(found, { seq: data.seq, rev: 0 }, data.text))
+        messages.push({ roomId: data.roomId, messageId: data.messageId });
+    }
+    const named = events.flatMap(({ type, data }) =>
+      type === 'UserRegistered' ? [data.userId] : type === 'RoomCreated' ? data.members : [],
+    );
+    const owners = await keys.getKeys([...new Set(named)]);
+    const isLost = (user: UserId) => owners.get(user) === 'destroyed' && !gone.has(user);
+    for (const { type, data } of events)
+      if (type === 'UserRegistered' && isLost(data.userId)) users.add(data.userId);
+      else if (type === 'RoomCreated')
+        for (const userId of data.members) if (isLost(userId)) members.push({ roomId: data.roomId, userId });
+  }
+  return { users: [...users], members, messages };
 }

@@ -122,18 +122,20 @@ export function addRestore(program: Command, env: NodeJS.ProcessEnv): void {
     .action(async () => {
       const config = readConfig(env);
       await beginHistory(config, (step) => printLine(describeStep(step)));
-      const { accepted } = await withOperator(config, (operator) => operator.recordHistory({})).catch(
-        (cause: unknown) => {
-          const why = cause instanceof Error ? cause.message : String(cause);
-          throw new Error(`the new history is not recorded yet (${why}); run parley restore --here again`, {
-            cause,
-          });
-        },
-      );
+      const { accepted, repeated } = await withOperator(config, (operator) =>
+        operator.recordHistory({}),
+      ).catch((cause: unknown) => {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new Error(`the new history is not recorded yet (${why}); run parley restore --here again`, {
+          cause,
+        });
+      });
       for (const { partition, size } of accepted)
         printLine(
           `partition ${partition} lacked events that were signed; its present ${size} events are signed instead, and witnesses will notice`,
         );
+      if (repeated > 0)
+        printLine(`${repeated} erasures and deletions that the log had lost are recorded again`);
       printLine('the log records the new history as HistoryBegun; start the servers');
     });
 }

@@ -331,5 +331,12 @@ export function openText(
   return key ? openBytes(key, bytes.subarray(1), context) : null;
 }
 
+/** Whether the key of this sealed text was destroyed. */
+export function isTextDestroyed(keys: RoomKeys, { seq, rev }: PlaceInRoom, sealed: Sealed): boolean {
+  const [generation] = Buffer.from(sealed.slice(0, 4), 'base64');
+  if (generation === undefined) throw new CipherError('the sealed text is empty');
+  return keys.keyOf(generation, seq, rev) === undefined;
+}
+
 /** Names a `WriterInRoom`. */
 export const roomKeysId = ({ owner, roomId }: WriterInRoom): string => `${owner}/${roomId}`;

@@ -32,6 +32,8 @@ for (const engine of allEngines)
     let held: { cursor: string; revision: string; next: string };
     /** Their events are in no back-up. */
     let late: Person;
+    /** Their erasure is in no back-up. */
+    let eve: Person;
     const run = (...args: string[]) => parley(args, server.settings);
     const restore = () => run('restore', '--here');
     const signIn = async ({ username, password }: Person): Promise<string> =>
@@ -48,12 +50,17 @@ for (const engine of allEngines)
     before('a message is said, deleted with its key, and then lost with its deletion', async function () {
       if (!(await hasEngine(engine))) return this.skip();
       server = await startFresh(engine, { env: { PARTITIONS: '2', RATE_LIMIT: 'off' } });
-      [ada, ben] = [await signUp(server, 'ada'), await signUp(server, 'ben')];
+      [ada, ben, eve] = [
+        await signUp(server, 'ada'),
+        await signUp(server, 'ben'),
+        await signUp(server, 'eve'),
+      ];
       expect(await run('role', 'auditor', 'ada')).to.include({ code: 0 });
       token = await signIn(ada);
       const device = await open();
       roomId = (await device.request('init chat', { friendId: ben.user.userId })).room.roomId;
       await say(device, roomId, 'kept');
+      await device.request('init chat', { friendId: eve.user.userId });
       const doomed = await say(device, roomId, 'kept, but without its deletion');
       store = await openStore(server, ben, { url: () => server.wsUrl });
       await server.stop();
@@ -75,6 +82,11 @@ for (const engine of allEngines)
       const { revision } = await phone.request('read messages', { roomId });
       const { next } = (await events('limit=1')).body;
       late = await signUp(server, 'late');
+      const erased = await ask(server.url, `DELETE /user/${eve.user.userId}`, {
+        token: await signIn(eve),
+        json: { password: eve.password },
+      });
+      expect(erased.status).to.equal(204);
       held = { cursor: phone.cursor, revision, next };
       await server.stop();
       await copy.restore('log');
@@ -115,6 +127,8 @@ for (const engine of allEngines)
         expect(out).to.match(/\nthe log records the new history as HistoryBegun; start the servers\n$/);
         const accepted = out.match(/^partition \d lacked events that were signed/gm) ?? [];
         expect(accepted.length > 0, 'only the first run finds it shortened').to.equal(times === 0);
+        const repeated = /^2 erasures and deletions that the log had lost are recorded again$/m;
+        expect(repeated.test(out), 'and what it lost').to.equal(times === 0);
       }
       await server.start();
       token = await signIn(ada);
@@ -158,6 +172,17 @@ for (const engine of allEngines)
       ];
       expect(codes).to.deep.equal(['bad_request', 'granted without', 'bad_request', 'bad_request']);
       await device.close();
+    });
+
+    it('records again who was erased and what was deleted', async () => {
+      const { user } = (await ask(server.url, `GET /user/${eve.user.userId}`, { token })).body;
+      expect(user).to.include({ username: null, erased: true });
+      const device = await open();
+      const { messages } = await device.request('fetch messages', { roomId });
+      await device.close();
+      expect(messages[1]?.deleted).to.deep.equal({ by: 'system' });
+      for (const type of ['UserErased', 'MemberErased'])
+        expect((await events(`type=${type}`)).body.events, type).to.have.length(1);
     });
 
     it('lets people back in whose sign-up was lost', async () => {
