@@ -6,6 +6,7 @@ import {
   type Filter,
   MongoBulkWriteError,
   type MongoClient,
+  MongoServerError,
 } from 'mongodb';
 import { systemClock } from '../../base/clock.js';
 import { createMongoClient, withMongoTimeout } from '../../base/mongo.js';
@@ -95,13 +96,21 @@ function connect(url: string): Promise<MongoClient> {
   }).connect();
 }
 
+const NAMESPACE_EXISTS = 48;
+
+/** Creates the collection even without indexes: a missing one then shows that a table was dropped. */
 async function createCollection(db: Db, model: AnyModel): Promise<void> {
-  const collection = db.collection(tableOf(model));
+  const name = tableOf(model);
+  await db.createCollection(name).catch((error: unknown) => {
+    if (!(error instanceof MongoServerError && error.code === NAMESPACE_EXISTS)) throw error;
+  });
   const names = Object.keys(model.indexes);
   if (names.length > 0)
-    await collection.createIndexes(
-      names.map((index) => ({ key: { [`ix.${index}.t`]: 1, [`ix.${index}.s`]: 1, _id: 1 }, name: index })),
-    );
+    await db
+      .collection(name)
+      .createIndexes(
+        names.map((index) => ({ key: { [`ix.${index}.t`]: 1, [`ix.${index}.s`]: 1, _id: 1 }, name: index })),
+      );
 }
 
 async function writeRows(db: Db, { model, rows }: ModelWrite): Promise<void> {
