@@ -167,8 +167,8 @@ export class DeletedTexts {
     // Of another node only the saved progress is known, which later events without a deletion hardly move.
     const size = this.#running.has(partition) ? moment.size : await this.#lastDeletionBefore(moment);
     for (;;) {
-      const here = this.#running.get(partition)?.size ?? 0;
-      if (here >= size || (await this.#deps.keys.destructionProgress(partition)) >= size) return;
+      const done = this.#running.get(partition)?.size ?? (await this.#savedProgress(partition));
+      if (done >= size) return;
       if (performance.now() > giveUpAt)
         throw outcomeUnknown('the message is deleted, and its key will be destroyed; check later');
       await pause(WAIT_EVERY_MS);
@@ -215,13 +215,24 @@ export class DeletedTexts {
 
   /** The place behind which the partition's deletions may not have been carried out. */
   async #placeOf(partition: number): Promise<{ position: number; size: number }> {
-    const { log, keys } = this.#deps;
-    const size = await keys.destructionProgress(partition);
+    const { log } = this.#deps;
+    const size = await this.#savedProgress(partition);
     const upTo = (await log.tail(partition))?.position ?? 0;
     const position =
       size === 0
         ? 0
         : await findLastCommit(log, { partition, after: 0, upTo }, (place) => place.size <= size);
     return { position, size };
+  }
+
+  /**
+   * The progress in the vault; 0 if it is above the log, because an older log was put back and accepted. Then all
+   * deletions are carried out again, which changes nothing where they were.
+   */
+  async #savedProgress(partition: number): Promise<number> {
+    const { log, keys } = this.#deps;
+    const progress = await keys.destructionProgress(partition);
+    const size = (await log.tail(partition))?.size ?? 0;
+    return progress > size ? 0 : progress;
   }
 }

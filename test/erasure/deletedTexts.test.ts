@@ -154,6 +154,14 @@ describe('the texts that the log deletes', () => {
     expect(await texts()).to.deep.equal([null, 'text 2', null]);
   });
 
+  it('have their keys destroyed in a log that was put back to before what the vault knows', async () => {
+    await vault.keys.saveDestructionProgress(0, 100);
+    const owner = node();
+    deletion(2, 4);
+    await owner.waitFor({ partition: 0, size: 4 });
+    expect(await texts()).to.deep.equal(['text 1', null, 'text 3']);
+  });
+
   it('wait while this node does not own their partition, and no longer', async () => {
     let isOwner = false;
     node({}, () => (isOwner ? [0] : []));
