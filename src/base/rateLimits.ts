@@ -172,11 +172,26 @@ export class PasswordPlaces {
   }
 }
 
-/**
- * Limits of one queue: waiting commands, their bytes, and how far the read models may lag while commands are
- * accepted.
- */
-export const ADMISSION_LIMITS = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
+/** Limits of one queue: waiting commands, and their bytes. */
+export const ADMISSION_LIMITS = { commands: 8192, bytes: 16 * 1024 * 1024 } as const;
+
+/** The first `limit` items when each owner takes one in turn. Those of one owner keep their order. */
+export function takeInTurn<T>(items: readonly T[], ownerOf: (item: T) => string, limit: number): T[] {
+  const queues = new Map<string, T[]>();
+  for (const item of items) {
+    const owner = ownerOf(item);
+    const queue = queues.get(owner);
+    if (queue) queue.push(item);
+    else queues.set(owner, [item]);
+  }
+  const taken: T[] = [];
+  for (let turn = 0; taken.length < limit && taken.length < items.length; turn++)
+    for (const queue of queues.values()) {
+      const item = queue[turn];
+      if (item !== undefined && taken.length < limit) taken.push(item);
+    }
+  return taken;
+}
 
 /** Counts the commands in progress and refuses new ones above `ADMISSION_LIMITS`. */
 export class AdmissionQueue {
@@ -189,10 +204,9 @@ export class AdmissionQueue {
   }
 
   /** Returns `overloaded` if no further command fits now, else undefined. */
-  checkCapacity(bytes: number, lagMs: number): ParleyError | undefined {
+  checkCapacity(bytes: number): ParleyError | undefined {
     if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
       return overloaded('too many commands are waiting on this node');
-    if (lagMs > ADMISSION_LIMITS.lagMs) return overloaded('the read models lag behind the log');
     return undefined;
   }
 

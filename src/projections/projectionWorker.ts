@@ -174,6 +174,11 @@ class ProjectionThread {
     return partitions.map((partition) => ({ partition, size: foldedBy(stored, tables, partition).size }));
   }
 
+  /** Reads from the store up to which position all these tables are, whichever process folds them. */
+  async storedPosition(tables: readonly string[], partition: number): Promise<number> {
+    return foldedBy(await this.engine.store.checkpoints([partition]), tables, partition).position;
+  }
+
   /** Erases a name, after the user's key is destroyed and the erasure is folded. */
   eraseUsername(userId: UserId): Promise<void> {
     return this.loop.runExclusive(() => eraseUsername(this.engine.store, userId));
@@ -207,6 +212,8 @@ const api = {
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
   readCheckpoints: async (tables: readonly string[], partitions: readonly number[]) =>
     (await opened)?.readCheckpoints(tables, partitions) ?? [],
+  storedPosition: async (tables: readonly string[], partition: number) =>
+    (await opened)?.storedPosition(tables, partition) ?? 0,
   stop: async () => (await opened)?.stop(),
 };
 

@@ -104,7 +104,8 @@ async function loadTail(
     if (!first) throw new Error(`partition ${partition} ended at position ${at}, before its tail`);
     tail ??= new Tail(first.firstOffset);
     for (const { firstOffset, leaves } of commits)
-      for (const [i, leaf] of leaves.entries()) tail.add(decodeLeaf(leaf, partition, firstOffset + i));
+      for (const [i, leaf] of leaves.entries())
+        tail.add(decodeLeaf(leaf, partition, firstOffset + i), Buffer.byteLength(leaf));
     at += commits.length;
   }
   return tail ?? new Tail(size);

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
+import type { Sealed } from '../domain/fields.js';
 import type { MessageRef, StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';
@@ -9,7 +10,7 @@ import { messageFacts, messagesModel } from '../projections/models/messageRows.j
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
 import type { AnyModel, RowReader } from '../projections/store/rowStore.js';
-import type { KeyStore } from '../vault/vault.js';
+import type { CachedKeys, KeyStore } from '../vault/vault.js';
 
 /**
  * Creates the reads of writers over any row store. `storedPosition` reads how far the store holds all these
@@ -52,8 +53,6 @@ export interface ReadModels {
 export interface FoldProgress {
   /** The tree size of the partition that is stored. A later read includes every offset below. */
   folded(partition: number): number;
-  /** The lag of the read models, in milliseconds. */
-  lagMs(): number;
   /** Calls the handler whenever a partition has advanced; returns a function that removes it. */
   onAdvance(handler: () => void): () => void;
 }
@@ -78,10 +77,14 @@ export interface WriterStorage {
   readonly mayAppend?: (partition: number) => Promise<void>;
 }
 
+/** The keys that a writer seals with. */
+export type WriterKeys = Pick<KeyStore, 'getKeys' | 'getRoomKeys'> &
+  Pick<CachedKeys, 'getCached' | 'getCachedRoomKeys'>;
+
 /** Everything that is looked up before a command is decided. */
 export interface DecisionLookups {
   readonly reads: ReadModels;
-  readonly keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>;
+  readonly keys: WriterKeys;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
 }
@@ -92,6 +95,8 @@ export interface WriterEnvironment {
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** The least time between the beginnings of two appends of a partition. */
+  readonly commitIntervalMs: number;
   /** Returns a new UUID. */
   readonly newId: () => string;
   /** Returns true if every live node can read this event type, in the version it names. No other type is written. */
@@ -106,6 +111,8 @@ export interface WriterEvents {
   readonly onDeposed: (partition: number) => void;
   /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
+  /** Called with a text that was sealed, before the commit that holds it is published. */
+  readonly onSealed?: (sealed: Sealed, text: string, owner: UserId) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
   readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
 }

@@ -9,7 +9,7 @@ import { type EventLog, partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { Projector } from '../../src/projections/projector.js';
-import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
+import { type Engine, openEngine, openLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { RoomKeys, sealText } from '../../src/vault/textKeys.js';
@@ -57,7 +57,7 @@ export async function smallLog(engine: Engine, options: SmallLogOptions = {}): P
     : (options.ids ?? []);
   const sent = await eventsOf(engine, masterKey, [ann, bob, cid], options);
   const events = options.forge ? sent.map(options.forge) : sent;
-  const log = await openWriterLog(engine, options.partitions ?? 1);
+  const log = await openLog(engine, options.partitions ?? 1);
   try {
     await append(log, events, options);
   } finally {

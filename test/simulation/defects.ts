@@ -11,8 +11,8 @@ export const defects: Readonly<Record<string, Defect>> = {
   ],
   'fencing: whoever has lost a position goes on without reading what took it': [
     {
-      find: /else if \(appended\)\s+await this\.#handleLost\(batch\);/,
-      put: 'else if (appended) this.#handleCommitted(batch, appended.commit, appended.head);',
+      find: /else await this\.#handleLost\(batch\);/,
+      put: 'else this.#handleCommitted(batch, commit, head);',
     },
   ],
   'unknown outcomes: a time-out of an append is taken for a success': [

@@ -11,8 +11,9 @@ import type { Commit } from '../../src/log/log.js';
 import { follow, type TailReader } from '../../src/log/logReader.js';
 import { MongoLog } from '../../src/log/mongoLog.js';
 import { roomKeysId } from '../../src/vault/textKeys.js';
-import { routeToWriters, Writer } from '../../src/writer/writer.js';
+import { Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
+import { routeToWriters } from '../../src/writer/writers.js';
 import { newRoomKeys } from '../support/fakeVault.js';
 import type { Database } from './database.js';
 import { Link } from './databaseLink.js';
@@ -187,10 +188,14 @@ export class Node {
         keys: {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),
+          // Half of the rounds find their keys in memory.
+          getCached: () => (world.random.between(0, 1) === 0 ? key : undefined),
+          getCachedRoomKeys: () => (world.random.between(0, 1) === 0 ? roomKeys : undefined),
         },
       },
       environment: {
         clock: this.machine.clock,
+        commitIntervalMs: 4,
         now: () => database.time.getTime(),
         newId: () => world.random.uuid(),
         isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,

@@ -64,7 +64,6 @@ export class FoldedModels {
       },
       folding: {
         folded: (partition) => known[partition] ?? 0,
-        lagMs: () => 0,
         onAdvance: (handler) => {
           const advance = (partition: number) => {
             const size = this.#checkpoints[partition]?.size ?? 0;

@@ -10,8 +10,11 @@ import { messageFacts, messagesModel, messagesProjection } from '../../src/proje
 import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import { foldedBy, type Row, tableOf } from '../../src/projections/store/rowStore.js';
-import { routeToWriters, Writer } from '../../src/writer/writer.js';
+import { type RoomKeys, roomKeysId } from '../../src/vault/textKeys.js';
+import type { DataKey } from '../../src/vault/vault.js';
+import { Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
+import { routeToWriters } from '../../src/writer/writers.js';
 import { FakeVault } from '../support/fakeVault.js';
 import type { MemoryLog } from '../support/memoryLog.js';
 import { MemoryRows } from '../support/rowsMemory.js';
@@ -59,7 +62,11 @@ export class World<L extends EventLog = MemoryLog> {
   readonly reported: unknown[] = [];
   readonly appended: number[] = [];
   clock = Date.parse('2026-01-02T03:04:05.678Z');
-  lagMs = 0;
+  /** Keys that are in memory, so that nothing is asked for them. */
+  readonly cachedKeys = new Map<string, DataKey | 'destroyed'>();
+  readonly cachedRoomKeys = new Map<string, RoomKeys | 'destroyed'>();
+  /** The least time between two appends. */
+  commitIntervalMs = 0;
   /** A lease that is always valid, unless a test says otherwise. */
   lease = { epoch: 1, validUntil: Number.POSITIVE_INFINITY };
   readonly time = virtualTime();
@@ -133,7 +140,6 @@ export class World<L extends EventLog = MemoryLog> {
         },
         folding: {
           folded: () => this.#folded.size,
-          lagMs: () => this.lagMs,
           onAdvance: (handler) => {
             this.#advance.add(handler);
             return () => this.#advance.delete(handler);
@@ -141,7 +147,12 @@ export class World<L extends EventLog = MemoryLog> {
         },
       },
       lookups: {
-        keys: this.vault.keys,
+        keys: {
+          getKeys: (owners) => this.vault.keys.getKeys(owners),
+          getRoomKeys: (rooms) => this.vault.keys.getRoomKeys(rooms),
+          getCached: (owner) => this.cachedKeys.get(owner),
+          getCachedRoomKeys: (room) => this.cachedRoomKeys.get(roomKeysId(room)),
+        },
         reads: {
           states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
           messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
@@ -153,6 +164,7 @@ export class World<L extends EventLog = MemoryLog> {
       },
       environment: {
         clock: this.time,
+        commitIntervalMs: this.commitIntervalMs,
         now: () => this.clock,
         newId: () => `commit ${++this.#ids}`,
         isKnownToAll: (type) => !this.unknownTypes.has(type),

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { UserId } from '../../domain/ids.js';
 import { openNamesOf, type UserRow } from '../../projections/models/userRows.js';
-import { type Engine, logFileOf, openWriterLog, readFileOf } from '../../projections/store/engine.js';
+import { type Engine, logFileOf, openLog, readFileOf } from '../../projections/store/engine.js';
 import {
   type AnyModel,
   elementAt,
@@ -231,7 +231,7 @@ async function findWrongSchema(
   await readGenerations(rows, []);
   for (const model of [...active, ...others]) await rows.prepare(model);
   await rows.close();
-  await (await openWriterLog({ kind: 'sqlite', dataDir: directory }, partitions)).close();
+  await (await openLog({ kind: 'sqlite', dataDir: directory }, partitions)).close();
   await openSqliteVaultStore(directory).close();
   const mayLack = new Set([...others, generations].map(tableOf));
   for (const made of [logFileOf(directory), readFileOf(directory), join(directory, 'vault.db')]) {

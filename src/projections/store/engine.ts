@@ -78,11 +78,11 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
   };
 }
 
-/** Opens the log for writing in this thread, which must do nothing else. Throws the errors of the log. */
-export function openWriterLog(engine: Engine, partitions: number | undefined): Promise<EventLog> {
+/** Opens the log, or creates it with this number of partitions. Throws the errors of the log. */
+export function openLog(engine: Engine, partitions?: number): Promise<EventLog> {
   const asked = partitions === undefined ? {} : { partitions };
   return engine.kind === 'sqlite'
-    ? openSqliteLog({ file: logFileOf(engine.dataDir), inThisThread: true, ...asked })
+    ? openSqliteLog({ file: logFileOf(engine.dataDir), ...asked })
     : mongoLog({ url: engine.url, ...asked });
 }
 
