@@ -21,7 +21,7 @@ import { throughput } from './measures/throughput.js';
 import { verify } from './measures/verify.js';
 import { profileInto } from './server.js';
 import { parleyMongodb, parleySqlite } from './systems/parley.js';
-import { socketIo } from './systems/peer.js';
+import { socketIo, socketIoNoStore } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
 import { formatTable } from './table.js';
 
@@ -56,7 +56,7 @@ const log = (line: string) => process.stderr.write(`${line}\n`);
 
 function availableSystems(): System[] {
   const mongoUrl = process.env.MONGO_URL;
-  return [parleySqlite, ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []), socketIo];
+  return [parleySqlite, ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []), socketIo, socketIoNoStore];
 }
 
 async function tooLate(): Promise<never> {

@@ -92,7 +92,8 @@ export function describeWindow(name: string, window: Window): string {
   ];
   return [
     `${name}: ${window.rate}/s`,
-    `p50 ${window.p50.toFixed(1)} ms, p99 ${window.p99.toFixed(1)} ms, max ${window.max.toFixed(0)} ms`,
+    `delivery p50 ${window.delivery.p50.toFixed(1)} ms, p99 ${window.delivery.p99.toFixed(1)} ms, max ${window.delivery.max.toFixed(0)} ms`,
+    `answer p50 ${window.answer.p50.toFixed(1)} ms`,
     `${window.cpuMicrosPerMessage.toFixed(0)} µs CPU per message`,
     `${(window.rssBytes / 2 ** 20).toFixed(0)} MiB`,
     `generator delay p99 ${window.generatorLateP99.toFixed(1)} ms`,

@@ -1,4 +1,4 @@
-import type { System, SystemName } from '../systems/system.js';
+import { isPeer, type System, type SystemName } from '../systems/system.js';
 import type { BigLogs } from './bigLog.js';
 
 /** One line of the table. */
@@ -31,7 +31,7 @@ export interface Measure {
 
 /** A system's cell; without a verdict if `reached` is undefined. */
 export function cell(system: SystemName, value: string, reached?: boolean): Cell {
-  return { system, value, ...(reached === undefined || system === 'socket.io' ? {} : { reached }) };
+  return { system, value, ...(reached === undefined || isPeer(system) ? {} : { reached }) };
 }
 
 /** The median of an odd number of values. */

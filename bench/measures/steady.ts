@@ -38,7 +38,7 @@ export const steady: Measure = {
             measure: 'delivery p99 at 1,000/s',
             goal: '< 7 ms',
             cells: runs.map(({ name, windows }) => {
-              const p99 = median(windows.map((window) => window.p99));
+              const p99 = median(windows.map((window) => window.delivery.p99));
               return cell(name, `${p99.toFixed(1)} ms`, p99 < 7 && windows.every(isSound));
             }),
           },

@@ -69,10 +69,10 @@ class Searcher {
   }
 }
 
-const passes = (window: Window, limitMs: number) => isSound(window) && window.p99 < limitMs;
+const passes = (window: Window, limitMs: number) => isSound(window) && window.delivery.p99 < limitMs;
 
-const rateText = ({ rate, p99, rssBytes }: Window) =>
-  `${rate.toLocaleString('en')}/s, p99 ${p99.toFixed(0)} ms, ${(rssBytes / 2 ** 20).toFixed(0)} MiB`;
+const rateText = ({ rate, delivery, rssBytes }: Window) =>
+  `${rate.toLocaleString('en')}/s, p99 ${delivery.p99.toFixed(0)} ms, ${(rssBytes / 2 ** 20).toFixed(0)} MiB`;
 
 /** Measures the highest rate within each delivery limit, and the CPU cost of a message at that rate. */
 export const throughput: Measure = {

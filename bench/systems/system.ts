@@ -3,8 +3,11 @@ import type { ServerProcess } from '../server.js';
 import type { WireConnection } from '../wire/connection.js';
 import type { Dialect } from '../wire/dialect.js';
 
-export const systemNames = ['parley-sqlite', 'parley-mongodb', 'socket.io'] as const;
+export const systemNames = ['parley-sqlite', 'parley-mongodb', 'socket.io', 'socket.io-no-store'] as const;
 export type SystemName = (typeof systemNames)[number];
+
+/** Whether the system is there to compare with, not to be judged. */
+export const isPeer = (name: SystemName) => name === 'socket.io' || name === 'socket.io-no-store';
 
 export interface BenchUser {
   readonly userId: string;
