@@ -1,7 +1,7 @@
 import hdr from 'hdr-histogram-js';
 import { seededRandom } from './random.js';
 import { Tally } from './tally.js';
-import type { WireConnection } from './wire/connection.js';
+import type { Listener, WireConnection } from './wire/connection.js';
 import { firstSend } from './wire/dialect.js';
 import type { FrameTemplate } from './wire/frames.js';
 
@@ -85,6 +85,63 @@ class Latencies {
   }
 }
 
+/** What one load has sent, and when it arrived. */
+class LoadRecord implements Listener {
+  readonly deliveries = new Latencies();
+  readonly answers = new Latencies();
+  readonly lateness = new Latencies();
+  readonly tally: Tally;
+  messages = 0;
+  abandoned = false;
+
+  /**
+   * @param capacity the largest number of messages
+   * @param windowAt only messages that are scheduled from this time on are measured
+   */
+  constructor(
+    capacity: number,
+    readonly windowAt: number,
+  ) {
+    this.tally = new Tally(takeMessages(capacity), capacity);
+  }
+
+  /** Records the next message and returns its number. */
+  scheduled(at: number, now: number): number {
+    if (at >= this.windowAt) {
+      this.messages++;
+      this.lateness.record(now - at);
+    }
+    return this.tally.scheduled(at);
+  }
+
+  delivered(message: number): void {
+    const at = this.tally.delivered(message);
+    if (at !== undefined && at >= this.windowAt) this.deliveries.record(performance.now() - at);
+  }
+
+  acknowledged(message: number): void {
+    const at = this.tally.acknowledged(message);
+    if (at !== undefined && at >= this.windowAt) this.answers.record(performance.now() - at);
+  }
+
+  refused(_message: number, code: string): void {
+    this.tally.refused(code);
+  }
+
+  get result(): LoadResult {
+    return {
+      messages: this.messages,
+      delivery: this.deliveries.summary,
+      answer: this.answers.summary,
+      generatorLateP99: this.lateness.summary.p99,
+      lost: this.tally.lost,
+      doubled: this.tally.doubled,
+      refusals: this.tally.refusals,
+      abandoned: this.abandoned,
+    };
+  }
+}
+
 /**
  * Runs an open-loop load: messages have Poisson arrivals at a fixed rate and random senders, and are sent on time
  * even if the server is late. Then waits up to 20 s until all messages are delivered and acknowledged.
@@ -92,41 +149,20 @@ class Latencies {
 export function runLoad(senders: readonly Sender[], options: LoadOptions): Promise<LoadResult> {
   const { rate, warmupMs, windowMs } = options;
   const random = seededRandom(seed);
-  const deliveries = new Latencies();
-  const answers = new Latencies();
-  const lateness = new Latencies();
-  const capacity = Math.ceil(((warmupMs + windowMs) / 1000) * rate * 1.5) + 1000;
-  const tally = new Tally(takeMessages(capacity), capacity);
   const startsAt = performance.now() + 50;
   const windowAt = startsAt + warmupMs;
   const endsAt = windowAt + windowMs;
+  const record = new LoadRecord(Math.ceil(((warmupMs + windowMs) / 1000) * rate * 1.5) + 1000, windowAt);
+  const { tally } = record;
   const written: WireConnection[] = [];
-  let now = startsAt;
-  let messages = 0;
-  let abandoned = false;
+  for (const { connection } of senders) connection.listener = record;
 
-  const listener = {
-    delivered(message: number): void {
-      const at = tally.delivered(message);
-      if (at !== undefined && at >= windowAt) deliveries.record(performance.now() - at);
-    },
-    acknowledged(message: number): void {
-      const at = tally.acknowledged(message);
-      if (at !== undefined && at >= windowAt) answers.record(performance.now() - at);
-    },
-    refused: (_message: number, code: string) => tally.refused(code),
-  };
-  for (const { connection } of senders) connection.listener = listener;
-
-  function send(at: number): void {
+  function send(at: number, now: number): void {
     const sender = senders[Math.floor(random() * senders.length)];
     if (!sender) throw new Error('a load needs senders');
-    const message = tally.scheduled(at);
+    const message = record.scheduled(at, now);
     const { connection, template } = sender;
     if (connection.queue(template.fill(firstSend + message, message))) written.push(connection);
-    if (at < windowAt) return;
-    messages++;
-    lateness.record(now - at);
   }
 
   return new Promise((resolve) => {
@@ -135,19 +171,19 @@ export function runLoad(senders: readonly Sender[], options: LoadOptions): Promi
     let ended = false;
 
     function turn(): void {
-      now = performance.now();
+      const now = performance.now();
       if (!inWindow && now >= windowAt) {
         inWindow = true;
         options.onWindowStart?.();
       }
       while (!ended && due <= now && due < endsAt) {
-        send(due);
+        send(due, now);
         due += (-Math.log(1 - random()) * 1000) / rate;
       }
       for (const connection of written) connection.flush();
       written.length = 0;
-      if (!ended && now - (tally.oldestOpen() ?? now) > hopelessMs) abandoned = true;
-      if (!ended && (now >= endsAt || abandoned)) {
+      if (!ended && now - (tally.oldestOpen() ?? now) > hopelessMs) record.abandoned = true;
+      if (!ended && (now >= endsAt || record.abandoned)) {
         ended = true;
         options.onWindowEnd?.();
       }
@@ -158,16 +194,7 @@ export function runLoad(senders: readonly Sender[], options: LoadOptions): Promi
 
     function finish(): void {
       for (const { connection } of senders) connection.listener = {};
-      resolve({
-        messages,
-        delivery: deliveries.summary,
-        answer: answers.summary,
-        generatorLateP99: lateness.summary.p99,
-        lost: tally.lost,
-        doubled: tally.doubled,
-        refusals: tally.refusals,
-        abandoned,
-      });
+      resolve(record.result);
     }
 
     turn();

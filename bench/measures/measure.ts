@@ -19,6 +19,12 @@ export interface Context {
   readonly systems: readonly System[];
   /** Shorter windows and smaller logs: checks that the benchmark runs; the figures mean nothing. */
   readonly quick: boolean;
+  /** How long a window of load is measured. */
+  readonly windowMs: number;
+  /** The rates of the steady load, in messages a second. */
+  readonly rates: readonly number[];
+  /** Whether to print the functions that a message runs through. */
+  readonly isListing: boolean;
   readonly bigLogs: BigLogs;
   /** Prints one line of progress. */
   log(line: string): void;
@@ -32,6 +38,49 @@ export interface Measure {
 /** A system's cell; without a verdict if `reached` is undefined. */
 export function cell(system: SystemName, value: string, reached?: boolean): Cell {
   return { system, value, ...(reached === undefined || isPeer(system) ? {} : { reached }) };
+}
+
+/** A server to compare with. */
+export type PeerName = 'socket.io' | 'socket.io-no-store';
+
+/** A goal for a figure, also in comparison with a peer. */
+export interface Goal {
+  readonly text: string;
+  readonly peer?: PeerName;
+  /** The system that the goal is for; `parley-sqlite` if absent. */
+  readonly on?: SystemName;
+  /** `peer` is the peer's figure; `NaN` if the goal needs none. */
+  isReached(figure: number, peer: number): boolean;
+}
+
+/** The figure of a system in one row. */
+export interface Figure {
+  readonly system: SystemName;
+  readonly value: number;
+  /** Whether the figure counts as reached at all; a window with lost messages never reaches a goal. */
+  readonly isSound: boolean;
+  readonly note?: string;
+}
+
+/** Formats one row, with the ratio to the peer beside each figure of Parley. */
+export function comparedRow(
+  measure: string,
+  goal: Goal | undefined,
+  figures: readonly Figure[],
+  format: (value: number) => string,
+): Row {
+  const against = goal?.peer ?? 'socket.io';
+  const peer = figures.find(({ system }) => system === against)?.value;
+  const cells = figures.map(({ system, value, isSound, note }) => {
+    const ratio = peer === undefined || isPeer(system) ? '' : ` (${(value / peer).toFixed(2)}× ${against})`;
+    const needsPeer = goal?.peer !== undefined;
+    const reached =
+      goal === undefined || system !== (goal.on ?? 'parley-sqlite') || (needsPeer && peer === undefined)
+        ? undefined
+        : isSound && goal.isReached(value, peer ?? Number.NaN);
+    return cell(system, `${format(value)}${ratio}${note === undefined ? '' : `, ${note}`}`, reached);
+  });
+  return { measure, goal: goal?.text ?? '', cells };
 }
 
 /** The median of an odd number of values. */

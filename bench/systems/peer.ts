@@ -14,6 +14,7 @@ interface Fetched {
 
 class RunningPeer implements Running {
   readonly dialect = socketIoDialect;
+  readonly usesOthers = false;
 
   constructor(
     readonly directory: string,
@@ -86,6 +87,8 @@ const startPeer = (directory: string, options: readonly string[]) =>
 function peer(name: SystemName, options: readonly string[]): System {
   return {
     name,
+    searchFrom: 1000,
+    steadyUpTo: Number.POSITIVE_INFINITY,
     async start() {
       const directory = temporaryDirectory();
       return new RunningPeer(directory, options, await startPeer(directory, options));

@@ -31,6 +31,8 @@ export interface Running {
   readonly engine?: Engine;
   /** The server's data directory. */
   readonly directory: string;
+  /** Whether a part of the server's work is done by programs of others, like a database. */
+  readonly usesOthers: boolean;
   /** Signs up and signs in new users. */
   signUp(count: number): Promise<BenchUser[]>;
   /** Opens a room for each pair and returns the room ids. */
@@ -55,6 +57,10 @@ export interface Running {
 
 export interface System {
   readonly name: SystemName;
+  /** The first rate of the search for the highest one, in messages a second. */
+  readonly searchFrom: number;
+  /** The highest rate of a steady load that makes sense. */
+  readonly steadyUpTo: number;
   /** Starts the server on a new, empty store. */
   start(options?: StartOptions): Promise<Running>;
 }
