@@ -16,7 +16,7 @@ describe('the measures of the audit', () => {
     log: () => {},
     windowMs: 2000,
     rates: [],
-    list: false,
+    isListing: false,
   };
   const values = (rows: readonly Row[]) => rows.map(({ cells: [cell] }) => cell?.value ?? '');
 
