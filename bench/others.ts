@@ -8,7 +8,7 @@ const tickMicros = 10_000;
  * `/proc/<pid>/stat`, because `/proc/stat` is sampled by a clock that wakes the measured programs as well. A process
  * that ends does not change the sum: its time goes to its parent.
  */
-export function machineCpuMicros(): number {
+function machineCpuMicros(): number {
   let ticks = stolenTicks();
   for (const pid of readdirSync('/proc')) if (isNumber.test(pid)) ticks += programTicks(pid);
   return ticks * tickMicros;
