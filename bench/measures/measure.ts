@@ -43,14 +43,14 @@ export function cell(system: SystemName, value: string, reached?: boolean): Cell
 /** A server to compare with. */
 export type PeerName = 'socket.io' | 'socket.io-no-store';
 
-/** A goal for a figure, also in comparison with a peer. */
+/** A goal for a figure, also in comparison with peers. */
 export interface Goal {
   readonly text: string;
-  readonly peer?: PeerName;
+  /** The peers that the goal compares with; there is no verdict if one of them was not run. */
+  readonly peers?: readonly PeerName[];
   /** The system that the goal is for; `parley-sqlite` if absent. */
   readonly on?: SystemName;
-  /** `peer` is the peer's figure; `NaN` if the goal needs none. */
-  isReached(figure: number, peer: number): boolean;
+  isReached(figure: number, peers: Readonly<Record<PeerName, number>>): boolean;
 }
 
 /** The figure of a system in one row. */
@@ -62,25 +62,38 @@ export interface Figure {
   readonly note?: string;
 }
 
-/** Formats one row, with the ratio to the peer beside each figure of Parley. */
+/** Formats one row, with the ratios to the peers beside each figure of Parley. */
 export function comparedRow(
   measure: string,
   goal: Goal | undefined,
   figures: readonly Figure[],
   format: (value: number) => string,
 ): Row {
-  const against = goal?.peer ?? 'socket.io';
-  const peer = figures.find(({ system }) => system === against)?.value;
+  const of = (name: PeerName) => figures.find(({ system }) => system === name)?.value;
+  const peers = {
+    'socket.io': of('socket.io') ?? Number.NaN,
+    'socket.io-no-store': of('socket.io-no-store') ?? Number.NaN,
+  };
+  const isJudged = (system: SystemName) =>
+    system === (goal?.on ?? 'parley-sqlite') &&
+    (goal?.peers ?? []).every((name) => !Number.isNaN(peers[name]));
   const cells = figures.map(({ system, value, isSound, note }) => {
-    const ratio = peer === undefined || isPeer(system) ? '' : ` (${(value / peer).toFixed(2)}× ${against})`;
-    const needsPeer = goal?.peer !== undefined;
-    const reached =
-      goal === undefined || system !== (goal.on ?? 'parley-sqlite') || (needsPeer && peer === undefined)
-        ? undefined
-        : isSound && goal.isReached(value, peer ?? Number.NaN);
-    return cell(system, `${format(value)}${ratio}${note === undefined ? '' : `, ${note}`}`, reached);
+    const notes = isPeer(system) ? [] : ratios(value, peers);
+    if (note !== undefined) notes.push(note);
+    const reached = goal && isJudged(system) ? isSound && goal.isReached(value, peers) : undefined;
+    return cell(system, [format(value), ...notes].join(', '), reached);
   });
   return { measure, goal: goal?.text ?? '', cells };
+}
+
+function ratios(value: number, peers: Readonly<Record<PeerName, number>>): string[] {
+  const shown = [
+    ['peer', peers['socket.io']],
+    ['no store', peers['socket.io-no-store']],
+  ] as const;
+  return shown
+    .filter(([, figure]) => !Number.isNaN(figure))
+    .map(([title, figure]) => `${(value / figure).toFixed(2)}× ${title}`);
 }
 
 /** The median of an odd number of values. */
