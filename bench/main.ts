@@ -6,6 +6,7 @@ import { auditQuery } from './measures/auditQuery.js';
 import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
+import { disk } from './measures/disk.js';
 import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
 import { nodes } from './measures/nodes.js';
@@ -15,6 +16,7 @@ import { ready } from './measures/ready.js';
 import { replay } from './measures/replay.js';
 import { resume } from './measures/resume.js';
 import { signIns } from './measures/signIns.js';
+import { start } from './measures/start.js';
 import { steady } from './measures/steady.js';
 import { textKeys } from './measures/textKeys.js';
 import { throughput } from './measures/throughput.js';
@@ -30,6 +32,8 @@ const measures = [
   steady,
   fanOut,
   memory,
+  disk,
+  start,
   pages,
   ready,
   replay,

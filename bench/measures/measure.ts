@@ -40,6 +40,10 @@ export function cell(system: SystemName, value: string, reached?: boolean): Cell
   return { system, value, ...(reached === undefined || isPeer(system) ? {} : { reached }) };
 }
 
+/** The systems that keep messages. */
+export const storing = (systems: readonly System[]) =>
+  systems.filter(({ name }) => name !== 'socket.io-no-store');
+
 /** A server to compare with. */
 export type PeerName = 'socket.io' | 'socket.io-no-store';
 

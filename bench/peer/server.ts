@@ -91,3 +91,8 @@ http.listen(0, '127.0.0.1', () => {
   const { port } = http.address() as AddressInfo; // it listens on TCP
   process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
 });
+
+process.once('SIGTERM', () => {
+  store.close();
+  process.exit(0);
+});
