@@ -2,10 +2,11 @@ import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replay } from '../../src/audit/events/replay.js';
+import { isPeer } from '../systems/system.js';
 import { temporaryDirectory } from '../temporary.js';
 import { cell, type Measure } from './measure.js';
 
-const goalPerSecond = 200_000;
+const goalPerSecond = 80_000;
 
 /** Measures how fast all events are decrypted and written to a file as JSON lines, while the server runs. */
 export const auditReplay: Measure = {
@@ -13,7 +14,7 @@ export const auditReplay: Measure = {
   async run({ systems, bigLogs, log }) {
     const cells = [];
     for (const system of systems) {
-      if (system.name === 'socket.io') continue;
+      if (isPeer(system.name)) continue;
       const { engine, directory } = (await bigLogs.of(system)).running;
       if (!engine) continue;
       const masterKey = Buffer.from(await readFile(join(directory, 'master.key'), 'utf8'), 'base64');
@@ -31,6 +32,6 @@ export const auditReplay: Measure = {
       cells.push(cell(system.name, value, rate >= goalPerSecond));
     }
     const goal = `≥ ${goalPerSecond.toLocaleString('en')} events/s`;
-    return [{ measure: 'replay to JSON lines', goal, cells }];
+    return [{ measure: 'replay to JSON lines, texts opened', goal, cells }];
   },
 };

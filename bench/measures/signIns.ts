@@ -54,7 +54,7 @@ async function compare(
     busy.push(flooded);
   }
   for (const { connection } of senders) connection.close();
-  const p99 = (windows: readonly Window[]) => median(windows.map((window) => window.p99));
+  const p99 = (windows: readonly Window[]) => median(windows.map((window) => window.delivery.p99));
   return { quiet: p99(quiet), busy: p99(busy), sound: [...quiet, ...busy].every(isSound) };
 }
 

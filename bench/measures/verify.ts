@@ -1,4 +1,5 @@
 import { verifyLog } from '../../src/audit/verify/verify.js';
+import { isPeer } from '../systems/system.js';
 import { cell, type Measure } from './measure.js';
 
 const goalPerSecond = 100_000;
@@ -9,7 +10,7 @@ export const verify: Measure = {
   async run({ systems, bigLogs, log }) {
     const cells = [];
     for (const system of systems) {
-      if (system.name === 'socket.io') continue;
+      if (isPeer(system.name)) continue;
       const { engine } = (await bigLogs.of(system)).running;
       if (!engine) continue;
       const from = performance.now();

@@ -41,12 +41,15 @@ function startParley(
 
 class RunningParley implements Running {
   readonly dialect = parleyDialect;
+  readonly usesOthers: boolean;
 
   constructor(
     readonly engine: Engine,
     readonly directory: string,
     public server: ServerProcess,
-  ) {}
+  ) {
+    this.usesOthers = engine.kind === 'mongodb';
+  }
 
   signUp(count: number): Promise<BenchUser[]> {
     const run = randomUUID().slice(0, 8);
@@ -155,6 +158,8 @@ async function dropDatabase(url: string): Promise<void> {
 /** Parley on its embedded engine. */
 export const parleySqlite: System = {
   name: 'parley-sqlite',
+  searchFrom: 1000,
+  steadyUpTo: Number.POSITIVE_INFINITY,
   async start(options) {
     const dataDir = temporaryDirectory();
     const engine: Engine = { kind: 'sqlite', dataDir };
@@ -166,6 +171,8 @@ export const parleySqlite: System = {
 export function parleyMongodb(serverUrl: string): System {
   return {
     name: 'parley-mongodb',
+    searchFrom: 250,
+    steadyUpTo: 1000,
     async start(options) {
       const url = new URL(serverUrl);
       url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
