@@ -9,6 +9,8 @@ import {
   HoleError,
   type Outcome,
   type Place,
+  type PlaceAfter,
+  readEach,
   StorageError,
 } from './log.js';
 import { createStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
@@ -105,6 +107,10 @@ class SqliteLog implements EventLog {
   async read(partition: number, after: number, limit: number): Promise<Commit[]> {
     const commits = await this.#call(() => this.store.read(partition, after, limit));
     return commits.map(unpack);
+  }
+
+  readNext(places: readonly PlaceAfter[], limit: number): Promise<Commit[]> {
+    return readEach(this, places, limit);
   }
 
   places(partition: number, positions: readonly number[]): Promise<Place[]> {
