@@ -8,7 +8,7 @@ import type { Advance, Projector } from './projector.js';
  * The log is read this often, and what it had is written at once. Waking a thread, a transaction and the pages of
  * rows that change often cost more than most events, so that one turn should serve many.
  */
-export const POLL_MS = 1000;
+const POLL_MS = 1000;
 /** While the loop catches up, rows are written when there are this many, or after `POLL_MS`. */
 const GATHER_ROWS = 16_384;
 /** Commits of one partition in one read. */
