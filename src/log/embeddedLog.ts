@@ -10,6 +10,8 @@ import {
   HoleError,
   type Outcome,
   type Place,
+  type PlaceAfter,
+  readEach,
   StorageError,
 } from './log.js';
 import type { ReadApi } from './logFileReader.js';
@@ -86,6 +88,10 @@ class SqliteLog implements EventLog {
   async read(partition: number, after: number, limit: number): Promise<Commit[]> {
     const commits = await this.#read((reads) => reads.read(partition, after, limit));
     return commits.map(unpack);
+  }
+
+  readNext(places: readonly PlaceAfter[], limit: number): Promise<Commit[]> {
+    return readEach(this, places, limit);
   }
 
   places(partition: number, positions: readonly number[]): Promise<Place[]> {

@@ -43,6 +43,13 @@ export interface Commit extends Place {
 /** `lost`: another writer's commit holds the position. This commit was not stored, and never will be. */
 export type Outcome = { readonly kind: 'committed' } | { readonly kind: 'lost'; readonly to: Commit };
 
+/** The place in a partition behind which a read begins. */
+export interface PlaceAfter {
+  readonly partition: number;
+  /** A position; 0 is the beginning. */
+  readonly after: number;
+}
+
 /**
  * The event store. `append` succeeds only at tail + 1: the unique position is the concurrency control. The
  * caller keeps at most one append in flight per partition.
@@ -61,6 +68,12 @@ export interface EventLog {
   append(commit: Commit): Promise<Outcome>;
   /** Returns at most `limit` contiguous commits after position `after`. Throws `HoleError` on a hole. */
   read(partition: number, after: number, limit: number): Promise<Commit[]>;
+  /**
+   * Reads behind several places with few calls of the store: at most `limit` contiguous commits of each partition, by
+   * partition, then position. Stops early at `MAX_READ_BYTES`, but returns at least one commit if there is one. Throws
+   * `HoleError`.
+   */
+  readNext(places: readonly PlaceAfter[], limit: number): Promise<Commit[]>;
   /**
    * Returns the places of the existing commits at these positions, ascending. Costs a fraction of reading the
    * commits.
@@ -113,6 +126,24 @@ export function outcomeOf<C extends Pick<Commit, 'id' | 'hash'>>(
 
 /** A read stops after this many bytes of leaves, but returns at least one commit. */
 export const MAX_READ_BYTES = 4 * 1024 * 1024;
+
+/** Reads like `EventLog.readNext`, a partition at a time. */
+export async function readEach(
+  log: Pick<EventLog, 'read'>,
+  places: readonly PlaceAfter[],
+  limit: number,
+): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  let bytes = 0;
+  for (const { partition, after } of places.toSorted((a, b) => a.partition - b.partition)) {
+    for (const commit of await log.read(partition, after, limit)) {
+      commits.push(commit);
+      for (const leaf of commit.leaves) bytes += Buffer.byteLength(leaf);
+    }
+    if (bytes >= MAX_READ_BYTES) break;
+  }
+  return commits;
+}
 
 /** The log does not extend its last signed head: it was restored from a back-up, or altered. */
 export class NotExtended extends Error {

@@ -18,6 +18,8 @@ import {
   type Outcome,
   outcomeOf,
   type Place,
+  type PlaceAfter,
+  readEach,
   StorageError,
 } from './log.js';
 import {
@@ -124,6 +126,10 @@ export class MongoLog implements EventLog {
 
   read(partition: number, after: number, limit: number): Promise<Commit[]> {
     return this.#track(() => this.#withTimeout(this.#readPage(partition, after, limit)));
+  }
+
+  readNext(places: readonly PlaceAfter[], limit: number): Promise<Commit[]> {
+    return readEach(this, places, limit);
   }
 
   places(partition: number, positions: readonly number[]): Promise<Place[]> {

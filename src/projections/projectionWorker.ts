@@ -2,7 +2,6 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
-import type { LeafCommit } from './commitBuffer.js';
 import { eraseUsername } from './models/userRows.js';
 import { type Advance, foldNext, Projector } from './projector.js';
 import { ProjectorLoop } from './projectorLoop.js';
@@ -22,19 +21,9 @@ export interface ProjectionThreadData {
   readonly settleMs: number;
   /** The URL of the module that exports `allProjections`. */
   readonly projections: string;
-  /** Delivers `ProjectorMessage`s to this thread. */
-  readonly messagePort: MessagePort;
   /** The port on which `MainThreadApi` is served. */
   readonly main: MessagePort;
 }
-
-/**
- * A message to the projector, in the order sent and without an answer. Leaves are lines of one text, because
- * one string copies faster.
- */
-export type ProjectorMessage =
-  | { readonly commit: Omit<LeafCommit, 'leaves'>; readonly leaves: string }
-  | { readonly write: { readonly partition: number; readonly size: number } };
 
 /** The functions that the thread calls in the main one. */
 export type MainThreadApi = Pick<TextOpener, 'usernames'> & {
@@ -127,11 +116,6 @@ class ProjectionThread {
       },
       owned,
     );
-    data.messagePort.on('message', (messages: readonly ProjectorMessage[]) => {
-      for (const message of messages)
-        if ('commit' in message) loop.notify(parseLeaves(message));
-        else loop.requestWrite(message.write.partition, message.write.size);
-    });
     return new ProjectionThread(engine, active, projector, rebuilder, loop);
   }
 
@@ -141,7 +125,7 @@ class ProjectionThread {
    */
   async catchUp(): Promise<StartState> {
     const { log, partitions } = this.engine;
-    if (data.owned) while (await foldNext(this.projector, log, partitions, PAGE_COMMITS));
+    if (data.owned) while (await foldNext(this.projector, log, PAGE_COMMITS));
     return {
       models: this.active.map(({ base: { model }, generation }) => ({
         ...{ name: model.name, version: model.version, generation },
@@ -155,13 +139,16 @@ class ProjectionThread {
     try {
       await this.loop.run();
     } finally {
-      data.messagePort.close();
       await this.engine.close();
     }
   }
 
   rebuild(name: string): Promise<void> {
     return this.rebuilder.rebuild(name);
+  }
+
+  requestWrite(partition: number, size: number): void {
+    this.loop.requestWrite(partition, size);
   }
 
   own(partitions: readonly number[]): Promise<void> {
@@ -190,11 +177,6 @@ class ProjectionThread {
   }
 }
 
-function parseLeaves({ commit, leaves }: Extract<ProjectorMessage, { leaves: string }>): LeafCommit {
-  // An empty text means no leaves, not one empty leaf.
-  return { ...commit, leaves: leaves === '' ? [] : leaves.split('\n') };
-}
-
 let opened: Promise<ProjectionThread> | undefined;
 
 const api = {
@@ -209,6 +191,8 @@ const api = {
   run: async () => (await opened)?.run(),
   rebuild: async (name: string) => (await opened)?.rebuild(name),
   eraseUsername: async (userId: UserId) => (await opened)?.eraseUsername(userId),
+  /** Asks for everything of the partition below `size` to be written without delay. */
+  requestWrite: async (partition: number, size: number) => (await opened)?.requestWrite(partition, size),
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
   readCheckpoints: async (tables: readonly string[], partitions: readonly number[]) =>
     (await opened)?.readCheckpoints(tables, partitions) ?? [],

@@ -1,5 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import { type CommitSource, type DecodedCommit, decodeCommit, readRetryingHole } from './commitBuffer.js';
+import {
+  type CommitSource,
+  type DecodedCommit,
+  decodeCommit,
+  isCut,
+  readNextRetryingHole,
+} from './commitBuffer.js';
 import {
   type AnyProjection,
   type Folded,
@@ -40,14 +46,15 @@ interface Work {
  */
 export class Projector {
   readonly #store: RowStore;
-  readonly #partitions: readonly number[];
+  /** All partitions of the log. */
+  readonly partitions: readonly number[];
   #work: readonly Work[] = [];
   #places: Place[] = [];
   readonly #cache = new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS });
 
   private constructor(store: RowStore, partitions: number) {
     this.#store = store;
-    this.#partitions = Array.from({ length: partitions }, (_, partition) => partition);
+    this.partitions = Array.from({ length: partitions }, (_, partition) => partition);
   }
 
   /** Creates missing tables, and begins at the checkpoints. */
@@ -129,7 +136,7 @@ export class Projector {
   /** Writes what is folded. Returns how far the partitions that have advanced are written now. */
   async write(): Promise<Advance[]> {
     const [work, { tables }] = [this.#work, this];
-    const advanced = this.#partitions.flatMap((partition) => {
+    const advanced = this.partitions.flatMap((partition) => {
       const { folded, written } = this.#place(partition);
       return folded.position > written.position ? [{ partition, tables, ...folded }] : [];
     });
@@ -188,11 +195,9 @@ export class Projector {
     this.#work = [...this.#work.map(({ projection }) => projection), ...added].map((projection) => ({
       projection,
       changed: new Map(),
-      from: this.#partitions.map(
-        (partition) => foldedBy(stored, [tableOf(projection.model)], partition).size,
-      ),
+      from: this.partitions.map((partition) => foldedBy(stored, [tableOf(projection.model)], partition).size),
     }));
-    this.#places = this.#partitions.map((partition) => {
+    this.#places = this.partitions.map((partition) => {
       const at = foldedBy(stored, this.tables, partition);
       return { folded: at, written: at };
     });
@@ -239,19 +244,14 @@ const cacheKey = ({ model }: AnyProjection, key: string): string => `${model.nam
  * Folds and writes the next commits of each partition, whichever process owns it. Resolves to whether there
  * may be more. Throws the errors of the log and the projector.
  */
-export async function foldNext(
-  projector: Projector,
-  log: CommitSource,
-  partitions: number,
-  limit: number,
-): Promise<boolean> {
-  let isMore = false;
-  for (let partition = 0; partition < partitions; partition++) {
-    const commits = await readRetryingHole(log, partition, projector.position(partition), limit);
-    await projector.fold(commits.map(decodeCommit));
-    // A shorter page is the end of the log.
-    if (commits.length === limit) isMore = true;
-  }
+export async function foldNext(projector: Projector, log: CommitSource, limit: number): Promise<boolean> {
+  const places = projector.partitions.map((partition) => ({
+    partition,
+    after: projector.position(partition),
+  }));
+  const commits = await readNextRetryingHole(log, places, limit);
+  const pages = places.map(({ partition }) => commits.filter((commit) => commit.partition === partition));
+  for (const page of pages) await projector.fold(page.map(decodeCommit));
   await projector.write();
-  return isMore;
+  return isCut(commits) || pages.some(({ length }) => length === limit);
 }

@@ -1,13 +1,20 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Time } from '../domain/fields.js';
-import { CommitBuffer, type CommitSource, type LeafCommit } from './commitBuffer.js';
+import type { Commit } from '../log/log.js';
+import { type CommitSource, decodeCommit, isCut, readNextRetryingHole } from './commitBuffer.js';
 import type { Advance, Projector } from './projector.js';
 
-/** Folded rows wait for this long, or until there are `GATHER_ROWS`, unless a reader waits for them. */
-const GATHER_MS = 250;
-const GATHER_ROWS = 4096;
-/** An idle loop takes a turn after this time even without a message, because some pauses end without one. */
-const IDLE_TURN_MS = 60_000;
+/**
+ * The log is read this often, and what it had is written at once. Waking a thread, a transaction and the pages of
+ * rows that change often cost more than most events, so that one turn should serve many.
+ */
+const POLL_MS = 1000;
+/** While the loop catches up, rows are written when there are this many, or after `POLL_MS`. */
+const GATHER_ROWS = 16_384;
+/** Commits of one partition in one read. */
+const PAGE_COMMITS = 256;
+/** The log may not show yet what a query waits for. It is read again at once, then after this time, then twice that. */
+const MISSING_MS = 5;
 const BACK_OFF_MS = { first: 50, most: 5000 };
 
 /**
@@ -37,37 +44,43 @@ export interface ProjectorLoopOptions {
 /** Keeps a projector at the end of the log, and decides when it writes. */
 export class ProjectorLoop {
   readonly #options: ProjectorLoopOptions;
-  readonly #buffer: CommitBuffer;
   readonly #signal = new Signal();
   readonly #stopping = new AbortController();
   /** Sizes that readers wait for, by partition, until they are written. */
   readonly #requested = new Map<number, number>();
-  #gatheringSince: number | undefined;
-  #mustRestart = false;
-  #owned: ReadonlySet<number>;
+  #mustRestart = true;
+  #hasFailed = false;
+  /** The partitions to be folded, and those that are. */
+  #owned: readonly number[];
+  #folded: readonly number[] = [];
+  /** The last partition of a read that was cut; the next read begins behind it. */
+  #cutAt = -1;
+  /** Whether the log had more when it was read last. */
+  #isMore = false;
+  /** When to read the log again, and when was written last, on the monotonic clock. */
+  #readAt = 0;
+  #writtenAt = 0;
+  #missingMs = 0;
   /** Called when the owned partitions are the folded ones. */
   #ownershipCallbacks: (() => void)[] = [];
   /** Work that needs everything folded to be written first. */
   #exclusive: { readonly work: () => Promise<void>; readonly done: (outcome: Promise<void>) => void }[] = [];
+  /** The recording time of the oldest commit that was read last; undefined at the end of the log. */
   #behindSince: Time | undefined;
+  #reportedBehind: Time | undefined;
 
   /** `owned`: the partitions that are folded from the start. */
   constructor(options: ProjectorLoopOptions, owned: readonly number[]) {
     this.#options = options;
-    const { log, onRetry } = options;
-    this.#owned = new Set(owned);
-    this.#buffer = new CommitBuffer({ log, onRetry, onArrival: () => this.#signal.set() });
-  }
-
-  /** Delivers a durable commit. A commit that is missed is read from the log. */
-  notify(commit: LeafCommit): void {
-    this.#buffer.notify(commit);
+    this.#owned = ascending(owned);
   }
 
   /** Asks for everything below `size` to be written without delay. */
   requestWrite(partition: number, size: number): void {
-    if (!this.#owned.has(partition)) return;
+    if (!this.#owned.includes(partition)) return;
     this.#requested.set(partition, Math.max(size, this.#requested.get(partition) ?? 0));
+    this.#missingMs = 0;
+    this.#readAt = 0;
     this.#signal.set();
   }
 
@@ -76,7 +89,7 @@ export class ProjectorLoop {
    * are written first. An added one begins at the store's checkpoints as they are then.
    */
   own(partitions: readonly number[]): Promise<void> {
-    this.#owned = new Set(partitions);
+    this.#owned = ascending(partitions);
     this.#signal.set();
     return new Promise((resolve) => this.#ownershipCallbacks.push(resolve));
   }
@@ -112,18 +125,16 @@ export class ProjectorLoop {
     let failures = 0;
     while (!this.#stopping.signal.aborted) {
       try {
-        if (this.#mustRestart) await this.#pauseForRestart();
-        if (!this.#buffer.isRunning) await this.#start();
+        if (this.#mustRestart) await this.#restart();
         await this.#turn();
         failures = 0;
       } catch (error) {
-        await this.#buffer.stop();
+        this.#mustRestart = this.#hasFailed = true;
         if (error instanceof Error && FATAL_ERRORS.has(error.name)) throw error;
         this.#options.onRetry(error);
         await this.#backOff(Math.min(BACK_OFF_MS.first * 2 ** failures++, BACK_OFF_MS.most));
       }
     }
-    await this.#buffer.stop();
     // After a failure nothing in memory is worth writing: the log has it all.
     if (failures === 0) await this.#write();
     this.#resolveOwnership();
@@ -131,35 +142,57 @@ export class ProjectorLoop {
       done(Promise.reject(new Error('the projector has stopped')));
   }
 
-  async #pauseForRestart(): Promise<void> {
-    await this.#buffer.stop();
-    await this.#write();
-    this.#mustRestart = false;
-  }
-
-  /** Begins at the store's checkpoints, whatever was in memory. */
-  async #start(): Promise<void> {
+  /** Writes what is folded, unless an error came before, and begins at the store's checkpoints. */
+  async #restart(): Promise<void> {
     const { projector, sideWork } = this.#options;
+    if (!this.#hasFailed) await this.#write();
     await projector.reset();
     await sideWork.reset();
-    this.#gatheringSince = undefined;
-    this.#buffer.start();
-    for (const partition of this.#owned) this.#buffer.startReading(partition, projector.position(partition));
+    this.#mustRestart = this.#hasFailed = false;
+    this.#folded = this.#owned;
+    this.#readAt = 0;
   }
 
   async #turn(): Promise<void> {
-    const { projector, sideWork } = this.#options;
     await this.#applyOwnership();
     await this.#runExclusiveWork();
-    const taken = this.#buffer.take();
-    for (const commits of taken) await projector.fold(commits);
-    if (projector.isBehind) this.#gatheringSince ??= performance.now();
+    if (this.#isMore || performance.now() >= this.#readAt) await this.#fold();
     if (this.#isDue()) await this.#write();
-    else if (this.#behindSince !== this.#buffer.behindSince()) this.#report([]);
-    const isBusy = await sideWork.step();
+    else if (this.#behindSince !== this.#reportedBehind) this.#report([]);
+    const isBusy = await this.#options.sideWork.step();
     // Yields to the event loop, so that messages arrive even when the turn was synchronous.
-    if (isBusy || taken.length > 0) await nextTurn();
-    else await this.#signal.wait(this.#msUntilDue());
+    if (isBusy || this.#isMore) await nextTurn();
+    else await this.#signal.wait(this.#readAt - performance.now());
+  }
+
+  /** Folds the next commits of all partitions, which are read with one call. */
+  async #fold(): Promise<void> {
+    const { projector, log } = this.#options;
+    const left = this.#folded.filter((partition) => partition > this.#cutAt);
+    const [asked, isRest] =
+      left.length > 0 ? [left, left.length < this.#folded.length] : [this.#folded, false];
+    const places = asked.map((partition) => ({ partition, after: projector.position(partition) }));
+    const commits = asked.length > 0 ? await readNextRetryingHole(log, places, PAGE_COMMITS) : [];
+    const pages = asked.map((partition) => commits.filter((commit) => commit.partition === partition));
+    for (const page of pages) await projector.fold(page.map(decodeCommit));
+    const wasCut = isCut(commits);
+    this.#cutAt = wasCut ? (commits.at(-1)?.partition ?? -1) : -1;
+    this.#isMore = wasCut || isRest || pages.some(({ length }) => length === PAGE_COMMITS);
+    this.#behindSince = this.#isMore ? oldestOf(pages) : undefined;
+    this.#readAt = performance.now() + (this.#isMissing() ? this.#waitForMissing() : POLL_MS);
+  }
+
+  /** Whether a query waits for commits that the log has not shown yet. */
+  #isMissing(): boolean {
+    const { projector } = this.#options;
+    return [...this.#requested].some(([partition, size]) => projector.sizes(partition).folded < size);
+  }
+
+  #waitForMissing(): number {
+    const ms = this.#missingMs;
+    // In the end no more often than without a query: it may wait for what never comes.
+    this.#missingMs = Math.min(Math.max(2 * ms, MISSING_MS), POLL_MS);
+    return ms;
   }
 
   /** Stops and starts partitions without disturbing the others. */
@@ -167,15 +200,16 @@ export class ProjectorLoop {
     if (this.#ownershipCallbacks.length === 0) return;
     const { projector } = this.#options;
     const owned = this.#owned;
-    const gone = this.#buffer.partitions.filter((partition) => !owned.has(partition));
-    const come = [...owned].filter((partition) => !this.#buffer.partitions.includes(partition));
-    await Promise.all(gone.map((partition) => this.#buffer.stopReading(partition)));
+    const gone = this.#folded.filter((partition) => !owned.includes(partition));
+    const come = owned.filter((partition) => !this.#folded.includes(partition));
     for (const partition of gone) this.#requested.delete(partition);
     if (gone.length > 0) await this.#write();
+    this.#folded = this.#folded.filter((partition) => owned.includes(partition));
     for (const partition of come) {
       this.#report([await projector.renew(partition)]);
-      this.#buffer.startReading(partition, projector.position(partition));
+      this.#folded = ascending([...this.#folded, partition]);
     }
+    if (come.length > 0) this.#readAt = 0;
     // If `own` was called meanwhile, the next turn resolves these callbacks too.
     if (owned === this.#owned) this.#resolveOwnership();
   }
@@ -194,10 +228,12 @@ export class ProjectorLoop {
     for (const resolve of this.#ownershipCallbacks.splice(0)) resolve();
   }
 
+  /** At the end of the log, what was folded is written at once: the next read is `POLL_MS` away, or asked for. */
   #isDue(): boolean {
     const { projector } = this.#options;
     if (!projector.isBehind) return false;
-    return projector.pending >= GATHER_ROWS || this.#msUntilDue() <= 0 || this.#isRequested();
+    if (!this.#isMore || projector.pending >= GATHER_ROWS || this.#isRequested()) return true;
+    return performance.now() - this.#writtenAt >= POLL_MS;
   }
 
   #isRequested(): boolean {
@@ -210,19 +246,14 @@ export class ProjectorLoop {
     return isWanted;
   }
 
-  #msUntilDue(): number {
-    if (this.#gatheringSince === undefined) return IDLE_TURN_MS;
-    return this.#gatheringSince + GATHER_MS - performance.now();
-  }
-
   async #write(): Promise<void> {
     const advances = await this.#options.projector.write();
-    this.#gatheringSince = undefined;
+    this.#writtenAt = performance.now();
     this.#report(advances);
   }
 
   #report(advances: readonly Advance[]): void {
-    this.#behindSince = this.#buffer.behindSince();
+    this.#reportedBehind = this.#behindSince;
     this.#options.onProgress(advances, this.#behindSince);
   }
 
@@ -231,6 +262,12 @@ export class ProjectorLoop {
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
+
+const ascending = (partitions: readonly number[]): readonly number[] => partitions.toSorted((a, b) => a - b);
+
+/** The oldest of the times of the partitions' last commits. */
+const oldestOf = (pages: readonly (readonly Commit[])[]): Time | undefined =>
+  pages.flatMap((page) => page.at(-1)?.recordedAt ?? []).sort()[0];
 
 /** Wakes one waiting caller. A call to `set` before `wait` counts. */
 class Signal {

@@ -87,8 +87,7 @@ export class Rebuild {
 
   /** Folds and writes the next commits of each partition. After an error call `reset`, then `step` again. */
   async step(): Promise<void> {
-    const { log, partitions } = this.engine;
-    await foldNext(this.projector, log, partitions, STEP_COMMITS);
+    await foldNext(this.projector, this.engine.log, STEP_COMMITS);
   }
 
   reset(): Promise<void> {

@@ -52,9 +52,12 @@ export class ProgressBroadcast {
   }
 }
 
-/** How long a query waits, or a partition lags, before the store is read; and the interval after that. */
+/**
+ * How long a query waits, or a partition lags, before the store is read; and the interval after that. A partition that
+ * no query waits for lags by a second and the time of a write.
+ */
 const WAIT_BEFORE_READ_MS = 100;
-const LAG_BEFORE_READ_MS = 500;
+const LAG_BEFORE_READ_MS = 3000;
 /** The longest delay after repeated failures. */
 const MAX_RETRY_MS = 5000;
 

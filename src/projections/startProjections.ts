@@ -4,14 +4,13 @@ import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import type { TextOpener } from '../vault/textOpener.js';
-import type { LeafCommit } from './commitBuffer.js';
+import type { CommitExtent } from './commitBuffer.js';
 import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
 import type {
   MainThreadApi,
   ProjectionApi,
   ProjectionNotice,
   ProjectionThreadData,
-  ProjectorMessage,
   StartState,
 } from './projectionWorker.js';
 import type { Progress } from './queryWaits.js';
@@ -20,64 +19,26 @@ import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
 import { type AnyModel, type RowReader, tableOf } from './store/rowStore.js';
 
-/**
- * Messages wait this long, or until there are `GATHER_MESSAGES`. Waking a thread costs more than most commits.
- */
-const GATHER_MS = 20;
-const GATHER_MESSAGES = 64;
-
-/** Batches messages to the projector's thread, unless a reader waits. */
-class MessageBatcher {
-  readonly #post: (messages: readonly ProjectorMessage[]) => void;
-  #messages: ProjectorMessage[] = [];
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(post: (messages: readonly ProjectorMessage[]) => void) {
-    this.#post = post;
-  }
-
-  add(message: ProjectorMessage): void {
-    this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
-    if (this.#messages.push(message) >= GATHER_MESSAGES) this.flush();
-  }
-
-  addNow(message: ProjectorMessage): void {
-    this.#messages.push(message);
-    this.flush();
-  }
-
-  flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#messages.length > 0) this.#post(this.#messages);
-    this.#messages = [];
-  }
-}
-
 /** The projector's thread, as the main thread sees it. */
 export interface ProjectionThread {
   readonly worker: Worker;
   readonly projector: Remote<ProjectionApi>;
-  /** Takes `ProjectorMessage`s. */
-  readonly messagePort: MessagePort;
   /** The port on which `MainThreadApi` must be served. */
   readonly main: MessagePort;
   onNotice(notice: ProjectionNotice): void;
 }
 
-function startProjectionThread(data: Omit<ProjectionThreadData, 'messagePort' | 'main'>): ProjectionThread {
-  const messagePort = new MessageChannel();
+function startProjectionThread(data: Omit<ProjectionThreadData, 'main'>): ProjectionThread {
   const main = new MessageChannel();
-  const workerData: ProjectionThreadData = { ...data, messagePort: messagePort.port2, main: main.port2 };
+  const workerData: ProjectionThreadData = { ...data, main: main.port2 };
   const worker = new Worker(new URL('./projectionWorker.js', import.meta.url), {
     workerData,
-    transferList: [messagePort.port2, main.port2],
+    transferList: [main.port2],
   });
   const thread: ProjectionThread = {
     worker,
     // The thread sends notices of this type only.
     projector: connectThread<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
-    messagePort: messagePort.port1,
     main: main.port1,
     onNotice: () => {},
   };
@@ -149,10 +110,10 @@ export interface Projections {
    */
   onSwitch(handler: Switch): void;
   /**
-   * Reports a durable commit, whichever process folds it. The projector finds a missed commit by itself,
-   * later. If another process folds it and stays silent, its checkpoints are read from the store.
+   * Counts a durable commit as unfolded, whichever process folds it. The projector finds it in the log by itself. If
+   * another process folds it and stays silent, its checkpoints are read from the store.
    */
-  publish(commit: LeafCommit): void;
+  publish(commit: CommitExtent): void;
   /** Handles a note from another process. Repeats are harmless. */
   receive(note: Note): void;
   /**
@@ -213,7 +174,6 @@ function runProjections(
   rows: OpenReader,
   alarm: (error: unknown) => void,
 ): Projections {
-  const batcher = new MessageBatcher((messages) => thread.messagePort.postMessage(messages));
   const { models, folded } = start;
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
   const reader = new ActiveReader(rows.reader, generations);
@@ -222,7 +182,8 @@ function runProjections(
     start: { tables: tables(), folded },
     owned: cluster?.owned,
     projector: {
-      requestWrite: (partition, size) => batcher.addNow({ write: { partition, size } }),
+      // A thread that has ended has raised the alarm.
+      requestWrite: (partition, size) => void thread.projector.requestWrite(partition, size).catch(() => {}),
       readCheckpoints: (read, partitions) => thread.projector.readCheckpoints(read, partitions),
     },
     send: (note) => cluster?.send?.(note),
@@ -252,15 +213,7 @@ function runProjections(
     onSwitch(handler) {
       readers.switches.push(handler);
     },
-    publish(commit) {
-      shared.tracker.trackCommit(commit);
-      if (!shared.owns(commit.partition)) return;
-      const { partition, position, firstOffset, size, recordedAt, leaves } = commit;
-      batcher.add({
-        commit: { partition, position, firstOffset, size, recordedAt },
-        leaves: leaves.join('\n'),
-      });
-    },
+    publish: (commit) => shared.tracker.trackCommit(commit),
     receive: (note) => shared.receive(note),
     own(partitions) {
       shared.own(partitions);
@@ -271,12 +224,10 @@ function runProjections(
     eraseUsername: (userId) => thread.projector.eraseUsername(userId),
     async close() {
       isClosing = true;
-      batcher.flush();
       await thread.projector.stop().catch(alarm);
       await ended;
       shared.stop();
       thread.main.close();
-      thread.messagePort.close();
       await thread.worker.terminate();
       await rows.close();
     },

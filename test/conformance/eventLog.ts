@@ -270,6 +270,66 @@ export const checks: readonly Check[] = [
     },
   },
   {
+    name: 'reads behind several places at once, as many of each partition as asked for',
+    async run(store) {
+      const log = await store.open(3);
+      const [zero, two] = [chain(7, 0), chain(5, 2)];
+      await Promise.all([appendAll(log, zero), appendAll(log, two)]);
+      const all = [
+        { partition: 2, after: 1 },
+        { partition: 1, after: 0 },
+        { partition: 0, after: 3 },
+      ];
+      for (const limit of [1, 3, 4, 100])
+        expect(await log.readNext(all, limit), `at most ${limit} each`).to.deep.equal([
+          ...zero.slice(3, 3 + limit),
+          ...two.slice(1, 1 + limit),
+        ]);
+      expect(await log.readNext([{ partition: 2, after: 4 }], 9)).to.deep.equal(two.slice(4));
+      expect(await log.readNext([{ partition: 0, after: 7 }], 9)).to.deep.equal([]);
+      expect(await log.readNext([], 9)).to.deep.equal([]);
+      expect(await log.readNext(all, 0)).to.deep.equal([]);
+    },
+  },
+  {
+    name: 'reads on behind several places, however large the commits are',
+    async run(store) {
+      const log = await store.open(2);
+      const large = (partition: number) =>
+        chain(12, partition, () => Array.from({ length: 256 }, (_, i) => `${i}`.padEnd(1024, 'x')));
+      const all = [large(0), large(1)];
+      for (const commits of all) await appendAll(log, commits);
+      const found: Commit[][] = [[], []];
+      for (let page: Commit[] = [], left = 24; left > 0; left -= page.length) {
+        const places = found.map((commits, partition) => ({ partition, after: commits.length }));
+        page = await log.readNext(places, 100);
+        expect(page, 'a read makes progress').not.to.be.empty;
+        for (const commit of page) found[commit.partition]?.push(commit);
+      }
+      expect(found).to.deep.equal(all);
+    },
+  },
+  {
+    name: 'throws HoleError when one of several partitions has a hole',
+    async run(store) {
+      const log = await store.open(2);
+      await Promise.all([appendAll(log, chain(5, 0)), appendAll(log, chain(5, 1))]);
+      await store.remove(1, 3);
+      const read = (after: number) =>
+        log.readNext(
+          [
+            { partition: 0, after: 0 },
+            { partition: 1, after },
+          ],
+          10,
+        );
+      expect(await rejection(read(0)))
+        .to.be.instanceOf(HoleError)
+        .and.include({ partition: 1, missing: 3 });
+      expect(await read(3)).to.have.length(7);
+    },
+  },
+  {
     name: 'keeps partitions apart',
     async run(store) {
       const log = await store.open(2);

@@ -6,6 +6,8 @@ import {
   acknowledgesTooSoon,
   forgetsCommitIds,
   misplaces,
+  readsNextOfFirst,
+  readsNextPastHoles,
   readsStale,
   reencodes,
   reusesPositions,
@@ -25,6 +27,16 @@ const controls: { name: string; store(good: LogStore): LogStore; found: string[]
     name: 'skips holes',
     store: (good) => spoiled(good, skipsHoles),
     found: ['throws HoleError at a hole, never skips it'],
+  },
+  {
+    name: 'takes the limit of each partition for one of all',
+    store: (good) => spoiled(good, readsNextOfFirst),
+    found: ['reads behind several places at once, as many of each partition as asked for'],
+  },
+  {
+    name: 'reads several partitions past a hole',
+    store: (good) => spoiled(good, readsNextPastHoles),
+    found: ['throws HoleError when one of several partitions has a hole'],
   },
   {
     name: 'says wrong where commits lie',

@@ -16,6 +16,7 @@ export function spoiled(
         partitions: log.partitions,
         append: (commit) => log.append(commit),
         read: (partition, after, limit) => log.read(partition, after, limit),
+        readNext: (places, limit) => log.readNext(places, limit),
         places: (partition, positions) => log.places(partition, positions),
         tail: (partition) => log.tail(partition),
         close: () => log.close(),
@@ -41,6 +42,26 @@ export const skipsHoles: Spoil = (log) => {
   };
   return { read };
 };
+
+/** Takes the limit of each partition for one of all. */
+export const readsNextOfFirst: Spoil = (log) => ({
+  readNext: async (places, limit) => (await log.readNext(places, limit)).slice(0, limit),
+});
+
+/** Reads several partitions past a hole of one of them. */
+export const readsNextPastHoles: Spoil = (log) => ({
+  async readNext(places, limit) {
+    try {
+      return await log.readNext(places, limit);
+    } catch (error) {
+      if (!(error instanceof HoleError)) throw error;
+      return log.readNext(
+        places.filter(({ partition }) => partition !== error.partition),
+        limit,
+      );
+    }
+  },
+});
 
 /** Returns wrong places of commits. */
 export const misplaces: Spoil = (log) => ({

@@ -109,7 +109,7 @@ describe('A rebuilt table', () => {
             for (const commit of commits.slice(told, most)) {
               await log.append(commit);
               told++;
-              process.loop.notify(commit);
+              process.loop.requestWrite(0, commit.size);
               await new Promise(setImmediate);
             }
           };

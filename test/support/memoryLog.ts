@@ -5,6 +5,8 @@ import {
   type EventLog,
   type Outcome,
   type Place,
+  type PlaceAfter,
+  readEach,
   StorageError,
 } from '../../src/log/log.js';
 
@@ -67,6 +69,10 @@ export class MemoryLog implements EventLog {
 
   async read(partition: number, after: number, limit: number): Promise<Commit[]> {
     return this.commits(partition).slice(after, after + limit);
+  }
+
+  readNext(places: readonly PlaceAfter[], limit: number): Promise<Commit[]> {
+    return readEach(this, places, limit);
   }
 
   async places(partition: number, positions: readonly number[]): Promise<Place[]> {

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteLog } from '../../log/embeddedLog.js';
-import type { EventLog } from '../../log/log.js';
+import { type EventLog, readEach } from '../../log/log.js';
 import { openLogReader } from '../../log/logFileReader.js';
 import type { MongoLogOptions } from '../../log/mongoLog.js';
 import { type CommitSource, readRetryingHole } from '../commitBuffer.js';
@@ -53,9 +53,10 @@ export async function openEngine(engine: Engine): Promise<ProjectorEngine> {
 async function openFiles(dataDir: string): Promise<ProjectorEngine> {
   const log = openLogReader(logFileOf(dataDir));
   const store = openSqliteRows(readFileOf(dataDir));
+  const read: EventLog['read'] = async (partition, after, limit) => log.read(partition, after, limit);
   return {
     store,
-    log: { read: async (partition, after, limit) => log.read(partition, after, limit) },
+    log: { read, readNext: (places, limit) => readEach({ read }, places, limit) },
     partitions: log.partitions,
     async close() {
       await store.close();

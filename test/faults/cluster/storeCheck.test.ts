@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { Commit } from '../../../src/log/log.js';
+import { type Commit, readEach } from '../../../src/log/log.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
-import { decodeCommit } from '../../../src/projections/commitBuffer.js';
+import { type CommitSource, decodeCommit } from '../../../src/projections/commitBuffer.js';
 import { presenceProjection } from '../../../src/projections/models/userRows.js';
 import { Projector } from '../../../src/projections/projector.js';
 import { Pages } from '../../support/notebook.js';
@@ -25,7 +25,8 @@ async function stage(folded = 3): Promise<{ rows: MemoryRows; commits: Commit[];
   await projector.fold(commits.slice(0, folded).map(decodeCommit));
   await projector.write();
   const read = async (_: number, after: number) => commits.slice(after);
-  const check = new StoreCheck({ store: rows, log: { read }, partitions: 1, close: async () => {} }, 50);
+  const log: CommitSource = { read, readNext: (places, limit) => readEach({ read }, places, limit) };
+  const check = new StoreCheck({ store: rows, log, partitions: 1, close: async () => {} }, 50);
   return { rows, commits, check };
 }
 
