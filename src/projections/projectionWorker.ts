@@ -3,9 +3,12 @@ import { connectThread, lowerPriority, serveThread } from '../base/workerThreads
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import type { LeafCommit } from './commitBuffer.js';
+import { MessageIdBatches } from './messageIdBatches.js';
+import { messageIdFiltersModel } from './models/messageIdFilter.js';
+import { messageIdsModel } from './models/messageRows.js';
 import { eraseUsername } from './models/userRows.js';
 import { type Advance, foldNext, Projector } from './projector.js';
-import { ProjectorLoop } from './projectorLoop.js';
+import { ProjectorLoop, type SideWork } from './projectorLoop.js';
 import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
 import { checkFoldedFromLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
 import { foldedBy } from './store/rowStore.js';
@@ -89,6 +92,7 @@ class ProjectionThread {
     private readonly projector: Projector,
     private readonly rebuilder: Rebuilder,
     private readonly loop: ProjectorLoop,
+    private readonly ids: MessageIdBatches | undefined,
   ) {}
 
   static async open(): Promise<ProjectionThread> {
@@ -98,14 +102,17 @@ class ProjectionThread {
     const { allProjections } = (await import(data.projections)) as typeof import('./allProjections.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
-    await checkFoldedFromLog(
-      engine,
-      folded.map(({ model }) => model),
-    );
-    const projector = await Projector.open(store, folded, partitions);
+    await checkFoldedFromLog(engine, [...folded.map(({ model }) => model), messageIdFiltersModel]);
+    const index = active.find(({ base }) => base.model.name === messageIdsModel.name)?.projection;
+    // On MongoDB a new owner of a partition must find the index folded nearly to the end.
+    const batched = data.engine.kind === 'sqlite' ? index : undefined;
+    const live = folded.filter((projection) => projection !== batched);
+    const owned = data.owned ?? Array.from({ length: partitions }, (_, partition) => partition);
+    const projector = await Projector.open(store, live, partitions);
+    const ids = index && (await MessageIdBatches.open(engine, projector, batched, { owned }));
     const rebuilder = new Rebuilder({
       engine,
-      projector,
+      projector: ids ?? projector,
       active,
       settleMs: data.settleMs,
       events: {
@@ -115,12 +122,11 @@ class ProjectionThread {
         onBegin: () => loop.requestTurn(),
       },
     });
-    const owned = data.owned ?? Array.from({ length: partitions }, (_, partition) => partition);
     const loop = new ProjectorLoop(
       {
         projector,
         log,
-        sideWork: rebuilder,
+        sideWork: ids ? bothOf(rebuilder, ids) : rebuilder,
         onRetry,
         onProgress: (advances, behindSince) =>
           notify({ kind: 'progress', tables: projector.tables, advances, behindSince }),
@@ -132,7 +138,7 @@ class ProjectionThread {
         if ('commit' in message) loop.notify(parseLeaves(message));
         else loop.requestWrite(message.write.partition, message.write.size);
     });
-    return new ProjectionThread(engine, active, projector, rebuilder, loop);
+    return new ProjectionThread(engine, active, projector, rebuilder, loop, ids);
   }
 
   /**
@@ -154,6 +160,7 @@ class ProjectionThread {
     this.rebuilder.start();
     try {
       await this.loop.run();
+      await this.ids?.flush();
     } finally {
       data.messagePort.close();
       await this.engine.close();
@@ -165,6 +172,7 @@ class ProjectionThread {
   }
 
   own(partitions: readonly number[]): Promise<void> {
+    this.ids?.own(partitions);
     return this.loop.own(partitions);
   }
 
@@ -184,6 +192,15 @@ class ProjectionThread {
     this.loop.stop();
   }
 }
+
+/** One step of the first work that has something to do. */
+const bothOf = (first: SideWork, second: SideWork): SideWork => ({
+  step: async () => (await first.step()) || second.step(),
+  async reset() {
+    await first.reset();
+    await second.reset();
+  },
+});
 
 function parseLeaves({ commit, leaves }: Extract<ProjectorMessage, { leaves: string }>): LeafCommit {
   // An empty text means no leaves, not one empty leaf.

@@ -16,6 +16,7 @@ import { messageContext, messageTerm, type StoredMessage } from '../domain/messa
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
+import type { MessageIds } from './messageIds.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';
 
@@ -71,6 +72,7 @@ export interface Found {
 interface Memory {
   readonly streams: StreamCache;
   readonly tail: Tail;
+  readonly ids: MessageIds;
 }
 
 /**
@@ -79,19 +81,21 @@ interface Memory {
  */
 export async function prepare(
   tasks: readonly Task[],
-  { streams, tail }: Memory,
+  { streams, tail, ids }: Memory,
   { reads, keys, devices }: DecisionLookups,
 ): Promise<Prepared[]> {
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
   try {
     const wanted = wantsOf(tasks);
+    // After the pin: an id that is used from now on is in the tail. Nearly all ids are new, and need no read.
+    const asked = ids.select(wanted.messages);
     const missing = [...new Set(used)].filter((stream) => !stream.isLoaded);
     const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
       missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
       wanted.ownKeys.size > 0 ? keys.getKeys([...wanted.ownKeys]) : nothing,
       wanted.textKeys.size > 0 ? keys.getRoomKeys([...wanted.textKeys.values()]) : nothing,
-      wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
+      asked.length > 0 ? reads.messages(asked) : nothing,
       wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
       wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
     ]);

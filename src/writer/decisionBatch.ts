@@ -112,6 +112,7 @@ export class Batch {
     for (const event of events) {
       stream.evolve(event);
       this.term.tail.add(event);
+      this.term.ids.add(event);
       this.events.push(event);
     }
     this.leaves.push(...leaves);

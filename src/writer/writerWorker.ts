@@ -85,9 +85,9 @@ async function createWriterDeps(
   closers.push(rows.close);
   const active = new ActiveReader(rows.reader, generations);
   reader = active;
-  const reads = readModels(active, async (models, partition) => {
+  const reads = readModels(active, log.id, async (models, partition) => {
     const tables = models.map((model) => tableOf(active.current(model)));
-    return foldedBy(await rows.checkpoints([partition]), tables, partition).position;
+    return foldedBy(await rows.checkpoints([partition]), tables, partition);
   });
   return {
     storage: {
