@@ -183,7 +183,7 @@ function createWriters(
   cluster: Cluster,
   setOwners: (owners: Owners) => void,
 ): Writers {
-  const { reader, progress, storedPosition } = projections;
+  const { reader, progress, storedCheckpoint } = projections;
   const report = warnTo(logger);
   const { onFatal } = retirement;
   return new Writers({
@@ -194,7 +194,7 @@ function createWriters(
         mayAppend: (partition) => audit.heads.check(partition),
       },
       lookups: {
-        ...{ keys: vault.keys, reads: readModels(reader, storedPosition) },
+        ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },

@@ -39,12 +39,22 @@ interface Work {
   readonly from: readonly number[];
 }
 
+/** The tables that are folded, as a rebuild changes them. */
+export interface FoldedTables {
+  /** Whether this projection's table is folded. */
+  has(projection: AnyProjection): boolean;
+  /** Begins to fold one more projection. */
+  adopt(projection: AnyProjection): Promise<void>;
+  /** Stops to fold a projection, and drops its unwritten rows. */
+  release(projection: AnyProjection): void;
+}
+
 /**
  * Folds commits into rows in memory until `write`. All projections are at one place of each partition and
  * share its checkpoint. After any error call `reset`, then fold the commits behind `position` again. Calls
  * must not overlap.
  */
-export class Projector {
+export class Projector implements FoldedTables {
   readonly #store: RowStore;
   /** All partitions of the log. */
   readonly partitions: readonly number[];

@@ -17,7 +17,7 @@ import type { Progress } from './queryWaits.js';
 import { SharedProgress } from './remoteProgress.js';
 import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
-import { type AnyModel, type RowReader, tableOf } from './store/rowStore.js';
+import { type AnyModel, type Checkpoint, type RowReader, tableOf } from './store/rowStore.js';
 
 /** The projector's thread, as the main thread sees it. */
 export interface ProjectionThread {
@@ -99,7 +99,7 @@ export interface Projections {
   merkleReader(log: Pick<EventLog, 'read' | 'places'>): MerkleReader;
   readonly progress: Progress;
   /** Reads how far the store holds all these models now, whichever process has folded them. */
-  storedPosition(models: readonly AnyModel[], partition: number): Promise<number>;
+  storedCheckpoint(models: readonly AnyModel[], partition: number): Promise<Checkpoint>;
   /** Tree sizes folded at the start, by partition; and the active generations, by model. */
   readonly start: {
     readonly folded: readonly number[];
@@ -204,8 +204,8 @@ function runProjections(
       rows.merkleReader?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
       new StoredMerkleReader(log, new TileReader(reader)),
     progress: shared.tracker,
-    storedPosition: (asked, partition) =>
-      thread.projector.storedPosition(
+    storedCheckpoint: (asked, partition) =>
+      thread.projector.storedCheckpoint(
         asked.map((model) => tableOf(reader.current(model))),
         partition,
       ),

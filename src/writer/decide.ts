@@ -13,9 +13,11 @@ import { type Recorded, sealedTextOf } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
 import type { Actor, MessageRef, StreamName, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
+import type { AskedMessage } from '../projections/models/messageRows.js';
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
+import type { MessageIds } from './messageIds.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';
 
@@ -98,6 +100,7 @@ export interface Found {
 interface Memory {
   readonly streams: StreamCache;
   readonly tail: Tail;
+  readonly ids: MessageIds;
 }
 
 /**
@@ -110,31 +113,38 @@ export function prepare(
   memory: Memory,
   lookups: DecisionLookups,
 ): Prepared[] | Promise<Prepared[]> {
-  const { streams, tail } = memory;
+  const { streams, tail, ids } = memory;
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
-  const wanted = wantsOf(tasks);
-  const missing = used.filter((stream) => !stream.isLoaded);
-  const known = missing.length > 0 ? undefined : inMemory(wanted, lookups);
-  // `used` has one stream a task.
-  const prepared = (found: Found): Prepared[] =>
-    tasks.map((task, i) => ({ task, stream: used[i] as StreamState, pin, found }));
-  if (known) return prepared(known);
-  return fetchFound(wanted, new Set(missing), tail, lookups).then(prepared, (error: unknown) => {
+  const release = (error: unknown): never => {
     for (const stream of used) {
       streams.release(stream);
       tail.unpin(pin);
     }
     throw error;
-  });
+  };
+  // `used` has one stream a task.
+  const prepared = (found: Found): Prepared[] =>
+    tasks.map((task, i) => ({ task, stream: used[i] as StreamState, pin, found }));
+  try {
+    const wanted = wantsOf(tasks);
+    // After the pin: an id that is used from now on is in the tail. Nearly all ids are new, and need no read.
+    const asked = ids.select(wanted.messages);
+    const missing = used.filter((stream) => !stream.isLoaded);
+    const known = missing.length > 0 || asked.length > 0 ? undefined : inMemory(wanted, lookups);
+    if (known) return prepared(known);
+    return fetchFound({ ...wanted, asked, missing: new Set(missing) }, tail, lookups).then(prepared, release);
+  } catch (error) {
+    return release(error);
+  }
 }
 
 /** Everything wanted, if all of it is in memory. */
 function inMemory(
-  { ownKeys, textKeys, messages, users, leaving }: Wanted,
+  { ownKeys, textKeys, users, leaving }: Wanted,
   { keys, devices }: DecisionLookups,
-) {
-  if (messages.length > 0 || users.size > 0 || (leaving.size > 0 && devices)) return undefined;
+): Found | undefined {
+  if (users.size > 0 || (leaving.size > 0 && devices)) return undefined;
   const own = new Map<UserId, DataKey | 'destroyed'>();
   for (const user of ownKeys) {
     const key = keys.getCached(user);
@@ -147,26 +157,24 @@ function inMemory(
     if (found === undefined) return undefined;
     rooms.set(id, found);
   }
-  const found: Found = { ownKeys: own, roomKeys: rooms, messages: nothing, users: nobody, active: nobody };
-  return found;
+  return { ownKeys: own, roomKeys: rooms, messages: nothing, users: nobody, active: nobody };
 }
 
 async function fetchFound(
-  wanted: Wanted,
-  missing: ReadonlySet<StreamState>,
+  wanted: Wanted & { readonly asked: readonly AskedMessage[]; readonly missing: ReadonlySet<StreamState> },
   tail: Tail,
   { reads, keys, devices }: DecisionLookups,
 ): Promise<Found> {
   const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
-    missing.size > 0 ? reads.states([...missing].map(({ name }) => name)) : nothing,
+    wanted.missing.size > 0 ? reads.states([...wanted.missing].map(({ name }) => name)) : nothing,
     wanted.ownKeys.size > 0 ? keys.getKeys([...wanted.ownKeys]) : nothing,
     wanted.textKeys.size > 0 ? keys.getRoomKeys([...wanted.textKeys.values()]) : nothing,
-    wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
+    wanted.asked.length > 0 ? reads.messages(wanted.asked) : nothing,
     wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
     wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
   ]);
   // An earlier round may have loaded it meanwhile.
-  for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
+  for (const stream of wanted.missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
   return { ownKeys, roomKeys, messages, users, active };
 }
 

@@ -114,6 +114,7 @@ export class Batch {
     for (const { event, leaf, bytes: size } of events) {
       stream.evolve(event);
       this.term.tail.add(event, size);
+      this.term.ids.add(event);
       this.events.push(event);
       this.leaves.push(leaf);
     }

@@ -15,6 +15,8 @@ interface Place {
   readonly size: number;
 }
 
+const NOTHING_FOLDED: Place = { position: 0, size: 0 };
+
 /**
  * The stored read models that writers decide with. A background task folds them from the log in steps: rows
  * first, and their checkpoint later.
@@ -61,6 +63,11 @@ export class FoldedModels {
         // All users are registered.
         existing: async (users) => new Set(users),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
+        ids: {
+          stored: (partition) => read(() => this.#checkpoints[partition] ?? NOTHING_FOLDED),
+          filtered: () => read(() => NOTHING_FOLDED),
+          filter: async () => undefined,
+        },
       },
       folding: {
         folded: (partition) => known[partition] ?? 0,

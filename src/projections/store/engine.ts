@@ -39,7 +39,7 @@ export async function dropReadModels(engine: Engine): Promise<void> {
 /** A projector's own connections: it writes rows, and reads a log that exists. */
 export interface ProjectorEngine {
   readonly store: RowStore;
-  readonly log: CommitSource;
+  readonly log: CommitSource & { readonly id: string };
   /** The log's number of partitions. */
   readonly partitions: number;
   close(): Promise<void>;
@@ -56,7 +56,7 @@ async function openFiles(dataDir: string): Promise<ProjectorEngine> {
   const read: EventLog['read'] = async (partition, after, limit) => log.read(partition, after, limit);
   return {
     store,
-    log: { read, readNext: (places, limit) => readEach({ read }, places, limit) },
+    log: { id: log.id, read, readNext: (places, limit) => readEach({ read }, places, limit) },
     partitions: log.partitions,
     async close() {
       await store.close();
