@@ -175,7 +175,7 @@ const COMMIT_INTERVAL_MS = 4;
 function createWriters(
   { logger, metrics, retirement }: Host,
   {
-    stores: { engine, vault, texts },
+    stores: { engine, vault },
     reads: { projections },
     audit,
   }: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
@@ -203,7 +203,7 @@ function createWriters(
         ...{ now: Date.now, newId: randomUUID },
       },
       events: {
-        ...{ onFatal, report, onSealed: texts.cache.set },
+        ...{ onFatal, report },
         onAppend: ({ ms, events }) => metrics.observeAppend(ms, events),
       },
     },

@@ -206,7 +206,6 @@ function wantsOf(tasks: readonly Task[]) {
 export interface SealedText {
   readonly sealed: Sealed;
   readonly text: string;
-  readonly owner: UserId;
 }
 
 /**
@@ -228,7 +227,7 @@ export function sealEvent(
       ? sealText(key, place, text, context)
       : seal(key as DataKey, text, context);
   const data = { ...event.data, [field.field]: sealed };
-  return { event: { ...event, data } as Recorded, text: { sealed, text, owner } }; // A sealed field is a string.
+  return { event: { ...event, data } as Recorded, text: { sealed, text } }; // A sealed field is a string.
 }
 
 /** Whether a key that the command wants was destroyed with its owner. */

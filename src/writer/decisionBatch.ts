@@ -25,8 +25,8 @@ type Waiting = {
 export class Batch {
   readonly events: Recorded[] = [];
   readonly leaves: string[] = [];
-  /** The texts of its events, as they were before they were sealed. */
-  readonly sealedTexts: SealedText[] = [];
+  /** The texts of its events, by their sealed form. */
+  readonly texts = new Map<string, string>();
   /** The members of the rooms of its events. */
   readonly members = new Map<StreamName, readonly UserId[]>();
   #bytes = 0;
@@ -118,7 +118,7 @@ export class Batch {
       this.events.push(event);
       this.leaves.push(leaf);
     }
-    this.sealedTexts.push(...sealedTexts);
+    for (const { sealed, text } of sealedTexts) this.texts.set(sealed, text);
     if (events.length > 0) {
       const members = membersIn(stream.state);
       if (members.length > 0) this.members.set(stream.name, members);

@@ -254,9 +254,8 @@ export class Writer {
   #handleCommitted(batch: Batch, commit: Commit, head: Head): void {
     const { partition, position, size } = commit;
     batch.term.head = head;
-    for (const { sealed, text, owner } of batch.sealedTexts) this.deps.events.onSealed?.(sealed, text, owner);
     try {
-      this.deps.storage.bus.publish(commitFrame(commit, { events: batch.events, members: batch.members }));
+      this.deps.storage.bus.publish(commitFrame(commit, batch));
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(

@@ -2,7 +2,6 @@ import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
-import type { Sealed } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';
@@ -145,8 +144,6 @@ export interface WriterEvents {
   readonly onDeposed: (partition: number) => void;
   /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
-  /** Called with a text that was sealed, before the commit that holds it is published. */
-  readonly onSealed?: (sealed: Sealed, text: string, owner: UserId) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
   readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
 }

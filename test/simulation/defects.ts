@@ -11,7 +11,7 @@ export const defects: Readonly<Record<string, Defect>> = {
   ],
   'fencing: whoever has lost a position goes on without reading what took it': [
     {
-      find: /else await this\.#handleLost\(batch\);/,
+      find: /else\s+await this\.#handleLost\(batch\);/,
       put: 'else this.#handleCommitted(batch, commit, head);',
     },
   ],
