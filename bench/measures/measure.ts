@@ -105,6 +105,20 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
+const rounds = 3;
+
+/** The median of three runs over a long log; one run if the benchmark is quick, and on MongoDB, which takes minutes. */
+export async function medianRun(
+  { name }: System,
+  quick: boolean,
+  run: () => Promise<number>,
+): Promise<number> {
+  const values = [];
+  for (let round = 0; round < (quick || name === 'parley-mongodb' ? 1 : rounds); round++)
+    values.push(await run());
+  return median(values);
+}
+
 /** Prepares every system, runs, and stops all of them even after a failure. */
 export async function withAll<R, T>(
   systems: readonly System[],
