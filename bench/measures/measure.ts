@@ -50,7 +50,7 @@ export type PeerName = 'socket.io' | 'socket.io-no-store';
 /** A goal for a figure, also in comparison with peers. */
 export interface Goal {
   readonly text: string;
-  /** The peers that the goal compares with; there is no verdict if one of them was not run. */
+  /** The peers that the goal compares with; there is no verdict without a sound figure of each. */
   readonly peers?: readonly PeerName[];
   /** The system that the goal is for; `parley-sqlite` if absent. */
   readonly on?: SystemName;
@@ -73,7 +73,8 @@ export function comparedRow(
   figures: readonly Figure[],
   format: (value: number) => string,
 ): Row {
-  const of = (name: PeerName) => figures.find(({ system }) => system === name)?.value;
+  // A server that lost messages, or passed at no rate, is nothing to compare with.
+  const of = (name: PeerName) => figures.find(({ system, isSound }) => system === name && isSound)?.value;
   const peers = {
     'socket.io': of('socket.io') ?? Number.NaN,
     'socket.io-no-store': of('socket.io-no-store') ?? Number.NaN,

@@ -80,7 +80,7 @@ export const path: Measure = {
     const all = [];
     for (const system of systems) {
       if (!system.name.startsWith('parley')) continue;
-      const found = await pathOf(system, quick ? 4 : 12, quick ? 500 : 1500);
+      const found = await pathOf(system, quick ? 6 : 12, quick ? 500 : 1500);
       if (isListing) log(listOf(found).join('\n'));
       for (const thread of found) log(`${system.name}: ${thread.name} ${thread.thread}: ${format([thread])}`);
       const before = found.filter(isBeforePush);
