@@ -30,6 +30,8 @@ export interface Latency {
 export interface LoadResult {
   /** Messages scheduled within the window. */
   readonly messages: number;
+  /** Messages answered within the window: they are fewer if the server falls behind. */
+  readonly answered: number;
   /** Until the other member has the message. */
   readonly delivery: Latency;
   /** Until the sender has the answer. */
@@ -92,6 +94,8 @@ class LoadRecord implements Listener {
   readonly lateness = new Latencies();
   readonly tally: Tally;
   messages = 0;
+  answered = 0;
+  isInWindow = false;
   abandoned = false;
 
   /**
@@ -121,6 +125,7 @@ class LoadRecord implements Listener {
 
   acknowledged(message: number): void {
     const at = this.tally.acknowledged(message);
+    if (this.isInWindow) this.answered++;
     if (at !== undefined && at >= this.windowAt) this.answers.record(performance.now() - at);
   }
 
@@ -131,6 +136,7 @@ class LoadRecord implements Listener {
   get result(): LoadResult {
     return {
       messages: this.messages,
+      answered: this.answered,
       delivery: this.deliveries.summary,
       answer: this.answers.summary,
       generatorLateP99: this.lateness.summary.p99,
@@ -167,13 +173,14 @@ export function runLoad(senders: readonly Sender[], options: LoadOptions): Promi
 
   return new Promise((resolve) => {
     let due = startsAt;
-    let inWindow = false;
+    let started = false;
     let ended = false;
 
     function turn(): void {
       const now = performance.now();
-      if (!inWindow && now >= windowAt) {
-        inWindow = true;
+      if (!started && now >= windowAt) {
+        started = true;
+        record.isInWindow = true;
         options.onWindowStart?.();
       }
       while (!ended && due <= now && due < endsAt) {
@@ -185,6 +192,7 @@ export function runLoad(senders: readonly Sender[], options: LoadOptions): Promi
       if (!ended && now - (tally.oldestOpen() ?? now) > hopelessMs) record.abandoned = true;
       if (!ended && (now >= endsAt || record.abandoned)) {
         ended = true;
+        record.isInWindow = false;
         options.onWindowEnd?.();
       }
       if (ended && (tally.isSettled || now > endsAt + drainMs)) return finish();

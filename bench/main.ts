@@ -11,6 +11,7 @@ import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
 import { nodes } from './measures/nodes.js';
 import { pages } from './measures/pages.js';
+import { path } from './measures/path.js';
 import { proof } from './measures/proof.js';
 import { ready } from './measures/ready.js';
 import { replay } from './measures/replay.js';
@@ -34,6 +35,7 @@ const measures = [
   memory,
   disk,
   start,
+  path,
   pages,
   ready,
   replay,

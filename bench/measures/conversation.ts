@@ -38,6 +38,7 @@ export function connectAll({ running, pairs }: Conversation): Promise<Sender[]> 
 /** The result of one window of load, with the server's resource usage during the window. */
 export interface Window extends LoadResult {
   readonly rate: number;
+  /** Of the messages that were answered in the window. */
   readonly cpuMicrosPerMessage: number;
   /** What a message cost the generator: its send, its delivery and its answer. */
   readonly generatorMicrosPerMessage: number;
@@ -139,8 +140,8 @@ async function measureOnce(
   const othersCores = others.cores();
   const lagAtEnd = await lag;
   await rest(running);
-  // A load that was abandoned during the warm-up has no messages in the window.
-  const perMessage = (micros: number) => (result.messages > 0 ? micros / result.messages : Number.NaN);
+  // A load that was abandoned during the warm-up has no answers in the window.
+  const perMessage = (micros: number) => (result.answered > 0 ? micros / result.answered : Number.NaN);
   return {
     ...result,
     rate,

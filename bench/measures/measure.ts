@@ -50,7 +50,7 @@ export type PeerName = 'socket.io' | 'socket.io-no-store';
 /** A goal for a figure, also in comparison with peers. */
 export interface Goal {
   readonly text: string;
-  /** The peers that the goal compares with; there is no verdict if one of them was not run. */
+  /** The peers that the goal compares with; there is no verdict without a sound figure of each. */
   readonly peers?: readonly PeerName[];
   /** The system that the goal is for; `parley-sqlite` if absent. */
   readonly on?: SystemName;
@@ -73,7 +73,8 @@ export function comparedRow(
   figures: readonly Figure[],
   format: (value: number) => string,
 ): Row {
-  const of = (name: PeerName) => figures.find(({ system }) => system === name)?.value;
+  // A server that lost messages, or passed at no rate, is nothing to compare with.
+  const of = (name: PeerName) => figures.find(({ system, isSound }) => system === name && isSound)?.value;
   const peers = {
     'socket.io': of('socket.io') ?? Number.NaN,
     'socket.io-no-store': of('socket.io-no-store') ?? Number.NaN,
@@ -103,6 +104,20 @@ function ratios(value: number, peers: Readonly<Record<PeerName, number>>): strin
 /** The median of an odd number of values. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+const rounds = 3;
+
+/** The median of three runs over a long log; one run if the benchmark is quick, and on MongoDB, which takes minutes. */
+export async function medianRun(
+  { name }: System,
+  quick: boolean,
+  run: () => Promise<number>,
+): Promise<number> {
+  const values = [];
+  for (let round = 0; round < (quick || name === 'parley-mongodb' ? 1 : rounds); round++)
+    values.push(await run());
+  return median(values);
 }
 
 /** Prepares every system, runs, and stops all of them even after a failure. */

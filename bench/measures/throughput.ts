@@ -28,7 +28,7 @@ const limits = [
 ] as const;
 const longestWindowMs = 6000;
 /** The search on one server ends after this time of its own windows. */
-const searchTimeoutMs = 6 * 60_000;
+const searchTimeoutMs = { quick: 45_000, full: 6 * 60_000 };
 /** A rate passes or fails by the majority of at most three windows. */
 const majority = 2;
 
@@ -51,8 +51,9 @@ class Searcher {
   /** Measures one window. Returns false if the search is over. */
   async step(): Promise<boolean> {
     const rate = this.#next();
-    if (rate === undefined || this.#spentMs > searchTimeoutMs) return false;
     const { conversation, senders, context, system } = this;
+    const timeoutMs = searchTimeoutMs[context.quick ? 'quick' : 'full'];
+    if (rate === undefined || this.#spentMs > timeoutMs) return false;
     const from = performance.now();
     const windowMs = Math.min(context.windowMs, longestWindowMs);
     const span = { warmupMs: context.quick ? 500 : 1500, windowMs };

@@ -24,7 +24,7 @@ const catchUpTimeoutMs = 60_000;
 function startParley(
   engine: Engine,
   directory: string,
-  { bcryptCost = 4 }: StartOptions = {},
+  { bcryptCost = 4, env = {} }: StartOptions = {},
 ): Promise<ServerProcess> {
   const { MONGO_URL: _, NATS_URL: __, ...inherited } = process.env;
   return ServerProcess.start([parleyProgram], {
@@ -36,6 +36,7 @@ function startParley(
     AUTH_RATE_LIMIT: 'off',
     BCRYPT_COST: String(bcryptCost),
     ...(engine.kind === 'mongodb' ? { MONGO_URL: engine.url } : {}),
+    ...env,
   });
 }
 

@@ -18,6 +18,8 @@ export interface BenchUser {
 export interface StartOptions {
   /** Default 4, the lowest cost, because the benchmark signs up many users. */
   readonly bcryptCost?: number;
+  /** More variables for the server's process. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** A client's position: Parley's cursor, or the last seq of each room for the peer. */
