@@ -220,7 +220,8 @@ async function readIds(
 ): Promise<void> {
   for (let at = after; at < upTo; ) {
     const commits = await log.read(partition, at, Math.min(PAGE_COMMITS, upTo - at));
-    if (commits.length === 0) throw new Error(`partition ${partition} ended at position ${at}, before its end`);
+    if (commits.length === 0)
+      throw new Error(`partition ${partition} ended at position ${at}, before its end`);
     for (const { firstOffset, leaves } of commits)
       for (const [i, leaf] of leaves.entries()) {
         if (!isMessage(leaf)) continue;

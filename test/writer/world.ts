@@ -193,7 +193,9 @@ export class World<L extends EventLog = MemoryLog> {
       if (!this.isIndexBehind) await this.#fold(messageIdsProjection, event);
     }
     const at = { position: last.position, size: last.size };
-    const tables = [...(this.isIndexBehind ? [] : [messageIdsModel]), messagesModel, statesModel].map(tableOf);
+    const tables = [...(this.isIndexBehind ? [] : [messageIdsModel]), messagesModel, statesModel].map(
+      tableOf,
+    );
     await this.rows.write([], [{ partition: 0, tables, ...at }]);
     this.#folded = at;
     for (const handler of this.#advance) handler();

@@ -158,8 +158,10 @@ export interface FilterPlace {
 export const filterRowKey = ({ partition, segment }: Omit<FilterPlace, 'logId'>): string =>
   `${partition}/${segment}`;
 
-const sumOf = ({ logId, partition, segment }: FilterPlace, { key, ids, upTo, bits }: Omit<StoredFilter, 'sum'>) =>
-  hash('sha256', JSON.stringify([logId, partition, segment, key, ids, upTo, bits]), 'base64');
+const sumOf = (
+  { logId, partition, segment }: FilterPlace,
+  { key, ids, upTo, bits }: Omit<StoredFilter, 'sum'>,
+) => hash('sha256', JSON.stringify([logId, partition, segment, key, ids, upTo, bits]), 'base64');
 
 /** The row of a filter that holds `ids` ids, all that were sent before `upTo`. */
 export function filterRow(
@@ -167,7 +169,8 @@ export function filterRow(
   filter: IdFilter,
   { ids, upTo }: Pick<StoredFilter, 'ids' | 'upTo'>,
 ): Row<StoredFilter> {
-  const base64 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+  const base64 = (bytes: Uint8Array) =>
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
   const fields = { key: base64(filter.key.bytes), ids, upTo, bits: base64(filter.bits) };
   const value = { ...fields, sum: sumOf(place, fields) };
   return { key: filterRowKey(place), partition: place.partition, offset: upTo - 1, value };

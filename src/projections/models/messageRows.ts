@@ -123,7 +123,11 @@ export interface AskedMessage extends MessageRef {
 /** Keys of one read. */
 const MOST_KEYS = 4096;
 
-async function getAll<R>(rows: RowReader, model: Model<R>, keys: readonly string[]): Promise<Map<string, Row<R>>> {
+async function getAll<R>(
+  rows: RowReader,
+  model: Model<R>,
+  keys: readonly string[],
+): Promise<Map<string, Row<R>>> {
   if (keys.length <= MOST_KEYS) return keys.length === 0 ? new Map() : rows.get(model, keys);
   const found = new Map<string, Row<R>>();
   for (let at = 0; at < keys.length; at += MOST_KEYS)

@@ -25,7 +25,10 @@ async function stage(folded = 3): Promise<{ rows: MemoryRows; commits: Commit[];
   await projector.fold(commits.slice(0, folded).map(decodeCommit));
   await projector.write();
   const read = async (_: number, after: number) => commits.slice(after);
-  const check = new StoreCheck({ store: rows, log: { id: 'log', read }, partitions: 1, close: async () => {} }, 50);
+  const check = new StoreCheck(
+    { store: rows, log: { id: 'log', read }, partitions: 1, close: async () => {} },
+    50,
+  );
   return { rows, commits, check };
 }
 
