@@ -28,7 +28,10 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
     },
     count: (model, below) =>
-      Promise.all(below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } }))),
+      Promise.all([
+        ...below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } })),
+        table(model).countDocuments({ p: { $nin: [...below.keys()] } }),
+      ]),
     async pageIndexed(model, after, limit) {
       const filter = after === undefined ? {} : { _id: { $gt: after } };
       const found = await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray();
@@ -39,8 +42,8 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
     },
     isKept: (_, kept, entries) => kept === JSON.stringify(entries),
-    async findShared(model, index) {
-      const group = { _id: `$ix.${index}.t`, count: { $sum: 1 } };
+    async findShared(model) {
+      const group = { _id: { $arrayElemAt: [{ $split: ['$_id', '/'] }, 1] }, count: { $sum: 1 } };
       const stages = [{ $group: group }, { $match: { count: { $gt: 1 } } }, { $limit: 1 }];
       const found = await table(model).aggregate(stages, { allowDiskUse: true }).toArray();
       return found[0] && String(found[0]._id);

@@ -35,7 +35,7 @@ import {
 } from './store/rowStore.js';
 
 /** A batch is written when this number of events wait, or when some have waited for this time. */
-export const BATCH_EVENTS = 65_536;
+const BATCH_EVENTS = 65_536;
 const BATCH_MS = 5 * 60_000;
 /** Commits of one step. A step pauses the live projections for some milliseconds. */
 const STEP_COMMITS = 64;
@@ -308,20 +308,21 @@ async function remakeFilter(
   added: readonly Row<unknown>[],
 ): Promise<Row<StoredFilter>> {
   let ids = added.length;
-  for await (const hashes of indexedHashes(store, place)) ids += hashes.length;
+  for await (const hashes of indexedHashes(store, place, upTo)) ids += hashes.length;
   // Only the first segment grows. A later one is of a large log.
   const bytes = filterBytesFor(place.segment > 0 ? SEGMENT_EVENTS : ids);
   const filter = new IdFilter(new FilterKey(randomBytes(16)), new Uint8Array(bytes));
   const add = (hash: string) => filter.add(filter.key.digest(hash));
   for (const { key } of added) add(hashInKey(key));
-  for await (const hashes of indexedHashes(store, place)) hashes.forEach(add);
+  for await (const hashes of indexedHashes(store, place, upTo)) hashes.forEach(add);
   return filterRow(place, filter, { ids, upTo });
 }
 
-/** The ids of a segment that are in the index, in pages. */
+/** The ids of a segment that are in the index and were sent before `upTo`, in pages. */
 async function* indexedHashes(
   store: RowStore,
   { partition, segment }: FilterPlace,
+  upTo: number,
 ): AsyncGenerator<string[]> {
   const { active } = await readGeneration(store, messageIdsModel);
   const model = generationOf(messageIdsModel, active);
@@ -330,7 +331,8 @@ async function* indexedHashes(
     const { before, end: next, ...division } = divisionAt(offset);
     for (let { after } = division; ; ) {
       const page = await store.range(model, { after, before, limit: ROWS_PER_READ });
-      yield page.filter((row) => row.partition === partition).map(({ key }) => hashInKey(key));
+      const wanted = page.filter((row) => row.partition === partition && row.offset < upTo);
+      yield wanted.map(({ key }) => hashInKey(key));
       after = page.at(-1)?.key ?? after;
       if (page.length < ROWS_PER_READ) break;
     }

@@ -18,8 +18,11 @@ const MAX_FILTER_LAG_EVENTS = 131_072;
 /** Time until filters that could not be read are read again. Meanwhile the index is asked for each id. */
 const RETRY_MS = 60_000;
 const PAGE_COMMITS = 64;
-/** Stored ids that leave memory with each new one. */
+/** Stored ids that leave memory with each new one, and with each command while there are too many. */
 const DROP_IDS = 4;
+const DROP_IDS_AT_BOUND = 4096;
+/** Time between two reads of how far the index is stored, while there are too many ids in memory. */
+const READ_AGAIN_MS = 1000;
 
 /** Ids for which each filter of new ids is made; the last size repeats. */
 const BLOCK_IDS = [2 ** 11, 2 ** 14, 2 ** 17, 2 ** 20] as const;
@@ -47,6 +50,9 @@ const isMessage = eventTest('MessageSent');
 export class MessageIds {
   /** By `messageIdHash`, in the order of the log: at least the ids that the index may not have stored. */
   readonly #recent = new Map<string, RecentId>();
+  /** Kept, because a new iterator passes all places in the map that are free already. */
+  #inOrder = this.#recent.entries();
+  #oldest: [string, RecentId] | undefined;
   /** Together they cover the events from 0 on. The filters of new ids come last. */
   #blocks: Block[];
   readonly #key: FilterKey;
@@ -55,6 +61,7 @@ export class MessageIds {
   /** How many filters of new ids were made. */
   #made = 0;
   #untilRead = READ_EVERY_IDS;
+  #readAgainAt = 0;
   #retryAt = Number.POSITIVE_INFINITY;
   /** Resolves when the filters are read, or cannot be read now. */
   loading: Promise<void> = Promise.resolve();
@@ -64,6 +71,7 @@ export class MessageIds {
     /** The index has stored the ids of all events below. */
     private stored: Checkpoint,
     private readonly deps: WriterDeps,
+    private readonly mostRecent: number,
   ) {
     const { newId } = deps.environment;
     this.#key = new FilterKey(hash('sha256', `${newId()} ${newId()}`, 'buffer').subarray(0, 16));
@@ -71,10 +79,17 @@ export class MessageIds {
     this.#addBlock(stored.size);
   }
 
-  /** Reads the ids that the index lacks, and begins to read the filters. Throws the errors of the stores. */
-  static async load({ partition, position }: Head, deps: WriterDeps): Promise<MessageIds> {
+  /**
+   * Reads the ids that the index lacks, and begins to read the filters. `mostRecent`: tests hold fewer ids. Throws the
+   * errors of the stores.
+   */
+  static async load(
+    { partition, position }: Head,
+    deps: WriterDeps,
+    mostRecent = MAX_RECENT_IDS,
+  ): Promise<MessageIds> {
     const stored = await deps.lookups.reads.ids.stored(partition);
-    const ids = new MessageIds(partition, stored, deps);
+    const ids = new MessageIds(partition, stored, deps, mostRecent);
     await readIds(deps, partition, { after: stored.position, upTo: position }, (event) => ids.add(event));
     ids.#startLoading(stored);
     return ids;
@@ -89,7 +104,7 @@ export class MessageIds {
     if (this.#room === 0) this.#addBlock(offset);
     this.#room--;
     this.#blocks.at(-1)?.filter?.add(this.#key.digest(name));
-    this.#dropStored();
+    this.#dropStored(DROP_IDS);
     if (--this.#untilRead === 0) this.#readStored();
   }
 
@@ -98,8 +113,7 @@ export class MessageIds {
    * that was added. Throws `overloaded` when too many ids wait for the index.
    */
   select(wanted: readonly MessageRef[]): AskedMessage[] {
-    if (wanted.length > 0 && this.#recent.size >= MAX_RECENT_IDS)
-      throw overloaded('too many message ids wait for their index; try again later');
+    if (wanted.length > 0 && this.#recent.size >= this.mostRecent) this.#makeRoom();
     if (this.deps.environment.clock.now() >= this.#retryAt) this.#startLoading(this.stored);
     return wanted.flatMap(({ roomId, messageId }) => {
       const name = messageIdHash({ roomId, messageId });
@@ -137,16 +151,33 @@ export class MessageIds {
     this.#blocks.push({ from, to: Number.POSITIVE_INFINITY, filter });
   }
 
-  /** Drops a few of the oldest ids that the index has stored, so that no turn takes long. */
-  #dropStored(): void {
-    let dropped = 0;
-    for (const [name, { offset }] of this.#recent) {
-      if (offset >= this.stored.size || dropped++ === DROP_IDS) return;
+  /** Throws `overloaded` while the index has not stored the oldest ids. */
+  #makeRoom(): void {
+    this.#dropStored(DROP_IDS_AT_BOUND);
+    if (this.#recent.size < this.mostRecent) return;
+    const now = this.deps.environment.clock.now();
+    if (now >= this.#readAgainAt) this.#readStored();
+    throw overloaded('too many message ids wait for their index; try again later');
+  }
+
+  /** Drops at most this number of the oldest ids that the index has stored, so that no turn takes long. */
+  #dropStored(most: number): void {
+    for (let dropped = 0; dropped < most; dropped++) {
+      this.#oldest ??= this.#inOrder.next().value;
+      if (!this.#oldest) {
+        this.#inOrder = this.#recent.entries();
+        return;
+      }
+      const [name, { offset }] = this.#oldest;
+      if (offset >= this.stored.size) return;
       this.#recent.delete(name);
+      this.#oldest = undefined;
     }
   }
 
   #readStored(): void {
+    this.#untilRead = READ_EVERY_IDS;
+    this.#readAgainAt = this.deps.environment.clock.now() + READ_AGAIN_MS;
     this.deps.lookups.reads.ids.stored(this.partition).then(
       (stored) => {
         // A rebuilt index is never behind the one before it.
@@ -154,7 +185,6 @@ export class MessageIds {
       },
       (error: unknown) => this.#report('how far the index of message ids is stored', error),
     );
-    this.#untilRead = READ_EVERY_IDS;
   }
 
   #startLoading(floor: Checkpoint): void {

@@ -103,7 +103,7 @@ const ofLog: readonly Alteration[] = [
     what: "the log's id is changed",
     ...inLog("UPDATE log SET id = 'x'"),
     ...on('log', (meta) => meta.updateOne({}, { $set: { id: 'x' } })),
-    unnoticed: 'nothing covers the id: cursors and nodes only compare it',
+    found: 'of message ids is damaged',
   },
   {
     what: "the log's history is changed",
@@ -174,12 +174,22 @@ const ofSchema: readonly Alteration[] = [
   },
   {
     what: 'an index of a collection is dropped',
-    ...on('messages_v1', (rows) => rows.dropIndex('id')),
-    found: 'lacks the index id',
+    ...on('chats_v1', (rows) => rows.dropIndex('friends')),
+    found: 'lacks the index friends',
   },
 ];
 
-const MODELS = ['states', 'users', 'chats', 'messages', 'presence', 'roles', 'tiles', 'streams'] as const;
+const MODELS = [
+  'states',
+  'users',
+  'chats',
+  'messages',
+  'messageIds',
+  'presence',
+  'roles',
+  'tiles',
+  'streams',
+] as const;
 /** `presence` was rebuilt: see the test. */
 const tableOf = (model: string): string => (model === 'presence' ? 'presence_g1_v1' : `${model}_v1`);
 
@@ -194,9 +204,15 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
   });
   const copied = (set: string) => `INSERT INTO TABLE SELECT ${set}, value, entries FROM TABLE WHERE FIRST`;
   return [
-    change('has another value', `UPDATE TABLE SET value = json_set(value, '$.x', 1) WHERE FIRST`, (rows) =>
-      rows.updateOne({}, { $set: { 'v.x': 1 } }, { sort: { _id: 1 } } as object),
-    ),
+    model === 'messageIds'
+      ? change('has another value', 'UPDATE TABLE SET value = value + 1 WHERE FIRST', (rows) =>
+          rows.updateOne({}, { $inc: { v: 1 } }),
+        )
+      : change(
+          'has another value',
+          `UPDATE TABLE SET value = json_set(value, '$.x', 1) WHERE FIRST`,
+          (rows) => rows.updateOne({}, { $set: { 'v.x': 1 } }, { sort: { _id: 1 } } as object),
+        ),
     change('is removed', 'DELETE FROM TABLE WHERE FIRST', (rows) => rows.deleteOne({})),
     change('is a tombstone', 'UPDATE TABLE SET value = NULL WHERE FIRST', (rows) =>
       rows.updateOne({}, { $set: { v: null } }),
@@ -228,7 +244,6 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
 const INDEXES = {
   users: ['suffix', 'erased'],
   chats: ['activity', 'changed', 'friends', 'contacts'],
-  messages: ['id'],
   presence: ['online'],
 } as const;
 
@@ -323,6 +338,67 @@ const ofCheckpoints: readonly Alteration[] = [
       rows.insertOne({ ...id('9'), partition: 9, tables: ['chats_v1'], position: 1, size: 0 }),
     ),
     found: 'partition 9',
+  },
+];
+
+const FILTERS = 'messageIdFilters_v1';
+
+const ofFilters: readonly Alteration[] = [
+  {
+    what: 'a filter of message ids is empty',
+    ...inRows(
+      `UPDATE ${FILTERS} SET value = json_set(value, '$.bits', '${Buffer.alloc(4096).toString('base64')}')`,
+    ),
+    ...on(FILTERS, (rows) =>
+      rows.updateMany({}, { $set: { 'v.bits': Buffer.alloc(4096).toString('base64') } }),
+    ),
+    found: 'of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids is cut off',
+    ...inRows(`UPDATE ${FILTERS} SET value = json_set(value, '$.bits', substr(value ->> 'bits', 1, 2000))`),
+    ...on(FILTERS, (rows) => rows.updateMany({}, { $set: { 'v.bits': '' } })),
+    found: 'of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids says that it has later ids',
+    ...inRows(`UPDATE ${FILTERS} SET value = json_set(value, '$.upTo', 5000)`),
+    ...on(FILTERS, (rows) => rows.updateMany({}, { $set: { 'v.upTo': 5000 } })),
+    found: 'of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids is that of another partition',
+    ...inRows(
+      `UPDATE ${FILTERS} SET value = (SELECT value FROM ${FILTERS} WHERE key = '1/0') WHERE key = '0/0'`,
+    ),
+    ...on(FILTERS, async (rows) => {
+      const other = await rows.findOne(id('1/0'));
+      await rows.updateOne(id('0/0'), { $set: { v: other?.v } });
+    }),
+    found: 'filter 0/0 of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids is removed',
+    ...inRows(`DELETE FROM ${FILTERS} WHERE key = '0/0'`),
+    ...on(FILTERS, (rows) => rows.deleteOne(id('0/0'))),
+    found: 'filter 0/0 of message ids does not have',
+  },
+  {
+    what: 'a filter of message ids is planted',
+    ...inRows(
+      `INSERT INTO ${FILTERS} SELECT '0/7', 0, offset, value, entries FROM ${FILTERS} WHERE key = '0/0'`,
+    ),
+    ...on(FILTERS, async (rows) => {
+      const copy = await rows.findOne(id('0/0'));
+      await rows.insertOne({ ...copy, ...id('0/7') });
+    }),
+    found: 'filter 0/7 of message ids is damaged',
+  },
+  {
+    what: 'the table of filters is dropped',
+    ...inRows(`DROP TABLE ${FILTERS}`),
+    ...on(FILTERS, (rows) => rows.drop()),
+    found: '(messageIdFilters_v1|of message ids does not have)',
   },
 ];
 
@@ -460,6 +536,7 @@ export const alterations: Readonly<Record<string, readonly Alteration[]>> = {
   tables: ofSchema,
   rows: ofRows,
   indexes: ofIndexes,
+  filters: ofFilters,
   checkpoints: [...ofCheckpoints, ...ofGenerations],
   vault: ofVault,
 };
