@@ -10,7 +10,12 @@ import {
   hasChat,
   type OpenChatRow,
 } from '../projections/models/chatRows.js';
-import { messagesModel, messagesProjection, openMessages } from '../projections/models/messageRows.js';
+import {
+  messageOf,
+  messagesModel,
+  messagesProjection,
+  openMessages,
+} from '../projections/models/messageRows.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
 import {
   type ContentOpener,
@@ -57,11 +62,10 @@ class RowsInMemory {
     return (this.#rows(model).get(key)?.value ?? undefined) as R | undefined;
   }
 
-  /** In the order in which the rows were first written. */
-  values<R>(model: Model<R>): R[] {
-    const values = [...this.#rows(model).values()].map(({ value }) => value);
-    // A model's rows are made by its projection; a tombstone is no value.
-    return values.filter((value) => value !== null) as R[];
+  /** The rows in the order in which they were first written. */
+  all<R>(model: Model<R>): Row<R>[] {
+    // A model's rows are made by its projection.
+    return [...this.#rows(model).values()] as Row<R>[];
   }
 
   #rows(model: Pick<Model<unknown>, 'name'>): Rows {
@@ -210,10 +214,11 @@ export async function readRoomAt(
   if (!chat || !hasChat(chat)) throw notFound('the room did not exist then');
   if (at && 'seq' in at && chat.lastMessage?.seq !== at.seq)
     throw notFound('the room has no message with this number');
+  const messages = rows.all(messagesModel).flatMap((row) => messageOf(row) ?? []);
   return {
     room: roomOf(chat),
     members: await requireUsers(source, chat.members),
-    messages: await openMessages(source.open, rows.values(messagesModel)),
+    messages: await openMessages(source.open, messages),
     readUpTo: chat.marks,
   };
 }

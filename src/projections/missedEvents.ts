@@ -5,7 +5,7 @@ import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { type ChatRow, chatsModel, isMember } from './models/chatRows.js';
-import { messageKey, messagesModel } from './models/messageRows.js';
+import { messageKey, messageOf, messagesModel } from './models/messageRows.js';
 import {
   type ChangedStream,
   indexedEvents,
@@ -13,7 +13,7 @@ import {
   type MissedEvents,
   type OffsetRange,
 } from './models/streamIndex.js';
-import { findChecked, type RowReader, valuesOf } from './store/rowStore.js';
+import { findChecked, type RowReader } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
@@ -109,7 +109,8 @@ export class MissedEventReader {
   async #changedMessages(events: readonly Recorded[]): Promise<ReadonlyMap<string, SealedMessage>> {
     const keys = events.flatMap((event) => messageKeyOf(event) ?? []);
     const found = await this.rows.get(messagesModel, keys);
-    const changed = valuesOf(found.values()).filter(({ deleted }) => deleted !== undefined);
+    const messages = [...found.values()].flatMap((row) => messageOf(row) ?? []);
+    const changed = messages.filter(({ deleted }) => deleted !== undefined);
     return new Map(changed.map((message) => [messageKey(message.roomId, message.seq), message]));
   }
 

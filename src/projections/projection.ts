@@ -89,16 +89,18 @@ export function foldTouching(
   known: (key: string) => Row<unknown> | undefined,
   changed: Rows,
 ): void {
+  let now = -1;
+  const touched: Touched = (key) => {
+    const row = changed.get(key) ?? known(key);
+    return row?.offset === now ? row.value : undefined;
+  };
   for (const { event, keys } of touching) {
-    const touched: Touched = (key) => {
-      const row = changed.get(key) ?? known(key);
-      return row?.offset === event.offset ? row.value : undefined;
-    };
+    const { partition, offset } = event;
+    now = offset;
     for (const key of keys) {
       const unwritten = changed.get(key);
       const row = unwritten ?? known(key);
-      if (row && row.offset >= event.offset) continue;
-      const { partition, offset } = event;
+      if (row && row.offset >= offset) continue;
       const value = projection.evolve(row?.value, event, key, touched);
       changed.set(key, { key, partition, offset, value, isNew: unwritten ? unwritten.isNew === true : !row });
     }

@@ -16,8 +16,8 @@ import {
 } from './projection.js';
 import { type Checkpoint, foldedBy, type Model, type Row, type RowStore, tableOf } from './store/rowStore.js';
 
-/** Rows kept in memory for later events; other rows are loaded. */
-const CACHED_ROWS = 20_000;
+/** Rows of a projection that are kept in memory for later events; other rows are loaded. */
+const CACHED_ROWS = 8_000;
 
 /** The size of a partition up to which all projections are written. */
 export interface Advance {
@@ -37,6 +37,8 @@ interface Work {
   readonly changed: Rows;
   /** By partition, the size up to which its table was folded when the projector began. */
   readonly from: readonly number[];
+  /** Rows as they are written. */
+  readonly cache: LRUCache<string, Row<unknown>>;
 }
 
 /** The tables that are folded, as a rebuild changes them. */
@@ -60,7 +62,6 @@ export class Projector implements FoldedTables {
   readonly partitions: readonly number[];
   #work: readonly Work[] = [];
   #places: Place[] = [];
-  readonly #cache = new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS });
 
   private constructor(store: RowStore, partitions: number) {
     this.#store = store;
@@ -155,9 +156,9 @@ export class Projector implements FoldedTables {
       work.map(({ projection: { model }, changed }) => ({ model, rows: [...changed.values()] })),
       advanced,
     );
-    for (const { projection, changed } of work) {
-      for (const row of changed.values()) this.#keep(projection, row);
-      changed.clear();
+    for (const one of work) {
+      for (const row of one.changed.values()) keep(one, row);
+      one.changed.clear();
     }
     this.#places = this.#places.map(({ folded }) => ({ folded, written: folded }));
     return advanced.map(({ partition, size }) => ({ partition, size }));
@@ -169,12 +170,11 @@ export class Projector implements FoldedTables {
    */
   async renew(partition: number): Promise<Advance> {
     const stored = await this.#store.checkpoints([partition]);
-    for (const [key, row] of [...this.#cache.entries()])
-      if (row.partition === partition) this.#cache.delete(key);
-    this.#work = this.#work.map(({ projection, changed, from }) => {
-      for (const [key, row] of changed) if (row.partition === partition) changed.delete(key);
-      const { size } = foldedBy(stored, [tableOf(projection.model)], partition);
-      return { projection, changed, from: from.with(partition, size) };
+    this.#work = this.#work.map((work) => {
+      for (const rows of [work.changed, work.cache])
+        for (const [key, row] of [...rows.entries()]) if (row.partition === partition) rows.delete(key);
+      const { size } = foldedBy(stored, [tableOf(work.projection.model)], partition);
+      return { ...work, from: work.from.with(partition, size) };
     });
     const at = foldedBy(stored, this.tables, partition);
     this.#places[partition] = { folded: at, written: at };
@@ -192,19 +192,13 @@ export class Projector implements FoldedTables {
     return place;
   }
 
-  #keep(projection: AnyProjection, row: Row<unknown>): void {
-    const key = cacheKey(projection, row.key);
-    if (row.value !== null && projection.isRarelyChanged?.(row.value)) this.#cache.delete(key);
-    else this.#cache.set(key, row);
-  }
-
   async #begin(added: readonly AnyProjection[]): Promise<void> {
     const stored = await this.#store.checkpoints();
-    this.#cache.clear();
     // Read only now: a projection may have been released meanwhile.
     this.#work = [...this.#work.map(({ projection }) => projection), ...added].map((projection) => ({
       projection,
       changed: new Map(),
+      cache: new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS }),
       from: this.partitions.map((partition) => foldedBy(stored, [tableOf(projection.model)], partition).size),
     }));
     this.#places = this.partitions.map((partition) => {
@@ -225,30 +219,31 @@ export class Projector implements FoldedTables {
   }
 
   /** Reads the rows that the events change, except those that they make. */
-  async #load({ projection, changed }: Work, touching: readonly TouchingEvent[]): Promise<Rows> {
+  async #load({ projection, changed, cache }: Work, touching: readonly TouchingEvent[]): Promise<Rows> {
     const rows: Rows = new Map();
-    const seen = new Set<string>();
-    const absent: string[] = [];
+    const absent = new Set<string>();
     for (const { event, keys } of touching) {
-      const isMade = projection.creates?.(event) ?? false;
+      if (projection.creates?.(event)) continue;
       for (const key of keys) {
-        if (seen.has(key)) continue;
-        seen.add(key);
-        if (isMade || changed.has(key)) continue;
-        const row = this.#cache.get(cacheKey(projection, key));
+        if (changed.has(key) || rows.has(key)) continue;
+        const row = cache.get(key);
         if (row) rows.set(key, row);
-        else absent.push(key);
+        else absent.add(key);
       }
     }
-    if (absent.length === 0) return rows;
+    if (absent.size === 0) return rows;
     // A table holds rows of its own model, and only the projection reads their values.
-    const found = await this.#store.get(projection.model as Model<unknown>, absent);
+    const found = await this.#store.get(projection.model as Model<unknown>, [...absent]);
     for (const [key, row] of found) rows.set(key, row);
     return rows;
   }
 }
 
-const cacheKey = ({ model }: AnyProjection, key: string): string => `${model.name}/${model.version}/${key}`;
+/** Keeps a written row for later events, if there will be some. */
+function keep({ projection, cache }: Work, row: Row<unknown>): void {
+  if (row.value !== null && projection.isRarelyChanged?.(row.value)) cache.delete(row.key);
+  else cache.set(row.key, row);
+}
 
 /**
  * Folds and writes the next commits of each partition, whichever process owns it. Resolves to whether there

@@ -1,16 +1,12 @@
 import { hash } from 'node:crypto';
 import type { SealedMessage } from '../../domain/definePush.js';
-import type { MessageRef, RoomId } from '../../domain/ids.js';
-import {
-  deletedMessage,
-  messageTerm,
-  openedMessage,
-  type StoredMessage,
-  sealedMessage,
-} from '../../domain/messages.js';
+import type { Recorded } from '../../domain/events.js';
+import type { Time } from '../../domain/fields.js';
+import type { MessageRef, RoomId, UserId } from '../../domain/ids.js';
+import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import { elementAt, type Model, type Row, type RowReader, valuesOf } from '../store/rowStore.js';
+import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
 import type { ContentOpener } from './userRows.js';
 
 /** The key of a room's message; keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
@@ -20,20 +16,57 @@ export function messageKey(roomId: RoomId, seq: number): string {
   return `${roomId}/${digits.length.toString(36)}${digits}`;
 }
 
+/**
+ * A message, without its room and `seq`, which its key has. It has no names of fields, because nearly all rows are
+ * messages. The last element is there only if it has a field.
+ */
+export type MessageRow = readonly [
+  messageId: string,
+  senderId: UserId,
+  text: SealedMessage['text'],
+  sentAt: Time,
+  rest?: Pick<SealedMessage, 'replyTo' | 'deleted'>,
+];
+
+/** The message of a row; undefined if there is none. */
+export function messageOf(row: Row<MessageRow> | undefined): SealedMessage | undefined {
+  if (!row?.value) return undefined;
+  const [messageId, senderId, text, sentAt, rest] = row.value;
+  const end = row.key.lastIndexOf('/');
+  const roomId = row.key.slice(0, end);
+  // The number of digits comes first.
+  const seq = Number.parseInt(row.key.slice(end + 2), 36);
+  return { messageId, roomId, seq, senderId, text, sentAt, ...rest };
+}
+
+function sentRow({ actor, recordedAt, data }: Recorded<'MessageSent'>): MessageRow {
+  const { messageId, text, replyTo } = data;
+  if (replyTo === undefined) return [messageId, actor, text, recordedAt];
+  return [messageId, actor, text, recordedAt, { replyTo }];
+}
+
+function messageRow({ messageId, senderId, text, sentAt, replyTo, deleted }: SealedMessage): MessageRow {
+  const rest = { ...(replyTo === undefined ? {} : { replyTo }), ...(deleted ? { deleted } : {}) };
+  return [messageId, senderId, text, sentAt, rest];
+}
+
 /** The history: one row for each message. */
-export const messagesModel: Model<SealedMessage> = { name: 'messages', version: 1, indexes: {} };
+export const messagesModel: Model<MessageRow> = { name: 'messages', version: 1, indexes: {} };
 
 /** Folds the history. */
-export const messagesProjection: Projection<SealedMessage> = {
+export const messagesProjection: Projection<MessageRow> = {
   model: messagesModel,
   keys: (event) =>
     event.type === 'MessageSent' || event.type === 'MessageDeleted'
       ? [messageKey(event.data.roomId, event.data.seq)]
       : [],
   creates: (event) => event.type === 'MessageSent',
-  evolve(value, event) {
-    if (event.type === 'MessageSent') return sealedMessage(event);
-    return value && event.type === 'MessageDeleted' ? deletedMessage(value, event) : (value ?? null);
+  evolve(value, event, key) {
+    if (event.type === 'MessageSent') return sentRow(event);
+    const { partition, offset } = event;
+    const message = value && messageOf({ key, partition, offset, value });
+    if (!message || event.type !== 'MessageDeleted') return value ?? null;
+    return messageRow(deletedMessage(message, event));
   },
   isRarelyChanged: () => true,
 };
@@ -61,7 +94,7 @@ export async function messagePage(
     reverse: after === undefined,
     limit: limit + 1,
   });
-  const messages = valuesOf(found.slice(0, limit)).filter((message) => message.roomId === roomId);
+  const messages = found.slice(0, limit).flatMap((row) => messageOf(row) ?? []);
   return { messages: after === undefined ? messages.reverse() : messages, hasMore: found.length > limit };
 }
 
@@ -152,7 +185,7 @@ export async function messageFacts(
   const messages = await getAll(rows, messagesModel, [...new Set(candidates.map(({ key }) => key))]);
   const facts = new Map<string, StoredMessage>();
   for (const { roomId, messageId, key } of candidates) {
-    const message = messages.get(key)?.value;
+    const message = messageOf(messages.get(key));
     if (message?.messageId !== messageId || message.roomId !== roomId) continue;
     const { roomId: _, ...fact } = message;
     facts.set(messageTerm({ roomId, messageId }), fact);

@@ -42,10 +42,19 @@ export interface StoredState {
   readonly value: { readonly version: number; readonly state: State } | null;
 }
 
-/** The places of one chunk of a stream's events. */
-export interface StreamRow {
-  /** The positions of the commits that hold them, ascending, each once. */
-  readonly positions: readonly number[];
+/**
+ * The positions of the commits that hold one chunk of a stream's events: the last one, then the gap from 0 to the
+ * first one, and from each to the next. A gap is shorter than a position.
+ */
+export type StreamRow = readonly number[];
+
+/** The positions of a chunk, ascending, each once. */
+function positionsIn(row: StreamRow): number[] {
+  let position = 0;
+  return row.slice(1).map((gap) => {
+    position += gap;
+    return position;
+  });
 }
 
 /** Events of a stream in one row. */
@@ -66,8 +75,12 @@ export const streamsProjection: Projection<StreamRow> = {
   model: streamsModel,
   keys: ({ stream, version }) => [chunkKey(stream, Math.floor((version - 1) / CHUNK_EVENTS))],
   evolve(value, { position }) {
-    const positions = value?.positions ?? [];
-    return positions.at(-1) === position ? { positions } : { positions: [...positions, position] };
+    if (!value) return [position, position];
+    const last = value[0] ?? 0;
+    if (last === position) return value;
+    const next = value.with(0, position);
+    next.push(position - last);
+    return next;
   },
 };
 
@@ -135,19 +148,19 @@ export async function* indexedCommitsBackward(
   let [reached, batch] = [upTo + 1, FIRST_COMMITS];
   const search = { low: -1, high: await newestOf(rows, stream), width: SEARCH_WIDTH };
   const last = await findLastTrue(search, async (chunks) =>
-    (await rowsOf(rows, stream, chunks)).map((row) => (row?.positions[0] ?? 0) <= upTo),
+    (await chunksOf(rows, stream, chunks)).map((positions) => (positions?.[0] ?? 0) <= upTo),
   );
   // Chunks have no gap.
   for (let chunk = last; chunk >= 0 && reached > after; chunk--) {
-    const [row] = await rowsOf(rows, stream, [chunk]);
+    const [positions = []] = await chunksOf(rows, stream, [chunk]);
     // Two rows can list the same commit. Skip the second.
-    const wanted = row?.positions.filter((position) => position > after && position < reached) ?? [];
+    const wanted = positions.filter((position) => position > after && position < reached);
     for (let to = wanted.length; to > 0; ) {
       const from = Math.max(0, to - batch);
       yield* (await readAll(log, partition, wanted.slice(from, to))).reverse();
       [to, batch] = [from, Math.min(MAX_COMMITS, 2 * batch)];
     }
-    reached = row?.positions[0] ?? reached;
+    reached = positions[0] ?? reached;
   }
 }
 
@@ -193,26 +206,29 @@ async function* positionsOf(
   if (after > 0) {
     const search = { low: -1, high: await newestOf(rows, stream), width: SEARCH_WIDTH };
     before = await findLastTrue(search, async (chunks) =>
-      (await rowsOf(rows, stream, chunks)).map((row) => (row?.positions.at(-1) ?? 0) <= after),
+      (await chunksOf(rows, stream, chunks)).map((positions) => (positions?.at(-1) ?? 0) <= after),
     );
   }
   // Chunks have no gap.
   for (let chunk = before + 1; ; chunk++) {
-    const [row] = await rowsOf(rows, stream, [chunk]);
-    if (!row) return;
-    yield row.positions;
+    const [positions] = await chunksOf(rows, stream, [chunk]);
+    if (!positions) return;
+    yield positions;
   }
 }
 
-/** The rows of these chunks of a stream. */
-async function rowsOf(
+/** The positions of these chunks of a stream; undefined for one that does not exist. */
+async function chunksOf(
   rows: StreamRows,
   stream: StreamName,
   chunks: readonly number[],
-): Promise<(StreamRow | undefined)[]> {
+): Promise<(readonly number[] | undefined)[]> {
   const keys = chunks.map((chunk) => chunkKey(stream, chunk));
   const found = await rows.get(streamsModel, keys);
-  return keys.map((key) => found.get(key)?.value ?? undefined);
+  return keys.map((key) => {
+    const row = found.get(key)?.value;
+    return row ? positionsIn(row) : undefined;
+  });
 }
 
 /** The number of the stream's newest chunk; -1 if there is none. */

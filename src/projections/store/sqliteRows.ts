@@ -112,6 +112,7 @@ function writeRows(
   rows: readonly WrittenRow[],
   removed: RemovedTerms,
 ): void {
+  if (Object.keys(model.indexes).length === 0) return writePlainRows(file, model, rows);
   const added: { entry: Entry; key: string }[] = [];
   for (const row of rows) {
     const entries = row.isNew ? insertRow(file, model, row) : undefined;
@@ -121,6 +122,32 @@ function writeRows(
   added.sort((a, b) => (a.entry[1] < b.entry[1] ? -1 : 1));
   for (const { entry, key } of added) addEntry(file, model, key, entry);
 }
+
+/** New rows of one statement: a call of SQLite takes longer than the insertion of a row. */
+const INSERTED_ROWS = 32;
+
+/** Writes rows of a model without indexes. */
+function writePlainRows(file: SqliteFile, model: AnyModel, rows: readonly WrittenRow[]): void {
+  const table = quoted(tableOf(model));
+  const row = '(?, ?, ?, ?, NULL)';
+  const some = `INSERT OR IGNORE INTO ${table} VALUES ${Array(INSERTED_ROWS).fill(row).join(', ')}`;
+  const one =
+    `INSERT INTO ${table} VALUES ${row} ON CONFLICT DO UPDATE SET partition = excluded.partition, ` +
+    'offset = excluded.offset, value = excluded.value WHERE excluded.offset > offset';
+  const [insert, put] = [file.statement(some), file.statement(one)];
+  const made = rows.filter(({ isNew }) => isNew);
+  const single = rows.filter(({ isNew }) => !isNew);
+  for (let at = 0; at < made.length; at += INSERTED_ROWS) {
+    const next = made.slice(at, at + INSERTED_ROWS);
+    const isWhole = next.length === INSERTED_ROWS;
+    // A row that was there already may be older. Those that were inserted just now are not replaced.
+    if (!isWhole || insert.run(...next.flatMap(columnsOf)).changes < INSERTED_ROWS) single.push(...next);
+  }
+  for (const next of single) put.run(...columnsOf(next));
+}
+
+const columnsOf = ({ key, partition, offset, value }: WrittenRow) =>
+  [key, partition, offset, textOf(value)] as const;
 
 function writeCheckpoint(file: SqliteFile, { partition, tables, position, size }: StoredCheckpoint): void {
   file
