@@ -8,6 +8,7 @@ import {
 import { isPermanentFailure } from '../../src/base/mongo.js';
 import { emptyHead } from '../../src/log/commit.js';
 import { StorageError } from '../../src/log/log.js';
+import { COMMITS } from '../../src/log/mongoLog.js';
 import { eventLogConformance } from '../conformance/eventLog.js';
 import { mongoUrl } from '../support/mongo.js';
 import { chain, commitAfter } from './commitChain.js';
@@ -34,10 +35,10 @@ describe('the event log on MongoDB, besides the common contract,', () => {
 
   afterEach(() => store.discard());
 
-  it('has one index per partition: the position', async () => {
+  it('has one index: the place of a commit', async () => {
     const log = await store.open();
     await log.append(commitAfter(emptyHead(0), ['1']).commit);
-    expect(await store.indexes('commits_0')).to.deep.equal([{ _id: 1 }]);
+    expect(await store.indexes(COMMITS)).to.deep.equal([{ _id: 1 }]);
   });
 
   it('finds the holder of a position after a lost answer and a competing writer', async () => {

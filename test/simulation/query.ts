@@ -62,9 +62,11 @@ export const order =
 
 function isWanted(value: unknown, wanted: unknown): boolean {
   if (typeof wanted !== 'object' || wanted === null || wanted instanceof Date) return value === wanted;
+  if (isDocument(wanted)) return isDocument(value) && keyOf(value) === keyOf(wanted);
   return Object.entries(wanted).every(([operator, operand]) => {
     if (operator === '$ne') return value !== operand;
     if (operator === '$gt') return scalar(value) > scalar(operand);
+    if (operator === '$lt') return scalar(value) < scalar(operand);
     if (operator === '$in') return (operand as readonly unknown[]).includes(value);
     if (operator === '$exists') return (value !== null) === operand;
     throw unknown(wanted);
@@ -110,6 +112,21 @@ function evaluate(expression: unknown, document: Document, now: Date): unknown {
   }
 }
 
+/** Whether the value is a document, which is compared as a whole, and not a list of operators. */
+const isDocument = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' &&
+  value !== null &&
+  !(value instanceof Date) &&
+  !Object.keys(value).some((key) => key.startsWith('$'));
+
+/** The value as a key of a `Map`. Keys of documents sort as MongoDB sorts documents: field by field. */
+export function keyOf(value: unknown): unknown {
+  if (!isDocument(value)) return value;
+  const fields = Object.values(value);
+  if (!fields.every((each) => Number.isInteger(each) && Number(each) >= 0)) throw unknown(value);
+  return fields.map((each) => String(each).padStart(12, '0')).join('/');
+}
+
 const isTrue = (value: unknown): boolean =>
   value !== false && value !== null && value !== undefined && value !== 0;
 
@@ -117,6 +134,8 @@ const isTrue = (value: unknown): boolean =>
 function scalar(value: unknown): number | string {
   if (typeof value === 'number' || typeof value === 'string') return value;
   if (value instanceof Date) return value.getTime();
+  const key = keyOf(value);
+  if (typeof key === 'string') return key;
   throw unknown(value);
 }
 
