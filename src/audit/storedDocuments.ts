@@ -1,5 +1,6 @@
 import { type Db, MongoClient } from 'mongodb';
 import { META_TABLE } from '../log/logMeta.js';
+import { COMMITS } from '../log/mongoLog.js';
 import { openMongoRows, type RowDocument } from '../projections/store/mongoRows.js';
 import { type AnyModel, tableOf } from '../projections/store/rowStore.js';
 import type { Entry, StoredRow } from '../projections/store/sqliteReads.js';
@@ -92,8 +93,7 @@ export async function findWrongCollection(
   try {
     const db = client.db();
     const models = new Map([...active, ...others].map((model) => [tableOf(model), model]));
-    const commits = Array.from({ length: partitions }, (_, partition) => `commits_${partition}`);
-    const known = new Set([META_TABLE, 'checkpoints', 'generations_v1', ...commits, ...CLUSTER_COLLECTIONS]);
+    const known = new Set([META_TABLE, COMMITS, 'checkpoints', 'generations_v1', ...CLUSTER_COLLECTIONS]);
     for (const found of await db.listCollections().toArray()) {
       const { name, type = 'collection' } = found;
       const options = 'options' in found ? Object.keys(found.options ?? {}) : [];
@@ -105,12 +105,18 @@ export async function findWrongCollection(
       const wrong = await findWrongIndex(db, name, models.get(name));
       if (wrong !== undefined) return wrong;
     }
+    const planted = await db.collection(COMMITS).findOne({ $nor: placesOf(partitions) });
+    if (planted) return `the collection ${COMMITS} has a document that is no commit of a partition`;
     const descriptions = await db.collection(META_TABLE).countDocuments({});
     return descriptions === 1 ? undefined : `the log has ${descriptions} descriptions`;
   } finally {
     await client.close();
   }
 }
+
+/** The ranges of the places of commits, a filter a partition. All that lies in them is read and checked. */
+const placesOf = (partitions: number) =>
+  Array.from({ length: partitions }, (_, p) => ({ _id: { $gte: { p, n: 1 }, $lt: { p: p + 1 } } }) as object);
 
 async function findWrongIndex(
   db: Db,

@@ -1,4 +1,5 @@
 import type { Db } from 'mongodb';
+import { COMMITS } from '../../src/log/mongoLog.js';
 import type { OpenVault } from '../../src/vault/openVault.js';
 import type { SmallLog } from './smallLog.js';
 
@@ -43,9 +44,12 @@ const commitField = (field: string, value: string | number): Alteration => ({
   ...inLog(
     `UPDATE commits_0 SET ${field} = ${typeof value === 'number' ? value : `'${value}'`} WHERE position = 3`,
   ),
-  ...on('commits_0', (commits) => commits.updateOne(id(3), { $set: { [field]: value } })),
+  ...on(COMMITS, (commits) => commits.updateOne(place(3), { $set: { [field]: value } })),
   found: 'position 3',
 });
+
+/** The place of a commit of partition 0. */
+const place = (position: number) => id({ p: 0, n: position });
 
 const HASH = Buffer.alloc(32, 7).toString('base64');
 
@@ -60,13 +64,13 @@ const ofLog: readonly Alteration[] = [
   {
     what: 'a frontier is changed',
     ...inLog(`UPDATE commits_0 SET frontier = '["${HASH}"]' WHERE position = 1`),
-    ...on('commits_0', (commits) => commits.updateOne(id(1), { $set: { frontier: [HASH] } })),
+    ...on(COMMITS, (commits) => commits.updateOne(place(1), { $set: { frontier: [HASH] } })),
     found: 'position 1',
   },
   {
     what: 'a commit is removed',
     ...inLog('DELETE FROM commits_0 WHERE position = 3'),
-    ...on('commits_0', (commits) => commits.deleteOne(id(3))),
+    ...on(COMMITS, (commits) => commits.deleteOne(place(3))),
     found: 'position 3',
   },
   {
@@ -74,10 +78,10 @@ const ofLog: readonly Alteration[] = [
     ...inLog(
       'INSERT INTO commits_0 SELECT (SELECT max(position) + 1 FROM commits_0), id, epoch, recordedAt, firstOffset, size, root, frontier, hash, leaves FROM commits_0 WHERE position = 3',
     ),
-    ...on('commits_0', async (commits) => {
-      const [last] = await commits.find().sort({ _id: -1 }).limit(1).toArray();
-      const copy = await commits.findOne(id(3));
-      await commits.insertOne({ ...copy, ...id(Number(last?._id) + 1) });
+    ...on(COMMITS, async (commits) => {
+      const last = await commits.countDocuments({ '_id.p': 0 });
+      const copy = await commits.findOne(place(3));
+      await commits.insertOne({ ...copy, ...place(last + 1) });
     }),
     found: 'has a wrong',
   },
@@ -138,6 +142,15 @@ const ofSchema: readonly Alteration[] = [
     ];
   }),
   schema('log.db', 'a table of commits is planted', 'CREATE TABLE commits_2 AS SELECT * FROM commits_0'),
+  ...[{ p: 2, n: 1 }, { p: 1, n: 0 }, { p: 0 }, 'x'].map(
+    (where): Alteration => ({
+      what: `a document is planted among the commits at ${JSON.stringify(where)}`,
+      ...on(COMMITS, async (commits) =>
+        commits.insertOne({ ...(await commits.findOne(place(3))), ...id(where) }),
+      ),
+      found: 'no commit of a partition',
+    }),
+  ),
   {
     what: 'an index is dropped in vault.db',
     ...inVault('DROP INDEX sessions_of_user'),

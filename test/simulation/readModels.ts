@@ -90,10 +90,7 @@ export class FoldedModels {
     const { random, timeline, faultPlan } = this.#world;
     timeline.after(random.between(1, faultPlan.folding.everyMs), () => {
       const next = this.#database.log[partition]?.slice(position, position + random.whole(1, 8)) ?? [];
-      const folded = next.reduce<Place | undefined>(
-        (_, { document }) => this.#fold(partition, document),
-        undefined,
-      );
+      const folded = next.reduce<Place | undefined>((_, { document }) => this.#fold(document), undefined);
       if (!folded) return this.#foldSoon(partition, position);
       timeline.after(random.between(0, faultPlan.folding.everyMs), () => {
         this.#checkpoints[partition] = folded;
@@ -103,8 +100,8 @@ export class FoldedModels {
     });
   }
 
-  #fold(partition: number, document: Parameters<typeof fromDocument>[1]): Place {
-    const commit = fromDocument(partition, document);
+  #fold(document: Parameters<typeof fromDocument>[0]): Place {
+    const commit = fromDocument(document);
     for (const event of decodeEvents(commit)) {
       const { stream, version, offset } = event;
       const fold = foldFor(stream);
