@@ -54,31 +54,17 @@ export const ABUSE_SPAN_MS = 10_000;
 export const MAX_BAD_FRAMES = 100;
 export const MAX_REFUSALS = 1000;
 
-/**
- * Limits the requests of one connection and detects abuse. A window is created at the first refusal or bad
- * frame.
- */
-export class ConnectionLimits {
-  #bucket: TokenBucket | undefined;
+/** Takes a request's token. Returns `rate_limited` if the request must not start, else undefined. */
+export function checkRequest(bucket: TokenBucket, now: number): ParleyError | undefined {
+  const retryAfterMs = bucket.take(now);
+  if (retryAfterMs === 0) return undefined;
+  return new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
+}
+
+/** Detects abuse by one connection. Create it at the first refusal or bad frame, as its windows are. */
+export class AbuseWatch {
   #bad: SlidingWindow | undefined;
   #refused: SlidingWindow | undefined;
-
-  /** Without a bucket, requests are unlimited. Frames that are not requests are always counted. */
-  constructor(bucket: TokenBucket | undefined) {
-    this.#bucket = bucket;
-  }
-
-  /** From now on, requests take their tokens from this bucket, which others may share. */
-  shareBucket(bucket: TokenBucket | undefined): void {
-    this.#bucket = bucket;
-  }
-
-  /** Returns `rate_limited` if the request must not start, else undefined. */
-  checkRequest(now: number): ParleyError | undefined {
-    const retryAfterMs = this.#bucket?.take(now) ?? 0;
-    if (retryAfterMs === 0) return undefined;
-    return new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
-  }
 
   /** Counts a refused request. Returns true on abuse: 1,000 within 10 s. */
   countRefusal(now: number): boolean {

@@ -49,7 +49,7 @@ class Node {
     const connected = this.host.connect();
     connected.connection.beginIdentifying();
     await this.hub.enter(userId, connected.connection);
-    connected.connection.identify(sessionOf(userId), state, undefined);
+    connected.connection.identify(sessionOf(userId), state);
     return connected;
   }
 

@@ -109,7 +109,7 @@ class Node {
     const { connection } = connected;
     connection.beginIdentifying();
     await this.#hub.enter(user, connection);
-    connection.identify(sessionOf(user), 'replaying', undefined);
+    connection.identify(sessionOf(user), 'replaying');
     const deps = { queries, ring, cursors, content: this.#sources, vector: () => this.vector };
     const replayed = replay(connection, user, since, () => connection.goLive(), deps);
     return { ...connected, replayed };
