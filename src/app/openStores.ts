@@ -284,6 +284,6 @@ async function openAttemptLimit(
 ): Promise<AttemptLimit | undefined> {
   if (allowance === 'off') return undefined;
   if (location.kind === 'sqlite') return createMemoryAttemptLimit(allowance, () => performance.now());
-  const { openMongoAttemptLimit } = await import('../cluster/mongoAttemptLimit.js');
+  const { openMongoAttemptLimit } = await import('../cluster/mongoCluster.js');
   return openMongoAttemptLimit(location.url, allowance, (close) => closers.add(close));
 }

@@ -95,10 +95,10 @@ export class Link {
       [...table().values()].find((each) => matches(each, filter, database.time));
     return {
       insertOne: (document: Document) =>
-        this.#call<void>(name, (answer, fail) => database.insert(name, document, answer, fail), timeoutMs),
-      insertMany: (documents: readonly Document[]) =>
         call(() => {
-          for (const each of documents) if (!table().has(keyOf(each._id))) table().set(keyOf(each._id), each);
+          if (table().has(keyOf(document._id)))
+            throw new MongoServerError({ message: `${name} has it`, code: 11000 });
+          table().set(keyOf(document._id), document);
         }),
       findOne: async (filter: Fields, options: Options = {}) => (await find(filter, options))[0] ?? null,
       find: (filter: Fields, options: Options = {}) => cursor(() => find(filter, options)),

@@ -3,7 +3,8 @@ import { ParleyError } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { PartitionRouter } from '../../src/cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../../src/cluster/forwarding.js';
-import { createMongoLeases, createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMongoLeases } from '../../src/cluster/mongoLeases.js';
 import { type Owners, Ownership } from '../../src/cluster/ownership.js';
 import { knownTypes } from '../../src/domain/codec.js';
 import type { CommandKind, CommandOf, OwnWriters } from '../../src/domain/commands.js';
@@ -140,7 +141,7 @@ export class Node {
     const onFatal = (error: unknown) => fail(`${this.name} cannot go on: ${String(error)}`);
     // A process that cannot reach its database at the start ends, and is started again.
     const db = this.link.db(ATTEMPT_MS.cluster);
-    const leases = await createMongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
+    const leases = await createMongoLeases(db, this.id, partitions, clock).catch((error) => {
       report('could not start', error);
       this.kill();
     });

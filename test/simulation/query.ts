@@ -75,8 +75,16 @@ function isWanted(value: unknown, wanted: unknown): boolean {
 
 function evaluate(expression: unknown, document: Document, now: Date): unknown {
   if (expression === '$$NOW') return now;
-  if (typeof expression === 'string' && expression.startsWith('$')) return document[expression.slice(1)];
+  if (typeof expression === 'string' && expression.startsWith('$'))
+    return expression
+      .slice(1)
+      .split('.')
+      .reduce<unknown>((value, key) => (isDocument(value) ? value[key] : undefined), document);
   if (typeof expression !== 'object' || expression === null || expression instanceof Date) return expression;
+  if (isDocument(expression))
+    return Object.fromEntries(
+      Object.entries(expression).map(([key, value]) => [key, evaluate(value, document, now)]),
+    );
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   if (operator === '$literal') return operand;
   // A single operand needs no list.
@@ -97,6 +105,10 @@ function evaluate(expression: unknown, document: Document, now: Date): unknown {
       return isTrue(first) ? second : third;
     case '$or':
       return values.some(isTrue);
+    case '$and':
+      return values.every(isTrue);
+    case '$eq':
+      return (first ?? null) === (second ?? null);
     case '$not':
       return !isTrue(first);
     case '$lt':
