@@ -59,9 +59,15 @@ export class Link {
   }
 
   /** Inserts each document that it can. Answers when a majority has all of them. */
-  #insert({ insert: name, documents }: InsertCommand, timeoutMs: number): Promise<unknown> {
-    const database = this.#database;
+  #insert({ insert: name, documents: all }: InsertCommand, timeoutMs: number): Promise<unknown> {
+    const [database, world] = [this.#database, this.#world];
     const work: Work<unknown> = (answer, fail) => {
+      const isPartial = all.length > 1 && world.fault(world.faultPlan.database.partial);
+      const documents = isPartial ? all.slice(world.random.whole(0, all.length - 1)) : all;
+      if (isPartial) world.trace('link', `a call of ${name} is carried out in part`);
+      // Of the others, either nothing is said, or not even that.
+      if (isPartial && world.random.chance(0.5))
+        this.#machine.after(0.1, () => fail(new MongoNetworkError('connection broken')));
       const writeErrors: { index: number; code: unknown; errmsg: string }[] = [];
       let open = documents.length;
       const settle = () => {

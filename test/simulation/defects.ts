@@ -27,6 +27,9 @@ export const defects: Readonly<Record<string, Defect>> = {
       put: "return { kind: 'committed' };",
     },
   ],
+  'unknown outcomes: an answer for some commits of a call counts for all': [
+    { find: /isComplete \? undefined/, put: 'true ? undefined' },
+  ],
   'unknown outcomes: a command that was not answered counts as not sent': [
     {
       find: /item\.unknownSince \?\?= item\.sentAt;\s+this\.#takeBack\(window, item\);/,

@@ -58,6 +58,7 @@ describe('simulation: writers, leases, store and bus of several nodes, in virtua
       'an answer of commits is lost',
       'a request of commits is late',
       'a connection for commits breaks',
+      'a call of commits is carried out in part',
       'a request of leases is lost',
       'a frame is lost',
       'a reply is lost',
