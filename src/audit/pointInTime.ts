@@ -10,7 +10,12 @@ import {
   hasChat,
   type OpenChatRow,
 } from '../projections/models/chatRows.js';
-import { messageOf, messagesModel, messagesProjection, openMessages } from '../projections/models/messageRows.js';
+import {
+  messageOf,
+  messagesModel,
+  messagesProjection,
+  openMessages,
+} from '../projections/models/messageRows.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
 import {
   type ContentOpener,

@@ -5,7 +5,12 @@ import type { Document } from 'mongodb';
 import { streamOf } from '../../src/domain/ids.js';
 import { changedStreams } from '../../src/projections/missedEvents.js';
 import { activeChats, contactIds, friendIds } from '../../src/projections/models/chatRows.js';
-import { messageFacts, messageKey, messagePage, openMessages } from '../../src/projections/models/messageRows.js';
+import {
+  messageFacts,
+  messageKey,
+  messagePage,
+  openMessages,
+} from '../../src/projections/models/messageRows.js';
 import { onlineUsers, openedErased, type ViewSource } from '../../src/projections/models/userRows.js';
 import { searchUsers } from '../../src/projections/models/userSearch.js';
 import { type Engine, openEngine } from '../../src/projections/store/engine.js';

@@ -2,12 +2,7 @@ import type { SealedMessage } from '../../domain/definePush.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import type { RoomId, UserId } from '../../domain/ids.js';
-import {
-  deletedMessage,
-  messageTerm,
-  openedMessage,
-  type StoredMessage,
-} from '../../domain/messages.js';
+import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
