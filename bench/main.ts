@@ -1,27 +1,30 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { describeMachine } from './machine.js';
 import { auditMemory } from './measures/auditMemory.js';
 import { auditQuery } from './measures/auditQuery.js';
 import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
+import { disk } from './measures/disk.js';
 import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
 import { nodes } from './measures/nodes.js';
 import { pages } from './measures/pages.js';
+import { path } from './measures/path.js';
 import { proof } from './measures/proof.js';
 import { ready } from './measures/ready.js';
 import { replay } from './measures/replay.js';
 import { resume } from './measures/resume.js';
 import { signIns } from './measures/signIns.js';
+import { start } from './measures/start.js';
 import { steady } from './measures/steady.js';
 import { textKeys } from './measures/textKeys.js';
 import { throughput } from './measures/throughput.js';
 import { verify } from './measures/verify.js';
 import { profileInto } from './server.js';
 import { parleyMongodb, parleySqlite } from './systems/parley.js';
-import { socketIo } from './systems/peer.js';
+import { socketIo, socketIoNoStore } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
 import { formatTable } from './table.js';
 
@@ -30,6 +33,9 @@ const measures = [
   steady,
   fanOut,
   memory,
+  disk,
+  start,
+  path,
   pages,
   ready,
   replay,
@@ -50,13 +56,19 @@ interface Options {
   readonly systems?: string[];
   readonly quick?: boolean;
   readonly profile?: string;
+  readonly rates?: number[];
+  readonly window?: number;
+  readonly list?: boolean;
 }
+
+const rates = [50, 1000, 5000];
+const windowSeconds = { quick: 2, full: 8 };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);
 
 function availableSystems(): System[] {
   const mongoUrl = process.env.MONGO_URL;
-  return [parleySqlite, ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []), socketIo];
+  return [parleySqlite, ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []), socketIo, socketIoNoStore];
 }
 
 async function tooLate(): Promise<never> {
@@ -76,21 +88,36 @@ async function rowsOf(measure: (typeof measures)[number], context: Context): Pro
   }
 }
 
-async function main({ only, systems: wanted, quick = false }: Options): Promise<void> {
+async function main({ only, systems: wanted, quick = false, ...options }: Options): Promise<void> {
   const systems = availableSystems().filter(({ name }) => !wanted || wanted.includes(name));
   const machine = describeMachine();
   log(machine);
   const bigLogs = new BigLogs(quick ? 100_000 : 1_000_000, log);
+  const windowMs = 1000 * (options.window ?? windowSeconds[quick ? 'quick' : 'full']);
+  const context: Context = {
+    systems,
+    quick,
+    bigLogs,
+    log,
+    windowMs,
+    rates: options.rates ?? rates,
+    isListing: options.list ?? false,
+  };
   const rows: Row[] = [];
   for (const measure of measures)
-    if (!only || only.includes(measure.name))
-      rows.push(...(await rowsOf(measure, { systems, quick, bigLogs, log })));
+    if (!only || only.includes(measure.name)) rows.push(...(await rowsOf(measure, context)));
   await bigLogs.stop();
   const table = formatTable(
     rows,
     systems.map(({ name }) => name),
   );
   process.stdout.write(`${machine}\n\n${table}\n`);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('not a positive number');
+  return value;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
@@ -106,6 +133,13 @@ const { profile, ...options } = new Command('npm run bench --')
     '--profile <directory>',
     'write CPU profiles of the servers to this directory; this slows the servers down',
   )
+  .addOption(
+    new Option('--rates <rates...>', 'messages per second of the measure `steady`').argParser(
+      (rate: string, rates: number[] | undefined) => [...(rates ?? []), positive(rate)],
+    ),
+  )
+  .addOption(new Option('--window <seconds>', 'how long a window of load is measured').argParser(positive))
+  .option('--list', 'print the functions that the measure `path` counts')
   .parse()
   .opts<Options>();
 if (profile !== undefined) profileInto(profile);

@@ -23,7 +23,7 @@ async function standBy(url: string, servers: string): Promise<void> {
       interest: { hosts: nobody, isWatched: nobody },
       content: {
         profiles: { known: idle, load: async () => new Map() },
-        texts: { take: idle, messages: async () => [] },
+        texts: { messages: async () => [] },
       },
       source: { log, rooms: { members: async () => [] } },
       observer: {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { peakRss } from '../peak.js';
 import { parleyCommand } from '../systems/parley.js';
-import type { Running, System } from '../systems/system.js';
+import { isPeer, type Running, type System } from '../systems/system.js';
 import { temporaryDirectory } from '../temporary.js';
 import { appointAuditor, signedSize } from './auditor.js';
 import { BigLogs } from './bigLog.js';
@@ -51,7 +51,7 @@ export const auditMemory: Measure = {
       cells: [],
     }));
     for (const system of systems) {
-      if (system.name === 'socket.io') continue;
+      if (isPeer(system.name)) continue;
       const least = await peaksOfSmallLog(system, small, log);
       const most = await peaks((await bigLogs.of(system)).running);
       for (const [i, verb] of verbs.entries()) {

@@ -1,5 +1,5 @@
 import { seededRandom } from '../random.js';
-import type { BenchUser, Running } from '../systems/system.js';
+import { type BenchUser, isPeer, type Running } from '../systems/system.js';
 import { appointAuditor, judged, times } from './auditor.js';
 import { cell, type Measure, type Row } from './measure.js';
 
@@ -37,7 +37,7 @@ export const auditQuery: Measure = {
       }),
     );
     for (const system of systems) {
-      if (system.name === 'socket.io') continue;
+      if (isPeer(system.name)) continue;
       const { running, user, bigRoomId, filledFrom } = await bigLogs.of(system);
       const names = await gather(running, user, bigRoomId);
       const auditor = await appointAuditor(running);

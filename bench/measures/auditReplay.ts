@@ -1,36 +1,45 @@
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replay } from '../../src/audit/events/replay.js';
+import type { Engine } from '../../src/projections/store/engine.js';
+import { isPeer } from '../systems/system.js';
 import { temporaryDirectory } from '../temporary.js';
-import { cell, type Measure } from './measure.js';
+import { cell, type Measure, medianRun } from './measure.js';
 
-const goalPerSecond = 200_000;
+const goalPerSecond = 80_000;
+
+async function replayedPerSecond(engine: Engine, masterKey: Buffer): Promise<number> {
+  const path = join(temporaryDirectory(), 'events.jsonl');
+  const file = createWriteStream(path);
+  const from = performance.now();
+  const { events } = await replay(
+    { engine, masterKey, filter: {}, as: 'json' },
+    (text) =>
+      new Promise((resolve, reject) => file.write(text, (error) => (error ? reject(error) : resolve()))),
+  );
+  const rate = (events * 1000) / (performance.now() - from);
+  await new Promise<void>((resolve) => file.end(() => resolve()));
+  await rm(path);
+  return rate;
+}
 
 /** Measures how fast all events are decrypted and written to a file as JSON lines, while the server runs. */
 export const auditReplay: Measure = {
   name: 'audit-replay',
-  async run({ systems, bigLogs, log }) {
+  async run({ systems, quick, bigLogs, log }) {
     const cells = [];
     for (const system of systems) {
-      if (system.name === 'socket.io') continue;
+      if (isPeer(system.name)) continue;
       const { engine, directory } = (await bigLogs.of(system)).running;
       if (!engine) continue;
       const masterKey = Buffer.from(await readFile(join(directory, 'master.key'), 'utf8'), 'base64');
-      const file = createWriteStream(join(temporaryDirectory(), 'events.jsonl'));
-      const from = performance.now();
-      const { events } = await replay(
-        { engine, masterKey, filter: {}, as: 'json' },
-        (text) =>
-          new Promise((resolve, reject) => file.write(text, (error) => (error ? reject(error) : resolve()))),
-      );
-      const rate = (events * 1000) / (performance.now() - from);
-      file.end();
+      const rate = await medianRun(system, quick, () => replayedPerSecond(engine, masterKey));
       const value = `${Math.round(rate).toLocaleString('en')}/s`;
       log(`${system.name}: ${value} replayed as JSON lines`);
       cells.push(cell(system.name, value, rate >= goalPerSecond));
     }
     const goal = `≥ ${goalPerSecond.toLocaleString('en')} events/s`;
-    return [{ measure: 'replay to JSON lines', goal, cells }];
+    return [{ measure: 'replay to JSON lines, texts opened', goal, cells }];
   },
 };

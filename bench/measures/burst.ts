@@ -4,13 +4,18 @@ import type { Running, System } from '../systems/system.js';
 import type { WireConnection } from '../wire/connection.js';
 import { firstSend } from '../wire/dialect.js';
 import type { FrameTemplate } from '../wire/frames.js';
-import { cell, type Measure, median, withAll } from './measure.js';
+import { comparedRow, type Goal, type Measure, median, withAll } from './measure.js';
 
 const devices = 500;
 const messages = 100;
 const rounds = 5;
 const openAtOnce = 16;
 const roundTimeoutMs = 60_000;
+const goal: Goal = {
+  text: '≥ 5× socket.io',
+  peers: ['socket.io'],
+  isReached: (rate, { 'socket.io': peer }) => rate >= 5 * peer,
+};
 
 interface Audience {
   readonly system: System;
@@ -89,20 +94,13 @@ export const fanOut: Measure = {
               `${system.name}: ${messages} messages to ${devices} devices in ${ms.toFixed(0)} ms, ${cost.toFixed(1)} µs CPU per delivery`,
             );
           }
-        const peer = audiences.find(({ system }) => system.name === 'socket.io');
-        return [
-          {
-            measure: `deliveries/s of a burst to ${devices} connections`,
-            goal: '≥ 5× socket.io',
-            cells: audiences.map(({ system, rates }) =>
-              cell(
-                system.name,
-                `${Math.round(median(rates)).toLocaleString('en')}/s`,
-                peer && median(rates) >= 5 * median(peer.rates),
-              ),
-            ),
-          },
-        ];
+        const figures = audiences.map(({ system, rates }) => ({
+          system: system.name,
+          value: median(rates),
+          isSound: true,
+        }));
+        const title = `deliveries/s of a burst to ${devices} connections`;
+        return [comparedRow(title, goal, figures, (rate) => `${Math.round(rate).toLocaleString('en')}/s`)];
       },
     ),
 };

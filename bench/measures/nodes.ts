@@ -93,7 +93,7 @@ async function highest(
   const passed: Window[] = [];
   for (let rate = search.next(); rate !== undefined; rate = search.next()) {
     const measured = await window(rate);
-    const passes = isSound(measured) && measured.p99 < 100;
+    const passes = isSound(measured) && measured.delivery.p99 < 100;
     if (passes) passed.push(measured);
     search.report(rate, passes);
   }
@@ -101,7 +101,7 @@ async function highest(
 }
 
 function loadRows(name: string, count: number, steady: readonly Window[], best: Window | undefined): Row[] {
-  const p99 = median(steady.map((window) => window.p99));
+  const p99 = median(steady.map((window) => window.delivery.p99));
   const cost = median(steady.map((window) => window.cpuMicrosPerMessage));
   const reached = count === 1 ? undefined : p99 < goalMs.crossP99 && steady.every(isSound);
   const row = (measure: string, goal: string, value: string, isReached?: boolean): Row => ({

@@ -1,6 +1,6 @@
 import hdr from 'hdr-histogram-js';
 import { type BigLog, smallRoom } from './bigLog.js';
-import { cell, type Measure } from './measure.js';
+import { cell, type Measure, storing } from './measure.js';
 
 const warmups = 300;
 
@@ -26,7 +26,7 @@ export const pages: Measure = {
   name: 'pages',
   async run({ systems, quick, bigLogs, log }) {
     const cells = [];
-    for (const system of systems) {
+    for (const system of storing(systems)) {
       const { small, big } = await pageTimes(await bigLogs.of(system), quick ? 500 : 5000);
       const ratio = big / small;
       const value = `${ratio.toFixed(2)} (${small.toFixed(2)} and ${big.toFixed(2)} ms)`;

@@ -1,4 +1,5 @@
 import { seededRandom } from '../random.js';
+import { isPeer } from '../systems/system.js';
 import { type Auditor, appointAuditor, judged, signedSize, times } from './auditor.js';
 import { cell, type Measure } from './measure.js';
 
@@ -20,7 +21,7 @@ export const proof: Measure = {
   async run({ systems, quick, bigLogs, log }) {
     const cells = [];
     for (const system of systems) {
-      if (system.name === 'socket.io') continue;
+      if (isPeer(system.name)) continue;
       const { running } = await bigLogs.of(system);
       const auditor = await appointAuditor(running);
       const { partition, size } = await largestPartition(auditor);

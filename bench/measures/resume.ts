@@ -1,7 +1,7 @@
 import { mapLimited } from '../batches.js';
 import { fillRoom } from '../fill.js';
 import type { BenchUser, Running, System } from '../systems/system.js';
-import { cell, type Measure, median, withAll } from './measure.js';
+import { comparedRow, type Goal, type Measure, median, storing, withAll } from './measure.js';
 
 const clients = 500;
 const friends = 100;
@@ -10,6 +10,11 @@ const missedInRoom = 4;
 const missed = roomsEach * missedInRoom;
 const rounds = 3;
 const openAtOnce = 16;
+const goal: Goal = {
+  text: '≤ 0.6× socket.io',
+  peers: ['socket.io'],
+  isReached: (ms, { 'socket.io': peer }) => ms <= 0.6 * peer,
+};
 
 interface Client {
   readonly user: BenchUser;
@@ -85,7 +90,7 @@ export const resume: Measure = {
   name: 'resume',
   run: ({ systems, log }) =>
     withAll(
-      systems,
+      storing(systems),
       gather,
       ({ running }) => running.stop(),
       async (crowds) => {
@@ -95,20 +100,13 @@ export const resume: Measure = {
             crowd.times.push(ms);
             log(`${crowd.system.name}: ${clients} clients caught up in ${ms.toFixed(0)} ms`);
           }
-        const peer = crowds.find(({ system }) => system.name === 'socket.io');
-        return [
-          {
-            measure: `${clients} clients that each missed ${missed} messages: time until all have caught up`,
-            goal: 'no later than socket.io',
-            cells: crowds.map(({ system, times }) =>
-              cell(
-                system.name,
-                `${(median(times) / 1000).toFixed(2)} s`,
-                peer && median(times) <= median(peer.times),
-              ),
-            ),
-          },
-        ];
+        const figures = crowds.map(({ system, times }) => ({
+          system: system.name,
+          value: median(times),
+          isSound: true,
+        }));
+        const title = `${clients} clients that each missed ${missed} messages: time until all have caught up`;
+        return [comparedRow(title, goal, figures, (ms) => `${(ms / 1000).toFixed(2)} s`)];
       },
     ),
 };

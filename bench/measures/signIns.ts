@@ -7,6 +7,7 @@ import {
   measureWindow,
   prepareConversation,
   type Window,
+  warmUp,
 } from './conversation.js';
 import { cell, type Measure, median } from './measure.js';
 
@@ -33,7 +34,7 @@ function flood(running: Running, user: BenchUser): () => Promise<{ served: numbe
 
 async function compare(
   { running, pairs }: Conversation,
-  span: { warmupMs: number; windowMs: number },
+  quick: boolean,
   log: (line: string) => void,
 ): Promise<{ quiet: number; busy: number; sound: boolean }> {
   await running.restart('stop', { bcryptCost });
@@ -41,6 +42,8 @@ async function compare(
   const [user] = await running.signUp(1);
   if (!user) throw new Error('signing up a user returned no user');
   const senders = await connectAll({ running, pairs });
+  await warmUp(running, senders, rate, quick);
+  const span = { warmupMs: quick ? 1000 : 3000, windowMs: quick ? 3000 : 8000 };
   const quiet: Window[] = [];
   const busy: Window[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -54,7 +57,7 @@ async function compare(
     busy.push(flooded);
   }
   for (const { connection } of senders) connection.close();
-  const p99 = (windows: readonly Window[]) => median(windows.map((window) => window.p99));
+  const p99 = (windows: readonly Window[]) => median(windows.map((window) => window.delivery.p99));
   return { quiet: p99(quiet), busy: p99(busy), sound: [...quiet, ...busy].every(isSound) };
 }
 
@@ -62,8 +65,7 @@ async function measureSystem(system: System, quick: boolean, log: (line: string)
   const running = await system.start();
   try {
     if (!running.signIn) return cell(system.name, '—');
-    const span = { warmupMs: quick ? 1000 : 3000, windowMs: quick ? 3000 : 8000 };
-    const { quiet, busy, sound } = await compare(await prepareConversation(running), span, log);
+    const { quiet, busy, sound } = await compare(await prepareConversation(running), quick, log);
     const ratio = busy / quiet;
     const value = `${ratio.toFixed(2)}× (${quiet.toFixed(1)} and ${busy.toFixed(1)} ms)`;
     return cell(system.name, value, ratio <= 2 && sound);

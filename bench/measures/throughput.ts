@@ -1,6 +1,6 @@
-import { runLoad, type Sender } from '../load.js';
+import type { Sender } from '../load.js';
 import { RateSearch } from '../search.js';
-import type { SystemName } from '../systems/system.js';
+import type { System, SystemName } from '../systems/system.js';
 import {
   type Conversation,
   connectAll,
@@ -9,70 +9,90 @@ import {
   measureWindow,
   prepareConversation,
   type Window,
+  warmUp,
 } from './conversation.js';
-import { type Context, cell, type Measure, type Row, withAll } from './measure.js';
+import {
+  type Context,
+  comparedRow,
+  type Figure,
+  type Goal,
+  type Measure,
+  median,
+  type Row,
+  withAll,
+} from './measure.js';
 
 const limits = [
-  { ms: 25, timesPeer: 5 },
-  { ms: 100, timesPeer: 6 },
+  { ms: 25, timesPeer: 3.5, timesNoStore: 0.8 },
+  { ms: 100, timesPeer: 4, timesNoStore: 0.9 },
 ] as const;
-const startRate = 1000;
-const windowsAtMost = 40;
+const longestWindowMs = 6000;
+/** The search on one server ends after this time of its own windows. */
+const searchTimeoutMs = { quick: 45_000, full: 6 * 60_000 };
+/** A rate passes or fails by the majority of at most three windows. */
+const majority = 2;
 
-/** The search on one server. Tries a failed rate a second time, because the machine may have been busy. */
+/** The search on one server, for all limits. The limits share the windows. */
 class Searcher {
   readonly #searches;
   readonly #windows: Window[] = [];
+  #spentMs = 0;
 
   constructor(
-    readonly name: SystemName,
+    readonly system: System,
     readonly conversation: Conversation,
     readonly senders: readonly Sender[],
     readonly context: Context,
   ) {
-    const precision = context.quick ? 1.25 : 1.06;
-    this.#searches = limits.map(({ ms }) => ({ ms, search: new RateSearch(startRate, precision) }));
+    const precision = context.quick ? 1.4 : 1.06;
+    this.#searches = limits.map(({ ms }) => ({ ms, search: new RateSearch(system.searchFrom, precision) }));
   }
 
-  /** Tries the next rate. Returns false if there is none. */
+  /** Measures one window. Returns false if the search is over. */
   async step(): Promise<boolean> {
-    if (this.#windows.length >= windowsAtMost) return false;
-    for (const { ms, search } of this.#searches) {
-      const rate = search.next();
-      if (rate === undefined) continue;
-      const windows = [await this.#window(rate)];
-      if (!windows.some((window) => passes(window, ms)) && !windows[0]?.abandoned)
-        windows.push(await this.#window(rate));
-      for (const other of this.#searches)
-        other.search.report(
-          rate,
-          windows.some((window) => passes(window, other.ms)),
-        );
-      return true;
-    }
-    return false;
-  }
-
-  /** The window of the highest rate that passed the limit. */
-  best(limitMs: number): Window | undefined {
-    const rate = this.#searches.find(({ ms }) => ms === limitMs)?.search.best;
-    return this.#windows.find((window) => window.rate === rate && passes(window, limitMs));
-  }
-
-  async #window(rate: number): Promise<Window> {
-    const { conversation, senders, context } = this;
-    const span = context.quick ? { warmupMs: 1000, windowMs: 3000 } : { warmupMs: 3000, windowMs: 8000 };
+    const rate = this.#next();
+    const { conversation, senders, context, system } = this;
+    const timeoutMs = searchTimeoutMs[context.quick ? 'quick' : 'full'];
+    if (rate === undefined || this.#spentMs > timeoutMs) return false;
+    const from = performance.now();
+    const windowMs = Math.min(context.windowMs, longestWindowMs);
+    const span = { warmupMs: context.quick ? 500 : 1500, windowMs };
     const window = await measureWindow(conversation.running, senders, rate, span);
+    this.#spentMs += performance.now() - from;
     this.#windows.push(window);
-    context.log(describeWindow(this.name, window));
-    return window;
+    context.log(describeWindow(system.name, window));
+    return true;
+  }
+
+  /** The windows of the highest rate that passed the limit. */
+  best(limitMs: number): readonly Window[] {
+    const rate = this.#searches.find(({ ms }) => ms === limitMs)?.search.best;
+    return this.#windows.filter((window) => window.rate === rate);
+  }
+
+  /** Whether the time was not enough to find the highest rate within this limit. */
+  isCutShort(limitMs: number): boolean {
+    return this.#searches.some(({ ms, search }) => ms === limitMs && search.next() !== undefined);
+  }
+
+  /** The next rate that needs a window; `undefined` if all searches are over. */
+  #next(): number | undefined {
+    for (const { ms, search } of this.#searches)
+      for (let rate = search.next(); rate !== undefined; rate = search.next()) {
+        const passed = this.#verdict(rate, ms);
+        if (passed === undefined) return rate;
+        search.report(rate, passed);
+      }
+    return undefined;
+  }
+
+  #verdict(rate: number, limitMs: number): boolean | undefined {
+    const windows = this.#windows.filter((window) => window.rate === rate);
+    const passed = windows.filter((window) => isSound(window) && window.delivery.p99 < limitMs).length;
+    if (passed >= majority) return true;
+    return windows.length - passed >= majority ? false : undefined;
   }
 }
-
-const passes = (window: Window, limitMs: number) => isSound(window) && window.p99 < limitMs;
-
-const rateText = ({ rate, p99, rssBytes }: Window) =>
-  `${rate.toLocaleString('en')}/s, p99 ${p99.toFixed(0)} ms, ${(rssBytes / 2 ** 20).toFixed(0)} MiB`;
 
 /** Measures the highest rate within each delivery limit, and the CPU cost of a message at that rate. */
 export const throughput: Measure = {
@@ -83,9 +103,8 @@ export const throughput: Measure = {
       async (system) => {
         const conversation = await prepareConversation(await system.start());
         const senders = await connectAll(conversation);
-        // After a start, Node still compiles the hot functions.
-        await runLoad(senders, { rate: startRate, warmupMs: 5000, windowMs: 0 });
-        return new Searcher(system.name, conversation, senders, context);
+        await warmUp(conversation.running, senders, system.searchFrom, context.quick);
+        return new Searcher(system, conversation, senders, context);
       },
       async ({ conversation, senders }) => {
         for (const { connection } of senders) connection.close();
@@ -95,31 +114,57 @@ export const throughput: Measure = {
         const open = new Set(searchers);
         while (open.size > 0)
           for (const searcher of open) if (!(await searcher.step())) open.delete(searcher);
-        return [...limits.map((limit) => rateRow(searchers, limit)), costRow(searchers)];
+        return limits.flatMap((limit) => rowsOf(searchers, limit));
       },
     ),
 };
 
-function rateRow(searchers: readonly Searcher[], { ms, timesPeer }: (typeof limits)[number]): Row {
-  const peer = searchers.find(({ name }) => name === 'socket.io')?.best(ms)?.rate;
-  return {
-    measure: `highest durable messages/s, delivery p99 < ${ms} ms`,
-    goal: `≥ ${timesPeer}× socket.io`,
-    cells: searchers.map((searcher) => {
-      const window = searcher.best(ms);
-      const reached = peer === undefined ? undefined : (window?.rate ?? 0) >= timesPeer * peer;
-      return cell(searcher.name, window ? rateText(window) : 'none', reached);
-    }),
+function rowsOf(
+  searchers: readonly Searcher[],
+  { ms, timesPeer, timesNoStore }: (typeof limits)[number],
+): Row[] {
+  const goal: Goal = {
+    text: `≥ ${timesPeer}× socket.io, ≥ ${timesNoStore}× no store`,
+    peers: ['socket.io', 'socket.io-no-store'],
+    isReached: (rate, { 'socket.io': peer, 'socket.io-no-store': noStore }) =>
+      rate >= timesPeer * peer && rate >= timesNoStore * noStore,
   };
+  const onMongodb: Goal = {
+    text: '≥ 1,330/s',
+    on: 'parley-mongodb',
+    isReached: (rate) => rate >= 1330,
+  };
+  const rate = (value: number) => `${value.toLocaleString('en')}/s`;
+  const figures = searchers.map((searcher) => rateFigure(searcher, ms));
+  const mongodb = figures.filter(({ system }) => system === 'parley-mongodb');
+  const title = `highest durable messages/s, delivery p99 < ${ms} ms`;
+  return [
+    comparedRow(title, goal, figures, rate),
+    ...(mongodb.length > 0 && ms === 100
+      ? [comparedRow(`${title}, on MongoDB`, onMongodb, mongodb, rate)]
+      : []),
+    comparedRow(
+      `server CPU per message at that rate`,
+      undefined,
+      searchers.flatMap((searcher) => costFigure(searcher.system.name, searcher.best(ms))),
+      (micros) => `${micros.toFixed(0)} µs`,
+    ),
+  ];
 }
 
-function costRow(searchers: readonly Searcher[]): Row {
-  return {
-    measure: 'server CPU per message at the highest rate',
-    goal: '≤ 60 µs',
-    cells: searchers.map((searcher) => {
-      const cost = searcher.best(100)?.cpuMicrosPerMessage;
-      return cell(searcher.name, cost ? `${cost.toFixed(0)} µs` : 'none', cost !== undefined && cost <= 60);
-    }),
-  };
+function rateFigure(searcher: Searcher, limitMs: number): Figure {
+  const windows = searcher.best(limitMs);
+  const { name } = searcher.system;
+  if (windows.length === 0) return { system: name, value: 0, isSound: false };
+  const notes = [
+    `p99 ${median(windows.map(({ delivery }) => delivery.p99)).toFixed(0)} ms`,
+    ...(windows.some(({ isDisturbed }) => isDisturbed) ? ['disturbed'] : []),
+    ...(searcher.isCutShort(limitMs) ? ['search cut short'] : []),
+  ];
+  return { system: name, value: windows[0]?.rate ?? 0, isSound: true, note: notes.join(', ') };
+}
+
+function costFigure(system: SystemName, windows: readonly Window[]): Figure[] {
+  if (windows.length === 0) return [];
+  return [{ system, value: median(windows.map((window) => window.cpuMicrosPerMessage)), isSound: true }];
 }

@@ -7,6 +7,7 @@ import { type Message, PeerStore } from './store.js';
 /**
  * The system to compare with: socket.io in front of one SQLite table. It inserts a message before it acknowledges the
  * message and pushes it to the room. It has no accounts, no redelivery after a restart, no read marks and no audit.
+ * With `--no-store`, it inserts no message: no server on socket.io can be faster.
  */
 
 interface SendMessage {
@@ -31,8 +32,11 @@ interface SocketData {
   userId: string;
 }
 
-const directory = process.argv[2];
-if (directory === undefined) throw new Error('usage: server.js <directory>');
+const [directory, option] = process.argv.slice(2);
+if (directory === undefined || (option !== undefined && option !== '--no-store'))
+  throw new Error('usage: server.js <directory> [--no-store]');
+const keep = option === undefined;
+let unstored = 0;
 const store = new PeerStore(join(directory, 'peer.db'));
 const http = createServer((request, response) => {
   serve(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
@@ -59,9 +63,10 @@ io.on('connection', (socket) => {
     if (typeof message !== 'string' || message.length === 0 || message.length > 8192)
       return answer({ error: 'bad_request' });
     const sentAt = new Date().toISOString();
-    const stored = store.addMessage({ messageId, roomId, senderId: socket.data.userId, message, sentAt });
-    answer({ message: stored });
-    socket.to(roomId).emit('send message', { message: stored });
+    const sent = { messageId, roomId, senderId: socket.data.userId, message, sentAt };
+    const numbered = keep ? store.addMessage(sent) : { ...sent, seq: ++unstored };
+    answer({ message: numbered });
+    socket.to(roomId).emit('send message', { message: numbered });
   });
 
   socket.on('fetch messages', ({ roomId, after, limit }, answer) => {
@@ -85,4 +90,9 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 http.listen(0, '127.0.0.1', () => {
   const { port } = http.address() as AddressInfo; // it listens on TCP
   process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
+});
+
+process.once('SIGTERM', () => {
+  store.close();
+  process.exit(0);
 });

@@ -102,6 +102,10 @@ export class PeerStore {
     return (newest.all(roomId, limit) as unknown as Message[]).reverse();
   }
 
+  close(): void {
+    this.#db.close();
+  }
+
   #transaction(run: () => void): void {
     this.#db.exec('BEGIN');
     run();

@@ -15,6 +15,7 @@ const atOnce = 16;
 /** Several nodes of one Parley cluster, on one MongoDB database and one NATS server. */
 export class Nodes {
   readonly dialect = parleyDialect;
+  readonly usesOthers = true;
 
   private constructor(
     /** Includes the database name. */

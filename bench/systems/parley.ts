@@ -24,7 +24,7 @@ const catchUpTimeoutMs = 60_000;
 function startParley(
   engine: Engine,
   directory: string,
-  { bcryptCost = 4 }: StartOptions = {},
+  { bcryptCost = 4, env = {} }: StartOptions = {},
 ): Promise<ServerProcess> {
   const { MONGO_URL: _, NATS_URL: __, ...inherited } = process.env;
   return ServerProcess.start([parleyProgram], {
@@ -36,17 +36,21 @@ function startParley(
     AUTH_RATE_LIMIT: 'off',
     BCRYPT_COST: String(bcryptCost),
     ...(engine.kind === 'mongodb' ? { MONGO_URL: engine.url } : {}),
+    ...env,
   });
 }
 
 class RunningParley implements Running {
   readonly dialect = parleyDialect;
+  readonly usesOthers: boolean;
 
   constructor(
     readonly engine: Engine,
     readonly directory: string,
     public server: ServerProcess,
-  ) {}
+  ) {
+    this.usesOthers = engine.kind === 'mongodb';
+  }
 
   signUp(count: number): Promise<BenchUser[]> {
     const run = randomUUID().slice(0, 8);
@@ -155,6 +159,8 @@ async function dropDatabase(url: string): Promise<void> {
 /** Parley on its embedded engine. */
 export const parleySqlite: System = {
   name: 'parley-sqlite',
+  searchFrom: 1000,
+  steadyUpTo: Number.POSITIVE_INFINITY,
   async start(options) {
     const dataDir = temporaryDirectory();
     const engine: Engine = { kind: 'sqlite', dataDir };
@@ -166,6 +172,8 @@ export const parleySqlite: System = {
 export function parleyMongodb(serverUrl: string): System {
   return {
     name: 'parley-mongodb',
+    searchFrom: 250,
+    steadyUpTo: 1000,
     async start(options) {
       const url = new URL(serverUrl);
       url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;

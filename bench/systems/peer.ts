@@ -4,7 +4,7 @@ import { ServerProcess } from '../server.js';
 import { temporaryDirectory } from '../temporary.js';
 import { WireConnection } from '../wire/connection.js';
 import { socketIoDialect } from '../wire/socketIo.js';
-import type { BenchUser, Place, Running, System } from './system.js';
+import type { BenchUser, Place, Running, System, SystemName } from './system.js';
 
 const program = join(import.meta.dirname, '..', 'peer', 'server.js');
 
@@ -14,9 +14,11 @@ interface Fetched {
 
 class RunningPeer implements Running {
   readonly dialect = socketIoDialect;
+  readonly usesOthers = false;
 
   constructor(
     readonly directory: string,
+    readonly options: readonly string[],
     public server: ServerProcess,
   ) {}
 
@@ -70,7 +72,7 @@ class RunningPeer implements Running {
   async restart(how: 'stop' | 'kill'): Promise<number> {
     await this.server[how]();
     const from = performance.now();
-    this.server = await startPeer(this.directory);
+    this.server = await startPeer(this.directory, this.options);
     return performance.now() - from;
   }
 
@@ -79,13 +81,23 @@ class RunningPeer implements Running {
   }
 }
 
-const startPeer = (directory: string) => ServerProcess.start([program, directory], process.env);
+const startPeer = (directory: string, options: readonly string[]) =>
+  ServerProcess.start([program, directory, ...options], process.env);
+
+function peer(name: SystemName, options: readonly string[]): System {
+  return {
+    name,
+    searchFrom: 1000,
+    steadyUpTo: Number.POSITIVE_INFINITY,
+    async start() {
+      const directory = temporaryDirectory();
+      return new RunningPeer(directory, options, await startPeer(directory, options));
+    },
+  };
+}
 
 /** The socket.io server of `bench/peer`. */
-export const socketIo: System = {
-  name: 'socket.io',
-  async start() {
-    const directory = temporaryDirectory();
-    return new RunningPeer(directory, await startPeer(directory));
-  },
-};
+export const socketIo = peer('socket.io', []);
+
+/** The same server without the insert: it forgets every message. */
+export const socketIoNoStore = peer('socket.io-no-store', ['--no-store']);

@@ -3,8 +3,11 @@ import type { ServerProcess } from '../server.js';
 import type { WireConnection } from '../wire/connection.js';
 import type { Dialect } from '../wire/dialect.js';
 
-export const systemNames = ['parley-sqlite', 'parley-mongodb', 'socket.io'] as const;
+export const systemNames = ['parley-sqlite', 'parley-mongodb', 'socket.io', 'socket.io-no-store'] as const;
 export type SystemName = (typeof systemNames)[number];
+
+/** Whether the system is there to compare with, not to be judged. */
+export const isPeer = (name: SystemName) => name === 'socket.io' || name === 'socket.io-no-store';
 
 export interface BenchUser {
   readonly userId: string;
@@ -15,6 +18,8 @@ export interface BenchUser {
 export interface StartOptions {
   /** Default 4, the lowest cost, because the benchmark signs up many users. */
   readonly bcryptCost?: number;
+  /** More variables for the server's process. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** A client's position: Parley's cursor, or the last seq of each room for the peer. */
@@ -28,6 +33,8 @@ export interface Running {
   readonly engine?: Engine;
   /** The server's data directory. */
   readonly directory: string;
+  /** Whether a part of the server's work is done by programs of others, like a database. */
+  readonly usesOthers: boolean;
   /** Signs up and signs in new users. */
   signUp(count: number): Promise<BenchUser[]>;
   /** Opens a room for each pair and returns the room ids. */
@@ -52,6 +59,10 @@ export interface Running {
 
 export interface System {
   readonly name: SystemName;
+  /** The first rate of the search for the highest one, in messages a second. */
+  readonly searchFrom: number;
+  /** The highest rate of a steady load that makes sense. */
+  readonly steadyUpTo: number;
   /** Starts the server on a new, empty store. */
   start(options?: StartOptions): Promise<Running>;
 }

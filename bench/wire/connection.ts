@@ -34,6 +34,7 @@ export class WireConnection implements FrameHandler, Sink {
   #upgraded = false;
   #head: Buffer = Buffer.alloc(0);
   #lastId = 0;
+  #queued: Buffer | undefined;
 
   /** Connects and upgrades; rejects if the server refuses the upgrade or closes the connection. */
   static async open(port: number, dialect: Dialect): Promise<WireConnection> {
@@ -77,6 +78,20 @@ export class WireConnection implements FrameHandler, Sink {
   /** Writes a frame. The caller must not change it afterwards. */
   send(frame: Buffer): void {
     this.#socket.write(frame);
+  }
+
+  /** Keeps a frame until `flush`. Returns whether it is the first one, so that the caller knows to flush. */
+  queue(frame: Buffer): boolean {
+    const isFirst = this.#queued === undefined;
+    this.#queued = this.#queued === undefined ? frame : Buffer.concat([this.#queued, frame]);
+    return isFirst;
+  }
+
+  /** Writes all queued frames in one call. */
+  flush(): void {
+    if (this.#queued === undefined) return;
+    this.#socket.write(this.#queued);
+    this.#queued = undefined;
   }
 
   /** Destroys the socket without a closing handshake, like a lost connection. */

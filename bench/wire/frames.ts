@@ -26,34 +26,46 @@ function frame(opcode: number, payload: Buffer): Buffer {
 /** A masked text frame; throws a `RangeError` above 65,535 bytes. */
 export const textFrame = (payload: string): Buffer => frame(text, Buffer.from(payload));
 
-/** A prepared text frame. Each send only writes new numbers of a fixed width into it. */
+/** Writes the digits of a number in `width` bytes from `at`, masked and padded with zeros. */
+function putDigits(bytes: Buffer, at: number, width: number, value: number): void {
+  let rest = value;
+  for (let place = at + width - 1; place >= at; place--) {
+    const shorter = Math.floor(rest / 10);
+    bytes[place] = (0x30 + rest - shorter * 10) ^ maskByte;
+    rest = shorter;
+  }
+}
+
+/** A prepared text frame. Each send only writes two new numbers of a fixed width into it. */
 export class FrameTemplate {
   readonly #bytes: Buffer;
-  readonly #fields: readonly { readonly at: number; readonly width: number }[];
+  readonly #fields: readonly [Field, Field];
 
   /** @param fields digits that occur once in the payload; `fill` overwrites them in this order */
-  constructor(payload: string, fields: readonly string[]) {
+  constructor(payload: string, fields: readonly [string, string]) {
     this.#bytes = textFrame(payload);
     const start = this.#bytes.length - Buffer.byteLength(payload);
-    this.#fields = fields.map((field) => ({
+    const locate = (field: string) => ({
       at: start + Buffer.from(payload).indexOf(field),
       width: field.length,
-    }));
+    });
+    this.#fields = [locate(fields[0]), locate(fields[1])];
   }
 
   /** Returns a new frame with these numbers in the fields, padded with zeros. */
-  fill(...values: readonly number[]): Buffer {
+  fill(one: number, two: number): Buffer {
     const bytes = Buffer.allocUnsafe(this.#bytes.length);
-    this.#bytes.copy(bytes);
-    for (const [i, { at, width }] of this.#fields.entries()) {
-      let rest = values[i] ?? 0;
-      for (let place = at + width - 1; place >= at; place--) {
-        bytes[place] = (0x30 + (rest % 10)) ^ maskByte;
-        rest = Math.floor(rest / 10);
-      }
-    }
+    bytes.set(this.#bytes);
+    const [first, second] = this.#fields;
+    putDigits(bytes, first.at, first.width, one);
+    putDigits(bytes, second.at, second.width, two);
     return bytes;
   }
+}
+
+interface Field {
+  readonly at: number;
+  readonly width: number;
 }
 
 export interface FrameHandler {

@@ -21,11 +21,11 @@ export function httpParts(
   erasures: Erasures,
 ): HttpParts {
   const { vault, passwords, texts, engine } = stores;
-  const { log, writers, attemptLimit } = engine;
+  const { log, attemptLimit } = engine;
   const { queries, projections } = reads;
   const { reader: rows, progress } = projections;
   const { heads, proofs } = audit;
-  const { bus, commands } = membership;
+  const { bus, commands, writers } = membership;
   const past = { log, rows, indexed: indexedSize(progress) };
   return {
     accounts: {

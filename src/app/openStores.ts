@@ -6,10 +6,9 @@ import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.
 import type { Config } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
-import { openSqliteLog } from '../log/embeddedLog.js';
 import type { EventLog } from '../log/log.js';
 import { checkLogFile } from '../log/logFileReader.js';
-import { type Engine, logFileOf, mongoLog, readFileOf } from '../projections/store/engine.js';
+import { type Engine, logFileOf, openLog, readFileOf } from '../projections/store/engine.js';
 import { openPasswords } from '../vault/credentials.js';
 import { deriveKeys, loadMasterKey, masterKeyFileOf } from '../vault/masterKey.js';
 import { hasVault, type OpenVault, openVault, vaultFileOf } from '../vault/openVault.js';
@@ -20,7 +19,6 @@ import {
   type TextOpener,
 } from '../vault/textOpener.js';
 import type { Passwords } from '../vault/vault.js';
-import { WriterThreadClient } from '../writer/writerThreadClient.js';
 import { type Closers, type Host, warnTo } from './lifecycle.js';
 
 /** Another live process owns the data directory. */
@@ -205,10 +203,8 @@ export function lockDataDir(dir: string): DataDirLock {
 /** The engine of log and read models, opened. */
 export interface OpenEngine {
   readonly location: Engine;
-  /** The only part of this process that appends to the log. */
-  readonly writers: WriterThreadClient;
-  /** The same log, to be read. */
-  readonly log: Omit<EventLog, 'append'>;
+  /** Only the writers append to it. */
+  readonly log: EventLog;
   /** The node that ran in this data directory before, if it has surely ended. */
   readonly predecessor: NodeId | undefined;
   /** Of requests that check a password; undefined with `AUTH_RATE_LIMIT=off`. */
@@ -248,12 +244,10 @@ async function openEngine(config: Config, node: NodeId, closers: Closers): Promi
   const location = engineOf(config);
   if (location.kind === 'sqlite') prepareFiles(config);
   const predecessor = recordNode(config.DATA_DIR, node);
-  const writers = await WriterThreadClient.open({ engine: location, node, partitions: config.PARTITIONS });
-  closers.add(() => writers.stop());
-  const log = await openLog(location);
+  const log = await openLog(location, config.PARTITIONS);
   closers.add(() => log.close());
   const attemptLimit = await openAttemptLimit(location, config.AUTH_RATE_LIMIT, closers);
-  return { location, writers, log, predecessor, attemptLimit };
+  return { location, log, predecessor, attemptLimit };
 }
 
 /** The master key of these settings. Only a new system, without a vault, makes one. */
@@ -272,11 +266,6 @@ export const engineOf = ({
 }: Pick<Config, 'MONGO_URL' | 'DATA_DIR'>): Engine =>
   url === undefined ? { kind: 'sqlite', dataDir } : { kind: 'mongodb', url };
 
-const openLog = (location: Engine): Promise<EventLog> =>
-  location.kind === 'sqlite'
-    ? openSqliteLog({ file: logFileOf(location.dataDir), readOnly: true })
-    : mongoLog({ url: location.url });
-
 async function openAttemptLimit(
   location: Engine,
   allowance: Config['AUTH_RATE_LIMIT'],
@@ -284,6 +273,6 @@ async function openAttemptLimit(
 ): Promise<AttemptLimit | undefined> {
   if (allowance === 'off') return undefined;
   if (location.kind === 'sqlite') return createMemoryAttemptLimit(allowance, () => performance.now());
-  const { openMongoAttemptLimit } = await import('../cluster/mongoAttemptLimit.js');
+  const { openMongoAttemptLimit } = await import('../cluster/mongoCluster.js');
   return openMongoAttemptLimit(location.url, allowance, (close) => closers.add(close));
 }

@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
-import { PartitionRouter } from '../cluster/commandRouter.js';
+import { LocalRouter, type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
-import type { Devices, Nodes } from '../cluster/nodes.js';
+import type { Cluster, Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
@@ -18,6 +19,9 @@ import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries, type Queries } from '../projections/queries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
+import { readModels } from '../writer/writerPorts.js';
+import { Writers } from '../writer/writers.js';
+import { FoldAssignment } from './foldAssignment.js';
 import { type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import type { Stores } from './openStores.js';
 
@@ -30,60 +34,6 @@ import type { Stores } from './openStores.js';
 export interface Reads {
   readonly projections: Projections;
   readonly queries: Queries;
-}
-
-/**
- * Returns the partitions that this node folds into the tables. These are its own, and those whose owner is of
- * another version and does not fold all tables. Two nodes may fold one partition, which is harmless.
- */
-export function listFoldedPartitions(node: NodeId, owners: Owners, tables: readonly string[]): number[] {
-  return owners.flatMap((owner, partition) => {
-    if (owner?.node === node) return [partition];
-    // Nothing is known of a node not seen live. Another node will own its partitions soon.
-    const { capabilities = tables } = owner ?? {};
-    return tables.every((table) => capabilities.includes(table)) ? [] : [partition];
-  });
-}
-
-/**
- * The partitions that a node folds and signs. A stopping node keeps its partitions even if others take them
- * over. So everything gets folded and signed even when no other node takes over, without waiting for one.
- */
-export class FoldAssignment {
-  #owned: readonly number[] = [];
-  #folded: readonly number[] = [];
-  #isRetaining = false;
-
-  constructor(
-    private readonly node: NodeId,
-    private readonly tables: readonly string[],
-  ) {}
-
-  /** The partitions to fold: see `listFoldedPartitions`. */
-  get folded(): readonly number[] {
-    return this.#folded;
-  }
-
-  /** The partitions to sign. */
-  get owned(): readonly number[] {
-    return this.#owned;
-  }
-
-  /** Updates the assignment after owners changed. */
-  setOwners(owners: Owners): void {
-    const owned = owners.flatMap((owner, partition) => (owner?.node === this.node ? [partition] : []));
-    this.#owned = this.#merge(this.#owned, owned);
-    this.#folded = this.#merge(this.#folded, listFoldedPartitions(this.node, owners, this.tables));
-  }
-
-  /** Keeps the present partitions from now on. Called when the node stops. */
-  retainAll(): void {
-    this.#isRetaining = true;
-  }
-
-  #merge(before: readonly number[], now: readonly number[]): readonly number[] {
-    return this.#isRetaining ? [...new Set([...before, ...now])] : now;
-  }
 }
 
 /** Signed heads of the log, and proofs from them. */
@@ -103,7 +53,9 @@ export interface Membership {
   readonly nodes: Nodes;
   readonly devices: Devices;
   /** Sends commands to the owners of their partitions, on whichever node. */
-  readonly commands: PartitionRouter;
+  readonly commands: NodeRouter;
+  /** The only part of this process that appends to the log. */
+  readonly writers: Writers;
   /** Takes commands that other nodes forward. */
   readonly receiver: ForwardedCommandReceiver;
 }
@@ -193,24 +145,80 @@ export function prepareAudit(
   };
 }
 
-/** Joins the cluster. Routes no command before `startWriters` sets the owners of the partitions. */
+/** Joins the cluster. Routes no command before `startWriters` has started the writers. */
 export async function joinCluster(
-  { config, logger, closers }: Host,
-  { engine: { writers, log, predecessor } }: Stores,
+  host: Host,
+  parts: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
   bus: Bus,
 ): Promise<Membership> {
-  const commands = new PartitionRouter({
-    ...{ partitions: writers.partitions, bus, writers, clock: systemClock },
-    onStaleOwner: () => writers.rebalance(),
-  });
+  const { config, logger, closers } = host;
+  const { location, log, predecessor } = parts.stores.engine;
+  const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, capabilities);
+  closers.add(cluster.close);
+  if (predecessor !== undefined) await expirePredecessor(predecessor, cluster, warnTo(logger));
+  const writers = createWriters(host, parts, bus, cluster, (owners) => commands.setOwners(owners));
+  const routed = { partitions: log.partitions, writers, clock: systemClock };
+  const commands =
+    location.kind === 'sqlite'
+      ? new LocalRouter(routed)
+      : new PartitionRouter({ ...routed, bus, onStaleOwner: () => writers.rebalance() });
   bus.onNote((note) => {
     if (note.kind === 'rebalance') writers.rebalance();
   });
   const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
-  const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, capabilities);
-  closers.add(cluster.close);
-  if (predecessor !== undefined) await expirePredecessor(predecessor, cluster, warnTo(logger));
-  return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, receiver };
+  return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, writers, receiver };
+}
+
+/** The least time between two appends of a partition. A message waits half of it, and one sync carries many. */
+const COMMIT_INTERVAL_MS = 4;
+
+function createWriters(
+  { logger, metrics, retirement }: Host,
+  {
+    stores: { engine, vault },
+    reads: { projections },
+    audit,
+  }: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
+  bus: Bus,
+  cluster: Cluster,
+  setOwners: (owners: Owners) => void,
+): Writers {
+  const { reader, progress, storedCheckpoint } = projections;
+  const report = warnTo(logger);
+  const { onFatal } = retirement;
+  return new Writers({
+    ...{ node: bus.node, cluster },
+    writer: {
+      storage: {
+        ...{ log: engine.log, bus, folding: progress },
+        mayAppend: (partition) => audit.heads.check(partition),
+      },
+      lookups: {
+        ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
+        // A single process needs no devices: it sets nobody offline who is active.
+        ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
+      },
+      environment: {
+        ...{ clock: systemClock, commitIntervalMs: COMMIT_INTERVAL_MS },
+        ...{ now: Date.now, newId: randomUUID },
+      },
+      events: {
+        ...{ onFatal, report },
+        onAppend: ({ ms, events }) => metrics.observeAppend(ms, events),
+      },
+    },
+    events: {
+      onOwners(owners) {
+        setOwners(owners);
+        audit.assignment.setOwners(owners);
+        projections.own(audit.assignment.folded).catch((error: unknown) => {
+          // A retired node's projections have stopped at the event that they cannot read.
+          if (!retirement.isRetired) onFatal(error);
+        });
+      },
+      onLeasesChanged: () => bus.broadcast({ kind: 'rebalance' }),
+    },
+  });
 }
 
 /** Starts the gateway: before the writers, so that it fans out all that this node commits. */
@@ -239,13 +247,12 @@ export function serveNodes(
   { stores, reads, membership }: Parts,
   gateway: RunningGateway,
 ): ErasureBroadcast {
-  const { vault, texts, engine } = stores;
-  const { bus, nodes, receiver } = membership;
+  const { vault, texts } = stores;
+  const { bus, nodes, receiver, writers } = membership;
   const memories = {
     keys: vault.keys,
     fannedOut: (at: readonly Moment[]) => gateway.revisions.reached(at),
     texts: texts.cache,
-    writers: engine.writers,
     gateway,
     projections: reads.projections,
   };
@@ -259,47 +266,20 @@ export function serveNodes(
       gateway.sessionRevocation.serve(body) ?? broadcast.serve(body) ?? receiver.serve(body, from),
   );
   retirement.enable(async () => {
-    await Promise.all([gateway.close(), engine.writers.releaseAll()]);
+    await Promise.all([gateway.close(), writers.stop()]);
   });
   return broadcast;
 }
 
 /** Starts the writers, which take over partitions: from here on commands are accepted. */
 export async function startWriters(
-  { logger, metrics, closers, retirement }: Host,
-  { stores, reads: { projections }, audit, membership }: Parts,
+  { closers }: Host,
+  { membership: { writers, commands } }: Parts,
 ): Promise<void> {
-  const { engine, vault, texts } = stores;
-  const { writers } = engine;
-  const { bus, commands } = membership;
-  const { progress, start } = projections;
-  projections.onSwitch((name, generation) => writers.switchTo(name, generation));
-  progress.onAdvance((partition, size) => writers.advance(partition, size));
-  const deps = {
-    bus,
-    keys: vault.keys,
-    mayAppend: (partition: number) => audit.heads.check(partition),
-    folding: progress,
-    events: {
-      onSealed: texts.cache.set,
-      onAppend: (ms: number, events: number) => metrics.observeAppend(ms, events),
-      onOwners(owners: Owners) {
-        commands.setOwners(owners);
-        audit.assignment.setOwners(owners);
-        projections.own(audit.assignment.folded).catch((error: unknown) => {
-          // A retired node's projections have stopped at the event that they cannot read.
-          if (!retirement.isRetired) retirement.onFatal(error);
-        });
-      },
-      onLeasesChanged: () => bus.broadcast({ kind: 'rebalance' }),
-      onFatal: retirement.onFatal,
-      report: warnTo(logger),
-    },
-  };
-  await writers.start(deps, start.folded, start.generations);
   // Before the read models and the vault: commands under way still need both.
   closers.add(() => writers.stop());
   closers.add(() => commands.stop());
+  await writers.start();
 }
 
 /** Starts destroying the keys of deleted texts, first of those that a crash left. */
@@ -311,10 +291,7 @@ export function startDeletedTexts(
     log: engine.log,
     keys: vault.keys,
     owned: () => commands.owned,
-    forgetRoom: (room) => {
-      engine.writers.forgetRoom(room);
-      texts.cache.deleteOwner(room.owner);
-    },
+    forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
     logger,
   });
   bus.subscribe((frame) => deletedTexts.receive(frame));

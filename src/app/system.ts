@@ -71,7 +71,7 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const bus = await connectBus(host, stores.engine.log.id, node);
   const reads = await startReads(host, stores, bus);
   const audit = prepareAudit(host, stores, reads, node);
-  const membership = await joinCluster(host, stores, bus);
+  const membership = await joinCluster(host, { stores, reads, audit }, bus);
   const selfCheck = await startSelfCheck(host, stores, bus);
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
   const gateway = await startPushes(host, parts);
@@ -125,7 +125,7 @@ function registerMetrics({ metrics }: Host, { stores, reads, membership }: Parts
   const { commands } = membership;
   metrics.addGauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
   metrics.addQueue('passwords', () => stores.passwords.waiting);
-  metrics.addQueue('commands', () => stores.engine.writers.depth);
+  metrics.addQueue('commands', () => membership.writers.depth);
   metrics.addQueue('router', () => commands.depth);
   metrics.addGauge('parley_partitions_owned', () => commands.owned.length);
 }

@@ -1,5 +1,6 @@
 import { type Db, MongoClient } from 'mongodb';
 import { META_TABLE } from '../log/logMeta.js';
+import { COMMITS } from '../log/mongoLog.js';
 import { openMongoRows, type RowDocument } from '../projections/store/mongoRows.js';
 import { type AnyModel, tableOf } from '../projections/store/rowStore.js';
 import type { Entry, StoredRow } from '../projections/store/sqliteReads.js';
@@ -28,7 +29,10 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
     },
     count: (model, below) =>
-      Promise.all(below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } }))),
+      Promise.all([
+        ...below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } })),
+        table(model).countDocuments({ p: { $nin: [...below.keys()] } }),
+      ]),
     async pageIndexed(model, after, limit) {
       const filter = after === undefined ? {} : { _id: { $gt: after } };
       const found = await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray();
@@ -39,8 +43,8 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
     },
     isKept: (_, kept, entries) => kept === JSON.stringify(entries),
-    async findShared(model, index) {
-      const group = { _id: `$ix.${index}.t`, count: { $sum: 1 } };
+    async findShared(model) {
+      const group = { _id: { $arrayElemAt: [{ $split: ['$_id', '/'] }, 1] }, count: { $sum: 1 } };
       const stages = [{ $group: group }, { $match: { count: { $gt: 1 } } }, { $limit: 1 }];
       const found = await table(model).aggregate(stages, { allowDiskUse: true }).toArray();
       return found[0] && String(found[0]._id);
@@ -89,8 +93,7 @@ export async function findWrongCollection(
   try {
     const db = client.db();
     const models = new Map([...active, ...others].map((model) => [tableOf(model), model]));
-    const commits = Array.from({ length: partitions }, (_, partition) => `commits_${partition}`);
-    const known = new Set([META_TABLE, 'checkpoints', 'generations_v1', ...commits, ...CLUSTER_COLLECTIONS]);
+    const known = new Set([META_TABLE, COMMITS, 'checkpoints', 'generations_v1', ...CLUSTER_COLLECTIONS]);
     for (const found of await db.listCollections().toArray()) {
       const { name, type = 'collection' } = found;
       const options = 'options' in found ? Object.keys(found.options ?? {}) : [];
@@ -102,12 +105,18 @@ export async function findWrongCollection(
       const wrong = await findWrongIndex(db, name, models.get(name));
       if (wrong !== undefined) return wrong;
     }
+    const planted = await db.collection(COMMITS).findOne({ $nor: placesOf(partitions) });
+    if (planted) return `the collection ${COMMITS} has a document that is no commit of a partition`;
     const descriptions = await db.collection(META_TABLE).countDocuments({});
     return descriptions === 1 ? undefined : `the log has ${descriptions} descriptions`;
   } finally {
     await client.close();
   }
 }
+
+/** The ranges of the places of commits, a filter a partition. All that lies in them is read and checked. */
+const placesOf = (partitions: number) =>
+  Array.from({ length: partitions }, (_, p) => ({ _id: { $gte: { p, n: 1 }, $lt: { p: p + 1 } } }) as object);
 
 async function findWrongIndex(
   db: Db,

@@ -64,9 +64,12 @@ export interface StoredRows {
   pageAhead(model: AnyModel, from: Place, after: string | undefined, limit: number): Promise<StoredRow[]>;
   /** Whether a row with these index entries is stored with what it keeps of them. */
   isKept(model: AnyModel, kept: string | null, entries: readonly Entry[]): boolean;
-  /** A term of an index that two rows share. */
-  findShared(model: AnyModel, index: string): Promise<string | undefined>;
-  /** The number of rows in each partition, from 0 on, whose offset is below the partition's entry. */
+  /** What two keys have in common behind their slash. */
+  findShared(model: AnyModel): Promise<string | undefined>;
+  /**
+   * The number of rows in each partition, from 0 on, whose offset is below the partition's entry; last the number of
+   * rows in no partition.
+   */
   count(model: AnyModel, below: readonly number[]): Promise<number[]>;
   /** The entries of indexes, where they have tables of their own. On MongoDB they are in the rows. */
   readonly entryTables?: EntryTables;
@@ -191,7 +194,8 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       const sums = below.map(
         (_, partition) => `count(*) FILTER (WHERE r.partition = ${partition} AND r.offset < ?)`,
       );
-      const sql = `SELECT ${sums.join(', ')} FROM ${table(model)} r`;
+      const others = `count(*) FILTER (WHERE r.partition NOT BETWEEN 0 AND ${below.length - 1})`;
+      const sql = `SELECT ${[...sums, others].join(', ')} FROM ${table(model)} r`;
       return file.statement(sql).get(...below) as number[];
     },
     async pageIndexed(model, after, limit) {
@@ -210,9 +214,9 @@ export function sqliteRows(file: SqliteFile): StoredRows {
     // What follows from the row may be kept all the same.
     isKept: (model, kept, entries) =>
       kept === null ? keptText(model, entries) === null : kept === JSON.stringify(entries),
-    async findShared(model, index) {
-      const entries = indexTable(tableOf(model), index);
-      const sql = `SELECT term FROM ${entries} GROUP BY term HAVING count(*) > 1 LIMIT 1`;
+    async findShared(model) {
+      const part = "substr(key, instr(key, '/') + 1)";
+      const sql = `SELECT ${part} FROM ${table(model)} GROUP BY ${part} HAVING count(*) > 1 LIMIT 1`;
       return (file.statement(sql).get() as [string] | undefined)?.[0];
     },
     entryTables: entryTables(file),
@@ -285,7 +289,7 @@ function entryTables(file: SqliteFile): EntryTables {
     },
     async areOneEach(model) {
       const counts = Object.keys(model.indexes).map((name) => `(SELECT count(*) FROM ${table(model, name)})`);
-      const sql = `SELECT count(r.value), count(r.entries), ${counts.join(', ')} FROM ${rows(model)} r`;
+      const sql = `SELECT ${['count(r.value)', 'count(r.entries)', ...counts].join(', ')} FROM ${rows(model)} r`;
       const [live = 0, kept, ...entries] = file.statement(sql).get() as number[];
       return kept === 0 && entries.every((count) => count === live);
     },

@@ -1,5 +1,7 @@
 import {
   type CollectionOptions,
+  type Db,
+  type Document,
   MongoAPIError,
   MongoClient,
   type MongoClientOptions,
@@ -153,3 +155,120 @@ export const MAJORITY: CollectionOptions = {
   readPreference: 'primary',
   promoteBuffers: true,
 };
+
+/** What the server says of an insert of several documents. */
+interface InsertReply {
+  /** The number of documents that it stored. */
+  readonly n?: number;
+  readonly writeErrors?: readonly {
+    readonly index: number;
+    readonly code?: number;
+    readonly errmsg?: string;
+  }[];
+}
+
+/** A document that waits for its call, or for the call's answer. */
+interface Waiting<D> {
+  readonly document: D;
+  readonly bytes: number;
+  readonly stored: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface GroupedInsertsOptions {
+  readonly clock: Clock;
+  /** The limit of one call. */
+  readonly timeoutMs: number;
+  /** How long a document waits for others while a call is in flight. Otherwise it leaves at once. */
+  readonly lingerMs: number;
+  /** The documents of a call have at most this many bytes together, unless one alone has more. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Inserts the documents of many callers with few calls: most of a call's cost does not depend on the number of
+ * documents. Each document has an outcome of its own. A call that hangs delays only its own documents. Uses the
+ * plain command: `insertMany` may send several, and its error does not tell which of them the server answered.
+ */
+export class GroupedInserts<D extends Document> {
+  #waiting: Waiting<D>[] = [];
+  #callsInFlight = 0;
+  #isScheduled = false;
+
+  constructor(
+    private readonly db: Pick<Db, 'command'>,
+    private readonly collection: string,
+    private readonly options: GroupedInsertsOptions,
+  ) {}
+
+  /**
+   * Resolves once a majority of servers has the document. Rejects with the error of this document or of its
+   * whole call. Unless the server refused the document, its outcome is then unknown.
+   */
+  insert(document: D, bytes: number): Promise<void> {
+    return new Promise((stored, failed) => {
+      this.#waiting.push({ document, bytes, stored, failed });
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const { clock, lingerMs } = this.options;
+    const send = () => {
+      this.#isScheduled = false;
+      while (this.#waiting.length > 0) void this.#send(this.#takeGroup());
+    };
+    // At the end of this turn, so that documents of one turn leave together.
+    if (this.#callsInFlight === 0) clock.setImmediate(send);
+    else clock.setTimer(send, lingerMs);
+  }
+
+  #takeGroup(): Waiting<D>[] {
+    let bytes = 0;
+    const end = this.#waiting.findIndex((each, i) => {
+      bytes += each.bytes;
+      return i > 0 && bytes > this.options.maxBytes;
+    });
+    return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+  }
+
+  async #send(group: readonly Waiting<D>[]): Promise<void> {
+    this.#callsInFlight++;
+    try {
+      const reply = await this.#call(group.map(({ document }) => document));
+      const errors = errorsOf(reply, group.length);
+      for (const [i, { stored, failed }] of group.entries()) {
+        const error = errors(i);
+        if (error) failed(error);
+        else stored();
+      }
+    } catch (error) {
+      for (const { failed } of group) failed(error);
+    } finally {
+      this.#callsInFlight--;
+    }
+  }
+
+  #call(documents: D[]): Promise<InsertReply> {
+    const writeConcern = { w: 'majority', j: true };
+    const command = { insert: this.collection, documents, ordered: false, writeConcern };
+    return withMongoTimeout(this.options.clock, this.options.timeoutMs, this.db.command(command));
+  }
+}
+
+/** Returns the error of each document by its index; undefined if it is stored. */
+function errorsOf({ n, writeErrors = [] }: InsertReply, count: number): (index: number) => Error | undefined {
+  const refused = new Map(
+    writeErrors.map(({ index, code, errmsg }) => [
+      index,
+      new MongoServerError({ message: errmsg ?? 'the server refused the document', code }),
+    ]),
+  );
+  // A reply that does not account for every document proves nothing of those that it does not name.
+  const isComplete = n !== undefined && n + refused.size === count;
+  return (index) =>
+    refused.get(index) ??
+    (isComplete ? undefined : new MongoError(`the server stored ${n} of ${count} documents`));
+}

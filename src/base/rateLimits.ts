@@ -54,31 +54,17 @@ export const ABUSE_SPAN_MS = 10_000;
 export const MAX_BAD_FRAMES = 100;
 export const MAX_REFUSALS = 1000;
 
-/**
- * Limits the requests of one connection and detects abuse. A window is created at the first refusal or bad
- * frame.
- */
-export class ConnectionLimits {
-  #bucket: TokenBucket | undefined;
+/** Takes a request's token. Returns `rate_limited` if the request must not start, else undefined. */
+export function checkRequest(bucket: TokenBucket, now: number): ParleyError | undefined {
+  const retryAfterMs = bucket.take(now);
+  if (retryAfterMs === 0) return undefined;
+  return new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
+}
+
+/** Detects abuse by one connection. Create it at the first refusal or bad frame, as its windows are. */
+export class AbuseWatch {
   #bad: SlidingWindow | undefined;
   #refused: SlidingWindow | undefined;
-
-  /** Without a bucket, requests are unlimited. Frames that are not requests are always counted. */
-  constructor(bucket: TokenBucket | undefined) {
-    this.#bucket = bucket;
-  }
-
-  /** From now on, requests take their tokens from this bucket, which others may share. */
-  shareBucket(bucket: TokenBucket | undefined): void {
-    this.#bucket = bucket;
-  }
-
-  /** Returns `rate_limited` if the request must not start, else undefined. */
-  checkRequest(now: number): ParleyError | undefined {
-    const retryAfterMs = this.#bucket?.take(now) ?? 0;
-    if (retryAfterMs === 0) return undefined;
-    return new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
-  }
 
   /** Counts a refused request. Returns true on abuse: 1,000 within 10 s. */
   countRefusal(now: number): boolean {
@@ -172,11 +158,26 @@ export class PasswordPlaces {
   }
 }
 
-/**
- * Limits of one queue: waiting commands, their bytes, and how far the read models may lag while commands are
- * accepted.
- */
-export const ADMISSION_LIMITS = { commands: 8192, bytes: 16 * 1024 * 1024, lagMs: 2000 } as const;
+/** Limits of one queue: waiting commands, and their bytes. */
+export const ADMISSION_LIMITS = { commands: 8192, bytes: 16 * 1024 * 1024 } as const;
+
+/** The first `limit` items when each owner takes one in turn. Those of one owner keep their order. */
+export function takeInTurn<T>(items: readonly T[], ownerOf: (item: T) => string, limit: number): T[] {
+  const queues = new Map<string, T[]>();
+  for (const item of items) {
+    const owner = ownerOf(item);
+    const queue = queues.get(owner);
+    if (queue) queue.push(item);
+    else queues.set(owner, [item]);
+  }
+  const taken: T[] = [];
+  for (let turn = 0; taken.length < limit && taken.length < items.length; turn++)
+    for (const queue of queues.values()) {
+      const item = queue[turn];
+      if (item !== undefined && taken.length < limit) taken.push(item);
+    }
+  return taken;
+}
 
 /** Counts the commands in progress and refuses new ones above `ADMISSION_LIMITS`. */
 export class AdmissionQueue {
@@ -189,10 +190,9 @@ export class AdmissionQueue {
   }
 
   /** Returns `overloaded` if no further command fits now, else undefined. */
-  checkCapacity(bytes: number, lagMs: number): ParleyError | undefined {
+  checkCapacity(bytes: number): ParleyError | undefined {
     if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
       return overloaded('too many commands are waiting on this node');
-    if (lagMs > ADMISSION_LIMITS.lagMs) return overloaded('the read models lag behind the log');
     return undefined;
   }
 

@@ -11,7 +11,13 @@ export type Remote<A extends Api> = {
 type Port = Pick<MessagePort, 'postMessage' | 'on'> | Pick<Worker, 'postMessage' | 'on'>;
 type Request = { id: number; method: string; args: unknown[] };
 type Response = { id: number; value?: unknown; error?: WireError };
-type WireError = { name: string; message: string; stack: string | undefined; props: Record<string, unknown> };
+/** An error as data, so that it can cross threads. */
+export type WireError = {
+  name: string;
+  message: string;
+  stack: string | undefined;
+  props: Record<string, unknown>;
+};
 
 /** An error from another thread, with the name and own properties of the original. */
 class RemoteError extends Error {
@@ -23,7 +29,8 @@ class RemoteError extends Error {
   }
 }
 
-function encodeError(error: unknown): WireError {
+/** The error as data, with its own properties that are text, numbers or booleans. */
+export function encodeError(error: unknown): WireError {
   if (!(error instanceof Error))
     return { name: 'Error', message: String(error), stack: undefined, props: {} };
   const props = Object.fromEntries(
@@ -31,6 +38,9 @@ function encodeError(error: unknown): WireError {
   );
   return { name: error.name, message: error.message, stack: error.stack, props };
 }
+
+/** The error that `encodeError` was given, with its name but without its class. */
+export const decodeError = (wire: WireError): Error => new RemoteError(wire);
 
 const transferLists = new WeakMap<object, readonly ArrayBuffer[]>();
 

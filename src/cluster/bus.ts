@@ -12,6 +12,8 @@ export type NodeId = string;
 export interface CommitFrame extends Commit {
   /** By stream, the members of the rooms of its events. Undefined of a commit that was read from the log. */
   readonly members: RoomsOfCommit | undefined;
+  /** The texts of its events, by their sealed form, as far as the writer of this process has just sealed them. */
+  readonly texts?: ReadonlyMap<string, string> | undefined;
   /** The users whom its events are pushed to, each once. Throws while `members` is undefined. */
   readonly concerns: readonly UserId[];
   /** The users whose presence its events change, for those who watch them. Throws like `concerns`. */
@@ -65,15 +67,17 @@ export interface Bus extends RequestChannel {
 interface Known {
   readonly events?: readonly Recorded[];
   readonly members?: RoomsOfCommit;
+  readonly texts?: ReadonlyMap<string, string>;
 }
 
 /** Creates the frame of a commit. */
-export function commitFrame(commit: Commit, { events: decoded, members }: Known = {}): CommitFrame {
+export function commitFrame(commit: Commit, { events: decoded, members, texts }: Known = {}): CommitFrame {
   let events = decoded;
   let receivers: Receivers | undefined;
   return {
     ...commit,
     members,
+    texts,
     get events() {
       events ??= decodeEvents(commit);
       return events;

@@ -13,7 +13,13 @@ import { partitionOf } from '../log/log.js';
 import type { RequestChannel } from './bus.js';
 import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
-import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
+import {
+  COMMAND_TIMEOUTS,
+  type InFlightWindow,
+  outcomeUnknownError,
+  PartitionQueue,
+  type QueuedCommand,
+} from './partitionQueue.js';
 
 /** The interval between checks for expired commands. */
 const EXPIRY_CHECK_MS = 250;
@@ -29,12 +35,113 @@ export interface PartitionRouterDeps {
   readonly onStaleOwner: () => void;
 }
 
+/** Sends the commands of this node's users to the writers that own their partitions. */
+export interface NodeRouter extends CommandRouter {
+  /** The number of commands in progress. */
+  readonly depth: number;
+  /** The partitions that this node owns. */
+  readonly owned: readonly number[];
+  /** Returns the epoch of this node's lease on the partition; undefined if another node owns it. */
+  epochOf(partition: number): number | undefined;
+  /** Updates the owners of all partitions. */
+  setOwners(owners: Owners): void;
+  /** Refuses new and unsent commands. Sent commands still get their answers. */
+  stop(): void;
+}
+
+/** A command that the writer has, and its caller waits for. */
+interface SubmittedCommand {
+  readonly since: number;
+  refuse(error: ParleyError): void;
+}
+
+/**
+ * Hands each command to its writer: the router of a single node. A command without an answer after
+ * `COMMAND_TIMEOUTS.unansweredMs` is `unknown`.
+ */
+export class LocalRouter implements NodeRouter {
+  readonly #writers: OwnWriters;
+  readonly #clock: Clock;
+  readonly #epochs: (number | undefined)[];
+  /** In the order of submission. */
+  readonly #submitted = new Set<SubmittedCommand>();
+  #isExpiring = false;
+  #stopRefusal: ParleyError | undefined;
+
+  constructor({
+    partitions,
+    writers,
+    clock,
+  }: Pick<PartitionRouterDeps, 'partitions' | 'writers'> & { clock: Clock }) {
+    this.#writers = writers;
+    this.#clock = clock;
+    this.#epochs = Array.from({ length: partitions });
+  }
+
+  get depth(): number {
+    return this.#submitted.size;
+  }
+
+  get owned(): readonly number[] {
+    return [...this.#epochs.keys()].filter((partition) => this.#epochs[partition] !== undefined);
+  }
+
+  epochOf(partition: number): number | undefined {
+    return this.#epochs[partition];
+  }
+
+  setOwners(owners: Owners): void {
+    for (const partition of this.#epochs.keys()) this.#epochs[partition] = owners[partition]?.epoch;
+  }
+
+  execute: CommandRouter['execute'] = (command, commandId) => {
+    if (this.#stopRefusal) return Promise.reject(this.#stopRefusal);
+    const epoch = this.#epochs[partitionOf(streamOfCommand(command), this.#epochs.length)];
+    if (epoch === undefined) return Promise.reject(overloaded('this node does not write yet; try again'));
+    return new Promise((resolve, reject) => {
+      const submitted = { since: this.#clock.now(), refuse: reject };
+      this.#submitted.add(submitted);
+      this.#expireLater();
+      this.#writers
+        .submit(command, commandId, epoch)
+        .then(resolve, (error: unknown) =>
+          // The node is giving its partitions up, so it stops.
+          reject(error instanceof NotOwner ? overloaded('the server is stopping') : error),
+        )
+        .finally(() => this.#submitted.delete(submitted));
+    });
+  };
+
+  stop(): void {
+    this.#stopRefusal = overloaded('the server is stopping');
+  }
+
+  #expireLater(): void {
+    if (this.#isExpiring) return;
+    this.#isExpiring = true;
+    this.#clock.setTimer(() => {
+      this.#isExpiring = false;
+      this.#expire();
+      if (this.#submitted.size > 0) this.#expireLater();
+    }, EXPIRY_CHECK_MS);
+  }
+
+  #expire(): void {
+    const before = this.#clock.now() - COMMAND_TIMEOUTS.unansweredMs;
+    for (const submitted of this.#submitted) {
+      if (submitted.since > before) return;
+      this.#submitted.delete(submitted);
+      submitted.refuse(outcomeUnknownError());
+    }
+  }
+}
+
 /**
  * Routes each command to the owner of its partition, through a queue per partition. Commands of a stream keep
  * their order while owners change. A command that no owner took within 5 s is `overloaded`, and one without
  * an answer after 10 s `unknown`.
  */
-export class PartitionRouter implements CommandRouter {
+export class PartitionRouter implements NodeRouter {
   readonly #deps: PartitionRouterDeps;
   readonly #queues: readonly PartitionQueue[];
   readonly #admission = new AdmissionQueue();
@@ -52,30 +159,26 @@ export class PartitionRouter implements CommandRouter {
     });
   }
 
-  /** The number of commands in progress. */
   get depth(): number {
     return this.#admission.length;
   }
 
-  /** Returns the epoch of this node's lease on the partition; undefined if another node owns it. */
   epochOf(partition: number): number | undefined {
     const owner = this.#queues[partition]?.owner;
     return owner?.node === this.#deps.bus.node ? owner.epoch : undefined;
   }
 
-  /** The partitions that this node owns. */
   get owned(): number[] {
     return [...this.#queues.keys()].filter((partition) => this.epochOf(partition) !== undefined);
   }
 
-  /** Updates the owners of all partitions. */
   setOwners(owners: Owners): void {
     for (const [partition, queue] of this.#queues.entries()) queue.owner = owners[partition];
   }
 
   execute: CommandRouter['execute'] = (command, commandId) => {
     const bytes = bytesOf(command);
-    const refusal = this.#stopRefusal ?? this.#admission.checkCapacity(bytes, 0);
+    const refusal = this.#stopRefusal ?? this.#admission.checkCapacity(bytes);
     if (refusal) return Promise.reject(refusal);
     const stream = streamOfCommand(command);
     // Every partition has a queue.
@@ -108,7 +211,6 @@ export class PartitionRouter implements CommandRouter {
     });
   };
 
-  /** Refuses new and unsent commands. Sent commands still get their answers. */
   stop(): void {
     this.#stopRefusal = overloaded('the server is stopping');
     for (const queue of this.#queues) queue.refuseUnsent(this.#stopRefusal);

@@ -15,8 +15,12 @@ export interface Leases {
    * every earlier one.
    */
   acquire(partition: number): Promise<HeldLease | undefined>;
-  /** Returns the present holder of each partition. Expired leases count as free. */
-  listHolders(): Promise<readonly (LeaseHolder | undefined)[]>;
+  /**
+   * Extends all leases of this node by `LEASE_MS`, even expired ones that nobody has taken. Ends those that are lost.
+   * Returns the present holder of each partition. Expired leases count as free. If it throws, `validUntil` of each
+   * lease stays, and the call may be repeated.
+   */
+  renewAll(): Promise<readonly (LeaseHolder | undefined)[]>;
   /** Frees the leases of a node that has certainly ended. */
   freeAllOf(ended: NodeId): Promise<void>;
 }
@@ -36,11 +40,6 @@ export interface HeldLease {
    * the last successful renewal, plus `LEASE_MS`, minus a margin. `-Infinity` after loss or release.
    */
   readonly validUntil: number;
-  /**
-   * Extends the lease by `LEASE_MS`, even an expired one that nobody has taken. Returns false if it is lost
-   * for good. If it throws, `validUntil` stays and the call may be repeated.
-   */
-  renew(): Promise<boolean>;
   /**
    * Frees the lease at once. Does nothing if it is lost. If it throws, the lease may last until it expires.
    */
@@ -65,13 +64,12 @@ export function createMemoryLeases(node: NodeId, partitions: number): Leases {
         get validUntil() {
           return isHeld() ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
         },
-        renew: async () => isHeld(),
         async release() {
           if (isHeld()) holders[partition] = undefined;
         },
       } satisfies HeldLease;
     },
-    listHolders: async () => [...holders],
+    renewAll: async () => [...holders],
     async freeAllOf() {},
   };
 }

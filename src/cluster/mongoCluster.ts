@@ -1,8 +1,10 @@
-import { type Collection, type Db, type MongoClient, MongoServerError } from 'mongodb';
+import { LRUCache } from 'lru-cache';
+import { type CollectionOptions, type Db, type MongoClient, MongoServerError } from 'mongodb';
 import { createMongoClient, isDuplicateKey, MAJORITY, withCallTimeouts } from '../base/mongo.js';
+import { type Allowance, type AttemptLimit, MAX_ATTEMPT_KEYS } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
-import { type HeldLease, LEASE_MS, type LeaseHolder, type Leases } from './leases.js';
+import { createMongoLeases } from './mongoLeases.js';
 import { type Cluster, DEAD_AFTER_MS, type Devices, type Nodes } from './nodes.js';
 
 /** The limit of one attempt. Several attempts fit into one lease. */
@@ -28,115 +30,6 @@ export const createClusterClient = (url: string): MongoClient =>
  */
 const isDuplicateUpsert = (error: unknown): boolean =>
   isDuplicateKey(error) || (error instanceof MongoServerError && /duplicate key/i.test(error.message));
-
-/** Subtracted from a lease here: this clock and the database's may run at different rates. */
-const CLOCK_MARGIN_MS = 500;
-
-/** One document per partition. It is never removed, so that its epoch only grows. */
-interface LeaseDocument {
-  readonly _id: number;
-  readonly node: NodeId | null;
-  readonly epoch: number;
-  readonly expires: Date;
-}
-
-const LEASE_EXPIRY = { $add: ['$$NOW', LEASE_MS] };
-
-/**
- * Creates the leases in this database, on its clock. `now` is the clock of `validUntil`. Throws the driver's
- * error if the database does not answer.
- */
-export async function createMongoLeases(
-  db: Db,
-  node: NodeId,
-  partitions: number,
-  now: () => number = () => performance.now(),
-): Promise<Leases> {
-  const documents = db.collection<LeaseDocument>('leases', MAJORITY);
-  await insertMissing(documents, partitions);
-  return {
-    async acquire(partition) {
-      const sentAt = now();
-      // A lease of this node is acquired again: either the answer was lost, or its present holder has lost
-      // it.
-      const free = [{ node: null }, { node }, { $expr: { $lte: ['$expires', '$$NOW'] } }];
-      const taken = await documents.findOneAndUpdate(
-        { _id: partition, $or: free },
-        [{ $set: { node, epoch: { $add: ['$epoch', 1] }, expires: LEASE_EXPIRY } }],
-        { returnDocument: 'after' },
-      );
-      return taken ? new MongoHeldLease(documents, taken, sentAt, now) : undefined;
-    },
-    async listHolders() {
-      const valid = documents.find({ node: { $ne: null }, $expr: { $gt: ['$expires', '$$NOW'] } });
-      const holders: (LeaseHolder | undefined)[] = Array.from({ length: partitions });
-      for (const { _id, node, epoch } of await valid.toArray()) if (node) holders[_id] = { node, epoch };
-      return holders;
-    },
-    async freeAllOf(ended) {
-      await documents.updateMany({ node: ended }, { $set: { node: null } });
-    },
-  };
-}
-
-/** Not an upsert: servers differ in the error of an upsert that loses a race. */
-async function insertMissing(documents: Collection<LeaseDocument>, partitions: number): Promise<void> {
-  const free = { node: null, epoch: 0, expires: new Date(0) };
-  const all = Array.from({ length: partitions }, (_, partition) => ({ _id: partition, ...free }));
-  try {
-    await documents.insertMany(all, { ordered: false });
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-  }
-}
-
-class MongoHeldLease implements HeldLease {
-  readonly partition: number;
-  readonly epoch: number;
-  readonly #documents: Collection<LeaseDocument>;
-  /** Matches the document until any node acquires it again, this node included. */
-  readonly #filter: Omit<LeaseDocument, 'expires'>;
-  readonly #now: () => number;
-  #validUntil: number;
-  #isOver = false;
-
-  constructor(
-    documents: Collection<LeaseDocument>,
-    { _id, node, epoch }: LeaseDocument,
-    sentAt: number,
-    now: () => number,
-  ) {
-    this.partition = _id;
-    this.epoch = epoch;
-    this.#documents = documents;
-    this.#filter = { _id, node, epoch };
-    this.#now = now;
-    this.#validUntil = validUntilOf(sentAt);
-  }
-
-  get validUntil(): number {
-    return this.#isOver ? Number.NEGATIVE_INFINITY : this.#validUntil;
-  }
-
-  async renew(): Promise<boolean> {
-    // Taken before sending: the database counts from when it receives the call, which is unknown here.
-    const sentAt = this.#now();
-    // An abandoned attempt that lands late must not shorten the lease.
-    const expires = { $max: ['$expires', LEASE_EXPIRY] };
-    const { matchedCount } = await this.#documents.updateOne(this.#filter, [{ $set: { expires } }]);
-    if (matchedCount === 0) this.#isOver = true;
-    this.#validUntil = Math.max(this.#validUntil, validUntilOf(sentAt));
-    // The lease may have been released during this call.
-    return !this.#isOver;
-  }
-
-  async release(): Promise<void> {
-    this.#isOver = true;
-    await this.#documents.updateOne(this.#filter, { $set: { node: null } });
-  }
-}
-
-const validUntilOf = (sentAt: number): number => sentAt + LEASE_MS - CLOCK_MARGIN_MS;
 
 /**
  * Written by its own node only. Its upserts race only with late ones of that node, of which one then throws.
@@ -263,7 +156,7 @@ export async function createMongoDevices(
   }
 }
 
-/** The limit of one call, which makes at most two attempts. */
+/** The limit of one call, which makes at most two attempts. A user who signs in waits for it. */
 const CALL_TIMEOUT_MS = 5000;
 
 /** As `openCluster`, for the database at `url`. */
@@ -278,9 +171,94 @@ export async function openMongoCluster(
     const leases = await createMongoLeases(client.db(), node, partitions);
     const nodes = withCallTimeouts(CALL_TIMEOUT_MS, createMongoNodes(client.db(), node, capabilities));
     const devices = withCallTimeouts(CALL_TIMEOUT_MS, await createMongoDevices(client.db(), node, nodes));
-    return { leases: withCallTimeouts(CALL_TIMEOUT_MS, leases), nodes, devices, close: () => client.close() };
+    return { leases, nodes, devices, close: () => client.close() };
   } catch (error) {
     await client.close();
     throw error;
   }
+}
+
+/** A bucket may be lost in a fail-over: that forgives a few attempts. */
+const FAST_OPTIONS: CollectionOptions = {
+  ...MAJORITY,
+  writeConcern: { w: 1 },
+  readConcern: { level: 'local' },
+};
+
+/** A token bucket. The optional fields record how the last attempt ended. */
+interface BucketDocument {
+  /** The address, or the claim to the user's name. */
+  readonly _id: string;
+  readonly tokens: number;
+  readonly updatedAt?: Date;
+  readonly isTaken?: boolean;
+  /** When the bucket is full again. The document can then be removed, as a missing bucket counts as full. */
+  readonly fullAt: Date;
+}
+
+/** Opens the limit in the database at `url`. `closing` receives the function that closes its client. */
+export async function openMongoAttemptLimit(
+  url: string,
+  allowance: Allowance,
+  closing: (close: () => unknown) => void,
+): Promise<AttemptLimit> {
+  const client = createClusterClient(url);
+  closing(() => client.close());
+  return withCallTimeouts(CALL_TIMEOUT_MS, await createMongoAttemptLimit(client.db(), allowance));
+}
+
+/**
+ * Creates the limit: a token bucket per address and user, on the database's clock. Exact while one server takes the
+ * writes: no token is given twice. Rejects with the driver's error if the database does not answer.
+ */
+export async function createMongoAttemptLimit(
+  db: Db,
+  { rate, burst }: Allowance,
+  now: () => number = () => performance.now(),
+): Promise<AttemptLimit> {
+  const buckets = db.collection<BucketDocument>('sign_in_buckets', FAST_OPTIONS);
+  await buckets.createIndex({ fullAt: 1 }, { expireAfterSeconds: 0 });
+  const msPerToken = 60_000 / rate;
+  const attempt = createTakePipeline(msPerToken, burst);
+  /** When each refused key may try again: until then a flood of it costs no query. */
+  const refused = new LRUCache<string, number>({ max: MAX_ATTEMPT_KEYS });
+  return {
+    async take(key) {
+      const waitMs = (refused.get(key) ?? 0) - now();
+      if (waitMs > 0) return Math.ceil(waitMs);
+      const { isTaken, tokens } = await takeToken(key);
+      if (isTaken) return 0;
+      const retryAfterMs = Math.ceil((1 - tokens) * msPerToken);
+      refused.set(key, now() + retryAfterMs);
+      return retryAfterMs;
+    },
+  };
+
+  async function takeToken(key: string): Promise<BucketDocument> {
+    const attempted = () => buckets.findOneAndUpdate({ _id: key }, attempt, { returnDocument: 'after' });
+    const bucket = (await attempted()) ?? (await insertFull(key).then(attempted));
+    if (!bucket) throw new Error('the bucket is missing right after it was stored');
+    return bucket;
+  }
+
+  /** Not an upsert: an upsert that loses a race fails in several ways. */
+  async function insertFull(key: string): Promise<void> {
+    const unused = { _id: key, tokens: burst, fullAt: new Date(Date.now() + 60_000) };
+    await buckets.insertOne(unused).catch((error: unknown) => {
+      if (!isDuplicateKey(error)) throw error;
+    });
+  }
+}
+
+/** The algorithm of `TokenBucket` as one atomic update. */
+function createTakePipeline(msPerToken: number, burst: number) {
+  const elapsedMs = { $max: [0, { $subtract: ['$$NOW', { $ifNull: ['$updatedAt', '$$NOW'] }] }] };
+  const refilled = { $add: [{ $ifNull: ['$tokens', burst] }, { $divide: [elapsedMs, msPerToken] }] };
+  const untilFull = { $ceil: { $multiply: [{ $subtract: [burst, '$tokens'] }, msPerToken] } };
+  return [
+    { $set: { tokens: { $min: [burst, refilled] }, updatedAt: '$$NOW' } },
+    { $set: { isTaken: { $gte: ['$tokens', 1] } } },
+    { $set: { tokens: { $cond: ['$isTaken', { $subtract: ['$tokens', 1] }, '$tokens'] } } },
+    { $set: { fullAt: { $add: ['$$NOW', untilFull] } } },
+  ];
 }

@@ -51,8 +51,10 @@ export function planOwnership(
 const partitionsOf = (holder: NodeId | undefined, holders: readonly (NodeId | undefined)[]): number[] =>
   holders.flatMap((each, partition) => (each === holder ? [partition] : []));
 
-/** The interval between renewals, and between rebalancings. */
+/** The interval between renewals. A rebalancing follows each. */
 const INTERVAL_MS = 1000;
+/** The longest interval between rebalancings while renewals get no answer. */
+const REBALANCING_MS = 2 * INTERVAL_MS;
 /** A node with a heartbeat this recent has certainly not died. */
 const SURELY_LIVE_MS = 2 * INTERVAL_MS;
 /** For calls that never settle. Longer than the stores need to report a failure. */
@@ -79,7 +81,7 @@ interface OwnedWriter {
 export interface OwnershipDeps {
   readonly node: NodeId;
   readonly cluster: {
-    readonly leases: Pick<Leases, 'acquire' | 'listHolders'>;
+    readonly leases: Pick<Leases, 'acquire' | 'renewAll'>;
     readonly nodes: Omit<Nodes, 'expire'>;
   };
   /** One per partition, in order. */
@@ -131,7 +133,7 @@ export class Ownership {
     this.#deps = deps;
     this.#owners = deps.writers.map(() => undefined);
     this.#renewal = new PeriodicTask(deps.clock, INTERVAL_MS, () => this.#renewAll());
-    this.#rebalancing = new PeriodicTask(deps.clock, INTERVAL_MS, () => this.#rebalanceOnce());
+    this.#rebalancing = new PeriodicTask(deps.clock, REBALANCING_MS, () => this.#rebalanceOnce());
   }
 
   /** Starts. Resolves when every partition is served by a live node, or after `START_TIMEOUT_MS`. */
@@ -141,16 +143,13 @@ export class Ownership {
         if (this.#areAllServed()) resolve();
       };
     });
-    // A node not yet live would acquire nothing in its first rebalancing.
-    await this.#sendHeartbeat();
     this.#renewal.runNow();
-    this.#rebalancing.runNow();
     await Promise.race([served, sleep(this.#deps.clock, START_TIMEOUT_MS)]);
   }
 
-  /** Rebalances now. */
+  /** Rebalances now, by the leases as they are now. */
   rebalance(): void {
-    this.#rebalancing.runNow();
+    this.#renewal.runNow();
   }
 
   /** Returns true if every live node can read this event type. */
@@ -187,29 +186,33 @@ export class Ownership {
   }
 
   async #renewAll(): Promise<void> {
-    const renewals = [...this.#owned].map(([partition, owned]) => this.#renew(partition, owned));
-    await Promise.all([this.#sendHeartbeat(), ...renewals]);
+    const { leases } = this.#deps.cluster;
+    const what = 'cannot renew the leases of this node; retrying';
+    const heartbeat = this.#sendHeartbeat();
+    const holders = await this.#try(what, () => leases.renewAll());
+    if (holders) this.#holders = holders;
+    for (const [partition, owned] of this.#owned)
+      this.#handleRenewal(partition, owned, holders !== undefined);
+    await heartbeat;
+    // After the heartbeat: a node not yet live would acquire nothing.
+    this.#rebalancing.runNow();
   }
 
-  async #renew(partition: number, owned: OwnedPartition): Promise<void> {
+  #handleRenewal(partition: number, owned: OwnedPartition, isAnswered: boolean): void {
+    const { lease, isReleasing } = owned;
     // A lease being released may expire: another node then settles what this one cannot.
-    if (owned.isReleasing) return;
-    const what = `cannot renew the lease of partition ${partition}; retrying`;
-    const isHeld = await this.#try(what, () => owned.lease.renew());
-    if (isHeld) this.#deps.writers[partition]?.handleRenewal();
+    if (isReleasing) return;
     // If unknown, the lease is kept until another node could have taken it.
-    else if (isHeld === false || this.#deps.clock.now() >= owned.lease.validUntil)
-      void this.#releasePartition(partition, owned);
+    const isLost = lease.validUntil <= (isAnswered ? Number.NEGATIVE_INFINITY : this.#deps.clock.now());
+    if (isLost) void this.#releasePartition(partition, owned);
+    else if (isAnswered) this.#deps.writers[partition]?.handleRenewal();
   }
 
   async #rebalanceOnce(): Promise<void> {
-    const { node } = this.#deps;
-    const { nodes, leases } = this.#deps.cluster;
-    const seen = await this.#try('cannot read the live nodes and leases; retrying', () =>
-      Promise.all([nodes.listLive(), leases.listHolders()]),
-    );
-    if (!seen) return;
-    [this.#liveNodes, this.#holders] = seen;
+    const { node, cluster } = this.#deps;
+    const live = await this.#try('cannot read the live nodes; retrying', () => cluster.nodes.listLive());
+    if (!live) return;
+    this.#liveNodes = live;
     this.#sharedCapabilities = intersectCapabilities(this.#liveNodes);
     this.#updateOwners();
     const view = this.#holders.map((holder, partition) => this.#holderSeen(partition, holder)?.node);

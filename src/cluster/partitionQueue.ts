@@ -276,7 +276,8 @@ const isRepeatable = (command: Command): boolean =>
 
 const isSame = (a: LeaseHolder, b: LeaseHolder): boolean => a.node === b.node && a.epoch === b.epoch;
 
-const outcomeUnknownError = (): ParleyError =>
+/** The owner may have executed the command, and may still. */
+export const outcomeUnknownError = (): ParleyError =>
   new ParleyError(
     'unknown',
     'the owner of this partition did not answer; the command may have taken effect',

@@ -144,5 +144,13 @@ const rules: readonly ConversionRule[] = eventTypes.flatMap((to) => {
 export const upcastEvent: Upcaster = upcaster(rules);
 export const downcastEvent: Downcaster = downcaster(rules);
 
+/** A test of a leaf's text, without parsing: whether it is an event of this type, or of an older one read as it. */
+export function eventTest(type: EventType): (leaf: string) => boolean {
+  const older = (to: string): string[] =>
+    rules.filter((rule) => rule.to === to).flatMap(({ from }) => [from, ...older(from)]);
+  const tests = [type, ...older(type)].map((stored) => leafTest({ type: stored }));
+  return (leaf) => tests.some((test) => test(leaf));
+}
+
 /** All types that this program can read, old ones too. */
 export const knownTypes: readonly string[] = [...eventTypes, ...rules.map(({ from }) => from)];

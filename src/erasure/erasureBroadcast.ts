@@ -79,7 +79,6 @@ export interface UserCaches {
   /** Resolves when the node has pushed these moments; rejects if that takes too long. */
   readonly fannedOut: (at: readonly Moment[]) => Promise<void>;
   readonly texts: Pick<PlaintextCache, 'deleteOwner'>;
-  readonly writers: { forget(user: UserId): void };
   readonly gateway: { forget(user: UserId): void };
   readonly projections: { eraseUsername(user: UserId): Promise<void> };
 }
@@ -92,7 +91,6 @@ export interface UserCaches {
 export async function evictErasedUser(parts: UserCaches, user: UserId, at: readonly Moment[]): Promise<void> {
   const key = (await parts.keys.fetchKeys([user])).get(user);
   if (key !== 'destroyed') throw new VaultUnavailable(`the key of user ${user} is not destroyed yet`);
-  parts.writers.forget(user);
   await parts.fannedOut(at);
   parts.texts.deleteOwner(user);
   parts.gateway.forget(user);

@@ -1,10 +1,9 @@
 import { SilenceWatch } from '../base/clock.js';
 import { Deque } from '../base/collections.js';
 import { assertNever } from '../base/errors.js';
-import { ConnectionLimits, type TokenBucket } from '../base/rateLimits.js';
+import { AbuseWatch, checkRequest, type TokenBucket } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
-import type { RequestName } from '../domain/contract.js';
-import type { RoomId } from '../domain/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 import {
   IDENTIFY_TIMEOUT_MS,
   PING_AFTER_MS,
@@ -14,18 +13,16 @@ import {
 } from '../domain/limits.js';
 import type { Session } from '../vault/vault.js';
 import { type CloseCause, closeCauses } from './closeCodes.js';
-import { errorText, parseFrame, type Request, textFrame } from './protocol.js';
-import { type ByteSink, type Flusher, type Peer, Sender } from './sender.js';
+import { momentsOf, type Vector } from './cursor.js';
+import { errorText, hasLargeAnswer, parseFrame, type Request, textFrame } from './protocol.js';
+import { type ByteSink, type Flusher, type Peer, Sender, type SenderOwner } from './sender.js';
 
 /** Open requests of one connection. Further ones stay unread in its socket. */
 const MAX_OPEN_REQUESTS = 1024;
 /** Open requests with large answers, up to megabytes. Without it, many could begin before an answer fills the queue. */
 const MAX_OPEN_LARGE_REQUESTS = 8;
-const largeRequests: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
 /** After this time, a client that does not answer the close frame is disconnected. */
 const CLOSE_TIMEOUT_MS = 5000;
-/** How often `check` is called. */
-export const CHECK_EVERY_MS = 500;
 
 /** Must identify before `deadline`. `bearer`: the session of a token that it has shown, at the upgrade or later. */
 interface Unidentified {
@@ -38,9 +35,8 @@ type State =
   | (Unidentified & { readonly kind: 'unidentified' })
   /** An `identity` is being worked on. */
   | (Unidentified & { readonly kind: 'identifying' })
-  /** Receives the missed pushes, and no live ones yet. */
-  | { readonly kind: 'replaying'; readonly session: Session; readonly sessionEndsAt: number }
-  | { readonly kind: 'live'; readonly session: Session; readonly sessionEndsAt: number }
+  /** Replaying, it receives the missed pushes, and no live ones yet. */
+  | { readonly kind: 'replaying' | 'live'; readonly session: Session; readonly sessionEndsAt: number }
   /** `bearer`: the one of the state before. */
   | { readonly kind: 'closing'; readonly since: number; readonly bearer: Session | undefined };
 
@@ -51,19 +47,21 @@ export interface ConnectionHost {
   now(): number;
   /** When a session's life is over: monotonic milliseconds that no step of the wall clock moves. */
   endOf(session: Session): number;
-  createBucket(): TokenBucket | undefined;
+  /** The bucket that all connections of this user share, or a new one; undefined: no limit. */
+  bucketOf(user: UserId | undefined): TokenBucket | undefined;
   /** Logs why the server closes a connection; called once each. */
   reportClose(connection: Connection, cause: CloseCause): void;
   /** Sends the request's answer; resolves when the request is done, and never rejects. */
   answer(connection: Connection, request: Request): Promise<void>;
 }
 
-/** One client's socket: reads requests at the pace its limits and its own reading allow, and writes frames. */
-export class Connection {
+/** One client's socket: reads requests and writes frames. What only a busy connection needs is made on first use. */
+export class Connection implements SenderOwner {
   readonly peer: Peer;
   readonly #host: ConnectionHost;
   readonly #sender: Sender;
-  readonly #limits: ConnectionLimits;
+  #bucket: TokenBucket | undefined;
+  #abuse: AbuseWatch | undefined;
   #state: State;
   readonly #silence: SilenceWatch;
   #openRequests = 0;
@@ -72,19 +70,15 @@ export class Connection {
   #held: Deque<string> | undefined;
   /** Rooms it has left; a new connection is joined to everything. */
   #leftRooms: Set<RoomId> | undefined;
-  /** By partition, the tree size of the last event pushed to or answered on this connection. */
-  readonly #seen: number[] = [];
+  /** Up to where events were pushed to or answered on this connection. */
+  #seen: number[] | undefined;
   /** A replay that waits until less than `bytes` wait. */
   #replayPause: { readonly bytes: number; readonly resolve: () => void } | undefined;
 
   constructor(peer: Peer, socket: ByteSink, host: ConnectionHost, bearer: Session | undefined) {
     this.peer = peer;
     this.#host = host;
-    this.#sender = new Sender(socket, host.flusher, () => {
-      this.#resumeReplay();
-      this.#beginHeld();
-    });
-    this.#limits = new ConnectionLimits(host.createBucket());
+    this.#sender = new Sender(socket, host.flusher, this);
     const now = host.now();
     this.#silence = new SilenceWatch(now);
     this.#state = { kind: 'unidentified', deadline: now + IDENTIFY_TIMEOUT_MS, bearer };
@@ -158,10 +152,10 @@ export class Connection {
     if (this.#state.kind === 'identifying') this.#state = { ...this.#state, kind: 'unidentified' };
   }
 
-  /** Ends a successful attempt: missed or live pushes come next. `bucket` is the user's; undefined: no limit. */
-  identify(session: Session, next: 'replaying' | 'live', bucket: TokenBucket | undefined): void {
+  /** Ends a successful attempt: missed or live pushes come next. From now on it shares the requests of its user. */
+  identify(session: Session, next: 'replaying' | 'live'): void {
     if (this.#state.kind !== 'identifying') return;
-    this.#limits.shareBucket(bucket);
+    this.#bucket = undefined;
     this.#state = { kind: next, session, sessionEndsAt: this.#host.endOf(session) };
   }
 
@@ -206,21 +200,26 @@ export class Connection {
 
   /** Later queries of this connection answer from at least this moment. */
   recordSeen(partition: number, size: number): void {
+    this.#seen ??= [];
     if (size > (this.#seen[partition] ?? 0)) this.#seen[partition] = size;
+  }
+
+  /** The same for each partition. */
+  recordAllSeen(at: Vector): void {
+    // A copy has no places to spare: V8 reserves 17 for an array that grows by its first item.
+    if (this.#seen === undefined) this.#seen = at.slice();
+    else for (const [partition, size] of at.entries()) this.recordSeen(partition, size);
   }
 
   /** The moments that its queries must have seen: of all that was pushed to it, or of one partition alone. */
   seenMoments(partition?: number): Moment[] {
-    if (partition !== undefined) {
-      const size = this.#seen[partition];
-      return size === undefined ? [] : [{ partition, size }];
-    }
-    return this.#seen.flatMap((size, p) => (size === undefined ? [] : [{ partition: p, size }]));
+    return momentsOf(this.#seen ?? [], partition);
   }
 
-  /** Handles the socket's `drain`: it has sent all that was written. */
-  handleDrain(): void {
-    this.#sender.handleDrain();
+  /** What waited for room in the queue of frames goes on. */
+  handleSent(): void {
+    this.#resumeReplay();
+    this.#beginHeld();
   }
 
   /** Resolves when less than `bytes` wait, or the connection is closing. One call at a time. */
@@ -239,7 +238,7 @@ export class Connection {
   }
 
   /**
-   * Called every `CHECK_EVERY_MS`: closes a client that missed the identify deadline or that stopped reading. Pings a
+   * Called every 500 ms: closes a client that missed the identify deadline or that stopped reading. Pings a
    * silent client, and disconnects one that is gone.
    */
   check(): void {
@@ -317,16 +316,19 @@ export class Connection {
     const frame = parseFrame(text);
     if ('error' in frame) {
       this.sendText(errorText(frame, frame.error));
-      if (this.#limits.countBadFrame(now)) this.close(closeCauses.badFrames);
+      this.#abuse ??= new AbuseWatch();
+      if (this.#abuse.countBadFrame(now)) this.close(closeCauses.badFrames);
       return;
     }
-    const refusal = this.#limits.checkRequest(now);
+    this.#bucket ??= this.#host.bucketOf(this.session?.userId);
+    const refusal = this.#bucket && checkRequest(this.#bucket, now);
     if (refusal) {
       this.sendText(errorText(frame, refusal));
-      if (this.#limits.countRefusal(now)) this.close(closeCauses.tooManyRequests);
+      this.#abuse ??= new AbuseWatch();
+      if (this.#abuse.countRefusal(now)) this.close(closeCauses.tooManyRequests);
       return;
     }
-    const weight = largeRequests.has(frame.event) ? 1 : 0;
+    const weight = hasLargeAnswer(frame.event) ? 1 : 0;
     this.#openRequests++;
     this.#openLargeRequests += weight;
     void this.#host.answer(this, frame).then(() => {

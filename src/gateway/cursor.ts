@@ -7,6 +7,12 @@ import type { EventLog } from '../log/log.js';
 /** By partition, a tree size: everything at an offset below it has been handled. */
 export type Vector = readonly number[];
 
+/** The moments in a vector: of each partition, or of one alone. */
+export function momentsOf(at: Vector, partition?: number): Moment[] {
+  const momentOf = (size: number, of: number) => (size > 0 ? [{ partition: of, size }] : []);
+  return partition === undefined ? at.flatMap(momentOf) : momentOf(at[partition] ?? 0, partition);
+}
+
 /**
  * The place that a connection has reached. `live`: it has everything below the vector. `walk`: a replay of the events
  * between `from` and `to` was interrupted in partition `partition`, in the stream `key`, after the event at `offset`.

@@ -11,9 +11,8 @@ import type { Hub } from './openConnections.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 
-/** Opens message texts. `take` returns and removes a recently sealed or opened text, otherwise returns undefined. */
+/** Opens message texts. */
 export interface Texts {
-  take(sealed: string): string | undefined;
   messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
 }
 
@@ -30,7 +29,11 @@ export class PushContent implements Shown {
   #missingUsers: UserId[] = [];
   #missingTexts: SealedMessage[] = [];
 
-  constructor(private readonly sources: ContentSources) {}
+  /** `known`: texts that need not be opened, by their sealed form. */
+  constructor(
+    private readonly sources: ContentSources,
+    private readonly known: ReadonlyMap<string, string> = new Map(),
+  ) {}
 
   /** Whether all wanted content is loaded. */
   get isWhole(): boolean {
@@ -45,10 +48,8 @@ export class PushContent implements Shown {
       if (known) this.#users.set(user, known);
       else this.#missingUsers.push(user);
     }
-    if (!message || message.text === null || this.#texts.has(message.text)) return;
-    const opened = this.sources.texts.take(message.text);
-    if (opened === undefined) this.#missingTexts.push(message);
-    else this.#texts.set(message.text, opened);
+    if (!message || message.text === null) return;
+    if (!this.known.has(message.text) && !this.#texts.has(message.text)) this.#missingTexts.push(message);
   }
 
   /** Fetches the missing content. Rejects when a store fails; content that was fetched before stays. */
@@ -76,7 +77,8 @@ export class PushContent implements Shown {
     return user;
   };
 
-  readonly text = (sealed: string): string | null => this.#texts.get(sealed) ?? null;
+  readonly text = (sealed: string): string | null =>
+    this.known.get(sealed) ?? this.#texts.get(sealed) ?? null;
 }
 
 /** A stored push as the frame that clients receive. */

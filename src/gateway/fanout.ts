@@ -211,7 +211,7 @@ export class Fanout {
   }
 
   /** The content of the commit's pushes to users of this node, as far as it is in memory. */
-  #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content)): PushContent {
+  #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content, frame.texts)): PushContent {
     const { interest } = this.#deps;
     for (const { pushes } of pushesIn(frame))
       for (const push of pushes)

@@ -65,11 +65,10 @@ export function createIdentify(deps: IdentifyDeps): Identify {
     void presence.setActive(userId, connection);
     const present = revisions.fannedOut;
     // Events below the answered cursor are never pushed. So later queries must include them, and wait for the fold.
-    for (const [partition, size] of handledBy(since, present).entries())
-      connection.recordSeen(partition, size);
+    connection.recordAllSeen(handledBy(since, present));
     const answer = { user, cursor: cursor ?? revisions.liveCursor(present) };
     connection.sendText(answerText(request, JSON.stringify(answer)));
-    connection.identify(session, since ? 'replaying' : 'live', hub.bucketOf(userId));
+    connection.identify(session, since ? 'replaying' : 'live');
     if (since) void catchUp(connection, userId, since);
   }
 

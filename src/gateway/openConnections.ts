@@ -4,10 +4,12 @@ import { MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { closeCauses } from './closeCodes.js';
-import { CHECK_EVERY_MS, type Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import type { PresenceWatchers } from './contactIndex.js';
 import type { GatewayClock, Presence } from './presence.js';
 
+/** How often each connection is checked: one timer for all. */
+const CHECK_EVERY_MS = 500;
 /** At a stop, requests that have begun are waited for this long. */
 const STOP_ANSWERS_MS = 5000;
 /** At a stop, clients have this long to answer the close frame. */
@@ -16,10 +18,10 @@ const STOP_LOOK_MS = 10;
 
 interface ConnectedUser {
   readonly connections: Connection[];
-  /** Settles when the contacts are known. */
-  loaded: Promise<void>;
-  /** Of the requests of all these connections; undefined: no limit. */
-  readonly bucket: TokenBucket | undefined;
+  /** Settles when the contacts are known. Undefined: they are. */
+  loading: Promise<void> | undefined;
+  /** Of the requests of all these connections: made by the first request. */
+  bucket: TokenBucket | undefined;
 }
 
 const none: readonly Connection[] = [];
@@ -55,21 +57,25 @@ export class Hub {
 
   /** Limits the requests of a user who is connected; undefined: no limit. */
   bucketOf(user: UserId): TokenBucket | undefined {
-    return this.#users.get(user)?.bucket;
+    const connected = this.#limits && this.#users.get(user);
+    if (connected) connected.bucket ??= this.#limits?.bucketOf(user);
+    return connected?.bucket;
   }
 
   /** Adds a connection. Resolves when the user's contacts are loaded; if that fails, rejects and adds nothing. */
   async enter(user: UserId, connection: Connection): Promise<void> {
     let connected = this.#users.get(user);
-    if (!connected) {
-      connected = { connections: [], loaded: Promise.resolve(), bucket: this.#limits?.bucketOf(user) };
+    if (connected) connected.connections.push(connection);
+    else {
+      // Not pushed to an empty array, for which V8 would reserve 17 places.
+      connected = { connections: [connection], loading: undefined, bucket: undefined };
       this.#users.set(user, connected);
       this.#hosting.enter(user);
-      connected.loaded = this.watchers.add(user);
+      connected.loading = this.watchers.add(user);
     }
-    connected.connections.push(connection);
     try {
-      await connected.loaded;
+      await connected.loading;
+      connected.loading = undefined;
     } catch (error) {
       this.leave(user, connection);
       throw error;
@@ -149,6 +155,11 @@ export class OpenConnections {
   /** Milliseconds in which this process ran. */
   now(): number {
     return this.#running.now();
+  }
+
+  /** Limits the requests of a user who is connected; undefined: no limit. */
+  bucketOf(user: UserId): TokenBucket | undefined {
+    return this.#deps.hub.bucketOf(user);
   }
 
   /** When a session's life is over: monotonic milliseconds. */

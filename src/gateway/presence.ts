@@ -28,14 +28,14 @@ export interface PresenceDeps {
   readonly logger: Logger;
 }
 
-/** The presence of one user on this node. */
+/** The presence of one user on this node. Most users have one device and have lost none, so it is kept small. */
 interface Status {
   /** Active devices, compared by identity. */
-  readonly active: Set<unknown>;
+  active: readonly unknown[];
   /** By session, when its newest lost connection was lost. Each counts as active for the grace time. */
-  readonly lostAt: Map<string, number>;
-  /** The only time of day here. */
-  lastSeen: Date;
+  lostAt: Map<string, number> | undefined;
+  /** The only time of day here, in milliseconds. */
+  lastSeenMs: number;
   /** Whether the log has the user online, as far as this node has written it. */
   isWrittenOnline: boolean | undefined;
   /** `isWrittenOnline` may be wrong: another node wrote presence, or forgot this node's devices. */
@@ -68,7 +68,7 @@ export class Presence {
   /** The device is active. Resolves when the write that was due at once is done; undefined if none was. */
   setActive(user: UserId, device: unknown): Promise<Moment | undefined> {
     const status = this.#statusOf(user);
-    status.active.add(device);
+    if (!status.active.includes(device)) status.active = [...status.active, device];
     return this.#settle(user, status);
   }
 
@@ -76,15 +76,16 @@ export class Presence {
   setInBackground(user: UserId, device: unknown): Promise<Moment | undefined> {
     const status = this.#statuses.get(user);
     if (!status) return Promise.resolve(undefined);
-    if (status.active.delete(device)) status.lastSeen = this.#deps.clock.wallNow();
+    if (removeDevice(status, device)) status.lastSeenMs = this.#wallMs();
     return this.#settle(user, status);
   }
 
   /** The device's connection is gone: it counts as active for the grace time, unless its session ends before. */
   loseConnection(user: UserId, device: unknown, session: string): void {
     const status = this.#statuses.get(user);
-    if (!status?.active.delete(device)) return;
-    status.lastSeen = this.#deps.clock.wallNow();
+    if (!status || !removeDevice(status, device)) return;
+    status.lastSeenMs = this.#wallMs();
+    status.lostAt ??= new Map();
     status.lostAt.set(session, this.#now());
     this.#lost.set(session, user);
     void this.#settle(user, status);
@@ -93,7 +94,7 @@ export class Presence {
   /** The device's session has ended: it counts no more, without a grace time. */
   signOut(user: UserId, device: unknown): void {
     const status = this.#statuses.get(user);
-    if (status?.active.delete(device)) this.#settleUrgently(user, status);
+    if (status && removeDevice(status, device)) this.#settleUrgently(user, status);
   }
 
   /** A session has ended: its lost connections count no more. */
@@ -101,7 +102,7 @@ export class Presence {
     const user = this.#lost.get(session);
     const status = user === undefined ? undefined : this.#statuses.get(user);
     this.#lost.delete(session);
-    if (user !== undefined && status?.lostAt.delete(session)) this.#settleUrgently(user, status);
+    if (user !== undefined && status?.lostAt?.delete(session)) this.#settleUrgently(user, status);
   }
 
   /** Writes the user online again, after another node wrote a user offline who is active here. */
@@ -130,13 +131,17 @@ export class Presence {
     return this.#deps.clock.now();
   }
 
+  #wallMs(): number {
+    return this.#deps.clock.wallNow().getTime();
+  }
+
   #statusOf(user: UserId): Status {
     let status = this.#statuses.get(user);
     if (!status) {
       status = {
-        active: new Set(),
-        lostAt: new Map(),
-        lastSeen: new Date(0),
+        active: [],
+        lostAt: undefined,
+        lastSeenMs: 0,
         isWrittenOnline: undefined,
         isDoubted: false,
         writtenAt: Number.NEGATIVE_INFINITY,
@@ -150,7 +155,7 @@ export class Presence {
   }
 
   #settleUrgently(user: UserId, status: Status): void {
-    status.lastSeen = this.#deps.clock.wallNow();
+    status.lastSeenMs = this.#wallMs();
     status.isUrgent = !this.#isOnline(status);
     void this.#settle(user, status);
   }
@@ -162,19 +167,20 @@ export class Presence {
   }
 
   #isOnline(status: Status): boolean {
-    return status.active.size > 0 || this.#now() < this.#graceEnd(status);
+    return status.active.length > 0 || this.#now() < this.#graceEnd(status);
   }
 
   #graceEnd(status: Status): number {
-    return Math.max(...status.lostAt.values()) + this.#deps.graceMs;
+    return Math.max(...(status.lostAt?.values() ?? [])) + this.#deps.graceMs;
   }
 
   #forgetLost(status: Status): void {
-    for (const [session, at] of status.lostAt) {
+    for (const [session, at] of status.lostAt ?? []) {
       if (this.#now() < at + this.#deps.graceMs) continue;
-      status.lostAt.delete(session);
+      status.lostAt?.delete(session);
       this.#lost.delete(session);
     }
+    if (status.lostAt?.size === 0) status.lostAt = undefined;
   }
 
   /** Writes if a write is due, else sets a timer for the time when one may be. */
@@ -187,7 +193,7 @@ export class Presence {
     const isOnline = this.#isOnline(status);
     const calmAt = status.writtenAt + PRESENCE_CALM_MS;
     if (isOnline === status.isWrittenOnline) {
-      if (status.active.size === 0) this.#wake(user, status, isOnline ? this.#graceEnd(status) : calmAt);
+      if (status.active.length === 0) this.#wake(user, status, isOnline ? this.#graceEnd(status) : calmAt);
       return Promise.resolve(undefined);
     }
     if (this.#now() < calmAt && !status.isUrgent) {
@@ -205,7 +211,7 @@ export class Presence {
     try {
       const { devices, write } = this.#deps;
       await (isOnline ? devices.setActive(user) : devices.clearActive(user));
-      moment = await write(user, isOnline ? undefined : status.lastSeen);
+      moment = await write(user, isOnline ? undefined : new Date(status.lastSeenMs));
       status.isWrittenOnline = status.isDoubted ? undefined : isOnline;
       status.writtenAt = this.#now();
     } catch (error) {
@@ -220,7 +226,7 @@ export class Presence {
 
   /** The user has been erased: their presence is never written again. */
   #forget(user: UserId, status: Status): undefined {
-    for (const session of status.lostAt.keys()) this.#lost.delete(session);
+    for (const session of status.lostAt?.keys() ?? []) this.#lost.delete(session);
     this.#statuses.delete(user);
   }
 
@@ -234,4 +240,11 @@ export class Presence {
     const { clock } = this.#deps;
     status.cancelTimer = clock.setTimer(() => void this.#settle(user, status), Math.max(at - now, 1));
   }
+}
+
+/** Returns whether the device was active. */
+function removeDevice(status: Status, device: unknown): boolean {
+  if (!status.active.includes(device)) return false;
+  status.active = status.active.filter((each) => each !== device);
+  return true;
 }

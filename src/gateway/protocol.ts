@@ -58,6 +58,11 @@ export function parseFrame(text: string): Request | BadFrame {
 
 export const isRequestName = (event: string): event is RequestName => Object.hasOwn(requests, event);
 
+const largeAnswers: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
+
+/** Whether the answers have up to megabytes. */
+export const hasLargeAnswer = (event: string): boolean => largeAnswers.has(event);
+
 /** An answer's text; `data` is already JSON. */
 export function answerText(request: { id: RequestId; event: string }, data: string): string {
   return `{"id":${JSON.stringify(request.id)},"event":${JSON.stringify(request.event)},"data":${data}}`;

@@ -95,7 +95,7 @@ async function sendFromRing(
     }
     if (!slice.isLast) continue;
     const present = vector();
-    for (const [partition, size] of present.entries()) connection.recordSeen(partition, size);
+    connection.recordAllSeen(present);
     connection.push(textFrame(pushText('identity', '{"caughtUp":true}', cursors.live(present))));
     return 'present';
   }

@@ -30,8 +30,8 @@ type KeptEntry = RingEntry & { readonly place: number };
 interface Hosted {
   /** By partition: pushes below it are not kept. They are from before the user came, or showed an erased user. */
   readonly since: number[];
-  /** In the order of the ring. */
-  readonly entries: Deque<KeptEntry>;
+  /** In the order of the ring. Made by the first entry, because most users have none. */
+  entries: Deque<KeptEntry> | undefined;
   /** By mark, the place of the newest entry. Made by the first mark. */
   newest: Map<string, number> | undefined;
 }
@@ -72,7 +72,7 @@ export class Ring {
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
     if (this.#hosted.has(user)) return;
-    this.#hosted.set(user, { since: [...vector], entries: new Deque(), newest: undefined });
+    this.#hosted.set(user, { since: [...vector], entries: undefined, newest: undefined });
   }
 
   /** The last connection of the user has gone. */
@@ -98,6 +98,7 @@ export class Ring {
       const hosted = this.#hosted.get(user);
       if (!hosted) continue;
       isKept = true;
+      hosted.entries ??= new Deque();
       hosted.entries.push(kept);
       if (entry.mark === undefined) continue;
       hosted.newest ??= new Map();
@@ -121,7 +122,7 @@ export class Ring {
     const slice: KeptEntry[] = [];
     let bytes = 0;
     for (let i = indexBehind(hosted.entries, behind); ; i++) {
-      const entry = hosted.entries.at(i);
+      const entry = hosted.entries?.at(i);
       if (!entry) return { entries: slice, isLast: true };
       if (entry.offset < (at[entry.partition] ?? 0)) continue;
       if (entry.mark !== undefined && hosted.newest?.get(entry.mark) !== entry.place) continue;
@@ -155,7 +156,7 @@ export class Ring {
         touched.add(hosted);
       }
     }
-    for (const { entries } of touched) entries.removeWhere(isGone);
+    for (const { entries } of touched) entries?.removeWhere(isGone);
   }
 
   #evict(): void {
@@ -166,15 +167,17 @@ export class Ring {
     for (const user of entry.to) {
       // The user may not have been hosted then. If they have the entry, it is their first.
       const hosted = this.#hosted.get(user);
-      if (hosted?.entries.first !== entry) continue;
+      if (hosted?.entries?.first !== entry) continue;
       hosted.entries.shift();
+      if (hosted.entries.length === 0) hosted.entries = undefined;
       forgetMark(hosted, entry);
     }
   }
 }
 
 /** The index of the first entry whose place is above `place`. */
-function indexBehind(entries: Deque<KeptEntry>, place: number): number {
+function indexBehind(entries: Deque<KeptEntry> | undefined, place: number): number {
+  if (!entries) return 0;
   let [low, high] = [0, entries.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -22,6 +22,12 @@ export interface ByteSink {
   readonly writableLength: number;
   /** False: no more should be given before `drain`. */
   write(bytes: Buffer): boolean;
+  once(event: 'drain', listener: () => void): void;
+}
+
+/** Told after each flush: the queue may be shorter. No `drain` comes if the system took everything. */
+export interface SenderOwner {
+  handleSent(): void;
 }
 
 /**
@@ -31,19 +37,19 @@ export interface ByteSink {
 export class Sender {
   readonly #socket: ByteSink;
   readonly #flusher: Flusher;
-  readonly #onMoved: () => void;
-  #frames: Buffer[] = [];
+  readonly #owner: SenderOwner;
+  /** Made when a frame comes; an idle connection has none. */
+  #frames: Buffer[] | undefined;
   #queued = 0;
   #isBlocked = false;
   #isMarked = false;
   /** So many bytes wait that some must leave, and since when none has. */
   #stuck: { readonly leftBytes: number; readonly since: number } | undefined;
 
-  /** `onMoved` is called after each flush: the queue may be shorter. No `drain` comes if the system took everything. */
-  constructor(socket: ByteSink, flusher: Flusher, onMoved: () => void) {
+  constructor(socket: ByteSink, flusher: Flusher, owner: SenderOwner) {
     this.#socket = socket;
     this.#flusher = flusher;
-    this.#onMoved = onMoved;
+    this.#owner = owner;
   }
 
   /** Bytes that the peer has not yet taken. */
@@ -64,7 +70,8 @@ export class Sender {
 
   /** Queues a whole WebSocket message, made by `textFrame`; it may be shared with other senders and is never changed. */
   send(frame: Buffer): void {
-    this.#frames.push(frame);
+    if (this.#frames) this.#frames.push(frame);
+    else this.#frames = [frame];
     this.#queued += frame.length;
     if (this.#isMarked || this.#isBlocked) return;
     this.#isMarked = true;
@@ -73,33 +80,31 @@ export class Sender {
 
   /** Drops the frames that wait: the connection is being closed for not reading, and only a close may follow. */
   clear(): void {
-    this.#frames = [];
+    this.#frames = undefined;
     this.#queued = 0;
   }
 
   /** Hands all frames to the socket at once: the connection is being closed. */
   finish(): void {
-    if (this.#queued > 0 && this.#socket.writable) this.#socket.write(Buffer.concat(this.#frames));
+    if (this.#frames && this.#socket.writable) this.#socket.write(Buffer.concat(this.#frames));
     this.clear();
-  }
-
-  /** The socket's `drain`. */
-  handleDrain(): void {
-    this.#isBlocked = false;
-    this.flush();
   }
 
   /** Writes until the socket wants no more. */
   flush(): void {
     this.#isMarked = false;
-    while (!this.#isBlocked && this.#queued > 0 && this.#socket.writable) {
-      this.#isBlocked = !this.#socket.write(this.#flusher.join(this.#take()));
+    while (!this.#isBlocked && this.#frames && this.#socket.writable) {
+      if (this.#socket.write(this.#flusher.join(this.#take(this.#frames)))) continue;
+      this.#isBlocked = true;
+      this.#socket.once('drain', () => {
+        this.#isBlocked = false;
+        this.flush();
+      });
     }
-    this.#onMoved();
+    this.#owner.handleSent();
   }
 
-  #take(): Buffer[] {
-    const frames = this.#frames;
+  #take(frames: Buffer[]): Buffer[] {
     const [first] = frames;
     if (first !== undefined && first.length > WRITE_BYTES) {
       frames[0] = first.subarray(WRITE_BYTES);
@@ -114,7 +119,7 @@ export class Sender {
       n++;
     }
     this.#queued -= bytes;
-    this.#frames = n === frames.length ? [] : frames.slice(n);
+    this.#frames = n === frames.length ? undefined : frames.slice(n);
     return n === frames.length ? frames : frames.slice(0, n);
   }
 }

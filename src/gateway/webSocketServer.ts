@@ -8,6 +8,7 @@ import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '
 import type { Origins } from '../base/origins.js';
 import { type Allowance, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
+import type { UserId } from '../domain/ids.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
@@ -74,6 +75,7 @@ export function createRequestAnswerer(deps: RequestDeps): AnswerRequest {
 /** The class of the sockets: each knows its connection, so that one set of listeners serves all. */
 class PeerSocket extends WebSocket {
   connection: Connection | undefined;
+  connections: OpenConnections | undefined;
 }
 
 export interface WebSocketServerDeps {
@@ -112,35 +114,37 @@ export class WebSocketServer implements ConnectionHost {
     return this.#deps.connections.endOf(session);
   }
 
-  createBucket(): TokenBucket | undefined {
-    const { rateLimit } = this.#deps.rules;
-    return rateLimit === 'off' ? undefined : new TokenBucket(rateLimit.rate, rateLimit.burst);
+  bucketOf(user: UserId | undefined): TokenBucket | undefined {
+    const { connections, rules } = this.#deps;
+    if (user !== undefined) return connections.bucketOf(user);
+    return rules.rateLimit === 'off'
+      ? undefined
+      : new TokenBucket(rules.rateLimit.rate, rules.rateLimit.burst);
   }
 
   /** Takes over the socket of a request that offers to upgrade to a WebSocket. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { connections, sessions, rules, logger } = this.#deps;
-    socket.on('error', () => socket.destroy());
-    const cancel = destroyLater(socket, UPGRADE_TIMEOUT_MS);
+    socket.on('error', destroySocket);
     if (!rules.origins.isAllowed(request.headers)) return refuseUpgrade(socket, 403);
     if (connections.isStopping || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
     const { authorization } = request.headers;
     let bearer: Session | undefined;
     if (authorization !== undefined) {
       const token = parseBearerToken(authorization);
+      const cancel = destroyLater(socket, UPGRADE_TIMEOUT_MS);
       try {
         if (token !== undefined) bearer = await sessions.find(token, new Date());
       } catch (error) {
         logger.warn({ err: error }, 'a token could not be looked up');
         return refuseUpgrade(socket, 503);
+      } finally {
+        cancel();
       }
       if (!bearer) return refuseUpgrade(socket, 401);
       if (connections.isStopping) return refuseUpgrade(socket, 503);
     }
-    this.#server.handleUpgrade(request, socket, head, (ws) => {
-      cancel();
-      this.#accept(ws, socket, bearer);
-    });
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket, bearer));
   }
 
   reportClose({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
@@ -154,18 +158,16 @@ export class WebSocketServer implements ConnectionHost {
 
   #accept(ws: PeerSocket, socket: Socket, bearer: Session | undefined): void {
     const { connections } = this.#deps;
+    // The library listens from here on.
+    socket.off('error', destroySocket);
     const connection = new Connection(ws, socket, this, bearer);
     ws.connection = connection;
+    ws.connections = connections;
     connections.add(connection);
     ws.on('message', onMessage);
     ws.on('pong', onPong);
     ws.on('error', onError);
-    const handleDrain = () => connection.handleDrain();
-    socket.on('drain', handleDrain);
-    ws.on('close', () => {
-      socket.off('drain', handleDrain);
-      connections.remove(connection);
-    });
+    ws.on('close', onClose);
   }
 }
 
@@ -182,6 +184,15 @@ function onPong(this: WebSocket): void {
 
 /** The library closes the socket after an error, with the right code. */
 function onError(): void {}
+
+function onClose(this: WebSocket): void {
+  const { connection, connections } = this as PeerSocket; // As above.
+  if (connection) connections?.remove(connection);
+}
+
+function destroySocket(this: Duplex): void {
+  this.destroy();
+}
 
 /** The HTTP status of a refused upgrade. */
 type UpgradeRefusal = 401 | 403 | 503;
@@ -200,8 +211,11 @@ const REFUSAL_TIMEOUT_MS = 1000;
 /** Destroys the socket after `ms`, unless it has closed. Returns the function that cancels this. */
 function destroyLater(socket: Duplex, ms: number): () => void {
   const timer = setTimeout(() => socket.destroy(), ms);
-  const cancel = () => clearTimeout(timer);
-  socket.once('close', cancel);
+  const cancel = () => {
+    clearTimeout(timer);
+    socket.off('close', cancel);
+  };
+  socket.on('close', cancel);
   return cancel;
 }
 

@@ -4,7 +4,6 @@ import { overloaded } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Progress } from '../projections/queryWaits.js';
-import type { WriterThreadClient } from '../writer/writerThreadClient.js';
 import { serveResource } from './auth.js';
 import { readQuery, respondWith } from './problems.js';
 import { NoFields } from './schemas.js';
@@ -24,7 +23,7 @@ export interface VitalParts {
   /** Whether the node has met an event of a newer version. */
   readonly isRetired: boolean;
   readonly heads: Pick<Heads, 'isBroken'>;
-  readonly writers: Pick<WriterThreadClient, 'oldestMs'>;
+  readonly writers: { readonly oldestMs: number };
   readonly progress: Pick<Progress, 'lagMs'>;
   readonly bus: Pick<Bus, 'isConnected'>;
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { connectThread, type Remote } from '../base/workerThreads.js';
-import type { CheckpointApi } from './checkpointWorker.js';
+import { connectThread, decodeError, type Remote } from '../base/workerThreads.js';
+import { AppendSlots, SLOTS } from './appendSlots.js';
+import type { AppendThreadData, FromAppendThread, SlotResult } from './appendWorker.js';
 import { pack, unpack } from './commit.js';
 import {
   AppendError,
@@ -13,8 +14,9 @@ import {
   readEach,
   StorageError,
 } from './log.js';
-import { createStoreApi, type StoreApi, type StoreOptions } from './logFile.js';
+import type { ReadApi } from './logFileReader.js';
 import { type LogMeta, LogMismatch } from './logMeta.js';
+import type { CheckpointApi, SideThreadData } from './sideWorker.js';
 
 /** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -28,52 +30,32 @@ export interface SqliteLogOptions {
   readonly partitions?: number;
   /** For use beside a running server: nothing is written, and `append` throws `AppendError`. */
   readonly readOnly?: boolean;
-  /** Blocks the calling thread during reads and appends, so that thread should do nothing else. */
-  readonly inThisThread?: boolean;
 }
 
 /**
- * Opens the embedded log, in its own threads unless `inThisThread` is set. Throws `LogMismatch` if the log
- * differs from the options, `StorageError` if the file is unusable. One process may write at a time. Others
- * may read beside it.
+ * Opens the embedded log, in its own threads. Throws `LogMismatch` if the log differs from the options, `StorageError`
+ * if the file is unusable. One process may write at a time. Others may read beside it.
  */
-export async function openSqliteLog(asked: SqliteLogOptions): Promise<EventLog> {
-  const { file, partitions, readOnly = false } = asked;
-  const { store, stop: end } = (asked.inThisThread ? openStoreHere : startStoreThread)({
-    file,
-    partitions,
-    readOnly,
-  });
-  const meta = await store.open().catch(async (error: unknown) => {
-    await end();
+export async function openSqliteLog({ file, partitions, readOnly }: SqliteLogOptions): Promise<EventLog> {
+  const appender = readOnly ? undefined : await Appender.open(file, partitions);
+  const thread = startSideThread({ serves: 'reads', file, partitions });
+  const reads = connectThread<ReadApi>(thread);
+  const end = () => thread.terminate();
+  const meta = await reads.open().catch(async (error: unknown) => {
+    await Promise.all([end(), appender?.close()]);
     throw reviveError(error);
   });
-  return new SqliteLog(meta, end, store, readOnly ? undefined : new Checkpointer(file, store));
+  return new SqliteLog(meta, { reads, end }, appender);
 }
 
-interface RunningStore {
-  readonly store: Remote<StoreApi>;
-  /** Called once the store is closed. */
-  stop(): Promise<unknown>;
-}
+const startSideThread = (workerData: SideThreadData): Worker =>
+  new Worker(new URL('./sideWorker.js', import.meta.url), { workerData });
 
-function startStoreThread(options: StoreOptions): RunningStore {
-  const thread = new Worker(new URL('./logWorker.js', import.meta.url), { workerData: options });
-  return { store: connectThread<StoreApi>(thread), stop: () => thread.terminate() };
-}
-
-function openStoreHere(options: StoreOptions): RunningStore {
-  const api = createStoreApi(options);
-  const store: Remote<StoreApi> = {
-    open: async () => api.open(),
-    append: async (commit) => api.append(commit),
-    read: async (partition, after, limit) => api.read(partition, after, limit),
-    places: async (partition, positions) => api.places(partition, positions),
-    tail: async (partition) => api.tail(partition),
-    checkpoint: async () => api.checkpoint(),
-    close: async () => api.close(),
-  };
-  return { store, stop: async () => {} };
+/** The thread that reads. */
+interface ReadThread {
+  readonly reads: Remote<ReadApi>;
+  /** Called once the file is closed. */
+  readonly end: () => Promise<unknown>;
 }
 
 class SqliteLog implements EventLog {
@@ -81,9 +63,8 @@ class SqliteLog implements EventLog {
 
   constructor(
     private readonly meta: LogMeta,
-    private readonly end: () => Promise<unknown>,
-    private readonly store: Remote<StoreApi>,
-    private readonly checkpointer: Checkpointer | undefined,
+    private readonly thread: ReadThread,
+    private readonly appender: Appender | undefined,
   ) {}
 
   get id(): string {
@@ -99,13 +80,13 @@ class SqliteLog implements EventLog {
   }
 
   async append(commit: Commit): Promise<Outcome> {
-    const { outcome, walGrowth } = await this.#call(() => this.store.append(pack(commit)));
-    await this.checkpointer?.checkpointIfGrown(walGrowth);
-    return outcome.kind === 'lost' ? { kind: 'lost', to: unpack(outcome.to) } : outcome;
+    this.#checkUsable();
+    if (!this.appender) throw new AppendError('the log was opened read-only');
+    return this.appender.append(commit);
   }
 
   async read(partition: number, after: number, limit: number): Promise<Commit[]> {
-    const commits = await this.#call(() => this.store.read(partition, after, limit));
+    const commits = await this.#read((reads) => reads.read(partition, after, limit));
     return commits.map(unpack);
   }
 
@@ -114,11 +95,11 @@ class SqliteLog implements EventLog {
   }
 
   places(partition: number, positions: readonly number[]): Promise<Place[]> {
-    return this.#call(() => this.store.places(partition, positions));
+    return this.#read((reads) => reads.places(partition, positions));
   }
 
   async tail(partition: number): Promise<Commit | undefined> {
-    const commit = await this.#call(() => this.store.tail(partition));
+    const commit = await this.#read((reads) => reads.tail(partition));
     return commit && unpack(commit);
   }
 
@@ -128,66 +109,155 @@ class SqliteLog implements EventLog {
   }
 
   async #close(): Promise<void> {
-    await this.checkpointer?.close();
+    await this.appender?.close();
     // The thread handles calls in order, so that earlier calls have been answered by then.
-    await this.store.close().catch((error: unknown) => Promise.reject(reviveError(error)));
-    await this.end();
+    await this.thread.reads.close().catch((error: unknown) => Promise.reject(reviveError(error)));
+    await this.thread.end();
   }
 
-  async #call<T>(call: () => Promise<T>): Promise<T> {
+  #checkUsable(): void {
     if (this.#closed) throw new StorageError('the log is closed');
-    if (this.checkpointer?.failed) throw this.checkpointer.failed;
+    if (this.appender?.failed) throw this.appender.failed;
+  }
+
+  async #read<T>(read: (reads: Remote<ReadApi>) => Promise<T>): Promise<T> {
+    this.#checkUsable();
     try {
-      return await call();
+      return await read(this.thread.reads);
     } catch (error) {
       throw reviveError(error);
     }
   }
 }
 
+interface OpenCall {
+  readonly resolve: (result: SlotResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /**
- * Keeps the write-ahead log short without delaying appends. Its own thread moves most of the commits into the
- * database. Then the appender moves the few that remain, so that its next append reuses the file.
+ * The thread that appends and syncs, and does nothing else. Keeps the write-ahead log short: another thread moves most
+ * of the commits into the database, then this one moves the few that remain, so that its next append reuses the file.
  */
-class Checkpointer {
-  /** Set after a failed checkpoint: the disk cannot be trusted any more. */
+class Appender {
+  /** Set when nothing can be appended any more: the disk cannot be trusted, or the thread has ended. */
   failed: StorageError | undefined;
+  readonly #slots = new AppendSlots();
+  readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
+  /** Calls that wait for a slot. A partition has at most one. */
+  readonly #waiting: ((slot: number) => void)[] = [];
+  readonly #open = new Map<number, OpenCall>();
   readonly #thread: Worker;
-  readonly #worker: Remote<CheckpointApi>;
-  #running: Promise<void> | undefined;
+  readonly #checkpointThread: Worker;
+  readonly #checkpointer: Remote<CheckpointApi>;
+  #checkpointing: Promise<void> | undefined;
+  #isClosing = false;
 
-  constructor(
-    file: string,
-    private readonly store: Remote<StoreApi>,
-  ) {
-    this.#thread = new Worker(new URL('./checkpointWorker.js', import.meta.url), { workerData: file });
-    this.#worker = connectThread<CheckpointApi>(this.#thread);
+  private constructor(file: string, partitions: number | undefined) {
+    const workerData: AppendThreadData = { file, partitions, memory: this.#slots.memory };
+    this.#thread = new Worker(new URL('./appendWorker.js', import.meta.url), { workerData });
+    this.#checkpointThread = startSideThread({ serves: 'checkpoints', file });
+    this.#checkpointer = connectThread<CheckpointApi>(this.#checkpointThread);
   }
 
-  async checkpointIfGrown(bytes: number): Promise<void> {
-    if (bytes < CHECKPOINT_BYTES) return;
-    this.#running ??= this.#run();
-    if (bytes >= MAX_WAL_BYTES) await this.#running;
-  }
-
-  async close(): Promise<void> {
-    await this.#running;
-    // A failure to close follows an earlier failure, which was reported.
-    await Promise.allSettled([this.#worker.close()]);
-    await this.#thread.terminate();
-  }
-
-  async #run(): Promise<void> {
+  /** Starts the threads and opens the log, or creates it. */
+  static async open(file: string, partitions: number | undefined): Promise<Appender> {
+    const appender = new Appender(file, partitions);
     try {
-      await this.#worker.checkpoint();
-      await this.store.checkpoint();
+      await appender.#start();
+      return appender;
+    } catch (error) {
+      await appender.#terminate();
+      throw error;
+    }
+  }
+
+  #start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#thread.on('message', (message: FromAppendThread) => {
+        if ('results' in message) for (const result of message.results) this.#settle(result);
+        else if ('failed' in message) reject(reviveError(decodeError(message.failed)));
+        else resolve();
+      });
+      const gone = (cause: unknown) => {
+        if (this.#isClosing) return;
+        this.failed ??= new StorageError('the thread that writes the log has ended; restart', { cause });
+        for (const { reject: refuse } of this.#open.values()) refuse(this.failed);
+        this.#open.clear();
+        reject(this.failed);
+      };
+      this.#thread.on('error', gone);
+      this.#thread.on('exit', (code) => gone(new Error(`exit code ${code}`)));
+    });
+  }
+
+  /** See `EventLog.append`. */
+  async append(commit: Commit): Promise<Outcome> {
+    const packed = pack(commit);
+    const result = await this.#call((slot) => this.#slots.append(slot, packed));
+    if (!('outcome' in result)) throw new Error('an append has no outcome');
+    if (result.walGrowth >= CHECKPOINT_BYTES) await this.#checkpoint(result.walGrowth);
+    const { outcome } = result;
+    return outcome.kind === 'lost' ? { kind: 'lost', to: unpack(outcome.to) } : outcome;
+  }
+
+  /** Waits for calls in progress, then closes the log. */
+  async close(): Promise<void> {
+    await this.#checkpointing;
+    await Promise.allSettled([this.#checkpointer.close()]); // A failure follows an earlier one, which was reported.
+    if (!this.failed) await this.#call((slot) => this.#slots.ask(slot, 'close'));
+    await this.#terminate();
+  }
+
+  async #terminate(): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all([this.#thread.terminate(), this.#checkpointThread.terminate()]);
+  }
+
+  async #checkpoint(walBytes: number): Promise<void> {
+    this.#checkpointing ??= this.#moveCommits();
+    if (walBytes >= MAX_WAL_BYTES) await this.#checkpointing;
+  }
+
+  async #moveCommits(): Promise<void> {
+    try {
+      await this.#checkpointer.checkpoint();
+      await this.#call((slot) => this.#slots.ask(slot, 'checkpoint'));
     } catch (error) {
       this.failed = new StorageError(
         'the write-ahead log could not be moved into the database; check the disk, then restart',
         { cause: error },
       );
     }
-    this.#running = undefined;
+    this.#checkpointing = undefined;
+  }
+
+  async #call(make: (slot: number) => void): Promise<SlotResult> {
+    const slot = this.#free.pop() ?? (await new Promise<number>((resolve) => this.#waiting.push(resolve)));
+    const result = await new Promise<SlotResult>((resolve, reject) => {
+      if (this.failed) throw this.failed;
+      this.#open.set(slot, { resolve, reject });
+      make(slot);
+    }).catch((error: unknown) => {
+      // A commit that does not fit was not sent.
+      this.#release(slot);
+      throw error;
+    });
+    if ('error' in result) throw reviveError(decodeError(result.error));
+    return result;
+  }
+
+  #settle(result: SlotResult): void {
+    const call = this.#open.get(result.slot);
+    this.#release(result.slot);
+    call?.resolve(result);
+  }
+
+  #release(slot: number): void {
+    this.#open.delete(slot);
+    const next = this.#waiting.shift();
+    if (next) next(slot);
+    else this.#free.push(slot);
   }
 }
 

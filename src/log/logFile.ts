@@ -1,8 +1,9 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
+import type { SlottedCommit } from './appendSlots.js';
 import type { PackedCommit } from './commit.js';
-import { AppendError, outcomeOf, StorageError } from './log.js';
-import { CommitRows, type LogFile, openLogFile, wrapSqliteErrors } from './logFileReader.js';
+import { AppendError, type Commit, outcomeOf, StorageError } from './log.js';
+import { CommitRows, wrapSqliteErrors } from './logFileReader.js';
 import { checkLogMeta, checkPartition, type LogMeta, openSqliteMeta, tableOf } from './logMeta.js';
 
 /** As `Outcome`, with packed commits. */
@@ -48,15 +49,22 @@ export class SqliteStore {
     }
   }
 
-  /** See `EventLog.append`. */
-  append(commit: PackedCommit): PackedOutcome {
-    if (this.#failed) throw this.#failed;
-    return this.#failStop(() => {
-      this.#checkPosition(commit);
-      if (!this.#insert(commit)) return this.#settle(commit);
-      this.#lastPositions.set(commit.partition, commit.position);
-      return { kind: 'committed' };
-    });
+  /** See `EventLog.append`. Throws its errors. */
+  append(commit: SlottedCommit): PackedOutcome {
+    const [outcome] = this.appendAll([commit]);
+    if (outcome === undefined || outcome instanceof Error) throw outcome;
+    return outcome;
+  }
+
+  /** Appends commits of different partitions with one sync. An error concerns its own commit, or all of them. */
+  appendAll(commits: readonly SlottedCommit[]): (PackedOutcome | Error)[] {
+    try {
+      if (this.#failed) throw this.#failed;
+      return this.#failStop(() => this.#inTransaction(commits));
+    } catch (error) {
+      const failure = error instanceof Error ? error : new StorageError(String(error));
+      return commits.map(() => failure);
+    }
   }
 
   /** The approximate growth of the write-ahead log in bytes since the last checkpoint on this connection. */
@@ -82,7 +90,33 @@ export class SqliteStore {
     this.#walGrowth = 0;
   }
 
-  #checkPosition({ partition, position }: PackedCommit): void {
+  /** One statement is a transaction of its own. */
+  #inTransaction(commits: readonly SlottedCommit[]): (PackedOutcome | Error)[] {
+    if (commits.length <= 1) return commits.map((commit) => this.#appendOne(commit));
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const outcomes = commits.map((commit) => this.#appendOne(commit));
+      this.#db.exec('COMMIT');
+      return outcomes;
+    } finally {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    }
+  }
+
+  /** Throws only what must stop the process. */
+  #appendOne(commit: SlottedCommit): PackedOutcome | Error {
+    try {
+      this.#checkPosition(commit);
+      if (!this.#insert(commit)) return this.#settle(commit);
+      this.#lastPositions.set(commit.partition, commit.position);
+      return { kind: 'committed' };
+    } catch (error) {
+      if (error instanceof AppendError || error instanceof RangeError) return error;
+      throw error;
+    }
+  }
+
+  #checkPosition({ partition, position }: SlottedCommit): void {
     checkPartition(partition, this.meta.partitions);
     if (!Number.isInteger(position) || position < 1)
       throw new AppendError(`position ${position} is not a positive integer`);
@@ -94,9 +128,9 @@ export class SqliteStore {
   }
 
   /** Returns false if the position is taken. */
-  #insert(commit: PackedCommit): boolean {
-    const { partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier, hash } = commit;
-    const leaves = Buffer.from(commit.text);
+  #insert(commit: SlottedCommit): boolean {
+    const { partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier, hash, leaves } =
+      commit;
     const ends = frontier ? JSON.stringify(frontier) : null;
     try {
       this.#insertInto(partition).run(
@@ -121,13 +155,14 @@ export class SqliteStore {
     return true;
   }
 
-  #settle(commit: PackedCommit): PackedOutcome {
+  #settle(commit: SlottedCommit): PackedOutcome {
     const [there] = this.rows.read(commit.partition, commit.position - 1, 1);
     if (!there)
       throw new StorageError(
         `position ${commit.position} is taken but has no commit; the log file is damaged`,
       );
-    return outcomeOf(commit, there);
+    const { kind } = outcomeOf<Pick<Commit, 'id' | 'hash'>>(commit, there);
+    return kind === 'lost' ? { kind, to: there } : { kind };
   }
 
   #insertInto(partition: number): StatementSyncInstance {
@@ -163,42 +198,4 @@ function syncWal(wal: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-/** The file of a log, and how to open it. */
-export interface StoreOptions {
-  readonly file: string;
-  readonly partitions: number | undefined;
-  readonly readOnly: boolean;
-}
-
-/** The functions of the store, served by a thread or called directly. */
-export type StoreApi = ReturnType<typeof createStoreApi>;
-
-/** Creates the functions of the store. Opens the file only with `open`. */
-export function createStoreApi({ file, partitions, readOnly }: StoreOptions) {
-  let log: LogFile | SqliteStore | undefined;
-  const opened = (): LogFile | SqliteStore => {
-    if (!log) throw new Error('the log is not open');
-    return log;
-  };
-  const store = (): SqliteStore => {
-    if (log instanceof SqliteStore) return log;
-    throw new AppendError('the log was opened read-only');
-  };
-  return {
-    open() {
-      log = readOnly ? openLogFile(file, partitions) : new SqliteStore(file, partitions);
-      return log.meta;
-    },
-    append(commit: PackedCommit): { outcome: PackedOutcome; walGrowth: number } {
-      const outcome = store().append(commit);
-      return { outcome, walGrowth: store().walGrowth };
-    },
-    read: (partition: number, after: number, limit: number) => opened().rows.read(partition, after, limit),
-    places: (partition: number, positions: readonly number[]) => opened().rows.places(partition, positions),
-    tail: (partition: number) => opened().rows.tail(partition),
-    checkpoint: () => store().checkpoint(),
-    close: () => log?.close(),
-  };
 }

@@ -104,7 +104,7 @@ export interface LogFile {
  * Opens an existing log file. Throws `StorageError` if there is none, `LogMismatch` if it differs from the
  * arguments.
  */
-export function openLogFile(file: string, partitions?: number): LogFile {
+function openLogFile(file: string, partitions?: number): LogFile {
   const db = wrapSqliteErrors(() => new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
   try {
     const meta = wrapSqliteErrors(() => readSqliteMeta(db));
@@ -169,3 +169,25 @@ export function openLogReader(file: string): LogReader {
     close,
   };
 }
+
+/** Creates the functions of the thread that reads a log. Opens the file only with `open`. */
+export function createReadApi({ file, partitions }: { file: string; partitions: number | undefined }) {
+  let log: LogFile | undefined;
+  const rows = (): CommitRows => {
+    if (!log) throw new Error('the log is not open');
+    return log.rows;
+  };
+  return {
+    open() {
+      log = openLogFile(file, partitions);
+      return log.meta;
+    },
+    read: (partition: number, after: number, limit: number) => rows().read(partition, after, limit),
+    places: (partition: number, positions: readonly number[]) => rows().places(partition, positions),
+    tail: (partition: number) => rows().tail(partition),
+    close: () => log?.close(),
+  };
+}
+
+/** The functions that this thread serves. */
+export type ReadApi = ReturnType<typeof createReadApi>;

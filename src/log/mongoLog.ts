@@ -1,7 +1,8 @@
-import { type Collection, type Db, type MongoClient, MongoError } from 'mongodb';
+import { type Collection, type Db, type Filter, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../base/clock.js';
 import {
   createMongoClient,
+  GroupedInserts,
   isDuplicateKey,
   isPermanentFailure,
   MAJORITY,
@@ -37,6 +38,15 @@ const ATTEMPT_TIMEOUT_MS = 5000;
 const BACK_OFF_MS = { min: 50, max: 1000 };
 /** As many commits of the maximum size as fit one reply of the server. */
 const READ_BATCH_COMMITS = 60;
+/** How long a commit waits for those of other partitions while a call is in flight. */
+const LINGER_MS = 5;
+/** Half of what a message of the server's protocol can hold. */
+const MAX_CALL_BYTES = 8 * 1024 * 1024;
+
+/** The collection of all commits. */
+export const COMMITS = 'commits';
+/** The collection of the first partition in an earlier draft of the format. */
+const DRAFT_COMMITS = 'commits_0';
 
 /** The database of a log. */
 export interface MongoLogOptions {
@@ -47,9 +57,7 @@ export interface MongoLogOptions {
 }
 
 /**
- * Opens the log in MongoDB: a collection per partition, whose `_id` is the position and the only index.
- * Throws `LogMismatch` if the log differs from the options, or the driver's error if the server does not
- * answer.
+ * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws `LogMismatch` if the log differs from the options, or the driver's error if the server does not answer.
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
   const client = connect(url);
@@ -94,12 +102,13 @@ function connect(url: string): MongoClient {
   return createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
 }
 
-/** The log in one MongoDB database. */
+/** The log in one MongoDB database. Commits of all partitions leave together: see `GroupedInserts`. */
 export class MongoLog implements EventLog {
   readonly id: string;
   readonly history: string;
   readonly partitions: number;
-  readonly #collections: readonly Collection<CommitDocument>[];
+  readonly #commits: Collection<CommitDocument>;
+  readonly #inserts: GroupedInserts<CommitDocument>;
   /** The last position known to be taken, by partition. Saves reading the tail before each append. */
   readonly #lastTaken: number[];
   readonly #inFlight = new Set<Promise<unknown>>();
@@ -115,9 +124,10 @@ export class MongoLog implements EventLog {
     this.history = history;
     this.partitions = partitions;
     this.#lastTaken = Array.from({ length: partitions }, () => 0);
-    this.#collections = this.#lastTaken.map((_, p) =>
-      client.db().collection<CommitDocument>(`commits_${p}`, MAJORITY),
-    );
+    const db = client.db();
+    this.#commits = db.collection<CommitDocument>(COMMITS, MAJORITY);
+    const limits = { timeoutMs: ATTEMPT_TIMEOUT_MS, lingerMs: LINGER_MS, maxBytes: MAX_CALL_BYTES };
+    this.#inserts = new GroupedInserts(db, COMMITS, { clock, ...limits });
   }
 
   append(commit: Commit): Promise<Outcome> {
@@ -165,20 +175,22 @@ export class MongoLog implements EventLog {
 
   async #attempt(commit: Commit): Promise<Outcome> {
     const { partition, position } = commit;
+    checkPartition(partition, this.partitions);
     await this.#checkPosition(commit);
+    const document = toDocument(commit);
     try {
-      await this.#withTimeout(this.#collectionOf(partition).insertOne(toDocument(commit)));
+      await this.#inserts.insert(document, document.leaves.length);
       this.#noteTaken(partition, position);
       return { kind: 'committed' };
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
     }
     // The stored commit decides only once a majority has it: until then it may be rolled back.
-    const there = await this.#withTimeout(this.#collectionOf(partition).findOne({ _id: position }));
+    const there = await this.#withTimeout(this.#commits.findOne({ _id: document._id }));
     if (!there)
       throw new MongoError(`position ${position} is taken by a commit that no majority of servers has yet`);
     this.#noteTaken(partition, position);
-    return outcomeOf(commit, fromDocument(partition, there));
+    return outcomeOf(commit, fromDocument(there));
   }
 
   async #checkPosition({ partition, position }: Commit): Promise<void> {
@@ -216,10 +228,10 @@ export class MongoLog implements EventLog {
     const options = { sort: { _id: 1 }, limit, batchSize: READ_BATCH_COMMITS } as const;
     const commits: Commit[] = [];
     let bytes = 0;
-    for await (const document of this.#collectionOf(partition).find({ _id: { $gt: after } }, options)) {
+    for await (const document of this.#commits.find(this.#after(partition, after), options)) {
       const expected = after + commits.length + 1;
-      if (document._id !== expected) throw new HoleError(partition, expected);
-      commits.push(fromDocument(partition, document));
+      if (document._id.n !== expected) throw new HoleError(partition, expected);
+      commits.push(fromDocument(document));
       bytes += document.leaves.length;
       if (bytes >= MAX_READ_BYTES) break;
     }
@@ -230,13 +242,12 @@ export class MongoLog implements EventLog {
 
   async #readPlaces(partition: number, positions: readonly number[]): Promise<Place[]> {
     const projection = { recordedAt: 1, firstOffset: 1, size: 1 } as const;
-    const found = this.#collectionOf(partition).find(
-      { _id: { $in: [...positions] } },
-      { projection, sort: { _id: 1 } },
-    );
+    checkPartition(partition, this.partitions);
+    const ids = positions.map((position) => placeOf(partition, position));
+    const found = this.#commits.find({ _id: { $in: ids } }, { projection, sort: { _id: 1 } });
     const documents = await found.toArray();
     return documents.map(({ _id, recordedAt, firstOffset, size }) => ({
-      position: _id,
+      position: _id.n,
       recordedAt,
       firstOffset,
       size,
@@ -244,22 +255,21 @@ export class MongoLog implements EventLog {
   }
 
   async #readTail(partition: number): Promise<Commit | undefined> {
-    const document = await this.#withTimeout(
-      this.#collectionOf(partition).findOne({}, { sort: { _id: -1 } }),
-    );
+    const last = this.#commits.findOne(this.#after(partition, 0), { sort: { _id: -1 } });
+    const document = await this.#withTimeout(last);
     if (!document) return undefined;
-    this.#noteTaken(partition, document._id);
-    return fromDocument(partition, document);
+    this.#noteTaken(partition, document._id.n);
+    return fromDocument(document);
   }
 
   #withTimeout<T>(attempt: Promise<T>): Promise<T> {
     return withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
   }
 
-  #collectionOf(partition: number): Collection<CommitDocument> {
+  /** Matches the commits of a partition after a position. */
+  #after(partition: number, position: number): Filter<CommitDocument> {
     checkPartition(partition, this.partitions);
-    // The line above has checked that it exists.
-    return this.#collections[partition] as Collection<CommitDocument>;
+    return { _id: { $gt: placeOf(partition, position), $lt: placeOf(partition + 1, 0) } };
   }
 
   #noteTaken(partition: number, position: number): void {
@@ -278,10 +288,18 @@ export class MongoLog implements EventLog {
   }
 }
 
-/** A commit as stored in MongoDB. The collection stands for the partition. */
+/** The partition and the position of a commit. Documents compare field by field, so the order of the fields matters. */
+interface CommitPlace {
+  p: number;
+  n: number;
+}
+
+const placeOf = (partition: number, position: number): CommitPlace => ({ p: partition, n: position });
+
+/** A commit as stored in MongoDB. */
 export interface CommitDocument {
-  /** The position: unique, and the only index. */
-  _id: number;
+  /** Unique, and the only index. */
+  _id: CommitPlace;
   id: string;
   epoch: number;
   recordedAt: string;
@@ -297,20 +315,20 @@ export interface CommitDocument {
 /** Encodes a commit. */
 export function toDocument(commit: Commit): CommitDocument {
   const { partition, position, text, ...fields } = pack(commit);
-  return { _id: position, ...fields, leaves: Buffer.from(text) };
+  return { _id: placeOf(partition, position), ...fields, leaves: Buffer.from(text) };
 }
 
 /** Decodes a document, which must be read with `promoteBuffers`. */
-export function fromDocument(partition: number, { _id, leaves, ...fields }: CommitDocument): Commit {
-  return unpack({ partition, position: _id, ...fields, text: leaves.toString() });
+export function fromDocument({ _id: { p, n }, leaves, ...fields }: CommitDocument): Commit {
+  return unpack({ partition: p, position: n, ...fields, text: leaves.toString() });
 }
 
 const metaIn = (db: Db) => db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
 
 /** Reads the description of the log in this database; null if there is none. Throws `LogMismatch`. */
 async function readMongoMeta(db: Db): Promise<LogMeta | null> {
-  if (await db.collection<{ _id: 'log' }>(DRAFT_META_TABLE, MAJORITY).findOne({ _id: 'log' }))
-    throw draftOfFormat('MONGO_URL');
+  const isDraft = await db.listCollections({ name: { $in: [DRAFT_META_TABLE, DRAFT_COMMITS] } }).hasNext();
+  if (isDraft) throw draftOfFormat('MONGO_URL');
   return metaIn(db).findOne({ _id: 'log' });
 }
 

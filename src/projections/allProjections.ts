@@ -2,7 +2,7 @@ import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
-import { messagesProjection } from './models/messageRows.js';
+import { messageIdsProjection, messagesProjection } from './models/messageRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
@@ -18,6 +18,7 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     usersProjection(names),
     chatsProjection,
     messagesProjection,
+    messageIdsProjection,
     presenceProjection,
     rolesProjection,
     tilesProjection,

@@ -2,12 +2,15 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
+import { MessageIdBatches } from './messageIdBatches.js';
+import { messageIdFiltersModel } from './models/messageIdFilter.js';
+import { messageIdsModel } from './models/messageRows.js';
 import { eraseUsername } from './models/userRows.js';
 import { type Advance, foldNext, Projector } from './projector.js';
-import { ProjectorLoop } from './projectorLoop.js';
+import { ProjectorLoop, type SideWork } from './projectorLoop.js';
 import { type ActiveProjection, activeProjections, Rebuilder } from './rebuilder.js';
 import { checkFoldedFromLog, type Engine, openEngine, type ProjectorEngine } from './store/engine.js';
-import { foldedBy } from './store/rowStore.js';
+import { type Checkpoint, foldedBy } from './store/rowStore.js';
 
 /** The data of the projector's thread. */
 export interface ProjectionThreadData {
@@ -78,6 +81,7 @@ class ProjectionThread {
     private readonly projector: Projector,
     private readonly rebuilder: Rebuilder,
     private readonly loop: ProjectorLoop,
+    private readonly ids: MessageIdBatches | undefined,
   ) {}
 
   static async open(): Promise<ProjectionThread> {
@@ -87,14 +91,17 @@ class ProjectionThread {
     const { allProjections } = (await import(data.projections)) as typeof import('./allProjections.js');
     const active = await activeProjections(store, allProjections(main));
     const folded = active.map(({ projection }) => projection);
-    await checkFoldedFromLog(
-      engine,
-      folded.map(({ model }) => model),
-    );
-    const projector = await Projector.open(store, folded, partitions);
+    await checkFoldedFromLog(engine, [...folded.map(({ model }) => model), messageIdFiltersModel]);
+    const index = active.find(({ base }) => base.model.name === messageIdsModel.name)?.projection;
+    // On MongoDB a new owner of a partition must find the index folded nearly to the end.
+    const batched = data.engine.kind === 'sqlite' ? index : undefined;
+    const live = folded.filter((projection) => projection !== batched);
+    const owned = data.owned ?? Array.from({ length: partitions }, (_, partition) => partition);
+    const projector = await Projector.open(store, live, partitions);
+    const ids = index && (await MessageIdBatches.open(engine, projector, batched, { owned }));
     const rebuilder = new Rebuilder({
       engine,
-      projector,
+      projector: ids ?? projector,
       active,
       settleMs: data.settleMs,
       events: {
@@ -104,19 +111,18 @@ class ProjectionThread {
         onBegin: () => loop.requestTurn(),
       },
     });
-    const owned = data.owned ?? Array.from({ length: partitions }, (_, partition) => partition);
     const loop = new ProjectorLoop(
       {
         projector,
         log,
-        sideWork: rebuilder,
+        sideWork: ids ? bothOf(rebuilder, ids) : rebuilder,
         onRetry,
         onProgress: (advances, behindSince) =>
           notify({ kind: 'progress', tables: projector.tables, advances, behindSince }),
       },
       owned,
     );
-    return new ProjectionThread(engine, active, projector, rebuilder, loop);
+    return new ProjectionThread(engine, active, projector, rebuilder, loop, ids);
   }
 
   /**
@@ -138,6 +144,7 @@ class ProjectionThread {
     this.rebuilder.start();
     try {
       await this.loop.run();
+      await this.ids?.flush();
     } finally {
       await this.engine.close();
     }
@@ -152,6 +159,7 @@ class ProjectionThread {
   }
 
   own(partitions: readonly number[]): Promise<void> {
+    this.ids?.own(partitions);
     return this.loop.own(partitions);
   }
 
@@ -159,6 +167,11 @@ class ProjectionThread {
   async readCheckpoints(tables: readonly string[], partitions: readonly number[]): Promise<Advance[]> {
     const stored = await this.engine.store.checkpoints(partitions);
     return partitions.map((partition) => ({ partition, size: foldedBy(stored, tables, partition).size }));
+  }
+
+  /** Reads from the store how far all these tables are together, whichever process folds them. */
+  async storedCheckpoint(tables: readonly string[], partition: number): Promise<Checkpoint> {
+    return foldedBy(await this.engine.store.checkpoints([partition]), tables, partition);
   }
 
   /** Erases a name, after the user's key is destroyed and the erasure is folded. */
@@ -171,6 +184,15 @@ class ProjectionThread {
     this.loop.stop();
   }
 }
+
+/** One step of the first work that has something to do. */
+const bothOf = (first: SideWork, second: SideWork): SideWork => ({
+  step: async () => (await first.step()) || second.step(),
+  async reset() {
+    await first.reset();
+    await second.reset();
+  },
+});
 
 let opened: Promise<ProjectionThread> | undefined;
 
@@ -191,6 +213,8 @@ const api = {
   own: async (partitions: readonly number[]) => (await opened)?.own(partitions),
   readCheckpoints: async (tables: readonly string[], partitions: readonly number[]) =>
     (await opened)?.readCheckpoints(tables, partitions) ?? [],
+  storedCheckpoint: async (tables: readonly string[], partition: number) =>
+    (await opened)?.storedCheckpoint(tables, partition) ?? { position: 0, size: 0 },
   stop: async () => (await opened)?.stop(),
 };
 

@@ -48,12 +48,22 @@ interface Work {
   readonly cache: LRUCache<string, Row<unknown>>;
 }
 
+/** The tables that are folded, as a rebuild changes them. */
+export interface FoldedTables {
+  /** Whether this projection's table is folded. */
+  has(projection: AnyProjection): boolean;
+  /** Begins to fold one more projection. */
+  adopt(projection: AnyProjection): Promise<void>;
+  /** Stops to fold a projection, and drops its unwritten rows. */
+  release(projection: AnyProjection): void;
+}
+
 /**
  * Folds commits into rows in memory until `write`. All projections are at one place of each partition and
  * share its checkpoint. After any error call `reset`, then fold the commits behind `position` again. Calls
  * must not overlap.
  */
-export class Projector {
+export class Projector implements FoldedTables {
   readonly #store: RowStore;
   /** All partitions of the log. */
   readonly partitions: readonly number[];
@@ -100,10 +110,14 @@ export class Projector {
     return this.tables.includes(tableOf(model));
   }
 
+  /** The number of rows that wait to be written. */
+  get pending(): number {
+    return this.#work.reduce((sum, { changed }) => sum + changed.size, 0);
+  }
+
   /** Whether so many rows wait, or for so long, that they should be written before more are folded. */
   isFull(rows = GATHER_ROWS): boolean {
-    if (performance.now() - this.#writtenAt >= GATHER_MS) return true;
-    return this.#work.reduce((sum, { changed }) => sum + changed.size, 0) >= rows;
+    return this.pending >= rows || performance.now() - this.#writtenAt >= GATHER_MS;
   }
 
   /** Whether folded commits wait to be written. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ParleyError } from '../base/errors.js';
 import type { AnyProjection } from './projection.js';
-import { foldNext, Projector } from './projector.js';
+import { type FoldedTables, foldNext, Projector } from './projector.js';
 import type { SideWork } from './projectorLoop.js';
 import type { ProjectorEngine } from './store/engine.js';
 import {
@@ -121,8 +121,8 @@ interface RebuilderEvents {
 
 interface RebuilderOptions {
   readonly engine: Omit<ProjectorEngine, 'close'>;
-  /** The projector of the live tables. */
-  readonly projector: Projector;
+  /** The live tables. */
+  readonly projector: FoldedTables;
   readonly active: readonly ActiveProjection[];
   /** Milliseconds after which every process has read a change of generation. 0: there is no other process. */
   readonly settleMs: number;

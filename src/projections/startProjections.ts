@@ -17,7 +17,7 @@ import type { Progress } from './queryWaits.js';
 import { SharedProgress } from './remoteProgress.js';
 import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
-import { type RowReader, tableOf } from './store/rowStore.js';
+import { type AnyModel, type Checkpoint, type RowReader, tableOf } from './store/rowStore.js';
 
 /** The projector's thread, as the main thread sees it. */
 export interface ProjectionThread {
@@ -98,6 +98,8 @@ export interface Projections {
   /** Reads proofs from the tiles and from this log, which must be the log that they were folded from. */
   merkleReader(log: Pick<EventLog, 'read' | 'places'>): MerkleReader;
   readonly progress: Progress;
+  /** Reads how far the store holds all these models now, whichever process has folded them. */
+  storedCheckpoint(models: readonly AnyModel[], partition: number): Promise<Checkpoint>;
   /** Tree sizes folded at the start, by partition; and the active generations, by model. */
   readonly start: {
     readonly folded: readonly number[];
@@ -202,6 +204,11 @@ function runProjections(
       rows.merkleReader?.((read) => reader.reading(tilesModel, ({ name }) => read(name))) ??
       new StoredMerkleReader(log, new TileReader(reader)),
     progress: shared.tracker,
+    storedCheckpoint: (asked, partition) =>
+      thread.projector.storedCheckpoint(
+        asked.map((model) => tableOf(reader.current(model))),
+        partition,
+      ),
     start: { folded, generations },
     onSwitch(handler) {
       readers.switches.push(handler);

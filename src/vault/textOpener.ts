@@ -10,15 +10,10 @@ import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 const MAX_TEXTS = 100_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Texts that this process has just sealed or opened, which need not be opened again. */
+/** Texts that this process has just opened, which need not be opened again. */
 export interface PlaintextCache {
   set(sealed: Sealed, text: string, owner: UserId): void;
   get(sealed: Sealed): string | undefined;
-  /**
-   * Returns and removes a text. A text pushed at once should leave memory before garbage collection promotes
-   * it.
-   */
-  take(sealed: Sealed): string | undefined;
   /** Removes all texts of a user whose key was destroyed. */
   deleteOwner(owner: UserId): void;
   close(): void;
@@ -36,11 +31,6 @@ export function createPlaintextCache(): PlaintextCache {
   return {
     set: (sealed, text, owner) => texts.set(sealed, { text, owner }),
     get: (sealed) => texts.get(sealed)?.text,
-    take(sealed) {
-      const text = texts.get(sealed)?.text;
-      texts.delete(sealed);
-      return text;
-    },
     deleteOwner: (owner) => texts.deleteWhere((entry) => entry.owner === owner),
     close: () => texts.close(),
   };
@@ -68,8 +58,6 @@ export interface SealedName {
 export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
-  /** Returns, at once and only once, a text that this process has just sealed or opened; else undefined. */
-  take(sealed: Sealed): string | undefined;
 }
 
 export function createTextOpener(
@@ -136,6 +124,5 @@ export function createTextOpener(
         loadNameKeys,
         ({ userId }) => userId,
       ),
-    take: (sealed) => cache.take(sealed),
   };
 }

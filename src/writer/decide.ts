@@ -1,5 +1,5 @@
 import { unauthenticated } from '../base/errors.js';
-import type { AdmissionQueue } from '../base/rateLimits.js';
+import { takeInTurn } from '../base/rateLimits.js';
 import {
   type Answer,
   type Answers,
@@ -10,26 +10,45 @@ import {
 } from '../domain/commands.js';
 import type { Decision, EarlierMessage, Facts } from '../domain/defineCommand.js';
 import { type Recorded, sealedTextOf } from '../domain/events.js';
-import type { Time } from '../domain/fields.js';
+import type { Sealed, Time } from '../domain/fields.js';
 import type { Actor, MessageRef, StreamName, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
+import type { AskedMessage } from '../projections/models/messageRows.js';
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
+import type { MessageIds } from './messageIds.js';
 import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';
 
+/** A command as it was submitted. */
+interface Submitted {
+  readonly command: Command;
+  readonly commandId: string;
+  readonly stream: StreamName;
+  /** By the clock of the leases. */
+  readonly submittedAt: number;
+}
+
 /** A command on its way through a writer. Its caller gets the outcome once. */
 export class Task {
+  readonly command: Command;
+  readonly commandId: string;
+  readonly stream: StreamName;
+  readonly submittedAt: number;
+
+  /** `leave` is called before the outcome is told. */
   constructor(
-    readonly command: Command,
-    readonly commandId: string,
-    readonly stream: StreamName,
-    private readonly bytes: number,
-    private readonly queue: AdmissionQueue,
+    submitted: Submitted,
+    private readonly leave: () => void,
     private readonly resolve: (answer: never) => void,
     private readonly reject: (error: unknown) => void,
-  ) {}
+  ) {
+    this.command = submitted.command;
+    this.commandId = submitted.commandId;
+    this.stream = submitted.stream;
+    this.submittedAt = submitted.submittedAt;
+  }
 
   /** Who asked. */
   get actor(): Actor {
@@ -37,15 +56,25 @@ export class Task {
   }
 
   answer(answer: Answer<CommandKind>): void {
-    this.queue.leave(this.bytes);
+    this.leave();
     // A caller takes what its command's kind is answered with, and a writer gives no other.
     this.resolve(answer as never);
   }
 
   refuse(error: unknown): void {
-    this.queue.leave(this.bytes);
+    this.leave();
     this.reject(error);
   }
+}
+
+/** The limit of commands looked up together, chosen so that two message ids each fit one query. */
+const MAX_ROUND_COMMANDS = 128;
+
+/** The next commands to prepare, and those that wait. Of more than a round, each actor's come in turn. */
+export function splitRound(tasks: Task[]): { round: Task[]; rest: Task[] } {
+  if (tasks.length <= MAX_ROUND_COMMANDS) return { round: tasks, rest: [] };
+  const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
+  return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
 }
 
 /** A command with everything needed to decide it. */
@@ -71,45 +100,88 @@ export interface Found {
 interface Memory {
   readonly streams: StreamCache;
   readonly tail: Tail;
+  readonly ids: MessageIds;
 }
 
 /**
- * Fetches the facts and keys for a round of commands, with one query for each kind. Changes only caches, and keeps
- * the order. Rejects if a fact cannot be fetched; then no stream and no pin is held.
+ * Finds the facts and keys for a round of commands: at once if all are in memory, otherwise with one query for each
+ * kind. Changes only caches, and keeps the order. Rejects if a fact cannot be fetched; then no stream and no pin is
+ * held.
  */
-export async function prepare(
+export function prepare(
   tasks: readonly Task[],
-  { streams, tail }: Memory,
-  { reads, keys, devices }: DecisionLookups,
-): Promise<Prepared[]> {
+  memory: Memory,
+  lookups: DecisionLookups,
+): Prepared[] | Promise<Prepared[]> {
+  const { streams, tail, ids } = memory;
   const pin = tail.pin(tasks.length);
   const used = tasks.map((task) => streams.acquire(task.stream));
-  try {
-    const wanted = wantsOf(tasks);
-    const missing = [...new Set(used)].filter((stream) => !stream.isLoaded);
-    const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
-      missing.length > 0 ? reads.states(missing.map(({ name }) => name)) : nothing,
-      wanted.ownKeys.size > 0 ? keys.getKeys([...wanted.ownKeys]) : nothing,
-      wanted.textKeys.size > 0 ? keys.getRoomKeys([...wanted.textKeys.values()]) : nothing,
-      wanted.messages.length > 0 ? reads.messages(wanted.messages) : nothing,
-      wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
-      wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
-    ]);
-    for (const stream of missing) stream.load(rows.get(stream.name), tail);
-    const found: Found = { ownKeys, roomKeys, messages, users, active };
-    // `used` has one stream a task.
-    return tasks.map((task, i) => ({ task, stream: used[i] as StreamState, pin, found }));
-  } catch (error) {
+  const release = (error: unknown): never => {
     for (const stream of used) {
       streams.release(stream);
       tail.unpin(pin);
     }
     throw error;
+  };
+  // `used` has one stream a task.
+  const prepared = (found: Found): Prepared[] =>
+    tasks.map((task, i) => ({ task, stream: used[i] as StreamState, pin, found }));
+  try {
+    const wanted = wantsOf(tasks);
+    // After the pin: an id that is used from now on is in the tail. Nearly all ids are new, and need no read.
+    const asked = ids.select(wanted.messages);
+    const missing = used.filter((stream) => !stream.isLoaded);
+    const known = missing.length > 0 || asked.length > 0 ? undefined : inMemory(wanted, lookups);
+    if (known) return prepared(known);
+    return fetchFound({ ...wanted, asked, missing: new Set(missing) }, tail, lookups).then(prepared, release);
+  } catch (error) {
+    return release(error);
   }
+}
+
+/** Everything wanted, if all of it is in memory. */
+function inMemory(
+  { ownKeys, textKeys, users, leaving }: Wanted,
+  { keys, devices }: DecisionLookups,
+): Found | undefined {
+  if (users.size > 0 || (leaving.size > 0 && devices)) return undefined;
+  const own = new Map<UserId, DataKey | 'destroyed'>();
+  for (const user of ownKeys) {
+    const key = keys.getCached(user);
+    if (key === undefined) return undefined;
+    own.set(user, key);
+  }
+  const rooms = new Map<string, RoomKeys | 'destroyed'>();
+  for (const [id, room] of textKeys) {
+    const found = keys.getCachedRoomKeys(room);
+    if (found === undefined) return undefined;
+    rooms.set(id, found);
+  }
+  return { ownKeys: own, roomKeys: rooms, messages: nothing, users: nobody, active: nobody };
+}
+
+async function fetchFound(
+  wanted: Wanted & { readonly asked: readonly AskedMessage[]; readonly missing: ReadonlySet<StreamState> },
+  tail: Tail,
+  { reads, keys, devices }: DecisionLookups,
+): Promise<Found> {
+  const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
+    wanted.missing.size > 0 ? reads.states([...wanted.missing].map(({ name }) => name)) : nothing,
+    wanted.ownKeys.size > 0 ? keys.getKeys([...wanted.ownKeys]) : nothing,
+    wanted.textKeys.size > 0 ? keys.getRoomKeys([...wanted.textKeys.values()]) : nothing,
+    wanted.asked.length > 0 ? reads.messages(wanted.asked) : nothing,
+    wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
+    wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
+  ]);
+  // An earlier round may have loaded it meanwhile.
+  for (const stream of wanted.missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
+  return { ownKeys, roomKeys, messages, users, active };
 }
 
 const nothing: ReadonlyMap<string, never> = new Map<string, never>();
 const nobody: ReadonlySet<UserId> = new Set();
+
+type Wanted = ReturnType<typeof wantsOf>;
 
 function wantsOf(tasks: readonly Task[]) {
   const ownKeys = new Set<UserId>();
@@ -130,13 +202,22 @@ function wantsOf(tasks: readonly Task[]) {
   return { ownKeys, textKeys, users, leaving, messages };
 }
 
+/** A sealed text of an event, and what it holds. */
+export interface SealedText {
+  readonly sealed: Sealed;
+  readonly text: string;
+}
+
 /**
  * Seals the sealed field of an event as it was decided. Throws `KeyMissing` if the command did not want its key, and
  * `TextDestroyed` if the text's place was destroyed before.
  */
-export function sealEvent(event: Recorded, { ownKeys, roomKeys }: Found): Recorded {
+export function sealEvent(
+  event: Recorded,
+  { ownKeys, roomKeys }: Found,
+): { event: Recorded; text?: SealedText } {
   const field = sealedTextOf(event);
-  if (!field) return event;
+  if (!field) return { event };
   const { owner, text, context, place } = field;
   const key = place ? roomKeys.get(roomKeysId({ owner, roomId: place.roomId })) : ownKeys.get(owner);
   if (key === undefined || key === 'destroyed')
@@ -145,7 +226,8 @@ export function sealEvent(event: Recorded, { ownKeys, roomKeys }: Found): Record
     place && key instanceof RoomKeys
       ? sealText(key, place, text, context)
       : seal(key as DataKey, text, context);
-  return { ...event, data: { ...event.data, [field.field]: sealed } } as Recorded; // A sealed field is a string.
+  const data = { ...event.data, [field.field]: sealed };
+  return { event: { ...event, data } as Recorded, text: { sealed, text } }; // A sealed field is a string.
 }
 
 /** Whether a key that the command wants was destroyed with its owner. */

@@ -6,7 +6,7 @@ import { membersIn, type Recorded } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import { decide, type Prepared, sealEvent, type Task } from './decide.js';
+import { decide, type Prepared, type SealedText, sealEvent, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import type { WriterEnvironment } from './writerPorts.js';
@@ -25,6 +25,8 @@ type Waiting = {
 export class Batch {
   readonly events: Recorded[] = [];
   readonly leaves: string[] = [];
+  /** The texts of its events, by their sealed form. */
+  readonly texts = new Map<string, string>();
   /** The members of the rooms of its events. */
   readonly members = new Map<StreamName, readonly UserId[]>();
   #bytes = 0;
@@ -75,8 +77,8 @@ export class Batch {
   #add(decided: readonly NewEventOf<string, object>[], { task, stream, found }: Prepared): boolean {
     const { partition, size } = this.term.head;
     const first = size + this.events.length;
-    const events: Recorded[] = [];
-    const leaves: string[] = [];
+    const events: { readonly event: Recorded; readonly leaf: string; readonly bytes: number }[] = [];
+    const sealedTexts: SealedText[] = [];
     let bytes = this.#bytes;
     for (const { type: decidedType, stream: name, data } of decided) {
       const { commandId, actor } = task;
@@ -91,7 +93,8 @@ export class Batch {
         recordedAt: this.recordedAt,
         commandId,
       } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
-      const sealed = sealEvent(plain, found);
+      const { event: sealed, text } = sealEvent(plain, found);
+      if (text) sealedTexts.push(text);
       const stored = downcastEvent(sealed.type, sealed.data, this.isKnownToAll);
       if (!stored) throw overloaded('a node does not know this kind of event yet');
       // If an older form is stored, use only its data, because every node folds that data.
@@ -103,18 +106,19 @@ export class Batch {
       const length = Buffer.byteLength(leaf);
       if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
       bytes += length;
-      events.push(event);
-      leaves.push(leaf);
+      events.push({ event, leaf, bytes: length });
     }
     if (this.events.length + events.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes)
       return false;
     this.#bytes = bytes;
-    for (const event of events) {
+    for (const { event, leaf, bytes: size } of events) {
       stream.evolve(event);
-      this.term.tail.add(event);
+      this.term.tail.add(event, size);
+      this.term.ids.add(event);
       this.events.push(event);
+      this.leaves.push(leaf);
     }
-    this.leaves.push(...leaves);
+    for (const { sealed, text } of sealedTexts) this.texts.set(sealed, text);
     if (events.length > 0) {
       const members = membersIn(stream.state);
       if (members.length > 0) this.members.set(stream.name, members);

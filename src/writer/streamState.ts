@@ -91,7 +91,8 @@ const NO_EVENTS: readonly Recorded[] = [];
  */
 export class Tail {
   #floor: number;
-  readonly #events: Recorded[] = [];
+  readonly #events: { readonly event: Recorded; readonly bytes: number }[] = [];
+  #bytes = 0;
   readonly #streams = new Map<StreamName, Recorded[]>();
   readonly #messages = new Map<string, StoredMessage>();
   /** By `messageTerm`, who deleted the message. */
@@ -109,9 +110,15 @@ export class Tail {
     return this.#events.length;
   }
 
-  /** Events must come in the order of their offsets. */
-  add(event: Recorded): void {
-    this.#events.push(event);
+  /** The size of the leaves of these events. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Events must come in the order of their offsets. `bytes`: the size of the event's leaf. */
+  add(event: Recorded, bytes: number): void {
+    this.#events.push({ event, bytes });
+    this.#bytes += bytes;
     const stream = this.#streams.get(event.stream);
     if (stream) stream.push(event);
     else this.#streams.set(event.stream, [event]);
@@ -152,8 +159,11 @@ export class Tail {
     if (floor <= this.#floor) return;
     this.#floor = floor;
     // Offsets have no hole, so that the first offset gives the number of events below the floor.
-    const first = this.#events[0]?.offset ?? floor;
-    for (const event of this.#events.splice(0, floor - first)) this.#forget(event);
+    const first = this.#events[0]?.event.offset ?? floor;
+    for (const { event, bytes } of this.#events.splice(0, floor - first)) {
+      this.#bytes -= bytes;
+      this.#forget(event);
+    }
   }
 
   #forget(event: Recorded): void {

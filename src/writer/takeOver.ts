@@ -4,6 +4,7 @@ import { commitFrame } from '../cluster/bus.js';
 import { decodeLeaf, UnknownEventType } from '../domain/codec.js';
 import { buildCommit, type Head, loadHead, nextRecordedAt } from '../log/commit.js';
 import { AppendError, HoleError, StorageError } from '../log/log.js';
+import { MessageIds } from './messageIds.js';
 import { StreamCache, Tail } from './streamState.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
@@ -23,6 +24,7 @@ export interface WriterTerm {
   readonly epoch: number;
   readonly tail: Tail;
   readonly streams: StreamCache;
+  readonly ids: MessageIds;
 }
 
 /** The partition to take over, while its lease is wanted. */
@@ -49,7 +51,8 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
       await checkSignedHead(target, deps);
       const head = await appendFence(target, deps);
       const tail = await loadTail(head, deps);
-      return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS) };
+      const ids = await MessageIds.load(head, deps);
+      return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS), ids };
     } catch (error) {
       if (FINAL_ERRORS.some((kind) => error instanceof kind)) throw error;
       deps.events.report(`cannot take over partition ${partition} yet; retrying`, error);
@@ -104,7 +107,8 @@ async function loadTail(
     if (!first) throw new Error(`partition ${partition} ended at position ${at}, before its tail`);
     tail ??= new Tail(first.firstOffset);
     for (const { firstOffset, leaves } of commits)
-      for (const [i, leaf] of leaves.entries()) tail.add(decodeLeaf(leaf, partition, firstOffset + i));
+      for (const [i, leaf] of leaves.entries())
+        tail.add(decodeLeaf(leaf, partition, firstOffset + i), Buffer.byteLength(leaf));
     at += commits.length;
   }
   return tail ?? new Tail(size);

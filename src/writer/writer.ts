@@ -1,34 +1,30 @@
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
 import { AdmissionQueue } from '../base/rateLimits.js';
 import { commitFrame } from '../cluster/bus.js';
-import {
-  type Answer,
-  bytesOf,
-  type CommandKind,
-  type CommandOf,
-  type OwnWriters,
-  streamOfCommand,
-} from '../domain/commands.js';
+import { type Answer, bytesOf, type CommandKind, type CommandOf } from '../domain/commands.js';
 import type { StreamName } from '../domain/ids.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
-import { type Commit, type Outcome, partitionOf } from '../log/log.js';
-import { type Prepared, prepare, Task } from './decide.js';
+import type { Commit } from '../log/log.js';
+import { type Prepared, prepare, splitRound, Task } from './decide.js';
 import { Batch } from './decisionBatch.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
-/** The limit of commands looked up together, chosen so that two message ids each fit one query. */
-const MAX_ROUND_COMMANDS = 128;
+/** Leaves of all partitions that the read models may not have stored yet. They are kept in memory as events. */
+const MAX_UNFOLDED_BYTES = 64 * 1024 * 1024;
 const RETRY_DETAILS = { retryAfterMs: 1000 };
 
 /**
  * The writer of one partition, while a lease lasts. One append is in flight at a time. Commands that arrive
- * meanwhile are prepared in rounds and form the next commit. Commands take effect in the order of the calls.
+ * meanwhile form the next commit. An idle writer commits at the end of the turn; under load, commits begin at
+ * least `commitIntervalMs` apart, so that one sync carries many commands. Commands take effect in the order of
+ * the calls. When more wait than are decided at once, each actor's turn comes in a circle.
  */
 export class Writer {
   readonly #admission = new AdmissionQueue();
+  readonly #maxUnfoldedBytes: number;
   #incoming: Task[] = [];
-  /** Commands being prepared now. */
+  /** Commands whose look-ups are under way. */
   #round: Task[] = [];
   #ready: Prepared[] = [];
   /**
@@ -42,21 +38,34 @@ export class Writer {
   #term: WriterTerm | undefined;
   /** Must settle before another lease is taken. */
   #taking: Promise<void> | undefined;
+  /** The append in flight, until its commands are settled. */
   #committing: Promise<void> | undefined;
+  /** The commands of that append. */
+  #inFlight: readonly Task[] = [];
   #isAppending = false;
   #isScheduled = false;
+  #committedAt = Number.NEGATIVE_INFINITY;
+  #cancelTimer: (() => void) | undefined;
   #failed: ParleyError | undefined;
 
   constructor(
     readonly partition: number,
     private readonly deps: WriterDeps,
   ) {
+    this.#maxUnfoldedBytes = MAX_UNFOLDED_BYTES / deps.storage.log.partitions;
     deps.storage.folding.onAdvance(() => this.#trim());
   }
 
   /** The number of commands in progress. */
   get depth(): number {
     return this.#admission.length;
+  }
+
+  /** When the oldest command in progress was submitted, by the clock of the leases; infinity if there is none. */
+  get oldestAt(): number {
+    const ready = this.#ready[0]?.task;
+    const first = [this.#inFlight[0], this.#unproven[0]?.tasks[0], ready, this.#round[0], this.#incoming[0]];
+    return Math.min(...first.map((task) => task?.submittedAt ?? Number.POSITIVE_INFINITY));
   }
 
   /**
@@ -97,13 +106,21 @@ export class Writer {
     if (this.#failed) return Promise.reject(this.#failed);
     if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
     const bytes = bytesOf(command);
-    const refusal = this.#admission.checkCapacity(bytes, this.deps.storage.folding.lagMs());
+    const refusal = this.#admission.checkCapacity(bytes) ?? this.#checkUnfolded();
     if (refusal) return Promise.reject(refusal);
     this.#admission.enter(bytes);
+    const submittedAt = this.deps.environment.clock.now();
     return new Promise((resolve, reject) => {
-      this.#incoming.push(new Task(command, commandId, stream, bytes, this.#admission, resolve, reject));
+      const leave = () => this.#admission.leave(bytes);
+      this.#incoming.push(new Task({ command, commandId, stream, submittedAt }, leave, resolve, reject));
       this.#schedule();
     });
+  }
+
+  /** Refuses commands while the read models stand still, before their lag fills the memory. */
+  #checkUnfolded(): ParleyError | undefined {
+    if (!this.#term || this.#term.tail.bytes < this.#maxUnfoldedBytes) return undefined;
+    return overloaded('the read models are too far behind the log');
   }
 
   async #take(lease: Lease): Promise<void> {
@@ -124,94 +141,121 @@ export class Writer {
     this.#schedule();
   }
 
-  /** Prepares all commands of this turn together. */
+  /** Gathers all commands of this turn. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.deps.environment.clock.setImmediate(() => {
       this.#isScheduled = false;
-      void this.#prepareRounds();
+      this.#advance();
     });
   }
 
+  /** Prepares what has arrived, and commits what is ready if it is time. */
+  #advance(): void {
+    const { clock, commitIntervalMs } = this.deps.environment;
+    this.#prepareRounds();
+    if (!this.#term || this.#committing || this.#ready.length === 0 || this.#cancelTimer) return;
+    const waitMs = this.#committedAt + commitIntervalMs - clock.now();
+    if (waitMs <= 0) return this.#commit(this.#term);
+    this.#cancelTimer = clock.setTimer(() => {
+      this.#cancelTimer = undefined;
+      this.#prepareRounds();
+      if (this.#term && !this.#committing) this.#commit(this.#term);
+    }, waitMs);
+  }
+
   /**
-   * Prepares one round at a time, so that no command overtakes another. During an append, the next round
-   * starts only if it doubles the ready commands: each round costs a query, so that a commit needs few.
+   * Prepares one round at a time, so that no command overtakes another. A round whose facts are all in memory
+   * is prepared at once. During an append, a round starts only if it doubles the ready commands, so that a
+   * commit needs few queries.
    */
-  async #prepareRounds(): Promise<void> {
+  #prepareRounds(): void {
     const term = this.#term;
     while (term && this.#round.length === 0 && this.#incoming.length > 0) {
-      if (this.#incoming.length < this.#ready.length) return;
-      const round = this.#incoming.splice(0, MAX_ROUND_COMMANDS);
-      this.#round = round;
-      const prepared = await this.#prepare(round, term);
-      // The term was lost meanwhile: these commands are incoming again, or were rejected.
-      if (this.#term !== term) return;
-      this.#round = [];
-      this.#ready.push(...prepared);
-      if (prepared.length > 0) this.#committing ??= this.#commitAll();
+      if (this.#isAppending && this.#incoming.length < this.#ready.length) return;
+      const { round, rest } = splitRound(this.#incoming);
+      this.#incoming = rest;
+      const prepared = this.#prepare(round, term);
+      if (Array.isArray(prepared)) this.#ready.push(...prepared);
+      else {
+        this.#round = round;
+        void this.#finishRound(prepared, term);
+      }
     }
   }
 
-  async #prepare(round: readonly Task[], term: WriterTerm): Promise<Prepared[]> {
-    try {
-      return await prepare(round, term, this.deps.lookups);
-    } catch (cause) {
+  async #finishRound(preparing: Promise<Prepared[]>, term: WriterTerm): Promise<void> {
+    const prepared = await preparing;
+    // The term was lost meanwhile: these commands are incoming again, or were rejected.
+    if (this.#term !== term) return;
+    this.#round = [];
+    this.#ready.push(...prepared);
+    this.#advance();
+  }
+
+  #prepare(round: readonly Task[], term: WriterTerm): Prepared[] | Promise<Prepared[]> {
+    const preparing = prepare(round, term, this.deps.lookups);
+    if (Array.isArray(preparing)) return preparing;
+    return preparing.catch((cause: unknown) => {
       if (this.#term !== term) return [];
       this.deps.events.report(`cannot prepare commands of partition ${this.partition}; refusing them`, cause);
       const why = 'the data needed to decide the command cannot be read; try again';
       for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY_DETAILS, { cause }));
       return [];
-    }
-  }
-
-  /** Commits until no command is ready. */
-  async #commitAll(): Promise<void> {
-    try {
-      while (this.#term && this.#ready.length > 0) await this.#commitOne(this.#term);
-    } finally {
-      this.#committing = undefined;
-    }
-  }
-
-  async #commitOne(term: WriterTerm): Promise<void> {
-    const { clock, now, isKnownToAll } = this.deps.environment;
-    const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), isKnownToAll);
-    let taken = 0;
-    for (const prepared of this.#ready) {
-      if (!batch.take(prepared)) break;
-      taken++;
-    }
-    this.#ready.splice(0, taken);
-    this.#schedule();
-    if (batch.events.length === 0) {
-      if (batch.tasks.length > 0) this.#unproven.push(batch);
-      return;
-    }
-    const appended = await this.#append(batch).catch((error: unknown) => this.#fail(error, batch.tasks));
-    if (appended?.outcome.kind === 'committed') this.#handleCommitted(batch, appended.commit, appended.head);
-    else if (appended) await this.#handleLost(batch);
-  }
-
-  async #append(batch: Batch): Promise<{ outcome: Outcome; commit: Commit; head: Head }> {
-    const { term, recordedAt, leaves } = batch;
-    const proposal = { epoch: term.epoch, recordedAt, leaves, id: this.deps.environment.newId() };
-    const { commit, head } = buildCommit({ head: term.head, ...proposal });
-    const before = this.deps.environment.clock.now();
-    this.#isAppending = true;
-    const outcome = await this.deps.storage.log.append(commit).finally(() => {
-      this.#isAppending = false;
     });
-    const ms = this.deps.environment.clock.now() - before;
-    this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
-    return { outcome, commit, head };
+  }
+
+  /** Decides what is ready, until a batch has events to append. */
+  #commit(term: WriterTerm): void {
+    const { clock, now, isKnownToAll } = this.deps.environment;
+    while (this.#ready.length > 0) {
+      const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), isKnownToAll);
+      let taken = 0;
+      for (const prepared of this.#ready) {
+        if (!batch.take(prepared)) break;
+        taken++;
+      }
+      this.#ready.splice(0, taken);
+      if (batch.events.length > 0) {
+        this.#committing = this.#append(batch).finally(() => {
+          this.#committing = undefined;
+          this.#inFlight = [];
+          this.#advance();
+        });
+        return;
+      }
+      if (batch.tasks.length > 0) this.#unproven.push(batch);
+    }
+  }
+
+  async #append(batch: Batch): Promise<void> {
+    const { term, recordedAt, leaves } = batch;
+    const { clock, newId } = this.deps.environment;
+    const before = clock.now();
+    this.#committedAt = before;
+    this.#inFlight = batch.tasks;
+    this.#isAppending = true;
+    try {
+      const proposal = { epoch: term.epoch, recordedAt, leaves, id: newId() };
+      const { commit, head } = buildCommit({ head: term.head, ...proposal });
+      const outcome = await this.deps.storage.log.append(commit);
+      this.#isAppending = false;
+      const ms = clock.now() - before;
+      this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+      if (outcome.kind === 'committed') this.#handleCommitted(batch, commit, head);
+      else await this.#handleLost(batch);
+    } catch (error) {
+      this.#isAppending = false;
+      this.#fail(error, batch.tasks);
+    }
   }
 
   #handleCommitted(batch: Batch, commit: Commit, head: Head): void {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      this.deps.storage.bus.publish(commitFrame(commit, { events: batch.events, members: batch.members }));
+      this.deps.storage.bus.publish(commitFrame(commit, batch));
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(
@@ -267,7 +311,7 @@ export class Writer {
     this.#refuseAll(new NotOwner(this.partition));
   }
 
-  #fail(error: unknown, inFlight: readonly Task[]): undefined {
+  #fail(error: unknown, inFlight: readonly Task[]): void {
     const why = 'the log failed; the command may have taken effect';
     for (const task of inFlight)
       task.refuse(new ParleyError('unknown', why, RETRY_DETAILS, { cause: error }));
@@ -280,6 +324,8 @@ export class Writer {
   /** Refuses commands that were not appended. Nothing was done with them. */
   #refuseAll(refusal: Error): void {
     this.#takeBack();
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     const undone = this.#incoming;
     this.#incoming = [];
     for (const task of undone) task.refuse(refusal);
@@ -289,17 +335,4 @@ export class Writer {
   #trim(): void {
     this.#term?.tail.trim(this.deps.storage.folding.folded(this.partition));
   }
-}
-
-/** Routes each command to the writer of its partition. `writers` has one per partition, in order. */
-export function routeToWriters(writers: readonly Pick<Writer, 'submit'>[]): OwnWriters {
-  return {
-    submit(command, commandId, epoch) {
-      const stream = streamOfCommand(command);
-      const partition = partitionOf(stream, writers.length);
-      const writer = writers[partition];
-      if (!writer) throw new RangeError(`partition ${partition} has no writer`);
-      return writer.submit(command, commandId, stream, epoch);
-    },
-  };
 }

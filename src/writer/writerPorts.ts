@@ -2,22 +2,35 @@ import type { Clock } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
-import type { MessageRef, StreamName, UserId } from '../domain/ids.js';
+import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';
-import { messageFacts, messagesModel } from '../projections/models/messageRows.js';
+import {
+  type FilterPlace,
+  filterRowKey,
+  type IdFilter,
+  messageIdFiltersModel,
+  readFilter,
+} from '../projections/models/messageIdFilter.js';
+import {
+  type AskedMessage,
+  messageFacts,
+  messageIdsModel,
+  messagesModel,
+} from '../projections/models/messageRows.js';
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
-import type { AnyModel, RowReader } from '../projections/store/rowStore.js';
-import type { KeyStore } from '../vault/vault.js';
+import type { AnyModel, Checkpoint, RowReader } from '../projections/store/rowStore.js';
+import type { CachedKeys, KeyStore } from '../vault/vault.js';
 
 /**
- * Creates the reads of writers over any row store. `storedPosition` reads how far the store holds all these
+ * Creates the reads of writers over any row store of this log. `foldedBy` reads how far the store holds all these
  * models now.
  */
 export function readModels(
   rows: RowReader,
-  storedPosition: (models: readonly AnyModel[], partition: number) => Promise<number>,
+  logId: string,
+  foldedBy: (models: readonly AnyModel[], partition: number) => Promise<Checkpoint>,
 ): ReadModels {
   return {
     states: (streams) => loadStates(rows, streams),
@@ -32,7 +45,17 @@ export function readModels(
       );
     },
     // Not from memory: another node may have folded the partition until a moment ago.
-    foldedPosition: (partition) => storedPosition([statesModel, messagesModel], partition),
+    foldedPosition: async (partition) => (await foldedBy([statesModel, messagesModel], partition)).position,
+    ids: {
+      stored: (partition) => foldedBy([messageIdsModel], partition),
+      filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
+      async filter({ upTo, ...place }) {
+        const key = filterRowKey(place);
+        const row = (await rows.get(messageIdFiltersModel, [key])).get(key);
+        const found = readFilter({ ...place, logId }, row);
+        return found && found.upTo >= upTo ? found.filter : undefined;
+      },
+    },
   };
 }
 
@@ -41,19 +64,28 @@ export interface ReadModels {
   /** The states of those streams that have a row, by name. */
   states(streams: readonly StreamName[]): Promise<ReadonlyMap<string, StoredState>>;
   /** The messages that are in the history, by `messageTerm`. */
-  messages(asked: readonly MessageRef[]): Promise<ReadonlyMap<string, StoredMessage>>;
+  messages(asked: readonly AskedMessage[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
   /** A position up to which both `states` and `messages` have stored everything. */
   foldedPosition(partition: number): Promise<number>;
+  readonly ids: MessageIdReads;
+}
+
+/** The stored index of message ids and its filters, as a new owner of a partition reads them. */
+export interface MessageIdReads {
+  /** How far the index has stored the ids of the partition. */
+  stored(partition: number): Promise<Checkpoint>;
+  /** How far the stored filters have them. */
+  filtered(partition: number): Promise<Checkpoint>;
+  /** The filter of a segment, if it is stored, whole up to this size, and undamaged. */
+  filter(place: Omit<FilterPlace, 'logId'> & { readonly upTo: number }): Promise<IdFilter | undefined>;
 }
 
 /** The progress of the read models; a part of `Progress`. */
 export interface FoldProgress {
   /** The tree size of the partition that is stored. A later read includes every offset below. */
   folded(partition: number): number;
-  /** The lag of the read models, in milliseconds. */
-  lagMs(): number;
   /** Calls the handler whenever a partition has advanced; returns a function that removes it. */
   onAdvance(handler: () => void): () => void;
 }
@@ -78,10 +110,14 @@ export interface WriterStorage {
   readonly mayAppend?: (partition: number) => Promise<void>;
 }
 
+/** The keys that a writer seals with. */
+export type WriterKeys = Pick<KeyStore, 'getKeys' | 'getRoomKeys'> &
+  Pick<CachedKeys, 'getCached' | 'getCachedRoomKeys'>;
+
 /** Everything that is looked up before a command is decided. */
 export interface DecisionLookups {
   readonly reads: ReadModels;
-  readonly keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>;
+  readonly keys: WriterKeys;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
 }
@@ -92,6 +128,8 @@ export interface WriterEnvironment {
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** The least time between the beginnings of two appends of a partition. */
+  readonly commitIntervalMs: number;
   /** Returns a new UUID. */
   readonly newId: () => string;
   /** Returns true if every live node can read this event type, in the version it names. No other type is written. */

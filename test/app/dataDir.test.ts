@@ -163,20 +163,21 @@ describe('A database of MongoDB', function () {
     if ((await mongoUrl()) === undefined) this.skip();
   });
 
-  it('with a log in a draft format stops the start before anything is written', async () => {
-    const MONGO_URL = await freshDatabase();
-    const client = new MongoClient(MONGO_URL);
-    await client.db().collection<{ _id: string }>('meta').insertOne({ _id: 'log' });
-    const dataDir = join(tempDir(), 'new');
-    expect(await refusal({ dataDir, env: { MONGO_URL } })).to.match(
-      /^MONGO_URL holds a log in a format from before/,
-    );
-    expect(() => readdirSync(dataDir)).to.throw('ENOENT');
-    expect((await client.db().listCollections().toArray()).map(({ name }) => name)).to.deep.equal(['meta']);
-    const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
-    expect(databases.map(({ name }) => name)).not.to.include(`${client.db().databaseName}_vault`);
-    await client.close();
-  });
+  for (const draft of ['meta', 'commits_0'])
+    it(`with ${draft} of a draft format stops the start before anything is written`, async () => {
+      const MONGO_URL = await freshDatabase();
+      const client = new MongoClient(MONGO_URL);
+      await client.db().collection<{ _id: string }>(draft).insertOne({ _id: 'log' });
+      const dataDir = join(tempDir(), 'new');
+      expect(await refusal({ dataDir, env: { MONGO_URL } })).to.match(
+        /^MONGO_URL holds a log in a format from before/,
+      );
+      expect(() => readdirSync(dataDir)).to.throw('ENOENT');
+      expect((await client.db().listCollections().toArray()).map(({ name }) => name)).to.deep.equal([draft]);
+      const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
+      expect(databases.map(({ name }) => name)).not.to.include(`${client.db().databaseName}_vault`);
+      await client.close();
+    });
 
   it('whose master key is missing stops the start, and no other key is made', async () => {
     const MONGO_URL = await freshDatabase();

@@ -1,4 +1,5 @@
 import type { Db } from 'mongodb';
+import { COMMITS } from '../../src/log/mongoLog.js';
 import type { OpenVault } from '../../src/vault/openVault.js';
 import type { SmallLog } from './smallLog.js';
 
@@ -43,9 +44,12 @@ const commitField = (field: string, value: string | number): Alteration => ({
   ...inLog(
     `UPDATE commits_0 SET ${field} = ${typeof value === 'number' ? value : `'${value}'`} WHERE position = 3`,
   ),
-  ...on('commits_0', (commits) => commits.updateOne(id(3), { $set: { [field]: value } })),
+  ...on(COMMITS, (commits) => commits.updateOne(place(3), { $set: { [field]: value } })),
   found: 'position 3',
 });
+
+/** The place of a commit of partition 0. */
+const place = (position: number) => id({ p: 0, n: position });
 
 const HASH = Buffer.alloc(32, 7).toString('base64');
 
@@ -60,13 +64,13 @@ const ofLog: readonly Alteration[] = [
   {
     what: 'a frontier is changed',
     ...inLog(`UPDATE commits_0 SET frontier = '["${HASH}"]' WHERE position = 1`),
-    ...on('commits_0', (commits) => commits.updateOne(id(1), { $set: { frontier: [HASH] } })),
+    ...on(COMMITS, (commits) => commits.updateOne(place(1), { $set: { frontier: [HASH] } })),
     found: 'position 1',
   },
   {
     what: 'a commit is removed',
     ...inLog('DELETE FROM commits_0 WHERE position = 3'),
-    ...on('commits_0', (commits) => commits.deleteOne(id(3))),
+    ...on(COMMITS, (commits) => commits.deleteOne(place(3))),
     found: 'position 3',
   },
   {
@@ -74,10 +78,10 @@ const ofLog: readonly Alteration[] = [
     ...inLog(
       'INSERT INTO commits_0 SELECT (SELECT max(position) + 1 FROM commits_0), id, epoch, recordedAt, firstOffset, size, root, frontier, hash, leaves FROM commits_0 WHERE position = 3',
     ),
-    ...on('commits_0', async (commits) => {
-      const [last] = await commits.find().sort({ _id: -1 }).limit(1).toArray();
-      const copy = await commits.findOne(id(3));
-      await commits.insertOne({ ...copy, ...id(Number(last?._id) + 1) });
+    ...on(COMMITS, async (commits) => {
+      const last = await commits.countDocuments({ '_id.p': 0 });
+      const copy = await commits.findOne(place(3));
+      await commits.insertOne({ ...copy, ...place(last + 1) });
     }),
     found: 'has a wrong',
   },
@@ -103,7 +107,7 @@ const ofLog: readonly Alteration[] = [
     what: "the log's id is changed",
     ...inLog("UPDATE log SET id = 'x'"),
     ...on('log', (meta) => meta.updateOne({}, { $set: { id: 'x' } })),
-    unnoticed: 'nothing covers the id: cursors and nodes only compare it',
+    found: 'of message ids is damaged',
   },
   {
     what: "the log's history is changed",
@@ -138,6 +142,15 @@ const ofSchema: readonly Alteration[] = [
     ];
   }),
   schema('log.db', 'a table of commits is planted', 'CREATE TABLE commits_2 AS SELECT * FROM commits_0'),
+  ...[{ p: 2, n: 1 }, { p: 1, n: 0 }, { p: 0 }, 'x'].map(
+    (where): Alteration => ({
+      what: `a document is planted among the commits at ${JSON.stringify(where)}`,
+      ...on(COMMITS, async (commits) =>
+        commits.insertOne({ ...(await commits.findOne(place(3))), ...id(where) }),
+      ),
+      found: 'no commit of a partition',
+    }),
+  ),
   {
     what: 'an index is dropped in vault.db',
     ...inVault('DROP INDEX sessions_of_user'),
@@ -174,12 +187,22 @@ const ofSchema: readonly Alteration[] = [
   },
   {
     what: 'an index of a collection is dropped',
-    ...on('messages_v1', (rows) => rows.dropIndex('id')),
-    found: 'lacks the index id',
+    ...on('chats_v1', (rows) => rows.dropIndex('friends')),
+    found: 'lacks the index friends',
   },
 ];
 
-const MODELS = ['states', 'users', 'chats', 'messages', 'presence', 'roles', 'tiles', 'streams'] as const;
+const MODELS = [
+  'states',
+  'users',
+  'chats',
+  'messages',
+  'messageIds',
+  'presence',
+  'roles',
+  'tiles',
+  'streams',
+] as const;
 /** `presence` was rebuilt: see the test. */
 const tableOf = (model: string): string => (model === 'presence' ? 'presence_g1_v1' : `${model}_v1`);
 
@@ -194,9 +217,15 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
   });
   const copied = (set: string) => `INSERT INTO TABLE SELECT ${set}, value, entries FROM TABLE WHERE FIRST`;
   return [
-    change('has another value', `UPDATE TABLE SET value = json_set(value, '$.x', 1) WHERE FIRST`, (rows) =>
-      rows.updateOne({}, { $set: { 'v.x': 1 } }, { sort: { _id: 1 } } as object),
-    ),
+    model === 'messageIds'
+      ? change('has another value', 'UPDATE TABLE SET value = value + 1 WHERE FIRST', (rows) =>
+          rows.updateOne({}, { $inc: { v: 1 } }),
+        )
+      : change(
+          'has another value',
+          `UPDATE TABLE SET value = json_set(value, '$.x', 1) WHERE FIRST`,
+          (rows) => rows.updateOne({}, { $set: { 'v.x': 1 } }, { sort: { _id: 1 } } as object),
+        ),
     change('is removed', 'DELETE FROM TABLE WHERE FIRST', (rows) => rows.deleteOne({})),
     change('is a tombstone', 'UPDATE TABLE SET value = NULL WHERE FIRST', (rows) =>
       rows.updateOne({}, { $set: { v: null } }),
@@ -228,7 +257,6 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
 const INDEXES = {
   users: ['suffix', 'erased'],
   chats: ['activity', 'changed', 'friends', 'contacts'],
-  messages: ['id'],
   presence: ['online'],
 } as const;
 
@@ -323,6 +351,67 @@ const ofCheckpoints: readonly Alteration[] = [
       rows.insertOne({ ...id('9'), partition: 9, tables: ['chats_v1'], position: 1, size: 0 }),
     ),
     found: 'partition 9',
+  },
+];
+
+const FILTERS = 'messageIdFilters_v1';
+
+const ofFilters: readonly Alteration[] = [
+  {
+    what: 'a filter of message ids is empty',
+    ...inRows(
+      `UPDATE ${FILTERS} SET value = json_set(value, '$.bits', '${Buffer.alloc(4096).toString('base64')}')`,
+    ),
+    ...on(FILTERS, (rows) =>
+      rows.updateMany({}, { $set: { 'v.bits': Buffer.alloc(4096).toString('base64') } }),
+    ),
+    found: 'of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids is cut off',
+    ...inRows(`UPDATE ${FILTERS} SET value = json_set(value, '$.bits', substr(value ->> 'bits', 1, 2000))`),
+    ...on(FILTERS, (rows) => rows.updateMany({}, { $set: { 'v.bits': '' } })),
+    found: 'of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids says that it has later ids',
+    ...inRows(`UPDATE ${FILTERS} SET value = json_set(value, '$.upTo', 5000)`),
+    ...on(FILTERS, (rows) => rows.updateMany({}, { $set: { 'v.upTo': 5000 } })),
+    found: 'of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids is that of another partition',
+    ...inRows(
+      `UPDATE ${FILTERS} SET value = (SELECT value FROM ${FILTERS} WHERE key = '1/0') WHERE key = '0/0'`,
+    ),
+    ...on(FILTERS, async (rows) => {
+      const other = await rows.findOne(id('1/0'));
+      await rows.updateOne(id('0/0'), { $set: { v: other?.v } });
+    }),
+    found: 'filter 0/0 of message ids is damaged',
+  },
+  {
+    what: 'a filter of message ids is removed',
+    ...inRows(`DELETE FROM ${FILTERS} WHERE key = '0/0'`),
+    ...on(FILTERS, (rows) => rows.deleteOne(id('0/0'))),
+    found: 'filter 0/0 of message ids does not have',
+  },
+  {
+    what: 'a filter of message ids is planted',
+    ...inRows(
+      `INSERT INTO ${FILTERS} SELECT '0/7', 0, offset, value, entries FROM ${FILTERS} WHERE key = '0/0'`,
+    ),
+    ...on(FILTERS, async (rows) => {
+      const copy = await rows.findOne(id('0/0'));
+      await rows.insertOne({ ...copy, ...id('0/7') });
+    }),
+    found: 'filter 0/7 of message ids is damaged',
+  },
+  {
+    what: 'the table of filters is dropped',
+    ...inRows(`DROP TABLE ${FILTERS}`),
+    ...on(FILTERS, (rows) => rows.drop()),
+    found: '(messageIdFilters_v1|of message ids does not have)',
   },
 ];
 
@@ -460,6 +549,7 @@ export const alterations: Readonly<Record<string, readonly Alteration[]>> = {
   tables: ofSchema,
   rows: ofRows,
   indexes: ofIndexes,
+  filters: ofFilters,
   checkpoints: [...ofCheckpoints, ...ofGenerations],
   vault: ofVault,
 };

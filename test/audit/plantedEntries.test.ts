@@ -7,6 +7,8 @@ import { changedStreams } from '../../src/projections/missedEvents.js';
 import { activeChats, contactIds, friendIds } from '../../src/projections/models/chatRows.js';
 import {
   messageFacts,
+  messageIdHash,
+  messageIdKeys,
   messageKey,
   messagePage,
   openMessages,
@@ -100,10 +102,20 @@ for (const kind of allEngines)
 
     it('a message under another id', async () => {
       const { engine, annAndBob: roomId } = world;
-      const messageId = '5f0c8a5e-6f0e-4c3b-8a54-6d0b3f1c2e71';
-      const term = `${messageId}/${roomId}`;
-      await plant(engine, { table: 'messages_v1', index: 'id', term, key: messageKey(roomId, 1) });
-      expect(await messageFacts(source.rows, [{ roomId, messageId }])).to.deep.equal(new Map());
+      const ref = { roomId, messageId: '5f0c8a5e-6f0e-4c3b-8a54-6d0b3f1c2e71' };
+      const [key = ''] = messageIdKeys(messageIdHash(ref), 0, 1);
+      if (engine.kind === 'sqlite') {
+        const db = new DatabaseSync(join(engine.dataDir, 'read.db'));
+        db.prepare('INSERT INTO messageIds_v1 VALUES (?, 0, 1, 1, NULL)').run(key);
+        db.close();
+      } else
+        await withMongo(engine.url, (client) =>
+          client
+            .db()
+            .collection<{ _id: string }>('messageIds_v1')
+            .insertOne({ _id: key, ...{ p: 0, o: 1, v: 1, ix: {} } }),
+        );
+      expect(await messageFacts(source.rows, [{ ...ref, keys: [key] }])).to.deep.equal(new Map());
     });
 
     it('the text of a message of another room in a history', async () => {

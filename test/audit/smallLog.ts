@@ -8,8 +8,10 @@ import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import { type EventLog, partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
+import { MessageIdBatches } from '../../src/projections/messageIdBatches.js';
+import { messageIdsModel } from '../../src/projections/models/messageRows.js';
 import { Projector } from '../../src/projections/projector.js';
-import { type Engine, openEngine, openWriterLog } from '../../src/projections/store/engine.js';
+import { type Engine, openEngine, openLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { RoomKeys, sealText } from '../../src/vault/textKeys.js';
@@ -57,7 +59,7 @@ export async function smallLog(engine: Engine, options: SmallLogOptions = {}): P
     : (options.ids ?? []);
   const sent = await eventsOf(engine, masterKey, [ann, bob, cid], options);
   const events = options.forge ? sent.map(options.forge) : sent;
-  const log = await openWriterLog(engine, options.partitions ?? 1);
+  const log = await openLog(engine, options.partitions ?? 1);
   try {
     await append(log, events, options);
   } finally {
@@ -211,7 +213,13 @@ async function foldAll(engine: Engine, masterKey: Buffer): Promise<void> {
   const vault = await openVault({ engine, masterKey });
   const memory = createPlaintextCache();
   const names = createTextOpener(vault.keys, memory);
-  const projector = await Projector.open(store, allProjections(names), partitions);
+  const all = allProjections(names);
+  // As the projector's thread does it.
+  const index = all.find(({ model }) => engine.kind === 'sqlite' && model.name === messageIdsModel.name);
+  const live = all.filter((projection) => projection !== index);
+  const projector = await Projector.open(store, live, partitions);
+  const owned = Array.from({ length: partitions }, (_, partition) => partition);
+  const ids = await MessageIdBatches.open({ store, log, partitions }, projector, index, { owned });
   for (let partition = 0; partition < partitions; partition++)
     for (;;) {
       const commits = await log.read(partition, projector.position(partition), 5);
@@ -219,6 +227,7 @@ async function foldAll(engine: Engine, masterKey: Buffer): Promise<void> {
       await projector.fold(commits.map(decodeCommit));
       await projector.write();
     }
+  await ids.flush();
   memory.close();
   await vault.close();
   await close();

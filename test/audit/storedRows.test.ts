@@ -48,8 +48,10 @@ describe('the stored rows of a file', () => {
       expect(await has(rows)).to.equal(false);
     });
 
-  it('are counted by partition, below an offset of each', async () => {
-    file.exec(`INSERT INTO notes_v1 VALUES ('x', 1, 5, NULL), ('y', 1, 6, '{}')`);
-    expect(await sqliteRows(file).count(model, [3, 6, 1])).to.deep.equal([2, 1, 0]);
+  it('are counted by partition, below an offset of each, and in no partition', async () => {
+    file.exec(
+      `INSERT INTO notes_v1 VALUES ('x', 1, 5, NULL), ('y', 1, 6, '{}'), ('z', 3, 0, '{}'), ('u', -1, 0, '{}')`,
+    );
+    expect(await sqliteRows(file).count(model, [3, 6, 1])).to.deep.equal([2, 1, 0, 2]);
   });
 });

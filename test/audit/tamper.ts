@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { Binary, type Collection, MongoClient } from 'mongodb';
+import { COMMITS } from '../../src/log/mongoLog.js';
 import type { Engine } from '../../src/projections/store/engine.js';
 import type { Checkpoint } from '../../src/projections/store/rowStore.js';
 
@@ -97,8 +98,10 @@ function sqlite(dataDir: string): Tamper {
 }
 
 /** A document of either kind, with the engine's fields. */
+const placeOf = (partition: number, position: number) => ({ p: partition, n: position });
+
 interface AnyDocument {
-  _id: number | string;
+  _id: string | ReturnType<typeof placeOf>;
   leaves?: { buffer: Uint8Array };
   v?: unknown;
   o?: number;
@@ -115,7 +118,7 @@ function mongodb(url: string): Tamper {
   }
   const there = async (documents: Collection<AnyDocument>, id: AnyDocument['_id']): Promise<AnyDocument> => {
     const found = await documents.findOne({ _id: id });
-    if (!found) throw new Error(`there is no document ${id}`);
+    if (!found) throw new Error(`there is no document ${JSON.stringify(id)}`);
     return found;
   };
   const copy = async (name: string, id: AnyDocument['_id'], as: AnyDocument['_id']) => {
@@ -125,22 +128,24 @@ function mongodb(url: string): Tamper {
     await on(name, (documents) => documents.deleteOne({ _id: id }));
   };
   return {
-    drop: (partition, position) => remove(`commits_${partition}`, position),
+    drop: (partition, position) => remove(COMMITS, placeOf(partition, position)),
     async swap(partition, one, other) {
-      await on(`commits_${partition}`, async (documents) => {
-        const { _id: _, ...first } = await there(documents, one);
-        const { _id: __, ...second } = await there(documents, other);
-        await documents.replaceOne({ _id: one }, second);
-        await documents.replaceOne({ _id: other }, first);
+      await on(COMMITS, async (documents) => {
+        const { _id: _, ...first } = await there(documents, placeOf(partition, one));
+        const { _id: __, ...second } = await there(documents, placeOf(partition, other));
+        await documents.replaceOne({ _id: placeOf(partition, one) }, second);
+        await documents.replaceOne({ _id: placeOf(partition, other) }, first);
       });
     },
-    repeat: (partition, position, end) => copy(`commits_${partition}`, position, end + 1),
+    repeat: (partition, position, end) =>
+      copy(COMMITS, placeOf(partition, position), placeOf(partition, end + 1)),
     async edit(partition, position) {
-      await on(`commits_${partition}`, async (documents) => {
-        const { leaves } = await there(documents, position);
+      await on(COMMITS, async (documents) => {
+        const place = placeOf(partition, position);
+        const { leaves } = await there(documents, place);
         const text = Buffer.from(leaves?.buffer ?? []).toString();
         const changed = new Binary(Buffer.from(text.replace('["', '[?')));
-        await documents.updateOne({ _id: position }, { $set: { leaves: changed } });
+        await documents.updateOne({ _id: place }, { $set: { leaves: changed } });
       });
     },
     keys: (table) =>

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
 import { type AttemptLimit, createMemoryAttemptLimit } from '../../src/base/rateLimits.js';
-import { createMongoAttemptLimit } from '../../src/cluster/mongoAttemptLimit.js';
-import { createClusterClient } from '../../src/cluster/mongoCluster.js';
+import { createClusterClient, createMongoAttemptLimit } from '../../src/cluster/mongoCluster.js';
 import { type LimitStore, promises, promisesToMany } from '../conformance/attemptLimit.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
 

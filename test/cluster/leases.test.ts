@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { systemClock } from '../../src/base/clock.js';
 import { createMemoryLeases, LEASE_MS } from '../../src/cluster/leases.js';
-import { createMongoLeases } from '../../src/cluster/mongoCluster.js';
+import { createMongoLeases } from '../../src/cluster/mongoLeases.js';
 import { defects, spoilt } from '../conformance/leaseDefects.js';
 import { PARTITIONS, promises, promisesToMany, type SharedLeaseStore } from '../conformance/leases.js';
 import { mongoUrl } from '../support/mongo.js';
@@ -26,8 +27,18 @@ describe('Leases on MongoDB', () => {
   beforeEach(async () => {
     side = await MongoFixture.open();
     store = {
-      open: (node, now) => createMongoLeases(side.node(), node, PARTITIONS, now),
-      expire: () => side.rewrite('leases', { expires: { $subtract: ['$expires', LEASE_MS] } }),
+      open: (node, now = systemClock.now) =>
+        createMongoLeases(side.node(), node, PARTITIONS, { ...systemClock, now }),
+      expire: () =>
+        side.rewrite(
+          'leases',
+          Object.fromEntries(
+            Array.from({ length: PARTITIONS }, (_, p) => [
+              `p${p}.expires`,
+              { $subtract: [`$p${p}.expires`, LEASE_MS] },
+            ]),
+          ),
+        ),
       loseNextAnswer: () => side.loseAnswerOf('leases'),
     };
   });
@@ -48,7 +59,7 @@ describe('Leases on MongoDB', () => {
     const leases = await store.open('a');
     const held = await leases.acquire(0);
     await side.close();
-    for (const call of [leases.acquire(1), leases.listHolders(), held?.renew(), held?.release()]) {
+    for (const call of [leases.acquire(1), leases.renewAll(), held?.release(), leases.freeAllOf('b')]) {
       const seen = await call?.then(
         () => 'an answer',
         (error: unknown) => error,

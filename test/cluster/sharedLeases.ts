@@ -5,10 +5,16 @@ import type { VirtualTime } from '../support/virtualTime.js';
 
 const MARGIN_MS = 500;
 
+interface SharedLease extends HeldLease {
+  renew(): void;
+}
+
 /** The leases and nodes of one database, in memory and on its clock. */
 export class SharedLeases {
   readonly #time: VirtualTime;
   readonly #leases: { node: NodeId | undefined; epoch: number; expires: number }[];
+  /** What each node holds, as it believes. */
+  readonly #held = new Map<NodeId, Set<SharedLease>>();
   readonly #beats = new Map<NodeId, { startedAt: Date; at: number; capabilities: readonly string[] }>();
   /** Nodes that cannot reach the database. */
   readonly cutOff = new Set<NodeId>();
@@ -23,7 +29,7 @@ export class SharedLeases {
     return this.#leases.map(({ node, expires }) => (expires > this.#time.now() ? node : undefined));
   }
 
-  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'listHolders'> {
+  leasesOf(node: NodeId): Pick<Leases, 'acquire' | 'renewAll'> {
     return {
       acquire: async (partition) => {
         this.#reach(node);
@@ -31,10 +37,11 @@ export class SharedLeases {
         const isFree = lease.node === undefined || lease.node === node || lease.expires <= this.#time.now();
         if (!isFree) return undefined;
         Object.assign(lease, { node, epoch: lease.epoch + 1, expires: this.#time.now() + LEASE_MS });
-        return this.#held(node, partition, lease.epoch);
+        return this.#hold(node, partition, lease.epoch);
       },
-      listHolders: async () => {
+      renewAll: async () => {
         this.#reach(node);
+        for (const held of this.#held.get(node) ?? []) held.renew();
         return this.#leases.map(({ node, epoch, expires }): LeaseHolder | undefined =>
           node === undefined || expires <= this.#time.now() ? undefined : { node, epoch },
         );
@@ -76,25 +83,22 @@ export class SharedLeases {
     };
   }
 
-  #held(node: NodeId, partition: number, epoch: number): HeldLease {
+  #hold(node: NodeId, partition: number, epoch: number): HeldLease {
     const lease = this.#lease(partition);
     const isStill = () => lease.node === node && lease.epoch === epoch;
     let validUntil = this.#time.now() + LEASE_MS - MARGIN_MS;
     let isOver = false;
-    return {
+    const held: SharedLease = {
       partition,
       epoch,
       get validUntil() {
         return isOver ? Number.NEGATIVE_INFINITY : validUntil;
       },
-      renew: async () => {
-        this.#reach(node);
+      renew: () => {
         if (!isStill()) isOver = true;
-        else {
-          lease.expires = this.#time.now() + LEASE_MS;
-          validUntil = lease.expires - MARGIN_MS;
-        }
-        return !isOver;
+        if (isOver) return;
+        lease.expires = this.#time.now() + LEASE_MS;
+        validUntil = lease.expires - MARGIN_MS;
       },
       release: async () => {
         isOver = true;
@@ -102,6 +106,9 @@ export class SharedLeases {
         if (isStill()) lease.node = undefined;
       },
     };
+    const all = this.#held.get(node) ?? new Set();
+    this.#held.set(node, all.add(held));
+    return held;
   }
 
   #lease(partition: number) {

@@ -2,7 +2,10 @@ import type { NodeId } from '../../src/cluster/bus.js';
 import { type HeldLease, LEASE_MS, type Leases } from '../../src/cluster/leases.js';
 import type { SharedLeaseStore } from './leases.js';
 
-type Spoil = (leases: Leases, node: NodeId, now: () => number) => Leases;
+type Holders = Awaited<ReturnType<Leases['renewAll']>>;
+
+/** Breaks the leases of a node. `look` returns the present holders without a renewal. */
+type Spoil = (leases: Leases, look: () => Promise<Holders>, node: NodeId, now: () => number) => Leases;
 
 /** A good lease, except for the replaced parts. */
 class Spoilt implements HeldLease {
@@ -16,9 +19,8 @@ class Spoilt implements HeldLease {
   get validUntil(): number {
     return this.good.validUntil;
   }
-  renew(): Promise<boolean> {
-    return this.good.renew();
-  }
+  /** Called after each renewal; `outcome` is undefined if it is unknown. */
+  handleRenewal(_outcome: Holders | undefined): void {}
   release(): Promise<void> {
     return this.good.release();
   }
@@ -35,27 +37,22 @@ class ReleasedTwice extends Spoilt {
 }
 
 class AlwaysRenewed extends Spoilt {
-  override async renew(): Promise<boolean> {
-    return (await super.renew()) || true;
+  #until = this.good.validUntil;
+  override get validUntil(): number {
+    return this.#until;
   }
-}
-
-class NeverRevived extends Spoilt {
-  constructor(
-    good: HeldLease,
-    private readonly leases: Leases,
-  ) {
-    super(good);
-  }
-  override async renew(): Promise<boolean> {
-    const holder = (await this.leases.listHolders())[this.partition];
-    return holder !== undefined && super.renew();
+  override handleRenewal(): void {
+    this.#until += LEASE_MS;
   }
 }
 
 class UnknownMeansLost extends Spoilt {
-  override renew(): Promise<boolean> {
-    return super.renew().catch(() => false);
+  #isLost = false;
+  override get validUntil(): number {
+    return this.#isLost ? Number.NEGATIVE_INFINITY : super.validUntil;
+  }
+  override handleRenewal(outcome: Holders | undefined): void {
+    if (!outcome) this.#isLost = true;
   }
 }
 
@@ -71,10 +68,8 @@ class ValidFromAnswer extends Spoilt {
   override get validUntil(): number {
     return Math.min(this.#until, this.good.validUntil + LEASE_MS);
   }
-  override async renew(): Promise<boolean> {
-    const isHeld = await super.renew();
-    if (isHeld) this.#until = this.now() + LEASE_MS - 500;
-    return isHeld;
+  override handleRenewal(): void {
+    this.#until = this.now() + LEASE_MS - 500;
   }
 }
 
@@ -83,13 +78,8 @@ class UnknownMeansHeld extends Spoilt {
   override get validUntil(): number {
     return this.good.validUntil + this.#more;
   }
-  override async renew(): Promise<boolean> {
-    try {
-      return await super.renew();
-    } catch (error) {
-      this.#more = LEASE_MS;
-      throw error;
-    }
+  override handleRenewal(outcome: Holders | undefined): void {
+    if (!outcome) this.#more = LEASE_MS;
   }
 }
 
@@ -101,35 +91,72 @@ class SameEpoch extends Spoilt {
 
 /** Transforms each acquired lease. */
 const acquired =
-  (change: (held: HeldLease, leases: Leases, now: () => number) => HeldLease): Spoil =>
-  (leases, _node, now) => ({
+  (change: (held: HeldLease, now: () => number) => Spoilt): Spoil =>
+  (leases, _look, _node, now) => {
+    const all: Spoilt[] = [];
+    const told = (outcome: Holders | undefined) => {
+      for (const each of all) each.handleRenewal(outcome);
+    };
+    return {
+      acquire: async (partition) => {
+        const held = await leases.acquire(partition);
+        const spoilt = held && change(held, now);
+        if (spoilt) all.push(spoilt);
+        return spoilt;
+      },
+      async renewAll() {
+        try {
+          const holders = await leases.renewAll();
+          told(holders);
+          return holders;
+        } catch (error) {
+          told(undefined);
+          throw error;
+        }
+      },
+      freeAllOf: (ended) => leases.freeAllOf(ended),
+    };
+  };
+
+/** Gives up a lease that has expired instead of renewing it. */
+const neverRevives: Spoil = (leases, look, node) => {
+  const all: HeldLease[] = [];
+  return {
     ...leases,
-    acquire: async (partition) => {
+    async acquire(partition) {
       const held = await leases.acquire(partition);
-      return held && change(held, leases, now);
+      if (held) all.push(held);
+      return held;
     },
-  });
+    async renewAll() {
+      const holders = await look();
+      await Promise.all(
+        all.flatMap((held) => (holders[held.partition]?.node === node ? [] : [held.release()])),
+      );
+      return leases.renewAll();
+    },
+  };
+};
 
 /** Tells every caller that it holds the lease. */
-const givesToAll: Spoil = (leases, node, now) => ({
+const givesToAll: Spoil = (leases, look, node, now) => ({
   ...leases,
   acquire: async (partition) =>
     (await leases.acquire(partition)) ?? {
       partition,
-      epoch: ((await leases.listHolders())[partition]?.epoch ?? 0) + node.length,
+      epoch: ((await look())[partition]?.epoch ?? 0) + node.length,
       validUntil: now() + LEASE_MS,
-      renew: async () => true,
       release: async () => {},
     },
 });
 
 /** Treats a lease once seen held as always held. */
-const neverExpires: Spoil = (leases, node) => {
+const neverExpires: Spoil = (leases, look, node) => {
   const seen: (NodeId | undefined)[] = [];
   return {
     ...leases,
     async acquire(partition) {
-      const holder = (await leases.listHolders())[partition]?.node ?? seen[partition];
+      const holder = (await look())[partition]?.node ?? seen[partition];
       if (holder !== undefined && holder !== node) seen[partition] = holder;
       return seen[partition] === undefined ? leases.acquire(partition) : undefined;
     },
@@ -137,15 +164,49 @@ const neverExpires: Spoil = (leases, node) => {
 };
 
 const remembersHolders: Spoil = (leases) => {
-  let last: ReturnType<Leases['listHolders']> | undefined;
-  return { ...leases, listHolders: () => (last ??= leases.listHolders()) };
+  let last: ReturnType<Leases['renewAll']> | undefined;
+  return { ...leases, renewAll: () => (last ??= leases.renewAll()) };
 };
 
-const holdsOwnBack: Spoil = (leases, node) => ({
+const holdsOwnBack: Spoil = (leases, look, node) => ({
   ...leases,
   acquire: async (partition) =>
-    (await leases.listHolders())[partition]?.node === node ? undefined : leases.acquire(partition),
+    (await look())[partition]?.node === node ? undefined : leases.acquire(partition),
 });
+
+const losesAll: Spoil = (leases, look, node) => {
+  const all: HeldLease[] = [];
+  return {
+    ...leases,
+    async acquire(partition) {
+      const held = await leases.acquire(partition);
+      if (held) all.push(held);
+      return held;
+    },
+    async renewAll() {
+      const holders = await leases.renewAll();
+      if (all.some(({ partition }) => holders[partition]?.node !== node))
+        await Promise.all(all.map((held) => held.release()));
+      return look();
+    },
+  };
+};
+
+/** Renews every lease that the store says is this node's, asked for or not. */
+const acquiresAgain: Spoil = (leases, look) => {
+  const known = new Set<number>();
+  return {
+    ...leases,
+    acquire(partition) {
+      known.add(partition);
+      return leases.acquire(partition);
+    },
+    async renewAll() {
+      for (const partition of known) await leases.acquire(partition);
+      return look();
+    },
+  };
+};
 
 /** Leases broken on purpose, and the promise that each must break. */
 export const defects: Readonly<Record<string, { readonly breaks: string; readonly spoil: Spoil }>> = {
@@ -176,11 +237,11 @@ export const defects: Readonly<Record<string, { readonly breaks: string; readonl
   },
   'an expired lease is lost although no node took it': {
     breaks: 'are kept by a renewal after they expired if no node took them',
-    spoil: acquired((held, leases) => new NeverRevived(held, leases)),
+    spoil: neverRevives,
   },
   'validity is counted from the answer': {
     breaks: 'are valid from before the request, not from the answer',
-    spoil: acquired((held, _leases, now) => new ValidFromAnswer(held, now)),
+    spoil: acquired((held, now) => new ValidFromAnswer(held, now)),
   },
   'a renewal of unknown outcome counts': {
     breaks: 'are neither won nor lost by a renewal of unknown outcome',
@@ -194,6 +255,14 @@ export const defects: Readonly<Record<string, { readonly breaks: string; readonl
     breaks: 'can be acquired again after an acquisition of unknown outcome',
     spoil: holdsOwnBack,
   },
+  'all leases of a node end with the first one that is lost': {
+    breaks: 'of one node are renewed and lost one by one',
+    spoil: losesAll,
+  },
+  'a node keeps whatever the store says is its own': {
+    breaks: 'of an acquisition without an answer expire, although the node renews its others',
+    spoil: acquiresAgain,
+  },
   'the holders are outdated': {
     breaks: 'give a free lease to a node, valid at once, and list it as holder',
     spoil: remembersHolders,
@@ -203,5 +272,14 @@ export const defects: Readonly<Record<string, { readonly breaks: string; readonl
 /** Applies the defect to all leases opened in the store. */
 export const spoilt = (store: SharedLeaseStore, spoil: Spoil): SharedLeaseStore => ({
   ...store,
-  open: async (node, now = () => performance.now()) => spoil(await store.open(node, now), node, now),
+  async open(node, now = () => performance.now()) {
+    const [leases, onlooker] = [await store.open(node, now), await store.open('onlooker')];
+    const bound: Leases = {
+      acquire: (partition) => leases.acquire(partition),
+      renewAll: () => leases.renewAll(),
+      freeAllOf: (ended) => leases.freeAllOf(ended),
+    };
+    // An onlooker holds nothing, so its renewal only reads.
+    return spoil(bound, () => onlooker.renewAll(), node, now);
+  },
 });

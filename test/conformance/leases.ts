@@ -32,6 +32,11 @@ async function taken(leases: Leases, partition = 0): Promise<HeldLease> {
 }
 
 const isValid = ({ validUntil }: HeldLease): boolean => validUntil > performance.now();
+/** Whether the lease is valid after a renewal by its node. */
+async function isRenewed(leases: Leases, held: HeldLease): Promise<boolean> {
+  await leases.renewAll();
+  return isValid(held);
+}
 const thrownBy = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => undefined,
@@ -42,15 +47,11 @@ const thrownBy = (call: Promise<unknown>): Promise<unknown> =>
 export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<void>>> = {
   async 'give a free lease to a node, valid at once, and list it as holder'(store) {
     const leases = await store.open('a');
-    expect(await leases.listHolders()).to.deep.equal([undefined, undefined, undefined]);
+    expect(await leases.renewAll()).to.deep.equal([undefined, undefined, undefined]);
     const held = await taken(leases, 1);
     expect(held.partition).to.equal(1);
     expect(isValid(held)).to.equal(true);
-    expect(await leases.listHolders()).to.deep.equal([
-      undefined,
-      { node: 'a', epoch: held.epoch },
-      undefined,
-    ]);
+    expect(await leases.renewAll()).to.deep.equal([undefined, { node: 'a', epoch: held.epoch }, undefined]);
   },
 
   async 'have an epoch above every earlier one'(store) {
@@ -60,7 +61,7 @@ export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<vo
       const held = await taken(leases);
       const again = await taken(leases);
       epochs.push(held.epoch, again.epoch);
-      await again.renew();
+      await leases.renewAll();
       await again.release();
       await again.release();
     }
@@ -71,30 +72,28 @@ export const promises: Readonly<Record<string, (store: LeaseStore) => Promise<vo
     const leases = await store.open('a');
     const [held, other] = [await taken(leases), await taken(leases, 2)];
     await held.release();
-    expect(await leases.listHolders()).to.deep.equal([
-      undefined,
-      undefined,
-      { node: 'a', epoch: other.epoch },
-    ]);
-    expect([isValid(held), await held.renew(), isValid(held)]).to.deep.equal([false, false, false]);
-    expect([isValid(other), await other.renew()]).to.deep.equal([true, true]);
+    expect(await leases.renewAll()).to.deep.equal([undefined, undefined, { node: 'a', epoch: other.epoch }]);
+    expect([isValid(held), await isRenewed(leases, held)]).to.deep.equal([false, false]);
+    expect([isValid(other), await isRenewed(leases, other)]).to.deep.equal([true, true]);
   },
 
   async 'end an earlier lease of the node that acquires them again'(store) {
     const leases = await store.open('a');
     const before = await taken(leases);
     const now = await taken(leases);
-    expect([await before.renew(), isValid(before)]).to.deep.equal([false, false]);
+    expect([isValid(before), await isRenewed(leases, before)]).to.deep.equal([false, false]);
     await before.release();
-    expect([await now.renew(), isValid(now)]).to.deep.equal([true, true]);
-    expect(await leases.listHolders()).to.deep.include({ node: 'a', epoch: now.epoch });
+    expect(await isRenewed(leases, now)).to.equal(true);
+    expect(await leases.renewAll()).to.deep.include({ node: 'a', epoch: now.epoch });
   },
 
   async 'stay released after a concurrent renewal'(store) {
-    const held = await taken(await store.open('a'));
-    const renewal = held.renew();
+    const leases = await store.open('a');
+    const held = await taken(leases);
+    const renewal = leases.renewAll();
     await Promise.all([held.release(), renewal]);
-    expect([isValid(held), await held.renew()]).to.deep.equal([false, false]);
+    expect([isValid(held), await isRenewed(leases, held)]).to.deep.equal([false, false]);
+    expect(await leases.renewAll()).to.deep.equal([undefined, undefined, undefined]);
   },
 };
 
@@ -104,9 +103,9 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     expect(await b.acquire(0)).to.equal(undefined);
-    expect([await held.renew(), isValid(held)]).to.deep.equal([true, true]);
+    expect(await isRenewed(a, held)).to.equal(true);
     expect(await b.acquire(0)).to.equal(undefined);
-    expect(await b.listHolders()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
+    expect(await b.renewAll()).to.deep.equal([{ node: 'a', epoch: held.epoch }, undefined, undefined]);
   },
 
   async 'pass to another node at once when released, with a larger epoch'(store) {
@@ -116,7 +115,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const second = await taken(b);
     expect(second.epoch).to.be.above(first.epoch);
     await first.release();
-    expect([await first.renew(), await second.renew()]).to.deep.equal([false, true]);
+    expect([await isRenewed(a, first), await isRenewed(b, second)]).to.deep.equal([false, true]);
     expect(await a.acquire(0)).to.equal(undefined);
   },
 
@@ -125,10 +124,10 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const held = await taken(a);
     await taken(b, 1);
     await b.freeAllOf('a');
-    expect((await b.listHolders()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
+    expect((await b.renewAll()).map((holder) => holder?.node)).to.deep.equal([undefined, 'b', undefined]);
     const next = await taken(b);
     expect(next.epoch).to.be.above(held.epoch);
-    expect(await held.renew()).to.equal(false);
+    expect(await isRenewed(a, held)).to.equal(false);
   },
 
   async 'pass to another node after they expired, and are then lost for good'(store) {
@@ -136,22 +135,43 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const first = await taken(a);
     expect(await b.acquire(0)).to.equal(undefined);
     await store.expire();
-    expect(await b.listHolders()).to.deep.equal([undefined, undefined, undefined]);
+    expect(await b.renewAll()).to.deep.equal([undefined, undefined, undefined]);
     const second = await taken(b);
     expect(second.epoch).to.be.above(first.epoch);
-    expect([await first.renew(), isValid(first)]).to.deep.equal([false, false]);
+    expect(await isRenewed(a, first)).to.equal(false);
     await first.release();
-    expect(await a.listHolders()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
+    expect(await a.renewAll()).to.deep.equal([{ node: 'b', epoch: second.epoch }, undefined, undefined]);
     await store.expire();
-    expect([await first.renew(), await second.renew()]).to.deep.equal([false, true]);
+    expect([await isRenewed(a, first), await isRenewed(b, second)]).to.deep.equal([false, true]);
   },
 
   async 'are kept by a renewal after they expired if no node took them'(store) {
     const [a, b] = [await store.open('a'), await store.open('b')];
     const held = await taken(a);
     await store.expire();
-    expect([await held.renew(), isValid(held)]).to.deep.equal([true, true]);
+    expect(await isRenewed(a, held)).to.equal(true);
     expect(await b.acquire(0)).to.equal(undefined);
+  },
+
+  async 'of one node are renewed and lost one by one'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const [kept, lost] = [await taken(a, 0), await taken(a, 1)];
+    await store.expire();
+    const taking = await taken(b, 1);
+    await a.renewAll();
+    expect([isValid(kept), isValid(lost), await isRenewed(b, taking)]).to.deep.equal([true, false, true]);
+    expect([await b.acquire(0), await a.acquire(1)]).to.deep.equal([undefined, undefined]);
+  },
+
+  async 'of an acquisition without an answer expire, although the node renews its others'(store) {
+    const [a, b] = [await store.open('a'), await store.open('b')];
+    const other = await taken(a, 1);
+    store.loseNextAnswer();
+    expect(await thrownBy(a.acquire(0))).to.be.instanceOf(Error);
+    await store.expire();
+    expect(await isRenewed(a, other)).to.equal(true);
+    expect(await b.acquire(0)).not.to.equal(undefined);
+    expect(await b.acquire(1)).to.equal(undefined);
   },
 
   async 'go to one of several concurrent callers'(store) {
@@ -180,7 +200,7 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const held = await asking;
     expect(held?.validUntil).to.be.within(beforeAsking + 1, beforeAsking + LEASE_MS - 1);
     const beforeRenewing = now();
-    const renewing = held?.renew();
+    const renewing = leases.renewAll();
     pass(3000);
     await renewing;
     expect(held?.validUntil).to.be.within(beforeRenewing + 1, beforeRenewing + LEASE_MS - 1);
@@ -193,10 +213,10 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const { validUntil } = held;
     pass(1000);
     store.loseNextAnswer();
-    expect(await thrownBy(held.renew())).to.be.instanceOf(Error);
+    expect(await thrownBy(a.renewAll())).to.be.instanceOf(Error);
     expect(held.validUntil).to.equal(validUntil);
     expect(await b.acquire(0)).to.equal(undefined);
-    expect(await held.renew()).to.equal(true);
+    await a.renewAll();
     expect(held.validUntil).to.equal(validUntil + 1000);
   },
 
@@ -204,12 +224,12 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const [a, b] = [await store.open('a'), await store.open('b')];
     store.loseNextAnswer();
     expect(await thrownBy(a.acquire(0))).to.be.instanceOf(Error);
-    const [first] = await b.listHolders();
+    const [first] = await b.renewAll();
     expect(first?.node).to.equal('a');
     expect(await b.acquire(0)).to.equal(undefined);
     const held = await taken(a);
     expect(held.epoch).to.be.above(first?.epoch ?? 0);
-    expect(await held.renew()).to.equal(true);
+    expect(await isRenewed(a, held)).to.equal(true);
   },
 
   async 'are over after a release of unknown outcome'(store) {
@@ -217,14 +237,14 @@ export const promisesToMany: Readonly<Record<string, (store: SharedLeaseStore) =
     const held = await taken(a);
     store.loseNextAnswer();
     expect(await thrownBy(held.release())).to.be.instanceOf(Error);
-    expect([isValid(held), await held.renew()]).to.deep.equal([false, false]);
+    expect([isValid(held), await isRenewed(a, held)]).to.deep.equal([false, false]);
     expect((await taken(b)).epoch).to.be.above(held.epoch);
   },
 
   async 'keep their epochs when a new node opens the store'(store) {
     const first = await taken(await store.open('a'));
     const b = await store.open('b');
-    expect(await b.listHolders()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
+    expect(await b.renewAll()).to.deep.equal([{ node: 'a', epoch: first.epoch }, undefined, undefined]);
     await first.release();
     expect((await taken(b)).epoch).to.be.above(first.epoch);
   },

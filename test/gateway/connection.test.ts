@@ -45,7 +45,7 @@ describe('a connection', () => {
       const { connection } = host.connect();
       connection.beginIdentifying();
       await checkAt(connection, 10_000);
-      connection.identify(sessionOf('ann'), 'live', undefined);
+      connection.identify(sessionOf('ann'), 'live');
       expect([connection.isClosing, connection.session, connection.isListeningTo('room')]).deep.equal([
         true,
         undefined,
@@ -72,7 +72,7 @@ describe('a connection', () => {
       connection.receive(requestText('send message', {}, 2));
       await turn();
       expect([idsBegun(), client.isPaused]).deep.equal([['i'], true]);
-      connection.identify(sessionOf('ann'), 'live', undefined);
+      connection.identify(sessionOf('ann'), 'live');
       await host.end('i');
       expect([idsBegun(), client.isPaused]).deep.equal([['i', 1, 2], false]);
     });
@@ -89,7 +89,7 @@ describe('a connection', () => {
     it('is sent live pushes only once its replay has ended', () => {
       const { connection } = host.connect();
       connection.beginIdentifying();
-      connection.identify(sessionOf('ann'), 'replaying', undefined);
+      connection.identify(sessionOf('ann'), 'replaying');
       expect([connection.session?.userId, connection.isListeningTo('room')]).deep.equal(['ann', false]);
       connection.goLive();
       expect(connection.isListeningTo('room')).equal(true);
@@ -98,7 +98,7 @@ describe('a connection', () => {
     it('does not become live when it was closed during its replay', () => {
       const { connection } = host.connect();
       connection.beginIdentifying();
-      connection.identify(sessionOf('ann'), 'replaying', undefined);
+      connection.identify(sessionOf('ann'), 'replaying');
       connection.handleClose();
       connection.goLive();
       expect([connection.isClosing, connection.isListeningTo(undefined)]).deep.equal([true, false]);

@@ -6,6 +6,7 @@ import { FriendAdded } from '../../src/domain/friends.js';
 import { MessageSent } from '../../src/domain/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
+import type { User } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
 import { Cursors } from '../../src/gateway/cursor.js';
@@ -48,7 +49,7 @@ class Node {
     const connected = this.host.connect();
     connected.connection.beginIdentifying();
     await this.hub.enter(userId, connected.connection);
-    connected.connection.identify(sessionOf(userId), state, undefined);
+    connected.connection.identify(sessionOf(userId), state);
     return connected;
   }
 
@@ -56,14 +57,23 @@ class Node {
   async deliver<T extends string, D>(event: NewEventOf<T, D>, commandId = 'of nobody here'): Promise<void> {
     const offset = this.#size++;
     const place = { partition: 0, offset, version: offset + 1, actor: 'ann', recordedAt, commandId };
-    const content = new PushContent({
-      texts: { take: (sealed) => `opened ${sealed}`, messages: async () => [] },
-      profiles: {
-        known: (userId) => ({ userId, username: userId, backgroundColor: '#000000', createdAt: recordedAt }),
-        load: async () => new Map(),
-      },
-    });
     const recorded = { ...event, ...place } as unknown as Recorded; // One of the declared events.
+    const known = new Map(
+      recorded.type === 'MessageSent' ? [[recorded.data.text, `opened ${recorded.data.text}`]] : [],
+    );
+    const sources = {
+      texts: { messages: async () => [] },
+      profiles: {
+        known: (userId: string) => ({
+          userId,
+          username: userId,
+          backgroundColor: '#000000',
+          createdAt: recordedAt,
+        }),
+        load: async () => new Map<string, User>(),
+      },
+    };
+    const content = new PushContent(sources, known);
     const pushes = pushesOf(recorded, { members: both });
     for (const push of pushes) if ('to' in push) content.want(push);
     const text = (sealed: string) => {

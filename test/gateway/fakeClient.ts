@@ -38,7 +38,7 @@ export class FakeClient implements Peer, ByteSink {
   readonly writes: Buffer[] = [];
   writableLength = 0;
   bytesWritten = 0;
-  onDrain = (): void => {};
+  #onDrain: (() => void)[] = [];
   #needsDrain = false;
 
   pause(): void {
@@ -75,7 +75,16 @@ export class FakeClient implements Peer, ByteSink {
     this.writableLength = 0;
     if (!this.#needsDrain) return;
     this.#needsDrain = false;
-    this.onDrain();
+    for (const listener of this.#onDrain.splice(0)) listener();
+  }
+
+  once(_: 'drain', listener: () => void): void {
+    this.#onDrain.push(listener);
+  }
+
+  /** What listens to the socket. */
+  get listeners(): number {
+    return this.#onDrain.length;
   }
 
   /** Reads from now on, until nothing more comes. */
@@ -149,7 +158,7 @@ export class FakeHost implements ConnectionHost {
     return this.time.now() + Date.parse(expiresAt) - this.time.wallNow().getTime();
   }
 
-  createBucket(): TokenBucket | undefined {
+  bucketOf(_: string | undefined): TokenBucket | undefined {
     return this.rateLimit && new TokenBucket(this.rateLimit.rate, this.rateLimit.burst);
   }
 
@@ -173,7 +182,6 @@ export class FakeHost implements ConnectionHost {
   connect(bearer?: Session): { connection: Connection; client: FakeClient } {
     const client = new FakeClient();
     const connection = new Connection(client, client, this, bearer);
-    client.onDrain = () => connection.handleDrain();
     return { connection, client };
   }
 
@@ -181,7 +189,7 @@ export class FakeHost implements ConnectionHost {
   connectLive(session = sessionOf('ann')): { connection: Connection; client: FakeClient } {
     const connected = this.connect();
     connected.connection.beginIdentifying();
-    connected.connection.identify(session, 'live', this.createBucket());
+    connected.connection.identify(session, 'live');
     return connected;
   }
 }

@@ -19,8 +19,11 @@ const rooms = new Map([
 ]);
 
 /** A commit as a writer sends it, with the members of its rooms. */
-const frameOf = (commit: Commit): CommitFrame =>
-  commitFrame(commit, { members: new Map([...rooms].map(([id, users]) => [streamOf('room', id), users])) });
+const frameOf = (commit: Commit, sealedHere: readonly string[] = []): CommitFrame =>
+  commitFrame(commit, {
+    members: new Map([...rooms].map(([id, users]) => [streamOf('room', id), users])),
+    texts: new Map(sealedHere.map((sealed) => [sealed, `opened ${sealed}`])),
+  });
 
 /** A node's fan-out over a log of two partitions. */
 class Node {
@@ -47,7 +50,6 @@ class Node {
       content: {
         profiles: { known: () => undefined, load: async () => new Map<string, User>() },
         texts: {
-          take: (sealed) => (this.away.has(sealed) ? undefined : `opened ${sealed}`),
           messages: async (sealed) => {
             for (const { text } of sealed) await this.away.get(text ?? '');
             return sealed.map(({ text }) => `opened ${text}`);
@@ -66,7 +68,8 @@ class Node {
 
   /** A message becomes durable; its frame. */
   send(text: string, partition = 0, roomId = room): CommitFrame {
-    return frameOf(this.log.rival([messageLeaf(++this.#version, text, roomId)], partition));
+    const commit = this.log.rival([messageLeaf(++this.#version, text, roomId)], partition);
+    return frameOf(commit, this.away.has(text) ? [] : [text]);
   }
 
   get texts() {

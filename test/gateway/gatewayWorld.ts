@@ -100,6 +100,7 @@ export class GatewayWorld {
       ...{ hub: this.hub, presence: this.presence, sessions, clock, logger },
     });
     host.now = () => this.connections.now();
+    host.bucketOf = (user) => (user === undefined ? undefined : this.hub.bucketOf(user));
     this.revisions = new Revisions(this.cursors, this.log, this.fanout, clock);
     const identify = createIdentify({
       sessions: {

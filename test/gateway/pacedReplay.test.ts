@@ -80,7 +80,7 @@ class Node {
     const { ring, cursors } = this;
     this.#delivery = new Delivery({ hub: this.#hub, ring, cursors, onMessage: () => {} });
     this.#sources = {
-      texts: { take: () => undefined, messages: world.open.messages },
+      texts: { messages: world.open.messages },
       profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
     };
     this.#events = [...world.events];
@@ -109,7 +109,7 @@ class Node {
     const { connection } = connected;
     connection.beginIdentifying();
     await this.#hub.enter(user, connection);
-    connection.identify(sessionOf(user), 'replaying', undefined);
+    connection.identify(sessionOf(user), 'replaying');
     const deps = { queries, ring, cursors, content: this.#sources, vector: () => this.vector };
     const replayed = replay(connection, user, since, () => connection.goLive(), deps);
     return { ...connected, replayed };
@@ -156,7 +156,7 @@ function expectAll(received: readonly Received[], expected: readonly Received[])
 /** All stored pushes of the user's, as the declarations have them. */
 async function pushesOfUser(world: World, user: UserId, queries: Queries): Promise<Received[]> {
   const content = new PushContent({
-    texts: { take: () => undefined, messages: world.open.messages },
+    texts: { messages: world.open.messages },
     profiles: { known: () => undefined, load: (ids) => queries.users(ids, []) },
   });
   const pushes = world.events.flatMap((event) =>

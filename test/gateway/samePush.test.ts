@@ -60,7 +60,7 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   // What delivering uses of it.
   const delivery = new Delivery({ hub: hub as unknown as Hub, ring, cursors, onMessage: () => {} });
   const sources = {
-    texts: { take: () => undefined, messages: world.open.messages },
+    texts: { messages: world.open.messages },
     profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
   };
   const vector = [...nowhere];

@@ -10,8 +10,8 @@ function setUp() {
   const connect = () => {
     const client = new FakeClient();
     const moves: number[] = [];
-    const sender: Sender = new Sender(client, flusher, () => moves.push(sender.waitingBytes));
-    client.onDrain = () => sender.handleDrain();
+    const owner = { handleSent: () => void moves.push(sender.waitingBytes) };
+    const sender: Sender = new Sender(client, flusher, owner);
     return { client, sender, moves };
   };
   return { flusher, connect };
@@ -61,6 +61,17 @@ describe('a sender', () => {
     client.read();
     expect(client.writes).to.have.length(5);
     expect(sender.waitingBytes).equal(0);
+  });
+
+  it('listens to the socket only while that is full', async () => {
+    const { client, sender } = setUp().connect();
+    client.isReading = false;
+    expect(client.listeners).equal(0);
+    for (let i = 0; i < 2; i++) sender.send(sized(64 * KIB));
+    await turn();
+    expect(client.listeners).equal(1);
+    client.read();
+    expect(client.listeners).equal(0);
   });
 
   it('counts what is queued and what the socket holds as waiting', async () => {

@@ -1,20 +1,46 @@
 import { expect } from 'chai';
 import {
+  MongoClient,
   MongoInvalidArgumentError,
   MongoNetworkError,
   MongoServerError,
   MongoWriteConcernError,
 } from 'mongodb';
+import { type Clock, systemClock } from '../../src/base/clock.js';
 import { isPermanentFailure } from '../../src/base/mongo.js';
-import { emptyHead } from '../../src/log/commit.js';
-import { StorageError } from '../../src/log/log.js';
+import { checkCommit, emptyHead } from '../../src/log/commit.js';
+import { type Commit, type EventLog, StorageError } from '../../src/log/log.js';
+import { COMMITS, MongoLog, openMongoLog } from '../../src/log/mongoLog.js';
 import { eventLogConformance } from '../conformance/eventLog.js';
-import { mongoUrl } from '../support/mongo.js';
+import { freshDatabase, mongoUrl } from '../support/mongo.js';
+import { withSeed } from '../support/random.js';
 import { chain, commitAfter } from './commitChain.js';
 import { mongoStore } from './stores.js';
+import { fates, UnreliableClient } from './unreliableCalls.js';
 
 async function needsServer(this: Mocha.Context): Promise<void> {
   if ((await mongoUrl()) === undefined) this.skip();
+}
+
+/** Back-offs are short, so that the many that are needed fit a test. */
+const hasty: Clock = {
+  ...systemClock,
+  setTimer: (run, ms) => systemClock.setTimer(run, ms > 1000 ? ms : ms / 20),
+};
+
+const PARTITIONS = 6;
+const APPENDS = 12;
+
+/** Appends as a writer does, and returns what was acknowledged and what was lost to another writer. */
+async function appendMany(log: EventLog, partition: number): Promise<{ own: Commit[]; lost: Commit[] }> {
+  const [own, lost]: [Commit[], Commit[]] = [[], []];
+  for (let head = emptyHead(partition); own.length + lost.length < APPENDS; ) {
+    const next = commitAfter(head, ['1']);
+    const outcome = await log.append(next.commit);
+    head = outcome.kind === 'committed' ? next.head : checkCommit(head, outcome.to);
+    (outcome.kind === 'committed' ? own : lost).push(next.commit);
+  }
+  return { own, lost };
 }
 
 describe('the event log on MongoDB', () => {
@@ -34,10 +60,10 @@ describe('the event log on MongoDB, besides the common contract,', () => {
 
   afterEach(() => store.discard());
 
-  it('has one index per partition: the position', async () => {
+  it('has one index: the place of a commit', async () => {
     const log = await store.open();
     await log.append(commitAfter(emptyHead(0), ['1']).commit);
-    expect(await store.indexes('commits_0')).to.deep.equal([{ _id: 1 }]);
+    expect(await store.indexes(COMMITS)).to.deep.equal([{ _id: 1 }]);
   });
 
   it('finds the holder of a position after a lost answer and a competing writer', async () => {
@@ -56,6 +82,39 @@ describe('the event log on MongoDB, besides the common contract,', () => {
       ),
     );
   });
+
+  it('settles each commit by itself, whatever becomes of the calls of two writers', () =>
+    withSeed(async (random) => {
+      const url = await freshDatabase();
+      const store = await openMongoLog({ url, partitions: PARTITIONS });
+      const { id, history, partitions } = store;
+      const clients = [1, 2].map(() => new UnreliableClient(new MongoClient(url), random));
+      const logs = clients.map((client) => new MongoLog({ id, history, partitions }, client, hasty));
+      const answers = await Promise.all(
+        logs.flatMap((log) =>
+          Array.from({ length: PARTITIONS }, (_, partition) => appendMany(log, partition)),
+        ),
+      );
+      for (const log of logs) await log.close();
+      const ids = new Set<string>();
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        const commits = await store.read(partition, 0, 10_000);
+        // Throws unless each follows the one before.
+        commits.reduce(checkCommit, emptyHead(partition));
+        for (const { id } of commits) ids.add(id);
+      }
+      await store.close();
+      for (const { own, lost } of answers) {
+        for (const { id } of own) expect(ids.has(id), `${id} was acknowledged`).to.equal(true);
+        for (const { id } of lost) expect(ids.has(id), `${id} was lost`).to.equal(false);
+      }
+      expect(ids.size).to.equal(answers.flatMap(({ own }) => own).length);
+      for (const fate of fates)
+        expect(
+          clients.some(({ counts }) => counts.has(fate)),
+          fate,
+        ).to.equal(true);
+    }));
 
   it('retries until the server is back', async () => {
     const log = await store.open();

@@ -1,15 +1,18 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { checkCommit, emptyHead, loadHead, pack } from '../../src/log/commit.js';
+import { checkCommit, emptyHead, loadHead } from '../../src/log/commit.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
-import { AppendError, HoleError, StorageError } from '../../src/log/log.js';
+import { AppendError, type Commit, HoleError, StorageError } from '../../src/log/log.js';
 import { SqliteStore } from '../../src/log/logFile.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { eventLogConformance, type LogStore } from '../conformance/eventLog.js';
 import { start } from './child.js';
 import { chain, commitAfter } from './commitChain.js';
 import { sqliteStore } from './stores.js';
+
+/** A commit as it reaches the thread that appends. */
+const slotted = ({ leaves, ...fields }: Commit) => ({ ...fields, leaves: Buffer.from(leaves.join('\n')) });
 
 describe('the event log on SQLite', () => {
   eventLogConformance('file', sqliteStore);
@@ -91,14 +94,14 @@ describe('the event log on SQLite, besides the common contract,', () => {
     const [first, second] = chain(2);
     if (!first || !second) throw new Error('two are needed');
     const failing = new SqliteStore(store.file);
-    failing.append(pack(first));
+    failing.append(slotted(first));
     const aside = new DatabaseSync(store.file);
     aside.exec('ALTER TABLE commits_0 RENAME TO gone');
-    expect(() => failing.append(pack(second)))
+    expect(() => failing.append(slotted(second)))
       .to.throw(StorageError)
       .with.nested.property('cause.errcode');
     aside.exec('ALTER TABLE gone RENAME TO commits_0');
-    expect(() => failing.append(pack(second))).to.throw(StorageError);
+    expect(() => failing.append(slotted(second))).to.throw(StorageError);
     expect(failing.rows.tail(0)?.position).to.equal(1);
     aside.close();
     failing.close();

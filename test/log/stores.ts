@@ -5,7 +5,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { MongoClient } from 'mongodb';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import type { EventLog } from '../../src/log/log.js';
-import { openMongoLog } from '../../src/log/mongoLog.js';
+import { COMMITS, openMongoLog } from '../../src/log/mongoLog.js';
 import type { LogStore } from '../conformance/eventLog.js';
 import { freshDatabase } from '../support/mongo.js';
 import { type DeafProxy, deafProxy } from './deafProxy.js';
@@ -64,7 +64,8 @@ export async function mongoStore(): Promise<MongoStore> {
     },
     async remove(partition, position) {
       const client = new MongoClient(direct);
-      await client.db().collection<{ _id: number }>(`commits_${partition}`).deleteOne({ _id: position });
+      const commits = client.db().collection<{ _id: object }>(COMMITS);
+      await commits.deleteOne({ _id: { p: partition, n: position } });
       await client.close();
     },
     loseNextAnswer: () => proxy.loseAnswerTo('insert'),

@@ -18,6 +18,8 @@ export interface ClientWorld {
 
 /** Delay before a retry. */
 const AGAIN_MS = 1500;
+/** The duration of the rush. */
+const RUSH_MS = 2;
 
 /**
  * A user with one device. Sends requests without waiting for earlier ones. Repeats a request until it has a
@@ -114,9 +116,10 @@ export class Client {
   }
 }
 
-/** Any time, but often near the end of a fault. */
+/** Any time, but often in the rush or near the end of a fault. */
 function timeOfRequest({ random, faultPlan }: World): number {
-  const { calmAt, faults } = faultPlan;
+  const { calmAt, faults, rush } = faultPlan;
+  if (random.chance(rush.share)) return rush.at + random.between(0, RUSH_MS);
   if (faults.length === 0 || random.chance(0.3)) return random.between(0, calmAt);
   const { at, ms } = random.one(faults);
   return at + ms + random.between(-1500, 300);

@@ -1,6 +1,6 @@
 import { MongoNetworkError, MongoServerError } from 'mongodb';
-import type { CommitDocument } from '../../src/log/mongoLog.js';
-import type { Document } from './query.js';
+import { COMMITS, type CommitDocument } from '../../src/log/mongoLog.js';
+import { type Document, keyOf, order } from './query.js';
 import type { World } from './world.js';
 
 /** The start of the database's clock, which is the world's. */
@@ -53,7 +53,7 @@ export class Database {
   agreed(name: string): Document[] {
     const table = this.table(name);
     const pending = new Set(this.#pending.flatMap((each) => (each.table === table ? [each.id] : [])));
-    return [...table.values()].filter(({ _id }) => !pending.has(_id)).sort(byId);
+    return [...table.values()].filter(({ _id }) => !pending.has(keyOf(_id))).sort(order({ _id: 1 }));
   }
 
   /** Throws while there is no primary. */
@@ -67,7 +67,7 @@ export class Database {
    */
   insert(name: string, document: Document, done: () => void, fail: (error: Error) => void): void {
     const table = this.table(name);
-    const id = document._id;
+    const id = keyOf(document._id);
     if (table.has(id)) throw new MongoServerError({ message: `${name} has ${id}`, code: 11000 });
     table.set(id, document);
     // The secondaries replicate everything in one order.
@@ -98,16 +98,13 @@ export class Database {
   }
 
   #agree(name: string, document: Document): void {
-    const [, partition] = /^commits_(\d+)$/.exec(name) ?? [];
-    if (partition === undefined) return;
+    if (name !== COMMITS) return;
     // This collection holds commits.
     const stored = { document: document as unknown as CommitDocument, at: this.#world.now };
-    this.log[Number(partition)]?.push(stored);
+    this.log[stored.document._id.p]?.push(stored);
     this.#world.trace('database', `${name} has ${describe(stored.document)}`);
   }
 }
 
 const describe = ({ _id, epoch, firstOffset, size }: CommitDocument): string =>
-  `commit ${_id} of epoch ${epoch} with ${size - firstOffset} events`;
-
-const byId = (a: Document, b: Document): number => Number(a._id) - Number(b._id);
+  `commit ${_id.n} of partition ${_id.p} and epoch ${epoch} with ${size - firstOffset} events`;

@@ -1,7 +1,7 @@
-import { type Db, MongoNetworkError, MongoNetworkTimeoutError } from 'mongodb';
+import { type Db, MongoNetworkError, MongoNetworkTimeoutError, MongoServerError } from 'mongodb';
 import type { Database } from './database.js';
 import type { Machine } from './machine.js';
-import { aggregated, type Document, matches, NotSimulated, order, updated } from './query.js';
+import { aggregated, type Document, keyOf, matches, NotSimulated, order, updated } from './query.js';
 import type { World } from './world.js';
 
 /** The longest time after the caller's timeout at which a late request still arrives. */
@@ -12,6 +12,12 @@ interface Options {
   readonly sort?: Readonly<Record<string, 1 | -1>>;
   readonly limit?: number;
   readonly upsert?: boolean;
+}
+
+/** The plain command, as `GroupedInserts` sends it. */
+interface InsertCommand {
+  readonly insert: string;
+  readonly documents: readonly Document[];
 }
 
 /** The database's work on a request: it answers once, now or later, or throws. */
@@ -46,7 +52,37 @@ export class Link {
    * an answer throws after the timeout, like `socketTimeoutMS`.
    */
   db(timeoutMs: number): Db {
-    return { collection: (name: string) => this.#collection(name, timeoutMs) } as unknown as Db;
+    return {
+      collection: (name: string) => this.#collection(name, timeoutMs),
+      command: (command: InsertCommand) => this.#insert(command, timeoutMs),
+    } as unknown as Db;
+  }
+
+  /** Inserts each document that it can. Answers when a majority has all of them. */
+  #insert({ insert: name, documents: all }: InsertCommand, timeoutMs: number): Promise<unknown> {
+    const [database, world] = [this.#database, this.#world];
+    const work: Work<unknown> = (answer, fail) => {
+      const isPartial = all.length > 1 && world.fault(world.faultPlan.database.partial);
+      const documents = isPartial ? all.slice(world.random.whole(0, all.length - 1)) : all;
+      if (isPartial) world.trace('link', `a call of ${name} is carried out in part`);
+      // Of the others, either nothing is said, or not even that.
+      if (isPartial && world.random.chance(0.5))
+        this.#machine.after(0.1, () => fail(new MongoNetworkError('connection broken')));
+      const writeErrors: { index: number; code: unknown; errmsg: string }[] = [];
+      let open = documents.length;
+      const settle = () => {
+        if (--open === 0) answer({ n: documents.length - writeErrors.length, writeErrors });
+      };
+      for (const [index, document] of documents.entries())
+        try {
+          database.insert(name, document, settle, fail);
+        } catch (error) {
+          if (!(error instanceof MongoServerError)) throw error;
+          writeErrors.push({ index, code: error.code, errmsg: error.message });
+          settle();
+        }
+    };
+    return this.#call(name, work, timeoutMs);
   }
 
   #collection(name: string, timeoutMs: number) {
@@ -65,10 +101,10 @@ export class Link {
       [...table().values()].find((each) => matches(each, filter, database.time));
     return {
       insertOne: (document: Document) =>
-        this.#call<void>(name, (answer, fail) => database.insert(name, document, answer, fail), timeoutMs),
-      insertMany: (documents: readonly Document[]) =>
         call(() => {
-          for (const each of documents) if (!table().has(each._id)) table().set(each._id, each);
+          if (table().has(keyOf(document._id)))
+            throw new MongoServerError({ message: `${name} has it`, code: 11000 });
+          table().set(keyOf(document._id), document);
         }),
       findOne: async (filter: Fields, options: Options = {}) => (await find(filter, options))[0] ?? null,
       find: (filter: Fields, options: Options = {}) => cursor(() => find(filter, options)),
@@ -79,17 +115,17 @@ export class Link {
           const before = first(filter) ?? (upsert ? ({ _id: filter._id } as Document) : undefined);
           if (!before) return null;
           const after = updated(before, update, database.time);
-          table().set(after._id, after);
+          table().set(keyOf(after._id), after);
           return after;
         }),
       updateOne: (filter: Fields, update: Fields) =>
         call(() => {
           const before = first(filter);
-          if (before) table().set(before._id, updated(before, update, database.time));
+          if (before) table().set(keyOf(before._id), updated(before, update, database.time));
           return { matchedCount: before ? 1 : 0 };
         }),
       deleteOne: (filter: Fields) =>
-        call(() => ({ deletedCount: Number(table().delete(first(filter)?._id)) })),
+        call(() => ({ deletedCount: Number(table().delete(keyOf(first(filter)?._id))) })),
     };
   }
 

@@ -11,8 +11,8 @@ export const defects: Readonly<Record<string, Defect>> = {
   ],
   'fencing: whoever has lost a position goes on without reading what took it': [
     {
-      find: /else if \(appended\)\s+await this\.#handleLost\(batch\);/,
-      put: 'else if (appended) this.#handleCommitted(batch, appended.commit, appended.head);',
+      find: /else\s+await this\.#handleLost\(batch\);/,
+      put: 'else this.#handleCommitted(batch, commit, head);',
     },
   ],
   'unknown outcomes: a time-out of an append is taken for a success': [
@@ -26,6 +26,9 @@ export const defects: Readonly<Record<string, Defect>> = {
       find: /return \{ kind: 'lost', to: there \};/,
       put: "return { kind: 'committed' };",
     },
+  ],
+  'unknown outcomes: an answer for some commits of a call counts for all': [
+    { find: /isComplete \? undefined/, put: 'true ? undefined' },
   ],
   'unknown outcomes: a command that was not answered counts as not sent': [
     {

@@ -7,6 +7,8 @@ export interface FaultPlan {
   readonly clients: number;
   /** The number of requests of each client. */
   readonly requests: number;
+  /** A time at which this share of all requests comes at once. Their commits then share calls to the database. */
+  readonly rush: { readonly at: number; readonly share: number };
   /** The time of the last fault, in milliseconds of the world. */
   readonly calmAt: number;
   readonly database: {
@@ -20,6 +22,8 @@ export interface FaultPlan {
     readonly late: number;
     /** The connection breaks, before or after the request has arrived. */
     readonly broken: number;
+    /** A call stores only some of its documents. It then fails, or is answered for those alone. */
+    readonly partial: number;
   };
   readonly bus: {
     readonly travelMs: number;
@@ -84,9 +88,10 @@ export function faultPlan(random: RandomSource): FaultPlan {
   );
   return {
     nodes,
-    partitions: random.one([1, 1, 2, 3]),
-    clients: random.one([2, 2, 2, 3, 4]),
+    partitions: random.one([1, 2, 3, 4]),
+    clients: random.one([2, 2, 3, 4, 6]),
     requests: random.whole(4, 16),
+    rush: { at: random.between(span / 2, span), share: random.one([0, 0.3, 0.8]) },
     calmAt: befalling.reduce((latest, { at, ms }) => Math.max(latest, at + ms), span),
     database: {
       travelMs: random.one([2, 5, 5, 50, 400]),
@@ -95,6 +100,7 @@ export function faultPlan(random: RandomSource): FaultPlan {
       answerLost: some(0.1),
       late: some(0.1),
       broken: some(0.1),
+      partial: some(1),
     },
     bus: { travelMs: random.one([1, 5, 50, 300]), lost: some(0.3), repeated: some(0.2), late: some(0.1) },
     folding: { everyMs: random.one([200, 600, 3000]), failed: some(0.1) },

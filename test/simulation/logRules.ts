@@ -13,8 +13,8 @@ export interface PartitionLog {
 }
 
 export const readLog = (log: readonly (readonly Stored[])[]): PartitionLog[] =>
-  log.map((stored, partition) => {
-    const commits = stored.map(({ document }) => fromDocument(partition, document));
+  log.map((stored) => {
+    const commits = stored.map(({ document }) => fromDocument(document));
     const events = stored.flatMap(
       ({ at }, i) => decodeEvents(commits[i] as Commit).map((event) => ({ event, at })), // One for each stored commit.
     );

@@ -3,7 +3,8 @@ import { ParleyError } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { PartitionRouter } from '../../src/cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../../src/cluster/forwarding.js';
-import { createMongoLeases, createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMongoNodes } from '../../src/cluster/mongoCluster.js';
+import { createMongoLeases } from '../../src/cluster/mongoLeases.js';
 import { type Owners, Ownership } from '../../src/cluster/ownership.js';
 import { knownTypes } from '../../src/domain/codec.js';
 import type { CommandKind, CommandOf, OwnWriters } from '../../src/domain/commands.js';
@@ -11,8 +12,9 @@ import type { Commit } from '../../src/log/log.js';
 import { follow, type TailReader } from '../../src/log/logReader.js';
 import { MongoLog } from '../../src/log/mongoLog.js';
 import { roomKeysId } from '../../src/vault/textKeys.js';
-import { routeToWriters, Writer } from '../../src/writer/writer.js';
+import { Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
+import { routeToWriters } from '../../src/writer/writers.js';
 import { newRoomKeys } from '../support/fakeVault.js';
 import type { Database } from './database.js';
 import { Link } from './databaseLink.js';
@@ -140,7 +142,7 @@ export class Node {
     const onFatal = (error: unknown) => fail(`${this.name} cannot go on: ${String(error)}`);
     // A process that cannot reach its database at the start ends, and is started again.
     const db = this.link.db(ATTEMPT_MS.cluster);
-    const leases = await createMongoLeases(db, this.id, partitions, () => clock.now()).catch((error) => {
+    const leases = await createMongoLeases(db, this.id, partitions, clock).catch((error) => {
       report('could not start', error);
       this.kill();
     });
@@ -187,10 +189,14 @@ export class Node {
         keys: {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),
+          // Half of the rounds find their keys in memory.
+          getCached: () => (world.random.between(0, 1) === 0 ? key : undefined),
+          getCachedRoomKeys: () => (world.random.between(0, 1) === 0 ? roomKeys : undefined),
         },
       },
       environment: {
         clock: this.machine.clock,
+        commitIntervalMs: 4,
         now: () => database.time.getTime(),
         newId: () => world.random.uuid(),
         isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,

@@ -62,9 +62,11 @@ export const order =
 
 function isWanted(value: unknown, wanted: unknown): boolean {
   if (typeof wanted !== 'object' || wanted === null || wanted instanceof Date) return value === wanted;
+  if (isDocument(wanted)) return isDocument(value) && keyOf(value) === keyOf(wanted);
   return Object.entries(wanted).every(([operator, operand]) => {
     if (operator === '$ne') return value !== operand;
     if (operator === '$gt') return scalar(value) > scalar(operand);
+    if (operator === '$lt') return scalar(value) < scalar(operand);
     if (operator === '$in') return (operand as readonly unknown[]).includes(value);
     if (operator === '$exists') return (value !== null) === operand;
     throw unknown(wanted);
@@ -73,8 +75,16 @@ function isWanted(value: unknown, wanted: unknown): boolean {
 
 function evaluate(expression: unknown, document: Document, now: Date): unknown {
   if (expression === '$$NOW') return now;
-  if (typeof expression === 'string' && expression.startsWith('$')) return document[expression.slice(1)];
+  if (typeof expression === 'string' && expression.startsWith('$'))
+    return expression
+      .slice(1)
+      .split('.')
+      .reduce<unknown>((value, key) => (isDocument(value) ? value[key] : undefined), document);
   if (typeof expression !== 'object' || expression === null || expression instanceof Date) return expression;
+  if (isDocument(expression))
+    return Object.fromEntries(
+      Object.entries(expression).map(([key, value]) => [key, evaluate(value, document, now)]),
+    );
   const [operator = '', operand] = Object.entries(expression)[0] ?? [];
   if (operator === '$literal') return operand;
   // A single operand needs no list.
@@ -95,6 +105,10 @@ function evaluate(expression: unknown, document: Document, now: Date): unknown {
       return isTrue(first) ? second : third;
     case '$or':
       return values.some(isTrue);
+    case '$and':
+      return values.every(isTrue);
+    case '$eq':
+      return (first ?? null) === (second ?? null);
     case '$not':
       return !isTrue(first);
     case '$lt':
@@ -110,6 +124,21 @@ function evaluate(expression: unknown, document: Document, now: Date): unknown {
   }
 }
 
+/** Whether the value is a document, which is compared as a whole, and not a list of operators. */
+const isDocument = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' &&
+  value !== null &&
+  !(value instanceof Date) &&
+  !Object.keys(value).some((key) => key.startsWith('$'));
+
+/** The value as a key of a `Map`. Keys of documents sort as MongoDB sorts documents: field by field. */
+export function keyOf(value: unknown): unknown {
+  if (!isDocument(value)) return value;
+  const fields = Object.values(value);
+  if (!fields.every((each) => Number.isInteger(each) && Number(each) >= 0)) throw unknown(value);
+  return fields.map((each) => String(each).padStart(12, '0')).join('/');
+}
+
 const isTrue = (value: unknown): boolean =>
   value !== false && value !== null && value !== undefined && value !== 0;
 
@@ -117,6 +146,8 @@ const isTrue = (value: unknown): boolean =>
 function scalar(value: unknown): number | string {
   if (typeof value === 'number' || typeof value === 'string') return value;
   if (value instanceof Date) return value.getTime();
+  const key = keyOf(value);
+  if (typeof key === 'string') return key;
   throw unknown(value);
 }
 

@@ -15,6 +15,8 @@ interface Place {
   readonly size: number;
 }
 
+const NOTHING_FOLDED: Place = { position: 0, size: 0 };
+
 /**
  * The stored read models that writers decide with. A background task folds them from the log in steps: rows
  * first, and their checkpoint later.
@@ -61,10 +63,14 @@ export class FoldedModels {
         // All users are registered.
         existing: async (users) => new Set(users),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
+        ids: {
+          stored: (partition) => read(() => this.#checkpoints[partition] ?? NOTHING_FOLDED),
+          filtered: () => read(() => NOTHING_FOLDED),
+          filter: async () => undefined,
+        },
       },
       folding: {
         folded: (partition) => known[partition] ?? 0,
-        lagMs: () => 0,
         onAdvance: (handler) => {
           const advance = (partition: number) => {
             const size = this.#checkpoints[partition]?.size ?? 0;
@@ -84,10 +90,7 @@ export class FoldedModels {
     const { random, timeline, faultPlan } = this.#world;
     timeline.after(random.between(1, faultPlan.folding.everyMs), () => {
       const next = this.#database.log[partition]?.slice(position, position + random.whole(1, 8)) ?? [];
-      const folded = next.reduce<Place | undefined>(
-        (_, { document }) => this.#fold(partition, document),
-        undefined,
-      );
+      const folded = next.reduce<Place | undefined>((_, { document }) => this.#fold(document), undefined);
       if (!folded) return this.#foldSoon(partition, position);
       timeline.after(random.between(0, faultPlan.folding.everyMs), () => {
         this.#checkpoints[partition] = folded;
@@ -97,8 +100,8 @@ export class FoldedModels {
     });
   }
 
-  #fold(partition: number, document: Parameters<typeof fromDocument>[1]): Place {
-    const commit = fromDocument(partition, document);
+  #fold(document: Parameters<typeof fromDocument>[0]): Place {
+    const commit = fromDocument(document);
     for (const event of decodeEvents(commit)) {
       const { stream, version, offset } = event;
       const fold = foldFor(stream);

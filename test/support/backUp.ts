@@ -39,7 +39,7 @@ function ofFiles(dataDir: string): BackUp {
 }
 
 async function ofDatabase(url: string): Promise<BackUp> {
-  const collections = { log: /^commits_/, 'read models': /_v\d+$|^checkpoints$/ } as const;
+  const collections = { log: /^commits$/, 'read models': /_v\d+$|^checkpoints$/ } as const;
   const client = new MongoClient(url);
   const on = async <T>(work: (database: ReturnType<MongoClient['db']>) => Promise<T>): Promise<T> => {
     await client.connect();

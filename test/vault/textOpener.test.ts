@@ -91,22 +91,16 @@ describe('texts under their owners’ keys', () => {
     expect(await rejection(opener.messages([stray]))).to.have.property('name', 'VaultUnavailable');
   });
 
-  it('can be taken once from the cache where they were sealed or opened, unless deleted', async () => {
+  it('stay in the cache where they were opened, unless deleted', async () => {
     const shared = memory();
+    const local = createTextOpener(vault.keys, shared);
     const text = await sealed(ada, 'just now');
     const name = await sealedName(bob, 'Bob');
-    shared.set(text, 'just now', ada);
-    shared.set(name, 'Bob', bob);
-    const local = createTextOpener(vault.keys, shared);
-    expect(local.take(text)).to.equal('just now');
-    expect(local.take(text)).to.equal(undefined);
-    expect(opener.take(text)).to.equal(undefined);
-    await opener.messages([message(ada, text)]);
-    expect(opener.take(text)).to.equal('just now');
-    shared.set(text, 'just now', ada);
+    await local.messages([message(ada, text)]);
+    await local.usernames([{ userId: bob, username: name }]);
+    expect([shared.get(text), shared.get(name)]).to.deep.equal(['just now', 'Bob']);
     shared.deleteOwner(ada);
-    expect(local.take(text)).to.equal(undefined);
-    expect(local.take(name)).to.equal('Bob');
+    expect([shared.get(text), shared.get(name)]).to.deep.equal([undefined, 'Bob']);
   });
 
   it('are cached up to a limit of bytes, the newest', () => {

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
-import { routeToWriters, type Writer } from '../../src/writer/writer.js';
+import type { Writer } from '../../src/writer/writer.js';
+import { routeToWriters } from '../../src/writer/writers.js';
 import { ada, adaAndBob, bob, openChat, send } from './world.js';
 
 const PARTITIONS = 8;

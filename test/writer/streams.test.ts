@@ -15,7 +15,7 @@ describe('a stream’s state', () => {
   it('is its row and the tail above it, whatever of the tail the row has already', () => {
     const tail = new Tail(4);
     for (const [i, type] of (['UserWentOnline', 'UserWentOffline', 'UserWentOnline'] as const).entries())
-      tail.add(online(4 + i, 2 + i, type));
+      tail.add(online(4 + i, 2 + i, type), 100);
     for (const [offset, version, wasOnline] of [
       [2, 1, false],
       [4, 2, true],
@@ -30,7 +30,7 @@ describe('a stream’s state', () => {
 
   it('is never folded with a hole', () => {
     const tail = new Tail(0);
-    tail.add(online(5, 3, 'UserWentOnline'));
+    tail.add(online(5, 3, 'UserWentOnline'), 100);
     expect(() => new StreamCache(1).acquire(`user:${ada}`).load(undefined, tail)).to.throw(
       'from version 0 to 3',
     );
@@ -56,7 +56,7 @@ describe('the tail', () => {
   it('forgets what is folded, but nothing that a pin keeps', () => {
     const tail = new Tail(0);
     for (let i = 0; i < 6; i++)
-      tail.add(online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline'));
+      tail.add(online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline'), 100);
     tail.trim(2);
     const pin = tail.pin(2);
     tail.trim(4);

@@ -3,15 +3,25 @@ import type { CommitFrame } from '../../src/cluster/bus.js';
 import { decodeLeaf } from '../../src/domain/codec.js';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
 import type { Recorded } from '../../src/domain/events.js';
-import { type MessageRef, roomIdOf, type StreamName } from '../../src/domain/ids.js';
+import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
-import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messageRows.js';
+import {
+  type AskedMessage,
+  messageFacts,
+  messageIdsModel,
+  messageIdsProjection,
+  messagesModel,
+  messagesProjection,
+} from '../../src/projections/models/messageRows.js';
 import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import { foldedBy, type Row, tableOf } from '../../src/projections/store/rowStore.js';
-import { routeToWriters, Writer } from '../../src/writer/writer.js';
-import type { WriterDeps } from '../../src/writer/writerPorts.js';
+import { type RoomKeys, roomKeysId } from '../../src/vault/textKeys.js';
+import type { DataKey } from '../../src/vault/vault.js';
+import { Writer } from '../../src/writer/writer.js';
+import { readModels, type WriterDeps } from '../../src/writer/writerPorts.js';
+import { routeToWriters } from '../../src/writer/writers.js';
 import { FakeVault } from '../support/fakeVault.js';
 import type { MemoryLog } from '../support/memoryLog.js';
 import { MemoryRows } from '../support/rowsMemory.js';
@@ -59,7 +69,15 @@ export class World<L extends EventLog = MemoryLog> {
   readonly reported: unknown[] = [];
   readonly appended: number[] = [];
   clock = Date.parse('2026-01-02T03:04:05.678Z');
-  lagMs = 0;
+  /** Keys that are in memory, so that nothing is asked for them. */
+  readonly cachedKeys = new Map<string, DataKey | 'destroyed'>();
+  readonly cachedRoomKeys = new Map<string, RoomKeys | 'destroyed'>();
+  /** The least time between two appends. */
+  commitIntervalMs = 0;
+  /** The index of message ids is not folded with the other models. */
+  isIndexBehind = false;
+  /** The number of message ids that the read models were asked for. */
+  askedIds = 0;
   /** A lease that is always valid, unless a test says otherwise. */
   lease = { epoch: 1, validUntil: Number.POSITIVE_INFINITY };
   readonly time = virtualTime();
@@ -133,7 +151,6 @@ export class World<L extends EventLog = MemoryLog> {
         },
         folding: {
           folded: () => this.#folded.size,
-          lagMs: () => this.lagMs,
           onAdvance: (handler) => {
             this.#advance.add(handler);
             return () => this.#advance.delete(handler);
@@ -141,18 +158,30 @@ export class World<L extends EventLog = MemoryLog> {
         },
       },
       lookups: {
-        keys: this.vault.keys,
+        keys: {
+          getKeys: (owners) => this.vault.keys.getKeys(owners),
+          getRoomKeys: (rooms) => this.vault.keys.getRoomKeys(rooms),
+          getCached: (owner) => this.cachedKeys.get(owner),
+          getCachedRoomKeys: (room) => this.cachedRoomKeys.get(roomKeysId(room)),
+        },
         reads: {
           states: (streams: readonly StreamName[]) => late(loadStates(this.rows, streams)),
-          messages: (asked: readonly MessageRef[]) => late(messageFacts(this.rows, asked)),
+          messages: (asked: readonly AskedMessage[]) => {
+            this.askedIds += asked.length;
+            return late(messageFacts(this.rows, asked));
+          },
           existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
+          ids: readModels(this.rows, this.log.id, async (models, partition) =>
+            foldedBy(await this.rows.checkpoints(), models.map(tableOf), partition),
+          ).ids,
         },
         devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       },
       environment: {
         clock: this.time,
+        commitIntervalMs: this.commitIntervalMs,
         now: () => this.clock,
         newId: () => `commit ${++this.#ids}`,
         isKnownToAll: (type) => !this.unknownTypes.has(type),
@@ -173,9 +202,13 @@ export class World<L extends EventLog = MemoryLog> {
     for (const event of commits.flatMap((commit) => decodeCommit(commit).events)) {
       await this.#fold(statesProjection, event);
       await this.#fold(messagesProjection, event);
+      if (!this.isIndexBehind) await this.#fold(messageIdsProjection, event);
     }
     const at = { position: last.position, size: last.size };
-    await this.rows.write([], [{ partition: 0, tables: [messagesModel, statesModel].map(tableOf), ...at }]);
+    const tables = [...(this.isIndexBehind ? [] : [messageIdsModel]), messagesModel, statesModel].map(
+      tableOf,
+    );
+    await this.rows.write([], [{ partition: 0, tables, ...at }]);
     this.#folded = at;
     for (const handler of this.#advance) handler();
   }

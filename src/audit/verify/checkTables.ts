@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { UserId } from '../../domain/ids.js';
+import { messageIdFiltersModel } from '../../projections/models/messageIdFilter.js';
 import { openNamesOf, type UserRow } from '../../projections/models/userRows.js';
-import { type Engine, logFileOf, openWriterLog, readFileOf } from '../../projections/store/engine.js';
+import { type Engine, logFileOf, openLog, readFileOf } from '../../projections/store/engine.js';
 import {
   type AnyModel,
   elementAt,
@@ -27,7 +28,7 @@ import {
 import {
   type ComparedModel,
   comparableModels,
-  findSharedTerm,
+  findSharedId,
   isMadeOnce,
   missingEntry,
   storedModel,
@@ -164,8 +165,8 @@ export async function compareIndexes(
   // Each row was compared with its entries already, so that there are no others if the numbers are equal.
   const isWhole =
     isMadeOnce(comparedModel) && (await stored.entryTables?.areOneEach(storedModel(comparedModel)));
-  if (isWhole) return undefined;
-  return (await findWrongEntry(stored, comparedModel)) ?? findSharedTerm(stored, comparedModel);
+  const wrong = isWhole ? undefined : await findWrongEntry(stored, comparedModel);
+  return wrong ?? findSharedId(stored, comparedModel);
 }
 
 /** What the tables of a store are compared with. */
@@ -231,7 +232,7 @@ async function findWrongSchema(
   await readGenerations(rows, []);
   for (const model of [...active, ...others]) await rows.prepare(model);
   await rows.close();
-  await (await openWriterLog({ kind: 'sqlite', dataDir: directory }, partitions)).close();
+  await (await openLog({ kind: 'sqlite', dataDir: directory }, partitions)).close();
   await openSqliteVaultStore(directory).close();
   const mayLack = new Set([...others, generations].map(tableOf));
   for (const made of [logFileOf(directory), readFileOf(directory), join(directory, 'vault.db')]) {
@@ -278,7 +279,7 @@ async function readGenerationTables(
     active.push(generationOf(model, value.active));
     if (value.other !== null) others.push(generationOf(model, value.other));
   }
-  return { active: [...active, ...known.values()], others };
+  return { active: [...active, ...known.values(), messageIdFiltersModel], others };
 }
 
 function generationIn(text: string | null): Generation | undefined {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../domain/events.js';
 import { partitionOf } from '../../log/log.js';
 import { allProjections } from '../../projections/allProjections.js';
+import { messageIdsModel } from '../../projections/models/messageRows.js';
 import {
   type AnyProjection,
   type Folded,
@@ -51,9 +52,6 @@ const projections: readonly AnyProjection[] = withIndexes.map((projection) => ({
 
 /** The models of this version, in generation 0. */
 export const comparableModels = (): AnyModel[] => withIndexes.map(({ model }) => model);
-
-/** By model, the index in which no two rows have a term in common. */
-const UNIQUE_INDEX: Readonly<Record<string, string>> = { messages: 'id' };
 
 /** The projection of a compared model, for the fresh fold. */
 export function projectionOf({ name }: Pick<ComparedModel, 'name'>): AnyProjection {
@@ -237,13 +235,39 @@ export async function compareMade(
   const table = storedModel(comparedModel);
   const projection = projectionOf(comparedModel);
   const made: Rows = new Map();
-  foldTouching(projection, divideTouching(projection, events).made, () => undefined, made);
+  const touching = divideTouching(projection, events).made;
+  const twice = findMadeTwice(table, projection, touching);
+  if (twice) throw new MismatchError(twice);
+  foldTouching(projection, touching, () => undefined, made);
   const rows = [...made.values()];
   const changed: WrittenRow[] = [];
   for (let at = 0; at < rows.length; at += BATCH)
     changed.push(...(await compareBatch(stored, table, rows.slice(at, at + BATCH))));
   await compareEntries(stored, comparedModel, rows, changed);
   return { count: rows.length, changed };
+}
+
+/** The mismatch of a row that two events make. */
+function findMadeTwice(
+  { name }: AnyModel,
+  projection: AnyProjection,
+  touching: readonly TouchingEvent[],
+): Mismatch | undefined {
+  const makers = new Map<string, number>();
+  for (const { event, keys } of touching) {
+    if (!projection.creates?.(event)) continue;
+    const { partition, offset } = event;
+    for (const key of keys) {
+      const before = makers.get(key);
+      if (before !== undefined)
+        return {
+          ...{ partition, offset },
+          what: `events ${before} and ${offset} of partition ${partition} have the row ${key} of the read model ${name} in common`,
+        };
+      makers.set(key, offset);
+    }
+  }
+  return undefined;
 }
 
 /** Returns the rows that are stored at a later event. */
@@ -291,22 +315,18 @@ async function compareEntries(
       // Nearly always true, and several times as fast as looking for what is missing.
       if (await entryTables.has(table, index, some)) continue;
       const missing = await entryTables.findMissing(table, index, some);
-      const mismatch = missing
-        ? missingEntry(table, index, missing)
-        : await findSharedTerm(stored, comparedModel);
-      if (mismatch) throw new MismatchError(mismatch);
+      if (missing) throw new MismatchError(missingEntry(table, index, missing));
     }
 }
 
-/** The mismatch of a term that two rows share although it must be one row's own. */
-export async function findSharedTerm(
+/** The mismatch of a message id that two messages have. */
+export async function findSharedId(
   stored: StoredRows,
   comparedModel: ComparedModel,
 ): Promise<Mismatch | undefined> {
-  const index = UNIQUE_INDEX[comparedModel.name];
-  if (index === undefined) return undefined;
+  if (comparedModel.name !== messageIdsModel.name) return undefined;
   const table = storedModel(comparedModel);
-  const shared = await stored.findShared(table, index);
+  const shared = await stored.findShared(table);
   if (shared === undefined) return undefined;
   return { what: `two rows of the read model ${table.name} have ${JSON.stringify(shared)} in common` };
 }

@@ -18,7 +18,7 @@ import type { VerifyApi } from './verifyWorker.js';
 
 /** Counts for tables whose rows one event makes; each row was compared with that event. */
 export interface WrittenOnce {
-  /** By table, the stored rows of each partition, or why they cannot be counted. */
+  /** By table, the stored rows of each partition and of none, or why they cannot be counted. */
   readonly counts: ReadonlyMap<string, number[] | Mismatch>;
   /** By partition, the rows that events make. */
   readonly made: readonly RowCounts[];
@@ -72,7 +72,7 @@ async function compareCounts(
 ): Promise<Compared> {
   if (!Array.isArray(stored)) return { rows: 0, mismatch: stored };
   const rows = stored.reduce((sum, count) => sum + count, 0);
-  const isMore = made.some((count, partition) => (stored[partition] ?? 0) > count);
+  const isMore = stored.some((count, partition) => count > (made[partition] ?? 0));
   return {
     rows,
     mismatch: isMore ? await worker.rowWithoutEvent(comparedModel) : await worker.changed(comparedModel),

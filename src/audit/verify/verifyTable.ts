@@ -173,7 +173,7 @@ export async function checkMadeAhead(
   return undefined;
 }
 
-/** The number of rows in each partition that are stored at an event below the checkpoint. */
+/** The number of rows in each partition that are stored at an event below the checkpoint; last of those in none. */
 export const countRows = (stored: StoredRows, comparedModel: ComparedModel): Promise<number[]> =>
   stored.count(
     storedModel(comparedModel),

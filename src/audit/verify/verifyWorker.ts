@@ -1,7 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveThread } from '../../base/workerThreads.js';
+import {
+  filterRowKey,
+  IdFilter,
+  messageIdFiltersModel,
+  type ReadFilter,
+  readFilter,
+  SEGMENT_EVENTS,
+  type StoredFilter,
+} from '../../projections/models/messageIdFilter.js';
+import { hashInKey, messageIdsModel } from '../../projections/models/messageRows.js';
 import type { Engine } from '../../projections/store/engine.js';
-import type { RowStore } from '../../projections/store/rowStore.js';
+import { foldedBy, type RowStore, tableOf } from '../../projections/store/rowStore.js';
 import { SqliteFile, type StoredRow } from '../../projections/store/sqliteReads.js';
 import {
   type AuditedLog,
@@ -12,7 +22,7 @@ import {
   sqliteRows,
 } from '../storedRows.js';
 import { compareIndexes } from './checkTables.js';
-import type { ComparedModel } from './comparedModels.js';
+import { type ComparedModel, storedModel } from './comparedModels.js';
 import { type Mismatch, MismatchError } from './report.js';
 import {
   checkSection,
@@ -77,6 +87,78 @@ async function scratchOf({ partition, comparedModels }: SectionToCheck): Promise
   return folded.scratch;
 }
 
+/** Filters, and rows of the index of ids, of one read. */
+const FILTERS_PER_READ = 4;
+const IDS_PER_READ = 1000;
+
+/** A stored filter, and one to be made anew with its key. */
+interface ComparedFilter {
+  readonly stored: ReadFilter;
+  readonly made: IdFilter;
+}
+
+/**
+ * Compares the filters of message ids with the index of ids, which must be compared before: each has the ids of its
+ * segment and nothing else.
+ */
+async function findWrongFilter(
+  { log, stored }: Pick<TableParts, 'log' | 'stored'>,
+  comparedModel: ComparedModel,
+): Promise<Mismatch | undefined> {
+  if (comparedModel.name !== messageIdsModel.name) return undefined;
+  // Before the filters: they are then at least as far.
+  const checkpoints = await stored.checkpoints();
+  const hasFilters = await stored.hasTable(messageIdFiltersModel);
+  const filters: ReadonlyMap<string, ComparedFilter> = hasFilters
+    ? await readFilters({ log, stored })
+    : new Map();
+  for (let partition = 0; partition < log.partitions; partition++) {
+    const { size } = foldedBy(checkpoints, [tableOf(messageIdFiltersModel)], partition);
+    for (let segment = 0; segment * SEGMENT_EVENTS < size; segment++) {
+      const upTo = Math.min(size, (segment + 1) * SEGMENT_EVENTS);
+      const key = filterRowKey({ partition, segment });
+      if ((filters.get(key)?.stored.upTo ?? -1) < upTo)
+        return { what: `the filter ${key} of message ids does not have the ids up to ${upTo}`, partition };
+    }
+  }
+  for (let after: string | undefined; ; ) {
+    const page = await stored.page(storedModel(comparedModel), after, IDS_PER_READ);
+    for (const [key, partition, offset] of page) {
+      const filter = filters.get(filterRowKey({ partition, segment: Math.floor(offset / SEGMENT_EVENTS) }));
+      if (filter && offset < filter.stored.upTo) filter.made.add(filter.made.key.digest(hashInKey(key)));
+    }
+    after = page.at(-1)?.[0];
+    if (after === undefined) break;
+  }
+  for (const [key, { stored: there, made }] of filters)
+    if (Buffer.compare(there.filter.bits, made.bits) !== 0)
+      return { what: `the filter ${key} of message ids differs from the index of ids` };
+  return undefined;
+}
+
+/** Reads all filters. Throws a `MismatchError` at a damaged one. */
+async function readFilters({
+  log,
+  stored,
+}: Pick<TableParts, 'log' | 'stored'>): Promise<Map<string, ComparedFilter>> {
+  const filters = new Map<string, ComparedFilter>();
+  for (let after: string | undefined; ; ) {
+    const page = await stored.page(messageIdFiltersModel, after, FILTERS_PER_READ);
+    for (const [key, partition, offset, text] of page) {
+      const place = { logId: log.id, partition, segment: Number(key.slice(key.indexOf('/') + 1)) };
+      // Its sum shows whether it is one.
+      const value = text === null ? null : (JSON.parse(text) as StoredFilter);
+      const found = readFilter(place, { key, partition, offset, value });
+      if (!found || filterRowKey(place) !== key)
+        throw new MismatchError({ what: `the filter ${key} of message ids is damaged`, partition });
+      const made = new IdFilter(found.filter.key, new Uint8Array(found.filter.bits.length));
+      filters.set(key, { stored: found, made });
+    }
+    after = page.at(-1)?.[0];
+    if (after === undefined) return filters;
+  }
+}
+
 /** Runs `work`, and turns a `MismatchError` into a result. */
 async function catchMismatch<T>(work: () => Promise<T>, found: (mismatch: Mismatch) => T): Promise<T> {
   try {
@@ -125,7 +207,9 @@ const api = {
   /** Compares the indexes of a model, which must not need names. */
   indexes: (comparedModel: ComparedModel) =>
     catchMismatch<Mismatch | undefined>(
-      async () => compareIndexes((await parts()).stored, comparedModel),
+      async () =>
+        (await compareIndexes((await parts()).stored, comparedModel)) ??
+        findWrongFilter(await parts(), comparedModel),
       itself,
     ),
   ahead: (comparedModel: ComparedModel, partition: number, rows: readonly StoredRow[]) =>

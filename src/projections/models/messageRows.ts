@@ -1,7 +1,8 @@
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { SealedMessage } from '../../domain/definePush.js';
 import type { Recorded } from '../../domain/events.js';
-import type { RoomId } from '../../domain/ids.js';
+import type { MessageRef, RoomId } from '../../domain/ids.js';
 import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
@@ -80,17 +81,8 @@ function messageRow(message: SealedMessage): MessageRow {
   return [messageId, shortId(senderId), text, Date.parse(sentAt), rest];
 }
 
-/** The history: one row for each message. It is read by key ranges and by message id. */
-export const messagesModel: Model<MessageRow> = {
-  name: 'messages',
-  version: 1,
-  indexes: {
-    id(row) {
-      const message = messageOf(row);
-      return message && { terms: [messageTerm(message)], sort: message.seq };
-    },
-  },
-};
+/** The history: one row for each message. */
+export const messagesModel: Model<MessageRow> = { name: 'messages', version: 1, indexes: {} };
 
 /** Folds the history. */
 export const messagesProjection: Projection<MessageRow> = {
@@ -112,7 +104,6 @@ export const messagesProjection: Projection<MessageRow> = {
 
 // No message has this `seq`, so it bounds the newest one.
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
-const MAX_TERMS = 256;
 
 /** A part of a room's history. */
 export interface PageRequest {
@@ -138,21 +129,97 @@ export async function messagePage(
   return { messages: after === undefined ? messages.reverse() : messages, hasMore: found.length > limit };
 }
 
-/** The messages whose ids are used in their rooms, by `messageTerm`; sealed, as stored. Writers ask this. */
+/**
+ * A message id's name in the index of ids: 132 bits of SHA-256 over id and room, in base64url. Two ids of one name
+ * cannot be found, so that one event makes each row.
+ */
+export const messageIdHash = (ref: MessageRef): string =>
+  hash('sha256', messageTerm(ref), 'base64url').slice(0, 22);
+
+/**
+ * The index of ids is divided by the offsets of events, so that a batch of new ids changes pages of one division
+ * only, however large the index is.
+ */
+const DIVISION_EVENTS = 2 ** 17;
+
+const divisionKey = (division: number, idHash: string): string => `${division.toString(36)}/${idHash}`;
+
+/** The index of message ids: the `seq` of each message, under its division and `messageIdHash`. */
+export const messageIdsModel: Model<number> = { name: 'messageIds', version: 1, indexes: {} };
+
+/** Folds the index of ids. An id is no secret: it stays when its message is deleted. */
+export const messageIdsProjection: Projection<number> = {
+  model: messageIdsModel,
+  keys: (event) =>
+    event.type === 'MessageSent'
+      ? [divisionKey(Math.floor(event.offset / DIVISION_EVENTS), messageIdHash(event.data))]
+      : [],
+  creates: (event) => event.type === 'MessageSent',
+  evolve: (value, event) => (event.type === 'MessageSent' ? event.data.seq : (value ?? null)),
+  isRarelyChanged: () => true,
+};
+
+/** The `messageIdHash` in a key of the index of ids. */
+export const hashInKey = (key: string): string => key.slice(key.indexOf('/') + 1);
+
+/** The keys that an id can have in the index, if it was used in one of the events from `from` to before `to`. */
+export function messageIdKeys(idHash: string, from: number, to: number): string[] {
+  const keys: string[] = [];
+  for (let division = Math.floor(from / DIVISION_EVENTS); division * DIVISION_EVENTS < to; division++)
+    keys.push(divisionKey(division, idHash));
+  return keys;
+}
+
+/** The bounds of the rows of a division that holds the event at `offset`, and the offset behind the division. */
+export function divisionAt(offset: number): { after: string; before: string; end: number } {
+  const division = Math.floor(offset / DIVISION_EVENTS);
+  // A hash is of letters, digits, - and _, which all sort before the tilde.
+  const [after, before] = [divisionKey(division, ''), divisionKey(division, '~')];
+  return { after, before, end: (division + 1) * DIVISION_EVENTS };
+}
+
+/** A message that may exist: keys of the index of ids that may lead to it, and its `seq` if it is known. */
+export interface AskedMessage extends MessageRef {
+  readonly keys: readonly string[];
+  readonly seq?: number;
+}
+
+/** Keys of one read. */
+const MOST_KEYS = 4096;
+
+async function getAll<R>(
+  rows: RowReader,
+  model: Model<R>,
+  keys: readonly string[],
+): Promise<Map<string, Row<R>>> {
+  if (keys.length <= MOST_KEYS) return keys.length === 0 ? new Map() : rows.get(model, keys);
+  const found = new Map<string, Row<R>>();
+  for (let at = 0; at < keys.length; at += MOST_KEYS)
+    for (const [key, row] of await rows.get(model, keys.slice(at, at + MOST_KEYS))) found.set(key, row);
+  return found;
+}
+
+/**
+ * The messages whose ids are used in their rooms, by `messageTerm`; sealed, as stored. Writers ask this. What the index
+ * says counts only if the message itself has the id.
+ */
 export async function messageFacts(
   rows: RowReader,
-  asked: readonly { readonly roomId: RoomId; readonly messageId: string }[],
+  asked: readonly AskedMessage[],
 ): Promise<Map<string, StoredMessage>> {
-  const wanted = new Set(asked.map(messageTerm));
-  const terms = [...wanted];
+  const found = await getAll(rows, messageIdsModel, [...new Set(asked.flatMap(({ keys }) => keys))]);
+  const candidates = asked.flatMap(({ roomId, messageId, keys, seq: known }) =>
+    [known, ...keys.map((key) => found.get(key)?.value)].flatMap((seq) =>
+      typeof seq === 'number' ? [{ roomId, messageId, key: messageKey(roomId, seq) }] : [],
+    ),
+  );
+  const messages = await getAll(rows, messagesModel, [...new Set(candidates.map(({ key }) => key))]);
   const facts = new Map<string, StoredMessage>();
-  for (let at = 0; at < terms.length; at += MAX_TERMS) {
-    const some = terms.slice(at, at + MAX_TERMS);
-    const found = await rows.find(messagesModel, 'id', { terms: some, unordered: true, limit: some.length });
-    for (const { roomId, ...fact } of found.flatMap((row) => messageOf(row) ?? [])) {
-      const term = messageTerm({ roomId, messageId: fact.messageId });
-      if (wanted.has(term)) facts.set(term, fact);
-    }
+  for (const { roomId, messageId, key } of candidates) {
+    const message = messageOf(messages.get(key));
+    if (message?.messageId !== messageId || message.roomId !== roomId) continue;
+    const { roomId: _, ...fact } = message;
+    facts.set(messageTerm({ roomId, messageId }), fact);
   }
   return facts;
 }

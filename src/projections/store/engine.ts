@@ -39,7 +39,7 @@ export async function dropReadModels(engine: Engine): Promise<void> {
 /** A projector's own connections: it writes rows, and reads a log that exists. */
 export interface ProjectorEngine {
   readonly store: RowStore;
-  readonly log: CommitSource;
+  readonly log: CommitSource & { readonly id: string };
   /** The log's number of partitions. */
   readonly partitions: number;
   close(): Promise<void>;
@@ -56,7 +56,7 @@ async function openFiles(dataDir: string): Promise<ProjectorEngine> {
   const read: EventLog['read'] = async (partition, after, limit) => log.read(partition, after, limit);
   return {
     store,
-    log: { read, readNext: (places, limit) => readEach({ read }, places, limit) },
+    log: { id: log.id, read, readNext: (places, limit) => readEach({ read }, places, limit) },
     partitions: log.partitions,
     async close() {
       await store.close();
@@ -79,11 +79,11 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
   };
 }
 
-/** Opens the log for writing in this thread, which must do nothing else. Throws the errors of the log. */
-export function openWriterLog(engine: Engine, partitions: number | undefined): Promise<EventLog> {
+/** Opens the log, or creates it with this number of partitions. Throws the errors of the log. */
+export function openLog(engine: Engine, partitions?: number): Promise<EventLog> {
   const asked = partitions === undefined ? {} : { partitions };
   return engine.kind === 'sqlite'
-    ? openSqliteLog({ file: logFileOf(engine.dataDir), inThisThread: true, ...asked })
+    ? openSqliteLog({ file: logFileOf(engine.dataDir), ...asked })
     : mongoLog({ url: engine.url, ...asked });
 }
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Binary, MongoClient } from 'mongodb';
+import { COMMITS } from '../../../src/log/mongoLog.js';
 import { commandEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
 import type { ServerProcess } from '../../support/server.js';
@@ -38,11 +39,11 @@ const tamper = {
   },
   async mongodb(url: string) {
     const client = new MongoClient(url);
-    const commits = client.db().collection<{ _id: number; leaves: Binary }>('commits_0');
+    const commits = client.db().collection<{ _id: object; leaves: Binary }>(COMMITS);
     const found = await commits.findOne({ $expr: { $lt: ['$firstOffset', '$size'] } });
     const text = Buffer.from(found?.leaves.buffer ?? []).toString();
     const leaves = new Binary(Buffer.from(text.replace('room', 'roam').replace('user', 'usher')));
-    await commits.updateOne({ _id: found?._id ?? 0 }, { $set: { leaves } });
+    await commits.updateOne({ _id: found?._id ?? {} }, { $set: { leaves } });
     await client.close();
   },
 };

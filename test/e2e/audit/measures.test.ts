@@ -9,7 +9,15 @@ import { isSoak } from '../../support/lanes.js';
 
 describe('the measures of the audit', () => {
   const bigLogs = new BigLogs(2000, () => {});
-  const context = { systems: [parleySqlite], quick: true, bigLogs, log: () => {} };
+  const context = {
+    systems: [parleySqlite],
+    quick: true,
+    bigLogs,
+    log: () => {},
+    windowMs: 2000,
+    rates: [],
+    isListing: false,
+  };
   const values = (rows: readonly Row[]) => rows.map(({ cells: [cell] }) => cell?.value ?? '');
 
   before(function () {

@@ -25,7 +25,11 @@ async function stage(folded = 3): Promise<{ rows: MemoryRows; commits: Commit[];
   await projector.fold(commits.slice(0, folded).map(decodeCommit));
   await projector.write();
   const read = async (_: number, after: number) => commits.slice(after);
-  const log: CommitSource = { read, readNext: (places, limit) => readEach({ read }, places, limit) };
+  const log: CommitSource & { id: string } = {
+    id: 'log',
+    read,
+    readNext: (places, limit) => readEach({ read }, places, limit),
+  };
   const check = new StoreCheck({ store: rows, log, partitions: 1, close: async () => {} }, 50);
   return { rows, commits, check };
 }

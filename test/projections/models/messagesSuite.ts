@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import type { RoomId } from '../../../src/domain/ids.js';
 import { messageTerm } from '../../../src/domain/messages.js';
-import { messageFacts, type PageRequest } from '../../../src/projections/models/messageRows.js';
+import {
+  messageFacts,
+  messageIdHash,
+  messageIdKeys,
+  type PageRequest,
+} from '../../../src/projections/models/messageRows.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { sealed, World } from './world.js';
 
@@ -94,9 +99,13 @@ export function messagesSuite(makeRows: MakeRows): void {
       const elsewhere = world.openChat(anna, chris);
       const sent = Array.from({ length: 300 }, (_, i) => world.send(anna, roomId, `message ${i + 1}`));
       const { rows } = await folded(world, await makeRows());
-      const asked = [...sent, world.id()].map((messageId) => ({ roomId, messageId }));
       const [messageId = ''] = sent;
-      const facts = await messageFacts(rows, [...asked, { roomId: elsewhere, messageId }]);
+      const refs = [...sent, world.id()].map((id) => ({ roomId, messageId: id }));
+      const asked = [...refs, { roomId: elsewhere, messageId }].map((ref) => ({
+        ...ref,
+        keys: messageIdKeys(messageIdHash(ref), 0, world.lastOffset() + 1),
+      }));
+      const facts = await messageFacts(rows, asked);
       expect(facts.size).to.equal(300);
       expect(facts.get(messageTerm({ roomId, messageId }))).to.deep.equal({
         messageId,

@@ -1,9 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { serveThread } from '../base/workerThreads.js';
-import { wrapSqliteErrors } from './logFileReader.js';
+import { createReadApi, wrapSqliteErrors } from './logFileReader.js';
 
-function createApi(file: string) {
+/** The start parameters of a thread beside the one that appends. */
+export type SideThreadData =
+  | { readonly serves: 'reads'; readonly file: string; readonly partitions: number | undefined }
+  | { readonly serves: 'checkpoints'; readonly file: string };
+
+function createCheckpointApi(file: string) {
   const db = wrapSqliteErrors(() => new DatabaseSync(file, { timeout: 10_000 }));
   db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0');
   const passive = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
@@ -18,7 +23,10 @@ function createApi(file: string) {
   };
 }
 
-/** The functions this thread serves. */
-export type CheckpointApi = ReturnType<typeof createApi>;
+/** The functions of a thread that serves checkpoints. */
+export type CheckpointApi = ReturnType<typeof createCheckpointApi>;
 
-if (parentPort) serveThread(parentPort, createApi(workerData));
+// `startSideThread` passes this.
+const data = workerData as SideThreadData;
+if (parentPort)
+  serveThread(parentPort, data.serves === 'reads' ? createReadApi(data) : createCheckpointApi(data.file));

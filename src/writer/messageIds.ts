@@ -1,0 +1,263 @@
+import { hash } from 'node:crypto';
+import { overloaded } from '../base/errors.js';
+import { decodeLeaf, eventTest } from '../domain/codec.js';
+import type { Recorded } from '../domain/events.js';
+import type { MessageRef } from '../domain/ids.js';
+import type { Head } from '../log/commit.js';
+import { type Digest, FilterKey, IdFilter, SEGMENT_EVENTS } from '../projections/models/messageIdFilter.js';
+import { type AskedMessage, messageIdHash, messageIdKeys } from '../projections/models/messageRows.js';
+import type { Checkpoint } from '../projections/store/rowStore.js';
+import type { WriterDeps } from './writerPorts.js';
+
+/** New ids after which a writer reads how far the index of ids is stored. */
+const READ_EVERY_IDS = 8192;
+/** Ids in memory, about 40 MB, above which commands that ask for ids are refused: the index is not written. */
+const MAX_RECENT_IDS = 262_144;
+/** Stored filters that are further behind than this are made again at the moment. */
+const MAX_FILTER_LAG_EVENTS = 131_072;
+/** Time until filters that could not be read are read again. Meanwhile the index is asked for each id. */
+const RETRY_MS = 60_000;
+const PAGE_COMMITS = 64;
+/** Stored ids that leave memory with each new one, and with each command while there are too many. */
+const DROP_IDS = 4;
+const DROP_IDS_AT_BOUND = 4096;
+/** Time between two reads of how far the index is stored, while there are too many ids in memory. */
+const READ_AGAIN_MS = 1000;
+
+/** Ids for which each filter of new ids is made; the last size repeats. */
+const BLOCK_IDS = [2 ** 11, 2 ** 14, 2 ** 17, 2 ** 20] as const;
+const MOST_BLOCK_IDS = 2 ** 20;
+
+/** The ids of the events from `from` to before `to`. Without a filter each id may be among them. */
+interface Block {
+  readonly from: number;
+  to: number;
+  readonly filter?: IdFilter;
+}
+
+interface RecentId {
+  readonly offset: number;
+  readonly seq: number;
+}
+
+const isMessage = eventTest('MessageSent');
+
+/**
+ * The message ids of a partition, in the memory of its writer. Ids behind the stored index of ids are all here. For
+ * older ones there are filters, so that nearly every new id is decided without a read. Nothing here says that an id
+ * is used: that says the message itself, in the history or in the tail.
+ */
+export class MessageIds {
+  /** By `messageIdHash`, in the order of the log: at least the ids that the index may not have stored. */
+  readonly #recent = new Map<string, RecentId>();
+  /** Kept, because a new iterator passes all places in the map that are free already. */
+  #inOrder = this.#recent.entries();
+  #oldest: [string, RecentId] | undefined;
+  /** Together they cover the events from 0 on. The filters of new ids come last. */
+  #blocks: Block[];
+  readonly #key: FilterKey;
+  /** Ids that the last block still takes. */
+  #room = 0;
+  /** How many filters of new ids were made. */
+  #made = 0;
+  #untilRead = READ_EVERY_IDS;
+  #readAgainAt = 0;
+  #retryAt = Number.POSITIVE_INFINITY;
+  /** Resolves when the filters are read, or cannot be read now. */
+  loading: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly partition: number,
+    /** The index has stored the ids of all events below. */
+    private stored: Checkpoint,
+    private readonly deps: WriterDeps,
+    private readonly mostRecent: number,
+  ) {
+    const { newId } = deps.environment;
+    this.#key = new FilterKey(hash('sha256', `${newId()} ${newId()}`, 'buffer').subarray(0, 16));
+    this.#blocks = stored.size > 0 ? [{ from: 0, to: stored.size }] : [];
+    this.#addBlock(stored.size);
+  }
+
+  /**
+   * Reads the ids that the index lacks, and begins to read the filters. `mostRecent`: tests hold fewer ids. Throws the
+   * errors of the stores.
+   */
+  static async load(
+    { partition, position }: Head,
+    deps: WriterDeps,
+    mostRecent = MAX_RECENT_IDS,
+  ): Promise<MessageIds> {
+    const stored = await deps.lookups.reads.ids.stored(partition);
+    const ids = new MessageIds(partition, stored, deps, mostRecent);
+    await readIds(deps, partition, { after: stored.position, upTo: position }, (event) => ids.add(event));
+    ids.#startLoading(stored);
+    return ids;
+  }
+
+  /** Adds the id of a message, before any command that comes after it is decided. */
+  add(event: Recorded): void {
+    if (event.type !== 'MessageSent') return;
+    const { offset, data } = event;
+    const name = messageIdHash(data);
+    this.#recent.set(name, { offset, seq: data.seq });
+    if (this.#room === 0) this.#addBlock(offset);
+    this.#room--;
+    this.#blocks.at(-1)?.filter?.add(this.#key.digest(name));
+    this.#dropStored(DROP_IDS);
+    if (--this.#untilRead === 0) this.#readStored();
+  }
+
+  /**
+   * Selects the ids that may be used, with the places where they may be found. All others are not used by any event
+   * that was added. Throws `overloaded` when too many ids wait for the index.
+   */
+  select(wanted: readonly MessageRef[]): AskedMessage[] {
+    if (wanted.length > 0 && this.#recent.size >= this.mostRecent) this.#makeRoom();
+    if (this.deps.environment.clock.now() >= this.#retryAt) this.#startLoading(this.stored);
+    return wanted.flatMap(({ roomId, messageId }) => {
+      const name = messageIdHash({ roomId, messageId });
+      const recent = this.#recent.get(name);
+      if (recent) return [{ roomId, messageId, keys: [], seq: recent.seq }];
+      const keys = this.#keysOf(name);
+      return keys.length > 0 ? [{ roomId, messageId, keys }] : [];
+    });
+  }
+
+  /** The keys that an id may have in the stored index. */
+  #keysOf(name: string): string[] {
+    const keys: string[] = [];
+    let digest: Digest | undefined;
+    let key: FilterKey | undefined;
+    for (const { from, to, filter } of this.#blocks) {
+      // What the index lacks is in `#recent`.
+      if (from >= this.stored.size) break;
+      if (filter) {
+        // Nearly all filters have one of two keys.
+        if (filter.key !== key || !digest) digest = filter.key.digest(name);
+        key = filter.key;
+        if (!filter.mayHave(digest)) continue;
+      }
+      keys.push(...messageIdKeys(name, from, Math.min(to, this.stored.size)));
+    }
+    return [...new Set(keys)];
+  }
+
+  #addBlock(from: number): void {
+    const last = this.#blocks.at(-1);
+    if (last) last.to = from;
+    this.#room = BLOCK_IDS[this.#made++] ?? MOST_BLOCK_IDS;
+    const filter = new IdFilter(this.#key, new Uint8Array(this.#room * 2));
+    this.#blocks.push({ from, to: Number.POSITIVE_INFINITY, filter });
+  }
+
+  /** Throws `overloaded` while the index has not stored the oldest ids. */
+  #makeRoom(): void {
+    this.#dropStored(DROP_IDS_AT_BOUND);
+    if (this.#recent.size < this.mostRecent) return;
+    const now = this.deps.environment.clock.now();
+    if (now >= this.#readAgainAt) this.#readStored();
+    throw overloaded('too many message ids wait for their index; try again later');
+  }
+
+  /** Drops at most this number of the oldest ids that the index has stored, so that no turn takes long. */
+  #dropStored(most: number): void {
+    for (let dropped = 0; dropped < most; dropped++) {
+      this.#oldest ??= this.#inOrder.next().value;
+      if (!this.#oldest) {
+        this.#inOrder = this.#recent.entries();
+        return;
+      }
+      const [name, { offset }] = this.#oldest;
+      if (offset >= this.stored.size) return;
+      this.#recent.delete(name);
+      this.#oldest = undefined;
+    }
+  }
+
+  #readStored(): void {
+    this.#untilRead = READ_EVERY_IDS;
+    this.#readAgainAt = this.deps.environment.clock.now() + READ_AGAIN_MS;
+    this.deps.lookups.reads.ids.stored(this.partition).then(
+      (stored) => {
+        // A rebuilt index is never behind the one before it.
+        if (stored.size > this.stored.size) this.stored = stored;
+      },
+      (error: unknown) => this.#report('how far the index of message ids is stored', error),
+    );
+  }
+
+  #startLoading(floor: Checkpoint): void {
+    this.#retryAt = Number.POSITIVE_INFINITY;
+    this.loading = this.#load(floor).catch((error: unknown) => {
+      this.#report('the filters of message ids', error);
+      this.#retryAt = this.deps.environment.clock.now() + RETRY_MS;
+    });
+  }
+
+  /** Replaces the blocks below `floor` by those of the stored filters. */
+  async #load(floor: Checkpoint): Promise<void> {
+    const { partition } = this;
+    const { reads } = this.deps.lookups;
+    // Before the filters: they are then at least as far.
+    const filtered = await reads.ids.filtered(partition);
+    const end = Math.min(filtered.size, floor.size);
+    const blocks: Block[] = [];
+    const keys = new Map<string, FilterKey>();
+    for (let from = 0; from < end; from += SEGMENT_EVENTS) {
+      const to = Math.min(end, from + SEGMENT_EVENTS);
+      const filter = await reads.ids.filter({ partition, segment: from / SEGMENT_EVENTS, upTo: to });
+      blocks.push({ from, to, ...(filter ? { filter: withSharedKey(filter, keys) } : {}) });
+    }
+    if (end < floor.size) blocks.push(await this.#complete(filtered, floor));
+    const covered = this.#blocks.filter(({ to }) => to > floor.size);
+    // A block of new ids may begin below the floor of a later attempt: it stays whole.
+    this.#blocks = [...blocks, ...covered];
+    if (blocks.some(({ filter }) => !filter)) this.#retryAt = this.deps.environment.clock.now() + RETRY_MS;
+  }
+
+  /** The block of the ids that the index has and the stored filters lack, from the log. */
+  async #complete(from: Checkpoint, to: Checkpoint): Promise<Block> {
+    const block = { from: from.size, to: to.size };
+    if (to.size - from.size > MAX_FILTER_LAG_EVENTS) return block;
+    const filter = new IdFilter(this.#key, new Uint8Array(MAX_FILTER_LAG_EVENTS * 2));
+    const { partition } = this;
+    await readIds(this.deps, partition, { after: from.position, upTo: to.position }, ({ data }) =>
+      filter.add(this.#key.digest(messageIdHash(data))),
+    );
+    return { ...block, filter };
+  }
+
+  #report(what: string, error: unknown): void {
+    this.deps.events.report(`${what} of partition ${this.partition} cannot be read; trying again`, error);
+  }
+}
+
+/** Gives each key one object, so that an id is hashed once for all filters of a key. */
+function withSharedKey(filter: IdFilter, keys: Map<string, FilterKey>): IdFilter {
+  const name = Buffer.from(filter.key.bytes).toString('hex');
+  const key = keys.get(name) ?? filter.key;
+  keys.set(name, key);
+  return new IdFilter(key, filter.bits);
+}
+
+/** Reads the messages of these commits. Other events are not decoded. */
+async function readIds(
+  { storage: { log } }: WriterDeps,
+  partition: number,
+  { after, upTo }: { readonly after: number; readonly upTo: number },
+  add: (event: Recorded<'MessageSent'>) => void,
+): Promise<void> {
+  for (let at = after; at < upTo; ) {
+    const commits = await log.read(partition, at, Math.min(PAGE_COMMITS, upTo - at));
+    if (commits.length === 0)
+      throw new Error(`partition ${partition} ended at position ${at}, before its end`);
+    for (const { firstOffset, leaves } of commits)
+      for (const [i, leaf] of leaves.entries()) {
+        if (!isMessage(leaf)) continue;
+        const event = decodeLeaf(leaf, partition, firstOffset + i);
+        if (event.type === 'MessageSent') add(event);
+      }
+    at += commits.length;
+  }
+}
