@@ -19,6 +19,13 @@ import { type Checkpoint, foldedBy, type Model, type Row, type RowStore, tableOf
 /** Rows of a projection that are kept in memory for later events; other rows are loaded. */
 const CACHED_ROWS = 8_000;
 
+/**
+ * While there is more to fold, rows are written when there are this many, or after this time. Many rows in one write
+ * cost less each; a write should pause other work for some tens of milliseconds only.
+ */
+const GATHER_ROWS = 8192;
+const GATHER_MS = 1000;
+
 /** The size of a partition up to which all projections are written. */
 export interface Advance {
   readonly partition: number;
@@ -62,6 +69,8 @@ export class Projector implements FoldedTables {
   readonly partitions: readonly number[];
   #work: readonly Work[] = [];
   #places: Place[] = [];
+  /** On the monotonic clock. */
+  #writtenAt = performance.now();
 
   private constructor(store: RowStore, partitions: number) {
     this.#store = store;
@@ -106,6 +115,11 @@ export class Projector implements FoldedTables {
     return this.#work.reduce((sum, { changed }) => sum + changed.size, 0);
   }
 
+  /** Whether so many rows wait, or for so long, that they should be written before more are folded. */
+  isFull(rows = GATHER_ROWS): boolean {
+    return this.pending >= rows || performance.now() - this.#writtenAt >= GATHER_MS;
+  }
+
   /** Whether folded commits wait to be written. */
   get isBehind(): boolean {
     return this.#places.some(({ folded, written }) => folded.position > written.position);
@@ -146,6 +160,7 @@ export class Projector implements FoldedTables {
 
   /** Writes what is folded. Returns how far the partitions that have advanced are written now. */
   async write(): Promise<Advance[]> {
+    this.#writtenAt = performance.now();
     const [work, { tables }] = [this.#work, this];
     const advanced = this.partitions.flatMap((partition) => {
       const { folded, written } = this.#place(partition);
@@ -246,10 +261,15 @@ function keep({ projection, cache }: Work, row: Row<unknown>): void {
 }
 
 /**
- * Folds and writes the next commits of each partition, whichever process owns it. Resolves to whether there
- * may be more. Throws the errors of the log and the projector.
+ * Folds the next commits of each partition, whichever process owns it. Writes when there are no more, or `rows` wait.
+ * Resolves to whether there may be more. Throws the errors of the log and the projector.
  */
-export async function foldNext(projector: Projector, log: CommitSource, limit: number): Promise<boolean> {
+export async function foldNext(
+  projector: Projector,
+  log: CommitSource,
+  limit: number,
+  rows?: number,
+): Promise<boolean> {
   const places = projector.partitions.map((partition) => ({
     partition,
     after: projector.position(partition),
@@ -257,6 +277,7 @@ export async function foldNext(projector: Projector, log: CommitSource, limit: n
   const commits = await readNextRetryingHole(log, places, limit);
   const pages = places.map(({ partition }) => commits.filter((commit) => commit.partition === partition));
   for (const page of pages) await projector.fold(page.map(decodeCommit));
-  await projector.write();
-  return isCut(commits) || pages.some(({ length }) => length === limit);
+  const isMore = isCut(commits) || pages.some(({ length }) => length === limit);
+  if (!isMore || projector.isFull(rows)) await projector.write();
+  return isMore;
 }

@@ -9,8 +9,6 @@ import type { Advance, Projector } from './projector.js';
  * rows that change often cost more than most events, so that one turn should serve many.
  */
 const POLL_MS = 1000;
-/** While the loop catches up, rows are written when there are this many, or after `POLL_MS`. */
-const GATHER_ROWS = 16_384;
 /** Commits of one partition in one read. */
 const PAGE_COMMITS = 256;
 /** The log may not show yet what a query waits for. It is read again at once, then after this time, then twice that. */
@@ -57,9 +55,8 @@ export class ProjectorLoop {
   #cutAt = -1;
   /** Whether the log had more when it was read last. */
   #isMore = false;
-  /** When to read the log again, and when was written last, on the monotonic clock. */
+  /** When to read the log again, on the monotonic clock. */
   #readAt = 0;
-  #writtenAt = 0;
   #missingMs = 0;
   /** Called when the owned partitions are the folded ones. */
   #ownershipCallbacks: (() => void)[] = [];
@@ -232,8 +229,7 @@ export class ProjectorLoop {
   #isDue(): boolean {
     const { projector } = this.#options;
     if (!projector.isBehind) return false;
-    if (!this.#isMore || projector.pending >= GATHER_ROWS || this.#isRequested()) return true;
-    return performance.now() - this.#writtenAt >= POLL_MS;
+    return !this.#isMore || projector.isFull() || this.#isRequested();
   }
 
   #isRequested(): boolean {
@@ -248,7 +244,6 @@ export class ProjectorLoop {
 
   async #write(): Promise<void> {
     const advances = await this.#options.projector.write();
-    this.#writtenAt = performance.now();
     this.#report(advances);
   }
 

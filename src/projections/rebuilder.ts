@@ -44,10 +44,7 @@ export async function activeProjections(
   });
 }
 
-/**
- * Commits of one partition that one step folds. A step pauses the live projections for a few tens of
- * milliseconds.
- */
+/** Commits of one partition in one step, which pauses the live projections for a few tens of milliseconds. */
 const STEP_COMMITS = 16;
 
 /**
@@ -63,13 +60,18 @@ export class Rebuild {
     readonly generation: number,
     private readonly projector: Projector,
     private readonly engine: Omit<ProjectorEngine, 'close'>,
+    private readonly rows?: number,
   ) {}
 
   /**
-   * Begins a rebuild, or continues one that was interrupted. Two processes may run the same rebuild. Throws
-   * `conflict` while some process may still read the model's old table.
+   * Begins a rebuild, or continues one that was interrupted, by whichever process. Throws `conflict` while some process
+   * may still read the model's old table. `rows`: see `foldNext`.
    */
-  static async begin(engine: Omit<ProjectorEngine, 'close'>, base: AnyProjection): Promise<Rebuild> {
+  static async begin(
+    engine: Omit<ProjectorEngine, 'close'>,
+    base: AnyProjection,
+    rows?: number,
+  ): Promise<Rebuild> {
     const { store, partitions } = engine;
     const { model } = base;
     const now = await readGeneration(store, model);
@@ -82,12 +84,12 @@ export class Rebuild {
     if (now.other === null) await changeGeneration(store, model, now, { other: generation });
     const projection = inGeneration(base, generation);
     const projector = await Projector.open(store, [projection], partitions);
-    return new Rebuild(base, projection, generation, projector, engine);
+    return new Rebuild(base, projection, generation, projector, engine, rows);
   }
 
-  /** Folds and writes the next commits of each partition. After an error call `reset`, then `step` again. */
+  /** Folds the next commits of each partition. After an error call `reset`, then `step` again. */
   async step(): Promise<void> {
-    await foldNext(this.projector, this.engine.log, STEP_COMMITS);
+    await foldNext(this.projector, this.engine.log, STEP_COMMITS, this.rows);
   }
 
   reset(): Promise<void> {
@@ -96,6 +98,7 @@ export class Rebuild {
 
   /** Whether the new table holds everything up to these positions, by partition. */
   hasCaughtUp(positions: readonly number[]): boolean {
+    if (this.projector.isBehind) return false;
     return positions.every((position, partition) => this.projector.position(partition) >= position);
   }
 }

@@ -79,7 +79,7 @@ describe('A rebuild', () => {
 
   it('that was interrupted is gone on with by the next', async () => {
     const { store, log, live } = await setUp();
-    await (await Rebuild.begin({ store, log, partitions: 1 }, digests)).step();
+    await (await Rebuild.begin({ store, log, partitions: 1 }, digests, 1)).step();
     const next = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     expect(await positionOf(store, next.projection.model)).to.be.above(0);
     while (!next.hasCaughtUp([live.position(0)])) await next.step();

@@ -1,53 +1,84 @@
 import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { SealedMessage } from '../../domain/definePush.js';
 import type { Recorded } from '../../domain/events.js';
-import type { Time } from '../../domain/fields.js';
-import type { MessageRef, RoomId, UserId } from '../../domain/ids.js';
+import type { MessageRef, RoomId } from '../../domain/ids.js';
 import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
 import type { ContentOpener } from './userRows.js';
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Short ids of rooms and senders. Few of them come again and again. */
+const shortIds = new LRUCache<string, string>({ max: 10_000 });
+
+/** A UUID in 22 characters instead of 36. Another text gets a `!` in front. */
+function shortId(id: string): string {
+  const known = shortIds.get(id);
+  if (known !== undefined) return known;
+  const short = UUID.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url') : `!${id}`;
+  shortIds.set(id, short);
+  return short;
+}
+
+/** The id that `shortId` made short. */
+function longId(short: string): string {
+  if (short.startsWith('!')) return short.slice(1);
+  const hex = Buffer.from(short, 'base64url').toString('hex');
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)];
+  return parts.join('-');
+}
+
 /** The key of a room's message; keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
 export function messageKey(roomId: RoomId, seq: number): string {
   const digits = seq.toString(36);
   // Base 36 gives at most eleven digits. Their count in front makes keys sort like numbers.
-  return `${roomId}/${digits.length.toString(36)}${digits}`;
+  return `${shortId(roomId)}/${digits.length.toString(36)}${digits}`;
 }
 
 /**
- * A message, without its room and `seq`, which its key has. It has no names of fields, because nearly all rows are
- * messages. The last element is there only if it has a field.
+ * A message, without its room and `seq`, which its key has. It is short, because nearly all rows are messages: it has
+ * no names of fields, and the last element is there only if it has a field.
  */
 export type MessageRow = readonly [
   messageId: string,
-  senderId: UserId,
+  /** As `shortId` makes it. */
+  sender: string,
   text: SealedMessage['text'],
-  sentAt: Time,
+  /** In milliseconds since 1970. */
+  sentAt: number,
   rest?: Pick<SealedMessage, 'replyTo' | 'deleted'>,
 ];
 
 /** The message of a row; undefined if there is none. */
 export function messageOf(row: Row<MessageRow> | undefined): SealedMessage | undefined {
   if (!row?.value) return undefined;
-  const [messageId, senderId, text, sentAt, rest] = row.value;
+  const [messageId, sender, text, time, rest] = row.value;
   const end = row.key.lastIndexOf('/');
-  const roomId = row.key.slice(0, end);
-  // The number of digits comes first.
-  const seq = Number.parseInt(row.key.slice(end + 2), 36);
-  return { messageId, roomId, seq, senderId, text, sentAt, ...rest };
+  return {
+    messageId,
+    roomId: longId(row.key.slice(0, end)),
+    // The number of digits comes first.
+    seq: Number.parseInt(row.key.slice(end + 2), 36),
+    senderId: longId(sender),
+    text,
+    sentAt: new Date(time).toISOString(),
+    ...rest,
+  };
 }
 
 function sentRow({ actor, recordedAt, data }: Recorded<'MessageSent'>): MessageRow {
   const { messageId, text, replyTo } = data;
-  if (replyTo === undefined) return [messageId, actor, text, recordedAt];
-  return [messageId, actor, text, recordedAt, { replyTo }];
+  const [sender, sentAt] = [shortId(actor), Date.parse(recordedAt)];
+  if (replyTo === undefined) return [messageId, sender, text, sentAt];
+  return [messageId, sender, text, sentAt, { replyTo }];
 }
 
-function messageRow({ messageId, senderId, text, sentAt, replyTo, deleted }: SealedMessage): MessageRow {
+function messageRow(message: SealedMessage): MessageRow {
+  const { messageId, senderId, text, sentAt, replyTo, deleted } = message;
   const rest = { ...(replyTo === undefined ? {} : { replyTo }), ...(deleted ? { deleted } : {}) };
-  return [messageId, senderId, text, sentAt, rest];
+  return [messageId, shortId(senderId), text, Date.parse(sentAt), rest];
 }
 
 /** The history: one row for each message. */

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Recorded } from '../../../src/domain/events.js';
 import { streamOf } from '../../../src/domain/ids.js';
+import { sealedMessage } from '../../../src/domain/messages.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import {
@@ -10,7 +11,7 @@ import {
   hasChat,
   lastSeqOf,
 } from '../../../src/projections/models/chatRows.js';
-import { messageKey } from '../../../src/projections/models/messageRows.js';
+import { messageKey, messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
 import { loadStates } from '../../../src/projections/models/streamIndex.js';
 import { searchTerms, usersModel, usersProjection } from '../../../src/projections/models/userRows.js';
 import { runs } from '../../support/lanes.js';
@@ -135,6 +136,25 @@ describe('the key of a message', () => {
       }),
     );
     expect(messageKey('room', 2 ** 32 - 1) < messageKey('room', 2 ** 32)).to.equal(true);
+  });
+
+  it('gives back the room and the seq, and the row all the rest', () => {
+    const id = fc.oneof(fc.uuid(), fc.string());
+    const sent = fc.record({ roomId: id, senderId: id, messageId: fc.uuid(), seq: fc.maxSafeNat() });
+    const time = fc.date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true });
+    fc.assert(
+      fc.property(sent, time, fc.option(fc.uuid()), (message, at, replyTo) => {
+        const { roomId, senderId, messageId, seq } = message;
+        const data = { roomId, messageId, seq, text: 'sealed', ...(replyTo === null ? {} : { replyTo }) };
+        const place = { partition: 0, offset: 1, position: 1, version: 2, leaf: '' };
+        const [stream, recordedAt] = [streamOf('room', roomId), at.toISOString()];
+        const text = { actor: senderId, recordedAt, commandId: '', data };
+        const event = { ...place, ...text, stream, type: 'MessageSent' as const };
+        const key = messageKey(roomId, seq);
+        const value = messagesProjection.evolve(undefined, event, key, untouched);
+        expect(messageOf({ key, partition: 0, offset: 1, value })).to.deep.equal(sealedMessage(event));
+      }),
+    );
   });
 });
 
