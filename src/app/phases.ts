@@ -104,7 +104,7 @@ export async function startReads(
     },
   });
   closers.add(() => projections.close());
-  bus.subscribe((frame) => projections.publish(frame));
+  bus.subscribe(projections.publish);
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
   const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
@@ -203,7 +203,7 @@ function createWriters(
       },
       events: {
         ...{ onFatal, report },
-        onAppend: ({ ms, events }) => metrics.observeAppend(ms, events),
+        onAppend: metrics.observeAppend,
       },
     },
     events: {
@@ -293,7 +293,7 @@ export function startDeletedTexts(
     forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
     logger,
   });
-  bus.subscribe((frame) => deletedTexts.receive(frame));
+  bus.subscribe(deletedTexts.receive);
   deletedTexts.start();
   closers.add(() => deletedTexts.stop());
   return deletedTexts;
