@@ -3,7 +3,7 @@ import type { Decision, Facts, Wants } from './defineCommand.js';
 import type { StreamDeclaration } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
-import { type Actor, type StreamName, streamOf, type UserId } from './ids.js';
+import type { Actor, StreamName, UserId } from './ids.js';
 
 /** Derived from the declared commands: their types, and how each is decided, routed and sent to another node. */
 
@@ -44,14 +44,14 @@ export interface OwnWriters {
 }
 
 /** A declaration as it is used for a command of any kind. */
-interface AnyCommand {
+export interface AnyCommand {
   readonly kind: CommandKind;
   readonly stream: StreamDeclaration<State>;
   readonly fields: z.ZodRawShape;
-  readonly actor: (command: Command) => Actor;
+  readonly actor: string;
   readonly streamId: (command: Command) => string;
   readonly wants?: (command: Command) => Wants;
-  readonly text?: (command: Command) => string;
+  readonly text?: string;
   readonly decide: (command: Command, state: State, facts: Facts) => Decision<Answers[CommandKind]>;
   readonly isRepeatable?: (command: Command) => boolean;
   readonly contacts?: (
@@ -86,7 +86,17 @@ export function decideCommand<K extends CommandKind>(
 /** The stream a command is decided against. */
 export function streamOfCommand(command: Command): StreamName {
   const { stream, streamId } = commandDeclaration(command.kind);
-  return streamOf(stream.kind, streamId(command));
+  return `${stream.kind}:${streamId(command)}`;
+}
+
+// A declaration names only fields that are strings.
+const fieldOf = (command: Command, field: string): string =>
+  (command as Readonly<Record<string, unknown>>)[field] as string;
+
+/** Who gives a command. */
+export function actorOf(command: Command): Actor {
+  const { actor } = commandDeclaration(command.kind);
+  return actor === 'system' ? actor : fieldOf(command, actor);
 }
 
 /** The estimated bytes of a waiting command without its text. */
@@ -95,7 +105,7 @@ const FIXED_BYTES = 1024;
 /** Estimates the bytes of a waiting command in memory. */
 export function bytesOf(command: Command): number {
   const { text } = commandDeclaration(command.kind);
-  return text ? FIXED_BYTES + 2 * text(command).length : FIXED_BYTES;
+  return text === undefined ? FIXED_BYTES : FIXED_BYTES + 2 * fieldOf(command, text).length;
 }
 
 const [first, ...rest] = declaredCommands.map(({ kind, fields }) =>

@@ -53,7 +53,8 @@ export const emptyHead = (partition: number): Head => ({
  */
 export function nextRecordedAt(head: Head, now: number): string {
   const time = new Date(now).toISOString();
-  return time < head.recordedAt ? head.recordedAt : time;
+  if (time < head.recordedAt) return head.recordedAt;
+  return time;
 }
 
 /**

@@ -3,6 +3,7 @@ import { takeInTurn } from '../base/rateLimits.js';
 import {
   type Answer,
   type Answers,
+  actorOf,
   type Command,
   type CommandKind,
   commandDeclaration,
@@ -52,7 +53,7 @@ export class Task {
 
   /** Who asked. */
   get actor(): Actor {
-    return commandDeclaration(this.command.kind).actor(this.command);
+    return actorOf(this.command);
   }
 
   answer(answer: Answer<CommandKind>): void {

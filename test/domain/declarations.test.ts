@@ -5,7 +5,7 @@ import { commandOf } from '../../src/cluster/forwarding.js';
 import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
 import { bytesOf, type Command, type CommandKind, streamOfCommand } from '../../src/domain/commands.js';
 import { type PushName, pushes, requests } from '../../src/domain/contract.js';
-import type { StoredPush } from '../../src/domain/definePush.js';
+import type { StoredPush } from '../../src/domain/defineEvent.js';
 import { declarationOf, eventTypes, pushesOf, sealedTextOf } from '../../src/domain/events.js';
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
