@@ -83,29 +83,31 @@ export function decideCommand<K extends CommandKind>(
   return commandDeclaration(command.kind).decide(command, state, facts) as Decision<Answers[K]>;
 }
 
-/** The stream a command is decided against. */
-export function streamOfCommand(command: Command): StreamName {
-  const { stream, streamId } = commandDeclaration(command.kind);
-  return `${stream.kind}:${streamId(command)}`;
-}
-
-// A declaration names only fields that are strings.
-const fieldOf = (command: Command, field: string): string =>
-  (command as Readonly<Record<string, unknown>>)[field] as string;
-
-/** Who gives a command. */
-export function actorOf(command: Command): Actor {
-  const { actor } = commandDeclaration(command.kind);
-  return actor === 'system' ? actor : fieldOf(command, actor);
+/** What follows from a command by its declaration. */
+export interface CommandDescription {
+  readonly declaration: AnyCommand;
+  /** The stream that it is decided against. */
+  readonly stream: StreamName;
+  readonly actor: Actor;
+  /** The estimated bytes in memory while it waits. */
+  readonly bytes: number;
 }
 
 /** The estimated bytes of a waiting command without its text. */
 const FIXED_BYTES = 1024;
 
-/** Estimates the bytes of a waiting command in memory. */
-export function bytesOf(command: Command): number {
-  const { text } = commandDeclaration(command.kind);
-  return text === undefined ? FIXED_BYTES : FIXED_BYTES + 2 * fieldOf(command, text).length;
+/** Describes a command, once on its way. */
+export function describeCommand(command: Command): CommandDescription {
+  const declaration = commandDeclaration(command.kind);
+  const { actor, text, stream, streamId } = declaration;
+  // A declaration names only fields that are strings.
+  const fields = command as object as Readonly<Record<string, string>>;
+  return {
+    declaration,
+    stream: `${stream.kind}:${streamId(command)}`,
+    actor: actor === 'system' ? actor : (fields[actor] ?? ''),
+    bytes: FIXED_BYTES + 2 * (text === undefined ? 0 : (fields[text] ?? '').length),
+  };
 }
 
 const [first, ...rest] = declaredCommands.map(({ kind, fields }) =>
