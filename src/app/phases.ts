@@ -104,7 +104,7 @@ export async function startReads(
     },
   });
   closers.add(() => projections.close());
-  bus.subscribe((frame) => projections.publish(frame));
+  bus.subscribe(projections.publish);
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
   const queries = createQueries({ rows: reader, progress, open: texts.opener, log });

@@ -53,9 +53,7 @@ export class Writer {
     private readonly deps: WriterDeps,
   ) {
     this.#maxUnfoldedBytes = MAX_UNFOLDED_BYTES / deps.storage.log.partitions;
-    deps.storage.folding.onAdvance((advanced, size) => {
-      if (advanced === partition) this.#trim(size);
-    });
+    deps.storage.folding.onAdvance(this.#trim);
   }
 
   /** The number of commands in progress. */
@@ -121,7 +119,7 @@ export class Writer {
 
   /** Refuses commands while the read models stand still, before their lag fills the memory. */
   #checkUnfolded(): ParleyError | undefined {
-    this.#trim(this.deps.storage.folding.folded(this.partition));
+    this.#trim(this.partition, this.deps.storage.folding.folded(this.partition));
     if (!this.#term || this.#term.tail.bytes < this.#maxUnfoldedBytes) return undefined;
     return overloaded('the read models are too far behind the log');
   }
@@ -342,9 +340,10 @@ export class Writer {
   }
 
   /** Drops events below `size`, which the read models have stored, unless a command to be decided needs them. */
-  #trim(size: number): void {
+  readonly #trim = (partition: number, size: number): void => {
+    if (partition !== this.partition) return;
     // The first of the commands has the lowest floor.
     const needed = this.#ready[0]?.floor ?? (this.#round.length > 0 ? this.#roundFloor : size);
     this.#term?.tail.trim(Math.min(size, needed));
-  }
+  };
 }
