@@ -192,7 +192,10 @@ class Appender {
 
   /** See `EventLog.append`. */
   async append(commit: Commit): Promise<Outcome> {
-    const result = await this.#call(commit);
+    const result = await new Promise<SlotResult>((resolve, reject) => {
+      this.#waiting.push({ asked: commit, resolve, reject });
+      this.#callNext();
+    });
     if ('error' in result) throw reviveError(decodeError(result.error));
     if (!('outcome' in result)) throw new Error('an append has no outcome');
     if (result.walGrowth >= CHECKPOINT_BYTES) await this.#checkpoint(result.walGrowth);
@@ -232,28 +235,27 @@ class Appender {
   }
 
   async #control(asked: 'checkpoint' | 'close'): Promise<void> {
-    const result = await this.#call(asked);
+    const result = await new Promise<SlotResult>((resolve, reject) => {
+      this.#waiting.push({ asked, resolve, reject });
+      this.#callNext();
+    });
     if ('error' in result) throw reviveError(decodeError(result.error));
   }
 
-  #call(asked: Asked): Promise<SlotResult> {
-    return new Promise((resolve, reject) => {
-      const call = { asked, resolve, reject };
-      const slot = this.#free.pop();
-      if (slot === undefined) this.#waiting.push(call);
-      else this.#begin(slot, call);
-    });
-  }
-
-  #begin(slot: number, call: OpenCall): void {
-    try {
-      if (this.failed) throw this.failed;
-      this.#slots.call(slot, call.asked);
-      this.#open.set(slot, call);
-    } catch (error) {
-      // A commit that does not fit was not sent.
-      this.#release(slot);
-      call.reject(error);
+  /** Makes the calls that wait while slots are free. */
+  #callNext(): void {
+    for (let slot = this.#free.at(-1); slot !== undefined; slot = this.#free.at(-1)) {
+      const call = this.#waiting.shift();
+      if (!call) return;
+      try {
+        if (this.failed) throw this.failed;
+        this.#slots.call(slot, call.asked);
+        this.#free.pop();
+        this.#open.set(slot, call);
+      } catch (error) {
+        // A commit that does not fit was not sent.
+        call.reject(error);
+      }
     }
   }
 
@@ -261,16 +263,10 @@ class Appender {
     for (const result of results) {
       const call = this.#open.get(result.slot);
       this.#open.delete(result.slot);
-      this.#release(result.slot);
+      this.#free.push(result.slot);
+      if (this.#waiting.length > 0) this.#callNext();
       call?.resolve(result);
     }
-  }
-
-  /** Frees a slot, or gives it to the first call that waits. */
-  #release(slot: number): void {
-    const next = this.#waiting.shift();
-    if (next) this.#begin(slot, next);
-    else this.#free.push(slot);
   }
 }
 

@@ -27,11 +27,10 @@ export interface Task extends CommandDescription {
 }
 
 /** The limit of commands looked up together, chosen so that two message ids each fit one query. */
-const MAX_ROUND_COMMANDS = 128;
+export const MAX_ROUND_COMMANDS = 128;
 
-/** The next commands to prepare, and those that wait. Of more than a round, each actor's come in turn. */
-export function splitRound(tasks: Task[]): { round: Task[]; rest: Task[] } {
-  if (tasks.length <= MAX_ROUND_COMMANDS) return { round: tasks, rest: [] };
+/** Of more commands than a round: those of the next one, each actor's in turn, and those that wait. */
+export function splitRound(tasks: readonly Task[]): { round: Task[]; rest: Task[] } {
   const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
   return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
 }
