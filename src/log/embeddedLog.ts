@@ -15,7 +15,7 @@ import {
 } from './log.js';
 import type { ReadApi } from './logFileReader.js';
 import { type LogMeta, LogMismatch } from './logMeta.js';
-import type { CheckpointApi, FromAppendThread, LogThreadData, SlotResult } from './logWorker.js';
+import type { CheckpointApi, LogThreadData, OpenedLog, SlotResult } from './logWorker.js';
 
 /** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -173,10 +173,10 @@ class Appender {
 
   #start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#thread.on('message', (message: FromAppendThread) => {
-        if ('results' in message) this.#settle(message.results);
-        else if ('failed' in message) reject(reviveError(decodeError(message.failed)));
-        else resolve();
+      this.#thread.once('message', (message: OpenedLog) => {
+        if ('failed' in message) return reject(reviveError(decodeError(message.failed)));
+        this.#thread.on('message', this.#settle);
+        resolve();
       });
       const gone = (cause: unknown) => {
         if (this.#isClosing) return;
@@ -259,7 +259,7 @@ class Appender {
     }
   }
 
-  #settle(results: readonly SlotResult[]): void {
+  readonly #settle = (results: readonly SlotResult[]): void => {
     for (const result of results) {
       const call = this.#open.get(result.slot);
       this.#open.delete(result.slot);
@@ -267,7 +267,7 @@ class Appender {
       if (this.#waiting.length > 0) this.#callNext();
       call?.resolve(result);
     }
-  }
+  };
 }
 
 /** Restores the class of an error from another thread. Any other error becomes a `StorageError`. */
