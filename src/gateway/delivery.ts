@@ -1,5 +1,5 @@
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
+import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import { messageTerm } from '../domain/messages.js';

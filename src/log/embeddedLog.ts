@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { connectThread, decodeError, type Remote } from '../base/workerThreads.js';
-import { AppendSlots, SLOTS } from './appendSlots.js';
-import { pack, unpack } from './commit.js';
+import { AppendSlots, type Asked, SLOTS } from './appendSlots.js';
+import { unpack } from './commit.js';
 import {
   AppendError,
   type Commit,
@@ -15,7 +15,7 @@ import {
 } from './log.js';
 import type { ReadApi } from './logFileReader.js';
 import { type LogMeta, LogMismatch } from './logMeta.js';
-import type { CheckpointApi, FromAppendThread, LogThreadData, SlotResult } from './logWorker.js';
+import type { CheckpointApi, LogThreadData, OpenedLog, SlotResult } from './logWorker.js';
 
 /** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -79,7 +79,7 @@ class SqliteLog implements EventLog {
   }
 
   async append(commit: Commit): Promise<Outcome> {
-    this.#checkUsable();
+    if (this.#closed) throw new StorageError('the log is closed');
     if (!this.appender) throw new AppendError('the log was opened read-only');
     return this.appender.append(commit);
   }
@@ -130,8 +130,9 @@ class SqliteLog implements EventLog {
 }
 
 interface OpenCall {
+  readonly asked: Asked;
   readonly resolve: (result: SlotResult) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -144,7 +145,7 @@ class Appender {
   readonly #slots = new AppendSlots();
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
   /** Calls that wait for a slot. A partition has at most one. */
-  readonly #waiting: ((slot: number) => void)[] = [];
+  readonly #waiting: OpenCall[] = [];
   readonly #open = new Map<number, OpenCall>();
   readonly #thread: Worker;
   readonly #checkpointThread: Worker;
@@ -172,10 +173,10 @@ class Appender {
 
   #start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#thread.on('message', (message: FromAppendThread) => {
-        if ('results' in message) for (const result of message.results) this.#settle(result);
-        else if ('failed' in message) reject(reviveError(decodeError(message.failed)));
-        else resolve();
+      this.#thread.once('message', (message: OpenedLog) => {
+        if ('failed' in message) return reject(reviveError(decodeError(message.failed)));
+        this.#thread.on('message', this.#settle);
+        resolve();
       });
       const gone = (cause: unknown) => {
         if (this.#isClosing) return;
@@ -191,8 +192,11 @@ class Appender {
 
   /** See `EventLog.append`. */
   async append(commit: Commit): Promise<Outcome> {
-    const packed = pack(commit);
-    const result = await this.#call((slot) => this.#slots.append(slot, packed));
+    const result = await new Promise<SlotResult>((resolve, reject) => {
+      this.#waiting.push({ asked: commit, resolve, reject });
+      this.#callNext();
+    });
+    if ('error' in result) throw reviveError(decodeError(result.error));
     if (!('outcome' in result)) throw new Error('an append has no outcome');
     if (result.walGrowth >= CHECKPOINT_BYTES) await this.#checkpoint(result.walGrowth);
     const { outcome } = result;
@@ -203,7 +207,7 @@ class Appender {
   async close(): Promise<void> {
     await this.#checkpointing;
     await Promise.allSettled([this.#checkpointer.close()]); // A failure follows an earlier one, which was reported.
-    if (!this.failed) await this.#call((slot) => this.#slots.ask(slot, 'close'));
+    if (!this.failed) await this.#control('close');
     await this.#terminate();
   }
 
@@ -220,7 +224,7 @@ class Appender {
   async #moveCommits(): Promise<void> {
     try {
       await this.#checkpointer.checkpoint();
-      await this.#call((slot) => this.#slots.ask(slot, 'checkpoint'));
+      await this.#control('checkpoint');
     } catch (error) {
       this.failed = new StorageError(
         'the write-ahead log could not be moved into the database; check the disk, then restart',
@@ -230,33 +234,40 @@ class Appender {
     this.#checkpointing = undefined;
   }
 
-  async #call(make: (slot: number) => void): Promise<SlotResult> {
-    const slot = this.#free.pop() ?? (await new Promise<number>((resolve) => this.#waiting.push(resolve)));
+  async #control(asked: 'checkpoint' | 'close'): Promise<void> {
     const result = await new Promise<SlotResult>((resolve, reject) => {
-      if (this.failed) throw this.failed;
-      this.#open.set(slot, { resolve, reject });
-      make(slot);
-    }).catch((error: unknown) => {
-      // A commit that does not fit was not sent.
-      this.#release(slot);
-      throw error;
+      this.#waiting.push({ asked, resolve, reject });
+      this.#callNext();
     });
     if ('error' in result) throw reviveError(decodeError(result.error));
-    return result;
   }
 
-  #settle(result: SlotResult): void {
-    const call = this.#open.get(result.slot);
-    this.#release(result.slot);
-    call?.resolve(result);
+  /** Makes the calls that wait while slots are free. */
+  #callNext(): void {
+    for (let slot = this.#free.at(-1); slot !== undefined; slot = this.#free.at(-1)) {
+      const call = this.#waiting.shift();
+      if (!call) return;
+      try {
+        if (this.failed) throw this.failed;
+        this.#slots.call(slot, call.asked);
+        this.#free.pop();
+        this.#open.set(slot, call);
+      } catch (error) {
+        // A commit that does not fit was not sent.
+        call.reject(error);
+      }
+    }
   }
 
-  #release(slot: number): void {
-    this.#open.delete(slot);
-    const next = this.#waiting.shift();
-    if (next) next(slot);
-    else this.#free.push(slot);
-  }
+  readonly #settle = (results: readonly SlotResult[]): void => {
+    for (const result of results) {
+      const call = this.#open.get(result.slot);
+      this.#open.delete(result.slot);
+      this.#free.push(result.slot);
+      if (this.#waiting.length > 0) this.#callNext();
+      call?.resolve(result);
+    }
+  };
 }
 
 /** Restores the class of an error from another thread. Any other error becomes a `StorageError`. */

@@ -6,16 +6,13 @@ import { MessageIdBatches } from '../../src/projections/messageIdBatches.js';
 import {
   filterRowKey,
   messageIdFiltersModel,
-  type ReadFilter,
-  readFilter,
-} from '../../src/projections/models/messageIdFilter.js';
-import {
-  messageFacts,
+  messageIdHash,
   messageIdsModel,
   messageIdsProjection,
-  messagesModel,
-  messagesProjection,
-} from '../../src/projections/models/messageRows.js';
+  type ReadFilter,
+  readFilter,
+} from '../../src/projections/models/messageIdIndex.js';
+import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messageRows.js';
 import { Projector } from '../../src/projections/projector.js';
 import { foldedBy, type RowStore, tableOf } from '../../src/projections/store/rowStore.js';
 import { MessageIds } from '../../src/writer/messageIds.js';
@@ -26,6 +23,11 @@ import { World } from './world.js';
 
 const SENDER = '8a52b1d0-6f1e-4b4e-9c57-0d8c1a2b3c4d';
 const RECORDED_AT = '2026-01-01T00:00:00.000Z';
+
+/** A command that wants these messages, as a writer prepares it. */
+export const asCommand = (refs: readonly MessageRef[]) => [
+  { named: refs.map((ref) => ({ ...ref, name: messageIdHash(ref) })) },
+];
 
 export interface IdWorldOptions {
   readonly log?: MemoryLog;
@@ -142,7 +144,7 @@ export class IdWorld {
 
   /** Asks as a writer does. */
   async findUsed(refs: readonly MessageRef[]): Promise<Set<string>> {
-    return new Set((await messageFacts(this.rows, this.ids.select(refs))).keys());
+    return new Set((await messageFacts(this.rows, this.ids.select(asCommand(refs)))).keys());
   }
 
   /** Does all that the projector's thread does beside its turns. */

@@ -1,13 +1,66 @@
 import { hash } from 'node:crypto';
+import type { MessageRef } from '../../domain/ids.js';
+import { messageTerm } from '../../domain/messages.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row } from '../store/rowStore.js';
-import { messageIdsProjection } from './messageRows.js';
+
+/**
+ * A message id's name in the index of ids: 132 bits of SHA-256 over id and room, in base64url. Two ids of one name
+ * cannot be found, so that one event makes each row.
+ */
+export const messageIdHash = (ref: MessageRef): string =>
+  hash('sha256', messageTerm(ref), 'base64url').slice(0, 22);
+
+/**
+ * The index of ids is divided by the offsets of events, so that a batch of new ids changes pages of one division
+ * only, however large the index is.
+ */
+const DIVISION_EVENTS = 2 ** 17;
+
+const divisionKey = (division: number, idHash: string): string => `${division.toString(36)}/${idHash}`;
+
+/** The index of message ids: the `seq` of each message, under its division and `messageIdHash`. */
+export const messageIdsModel: Model<number> = { name: 'messageIds', version: 1, indexes: {} };
+
+/** Folds the index of ids. An id is no secret: it stays when its message is deleted. */
+export const messageIdsProjection: Projection<number> = {
+  model: messageIdsModel,
+  keys: (event) =>
+    event.type === 'MessageSent'
+      ? [divisionKey(Math.floor(event.offset / DIVISION_EVENTS), messageIdHash(event.data))]
+      : [],
+  creates: (event) => event.type === 'MessageSent',
+  evolve: (value, event) => (event.type === 'MessageSent' ? event.data.seq : (value ?? null)),
+  isRarelyChanged: () => true,
+};
+
+/** The `messageIdHash` in a key of the index of ids. */
+export const hashInKey = (key: string): string => key.slice(key.indexOf('/') + 1);
+
+/** The keys that an id can have in the index, if it was used in one of the events from `from` to before `to`. */
+export function messageIdKeys(idHash: string, from: number, to: number): string[] {
+  const keys: string[] = [];
+  for (let division = Math.floor(from / DIVISION_EVENTS); division * DIVISION_EVENTS < to; division++)
+    keys.push(divisionKey(division, idHash));
+  return keys;
+}
+
+/** The bounds of the rows of a division that holds the event at `offset`, and the offset behind the division. */
+export function divisionAt(offset: number): { after: string; before: string; end: number } {
+  const division = Math.floor(offset / DIVISION_EVENTS);
+  // A hash is of letters, digits, - and _, which all sort before the tilde.
+  const [after, before] = [divisionKey(division, ''), divisionKey(division, '~')];
+  return { after, before, end: (division + 1) * DIVISION_EVENTS };
+}
 
 /** A number of 64 bits, as two of 32. */
 export interface Digest {
   readonly low: number;
   readonly high: number;
 }
+
+// Shared by all digests: each is made in one turn.
+const input = Buffer.alloc(16);
 
 /**
  * SipHash-2-4 of the first 16 characters of a text, each taken as one byte. Whoever does not know the key cannot
@@ -24,6 +77,8 @@ export class FilterKey {
 
   digest(text: string): Digest {
     const [k0 = 0, k1 = 0, k2 = 0, k3 = 0] = this.#words;
+    if (text.length < 16) input.fill(0);
+    input.write(text, 0, 16, 'latin1');
     // Each of the four words of 64 bits is a low and a high half.
     let [a, A, b, B] = [k0 ^ 0x70736575, k1 ^ 0x736f6d65, k2 ^ 0x6e646f6d, k3 ^ 0x646f7261];
     let [c, C, d, D] = [k0 ^ 0x6e657261, k1 ^ 0x6c796765, k2 ^ 0x79746573, k3 ^ 0x74656462];
@@ -33,7 +88,7 @@ export class FilterKey {
       if ((round & 1) === 0 && round <= 6) {
         a ^= m;
         A ^= M;
-        if (round < 4) [m, M] = [wordAt(text, round * 4), wordAt(text, round * 4 + 4)];
+        if (round < 4) [m, M] = [input.readInt32LE(round * 4), input.readInt32LE(round * 4 + 4)];
         else [m, M] = round === 4 ? [0, 16 << 24] : [0, 0];
         d ^= m;
         D ^= M;
@@ -61,12 +116,6 @@ export class FilterKey {
     return { low: a ^ b ^ c ^ d, high: A ^ B ^ C ^ D };
   }
 }
-
-const wordAt = (text: string, at: number): number =>
-  text.charCodeAt(at) |
-  (text.charCodeAt(at + 1) << 8) |
-  (text.charCodeAt(at + 2) << 16) |
-  (text.charCodeAt(at + 3) << 24);
 
 /** Bits set for an id. With 16 bits an id, eleven give the fewest false positives: 0.05%. */
 const BITS_SET = 11;
