@@ -19,13 +19,14 @@ export function ask(url: string, headers: Readonly<Record<string, string>>): Pro
   });
 }
 
-/** Posts JSON and returns the JSON answer; rejects on any status but 2xx. */
-export async function post(url: string, body: unknown): Promise<unknown> {
+/** Posts JSON and returns the JSON answer; rejects on any status but 2xx and those in `alsoGood`. */
+export async function post(url: string, body: unknown, alsoGood: readonly number[] = []): Promise<unknown> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
-  if (!response.ok) throw new Error(`POST ${url}: ${response.status} ${await response.text()}`);
+  if (!response.ok && !alsoGood.includes(response.status))
+    throw new Error(`POST ${url}: ${response.status} ${await response.text()}`);
   return response.json();
 }

@@ -80,7 +80,8 @@ async function tooLate(): Promise<never> {
 async function rowsOf(measure: (typeof measures)[number], context: Context): Promise<Row[]> {
   try {
     log(`— ${measure.name}`);
-    return await Promise.race([measure.run(context), tooLate()]);
+    const rows = await Promise.race([measure.run(context), tooLate()]);
+    return rows.filter(({ cells }) => cells.length > 0);
   } catch (error) {
     log(error instanceof Error ? (error.stack ?? error.message) : String(error));
     const cells = context.systems.map(({ name }) => ({ system: name, value: 'failed', reached: false }));

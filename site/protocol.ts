@@ -1,4 +1,4 @@
-import { closeCodes } from '../src/gateway/closeCodes.js';
+import { closeCodes } from '../src/gateway/protocol.js';
 import { asyncApi } from '../src/http/documents/asyncapi.js';
 import { errorCodes, type Json } from '../src/http/schemas.js';
 import { slug } from './anchors.js';

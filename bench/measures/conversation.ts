@@ -72,14 +72,22 @@ const restTimeoutMs = 15_000;
 const restedLag = 0.1;
 const lookEveryMs = 200;
 
-/** Puts load on a server that has just started, because Node still compiles its hot functions. */
+/**
+ * Puts load on a server that has just started, because Node still compiles its hot functions. Goes on with half the
+ * rate if the server cannot keep up, so that each server works for the same time.
+ */
 export async function warmUp(
   running: Loaded,
   senders: readonly Sender[],
   rate: number,
   quick: boolean,
 ): Promise<void> {
-  await runLoad(senders, { rate, warmupMs: quick ? warmUpMs.quick : warmUpMs.full, windowMs: 0 });
+  const until = performance.now() + (quick ? warmUpMs.quick : warmUpMs.full);
+  let kept = rate;
+  for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
+    const { abandoned } = await runLoad(senders, { rate: kept, warmupMs: left, windowMs: 0 });
+    if (abandoned) kept /= 2;
+  }
   await rest(running);
 }
 

@@ -86,7 +86,7 @@ export function comparedRow(
     const notes = isPeer(system) ? [] : ratios(value, peers);
     if (note !== undefined) notes.push(note);
     const reached = goal && isJudged(system) ? isSound && goal.isReached(value, peers) : undefined;
-    return cell(system, [format(value), ...notes].join(', '), reached);
+    return cell(system, [Number.isNaN(value) ? 'none' : format(value), ...notes].join(', '), reached);
   });
   return { measure, goal: goal?.text ?? '', cells };
 }
@@ -97,7 +97,7 @@ function ratios(value: number, peers: Readonly<Record<PeerName, number>>): strin
     ['no store', peers['socket.io-no-store']],
   ] as const;
   return shown
-    .filter(([, figure]) => !Number.isNaN(figure))
+    .filter(([, figure]) => !Number.isNaN(value / figure))
     .map(([title, figure]) => `${(value / figure).toFixed(2)}× ${title}`);
 }
 

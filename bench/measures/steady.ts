@@ -109,7 +109,8 @@ function rowsAt(rate: number, runs: readonly Run[]): Row[] {
     runs.flatMap(({ system, windows }) => figureOf(system.name, windows.get(rate) ?? [], of));
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   const p99s = figures((window) => window.delivery.p99);
-  const onMongodb = p99s.filter(({ system }) => system === 'parley-mongodb');
+  const mongodbGoal = deliveryOnMongodb[rate];
+  const onMongodb = mongodbGoal ? p99s.filter(({ system }) => system === 'parley-mongodb') : [];
   return [
     comparedRow(
       `delivery p50 ${at}`,
@@ -119,7 +120,7 @@ function rowsAt(rate: number, runs: readonly Run[]): Row[] {
     ),
     comparedRow(`delivery p99 ${at}`, delivery[rate], p99s, ms),
     ...(onMongodb.length > 0
-      ? [comparedRow(`delivery p99 ${at}, on MongoDB`, deliveryOnMongodb[rate], onMongodb, ms)]
+      ? [comparedRow(`delivery p99 ${at}, on MongoDB`, mongodbGoal, onMongodb, ms)]
       : []),
     comparedRow(
       `answer p50 ${at}`,

@@ -1,15 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { mapLimited } from '../batches.js';
-import { post } from '../http.js';
 import { ServerProcess } from '../server.js';
 import { temporaryDirectory } from '../temporary.js';
 import { WireConnection } from '../wire/connection.js';
 import { parleyDialect } from '../wire/parley.js';
-import { lagOf, parleyProgram } from './parley.js';
+import { createUser, lagOf, parleyProgram } from './parley.js';
 import type { BenchUser } from './system.js';
 
-const password = 'a long benchmark passphrase';
 const atOnce = 16;
 
 /** Several nodes of one Parley cluster, on one MongoDB database and one NATS server. */
@@ -74,16 +72,9 @@ export class Nodes {
   /** Signs up and signs in new users, distributed over the nodes. */
   signUp(count: number): Promise<BenchUser[]> {
     const run = randomUUID().slice(0, 8);
-    return mapLimited(Array.from({ length: count }), atOnce, async (_, i) => {
-      const { origin } = this.#at(i);
-      const username = `bench-${run}-${i}`;
-      await post(`${origin}/user/`, { username, password });
-      const { token, user } = (await post(`${origin}/user/signin`, { username, password })) as {
-        token: string;
-        user: { userId: string };
-      }; // the contract
-      return { userId: user.userId, username, token };
-    });
+    return mapLimited(Array.from({ length: count }), atOnce, (_, i) =>
+      createUser(this.#at(i).origin, `bench-${run}-${i}`),
+    );
   }
 
   /** Opens a room for each pair and returns the room ids. */

@@ -21,8 +21,7 @@ import { createQueries, type Queries } from '../projections/queries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { readModels } from '../writer/writerPorts.js';
 import { Writers } from '../writer/writers.js';
-import { FoldAssignment } from './foldAssignment.js';
-import { type Host, type SelfCheck, warnTo } from './lifecycle.js';
+import { FoldAssignment, type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import type { Stores } from './openStores.js';
 
 /**

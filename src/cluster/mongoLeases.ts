@@ -80,7 +80,7 @@ interface Wishes {
  */
 class MongoLeases implements Leases {
   readonly #held = new Map<number, MongoHeldLease>();
-  #running: Promise<unknown> | undefined;
+  #running: Promise<unknown> = Promise.resolve();
   #next: { readonly wishes: Wishes; readonly done: Promise<LeasesDocument> } | undefined;
 
   constructor(
@@ -116,21 +116,21 @@ class MongoLeases implements Leases {
   }
 
   #call(wish: (wishes: Wishes) => void): Promise<LeasesDocument> {
-    const wishes = this.#next?.wishes ?? { acquire: new Set(), release: new Set() };
-    wish(wishes);
-    if (!this.#running) return this.#run(wishes);
-    this.#next ??= { wishes, done: this.#running.then(() => this.#run(wishes)) };
+    this.#next ??= this.#schedule();
+    wish(this.#next.wishes);
     return this.#next.done;
   }
 
-  #run(wishes: Wishes): Promise<LeasesDocument> {
-    this.#next = undefined;
-    const done = this.#update(wishes);
-    const settled = () => {
-      if (!this.#next) this.#running = undefined;
-    };
-    this.#running = done.then(settled, settled);
-    return done;
+  /** Not at once, even without a call in flight, so that the wishes of one turn share a call. */
+  #schedule() {
+    const wishes: Wishes = { acquire: new Set(), release: new Set() };
+    const done = this.#running.then(() => {
+      this.#next = undefined;
+      const updated = this.#update(wishes);
+      this.#running = updated.catch(() => {});
+      return updated;
+    });
+    return { wishes, done };
   }
 
   async #update({ acquire, release }: Wishes): Promise<LeasesDocument> {

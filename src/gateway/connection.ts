@@ -12,9 +12,16 @@ import {
   SLOW_READER_WAITING_BYTES,
 } from '../domain/limits.js';
 import type { Session } from '../vault/vault.js';
-import { type CloseCause, closeCauses } from './closeCodes.js';
 import { momentsOf, type Vector } from './cursor.js';
-import { errorText, hasLargeAnswer, parseFrame, type Request, textFrame } from './protocol.js';
+import {
+  type CloseCause,
+  closeCauses,
+  errorText,
+  hasLargeAnswer,
+  parseFrame,
+  type Request,
+  textFrame,
+} from './protocol.js';
 import { type ByteSink, type Flusher, type Peer, Sender, type SenderOwner } from './sender.js';
 
 /** Open requests of one connection. Further ones stay unread in its socket. */

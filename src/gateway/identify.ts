@@ -3,13 +3,12 @@ import { badRequest, unauthenticated } from '../base/errors.js';
 import { requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
-import { closeCauses } from './closeCodes.js';
 import type { Connection } from './connection.js';
 import type { Cursor, Revisions, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
-import { answerText, type Request } from './protocol.js';
+import { answerText, closeCauses, type Request } from './protocol.js';
 
 export interface IdentifyDeps {
   readonly sessions: Pick<SessionStore, 'find'>;

@@ -3,10 +3,10 @@ import { RunningTime } from '../base/clock.js';
 import { MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
-import { closeCauses } from './closeCodes.js';
 import type { Connection } from './connection.js';
 import type { PresenceWatchers } from './contactIndex.js';
 import type { GatewayClock, Presence } from './presence.js';
+import { closeCauses } from './protocol.js';
 
 /** How often each connection is checked: one timer for all. */
 const CHECK_EVERY_MS = 500;

@@ -12,12 +12,18 @@ import type { UserId } from '../domain/ids.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
-import { type CloseCause, closeCauses } from './closeCodes.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
 import type { Identify } from './identify.js';
 import type { OpenConnections } from './openConnections.js';
-import { answerText, errorText, isRequestName, type Request } from './protocol.js';
+import {
+  answerText,
+  type CloseCause,
+  closeCauses,
+  errorText,
+  isRequestName,
+  type Request,
+} from './protocol.js';
 import { Flusher } from './sender.js';
 
 export interface RequestDeps {

@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { connectThread, decodeError, type Remote } from '../base/workerThreads.js';
 import { AppendSlots, SLOTS } from './appendSlots.js';
-import type { AppendThreadData, FromAppendThread, SlotResult } from './appendWorker.js';
 import { pack, unpack } from './commit.js';
 import {
   AppendError,
@@ -16,7 +15,7 @@ import {
 } from './log.js';
 import type { ReadApi } from './logFileReader.js';
 import { type LogMeta, LogMismatch } from './logMeta.js';
-import type { CheckpointApi, SideThreadData } from './sideWorker.js';
+import type { CheckpointApi, FromAppendThread, LogThreadData, SlotResult } from './logWorker.js';
 
 /** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -38,7 +37,7 @@ export interface SqliteLogOptions {
  */
 export async function openSqliteLog({ file, partitions, readOnly }: SqliteLogOptions): Promise<EventLog> {
   const appender = readOnly ? undefined : await Appender.open(file, partitions);
-  const thread = startSideThread({ serves: 'reads', file, partitions });
+  const thread = startLogThread({ does: 'reads', file, partitions });
   const reads = connectThread<ReadApi>(thread);
   const end = () => thread.terminate();
   const meta = await reads.open().catch(async (error: unknown) => {
@@ -48,8 +47,8 @@ export async function openSqliteLog({ file, partitions, readOnly }: SqliteLogOpt
   return new SqliteLog(meta, { reads, end }, appender);
 }
 
-const startSideThread = (workerData: SideThreadData): Worker =>
-  new Worker(new URL('./sideWorker.js', import.meta.url), { workerData });
+const startLogThread = (workerData: LogThreadData): Worker =>
+  new Worker(new URL('./logWorker.js', import.meta.url), { workerData });
 
 /** The thread that reads. */
 interface ReadThread {
@@ -154,9 +153,8 @@ class Appender {
   #isClosing = false;
 
   private constructor(file: string, partitions: number | undefined) {
-    const workerData: AppendThreadData = { file, partitions, memory: this.#slots.memory };
-    this.#thread = new Worker(new URL('./appendWorker.js', import.meta.url), { workerData });
-    this.#checkpointThread = startSideThread({ serves: 'checkpoints', file });
+    this.#thread = startLogThread({ does: 'appends', file, partitions, memory: this.#slots.memory });
+    this.#checkpointThread = startLogThread({ does: 'checkpoints', file });
     this.#checkpointer = connectThread<CheckpointApi>(this.#checkpointThread);
   }
 

@@ -57,7 +57,8 @@ export interface MongoLogOptions {
 }
 
 /**
- * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws `LogMismatch` if the log differs from the options, or the driver's error if the server does not answer.
+ * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws
+ * `LogMismatch` if the log differs from the options, or the driver's error if the server does not answer.
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
   const client = connect(url);
@@ -98,8 +99,14 @@ async function withDatabase<T>(url: string, work: (db: Db) => Promise<T>): Promi
 
 /** The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt. */
 function connect(url: string): MongoClient {
-  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS };
-  return createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
+  return createMongoClient(url, {
+    retryWrites: false,
+    retryReads: false,
+    serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS,
+    // An attempt that was given up must not be sent when a connection becomes free.
+    waitQueueTimeoutMS: ATTEMPT_TIMEOUT_MS,
+    socketTimeoutMs: ATTEMPT_TIMEOUT_MS,
+  });
 }
 
 /** The log in one MongoDB database. Commits of all partitions leave together: see `GroupedInserts`. */

@@ -175,7 +175,8 @@ export class MessageIdBatches implements SideWork, FoldedTables {
   #wholeSegments(partition: number): FilterPlace[] {
     const whole = Math.floor(this.#projector.sizes(partition).written / SEGMENT_EVENTS);
     const { id: logId } = this.#engine.log;
-    return Array.from({ length: whole }, (_, segment) => ({ logId, partition, segment }));
+    // The last one is taken first; it must be the first segment.
+    return Array.from({ length: whole }, (_, i) => ({ logId, partition, segment: whole - 1 - i }));
   }
 
   /** Reads the next commits, and writes when the batch has all. Resolves to whether the batch goes on. */
@@ -299,7 +300,7 @@ async function storedFilter(store: RowStore, place: FilterPlace): Promise<ReadFi
 
 /**
  * Makes a filter from the index of ids and the rows that are about to be added: it is the first, it grows, or the
- * stored one is damaged. An id that is in both is counted twice, which only makes the filter larger.
+ * stored one is damaged.
  */
 async function remakeFilter(
   store: RowStore,
@@ -307,13 +308,19 @@ async function remakeFilter(
   upTo: number,
   added: readonly Row<unknown>[],
 ): Promise<Row<StoredFilter>> {
-  let ids = added.length;
-  for await (const hashes of indexedHashes(store, place, upTo)) ids += hashes.length;
+  // On MongoDB the index has them already.
+  const fresh = new Set(added.map(({ key }) => hashInKey(key)));
+  let ids = fresh.size;
+  for await (const hashes of indexedHashes(store, place, upTo))
+    ids += hashes.filter((one) => !fresh.has(one)).length;
   // Only the first segment grows. A later one is of a large log.
   const bytes = filterBytesFor(place.segment > 0 ? SEGMENT_EVENTS : ids);
-  const filter = new IdFilter(new FilterKey(randomBytes(16)), new Uint8Array(bytes));
+  // With the same key an id is hashed once for all filters.
+  const before = await storedFilter(store, { ...place, segment: place.segment - 1 });
+  const filterKey = before?.filter.key ?? new FilterKey(randomBytes(16));
+  const filter = new IdFilter(filterKey, new Uint8Array(bytes));
   const add = (hash: string) => filter.add(filter.key.digest(hash));
-  for (const { key } of added) add(hashInKey(key));
+  fresh.forEach(add);
   for await (const hashes of indexedHashes(store, place, upTo)) hashes.forEach(add);
   return filterRow(place, filter, { ids, upTo });
 }

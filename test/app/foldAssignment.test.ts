@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { FoldAssignment, listFoldedPartitions } from '../../src/app/foldAssignment.js';
+import { FoldAssignment, listFoldedPartitions } from '../../src/app/lifecycle.js';
 
 const tables = ['chats_v2', 'users_v1'];
 const owner = (node: string, ...capabilities: string[]) => ({ node, epoch: 1, capabilities });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { TokenBucket } from '../../src/base/rateLimits.js';
+import { TokenBucket, takeInTurn } from '../../src/base/rateLimits.js';
 
 describe('a token bucket', () => {
   it('allows the burst at once, then tells the exact time to wait', () => {
@@ -33,6 +33,28 @@ describe('a token bucket', () => {
             taken++;
           }
           expect(taken).to.be.at.most(burst + (forward * rate) / 1000 + 1e-6);
+        }
+      },
+    );
+    fc.assert(property);
+  });
+});
+
+describe('taking in turn', () => {
+  it('keeps the order of each owner, and gives nobody two more than another who still waits', () => {
+    const property = fc.property(
+      fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 70 }),
+      (owners, limit) => {
+        const items = owners.map((owner, n) => ({ owner, n }));
+        const taken = takeInTurn(items, ({ owner }) => `${owner}`, limit);
+        expect(taken).to.have.length(Math.min(limit, items.length));
+        const of = (owner: number, from: typeof items) => from.filter((item) => item.owner === owner);
+        for (const owner of new Set(owners)) {
+          const [mine, all] = [of(owner, taken), of(owner, items)];
+          expect(mine).to.deep.equal(all.slice(0, mine.length));
+          if (mine.length === all.length) continue;
+          for (const other of new Set(owners)) expect(of(other, taken).length - mine.length).to.be.at.most(1);
         }
       },
     );

@@ -1,8 +1,7 @@
 import type { FieldError } from '../../src/base/errors.js';
 import { TokenBucket } from '../../src/base/rateLimits.js';
-import type { CloseCause } from '../../src/gateway/closeCodes.js';
 import { Connection, type ConnectionHost } from '../../src/gateway/connection.js';
-import type { Request } from '../../src/gateway/protocol.js';
+import type { CloseCause, Request } from '../../src/gateway/protocol.js';
 import { type ByteSink, Flusher, type Peer } from '../../src/gateway/sender.js';
 import type { Session } from '../../src/vault/vault.js';
 import { type VirtualTime, virtualTime } from '../support/virtualTime.js';

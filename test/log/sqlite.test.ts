@@ -106,4 +106,20 @@ describe('the event log on SQLite, besides the common contract,', () => {
     aside.close();
     failing.close();
   });
+
+  it('appends the commits of several partitions in one transaction, each with its own outcome', () => {
+    const [first, second] = chain(2);
+    const [other] = chain(1, 1);
+    if (!first || !second || !other) throw new Error('all are needed');
+    const both = new SqliteStore(store.file, 2);
+    const outcomes = both.appendAll([slotted(second), slotted(other)]);
+    // The first position of partition 0 is still free: a commit behind it would leave a hole.
+    expect(outcomes.map((outcome) => (outcome instanceof Error ? outcome.name : outcome.kind))).to.deep.equal(
+      ['AppendError', 'committed'],
+    );
+    expect(both.appendAll([slotted(first), slotted(other)])).to.deep.include({ kind: 'committed' });
+    expect(both.rows.tail(0)?.position).to.equal(1);
+    expect(both.rows.tail(1)?.position).to.equal(1);
+    both.close();
+  });
 });

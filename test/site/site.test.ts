@@ -8,7 +8,7 @@ import { outline } from '../../site/outline.js';
 import { referenceOf } from '../../site/referenceText.js';
 import * as client from '../../src/client/index.js';
 import { pushes, requests } from '../../src/domain/contract.js';
-import { closeCodes } from '../../src/gateway/closeCodes.js';
+import { closeCodes } from '../../src/gateway/protocol.js';
 import { paths } from '../../src/http/documents/routes.js';
 import { errorCodes } from '../../src/http/schemas.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';

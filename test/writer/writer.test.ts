@@ -17,7 +17,6 @@ async function withChat() {
 }
 const sent = (world: World) =>
   eventsOf(world.log.commits()).flatMap((event) => (event.type === 'MessageSent' ? [event.data] : []));
-/** Holds every append until it is opened. */
 /** The keys of a user's texts in the room. */
 async function roomKeysOf(world: World, owner: string): Promise<RoomKeys> {
   const [keys] = (await world.vault.keys.getRoomKeys([{ owner, roomId: adaAndBob }])).values();
@@ -25,6 +24,7 @@ async function roomKeysOf(world: World, owner: string): Promise<RoomKeys> {
   return keys;
 }
 
+/** Holds every append until it is opened. */
 function held(world: World) {
   const { open: release, opened } = gate();
   world.log.script = async () => {
@@ -48,6 +48,52 @@ describe('a writer', () => {
         [2, 1],
       ]);
       expect(world.frames.map(({ position }) => position)).to.deep.equal([1, 2, 3, 4]);
+    });
+
+    it('begins commits at least the interval apart under load, and at once when it was idle', async () => {
+      const world = await withChat();
+      world.commitIntervalMs = 4;
+      await world.restart();
+      // The first message also opens the chat.
+      await world.execute(send(ada, 'm0'));
+      await world.time.advance(10);
+      const before = world.log.commits().length;
+      /** How many events each commit since then has. */
+      const sizes = () =>
+        world.log
+          .commits()
+          .slice(before)
+          .map(({ leaves }) => leaves.length);
+      // Only the clock of this world stands still.
+      await world.execute(send(ada, 'm1'));
+      expect(sizes()).to.deep.equal([1]);
+      const answers: Promise<unknown>[] = [];
+      for (const id of ['m2', 'm3', 'm4']) {
+        answers.push(world.execute(send(ada, id)));
+        await world.time.advance(1);
+      }
+      expect(sizes()).to.deep.equal([1]);
+      await world.time.advance(1);
+      expect(sizes()).to.deep.equal([1, 3]);
+      await Promise.all(answers);
+    });
+
+    it('decides a few commands of everybody before the flood of one', async () => {
+      const world = await withChat();
+      const release = held(world);
+      const first = world.execute(send(ada, 'first'));
+      await settled();
+      const flood = Array.from({ length: 500 }, (_, n) => world.execute(send(ada, `flood ${n}`)));
+      const one = world.execute(send(bob, 'one'));
+      await settled();
+      release();
+      await Promise.all([first, ...flood, one]);
+      const order = sent(world).map(({ messageId }) => messageId);
+      // One round has 128 commands; in it the two take turns.
+      expect(order.indexOf('one')).to.be.below(128);
+      expect(order.filter((id) => id.startsWith('flood'))).to.deep.equal(
+        Array.from({ length: 500 }, (_, n) => `flood ${n}`),
+      );
     });
 
     it('answers only once the commit is durable and published', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { pushes, requests } from '../../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../../domain/limits.js';
-import { closeCodes } from '../../gateway/closeCodes.js';
+import { closeCodes } from '../../gateway/protocol.js';
 import { Components, contractVersion, errorCodes, type Json } from '../schemas.js';
 
 const RequestId = z.union([z.int(), z.string().max(128)]).meta({
