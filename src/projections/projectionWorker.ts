@@ -68,9 +68,6 @@ function onRetry(error: unknown): void {
   notify({ kind: 'retry', message, stack });
 }
 
-/** Commits of one partition in one step of catching up. */
-const PAGE_COMMITS = 64;
-
 lowerPriority(5);
 
 /** The projector of the thread, from its start to its end. */
@@ -131,7 +128,7 @@ class ProjectionThread {
    */
   async catchUp(): Promise<StartState> {
     const { log, partitions } = this.engine;
-    if (data.owned) while (await foldNext(this.projector, log, PAGE_COMMITS));
+    if (data.owned) while (await foldNext(this.projector, log));
     return {
       models: this.active.map(({ base: { model }, generation }) => ({
         ...{ name: model.name, version: model.version, generation },
