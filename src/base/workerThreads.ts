@@ -210,12 +210,13 @@ const WORTH_COLLECTING_BYTES = 12 * 1024 * 1024;
 const IDLE_LOOK_MS = 5000;
 
 /**
- * Collects the garbage of a burst once the thread is idle. V8 collects when it is asked for memory, so an idle thread
+ * Collects the garbage of a burst once the thread is idle, and again 5 s later. V8 collects when it is asked for memory, so an idle thread
  * would keep what its last burst has left.
  */
 export class IdleCollection {
   readonly #memory: ThreadMemory;
   #keptBytes = 0;
+  #isAgain = false;
 
   constructor(memory: ThreadMemory) {
     this.#memory = memory;
@@ -227,7 +228,11 @@ export class IdleCollection {
     const bytes = this.#memory.longLivedBytes();
     // Less than before: V8 has collected by itself.
     this.#keptBytes = Math.min(this.#keptBytes, bytes);
-    if (!isIdle || bytes - this.#keptBytes < WORTH_COLLECTING_BYTES) return;
+    if (!isIdle) return;
+    const isWorthIt = bytes - this.#keptBytes >= WORTH_COLLECTING_BYTES;
+    if (!isWorthIt && !this.#isAgain) return;
+    // Pages that the first collection has emptied in part go back to the system in the second.
+    this.#isAgain = isWorthIt;
     this.#memory.collect();
     this.#keptBytes = this.#memory.longLivedBytes();
   }
