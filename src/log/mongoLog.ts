@@ -163,10 +163,7 @@ export class MongoLog implements EventLog {
     await this.client.close();
   }
 
-  /**
-   * Retries until the outcome is certain. An inconclusive error means that the commit may or may not be
-   * stored.
-   */
+  /** Retries until the outcome is certain: after an inconclusive error the commit may be stored or not. */
   async #appendUntilSettled(commit: Commit): Promise<Outcome> {
     for (let wait = BACK_OFF_MS.min; ; wait = Math.min(wait * 2, BACK_OFF_MS.max)) {
       try {
@@ -269,9 +266,7 @@ export class MongoLog implements EventLog {
     return fromDocument(document);
   }
 
-  #withTimeout<T>(attempt: Promise<T>): Promise<T> {
-    return withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
-  }
+  #withTimeout = <T>(attempt: Promise<T>) => withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
 
   /** Matches the commits of a partition after a position. */
   #after(partition: number, position: number): Filter<CommitDocument> {
@@ -326,9 +321,8 @@ export function toDocument(commit: Commit): CommitDocument {
 }
 
 /** Decodes a document, which must be read with `promoteBuffers`. */
-export function fromDocument({ _id: { p, n }, leaves, ...fields }: CommitDocument): Commit {
-  return unpack({ partition: p, position: n, ...fields, text: leaves.toString() });
-}
+export const fromDocument = ({ _id: { p, n }, leaves, ...fields }: CommitDocument): Commit =>
+  unpack({ partition: p, position: n, ...fields, text: leaves.toString() });
 
 const metaIn = (db: Db) => db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
 
