@@ -3,7 +3,7 @@ import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
-import { LocalRouter, type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
+import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
 import type { Cluster, Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
@@ -20,7 +20,7 @@ import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries, type Queries } from '../projections/queries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { readModels } from '../writer/writerPorts.js';
-import { Writers } from '../writer/writers.js';
+import { LocalRouter, Writers } from '../writer/writers.js';
 import { FoldAssignment, type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import type { Stores } from './openStores.js';
 
@@ -104,7 +104,7 @@ export async function startReads(
     },
   });
   closers.add(() => projections.close());
-  bus.subscribe((frame) => projections.publish(frame));
+  bus.subscribe(projections.publish);
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
   const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
@@ -156,11 +156,13 @@ export async function joinCluster(
   closers.add(cluster.close);
   if (predecessor !== undefined) await expirePredecessor(predecessor, cluster, warnTo(logger));
   const writers = createWriters(host, parts, bus, cluster, (owners) => commands.setOwners(owners));
-  const routed = { partitions: log.partitions, writers, clock: systemClock };
   const commands =
     location.kind === 'sqlite'
-      ? new LocalRouter(routed)
-      : new PartitionRouter({ ...routed, bus, onStaleOwner: () => writers.rebalance() });
+      ? new LocalRouter(writers.ofPartitions, systemClock)
+      : new PartitionRouter({
+          ...{ partitions: log.partitions, writers, clock: systemClock, bus },
+          onStaleOwner: () => writers.rebalance(),
+        });
   bus.onNote((note) => {
     if (note.kind === 'rebalance') writers.rebalance();
   });

@@ -15,7 +15,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   },
-  setImmediate: (run) => void setImmediate(run),
+  setImmediate,
 };
 
 /** Resolves after `ms`. */

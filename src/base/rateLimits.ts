@@ -183,34 +183,22 @@ export function takeInTurn<T>(items: readonly T[], ownerOf: (item: T) => string,
 export class AdmissionQueue {
   #commands = 0;
   #bytes = 0;
-  #drained: (() => void)[] = [];
 
   get length(): number {
     return this.#commands;
   }
 
-  /** Returns `overloaded` if no further command fits now, else undefined. */
-  checkCapacity(bytes: number): ParleyError | undefined {
+  /** Counts one more command, or returns `overloaded` if it does not fit now. */
+  enter(bytes: number): ParleyError | undefined {
     if (this.#commands >= ADMISSION_LIMITS.commands || this.#bytes + bytes > ADMISSION_LIMITS.bytes)
       return overloaded('too many commands are waiting on this node');
-    return undefined;
-  }
-
-  enter(bytes: number): void {
     this.#commands++;
     this.#bytes += bytes;
+    return undefined;
   }
 
   leave(bytes: number): void {
     this.#commands--;
     this.#bytes -= bytes;
-    if (this.#commands > 0) return;
-    for (const resolve of this.#drained) resolve();
-    this.#drained = [];
-  }
-
-  /** Resolves once no command is in progress. */
-  async waitUntilEmpty(): Promise<void> {
-    if (this.#commands > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
 }

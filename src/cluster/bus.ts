@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import type { Push } from '../domain/definePush.js';
+import type { Push } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';

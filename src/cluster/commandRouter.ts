@@ -2,24 +2,17 @@ import type { Clock } from '../base/clock.js';
 import { NotOwner, overloaded, type ParleyError } from '../base/errors.js';
 import { AdmissionQueue } from '../base/rateLimits.js';
 import {
-  bytesOf,
   type CommandKind,
   type CommandOf,
   type CommandRouter,
+  describeCommand,
   type OwnWriters,
-  streamOfCommand,
 } from '../domain/commands.js';
 import { partitionOf } from '../log/log.js';
 import type { RequestChannel } from './bus.js';
 import { CommandForwarder } from './forwarding.js';
 import type { Owners } from './ownership.js';
-import {
-  COMMAND_TIMEOUTS,
-  type InFlightWindow,
-  outcomeUnknownError,
-  PartitionQueue,
-  type QueuedCommand,
-} from './partitionQueue.js';
+import { type InFlightWindow, PartitionQueue, type QueuedCommand } from './partitionQueue.js';
 
 /** The interval between checks for expired commands. */
 const EXPIRY_CHECK_MS = 250;
@@ -47,93 +40,6 @@ export interface NodeRouter extends CommandRouter {
   setOwners(owners: Owners): void;
   /** Refuses new and unsent commands. Sent commands still get their answers. */
   stop(): void;
-}
-
-/** A command that the writer has, and its caller waits for. */
-interface SubmittedCommand {
-  readonly since: number;
-  refuse(error: ParleyError): void;
-}
-
-/**
- * Hands each command to its writer: the router of a single node. A command without an answer after
- * `COMMAND_TIMEOUTS.unansweredMs` is `unknown`.
- */
-export class LocalRouter implements NodeRouter {
-  readonly #writers: OwnWriters;
-  readonly #clock: Clock;
-  readonly #epochs: (number | undefined)[];
-  /** In the order of submission. */
-  readonly #submitted = new Set<SubmittedCommand>();
-  #isExpiring = false;
-  #stopRefusal: ParleyError | undefined;
-
-  constructor({
-    partitions,
-    writers,
-    clock,
-  }: Pick<PartitionRouterDeps, 'partitions' | 'writers'> & { clock: Clock }) {
-    this.#writers = writers;
-    this.#clock = clock;
-    this.#epochs = Array.from({ length: partitions });
-  }
-
-  get depth(): number {
-    return this.#submitted.size;
-  }
-
-  get owned(): readonly number[] {
-    return [...this.#epochs.keys()].filter((partition) => this.#epochs[partition] !== undefined);
-  }
-
-  epochOf(partition: number): number | undefined {
-    return this.#epochs[partition];
-  }
-
-  setOwners(owners: Owners): void {
-    for (const partition of this.#epochs.keys()) this.#epochs[partition] = owners[partition]?.epoch;
-  }
-
-  execute: CommandRouter['execute'] = (command, commandId) => {
-    if (this.#stopRefusal) return Promise.reject(this.#stopRefusal);
-    const epoch = this.#epochs[partitionOf(streamOfCommand(command), this.#epochs.length)];
-    if (epoch === undefined) return Promise.reject(overloaded('this node does not write yet; try again'));
-    return new Promise((resolve, reject) => {
-      const submitted = { since: this.#clock.now(), refuse: reject };
-      this.#submitted.add(submitted);
-      this.#expireLater();
-      this.#writers
-        .submit(command, commandId, epoch)
-        .then(resolve, (error: unknown) =>
-          // The node is giving its partitions up, so it stops.
-          reject(error instanceof NotOwner ? overloaded('the server is stopping') : error),
-        )
-        .finally(() => this.#submitted.delete(submitted));
-    });
-  };
-
-  stop(): void {
-    this.#stopRefusal = overloaded('the server is stopping');
-  }
-
-  #expireLater(): void {
-    if (this.#isExpiring) return;
-    this.#isExpiring = true;
-    this.#clock.setTimer(() => {
-      this.#isExpiring = false;
-      this.#expire();
-      if (this.#submitted.size > 0) this.#expireLater();
-    }, EXPIRY_CHECK_MS);
-  }
-
-  #expire(): void {
-    const before = this.#clock.now() - COMMAND_TIMEOUTS.unansweredMs;
-    for (const submitted of this.#submitted) {
-      if (submitted.since > before) return;
-      this.#submitted.delete(submitted);
-      submitted.refuse(outcomeUnknownError());
-    }
-  }
 }
 
 /**
@@ -177,13 +83,11 @@ export class PartitionRouter implements NodeRouter {
   }
 
   execute: CommandRouter['execute'] = (command, commandId) => {
-    const bytes = bytesOf(command);
-    const refusal = this.#stopRefusal ?? this.#admission.checkCapacity(bytes);
+    const { stream, bytes } = describeCommand(command);
+    const refusal = this.#stopRefusal ?? this.#admission.enter(bytes);
     if (refusal) return Promise.reject(refusal);
-    const stream = streamOfCommand(command);
     // Every partition has a queue.
     const queue = this.#queues[partitionOf(stream, this.#queues.length)] as PartitionQueue;
-    this.#admission.enter(bytes);
     return new Promise((resolve, reject) => {
       const item: QueuedCommand = {
         command,

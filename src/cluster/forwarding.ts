@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { type ErrorCode, type ErrorDetails, NotOwner, overloaded, ParleyError } from '../base/errors.js';
 import {
   type Answer,
-  bytesOf,
   type Command,
   type CommandKind,
+  describeCommand,
   ForwardedCommand,
   type OwnWriters,
 } from '../domain/commands.js';
@@ -154,7 +154,7 @@ function* splitIntoRequests(items: readonly QueuedCommand[]): Iterable<readonly 
   let some: QueuedCommand[] = [];
   let bytes = 0;
   for (const item of items) {
-    const more = bytesOf(item.command);
+    const more = describeCommand(item.command).bytes;
     if (some.length === MAX_REQUEST_COMMANDS || (some.length > 0 && bytes + more > MAX_REQUEST_BYTES)) {
       yield some;
       some = [];

@@ -94,6 +94,8 @@ export interface OwnershipDeps {
 export interface OwnershipEvents {
   /** Called when an owner changed. The writers of this node accept commands for its partitions from then on. */
   readonly onOwners: (owners: Owners) => void;
+  /** Called with the event types that every live node can read, before this node acquires its first lease. */
+  readonly onSharedCapabilities: (shared: ReadonlySet<string>) => void;
   /** Called when this node acquired or released a lease: other nodes should rebalance. */
   readonly onLeasesChanged: () => void;
   /** Called when the process must stop: `StorageError`, `HoleError`, `AppendError` or `UnknownEventType`. */
@@ -124,7 +126,6 @@ export class Ownership {
   #holders: Owners = [];
   #owners: Owners;
   #liveNodes: readonly LiveNode[] = [];
-  #sharedCapabilities: ReadonlySet<string> = new Set();
   #isStopping = false;
   #ended: Promise<void> | undefined;
   #onChange = (): void => {};
@@ -150,11 +151,6 @@ export class Ownership {
   /** Rebalances now, by the leases as they are now. */
   rebalance(): void {
     this.#renewal.runNow();
-  }
-
-  /** Returns true if every live node can read this event type. */
-  isKnownToAll(type: string): boolean {
-    return this.#sharedCapabilities.has(type);
   }
 
   /** Releases a partition whose writer has stopped by itself. */
@@ -213,7 +209,7 @@ export class Ownership {
     const live = await this.#try('cannot read the live nodes; retrying', () => cluster.nodes.listLive());
     if (!live) return;
     this.#liveNodes = live;
-    this.#sharedCapabilities = intersectCapabilities(this.#liveNodes);
+    this.#deps.events.onSharedCapabilities(intersectCapabilities(this.#liveNodes));
     this.#updateOwners();
     const view = this.#holders.map((holder, partition) => this.#holderSeen(partition, holder)?.node);
     const { acquire, release } = planOwnership(node, this.#liveNodes, view);

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { completedCommand, request } from './defineCommand.js';
-import { event } from './defineEvent.js';
-import { push } from './definePush.js';
+import { event, push } from './defineEvent.js';
 import { Empty, Id, Limit, Revision, Time } from './fields.js';
 import { pairOf, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';

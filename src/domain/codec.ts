@@ -11,23 +11,28 @@ export type UnplacedEvent = { [T in EventType]: Omit<Recorded<T>, 'partition' | 
  */
 export function encodeEvent(event: UnplacedEvent, stored: Stored = event): string {
   const { stream, version, actor, recordedAt, commandId } = event;
-  const data = hasIdField(stored.type) ? leaveOutId(stored.data, stream) : stored.data;
+  let { data } = stored;
+  const field = idFieldOf(stored.type, stream);
+  if (field !== undefined) {
+    const { [field]: _, ...rest } = data as Readonly<Record<string, unknown>>; // An event's data is a JSON object.
+    data = rest;
+  }
   return JSON.stringify([stream, version, stored.type, data, actor, recordedAt, commandId]);
 }
 
-/** The field of data that repeats the stream's id, with that id. */
-function idFieldOf(stream: StreamName): Record<string, string> {
-  return { [kindOf(stream).idField]: parseStream(stream).id };
-}
+/** By present type, the field of its data that repeats the stream's id; null if it may lack it. */
+const idFields = new Map<string, string | null>(
+  eventTypes.map((type) => {
+    const { hasIdField, stream } = declarationOf(type);
+    return [type, hasIdField ? stream.idField : null];
+  }),
+);
 
-function leaveOutId(data: unknown, stream: StreamName): unknown {
-  const [field = ''] = Object.keys(idFieldOf(stream));
-  const { [field]: _, ...rest } = data as Readonly<Record<string, unknown>>; // An event's data is a JSON object.
-  return rest;
+/** The field that data of a stored type leaves out. Data of an older type always repeats the stream's id. */
+function idFieldOf(stored: string, stream: StreamName): string | undefined {
+  const field = idFields.get(stored);
+  return field === undefined ? kindOf(stream).idField : (field ?? undefined);
 }
-
-/** Whether data of this stored type repeats the stream's id. Data of an older type always does. */
-const hasIdField = (stored: string): boolean => !isEventType(stored) || declarationOf(stored).hasIdField;
 
 /** Fields of an event; an absent one matches all. */
 export interface LeafFields {
@@ -62,8 +67,9 @@ export function decodeLeaf(
 export function parseLeaf(leaf: string, upcast: Upcaster = upcastEvent): UnplacedEvent {
   const fields = JSON.parse(leaf);
   const [stream, stored, old] = [fields[0], fields[2], fields[3]];
+  const field = idFieldOf(stored, stream);
   // To spread the old data takes as long as to parse it.
-  const data = hasIdField(stored) ? Object.assign(idFieldOf(stream), old) : old;
+  const data = field === undefined ? old : Object.assign({ [field]: parseStream(stream).id }, old);
   const present = isEventType(stored) ? { type: stored, data } : upcast(stored, data);
   const { type } = present;
   const [version, actor, recordedAt, commandId] = [fields[1], fields[4], fields[5], fields[6]];

@@ -3,7 +3,7 @@ import type { Decision, Facts, Wants } from './defineCommand.js';
 import type { StreamDeclaration } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
-import { type Actor, type StreamName, streamOf, type UserId } from './ids.js';
+import type { Actor, StreamName, UserId } from './ids.js';
 
 /** Derived from the declared commands: their types, and how each is decided, routed and sent to another node. */
 
@@ -44,14 +44,14 @@ export interface OwnWriters {
 }
 
 /** A declaration as it is used for a command of any kind. */
-interface AnyCommand {
+export interface AnyCommand {
   readonly kind: CommandKind;
   readonly stream: StreamDeclaration<State>;
   readonly fields: z.ZodRawShape;
-  readonly actor: (command: Command) => Actor;
+  readonly actor: string;
   readonly streamId: (command: Command) => string;
   readonly wants?: (command: Command) => Wants;
-  readonly text?: (command: Command) => string;
+  readonly text?: string;
   readonly decide: (command: Command, state: State, facts: Facts) => Decision<Answers[CommandKind]>;
   readonly isRepeatable?: (command: Command) => boolean;
   readonly contacts?: (
@@ -83,19 +83,31 @@ export function decideCommand<K extends CommandKind>(
   return commandDeclaration(command.kind).decide(command, state, facts) as Decision<Answers[K]>;
 }
 
-/** The stream a command is decided against. */
-export function streamOfCommand(command: Command): StreamName {
-  const { stream, streamId } = commandDeclaration(command.kind);
-  return streamOf(stream.kind, streamId(command));
+/** What follows from a command by its declaration. */
+export interface CommandDescription {
+  readonly declaration: AnyCommand;
+  /** The stream that it is decided against. */
+  readonly stream: StreamName;
+  readonly actor: Actor;
+  /** The estimated bytes in memory while it waits. */
+  readonly bytes: number;
 }
 
 /** The estimated bytes of a waiting command without its text. */
 const FIXED_BYTES = 1024;
 
-/** Estimates the bytes of a waiting command in memory. */
-export function bytesOf(command: Command): number {
-  const { text } = commandDeclaration(command.kind);
-  return text ? FIXED_BYTES + 2 * text(command).length : FIXED_BYTES;
+/** Describes a command, once on its way. */
+export function describeCommand(command: Command): CommandDescription {
+  const declaration = commandDeclaration(command.kind);
+  const { actor, text, stream, streamId } = declaration;
+  // A declaration names only fields that are strings.
+  const fields = command as object as Readonly<Record<string, string>>;
+  return {
+    declaration,
+    stream: `${stream.kind}:${streamId(command)}`,
+    actor: actor === 'system' ? actor : (fields[actor] ?? ''),
+    bytes: FIXED_BYTES + 2 * (text === undefined ? 0 : (fields[text] ?? '').length),
+  };
 }
 
 const [first, ...rest] = declaredCommands.map(({ kind, fields }) =>

@@ -50,8 +50,8 @@ interface Deciding<C, S, A> {
   /** The id of the stream that the command is decided against. */
   readonly streamId: (command: C) => string;
   readonly wants?: (command: C) => Wants;
-  /** The text that an event of the command seals. */
-  readonly text?: (command: C) => string;
+  /** The field with the text that an event of the command seals. */
+  readonly text?: keyof C & string;
   /** Pure: time, ids and facts come in. */
   readonly decide: (command: C, state: S, facts: Facts) => Decision<A>;
   /** False when a repeat could mean something else than the first call did. Default: true. */
@@ -61,7 +61,8 @@ interface Deciding<C, S, A> {
 interface CommandSpec<K extends string, Z extends z.ZodRawShape, S, A>
   extends Deciding<CommandShape<K, Z>, S, A> {
   readonly fields: Z;
-  readonly actor: (command: CommandShape<K, Z>) => Actor;
+  /** The field that names the actor, or the actor of all these commands. */
+  readonly actor: (keyof Z & string) | 'system';
 }
 
 /** A command as its decider gets it. */
@@ -163,8 +164,7 @@ export function completedCommand<N extends string, Z extends z.ZodRawShape, S, A
     kind: name,
     stream,
     fields: { ...data, actor: z.string() },
-    // `fields` has an actor, which the compiler does not see through the generic shape.
-    actor: (command: object) => (command as { readonly actor: UserId }).actor,
+    actor: 'actor',
     request: request(name, { data: z.strictObject(data), answer, note }),
     contacts,
     streamId,

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event } from './defineEvent.js';
-import { push } from './definePush.js';
+import { event, push } from './defineEvent.js';
 import { UserWentOffline } from './onlineStatus.js';
 import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
 
@@ -31,7 +30,7 @@ export const MemberErased = event('MemberErased', roomStream, {
 
 export const eraseUser = command('erase user', userStream, {
   fields: { userId: z.string() },
-  actor: ({ userId }) => userId,
+  actor: 'userId',
   streamId: ({ userId }) => userId,
   decide({ userId }, state, { now }) {
     if (!state.registered) return { refused: notFound(`there is no user ${userId}`) };
@@ -46,7 +45,7 @@ export const eraseUser = command('erase user', userStream, {
 /** The user has been erased, and was or may be a member of the room. */
 export const eraseMember = command('erase member', roomStream, {
   fields: { roomId: z.string(), userId: z.string() },
-  actor: () => 'system',
+  actor: 'system',
   streamId: ({ roomId }) => roomId,
   decide({ roomId, userId }, room) {
     // A room that does not exist, or is not theirs, has no such member: the caller can go on.

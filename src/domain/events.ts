@@ -1,16 +1,18 @@
 import type { z } from 'zod';
 import type {
   NewEventOf,
+  Push,
   RecordedOf,
   Replaced,
   Scene,
   SealedField,
+  Sealing,
+  StoredPush,
   StreamDeclaration,
   Words,
 } from './defineEvent.js';
-import type { Push, StoredPush } from './definePush.js';
 import { declaredEvents, type EventDeclared } from './features.js';
-import { parseStream, type StreamName, type TextPlace, type UserId } from './ids.js';
+import { parseStream, type StreamName, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
 
@@ -33,7 +35,7 @@ export type State = EventDeclared extends { stream: infer S }
   : never;
 
 /** A declaration as it is used for an event of any type. */
-interface AnyEvent {
+export interface AnyEvent {
   readonly type: EventType;
   readonly stream: StreamDeclaration<State>;
   readonly data: z.ZodType;
@@ -96,28 +98,18 @@ export const membersIn = (state: State): readonly UserId[] =>
   'exists' in state && state.exists ? state.members : [];
 
 /** A sealed field: of an event before it is sealed, its plain text. */
-export interface SealedText {
-  readonly owner: UserId;
+export interface SealedText extends Sealing {
   /** The field of the event's data. */
   readonly field: string;
   readonly text: string;
-  readonly context: string;
-  /** Of a text with a key of its own. Otherwise the owner's own key opens it. */
-  readonly place?: TextPlace;
 }
 
 /** The sealed field of an event. */
 export function sealedTextOf(event: Recorded): SealedText | undefined {
   const { sealed } = declarationOf(event.type);
   if (!sealed) return undefined;
-  const { field, owner, context, place } = sealed;
+  const { field } = sealed;
   // A sealed field is a string of the event's data.
   const text = (event.data as Readonly<Record<string, unknown>>)[field] as string;
-  return {
-    owner: owner(event),
-    field,
-    text,
-    context: context(event),
-    ...(place ? { place: place(event) } : {}),
-  };
+  return { ...sealed.of(event), field, text };
 }

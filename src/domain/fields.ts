@@ -6,7 +6,7 @@ import { CURSOR_CHARACTERS, MESSAGE_CODE_POINTS, PAGE_ROWS, REVISION_CHARACTERS 
 export const Id = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
-  .transform((id) => id.toLowerCase())
+  .toLowerCase()
   .meta({ format: 'uuid', description: 'A UUID; compared and given back in lower case.' });
 
 export const Time = z
@@ -14,8 +14,6 @@ export const Time = z
   .meta({ format: 'date-time', description: 'ISO 8601 in UTC with milliseconds.' });
 /** ISO 8601 in UTC with milliseconds. */
 export type Time = string;
-
-const hasLoneSurrogate = /(?:[\uD800-\uDBFF](?![\uDC00-\uDFFF]))|(?:(?<![\uD800-\uDBFF])[\uDC00-\uDFFF])/;
 
 function codePoints(text: string): number {
   let n = text.length;
@@ -31,12 +29,13 @@ const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
 export const MessageText = z
   .string()
   .min(1, 'must not be empty')
-  .refine(
-    (text) => text.length <= MESSAGE_CODE_POINTS || codePoints(text) <= MESSAGE_CODE_POINTS,
-    `must be at most ${limit} code points`,
-  )
-  .refine((text) => !hasLoneSurrogate.test(text), 'must not contain lone surrogates')
-  .refine((text) => /\S/.test(text), 'must not be only white space')
+  .check(({ value: text, issues }) => {
+    const add = (message: string) => issues.push({ code: 'custom', message, input: text });
+    if (text.length > MESSAGE_CODE_POINTS && codePoints(text) > MESSAGE_CODE_POINTS)
+      add(`must be at most ${limit} code points`);
+    if (!text.isWellFormed()) add('must not contain lone surrogates');
+    if (!/\S/.test(text)) add('must not be only white space');
+  })
   .meta({
     description: `1–${limit} code points, not only white space, no lone surrogates; kept exactly as sent.`,
     maxLength: MESSAGE_CODE_POINTS,

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { completedCommand, request } from './defineCommand.js';
-import { event } from './defineEvent.js';
-import { push } from './definePush.js';
+import { event, push } from './defineEvent.js';
 import { Id, Limit, Revision } from './fields.js';
 import { roomIdOf } from './ids.js';
 import { roomStream } from './streams.js';

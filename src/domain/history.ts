@@ -40,7 +40,7 @@ export const HistoryBegun = event('HistoryBegun', policyStream, {
  */
 export const recordHistory = command('record history', policyStream, {
   fields: { policyId: z.string(), history: z.string(), generation: z.int() },
-  actor: () => 'system',
+  actor: 'system',
   streamId: ({ policyId }) => policyId,
   decide: ({ policyId, history, generation }, state) =>
     state.history === history

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { event } from './defineEvent.js';
-import { type ContactsPush, push } from './definePush.js';
+import { type ContactsPush, event, push } from './defineEvent.js';
 import { Empty, Id, Time } from './fields.js';
 import type { UserId } from './ids.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';
@@ -40,7 +39,7 @@ export const UserWentOffline = event('UserWentOffline', userStream, {
 
 export const goOnline = command('go online', userStream, {
   fields: { userId: z.string() },
-  actor: ({ userId }) => userId,
+  actor: 'userId',
   streamId: ({ userId }) => userId,
   decide: existingUser(({ userId }, { online }) =>
     online ? unchanged : changed(UserWentOnline.of(userId, { userId })),
@@ -50,7 +49,7 @@ export const goOnline = command('go online', userStream, {
 /** `lastSeen`: when the last device was lost or went to the background. */
 export const goOffline = command('go offline', userStream, {
   fields: { userId: z.string(), lastSeen: z.string() },
-  actor: ({ userId }) => userId,
+  actor: 'userId',
   streamId: ({ userId }) => userId,
   wants: ({ userId }) => ({ devices: [userId] }),
   decide: existingUser(({ userId, lastSeen }, { online }, { isActive }) =>

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { badRequest } from '../base/errors.js';
 import { clientCommand, type Decision } from './defineCommand.js';
-import { event } from './defineEvent.js';
-import { push } from './definePush.js';
+import { event, push } from './defineEvent.js';
 import { Id, Revision, Seq } from './fields.js';
 import { inRoom, roomOfMember, roomStream } from './streams.js';
 

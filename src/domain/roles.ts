@@ -35,7 +35,7 @@ export const AuditRead = event('AuditRead', userStream, {
 
 export const appointAuditor = command('appoint auditor', userStream, {
   fields: { userId: z.string() },
-  actor: () => 'system',
+  actor: 'system',
   streamId: ({ userId }) => userId,
   decide: existingUser(({ userId }, { auditor }) =>
     auditor ? unchanged : changed(AuditorAppointed.of(userId, { userId })),
@@ -44,7 +44,7 @@ export const appointAuditor = command('appoint auditor', userStream, {
 
 export const dismissAuditor = command('dismiss auditor', userStream, {
   fields: { userId: z.string() },
-  actor: () => 'system',
+  actor: 'system',
   streamId: ({ userId }) => userId,
   decide: existingUser(({ userId }, { auditor }) =>
     auditor ? changed(AuditorDismissed.of(userId, { userId })) : unchanged,
@@ -54,7 +54,7 @@ export const dismissAuditor = command('dismiss auditor', userStream, {
 /** `userId` is the auditor. Refused as `forbidden` when the user does not have the role. */
 export const recordAuditRead = command('record audit read', userStream, {
   fields: { userId: z.string(), resource: AuditResource, query: z.record(z.string(), z.string()).readonly() },
-  actor: ({ userId }) => userId,
+  actor: 'userId',
   streamId: ({ userId }) => userId,
   decide: existingUser(({ userId, resource, query }, { auditor }) =>
     auditor

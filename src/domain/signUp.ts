@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { event } from './defineEvent.js';
-import { push } from './definePush.js';
+import { event, push } from './defineEvent.js';
 import { Cursor } from './fields.js';
 import type { UserId } from './ids.js';
 import { TOKEN_CHARACTERS } from './limits.js';
@@ -17,8 +16,7 @@ export const UserRegistered = event('UserRegistered', userStream, {
   data: z.strictObject({ userId: z.string(), username: z.string(), backgroundColor: z.string() }),
   sealed: {
     field: 'username',
-    owner: ({ data }) => data.userId,
-    context: ({ data }) => usernameContext(data.userId),
+    of: ({ data: { userId } }) => ({ owner: userId, context: usernameContext(userId) }),
   },
   evolve: (state) => ({ ...state, registered: true }),
   line: ({ data }, { who }) => `${who(data.userId)} signed up`,
@@ -27,10 +25,10 @@ export const UserRegistered = event('UserRegistered', userStream, {
 /** `isNew`: this command registered the user. */
 export const registerUser = command('register user', userStream, {
   fields: { userId: z.string(), username: z.string(), backgroundColor: z.string() },
-  actor: ({ userId }) => userId,
+  actor: 'userId',
   streamId: ({ userId }) => userId,
   wants: ({ userId }) => ({ ownKeys: [userId] }),
-  text: ({ username }) => username,
+  text: 'username',
   decide({ userId, username, backgroundColor }, { registered }) {
     if (registered) return { events: [], answer: { isNew: false } };
     const data = { userId, username, backgroundColor };

@@ -1,6 +1,6 @@
 import type { PushedEvent } from '../cluster/bus.js';
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/definePush.js';
+import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageTerm } from '../domain/messages.js';

@@ -1,4 +1,5 @@
 import { COMMIT_LIMITS, type PackedCommit } from './commit.js';
+import type { Commit } from './log.js';
 
 /** Calls that may be in progress at once. More wait for a slot. */
 export const SLOTS = 8;
@@ -19,6 +20,9 @@ const CALL_NUMBERS = { none: 0, append: 1, checkpoint: 2, close: 3 } as const;
 export interface SlottedCommit extends Omit<PackedCommit, 'text'> {
   readonly leaves: Uint8Array;
 }
+
+/** What the log's thread is asked for: to append a commit, or what the word says. */
+export type Asked = Commit | 'checkpoint' | 'close';
 
 /** A call that the log's thread takes from a slot. */
 export type SlotCall =
@@ -47,64 +51,48 @@ export class AppendSlots {
     );
   }
 
-  /** Asks to append a commit. The slot must be free. Throws `RangeError` if the commit exceeds its limits. */
-  append(slot: number, { text, ...fields }: PackedCommit): void {
-    const bytes = this.#bytesOf(slot);
-    const head = JSON.stringify(fields);
-    if (Buffer.byteLength(head) > HEAD_BYTES || Buffer.byteLength(text) > SLOT_BYTES - HEAD_BYTES)
-      throw new RangeError(`commit ${fields.position} of partition ${fields.partition} is too large`);
-    this.#set(slot, 'headBytes', bytes.write(head, 0));
-    this.#set(slot, 'textBytes', bytes.write(text, HEAD_BYTES));
-    this.ask(slot, 'append');
-  }
-
-  /** Makes a call. The slot must be free. */
-  ask(slot: number, kind: SlotCall['kind']): void {
-    this.#set(slot, 'call', CALL_NUMBERS[kind]);
+  /** Makes a call: a commit is to be appended. The slot must be free. Throws `RangeError` for a too large commit. */
+  call(slot: number, asked: Asked): void {
+    const bytes = this.#bytes[slot];
+    if (!bytes) throw new RangeError(`there is no slot ${slot}`);
+    const at = slot * SLOT_WORDS;
+    let kind: SlotCall['kind'] = 'append';
+    if (typeof asked === 'string') kind = asked;
+    else {
+      const { leaves, ...fields } = asked;
+      const head = JSON.stringify(fields);
+      const text = leaves.join('\n');
+      if (Buffer.byteLength(head) > HEAD_BYTES || Buffer.byteLength(text) > SLOT_BYTES - HEAD_BYTES)
+        throw new RangeError(`commit ${asked.position} of partition ${asked.partition} is too large`);
+      Atomics.store(this.#words, at + WORDS.headBytes, bytes.write(head, 0));
+      Atomics.store(this.#words, at + WORDS.textBytes, bytes.write(text, HEAD_BYTES));
+    }
+    Atomics.store(this.#words, at + WORDS.call, CALL_NUMBERS[kind]);
     Atomics.add(this.#words, CALLS, 1);
     Atomics.notify(this.#words, CALLS);
   }
 
   /** Called by the log's thread: sleeps until there are calls, and takes all of them. */
   take(): SlotCall[] {
-    for (;;) {
-      const seen = Atomics.load(this.#words, CALLS);
-      const taken = this.#takeNow();
-      if (taken.length > 0) return taken;
-      Atomics.wait(this.#words, CALLS, seen);
-    }
-  }
-
-  #takeNow(): SlotCall[] {
+    const words = this.#words;
     const taken: SlotCall[] = [];
-    for (let slot = 0; slot < SLOTS; slot++) {
-      const call = Atomics.exchange(this.#words, slot * SLOT_WORDS + WORDS.call, CALL_NUMBERS.none);
-      if (call === CALL_NUMBERS.append) taken.push({ slot, kind: 'append', commit: this.#commitIn(slot) });
-      else if (call === CALL_NUMBERS.checkpoint) taken.push({ slot, kind: 'checkpoint' });
-      else if (call === CALL_NUMBERS.close) taken.push({ slot, kind: 'close' });
+    for (;;) {
+      const seen = Atomics.load(words, CALLS);
+      for (const [slot, bytes] of this.#bytes.entries()) {
+        const at = slot * SLOT_WORDS;
+        const call = Atomics.exchange(words, at + WORDS.call, CALL_NUMBERS.none);
+        if (call === CALL_NUMBERS.none) continue;
+        if (call === CALL_NUMBERS.append) {
+          const head = bytes.toString('utf8', 0, Atomics.load(words, at + WORDS.headBytes));
+          const end = HEAD_BYTES + Atomics.load(words, at + WORDS.textBytes);
+          // Copied, because SQLite must not read memory that another thread may write.
+          const leaves = Buffer.from(bytes.subarray(HEAD_BYTES, end));
+          // `call` wrote the fields of a commit.
+          taken.push({ slot, kind: 'append', commit: { ...JSON.parse(head), leaves } });
+        } else taken.push({ slot, kind: call === CALL_NUMBERS.checkpoint ? 'checkpoint' : 'close' });
+      }
+      if (taken.length > 0) return taken;
+      Atomics.wait(words, CALLS, seen);
     }
-    return taken;
-  }
-
-  #commitIn(slot: number): SlottedCommit {
-    const bytes = this.#bytesOf(slot);
-    const head = bytes.toString('utf8', 0, this.#get(slot, 'headBytes'));
-    // Copied, because SQLite must not read memory that another thread may write.
-    const leaves = Buffer.from(bytes.subarray(HEAD_BYTES, HEAD_BYTES + this.#get(slot, 'textBytes')));
-    return { ...JSON.parse(head), leaves }; // `append` wrote the fields of a commit.
-  }
-
-  #bytesOf(slot: number): Buffer {
-    const bytes = this.#bytes[slot];
-    if (!bytes) throw new RangeError(`there is no slot ${slot}`);
-    return bytes;
-  }
-
-  #get(slot: number, word: keyof typeof WORDS): number {
-    return Atomics.load(this.#words, slot * SLOT_WORDS + WORDS[word]);
-  }
-
-  #set(slot: number, word: keyof typeof WORDS, value: number): void {
-    Atomics.store(this.#words, slot * SLOT_WORDS + WORDS[word], value);
   }
 }

@@ -1,7 +1,7 @@
 import { hash as digest } from 'node:crypto';
 
 import type { Commit, EventLog, Hash } from './log.js';
-import { appendLeaves, rootOf, type Tree } from './merkle.js';
+import { appendHashes, appendLeaves, leafHash, rootOf, type Tree } from './merkle.js';
 
 /** The state of a partition that its next commit builds on. Plain data, so that it can cross threads. */
 export interface Head {
@@ -52,10 +52,7 @@ export const emptyHead = (partition: number): Head => ({
  * decrease.
  */
 export function nextRecordedAt(head: Head, now: number): string {
-  return clampTime(head, new Date(now).toISOString());
-}
-
-function clampTime(head: Head, time: string): string {
+  const time = new Date(now).toISOString();
   if (time < head.recordedAt) return head.recordedAt;
   return time;
 }
@@ -72,9 +69,6 @@ function hashOf(commit: Omit<Commit, 'hash'>, previous: Hash): Hash {
   const first = JSON.stringify(['parley/commit/1', ...fields, previous]);
   return digest('sha256', [first, ...leaves].join('\n'), 'base64');
 }
-
-/** The hashed bytes must equal the stored bytes: a leaf is one line of valid UTF-8 text. */
-const isLeaf = (leaf: string): boolean => leaf.length > 0 && !/[\n\p{Surrogate}]/u.test(leaf);
 
 /** The input of a new commit. */
 export interface Proposal {
@@ -101,16 +95,27 @@ export function buildCommit({ head, id, epoch, recordedAt, leaves }: Proposal): 
 } {
   const { partition } = head;
   const position = head.position + 1;
-  checkCommitSize(leaves);
+  if (leaves.length > COMMIT_LIMITS.events) throw new CommitTooLarge('events', leaves.length);
   if (epoch < head.epoch) throw new BrokenCommit(partition, position, 'epoch');
-  if (!leaves.every(isLeaf)) throw new BrokenCommit(partition, position, 'leaves');
-  const { size, frontier, root } = appendLeaves(head.frontier, head.size, leaves);
+  const leafHashes: Hash[] = [];
+  let bytes = 0;
+  for (const leaf of leaves) {
+    const length = Buffer.byteLength(leaf);
+    if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
+    // The hashed bytes must equal the stored bytes: a leaf is one line of valid UTF-8 text.
+    if (length === 0 || !leaf.isWellFormed() || leaf.includes('\n'))
+      throw new BrokenCommit(partition, position, 'leaves');
+    bytes += length;
+    leafHashes.push(leafHash(leaf));
+  }
+  if (bytes > COMMIT_LIMITS.bytes) throw new CommitTooLarge('bytes', bytes);
+  const { size, frontier, root } = appendHashes(head.frontier, head.size, leafHashes);
   const unsigned = {
     partition,
     position,
     id,
     epoch,
-    recordedAt: clampTime(head, recordedAt),
+    recordedAt: recordedAt < head.recordedAt ? head.recordedAt : recordedAt,
     firstOffset: head.size,
     leaves,
     size,
@@ -213,16 +218,4 @@ export class CommitTooLarge extends Error {
   ) {
     super(`a commit has ${actual} ${what}; the limit is ${COMMIT_LIMITS[what]}`);
   }
-}
-
-/** Throws `CommitTooLarge` if these leaves exceed the limits of one commit. */
-function checkCommitSize(leaves: readonly string[]): void {
-  if (leaves.length > COMMIT_LIMITS.events) throw new CommitTooLarge('events', leaves.length);
-  let bytes = 0;
-  for (const leaf of leaves) {
-    const length = Buffer.byteLength(leaf);
-    if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
-    bytes += length;
-  }
-  if (bytes > COMMIT_LIMITS.bytes) throw new CommitTooLarge('bytes', bytes);
 }

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { connectThread, decodeError, type Remote } from '../base/workerThreads.js';
-import { AppendSlots, SLOTS } from './appendSlots.js';
-import { pack, unpack } from './commit.js';
+import { AppendSlots, type Asked, SLOTS } from './appendSlots.js';
+import { unpack } from './commit.js';
 import {
   AppendError,
   type Commit,
@@ -79,7 +79,7 @@ class SqliteLog implements EventLog {
   }
 
   async append(commit: Commit): Promise<Outcome> {
-    this.#checkUsable();
+    if (this.#closed) throw new StorageError('the log is closed');
     if (!this.appender) throw new AppendError('the log was opened read-only');
     return this.appender.append(commit);
   }
@@ -130,8 +130,9 @@ class SqliteLog implements EventLog {
 }
 
 interface OpenCall {
+  readonly asked: Asked;
   readonly resolve: (result: SlotResult) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -144,7 +145,7 @@ class Appender {
   readonly #slots = new AppendSlots();
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
   /** Calls that wait for a slot. A partition has at most one. */
-  readonly #waiting: ((slot: number) => void)[] = [];
+  readonly #waiting: OpenCall[] = [];
   readonly #open = new Map<number, OpenCall>();
   readonly #thread: Worker;
   readonly #checkpointThread: Worker;
@@ -173,7 +174,7 @@ class Appender {
   #start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#thread.on('message', (message: FromAppendThread) => {
-        if ('results' in message) for (const result of message.results) this.#settle(result);
+        if ('results' in message) this.#settle(message.results);
         else if ('failed' in message) reject(reviveError(decodeError(message.failed)));
         else resolve();
       });
@@ -191,8 +192,8 @@ class Appender {
 
   /** See `EventLog.append`. */
   async append(commit: Commit): Promise<Outcome> {
-    const packed = pack(commit);
-    const result = await this.#call((slot) => this.#slots.append(slot, packed));
+    const result = await this.#call(commit);
+    if ('error' in result) throw reviveError(decodeError(result.error));
     if (!('outcome' in result)) throw new Error('an append has no outcome');
     if (result.walGrowth >= CHECKPOINT_BYTES) await this.#checkpoint(result.walGrowth);
     const { outcome } = result;
@@ -203,7 +204,7 @@ class Appender {
   async close(): Promise<void> {
     await this.#checkpointing;
     await Promise.allSettled([this.#checkpointer.close()]); // A failure follows an earlier one, which was reported.
-    if (!this.failed) await this.#call((slot) => this.#slots.ask(slot, 'close'));
+    if (!this.failed) await this.#control('close');
     await this.#terminate();
   }
 
@@ -220,7 +221,7 @@ class Appender {
   async #moveCommits(): Promise<void> {
     try {
       await this.#checkpointer.checkpoint();
-      await this.#call((slot) => this.#slots.ask(slot, 'checkpoint'));
+      await this.#control('checkpoint');
     } catch (error) {
       this.failed = new StorageError(
         'the write-ahead log could not be moved into the database; check the disk, then restart',
@@ -230,31 +231,45 @@ class Appender {
     this.#checkpointing = undefined;
   }
 
-  async #call(make: (slot: number) => void): Promise<SlotResult> {
-    const slot = this.#free.pop() ?? (await new Promise<number>((resolve) => this.#waiting.push(resolve)));
-    const result = await new Promise<SlotResult>((resolve, reject) => {
+  async #control(asked: 'checkpoint' | 'close'): Promise<void> {
+    const result = await this.#call(asked);
+    if ('error' in result) throw reviveError(decodeError(result.error));
+  }
+
+  #call(asked: Asked): Promise<SlotResult> {
+    return new Promise((resolve, reject) => {
+      const call = { asked, resolve, reject };
+      const slot = this.#free.pop();
+      if (slot === undefined) this.#waiting.push(call);
+      else this.#begin(slot, call);
+    });
+  }
+
+  #begin(slot: number, call: OpenCall): void {
+    try {
       if (this.failed) throw this.failed;
-      this.#open.set(slot, { resolve, reject });
-      make(slot);
-    }).catch((error: unknown) => {
+      this.#slots.call(slot, call.asked);
+      this.#open.set(slot, call);
+    } catch (error) {
       // A commit that does not fit was not sent.
       this.#release(slot);
-      throw error;
-    });
-    if ('error' in result) throw reviveError(decodeError(result.error));
-    return result;
+      call.reject(error);
+    }
   }
 
-  #settle(result: SlotResult): void {
-    const call = this.#open.get(result.slot);
-    this.#release(result.slot);
-    call?.resolve(result);
+  #settle(results: readonly SlotResult[]): void {
+    for (const result of results) {
+      const call = this.#open.get(result.slot);
+      this.#open.delete(result.slot);
+      this.#release(result.slot);
+      call?.resolve(result);
+    }
   }
 
+  /** Frees a slot, or gives it to the first call that waits. */
   #release(slot: number): void {
-    this.#open.delete(slot);
     const next = this.#waiting.shift();
-    if (next) next(slot);
+    if (next) this.#begin(slot, next);
     else this.#free.push(slot);
   }
 }

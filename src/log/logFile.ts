@@ -3,7 +3,7 @@ import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } f
 import type { SlottedCommit } from './appendSlots.js';
 import type { PackedCommit } from './commit.js';
 import { AppendError, type Commit, outcomeOf, StorageError } from './log.js';
-import { CommitRows, wrapSqliteErrors } from './logFileReader.js';
+import { CommitRows, wrapSqliteError, wrapSqliteErrors } from './logFileReader.js';
 import { checkLogMeta, checkPartition, type LogMeta, openSqliteMeta, tableOf } from './logMeta.js';
 
 /** As `Outcome`, with packed commits. */
@@ -28,7 +28,8 @@ export class SqliteStore {
   readonly #lastPositions = new Map<number, number>();
   /** Set by a disk failure. Nothing is written afterwards, because a failed fsync must not be retried. */
   #failed: StorageError | undefined;
-  #walGrowth = 0;
+  /** The approximate growth of the write-ahead log in bytes since the last checkpoint on this connection. */
+  walGrowth = 0;
 
   /** Opens the log, or creates it with `partitions` (default 1). Throws `LogMismatch` or `StorageError`. */
   constructor(file: string, partitions?: number) {
@@ -60,16 +61,13 @@ export class SqliteStore {
   appendAll(commits: readonly SlottedCommit[]): (PackedOutcome | Error)[] {
     try {
       if (this.#failed) throw this.#failed;
-      return this.#failStop(() => this.#inTransaction(commits));
+      const [only] = commits;
+      // One statement is a transaction of its own.
+      return only && commits.length === 1 ? [this.#append(only)] : this.#inTransaction(commits);
     } catch (error) {
-      const failure = error instanceof Error ? error : new StorageError(String(error));
+      const failure = this.#failStop(error);
       return commits.map(() => failure);
     }
-  }
-
-  /** The approximate growth of the write-ahead log in bytes since the last checkpoint on this connection. */
-  get walGrowth(): number {
-    return this.#walGrowth;
   }
 
   /**
@@ -78,7 +76,11 @@ export class SqliteStore {
    */
   checkpoint(): void {
     if (this.#failed) throw this.#failed;
-    this.#failStop(() => this.#checkpoint());
+    try {
+      this.#checkpoint();
+    } catch (error) {
+      throw this.#failStop(error);
+    }
   }
 
   close(): void {
@@ -87,15 +89,13 @@ export class SqliteStore {
 
   #checkpoint(): void {
     wrapSqliteErrors(() => this.#db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get());
-    this.#walGrowth = 0;
+    this.walGrowth = 0;
   }
 
-  /** One statement is a transaction of its own. */
   #inTransaction(commits: readonly SlottedCommit[]): (PackedOutcome | Error)[] {
-    if (commits.length <= 1) return commits.map((commit) => this.#appendOne(commit));
     this.#db.exec('BEGIN IMMEDIATE');
     try {
-      const outcomes = commits.map((commit) => this.#appendOne(commit));
+      const outcomes = commits.map((commit) => this.#append(commit));
       this.#db.exec('COMMIT');
       return outcomes;
     } finally {
@@ -104,20 +104,40 @@ export class SqliteStore {
   }
 
   /** Throws only what must stop the process. */
-  #appendOne(commit: SlottedCommit): PackedOutcome | Error {
+  #append(commit: SlottedCommit): PackedOutcome | Error {
+    const { partition, position, frontier, leaves } = commit;
     try {
-      this.#checkPosition(commit);
-      if (!this.#insert(commit)) return this.#settle(commit);
-      this.#lastPositions.set(commit.partition, commit.position);
-      return { kind: 'committed' };
+      const insert = this.#inserts.get(partition) ?? this.#prepareInsert(partition);
+      if (position !== (this.#lastPositions.get(partition) ?? 0) + 1) this.#checkPosition(commit);
+      insert.run(
+        position,
+        commit.id,
+        commit.epoch,
+        commit.recordedAt,
+        commit.firstOffset,
+        commit.size,
+        commit.root,
+        frontier ? JSON.stringify(frontier) : null,
+        commit.hash,
+        leaves,
+      );
     } catch (error) {
-      if (error instanceof AppendError || error instanceof RangeError) return error;
-      throw error;
+      return this.#outcomeOfFailure(commit, error);
     }
+    this.#lastPositions.set(partition, position);
+    // The pages of the row and one of the tree above it, each after a header of 24 bytes.
+    this.walGrowth += (Math.ceil(leaves.length / PAGE_BYTES) + 1) * (PAGE_BYTES + 24);
+    return { kind: 'committed' };
+  }
+
+  #prepareInsert(partition: number): StatementSyncInstance {
+    checkPartition(partition, this.meta.partitions);
+    const made = this.#db.prepare(`INSERT INTO ${tableOf(partition)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#inserts.set(partition, made);
+    return made;
   }
 
   #checkPosition({ partition, position }: SlottedCommit): void {
-    checkPartition(partition, this.meta.partitions);
     if (!Number.isInteger(position) || position < 1)
       throw new AppendError(`position ${position} is not a positive integer`);
     if (position <= (this.#lastPositions.get(partition) ?? 0) + 1) return;
@@ -127,59 +147,31 @@ export class SqliteStore {
       throw new AppendError(`partition ${partition} ends at ${tail}: position ${position} does not follow`);
   }
 
-  /** Returns false if the position is taken. */
-  #insert(commit: SlottedCommit): boolean {
-    const { partition, position, id, epoch, recordedAt, firstOffset, size, root, frontier, hash, leaves } =
-      commit;
-    const ends = frontier ? JSON.stringify(frontier) : null;
-    try {
-      this.#insertInto(partition).run(
-        position,
-        id,
-        epoch,
-        recordedAt,
-        firstOffset,
-        size,
-        root,
-        ends,
-        hash,
-        leaves,
-      );
-    } catch (error) {
-      if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_CONSTRAINT_PRIMARYKEY)
-        return false;
-      throw error;
-    }
-    // The pages of the row and one of the tree above it, each after a header of 24 bytes.
-    this.#walGrowth += (Math.ceil(leaves.length / PAGE_BYTES) + 1) * (PAGE_BYTES + 24);
-    return true;
-  }
-
-  #settle(commit: SlottedCommit): PackedOutcome {
+  /** The outcome of a commit whose insertion failed. Throws only what must stop the process. */
+  #outcomeOfFailure(commit: SlottedCommit, error: unknown): PackedOutcome | Error {
+    if (error instanceof AppendError || error instanceof RangeError) return error;
+    const isTaken =
+      error instanceof Error && 'errcode' in error && error.errcode === SQLITE_CONSTRAINT_PRIMARYKEY;
+    if (!isTaken) throw error;
     const [there] = this.rows.read(commit.partition, commit.position - 1, 1);
     if (!there)
       throw new StorageError(
         `position ${commit.position} is taken but has no commit; the log file is damaged`,
       );
-    const { kind } = outcomeOf<Pick<Commit, 'id' | 'hash'>>(commit, there);
-    return kind === 'lost' ? { kind, to: there } : { kind };
-  }
-
-  #insertInto(partition: number): StatementSyncInstance {
-    const known = this.#inserts.get(partition);
-    if (known) return known;
-    const made = this.#db.prepare(`INSERT INTO ${tableOf(partition)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#inserts.set(partition, made);
-    return made;
-  }
-
-  #failStop<T>(work: () => T): T {
     try {
-      return wrapSqliteErrors(work);
-    } catch (error) {
-      if (error instanceof StorageError) this.#failed = error;
-      throw error;
+      const { kind } = outcomeOf<Pick<Commit, 'id' | 'hash'>>(commit, there);
+      return kind === 'lost' ? { kind, to: there } : { kind };
+    } catch (mismatch) {
+      if (mismatch instanceof AppendError) return mismatch;
+      throw mismatch;
     }
+  }
+
+  /** Returns the error to tell the caller. After a failure of the disk nothing is written any more. */
+  #failStop(error: unknown): Error {
+    const failure = wrapSqliteError(error);
+    if (failure instanceof StorageError) this.#failed = failure;
+    return failure instanceof Error ? failure : new StorageError(String(failure));
   }
 }
 

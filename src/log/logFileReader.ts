@@ -16,16 +16,20 @@ interface Row extends Omit<PackedCommit, 'partition' | 'text' | 'frontier'> {
   leaves: Uint8Array;
 }
 
-/** Runs `work` and turns SQLite's errors into a `StorageError` that keeps the cause. */
+/** Runs `work` with the errors of `wrapSqliteError`. */
 export function wrapSqliteErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof Error && 'errcode' in error)
-      throw new StorageError(`reading or writing the log file failed: ${error.message}`, { cause: error });
-    throw error;
+    throw wrapSqliteError(error);
   }
 }
+
+/** Turns an error of SQLite into a `StorageError` that keeps the cause. Returns any other error as it is. */
+export const wrapSqliteError = (error: unknown): unknown =>
+  error instanceof Error && 'errcode' in error
+    ? new StorageError(`reading or writing the log file failed: ${error.message}`, { cause: error })
+    : error;
 
 /** Reads packed commits over one connection. */
 export class CommitRows {

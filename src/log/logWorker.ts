@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { assertNever } from '../base/errors.js';
 import { encodeError, serveThread, type WireError } from '../base/workerThreads.js';
-import { AppendSlots, type SlotCall } from './appendSlots.js';
+import { AppendSlots, type SlotCall, type SlottedCommit } from './appendSlots.js';
 import { type PackedOutcome, SqliteStore } from './logFile.js';
 import { createReadApi, wrapSqliteErrors } from './logFileReader.js';
 import type { LogMeta } from './logMeta.js';
@@ -40,32 +40,39 @@ function serveAppends({ file, partitions, memory }: AppendThreadData): void {
   }
   send({ opened: store.meta });
   const slots = new AppendSlots(memory);
-  for (let isOpen = true; isOpen; ) {
-    const calls = slots.take();
-    send({ results: [...appendAll(store, calls), ...calls.flatMap((call) => control(store, call) ?? [])] });
-    isOpen = !calls.some(({ kind }) => kind === 'close');
-  }
+  while (!handleCalls(store, slots.take()));
 }
 
-function appendAll(store: SqliteStore, calls: readonly SlotCall[]): SlotResult[] {
-  const appends = calls.flatMap((call) => (call.kind === 'append' ? [call] : []));
-  const outcomes = store.appendAll(appends.map(({ commit }) => commit));
-  const { walGrowth } = store;
-  return outcomes.map((outcome, i) => {
-    const slot = appends[i]?.slot ?? 0;
-    return outcome instanceof Error ? { slot, error: encodeError(outcome) } : { slot, outcome, walGrowth };
-  });
-}
-
-function control(store: SqliteStore, { slot, kind }: SlotCall): SlotResult | undefined {
-  if (kind === 'append') return undefined;
-  try {
-    if (kind === 'checkpoint') store.checkpoint();
-    else store.close();
-    return { slot, isDone: true };
-  } catch (error) {
-    return { slot, error: encodeError(error) };
+/** Handles calls, appends first, and sends the results. Returns whether the log was closed. */
+function handleCalls(store: SqliteStore, calls: readonly SlotCall[]): boolean {
+  const results: SlotResult[] = [];
+  const controls: Exclude<SlotCall, { kind: 'append' }>[] = [];
+  const commits: SlottedCommit[] = [];
+  const slots: number[] = [];
+  for (const call of calls)
+    if (call.kind === 'append') {
+      commits.push(call.commit);
+      slots.push(call.slot);
+    } else controls.push(call);
+  if (commits.length > 0)
+    for (const [i, outcome] of store.appendAll(commits).entries()) {
+      const slot = slots[i] ?? 0;
+      if (outcome instanceof Error) results.push({ slot, error: encodeError(outcome) });
+      else results.push({ slot, outcome, walGrowth: store.walGrowth });
+    }
+  let isClosed = false;
+  for (const { slot, kind } of controls) {
+    isClosed ||= kind === 'close';
+    try {
+      if (kind === 'checkpoint') store.checkpoint();
+      else store.close();
+      results.push({ slot, isDone: true });
+    } catch (error) {
+      results.push({ slot, error: encodeError(error) });
+    }
   }
+  parentPort?.postMessage({ results } satisfies FromAppendThread);
+  return isClosed;
 }
 
 function createCheckpointApi(file: string) {

@@ -53,8 +53,10 @@ function hashPairs(hashes: readonly string[], encoding: 'base64' | 'latin1'): st
 
 /** Computes the root of the tree with this frontier. The empty tree has the SHA-256 of the empty string. */
 export function rootOf(frontier: readonly Hash[]): Hash {
-  if (frontier.length === 0) return digest('sha256', '', 'base64');
-  return frontier.reduceRight((right, left) => nodeHash(left, right));
+  let root = frontier.at(-1);
+  if (root === undefined) return digest('sha256', '', 'base64');
+  for (let i = frontier.length - 2; i >= 0; i--) root = nodeHash(frontier[i] ?? '', root);
+  return root;
 }
 
 /** Adds leaves to a tree of `size` leaves: two hashes per leaf, plus those of the root. */

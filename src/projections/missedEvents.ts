@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { SealedMessage } from '../domain/definePush.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
 import { pushesTo, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';

@@ -2,7 +2,6 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { overloaded } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
-import { type CommitExtent, UnfoldedCommits } from './commitBuffer.js';
 import type { Advance } from './projector.js';
 
 /** The progress of the read models: one size a partition, which all of them have folded. */
@@ -32,7 +31,8 @@ interface Wait {
 
 /** The queries that wait until a moment is folded. */
 class WaitingList {
-  readonly #waits = new Set<Wait>();
+  /** Added by `add` only. */
+  readonly waits = new Set<Wait>();
   readonly #clock: Pick<Clock, 'now' | 'setTimer'>;
 
   constructor(clock: Pick<Clock, 'now' | 'setTimer'>) {
@@ -44,11 +44,11 @@ class WaitingList {
    * wait.
    */
   async add(moment: Moment): Promise<void> {
-    if (this.#waits.size >= MAX_WAITS)
+    if (this.waits.size >= MAX_WAITS)
       throw overloaded('too many queries wait for the read models; try again later');
     await new Promise<void>((resolve, reject) => {
       const cancel = this.#clock.setTimer(() => {
-        this.#waits.delete(wait);
+        this.waits.delete(wait);
         reject(overloaded('the read models are behind; try again later'));
       }, QUERY_WAIT_MS);
       const wait: Wait = {
@@ -56,26 +56,92 @@ class WaitingList {
         since: this.#clock.now(),
         resolve: () => {
           cancel();
-          this.#waits.delete(wait);
+          this.waits.delete(wait);
           resolve();
         },
       };
-      this.#waits.add(wait);
+      this.waits.add(wait);
     });
   }
 
   /** Resolves the waits for moments up to `size` of the partition. */
   release(partition: number, size: number): void {
-    for (const { moment, resolve } of this.#waits)
+    for (const { moment, resolve } of this.waits)
       if (moment.partition === partition && moment.size <= size) resolve();
   }
 
   /** The partitions that queries wait for, each with the start of its oldest wait. */
   partitions(): ReadonlyMap<number, number> {
     const partitions = new Map<number, number>();
-    for (const { moment, since } of this.#waits)
+    for (const { moment, since } of this.waits)
       partitions.set(moment.partition, Math.min(since, partitions.get(moment.partition) ?? since));
     return partitions;
+  }
+}
+
+/** Times that are kept for each partition. Later commits count as old as the last one kept. */
+const MAX_TIMES = 1024;
+
+/** The tree size that a commit reaches, and the time it was recorded. */
+export interface CommitExtent {
+  readonly partition: number;
+  /** The tree size after the commit. */
+  readonly size: number;
+  readonly recordedAt: Time;
+}
+
+interface Entry {
+  size: number;
+  /** By the clock of the process that recorded it. */
+  recordedAt: Time;
+  /** Milliseconds on the monotonic clock of this process. */
+  readonly seenAt: number;
+}
+
+/** The published commits that some read model has not folded yet. */
+class UnfoldedCommits {
+  /** By partition, oldest first. A list is never empty. */
+  readonly #entries = new Map<number, Entry[]>();
+
+  add({ partition, size, recordedAt }: CommitExtent, ticks: number) {
+    const entries = this.#entries.get(partition) ?? [];
+    const last = entries.at(-1);
+    if (last && entries.length >= MAX_TIMES) last.size = Math.max(last.size, size);
+    else entries.push({ size, recordedAt, seenAt: ticks });
+    this.#entries.set(partition, entries);
+  }
+
+  /** Removes commits that every model has folded. */
+  remove(partition: number, size: number): void {
+    const entries = this.#entries.get(partition);
+    while (entries?.[0] && entries[0].size <= size) entries.shift();
+    if (entries?.length === 0) this.#entries.delete(partition);
+  }
+
+  /** Restarts the age of a partition's commits, so that its new owner is not blamed for the old lag. */
+  rebase(partition: number, now: number): void {
+    const time = new Date(now).toISOString();
+    for (const entry of this.#entries.get(partition) ?? []) entry.recordedAt = time;
+  }
+
+  get partitions(): readonly number[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** When the oldest commit was recorded, in milliseconds since 1970; undefined if there is none. */
+  recordedAt(partition: number): number | undefined {
+    const oldest = this.#entries.get(partition)?.[0];
+    return oldest && Date.parse(oldest.recordedAt);
+  }
+
+  /** When this process learned of the oldest commit; undefined if there is none. */
+  seenAt(partition: number): number | undefined {
+    return this.#entries.get(partition)?.[0]?.seenAt;
+  }
+
+  /** The largest published size; 0 if there is none. */
+  size(partition: number): number {
+    return Math.max(0, ...(this.#entries.get(partition) ?? []).map(({ size }) => size));
   }
 }
 
@@ -115,7 +181,8 @@ export class ProgressTracker implements Progress {
   /** The largest size asked for, by partition. */
   readonly #asked = new Map<number, number>();
   readonly #unfolded = new UnfoldedCommits();
-  #behindSince: Time | undefined;
+  /** The recording time of the oldest commit in the log that the projector has not folded. */
+  behindSince: Time | undefined;
 
   constructor(options: ProgressTrackerOptions) {
     this.#options = options;
@@ -141,7 +208,7 @@ export class ProgressTracker implements Progress {
     const times = this.#unfolded.partitions.map((partition) =>
       this.#owns(partition) ? this.#unfolded.recordedAt(partition) : undefined,
     );
-    const behind = this.#behindSince === undefined ? undefined : Date.parse(this.#behindSince);
+    const behind = this.behindSince === undefined ? undefined : Date.parse(this.behindSince);
     return Math.max(0, ...[...times, behind].map((time) => (time === undefined ? 0 : now - time)));
   }
 
@@ -157,18 +224,18 @@ export class ProgressTracker implements Progress {
   }
 
   /** Counts a durable commit as unfolded until it is folded. */
-  trackCommit(commit: CommitExtent): void {
+  readonly trackCommit = (commit: CommitExtent): void => {
     const { partition, size } = commit;
-    if (size <= this.folded(partition)) return;
+    if (size <= (this.#folded[partition] ?? 0)) return;
     this.#unfolded.add(commit, this.#clock.now());
-    if (!this.#owns(partition)) this.#options.onRemoteLag?.('behind');
-  }
+    if (this.#options.owns && !this.#options.owns(partition)) this.#options.onRemoteLag?.('behind');
+  };
 
   /** Records that the partition is stored up to `size`, here or elsewhere. A smaller size changes nothing. */
   recordAdvance({ partition, size }: Advance): void {
     if (size <= (this.#folded[partition] ?? Number.POSITIVE_INFINITY)) return;
     this.#folded[partition] = size;
-    this.#waits.release(partition, size);
+    if (this.#waits.waits.size > 0) this.#waits.release(partition, size);
     this.#unfolded.remove(partition, size);
     for (const handler of this.#handlers) handler(partition, size);
   }
@@ -193,11 +260,6 @@ export class ProgressTracker implements Progress {
     return since;
   }
 
-  /** Sets the recording time of the oldest commit in the log that the projector has not folded. */
-  behind(since: Time | undefined): void {
-    this.#behindSince = since;
-  }
-
   /** Resolves when everything published is folded; rejects with `overloaded` after 5 s. */
   async waitForAll(): Promise<void> {
     const { partitions } = this.#unfolded;
@@ -215,4 +277,28 @@ export class ProgressTracker implements Progress {
   #owns(partition: number): boolean {
     return this.#options.owns?.(partition) ?? true;
   }
+}
+
+/** The progress of the read models of a single process, which folds all partitions. See `SharedProgress`. */
+export class LocalProgress {
+  readonly tracker: ProgressTracker;
+
+  constructor(options: Pick<ProgressTrackerOptions, 'folded' | 'requestWrite'>) {
+    this.tracker = new ProgressTracker(options);
+  }
+
+  recordWritten(
+    _tables: readonly string[],
+    advances: readonly Advance[],
+    behindSince: Time | undefined,
+  ): void {
+    this.tracker.behindSince = behindSince;
+    for (const advance of advances) this.tracker.recordAdvance(advance);
+  }
+
+  // There is no other process.
+  own(): void {}
+  readFrom(): void {}
+  receive(): void {}
+  stop(): void {}
 }

@@ -240,7 +240,7 @@ export class SharedProgress {
     behindSince: Time | undefined,
   ): void {
     this.#written = tables;
-    this.tracker.behind(behindSince);
+    this.tracker.behindSince = behindSince;
     this.#advance(advances);
     this.#notes.record(advances);
   }

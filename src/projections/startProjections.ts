@@ -4,7 +4,6 @@ import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import type { TextOpener } from '../vault/textOpener.js';
-import type { CommitExtent } from './commitBuffer.js';
 import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
 import type {
   MainThreadApi,
@@ -13,7 +12,7 @@ import type {
   ProjectionThreadData,
   StartState,
 } from './projectionWorker.js';
-import type { Progress } from './queryWaits.js';
+import { type CommitExtent, LocalProgress, type Progress } from './queryWaits.js';
 import { SharedProgress } from './remoteProgress.js';
 import { type Engine, ForeignReadModels } from './store/engine.js';
 import { ActiveReader, type OpenReader, openReader } from './store/openReader.js';
@@ -25,24 +24,21 @@ export interface ProjectionThread {
   readonly projector: Remote<ProjectionApi>;
   /** The port on which `MainThreadApi` must be served. */
   readonly main: MessagePort;
-  onNotice(notice: ProjectionNotice): void;
 }
 
-function startProjectionThread(data: Omit<ProjectionThreadData, 'main'>): ProjectionThread {
+function startProjectionThread(
+  data: Omit<ProjectionThreadData, 'main'>,
+  onNotice: (notice: ProjectionNotice) => void,
+): ProjectionThread {
   const main = new MessageChannel();
   const workerData: ProjectionThreadData = { ...data, main: main.port2 };
   const worker = new Worker(new URL('./projectionWorker.js', import.meta.url), {
     workerData,
     transferList: [main.port2],
   });
-  const thread: ProjectionThread = {
-    worker,
-    // The thread sends notices of this type only.
-    projector: connectThread<ProjectionApi>(worker, (notice) => thread.onNotice(notice as ProjectionNotice)),
-    main: main.port1,
-    onNotice: () => {},
-  };
-  return thread;
+  // The thread sends notices of this type only.
+  const projector = connectThread<ProjectionApi>(worker, onNotice as (notice: unknown) => void);
+  return { worker, projector, main: main.port1 };
 }
 
 /** Three times the lifetime of a lease: a process that reads nothing for so long owns no partition. */
@@ -50,8 +46,10 @@ const SETTLE_MS = 15_000;
 
 type Switch = (name: string, generation: number) => Promise<void>;
 
-/** The readers of the models, which follow each change of generation. */
+/** The readers of the models, which follow each change of generation and the progress. */
 class Readers {
+  /** Set once the models can be read. */
+  progress: LocalProgress | SharedProgress | undefined;
   readonly switches: Switch[] = [];
   /** Called when all of them have followed. */
   onSwitched: () => void = () => {};
@@ -113,7 +111,7 @@ export interface Projections {
    * Counts a durable commit as unfolded, whichever process folds it. The projector finds it in the log by itself. If
    * another process folds it and stays silent, its checkpoints are read from the store.
    */
-  publish(commit: CommitExtent): void;
+  readonly publish: (commit: CommitExtent) => void;
   /** Handles a note from another process. Repeats are harmless. */
   receive(note: Note): void;
   /**
@@ -147,10 +145,14 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   const { engine, cluster = {} } = options;
   const projections = (options.projections ?? new URL('./allProjections.js', import.meta.url)).href;
   const settleMs = cluster.settleMs ?? (engine.kind === 'mongodb' ? SETTLE_MS : 0);
-  const thread = startProjectionThread({ engine, owned: cluster.owned, settleMs, projections });
+  const readers = new Readers();
+  const thread = startProjectionThread({ engine, owned: cluster.owned, settleMs, projections }, (notice) => {
+    if (notice.kind === 'progress')
+      readers.progress?.recordWritten(notice.tables, notice.advances, notice.behindSince);
+    else if (readers.progress) options.errors.onRetry(toError(notice));
+  });
   try {
     await thread.projector.open();
-    const readers = new Readers();
     serveThread(thread.main, {
       usernames: (sealed) => options.names.usernames(sealed),
       switchTo: (name, generation) => readers.switchTo(name, generation),
@@ -167,7 +169,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
 }
 
 function runProjections(
-  { cluster, errors }: ProjectionsOptions,
+  { engine, cluster, errors }: ProjectionsOptions,
   thread: ProjectionThread,
   readers: Readers,
   start: StartState,
@@ -178,24 +180,26 @@ function runProjections(
   const generations = new Map(models.map(({ name, generation }) => [name, generation]));
   const reader = new ActiveReader(rows.reader, generations);
   const tables = () => models.map((model) => tableOf(reader.current(model)));
-  const shared = new SharedProgress({
-    start: { tables: tables(), folded },
-    owned: cluster?.owned,
-    projector: {
-      // A thread that has ended has raised the alarm.
-      requestWrite: (partition, size) => void thread.projector.requestWrite(partition, size).catch(() => {}),
-      readCheckpoints: (read, partitions) => thread.projector.readCheckpoints(read, partitions),
-    },
-    send: (note) => cluster?.send?.(note),
-    onRetry: (error) => errors.onRetry(error instanceof Error ? error : new Error(String(error))),
-  });
+  // A thread that has ended has raised the alarm.
+  const requestWrite = (partition: number, size: number) =>
+    void thread.projector.requestWrite(partition, size).catch(() => {});
+  const shared =
+    engine.kind === 'sqlite'
+      ? new LocalProgress({ folded, requestWrite })
+      : new SharedProgress({
+          start: { tables: tables(), folded },
+          owned: cluster?.owned,
+          projector: {
+            requestWrite,
+            readCheckpoints: (read, partitions) => thread.projector.readCheckpoints(read, partitions),
+          },
+          send: (note) => cluster?.send?.(note),
+          onRetry: (error) => errors.onRetry(error instanceof Error ? error : new Error(String(error))),
+        });
   readers.switches.push((name, generation) => reader.switchTo(name, generation));
   // Progress in the new table counts only now: no reader may take it for progress in the old one.
   readers.onSwitched = () => shared.readFrom(tables());
-  thread.onNotice = (notice) => {
-    if (notice.kind === 'retry') errors.onRetry(toError(notice));
-    else shared.recordWritten(notice.tables, notice.advances, notice.behindSince);
-  };
+  readers.progress = shared;
   const ended = thread.projector.run().catch(alarm);
   let isClosing = false;
   return {
@@ -213,7 +217,7 @@ function runProjections(
     onSwitch(handler) {
       readers.switches.push(handler);
     },
-    publish: (commit) => shared.tracker.trackCommit(commit),
+    publish: shared.tracker.trackCommit,
     receive: (note) => shared.receive(note),
     own(partitions) {
       shared.own(partitions);

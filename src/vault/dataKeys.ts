@@ -119,17 +119,13 @@ const contextOfKey = (owner: UserId): string => `key of user ${owner}`;
 export class OwnKeys {
   readonly #store: KeyTable;
   readonly #wrapping: DataKey;
-  readonly #cache: ExpiringCache<DataKey | 'destroyed'>;
+  /** By owner: see `CachedKeys.getCached`. */
+  readonly cache: ExpiringCache<DataKey | 'destroyed'>;
 
   constructor(store: KeyTable, wrapping: DataKey, ttlMs: number) {
     this.#store = store;
     this.#wrapping = wrapping;
-    this.#cache = new ExpiringCache({ ttlMs, maxEntries: MAX_KEYS });
-  }
-
-  /** See `CachedKeys.getCached`. */
-  getCached(owner: UserId): DataKey | 'destroyed' | undefined {
-    return this.#cache.get(owner);
+    this.cache = new ExpiringCache({ ttlMs, maxEntries: MAX_KEYS });
   }
 
   /** Makes a key, wrapped for its row. */
@@ -144,8 +140,8 @@ export class OwnKeys {
 
   /** Caches a key, but never over `destroyed`: a read that began before the destruction may end after it. */
   remember(owner: UserId, key: DataKey | 'destroyed', asOf: number): DataKey | 'destroyed' {
-    if (this.#cache.get(owner) === 'destroyed') return 'destroyed';
-    this.#cache.set(owner, key, asOf);
+    if (this.cache.get(owner) === 'destroyed') return 'destroyed';
+    this.cache.set(owner, key, asOf);
     return key;
   }
 
@@ -154,7 +150,7 @@ export class OwnKeys {
     const found = new Map<UserId, DataKey | 'destroyed'>();
     const uncached = new Set<UserId>();
     for (const owner of owners) {
-      const key = this.#cache.get(owner, MIN_TTL_LEFT_MS);
+      const key = this.cache.get(owner, MIN_TTL_LEFT_MS);
       if (key === undefined) uncached.add(owner);
       else found.set(owner, key);
     }
@@ -188,11 +184,11 @@ export class OwnKeys {
   /** See `KeyStore.destroy`. */
   async destroy(owner: UserId): Promise<void> {
     await this.#store.destroyKey(owner);
-    this.#cache.set(owner, 'destroyed');
+    this.cache.set(owner, 'destroyed');
   }
 
   close(): void {
-    this.#cache.close();
+    this.cache.close();
   }
 }
 

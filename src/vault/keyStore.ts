@@ -160,10 +160,11 @@ class RoomKeyCache {
     private readonly rows: KeyRows,
   ) {}
 
-  getCached(room: WriterInRoom, leftMs = 0): RoomKeys | 'destroyed' | undefined {
-    if (this.ownKeys.getCached(room.owner) === 'destroyed') return 'destroyed';
+  /** See `CachedKeys.getCachedRoomKeys`. Undefined if they expire in less than `leftMs`. */
+  readonly getCached = (room: WriterInRoom, leftMs = 0): RoomKeys | 'destroyed' | undefined => {
+    if (this.ownKeys.cache.get(room.owner) === 'destroyed') return 'destroyed';
     return this.#cache.get(roomKeysId(room), leftMs)?.keys;
-  }
+  };
 
   async getAll(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>> {
     const found = new Map<string, RoomKeys | 'destroyed'>();
@@ -206,7 +207,7 @@ class RoomKeyCache {
         const person = people.get(room.owner) ?? 'destroyed';
         if (person === 'destroyed') this.ownKeys.remember(room.owner, person, asOf);
         // The person may have been destroyed here since the read began.
-        if (person === 'destroyed' || this.ownKeys.getCached(room.owner) === 'destroyed') {
+        if (person === 'destroyed' || this.ownKeys.cache.get(room.owner) === 'destroyed') {
           into.set(id, 'destroyed');
           return false;
         }
@@ -301,7 +302,7 @@ export function createKeyStore(
   return {
     getKeys: (owners) => own.getAll(owners),
     getKey: (owner) => own.get(owner),
-    getCached: (owner) => own.getCached(owner),
+    getCached: (owner) => own.cache.get(owner),
     fetchKeys: (owners) => own.fetchAll(owners),
     async create(owner) {
       await rows.insert(owner);
@@ -311,7 +312,7 @@ export function createKeyStore(
     },
     destroy: (owner) => rooms.destroyOwner(owner),
     getRoomKeys: (asked) => rooms.getAll(asked),
-    getCachedRoomKeys: (room) => rooms.getCached(room),
+    getCachedRoomKeys: rooms.getCached,
     fetchRoomKeys: (asked) => rooms.fetchAll(asked),
     destroyTexts: (room, seqs) => rooms.destroyTexts(room, seqs),
     async beginGeneration() {

@@ -37,16 +37,6 @@ function halve(node: string): Halves {
   return { left: both.slice(0, NODE_BYTES), right: both.slice(NODE_BYTES, 2 * NODE_BYTES) };
 }
 
-/** The key of one revision. Whoever lacks the node has no revision. */
-function leafKey(node: string, rev: number): DataKey {
-  leafInput.write(node, LEAF_PREFIX.length, 'latin1');
-  leafInput.writeUIntBE(rev, LEAF_PREFIX.length + NODE_BYTES, 6);
-  const key = hash('sha256', leafInput, 'buffer');
-  leafInput.fill(0, LEAF_PREFIX.length);
-  return key;
-}
-
-const stepInto = (tree: Halves, bit: number | undefined): Tree => (bit === 0 ? tree.left : tree.right);
 const expand = (tree: string | Halves): Halves => (typeof tree === 'string' ? halve(tree) : tree);
 
 /** The branch at the path. */
@@ -54,7 +44,8 @@ function branchAt(tree: Tree, path: Path): Tree {
   let branch = tree;
   for (const bit of path) {
     if (branch === null) return null;
-    branch = stepInto(expand(branch), bit);
+    const { left, right }: Halves = expand(branch);
+    branch = bit === 0 ? left : right;
   }
   return branch;
 }
@@ -81,21 +72,19 @@ export function roomPath(salt: Uint8Array, roomId: RoomId): Path {
 /** Writes the path of a `seq` into `bits` and returns its length. No path begins another: it begins with its length. */
 function writeSeqPath(seq: number, bits: Uint8Array): number {
   if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`${seq} is no sequence number`);
-  const text = seq.toString(16);
-  writeDigit(text.length, bits, 0);
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
+  const digits = seq.toString(16);
+  let digit = digits.length;
+  let at = 0;
+  for (let i = 0; i <= digits.length; i++) {
+    bits[at++] = digit >> 3;
+    bits[at++] = (digit >> 2) & 1;
+    bits[at++] = (digit >> 1) & 1;
+    bits[at++] = digit & 1;
+    const code = digits.charCodeAt(i);
     // '0' to '9' are 48 to 57, 'a' to 'f' are 97 to 102.
-    writeDigit(code < 97 ? code - 48 : code - 87, bits, (i + 1) * BITS_A_DIGIT);
+    digit = code < 97 ? code - 48 : code - 87;
   }
-  return (text.length + 1) * BITS_A_DIGIT;
-}
-
-function writeDigit(digit: number, bits: Uint8Array, at: number): void {
-  bits[at] = digit >> 3;
-  bits[at + 1] = (digit >> 2) & 1;
-  bits[at + 2] = (digit >> 1) & 1;
-  bits[at + 3] = digit & 1;
+  return at;
 }
 
 const MAX_SEQ_BITS = (MAX_SEQ_DIGITS + 1) * BITS_A_DIGIT;
@@ -256,9 +245,9 @@ class Walk {
     for (; depth < length; depth++) {
       const branch = branches[depth] ?? null;
       if (branch === null) return undefined;
-      const halves = expand(branch);
+      const halves = typeof branch === 'string' ? halve(branch) : branch;
       branches[depth] = halves;
-      branches.push(stepInto(halves, wanted[depth]));
+      branches.push(wanted[depth] === 0 ? halves.left : halves.right);
     }
     const found = branches[depth];
     // Nothing is cut below a `seq`, so that its node is a key or gone.
@@ -292,12 +281,17 @@ export class RoomKeys {
     return MEMORY_OF_A_BYTE * this.bytes.length + OVERHEAD_BYTES;
   }
 
-  /** Undefined: this text was destroyed. Throws `CipherError` for a generation that these keys do not know. */
+  /** The key of one revision. Undefined: this text was destroyed. Throws `CipherError` for a generation that these keys do not know. */
   keyOf(generation: number, seq: number, rev: number): DataKey | undefined {
     const walk = this.#walks.get(generation);
     if (!walk) throw new CipherError(`the keys of this room have no generation ${generation}`);
     const node = walk.nodeOf(seq);
-    return node === undefined ? undefined : leafKey(node, rev);
+    if (node === undefined) return undefined;
+    leafInput.write(node, LEAF_PREFIX.length, 'latin1');
+    leafInput.writeUIntBE(rev, LEAF_PREFIX.length + NODE_BYTES, 6);
+    const key = hash('sha256', leafInput, 'buffer');
+    leafInput.fill(0, LEAF_PREFIX.length);
+    return key;
   }
 }
 

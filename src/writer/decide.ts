@@ -1,70 +1,29 @@
 import { unauthenticated } from '../base/errors.js';
 import { takeInTurn } from '../base/rateLimits.js';
-import {
-  type Answer,
-  type Answers,
-  type Command,
-  type CommandKind,
-  commandDeclaration,
-  decideCommand,
-} from '../domain/commands.js';
-import type { Decision, EarlierMessage, Facts } from '../domain/defineCommand.js';
-import { type Recorded, sealedTextOf } from '../domain/events.js';
+import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
+import type { Decision, EarlierMessage, Facts, Wants } from '../domain/defineCommand.js';
+import type { SealedField } from '../domain/defineEvent.js';
+import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
-import type { Actor, MessageRef, StreamName, UserId, WriterInRoom } from '../domain/ids.js';
+import type { MessageRef, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
-import type { AskedMessage } from '../projections/models/messageRows.js';
+import { type AskedMessage, messageIdHash } from '../projections/models/messageRows.js';
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
-import type { MessageIds } from './messageIds.js';
-import type { StreamCache, StreamState, Tail, TailPin } from './streamState.js';
+import type { MessageIds, NamedMessage } from './messageIds.js';
+import type { StreamCache, StreamState, Tail } from './streamState.js';
 import type { DecisionLookups } from './writerPorts.js';
 
-/** A command as it was submitted. */
-interface Submitted {
+/** A command on its way through a writer. Its caller gets the outcome once. */
+export interface Task extends CommandDescription {
   readonly command: Command;
   readonly commandId: string;
-  readonly stream: StreamName;
   /** By the clock of the leases. */
   readonly submittedAt: number;
-}
-
-/** A command on its way through a writer. Its caller gets the outcome once. */
-export class Task {
-  readonly command: Command;
-  readonly commandId: string;
-  readonly stream: StreamName;
-  readonly submittedAt: number;
-
-  /** `leave` is called before the outcome is told. */
-  constructor(
-    submitted: Submitted,
-    private readonly leave: () => void,
-    private readonly resolve: (answer: never) => void,
-    private readonly reject: (error: unknown) => void,
-  ) {
-    this.command = submitted.command;
-    this.commandId = submitted.commandId;
-    this.stream = submitted.stream;
-    this.submittedAt = submitted.submittedAt;
-  }
-
-  /** Who asked. */
-  get actor(): Actor {
-    return commandDeclaration(this.command.kind).actor(this.command);
-  }
-
-  answer(answer: Answer<CommandKind>): void {
-    this.leave();
-    // A caller takes what its command's kind is answered with, and a writer gives no other.
-    this.resolve(answer as never);
-  }
-
-  refuse(error: unknown): void {
-    this.leave();
-    this.reject(error);
-  }
+  /** Takes what the command's kind is answered with. */
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** The limit of commands looked up together, chosen so that two message ids each fit one query. */
@@ -81,7 +40,11 @@ export function splitRound(tasks: Task[]): { round: Task[]; rest: Task[] } {
 export interface Prepared {
   readonly task: Task;
   readonly stream: StreamState;
-  readonly pin: TailPin;
+  readonly wants: Wants;
+  /** The messages that it wants. */
+  readonly named: readonly NamedMessage[];
+  /** The tail must keep everything above until the command is decided. */
+  readonly floor: number;
   readonly found: Found;
 }
 
@@ -103,103 +66,96 @@ interface Memory {
   readonly ids: MessageIds;
 }
 
+const nothing: ReadonlyMap<string, never> = new Map<string, never>();
+const nobody: ReadonlySet<UserId> = new Set();
+const NONE: readonly never[] = [];
+const NO_WANTS: Wants = {};
+
 /**
  * Finds the facts and keys for a round of commands: at once if all are in memory, otherwise with one query for each
- * kind. Changes only caches, and keeps the order. Rejects if a fact cannot be fetched; then no stream and no pin is
- * held.
+ * kind. Changes only caches, and keeps the order. Throws or rejects if a fact cannot be fetched; then no stream is in
+ * use.
  */
 export function prepare(
   tasks: readonly Task[],
-  memory: Memory,
+  { streams, tail, ids }: Memory,
   lookups: DecisionLookups,
 ): Prepared[] | Promise<Prepared[]> {
-  const { streams, tail, ids } = memory;
-  const pin = tail.pin(tasks.length);
-  const used = tasks.map((task) => streams.acquire(task.stream));
+  const { keys } = lookups;
+  const prepared: Prepared[] = [];
+  const [ownKeys, roomKeys] = [
+    new Map<UserId, DataKey | 'destroyed'>(),
+    new Map<string, RoomKeys | 'destroyed'>(),
+  ];
+  const found: Found = { ownKeys, roomKeys, messages: nothing, users: nobody, active: nobody };
+  // An id that is used from now on is in the tail.
+  const { floor } = tail;
+  let isInMemory = true;
   const release = (error: unknown): never => {
-    for (const stream of used) {
-      streams.release(stream);
-      tail.unpin(pin);
-    }
+    for (const { stream } of prepared) streams.abandon(stream);
     throw error;
   };
-  // `used` has one stream a task.
-  const prepared = (found: Found): Prepared[] =>
-    tasks.map((task, i) => ({ task, stream: used[i] as StreamState, pin, found }));
   try {
-    const wanted = wantsOf(tasks);
-    // After the pin: an id that is used from now on is in the tail. Nearly all ids are new, and need no read.
-    const asked = ids.select(wanted.messages);
-    const missing = used.filter((stream) => !stream.isLoaded);
-    const known = missing.length > 0 || asked.length > 0 ? undefined : inMemory(wanted, lookups);
-    if (known) return prepared(known);
-    return fetchFound({ ...wanted, asked, missing: new Set(missing) }, tail, lookups).then(prepared, release);
+    for (const task of tasks) {
+      const stream = streams.acquire(task.stream);
+      const wants = task.declaration.wants?.(task.command) ?? NO_WANTS;
+      const named: NamedMessage[] = [];
+      for (const { roomId, messageId } of wants.messages ?? NONE)
+        named.push({ roomId, messageId, name: messageIdHash({ roomId, messageId }) });
+      prepared.push({ task, stream, wants, named, floor, found });
+      if (!stream.isLoaded || wants.users || (wants.devices && lookups.devices)) isInMemory = false;
+      if (!isInMemory) continue;
+      for (const owner of wants.ownKeys ?? NONE) {
+        const key = keys.getCached(owner);
+        if (key === undefined) isInMemory = false;
+        else ownKeys.set(owner, key);
+      }
+      for (const room of wants.textKeys ?? NONE) {
+        const key = keys.getCachedRoomKeys(room);
+        if (key === undefined) isInMemory = false;
+        else roomKeys.set(roomKeysId(room), key);
+      }
+    }
+    // Nearly all ids are new, and need no read.
+    const asked = ids.select(prepared);
+    if (isInMemory && asked.length === 0) return prepared;
+    return fetchFound(prepared, asked, tail, lookups).catch(release);
   } catch (error) {
     return release(error);
   }
 }
 
-/** Everything wanted, if all of it is in memory. */
-function inMemory(
-  { ownKeys, textKeys, users, leaving }: Wanted,
-  { keys, devices }: DecisionLookups,
-): Found | undefined {
-  if (users.size > 0 || (leaving.size > 0 && devices)) return undefined;
-  const own = new Map<UserId, DataKey | 'destroyed'>();
-  for (const user of ownKeys) {
-    const key = keys.getCached(user);
-    if (key === undefined) return undefined;
-    own.set(user, key);
-  }
-  const rooms = new Map<string, RoomKeys | 'destroyed'>();
-  for (const [id, room] of textKeys) {
-    const found = keys.getCachedRoomKeys(room);
-    if (found === undefined) return undefined;
-    rooms.set(id, found);
-  }
-  return { ownKeys: own, roomKeys: rooms, messages: nothing, users: nobody, active: nobody };
-}
-
+/** Fetches the facts and keys of a round from the stores. */
 async function fetchFound(
-  wanted: Wanted & { readonly asked: readonly AskedMessage[]; readonly missing: ReadonlySet<StreamState> },
+  prepared: readonly Prepared[],
+  asked: readonly AskedMessage[],
   tail: Tail,
   { reads, keys, devices }: DecisionLookups,
-): Promise<Found> {
+): Promise<Prepared[]> {
+  const missing = new Set<StreamState>();
+  const owners = new Set<UserId>();
+  const rooms = new Map<string, WriterInRoom>();
+  const wanted = new Set<UserId>();
+  const leaving = new Set<UserId>();
+  for (const { stream, wants } of prepared) {
+    if (!stream.isLoaded) missing.add(stream);
+    for (const user of wants.users ?? NONE) wanted.add(user);
+    for (const user of wants.devices ?? NONE) leaving.add(user);
+    for (const user of wants.ownKeys ?? NONE) owners.add(user);
+    for (const room of wants.textKeys ?? NONE) rooms.set(roomKeysId(room), room);
+  }
   const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
-    wanted.missing.size > 0 ? reads.states([...wanted.missing].map(({ name }) => name)) : nothing,
-    wanted.ownKeys.size > 0 ? keys.getKeys([...wanted.ownKeys]) : nothing,
-    wanted.textKeys.size > 0 ? keys.getRoomKeys([...wanted.textKeys.values()]) : nothing,
-    wanted.asked.length > 0 ? reads.messages(wanted.asked) : nothing,
-    wanted.users.size > 0 ? reads.existing([...wanted.users]) : nobody,
-    wanted.leaving.size > 0 && devices ? devices.findActive([...wanted.leaving]) : nobody,
+    missing.size > 0 ? reads.states([...missing].map(({ name }) => name)) : nothing,
+    owners.size > 0 ? keys.getKeys([...owners]) : nothing,
+    rooms.size > 0 ? keys.getRoomKeys([...rooms.values()]) : nothing,
+    asked.length > 0 ? reads.messages(asked) : nothing,
+    wanted.size > 0 ? reads.existing([...wanted]) : nobody,
+    leaving.size > 0 && devices ? devices.findActive([...leaving]) : nobody,
   ]);
   // An earlier round may have loaded it meanwhile.
-  for (const stream of wanted.missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
-  return { ownKeys, roomKeys, messages, users, active };
-}
-
-const nothing: ReadonlyMap<string, never> = new Map<string, never>();
-const nobody: ReadonlySet<UserId> = new Set();
-
-type Wanted = ReturnType<typeof wantsOf>;
-
-function wantsOf(tasks: readonly Task[]) {
-  const ownKeys = new Set<UserId>();
-  const textKeys = new Map<string, WriterInRoom>();
-  const users = new Set<UserId>();
-  const leaving = new Set<UserId>();
-  const messages: MessageRef[] = [];
-  for (const { command } of tasks) {
-    const { wants } = commandDeclaration(command.kind);
-    if (!wants) continue;
-    const wanted = wants(command);
-    for (const user of wanted.users ?? []) users.add(user);
-    for (const user of wanted.devices ?? []) leaving.add(user);
-    for (const ref of wanted.messages ?? []) messages.push(ref);
-    for (const user of wanted.ownKeys ?? []) ownKeys.add(user);
-    for (const room of wanted.textKeys ?? []) textKeys.set(roomKeysId(room), room);
-  }
-  return { ownKeys, textKeys, users, leaving, messages };
+  for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
+  const found = { ownKeys, roomKeys, messages, users, active };
+  return prepared.map((each) => ({ ...each, found }));
 }
 
 /** A sealed text of an event, and what it holds. */
@@ -209,73 +165,62 @@ export interface SealedText {
 }
 
 /**
- * Seals the sealed field of an event as it was decided. Throws `KeyMissing` if the command did not want its key, and
- * `TextDestroyed` if the text's place was destroyed before.
+ * Seals a field of an event as it was decided. Throws if the command did not want its key, and `TextDestroyed` if the
+ * text's place was destroyed before.
  */
-export function sealEvent(
+export function sealField(
   event: Recorded,
+  { field, of }: SealedField<Recorded>,
   { ownKeys, roomKeys }: Found,
-): { event: Recorded; text?: SealedText } {
-  const field = sealedTextOf(event);
-  if (!field) return { event };
-  const { owner, text, context, place } = field;
+): SealedText {
+  const { owner, context, place } = of(event);
+  const text = (event.data as Readonly<Record<string, unknown>>)[field] as string; // A sealed field is a string.
   const key = place ? roomKeys.get(roomKeysId({ owner, roomId: place.roomId })) : ownKeys.get(owner);
   if (key === undefined || key === 'destroyed')
     throw new Error(`the key that seals ${event.type} of ${owner} was not fetched`);
   const sealed =
     place && key instanceof RoomKeys
       ? sealText(key, place, text, context)
-      : seal(key as DataKey, text, context);
-  const data = { ...event.data, [field.field]: sealed };
-  return { event: { ...event, data } as Recorded, text: { sealed, text } }; // A sealed field is a string.
-}
-
-/** Whether a key that the command wants was destroyed with its owner. */
-function isOwnerErased({ task: { command }, found }: Prepared): boolean {
-  const { ownKeys = [], textKeys = [] } = commandDeclaration(command.kind).wants?.(command) ?? {};
-  return (
-    ownKeys.some((owner) => found.ownKeys.get(owner) === 'destroyed') ||
-    textKeys.some((room) => found.roomKeys.get(roomKeysId(room)) === 'destroyed')
-  );
+      : seal(key as DataKey, text, context); // Without a place it is an own key.
+  return { sealed, text };
 }
 
 /** Decides a prepared command against its stream's state; `now` is the time of the commit to be. */
 export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Answers[CommandKind]> {
-  const { task, stream } = prepared;
-  if (isOwnerErased(prepared)) return { refused: unauthenticated('this user has been erased') };
-  const { command } = task;
-  const facts = new FoundFacts(prepared, tail, now);
-  return decideCommand<CommandKind>(command, stream.state, facts);
+  const { task, stream, wants, found } = prepared;
+  let isErased = false;
+  for (const owner of wants.ownKeys ?? NONE) isErased ||= found.ownKeys.get(owner) === 'destroyed';
+  for (const room of wants.textKeys ?? NONE)
+    isErased ||= found.roomKeys.get(roomKeysId(room)) === 'destroyed';
+  if (isErased) return { refused: unauthenticated('this user has been erased') };
+  const facts: Facts = {
+    now,
+    exists: (user) => found.users.has(user),
+    isActive: (user) => found.active.has(user),
+    message(ref) {
+      const term = messageTerm(ref);
+      // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
+      const earlier = tail.messages.get(term) ?? found.messages.get(term);
+      return earlier && withFacts(earlier, tail.deletions.get(term) ?? earlier.deleted, ref, found);
+    },
+  };
+  return task.declaration.decide(task.command, stream.state, facts);
 }
 
-/** The facts of one command, from the look-ups and the tail. */
-class FoundFacts implements Facts {
-  constructor(
-    private readonly prepared: Prepared,
-    private readonly tail: Tail,
-    readonly now: Time,
-  ) {}
-
-  readonly exists = (user: UserId): boolean => this.prepared.found.users.has(user);
-
-  readonly isActive = (user: UserId): boolean => this.prepared.found.active.has(user);
-
-  readonly message = (ref: MessageRef): EarlierMessage | undefined => {
-    const term = messageTerm(ref);
-    // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
-    const earlier = this.tail.message(term) ?? this.prepared.found.messages.get(term);
-    if (!earlier) return undefined;
-    const deleted = this.tail.deletion(term) ?? earlier.deleted;
-    return {
-      ...earlier,
-      ...(deleted ? { deleted } : {}),
-      hasText: (text) => this.#hasText(earlier, ref, text),
-    };
+function withFacts(
+  earlier: StoredMessage,
+  deleted: StoredMessage['deleted'],
+  { roomId, messageId }: MessageRef,
+  { roomKeys }: Found,
+): EarlierMessage {
+  const { senderId, seq, text: sealed } = earlier;
+  return {
+    ...earlier,
+    ...(deleted ? { deleted } : {}),
+    hasText(text) {
+      const keys = roomKeys.get(roomKeysId({ owner: senderId, roomId }));
+      if (sealed === null || !(keys instanceof RoomKeys)) return false;
+      return openText(keys, { seq, rev: 0 }, sealed, messageContext(roomId, messageId)) === text;
+    },
   };
-
-  #hasText({ senderId, seq, text: sealed }: StoredMessage, { roomId, messageId }: MessageRef, text: string) {
-    const keys = this.prepared.found.roomKeys.get(roomKeysId({ owner: senderId, roomId }));
-    if (sealed === null || !(keys instanceof RoomKeys)) return false;
-    return openText(keys, { seq, rev: 0 }, sealed, messageContext(roomId, messageId)) === text;
-  }
 }

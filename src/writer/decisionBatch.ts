@@ -1,21 +1,38 @@
 import { overloaded } from '../base/errors.js';
+import type { AdmissionQueue } from '../base/rateLimits.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
+import type { Decision } from '../domain/defineCommand.js';
 import type { NewEventOf } from '../domain/defineEvent.js';
-import { membersIn, type Recorded } from '../domain/events.js';
+import { declarationOf, membersIn, type Recorded } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import { decide, type Prepared, type SealedText, sealEvent, type Task } from './decide.js';
+import { decide, type Prepared, type SealedText, sealField, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import type { WriterEnvironment } from './writerPorts.js';
 
-/** An outcome that is sent when the batch is durable. */
-type Waiting = {
+/** A decision that its caller is told when the batch is durable. */
+interface Waiting {
   readonly prepared: Prepared;
-  readonly outcome: { readonly answer: Answers[CommandKind] } | { readonly refused: Error };
-};
+  readonly decision: Decision<Answers[CommandKind]>;
+}
+
+/** An event of a decision, as it is to be stored. */
+interface NewLeaf {
+  readonly event: Recorded;
+  readonly leaf: string;
+  readonly bytes: number;
+  readonly text: SealedText | undefined;
+}
+
+/** What a batch needs of its writer. */
+interface BatchDeps {
+  readonly knownToAll: WriterEnvironment['knownToAll'];
+  /** Left by each command when its outcome is told. */
+  readonly admission: AdmissionQueue;
+}
 
 /**
  * The events of one commit, decided one command after the other. An answer that depends on this batch waits until
@@ -39,7 +56,7 @@ export class Batch {
     readonly term: WriterTerm,
     readonly recordedAt: Time,
     readonly decidedAt: number,
-    private readonly isKnownToAll: WriterEnvironment['isKnownToAll'],
+    private readonly deps: BatchDeps,
   ) {
     this.#isProven = decidedAt < term.lease.validUntil;
   }
@@ -51,19 +68,19 @@ export class Batch {
 
   /** Decides one more command. Returns false if its events do not fit: decide it again for the next commit. */
   take(prepared: Prepared): boolean {
-    const { task } = prepared;
+    const { task, stream } = prepared;
     try {
       const decision = decide(prepared, this.term.tail, this.recordedAt);
-      if ('refused' in decision) {
-        this.#settle({ prepared, outcome: decision });
-        return true;
-      }
-      if (!this.#add(decision.events, prepared)) return false;
-      this.#settle({ prepared, outcome: { answer: decision.answer } });
+      if ('events' in decision && decision.events.length > 0 && !this.#add(decision.events, prepared))
+        return false;
+      const { partition, size } = this.term.head;
+      if (stream.isDirty || !this.#isProven) this.#waiting.push({ prepared, decision });
+      else this.#tell(prepared, decision, { partition, size });
     } catch (error) {
       // Thrown before anything was added: it concerns this command alone.
-      this.#done(prepared);
-      task.refuse(error);
+      stream.uses--;
+      this.deps.admission.leave(task.bytes);
+      task.reject(error);
     }
     return true;
   }
@@ -71,77 +88,78 @@ export class Batch {
   /** Sends all waiting outcomes, in order. Call it when the commit is durable, or is empty and the lease was valid. */
   settle(moment: Moment): void {
     for (const stream of this.#dirty) stream.isDirty = false;
-    for (const waiting of this.#waiting) this.#tell(waiting, moment);
+    for (const { prepared, decision } of this.#waiting) this.#tell(prepared, decision, moment);
   }
 
-  #add(decided: readonly NewEventOf<string, object>[], { task, stream, found }: Prepared): boolean {
-    const { partition, size } = this.term.head;
-    const first = size + this.events.length;
-    const events: { readonly event: Recorded; readonly leaf: string; readonly bytes: number }[] = [];
-    const sealedTexts: SealedText[] = [];
+  /** Adds the events of a decision, or none of them if they do not fit. */
+  #add(decided: readonly NewEventOf<string, object>[], prepared: Prepared): boolean {
+    const { head, tail, ids } = this.term;
+    const { stream, named } = prepared;
+    const made: NewLeaf[] = [];
     let bytes = this.#bytes;
-    for (const { type: decidedType, stream: name, data } of decided) {
-      const { commandId, actor } = task;
-      const plain = {
-        partition,
-        offset: first + events.length,
-        stream: name,
-        version: stream.version + events.length + 1,
-        type: decidedType,
-        data,
-        actor,
-        recordedAt: this.recordedAt,
-        commandId,
-      } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
-      const { event: sealed, text } = sealEvent(plain, found);
-      if (text) sealedTexts.push(text);
-      const stored = downcastEvent(sealed.type, sealed.data, this.isKnownToAll);
-      if (!stored) throw overloaded('a node does not know this kind of event yet');
-      // If an older form is stored, use only its data, because every node folds that data.
-      const event =
-        stored.type === sealed.type
-          ? sealed
-          : ({ ...sealed, ...upcastEvent(stored.type, stored.data) } as Recorded); // The data is of the type.
-      const leaf = encodeEvent(event, stored);
-      const length = Buffer.byteLength(leaf);
-      if (length > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', length);
-      bytes += length;
-      events.push({ event, leaf, bytes: length });
+    for (const event of decided) {
+      const one = this.#encode(event, prepared, head.size + this.events.length, made.length);
+      bytes += one.bytes;
+      made.push(one);
     }
-    if (this.events.length + events.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes)
-      return false;
+    if (this.events.length + made.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes) return false;
     this.#bytes = bytes;
-    for (const { event, leaf, bytes: size } of events) {
+    for (const { event, leaf, bytes: size, text } of made) {
       stream.evolve(event);
-      this.term.tail.add(event, size);
-      this.term.ids.add(event);
+      tail.add(event, size);
+      ids.add(event, named);
       this.events.push(event);
       this.leaves.push(leaf);
+      if (text) this.texts.set(text.sealed, text.text);
     }
-    for (const { sealed, text } of sealedTexts) this.texts.set(sealed, text);
-    if (events.length > 0) {
-      const members = membersIn(stream.state);
-      if (members.length > 0) this.members.set(stream.name, members);
-      stream.isDirty = true;
-      this.#dirty.add(stream);
-    }
+    const members = membersIn(stream.state);
+    if (members.length > 0) this.members.set(stream.name, members);
+    stream.isDirty = true;
+    this.#dirty.add(stream);
     return true;
   }
 
-  #settle(waiting: Waiting): void {
-    const { partition, size } = this.term.head;
-    if (waiting.prepared.stream.isDirty || !this.#isProven) this.#waiting.push(waiting);
-    else this.#tell(waiting, { partition, size });
+  /** The decision's event number `i` as it is stored; `first` is the offset of the decision's first event. */
+  #encode(
+    { type, stream: name, data }: NewEventOf<string, object>,
+    { task, stream, found }: Prepared,
+    first: number,
+    i: number,
+  ): NewLeaf {
+    const decided = {
+      partition: this.term.head.partition,
+      offset: first + i,
+      stream: name,
+      version: stream.version + i + 1,
+      type,
+      data,
+      actor: task.actor,
+      recordedAt: this.recordedAt,
+      commandId: task.commandId,
+    } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
+    const { sealed: field } = declarationOf(decided.type);
+    const text = field && sealField(decided, field, found);
+    let event = decided;
+    // A sealed field is a string.
+    if (text) event = { ...decided, data: { ...data, [field.field]: text.sealed } } as Recorded;
+    const { knownToAll } = this.deps;
+    const stored = knownToAll.has(type)
+      ? event
+      : downcastEvent(event.type, event.data, (each) => knownToAll.has(each));
+    if (!stored) throw overloaded('a node does not know this kind of event yet');
+    // If an older form is stored, use only its data, because every node folds that data.
+    if (stored.type !== type) event = { ...event, ...upcastEvent(stored.type, stored.data) } as Recorded; // The data is of the type.
+    const leaf = encodeEvent(event, stored);
+    const bytes = Buffer.byteLength(leaf);
+    if (bytes > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', bytes);
+    return { event, leaf, bytes, text };
   }
 
-  #tell({ prepared, outcome }: Waiting, moment: Moment): void {
-    this.#done(prepared);
-    if ('refused' in outcome) prepared.task.refuse(outcome.refused);
-    else prepared.task.answer({ ...outcome.answer, moment });
-  }
-
-  #done({ stream, pin }: Prepared): void {
-    this.term.streams.release(stream);
-    this.term.tail.unpin(pin);
+  #tell({ task, stream }: Prepared, decision: Waiting['decision'], moment: Moment): void {
+    stream.uses--;
+    this.deps.admission.leave(task.bytes);
+    if ('refused' in decision) task.reject(decision.refused);
+    // A caller takes what its command's kind is answered with, and a writer gives no other.
+    else task.resolve({ ...decision.answer, moment } as never);
   }
 }

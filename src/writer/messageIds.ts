@@ -20,6 +20,7 @@ const RETRY_MS = 60_000;
 const PAGE_COMMITS = 64;
 /** Stored ids that leave memory with each new one, and with each command while there are too many. */
 const DROP_IDS = 4;
+const DROP_EVERY_IDS = 16;
 const DROP_IDS_AT_BOUND = 4096;
 /** Time between two reads of how far the index is stored, while there are too many ids in memory. */
 const READ_AGAIN_MS = 1000;
@@ -38,6 +39,11 @@ interface Block {
 interface RecentId {
   readonly offset: number;
   readonly seq: number;
+}
+
+/** A message id with its `messageIdHash`. */
+export interface NamedMessage extends MessageRef {
+  readonly name: string;
 }
 
 const isMessage = eventTest('MessageSent');
@@ -95,33 +101,42 @@ export class MessageIds {
     return ids;
   }
 
-  /** Adds the id of a message, before any command that comes after it is decided. */
-  add(event: Recorded): void {
+  /** Adds the id of a message, before any command that comes after it is decided. `named` may have its hash. */
+  add(event: Recorded, named: readonly NamedMessage[] = []): void {
     if (event.type !== 'MessageSent') return;
     const { offset, data } = event;
-    const name = messageIdHash(data);
+    let name: string | undefined;
+    for (const each of named)
+      if (each.messageId === data.messageId && each.roomId === data.roomId) name = each.name;
+    name ??= messageIdHash(data);
     this.#recent.set(name, { offset, seq: data.seq });
     if (this.#room === 0) this.#addBlock(offset);
     this.#room--;
     this.#blocks.at(-1)?.filter?.add(this.#key.digest(name));
-    this.#dropStored(DROP_IDS);
+    if (this.#room % DROP_EVERY_IDS === 0) this.#dropStored(DROP_EVERY_IDS * DROP_IDS);
     if (--this.#untilRead === 0) this.#readStored();
   }
 
   /**
-   * Selects the ids that may be used, with the places where they may be found. All others are not used by any event
+   * Selects the ids of these commands that may be used, with the places where they may be found. All others are not used by any event
    * that was added. Throws `overloaded` when too many ids wait for the index.
    */
-  select(wanted: readonly MessageRef[]): AskedMessage[] {
-    if (wanted.length > 0 && this.#recent.size >= this.mostRecent) this.#makeRoom();
+  select(commands: readonly { readonly named: readonly NamedMessage[] }[]): AskedMessage[] {
+    const asked: AskedMessage[] = [];
+    if (this.#recent.size >= this.mostRecent && commands.some(({ named }) => named.length > 0))
+      this.#makeRoom();
     if (this.deps.environment.clock.now() >= this.#retryAt) this.#startLoading(this.stored);
-    return wanted.flatMap(({ roomId, messageId }) => {
-      const name = messageIdHash({ roomId, messageId });
-      const recent = this.#recent.get(name);
-      if (recent) return [{ roomId, messageId, keys: [], seq: recent.seq }];
-      const keys = this.#keysOf(name);
-      return keys.length > 0 ? [{ roomId, messageId, keys }] : [];
-    });
+    for (const { named } of commands) {
+      for (const { roomId, messageId, name } of named) {
+        const recent = this.#recent.get(name);
+        if (recent) asked.push({ roomId, messageId, keys: [], seq: recent.seq });
+        else if (this.stored.size > 0) {
+          const keys = this.#keysOf(name);
+          if (keys.length > 0) asked.push({ roomId, messageId, keys });
+        }
+      }
+    }
+    return asked;
   }
 
   /** The keys that an id may have in the stored index. */

@@ -1,4 +1,4 @@
-import { type Fold, foldFor, type Recorded, type State } from '../domain/events.js';
+import { declarationOf, kindOf, type Recorded, type State } from '../domain/events.js';
 import type { StreamName } from '../domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
 import type { StoredState } from '../projections/models/streamIndex.js';
@@ -13,11 +13,11 @@ export class StreamState {
   isDirty = false;
   /** The number of commands in progress that refer to it. */
   uses = 0;
-  readonly #fold: Fold;
+  /** Whether it was used again since the cache last looked for an idle one. */
+  isRecent = false;
 
   constructor(readonly name: StreamName) {
-    this.#fold = foldFor(name);
-    this.state = this.#fold.initial;
+    this.state = kindOf(name).initial;
   }
 
   /** Folds the row at its offset, then the later events of the tail. */
@@ -35,90 +35,85 @@ export class StreamState {
     if (event.version !== this.version + 1)
       throw new Error(`stream ${this.name} goes from version ${this.version} to ${event.version}`);
     this.version = event.version;
-    this.state = this.#fold.evolve(this.state, event);
+    this.state = declarationOf(event.type).evolve?.(this.state, event) ?? this.state;
   }
 }
 
 /**
- * The least recently used streams are evicted, but never one in use. A stream must have only one object at a
- * time, or two commands would decide against two states.
+ * Evicts streams that were not used again lately, but never one in use. A stream must have only one object at a time, or two
+ * commands would decide against two states.
  */
 export class StreamCache {
   readonly #streams = new Map<StreamName, StreamState>();
 
-  /** `capacity` is the number of idle streams kept. */
+  /** `capacity` is the number of streams kept, unless more are in use. */
   constructor(readonly capacity: number) {}
 
-  /** Returns the stream and counts a use. A new one is not loaded. */
+  /** Returns the stream and counts a use, which ends with `uses--`. A new one is not loaded. */
   acquire(name: StreamName): StreamState {
-    const stream = this.#streams.get(name) ?? new StreamState(name);
-    // Keeps the map in order of last use.
-    this.#streams.delete(name);
-    this.#streams.set(name, stream);
+    let stream = this.#streams.get(name);
+    if (stream) stream.isRecent = true;
+    else {
+      if (this.#streams.size >= this.capacity) this.#evict();
+      stream = new StreamState(name);
+      this.#streams.set(name, stream);
+    }
     stream.uses++;
     return stream;
   }
 
-  /** Ends one use. An unloaded stream is removed with its last use. */
-  release(stream: StreamState): void {
+  /** Ends a use of a stream that could not be loaded. */
+  abandon(stream: StreamState): void {
     stream.uses--;
     if (stream.uses === 0 && !stream.isLoaded) this.#streams.delete(stream.name);
-    if (this.#streams.size > this.capacity) this.#evict();
   }
 
+  /** Makes room. Looks at streams in a circle, and passes each once that was used since the last look. */
   #evict(): void {
-    for (const [name, { uses }] of this.#streams) {
-      if (this.#streams.size <= this.capacity) return;
-      if (uses === 0) this.#streams.delete(name);
+    let looks = 2 * this.#streams.size;
+    for (const [name, stream] of this.#streams) {
+      if (this.#streams.size < this.capacity || looks-- === 0) return;
+      this.#streams.delete(name);
+      if (stream.uses === 0 && !stream.isRecent) continue;
+      stream.isRecent = false;
+      this.#streams.set(name, stream);
     }
   }
 }
 
 type Deletion = NonNullable<StoredMessage['deleted']>;
 
-/** Keeps the present tail until all its holders have unpinned it. */
-export interface TailPin {
-  readonly floor: number;
-  holders: number;
-}
-
 const NO_EVENTS: readonly Recorded[] = [];
 
 /**
- * A partition's newest events: at least all that the read models may not have stored. A look-up pins the
- * tail, queries the read models, and reads the tail last. So an event that the query missed is still in the
- * tail, however far the read models have advanced.
+ * A partition's newest events: at least all that the read models may not have stored. A look-up notes the tail's floor,
+ * queries the read models, and reads the tail last; until then nothing above that floor may be trimmed. So an event
+ * that the query missed is still in the tail, however far the read models have advanced.
  */
 export class Tail {
-  #floor: number;
   readonly #events: { readonly event: Recorded; readonly bytes: number }[] = [];
-  #bytes = 0;
+  /** The size of the leaves of the events held. */
+  bytes = 0;
   readonly #streams = new Map<StreamName, Recorded[]>();
   readonly #messages = new Map<string, StoredMessage>();
-  /** By `messageTerm`, who deleted the message. */
   readonly #deletions = new Map<string, Deletion>();
-  // In the order of pinning, so that the first has the smallest floor.
-  readonly #pins = new Set<TailPin>();
+  /** The messages held, by `messageTerm`. */
+  readonly messages: ReadonlyMap<string, StoredMessage> = this.#messages;
+  /** Who deleted a message, by `messageTerm`. The message itself may not be held any more. */
+  readonly deletions: ReadonlyMap<string, Deletion> = this.#deletions;
 
   /** `floor` is the offset below which the read models have stored everything. */
-  constructor(floor: number) {
-    this.#floor = floor;
-  }
+  constructor(public floor: number) {}
 
   /** The number of events held. */
   get length(): number {
     return this.#events.length;
   }
 
-  /** The size of the leaves of these events. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** Events must come in the order of their offsets. `bytes`: the size of the event's leaf. */
   add(event: Recorded, bytes: number): void {
     this.#events.push({ event, bytes });
-    this.#bytes += bytes;
+    this.bytes += bytes;
     const stream = this.#streams.get(event.stream);
     if (stream) stream.push(event);
     else this.#streams.set(event.stream, [event]);
@@ -131,46 +126,19 @@ export class Tail {
     return this.#streams.get(stream) ?? NO_EVENTS;
   }
 
-  /** Returns a held message by its `messageTerm`. */
-  message(term: string): StoredMessage | undefined {
-    return this.#messages.get(term);
-  }
-
-  /** Returns a held deletion by the message's `messageTerm`. The message itself may not be held any more. */
-  deletion(term: string): Deletion | undefined {
-    return this.#deletions.get(term);
-  }
-
-  /** Must be unpinned `holders` times. */
-  pin(holders: number): TailPin {
-    const pin = { floor: this.#floor, holders };
-    this.#pins.add(pin);
-    return pin;
-  }
-
-  unpin(pin: TailPin): void {
-    if (--pin.holders === 0) this.#pins.delete(pin);
-  }
-
-  /** Drops events below `size`, which the read models have stored, unless a pin keeps them. */
-  trim(size: number): void {
-    const [oldest] = this.#pins;
-    const floor = Math.min(size, oldest?.floor ?? size);
-    if (floor <= this.#floor) return;
-    this.#floor = floor;
+  /** Drops events below `floor`, which the read models have stored. */
+  trim(floor: number): void {
+    if (floor <= this.floor) return;
+    this.floor = floor;
     // Offsets have no hole, so that the first offset gives the number of events below the floor.
     const first = this.#events[0]?.event.offset ?? floor;
     for (const { event, bytes } of this.#events.splice(0, floor - first)) {
-      this.#bytes -= bytes;
-      this.#forget(event);
+      this.bytes -= bytes;
+      const stream = this.#streams.get(event.stream);
+      if (stream && stream.length > 1) stream.shift();
+      else this.#streams.delete(event.stream);
+      if (event.type === 'MessageSent') this.#messages.delete(messageTerm(event.data));
+      if (event.type === 'MessageDeleted') this.#deletions.delete(messageTerm(event.data));
     }
-  }
-
-  #forget(event: Recorded): void {
-    const stream = this.#streams.get(event.stream);
-    if (stream && stream.length > 1) stream.shift();
-    else this.#streams.delete(event.stream);
-    if (event.type === 'MessageSent') this.#messages.delete(messageTerm(event.data));
-    if (event.type === 'MessageDeleted') this.#deletions.delete(messageTerm(event.data));
   }
 }

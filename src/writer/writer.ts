@@ -1,11 +1,10 @@
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
 import { AdmissionQueue } from '../base/rateLimits.js';
 import { commitFrame } from '../cluster/bus.js';
-import { type Answer, bytesOf, type CommandKind, type CommandOf } from '../domain/commands.js';
-import type { StreamName } from '../domain/ids.js';
+import { outcomeUnknownError } from '../cluster/partitionQueue.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
-import { type Prepared, prepare, splitRound, Task } from './decide.js';
+import { type Prepared, prepare, splitRound, type Task } from './decide.js';
 import { Batch } from './decisionBatch.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
@@ -24,8 +23,9 @@ export class Writer {
   readonly #admission = new AdmissionQueue();
   readonly #maxUnfoldedBytes: number;
   #incoming: Task[] = [];
-  /** Commands whose look-ups are under way. */
+  /** Commands whose look-ups are under way, and the floor of the tail when these began. */
   #round: Task[] = [];
+  #roundFloor = 0;
   #ready: Prepared[] = [];
   /**
    * Batches without events, decided while the lease was not provably valid. Their outcome waits for proof
@@ -40,8 +40,8 @@ export class Writer {
   #taking: Promise<void> | undefined;
   /** The append in flight, until its commands are settled. */
   #committing: Promise<void> | undefined;
-  /** The commands of that append. */
-  #inFlight: readonly Task[] = [];
+  /** The batch of that append. */
+  #inFlight: Batch | undefined;
   #isAppending = false;
   #isScheduled = false;
   #committedAt = Number.NEGATIVE_INFINITY;
@@ -53,7 +53,7 @@ export class Writer {
     private readonly deps: WriterDeps,
   ) {
     this.#maxUnfoldedBytes = MAX_UNFOLDED_BYTES / deps.storage.log.partitions;
-    deps.storage.folding.onAdvance(() => this.#trim());
+    deps.storage.folding.onAdvance(this.#trim);
   }
 
   /** The number of commands in progress. */
@@ -63,9 +63,18 @@ export class Writer {
 
   /** When the oldest command in progress was submitted, by the clock of the leases; infinity if there is none. */
   get oldestAt(): number {
-    const ready = this.#ready[0]?.task;
-    const first = [this.#inFlight[0], this.#unproven[0]?.tasks[0], ready, this.#round[0], this.#incoming[0]];
-    return Math.min(...first.map((task) => task?.submittedAt ?? Number.POSITIVE_INFINITY));
+    return Math.min(...this.#tasks().map(({ submittedAt }) => submittedAt));
+  }
+
+  /** Tells callers who asked up to `before` that the outcome is unknown. Their commands go on. */
+  expire(before: number): void {
+    for (const task of this.#tasks()) if (task.submittedAt <= before) task.reject(outcomeUnknownError());
+  }
+
+  /** The commands in progress. */
+  #tasks(): Task[] {
+    const decided = [...(this.#inFlight?.tasks ?? []), ...this.#unproven.flatMap(({ tasks }) => tasks)];
+    return [...decided, ...this.#ready.map(({ task }) => task), ...this.#round, ...this.#incoming];
   }
 
   /**
@@ -96,29 +105,21 @@ export class Writer {
     if (term && lease) this.#settleUnproven(term, lease.validUntil);
   }
 
-  /** See `OwnWriters.submit`. `stream` must be the command's, and of this partition. */
-  submit<K extends CommandKind>(
-    command: CommandOf<K>,
-    commandId: string,
-    stream: StreamName,
-    epoch: number,
-  ): Promise<Answer<K>> {
-    if (this.#failed) return Promise.reject(this.#failed);
-    if (this.#lease?.epoch !== epoch) return Promise.reject(new NotOwner(this.partition));
-    const bytes = bytesOf(command);
-    const refusal = this.#admission.checkCapacity(bytes) ?? this.#checkUnfolded();
-    if (refusal) return Promise.reject(refusal);
-    this.#admission.enter(bytes);
-    const submittedAt = this.deps.environment.clock.now();
-    return new Promise((resolve, reject) => {
-      const leave = () => this.#admission.leave(bytes);
-      this.#incoming.push(new Task({ command, commandId, stream, submittedAt }, leave, resolve, reject));
-      this.#schedule();
-    });
+  /** Takes a command of this partition, for the lease of this epoch. It is refused, nothing done, if that is not held. */
+  submit(task: Task, epoch: number): void {
+    const refusal =
+      this.#failed ??
+      (this.#lease?.epoch === epoch ? undefined : new NotOwner(this.partition)) ??
+      (this.#term && this.#term.tail.bytes >= this.#maxUnfoldedBytes ? this.#checkUnfolded() : undefined) ??
+      this.#admission.enter(task.bytes);
+    if (refusal) return task.reject(refusal);
+    this.#incoming.push(task);
+    this.#schedule();
   }
 
   /** Refuses commands while the read models stand still, before their lag fills the memory. */
   #checkUnfolded(): ParleyError | undefined {
+    this.#trim(this.partition, this.deps.storage.folding.folded(this.partition));
     if (!this.#term || this.#term.tail.bytes < this.#maxUnfoldedBytes) return undefined;
     return overloaded('the read models are too far behind the log');
   }
@@ -145,15 +146,13 @@ export class Writer {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.deps.environment.clock.setImmediate(() => {
-      this.#isScheduled = false;
-      this.#advance();
-    });
+    this.deps.environment.clock.setImmediate(this.#advance);
   }
 
   /** Prepares what has arrived, and commits what is ready if it is time. */
-  #advance(): void {
+  readonly #advance = (): void => {
     const { clock, commitIntervalMs } = this.deps.environment;
+    this.#isScheduled = false;
     this.#prepareRounds();
     if (!this.#term || this.#committing || this.#ready.length === 0 || this.#cancelTimer) return;
     const waitMs = this.#committedAt + commitIntervalMs - clock.now();
@@ -163,7 +162,7 @@ export class Writer {
       this.#prepareRounds();
       if (this.#term && !this.#committing) this.#commit(this.#term);
     }, waitMs);
-  }
+  };
 
   /**
    * Prepares one round at a time, so that no command overtakes another. A round whose facts are all in memory
@@ -176,17 +175,27 @@ export class Writer {
       if (this.#isAppending && this.#incoming.length < this.#ready.length) return;
       const { round, rest } = splitRound(this.#incoming);
       this.#incoming = rest;
-      const prepared = this.#prepare(round, term);
-      if (Array.isArray(prepared)) this.#ready.push(...prepared);
-      else {
-        this.#round = round;
-        void this.#finishRound(prepared, term);
+      try {
+        const prepared = prepare(round, term, this.deps.lookups);
+        if (Array.isArray(prepared)) this.#ready.push(...prepared);
+        else {
+          this.#round = round;
+          this.#roundFloor = term.tail.floor;
+          void this.#finishRound(prepared, term);
+        }
+      } catch (error) {
+        this.#refuseRound(round, error);
       }
     }
   }
 
   async #finishRound(preparing: Promise<Prepared[]>, term: WriterTerm): Promise<void> {
-    const prepared = await preparing;
+    let prepared: Prepared[] = [];
+    try {
+      prepared = await preparing;
+    } catch (error) {
+      if (this.#term === term) this.#refuseRound(this.#round, error);
+    }
     // The term was lost meanwhile: these commands are incoming again, or were rejected.
     if (this.#term !== term) return;
     this.#round = [];
@@ -194,23 +203,24 @@ export class Writer {
     this.#advance();
   }
 
-  #prepare(round: readonly Task[], term: WriterTerm): Prepared[] | Promise<Prepared[]> {
-    const preparing = prepare(round, term, this.deps.lookups);
-    if (Array.isArray(preparing)) return preparing;
-    return preparing.catch((cause: unknown) => {
-      if (this.#term !== term) return [];
-      this.deps.events.report(`cannot prepare commands of partition ${this.partition}; refusing them`, cause);
-      const why = 'the data needed to decide the command cannot be read; try again';
-      for (const task of round) task.refuse(new ParleyError('overloaded', why, RETRY_DETAILS, { cause }));
-      return [];
-    });
+  #refuseRound(round: readonly Task[], cause: unknown): void {
+    this.deps.events.report(`cannot prepare commands of partition ${this.partition}; refusing them`, cause);
+    const why = 'the data needed to decide the command cannot be read; try again';
+    for (const task of round)
+      this.#refuse(task, new ParleyError('overloaded', why, RETRY_DETAILS, { cause }));
+  }
+
+  #refuse(task: Task, error: unknown): void {
+    this.#admission.leave(task.bytes);
+    task.reject(error);
   }
 
   /** Decides what is ready, until a batch has events to append. */
   #commit(term: WriterTerm): void {
-    const { clock, now, isKnownToAll } = this.deps.environment;
+    const { clock, now, knownToAll } = this.deps.environment;
     while (this.#ready.length > 0) {
-      const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), isKnownToAll);
+      const deps = { knownToAll, admission: this.#admission };
+      const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), deps);
       let taken = 0;
       for (const prepared of this.#ready) {
         if (!batch.take(prepared)) break;
@@ -218,11 +228,7 @@ export class Writer {
       }
       this.#ready.splice(0, taken);
       if (batch.events.length > 0) {
-        this.#committing = this.#append(batch).finally(() => {
-          this.#committing = undefined;
-          this.#inFlight = [];
-          this.#advance();
-        });
+        this.#committing = this.#append(batch);
         return;
       }
       if (batch.tasks.length > 0) this.#unproven.push(batch);
@@ -234,11 +240,11 @@ export class Writer {
     const { clock, newId } = this.deps.environment;
     const before = clock.now();
     this.#committedAt = before;
-    this.#inFlight = batch.tasks;
+    this.#inFlight = batch;
     this.#isAppending = true;
     try {
-      const proposal = { epoch: term.epoch, recordedAt, leaves, id: newId() };
-      const { commit, head } = buildCommit({ head: term.head, ...proposal });
+      const proposal = { head: term.head, epoch: term.epoch, recordedAt, leaves, id: newId() };
+      const { commit, head } = buildCommit(proposal);
       const outcome = await this.deps.storage.log.append(commit);
       this.#isAppending = false;
       const ms = clock.now() - before;
@@ -249,6 +255,9 @@ export class Writer {
       this.#isAppending = false;
       this.#fail(error, batch.tasks);
     }
+    this.#committing = undefined;
+    this.#inFlight = undefined;
+    this.#advance();
   }
 
   #handleCommitted(batch: Batch, commit: Commit, head: Head): void {
@@ -264,9 +273,8 @@ export class Writer {
       );
     }
     // A successful append proves that no other writer came before it.
-    this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
+    if (this.#unproven.length > 0) this.#settleUnproven(batch.term, Number.POSITIVE_INFINITY);
     batch.settle({ partition, size });
-    this.#trim();
   }
 
   /** Settles the batches decided before `before`, by the clock of the lease. */
@@ -314,7 +322,7 @@ export class Writer {
   #fail(error: unknown, inFlight: readonly Task[]): void {
     const why = 'the log failed; the command may have taken effect';
     for (const task of inFlight)
-      task.refuse(new ParleyError('unknown', why, RETRY_DETAILS, { cause: error }));
+      this.#refuse(task, new ParleyError('unknown', why, RETRY_DETAILS, { cause: error }));
     this.#failed = overloaded('the log cannot be written');
     this.#lease = undefined;
     this.#refuseAll(this.#failed);
@@ -328,11 +336,14 @@ export class Writer {
     this.#cancelTimer = undefined;
     const undone = this.#incoming;
     this.#incoming = [];
-    for (const task of undone) task.refuse(refusal);
+    for (const task of undone) this.#refuse(task, refusal);
   }
 
-  /** Drops events that the read models have stored. */
-  #trim(): void {
-    this.#term?.tail.trim(this.deps.storage.folding.folded(this.partition));
-  }
+  /** Drops events below `size`, which the read models have stored, unless a command to be decided needs them. */
+  readonly #trim = (partition: number, size: number): void => {
+    if (partition !== this.partition) return;
+    // The first of the commands has the lowest floor.
+    const needed = this.#ready[0]?.floor ?? (this.#round.length > 0 ? this.#roundFloor : size);
+    this.#term?.tail.trim(Math.min(size, needed));
+  };
 }

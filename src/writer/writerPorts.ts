@@ -87,7 +87,7 @@ export interface FoldProgress {
   /** The tree size of the partition that is stored. A later read includes every offset below. */
   folded(partition: number): number;
   /** Calls the handler whenever a partition has advanced; returns a function that removes it. */
-  onAdvance(handler: () => void): () => void;
+  onAdvance(handler: (partition: number, size: number) => void): () => void;
 }
 
 /** The part of a lease that a writer reads. */
@@ -132,8 +132,8 @@ export interface WriterEnvironment {
   readonly commitIntervalMs: number;
   /** Returns a new UUID. */
   readonly newId: () => string;
-  /** Returns true if every live node can read this event type, in the version it names. No other type is written. */
-  readonly isKnownToAll: (type: string) => boolean;
+  /** Whether every live node can read an event type, in the version it names. No other type is written. */
+  readonly knownToAll: Pick<ReadonlySet<string>, 'has'>;
 }
 
 /** The receiver of a writer's failures and measurements. */

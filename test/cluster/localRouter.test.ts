@@ -1,29 +1,44 @@
 import { expect } from 'chai';
 import { NotOwner, overloaded } from '../../src/base/errors.js';
-import { LocalRouter } from '../../src/cluster/commandRouter.js';
-import { COMMAND_TIMEOUTS } from '../../src/cluster/partitionQueue.js';
-import type { OwnWriters } from '../../src/domain/commands.js';
+import { COMMAND_TIMEOUTS, outcomeUnknownError } from '../../src/cluster/partitionQueue.js';
+import type { Task } from '../../src/writer/decide.js';
+import { LocalRouter, type LocalWriter } from '../../src/writer/writers.js';
 import { virtualTime } from '../support/virtualTime.js';
 
-interface Taken {
-  readonly commandId: string;
-  readonly epoch: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** A writer that answers when the test says so. */
+class FakeWriter implements LocalWriter {
+  readonly taken: (Task & { readonly epoch: number })[] = [];
+  readonly #open = new Set<Task>();
+
+  get depth(): number {
+    return this.#open.size;
+  }
+
+  submit(task: Task, epoch: number): void {
+    this.taken.push({ ...task, epoch });
+    this.#open.add(task);
+  }
+
+  expire(before: number): void {
+    for (const { submittedAt, reject } of this.#open)
+      if (submittedAt <= before) reject(outcomeUnknownError());
+  }
+
+  answer(i: number, refusal?: Error): void {
+    const [task] = [...this.#open].filter(({ commandId }) => commandId === this.taken[i]?.commandId);
+    if (!task) throw new Error(`command ${i} is not open`);
+    this.#open.delete(task);
+    if (refusal) task.reject(refusal);
+    // The test looks only at whether an answer came.
+    else task.resolve({} as never);
+  }
 }
 
-/** The router of a single node, and a writer that answers when the test says so. */
+/** The router of a single node, with one writer. */
 class World {
   readonly time = virtualTime();
-  readonly taken: Taken[] = [];
-  readonly writers: OwnWriters = {
-    submit: (_, commandId, epoch) =>
-      new Promise((resolve, reject) => {
-        // The test looks only at whether an answer came.
-        this.taken.push({ commandId, epoch, resolve: () => resolve({} as never), reject });
-      }),
-  };
-  readonly router = new LocalRouter({ partitions: 1, writers: this.writers, clock: this.time });
+  readonly writer = new FakeWriter();
+  readonly router = new LocalRouter([this.writer], this.time);
 
   /** The outcome of a command: `done`, or the code of its refusal. */
   send(commandId: string): Promise<string> {
@@ -43,12 +58,12 @@ describe('the router of a single node', () => {
 
   it('hands commands to the writer in the turn of the call, in their order', async () => {
     const outcomes = ['a', 'b'].map((id) => world.send(id));
-    expect(world.taken.map(({ commandId, epoch }) => [commandId, epoch])).to.deep.equal([
+    expect(world.writer.taken.map(({ commandId, epoch }) => [commandId, epoch])).to.deep.equal([
       ['a', 3],
       ['b', 3],
     ]);
     expect(world.router.depth).to.equal(2);
-    for (const { resolve } of world.taken) resolve();
+    for (const i of [0, 1]) world.writer.answer(i);
     expect(await Promise.all(outcomes)).to.deep.equal(['done', 'done']);
     await world.time.advance(0);
     expect(world.router.depth).to.equal(0);
@@ -57,20 +72,20 @@ describe('the router of a single node', () => {
   it('answers overloaded before it owns its partition, while it gives it up, and once it stops', async () => {
     const early = new World();
     expect(await early.send('a')).to.equal('overloaded');
-    expect(early.taken).to.have.length(0);
+    expect(early.writer.taken).to.have.length(0);
     const lost = world.send('b');
-    world.taken[0]?.reject(new NotOwner(0));
+    world.writer.answer(0, new NotOwner(0));
     expect(await lost).to.equal('overloaded');
     const begun = world.send('c');
     world.router.stop();
     expect(await world.send('d')).to.equal('overloaded');
-    world.taken[1]?.resolve();
+    world.writer.answer(1);
     expect(await begun).to.equal('done');
   });
 
   it('passes the refusal of the writer on', async () => {
     const refused = world.send('a');
-    world.taken[0]?.reject(overloaded('full'));
+    world.writer.answer(0, overloaded('full'));
     expect(await refused).to.equal('overloaded');
   });
 
@@ -80,8 +95,9 @@ describe('the router of a single node', () => {
     const later = world.send('b');
     await world.time.advance(COMMAND_TIMEOUTS.unansweredMs / 2 + 1000);
     expect(await silent).to.equal('unknown');
+    world.writer.answer(0);
     expect(world.router.depth).to.equal(1);
-    world.taken[1]?.resolve();
+    world.writer.answer(1);
     expect(await later).to.equal('done');
   });
 });

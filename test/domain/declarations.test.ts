@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { type AuditKeys, openEvents } from '../../src/audit/events/transcript.js';
 import { commandOf } from '../../src/cluster/forwarding.js';
 import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
-import { bytesOf, type Command, type CommandKind, streamOfCommand } from '../../src/domain/commands.js';
+import { type Command, type CommandKind, describeCommand } from '../../src/domain/commands.js';
 import { type PushName, pushes, requests } from '../../src/domain/contract.js';
-import type { StoredPush } from '../../src/domain/definePush.js';
+import type { StoredPush } from '../../src/domain/defineEvent.js';
 import { declarationOf, eventTypes, pushesOf, sealedTextOf } from '../../src/domain/events.js';
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
@@ -58,8 +58,8 @@ describe('the declarations', () => {
     for (const command of Object.values(samples)) {
       expect(commandOf(JSON.parse(JSON.stringify(command)))).to.deep.equal(command);
       expect(commandOf({ ...command, ofANewerVersion: 1 })).to.deep.equal(command);
-      expect(streamOfCommand(command)).to.match(/^(user|room|policy):[0-9a-f-]{36}$/);
-      expect(bytesOf(command)).to.be.at.least(1024);
+      expect(describeCommand(command).stream).to.match(/^(user|room|policy):[0-9a-f-]{36}$/);
+      expect(describeCommand(command).bytes).to.be.at.least(1024);
     }
     expect(() => commandOf({ kind: 'from a newer version' })).to.throw(/does not know/);
   });

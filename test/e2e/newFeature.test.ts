@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { clientCommand, type Decision } from './defineCommand.js';
 import { event } from './defineEvent.js';
-import { push } from './definePush.js';
+import { push } from './defineEvent.js';
 import { Id, Revision } from './fields.js';
 import { roomOfMember, roomStream } from './streams.js';
 

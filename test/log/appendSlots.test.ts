@@ -30,7 +30,7 @@ describe('the slots through which commits reach the thread of the log', () => {
     const property = fc.property(commits, (all) => {
       const { caller, log } = twoSides();
       const given = all.map(commitOf);
-      for (const [slot, commit] of given.entries()) caller.append(slot, pack(commit));
+      for (const [slot, commit] of given.entries()) caller.call(slot, commit);
       const taken = log.take().map((call) => {
         if (call.kind !== 'append') throw new Error('no append');
         const { leaves, ...fields } = call.commit;
@@ -45,25 +45,25 @@ describe('the slots through which commits reach the thread of the log', () => {
     const { caller, log } = twoSides();
     const bytes = COMMIT_LIMITS.bytes / COMMIT_LIMITS.events;
     const largest = commitOf(Array.from({ length: COMMIT_LIMITS.events }, () => 'x'.repeat(bytes)));
-    caller.append(0, pack(largest));
+    caller.call(0, largest);
     expect(log.take()).to.have.length(1);
-    const { text, ...fields } = pack(largest);
-    expect(() => caller.append(0, { ...fields, text: text + 'x'.repeat(8192) })).to.throw(RangeError);
-    caller.ask(1, 'checkpoint');
+    const larger = { ...largest, leaves: [...largest.leaves, 'x'.repeat(8192)] };
+    expect(() => caller.call(0, larger)).to.throw(RangeError);
+    caller.call(1, 'checkpoint');
     expect(log.take()).to.deep.equal([{ slot: 1, kind: 'checkpoint' }]);
   });
 
   it('are taken once, in any mixture of calls', () => {
     const { caller, log } = twoSides();
-    caller.ask(2, 'checkpoint');
-    caller.append(5, pack(commitOf(['a'])));
-    caller.ask(7, 'close');
+    caller.call(2, 'checkpoint');
+    caller.call(5, commitOf(['a']));
+    caller.call(7, 'close');
     expect(log.take().map(({ slot, kind }) => [slot, kind])).to.deep.equal([
       [2, 'checkpoint'],
       [5, 'append'],
       [7, 'close'],
     ]);
-    caller.ask(3, 'checkpoint');
+    caller.call(3, 'checkpoint');
     expect(log.take().map(({ slot }) => slot)).to.deep.equal([3]);
   });
 });

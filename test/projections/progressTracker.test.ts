@@ -110,9 +110,9 @@ describe('The lag of the read models', () => {
   it('counts what the projector sees in the log, after a start', async () => {
     const { tracker, time } = trackerAt(0);
     await time.advance(5000);
-    tracker.behind(new Date(1000).toISOString());
+    tracker.behindSince = new Date(1000).toISOString();
     expect(tracker.lagMs()).to.equal(4000);
-    tracker.behind(undefined);
+    tracker.behindSince = undefined;
     expect(tracker.lagMs()).to.equal(0);
   });
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ParleyError } from '../../src/base/errors.js';
-import { type Command, type CommandKind, decideCommand, streamOfCommand } from '../../src/domain/commands.js';
+import { type Command, type CommandKind, decideCommand, describeCommand } from '../../src/domain/commands.js';
 import type { MessageRef } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
 import { earlierMessage, factsOf } from '../support/facts.js';
@@ -33,7 +33,7 @@ export function answerRules(
       command.kind === 'send message' ? [[commandId, command.message] as const] : [],
     ),
   );
-  return [...groupBy(attempts, ({ command }) => streamOfCommand(command))].flatMap(([name, asked]) => {
+  return [...groupBy(attempts, ({ command }) => describeCommand(command).stream)].flatMap(([name, asked]) => {
     const stream = streamOf(name, byStream.get(name) ?? []);
     const told = asked.map((attempt) => ({ attempt, stream, texts }));
     const partition = partitionOf(name, log.length);

@@ -58,6 +58,7 @@ export class Node {
   readonly #ground: NodeDeps;
   readonly #log: MongoLog;
   #ownership: Ownership | undefined;
+  readonly #knownToAll = new Set<string>();
   #router: PartitionRouter | undefined;
   #readers: TailReader<Commit>[] = [];
   /** Attempts without an answer. */
@@ -155,13 +156,17 @@ export class Node {
       cluster: { leases, nodes: createMongoNodes(db, this.id, knownTypes) },
       events: {
         ...{ onFatal, report },
+        onSharedCapabilities: (shared) => {
+          this.#knownToAll.clear();
+          for (const type of shared) this.#knownToAll.add(type);
+        },
         onOwners: (owners) => toMain(() => this.#setOwners(owners)),
         onLeasesChanged: () => toMain(() => this.bus.broadcast({ kind: 'rebalance' })),
       },
     });
     this.#ownership = ownership;
     const look = () => toWriters(() => ownership.rebalance());
-    const own = acrossThreads(routeToWriters(writers), toWriters, toMain);
+    const own = acrossThreads(routeToWriters(writers, clock), toWriters, toMain);
     const router = new PartitionRouter({
       ...{ partitions, bus: this.bus, writers: own, clock, onStaleOwner: look },
     });
@@ -199,7 +204,7 @@ export class Node {
         commitIntervalMs: 4,
         now: () => database.time.getTime(),
         newId: () => world.random.uuid(),
-        isKnownToAll: (type) => this.#ownership?.isKnownToAll(type) ?? false,
+        knownToAll: this.#knownToAll,
       },
       events: {
         onDeposed: (partition) => this.#ownership?.release(partition),

@@ -76,7 +76,7 @@ export class FoldedModels {
             const size = this.#checkpoints[partition]?.size ?? 0;
             machine.after(random.between(0, 200), () => {
               known[partition] = Math.max(known[partition] ?? 0, size);
-              handler();
+              handler(partition, known[partition] ?? 0);
             });
           };
           this.#handlers.add(advance);

@@ -11,6 +11,7 @@ import {
 } from '../../src/projections/models/messageIdFilter.js';
 import {
   messageFacts,
+  messageIdHash,
   messageIdsModel,
   messageIdsProjection,
   messagesModel,
@@ -26,6 +27,11 @@ import { World } from './world.js';
 
 const SENDER = '8a52b1d0-6f1e-4b4e-9c57-0d8c1a2b3c4d';
 const RECORDED_AT = '2026-01-01T00:00:00.000Z';
+
+/** A command that wants these messages, as a writer prepares it. */
+export const asCommand = (refs: readonly MessageRef[]) => [
+  { named: refs.map((ref) => ({ ...ref, name: messageIdHash(ref) })) },
+];
 
 export interface IdWorldOptions {
   readonly log?: MemoryLog;
@@ -142,7 +148,7 @@ export class IdWorld {
 
   /** Asks as a writer does. */
   async findUsed(refs: readonly MessageRef[]): Promise<Set<string>> {
-    return new Set((await messageFacts(this.rows, this.ids.select(refs))).keys());
+    return new Set((await messageFacts(this.rows, this.ids.select(asCommand(refs)))).keys());
   }
 
   /** Does all that the projector's thread does beside its turns. */

@@ -31,7 +31,7 @@ import { type Random, upTo, withSeed } from '../support/random.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { tempDir } from '../support/tempDir.js';
 import { storyOf } from './idStory.js';
-import { IdWorld, type IdWorldOptions } from './idWorld.js';
+import { asCommand, IdWorld, type IdWorldOptions } from './idWorld.js';
 
 const rooms = [roomIdOf(randomUUID(), randomUUID()), roomIdOf(randomUUID(), randomUUID())];
 const newRefs = (count: number): MessageRef[] =>
@@ -300,7 +300,7 @@ for (const [engine, open] of Object.entries(engines))
         await world.step();
         faulty.damage = damage;
         await world.restart();
-        expect(world.ids.select(newRefs(20)), 'all may be in the index').to.have.length(20);
+        expect(world.ids.select(asCommand(newRefs(20))), 'all may be in the index').to.have.length(20);
         expect((await world.findUsed([...refs, ...newRefs(20)])).size).to.equal(40);
         const more = newRefs(16);
         await world.send(more);
@@ -308,7 +308,7 @@ for (const [engine, open] of Object.entries(engines))
         expect(faulty.damage, 'a new one is stored').to.equal(undefined);
         await world.restart();
         expect((await world.findUsed([...refs, ...more, ...newRefs(20)])).size).to.equal(56);
-        expect(world.ids.select(newRefs(20)), 'none may be in the index').to.have.length(0);
+        expect(world.ids.select(asCommand(newRefs(20))), 'none may be in the index').to.have.length(0);
       });
 
     it('are looked for in the index when the filter is of another log', async () => {
@@ -319,7 +319,7 @@ for (const [engine, open] of Object.entries(engines))
       await world.step();
       const log = Object.assign(world.log, { id: '33333333-3333-4333-8333-333333333333' });
       const other = await IdWorld.open(rows, { ...options, log });
-      expect(other.ids.select(newRefs(20))).to.have.length(20);
+      expect(other.ids.select(asCommand(newRefs(20)))).to.have.length(20);
       expect((await other.findUsed([...refs, ...newRefs(20)])).size).to.equal(40);
     });
 
@@ -341,7 +341,7 @@ for (const [engine, open] of Object.entries(engines))
         }
         const fresh = newRefs(20_000);
         expect((await world.findUsed(fresh)).size).to.equal(0);
-        expect(world.ids.select(fresh).length / fresh.length).to.be.below(0.004);
+        expect(world.ids.select(asCommand(fresh)).length / fresh.length).to.be.below(0.004);
       };
       await check();
       await world.restart();
@@ -366,7 +366,7 @@ for (const [engine, open] of Object.entries(engines))
         const [ref] = newRefs(1);
         if (ref && filter.mayHave(filter.key.digest(messageIdHash(ref)))) hostile.push(ref);
       }
-      expect(world.ids.select(hostile)).to.have.length(20);
+      expect(world.ids.select(asCommand(hostile))).to.have.length(20);
       expect((await world.findUsed([...hostile, ...refs])).size).to.equal(2000);
       // The same ids in a filter of another key.
       const other = new IdFilter(new FilterKey(randomBytes(16)), new Uint8Array(filter.bits.length));
@@ -380,20 +380,22 @@ for (const [engine, open] of Object.entries(engines))
       const world = await IdWorld.open(rows, { ...options, isIndexLive: false, mostRecent: 50 });
       const refs = newRefs(49);
       await world.append(refs);
-      expect(world.ids.select(newRefs(1))).to.have.length(0);
+      expect(world.ids.select(asCommand(newRefs(1)))).to.have.length(0);
       const [last = expect.fail()] = newRefs(1);
       await world.append([last]);
-      expect(() => world.ids.select(newRefs(1))).to.throw('too many message ids wait');
-      expect(world.ids.select([]), 'other commands').to.have.length(0);
+      expect(() => world.ids.select(asCommand(newRefs(1)))).to.throw('too many message ids wait');
+      expect(world.ids.select(asCommand([])), 'other commands').to.have.length(0);
       await world.fold();
       await world.step();
       await world.flush();
-      expect(() => world.ids.select(newRefs(1))).to.throw('too many message ids wait');
+      expect(() => world.ids.select(asCommand(newRefs(1)))).to.throw('too many message ids wait');
       await world.time.advance(1000);
-      expect(() => world.ids.select(newRefs(1)), 'reads how far it is stored').to.throw('too many');
+      expect(() => world.ids.select(asCommand(newRefs(1))), 'reads how far it is stored').to.throw(
+        'too many',
+      );
       await eventually('ids are taken', () => {
         try {
-          return world.ids.select(newRefs(1)).length === 0;
+          return world.ids.select(asCommand(newRefs(1))).length === 0;
         } catch {
           return false;
         }

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { systemClock } from '../../src/base/clock.js';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import { partitionOf } from '../../src/log/log.js';
@@ -14,13 +15,13 @@ describe('the router', () => {
     const writers = Array.from(
       { length: PARTITIONS },
       (_, partition): Pick<Writer, 'submit'> => ({
-        submit(_command, commandId, stream) {
+        submit({ commandId, stream, reject }) {
           submitted.push({ partition, stream, commandId });
-          return Promise.reject(new Error('not decided here'));
+          reject(new Error('not decided here'));
         },
       }),
     );
-    const router = routeToWriters(writers);
+    const router = routeToWriters(writers, systemClock);
     const room = streamOf('room', roomIdOf(ada, bob));
     const cases: [Command, typeof room | `user:${string}`][] = [
       [openChat(ada, bob), room],

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Recorded } from '../../src/domain/events.js';
-import { StreamCache, Tail } from '../../src/writer/streamState.js';
+import { StreamCache, type StreamState, Tail } from '../../src/writer/streamState.js';
 import { ada } from './world.js';
 
 const online = (offset: number, version: number, type: 'UserWentOnline' | 'UserWentOffline'): Recorded => {
@@ -36,36 +36,62 @@ describe('a stream’s state', () => {
     );
   });
 
-  it('is kept while it is in use, and the least recently used is evicted first', () => {
+  /** Acquires and loads a stream. */
+  const use = (cache: StreamCache, name: `user:${string}`): StreamState => {
+    const stream = cache.acquire(name);
+    if (!stream.isLoaded) stream.load(undefined, new Tail(0));
+    return stream;
+  };
+
+  it('is kept while it is in use, however many others come', () => {
     const cache = new StreamCache(2);
-    const names = ['user:1', 'user:2', 'user:3', 'user:4'] as const;
-    const [one, two, three] = names.map((name) => {
-      const stream = cache.acquire(name);
-      stream.load(undefined, new Tail(0));
+    const one = use(cache, 'user:0');
+    const others = Array.from({ length: 10 }, (_, i) => {
+      const stream = use(cache, `user:${i + 1}`);
+      stream.uses--;
       return stream;
     });
-    if (!one || !two || !three) throw new Error('four were acquired');
-    for (const stream of [two, three]) cache.release(stream);
-    expect(cache.acquire('user:1')).to.equal(one);
-    expect(cache.acquire('user:2')).not.to.equal(two);
-    expect(cache.acquire('user:3')).not.to.equal(three);
+    expect(cache.acquire('user:0')).to.equal(one);
+    expect(use(cache, 'user:1')).not.to.equal(others[0]);
+  });
+
+  it('outlives idle ones if it was used since they were', () => {
+    const cache = new StreamCache(4);
+    const idle = (name: `user:${string}`) => {
+      const stream = use(cache, name);
+      stream.uses--;
+      return stream;
+    };
+    const [often] = ['user:often', 'user:1', 'user:2', 'user:3'].map((name) =>
+      idle(name as `user:${string}`),
+    );
+    expect(idle('user:often')).to.equal(often);
+    for (let i = 4; i < 40; i++) {
+      idle(`user:${i}`);
+      expect(idle('user:often'), `after ${i} others`).to.equal(often);
+    }
+  });
+
+  it('that could not be loaded is forgotten with its last use', () => {
+    const cache = new StreamCache(4);
+    const [first, again] = [cache.acquire('user:1'), cache.acquire('user:1')];
+    cache.abandon(first);
+    expect(cache.acquire('user:1')).to.equal(again);
+    for (let i = 0; i < 2; i++) cache.abandon(first);
+    expect(cache.acquire('user:1')).not.to.equal(first);
   });
 });
 
 describe('the tail', () => {
-  it('forgets what is folded, but nothing that a pin keeps', () => {
+  it('forgets what is folded', () => {
     const tail = new Tail(0);
     for (let i = 0; i < 6; i++)
       tail.add(online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline'), 100);
     tail.trim(2);
-    const pin = tail.pin(2);
-    tail.trim(4);
     expect(tail.eventsOf(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([2, 3, 4, 5]);
-    tail.unpin(pin);
+    expect(tail.bytes).to.equal(400);
     tail.trim(4);
-    expect(tail.length).to.equal(4);
-    tail.unpin(pin);
-    tail.trim(4);
+    tail.trim(3);
     expect(tail.eventsOf(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([4, 5]);
     tail.trim(6);
     expect(tail.length).to.equal(0);

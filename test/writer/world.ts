@@ -91,7 +91,7 @@ export class World<L extends EventLog = MemoryLog> {
   readonly active = new Set<string>();
   /** Users the read models know, and have not seen erased. */
   readonly existing = new Set<string>([ada, bob, eve]);
-  readonly #advance = new Set<() => void>();
+  readonly #advance = new Set<(partition: number, size: number) => void>();
   #folded = { position: 0, size: 0 };
   #ids = 0;
   #projecting = Promise.resolve();
@@ -109,7 +109,7 @@ export class World<L extends EventLog = MemoryLog> {
   }
 
   execute<K extends CommandKind>(command: CommandOf<K>, commandId = `command ${++this.#ids}`) {
-    return routeToWriters([this.writer]).submit(command, commandId, this.lease.epoch);
+    return routeToWriters([this.writer], this.time).submit(command, commandId, this.lease.epoch);
   }
 
   /** The outcome of a command: what it was answered, or the code it was refused with. */
@@ -184,7 +184,7 @@ export class World<L extends EventLog = MemoryLog> {
         commitIntervalMs: this.commitIntervalMs,
         now: () => this.clock,
         newId: () => `commit ${++this.#ids}`,
-        isKnownToAll: (type) => !this.unknownTypes.has(type),
+        knownToAll: { has: (type) => !this.unknownTypes.has(type) },
       },
       events: {
         onDeposed: (partition) => this.deposed.push(partition),
@@ -210,7 +210,7 @@ export class World<L extends EventLog = MemoryLog> {
     );
     await this.rows.write([], [{ partition: 0, tables, ...at }]);
     this.#folded = at;
-    for (const handler of this.#advance) handler();
+    for (const handler of this.#advance) handler(0, at.size);
   }
 
   async #fold<R>(projection: Projection<R>, event: Folded): Promise<void> {

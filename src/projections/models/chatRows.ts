@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { badRequest } from '../../base/errors.js';
-import type { SealedMessage } from '../../domain/definePush.js';
+import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import { pairOf, type RoomId, roomIdOf, streamOf, type UserId } from '../../domain/ids.js';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { SealedMessage } from '../../domain/definePush.js';
+import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import type { MessageRef, RoomId } from '../../domain/ids.js';
 import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';

@@ -1,11 +1,6 @@
 import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
-import {
-  type Command,
-  commandDeclaration,
-  decideCommand,
-  streamOfCommand,
-} from '../../../src/domain/commands.js';
+import { type Command, decideCommand, describeCommand } from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
@@ -132,7 +127,7 @@ export class World {
   }
 
   #run(command: Command): void {
-    const stream = streamOfCommand(command);
+    const stream = describeCommand(command).stream;
     const { replyTo } = { replyTo: undefined, ...command };
     const facts = factsOf({
       now: this.#now(),
@@ -144,7 +139,7 @@ export class World {
     });
     const decision = decideCommand(command, this.#state(stream), facts);
     if ('refused' in decision) throw decision.refused;
-    const actor = commandDeclaration(command.kind).actor(command);
+    const actor = describeCommand(command).actor;
     // Deciders make events by their declarations.
     for (const event of decision.events) this.#record(sealedEvent(event as NewEvent), actor);
   }
