@@ -20,7 +20,7 @@ async function standBy(url: string, servers: string): Promise<void> {
     tails.map((tail) => ({ position: tail?.position ?? 0, size: tail?.size ?? 0 })),
     {
       delivery: { deliver: idle },
-      interest: { hosts: nobody, isWatched: nobody },
+      interest: { ring: { hosts: nobody }, watchers: { isWatched: nobody } },
       content: {
         profiles: { known: idle, load: async () => new Map() },
         texts: { messages: async () => [] },
@@ -28,8 +28,8 @@ async function standBy(url: string, servers: string): Promise<void> {
       source: { log, rooms: { members: async () => [] } },
       observer: {
         logger: pino({ level: 'silent' }),
-        onEvent: idle,
-        onPushed: idle,
+        metrics: { observePush: idle },
+        onOffline: idle,
         onStop: (error) => {
           throw error;
         },

@@ -26,7 +26,7 @@ interface Seen {
 const keyOf = ({ url, at, name }: Called) => `${url}\0${at}\0${name}`;
 
 /**
- * Finds the functions that a message runs through: those that ran in at least half of the windows with a message, in
+ * Finds the functions that a message runs through: those that ran in more than half of the windows with a message, in
  * the same thread, and in no window without one.
  */
 export class PathFinder {
@@ -58,7 +58,7 @@ export class PathFinder {
     const path = [];
     for (const [thread, { name, idle, ran }] of this.#threads) {
       const called = [...ran]
-        .filter(([key, { windows }]) => windows * 2 >= this.#windows && !idle.has(key))
+        .filter(([key, { windows }]) => windows * 2 > this.#windows && !idle.has(key))
         .map(([, { called, windows, calls }]) => ({ ...called, calls: calls / windows }));
       if (called.length > 0) path.push({ thread, name, called });
     }

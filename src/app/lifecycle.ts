@@ -98,8 +98,8 @@ const MAX_AHEAD_MS = 5 * 60_000;
 export interface CheckedParts {
   /** Names the part of the data directory that was deleted or replaced. */
   readonly findLost: () => Promise<string | undefined>;
-  /** The last times of the log at the start. */
-  readonly lastTimes: readonly string[];
+  /** The last times of the log. */
+  readonly lastTimes: () => Promise<readonly string[]>;
   readonly logger: Logger;
   /** The wall clock. */
   readonly now?: () => number;
@@ -112,14 +112,12 @@ export interface CheckedParts {
 export class SelfCheck {
   #lost: string | undefined;
   #isAhead = false;
-  #lastMs: number;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   readonly #now: () => number;
 
   constructor(private readonly parts: CheckedParts) {
     this.#now = parts.now ?? Date.now;
-    this.#lastMs = Math.max(0, ...parts.lastTimes.map((time) => Date.parse(time)));
   }
 
   /** The part whose file is lost. It stays lost, because the process goes on with the deleted file. */
@@ -130,11 +128,6 @@ export class SelfCheck {
   /** Whether the log's last time was more than 5 min ahead of the clock. */
   get isAhead(): boolean {
     return this.#isAhead;
-  }
-
-  /** Takes the time of a commit. */
-  note(recordedAt: string): void {
-    this.#lastMs = Math.max(this.#lastMs, Date.parse(recordedAt));
   }
 
   /** Looks for the first time, and then every 10 s. */
@@ -152,13 +145,28 @@ export class SelfCheck {
   }
 
   async look(): Promise<void> {
-    const { logger, findLost } = this.parts;
-    const aheadMs = this.#lastMs - this.#now();
+    const { logger } = this.parts;
+    try {
+      await this.#lookAtClock();
+    } catch (err) {
+      logger.warn({ err }, 'the last times of the log cannot be read; trying again');
+    }
+    await this.#lookAtFiles();
+  }
+
+  async #lookAtClock(): Promise<void> {
+    const { lastTimes, logger } = this.parts;
+    const lastMs = Math.max(0, ...(await lastTimes()).map((time) => Date.parse(time)));
+    const aheadMs = lastMs - this.#now();
     if (aheadMs > MAX_AHEAD_MS && !this.#isAhead)
       logger.warn(
         `the log's last time is ${Math.round(aheadMs / 1000)} s ahead of the clock: set the clock; until then all events get that time`,
       );
     this.#isAhead = aheadMs > MAX_AHEAD_MS;
+  }
+
+  async #lookAtFiles(): Promise<void> {
+    const { logger, findLost } = this.parts;
     try {
       const lost = await findLost();
       if (lost === undefined || this.#lost !== undefined) return;

@@ -205,7 +205,7 @@ function createWriters(
       },
       events: {
         ...{ onFatal, report },
-        onAppend: ({ ms, events }) => metrics.observeAppend(ms, events),
+        onAppend: metrics.observeAppend,
       },
     },
     events: {
@@ -295,7 +295,7 @@ export function startDeletedTexts(
     forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
     logger,
   });
-  bus.subscribe((frame) => deletedTexts.receive(frame));
+  bus.subscribe(deletedTexts.receive);
   deletedTexts.start();
   closers.add(() => deletedTexts.stop());
   return deletedTexts;

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
-import type { Bus } from '../cluster/bus.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
@@ -72,7 +71,7 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const reads = await startReads(host, stores, bus);
   const audit = prepareAudit(host, stores, reads, node);
   const membership = await joinCluster(host, { stores, reads, audit }, bus);
-  const selfCheck = await startSelfCheck(host, stores, bus);
+  const selfCheck = await startSelfCheck(host, stores);
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
   const gateway = await startPushes(host, parts);
   const broadcast = serveNodes(host, parts, gateway);
@@ -99,13 +98,13 @@ async function start(host: Host, isServing: boolean): Promise<System> {
 async function startSelfCheck(
   { config, logger, closers }: Host,
   { engine: { log } }: Stores,
-  bus: Bus,
 ): Promise<SelfCheck> {
   const files = new DataFiles(config);
-  const tails = await Promise.all(Array.from({ length: log.partitions }, (_, p) => log.tail(p)));
-  const lastTimes = tails.flatMap((tail) => tail?.recordedAt ?? []);
+  const lastTimes = async () => {
+    const tails = await Promise.all(Array.from({ length: log.partitions }, (_, p) => log.tail(p)));
+    return tails.flatMap((tail) => tail?.recordedAt ?? []);
+  };
   const selfCheck = new SelfCheck({ findLost: () => files.findLost(), lastTimes, logger });
-  bus.subscribe(({ recordedAt }) => selfCheck.note(recordedAt));
   await selfCheck.start();
   closers.add(() => selfCheck.stop());
   return selfCheck;

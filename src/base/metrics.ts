@@ -81,14 +81,14 @@ export class Metrics {
   }
 
   /** Records one durable append. */
-  observeAppend(milliseconds: number, events: number): void {
-    this.#append.observe(milliseconds / 1000);
+  readonly observeAppend = ({ ms, events }: { readonly ms: number; readonly events: number }): void => {
+    this.#append.observe(ms / 1000);
     this.#batch.observe(events);
-  }
+  };
 
-  /** Records that a commit's pushes were written to their sockets. Called once a commit, not once a push. */
-  observePush(milliseconds: number): void {
-    this.#push.observe(milliseconds / 1000);
+  /** Records that the pushes of a commit of this time were queued. Called once a commit, not once a push. */
+  observePush(recordedAt: string, now = Date.now()): void {
+    this.#push.observe(Math.max(0, now - Date.parse(recordedAt)) / 1000);
   }
 
   /** Records an answered request. `route` must be the pattern: anyone can vary the path. */

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import type { Push } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
@@ -18,6 +17,8 @@ export interface CommitFrame extends Commit {
   readonly concerns: readonly UserId[];
   /** The users whose presence its events change, for those who watch them. Throws like `concerns`. */
   readonly subjects: readonly UserId[];
+  /** Whether `concerns` and `subjects` came with it and its events are encoded. Otherwise its events say them. */
+  readonly isEncoded: boolean;
   /** The decoded leaves. Decoded on first access, which may throw `UnknownEventType`. */
   readonly events: readonly Recorded[];
 }
@@ -78,6 +79,7 @@ export function commitFrame(commit: Commit, { events: decoded, members, texts }:
     ...commit,
     members,
     texts,
+    isEncoded: false,
     get events() {
       events ??= decodeEvents(commit);
       return events;
@@ -107,40 +109,19 @@ export function decodeEvents({ partition, firstOffset, leaves }: Commit): Record
   return leaves.map((leaf, i) => decodeLeaf(leaf, partition, firstOffset + i));
 }
 
-/** An event and its pushes. */
-export interface PushedEvent {
-  readonly event: Recorded;
-  readonly pushes: readonly Push[];
-}
-
 const nobody: readonly UserId[] = [];
-const derived = new WeakMap<CommitFrame, readonly PushedEvent[]>();
-
-/** The pushes of a frame's events, derived once. Throws while the frame's `members` are undefined. */
-export function pushesIn(frame: CommitFrame): readonly PushedEvent[] {
-  const known = derived.get(frame);
-  if (known) return known;
-  const { events, members } = frame;
-  if (!members) throw new Error('the members of the rooms of this commit are not known');
-  // A push shows a message as its event says: whatever changes it later is pushed later.
-  const made = events.map((event) => ({
-    event,
-    pushes: pushesOf(event, { members: members.get(event.stream) ?? nobody }),
-  }));
-  derived.set(frame, made);
-  return made;
-}
 
 interface Receivers {
   readonly concerns: readonly UserId[];
   readonly subjects: readonly UserId[];
 }
 
-function receiversOf(frame: CommitFrame): Receivers {
+function receiversOf({ events, members }: CommitFrame): Receivers {
+  if (!members) throw new Error('the members of the rooms of this commit are not known');
   const concerns = new Set<UserId>();
   const subjects = new Set<UserId>();
-  for (const { pushes } of pushesIn(frame))
-    for (const push of pushes)
+  for (const event of events)
+    for (const push of pushesOf(event, { members: members.get(event.stream) ?? nobody }))
       if ('about' in push) subjects.add(push.about);
       else for (const user of push.to) concerns.add(user);
   return { concerns: [...concerns], subjects: [...subjects] };
@@ -178,3 +159,98 @@ export const Note = z.discriminatedUnion('kind', [
   }),
 ]);
 export type Note = z.infer<typeof Note>;
+
+/**
+ * Creates the bus of a single process. Handlers run in the publisher's turn, in the order of subscription.
+ */
+export function createMemoryBus(node: NodeId, report: (message: string, error: unknown) => void): Bus {
+  const handlers = new Set<(frame: CommitFrame) => void>();
+  const server = new RequestServer(report);
+  return {
+    node,
+    publish(frame) {
+      for (const handler of handlers) handler(frame);
+    },
+    subscribe(handler) {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    // There is no other node.
+    broadcast() {},
+    onNote: () => () => {},
+    async request(to, body, timeoutMs) {
+      if (to !== node) return 'undelivered';
+      return withReplyTimeout(timeoutMs, server.handle(body, node, 0));
+    },
+    serve: (handler) => server.serve(handler),
+    isConnected: true,
+    onConnectionChange: () => () => {},
+    async close() {
+      server.close();
+      handlers.clear();
+    },
+  };
+}
+
+/** The limits of requests that a node handles at once. Beyond them, requests are refused. */
+const MAX_OPEN_REQUESTS = 1024;
+const MAX_OPEN_BYTES = 32 * 1024 * 1024;
+
+type Handler = Parameters<Bus['serve']>[0];
+
+/** Handles the requests to this node. */
+export class RequestServer {
+  readonly #report: (message: string, error: unknown) => void;
+  #handler: Handler | undefined;
+  #openRequests = 0;
+  #openBytes = 0;
+  #isClosed = false;
+
+  constructor(report: (message: string, error: unknown) => void) {
+    this.#report = report;
+  }
+
+  /** See `Bus.serve`. */
+  serve(handler: Handler): () => void {
+    if (this.#handler) throw new Error('this node already has a request handler');
+    this.#handler = handler;
+    return () => {
+      if (this.#handler === handler) this.#handler = undefined;
+    };
+  }
+
+  /** Refuses further requests. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Passes a request of `bytes` to the handler in the caller's turn. Returns the reply, however late. */
+  async handle(body: unknown, from: NodeId, bytes: number): Promise<Reply> {
+    const isFull = this.#openRequests >= MAX_OPEN_REQUESTS || this.#openBytes + bytes > MAX_OPEN_BYTES;
+    if (!this.#handler || this.#isClosed || isFull) return 'undelivered';
+    this.#openRequests++;
+    this.#openBytes += bytes;
+    try {
+      return { reply: await this.#handler(body, from) };
+    } catch (error) {
+      this.#report(`handling a request of node ${from} failed`, error);
+      return 'unanswered';
+    } finally {
+      this.#openRequests--;
+      this.#openBytes -= bytes;
+    }
+  }
+}
+
+/** Returns the answer, or `unanswered` after `timeoutMs`. */
+export async function withReplyTimeout(timeoutMs: number, answer: Promise<Reply>): Promise<Reply> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<'unanswered'>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, 'unanswered');
+  });
+  try {
+    return await Promise.race([answer, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -80,6 +80,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
   let events: CommitFrame['events'] | undefined;
   return {
     ...header,
+    isEncoded: true,
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, string[]][]),
     get leaves() {

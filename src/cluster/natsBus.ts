@@ -1,6 +1,14 @@
 import { ErrorCode, type Msg, type NatsConnection, NatsError } from 'nats';
 import type { NatsServer } from '../base/settings.js';
-import type { Bus, CommitFrame, NodeId, Note, Reply } from './bus.js';
+import {
+  type Bus,
+  type CommitFrame,
+  type NodeId,
+  type Note,
+  type Reply,
+  RequestServer,
+  withReplyTimeout,
+} from './bus.js';
 import {
   decodeCommit,
   decodeNote,
@@ -12,7 +20,6 @@ import {
   encodeRequest,
   throttleReports,
 } from './busWire.js';
-import { RequestServer, withReplyTimeout } from './localBus.js';
 import { NatsLink } from './natsConnection.js';
 
 export interface NatsBusOptions {

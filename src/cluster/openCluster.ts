@@ -1,9 +1,8 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Bus, NodeId } from './bus.js';
+import { type Bus, createMemoryBus, type NodeId } from './bus.js';
 import { createMemoryLeases } from './leases.js';
-import { createMemoryBus } from './localBus.js';
 import type { NatsBusOptions } from './natsBus.js';
 import { type Cluster, createMemoryDevices, createMemoryNodes } from './nodes.js';
 

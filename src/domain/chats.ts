@@ -44,11 +44,11 @@ export const ChatOpened = event('ChatOpened', roomStream, {
         to: [userId],
         room: roomId,
         users: members,
-        data: ({ user }) => ({
+        data: (shown) => ({
           room: {
             roomId,
             roomType: 'PRIVATE',
-            participants: members.map(user),
+            participants: members.map((member) => shown.user(member)),
             lastMessage: null,
             unread: 0,
             readUpTo: Object.fromEntries(members.map((member) => [member, 0])),

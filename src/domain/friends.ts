@@ -29,7 +29,7 @@ export const FriendAdded = event('FriendAdded', roomStream, {
         to: [me],
         users: [friend],
         contacts: [by, target],
-        data: ({ user }) => ({ friend: user(friend) }),
+        data: (shown) => ({ friend: shown.user(friend) }),
       });
     return [tell(by, target), tell(target, by)];
   },

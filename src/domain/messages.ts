@@ -63,7 +63,7 @@ export const MessageSent = event('MessageSent', roomStream, {
         message,
         endsTypingOf: actor,
         ...(data.seq === 1 && a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
-        data: ({ text }) => ({ message: openedMessage(message, message.text && text(message.text)) }),
+        data: (shown) => ({ message: openedMessage(message, message.text && shown.text(message.text)) }),
       }),
     ];
   },

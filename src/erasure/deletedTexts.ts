@@ -35,7 +35,7 @@ export interface DeletedTextsDeps {
 
 /** Follows one partition: destroys the keys of what its log deletes, in order. */
 class PartitionDestroyer {
-  readonly #reader: TailReader<CommitFrame>;
+  readonly reader: TailReader<CommitFrame>;
   readonly #ending = new AbortController();
   #saved: number;
   #size: number;
@@ -49,10 +49,10 @@ class PartitionDestroyer {
     const { log, logger } = deps;
     const read = async (after: number, limit: number) =>
       (await log.read(partition, after, limit)).map((commit) => commitFrame(commit));
-    this.#reader = follow<CommitFrame>(
+    this.reader = follow<CommitFrame>(
       { partition, after: place.position, read },
       {
-        handle: (frame) => this.#handle(frame),
+        handle: this.#handle,
         onStop: (err) => logger.error({ err, partition }, 'deleted texts are not destroyed any more'),
         onReadError: (err) => logger.warn({ err, partition }, 'the log cannot be read; deleted texts wait'),
       },
@@ -64,13 +64,9 @@ class PartitionDestroyer {
     return this.#size;
   }
 
-  receive(frame: CommitFrame): void {
-    this.#reader.notify(frame);
-  }
-
   async stop(): Promise<void> {
     this.#ending.abort();
-    await this.#reader.stop();
+    await this.reader.stop();
     await this.save().catch((err: unknown) => this.#report(err));
   }
 
@@ -81,11 +77,11 @@ class PartitionDestroyer {
     this.#saved = size;
   }
 
-  #handle(frame: CommitFrame): void | Promise<void> {
-    if (frame.leaves.some(isDeletion)) return this.#destroy(frame);
+  readonly #handle = (frame: CommitFrame): void | Promise<void> => {
+    for (const leaf of frame.leaves) if (isDeletion(leaf)) return this.#destroy(frame);
     this.#size = frame.size;
     if (this.#size - this.#saved >= SAVE_EVERY_EVENTS) return this.#retry(() => this.save());
-  }
+  };
 
   async #destroy(frame: CommitFrame): Promise<void> {
     const rooms = new Map<string, { room: WriterInRoom; seqs: number[] }>();
@@ -156,9 +152,9 @@ export class DeletedTexts {
   }
 
   /** Takes a commit from the bus. */
-  receive(frame: CommitFrame): void {
-    this.#running.get(frame.partition)?.receive(frame);
-  }
+  readonly receive = (frame: CommitFrame): void => {
+    this.#running.get(frame.partition)?.reader.notify(frame);
+  };
 
   /** Resolves when every text that the log deletes before this moment is destroyed. Throws `unknown` after 20 s. */
   async waitFor(moment: Moment): Promise<void> {

@@ -1,6 +1,6 @@
 import { SilenceWatch } from '../base/clock.js';
 import { Deque } from '../base/collections.js';
-import { assertNever } from '../base/errors.js';
+import type { ParleyError } from '../base/errors.js';
 import { AbuseWatch, checkRequest, type TokenBucket } from '../base/rateLimits.js';
 import type { Moment } from '../domain/commands.js';
 import type { RoomId, UserId } from '../domain/ids.js';
@@ -12,12 +12,14 @@ import {
   SLOW_READER_WAITING_BYTES,
 } from '../domain/limits.js';
 import type { Session } from '../vault/vault.js';
+import { bearerOf, type ConnectionState, overdueOf, sessionEndOf, sessionOf } from './connectionState.js';
 import { momentsOf, type Vector } from './cursor.js';
 import {
+  type BadFrame,
   type CloseCause,
   closeCauses,
   errorText,
-  hasLargeAnswer,
+  largeAnswers,
   parseFrame,
   type Request,
   textFrame,
@@ -28,24 +30,6 @@ import { type ByteSink, type Flusher, type Peer, Sender, type SenderOwner } from
 const MAX_OPEN_REQUESTS = 1024;
 /** Open requests with large answers, up to megabytes. Without it, many could begin before an answer fills the queue. */
 const MAX_OPEN_LARGE_REQUESTS = 8;
-/** After this time, a client that does not answer the close frame is disconnected. */
-const CLOSE_TIMEOUT_MS = 5000;
-
-/** Must identify before `deadline`. `bearer`: the session of a token that it has shown, at the upgrade or later. */
-interface Unidentified {
-  readonly deadline: number;
-  readonly bearer: Session | undefined;
-}
-
-/** A connection's state. It alone decides which actions are allowed. */
-type State =
-  | (Unidentified & { readonly kind: 'unidentified' })
-  /** An `identity` is being worked on. */
-  | (Unidentified & { readonly kind: 'identifying' })
-  /** Replaying, it receives the missed pushes, and no live ones yet. */
-  | { readonly kind: 'replaying' | 'live'; readonly session: Session; readonly sessionEndsAt: number }
-  /** `bearer`: the one of the state before. */
-  | { readonly kind: 'closing'; readonly since: number; readonly bearer: Session | undefined };
 
 /** The parts that the connections of a node share. */
 export interface ConnectionHost {
@@ -54,12 +38,14 @@ export interface ConnectionHost {
   now(): number;
   /** When a session's life is over: monotonic milliseconds that no step of the wall clock moves. */
   endOf(session: Session): number;
+  /** False: requests are not limited. */
+  readonly isLimiting: boolean;
   /** The bucket that all connections of this user share, or a new one; undefined: no limit. */
   bucketOf(user: UserId | undefined): TokenBucket | undefined;
   /** Logs why the server closes a connection; called once each. */
   reportClose(connection: Connection, cause: CloseCause): void;
   /** Sends the request's answer; resolves when the request is done, and never rejects. */
-  answer(connection: Connection, request: Request): Promise<void>;
+  readonly answer: (connection: Connection, request: Request) => Promise<void>;
 }
 
 /** One client's socket: reads requests and writes frames. What only a busy connection needs is made on first use. */
@@ -69,9 +55,10 @@ export class Connection implements SenderOwner {
   readonly #sender: Sender;
   #bucket: TokenBucket | undefined;
   #abuse: AbuseWatch | undefined;
-  #state: State;
+  #state: ConnectionState;
   readonly #silence: SilenceWatch;
-  #openRequests = 0;
+  /** Requests that are being worked on. */
+  openRequests = 0;
   #openLargeRequests = 0;
   /** Frames that have come and may not be begun yet. */
   #held: Deque<string> | undefined;
@@ -93,30 +80,22 @@ export class Connection implements SenderOwner {
 
   /** The session of the client, once it has identified. */
   get session(): Session | undefined {
-    const state = this.#state;
-    return state.kind === 'live' || state.kind === 'replaying' ? state.session : undefined;
+    return sessionOf(this.#state);
   }
 
   /** When the session's life is over: monotonic milliseconds. Without a session, never. */
   get sessionEndsAt(): number {
-    const state = this.#state;
-    return 'sessionEndsAt' in state ? state.sessionEndsAt : Number.POSITIVE_INFINITY;
+    return sessionEndOf(this.#state);
   }
 
   /** The session whose token the client has shown, whether it has identified or not. */
   get bearer(): Session | undefined {
-    const state = this.#state;
-    return 'session' in state ? state.session : state.bearer;
+    return bearerOf(this.#state);
   }
 
   /** Output that the client has not yet taken. */
   get waitingBytes(): number {
     return this.#sender.waitingBytes;
-  }
-
-  /** Requests that are being worked on. */
-  get openRequests(): number {
-    return this.#openRequests;
   }
 
   get isClosing(): boolean {
@@ -180,9 +159,9 @@ export class Connection implements SenderOwner {
 
   /** Takes a text frame of the client. Begins its request, or holds it until it may begin. */
   receive(text: string): void {
-    this.markHeard();
+    this.#silence.hear(this.#host.now());
     if (this.#state.kind === 'closing') return;
-    if (this.#mayBegin()) return this.#begin(text);
+    if (this.#held === undefined && this.#begin(text)) return;
     this.#held ??= new Deque();
     this.#held.push(text);
     this.peer.pause();
@@ -205,6 +184,13 @@ export class Connection implements SenderOwner {
     else this.#sender.send(frame);
   }
 
+  /** Sends a live push about the room, and later queries answer from at least its moment. */
+  pushLive(frame: Buffer, room: RoomId | undefined, partition: number, size: number): void {
+    if (!this.isListeningTo(room)) return;
+    this.recordSeen(partition, size);
+    this.push(frame);
+  }
+
   /** Later queries of this connection answer from at least this moment. */
   recordSeen(partition: number, size: number): void {
     this.#seen ??= [];
@@ -225,8 +211,8 @@ export class Connection implements SenderOwner {
 
   /** What waited for room in the queue of frames goes on. */
   handleSent(): void {
-    this.#resumeReplay();
-    this.#beginHeld();
+    if (this.#replayPause !== undefined) this.#resumeReplay();
+    if (this.#held !== undefined) this.#beginHeld();
   }
 
   /** Resolves when less than `bytes` wait, or the connection is closing. One call at a time. */
@@ -249,23 +235,12 @@ export class Connection implements SenderOwner {
    * silent client, and disconnects one that is gone.
    */
   check(): void {
-    const state = this.#state;
     const now = this.#host.now();
-    switch (state.kind) {
-      case 'unidentified':
-      case 'identifying':
-        if (now >= state.deadline) this.close(closeCauses.notIdentified);
-        break;
-      case 'replaying':
-      case 'live':
-        if (this.#sender.isStuck(now)) this.#closeSlowReader();
-        break;
-      case 'closing':
-        if (now - state.since >= CLOSE_TIMEOUT_MS) this.peer.terminate();
-        return;
-      default:
-        assertNever(state);
-    }
+    const overdue = overdueOf(this.#state, now);
+    if (overdue === 'close frame') this.peer.terminate();
+    if (this.isClosing) return;
+    if (overdue === 'identity') this.close(closeCauses.notIdentified);
+    else if (this.session && this.#sender.isStuck(now)) this.#closeSlowReader();
     // While frames are held, the socket is not read, and its client cannot be heard.
     if (this.#held !== undefined) return this.markHeard();
     const due = this.#silence.check(now, PING_AFTER_MS, PONG_WAIT_MS);
@@ -308,48 +283,54 @@ export class Connection implements SenderOwner {
     pause.resolve();
   }
 
-  #mayBegin(): boolean {
-    return (
-      (this.#held === undefined || this.#held.length === 0) &&
-      this.#state.kind !== 'identifying' &&
-      this.#openRequests < MAX_OPEN_REQUESTS &&
-      this.#openLargeRequests < MAX_OPEN_LARGE_REQUESTS &&
-      this.#sender.waitingBytes < SLOW_READER_WAITING_BYTES
-    );
+  /** Begins the request of a frame. False: it may not begin now. */
+  #begin(text: string): boolean {
+    if (
+      this.#state.kind === 'identifying' ||
+      this.openRequests >= MAX_OPEN_REQUESTS ||
+      this.#openLargeRequests >= MAX_OPEN_LARGE_REQUESTS ||
+      this.#sender.waitingBytes >= SLOW_READER_WAITING_BYTES
+    )
+      return false;
+    const frame = parseFrame(text);
+    if ('error' in frame) this.#refuse(frame, frame.error);
+    else if (!this.#host.isLimiting || this.#takeToken(frame)) {
+      const weight = largeAnswers.has(frame.event) ? 1 : 0;
+      this.openRequests++;
+      this.#openLargeRequests += weight;
+      void this.#host.answer(this, frame).then(() => {
+        this.openRequests--;
+        this.#openLargeRequests -= weight;
+        if (this.#held !== undefined) this.#beginHeld();
+      });
+    }
+    return true;
   }
 
-  #begin(text: string): void {
-    const now = this.#host.now();
-    const frame = parseFrame(text);
-    if ('error' in frame) {
-      this.sendText(errorText(frame, frame.error));
-      this.#abuse ??= new AbuseWatch();
-      if (this.#abuse.countBadFrame(now)) this.close(closeCauses.badFrames);
-      return;
-    }
+  /** Takes a token of the user's bucket. False: there was none, and the request is refused. */
+  #takeToken(frame: Request): boolean {
     this.#bucket ??= this.#host.bucketOf(this.session?.userId);
-    const refusal = this.#bucket && checkRequest(this.#bucket, now);
-    if (refusal) {
-      this.sendText(errorText(frame, refusal));
-      this.#abuse ??= new AbuseWatch();
-      if (this.#abuse.countRefusal(now)) this.close(closeCauses.tooManyRequests);
-      return;
-    }
-    const weight = hasLargeAnswer(frame.event) ? 1 : 0;
-    this.#openRequests++;
-    this.#openLargeRequests += weight;
-    void this.#host.answer(this, frame).then(() => {
-      this.#openRequests--;
-      this.#openLargeRequests -= weight;
-      this.#beginHeld();
-    });
+    const refusal = this.#bucket && checkRequest(this.#bucket, this.#host.now());
+    if (refusal) this.#refuse(frame, refusal);
+    return refusal === undefined;
+  }
+
+  /** Answers a frame whose request is not begun, and closes the connection on abuse. */
+  #refuse(frame: Request | BadFrame, error: ParleyError): void {
+    const now = this.#host.now();
+    this.sendText(errorText(frame, error));
+    this.#abuse ??= new AbuseWatch();
+    if ('error' in frame) {
+      if (this.#abuse.countBadFrame(now)) this.close(closeCauses.badFrames);
+    } else if (this.#abuse.countRefusal(now)) this.close(closeCauses.tooManyRequests);
   }
 
   #beginHeld(): void {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    while (held.length > 0 && !this.isClosing && this.#mayBegin()) this.#begin(held.shift() ?? '');
+    for (let next = held.first; next !== undefined && !this.isClosing && this.#begin(next); next = held.first)
+      held.shift();
     if (this.isClosing) return;
     if (held.length > 0) this.#held = held;
     else this.peer.resume();

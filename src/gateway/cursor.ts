@@ -29,7 +29,11 @@ export type Cursor =
       readonly offset: number;
     };
 
-const join = (at: Vector): string => at.map((n) => n.toString(36)).join('-');
+function join(at: Vector): string {
+  let text = '';
+  for (const n of at) text += text === '' ? n.toString(36) : `-${n.toString(36)}`;
+  return text;
+}
 
 /**
  * Writes and reads cursors and revisions of one history of a log. Their text is opaque to clients: a letter for the

@@ -1,8 +1,7 @@
-import type { PushedEvent } from '../cluster/bus.js';
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
+import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
-import type { RoomId, UserId } from '../domain/ids.js';
+import type { UserId } from '../domain/ids.js';
 import { messageTerm } from '../domain/messages.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
@@ -10,6 +9,7 @@ import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
+import type { Typing } from './typing.js';
 
 /** Opens message texts. */
 export interface Texts {
@@ -22,63 +22,80 @@ export interface ContentSources {
   readonly profiles: Pick<Profiles, 'known' | 'load'>;
 }
 
-/** The profiles and opened texts that pushes show, as far as they have been fetched. */
+const noTexts: ReadonlyMap<string, string> = new Map();
+
+/** The profiles and opened texts that pushes show, as far as they have been fetched. Most pushes need none. */
 export class PushContent implements Shown {
-  readonly #users = new Map<UserId, User>();
-  readonly #texts = new Map<string, string | null>();
-  #missingUsers: UserId[] = [];
-  #missingTexts: SealedMessage[] = [];
+  readonly #sources: ContentSources;
+  readonly #known: ReadonlyMap<string, string>;
+  #users: Map<UserId, User> | undefined;
+  #texts: Map<string, string | null> | undefined;
+  #missingUsers: UserId[] | undefined;
+  #missingTexts: SealedMessage[] | undefined;
+  /** What is wanted and not loaded. */
+  missing: number;
 
   /** `known`: texts that need not be opened, by their sealed form. */
-  constructor(
-    private readonly sources: ContentSources,
-    private readonly known: ReadonlyMap<string, string> = new Map(),
-  ) {}
-
-  /** Whether all wanted content is loaded. */
-  get isWhole(): boolean {
-    return this.#missingUsers.length + this.#missingTexts.length === 0;
+  constructor(sources: ContentSources, known = noTexts) {
+    this.#sources = sources;
+    this.#known = known;
+    this.missing = 0;
   }
 
   /** Takes a push's profiles and text from memory, and notes those that are missing. */
-  want({ users = [], message }: StoredPush): void {
+  want({ users, message }: StoredPush): void {
+    if (users) this.#wantUsers(users);
+    if (!message || message.text === null) return;
+    if (this.#known.has(message.text) || this.#texts?.has(message.text)) return;
+    this.#missingTexts ??= [];
+    this.#missingTexts.push(message);
+    this.missing++;
+  }
+
+  #wantUsers(users: readonly UserId[]): void {
+    this.#users ??= new Map();
     for (const user of users) {
       if (this.#users.has(user)) continue;
-      const known = this.sources.profiles.known(user);
+      const known = this.#sources.profiles.known(user);
       if (known) this.#users.set(user, known);
-      else this.#missingUsers.push(user);
+      else {
+        this.#missingUsers ??= [];
+        this.#missingUsers.push(user);
+        this.missing++;
+      }
     }
-    if (!message || message.text === null) return;
-    if (!this.known.has(message.text) && !this.#texts.has(message.text)) this.#missingTexts.push(message);
   }
 
   /** Fetches the missing content. Rejects when a store fails; content that was fetched before stays. */
   async load(): Promise<void> {
-    const [users, messages] = [this.#missingUsers, this.#missingTexts];
+    const [users, messages] = [this.#missingUsers ?? [], this.#missingTexts ?? []];
     const [texts, profiles] = await Promise.all([
-      messages.length > 0 ? this.sources.texts.messages(messages) : [],
-      users.length > 0 ? this.sources.profiles.load(users) : new Map<UserId, User>(),
+      messages.length > 0 ? this.#sources.texts.messages(messages) : [],
+      users.length > 0 ? this.#sources.profiles.load(users) : new Map<UserId, User>(),
     ]);
-    messages.forEach(({ text }, i) => {
+    this.#texts ??= new Map();
+    for (const [i, { text }] of messages.entries())
       if (text !== null) this.#texts.set(text, texts[i] ?? null);
-    });
+    this.#users ??= new Map();
     for (const user of users) {
       const found = profiles.get(user);
       if (!found) throw new Error(`the read models do not have user ${user} yet`);
       this.#users.set(user, found);
     }
-    this.#missingUsers = [];
-    this.#missingTexts = [];
+    this.#missingUsers = undefined;
+    this.#missingTexts = undefined;
+    this.missing = 0;
   }
 
-  readonly user = (id: UserId): User => {
-    const user = this.#users.get(id);
+  user(id: UserId): User {
+    const user = this.#users?.get(id);
     if (!user) throw new Error(`the profile of ${id} is shown but was not wanted`);
     return user;
-  };
+  }
 
-  readonly text = (sealed: string): string | null =>
-    this.known.get(sealed) ?? this.#texts.get(sealed) ?? null;
+  text(sealed: string): string | null {
+    return this.#known.get(sealed) ?? this.#texts?.get(sealed) ?? null;
+  }
 }
 
 /** A stored push as the frame that clients receive. */
@@ -91,8 +108,13 @@ export interface DeliveryDeps {
   readonly hub: Hub;
   readonly ring: Ring;
   readonly cursors: Cursors;
-  /** Ends a user's typing in a room, without a push of its own. */
-  readonly onMessage: (room: RoomId, sender: UserId) => void;
+  readonly typing: Pick<Typing, 'timers' | 'endByMessage'>;
+}
+
+/** An event and its pushes. */
+export interface PushedEvent {
+  readonly event: Recorded;
+  readonly pushes: readonly Push[];
 }
 
 /** An event, its pushes, and the content of those to users of this node. */
@@ -130,30 +152,31 @@ export class Delivery {
   }
 
   #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
-    const { hub, ring, cursors, onMessage } = this.#deps;
+    const { hub, ring, cursors, typing } = this.#deps;
     const { partition, offset } = event;
-    const { to, room, contacts, endsTypingOf, message, users = [], onlyNewest } = push;
+    const { to, room, contacts, endsTypingOf, message, users, onlyNewest } = push;
     if (contacts) hub.watchers.acquaint(...contacts);
-    if (endsTypingOf !== undefined && room !== undefined) onMessage(room, endsTypingOf);
-    // A push that concerns no user of this node is not serialised.
-    if (!to.some((user) => ring.hosts(user))) return;
-    const frame = pushFrame(push, content, cursors.live(vector));
-    const source = hub.sourceOf(event.commandId);
-    for (const user of to)
-      for (const connection of hub.connectionsOf(user)) {
-        if (connection === source || !connection.isListeningTo(room)) continue;
-        connection.recordSeen(partition, offset + 1);
-        connection.push(frame);
-      }
-    const shows = message ? [...users, message.senderId] : users;
+    if (typing.timers.size > 0 && endsTypingOf !== undefined && room !== undefined)
+      typing.endByMessage(room, endsTypingOf);
+    let frame: Buffer | undefined;
+    const source = hub.sources.get(event.commandId);
+    for (const user of to) {
+      // A push that concerns no user of this node is not serialised.
+      if (!ring.hosts(user)) continue;
+      frame ??= pushFrame(push, content, cursors.live(vector));
+      for (const connection of hub.connectionsOf(user))
+        if (connection !== source) connection.pushLive(frame, room, partition, offset + 1);
+    }
+    if (!frame) return;
+    const shows = users ?? [];
     ring.add({
       partition,
       offset,
       to,
-      shows,
       frame,
-      ...(message ? { message: messageTerm(message) } : {}),
-      ...(onlyNewest === undefined ? {} : { mark: onlyNewest }),
+      shows: message ? [...shows, message.senderId] : shows,
+      message: message && messageTerm(message),
+      mark: onlyNewest,
     });
   }
 }

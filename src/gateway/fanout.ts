@@ -1,17 +1,20 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type CommitFrame, commitFrame, pushesIn, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
-import type { Recorded } from '../domain/events.js';
+import type { Metrics } from '../base/metrics.js';
+import { type CommitFrame, commitFrame, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
+import { pushesOf } from '../domain/events.js';
 import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
+import type { PresenceWatchers } from './contactIndex.js';
 import type { Vector } from './cursor.js';
-import { type ContentSources, type Delivery, PushContent } from './delivery.js';
+import { type ContentSources, type Delivery, PushContent, type PushedEvent } from './delivery.js';
 import type { RoomMembers } from './membersAndProfiles.js';
+import type { Ring } from './ring.js';
 
 /** Callers that wait until a vector reaches a size. */
 class SizeWaiters {
-  readonly #waiting = new Set<{ partition: number; size: number; resolve: () => void }>();
+  readonly waiting = new Set<{ partition: number; size: number; resolve: () => void }>();
 
   /** Resolves when `vector`, or a later one given to `notify`, has reached the size; the caller bounds the wait. */
   reached(vector: Vector, partition: number, size: number): { promise: Promise<void>; cancel: () => void } {
@@ -19,16 +22,16 @@ class SizeWaiters {
     const promise = new Promise<void>((resolve) => {
       if ((vector[partition] ?? 0) >= size) return resolve();
       const waiter = { partition, size, resolve };
-      this.#waiting.add(waiter);
-      cancel = () => this.#waiting.delete(waiter);
+      this.waiting.add(waiter);
+      cancel = () => this.waiting.delete(waiter);
     });
     return { promise, cancel };
   }
 
   notify(vector: Vector): void {
-    for (const waiter of this.#waiting)
+    for (const waiter of this.waiting)
       if ((vector[waiter.partition] ?? 0) >= waiter.size) {
-        this.#waiting.delete(waiter);
+        this.waiting.delete(waiter);
         waiter.resolve();
       }
   }
@@ -36,17 +39,17 @@ class SizeWaiters {
 
 /** Tells which users this node sends or keeps pushes for, and whose presence its users are shown. */
 export interface Interest {
-  hosts(user: UserId): boolean;
-  isWatched(subject: UserId): boolean;
+  readonly ring: Pick<Ring, 'hosts'>;
+  readonly watchers: Pick<PresenceWatchers, 'isWatched'>;
 }
 
 /** Receives reports of the fan-out. */
 export interface FanoutObserver {
   readonly logger: Logger;
-  /** Called for each event of a commit that concerns a user of this node, before its pushes. */
-  readonly onEvent: (event: Recorded) => void;
-  /** Called for each such commit when its pushes are queued. The push latency is measured from `recordedAt`. */
-  readonly onPushed: (recordedAt: string) => void;
+  /** Told of each commit that concerns a user of this node when its pushes are queued. */
+  readonly metrics: Pick<Metrics, 'observePush'>;
+  /** Called when the log says that a user of interest went offline, before the pushes of it. */
+  readonly onOffline: (user: UserId) => void;
   /** Called when a partition cannot be followed further: a hole, a broken store, or an unknown type of event. */
   readonly onStop: (error: unknown) => void;
 }
@@ -71,6 +74,15 @@ export interface Place {
   readonly size: number;
 }
 
+const nobody: readonly UserId[] = [];
+
+/** A commit with its pushes, and the content of those to users of this node. */
+interface DerivedCommit {
+  readonly frame: CommitFrame;
+  readonly events: readonly PushedEvent[];
+  readonly content: PushContent;
+}
+
 /**
  * Turns commits into pushes, in the order of each partition, and advances the node's vector. A push is derived,
  * opened and serialised once for all its receivers. A commit that concerns no user of this node is not decoded. A
@@ -79,6 +91,9 @@ export interface Place {
  */
 export class Fanout {
   readonly #deps: FanoutDeps;
+  /** By partition, the size up to which this node has fanned out. */
+  readonly vector: Vector;
+  /** The same array as `vector`. */
   readonly #vector: number[];
   /** By partition, how far the log is known to reach. */
   readonly #heads: Place[];
@@ -90,6 +105,7 @@ export class Fanout {
   constructor(start: readonly Place[], deps: FanoutDeps) {
     this.#deps = deps;
     this.#vector = start.map(({ size }) => size);
+    this.vector = this.#vector;
     this.#heads = [...start];
     this.#readers = start.map(({ position }, partition) =>
       follow<CommitFrame>(
@@ -100,18 +116,13 @@ export class Fanout {
             (await deps.source.log.read(partition, after, limit)).map((commit) => commitFrame(commit)),
         },
         {
-          handle: (frame) => this.#handle(frame),
+          handle: this.#handle,
           onStop: deps.observer.onStop,
           onReadError: (error) =>
             deps.observer.logger.warn({ err: error, partition }, 'the log cannot be read; pushes are late'),
         },
       ),
     );
-  }
-
-  /** By partition, the size up to which this node has fanned out. */
-  get vector(): Vector {
-    return this.#vector;
   }
 
   async stop(): Promise<void> {
@@ -125,10 +136,10 @@ export class Fanout {
   }
 
   /** Takes a commit from the bus, in the caller's turn if it is the next one. Ignores repeats. */
-  receive(frame: CommitFrame): void {
+  readonly receive = (frame: CommitFrame): void => {
     this.#noteHead(frame);
     this.#readers[frame.partition]?.notify(frame);
-  }
+  };
 
   /** Reads the missing commits up to this position, which the partition is known to reach. */
   noteTail(partition: number, position: number): void {
@@ -141,29 +152,27 @@ export class Fanout {
   }
 
   #noteHead({ partition, position, size }: CommitFrame): void {
-    if (position > this.head(partition).position) this.#heads[partition] = { position, size };
+    if (position > (this.#heads[partition]?.position ?? 0)) this.#heads[partition] = { position, size };
   }
 
   // Runs synchronously if all content is in memory. Then a commit is pushed in the turn in which it arrives.
-  #handle(frame: CommitFrame): void | Promise<void> {
-    this.#noteHead(frame);
-    return frame.members ? this.#push(frame) : this.#fetchMembers(frame);
-  }
-
-  #push(frame: CommitFrame): void | Promise<void> {
-    if (!this.#isOurs(frame)) return this.#move(frame);
-    const content = this.#contentOf(frame);
-    return content.isWhole ? this.#apply(frame, content) : this.#fetch(frame, content);
-  }
+  readonly #handle = (frame: CommitFrame): void | Promise<void> => {
+    if (!frame.members) return this.#fetchMembers(frame);
+    if (frame.isEncoded && !this.#isOurs(frame)) return this.#move(frame);
+    const commit = this.#derive(frame, frame.members);
+    if (!commit) return this.#move(frame);
+    return commit.content.missing === 0 ? this.#apply(commit) : this.#fetch(commit);
+  };
 
   /** Only of commits that were read from the log: writers send the members along. One a turn, to pace the pushes. */
   async #fetchMembers(frame: CommitFrame): Promise<void> {
     let members: RoomsOfCommit | undefined;
+    this.#noteHead(frame);
     await this.#retry(frame, async () => {
       members = await this.#membersIn(frame);
       return true;
     });
-    if (members) await this.#push(withMembers(frame, members));
+    if (members) await this.#handle(withMembers(frame, members));
     await nextTurn();
   }
 
@@ -180,20 +189,48 @@ export class Fanout {
   }
 
   #isOurs({ concerns, subjects }: CommitFrame): boolean {
-    const { interest } = this.#deps;
+    const { ring, watchers } = this.#deps.interest;
     return (
-      concerns.some((user) => interest.hosts(user)) ||
-      subjects.some((user) => interest.isWatched(user) || interest.hosts(user))
+      concerns.some((user) => ring.hosts(user)) ||
+      subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
     );
   }
 
-  async #fetch(frame: CommitFrame, content: PushContent): Promise<void> {
-    await this.#retry(frame, async () => {
-      if (!content.isWhole) await content.load();
+  /** The pushes of a commit, and their content as far as it is in memory. Undefined: none is for a user of this node. */
+  #derive(frame: CommitFrame, members: RoomsOfCommit): DerivedCommit | undefined {
+    const { ring, watchers } = this.#deps.interest;
+    const events: PushedEvent[] = [];
+    let isOurs = false;
+    const content = new PushContent(this.#deps.content, frame.texts);
+    for (const event of frame.events) {
+      // A push shows a message as its event says: whatever changes it later is pushed later.
+      const pushes = pushesOf(event, { members: members.get(event.stream) ?? nobody });
+      events.push({ event, pushes });
+      for (const push of pushes)
+        if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
+        else
+          for (const user of push.to) {
+            if (!ring.hosts(user)) continue;
+            content.want(push);
+            isOurs = true;
+            break;
+          }
+    }
+    return isOurs ? { frame, events, content } : undefined;
+  }
+
+  async #fetch(commit: DerivedCommit): Promise<void> {
+    const { events, content } = commit;
+    const { ring } = this.#deps.interest;
+    await this.#retry(commit.frame, async () => {
+      await content.load();
       // A user may have connected meanwhile whom other events of the commit concern.
-      return this.#contentOf(frame, content).isWhole;
+      for (const { pushes } of events)
+        for (const push of pushes)
+          if (!('about' in push) && push.to.some((user) => ring.hosts(user))) content.want(push);
+      return content.missing === 0;
     });
-    this.#apply(frame, content);
+    this.#apply(commit);
   }
 
   /** Tries until `attempt` returns true, or the fan-out ends: a push is late rather than lost. */
@@ -210,28 +247,20 @@ export class Fanout {
     }
   }
 
-  /** The content of the commit's pushes to users of this node, as far as it is in memory. */
-  #contentOf(frame: CommitFrame, content = new PushContent(this.#deps.content, frame.texts)): PushContent {
-    const { interest } = this.#deps;
-    for (const { pushes } of pushesIn(frame))
-      for (const push of pushes)
-        if (!('about' in push) && push.to.some((user) => interest.hosts(user))) content.want(push);
-    return content;
-  }
-
-  #apply(frame: CommitFrame, content: PushContent): void {
+  #apply({ frame, events, content }: DerivedCommit): void {
     if (this.#ending.signal.aborted) return;
-    for (const { event, pushes } of pushesIn(frame)) {
+    const { delivery, observer } = this.#deps;
+    for (const { event, pushes } of events) {
       this.#vector[frame.partition] = event.offset + 1;
-      this.#deps.observer.onEvent(event);
-      this.#deps.delivery.deliver({ event, pushes, content }, this.#vector);
+      if (event.type === 'UserWentOffline') observer.onOffline(event.data.userId);
+      delivery.deliver({ event, pushes, content }, this.#vector);
     }
     this.#move(frame);
-    this.#deps.observer.onPushed(frame.recordedAt);
+    observer.metrics.observePush(frame.recordedAt);
   }
 
   #move({ partition, size }: CommitFrame): void {
     this.#vector[partition] = size;
-    this.#waiters.notify(this.#vector);
+    if (this.#waiters.waiting.size > 0) this.#waiters.notify(this.#vector);
   }
 }

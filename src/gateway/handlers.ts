@@ -45,34 +45,34 @@ export interface CommandRunnerDeps {
 
 /** Runs commands of connections. Their pushes are not sent to the connection that sent the command. */
 export class CommandRunner {
-  constructor(private readonly deps: CommandRunnerDeps) {}
+  /** Writes the revision that a command's answer carries. */
+  readonly cursors: Cursors;
+
+  constructor(private readonly deps: CommandRunnerDeps) {
+    this.cursors = deps.cursors;
+  }
 
   /** Resolves when the command is durable; the connection's later queries include it. */
   async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
     const { router, hub, fanout } = this.deps;
     const id = randomUUID();
-    const forget = hub.startCommand(id, connection);
+    hub.sources.set(id, connection);
     let answer: Answer<K>;
     try {
       answer = await router.execute<K>(command, id);
     } catch (error) {
-      forget();
+      hub.sources.delete(id);
       throw error;
     }
     const { partition, size } = answer.moment;
     // The fan-out may still wait for a name. Until it is done, remember which connection sent the command.
-    if ((fanout.vector[partition] ?? 0) >= size) forget();
-    else void fanout.reached(partition, size).promise.then(forget);
+    if ((fanout.vector[partition] ?? 0) >= size) hub.sources.delete(id);
+    else void fanout.reached(partition, size).promise.then(() => hub.sources.delete(id));
     connection.recordSeen(partition, size);
     // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
     const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
     if (contacts) hub.watchers.acquaint(...contacts);
     return answer;
-  }
-
-  /** The revision that a command's answer carries. */
-  revisionOf({ moment }: Answer<CommandKind>): string {
-    return this.deps.cursors.revision(moment);
   }
 }
 
@@ -117,7 +117,7 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
       // Validated data of this command, with its actor, is this command.
       const command = { ...data, kind, actor: me } as Command;
       const answer = await commands.run(connection, command);
-      return reply(command, answer, commands.revisionOf(answer)) as never; // As its declaration says.
+      return reply(command, answer, commands.cursors.revision(answer.moment)) as never; // As its declaration says.
     };
   }
   // Plain commands are those that have a reply.
@@ -135,7 +135,7 @@ function contactHandlers({
       const answer = await commands.run(connection, { kind: 'add friend', actor: me, friendId });
       const friend = (await completeAnswer(() => profiles.load([friendId]))).get(friendId);
       if (!friend) throw notFound('there is no such user');
-      return { friend, revision: commands.revisionOf(answer) };
+      return { friend, revision: commands.cursors.revision(answer.moment) };
     },
 
     'init chat': async (connection, me, { friendId }) => {
@@ -143,7 +143,7 @@ function contactHandlers({
       const { roomId, isNewActive, moment } = answer;
       const room = await completeAnswer(() => queries.chat(roomId, me, [moment]));
       if (!room) throw new Error(`the chat ${roomId} is in the log but not in the read model`);
-      return { room, isNewActive, friendId, revision: commands.revisionOf(answer) };
+      return { room, isNewActive, friendId, revision: commands.cursors.revision(answer.moment) };
     },
   };
 }

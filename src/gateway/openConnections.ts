@@ -41,7 +41,8 @@ export class Hub {
   readonly #hosting: Hosting;
   readonly #limits: UserLimits | undefined;
   readonly #users = new Map<UserId, ConnectedUser>();
-  readonly #commands = new Map<string, Connection>();
+  /** The connections on this node whose commands are under way, until their pushes have gone out: by command. */
+  readonly sources = new Map<string, Connection>();
 
   /** Without `limits`, users have any number of connections and requests. */
   constructor(watchers: PresenceWatchers, hosting: Hosting, limits?: UserLimits) {
@@ -101,17 +102,6 @@ export class Hub {
 
   connectionsOf(user: UserId): readonly Connection[] {
     return this.#users.get(user)?.connections ?? none;
-  }
-
-  /** A command of a connection begins: its own pushes leave that connection out. Returns the function that forgets it. */
-  startCommand(id: string, connection: Connection): () => void {
-    this.#commands.set(id, connection);
-    return () => this.#commands.delete(id);
-  }
-
-  /** The connection on this node whose command this was, until its pushes have gone out. */
-  sourceOf(commandId: string): Connection | undefined {
-    return this.#commands.get(commandId);
   }
 }
 

@@ -1,6 +1,6 @@
 import { badRequest, type FieldError, ParleyError, writeBounded } from '../base/errors.js';
 import { ABUSE_SPAN_MS, MAX_BAD_FRAMES, MAX_REFUSALS, MAX_USER_CONNECTIONS } from '../base/rateLimits.js';
-import { type PushName, type RequestName, requests } from '../domain/contract.js';
+import type { PushName, RequestName } from '../domain/contract.js';
 import { IDENTIFY_TIMEOUT_MS, MAX_FRAME_BYTES } from '../domain/limits.js';
 
 /** A safe integer or a string of at most 128 bytes that the client picks, to recognise the answer. */
@@ -24,9 +24,6 @@ export interface BadFrame {
 
 const MAX_ID_BYTES = 128;
 
-const isId = (id: unknown): id is RequestId =>
-  typeof id === 'string' ? Buffer.byteLength(id) <= MAX_ID_BYTES : Number.isSafeInteger(id);
-
 /** Reads a client's frame: a JSON object with a string `event` and an `id`. */
 export function parseFrame(text: string): Request | BadFrame {
   const size = text.length;
@@ -42,28 +39,27 @@ export function parseFrame(text: string): Request | BadFrame {
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
     return { size, error: badRequest('the frame is not a JSON object') };
   const { id, event, data } = frame as Record<string, unknown>; // An object that is no array has string keys.
-  if (typeof event === 'string' && isId(id)) return { id, event, data: data === undefined ? {} : data, size };
+  const hasId = typeof id === 'string' ? Buffer.byteLength(id) <= MAX_ID_BYTES : Number.isSafeInteger(id);
+  const usable = hasId ? (id as RequestId) : undefined; // Just checked.
+  if (typeof event === 'string' && usable !== undefined)
+    return { id: usable, event, data: data === undefined ? {} : data, size };
   const fields: FieldError[] = [];
   if (typeof event !== 'string') fields.push({ path: 'event', message: 'must be a string' });
-  if (!isId(id))
+  if (!hasId)
     fields.push({
       path: 'id',
       message: `must be a safe integer or a string of at most ${MAX_ID_BYTES} bytes`,
     });
   return {
-    ...(isId(id) ? { id } : {}),
+    ...(usable === undefined ? {} : { id: usable }),
     ...(typeof event === 'string' ? { event } : {}),
     size,
     error: badRequest('the frame needs a string `event` and an `id`', fields),
   };
 }
 
-export const isRequestName = (event: string): event is RequestName => Object.hasOwn(requests, event);
-
-const largeAnswers: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
-
-/** Whether the answers have up to megabytes. */
-export const hasLargeAnswer = (event: string): boolean => largeAnswers.has(event);
+/** Requests whose answers have up to megabytes. */
+export const largeAnswers: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
 
 /** An answer's text; `data` is already JSON. */
 export function answerText(request: { id: RequestId; event: string }, data: string): string {
@@ -98,8 +94,8 @@ const CURSOR = ',"cursor":"';
 
 /** A push's text; `data` is already JSON. A push that is not stored has no cursor. */
 export function pushText(event: PushName, data: string, cursor?: string): string {
-  const body = `{"event":"${event}","data":${data}`;
-  return cursor === undefined ? `${body}}` : joinPush(body, cursor);
+  const end = cursor === undefined ? '}' : `${CURSOR}${cursor}"}`;
+  return `{"event":"${event}","data":${data}${end}`;
 }
 
 /** The two parts of a stored push's text: what `pushText` wrote before the cursor, and the cursor. */
@@ -128,9 +124,11 @@ const CONTINUATION = 0;
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);
   if (length > MAX_PAYLOAD_BYTES) return fragmentedMessage(Buffer.from(text));
-  const header = headerBytes(length);
+  const header = length < 126 ? 2 : 4;
   const frame = Buffer.allocUnsafe(header + length);
-  writeHeader(frame, 0, FINAL | TEXT, length);
+  frame[0] = FINAL | TEXT;
+  frame[1] = Math.min(length, 126);
+  if (header > 2) frame.writeUInt16BE(length, 2);
   frame.write(text, header);
   return frame;
 }

@@ -159,7 +159,7 @@ async function walkStream(
     );
     const shown = new PushContent(content);
     for (const { push } of missed) shown.want(push);
-    if (!shown.isWhole) await shown.load();
+    if (shown.missing > 0) await shown.load();
     let bytes = 0;
     let sent = 0;
     // An event has one push to a user, so that a page can be cut behind each.

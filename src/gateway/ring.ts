@@ -12,9 +12,9 @@ export interface RingEntry {
   /** The WebSocket frame, with the live cursor of its moment. */
   readonly frame: Buffer;
   /** The message that the frame shows, by `messageTerm`. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   /** Only of a read mark: its room and user. A replay sends only the newest of each. */
-  readonly mark?: string;
+  readonly mark?: string | undefined;
 }
 
 /** Bytes of an entry besides its frame: the object, and its places in the ring and in the lists of users. */

@@ -94,7 +94,12 @@ export class Sender {
   flush(): void {
     this.#isMarked = false;
     while (!this.#isBlocked && this.#frames && this.#socket.writable) {
-      if (this.#socket.write(this.#flusher.join(this.#take(this.#frames)))) continue;
+      let bytes = this.#frames[0];
+      if (bytes !== undefined && this.#frames.length === 1 && bytes.length <= WRITE_BYTES) {
+        this.#frames = undefined;
+        this.#queued = 0;
+      } else bytes = this.#flusher.join(this.#take(this.#frames));
+      if (this.#socket.write(bytes)) continue;
       this.#isBlocked = true;
       this.#socket.once('drain', () => {
         this.#isBlocked = false;
@@ -131,7 +136,7 @@ export class Flusher {
 
   /** The sender is flushed when this turn of the event loop has ended. */
   mark(sender: Sender): void {
-    if (this.#marked.push(sender) === 1) setImmediate(() => this.#run());
+    if (this.#marked.push(sender) === 1) setImmediate(this.#run);
   }
 
   /** One buffer of these frames; connections that are sent the same frames one after the other share it. */
@@ -146,10 +151,10 @@ export class Flusher {
     return joined;
   }
 
-  #run(): void {
+  readonly #run = (): void => {
     const marked = this.#marked;
     this.#marked = [];
     for (const sender of marked) sender.flush();
     this.#last = undefined;
-  }
+  };
 }

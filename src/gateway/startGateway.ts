@@ -277,20 +277,15 @@ function followLog(
       hub,
       ring,
       cursors,
-      onMessage: (room, sender) => typing.endByMessage(room, sender),
+      typing,
     }),
-    interest: {
-      hosts: (user) => ring.hosts(user),
-      isWatched: (subject) => hub.watchers.isWatched(subject),
-    },
+    interest: { ring, watchers: hub.watchers },
     content,
     source: { log: stores.log, rooms },
     observer: {
       logger,
-      onEvent: ({ type, data }) => {
-        if (type === 'UserWentOffline') presence.restoreOnline(data.userId);
-      },
-      onPushed: (recordedAt) => metrics.observePush(Math.max(0, Date.now() - Date.parse(recordedAt))),
+      metrics,
+      onOffline: (user) => presence.restoreOnline(user),
       onStop: report.fail,
     },
   });
@@ -299,7 +294,7 @@ function followLog(
 /** Takes commits and notes from the bus, and sends the other nodes the tails of this node's partitions. */
 function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing: Typing): () => void {
   const { bus, owned } = cluster;
-  const unsubscribe = bus.subscribe((frame) => fanout.receive(frame));
+  const unsubscribe = bus.subscribe(fanout.receive);
   const tailsTimer = setInterval(() => {
     const tails = owned().map((partition) => {
       const { position, size } = fanout.head(partition);
@@ -330,12 +325,11 @@ function serveSockets(
 ): { readonly connections: OpenConnections; readonly server: WebSocketServer } {
   const { sessions } = stores.vault;
   const { metrics, logger } = report;
-  const onRequest = (event: string, outcome: string) => metrics.countCommand(event, outcome);
   const connections = new OpenConnections({ hub, presence, sessions, clock: gatewayClock, logger });
   const server = new WebSocketServer({
     sessions,
     connections,
-    answerRequest: createRequestAnswerer({ identify, handlers, onRequest, logger }),
+    answerRequest: createRequestAnswerer({ identify, handlers, metrics, logger }),
     rules: { origins: new Origins(config), rateLimit: config.RATE_LIMIT },
     logger,
   });

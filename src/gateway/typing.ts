@@ -31,8 +31,8 @@ export interface TypingDeps {
  */
 export class Typing {
   readonly #deps: TypingDeps;
-  /** By room and user, the function that cancels the timer. */
-  readonly #timers = new Map<string, () => void>();
+  /** Of those who are typing, by room and user: the function that cancels the timer. */
+  readonly timers = new Map<string, () => void>();
 
   constructor(deps: TypingDeps) {
     this.#deps = deps;
@@ -51,29 +51,29 @@ export class Typing {
     const key = keyOf(note.roomId, note.userId);
     this.#forget(key);
     if (note.isTyping) {
-      if (this.#timers.size >= MAX_TYPING_USERS) return;
+      if (this.timers.size >= MAX_TYPING_USERS) return;
       const cancel = this.#deps.setTimer(() => {
-        this.#timers.delete(key);
+        this.timers.delete(key);
         this.#deps.push({ ...note, isTyping: false });
       }, TYPING_MS);
-      this.#timers.set(key, cancel);
+      this.timers.set(key, cancel);
     }
     this.#deps.push(note);
   }
 
   /** The user's message has come, which says that they stopped. */
   endByMessage(room: RoomId, user: UserId): void {
-    if (this.#timers.size > 0) this.#forget(keyOf(room, user));
+    this.#forget(keyOf(room, user));
   }
 
   stop(): void {
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    for (const cancel of this.timers.values()) cancel();
+    this.timers.clear();
   }
 
   #forget(key: string): void {
-    this.#timers.get(key)?.();
-    this.#timers.delete(key);
+    this.timers.get(key)?.();
+    this.timers.delete(key);
   }
 }
 

@@ -4,7 +4,9 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type RawData, WebSocket, WebSocketServer as WsServer } from 'ws';
+import type { z } from 'zod';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
+import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { type Allowance, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
@@ -16,42 +18,33 @@ import { Connection, type ConnectionHost } from './connection.js';
 import type { Handler, Handlers } from './handlers.js';
 import type { Identify } from './identify.js';
 import type { OpenConnections } from './openConnections.js';
-import {
-  answerText,
-  type CloseCause,
-  closeCauses,
-  errorText,
-  isRequestName,
-  type Request,
-} from './protocol.js';
+import { answerText, type CloseCause, closeCauses, errorText, type Request } from './protocol.js';
 import { Flusher } from './sender.js';
 
 export interface RequestDeps {
   readonly identify: Identify;
   readonly handlers: Handlers;
   /** Told of every request: its event and how it ended. */
-  readonly onRequest: (event: string, outcome: string) => void;
+  readonly metrics: Pick<Metrics, 'countCommand'>;
   readonly logger: Logger;
 }
 
 /** Answers the request of a connection; never rejects. */
 export type AnswerRequest = (connection: Connection, request: Request) => Promise<void>;
 
+/** How the requests of one name are answered. */
+interface Answering {
+  readonly schema: z.ZodType;
+  readonly handler: Handler<RequestName>;
+}
+
 /** Makes the function that answers requests with the result or the error of `identify` or a handler. */
-export function createRequestAnswerer(deps: RequestDeps): AnswerRequest {
-  async function answer(connection: Connection, request: Request): Promise<void> {
-    if (request.event === 'identity') return deps.identify(connection, request);
-    const { session } = connection;
-    if (!session) throw unauthenticated('identify first');
-    if (!isRequestName(request.event) || request.event === 'identity')
-      throw badRequest('there is no such event', [
-        { path: 'event', message: 'is not an event of this protocol' },
-      ]);
-    const data = validate(requests[request.event].data, request.data);
-    // The schema that has just validated is the one of this event.
-    const handler = deps.handlers[request.event] as Handler<RequestName>;
-    const answer = await handler(connection, session.userId, data);
-    connection.sendText(answerText(request, JSON.stringify(answer)));
+export function createRequestAnswerer({ identify, handlers, metrics, logger }: RequestDeps): AnswerRequest {
+  const answerings = new Map<string, Answering>();
+  for (const [name, handler] of Object.entries(handlers)) {
+    const { data } = requests[name as RequestName]; // `Handlers` has one for each request.
+    // A handler is given what the schema of its request has validated.
+    answerings.set(name, { schema: data, handler: handler as Handler<RequestName> });
   }
 
   function refuse(connection: Connection, request: Request, error: unknown): string {
@@ -61,20 +54,33 @@ export function createRequestAnswerer(deps: RequestDeps): AnswerRequest {
       return told.code;
     }
     const incident = randomUUID();
-    deps.logger.error({ err: error, incident, event: request.event }, 'a request failed');
+    logger.error({ err: error, incident, event: request.event }, 'a request failed');
     const internal = new ParleyError('internal', 'the server failed: report the incident to its operator');
     connection.sendText(errorText(request, internal, incident));
     return 'internal';
   }
 
   return async (connection, request) => {
+    const { event } = request;
+    const answering = answerings.get(event);
     let outcome = 'ok';
     try {
-      await answer(connection, request);
+      if (event === 'identity') await identify(connection, request);
+      else {
+        const { session } = connection;
+        if (!session) throw unauthenticated('identify first');
+        if (!answering)
+          throw badRequest('there is no such event', [
+            { path: 'event', message: 'is not an event of this protocol' },
+          ]);
+        const data = validate(answering.schema, request.data) as never; // Of the handler's own request.
+        const answer = await answering.handler(connection, session.userId, data);
+        connection.sendText(answerText(request, JSON.stringify(answer)));
+      }
     } catch (error) {
       outcome = refuse(connection, request, error);
     }
-    deps.onRequest(isRequestName(request.event) ? request.event : 'other', outcome);
+    metrics.countCommand(answering || event === 'identity' ? event : 'other', outcome);
   };
 }
 
@@ -99,6 +105,8 @@ export interface WebSocketServerDeps {
 /** Upgrades HTTP requests of clients to WebSockets, and makes a connection of each. */
 export class WebSocketServer implements ConnectionHost {
   readonly flusher = new Flusher();
+  readonly isLimiting: boolean;
+  readonly answer: AnswerRequest;
   readonly #deps: WebSocketServerDeps;
   readonly #server = new WsServer({
     noServer: true,
@@ -110,6 +118,8 @@ export class WebSocketServer implements ConnectionHost {
 
   constructor(deps: WebSocketServerDeps) {
     this.#deps = deps;
+    this.isLimiting = deps.rules.rateLimit !== 'off';
+    this.answer = deps.answerRequest;
   }
 
   now(): number {
@@ -156,10 +166,6 @@ export class WebSocketServer implements ConnectionHost {
   reportClose({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
     const level = isMisuse ? 'warn' : 'debug';
     this.#deps.logger[level]({ code, user: bearer?.userId, waiting: waitingBytes }, reason);
-  }
-
-  answer(connection: Connection, request: Request): Promise<void> {
-    return this.#deps.answerRequest(connection, request);
   }
 
   #accept(ws: PeerSocket, socket: Socket, bearer: Session | undefined): void {

@@ -80,10 +80,24 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
   notify(item: T): void {
     if (this.#isStopped) return;
     this.#notifiedAt = this.clock.now();
-    const last = this.#pending.at(-1)?.position ?? this.position;
-    if (item.position === last + 1 && this.#pending.length < BATCH_COMMITS) this.#pending.push(item);
-    this.#notifiedTail = Math.max(this.#notifiedTail, item.position);
-    this.#start(false);
+    const { position } = item;
+    if (position > this.#notifiedTail) this.#notifiedTail = position;
+    if (this.#isRunning || position !== this.position + 1) {
+      const last = this.#pending.at(-1)?.position ?? this.position;
+      if (position === last + 1 && this.#pending.length < BATCH_COMMITS) this.#pending.push(item);
+      return this.#start(false);
+    }
+    // The usual case. The timer stays as it is: it reads only after silence or a failure.
+    this.#isRunning = true;
+    this.position = position;
+    let handled: void | Promise<void>;
+    try {
+      handled = this.handlers.handle(item);
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#isRunning = false;
+    if (handled || this.#pending.length > 0) this.#start(false, handled);
   }
 
   notifyTail(position: number): void {
@@ -106,16 +120,18 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
     await this.#running;
   }
 
-  #start(isPolling: boolean): void {
-    if (this.#isRunning || this.#isStopped) return;
+  /** `handling`: the handling of an item that has begun. */
+  #start(isPolling: boolean, handling?: void | Promise<void>): void {
+    if (this.#isRunning || (this.#isStopped && !handling)) return;
     this.#isRunning = true;
     this.#cancelTimer();
-    this.#running = this.#run(isPolling);
+    this.#running = this.#run(isPolling, handling);
   }
 
   // Awaits only promises, so that an idle reader handles a notified item in the same turn.
-  async #run(isPolling: boolean): Promise<void> {
+  async #run(isPolling: boolean, handling?: void | Promise<void>): Promise<void> {
     try {
+      if (handling) await handling;
       for (let reading = isPolling; ; ) {
         for (let item = this.#pending.shift(); item; item = this.#pending.shift()) {
           const handled = this.#handle(item);
@@ -129,11 +145,16 @@ class FollowingReader<T extends { readonly position: number }> implements TailRe
         reading = page.length > 0;
       }
     } catch (error) {
-      if (!this.#isStopped) this.handlers.onStop(error);
-      this.#isStopped = true;
+      this.#fail(error);
     }
     this.#isRunning = false;
     this.#schedule();
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#isStopped) this.handlers.onStop(error);
+    this.#isStopped = true;
+    this.#cancelTimer();
   }
 
   /** Returns an empty page if nothing was found, or if the read failed temporarily. */

@@ -51,5 +51,8 @@ export const commitOf = (position: number, leaves: readonly string[]): Commit =>
 export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
   commitFrame(commitOf(position, leaves), { members });
 
-/** Copies a frame with its lazily decoded fields. */
-export const allOf = (frame: CommitFrame): CommitFrame => ({ ...frame });
+/** Copies a frame with its lazily decoded fields, but not what holds in one process alone. */
+export function allOf(frame: CommitFrame): Omit<CommitFrame, 'isEncoded' | 'texts'> {
+  const { isEncoded: _, texts: __, ...all } = frame;
+  return all;
+}

@@ -37,7 +37,11 @@ class Node {
     hub: this.hub,
     ring: this.ring,
     cursors,
-    onMessage: (room, sender) => this.endedTyping.push(`${sender} in ${room}`),
+    // Somebody is typing.
+    typing: {
+      timers: new Map([['', () => {}]]),
+      endByMessage: (room, sender) => void this.endedTyping.push(`${sender} in ${room}`),
+    },
   });
   #size = 0;
 
@@ -80,7 +84,7 @@ class Node {
       this.shown.push(sealed);
       return content.text(sealed);
     };
-    this.#delivery.deliver({ event: recorded, pushes, content: { user: content.user, text } }, [
+    this.#delivery.deliver({ event: recorded, pushes, content: { user: (id) => content.user(id), text } }, [
       this.#size,
       7,
     ]);
@@ -110,7 +114,7 @@ describe('delivery', () => {
       await node.connect('bob'),
     ];
     const stranger = await node.connect('cem');
-    const forget = node.hub.startCommand('c1', source.connection);
+    node.hub.sources.set('c1', source.connection);
     await node.deliver(message(2), 'c1');
     for (const { client } of [other, theirs]) {
       const { roomId, messageId, seq } = { roomId: 'room', messageId: 'm2', seq: 2 };
@@ -120,7 +124,7 @@ describe('delivery', () => {
       ]);
     }
     expect([source.client.writes.length, stranger.client.writes.length]).deep.equal([0, 0]);
-    forget();
+    node.hub.sources.delete('c1');
     await node.deliver(message(3), 'c1');
     expect(source.client.received, 'the next one is another’s').to.have.length(1);
   });

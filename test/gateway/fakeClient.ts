@@ -142,6 +142,7 @@ export class FakeHost implements ConnectionHost {
   readonly flusher = new Flusher();
   /** Requests a second, and at once. */
   rateLimit: { readonly rate: number; readonly burst: number } | undefined;
+  readonly isLimiting = true;
   readonly closings: CloseCause[] = [];
   /** Requests in the order in which they were begun. */
   readonly begun: Request[] = [];

@@ -46,7 +46,10 @@ class Node {
           this.delivered.push({ event, text, vector: [...vector] });
         },
       },
-      interest: { hosts: (user) => this.hosted.has(user), isWatched: (subject) => this.watched.has(subject) },
+      interest: {
+        ring: { hosts: (user) => this.hosted.has(user) },
+        watchers: { isWatched: (subject) => this.watched.has(subject) },
+      },
       content: {
         profiles: { known: () => undefined, load: async () => new Map<string, User>() },
         texts: {
@@ -59,8 +62,8 @@ class Node {
       source: { log: this.log, rooms: { members: async (id) => rooms.get(id) } },
       observer: {
         logger: pino({ level: 'silent' }),
-        onEvent: () => {},
-        onPushed: () => {},
+        metrics: { observePush: () => {} },
+        onOffline: () => {},
         onStop: (error) => this.stops.push(error),
       },
     });
@@ -107,6 +110,7 @@ describe('the fan-out', () => {
       ...frameOf(sealed),
       concerns,
       subjects,
+      isEncoded: true,
       get events(): never {
         throw new Error('it was decoded');
       },

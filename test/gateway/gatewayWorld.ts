@@ -129,7 +129,7 @@ export class GatewayWorld {
     host.serve = createRequestAnswerer({
       identify,
       handlers,
-      onRequest: (event, outcome) => this.outcomes.push(`${event}: ${outcome}`),
+      metrics: { countCommand: (event, outcome) => void this.outcomes.push(`${event}: ${outcome}`) },
       logger,
     });
   }

@@ -164,7 +164,7 @@ describe('the handlers', () => {
       world.decide = () => ({ message: sent(2) });
       world.commandGate.close();
       const answered = send();
-      const source = () => world.hub.sourceOf(world.commands[0]?.id ?? '');
+      const source = () => world.hub.sources.get(world.commands[0]?.id ?? '');
       expect(source(), 'while it is decided').equal(connection);
       world.commandGate.open();
       await answered;
@@ -182,7 +182,7 @@ describe('the handlers', () => {
       world.fanout.vector = [0, 0];
       world.decide = () => forbidden('the other member has been erased');
       expect(await refusalOf(send())).equal('forbidden');
-      expect(world.commands.map(({ id }) => world.hub.sourceOf(id))).deep.equal([undefined, undefined]);
+      expect([world.commands.length, world.hub.sources.size]).deep.equal([2, 0]);
       expect(connection.seenMoments(1), 'of the first alone').deep.equal([{ partition: 1, size: 11 }]);
     });
 

@@ -74,17 +74,6 @@ describe('the connections of users', () => {
     hub.leave('ann', two);
     expect(hosted).deep.equal(['enter ann', 'leave ann']);
   });
-
-  it('knows which connection a command came from until it is forgotten', async () => {
-    const { hub, connect } = setUp();
-    const [one, two] = [connect(), connect()];
-    const forget = hub.startCommand('c1', one);
-    hub.startCommand('c2', two);
-    expect([hub.sourceOf('c1'), hub.sourceOf('c2')]).deep.equal([one, two]);
-    forget();
-    expect(hub.sourceOf('c1')).equal(undefined);
-    expect(hub.sourceOf('c2')).equal(two);
-  });
 });
 
 describe('who is told of whose presence', () => {

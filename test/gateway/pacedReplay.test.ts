@@ -78,7 +78,12 @@ class Node {
     const hosting = { enter: (user: UserId) => this.ring.host(user, this.vector), leave: () => {} };
     this.#hub = new Hub(new PresenceWatchers(async () => []), hosting);
     const { ring, cursors } = this;
-    this.#delivery = new Delivery({ hub: this.#hub, ring, cursors, onMessage: () => {} });
+    this.#delivery = new Delivery({
+      hub: this.#hub,
+      ring,
+      cursors,
+      typing: { timers: new Map(), endByMessage: () => {} },
+    });
     this.#sources = {
       texts: { messages: world.open.messages },
       profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
@@ -97,7 +102,7 @@ class Node {
     const content = new PushContent(this.#sources);
     const pushes = pushesOf(event, { members: membersOf(this.#world.events, event.stream) });
     for (const push of pushes) if (!('about' in push)) content.want(push);
-    if (!content.isWhole) await content.load();
+    if (content.missing > 0) await content.load();
     this.vector[event.partition] = event.offset + 1;
     this.#delivery.deliver({ event, pushes, content }, [...this.vector]);
   }

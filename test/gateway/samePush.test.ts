@@ -36,7 +36,8 @@ class Receiver {
   };
   readonly sendText = (): void => {};
   readonly recordSeen = (): void => {};
-  readonly isListeningTo = (): boolean => true;
+  readonly recordAllSeen = (): void => {};
+  readonly pushLive = this.push;
   readonly waitUntilBelow = async (): Promise<void> => {};
 
   // The parts that deliver and replay use of a connection.
@@ -54,11 +55,16 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   for (const user of users) ring.host(user, nowhere);
   const hub = {
     connectionsOf: (user: UserId) => [receivers.get(user)?.connection].flatMap((one) => one ?? []),
-    sourceOf: () => undefined,
+    sources: new Map(),
     watchers: { acquaint: () => {}, watchersOf: () => [] },
   };
   // What delivering uses of it.
-  const delivery = new Delivery({ hub: hub as unknown as Hub, ring, cursors, onMessage: () => {} });
+  const delivery = new Delivery({
+    hub: hub as unknown as Hub,
+    ring,
+    cursors,
+    typing: { timers: new Map(), endByMessage: () => {} },
+  });
   const sources = {
     texts: { messages: world.open.messages },
     profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
@@ -69,7 +75,7 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
     const members = membersOf(world.events, event.stream);
     const pushes = pushesOf(event, { members });
     for (const push of pushes) if (!('about' in push)) content.want(push);
-    if (!content.isWhole) await content.load();
+    if (content.missing > 0) await content.load();
     vector[event.partition] = event.offset + 1;
     delivery.deliver({ event, pushes, content }, [...vector]);
   }

@@ -37,11 +37,16 @@ export const defects: Readonly<Record<string, Defect>> = {
     },
   ],
   'gaps: a consumer hands on whatever the bus brings': [
-    { find: /item\.position === last \+ 1 && /, put: 'item.position > last && ' },
+    { find: /position === last \+ 1 && /, put: 'position > last && ' },
+    {
+      find: /#isRunning \|\| position !== this\.position \+ 1\)/,
+      put: '#isRunning || position <= this.position)',
+    },
     { find: /if \(item\.position !== this\.position \+ 1\)\s+throw .*;/, put: '' },
   ],
   'gaps: a consumer hands on again what the bus repeats': [
-    { find: /item\.position === last \+ 1 && /, put: '' },
+    { find: /position === last \+ 1 && /, put: '' },
+    { find: /#isRunning \|\| position !== this\.position \+ 1\)/, put: '#isRunning)' },
     {
       find: /if \(this\.#isStopped \|\| item\.position <= this\.position\)/,
       put: 'if (this.#isStopped)',

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { parseNatsServers } from '../../../src/base/settings.js';
 import type { Bus } from '../../../src/cluster/bus.js';
-import { createMemoryBus } from '../../../src/cluster/localBus.js';
+import { createMemoryBus } from '../../../src/cluster/bus.js';
 import { NatsBus } from '../../../src/cluster/natsBus.js';
 import { alone, type BusWorld, together } from '../../conformance/bus.js';
 import { broken, defects } from '../../conformance/busDefects.js';
