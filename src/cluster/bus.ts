@@ -13,14 +13,18 @@ export interface CommitFrame extends Commit {
   readonly members: RoomsOfCommit | undefined;
   /** The texts of its events, by their sealed form, as far as the writer of this process has just sealed them. */
   readonly texts?: ReadonlyMap<string, string> | undefined;
-  /** The users whom its events are pushed to, each once. Throws while `members` is undefined. */
-  readonly concerns: readonly UserId[];
-  /** The users whose presence its events change, for those who watch them. Throws like `concerns`. */
-  readonly subjects: readonly UserId[];
-  /** Whether `concerns` and `subjects` came with it and its events are encoded. Otherwise its events say them. */
-  readonly isEncoded: boolean;
-  /** The decoded leaves. Decoded on first access, which may throw `UnknownEventType`. */
+  /** Comes with a commit from another node, so that most nodes need not decode it. Otherwise see `receiversOf`. */
+  readonly receivers?: Receivers | undefined;
+  /** The decoded leaves. If they are not at hand, they are decoded on access, which may throw `UnknownEventType`. */
   readonly events: readonly Recorded[];
+}
+
+/** The users whom a commit's pushes are for. */
+export interface Receivers {
+  /** The users whom its events are pushed to, each once. */
+  readonly concerns: readonly UserId[];
+  /** The users whose presence its events change, for those who watch them. */
+  readonly subjects: readonly UserId[];
 }
 
 export type RoomsOfCommit = ReadonlyMap<StreamName, readonly UserId[]>;
@@ -71,37 +75,19 @@ interface Known {
   readonly texts?: ReadonlyMap<string, string>;
 }
 
-/** Creates the frame of a commit. */
-export function commitFrame(commit: Commit, { events: decoded, members, texts }: Known = {}): CommitFrame {
-  let events = decoded;
-  let receivers: Receivers | undefined;
+/** Creates the frame of a commit. A copy of it has the decoded events. */
+export function commitFrame(commit: Commit, { events, members, texts }: Known = {}): CommitFrame {
+  if (events) return { ...commit, members, texts, events };
+  let decoded: readonly Recorded[] | undefined;
   return {
     ...commit,
     members,
     texts,
-    isEncoded: false,
     get events() {
-      events ??= decodeEvents(commit);
-      return events;
-    },
-    get concerns() {
-      receivers ??= receiversOf(this);
-      return receivers.concerns;
-    },
-    get subjects() {
-      receivers ??= receiversOf(this);
-      return receivers.subjects;
+      decoded ??= decodeEvents(commit);
+      return decoded;
     },
   };
-}
-
-/** A frame that was read from the log, with the members of its rooms. */
-export function withMembers(frame: CommitFrame, members: RoomsOfCommit): CommitFrame {
-  const { partition, position, id, epoch, recordedAt, firstOffset, size, leaves, root, frontier, hash } =
-    frame;
-  const place = { partition, position, id, epoch, recordedAt, firstOffset, size };
-  const commit = { ...place, leaves, root, ...(frontier ? { frontier } : {}), hash };
-  return commitFrame(commit, { events: frame.events, members });
 }
 
 /** Decodes the leaves of a commit. Throws `UnknownEventType`. */
@@ -111,12 +97,10 @@ export function decodeEvents({ partition, firstOffset, leaves }: Commit): Record
 
 const nobody: readonly UserId[] = [];
 
-interface Receivers {
-  readonly concerns: readonly UserId[];
-  readonly subjects: readonly UserId[];
-}
-
-function receiversOf({ events, members }: CommitFrame): Receivers {
+/** The users whom the commit's pushes are for. Throws while its `members` are undefined. */
+export function receiversOf(frame: CommitFrame): Receivers {
+  if (frame.receivers) return frame.receivers;
+  const { events, members } = frame;
   if (!members) throw new Error('the members of the rooms of this commit are not known');
   const concerns = new Set<UserId>();
   const subjects = new Set<UserId>();

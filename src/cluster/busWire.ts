@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StreamName } from '../domain/ids.js';
-import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply } from './bus.js';
+import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply, receiversOf } from './bus.js';
 
 /**
  * Increase it when an older reader would misread a newer frame. Such a reader drops the frame and reads the
@@ -33,9 +33,8 @@ const LINE_BREAK = 0x0a;
 
 /** Encodes a frame as UTF-8: a line of JSON for all fields but the leaves, then one line per leaf. */
 export function encodeCommit(frame: CommitFrame): Uint8Array {
+  const { concerns, subjects } = receiversOf(frame);
   const {
-    concerns,
-    subjects,
     partition,
     position,
     id,
@@ -75,12 +74,18 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const found = text.indexOf(LINE_BREAK);
   const end = found < 0 ? text.length : found;
-  const { format: _, members, ...header } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
+  const {
+    format: _,
+    concerns,
+    subjects,
+    members,
+    ...commit
+  } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
   let leaves: CommitFrame['leaves'] | undefined;
   let events: CommitFrame['events'] | undefined;
   return {
-    ...header,
-    isEncoded: true,
+    ...commit,
+    receivers: { concerns, subjects },
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, string[]][]),
     get leaves() {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CURSOR_CHARACTERS, MESSAGE_CODE_POINTS, PAGE_ROWS, REVISION_CHARACTERS } from './limits.js';
+import { CURSOR_CHARACTERS, PAGE_ROWS, REVISION_CHARACTERS } from './limits.js';
 
 /** Parts of the contract that several features share. A schema validates, gives the type, and is in the documents. */
 
@@ -15,33 +15,9 @@ export const Time = z
 /** ISO 8601 in UTC with milliseconds. */
 export type Time = string;
 
-function codePoints(text: string): number {
-  let n = text.length;
-  for (let i = 0; i < text.length - 1; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit >= 0xd800 && unit <= 0xdbff) n--;
-  }
-  return n;
-}
-
-const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
-
-export const MessageText = z
-  .string()
-  .min(1, 'must not be empty')
-  .check(({ value: text, issues }) => {
-    const add = (message: string) => issues.push({ code: 'custom', message, input: text });
-    if (text.length > MESSAGE_CODE_POINTS && codePoints(text) > MESSAGE_CODE_POINTS)
-      add(`must be at most ${limit} code points`);
-    if (!text.isWellFormed()) add('must not contain lone surrogates');
-    if (!/\S/.test(text)) add('must not be only white space');
-  })
-  .meta({
-    description: `1–${limit} code points, not only white space, no lone surrogates; kept exactly as sent.`,
-    maxLength: MESSAGE_CODE_POINTS,
-  });
-
+/** The place of a message in its room. */
 export const Seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** The most rows of a page. */
 export const Limit = z.int().min(1).max(PAGE_ROWS.max).default(PAGE_ROWS.default);
 export const Revision = z
   .string()
@@ -53,6 +29,7 @@ export const Cursor = z
   .min(1)
   .max(CURSOR_CHARACTERS)
   .meta({ description: 'Opaque: where a connection has got to.' });
+/** The answer of a request that needs none. */
 export const Empty = z.strictObject({});
 
 /**

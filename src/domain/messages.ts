@@ -3,12 +3,39 @@ import { badRequest, forbidden, notFound, ParleyError } from '../base/errors.js'
 import { openChat } from './chats.js';
 import { clientCommand, command, type Decision, request } from './defineCommand.js';
 import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
-import { Id, Limit, MessageText, Revision, Seq } from './fields.js';
+import { Id, Limit, Revision, Seq } from './fields.js';
 import type { Actor, MessageRef, RoomId } from './ids.js';
+import { MESSAGE_CODE_POINTS } from './limits.js';
 import { changed, type Room, roomOfMember, roomStream, unchanged } from './streams.js';
 import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
+
+function codePoints(text: string): number {
+  let n = text.length;
+  for (let i = 0; i < text.length - 1; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0xd800 && unit <= 0xdbff) n--;
+  }
+  return n;
+}
+
+const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
+
+const MessageText = z
+  .string()
+  .min(1, 'must not be empty')
+  .check(({ value: text, issues }) => {
+    const add = (message: string) => issues.push({ code: 'custom', message, input: text });
+    if (text.length > MESSAGE_CODE_POINTS && codePoints(text) > MESSAGE_CODE_POINTS)
+      add(`must be at most ${limit} code points`);
+    if (!text.isWellFormed()) add('must not contain lone surrogates');
+    if (!/\S/.test(text)) add('must not be only white space');
+  })
+  .meta({
+    description: `1–${limit} code points, not only white space, no lone surrogates; kept exactly as sent.`,
+    maxLength: MESSAGE_CODE_POINTS,
+  });
 
 /** The context that a message's sealed text is bound to. */
 export const messageContext = (roomId: RoomId, messageId: string): string =>

@@ -177,6 +177,7 @@ export class Delivery {
       shows: message ? [...shows, message.senderId] : shows,
       message: message && messageTerm(message),
       mark: onlyNewest,
+      place: 0,
     });
   }
 }

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
-import { type CommitFrame, commitFrame, type RoomsOfCommit, withMembers } from '../cluster/bus.js';
+import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
 import { pushesOf } from '../domain/events.js';
 import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
@@ -158,7 +158,7 @@ export class Fanout {
   // Runs synchronously if all content is in memory. Then a commit is pushed in the turn in which it arrives.
   readonly #handle = (frame: CommitFrame): void | Promise<void> => {
     if (!frame.members) return this.#fetchMembers(frame);
-    if (frame.isEncoded && !this.#isOurs(frame)) return this.#move(frame);
+    if (frame.receivers && !this.#isAnyHere(frame.receivers)) return this.#move(frame);
     const commit = this.#derive(frame, frame.members);
     if (!commit) return this.#move(frame);
     return commit.content.missing === 0 ? this.#apply(commit) : this.#fetch(commit);
@@ -172,7 +172,7 @@ export class Fanout {
       members = await this.#membersIn(frame);
       return true;
     });
-    if (members) await this.#handle(withMembers(frame, members));
+    if (members) await this.#handle({ ...frame, members });
     await nextTurn();
   }
 
@@ -188,7 +188,7 @@ export class Fanout {
     return found;
   }
 
-  #isOurs({ concerns, subjects }: CommitFrame): boolean {
+  #isAnyHere({ concerns, subjects }: Receivers): boolean {
     const { ring, watchers } = this.#deps.interest;
     return (
       concerns.some((user) => ring.hosts(user)) ||

@@ -15,7 +15,11 @@ export interface RingEntry {
   readonly message?: string | undefined;
   /** Only of a read mark: its room and user. A replay sends only the newest of each. */
   readonly mark?: string | undefined;
+  /** Set by the ring: 1, 2, 3 … in the order of the fan-out. */
+  place?: number;
 }
+
+type KeptEntry = RingEntry & { readonly place: number };
 
 /** Bytes of an entry besides its frame: the object, and its places in the ring and in the lists of users. */
 const ENTRY_BYTES = 160;
@@ -23,9 +27,6 @@ const ENTRY_BYTES = 160;
 const GONE_USERS_KEPT_MS = 600_000;
 /** The limit of disconnected users. Beyond it, the first to leave are forgotten first. */
 const MAX_GONE_USERS = 50_000;
-
-/** An entry and its place in the ring: 1, 2, 3 … in the order of the fan-out. */
-type KeptEntry = RingEntry & { readonly place: number };
 
 interface Hosted {
   /** By partition: pushes below it are not kept. They are from before the user came, or showed an erased user. */
@@ -90,9 +91,10 @@ export class Ring {
     }
   }
 
-  /** Keeps the push for those of its users who are hosted. */
+  /** Keeps the push for those of its users who are hosted, and gives it its place. */
   add(entry: RingEntry): void {
-    const kept = { ...entry, place: this.#lastPlace + 1 };
+    entry.place = this.#lastPlace + 1;
+    const kept = entry as KeptEntry; // It has its place now.
     let isKept = false;
     for (const user of entry.to) {
       const hosted = this.#hosted.get(user);
@@ -142,7 +144,7 @@ export class Ring {
     this.#forgetWhere((entry) => entry.message === message);
   }
 
-  #forgetWhere(isGone: (entry: RingEntry) => boolean): void {
+  #forgetWhere(isGone: (entry: KeptEntry) => boolean): void {
     const gone = [...this.#entries].filter(isGone);
     if (gone.length === 0) return;
     this.#entries.removeWhere(isGone);

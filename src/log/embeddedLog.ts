@@ -15,7 +15,7 @@ import {
 } from './log.js';
 import type { ReadApi } from './logFileReader.js';
 import { type LogMeta, LogMismatch } from './logMeta.js';
-import type { CheckpointApi, FromAppendThread, LogThreadData, SlotResult } from './logWorker.js';
+import type { CheckpointApi, LogThreadData, OpenedLog, SlotResult } from './logWorker.js';
 
 /** Growth of the write-ahead log after which it is checkpointed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -173,10 +173,10 @@ class Appender {
 
   #start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#thread.on('message', (message: FromAppendThread) => {
-        if ('results' in message) this.#settle(message.results);
-        else if ('failed' in message) reject(reviveError(decodeError(message.failed)));
-        else resolve();
+      this.#thread.once('message', (message: OpenedLog) => {
+        if ('failed' in message) return reject(reviveError(decodeError(message.failed)));
+        this.#thread.on('message', this.#settle);
+        resolve();
       });
       const gone = (cause: unknown) => {
         if (this.#isClosing) return;
@@ -192,7 +192,10 @@ class Appender {
 
   /** See `EventLog.append`. */
   async append(commit: Commit): Promise<Outcome> {
-    const result = await this.#call(commit);
+    const result = await new Promise<SlotResult>((resolve, reject) => {
+      this.#waiting.push({ asked: commit, resolve, reject });
+      this.#callNext();
+    });
     if ('error' in result) throw reviveError(decodeError(result.error));
     if (!('outcome' in result)) throw new Error('an append has no outcome');
     if (result.walGrowth >= CHECKPOINT_BYTES) await this.#checkpoint(result.walGrowth);
@@ -232,46 +235,39 @@ class Appender {
   }
 
   async #control(asked: 'checkpoint' | 'close'): Promise<void> {
-    const result = await this.#call(asked);
+    const result = await new Promise<SlotResult>((resolve, reject) => {
+      this.#waiting.push({ asked, resolve, reject });
+      this.#callNext();
+    });
     if ('error' in result) throw reviveError(decodeError(result.error));
   }
 
-  #call(asked: Asked): Promise<SlotResult> {
-    return new Promise((resolve, reject) => {
-      const call = { asked, resolve, reject };
-      const slot = this.#free.pop();
-      if (slot === undefined) this.#waiting.push(call);
-      else this.#begin(slot, call);
-    });
-  }
-
-  #begin(slot: number, call: OpenCall): void {
-    try {
-      if (this.failed) throw this.failed;
-      this.#slots.call(slot, call.asked);
-      this.#open.set(slot, call);
-    } catch (error) {
-      // A commit that does not fit was not sent.
-      this.#release(slot);
-      call.reject(error);
+  /** Makes the calls that wait while slots are free. */
+  #callNext(): void {
+    for (let slot = this.#free.at(-1); slot !== undefined; slot = this.#free.at(-1)) {
+      const call = this.#waiting.shift();
+      if (!call) return;
+      try {
+        if (this.failed) throw this.failed;
+        this.#slots.call(slot, call.asked);
+        this.#free.pop();
+        this.#open.set(slot, call);
+      } catch (error) {
+        // A commit that does not fit was not sent.
+        call.reject(error);
+      }
     }
   }
 
-  #settle(results: readonly SlotResult[]): void {
+  readonly #settle = (results: readonly SlotResult[]): void => {
     for (const result of results) {
       const call = this.#open.get(result.slot);
       this.#open.delete(result.slot);
-      this.#release(result.slot);
+      this.#free.push(result.slot);
+      if (this.#waiting.length > 0) this.#callNext();
       call?.resolve(result);
     }
-  }
-
-  /** Frees a slot, or gives it to the first call that waits. */
-  #release(slot: number): void {
-    const next = this.#waiting.shift();
-    if (next) this.#begin(slot, next);
-    else this.#free.push(slot);
-  }
+  };
 }
 
 /** Restores the class of an error from another thread. Any other error becomes a `StorageError`. */

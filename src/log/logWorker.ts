@@ -23,15 +23,12 @@ export type SlotResult = { readonly slot: number } & (
   | { readonly error: WireError }
 );
 
-/** A message of the thread that appends. The first one tells whether the log is open. */
-export type FromAppendThread =
-  | { readonly opened: LogMeta }
-  | { readonly failed: WireError }
-  | { readonly results: readonly SlotResult[] };
+/** The first message of the thread that appends. Each later one is a list of `SlotResult`. */
+export type OpenedLog = { readonly opened: LogMeta } | { readonly failed: WireError };
 
 /** Opens the log and serves calls until one closes it. The thread must do nothing else: it sleeps between them. */
 function serveAppends({ file, partitions, memory }: AppendThreadData): void {
-  const send = (message: FromAppendThread): void => parentPort?.postMessage(message);
+  const send = (message: OpenedLog): void => parentPort?.postMessage(message);
   let store: SqliteStore;
   try {
     store = new SqliteStore(file, partitions);
@@ -71,7 +68,7 @@ function handleCalls(store: SqliteStore, calls: readonly SlotCall[]): boolean {
       results.push({ slot, error: encodeError(error) });
     }
   }
-  parentPort?.postMessage({ results } satisfies FromAppendThread);
+  parentPort?.postMessage(results);
   return isClosed;
 }
 

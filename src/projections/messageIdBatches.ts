@@ -3,6 +3,7 @@ import { decodeLeaf, eventTest } from '../domain/codec.js';
 import type { Commit } from '../log/log.js';
 import { type DecodedCommit, readRetryingHole } from './commitBuffer.js';
 import {
+  divisionAt,
   FilterKey,
   type FilterPlace,
   filterBytesFor,
@@ -10,14 +11,15 @@ import {
   filteredIdsProjection,
   filterRow,
   filterRowKey,
+  hashInKey,
   IdFilter,
   messageIdFiltersModel,
+  messageIdsModel,
   type ReadFilter,
   readFilter,
   SEGMENT_EVENTS,
   type StoredFilter,
-} from './models/messageIdFilter.js';
-import { divisionAt, hashInKey, messageIdsModel } from './models/messageRows.js';
+} from './models/messageIdIndex.js';
 import type { AnyProjection } from './projection.js';
 import { type FoldedTables, Projector } from './projector.js';
 import type { SideWork } from './projectorLoop.js';

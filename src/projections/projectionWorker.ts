@@ -3,8 +3,7 @@ import { collectWhenIdle, connectThread, lowerPriority, serveThread } from '../b
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { MessageIdBatches } from './messageIdBatches.js';
-import { messageIdFiltersModel } from './models/messageIdFilter.js';
-import { messageIdsModel } from './models/messageRows.js';
+import { messageIdFiltersModel, messageIdsModel } from './models/messageIdIndex.js';
 import { eraseUsername } from './models/userRows.js';
 import { type Advance, foldNext, Projector } from './projector.js';
 import { ProjectorLoop, type SideWork } from './projectorLoop.js';

@@ -23,15 +23,6 @@ export class CipherError extends Error {
 const noncePool = Buffer.alloc(Math.floor(8192 / NONCE_BYTES) * NONCE_BYTES);
 let usedNonceBytes = noncePool.length;
 
-function nextNonce(): Buffer {
-  if (usedNonceBytes === noncePool.length) {
-    randomFillSync(noncePool);
-    usedNonceBytes = 0;
-  }
-  usedNonceBytes += NONCE_BYTES;
-  return noncePool.subarray(usedNonceBytes - NONCE_BYTES, usedNonceBytes);
-}
-
 /**
  * Seals text with AES-256-GCM (NIST SP 800-38D) under a random 96-bit nonce, so that equal texts give
  * different strings. The result opens only with the same key and context.
@@ -42,7 +33,12 @@ export function seal(key: DataKey, text: string, context: string): Sealed {
 
 /** As `seal`, behind `head`, which is not protected. */
 export function sealBytes(key: DataKey, text: string, context: string, head: Buffer = NO_BYTES): Buffer {
-  const nonce = nextNonce();
+  if (usedNonceBytes === noncePool.length) {
+    randomFillSync(noncePool);
+    usedNonceBytes = 0;
+  }
+  const nonce = noncePool.subarray(usedNonceBytes, usedNonceBytes + NONCE_BYTES);
+  usedNonceBytes += NONCE_BYTES;
   const cipher = createCipheriv(ALGORITHM, key, nonce);
   cipher.setAAD(Buffer.from(context));
   const body = cipher.update(text, 'utf8');

@@ -7,7 +7,8 @@ import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
 import type { MessageRef, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
-import { type AskedMessage, messageIdHash } from '../projections/models/messageRows.js';
+import { messageIdHash } from '../projections/models/messageIdIndex.js';
+import type { AskedMessage } from '../projections/models/messageRows.js';
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
@@ -27,11 +28,10 @@ export interface Task extends CommandDescription {
 }
 
 /** The limit of commands looked up together, chosen so that two message ids each fit one query. */
-const MAX_ROUND_COMMANDS = 128;
+export const MAX_ROUND_COMMANDS = 128;
 
-/** The next commands to prepare, and those that wait. Of more than a round, each actor's come in turn. */
-export function splitRound(tasks: Task[]): { round: Task[]; rest: Task[] } {
-  if (tasks.length <= MAX_ROUND_COMMANDS) return { round: tasks, rest: [] };
+/** Of more commands than a round: those of the next one, each actor's in turn, and those that wait. */
+export function splitRound(tasks: readonly Task[]): { round: Task[]; rest: Task[] } {
   const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
   return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
 }

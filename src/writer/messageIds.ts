@@ -4,8 +4,15 @@ import { decodeLeaf, eventTest } from '../domain/codec.js';
 import type { Recorded } from '../domain/events.js';
 import type { MessageRef } from '../domain/ids.js';
 import type { Head } from '../log/commit.js';
-import { type Digest, FilterKey, IdFilter, SEGMENT_EVENTS } from '../projections/models/messageIdFilter.js';
-import { type AskedMessage, messageIdHash, messageIdKeys } from '../projections/models/messageRows.js';
+import {
+  type Digest,
+  FilterKey,
+  IdFilter,
+  messageIdHash,
+  messageIdKeys,
+  SEGMENT_EVENTS,
+} from '../projections/models/messageIdIndex.js';
+import type { AskedMessage } from '../projections/models/messageRows.js';
 import type { Checkpoint } from '../projections/store/rowStore.js';
 import type { WriterDeps } from './writerPorts.js';
 

@@ -4,7 +4,7 @@ import { commitFrame } from '../cluster/bus.js';
 import { outcomeUnknownError } from '../cluster/partitionQueue.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
-import { type Prepared, prepare, splitRound, type Task } from './decide.js';
+import { MAX_ROUND_COMMANDS, type Prepared, prepare, splitRound, type Task } from './decide.js';
 import { Batch } from './decisionBatch.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
@@ -114,7 +114,10 @@ export class Writer {
       this.#admission.enter(task.bytes);
     if (refusal) return task.reject(refusal);
     this.#incoming.push(task);
-    this.#schedule();
+    if (this.#isScheduled) return;
+    // Gathers all commands of this turn.
+    this.#isScheduled = true;
+    this.deps.environment.clock.setImmediate(this.#advance);
   }
 
   /** Refuses commands while the read models stand still, before their lag fills the memory. */
@@ -139,12 +142,6 @@ export class Writer {
     const term = await takeOver({ partition, lease, isWanted }, this.deps);
     if (!isWanted()) throw new NotOwner(partition);
     this.#term = term;
-    this.#schedule();
-  }
-
-  /** Gathers all commands of this turn. */
-  #schedule(): void {
-    if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.deps.environment.clock.setImmediate(this.#advance);
   }
@@ -173,8 +170,9 @@ export class Writer {
     const term = this.#term;
     while (term && this.#round.length === 0 && this.#incoming.length > 0) {
       if (this.#isAppending && this.#incoming.length < this.#ready.length) return;
-      const { round, rest } = splitRound(this.#incoming);
-      this.#incoming = rest;
+      let round = this.#incoming;
+      if (round.length <= MAX_ROUND_COMMANDS) this.#incoming = [];
+      else ({ round, rest: this.#incoming } = splitRound(round));
       try {
         const prepared = prepare(round, term, this.deps.lookups);
         if (Array.isArray(prepared)) this.#ready.push(...prepared);

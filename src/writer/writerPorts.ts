@@ -10,14 +10,10 @@ import {
   filterRowKey,
   type IdFilter,
   messageIdFiltersModel,
-  readFilter,
-} from '../projections/models/messageIdFilter.js';
-import {
-  type AskedMessage,
-  messageFacts,
   messageIdsModel,
-  messagesModel,
-} from '../projections/models/messageRows.js';
+  readFilter,
+} from '../projections/models/messageIdIndex.js';
+import { type AskedMessage, messageFacts, messagesModel } from '../projections/models/messageRows.js';
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
 import type { AnyModel, Checkpoint, RowReader } from '../projections/store/rowStore.js';

@@ -5,10 +5,9 @@ import type { Document } from 'mongodb';
 import { streamOf } from '../../src/domain/ids.js';
 import { changedStreams } from '../../src/projections/missedEvents.js';
 import { activeChats, contactIds, friendIds } from '../../src/projections/models/chatRows.js';
+import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';
 import {
   messageFacts,
-  messageIdHash,
-  messageIdKeys,
   messageKey,
   messagePage,
   openMessages,

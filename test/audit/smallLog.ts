@@ -9,7 +9,7 @@ import { type EventLog, partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { MessageIdBatches } from '../../src/projections/messageIdBatches.js';
-import { messageIdsModel } from '../../src/projections/models/messageRows.js';
+import { messageIdsModel } from '../../src/projections/models/messageIdIndex.js';
 import { Projector } from '../../src/projections/projector.js';
 import { type Engine, openEngine, openLog } from '../../src/projections/store/engine.js';
 import { seal } from '../../src/vault/dataKeys.js';

@@ -1,4 +1,4 @@
-import type { Bus, CommitFrame, Note } from '../../src/cluster/bus.js';
+import { type Bus, type CommitFrame, type Note, receiversOf } from '../../src/cluster/bus.js';
 
 interface Defect {
   /** The promise, as named in the suite, that the defect must break. */
@@ -125,7 +125,7 @@ export const defects: Readonly<Record<string, Defect>> = {
   },
   'that loses the users a commit concerns': {
     breaks: asWas,
-    on: (bus) => frames(bus, (frame) => [{ ...frame, concerns: [] }]),
+    on: (bus) => frames(bus, (frame) => [{ ...frame, receivers: { ...receiversOf(frame), concerns: [] } }]),
   },
   'that loses the order of commits': {
     breaks: 'delivers the commits of a node in order',

@@ -1,4 +1,4 @@
-import { type CommitFrame, commitFrame, type RoomsOfCommit } from '../../src/cluster/bus.js';
+import { type CommitFrame, commitFrame, type RoomsOfCommit, receiversOf } from '../../src/cluster/bus.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import type { Commit } from '../../src/log/log.js';
@@ -51,8 +51,8 @@ export const commitOf = (position: number, leaves: readonly string[]): Commit =>
 export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
   commitFrame(commitOf(position, leaves), { members });
 
-/** Copies a frame with its lazily decoded fields, but not what holds in one process alone. */
-export function allOf(frame: CommitFrame): Omit<CommitFrame, 'isEncoded' | 'texts'> {
-  const { isEncoded: _, texts: __, ...all } = frame;
-  return all;
+/** Copies a frame with its lazily decoded fields, but without the texts, which never leave their process. */
+export function allOf(frame: CommitFrame): Omit<CommitFrame, 'texts'> {
+  const { texts: _, ...all } = frame;
+  return { ...all, receivers: receiversOf(frame) };
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
-import { type CommitFrame, commitFrame } from '../../src/cluster/bus.js';
+import { type CommitFrame, commitFrame, receiversOf } from '../../src/cluster/bus.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import type { User } from '../../src/domain/userMessageChat.js';
@@ -105,12 +105,9 @@ describe('the fan-out', () => {
 
   it('does not decode what concerns nobody here, and moves on', () => {
     const sealed = node.send('theirs', 0, bobAndEve);
-    const { concerns, subjects } = sealed;
     const frame: CommitFrame = {
       ...frameOf(sealed),
-      concerns,
-      subjects,
-      isEncoded: true,
+      receivers: receiversOf(sealed),
       get events(): never {
         throw new Error('it was decoded');
       },

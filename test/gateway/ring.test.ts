@@ -79,7 +79,7 @@ class World {
         ...(mark ? { mark: `${mark} of ${partition}` } : {}),
       };
       this.all.push(entry);
-      this.ring.add(entry);
+      this.ring.add({ ...entry });
     } else if (step.kind === 'erase') {
       this.ring.forgetUser(step.user);
       for (const { shows } of this.all) if (shows.includes(step.user)) this.erased.add(shows);

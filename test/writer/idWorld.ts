@@ -6,17 +6,13 @@ import { MessageIdBatches } from '../../src/projections/messageIdBatches.js';
 import {
   filterRowKey,
   messageIdFiltersModel,
-  type ReadFilter,
-  readFilter,
-} from '../../src/projections/models/messageIdFilter.js';
-import {
-  messageFacts,
   messageIdHash,
   messageIdsModel,
   messageIdsProjection,
-  messagesModel,
-  messagesProjection,
-} from '../../src/projections/models/messageRows.js';
+  type ReadFilter,
+  readFilter,
+} from '../../src/projections/models/messageIdIndex.js';
+import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messageRows.js';
 import { Projector } from '../../src/projections/projector.js';
 import { foldedBy, type RowStore, tableOf } from '../../src/projections/store/rowStore.js';
 import { MessageIds } from '../../src/writer/messageIds.js';

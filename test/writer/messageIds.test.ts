@@ -11,9 +11,9 @@ import {
   filterCapacity,
   IdFilter,
   messageIdFiltersModel,
+  messageIdHash,
   type StoredFilter,
-} from '../../src/projections/models/messageIdFilter.js';
-import { messageIdHash } from '../../src/projections/models/messageRows.js';
+} from '../../src/projections/models/messageIdIndex.js';
 import { openMongoRows } from '../../src/projections/store/mongoRows.js';
 import type {
   Model,

@@ -6,11 +6,10 @@ import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
+import { messageIdsModel, messageIdsProjection } from '../../src/projections/models/messageIdIndex.js';
 import {
   type AskedMessage,
   messageFacts,
-  messageIdsModel,
-  messageIdsProjection,
   messagesModel,
   messagesProjection,
 } from '../../src/projections/models/messageRows.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { UserId } from '../../domain/ids.js';
-import { messageIdFiltersModel } from '../../projections/models/messageIdFilter.js';
+import { messageIdFiltersModel } from '../../projections/models/messageIdIndex.js';
 import { openNamesOf, type UserRow } from '../../projections/models/userRows.js';
 import { type Engine, logFileOf, openLog, readFileOf } from '../../projections/store/engine.js';
 import {

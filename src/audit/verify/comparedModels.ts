@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Recorded } from '../../domain/events.js';
 import { partitionOf } from '../../log/log.js';
 import { allProjections } from '../../projections/allProjections.js';
-import { messageIdsModel } from '../../projections/models/messageRows.js';
+import { messageIdsModel } from '../../projections/models/messageIdIndex.js';
 import {
   type AnyProjection,
   type Folded,

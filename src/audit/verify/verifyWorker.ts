@@ -2,14 +2,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { serveThread } from '../../base/workerThreads.js';
 import {
   filterRowKey,
+  hashInKey,
   IdFilter,
   messageIdFiltersModel,
+  messageIdsModel,
   type ReadFilter,
   readFilter,
   SEGMENT_EVENTS,
   type StoredFilter,
-} from '../../projections/models/messageIdFilter.js';
-import { hashInKey, messageIdsModel } from '../../projections/models/messageRows.js';
+} from '../../projections/models/messageIdIndex.js';
 import type { Engine } from '../../projections/store/engine.js';
 import { foldedBy, type RowStore, tableOf } from '../../projections/store/rowStore.js';
 import { SqliteFile, type StoredRow } from '../../projections/store/sqliteReads.js';

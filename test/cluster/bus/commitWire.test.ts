@@ -50,10 +50,9 @@ describe('a commit on the wire', () => {
   it('gives its users and position without decoding its leaves', () => {
     const unreadable = commitFrame(commitOf(4, ['no event']), { events: [], members: new Map() });
     const frame = decodeCommit(encodeCommit(unreadable));
-    const { concerns, subjects, partition, position, size } = frame;
-    expect({ concerns, subjects, partition, position, size }).to.deep.equal({
-      concerns: [],
-      subjects: [],
+    const { receivers, partition, position, size } = frame;
+    expect({ receivers, partition, position, size }).to.deep.equal({
+      receivers: { concerns: [], subjects: [] },
       partition: 3,
       position: 4,
       size: 101,

@@ -1,12 +1,8 @@
 import { expect } from 'chai';
 import type { RoomId } from '../../../src/domain/ids.js';
 import { messageTerm } from '../../../src/domain/messages.js';
-import {
-  messageFacts,
-  messageIdHash,
-  messageIdKeys,
-  type PageRequest,
-} from '../../../src/projections/models/messageRows.js';
+import { messageIdHash, messageIdKeys } from '../../../src/projections/models/messageIdIndex.js';
+import { messageFacts, type PageRequest } from '../../../src/projections/models/messageRows.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { sealed, World } from './world.js';
 

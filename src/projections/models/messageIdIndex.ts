@@ -1,7 +1,57 @@
 import { hash } from 'node:crypto';
+import type { MessageRef } from '../../domain/ids.js';
+import { messageTerm } from '../../domain/messages.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row } from '../store/rowStore.js';
-import { messageIdsProjection } from './messageRows.js';
+
+/**
+ * A message id's name in the index of ids: 132 bits of SHA-256 over id and room, in base64url. Two ids of one name
+ * cannot be found, so that one event makes each row.
+ */
+export const messageIdHash = (ref: MessageRef): string =>
+  hash('sha256', messageTerm(ref), 'base64url').slice(0, 22);
+
+/**
+ * The index of ids is divided by the offsets of events, so that a batch of new ids changes pages of one division
+ * only, however large the index is.
+ */
+const DIVISION_EVENTS = 2 ** 17;
+
+const divisionKey = (division: number, idHash: string): string => `${division.toString(36)}/${idHash}`;
+
+/** The index of message ids: the `seq` of each message, under its division and `messageIdHash`. */
+export const messageIdsModel: Model<number> = { name: 'messageIds', version: 1, indexes: {} };
+
+/** Folds the index of ids. An id is no secret: it stays when its message is deleted. */
+export const messageIdsProjection: Projection<number> = {
+  model: messageIdsModel,
+  keys: (event) =>
+    event.type === 'MessageSent'
+      ? [divisionKey(Math.floor(event.offset / DIVISION_EVENTS), messageIdHash(event.data))]
+      : [],
+  creates: (event) => event.type === 'MessageSent',
+  evolve: (value, event) => (event.type === 'MessageSent' ? event.data.seq : (value ?? null)),
+  isRarelyChanged: () => true,
+};
+
+/** The `messageIdHash` in a key of the index of ids. */
+export const hashInKey = (key: string): string => key.slice(key.indexOf('/') + 1);
+
+/** The keys that an id can have in the index, if it was used in one of the events from `from` to before `to`. */
+export function messageIdKeys(idHash: string, from: number, to: number): string[] {
+  const keys: string[] = [];
+  for (let division = Math.floor(from / DIVISION_EVENTS); division * DIVISION_EVENTS < to; division++)
+    keys.push(divisionKey(division, idHash));
+  return keys;
+}
+
+/** The bounds of the rows of a division that holds the event at `offset`, and the offset behind the division. */
+export function divisionAt(offset: number): { after: string; before: string; end: number } {
+  const division = Math.floor(offset / DIVISION_EVENTS);
+  // A hash is of letters, digits, - and _, which all sort before the tilde.
+  const [after, before] = [divisionKey(division, ''), divisionKey(division, '~')];
+  return { after, before, end: (division + 1) * DIVISION_EVENTS };
+}
 
 /** A number of 64 bits, as two of 32. */
 export interface Digest {
