@@ -162,9 +162,12 @@ async function measureOnce(
   };
 }
 
-/** Whether the window counts: no message lost, duplicated or refused, and the read models less than 1 s behind. */
+/** Read models are written once a second. */
+const soundLag = 2;
+
+/** Whether the window counts: no message lost, duplicated or refused, and the read models less than 2 s behind. */
 export function isSound({ lost, doubled, refusals, abandoned, lag }: Window): boolean {
-  return lost === 0 && doubled === 0 && refusals.size === 0 && !abandoned && lag < 1;
+  return lost === 0 && doubled === 0 && refusals.size === 0 && !abandoned && lag < soundLag;
 }
 
 /** One line about a window, with its problems. */
@@ -176,7 +179,7 @@ export function describeWindow(name: string, window: Window): string {
     ...(window.abandoned ? ['abandoned'] : []),
     ...(window.lost > 0 ? [`${window.lost} lost`] : []),
     ...(window.doubled > 0 ? [`${window.doubled} duplicated`] : []),
-    ...(window.lag < 1 ? [] : [`read models ${window.lag.toFixed(1)} s behind`]),
+    ...(window.lag < soundLag ? [] : [`read models ${window.lag.toFixed(1)} s behind`]),
     ...refused,
   ];
   return [

@@ -1,6 +1,7 @@
 import pino, { type Logger } from 'pino';
 import { monotonicNow } from '../base/clock.js';
 import { ConfigError, readConfig } from '../base/settings.js';
+import { collectWhenIdle } from '../base/workerThreads.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
@@ -85,6 +86,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
       logger.warn(`BCRYPT_COST=${config.BCRYPT_COST} is too cheap for real passwords: set 10 or more`);
     const system = await startSystem(config, logger, exitOn(logger));
     stop = system.stop;
+    collectWhenIdle();
     logger.info(`listening on ${system.url}`);
     if (system.url !== undefined) printWelcome(system.url, process.stderr);
   } catch (error) {

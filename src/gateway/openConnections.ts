@@ -51,6 +51,11 @@ export class Hub {
     this.#limits = limits;
   }
 
+  /** Users with at least one connection here. */
+  get userCount(): number {
+    return this.#users.size;
+  }
+
   /** Whether the user may have one connection more. */
   hasRoomFor(user: UserId): boolean {
     return this.#limits === undefined || this.connectionsOf(user).length < MAX_USER_CONNECTIONS;

@@ -122,6 +122,11 @@ export class Presence {
     return status !== undefined && this.#isOnline(status);
   }
 
+  /** Users whose presence is kept here: those who are online, and those who were a short time ago. */
+  get userCount(): number {
+    return this.#statuses.size;
+  }
+
   stop(): void {
     this.#isStopped = true;
     for (const status of this.#statuses.values()) status.cancelTimer?.();

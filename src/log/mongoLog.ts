@@ -57,7 +57,8 @@ export interface MongoLogOptions {
 }
 
 /**
- * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws `LogMismatch` if the log differs from the options, or the driver's error if the server does not answer.
+ * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws
+ * `LogMismatch` if the log differs from the options, or the driver's error if the server does not answer.
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
   const client = connect(url);
@@ -98,8 +99,14 @@ async function withDatabase<T>(url: string, work: (db: Db) => Promise<T>): Promi
 
 /** The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt. */
 function connect(url: string): MongoClient {
-  const once = { retryWrites: false, retryReads: false, serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS };
-  return createMongoClient(url, { ...once, socketTimeoutMs: ATTEMPT_TIMEOUT_MS });
+  return createMongoClient(url, {
+    retryWrites: false,
+    retryReads: false,
+    serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS,
+    // An attempt that was given up must not be sent when a connection becomes free.
+    waitQueueTimeoutMS: ATTEMPT_TIMEOUT_MS,
+    socketTimeoutMs: ATTEMPT_TIMEOUT_MS,
+  });
 }
 
 /** The log in one MongoDB database. Commits of all partitions leave together: see `GroupedInserts`. */
@@ -156,10 +163,7 @@ export class MongoLog implements EventLog {
     await this.client.close();
   }
 
-  /**
-   * Retries until the outcome is certain. An inconclusive error means that the commit may or may not be
-   * stored.
-   */
+  /** Retries until the outcome is certain: after an inconclusive error the commit may be stored or not. */
   async #appendUntilSettled(commit: Commit): Promise<Outcome> {
     for (let wait = BACK_OFF_MS.min; ; wait = Math.min(wait * 2, BACK_OFF_MS.max)) {
       try {
@@ -262,9 +266,7 @@ export class MongoLog implements EventLog {
     return fromDocument(document);
   }
 
-  #withTimeout<T>(attempt: Promise<T>): Promise<T> {
-    return withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
-  }
+  #withTimeout = <T>(attempt: Promise<T>) => withMongoTimeout(this.clock, ATTEMPT_TIMEOUT_MS, attempt);
 
   /** Matches the commits of a partition after a position. */
   #after(partition: number, position: number): Filter<CommitDocument> {
@@ -319,9 +321,8 @@ export function toDocument(commit: Commit): CommitDocument {
 }
 
 /** Decodes a document, which must be read with `promoteBuffers`. */
-export function fromDocument({ _id: { p, n }, leaves, ...fields }: CommitDocument): Commit {
-  return unpack({ partition: p, position: n, ...fields, text: leaves.toString() });
-}
+export const fromDocument = ({ _id: { p, n }, leaves, ...fields }: CommitDocument): Commit =>
+  unpack({ partition: p, position: n, ...fields, text: leaves.toString() });
 
 const metaIn = (db: Db) => db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
 

@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
+import { collectWhenIdle, connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { MessageIdBatches } from './messageIdBatches.js';
@@ -67,9 +67,6 @@ function onRetry(error: unknown): void {
   notify({ kind: 'retry', message, stack });
 }
 
-/** Commits of one partition in one step of catching up. */
-const PAGE_COMMITS = 64;
-
 lowerPriority(5);
 
 /** The projector of the thread, from its start to its end. */
@@ -130,7 +127,7 @@ class ProjectionThread {
    */
   async catchUp(): Promise<StartState> {
     const { log, partitions } = this.engine;
-    if (data.owned) while (await foldNext(this.projector, log, PAGE_COMMITS));
+    if (data.owned) while (await foldNext(this.projector, log));
     return {
       models: this.active.map(({ base: { model }, generation }) => ({
         ...{ name: model.name, version: model.version, generation },
@@ -219,4 +216,7 @@ const api = {
 
 export type ProjectionApi = typeof api;
 
-if (parentPort) serveThread(parentPort, api);
+if (parentPort) {
+  serveThread(parentPort, api);
+  collectWhenIdle();
+}

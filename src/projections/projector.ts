@@ -116,8 +116,8 @@ export class Projector implements FoldedTables {
   }
 
   /** Whether so many rows wait, or for so long, that they should be written before more are folded. */
-  isFull(rows = GATHER_ROWS): boolean {
-    return this.pending >= rows || performance.now() - this.#writtenAt >= GATHER_MS;
+  get isFull(): boolean {
+    return this.pending >= GATHER_ROWS || performance.now() - this.#writtenAt >= GATHER_MS;
   }
 
   /** Whether folded commits wait to be written. */
@@ -260,24 +260,33 @@ function keep({ projection, cache }: Work, row: Row<unknown>): void {
   else cache.set(row.key, row);
 }
 
+/** A step of catching up pauses other work for some tens of milliseconds. Many rows in one write cost less each. */
+const STEP_ROWS = 1024;
+const STEP_MS = 30;
+const STEP_COMMITS = 16;
+
 /**
- * Folds the next commits of each partition, whichever process owns it. Writes when there are no more, or `rows` wait.
- * Resolves to whether there may be more. Throws the errors of the log and the projector.
+ * Folds the next commits of each partition, whichever process owns it, for at most `ms` and up to about 1,000 rows,
+ * then writes. Resolves to whether there may be more. Throws the errors of the log and the projector.
  */
-export async function foldNext(
-  projector: Projector,
-  log: CommitSource,
-  limit: number,
-  rows?: number,
-): Promise<boolean> {
+export async function foldNext(projector: Projector, log: CommitSource, ms = STEP_MS): Promise<boolean> {
+  const until = performance.now() + ms;
+  for (;;) {
+    const isMore = await foldPage(projector, log);
+    if (isMore && projector.pending < STEP_ROWS && performance.now() < until) continue;
+    // Nothing may wait in memory between two steps: a user may be erased there.
+    await projector.write();
+    return isMore;
+  }
+}
+
+async function foldPage(projector: Projector, log: CommitSource): Promise<boolean> {
   const places = projector.partitions.map((partition) => ({
     partition,
     after: projector.position(partition),
   }));
-  const commits = await readNextRetryingHole(log, places, limit);
+  const commits = await readNextRetryingHole(log, places, STEP_COMMITS);
   const pages = places.map(({ partition }) => commits.filter((commit) => commit.partition === partition));
   for (const page of pages) await projector.fold(page.map(decodeCommit));
-  const isMore = isCut(commits) || pages.some(({ length }) => length === limit);
-  if (!isMore || projector.isFull(rows)) await projector.write();
-  return isMore;
+  return isCut(commits) || pages.some(({ length }) => length === STEP_COMMITS);
 }

@@ -229,7 +229,7 @@ export class ProjectorLoop {
   #isDue(): boolean {
     const { projector } = this.#options;
     if (!projector.isBehind) return false;
-    return !this.#isMore || projector.isFull() || this.#isRequested();
+    return !this.#isMore || projector.isFull || this.#isRequested();
   }
 
   #isRequested(): boolean {

@@ -44,9 +44,6 @@ export async function activeProjections(
   });
 }
 
-/** Commits of one partition in one step, which pauses the live projections for a few tens of milliseconds. */
-const STEP_COMMITS = 16;
-
 /**
  * Rebuilds one projection from position 1 in a new table, beside the table that is read. It has its own
  * projector and checkpoint, and folds all partitions, whichever node owns them.
@@ -60,17 +57,17 @@ export class Rebuild {
     readonly generation: number,
     private readonly projector: Projector,
     private readonly engine: Omit<ProjectorEngine, 'close'>,
-    private readonly rows?: number,
+    private readonly stepMs?: number,
   ) {}
 
   /**
    * Begins a rebuild, or continues one that was interrupted, by whichever process. Throws `conflict` while some process
-   * may still read the model's old table. `rows`: see `foldNext`.
+   * may still read the model's old table. `stepMs`: see `foldNext`.
    */
   static async begin(
     engine: Omit<ProjectorEngine, 'close'>,
     base: AnyProjection,
-    rows?: number,
+    stepMs?: number,
   ): Promise<Rebuild> {
     const { store, partitions } = engine;
     const { model } = base;
@@ -84,12 +81,12 @@ export class Rebuild {
     if (now.other === null) await changeGeneration(store, model, now, { other: generation });
     const projection = inGeneration(base, generation);
     const projector = await Projector.open(store, [projection], partitions);
-    return new Rebuild(base, projection, generation, projector, engine, rows);
+    return new Rebuild(base, projection, generation, projector, engine, stepMs);
   }
 
-  /** Folds the next commits of each partition. After an error call `reset`, then `step` again. */
+  /** Folds and writes the next commits of each partition. After an error call `reset`, then `step` again. */
   async step(): Promise<void> {
-    await foldNext(this.projector, this.engine.log, STEP_COMMITS, this.rows);
+    await foldNext(this.projector, this.engine.log, this.stepMs);
   }
 
   reset(): Promise<void> {
@@ -98,7 +95,6 @@ export class Rebuild {
 
   /** Whether the new table holds everything up to these positions, by partition. */
   hasCaughtUp(positions: readonly number[]): boolean {
-    if (this.projector.isBehind) return false;
     return positions.every((position, partition) => this.projector.position(partition) >= position);
   }
 }

@@ -223,8 +223,12 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
         )
       : change(
           'has another value',
-          `UPDATE TABLE SET value = json_set(value, '$.x', 1) WHERE FIRST`,
-          (rows) => rows.updateOne({}, { $set: { 'v.x': 1 } }, { sort: { _id: 1 } } as object),
+          `UPDATE TABLE SET value = json_set(value, iif(json_type(value) = 'array', '$[#]', '$.x'), 1) WHERE FIRST`,
+          async (rows) => {
+            const row = await rows.findOne({}, { sort: { _id: 1 } });
+            const v = Array.isArray(row?.v) ? [...row.v, 1] : { ...row?.v, x: 1 };
+            if (row) await rows.updateOne({ _id: row._id }, { $set: { v } });
+          },
         ),
     change('is removed', 'DELETE FROM TABLE WHERE FIRST', (rows) => rows.deleteOne({})),
     change('is a tombstone', 'UPDATE TABLE SET value = NULL WHERE FIRST', (rows) =>

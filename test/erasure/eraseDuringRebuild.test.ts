@@ -16,8 +16,9 @@ import { Pages } from '../support/notebook.js';
 import { tempDir } from '../support/tempDir.js';
 
 const NAME = 'Quetzalcoatlus';
-/** Enough commits to keep a rebuild busy. */
-const OTHERS = 3000;
+/** Enough users to keep a rebuild busy for several steps. */
+const OTHERS = 8000;
+const COMMIT_USERS = 100;
 
 describe('Erasing a user while the users model is rebuilt', function () {
   this.timeout(120_000);
@@ -31,7 +32,8 @@ describe('Erasing a user while the users model is rebuilt', function () {
   before(async () => {
     log = await openSqliteLog({ file: join(dataDir, 'log.db'), partitions: 1 });
     await append(registered(ada));
-    for (let i = 0; i < OTHERS; i++) await log.append(pages.nextOf([leafOf(registered(randomUUID()), 1)]));
+    const some = () => Array.from({ length: COMMIT_USERS }, () => leafOf(registered(randomUUID()), 1));
+    for (let i = 0; i < OTHERS / COMMIT_USERS; i++) await log.append(pages.nextOf(some()));
     projections = await startProjections({
       engine: { kind: 'sqlite', dataDir },
       names: {
@@ -61,7 +63,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
     const size = await append({
       ...{ type: 'UserErased', stream: streamOf('user', ada), data: { userId: ada } },
     });
-    await eventually('the erasure is folded', () => projections.progress.folded(0) >= size);
+    await projections.progress.waitFor({ partition: 0, size });
     expect([namesIn(0), namesIn(1)], 'the old table has folded it').to.deep.equal([0, 1]);
     await projections.eraseUsername(ada);
     expect(isRebuilt, 'the rebuild has the rest before it').to.equal(false);

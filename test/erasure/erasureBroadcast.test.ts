@@ -83,7 +83,6 @@ describe('Evicting an erased user from a node', () => {
     const step = (name: string) => async () => void order.push(name);
     const parts = {
       keys: { fetchKeys: fresh },
-      writers: { forget: () => void order.push('writers') },
       fannedOut: step('fanned out'),
       texts: { deleteOwner: () => void order.push('texts') },
       gateway: { forget: () => void order.push('gateway') },
@@ -95,7 +94,7 @@ describe('Evicting an erased user from a node', () => {
   it('begins with what the vault says, and lets texts go when the last of them is fanned out', async () => {
     const { order, parts } = memories(async () => new Map([['ada', 'destroyed']]));
     await evictErasedUser(parts, 'ada', at);
-    expect(order).to.deep.equal(['writers', 'fanned out', 'texts', 'gateway', 'projections']);
+    expect(order).to.deep.equal(['fanned out', 'texts', 'gateway', 'projections']);
   });
 
   it('is of nobody whose key is there, whoever says so, and of nobody while the vault is away', async () => {

@@ -16,7 +16,7 @@ const projections = allProjections();
 const projector = await Projector.open(store, projections, 1);
 const [digests] = projections;
 if (!digests) throw new Error('there is no projection');
-const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests, 1);
+const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests, 0);
 for (let n = 0; ; n++) {
   const at = projector.position(0);
   await projector.fold(commits.slice(at, at + 1 + (n % 7)).map(decodeCommit));

@@ -40,7 +40,7 @@ describe('A rebuild', () => {
   it('folds beside the live table, which stays as it is', async () => {
     const { store, log, live } = await setUp();
     const before = await store.get(digestsModel, [key]);
-    const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests);
+    const rebuild = await Rebuild.begin({ store, log, partitions: 1 }, digests, 0);
     const states: boolean[] = [];
     for (let step = 0; step < 4; step++) {
       await rebuild.step();
@@ -69,7 +69,7 @@ describe('A rebuild', () => {
 
   it('that was interrupted leaves the live table alone, and nothing else once it is dropped', async () => {
     const { store, log } = await setUp();
-    const interrupted = await Rebuild.begin({ store, log, partitions: 1 }, digests);
+    const interrupted = await Rebuild.begin({ store, log, partitions: 1 }, digests, 0);
     await interrupted.step();
     expect(await activeProjections(store, [digests])).to.have.nested.property('[0].generation', 0);
     await dropOther(store, digests.model, interrupted.generation);
@@ -79,7 +79,7 @@ describe('A rebuild', () => {
 
   it('that was interrupted is gone on with by the next', async () => {
     const { store, log, live } = await setUp();
-    await (await Rebuild.begin({ store, log, partitions: 1 }, digests, 1)).step();
+    await (await Rebuild.begin({ store, log, partitions: 1 }, digests, 0)).step();
     const next = await Rebuild.begin({ store, log, partitions: 1 }, digests);
     expect(await positionOf(store, next.projection.model)).to.be.above(0);
     while (!next.hasCaughtUp([live.position(0)])) await next.step();
