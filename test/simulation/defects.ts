@@ -54,7 +54,7 @@ export const defects: Readonly<Record<string, Defect>> = {
     { find: /if \(item\.position !== this\.position \+ 1\)\s+throw .*;/, put: '' },
   ],
   'repeats: the tail forgets what a look-up under way may have missed': [
-    { find: /Math\.min\(size, oldest\?\.floor \?\? size\)/, put: 'size' },
+    { find: /tail\.trim\(Math\.min\(size, needed\)\)/, put: 'tail.trim(size)' },
   ],
   'lanes: what comes back goes last': [
     {
