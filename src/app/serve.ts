@@ -86,7 +86,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
       logger.warn(`BCRYPT_COST=${config.BCRYPT_COST} is too cheap for real passwords: set 10 or more`);
     const system = await startSystem(config, logger, exitOn(logger));
     stop = system.stop;
-    collectWhenIdle();
+    collectWhenIdle(system.turnover);
     logger.info(`listening on ${system.url}`);
     if (system.url !== undefined) printWelcome(system.url, process.stderr);
   } catch (error) {

@@ -34,6 +34,8 @@ export interface System {
   /** Undefined when it is not serving. */
   readonly url: string | undefined;
   readonly operator: Operator;
+  /** How many connections have opened or closed since the start. */
+  turnover(): number;
   /** Accepts nothing more, finishes the work under way, and closes everything. */
   stop(): Promise<void>;
 }
@@ -88,6 +90,7 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   return {
     url,
     operator,
+    turnover: gateway.turnover,
     stop() {
       audit.beginStop();
       return host.closers.closeAll();

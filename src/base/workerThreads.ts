@@ -1,6 +1,6 @@
 import { availableParallelism, setPriority } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type MessagePort, Worker } from 'node:worker_threads';
 
@@ -203,29 +203,30 @@ export class WorkerPool<A extends Api & { close: () => unknown }> {
   }
 }
 
-/** The memory of a thread, and how much it works. */
+/** What makes garbage in a thread, and how much the thread works. */
 export interface ThreadMemory {
   /** The part of the time since the last call in which the thread worked: 0 to 1. */
   utilization(): number;
-  /** Bytes of the objects that have lived for some time, garbage included. */
-  longLivedBytes(): number;
+  /** How many things that leave garbage behind have happened since the start. */
+  turnover(): number;
   /** Collects all garbage. The thread does nothing else meanwhile. */
   collect(): void;
 }
 
 /** A thread that worked for less than this part of the time is idle. */
 const IDLE_UTILIZATION = 0.02;
-/** Growth that is worth a collection, which takes about 1 ms per MiB that is in use. */
-const WORTH_COLLECTING_BYTES = 12 * 1024 * 1024;
+/** A collection is worth its price after as many. */
+const WORTH_COLLECTING = 1000;
 const IDLE_LOOK_MS = 5000;
 
 /**
- * Collects the garbage of a burst once the thread is idle, and again 5 s later. V8 collects when it is asked for memory, so an idle thread
- * would keep what its last burst has left.
+ * Collects the garbage of a burst once the thread is idle, and again 5 s later. V8 collects when it is asked for memory,
+ * so an idle thread would keep what its last burst has left. It is done rarely, because code runs slower for a while
+ * after it.
  */
 export class IdleCollection {
   readonly #memory: ThreadMemory;
-  #keptBytes = 0;
+  #collectedAt = 0;
   #isAgain = false;
 
   constructor(memory: ThreadMemory) {
@@ -235,21 +236,22 @@ export class IdleCollection {
   /** To be called every few seconds. */
   look(): void {
     const isIdle = this.#memory.utilization() < IDLE_UTILIZATION;
-    const bytes = this.#memory.longLivedBytes();
-    // Less than before: V8 has collected by itself.
-    this.#keptBytes = Math.min(this.#keptBytes, bytes);
     if (!isIdle) return;
-    const isWorthIt = bytes - this.#keptBytes >= WORTH_COLLECTING_BYTES;
+    const turnover = this.#memory.turnover();
+    const isWorthIt = turnover - this.#collectedAt >= WORTH_COLLECTING;
     if (!isWorthIt && !this.#isAgain) return;
     // Pages that the first collection has emptied in part go back to the system in the second.
     this.#isAgain = isWorthIt;
+    this.#collectedAt = turnover;
     this.#memory.collect();
-    this.#keptBytes = this.#memory.longLivedBytes();
   }
 }
 
-/** Makes this thread collect its garbage when it is idle after a burst. Does not keep the process alive. */
-export function collectWhenIdle(): void {
+/**
+ * Makes this thread collect its garbage when it is idle after a burst: see `ThreadMemory` for `turnover`. Does not keep
+ * the process alive.
+ */
+export function collectWhenIdle(turnover: () => number): void {
   // V8 defines `gc` only in contexts that are made while the flag is set.
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void; // As the flag says.
@@ -262,8 +264,7 @@ export function collectWhenIdle(): void {
       last = now;
       return utilization;
     },
-    longLivedBytes: () =>
-      getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space')?.space_used_size ?? 0,
+    turnover,
     collect,
   });
   setInterval(() => collection.look(), IDLE_LOOK_MS).unref();

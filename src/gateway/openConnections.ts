@@ -122,6 +122,7 @@ export class OpenConnections {
   readonly #asking = new Set<Connection>();
   readonly #unsubscribe: () => void;
   #cancelTimer = (): void => {};
+  #turnover = 0;
   #isStopping = false;
 
   constructor(deps: OpenConnectionsDeps) {
@@ -129,6 +130,11 @@ export class OpenConnections {
     this.#running = new RunningTime(deps.clock, CHECK_EVERY_MS);
     this.#unsubscribe = deps.sessions.onRevoked((id) => this.#endSession(id));
     this.#checkLater();
+  }
+
+  /** How many connections have opened or closed since the start. */
+  get turnover(): number {
+    return this.#turnover;
   }
 
   get count(): number {
@@ -164,6 +170,7 @@ export class OpenConnections {
   }
 
   add(connection: Connection): void {
+    this.#turnover++;
     this.#connections.add(connection);
   }
 
@@ -171,6 +178,7 @@ export class OpenConnections {
   remove(connection: Connection): void {
     connection.handleClose();
     this.#connections.delete(connection);
+    this.#turnover++;
     const { bearer } = connection;
     if (!bearer) return;
     this.#deps.hub.leave(bearer.userId, connection);

@@ -70,6 +70,8 @@ export interface RunningGateway {
   /** Drops the names and texts of an erased user. Call it when no push with them is still to come. */
   forget(user: UserId): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
+  /** See `OpenConnections.turnover`. */
+  turnover(): number;
   /** Answers the requests that have begun, and closes all connections. */
   close(): Promise<void>;
   /** Leaves the bus and stops every timer. */
@@ -137,6 +139,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       ring.forgetUser(user);
     },
     upgrade: (request, socket, head) => server.upgrade(request, socket, head),
+    turnover: () => connections.turnover,
     async close() {
       presence.stop();
       stopReconciling();

@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { collectWhenIdle, connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
+import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { MessageIdBatches } from './messageIdBatches.js';
@@ -218,5 +218,4 @@ export type ProjectionApi = typeof api;
 
 if (parentPort) {
   serveThread(parentPort, api);
-  collectWhenIdle();
 }

@@ -27,50 +27,33 @@ describe('calls between threads', () => {
 });
 
 describe('the collection of garbage in a thread', () => {
-  const MIB = 1024 * 1024;
-
   function setUp() {
-    const thread = { utilization: 0, liveMib: 20, garbageMib: 0, collections: 0 };
+    const thread = { utilization: 0, turnover: 0, collections: 0 };
     const collection = new IdleCollection({
       utilization: () => thread.utilization,
-      longLivedBytes: () => (thread.liveMib + thread.garbageMib) * MIB,
-      collect() {
-        thread.collections++;
-        thread.garbageMib = 0;
-      },
+      turnover: () => thread.turnover,
+      collect: () => thread.collections++,
     });
-    for (let i = 0; i < 3; i++) collection.look();
-    thread.collections = 0;
     return { thread, collection };
   }
 
   it('waits until the thread is idle after a burst, and happens twice', () => {
     const { thread, collection } = setUp();
     thread.utilization = 0.5;
-    thread.liveMib += 30;
-    thread.garbageMib = 30;
+    thread.turnover = 1000;
     collection.look();
     expect(thread.collections).equal(0);
     thread.utilization = 0.01;
     for (let i = 0; i < 4; i++) collection.look();
-    expect([thread.collections, thread.garbageMib]).deep.equal([2, 0]);
+    expect(thread.collections).equal(2);
   });
 
-  it('does not happen for less than 12 MiB', () => {
+  it('does not happen for less than 1,000 connections, however long the thread is idle', () => {
     const { thread, collection } = setUp();
-    thread.garbageMib = 11;
-    collection.look();
+    thread.turnover = 999;
+    for (let i = 0; i < 4; i++) collection.look();
     expect(thread.collections).equal(0);
-    thread.garbageMib = 12;
-    collection.look();
-    expect(thread.collections).equal(1);
-  });
-
-  it('counts what has come since V8 last collected by itself', () => {
-    const { thread, collection } = setUp();
-    thread.liveMib = 5;
-    collection.look();
-    thread.garbageMib = 12;
+    thread.turnover = 1000;
     collection.look();
     expect(thread.collections).equal(1);
   });
