@@ -236,6 +236,21 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
     expect(await range({ before: 'd', reverse: true, limit: 2 })).to.equal('cb');
   },
 
+  async 'reads a row whose value is an array that holds a null, and no tombstone'(store) {
+    type List = readonly (string | null)[];
+    const lists: Model<List> = { name: 'lists', version: 1, indexes: {} };
+    const values: (List | null)[] = [['x', null], [null], null, []];
+    const rows = values.map((value, offset) => ({ ...row('abcd'.charAt(offset), offset, null), value }));
+    await store.prepare(lists);
+    await store.write([writeOf(lists, rows)]);
+    expect((await store.range(lists, { limit: 9 })).map(({ value }) => value)).to.deep.equal([
+      ['x', null],
+      [null],
+      [],
+    ]);
+    expect((await store.get(lists, ['b', 'c'])).get('b')?.value).to.deep.equal([null]);
+  },
+
   async 'finds each row once by terms, ordered by sort, then key'(store) {
     await put(store, ...indexed);
     expect(await keysUnder(store, { terms: ['a'] })).to.deep.equal(['k3', 'k1', 'k2', 'k0']);

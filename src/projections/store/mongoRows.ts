@@ -245,8 +245,10 @@ export function mongoReader(db: Db): RowReader {
         ...(after === undefined ? {} : { $gt: after }),
         ...(before === undefined ? {} : { $lt: before }),
       };
+      // `{ v: { $ne: null } }` would leave out an array that holds a null.
+      const isRow = { $expr: { $ne: ['$v', null] } };
       const query = rows(model)
-        .find({ v: { $ne: null }, ...((after ?? before) === undefined ? {} : { _id: bounds }) })
+        .find({ ...isRow, ...((after ?? before) === undefined ? {} : { _id: bounds }) })
         .sort({ _id: reverse ? -1 : 1 })
         .limit(limit);
       const found = await answered(query.toArray());
