@@ -29,7 +29,8 @@ const MessageText = z
     const add = (message: string) => issues.push({ code: 'custom', message, input: text });
     if (text.length > MESSAGE_CODE_POINTS && codePoints(text) > MESSAGE_CODE_POINTS)
       add(`must be at most ${limit} code points`);
-    if (!text.isWellFormed()) add('must not contain lone surrogates');
+    // The client checks texts too, in browsers without `isWellFormed`.
+    if (/\p{Surrogate}/u.test(text)) add('must not contain lone surrogates');
     if (!/\S/.test(text)) add('must not be only white space');
   })
   .meta({

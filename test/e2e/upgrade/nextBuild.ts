@@ -32,7 +32,7 @@ const changes: Changes = {
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
   ],
   'src/projections/models/messageRows.ts': [
-    ["name: 'messages',\n  version: 1,", "name: 'messages',\n  version: 2,"],
+    ["name: 'messages', version: 1,", "name: 'messages', version: 2,"],
   ],
   'src/projections/models/streamIndex.ts': [["name: 'states', version: 1,", "name: 'states', version: 2,"]],
   'src/cluster/busWire.ts': [['JSON.stringify(header)', "JSON.stringify({ ...header, build: 'next' })"]],
