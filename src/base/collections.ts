@@ -68,6 +68,8 @@ export class ExpiringCache<V extends object | string> {
     this.#entries = new LRUCache<string, V>({
       max: maxEntries,
       ttl: ttlMs,
+      // By default the library keeps the time for 1 ms, with a timer for each such millisecond.
+      ttlResolution: 0,
       ...(maxBytes !== undefined && sizeOf ? { maxSize: maxBytes, sizeCalculation: sizeOf } : {}),
     });
     this.#sweeper = setInterval(() => this.#entries.purgeStale(), SWEEP_MS);
