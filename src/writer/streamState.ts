@@ -84,6 +84,8 @@ export class StreamCache {
 type Deletion = NonNullable<StoredMessage['deleted']>;
 
 const NO_EVENTS: readonly Recorded[] = [];
+/** As many events as a commit may have, so that the tail never grows while the read models keep up. */
+const TRIMMED_AT_ONCE = 256;
 
 /**
  * A partition's newest events: at least all that the read models may not have stored. A look-up notes the tail's floor,
@@ -126,12 +128,16 @@ export class Tail {
     return this.#streams.get(stream) ?? NO_EVENTS;
   }
 
-  /** Drops events below `floor`, which the read models have stored. */
-  trim(floor: number): void {
+  /**
+   * Drops the first events below `size`, which the read models have stored: at most `TRIMMED_AT_ONCE`, because a second
+   * of events would hold up all sockets for 20 ms. Each later commit drops more.
+   */
+  trim(size: number): void {
+    // Offsets have no hole, so that the first offset gives the number of events below the floor.
+    const first = this.#events[0]?.event.offset ?? size;
+    const floor = Math.min(size, first + TRIMMED_AT_ONCE);
     if (floor <= this.floor) return;
     this.floor = floor;
-    // Offsets have no hole, so that the first offset gives the number of events below the floor.
-    const first = this.#events[0]?.event.offset ?? floor;
     for (const { event, bytes } of this.#events.splice(0, floor - first)) {
       this.bytes -= bytes;
       const stream = this.#streams.get(event.stream);

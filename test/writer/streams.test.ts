@@ -96,4 +96,16 @@ describe('the tail', () => {
     tail.trim(6);
     expect(tail.length).to.equal(0);
   });
+
+  it('forgets at most the events of one commit at once, so that nobody waits for it', () => {
+    const tail = new Tail(0);
+    for (let i = 0; i < 600; i++)
+      tail.add(online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline'), 100);
+    const left = [600, 600, 600].map((size) => {
+      tail.trim(size);
+      return tail.length;
+    });
+    expect(left).to.deep.equal([344, 88, 0]);
+    expect(tail.floor).to.equal(600);
+  });
 });
