@@ -64,10 +64,11 @@ class Searcher {
     return true;
   }
 
-  /** The windows of the highest rate that passed the limit. */
+  /** The windows of the highest rate that passed the limit, also if the search for another limit measured them. */
   best(limitMs: number): readonly Window[] {
-    const rate = this.#searches.find(({ ms }) => ms === limitMs)?.search.best;
-    return this.#windows.filter((window) => window.rate === rate);
+    const passed = this.#windows.filter(({ rate }) => this.#verdict(rate, limitMs) === true);
+    const highest = Math.max(0, ...passed.map(({ rate }) => rate));
+    return passed.filter(({ rate }) => rate === highest);
   }
 
   /** Whether the time was not enough to find the highest rate within this limit. */
