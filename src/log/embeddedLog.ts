@@ -181,7 +181,7 @@ class Appender {
       const gone = (cause: unknown) => {
         if (this.#isClosing) return;
         this.failed ??= new StorageError('the thread that writes the log has ended; restart', { cause });
-        for (const { reject: refuse } of this.#open.values()) refuse(this.failed);
+        for (const call of [...this.#open.values(), ...this.#waiting.splice(0)]) call.reject(this.failed);
         this.#open.clear();
         reject(this.failed);
       };
@@ -192,11 +192,7 @@ class Appender {
 
   /** See `EventLog.append`. */
   async append(commit: Commit): Promise<Outcome> {
-    const result = await new Promise<SlotResult>((resolve, reject) => {
-      this.#waiting.push({ asked: commit, resolve, reject });
-      this.#callNext();
-    });
-    if ('error' in result) throw reviveError(decodeError(result.error));
+    const result = await this.#call(commit);
     if (!('outcome' in result)) throw new Error('an append has no outcome');
     if (result.walGrowth >= CHECKPOINT_BYTES) await this.#checkpoint(result.walGrowth);
     const { outcome } = result;
@@ -207,7 +203,7 @@ class Appender {
   async close(): Promise<void> {
     await this.#checkpointing;
     await Promise.allSettled([this.#checkpointer.close()]); // A failure follows an earlier one, which was reported.
-    if (!this.failed) await this.#control('close');
+    if (!this.failed) await this.#call('close');
     await this.#terminate();
   }
 
@@ -224,7 +220,7 @@ class Appender {
   async #moveCommits(): Promise<void> {
     try {
       await this.#checkpointer.checkpoint();
-      await this.#control('checkpoint');
+      await this.#call('checkpoint');
     } catch (error) {
       this.failed = new StorageError(
         'the write-ahead log could not be moved into the database; check the disk, then restart',
@@ -234,12 +230,13 @@ class Appender {
     this.#checkpointing = undefined;
   }
 
-  async #control(asked: 'checkpoint' | 'close'): Promise<void> {
+  async #call(asked: Asked): Promise<Exclude<SlotResult, { error: unknown }>> {
     const result = await new Promise<SlotResult>((resolve, reject) => {
       this.#waiting.push({ asked, resolve, reject });
       this.#callNext();
     });
     if ('error' in result) throw reviveError(decodeError(result.error));
+    return result;
   }
 
   /** Makes the calls that wait while slots are free. */
