@@ -44,7 +44,7 @@ export interface Window extends LoadResult {
   readonly generatorMicrosPerMessage: number;
   /** The use of other programs, in cores. Other servers of the benchmark are other programs. */
   readonly othersCores: number;
-  /** Whether other programs used so much that the window says little. */
+  /** Whether other programs used more than 10% of a core in the window. */
   readonly isDisturbed: boolean;
   readonly rssBytes: number;
   /** How far the read models are behind the log at the window's end, in seconds. */

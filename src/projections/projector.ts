@@ -115,7 +115,7 @@ export class Projector implements FoldedTables {
     return this.#work.reduce((sum, { changed }) => sum + changed.size, 0);
   }
 
-  /** Whether so many rows wait, or for so long, that they should be written before more are folded. */
+  /** Whether the waiting rows should be written before more events are folded: too many wait, or for too long. */
   get isFull(): boolean {
     return this.pending >= GATHER_ROWS || performance.now() - this.#writtenAt >= GATHER_MS;
   }

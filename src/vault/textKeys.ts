@@ -281,7 +281,7 @@ export class RoomKeys {
     return MEMORY_OF_A_BYTE * this.bytes.length + OVERHEAD_BYTES;
   }
 
-  /** The key of one revision. Undefined: this text was destroyed. Throws `CipherError` for a generation that these keys do not know. */
+  /** The key of one revision; undefined if this text was destroyed. Throws `CipherError` for an unknown generation. */
   keyOf(generation: number, seq: number, rev: number): DataKey | undefined {
     const walk = this.#walks.get(generation);
     if (!walk) throw new CipherError(`the keys of this room have no generation ${generation}`);

@@ -148,7 +148,8 @@ export class Batch {
       : downcastEvent(event.type, event.data, (each) => knownToAll.has(each));
     if (!stored) throw overloaded('a node does not know this kind of event yet');
     // If an older form is stored, use only its data, because every node folds that data.
-    if (stored.type !== type) event = { ...event, ...upcastEvent(stored.type, stored.data) } as Recorded; // The data is of the type.
+    // The data is of the type.
+    if (stored.type !== type) event = { ...event, ...upcastEvent(stored.type, stored.data) } as Recorded;
     const leaf = encodeEvent(event, stored);
     const bytes = Buffer.byteLength(leaf);
     if (bytes > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', bytes);

@@ -125,8 +125,8 @@ export class MessageIds {
   }
 
   /**
-   * Selects the ids of these commands that may be used, with the places where they may be found. All others are not used by any event
-   * that was added. Throws `overloaded` when too many ids wait for the index.
+   * Selects the ids of these commands that may be used, with the places where they may be found. No event that was added
+   * uses any other. Throws `overloaded` when too many ids wait for the index.
    */
   select(commands: readonly { readonly named: readonly NamedMessage[] }[]): AskedMessage[] {
     const asked: AskedMessage[] = [];

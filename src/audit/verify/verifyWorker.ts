@@ -92,7 +92,7 @@ async function scratchOf({ partition, comparedModels }: SectionToCheck): Promise
 const FILTERS_PER_READ = 4;
 const IDS_PER_READ = 1000;
 
-/** A stored filter, and one to be made anew with its key. */
+/** A stored filter, and a new one with the same key that is filled from the index. */
 interface ComparedFilter {
   readonly stored: ReadFilter;
   readonly made: IdFilter;
