@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { decodeLeaf, eventTest } from '../domain/codec.js';
 import type { Commit } from '../log/log.js';
 import { type DecodedCommit, readRetryingHole } from './commitBuffer.js';
 import {
@@ -15,6 +14,7 @@ import {
   IdFilter,
   messageIdFiltersModel,
   messageIdsModel,
+  messagesIn,
   type ReadFilter,
   readFilter,
   SEGMENT_EVENTS,
@@ -209,13 +209,10 @@ interface BatchOptions {
   readonly batchEvents?: number;
 }
 
-const isMessage = eventTest('MessageSent');
-
-/** The commit with its messages alone: other leaves are not decoded. */
-function decodeMessages({ partition, position, firstOffset, size, leaves }: Commit): DecodedCommit {
-  const events = leaves.flatMap((leaf, i) =>
-    isMessage(leaf) ? [Object.assign(decodeLeaf(leaf, partition, firstOffset + i), { leaf, position })] : [],
-  );
+/** The commit with its messages alone. */
+function decodeMessages(commit: Commit): DecodedCommit {
+  const { partition, position, size } = commit;
+  const events = messagesIn(commit).map(({ event, leaf }) => Object.assign(event, { leaf, position }));
   return { partition, position, size, events };
 }
 

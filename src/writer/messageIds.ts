@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import { overloaded } from '../base/errors.js';
-import { decodeLeaf, eventTest } from '../domain/codec.js';
 import type { Recorded } from '../domain/events.js';
 import type { MessageRef } from '../domain/ids.js';
 import type { Head } from '../log/commit.js';
@@ -10,6 +9,7 @@ import {
   IdFilter,
   messageIdHash,
   messageIdKeys,
+  messagesIn,
   SEGMENT_EVENTS,
 } from '../projections/models/messageIdIndex.js';
 import type { AskedMessage } from '../projections/models/messageRows.js';
@@ -52,8 +52,6 @@ interface RecentId {
 export interface NamedMessage extends MessageRef {
   readonly name: string;
 }
-
-const isMessage = eventTest('MessageSent');
 
 /**
  * The message ids of a partition, in the memory of its writer. Ids behind the stored index of ids are all here. For
@@ -274,12 +272,7 @@ async function readIds(
     const commits = await log.read(partition, at, Math.min(PAGE_COMMITS, upTo - at));
     if (commits.length === 0)
       throw new Error(`partition ${partition} ended at position ${at}, before its end`);
-    for (const { firstOffset, leaves } of commits)
-      for (const [i, leaf] of leaves.entries()) {
-        if (!isMessage(leaf)) continue;
-        const event = decodeLeaf(leaf, partition, firstOffset + i);
-        if (event.type === 'MessageSent') add(event);
-      }
+    for (const commit of commits) for (const { event } of messagesIn(commit)) add(event);
     at += commits.length;
   }
 }

@@ -1,6 +1,9 @@
 import { hash } from 'node:crypto';
+import { decodeLeaf, eventTest } from '../../domain/codec.js';
+import type { Recorded } from '../../domain/events.js';
 import type { MessageRef } from '../../domain/ids.js';
 import { messageTerm } from '../../domain/messages.js';
+import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row } from '../store/rowStore.js';
 
@@ -237,4 +240,19 @@ export function readFilter(place: FilterPlace, row: Row<StoredFilter> | undefine
   const [key, bits] = [Buffer.from(value.key, 'base64'), Buffer.from(value.bits, 'base64')];
   const { ids, upTo } = value;
   return { filter: new IdFilter(new FilterKey(key), bits), ids, upTo };
+}
+
+const isMessage = eventTest('MessageSent');
+
+/** The messages of a commit, each with its leaf. Other leaves are not decoded. */
+export function messagesIn({
+  partition,
+  firstOffset,
+  leaves,
+}: Pick<Commit, 'partition' | 'firstOffset' | 'leaves'>): { event: Recorded<'MessageSent'>; leaf: string }[] {
+  return leaves.flatMap((leaf, i) => {
+    if (!isMessage(leaf)) return [];
+    const event = decodeLeaf(leaf, partition, firstOffset + i);
+    return event.type === 'MessageSent' ? [{ event, leaf }] : [];
+  });
 }
