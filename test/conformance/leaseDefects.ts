@@ -118,16 +118,23 @@ const acquired =
     };
   };
 
+/** Acquires as usual, and collects all leases that were acquired. */
+function collected(leases: Leases): { readonly all: readonly HeldLease[]; acquire: Leases['acquire'] } {
+  const all: HeldLease[] = [];
+  const acquire: Leases['acquire'] = async (partition) => {
+    const held = await leases.acquire(partition);
+    if (held) all.push(held);
+    return held;
+  };
+  return { all, acquire };
+}
+
 /** Gives up a lease that has expired instead of renewing it. */
 const neverRevives: Spoil = (leases, look, node) => {
-  const all: HeldLease[] = [];
+  const { all, acquire } = collected(leases);
   return {
     ...leases,
-    async acquire(partition) {
-      const held = await leases.acquire(partition);
-      if (held) all.push(held);
-      return held;
-    },
+    acquire,
     async renewAll() {
       const holders = await look();
       await Promise.all(
@@ -175,14 +182,10 @@ const holdsOwnBack: Spoil = (leases, look, node) => ({
 });
 
 const losesAll: Spoil = (leases, look, node) => {
-  const all: HeldLease[] = [];
+  const { all, acquire } = collected(leases);
   return {
     ...leases,
-    async acquire(partition) {
-      const held = await leases.acquire(partition);
-      if (held) all.push(held);
-      return held;
-    },
+    acquire,
     async renewAll() {
       const holders = await leases.renewAll();
       if (all.some(({ partition }) => holders[partition]?.node !== node))
