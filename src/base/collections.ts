@@ -47,6 +47,115 @@ export class Deque<T> implements Iterable<T> {
   }
 }
 
+/** A number of 64 bits, as two of 32. */
+export interface Digest {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What `DigestQueue` keeps for a digest. */
+export interface Numbered {
+  readonly offset: number;
+  readonly seq: number;
+}
+
+const NONE_FOUND: readonly Numbered[] = [];
+const FEWEST_SLOTS = 1024;
+const NO_SLOT = -1;
+
+/**
+ * A first-in, first-out queue that finds its items by a digest. An item takes 32 bytes and no object, so that the
+ * collector of garbage has nothing to copy. A digest may come more than once.
+ */
+export class DigestQueue {
+  #length = 0;
+  #first = 0;
+  #mask = FEWEST_SLOTS - 1;
+  #lows = new Int32Array(FEWEST_SLOTS);
+  #highs = new Int32Array(FEWEST_SLOTS);
+  #offsets = new Float64Array(FEWEST_SLOTS);
+  #seqs = new Float64Array(FEWEST_SLOTS);
+  /** By slot, the slot of the item before it in its bucket. */
+  #befores = new Int32Array(FEWEST_SLOTS);
+  /** By bucket, the slot of its newest item. Items are few in a bucket: there are as many buckets as slots. */
+  #newest = new Int32Array(FEWEST_SLOTS).fill(NO_SLOT);
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The offset of the first item; infinity if there is none. */
+  get firstOffset(): number {
+    return this.#length === 0 ? Number.POSITIVE_INFINITY : (this.#offsets[this.#first] ?? 0);
+  }
+
+  push(digest: Digest, { offset, seq }: Numbered): void {
+    if (this.#length > this.#mask) this.#resize(2 * (this.#mask + 1));
+    this.#add(digest.low, digest.high, offset, seq);
+  }
+
+  shift(): void {
+    if (this.#length === 0) return;
+    const slot = this.#first;
+    const bucket = (this.#lows[slot] ?? 0) & this.#mask;
+    // The first item is the last one of its bucket.
+    let at = this.#newest[bucket] ?? NO_SLOT;
+    if (at === slot) this.#newest[bucket] = NO_SLOT;
+    else {
+      while (this.#befores[at] !== slot) at = this.#befores[at] ?? NO_SLOT;
+      this.#befores[at] = NO_SLOT;
+    }
+    this.#first = (slot + 1) & this.#mask;
+    this.#length--;
+    if (this.#mask >= FEWEST_SLOTS && this.#length * 8 <= this.#mask) this.#resize((this.#mask + 1) / 4);
+  }
+
+  /** What was pushed with this digest, the newest first. */
+  find({ low, high }: Digest): readonly Numbered[] {
+    let found: Numbered[] | undefined;
+    for (
+      let slot = this.#newest[low & this.#mask] ?? NO_SLOT;
+      slot !== NO_SLOT;
+      slot = this.#befores[slot] ?? NO_SLOT
+    ) {
+      if (this.#lows[slot] !== low || this.#highs[slot] !== high) continue;
+      found ??= [];
+      found.push({ offset: this.#offsets[slot] ?? 0, seq: this.#seqs[slot] ?? 0 });
+    }
+    return found ?? NONE_FOUND;
+  }
+
+  #add(low: number, high: number, offset: number, seq: number): void {
+    const slot = (this.#first + this.#length++) & this.#mask;
+    const bucket = low & this.#mask;
+    this.#lows[slot] = low;
+    this.#highs[slot] = high;
+    this.#offsets[slot] = offset;
+    this.#seqs[slot] = seq;
+    this.#befores[slot] = this.#newest[bucket] ?? NO_SLOT;
+    this.#newest[bucket] = slot;
+  }
+
+  /** `slots` is a power of two. */
+  #resize(slots: number): void {
+    const [lows, highs, offsets, seqs] = [this.#lows, this.#highs, this.#offsets, this.#seqs];
+    const [first, length, mask] = [this.#first, this.#length, this.#mask];
+    this.#first = 0;
+    this.#length = 0;
+    this.#mask = slots - 1;
+    this.#lows = new Int32Array(slots);
+    this.#highs = new Int32Array(slots);
+    this.#offsets = new Float64Array(slots);
+    this.#seqs = new Float64Array(slots);
+    this.#befores = new Int32Array(slots);
+    this.#newest = new Int32Array(slots).fill(NO_SLOT);
+    for (let i = first; i < first + length; i++) {
+      const slot = i & mask;
+      this.#add(lows[slot] ?? 0, highs[slot] ?? 0, offsets[slot] ?? 0, seqs[slot] ?? 0);
+    }
+  }
+}
+
 /** The interval at which expired entries are removed from memory. */
 export const SWEEP_MS = 5_000;
 

@@ -5,9 +5,8 @@ import type { Decision, EarlierMessage, Facts, Wants } from '../domain/defineCom
 import type { SealedField } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
-import type { MessageRef, UserId, WriterInRoom } from '../domain/ids.js';
+import type { MessageRef, RoomId, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
-import { messageIdHash } from '../projections/models/messageIdIndex.js';
 import type { AskedMessage } from '../projections/models/messageRows.js';
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
@@ -43,6 +42,8 @@ export interface Prepared {
   readonly wants: Wants;
   /** The messages that it wants. */
   readonly named: readonly NamedMessage[];
+  /** The keys that it wants, in the order of `wants.textKeys`. */
+  readonly roomKeys: readonly (RoomKeys | 'destroyed' | undefined)[];
   /** The tail must keep everything above until the command is decided. */
   readonly floor: number;
   readonly found: Found;
@@ -51,8 +52,7 @@ export interface Prepared {
 /** The results of the look-ups of one round. Messages are as of the query: later ones are in the tail. */
 export interface Found {
   readonly ownKeys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
-  /** By `roomKeysId`. */
-  readonly roomKeys: ReadonlyMap<string, RoomKeys | 'destroyed'>;
+  /** By `messageTerm`. */
   readonly messages: ReadonlyMap<string, StoredMessage>;
   readonly users: ReadonlySet<UserId>;
   /** Of the users who are to go offline: those still active on a node. */
@@ -83,11 +83,8 @@ export function prepare(
 ): Prepared[] | Promise<Prepared[]> {
   const { keys } = lookups;
   const prepared: Prepared[] = [];
-  const [ownKeys, roomKeys] = [
-    new Map<UserId, DataKey | 'destroyed'>(),
-    new Map<string, RoomKeys | 'destroyed'>(),
-  ];
-  const found: Found = { ownKeys, roomKeys, messages: nothing, users: nobody, active: nobody };
+  const ownKeys = new Map<UserId, DataKey | 'destroyed'>();
+  const found: Found = { ownKeys, messages: nothing, users: nobody, active: nobody };
   // An id that is used from now on is in the tail.
   const { floor } = tail;
   let isInMemory = true;
@@ -100,9 +97,9 @@ export function prepare(
       const stream = streams.acquire(task.stream);
       const wants = task.declaration.wants?.(task.command) ?? NO_WANTS;
       const named: NamedMessage[] = [];
-      for (const { roomId, messageId } of wants.messages ?? NONE)
-        named.push({ roomId, messageId, name: messageIdHash({ roomId, messageId }) });
-      prepared.push({ task, stream, wants, named, floor, found });
+      for (const message of wants.messages ?? NONE) named.push(ids.name(message));
+      const roomKeys: (RoomKeys | 'destroyed')[] = [];
+      prepared.push({ task, stream, wants, named, roomKeys, floor, found });
       if (!stream.isLoaded || wants.users || (wants.devices && lookups.devices)) isInMemory = false;
       if (!isInMemory) continue;
       for (const owner of wants.ownKeys ?? NONE) {
@@ -113,7 +110,7 @@ export function prepare(
       for (const room of wants.textKeys ?? NONE) {
         const key = keys.getCachedRoomKeys(room);
         if (key === undefined) isInMemory = false;
-        else roomKeys.set(roomKeysId(room), key);
+        else roomKeys.push(key);
       }
     }
     // Nearly all ids are new, and need no read.
@@ -154,14 +151,23 @@ async function fetchFound(
   ]);
   // An earlier round may have loaded it meanwhile.
   for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
-  const found = { ownKeys, roomKeys, messages, users, active };
-  return prepared.map((each) => ({ ...each, found }));
+  const found = { ownKeys, messages, users, active };
+  return prepared.map((each) => {
+    const wanted = each.wants.textKeys ?? NONE;
+    return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
+  });
 }
 
 /** A sealed text of an event, and what it holds. */
 export interface SealedText {
   readonly sealed: Sealed;
   readonly text: string;
+}
+
+/** The key of the owner's texts in the room, if the command wanted it. */
+function roomKeysOf({ wants, roomKeys }: Prepared, owner: UserId, roomId: RoomId) {
+  const at = (wants.textKeys ?? NONE).findIndex((room) => room.owner === owner && room.roomId === roomId);
+  return roomKeys[at];
 }
 
 /**
@@ -171,11 +177,11 @@ export interface SealedText {
 export function sealField(
   event: Recorded,
   { field, of }: SealedField<Recorded>,
-  { ownKeys, roomKeys }: Found,
+  prepared: Prepared,
 ): SealedText {
   const { owner, context, place } = of(event);
   const text = (event.data as Readonly<Record<string, unknown>>)[field] as string; // A sealed field is a string.
-  const key = place ? roomKeys.get(roomKeysId({ owner, roomId: place.roomId })) : ownKeys.get(owner);
+  const key = place ? roomKeysOf(prepared, owner, place.roomId) : prepared.found.ownKeys.get(owner);
   if (key === undefined || key === 'destroyed')
     throw new Error(`the key that seals ${event.type} of ${owner} was not fetched`);
   const sealed =
@@ -186,22 +192,26 @@ export function sealField(
 }
 
 /** Decides a prepared command against its stream's state; `now` is the time of the commit to be. */
-export function decide(prepared: Prepared, tail: Tail, now: Time): Decision<Answers[CommandKind]> {
-  const { task, stream, wants, found } = prepared;
-  let isErased = false;
+export function decide(
+  prepared: Prepared,
+  { tail, ids }: Pick<Memory, 'tail' | 'ids'>,
+  now: Time,
+): Decision<Answers[CommandKind]> {
+  const { task, stream, wants, named, roomKeys, found } = prepared;
+  let isErased = roomKeys.includes('destroyed');
   for (const owner of wants.ownKeys ?? NONE) isErased ||= found.ownKeys.get(owner) === 'destroyed';
-  for (const room of wants.textKeys ?? NONE)
-    isErased ||= found.roomKeys.get(roomKeysId(room)) === 'destroyed';
   if (isErased) return { refused: unauthenticated('this user has been erased') };
   const facts: Facts = {
     now,
     exists: (user) => found.users.has(user),
     isActive: (user) => found.active.has(user),
     message(ref) {
-      const term = messageTerm(ref);
+      const asked = named.find((one) => one.messageId === ref.messageId && one.roomId === ref.roomId);
       // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
-      const earlier = tail.messages.get(term) ?? found.messages.get(term);
-      return earlier && withFacts(earlier, tail.deletions.get(term) ?? earlier.deleted, ref, found);
+      const earlier =
+        ids.findInTail(asked ?? ids.name(ref)) ??
+        (found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined);
+      return earlier && withFacts(earlier, tail.deletionOf(ref) ?? earlier.deleted, ref, prepared);
     },
   };
   return task.declaration.decide(task.command, stream.state, facts);
@@ -211,14 +221,14 @@ function withFacts(
   earlier: StoredMessage,
   deleted: StoredMessage['deleted'],
   { roomId, messageId }: MessageRef,
-  { roomKeys }: Found,
+  prepared: Prepared,
 ): EarlierMessage {
   const { senderId, seq, text: sealed } = earlier;
   return {
     ...earlier,
     ...(deleted ? { deleted } : {}),
     hasText(text) {
-      const keys = roomKeys.get(roomKeysId({ owner: senderId, roomId }));
+      const keys = roomKeysOf(prepared, senderId, roomId);
       if (sealed === null || !(keys instanceof RoomKeys)) return false;
       return openText(keys, { seq, rev: 0 }, sealed, messageContext(roomId, messageId)) === text;
     },

@@ -70,7 +70,7 @@ export class Batch {
   take(prepared: Prepared): boolean {
     const { task, stream } = prepared;
     try {
-      const decision = decide(prepared, this.term.tail, this.recordedAt);
+      const decision = decide(prepared, this.term, this.recordedAt);
       if ('events' in decision && decision.events.length > 0 && !this.#add(decision.events, prepared))
         return false;
       const { partition, size } = this.term.head;
@@ -104,9 +104,9 @@ export class Batch {
     }
     if (this.events.length + made.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes) return false;
     this.#bytes = bytes;
-    for (const { event, leaf, bytes: size, text } of made) {
+    for (const { event, leaf, text } of made) {
       stream.evolve(event);
-      tail.add(event, size);
+      tail.add(event, leaf);
       ids.add(event, named);
       this.events.push(event);
       this.leaves.push(leaf);
@@ -122,10 +122,11 @@ export class Batch {
   /** The decision's event number `i` as it is stored; `first` is the offset of the decision's first event. */
   #encode(
     { type, stream: name, data }: NewEventOf<string, object>,
-    { task, stream, found }: Prepared,
+    prepared: Prepared,
     first: number,
     i: number,
   ): NewLeaf {
+    const { task, stream } = prepared;
     const decided = {
       partition: this.term.head.partition,
       offset: first + i,
@@ -138,7 +139,7 @@ export class Batch {
       commandId: task.commandId,
     } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
     const { sealed: field } = declarationOf(decided.type);
-    const text = field && sealField(decided, field, found);
+    const text = field && sealField(decided, field, prepared);
     let event = decided;
     // A sealed field is a string.
     if (text) event = { ...decided, data: { ...data, [field.field]: text.sealed } } as Recorded;

@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
+import { type Digest, DigestQueue } from '../base/collections.js';
 import { overloaded } from '../base/errors.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { MessageRef } from '../domain/ids.js';
+import { sealedMessage } from '../domain/messages.js';
 import type { Head } from '../log/commit.js';
 import {
-  type Digest,
   FilterKey,
   IdFilter,
   messageIdHash,
@@ -14,11 +16,12 @@ import {
 } from '../projections/models/messageIdIndex.js';
 import type { AskedMessage } from '../projections/models/messageRows.js';
 import type { Checkpoint } from '../projections/store/rowStore.js';
+import type { Tail } from './streamState.js';
 import type { WriterDeps } from './writerPorts.js';
 
 /** New ids after which a writer reads how far the index of ids is stored. */
 const READ_EVERY_IDS = 8192;
-/** Ids in memory, about 40 MB, above which commands that ask for ids are refused: the index is not written. */
+/** Ids in memory, about 8 MB, above which commands that ask for ids are refused: the index is not written. */
 const MAX_RECENT_IDS = 262_144;
 /** Stored filters that are further behind than this are made again at the moment. */
 const MAX_FILTER_LAG_EVENTS = 131_072;
@@ -43,14 +46,15 @@ interface Block {
   readonly filter?: IdFilter;
 }
 
-interface RecentId {
-  readonly offset: number;
-  readonly seq: number;
-}
+const NO_KEYS: readonly string[] = [];
 
-/** A message id with its `messageIdHash`. */
+const isSame = (a: MessageRef, b: MessageRef): boolean =>
+  a.messageId === b.messageId && a.roomId === b.roomId;
+
+/** A message id with its `messageIdHash`, and the digest of that by the partition's key. */
 export interface NamedMessage extends MessageRef {
   readonly name: string;
+  readonly digest: Digest;
 }
 
 /**
@@ -59,11 +63,8 @@ export interface NamedMessage extends MessageRef {
  * is used: that says the message itself, in the history or in the tail.
  */
 export class MessageIds {
-  /** By `messageIdHash`, in the order of the log: at least the ids that the index may not have stored. */
-  readonly #recent = new Map<string, RecentId>();
-  /** Kept, because a new iterator passes all places in the map that are free already. */
-  #inOrder = this.#recent.entries();
-  #oldest: [string, RecentId] | undefined;
+  /** In the order of the log: at least the ids of the tail, and those that the index may not have stored. */
+  readonly #recent = new DigestQueue();
   /** Together they cover the events from 0 on. The filters of new ids come last. */
   #blocks: Block[];
   readonly #key: FilterKey;
@@ -78,7 +79,7 @@ export class MessageIds {
   loading: Promise<void> = Promise.resolve();
 
   private constructor(
-    private readonly partition: number,
+    private readonly tail: Tail,
     /** The index has stored the ids of all events below. */
     private stored: Checkpoint,
     private readonly deps: WriterDeps,
@@ -96,65 +97,83 @@ export class MessageIds {
    */
   static async load(
     { partition, position }: Head,
+    tail: Tail,
     deps: WriterDeps,
     mostRecent = MAX_RECENT_IDS,
   ): Promise<MessageIds> {
     const stored = await deps.lookups.reads.ids.stored(partition);
-    const ids = new MessageIds(partition, stored, deps, mostRecent);
+    const ids = new MessageIds(tail, stored, deps, mostRecent);
+    // The index may be ahead of the read models, and so of the tail's floor.
+    for (let offset = tail.floor; offset < stored.size; offset++) {
+      const event = tail.at(offset);
+      if (event) ids.add(event);
+    }
     await readIds(deps, partition, { after: stored.position, upTo: position }, (event) => ids.add(event));
     ids.#startLoading(stored);
     return ids;
   }
 
-  /** Adds the id of a message, before any command that comes after it is decided. `named` may have its hash. */
+  /** The id with what finds it. */
+  name({ roomId, messageId }: MessageRef): NamedMessage {
+    const name = messageIdHash({ roomId, messageId });
+    return { roomId, messageId, name, digest: this.#key.digest(name) };
+  }
+
+  /** Adds the id of a message, before any command that comes after it is decided. `named` may have it. */
   add(event: Recorded, named: readonly NamedMessage[] = []): void {
     if (event.type !== 'MessageSent') return;
     const { offset, data } = event;
-    let name: string | undefined;
-    for (const each of named)
-      if (each.messageId === data.messageId && each.roomId === data.roomId) name = each.name;
-    name ??= messageIdHash(data);
-    this.#recent.set(name, { offset, seq: data.seq });
+    const { digest } = named.find((each) => isSame(each, data)) ?? this.name(data);
+    this.#recent.push(digest, { offset, seq: data.seq });
     if (this.#room === 0) this.#addBlock(offset);
     this.#room--;
-    this.#blocks.at(-1)?.filter?.add(this.#key.digest(name));
+    this.#blocks.at(-1)?.filter?.add(digest);
     if (this.#room % DROP_EVERY_IDS === 0) this.#dropStored(DROP_EVERY_IDS * DROP_IDS);
     if (--this.#untilRead === 0) this.#readStored();
   }
 
+  /** The message of this id, if the tail holds it. */
+  findInTail(named: NamedMessage): SealedMessage | undefined {
+    for (const { offset } of this.#recent.find(named.digest)) {
+      const event = this.tail.at(offset);
+      if (event?.type === 'MessageSent' && isSame(event.data, named)) return sealedMessage(event);
+    }
+    return undefined;
+  }
+
   /**
-   * Selects the ids of these commands that may be used, with the places where they may be found. No event that was added
-   * uses any other. Throws `overloaded` when too many ids wait for the index.
+   * Selects the ids of these commands that may be used by messages below the tail's floor, with the places where they
+   * may be found. No event that was added uses any other, except those of the tail. Throws `overloaded` when too many
+   * ids wait for the index.
    */
   select(commands: readonly { readonly named: readonly NamedMessage[] }[]): AskedMessage[] {
     const asked: AskedMessage[] = [];
-    if (this.#recent.size >= this.mostRecent && commands.some(({ named }) => named.length > 0))
+    if (this.#recent.length >= this.mostRecent && commands.some(({ named }) => named.length > 0))
       this.#makeRoom();
     if (this.deps.environment.clock.now() >= this.#retryAt) this.#startLoading(this.stored);
     for (const { named } of commands) {
-      for (const { roomId, messageId, name } of named) {
-        const recent = this.#recent.get(name);
-        if (recent) asked.push({ roomId, messageId, keys: [], seq: recent.seq });
-        else if (this.stored.size > 0) {
-          const keys = this.#keysOf(name);
-          if (keys.length > 0) asked.push({ roomId, messageId, keys });
-        }
+      for (const { roomId, messageId, name, digest } of named) {
+        // Two ids may have one digest, so that an id may be old although its digest is recent.
+        const seqs = this.#recent
+          .find(digest)
+          .flatMap(({ offset, seq }) => (offset < this.tail.floor ? seq : []));
+        const keys = this.stored.size > 0 ? this.#keysOf(name, digest) : NO_KEYS;
+        if (seqs.length > 0 || keys.length > 0) asked.push({ roomId, messageId, keys, seqs });
       }
     }
     return asked;
   }
 
   /** The keys that an id may have in the stored index. */
-  #keysOf(name: string): string[] {
+  #keysOf(name: string, ownDigest: Digest): string[] {
     const keys: string[] = [];
-    let digest: Digest | undefined;
-    let key: FilterKey | undefined;
+    let [key, digest] = [this.#key, ownDigest];
     for (const { from, to, filter } of this.#blocks) {
       // What the index lacks is in `#recent`.
       if (from >= this.stored.size) break;
       if (filter) {
         // Nearly all filters have one of two keys.
-        if (filter.key !== key || !digest) digest = filter.key.digest(name);
+        if (filter.key !== key) digest = filter.key.digest(name);
         key = filter.key;
         if (!filter.mayHave(digest)) continue;
       }
@@ -174,31 +193,22 @@ export class MessageIds {
   /** Throws `overloaded` while the index has not stored the oldest ids. */
   #makeRoom(): void {
     this.#dropStored(DROP_IDS_AT_BOUND);
-    if (this.#recent.size < this.mostRecent) return;
+    if (this.#recent.length < this.mostRecent) return;
     const now = this.deps.environment.clock.now();
     if (now >= this.#readAgainAt) this.#readStored();
     throw overloaded('too many message ids wait for their index; try again later');
   }
 
-  /** Drops at most this number of the oldest ids that the index has stored, so that no turn takes long. */
+  /** Drops at most this number of the oldest ids that the index has stored and the tail does not hold. */
   #dropStored(most: number): void {
-    for (let dropped = 0; dropped < most; dropped++) {
-      this.#oldest ??= this.#inOrder.next().value;
-      if (!this.#oldest) {
-        this.#inOrder = this.#recent.entries();
-        return;
-      }
-      const [name, { offset }] = this.#oldest;
-      if (offset >= this.stored.size) return;
-      this.#recent.delete(name);
-      this.#oldest = undefined;
-    }
+    const floor = Math.min(this.stored.size, this.tail.floor);
+    for (let dropped = 0; dropped < most && this.#recent.firstOffset < floor; dropped++) this.#recent.shift();
   }
 
   #readStored(): void {
     this.#untilRead = READ_EVERY_IDS;
     this.#readAgainAt = this.deps.environment.clock.now() + READ_AGAIN_MS;
-    this.deps.lookups.reads.ids.stored(this.partition).then(
+    this.deps.lookups.reads.ids.stored(this.tail.partition).then(
       (stored) => {
         // A rebuilt index is never behind the one before it.
         if (stored.size > this.stored.size) this.stored = stored;
@@ -217,7 +227,7 @@ export class MessageIds {
 
   /** Replaces the blocks below `floor` by those of the stored filters. */
   async #load(floor: Checkpoint): Promise<void> {
-    const { partition } = this;
+    const { partition } = this.tail;
     const { reads } = this.deps.lookups;
     // Before the filters: they are then at least as far.
     const filtered = await reads.ids.filtered(partition);
@@ -241,7 +251,7 @@ export class MessageIds {
     const block = { from: from.size, to: to.size };
     if (to.size - from.size > MAX_FILTER_LAG_EVENTS) return block;
     const filter = new IdFilter(this.#key, new Uint8Array(MAX_FILTER_LAG_EVENTS * 2));
-    const { partition } = this;
+    const { partition } = this.tail;
     await readIds(this.deps, partition, { after: from.position, upTo: to.position }, ({ data }) =>
       filter.add(this.#key.digest(messageIdHash(data))),
     );
@@ -249,7 +259,10 @@ export class MessageIds {
   }
 
   #report(what: string, error: unknown): void {
-    this.deps.events.report(`${what} of partition ${this.partition} cannot be read; trying again`, error);
+    this.deps.events.report(
+      `${what} of partition ${this.tail.partition} cannot be read; trying again`,
+      error,
+    );
   }
 }
 

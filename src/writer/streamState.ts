@@ -1,6 +1,8 @@
+import { Deque } from '../base/collections.js';
+import { decodeLeaf } from '../domain/codec.js';
 import { declarationOf, kindOf, type Recorded, type State } from '../domain/events.js';
-import type { StreamName } from '../domain/ids.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../domain/messages.js';
+import type { MessageRef, StreamName } from '../domain/ids.js';
+import { messageTerm, type StoredMessage } from '../domain/messages.js';
 import type { StoredState } from '../projections/models/streamIndex.js';
 
 /** The state of one stream after every event decided so far. */
@@ -86,65 +88,89 @@ type Deletion = NonNullable<StoredMessage['deleted']>;
 const NO_EVENTS: readonly Recorded[] = [];
 /** As many events as a commit may have, so that the tail never grows while the read models keep up. */
 const TRIMMED_AT_ONCE = 256;
+/** Streams without held events are forgotten when there are this many more streams than events. */
+const SPARE_STREAMS = 1024;
 
 /**
  * A partition's newest events: at least all that the read models may not have stored. A look-up notes the tail's floor,
  * queries the read models, and reads the tail last; until then nothing above that floor may be trimmed. So an event
  * that the query missed is still in the tail, however far the read models have advanced.
+ *
+ * Events are held as their leaves: an event's objects would take six times as much memory, which the collector of
+ * garbage copies twice. Few events are read again.
  */
 export class Tail {
-  readonly #events: { readonly event: Recorded; readonly bytes: number }[] = [];
+  readonly #leaves = new Deque<string>();
+  /** For each leaf, the offset of the event before it in its stream; -1 if the tail held none. */
+  readonly #before = new Deque<number>();
+  /** The offset of each stream's newest event. That event may be trimmed already. */
+  readonly #newest = new Map<StreamName, number>();
+  /** By `messageTerm`, in the order of the log. */
+  readonly #deletions = new Map<string, { readonly offset: number; readonly deletion: Deletion }>();
   /** The size of the leaves of the events held. */
   bytes = 0;
-  readonly #streams = new Map<StreamName, Recorded[]>();
-  readonly #messages = new Map<string, StoredMessage>();
-  readonly #deletions = new Map<string, Deletion>();
-  /** The messages held, by `messageTerm`. */
-  readonly messages: ReadonlyMap<string, StoredMessage> = this.#messages;
-  /** Who deleted a message, by `messageTerm`. The message itself may not be held any more. */
-  readonly deletions: ReadonlyMap<string, Deletion> = this.#deletions;
 
   /** `floor` is the offset below which the read models have stored everything. */
-  constructor(public floor: number) {}
+  constructor(
+    readonly partition: number,
+    public floor: number,
+  ) {}
 
   /** The number of events held. */
   get length(): number {
-    return this.#events.length;
+    return this.#leaves.length;
   }
 
-  /** Events must come in the order of their offsets. `bytes`: the size of the event's leaf. */
-  add(event: Recorded, bytes: number): void {
-    this.#events.push({ event, bytes });
-    this.bytes += bytes;
-    const stream = this.#streams.get(event.stream);
-    if (stream) stream.push(event);
-    else this.#streams.set(event.stream, [event]);
-    if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
-    if (event.type === 'MessageDeleted') this.#deletions.set(messageTerm(event.data), { by: event.data.by });
+  /** Events must come in the order of their offsets, without a hole. `leaf` is the event's stored text. */
+  add({ offset, stream, type, data }: Recorded, leaf: string): void {
+    if (offset !== this.floor + this.length)
+      throw new RangeError(`offset ${offset} does not follow the tail's ${this.floor + this.length - 1}`);
+    this.#leaves.push(leaf);
+    this.#before.push(this.#newest.get(stream) ?? -1);
+    this.#newest.set(stream, offset);
+    this.bytes += Buffer.byteLength(leaf);
+    if (type === 'MessageDeleted')
+      this.#deletions.set(messageTerm(data), { offset, deletion: { by: data.by } });
+  }
+
+  /** The held event at this offset; undefined if it is not held. */
+  at(offset: number): Recorded | undefined {
+    const leaf = this.#leaves.at(offset - this.floor);
+    return leaf === undefined || offset < this.floor ? undefined : decodeLeaf(leaf, this.partition, offset);
   }
 
   /** Returns the held events of one stream, in order. */
   eventsOf(stream: StreamName): readonly Recorded[] {
-    return this.#streams.get(stream) ?? NO_EVENTS;
+    let offset = this.#newest.get(stream) ?? -1;
+    if (offset < this.floor) return NO_EVENTS;
+    const events: Recorded[] = [];
+    for (let event = this.at(offset); event; event = this.at(offset)) {
+      events.push(event);
+      offset = this.#before.at(offset - this.floor) ?? -1;
+    }
+    return events.reverse();
+  }
+
+  /** Who deleted the message, if that event is held. The message itself may not be held any more. */
+  deletionOf(message: MessageRef): Deletion | undefined {
+    return this.#deletions.size === 0 ? undefined : this.#deletions.get(messageTerm(message))?.deletion;
   }
 
   /**
    * Drops the first events below `size`, which the read models have stored: at most `TRIMMED_AT_ONCE`, because a second
-   * of events would hold up all sockets for 20 ms. Each later commit drops more.
+   * of events would hold up all sockets. Each later commit drops more.
    */
   trim(size: number): void {
-    // Offsets have no hole, so that the first offset gives the number of events below the floor.
-    const first = this.#events[0]?.event.offset ?? size;
-    const floor = Math.min(size, first + TRIMMED_AT_ONCE);
-    if (floor <= this.floor) return;
-    this.floor = floor;
-    for (const { event, bytes } of this.#events.splice(0, floor - first)) {
-      this.bytes -= bytes;
-      const stream = this.#streams.get(event.stream);
-      if (stream && stream.length > 1) stream.shift();
-      else this.#streams.delete(event.stream);
-      if (event.type === 'MessageSent') this.#messages.delete(messageTerm(event.data));
-      if (event.type === 'MessageDeleted') this.#deletions.delete(messageTerm(event.data));
+    const floor = Math.min(size, this.floor + Math.min(this.length, TRIMMED_AT_ONCE));
+    for (; this.floor < floor; this.floor++) {
+      this.bytes -= Buffer.byteLength(this.#leaves.shift() ?? '');
+      this.#before.shift();
     }
+    for (const [message, { offset }] of this.#deletions) {
+      if (offset >= this.floor) break;
+      this.#deletions.delete(message);
+    }
+    if (this.#newest.size < this.length + SPARE_STREAMS) return;
+    for (const [stream, offset] of this.#newest) if (offset < this.floor) this.#newest.delete(stream);
   }
 }

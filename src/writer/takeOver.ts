@@ -51,7 +51,7 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
       await checkSignedHead(target, deps);
       const head = await appendFence(target, deps);
       const tail = await loadTail(head, deps);
-      const ids = await MessageIds.load(head, deps);
+      const ids = await MessageIds.load(head, tail, deps);
       return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS), ids };
     } catch (error) {
       if (FINAL_ERRORS.some((kind) => error instanceof kind)) throw error;
@@ -105,11 +105,10 @@ async function loadTail(
     const commits = await log.read(partition, at, Math.min(PAGE_COMMITS, position - at));
     const [first] = commits;
     if (!first) throw new Error(`partition ${partition} ended at position ${at}, before its tail`);
-    tail ??= new Tail(first.firstOffset);
+    tail ??= new Tail(partition, first.firstOffset);
     for (const { firstOffset, leaves } of commits)
-      for (const [i, leaf] of leaves.entries())
-        tail.add(decodeLeaf(leaf, partition, firstOffset + i), Buffer.byteLength(leaf));
+      for (const [i, leaf] of leaves.entries()) tail.add(decodeLeaf(leaf, partition, firstOffset + i), leaf);
     at += commits.length;
   }
-  return tail ?? new Tail(size);
+  return tail ?? new Tail(partition, size);
 }

@@ -1,21 +1,27 @@
 import { encodeEvent } from '../../src/domain/codec.js';
 import type { MessageRef } from '../../src/domain/ids.js';
+import { messageTerm } from '../../src/domain/messages.js';
 import { buildCommit, COMMIT_LIMITS, emptyHead, type Head, loadHead } from '../../src/log/commit.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { MessageIdBatches } from '../../src/projections/messageIdBatches.js';
 import {
   filterRowKey,
   messageIdFiltersModel,
-  messageIdHash,
   messageIdsModel,
   messageIdsProjection,
   type ReadFilter,
   readFilter,
 } from '../../src/projections/models/messageIdIndex.js';
-import { messageFacts, messagesModel, messagesProjection } from '../../src/projections/models/messageRows.js';
+import {
+  type AskedMessage,
+  messageFacts,
+  messagesModel,
+  messagesProjection,
+} from '../../src/projections/models/messageRows.js';
 import { Projector } from '../../src/projections/projector.js';
 import { foldedBy, type RowStore, tableOf } from '../../src/projections/store/rowStore.js';
 import { MessageIds } from '../../src/writer/messageIds.js';
+import { Tail } from '../../src/writer/streamState.js';
 import { type MessageIdReads, readModels, type WriterDeps } from '../../src/writer/writerPorts.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import type { VirtualTime } from '../support/virtualTime.js';
@@ -23,11 +29,6 @@ import { World } from './world.js';
 
 const SENDER = '8a52b1d0-6f1e-4b4e-9c57-0d8c1a2b3c4d';
 const RECORDED_AT = '2026-01-01T00:00:00.000Z';
-
-/** A command that wants these messages, as a writer prepares it. */
-export const asCommand = (refs: readonly MessageRef[]) => [
-  { named: refs.map((ref) => ({ ...ref, name: messageIdHash(ref) })) },
-];
 
 export interface IdWorldOptions {
   readonly log?: MemoryLog;
@@ -56,6 +57,8 @@ export class IdWorld {
   readonly #seqs = new Map<string, number>();
   #life: Life | undefined;
   #ids: MessageIds | undefined;
+  /** The tail of the writer. */
+  tail = new Tail(0, 0);
 
   /** `projected`: the store of the projector's thread, `rows`: that of the writer and of the test. */
   private constructor(
@@ -126,7 +129,11 @@ export class IdWorld {
     const { commit, head } = buildCommit({ head: this.#head, id, epoch: 1, recordedAt: RECORDED_AT, leaves });
     this.#head = head;
     await this.log.append(commit);
-    for (const event of decodeCommit(commit).events) this.#ids?.add(event);
+    if (!this.#ids) return;
+    for (const event of decodeCommit(commit).events) {
+      this.tail.add(event, event.leaf);
+      this.#ids.add(event);
+    }
   }
 
   /** Folds the history, of which the tail of a writer has the rest. */
@@ -135,6 +142,13 @@ export class IdWorld {
     const commits = await this.log.read(0, live.position(0), Number.MAX_SAFE_INTEGER);
     await live.fold(commits.map(decodeCommit));
     await live.write();
+    this.trim();
+  }
+
+  /** The writer learns how far the history is stored. */
+  trim(): void {
+    const { written } = this.life.live.sizes(0);
+    while (this.tail.floor < written && this.tail.length > 0) this.tail.trim(written);
   }
 
   async send(refs: readonly MessageRef[]): Promise<void> {
@@ -142,9 +156,16 @@ export class IdWorld {
     await this.fold();
   }
 
+  /** Prepares a command that wants these messages: what is asked of the stores. */
+  select(refs: readonly MessageRef[]): AskedMessage[] {
+    return this.ids.select([{ named: refs.map((ref) => this.ids.name(ref)) }]);
+  }
+
   /** Asks as a writer does. */
   async findUsed(refs: readonly MessageRef[]): Promise<Set<string>> {
-    return new Set((await messageFacts(this.rows, this.ids.select(asCommand(refs)))).keys());
+    const asked = this.select(refs);
+    const recent = refs.filter((ref) => this.ids.findInTail(this.ids.name(ref)));
+    return new Set([...(await messageFacts(this.rows, asked)).keys(), ...recent.map(messageTerm)]);
   }
 
   /** Does all that the projector's thread does beside its turns. */
@@ -160,7 +181,14 @@ export class IdWorld {
   /** Other processes in the place of these. */
   async restart(): Promise<void> {
     await this.restartProjector();
-    this.#ids = await MessageIds.load(await loadHead(this.log, 0), this.deps, this.options.mostRecent);
+    this.tail = new Tail(0, this.life.live.sizes(0).written);
+    await this.loadIds();
+  }
+
+  /** A writer takes over, with this tail. */
+  async loadIds(): Promise<void> {
+    const head = await loadHead(this.log, 0);
+    this.#ids = await MessageIds.load(head, this.tail, this.deps, this.options.mostRecent);
     await this.#ids.loading;
   }
 

@@ -23,6 +23,7 @@ import type {
   StoredCheckpoint,
 } from '../../src/projections/store/rowStore.js';
 import { openSqliteRows } from '../../src/projections/store/sqliteRows.js';
+import { Tail } from '../../src/writer/streamState.js';
 import { start } from '../log/child.js';
 import { eventually } from '../support/eventually.js';
 import { isSoak, kills, runs } from '../support/lanes.js';
@@ -31,7 +32,7 @@ import { type Random, upTo, withSeed } from '../support/random.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 import { tempDir } from '../support/tempDir.js';
 import { storyOf } from './idStory.js';
-import { asCommand, IdWorld, type IdWorldOptions } from './idWorld.js';
+import { IdWorld, type IdWorldOptions } from './idWorld.js';
 
 const rooms = [roomIdOf(randomUUID(), randomUUID()), roomIdOf(randomUUID(), randomUUID())];
 const newRefs = (count: number): MessageRef[] =>
@@ -300,7 +301,7 @@ for (const [engine, open] of Object.entries(engines))
         await world.step();
         faulty.damage = damage;
         await world.restart();
-        expect(world.ids.select(asCommand(newRefs(20))), 'all may be in the index').to.have.length(20);
+        expect(world.select(newRefs(20)), 'all may be in the index').to.have.length(20);
         expect((await world.findUsed([...refs, ...newRefs(20)])).size).to.equal(40);
         const more = newRefs(16);
         await world.send(more);
@@ -308,7 +309,7 @@ for (const [engine, open] of Object.entries(engines))
         expect(faulty.damage, 'a new one is stored').to.equal(undefined);
         await world.restart();
         expect((await world.findUsed([...refs, ...more, ...newRefs(20)])).size).to.equal(56);
-        expect(world.ids.select(asCommand(newRefs(20))), 'none may be in the index').to.have.length(0);
+        expect(world.select(newRefs(20)), 'none may be in the index').to.have.length(0);
       });
 
     it('are looked for in the index when the filter is of another log', async () => {
@@ -319,8 +320,33 @@ for (const [engine, open] of Object.entries(engines))
       await world.step();
       const log = Object.assign(world.log, { id: '33333333-3333-4333-8333-333333333333' });
       const other = await IdWorld.open(rows, { ...options, log });
-      expect(other.ids.select(asCommand(newRefs(20)))).to.have.length(20);
+      expect(other.select(newRefs(20))).to.have.length(20);
       expect((await other.findUsed([...refs, ...newRefs(20)])).size).to.equal(40);
+    });
+
+    it('are found in the tail while the history lacks them and the index has them', async () => {
+      const { rows, options } = await opened();
+      const world = await IdWorld.open(rows, options);
+      const refs = newRefs(40);
+      await world.send(refs);
+      await world.step();
+      await world.flush();
+      expect(await world.stored()).to.equal(40);
+      // A writer whose read models are behind the index: the tail holds all 40, and the rows are not asked.
+      world.tail = new Tail(0, 0);
+      for (const event of world.log.commits().flatMap((commit) => decodeCommit(commit).events))
+        world.tail.add(event, event.leaf);
+      await world.loadIds();
+      const inTail = () => refs.filter((ref) => world.ids.findInTail(world.ids.name(ref))).length;
+      expect(inTail()).to.equal(40);
+      const more = newRefs(2000);
+      await world.append(more);
+      expect(inTail(), 'after many others').to.equal(40);
+      await world.fold();
+      await world.step();
+      await world.flush();
+      expect(inTail(), 'after it was trimmed').to.equal(0);
+      expect((await world.findUsed([...refs, ...more, ...newRefs(20)])).size).to.equal(2040);
     });
 
     it('are found after many others', async () => {
@@ -341,7 +367,7 @@ for (const [engine, open] of Object.entries(engines))
         }
         const fresh = newRefs(20_000);
         expect((await world.findUsed(fresh)).size).to.equal(0);
-        expect(world.ids.select(asCommand(fresh)).length / fresh.length).to.be.below(0.004);
+        expect(world.select(fresh).length / fresh.length).to.be.below(0.004);
       };
       await check();
       await world.restart();
@@ -366,7 +392,7 @@ for (const [engine, open] of Object.entries(engines))
         const [ref] = newRefs(1);
         if (ref && filter.mayHave(filter.key.digest(messageIdHash(ref)))) hostile.push(ref);
       }
-      expect(world.ids.select(asCommand(hostile))).to.have.length(20);
+      expect(world.select(hostile)).to.have.length(20);
       expect((await world.findUsed([...hostile, ...refs])).size).to.equal(2000);
       // The same ids in a filter of another key.
       const other = new IdFilter(new FilterKey(randomBytes(16)), new Uint8Array(filter.bits.length));
@@ -380,22 +406,20 @@ for (const [engine, open] of Object.entries(engines))
       const world = await IdWorld.open(rows, { ...options, isIndexLive: false, mostRecent: 50 });
       const refs = newRefs(49);
       await world.append(refs);
-      expect(world.ids.select(asCommand(newRefs(1)))).to.have.length(0);
+      expect(world.select(newRefs(1))).to.have.length(0);
       const [last = expect.fail()] = newRefs(1);
       await world.append([last]);
-      expect(() => world.ids.select(asCommand(newRefs(1)))).to.throw('too many message ids wait');
-      expect(world.ids.select(asCommand([])), 'other commands').to.have.length(0);
+      expect(() => world.select(newRefs(1))).to.throw('too many message ids wait');
+      expect(world.select([]), 'other commands').to.have.length(0);
       await world.fold();
       await world.step();
       await world.flush();
-      expect(() => world.ids.select(asCommand(newRefs(1)))).to.throw('too many message ids wait');
+      expect(() => world.select(newRefs(1))).to.throw('too many message ids wait');
       await world.time.advance(1000);
-      expect(() => world.ids.select(asCommand(newRefs(1))), 'reads how far it is stored').to.throw(
-        'too many',
-      );
+      expect(() => world.select(newRefs(1)), 'reads how far it is stored').to.throw('too many');
       await eventually('ids are taken', () => {
         try {
-          return world.ids.select(asCommand(newRefs(1))).length === 0;
+          return world.select(newRefs(1)).length === 0;
         } catch {
           return false;
         }

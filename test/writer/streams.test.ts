@@ -1,7 +1,12 @@
 import { expect } from 'chai';
+import { encodeEvent } from '../../src/domain/codec.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { StreamCache, type StreamState, Tail } from '../../src/writer/streamState.js';
+import { upTo, withSeed } from '../support/random.js';
 import { ada } from './world.js';
+
+/** Adds the event as a writer does. */
+const add = (tail: Tail, event: Recorded): void => tail.add(event, encodeEvent(event));
 
 const online = (offset: number, version: number, type: 'UserWentOnline' | 'UserWentOffline'): Recorded => {
   const place = { partition: 0, offset, version, stream: `user:${ada}` as const };
@@ -11,11 +16,14 @@ const online = (offset: number, version: number, type: 'UserWentOnline' | 'UserW
     : { ...place, ...rest, type, data: { userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' } };
 };
 
+/** The event at offset `i` of a stream that begins with the log. */
+const onlineOrNot = (i: number) => online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline');
+
 describe('a stream’s state', () => {
   it('is its row and the tail above it, whatever of the tail the row has already', () => {
-    const tail = new Tail(4);
+    const tail = new Tail(0, 4);
     for (const [i, type] of (['UserWentOnline', 'UserWentOffline', 'UserWentOnline'] as const).entries())
-      tail.add(online(4 + i, 2 + i, type), 100);
+      add(tail, online(4 + i, 2 + i, type));
     for (const [offset, version, wasOnline] of [
       [2, 1, false],
       [4, 2, true],
@@ -29,8 +37,8 @@ describe('a stream’s state', () => {
   });
 
   it('is never folded with a hole', () => {
-    const tail = new Tail(0);
-    tail.add(online(5, 3, 'UserWentOnline'), 100);
+    const tail = new Tail(0, 5);
+    add(tail, online(5, 3, 'UserWentOnline'));
     expect(() => new StreamCache(1).acquire(`user:${ada}`).load(undefined, tail)).to.throw(
       'from version 0 to 3',
     );
@@ -39,7 +47,7 @@ describe('a stream’s state', () => {
   /** Acquires and loads a stream. */
   const use = (cache: StreamCache, name: `user:${string}`): StreamState => {
     const stream = cache.acquire(name);
-    if (!stream.isLoaded) stream.load(undefined, new Tail(0));
+    if (!stream.isLoaded) stream.load(undefined, new Tail(0, 0));
     return stream;
   };
 
@@ -83,13 +91,64 @@ describe('a stream’s state', () => {
 });
 
 describe('the tail', () => {
+  it('holds the events of many streams as they were added, and those above its floor alone', () => {
+    return withSeed(async (random) => {
+      const tail = new Tail(3, 7);
+      const added: Recorded[] = [];
+      const versions = new Map<string, number>();
+      for (let i = 0; i < 3000; i++) {
+        const user = `${upTo(40, random)}`;
+        const version = (versions.get(user) ?? 0) + 1;
+        versions.set(user, version);
+        const event = { ...onlineOrNot(version), partition: 3, offset: 7 + i, version };
+        const own = { ...event, stream: `user:${user}` as const, data: { ...event.data, userId: user } };
+        added.push(own as Recorded); // Only its user was replaced.
+        add(tail, own as Recorded);
+        if (upTo(20, random) === 0) tail.trim(7 + upTo(i + 1, random));
+        const at = 7 + upTo(i + 1, random);
+        expect(tail.at(at)).to.deep.equal(at < tail.floor ? undefined : added[at - 7]);
+        const stream = `user:${upTo(40, random)}` as const;
+        const held = added.filter((one) => one.stream === stream && one.offset >= tail.floor);
+        expect(tail.eventsOf(stream)).to.deep.equal(held);
+      }
+      expect(tail.at(7 + added.length)).to.equal(undefined);
+      expect(tail.at(0)).to.equal(undefined);
+    });
+  });
+
+  it('knows who deleted a message as long as it holds that event', () => {
+    const tail = new Tail(0, 0);
+    const message = { roomId: 'r', messageId: 'm' };
+    const data = { ...message, seq: 1, senderId: ada, by: 'system' };
+    const rest = { actor: 'system', recordedAt: '2026-01-02T03:04:05.678Z', commandId: 'c' } as const;
+    add(tail, {
+      partition: 0,
+      offset: 0,
+      version: 1,
+      stream: 'room:r',
+      type: 'MessageDeleted',
+      data,
+      ...rest,
+    });
+    add(tail, onlineOrNot(1));
+    expect(tail.deletionOf(message)).to.deep.equal({ by: 'system' });
+    expect(tail.deletionOf({ ...message, messageId: 'n' })).to.equal(undefined);
+    tail.trim(1);
+    expect(tail.deletionOf(message)).to.equal(undefined);
+  });
+
+  it('is not continued with a hole', () => {
+    const tail = new Tail(0, 4);
+    expect(() => add(tail, onlineOrNot(5))).to.throw(RangeError);
+  });
+
   it('forgets what is folded', () => {
-    const tail = new Tail(0);
-    for (let i = 0; i < 6; i++)
-      tail.add(online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline'), 100);
+    const tail = new Tail(0, 0);
+    for (let i = 0; i < 6; i++) add(tail, onlineOrNot(i));
     tail.trim(2);
     expect(tail.eventsOf(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([2, 3, 4, 5]);
-    expect(tail.bytes).to.equal(400);
+    const bytes = [2, 3, 4, 5].map((i) => encodeEvent(onlineOrNot(i)).length);
+    expect(tail.bytes).to.equal(bytes.reduce((sum, each) => sum + each, 0));
     tail.trim(4);
     tail.trim(3);
     expect(tail.eventsOf(`user:${ada}`).map(({ offset }) => offset)).to.deep.equal([4, 5]);
@@ -98,9 +157,8 @@ describe('the tail', () => {
   });
 
   it('forgets at most the events of one commit at once, so that nobody waits for it', () => {
-    const tail = new Tail(0);
-    for (let i = 0; i < 600; i++)
-      tail.add(online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline'), 100);
+    const tail = new Tail(0, 0);
+    for (let i = 0; i < 600; i++) add(tail, onlineOrNot(i));
     const left = [600, 600, 600].map((size) => {
       tail.trim(size);
       return tail.length;

@@ -471,9 +471,10 @@ describe('a writer', () => {
     it('is overloaded, and has done nothing, while what deciding needs cannot be read', async () => {
       const world = await withChat();
       await world.execute(send(ada, 'm0'));
+      await world.project();
       const commits = world.log.commits().length;
       world.slowReads = () => Promise.reject(new Error('the read models are down'));
-      // Only an id that was used is looked for.
+      // Only an id that was used and has left the tail is looked for.
       expect(await world.outcome(send(ada, 'm0'))).to.equal('overloaded');
       const { keys } = world.vault;
       world.slowReads = async () => {};

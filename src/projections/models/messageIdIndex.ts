@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { Digest } from '../../base/collections.js';
 import { decodeLeaf, eventTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { MessageRef } from '../../domain/ids.js';
@@ -54,12 +55,6 @@ export function divisionAt(offset: number): { after: string; before: string; end
   // A hash is of letters, digits, - and _, which all sort before the tilde.
   const [after, before] = [divisionKey(division, ''), divisionKey(division, '~')];
   return { after, before, end: (division + 1) * DIVISION_EVENTS };
-}
-
-/** A number of 64 bits, as two of 32. */
-export interface Digest {
-  readonly low: number;
-  readonly high: number;
 }
 
 // Shared by all digests: each is made in one turn.

@@ -129,10 +129,10 @@ export async function messagePage(
   return { messages: after === undefined ? messages.reverse() : messages, hasMore: found.length > limit };
 }
 
-/** A message that may exist: keys of the index of ids that may lead to it, and its `seq` if it is known. */
+/** A message that may exist: keys of the index of ids that may lead to it, and `seq`s that it may have. */
 export interface AskedMessage extends MessageRef {
   readonly keys: readonly string[];
-  readonly seq?: number;
+  readonly seqs: readonly number[];
 }
 
 /** Keys of one read. */
@@ -159,8 +159,8 @@ export async function messageFacts(
   asked: readonly AskedMessage[],
 ): Promise<Map<string, StoredMessage>> {
   const found = await getAll(rows, messageIdsModel, [...new Set(asked.flatMap(({ keys }) => keys))]);
-  const candidates = asked.flatMap(({ roomId, messageId, keys, seq: known }) =>
-    [known, ...keys.map((key) => found.get(key)?.value)].flatMap((seq) =>
+  const candidates = asked.flatMap(({ roomId, messageId, keys, seqs }) =>
+    [...seqs, ...keys.map((key) => found.get(key)?.value)].flatMap((seq) =>
       typeof seq === 'number' ? [{ roomId, messageId, key: messageKey(roomId, seq) }] : [],
     ),
   );

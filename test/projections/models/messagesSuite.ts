@@ -100,6 +100,7 @@ export function messagesSuite(makeRows: MakeRows): void {
       const asked = [...refs, { roomId: elsewhere, messageId }].map((ref) => ({
         ...ref,
         keys: messageIdKeys(messageIdHash(ref), 0, world.lastOffset() + 1),
+        seqs: [],
       }));
       const facts = await messageFacts(rows, asked);
       expect(facts.size).to.equal(300);
