@@ -33,12 +33,6 @@ export class Deque<T> implements Iterable<T> {
     return item;
   }
 
-  /** Takes time in proportion to the length. */
-  removeWhere(matches: (item: T) => boolean): void {
-    this.#items = [...this].filter((item) => !matches(item));
-    this.#head = 0;
-  }
-
   *[Symbol.iterator](): Iterator<T> {
     for (let i = this.#head; i < this.#items.length; i++) {
       // Every slot from head to the end holds an item.

@@ -2,7 +2,6 @@ import type { PushName } from '../domain/contract.js';
 import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
-import { messageTerm } from '../domain/messages.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
@@ -132,7 +131,7 @@ export class Delivery {
 
   /** `vector` is the node's, including this event. */
   deliver({ event, pushes, content }: Delivered, vector: Vector): void {
-    if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(messageTerm(event.data));
+    if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(event.data.messageId);
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
       else this.#stored(event, push, vector, content);
@@ -154,7 +153,7 @@ export class Delivery {
   #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
     const { hub, ring, cursors, typing } = this.#deps;
     const { partition, offset } = event;
-    const { to, room, contacts, endsTypingOf, message, users, onlyNewest } = push;
+    const { to, room, contacts, endsTypingOf } = push;
     if (contacts) hub.watchers.acquaint(...contacts);
     if (typing.timers.size > 0 && endsTypingOf !== undefined && room !== undefined)
       typing.endByMessage(room, endsTypingOf);
@@ -167,17 +166,6 @@ export class Delivery {
       for (const connection of hub.connectionsOf(user))
         if (connection !== source) connection.pushLive(frame, room, partition, offset + 1);
     }
-    if (!frame) return;
-    const shows = users ?? [];
-    ring.add({
-      partition,
-      offset,
-      to,
-      frame,
-      shows: message ? [...shows, message.senderId] : shows,
-      message: message && messageTerm(message),
-      mark: onlyNewest,
-      place: 0,
-    });
+    if (frame) ring.add(event, push, frame);
   }
 }

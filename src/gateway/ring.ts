@@ -1,28 +1,24 @@
 import { Deque } from '../base/collections.js';
+import type { StoredPush } from '../domain/defineEvent.js';
+import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { Vector } from './cursor.js';
+import { FrameArena } from './frameArena.js';
 
-/** A stored push as it went out, kept for clients that come back soon. */
-export interface RingEntry {
+/** A push of the ring for a client that has missed it. */
+export interface MissedPush {
   readonly partition: number;
   readonly offset: number;
-  readonly to: readonly UserId[];
-  /** The users whose names or words the frame holds. */
-  readonly shows: readonly UserId[];
+  /** Pushes of a higher place were fanned out later. */
+  readonly place: number;
   /** The WebSocket frame, with the live cursor of its moment. */
   readonly frame: Buffer;
-  /** The message that the frame shows, by `messageTerm`. */
-  readonly message?: string | undefined;
-  /** Only of a read mark: its room and user. A replay sends only the newest of each. */
-  readonly mark?: string | undefined;
-  /** Set by the ring: 1, 2, 3 … in the order of the fan-out. */
-  place?: number;
 }
 
-type KeptEntry = RingEntry & { readonly place: number };
-
-/** Bytes of an entry besides its frame: the object, and its places in the ring and in the lists of users. */
-const ENTRY_BYTES = 160;
+/** Bytes of a push besides its frame: its fields, and its place in the lists of two users. */
+const ENTRY_BYTES = 96;
+/** The part of the ring's bytes for frames. A frame of 288 bytes or more uses up this part first. */
+const FRAMES_PART = 3 / 4;
 /** Pushes are kept for a disconnected user for this time. */
 const GONE_USERS_KEPT_MS = 600_000;
 /** The limit of disconnected users. Beyond it, the first to leave are forgotten first. */
@@ -31,37 +27,50 @@ const MAX_GONE_USERS = 50_000;
 interface Hosted {
   /** By partition: pushes below it are not kept. They are from before the user came, or showed an erased user. */
   readonly since: number[];
-  /** In the order of the ring. Made by the first entry, because most users have none. */
-  entries: Deque<KeptEntry> | undefined;
+  /** The places of the user's pushes, ascending. Made by the first, because most users have none. */
+  places: Deque<number> | undefined;
   /** By mark, the place of the newest entry. Made by the first mark. */
   newest: Map<string, number> | undefined;
 }
 
 /** A part of what a user has missed, and whether there is nothing behind it. */
 export interface RingSlice {
-  readonly entries: readonly KeptEntry[];
+  readonly entries: readonly MissedPush[];
   readonly isLast: boolean;
 }
+
+const nobody: readonly UserId[] = [];
 
 /**
  * Keeps the recent stored pushes of a node to its hosted users. A user is hosted while connected here and for 10 min
  * more. The order is that of the fan-out, so that a connection that gets all of them can resume from each cursor. The
  * ring is bounded by bytes: older pushes are dropped, and must be read from the read models.
+ *
+ * No object is kept of a push: thousands come in a second and stay for seconds, and a scavenge copies each object that
+ * stays. A push is its frame in the arena, and its fields in arrays at the index of the frame's slot.
  */
 export class Ring {
-  readonly #maxBytes: number;
+  readonly #frames: FrameArena;
+  readonly #partitions: Uint16Array;
+  readonly #offsets: Float64Array;
+  /** Whom the pushes are to: the arrays that they came with, most of which their rooms hold anyway. */
+  readonly #to: (readonly UserId[])[] = [];
+  /** Only of read marks: the room and user. A replay sends only the newest of each. */
+  readonly #marks: (string | undefined)[] = [];
   /** By partition: pushes below it are kept for no user. */
   readonly #floor: number[];
-  readonly #entries = new Deque<KeptEntry>();
   readonly #hosted = new Map<UserId, Hosted>();
   /** Hosted users who are not connected, and when they left, in the order of leaving. */
   readonly #gone = new Map<UserId, number>();
-  #bytes = 0;
-  #lastPlace = 0;
 
   /** `start`: the vector at which the fan-out begins. */
   constructor(maxBytes: number, start: Vector) {
-    this.#maxBytes = maxBytes;
+    const maxEntries = Math.max(1, Math.floor((maxBytes * (1 - FRAMES_PART)) / ENTRY_BYTES));
+    // The system gives memory to a page of the buffer when it is first written.
+    const bytes = Buffer.allocUnsafeSlow(Math.floor(maxBytes * FRAMES_PART));
+    this.#frames = new FrameArena(bytes, maxEntries);
+    this.#partitions = new Uint16Array(maxEntries);
+    this.#offsets = new Float64Array(maxEntries);
     this.#floor = [...start];
   }
 
@@ -73,7 +82,7 @@ export class Ring {
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
     if (this.#hosted.has(user)) return;
-    this.#hosted.set(user, { since: [...vector], entries: undefined, newest: undefined });
+    this.#hosted.set(user, { since: [...vector], places: undefined, newest: undefined });
   }
 
   /** The last connection of the user has gone. */
@@ -91,26 +100,40 @@ export class Ring {
     }
   }
 
-  /** Keeps the push for those of its users who are hosted, and gives it its place. */
-  add(entry: RingEntry): void {
-    entry.place = this.#lastPlace + 1;
-    const kept = entry as KeptEntry; // It has its place now.
+  /** Keeps the event's push for those of its users who are hosted. Copies the frame. */
+  add(
+    { partition, offset }: Pick<Recorded, 'partition' | 'offset'>,
+    { to, onlyNewest }: Pick<StoredPush, 'to' | 'onlyNewest'>,
+    frame: Buffer,
+  ): void {
+    if (frame.length > this.#frames.maxBytes) {
+      if (to.some((user) => this.#hosted.has(user))) this.#raiseFloor(partition, offset + 1);
+      return;
+    }
+    const place = this.#frames.last + 1;
+    let mark = onlyNewest;
     let isKept = false;
-    for (const user of entry.to) {
+    for (const user of to) {
       const hosted = this.#hosted.get(user);
       if (!hosted) continue;
       isKept = true;
-      hosted.entries ??= new Deque();
-      hosted.entries.push(kept);
-      if (entry.mark === undefined) continue;
+      hosted.places ??= new Deque();
+      hosted.places.push(place);
+      if (mark === undefined) continue;
       hosted.newest ??= new Map();
-      hosted.newest.set(entry.mark, kept.place);
+      const older = hosted.newest.get(mark);
+      // The older push has the same text: keep no other copy of it.
+      if (older !== undefined) mark = this.#marks[this.#frames.slotOf(older)] ?? mark;
+      hosted.newest.set(mark, place);
     }
     if (!isKept) return;
-    this.#lastPlace = kept.place;
-    this.#entries.push(kept);
-    this.#bytes += entry.frame.length + ENTRY_BYTES;
-    while (this.#bytes > this.#maxBytes) this.#evict();
+    while (!this.#frames.hasRoomFor(frame)) this.#evict();
+    this.#frames.push(frame);
+    const slot = this.#frames.slotOf(place);
+    this.#partitions[slot] = partition;
+    this.#offsets[slot] = offset;
+    this.#to[slot] = to;
+    this.#marks[slot] = mark;
   }
 
   /**
@@ -121,76 +144,82 @@ export class Ring {
   since(user: UserId, at: Vector, behind: number, maxBytes: number): RingSlice | undefined {
     const hosted = this.#hosted.get(user);
     if (!hosted || isBehind(at, hosted.since) || isBehind(at, this.#floor)) return undefined;
-    const slice: KeptEntry[] = [];
+    const entries: MissedPush[] = [];
     let bytes = 0;
-    for (let i = indexBehind(hosted.entries, behind); ; i++) {
-      const entry = hosted.entries?.at(i);
-      if (!entry) return { entries: slice, isLast: true };
-      if (entry.offset < (at[entry.partition] ?? 0)) continue;
-      if (entry.mark !== undefined && hosted.newest?.get(entry.mark) !== entry.place) continue;
-      bytes += entry.frame.length;
-      if (bytes > maxBytes && slice.length > 0) return { entries: slice, isLast: false };
-      slice.push(entry);
+    for (let i = indexBehind(hosted.places, behind); ; i++) {
+      const place = hosted.places?.at(i);
+      if (place === undefined) return { entries, isLast: true };
+      const slot = this.#frames.slotOf(place);
+      const [partition, offset] = [this.#partitions[slot] ?? 0, this.#offsets[slot] ?? 0];
+      const mark = this.#marks[slot];
+      if (offset < (at[partition] ?? 0)) continue;
+      if (mark !== undefined && hosted.newest?.get(mark) !== place) continue;
+      bytes += this.#frames.lengthAt(place);
+      if (bytes > maxBytes && entries.length > 0) return { entries, isLast: false };
+      entries.push({ partition, offset, place, frame: this.#frames.copyAt(place) });
     }
   }
 
   /** Drops all pushes that show an erased user. Clients that missed one of them read it from the read models. */
   forgetUser(user: UserId): void {
-    this.#forgetWhere(({ shows }) => shows.includes(user));
+    this.#forgetWith(user);
   }
 
-  /** Drops all pushes that show a deleted message, by its `messageTerm`, as `forgetUser` does. */
-  forgetMessage(message: string): void {
-    this.#forgetWhere((entry) => entry.message === message);
+  /** Drops all pushes that show a deleted message, as `forgetUser` does. */
+  forgetMessage(messageId: string): void {
+    this.#forgetWith(messageId);
   }
 
-  #forgetWhere(isGone: (entry: KeptEntry) => boolean): void {
-    const gone = [...this.#entries].filter(isGone);
-    if (gone.length === 0) return;
-    this.#entries.removeWhere(isGone);
-    const touched = new Set<Hosted>();
-    for (const entry of gone) {
-      const { partition, offset, to, frame } = entry;
-      this.#bytes -= frame.length + ENTRY_BYTES;
-      for (const hosted of to.flatMap((member) => this.#hosted.get(member) ?? [])) {
-        hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
-        forgetMark(hosted, entry);
-        touched.add(hosted);
+  /**
+   * Drops all pushes with the id in their frames. A push that shows a user's name has the user's id (`User`), and one
+   * that shows a text has the ids of the message and its sender (`Message`). Of the pushes found some show neither, as
+   * a read mark of the user: they too are then read from the read models.
+   */
+  #forgetWith(id: string): void {
+    for (const place of this.#frames.eraseWith(id)) {
+      const slot = this.#frames.slotOf(place);
+      const [partition, offset] = [this.#partitions[slot] ?? 0, this.#offsets[slot] ?? 0];
+      for (const user of this.#to[slot] ?? nobody) {
+        const hosted = this.#hosted.get(user);
+        // The place stays in the user's list, but now only vectors behind it get an answer.
+        if (hosted) hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
       }
     }
-    for (const { entries } of touched) entries?.removeWhere(isGone);
   }
 
   #evict(): void {
-    const entry = this.#entries.shift();
-    if (!entry) return;
-    this.#bytes -= entry.frame.length + ENTRY_BYTES;
-    this.#floor[entry.partition] = entry.offset + 1;
-    for (const user of entry.to) {
-      // The user may not have been hosted then. If they have the entry, it is their first.
+    const place = this.#frames.first;
+    const slot = this.#frames.slotOf(place);
+    const mark = this.#marks[slot];
+    this.#raiseFloor(this.#partitions[slot] ?? 0, (this.#offsets[slot] ?? 0) + 1);
+    for (const user of this.#to[slot] ?? nobody) {
+      // The user may not have been hosted then. If they have the push, it is their first.
       const hosted = this.#hosted.get(user);
-      if (hosted?.entries?.first !== entry) continue;
-      hosted.entries.shift();
-      if (hosted.entries.length === 0) hosted.entries = undefined;
-      forgetMark(hosted, entry);
+      if (hosted?.places?.first !== place) continue;
+      hosted.places.shift();
+      if (hosted.places.length === 0) hosted.places = undefined;
+      if (mark !== undefined && hosted.newest?.get(mark) === place) hosted.newest.delete(mark);
     }
+    this.#to[slot] = nobody;
+    this.#marks[slot] = undefined;
+    this.#frames.shift();
+  }
+
+  #raiseFloor(partition: number, offset: number): void {
+    this.#floor[partition] = Math.max(offset, this.#floor[partition] ?? 0);
   }
 }
 
-/** The index of the first entry whose place is above `place`. */
-function indexBehind(entries: Deque<KeptEntry> | undefined, place: number): number {
-  if (!entries) return 0;
-  let [low, high] = [0, entries.length];
+/** The index of the first place above `place`. */
+function indexBehind(places: Deque<number> | undefined, place: number): number {
+  if (!places) return 0;
+  let [low, high] = [0, places.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((entries.at(middle)?.place ?? 0) > place) high = middle;
+    if ((places.at(middle) ?? 0) > place) high = middle;
     else low = middle + 1;
   }
   return low;
-}
-
-function forgetMark({ newest }: Hosted, { mark, place }: KeptEntry): void {
-  if (mark !== undefined && newest?.get(mark) === place) newest.delete(mark);
 }
 
 /** Whether the vector lacks something that the bound has. */

@@ -3,7 +3,7 @@ import { ChatOpened } from '../../src/domain/chats.js';
 import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../../src/domain/events.js';
 import { FriendAdded } from '../../src/domain/friends.js';
-import { MessageSent } from '../../src/domain/messages.js';
+import { MessageDeleted, MessageSent } from '../../src/domain/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
 import type { User } from '../../src/domain/userMessageChat.js';
@@ -129,12 +129,12 @@ describe('delivery', () => {
     expect(source.client.received, 'the next one is another’s').to.have.length(1);
   });
 
-  it('serialises a push once, and gives all connections and the ring the same frame', async () => {
+  it('serialises a push once, and gives all connections the same frame and the ring a copy', async () => {
     const connected = [await node.connect('ann'), await node.connect('ann'), await node.connect('bob')];
     await node.deliver(message(2));
     const [frame] = node.ring.since('bob', [0, 0], 0, 1e6)?.entries ?? [];
     for (const { client } of connected) expect(client.writes).deep.equal([frame?.frame]);
-    expect(new Set(connected.map(({ client }) => client.writes[0])).size).equal(1);
+    expect(new Set([...connected.map(({ client }) => client.writes[0]), frame?.frame]).size).equal(2);
     expect(node.shown).deep.equal(['text 2']);
   });
 
@@ -226,7 +226,7 @@ describe('delivery', () => {
     ]);
   });
 
-  it('notes whom a push shows, so that the ring can drop what shows an erased user', async () => {
+  it('makes the ring drop what shows an erased user', async () => {
     const opened = { roomId: 'room', userId: 'bob', members: both, createdAt: recordedAt };
     const showAnn = [
       () => node.deliver(message(2)),
@@ -237,14 +237,24 @@ describe('delivery', () => {
       node = new Node();
       await node.connect('bob');
       await deliver();
+      node.ring.forgetUser('cem');
+      expect(node.kept('bob')).to.have.length(1);
       node.ring.forgetUser('ann');
       expect(node.ring.since('bob', [0, 0], 0, 1e6)).equal(undefined);
     }
-    node = new Node();
+  });
+
+  it('drops a deleted message from the ring, and keeps that it was deleted', async () => {
     await node.connect('bob');
-    await node.deliver(read('ann', 1));
-    node.ring.forgetUser('ann');
-    expect(node.kept('bob'), 'a mark shows nobody').to.have.length(1);
+    for (const seq of [2, 3]) await node.deliver(message(seq));
+    const deleted = { roomId: 'room', messageId: 'm2', seq: 2, senderId: 'ann', by: 'system' };
+    await node.deliver(MessageDeleted.of('room', deleted));
+    expect(node.ring.since('bob', [0, 0], 0, 1e6)).equal(undefined);
+    const since = node.ring.since('bob', [1, 0], 0, 1e6)?.entries ?? [];
+    expect(since.map(({ frame }) => JSON.parse(frameText(frame)).event)).deep.equal([
+      'send message',
+      'delete message',
+    ]);
   });
 
   it('closes a reader that is 8 MiB behind with 4408, and serves the others', async () => {

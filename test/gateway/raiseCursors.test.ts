@@ -36,7 +36,7 @@ class Node {
       this.vector[partition] = offset + 1;
       const data = JSON.stringify({ partition, offset });
       const frame = textFrame(pushText('send message', data, cursors.live(this.vector)));
-      this.ring.add({ partition, offset, to: ['ann'], shows: [], frame });
+      this.ring.add({ partition, offset }, { to: ['ann'] }, frame);
       return frame;
     }
   }

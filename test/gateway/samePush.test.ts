@@ -5,11 +5,12 @@ import { pushesOf, type Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type UserId } from '../../src/domain/ids.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { Cursors } from '../../src/gateway/cursor.js';
-import { Delivery, PushContent } from '../../src/gateway/delivery.js';
+import { type ContentSources, Delivery, PushContent } from '../../src/gateway/delivery.js';
 import type { Hub } from '../../src/gateway/openConnections.js';
 import { frameText } from '../../src/gateway/protocol.js';
 import { replay } from '../../src/gateway/resume.js';
 import { Ring } from '../../src/gateway/ring.js';
+import type { Queries } from '../../src/projections/queries.js';
 import { membersOf } from '../projections/models/expectedChanges.js';
 import { type Folded, folded } from '../projections/models/fold.js';
 import { scripts } from '../projections/models/scripts.js';
@@ -46,6 +47,22 @@ class Receiver {
   }
 }
 
+const sourcesOf = (world: World, queries: Queries): ContentSources => ({
+  texts: { messages: world.open.messages },
+  profiles: { known: () => undefined, load: (ids) => queries.users(ids, []) },
+});
+
+/** The pushes of each event of the world. */
+async function* pushedBy(world: World, sources: ContentSources) {
+  for (const event of world.events) {
+    const content = new PushContent(sources);
+    const pushes = pushesOf(event, { members: membersOf(world.events, event.stream) });
+    for (const push of pushes) if (!('about' in push)) content.want(push);
+    if (content.missing > 0) await content.load();
+    yield { event, pushes, content };
+  }
+}
+
 /** A node that hosts everybody and has pushed all of a world. */
 async function pushAll(world: World, users: readonly UserId[], { queries }: Folded) {
   const nowhere = Array.from({ length: world.partitions }, () => 0);
@@ -65,17 +82,9 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
     cursors,
     typing: { timers: new Map(), endByMessage: () => {} },
   });
-  const sources = {
-    texts: { messages: world.open.messages },
-    profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
-  };
+  const sources = sourcesOf(world, queries);
   const vector = [...nowhere];
-  for (const event of world.events) {
-    const content = new PushContent(sources);
-    const members = membersOf(world.events, event.stream);
-    const pushes = pushesOf(event, { members });
-    for (const push of pushes) if (!('about' in push)) content.want(push);
-    if (content.missing > 0) await content.load();
+  for await (const { event, pushes, content } of pushedBy(world, sources)) {
     vector[event.partition] = event.offset + 1;
     delivery.deliver({ event, pushes, content }, [...vector]);
   }
@@ -169,6 +178,23 @@ describe('a stored push', () => {
           const fromLog = await comeBack(user, at, empty, node, read);
           expect(byStream(user, fromLog)).to.deep.equal(byStream(user, fromRing));
         }
+      }),
+      { numRuns: runs(60) },
+    );
+  });
+
+  it('names the users and the message that it shows, so that the ring finds it by their ids', async () => {
+    await fc.assert(
+      fc.asyncProperty(scripts, async ({ world }) => {
+        const { queries } = await folded(world, new MemoryRows());
+        for await (const { pushes, content } of pushedBy(world, sourcesOf(world, queries)))
+          for (const push of pushes) {
+            if ('about' in push) continue;
+            const text = JSON.stringify(push.data(content));
+            const { users = [], message } = push;
+            const ids = message ? [...users, message.senderId, message.messageId] : users;
+            for (const id of ids) expect(text).to.include(JSON.stringify(id));
+          }
       }),
       { numRuns: runs(60) },
     );
