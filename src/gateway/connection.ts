@@ -60,6 +60,7 @@ export class Connection implements SenderOwner {
   /** Requests that are being worked on. */
   openRequests = 0;
   #openLargeRequests = 0;
+  #commands: string[] | undefined;
   /** Frames that have come and may not be begun yet. */
   #held: Deque<string> | undefined;
   /** Rooms it has left; a new connection is joined to everything. */
@@ -73,9 +74,8 @@ export class Connection implements SenderOwner {
     this.peer = peer;
     this.#host = host;
     this.#sender = new Sender(socket, host.flusher, this);
-    const now = host.now();
-    this.#silence = new SilenceWatch(now);
-    this.#state = { kind: 'unidentified', deadline: now + IDENTIFY_TIMEOUT_MS, bearer };
+    this.#silence = new SilenceWatch(host.now());
+    this.#state = { kind: 'unidentified', deadline: host.now() + IDENTIFY_TIMEOUT_MS, bearer };
   }
 
   /** The session of the client, once it has identified. */
@@ -147,14 +147,26 @@ export class Connection implements SenderOwner {
 
   /** The session has been found to end later than it was to. */
   renewSession(session: Session): void {
-    const state = this.#state;
-    if (state.kind !== 'live' && state.kind !== 'replaying') return;
-    this.#state = { kind: state.kind, session, sessionEndsAt: this.#host.endOf(session) };
+    if ('sessionEndsAt' in this.#state)
+      this.#state = { kind: this.#state.kind, session, sessionEndsAt: this.#host.endOf(session) };
   }
 
   /** Ends the replay: from now on live pushes are sent. */
   goLive(): void {
     if (this.#state.kind === 'replaying') this.#state = { ...this.#state, kind: 'live' };
+  }
+
+  /** A command begins: until it ends, its pushes are known to come from here. */
+  beginCommand(id: string): void {
+    this.#commands = this.#commands ? [...this.#commands, id] : [id];
+  }
+
+  endCommand(id: string): void {
+    this.#commands = this.#commands?.filter((one) => one !== id);
+  }
+
+  hasSent(commandId: string): boolean {
+    return this.#commands?.includes(commandId) ?? false;
   }
 
   /** Takes a text frame of the client. Begins its request, or holds it until it may begin. */
@@ -312,7 +324,7 @@ export class Connection implements SenderOwner {
     this.#bucket ??= this.#host.bucketOf(this.session?.userId);
     const refusal = this.#bucket && checkRequest(this.#bucket, this.#host.now());
     if (refusal) this.#refuse(frame, refusal);
-    return refusal === undefined;
+    return !refusal;
   }
 
   /** Answers a frame whose request is not begun, and closes the connection on abuse. */

@@ -152,19 +152,18 @@ export class Delivery {
 
   #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
     const { hub, ring, cursors, typing } = this.#deps;
-    const { partition, offset } = event;
+    const { partition, offset, commandId } = event;
     const { to, room, contacts, endsTypingOf } = push;
     if (contacts) hub.watchers.acquaint(...contacts);
     if (typing.timers.size > 0 && endsTypingOf !== undefined && room !== undefined)
       typing.endByMessage(room, endsTypingOf);
     let frame: Buffer | undefined;
-    const source = hub.sources.get(event.commandId);
     for (const user of to) {
       // A push that concerns no user of this node is not serialised.
       if (!ring.hosts(user)) continue;
       frame ??= pushFrame(push, content, cursors.live(vector));
       for (const connection of hub.connectionsOf(user))
-        if (connection !== source) connection.pushLive(frame, room, partition, offset + 1);
+        if (!connection.hasSent(commandId)) connection.pushLive(frame, room, partition, offset + 1);
     }
     if (frame) ring.add(event, push, frame);
   }

@@ -56,18 +56,18 @@ export class CommandRunner {
   async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
     const { router, hub, fanout } = this.deps;
     const id = randomUUID();
-    hub.sources.set(id, connection);
+    connection.beginCommand(id);
     let answer: Answer<K>;
     try {
       answer = await router.execute<K>(command, id);
     } catch (error) {
-      hub.sources.delete(id);
+      connection.endCommand(id);
       throw error;
     }
     const { partition, size } = answer.moment;
     // The fan-out may still wait for a name. Until it is done, remember which connection sent the command.
-    if ((fanout.vector[partition] ?? 0) >= size) hub.sources.delete(id);
-    else void fanout.reached(partition, size).promise.then(() => hub.sources.delete(id));
+    if ((fanout.vector[partition] ?? 0) >= size) connection.endCommand(id);
+    else void fanout.reached(partition, size).promise.then(() => connection.endCommand(id));
     connection.recordSeen(partition, size);
     // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
     const contacts = commandDeclaration(command.kind).contacts?.(command, answer);

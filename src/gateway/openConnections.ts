@@ -34,15 +34,13 @@ export interface Hosting {
   leave(user: UserId): void;
 }
 
-/** Knows the connections of each user on this node, and which connection a command came from. */
+/** Knows the connections of each user on this node. */
 export class Hub {
   /** The users who are shown the presence of others. */
   readonly watchers: PresenceWatchers;
   readonly #hosting: Hosting;
   readonly #limits: UserLimits | undefined;
   readonly #users = new Map<UserId, ConnectedUser>();
-  /** The connections on this node whose commands are under way, until their pushes have gone out: by command. */
-  readonly sources = new Map<string, Connection>();
 
   /** Without `limits`, users have any number of connections and requests. */
   constructor(watchers: PresenceWatchers, hosting: Hosting, limits?: UserLimits) {

@@ -39,6 +39,7 @@ class Receiver {
   readonly recordSeen = (): void => {};
   readonly recordAllSeen = (): void => {};
   readonly pushLive = this.push;
+  readonly hasSent = () => false;
   readonly waitUntilBelow = async (): Promise<void> => {};
 
   // The parts that deliver and replay use of a connection.
@@ -72,7 +73,6 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   for (const user of users) ring.host(user, nowhere);
   const hub = {
     connectionsOf: (user: UserId) => [receivers.get(user)?.connection].flatMap((one) => one ?? []),
-    sources: new Map(),
     watchers: { acquaint: () => {}, watchersOf: () => [] },
   };
   // What delivering uses of it.
