@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
-import { systemClock } from '../base/clock.js';
+import { PacedCalls, systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
@@ -170,7 +170,7 @@ export async function joinCluster(
   return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, writers, receiver };
 }
 
-/** The least time between two appends of a partition. A message waits half of it, and one sync carries many. */
+/** The least time between the commits of this process. Under load a message waits half of it, and one sync carries many. */
 const COMMIT_INTERVAL_MS = 4;
 
 function createWriters(
@@ -200,7 +200,7 @@ function createWriters(
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },
       environment: {
-        ...{ clock: systemClock, commitIntervalMs: COMMIT_INTERVAL_MS },
+        ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
         ...{ now: Date.now, newId: randomUUID },
       },
       events: {

@@ -120,6 +120,44 @@ export const systemTimer: Timer = (run, ms) => {
 /** Returns milliseconds that no change of the system clock affects. */
 export const monotonicNow = (): number => performance.now();
 
+/**
+ * Runs the calls of several callers together: those of one turn of the event loop at its end, but not before
+ * `intervalMs` have passed since a call that began work. One wake-up then serves all of them.
+ */
+export class PacedCalls {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  #calls: (() => boolean)[] = [];
+  #workedAt = Number.NEGATIVE_INFINITY;
+  #isRunning = false;
+
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** Runs `call` once with the next ones. It returns whether it began work, and must not throw. */
+  add(call: () => boolean): void {
+    if (this.#calls.push(call) === 1 && !this.#isRunning) this.#schedule();
+  }
+
+  #schedule(): void {
+    const waitMs = this.#workedAt + this.#intervalMs - this.#clock.now();
+    if (waitMs <= 0) this.#clock.setImmediate(this.#run);
+    else this.#clock.setTimer(this.#run, waitMs);
+  }
+
+  readonly #run = (): void => {
+    const calls = this.#calls;
+    this.#calls = [];
+    this.#isRunning = true;
+    const now = this.#clock.now();
+    for (const call of calls) if (call()) this.#workedAt = now;
+    this.#isRunning = false;
+    if (this.#calls.length > 0) this.#schedule();
+  };
+}
+
 /** Runs work every `intervalMs`, or earlier on request, never two runs at once. */
 export class PeriodicTask {
   readonly #clock: Clock;

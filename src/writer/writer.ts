@@ -15,9 +15,9 @@ const RETRY_DETAILS = { retryAfterMs: 1000 };
 
 /**
  * The writer of one partition, while a lease lasts. One append is in flight at a time. Commands that arrive
- * meanwhile form the next commit. An idle writer commits at the end of the turn; under load, commits begin at
- * least `commitIntervalMs` apart, so that one sync carries many commands. Commands take effect in the order of
- * the calls. When more wait than are decided at once, each actor's turn comes in a circle.
+ * meanwhile form the next commit. An idle writer commits at the end of the turn. Under load, the commits of all
+ * writers begin together, at the pace of `PacedCalls`, so that one sync carries many commands. Commands take effect
+ * in the order of the calls. When more wait than are decided at once, each actor's turn comes in a circle.
  */
 export class Writer {
   readonly #admission = new AdmissionQueue();
@@ -44,8 +44,6 @@ export class Writer {
   #inFlight: Batch | undefined;
   #isAppending = false;
   #isScheduled = false;
-  #committedAt = Number.NEGATIVE_INFINITY;
-  #cancelTimer: (() => void) | undefined;
   #failed: ParleyError | undefined;
 
   constructor(
@@ -114,10 +112,13 @@ export class Writer {
       this.#admission.enter(task.bytes);
     if (refusal) return task.reject(refusal);
     this.#incoming.push(task);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return;
-    // Gathers all commands of this turn.
     this.#isScheduled = true;
-    this.deps.environment.clock.setImmediate(this.#advance);
+    this.deps.environment.pace.add(this.#advance);
   }
 
   /** Refuses commands while the read models stand still, before their lag fills the memory. */
@@ -142,23 +143,14 @@ export class Writer {
     const term = await takeOver({ partition, lease, isWanted }, this.deps);
     if (!isWanted()) throw new NotOwner(partition);
     this.#term = term;
-    this.#isScheduled = true;
-    this.deps.environment.clock.setImmediate(this.#advance);
+    this.#schedule();
   }
 
-  /** Prepares what has arrived, and commits what is ready if it is time. */
-  readonly #advance = (): void => {
-    const { clock, commitIntervalMs } = this.deps.environment;
+  /** Prepares what has arrived, and commits what is ready. Returns whether it began an append. */
+  readonly #advance = (): boolean => {
     this.#isScheduled = false;
     this.#prepareRounds();
-    if (!this.#term || this.#committing || this.#ready.length === 0 || this.#cancelTimer) return;
-    const waitMs = this.#committedAt + commitIntervalMs - clock.now();
-    if (waitMs <= 0) return this.#commit(this.#term);
-    this.#cancelTimer = clock.setTimer(() => {
-      this.#cancelTimer = undefined;
-      this.#prepareRounds();
-      if (this.#term && !this.#committing) this.#commit(this.#term);
-    }, waitMs);
+    return this.#term !== undefined && this.#committing === undefined && this.#commit(this.#term);
   };
 
   /**
@@ -198,7 +190,7 @@ export class Writer {
     if (this.#term !== term) return;
     this.#round = [];
     this.#ready.push(...prepared);
-    this.#advance();
+    this.#schedule();
   }
 
   #refuseRound(round: readonly Task[], cause: unknown): void {
@@ -213,8 +205,8 @@ export class Writer {
     task.reject(error);
   }
 
-  /** Decides what is ready, until a batch has events to append. */
-  #commit(term: WriterTerm): void {
+  /** Decides what is ready, until a batch has events to append. Returns whether one has. */
+  #commit(term: WriterTerm): boolean {
     const { clock, now, knownToAll } = this.deps.environment;
     while (this.#ready.length > 0) {
       const deps = { knownToAll, admission: this.#admission };
@@ -227,17 +219,17 @@ export class Writer {
       this.#ready.splice(0, taken);
       if (batch.events.length > 0) {
         this.#committing = this.#append(batch);
-        return;
+        return true;
       }
       if (batch.tasks.length > 0) this.#unproven.push(batch);
     }
+    return false;
   }
 
   async #append(batch: Batch): Promise<void> {
     const { term, recordedAt, leaves } = batch;
     const { clock, newId } = this.deps.environment;
     const before = clock.now();
-    this.#committedAt = before;
     this.#inFlight = batch;
     this.#isAppending = true;
     try {
@@ -255,7 +247,7 @@ export class Writer {
     }
     this.#committing = undefined;
     this.#inFlight = undefined;
-    this.#advance();
+    if (this.#ready.length + this.#incoming.length > 0) this.#schedule();
   }
 
   #handleCommitted(batch: Batch, commit: Commit, head: Head): void {
@@ -330,8 +322,6 @@ export class Writer {
   /** Refuses commands that were not appended. Nothing was done with them. */
   #refuseAll(refusal: Error): void {
     this.#takeBack();
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
     const undone = this.#incoming;
     this.#incoming = [];
     for (const task of undone) this.#refuse(task, refusal);

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.js';
+import type { Clock, PacedCalls } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
@@ -124,8 +124,8 @@ export interface WriterEnvironment {
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** The least time between the beginnings of two appends of a partition. */
-  readonly commitIntervalMs: number;
+  /** Shared by all writers of the process, so that their commits begin together. */
+  readonly pace: Pick<PacedCalls, 'add'>;
   /** Returns a new UUID. */
   readonly newId: () => string;
   /** Whether every live node can read an event type, in the version it names. No other type is written. */

@@ -1,4 +1,5 @@
 import type { MongoClient } from 'mongodb';
+import { PacedCalls } from '../../src/base/clock.js';
 import { ParleyError } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { PartitionRouter } from '../../src/cluster/commandRouter.js';
@@ -201,7 +202,7 @@ export class Node {
       },
       environment: {
         clock: this.machine.clock,
-        commitIntervalMs: 4,
+        pace: new PacedCalls(this.machine.clock, 4),
         now: () => database.time.getTime(),
         newId: () => world.random.uuid(),
         knownToAll: this.#knownToAll,

@@ -1,3 +1,4 @@
+import { PacedCalls } from '../../src/base/clock.js';
 import { NotOwner } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { decodeLeaf } from '../../src/domain/codec.js';
@@ -180,7 +181,7 @@ export class World<L extends EventLog = MemoryLog> {
       },
       environment: {
         clock: this.time,
-        commitIntervalMs: this.commitIntervalMs,
+        pace: new PacedCalls(this.time, this.commitIntervalMs),
         now: () => this.clock,
         newId: () => `commit ${++this.#ids}`,
         knownToAll: { has: (type) => !this.unknownTypes.has(type) },

@@ -54,6 +54,7 @@ describe('a writer', () => {
       const world = await withChat();
       world.commitIntervalMs = 4;
       await world.restart();
+      await world.time.advance(10);
       // The first message also opens the chat.
       await world.execute(send(ada, 'm0'));
       await world.time.advance(10);
