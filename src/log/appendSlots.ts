@@ -51,7 +51,10 @@ export class AppendSlots {
     );
   }
 
-  /** Makes a call: a commit is to be appended. The slot must be free. Throws `RangeError` for a too large commit. */
+  /**
+   * Writes a call: a commit is to be appended. It is taken after the next `wake`. The slot must be free. Throws
+   * `RangeError` for a too large commit.
+   */
   call(slot: number, asked: Asked): void {
     const bytes = this.#bytes[slot];
     if (!bytes) throw new RangeError(`there is no slot ${slot}`);
@@ -68,6 +71,10 @@ export class AppendSlots {
       Atomics.store(this.#words, at + WORDS.textBytes, bytes.write(text, HEAD_BYTES));
     }
     Atomics.store(this.#words, at + WORDS.call, CALL_NUMBERS[kind]);
+  }
+
+  /** Lets the log's thread take the calls that were written. */
+  wake(): void {
     Atomics.add(this.#words, CALLS, 1);
     Atomics.notify(this.#words, CALLS);
   }

@@ -151,6 +151,7 @@ class Appender {
   readonly #checkpointThread: Worker;
   readonly #checkpointer: Remote<CheckpointApi>;
   #checkpointing: Promise<void> | undefined;
+  #isWaking = false;
   #isClosing = false;
 
   private constructor(file: string, partitions: number | undefined) {
@@ -249,11 +250,22 @@ class Appender {
         this.#slots.call(slot, call.asked);
         this.#free.pop();
         this.#open.set(slot, call);
+        this.#wakeLater();
       } catch (error) {
         // A commit that does not fit was not sent.
         call.reject(error);
       }
     }
+  }
+
+  /** Wakes the thread at the end of this turn: the commits of all partitions that are made in it share one sync. */
+  #wakeLater(): void {
+    if (this.#isWaking) return;
+    this.#isWaking = true;
+    queueMicrotask(() => {
+      this.#isWaking = false;
+      this.#slots.wake();
+    });
   }
 
   readonly #settle = (results: readonly SlotResult[]): void => {
