@@ -7,14 +7,16 @@ import { isPeer } from '../systems/system.js';
 import { temporaryDirectory } from '../temporary.js';
 import { cell, type Measure, medianRun } from './measure.js';
 
-const goalPerSecond = 80_000;
+/** Events a second that each form is to reach. */
+const goals = { json: 80_000, sealed: 200_000 } as const;
+const names = { json: 'texts opened', sealed: 'texts left sealed' } as const;
 
-async function replayedPerSecond(engine: Engine, masterKey: Buffer): Promise<number> {
+async function replayedPerSecond(engine: Engine, masterKey: Buffer, as: keyof typeof goals): Promise<number> {
   const path = join(temporaryDirectory(), 'events.jsonl');
   const file = createWriteStream(path);
   const from = performance.now();
   const { events } = await replay(
-    { engine, masterKey, filter: {}, as: 'json' },
+    { engine, masterKey, filter: {}, as },
     (text) =>
       new Promise((resolve, reject) => file.write(text, (error) => (error ? reject(error) : resolve()))),
   );
@@ -24,22 +26,26 @@ async function replayedPerSecond(engine: Engine, masterKey: Buffer): Promise<num
   return rate;
 }
 
-/** Measures how fast all events are decrypted and written to a file as JSON lines, while the server runs. */
+/** Measures how fast all events are written to a file as JSON lines, opened and sealed, while the server runs. */
 export const auditReplay: Measure = {
   name: 'audit-replay',
   async run({ systems, quick, bigLogs, log }) {
-    const cells = [];
-    for (const system of systems) {
-      if (isPeer(system.name)) continue;
-      const { engine, directory } = (await bigLogs.of(system)).running;
-      if (!engine) continue;
-      const masterKey = Buffer.from(await readFile(join(directory, 'master.key'), 'utf8'), 'base64');
-      const rate = await medianRun(system, quick, () => replayedPerSecond(engine, masterKey));
-      const value = `${Math.round(rate).toLocaleString('en')}/s`;
-      log(`${system.name}: ${value} replayed as JSON lines`);
-      cells.push(cell(system.name, value, rate >= goalPerSecond));
+    const rows = [];
+    for (const as of ['json', 'sealed'] as const) {
+      const cells = [];
+      for (const system of systems) {
+        if (isPeer(system.name)) continue;
+        const { engine, directory } = (await bigLogs.of(system)).running;
+        if (!engine) continue;
+        const masterKey = Buffer.from(await readFile(join(directory, 'master.key'), 'utf8'), 'base64');
+        const rate = await medianRun(system, quick, () => replayedPerSecond(engine, masterKey, as));
+        const value = `${Math.round(rate).toLocaleString('en')}/s`;
+        log(`${system.name}: ${value} replayed as JSON lines, ${names[as]}`);
+        cells.push(cell(system.name, value, rate >= goals[as]));
+      }
+      const goal = `≥ ${goals[as].toLocaleString('en')} events/s`;
+      rows.push({ measure: `replay to JSON lines, ${names[as]}`, goal, cells });
     }
-    const goal = `≥ ${goalPerSecond.toLocaleString('en')} events/s`;
-    return [{ measure: 'replay to JSON lines, texts opened', goal, cells }];
+    return rows;
   },
 };

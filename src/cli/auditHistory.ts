@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
+import { engineOf } from '../app/openStores.js';
 import {
   type At,
   type EventFilter,
@@ -9,6 +10,7 @@ import {
   filterNames,
   PointInTime,
 } from '../audit/events/eventFilter.js';
+import { type Form, forms } from '../audit/events/render.js';
 import { replay } from '../audit/events/replay.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime.js';
 import { readConfig } from '../base/settings.js';
@@ -25,7 +27,7 @@ const FILTER_VALUES: Record<FilterName, string> = {
 };
 
 interface ReplayOptions extends EventFilter {
-  readonly as: 'json' | 'transcript';
+  readonly as: Form;
   readonly out?: string;
 }
 
@@ -39,8 +41,11 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
   }
   command
     .addOption(
-      new Option('--as <form>', 'JSON lines for programs, or a transcript for people')
-        .choices(['json', 'transcript'])
+      new Option(
+        '--as <form>',
+        'JSON lines for programs, the same with texts left sealed (needs no master key), or a transcript for people',
+      )
+        .choices(forms)
         .default('json'),
     )
     .option('--out <file>', 'write to this file instead of standard output')
@@ -49,8 +54,9 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
       const sink = out === undefined ? process.stdout : createWriteStream(out);
       const write = (text: Uint8Array): Promise<void> =>
         new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
-      const { engine, masterKey } = await findLog(readConfig(env));
-      await replay({ engine, masterKey, filter, as }, write, bar.onProgress).finally(() => bar.stop());
+      const config = readConfig(env);
+      const source = as === 'sealed' ? { engine: engineOf(config) } : await findLog(config);
+      await replay({ ...source, filter, as }, write, bar.onProgress).finally(() => bar.stop());
       if (out !== undefined) await finished(sink.end());
     });
 }

@@ -68,21 +68,12 @@ export interface Bus extends RequestChannel {
   close(): Promise<void>;
 }
 
-/** What the caller has of a commit beside the commit itself. */
-interface Known {
-  readonly events?: readonly Recorded[];
-  readonly members?: RoomsOfCommit;
-  readonly texts?: ReadonlyMap<string, string>;
-}
-
-/** Creates the frame of a commit. A copy of it has the decoded events. */
-export function commitFrame(commit: Commit, { events, members, texts }: Known = {}): CommitFrame {
-  if (events) return { ...commit, members, texts, events };
+/** The frame of a commit that was read or is empty: its events are decoded when they are asked for. */
+export function commitFrame(commit: Commit, members?: RoomsOfCommit): CommitFrame {
   let decoded: readonly Recorded[] | undefined;
   return {
     ...commit,
     members,
-    texts,
     get events() {
       decoded ??= decodeEvents(commit);
       return decoded;

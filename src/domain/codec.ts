@@ -154,8 +154,10 @@ export const downcastEvent: Downcaster = downcaster(rules);
 export function eventTest(type: EventType): (leaf: string) => boolean {
   const older = (to: string): string[] =>
     rules.filter((rule) => rule.to === to).flatMap(({ from }) => [from, ...older(from)]);
-  const tests = [type, ...older(type)].map((stored) => leafTest({ type: stored }));
-  return (leaf) => tests.some((test) => test(leaf));
+  const test = leafTest({ type });
+  const olderTests = older(type).map((stored) => leafTest({ type: stored }));
+  if (olderTests.length === 0) return test;
+  return (leaf) => test(leaf) || olderTests.some((olderTest) => olderTest(leaf));
 }
 
 /** All types that this program can read, old ones too. */

@@ -89,7 +89,7 @@ async function appendFence(
     const { commit, head } = buildCommit({ head: last, id: newId(), epoch, recordedAt, leaves: [] });
     const outcome = await log.append(commit);
     if (outcome.kind === 'lost') continue;
-    bus.publish(commitFrame(commit, { members: new Map() }));
+    bus.publish(commitFrame(commit, new Map()));
     return head;
   }
   throw new Error(`partition ${partition} was lost to another writer ${MAX_FENCE_ATTEMPTS} times in a row`);

@@ -1,6 +1,5 @@
 import { NotOwner, overloaded, ParleyError } from '../base/errors.js';
 import { AdmissionQueue } from '../base/rateLimits.js';
-import { commitFrame } from '../cluster/bus.js';
 import { outcomeUnknownError } from '../cluster/partitionQueue.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
@@ -254,7 +253,8 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      this.deps.storage.bus.publish(commitFrame(commit, batch));
+      const { events, members, texts } = batch;
+      this.deps.storage.bus.publish({ ...commit, events, members, texts });
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(

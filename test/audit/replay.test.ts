@@ -1,17 +1,18 @@
 import { expect } from 'chai';
 import type { EventFilter } from '../../src/audit/events/eventFilter.js';
+import type { Form } from '../../src/audit/events/render.js';
 import { replay } from '../../src/audit/events/replay.js';
-import type { OpenEvent } from '../../src/audit/events/transcript.js';
+import { type OpenEvent, openEvents } from '../../src/audit/events/transcript.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';
 import { type SmallLog, smallLog } from './smallLog.js';
 
-async function textOf(log: SmallLog, as: 'json' | 'transcript', filter: EventFilter = {}): Promise<string> {
+async function textOf(log: SmallLog, as: Form, filter: EventFilter = {}): Promise<string> {
   const { engine, masterKey } = log;
   let text = '';
-  await replay({ engine, masterKey, as, filter }, async (part) => {
+  await replay({ engine, masterKey: as === 'sealed' ? undefined : masterKey, as, filter }, async (part) => {
     text += Buffer.from(part).toString();
   });
   return text;
@@ -73,6 +74,20 @@ for (const kind of allEngines)
       ];
       for (const [filter, isWanted] of filters)
         expect(await eventsOf(log, filter), JSON.stringify(filter)).to.deep.equal(all.filter(isWanted));
+    });
+
+    it('leaves texts sealed without the master key, and gives everything else as it is', async () => {
+      const lines = (await textOf(log, 'sealed')).split('\n');
+      expect(lines.pop(), 'each line ends').to.equal('');
+      const [sealed, opened] = [lines.map((line) => JSON.parse(line)), await eventsOf(log)];
+      const vault = await openVault(log);
+      try {
+        expect(await openEvents(vault.keys, sealed)).to.deep.equal(opened);
+      } finally {
+        await vault.close();
+      }
+      const isMessage = ({ type }: { type: string }) => type === 'MessageSent';
+      expect(sealed.filter(isMessage).every(({ data }) => !data.text.includes(' '))).to.equal(true);
     });
 
     it('reads as a transcript', async () => {

@@ -49,7 +49,7 @@ export const commitOf = (position: number, leaves: readonly string[]): Commit =>
 });
 
 export const frameOf = (position: number, leaves: readonly string[]): CommitFrame =>
-  commitFrame(commitOf(position, leaves), { members });
+  commitFrame(commitOf(position, leaves), members);
 
 /** Copies a frame with its lazily decoded fields, but without the texts, which never leave their process. */
 export function allOf(frame: CommitFrame): Omit<CommitFrame, 'texts'> {

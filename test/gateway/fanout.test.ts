@@ -20,10 +20,10 @@ const rooms = new Map([
 
 /** A commit as a writer sends it, with the members of its rooms. */
 const frameOf = (commit: Commit, sealedHere: readonly string[] = []): CommitFrame =>
-  commitFrame(commit, {
-    members: new Map([...rooms].map(([id, users]) => [streamOf('room', id), users])),
-    texts: new Map(sealedHere.map((sealed) => [sealed, `opened ${sealed}`])),
-  });
+  Object.assign(
+    commitFrame(commit, new Map([...rooms].map(([id, users]) => [streamOf('room', id), users]))),
+    { texts: new Map(sealedHere.map((sealed) => [sealed, `opened ${sealed}`])) },
+  );
 
 /** A node's fan-out over a log of two partitions. */
 class Node {

@@ -9,17 +9,24 @@ import type { UserRow } from '../../projections/models/userRows.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import { open } from '../../vault/dataKeys.js';
-import { type OpenVault, openVault } from '../../vault/openVault.js';
+import { openVault } from '../../vault/openVault.js';
 import { type KeyStore, SECRET_TTL_MS } from '../../vault/vault.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
 import { activeModel } from '../verify/comparedModels.js';
 import type { EventFilter } from './eventFilter.js';
-import { openEvents, type PlacedLeaf, renderJson, transcriptLine, userIdsIn } from './transcript.js';
+import {
+  openEvents,
+  type PlacedLeaf,
+  renderJson,
+  renderSealed,
+  transcriptLine,
+  userIdsIn,
+} from './transcript.js';
 
 const MOST_NAMES = 10_000;
 
 /** Names of users, from the read model and their keys. Cached names expire as all cached secrets do. */
-export class UserNames {
+class UserNames {
   readonly #kept = new LRUCache<UserId, string>({ max: MOST_NAMES, ttl: SECRET_TTL_MS });
 
   private constructor(
@@ -54,13 +61,15 @@ export class UserNames {
   }
 }
 
-/** JSON lines, or lines to be read by people. */
-export type Form = 'json' | 'transcript';
+/** JSON lines with the texts opened, the same with the texts as they are stored, or lines to be read by people. */
+export const forms = ['json', 'sealed', 'transcript'] as const;
+export type Form = (typeof forms)[number];
 
 /** The events to render and the form of the text. It crosses threads. */
 export interface RenderOptions {
   readonly engine: Engine;
-  readonly masterKey: Uint8Array;
+  /** Not needed for sealed texts. */
+  readonly masterKey?: Uint8Array | undefined;
   readonly filter: EventFilter;
   readonly as: Form;
 }
@@ -86,28 +95,63 @@ function encoded(texts: readonly string[], commits: readonly Commit[], events: n
   return withTransferList({ text, commits: ends, events }, text.buffer);
 }
 
-/** Turns commits into text, with the log, the keys and the read models open. */
+/** Turns leaves into lines. */
+interface LineRenderer {
+  lines(leaves: readonly PlacedLeaf[]): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Lines that need neither the vault nor the read models. */
+const sealedLines: LineRenderer = {
+  lines: async (leaves) => leaves.map(renderSealed),
+  close: async () => {},
+};
+
+/** Throws the errors of the vault and the read models. */
+async function openLines({ engine, masterKey, as }: RenderOptions): Promise<LineRenderer> {
+  if (as === 'sealed') return sealedLines;
+  if (!masterKey) throw new TypeError('texts are opened with the master key');
+  // From another thread a buffer comes as plain bytes.
+  const vault = await openVault({ engine, masterKey: Buffer.from(masterKey) });
+  const stored = await openStoredRows(engine);
+  const names = await UserNames.open(stored, vault.keys);
+  return {
+    lines: (leaves) =>
+      as === 'json' ? renderJson(vault.keys, leaves) : renderTranscript(vault.keys, names, leaves),
+    async close() {
+      await stored.close();
+      await vault.close();
+    },
+  };
+}
+
+async function renderTranscript(
+  keys: KeyStore,
+  names: UserNames,
+  leaves: readonly PlacedLeaf[],
+): Promise<string[]> {
+  const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
+  const open = await openEvents(keys, events);
+  const nameOf = await names.lookUp(events.flatMap((event) => userIdsIn(event)));
+  return open.map((event) => transcriptLine(event, nameOf));
+}
+
+/** Turns commits into text, with the log and what its lines need open. */
 export class Renderer {
   readonly #isWanted: (leaf: string) => boolean;
 
   private constructor(
-    private readonly data: RenderOptions,
+    { filter }: RenderOptions,
     private readonly log: AuditedLog,
-    private readonly vault: OpenVault,
-    private readonly stored: StoredRows,
-    private readonly names: UserNames,
+    private readonly renderer: LineRenderer,
   ) {
-    this.#isWanted = leafTest(data.filter);
+    this.#isWanted = leafTest(filter);
   }
 
   /** Throws the errors of the log, the vault and the read models. */
   static async open(data: RenderOptions): Promise<Renderer> {
-    const { engine } = data;
-    const log = await openAuditedLog(engine);
-    // From another thread a buffer comes as plain bytes.
-    const vault = await openVault({ engine, masterKey: Buffer.from(data.masterKey) });
-    const stored = await openStoredRows(engine);
-    return new Renderer(data, log, vault, stored, await UserNames.open(stored, vault.keys));
+    const log = await openAuditedLog(data.engine);
+    return new Renderer(data, log, await openLines(data));
   }
 
   /** The wanted events of the commits behind `after`, up to `upTo`. */
@@ -120,10 +164,7 @@ export class Renderer {
         if (this.#isWanted(leaf)) wanted.push({ partition, offset: firstOffset + i, leaf });
       return wanted.length - before;
     });
-    const lines =
-      this.data.as === 'json'
-        ? await renderJson(this.vault.keys, wanted)
-        : await this.#renderTranscript(wanted);
+    const lines = await this.renderer.lines(wanted);
     const texts: string[] = [];
     let line = 0;
     for (const count of counts) {
@@ -134,8 +175,7 @@ export class Renderer {
   }
 
   async close(): Promise<void> {
-    await this.stored.close();
-    await this.vault.close();
+    await this.renderer.close();
     await this.log.close();
   }
 
@@ -148,12 +188,5 @@ export class Renderer {
       position += page.length;
     }
     return commits;
-  }
-
-  async #renderTranscript(leaves: readonly PlacedLeaf[]): Promise<string[]> {
-    const events = leaves.map(({ leaf, partition, offset }) => decodeLeaf(leaf, partition, offset));
-    const open = await openEvents(this.vault.keys, events);
-    const nameOf = await this.names.lookUp(events.flatMap((event) => userIdsIn(event)));
-    return open.map((event) => transcriptLine(event, nameOf));
   }
 }

@@ -171,3 +171,11 @@ export async function renderJson(keys: AuditKeys, leaves: readonly PlacedLeaf[])
     return `${message.before}${JSON.stringify(text)}${data}${erased}${after}`;
   });
 }
+
+/** Renders an event as JSON with its text as it is stored: base64 of the sealed bytes. */
+export function renderSealed(placed: PlacedLeaf): string {
+  const message = parseMessage(placed);
+  if (!message) return JSON.stringify(decodeLeaf(placed.leaf, placed.partition, placed.offset));
+  const [data, after] = message.behind;
+  return `${message.before}"${message.field.text}"${data}${after}`;
+}

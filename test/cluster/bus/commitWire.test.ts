@@ -34,7 +34,7 @@ const frames = fc
   .map((fields) =>
     commitFrame(
       { ...commitOf(1, []), ...fields, size: fields.firstOffset + fields.leaves.length },
-      { members: new Map([[streamOf('room', room), [ada, bob]]]) },
+      new Map([[streamOf('room', room), [ada, bob]]]),
     ),
   );
 
@@ -48,7 +48,7 @@ describe('a commit on the wire', () => {
   });
 
   it('gives its users and position without decoding its leaves', () => {
-    const unreadable = commitFrame(commitOf(4, ['no event']), { events: [], members: new Map() });
+    const unreadable = { ...commitOf(4, ['no event']), events: [], members: new Map() };
     const frame = decodeCommit(encodeCommit(unreadable));
     const { receivers, partition, position, size } = frame;
     expect({ receivers, partition, position, size }).to.deep.equal({
