@@ -62,7 +62,7 @@ const NO_SLOT = -1;
  * collector of garbage has nothing to copy. A digest may come more than once.
  */
 export class DigestQueue {
-  #length = 0;
+  length = 0;
   #first = 0;
   #mask = FEWEST_SLOTS - 1;
   #lows = new Int32Array(FEWEST_SLOTS);
@@ -74,22 +74,25 @@ export class DigestQueue {
   /** By bucket, the slot of its newest item. Items are few in a bucket: there are as many buckets as slots. */
   #newest = new Int32Array(FEWEST_SLOTS).fill(NO_SLOT);
 
-  get length(): number {
-    return this.#length;
-  }
-
   /** The offset of the first item; infinity if there is none. */
   get firstOffset(): number {
-    return this.#length === 0 ? Number.POSITIVE_INFINITY : (this.#offsets[this.#first] ?? 0);
+    return this.length === 0 ? Number.POSITIVE_INFINITY : (this.#offsets[this.#first] ?? 0);
   }
 
-  push(digest: Digest, { offset, seq }: Numbered): void {
-    if (this.#length > this.#mask) this.#resize(2 * (this.#mask + 1));
-    this.#add(digest.low, digest.high, offset, seq);
+  push({ low, high }: Digest, offset: number, seq: number): void {
+    if (this.length > this.#mask) this.#resize(2 * (this.#mask + 1));
+    const slot = (this.#first + this.length++) & this.#mask;
+    const bucket = low & this.#mask;
+    this.#lows[slot] = low;
+    this.#highs[slot] = high;
+    this.#offsets[slot] = offset;
+    this.#seqs[slot] = seq;
+    this.#befores[slot] = this.#newest[bucket] ?? NO_SLOT;
+    this.#newest[bucket] = slot;
   }
 
   shift(): void {
-    if (this.#length === 0) return;
+    if (this.length === 0) return;
     const slot = this.#first;
     const bucket = (this.#lows[slot] ?? 0) & this.#mask;
     // The first item is the last one of its bucket.
@@ -100,8 +103,8 @@ export class DigestQueue {
       this.#befores[at] = NO_SLOT;
     }
     this.#first = (slot + 1) & this.#mask;
-    this.#length--;
-    if (this.#mask >= FEWEST_SLOTS && this.#length * 8 <= this.#mask) this.#resize((this.#mask + 1) / 4);
+    this.length--;
+    if (this.#mask >= FEWEST_SLOTS && this.length * 8 <= this.#mask) this.#resize((this.#mask + 1) / 4);
   }
 
   /** What was pushed with this digest, the newest first. */
@@ -119,23 +122,12 @@ export class DigestQueue {
     return found ?? NONE_FOUND;
   }
 
-  #add(low: number, high: number, offset: number, seq: number): void {
-    const slot = (this.#first + this.#length++) & this.#mask;
-    const bucket = low & this.#mask;
-    this.#lows[slot] = low;
-    this.#highs[slot] = high;
-    this.#offsets[slot] = offset;
-    this.#seqs[slot] = seq;
-    this.#befores[slot] = this.#newest[bucket] ?? NO_SLOT;
-    this.#newest[bucket] = slot;
-  }
-
   /** `slots` is a power of two. */
   #resize(slots: number): void {
     const [lows, highs, offsets, seqs] = [this.#lows, this.#highs, this.#offsets, this.#seqs];
-    const [first, length, mask] = [this.#first, this.#length, this.#mask];
+    const [first, length, mask] = [this.#first, this.length, this.#mask];
     this.#first = 0;
-    this.#length = 0;
+    this.length = 0;
     this.#mask = slots - 1;
     this.#lows = new Int32Array(slots);
     this.#highs = new Int32Array(slots);
@@ -145,7 +137,8 @@ export class DigestQueue {
     this.#newest = new Int32Array(slots).fill(NO_SLOT);
     for (let i = first; i < first + length; i++) {
       const slot = i & mask;
-      this.#add(lows[slot] ?? 0, highs[slot] ?? 0, offsets[slot] ?? 0, seqs[slot] ?? 0);
+      const digest = { low: lows[slot] ?? 0, high: highs[slot] ?? 0 };
+      this.push(digest, offsets[slot] ?? 0, seqs[slot] ?? 0);
     }
   }
 }

@@ -60,7 +60,8 @@ export class Connection implements SenderOwner {
   /** Requests that are being worked on. */
   openRequests = 0;
   #openLargeRequests = 0;
-  #commands: string[] | undefined;
+  /** The ids of its commands whose pushes have not gone out: these are not sent to it. Made by the first. */
+  commandIds: string[] | undefined;
   /** Frames that have come and may not be begun yet. */
   #held: Deque<string> | undefined;
   /** Rooms it has left; a new connection is joined to everything. */
@@ -154,19 +155,6 @@ export class Connection implements SenderOwner {
   /** Ends the replay: from now on live pushes are sent. */
   goLive(): void {
     if (this.#state.kind === 'replaying') this.#state = { ...this.#state, kind: 'live' };
-  }
-
-  /** A command begins: until it ends, its pushes are known to come from here. */
-  beginCommand(id: string): void {
-    this.#commands = this.#commands ? [...this.#commands, id] : [id];
-  }
-
-  endCommand(id: string): void {
-    this.#commands = this.#commands?.filter((one) => one !== id);
-  }
-
-  hasSent(commandId: string): boolean {
-    return this.#commands?.includes(commandId) ?? false;
   }
 
   /** Takes a text frame of the client. Begins its request, or holds it until it may begin. */

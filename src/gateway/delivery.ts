@@ -163,7 +163,8 @@ export class Delivery {
       if (!ring.hosts(user)) continue;
       frame ??= pushFrame(push, content, cursors.live(vector));
       for (const connection of hub.connectionsOf(user))
-        if (!connection.hasSent(commandId)) connection.pushLive(frame, room, partition, offset + 1);
+        if (!connection.commandIds?.includes(commandId))
+          connection.pushLive(frame, room, partition, offset + 1);
     }
     if (frame) ring.add(event, push, frame);
   }

@@ -12,31 +12,21 @@ export class FrameArena {
   /** By slot: where the frame begins, and its length. That of an erased frame is 0; its bytes are not used again yet. */
   readonly #starts: Uint32Array;
   readonly #lengths: Uint32Array;
-  #first = 1;
-  #last = 0;
+  /** The place of the oldest frame. Above `last` when there is none. */
+  first = 1;
+  last = 0;
+  /** The largest frame that can be kept. */
+  readonly maxBytes: number;
   /** Where the last frame ends. */
   #end = 0;
 
   /** `bytes`: where the frames are kept. */
   constructor(bytes: Buffer, maxFrames: number) {
     this.#bytes = bytes;
+    this.maxBytes = bytes.length;
     this.#maxFrames = maxFrames;
     this.#starts = new Uint32Array(maxFrames);
     this.#lengths = new Uint32Array(maxFrames);
-  }
-
-  /** The largest frame that can be kept. */
-  get maxBytes(): number {
-    return this.#bytes.length;
-  }
-
-  /** The place of the oldest frame. Above `last` when there is none. */
-  get first(): number {
-    return this.#first;
-  }
-
-  get last(): number {
-    return this.#last;
   }
 
   /** The index of what is kept of the frame in arrays. A new frame has that of the one `maxFrames` before it. */
@@ -44,27 +34,23 @@ export class FrameArena {
     return (place - 1) % this.#maxFrames;
   }
 
-  /** Whether the frame can be kept without dropping another. */
-  hasRoomFor(frame: Buffer): boolean {
-    return this.#startOf(frame) !== undefined;
-  }
-
-  /** Keeps a copy of the frame behind the last. Call it when there is room. */
-  push(frame: Buffer): void {
+  /** Keeps a copy of the frame behind the last. Returns false, and keeps nothing, if the oldest must be dropped first. */
+  push(frame: Buffer): boolean {
     const start = this.#startOf(frame);
-    if (start === undefined) throw new RangeError(`no room for a frame of ${frame.length} bytes`);
+    if (start === undefined) return false;
     this.#bytes.set(frame, start);
     this.#end = start + frame.length;
-    const slot = this.slotOf(++this.#last);
+    const slot = this.slotOf(++this.last);
     this.#starts[slot] = start;
     this.#lengths[slot] = frame.length;
+    return true;
   }
 
   #startOf({ length }: Buffer): number | undefined {
     const size = this.#bytes.length;
-    if (this.#first > this.#last) return length <= size ? 0 : undefined;
-    if (this.#last - this.#first + 1 === this.#maxFrames) return undefined;
-    const head = this.#startAt(this.#first);
+    if (this.first > this.last) return length <= size ? 0 : undefined;
+    if (this.last - this.first + 1 === this.#maxFrames) return undefined;
+    const head = this.#startAt(this.first);
     if (this.#end <= head) return length <= head - this.#end ? this.#end : undefined;
     if (length <= size - this.#end) return this.#end;
     return length <= head ? 0 : undefined;
@@ -72,7 +58,7 @@ export class FrameArena {
 
   /** Drops the oldest frame. */
   shift(): void {
-    this.#zero(this.#first++);
+    this.#zero(this.first++);
   }
 
   lengthAt(place: number): number {
@@ -104,15 +90,15 @@ export class FrameArena {
       }
     }
     // The header of a fragment may stand within the text. Such frames are rare, so that none of them is kept.
-    for (let place = this.#first; place <= this.#last; place++)
+    for (let place = this.first; place <= this.last; place++)
       if (this.lengthAt(place) > MAX_WIRE_FRAME_BYTES) erase(place);
     return erased;
   }
 
   /** Where frames are, from and to. Behind the frame before the end of the buffer may be bytes of no frame. */
   #usedParts(): [number, number][] {
-    if (this.#first > this.#last) return [];
-    const head = this.#startAt(this.#first);
+    if (this.first > this.last) return [];
+    const head = this.#startAt(this.first);
     if (this.#end > head) return [[head, this.#end]];
     return [
       [head, this.#bytes.length],
@@ -123,9 +109,9 @@ export class FrameArena {
   /** The place of the last frame that begins at or before the index of the buffer. */
   #placeOf(index: number): number {
     const size = this.#bytes.length;
-    const head = this.#startAt(this.#first);
+    const head = this.#startAt(this.first);
     const behindHead = (at: number) => (at - head + size) % size;
-    let [low, high] = [this.#first, this.#last];
+    let [low, high] = [this.first, this.last];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       if (behindHead(this.#startAt(middle)) <= behindHead(index)) low = middle;

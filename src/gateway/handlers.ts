@@ -56,18 +56,23 @@ export class CommandRunner {
   async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
     const { router, hub, fanout } = this.deps;
     const id = randomUUID();
-    connection.beginCommand(id);
+    // Exact lists: an array that grows by `push` reserves 17 places.
+    connection.commandIds = connection.commandIds ? [...connection.commandIds, id] : [id];
+    const forget = () => {
+      const left = connection.commandIds?.filter((one) => one !== id);
+      connection.commandIds = left && left.length > 0 ? left : undefined;
+    };
     let answer: Answer<K>;
     try {
       answer = await router.execute<K>(command, id);
     } catch (error) {
-      connection.endCommand(id);
+      forget();
       throw error;
     }
     const { partition, size } = answer.moment;
     // The fan-out may still wait for a name. Until it is done, remember which connection sent the command.
-    if ((fanout.vector[partition] ?? 0) >= size) connection.endCommand(id);
-    else void fanout.reached(partition, size).promise.then(() => connection.endCommand(id));
+    if ((fanout.vector[partition] ?? 0) >= size) forget();
+    else void fanout.reached(partition, size).promise.then(forget);
     connection.recordSeen(partition, size);
     // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
     const contacts = commandDeclaration(command.kind).contacts?.(command, answer);

@@ -127,8 +127,7 @@ export class Ring {
       hosted.newest.set(mark, place);
     }
     if (!isKept) return;
-    while (!this.#frames.hasRoomFor(frame)) this.#evict();
-    this.#frames.push(frame);
+    while (!this.#frames.push(frame)) this.#evict();
     const slot = this.#frames.slotOf(place);
     this.#partitions[slot] = partition;
     this.#offsets[slot] = offset;

@@ -250,22 +250,18 @@ class Appender {
         this.#slots.call(slot, call.asked);
         this.#free.pop();
         this.#open.set(slot, call);
-        this.#wakeLater();
+        if (this.#isWaking) continue;
+        this.#isWaking = true;
+        // At the end of this turn: the commits of all partitions that are made in it share one sync.
+        queueMicrotask(() => {
+          this.#isWaking = false;
+          this.#slots.wake();
+        });
       } catch (error) {
         // A commit that does not fit was not sent.
         call.reject(error);
       }
     }
-  }
-
-  /** Wakes the thread at the end of this turn: the commits of all partitions that are made in it share one sync. */
-  #wakeLater(): void {
-    if (this.#isWaking) return;
-    this.#isWaking = true;
-    queueMicrotask(() => {
-      this.#isWaking = false;
-      this.#slots.wake();
-    });
   }
 
   readonly #settle = (results: readonly SlotResult[]): void => {

@@ -166,8 +166,9 @@ export interface SealedText {
 
 /** The key of the owner's texts in the room, if the command wanted it. */
 function roomKeysOf({ wants, roomKeys }: Prepared, owner: UserId, roomId: RoomId) {
-  const at = (wants.textKeys ?? NONE).findIndex((room) => room.owner === owner && room.roomId === roomId);
-  return roomKeys[at];
+  for (const [i, room] of (wants.textKeys ?? NONE).entries())
+    if (room.owner === owner && room.roomId === roomId) return roomKeys[i];
+  return undefined;
 }
 
 /**
@@ -206,7 +207,8 @@ export function decide(
     exists: (user) => found.users.has(user),
     isActive: (user) => found.active.has(user),
     message(ref) {
-      const asked = named.find((one) => one.messageId === ref.messageId && one.roomId === ref.roomId);
+      let asked: NamedMessage | undefined;
+      for (const one of named) if (one.messageId === ref.messageId && one.roomId === ref.roomId) asked = one;
       // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
       const earlier =
         ids.findInTail(asked ?? ids.name(ref)) ??

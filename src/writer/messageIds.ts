@@ -48,9 +48,6 @@ interface Block {
 
 const NO_KEYS: readonly string[] = [];
 
-const isSame = (a: MessageRef, b: MessageRef): boolean =>
-  a.messageId === b.messageId && a.roomId === b.roomId;
-
 /** A message id with its `messageIdHash`, and the digest of that by the partition's key. */
 export interface NamedMessage extends MessageRef {
   readonly name: string;
@@ -123,8 +120,11 @@ export class MessageIds {
   add(event: Recorded, named: readonly NamedMessage[] = []): void {
     if (event.type !== 'MessageSent') return;
     const { offset, data } = event;
-    const { digest } = named.find((each) => isSame(each, data)) ?? this.name(data);
-    this.#recent.push(digest, { offset, seq: data.seq });
+    let digest: Digest | undefined;
+    for (const each of named)
+      if (each.messageId === data.messageId && each.roomId === data.roomId) digest = each.digest;
+    digest ??= this.name(data).digest;
+    this.#recent.push(digest, offset, data.seq);
     if (this.#room === 0) this.#addBlock(offset);
     this.#room--;
     this.#blocks.at(-1)?.filter?.add(digest);
@@ -136,7 +136,9 @@ export class MessageIds {
   findInTail(named: NamedMessage): SealedMessage | undefined {
     for (const { offset } of this.#recent.find(named.digest)) {
       const event = this.tail.at(offset);
-      if (event?.type === 'MessageSent' && isSame(event.data, named)) return sealedMessage(event);
+      if (event?.type !== 'MessageSent') continue;
+      const { messageId, roomId } = event.data;
+      if (messageId === named.messageId && roomId === named.roomId) return sealedMessage(event);
     }
     return undefined;
   }

@@ -109,22 +109,27 @@ export class Tail {
   readonly #deletions = new Map<string, { readonly offset: number; readonly deletion: Deletion }>();
   /** The size of the leaves of the events held. */
   bytes = 0;
+  /** The offset of the next event. */
+  #end: number;
 
   /** `floor` is the offset below which the read models have stored everything. */
   constructor(
     readonly partition: number,
     public floor: number,
-  ) {}
+  ) {
+    this.#end = floor;
+  }
 
   /** The number of events held. */
   get length(): number {
-    return this.#leaves.length;
+    return this.#end - this.floor;
   }
 
   /** Events must come in the order of their offsets, without a hole. `leaf` is the event's stored text. */
   add({ offset, stream, type, data }: Recorded, leaf: string): void {
-    if (offset !== this.floor + this.length)
-      throw new RangeError(`offset ${offset} does not follow the tail's ${this.floor + this.length - 1}`);
+    if (offset !== this.#end)
+      throw new RangeError(`offset ${offset} does not follow the tail's ${this.#end - 1}`);
+    this.#end++;
     this.#leaves.push(leaf);
     this.#before.push(this.#newest.get(stream) ?? -1);
     this.#newest.set(stream, offset);

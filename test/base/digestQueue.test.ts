@@ -20,7 +20,7 @@ describe('a queue of digests', () => {
           if (isGrowing) {
             const item = { ...digest(), offset: offset++, seq: upTo(1000, random) };
             items.push(item);
-            queue.push(item, item);
+            queue.push(item, item.offset, item.seq);
           } else {
             items.shift();
             queue.shift();

@@ -114,7 +114,7 @@ describe('delivery', () => {
       await node.connect('bob'),
     ];
     const stranger = await node.connect('cem');
-    source.connection.beginCommand('c1');
+    source.connection.commandIds = ['c1'];
     await node.deliver(message(2), 'c1');
     for (const { client } of [other, theirs]) {
       const { roomId, messageId, seq } = { roomId: 'room', messageId: 'm2', seq: 2 };
@@ -124,7 +124,7 @@ describe('delivery', () => {
       ]);
     }
     expect([source.client.writes.length, stranger.client.writes.length]).deep.equal([0, 0]);
-    source.connection.endCommand('c1');
+    source.connection.commandIds = [];
     await node.deliver(message(3), 'c1');
     expect(source.client.received, 'the next one is another’s').to.have.length(1);
   });

@@ -39,7 +39,6 @@ class Receiver {
   readonly recordSeen = (): void => {};
   readonly recordAllSeen = (): void => {};
   readonly pushLive = this.push;
-  readonly hasSent = () => false;
   readonly waitUntilBelow = async (): Promise<void> => {};
 
   // The parts that deliver and replay use of a connection.
