@@ -163,7 +163,7 @@ export class Tail {
 
   /**
    * Drops the first events below `size`, which the read models have stored: at most `TRIMMED_AT_ONCE`, because a second
-   * of events would hold up all sockets. Each later commit drops more.
+   * of events would hold up all sockets. Call it again for more.
    */
   trim(size: number): void {
     const floor = Math.min(size, this.floor + Math.min(this.length, TRIMMED_AT_ONCE));

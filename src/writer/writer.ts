@@ -43,6 +43,7 @@ export class Writer {
   #inFlight: Batch | undefined;
   #isAppending = false;
   #isScheduled = false;
+  #isTrimming = false;
   #failed: ParleyError | undefined;
 
   constructor(
@@ -122,7 +123,7 @@ export class Writer {
 
   /** Refuses commands while the read models stand still, before their lag fills the memory. */
   #checkUnfolded(): ParleyError | undefined {
-    this.#trim(this.partition, this.deps.storage.folding.folded(this.partition));
+    this.#trimFolded();
     if (!this.#term || this.#term.tail.bytes < this.#maxUnfoldedBytes) return undefined;
     return overloaded('the read models are too far behind the log');
   }
@@ -246,6 +247,7 @@ export class Writer {
     }
     this.#committing = undefined;
     this.#inFlight = undefined;
+    this.#trimFolded();
     if (this.#ready.length + this.#incoming.length > 0) this.#schedule();
   }
 
@@ -329,9 +331,20 @@ export class Writer {
 
   /** Drops events below `size`, which the read models have stored, unless a command to be decided needs them. */
   readonly #trim = (partition: number, size: number): void => {
-    if (partition !== this.partition) return;
+    if (partition !== this.partition || !this.#term) return;
+    const [{ tail }, { floor }] = [this.#term, this.#term.tail];
     // The first of the commands has the lowest floor.
     const needed = this.#ready[0]?.floor ?? (this.#round.length > 0 ? this.#roundFloor : size);
-    this.#term?.tail.trim(Math.min(size, needed));
+    tail.trim(Math.min(size, needed));
+    if (tail.floor === floor || this.#isTrimming) return;
+    this.#isTrimming = true; // A part at a time, so that no turn takes long.
+    this.deps.environment.clock.setImmediate(() => {
+      this.#isTrimming = false;
+      this.#trimFolded();
+    });
   };
+
+  #trimFolded(): void {
+    this.#trim(this.partition, this.deps.storage.folding.folded(this.partition));
+  }
 }

@@ -500,6 +500,18 @@ describe('a writer', () => {
       expect(await world.outcome(send(ada, 'late', text))).to.have.property('message');
     });
 
+    it('is not overloaded by any number of events that are folded', async () => {
+      const world = await World.start(new MemoryLog(64));
+      await world.execute(openChat(ada, bob));
+      // 5 MiB, of which 1 MiB may be in memory; the read models are told of 700 events at a time.
+      for (let round = 0; round < 12; round++) {
+        const ids = Array.from({ length: 700 }, (_, i) => `m${round} ${i}`);
+        const outcomes = await Promise.all(ids.map((id) => world.outcome(send(ada, id, 'x'.repeat(200)))));
+        expect(outcomes, `round ${round}`).not.to.include('overloaded');
+        await world.project();
+      }
+    });
+
     it('accepts commands however long the read models have stood still', async () => {
       const world = await withChat();
       world.clock += 3_600_000;
