@@ -207,11 +207,9 @@ export function decide(
     exists: (user) => found.users.has(user),
     isActive: (user) => found.active.has(user),
     message(ref) {
-      let asked: NamedMessage | undefined;
-      for (const one of named) if (one.messageId === ref.messageId && one.roomId === ref.roomId) asked = one;
       // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
       const earlier =
-        ids.findInTail(asked ?? ids.name(ref)) ??
+        ids.findInTail(ids.nameOf(ref, named)) ??
         (found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined);
       return earlier && withFacts(earlier, tail.deletionOf(ref) ?? earlier.deleted, ref, prepared);
     },

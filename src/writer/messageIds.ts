@@ -116,14 +116,17 @@ export class MessageIds {
     return { roomId, messageId, name, digest: this.#key.digest(name) };
   }
 
+  /** The same, which may be among these already. */
+  nameOf({ roomId, messageId }: MessageRef, named: readonly NamedMessage[]): NamedMessage {
+    for (const one of named) if (one.messageId === messageId && one.roomId === roomId) return one;
+    return this.name({ roomId, messageId });
+  }
+
   /** Adds the id of a message, before any command that comes after it is decided. `named` may have it. */
   add(event: Recorded, named: readonly NamedMessage[] = []): void {
     if (event.type !== 'MessageSent') return;
     const { offset, data } = event;
-    let digest: Digest | undefined;
-    for (const each of named)
-      if (each.messageId === data.messageId && each.roomId === data.roomId) digest = each.digest;
-    digest ??= this.name(data).digest;
+    const { digest } = this.nameOf(data, named);
     this.#recent.push(digest, offset, data.seq);
     if (this.#room === 0) this.#addBlock(offset);
     this.#room--;
