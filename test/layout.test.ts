@@ -15,7 +15,7 @@ const MOST_FILES = 200;
 const MOST_FILES_A_FOLDER = 25;
 const LINES = { fewest: 40, most: 350 } as const;
 /** Ports and the entries of threads and programs may be short. */
-const MAY_BE_SHORT = /(Worker|Thread|main|bin|Ports|checkLogFile|allProjections)\.ts$/;
+const MAY_BE_SHORT = /(Worker|Thread|main|bin|Ports|allProjections)\.ts$/;
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
 const importsOf = (file: string): string[] => {

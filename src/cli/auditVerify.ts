@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { engineOf } from '../app/openStores.js';
 import { verifierKeys } from '../audit/proof/heads.js';
+import { openAuditedLog } from '../audit/storedRows.js';
 import { verifyBundle } from '../audit/verify/bundle.js';
 import { exportBundle } from '../audit/verify/exportBundle.js';
 import type { Mismatch, Report } from '../audit/verify/report.js';
 import { verifyLog } from '../audit/verify/verify.js';
 import { type Config, readConfig } from '../base/settings.js';
+import { checkPartitionChain } from '../log/checkLog.js';
 import type { Engine } from '../projections/store/engine.js';
 import { openVault } from '../vault/openVault.js';
 import { findLog, printLine, startProgressBar } from './commandLine.js';
@@ -106,6 +109,28 @@ async function verifyHere(
 const INTERRUPTS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
+export function addCheckLog(audit: Command, env: NodeJS.ProcessEnv): void {
+  audit
+    .command('check-log')
+    .description(
+      'check the hash chain and the Merkle tree of every partition from its first commit, without keys and read models; needs no master key',
+    )
+    .action(async () => {
+      const log = await openAuditedLog(engineOf(readConfig(env)));
+      try {
+        for (let partition = 0; partition < log.partitions; partition++) {
+          const { position, size, recordedAt, hash } = await checkPartitionChain(log, partition);
+          printLine(
+            `partition ${partition}: ${position} commits, ${size} events until ${recordedAt || '-'}, last hash ${hash}`,
+          );
+        }
+        printLine(`log ${log.id}: nothing is wrong`);
+      } finally {
+        await log.close();
+      }
+    });
+}
 
 export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
   audit

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
 import { ParleyError } from '../base/errors.js';
 import { addAsOf, addReplay } from './auditHistory.js';
-import { addExport, addVerify } from './auditVerify.js';
+import { addCheckLog, addExport, addVerify } from './auditVerify.js';
 import { addAccept, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [
@@ -47,7 +47,7 @@ function addAudit(program: Command, env: NodeJS.ProcessEnv): void {
     .description(
       'check, read and export the log, whether a server runs or not; docs/audit.md shows each step',
     );
-  for (const add of [addVerify, addReplay, addAsOf, addExport, addAccept]) add(audit, env);
+  for (const add of [addVerify, addCheckLog, addReplay, addAsOf, addExport, addAccept]) add(audit, env);
 }
 
 function addServe(program: Command, env: NodeJS.ProcessEnv): void {

@@ -125,7 +125,7 @@ describe('The code in the documentation', function () {
   for (const block of under('output'))
     it(`at ${placeOf(block)} is the output of the command, except for the numbers`, () => {
       const env = { PATH: process.env.PATH, DATA_DIR: server.dataDir };
-      const { stdout } = spawnSync(process.execPath, [built('src/cli/checkLogFile.js')], {
+      const { stdout } = spawnSync(process.execPath, [built('src/cli/bin.js'), 'audit', 'check-log'], {
         env,
         encoding: 'utf8',
       });

@@ -12,11 +12,13 @@ import type { ServerProcess } from '../../support/server.js';
 import { tempDir } from '../../support/tempDir.js';
 import { talk } from '../newcomer.js';
 
-const program = fileURLToPath(new URL('../../../src/cli/checkLogFile.js', import.meta.url));
+const program = fileURLToPath(new URL('../../../src/cli/bin.js', import.meta.url));
 
-/** Runs `npm run check-log` with these settings. */
+/** Runs `parley audit check-log` with these settings. */
 async function checkLog(env: Record<string, string>): Promise<{ code: number; said: string }> {
-  const child = spawn(process.execPath, [program], { env: { PATH: process.env.PATH, ...env } });
+  const child = spawn(process.execPath, [program, 'audit', 'check-log'], {
+    env: { PATH: process.env.PATH, ...env },
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk) => {
@@ -73,7 +75,7 @@ for (const engine of commandEngines)
       await server.stop();
       await tamper[engine](engine === 'sqlite' ? server.dataDir : (place.MONGO_URL ?? ''));
       const changed = await checkLog(settings);
-      expect(changed.said).to.match(/^the commit at position \d+ of partition 0 has a wrong root\n$/);
+      expect(changed.said).to.match(/^parley: the commit at position \d+ of partition 0 has a wrong root\n$/);
       expect(changed.code).to.equal(1);
     });
 
