@@ -146,27 +146,29 @@ export class DigestQueue {
 /** The interval at which expired entries are removed from memory. */
 export const SWEEP_MS = 5_000;
 
-export interface ExpiringCacheOptions<V> {
+export type ExpiringCacheOptions<V> = {
   /** An entry is returned for this long, and removed from memory within `SWEEP_MS` after that. */
   readonly ttlMs: number;
-  readonly maxEntries: number;
-  /** The limit of the sum of `sizeOf`. Ignored without `sizeOf`. */
-  readonly maxBytes?: number;
-  readonly sizeOf?: (value: V, key: string) => number;
-}
+} & (
+  | { readonly maxEntries: number }
+  /** The limit of the sum of `sizeOf`. */
+  | { readonly maxBytes: number; readonly sizeOf: (value: V, key: string) => number }
+);
 
 /** A bounded cache that also removes expired entries that are no longer read. */
 export class ExpiringCache<V extends object | string> {
   readonly #entries: LRUCache<string, V>;
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor({ ttlMs, maxEntries, maxBytes, sizeOf }: ExpiringCacheOptions<V>) {
+  constructor(options: ExpiringCacheOptions<V>) {
+    const [maxSize, sizeCalculation] =
+      'maxEntries' in options ? [options.maxEntries, () => 1] : [options.maxBytes, options.sizeOf];
     this.#entries = new LRUCache<string, V>({
-      max: maxEntries,
-      ttl: ttlMs,
+      // Not its `max`: for that many entries it allocates memory at once.
+      ...{ maxSize, sizeCalculation },
+      ttl: options.ttlMs,
       // By default the library keeps the time for 1 ms, with a timer for each such millisecond.
       ttlResolution: 0,
-      ...(maxBytes !== undefined && sizeOf ? { maxSize: maxBytes, sizeCalculation: sizeOf } : {}),
     });
     this.#sweeper = setInterval(() => this.#entries.purgeStale(), SWEEP_MS);
     this.#sweeper.unref();

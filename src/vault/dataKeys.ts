@@ -105,7 +105,7 @@ export function openRow(key: DataKey, sealed: Uint8Array, context: string): Buff
 }
 
 /** The most keys of users, and the most rooms, that are cached. */
-export const MAX_KEYS = 50_000;
+const MAX_KEYS = 50_000;
 /** The least remaining time of a key that `getKeys` or `getRoomKeys` returns from the cache. */
 export const MIN_TTL_LEFT_MS = 5_000;
 

@@ -2,15 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { ExpiringCache } from '../base/collections.js';
 import { VaultUnavailable } from '../base/errors.js';
 import type { UserId, WriterInRoom } from '../domain/ids.js';
-import {
-  type DataKey,
-  MAX_KEYS,
-  MIN_TTL_LEFT_MS,
-  missingKey,
-  OwnKeys,
-  openRow,
-  sealRow,
-} from './dataKeys.js';
+import { type DataKey, MIN_TTL_LEFT_MS, missingKey, OwnKeys, openRow, sealRow } from './dataKeys.js';
 import {
   addBranches,
   cutOutOfEach,
@@ -145,7 +137,6 @@ class KeyRows {
 class RoomKeyCache {
   readonly #cache = new ExpiringCache<CachedRoom>({
     ttlMs: SECRET_TTL_MS,
-    maxEntries: MAX_KEYS,
     maxBytes: MAX_ROOM_BYTES,
     sizeOf: ({ keys }) => keys.memoryBytes,
   });

@@ -7,7 +7,6 @@ import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
-const MAX_TEXTS = 100_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /** Texts that this process has just opened, which need not be opened again. */
@@ -23,7 +22,6 @@ export interface PlaintextCache {
 export function createPlaintextCache(): PlaintextCache {
   const texts = new ExpiringCache<{ text: string; owner: UserId }>({
     ttlMs: SECRET_TTL_MS,
-    maxEntries: MAX_TEXTS,
     maxBytes: MAX_BYTES,
     // Counts two bytes per unit, which text outside Latin-1 takes.
     sizeOf: ({ text }, sealed) => sealed.length + 2 * text.length + 1,
