@@ -134,23 +134,27 @@ const SCRIPT = `SwaggerUIBundle({
 
 const installed = (url: string): Buffer => readFileSync(new URL(url));
 
-/** The contract for machines, and a page to try it in: made and read once, when the server starts. */
+/** The contract for machines, and a page to try it in: made and read once, by the first request. */
 export function mountDocuments(router: Router): void {
-  serveFile(router, '/openapi.json', 'json', JSON.stringify(openApi()));
-  serveFile(router, '/asyncapi.json', 'json', JSON.stringify(asyncApi()));
-  serveFile(router, '/docs/rest', 'html', SWAGGER_PAGE);
-  serveFile(router, '/docs/rest/page.css', 'css', CSS);
-  serveFile(router, '/docs/rest/page.js', 'js', SCRIPT);
-  const css = installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css'));
-  serveFile(router, '/docs/rest/swagger-ui.css', 'css', css);
-  const bundle = installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js'));
-  serveFile(router, '/docs/rest/swagger-ui-bundle.js', 'js', bundle);
+  serveFile(router, '/openapi.json', 'json', () => JSON.stringify(openApi()));
+  serveFile(router, '/asyncapi.json', 'json', () => JSON.stringify(asyncApi()));
+  serveFile(router, '/docs/rest', 'html', () => SWAGGER_PAGE);
+  serveFile(router, '/docs/rest/page.css', 'css', () => CSS);
+  serveFile(router, '/docs/rest/page.js', 'js', () => SCRIPT);
+  serveFile(router, '/docs/rest/swagger-ui.css', 'css', () =>
+    installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css')),
+  );
+  serveFile(router, '/docs/rest/swagger-ui-bundle.js', 'js', () =>
+    installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js')),
+  );
 }
 
-function serveFile(router: Router, path: string, type: string, body: string | Buffer): void {
-  const etag = createHash('sha256').update(body).digest('base64url');
+function serveFile(router: Router, path: string, type: string, make: () => string | Buffer): void {
+  let made: { readonly body: string | Buffer; readonly etag: string } | undefined;
   serveResource(router, path, {
     GET: (ctx) => {
+      made ??= withEtag(make());
+      const { body, etag } = made;
       ctx.status = 200;
       // Browsers check it each time, and are sent it only when it has changed.
       ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': 'no-cache' });
@@ -161,3 +165,8 @@ function serveFile(router: Router, path: string, type: string, body: string | Bu
     },
   });
 }
+
+const withEtag = (body: string | Buffer) => ({
+  body,
+  etag: createHash('sha256').update(body).digest('base64url'),
+});
