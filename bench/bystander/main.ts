@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import pino from 'pino';
 import { parseNatsServers } from '../../src/base/settings.js';
+import { BusSeal } from '../../src/cluster/busSeal.js';
 import { NatsBus } from '../../src/cluster/natsBus.js';
+import { openCluster } from '../../src/cluster/openCluster.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
+import { deriveKeys } from '../../src/vault/masterKey.js';
 
 /**
  * Does the work of a node that hosts no member of any room and owns no partition: receives every frame from the bus,
@@ -11,7 +14,7 @@ import { openMongoLog } from '../../src/log/mongoLog.js';
  * the parent process once it follows the log. Answers every message from the parent with its counts of commits and
  * events.
  */
-async function standBy(url: string, servers: string): Promise<void> {
+async function standBy(url: string, servers: string, masterKey: string): Promise<void> {
   const log = await openMongoLog({ url });
   const tails = await Promise.all(Array.from({ length: log.partitions }, (_, i) => log.tail(i)));
   const nobody = () => false;
@@ -39,12 +42,13 @@ async function standBy(url: string, servers: string): Promise<void> {
   const report = (message: string, cause: unknown) => {
     throw new Error(message, { cause });
   };
-  const bus = new NatsBus({
-    servers: parseNatsServers(servers) ?? [],
-    logId: log.id,
-    node: randomUUID(),
-    report,
-  });
+  const node = randomUUID();
+  const { bus: busKey } = deriveKeys(Buffer.from(masterKey, 'base64'));
+  const seal = new BusSeal(node, busKey, log.id);
+  // It reads the list of live nodes, but is not in it: it owns nothing.
+  const cluster = await openCluster(url, { node, capabilities: [], seal }, log.partitions);
+  await cluster.nodes.listLive();
+  const bus = new NatsBus({ servers: parseNatsServers(servers) ?? [], logId: log.id, node, seal, report });
   let commits = 0;
   let events = 0;
   bus.subscribe((frame) => {
@@ -62,4 +66,5 @@ async function standBy(url: string, servers: string): Promise<void> {
   });
 }
 
-await standBy(process.env.MONGO_URL ?? '', process.env.NATS_URL ?? '');
+const { MONGO_URL = '', NATS_URL = '', MASTER_KEY = '' } = process.env;
+await standBy(MONGO_URL, NATS_URL, MASTER_KEY);

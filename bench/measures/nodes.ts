@@ -136,7 +136,7 @@ async function uninvolved(
   load: () => Promise<Window>,
   { log }: Context,
 ): Promise<Row> {
-  const bystander = await Bystander.start(nodes.mongoUrl, nodes.natsUrl);
+  const bystander = await Bystander.start(nodes.env);
   try {
     const before = await bystander.used();
     await load();

@@ -19,9 +19,8 @@ export class Bystander {
     private readonly pid: number,
   ) {}
 
-  /** Starts the process and waits until it follows the log. */
-  static async start(mongoUrl: string, natsUrl: string): Promise<Bystander> {
-    const env = { ...process.env, MONGO_URL: mongoUrl, NATS_URL: natsUrl };
+  /** Starts the process with the nodes' settings, and waits until it follows the log. */
+  static async start(env: NodeJS.ProcessEnv): Promise<Bystander> {
     const child = fork(program, { env });
     process.once('exit', () => child.kill('SIGKILL'));
     await once(child, 'message', { signal: AbortSignal.timeout(startTimeoutMs) });

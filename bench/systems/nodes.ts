@@ -19,7 +19,8 @@ export class Nodes {
     /** Includes the database name. */
     readonly mongoUrl: string,
     readonly natsUrl: string,
-    private readonly env: NodeJS.ProcessEnv,
+    /** The settings of all nodes. */
+    readonly env: NodeJS.ProcessEnv,
     /** In start order; a replaced node keeps its index. */
     readonly servers: ServerProcess[],
   ) {}

@@ -18,7 +18,7 @@ import {
   type PlaintextCache,
   type TextOpener,
 } from '../vault/textOpener.js';
-import type { Passwords } from '../vault/vault.js';
+import type { DataKey, Passwords } from '../vault/vault.js';
 import { type Closers, type Host, warnTo } from './lifecycle.js';
 
 /** Another live process owns the data directory. */
@@ -216,6 +216,8 @@ export interface Stores {
   readonly engine: OpenEngine;
   readonly vault: OpenVault;
   readonly passwords: Passwords;
+  /** As in `MasterKeys`. */
+  readonly busKey: DataKey;
   /** Opens sealed texts; `cache` has those opened last. */
   readonly texts: { readonly opener: TextOpener; readonly cache: PlaintextCache };
 }
@@ -225,29 +227,51 @@ export interface Stores {
  * `MasterKeyError`, `VaultUnavailable`, or what the database's driver throws.
  */
 export async function openStores({ config, logger, closers }: Host, node: NodeId): Promise<Stores> {
-  const engine = await openEngine(config, node, closers);
+  const { log: opening, ...rest } = await beginEngine(config, node, closers);
   const masterKey = await findMasterKey(config);
-  const vault = await openVault({ engine: engine.location, masterKey, report: warnTo(logger) });
-  closers.add(() => vault.close());
+  const [log, vault] = await openBoth(
+    opening(),
+    openVault({ engine: rest.location, masterKey, report: warnTo(logger) }),
+    closers,
+  );
+  const engine: OpenEngine = { ...rest, log };
   if (engine.location.kind === 'sqlite') endFirstStart(config.DATA_DIR);
-  const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper: deriveKeys(masterKey).pepper });
+  const { pepper, bus: busKey } = deriveKeys(masterKey);
+  const passwords = openPasswords({ cost: config.BCRYPT_COST, pepper });
   closers.add(() => passwords.close());
   const cache = createPlaintextCache();
   closers.add(() => cache.close());
-  return { engine, vault, passwords, texts: { opener: createTextOpener(vault.keys, cache), cache } };
+  const texts = { opener: createTextOpener(vault.keys, cache), cache };
+  return { engine, vault, passwords, busKey, texts };
 }
 
-async function openEngine(config: Config, node: NodeId, closers: Closers): Promise<OpenEngine> {
+/** Opens two parts at the same time: each starts a thread. Throws the error of the first, else that of the second. */
+async function openBoth<A extends Part, B extends Part>(
+  first: Promise<A>,
+  second: Promise<B>,
+  closers: Closers,
+): Promise<[A, B]> {
+  const outcomes = await Promise.allSettled([first, second]);
+  // A part that was opened is closed even if the other could not be.
+  for (const outcome of outcomes)
+    if (outcome.status === 'fulfilled') closers.add(() => outcome.value.close());
+  return [await first, await second];
+}
+
+interface Part {
+  close(): unknown;
+}
+
+/** All of the engine but the log, which the result opens. */
+async function beginEngine(config: Config, node: NodeId, closers: Closers) {
   // Before the first file of the directory is touched, and released when the last is closed.
   const lock = await openDataDir(config);
   closers.add(() => lock.release());
   const location = engineOf(config);
   if (location.kind === 'sqlite') prepareFiles(config);
   const predecessor = recordNode(config.DATA_DIR, node);
-  const log = await openLog(location, config.PARTITIONS);
-  closers.add(() => log.close());
   const attemptLimit = await openAttemptLimit(location, config.AUTH_RATE_LIMIT, closers);
-  return { location, log, predecessor, attemptLimit };
+  return { location, predecessor, attemptLimit, log: () => openLog(location, config.PARTITIONS) };
 }
 
 /** The master key of these settings. Only a new system, without a vault, makes one. */

@@ -3,6 +3,7 @@ import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { PacedCalls, systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
+import { BusSeal } from '../cluster/busSeal.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
 import type { Cluster, Devices, Nodes } from '../cluster/nodes.js';
@@ -46,6 +47,13 @@ export interface Audit {
   beginStop(): void;
 }
 
+/** The way to the other nodes. */
+export interface BusLink {
+  readonly bus: Bus;
+  /** Says whose messages the bus takes. */
+  readonly seal: BusSeal;
+}
+
 /** This node among the others. */
 export interface Membership {
   readonly bus: Bus;
@@ -76,12 +84,13 @@ const ERASURE_TAKEOVER_MS = 20_000;
 
 export async function connectBus(
   { config, logger, closers }: Host,
-  logId: string,
+  { engine: { log }, busKey }: Pick<Stores, 'engine' | 'busKey'>,
   node: NodeId,
-): Promise<Bus> {
-  const bus = await openBus({ servers: config.NATS_URL, logId, node, report: warnTo(logger) });
+): Promise<BusLink> {
+  const seal = new BusSeal(node, busKey, log.id);
+  const bus = await openBus({ servers: config.NATS_URL, logId: log.id, node, seal, report: warnTo(logger) });
   closers.add(() => bus.close());
-  return bus;
+  return { bus, seal };
 }
 
 /** Starts the projections, which follow the log from here on. */
@@ -148,11 +157,11 @@ export function prepareAudit(
 export async function joinCluster(
   host: Host,
   parts: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
-  bus: Bus,
+  { bus, seal }: BusLink,
 ): Promise<Membership> {
   const { config, logger, closers } = host;
   const { location, log, predecessor } = parts.stores.engine;
-  const cluster = await openCluster(config.MONGO_URL, bus.node, log.partitions, capabilities);
+  const cluster = await openCluster(config.MONGO_URL, { node: bus.node, capabilities, seal }, log.partitions);
   closers.add(cluster.close);
   if (predecessor !== undefined) await expirePredecessor(predecessor, cluster, warnTo(logger));
   const writers = createWriters(host, parts, bus, cluster, (owners) => commands.setOwners(owners));
@@ -166,6 +175,7 @@ export async function joinCluster(
   bus.onNote((note) => {
     if (note.kind === 'rebalance') writers.rebalance();
   });
+  seal.onStranger = () => writers.rebalance();
   const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
   return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, writers, receiver };
 }

@@ -73,7 +73,7 @@ async function checkNoServer({ MONGO_URL: url }: Config): Promise<void> {
   const log = await mongoLog({ url });
   const { partitions } = log;
   await log.close();
-  const cluster = await openCluster(url, randomUUID(), partitions, capabilities);
+  const cluster = await openCluster(url, { node: randomUUID(), capabilities }, partitions);
   try {
     const live = await cluster.nodes.listLive();
     if (live.length === 0) return;

@@ -69,10 +69,10 @@ export async function startSystem(
 async function start(host: Host, isServing: boolean): Promise<System> {
   const node = randomUUID();
   const stores = await openStores(host, node);
-  const bus = await connectBus(host, stores.engine.log.id, node);
-  const reads = await startReads(host, stores, bus);
+  const link = await connectBus(host, stores, node);
+  const reads = await startReads(host, stores, link.bus);
   const audit = prepareAudit(host, stores, reads, node);
-  const membership = await joinCluster(host, { stores, reads, audit }, bus);
+  const membership = await joinCluster(host, { stores, reads, audit }, link);
   const selfCheck = await startSelfCheck(host, stores);
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
   const gateway = await startPushes(host, parts);

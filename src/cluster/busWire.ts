@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StreamName } from '../domain/ids.js';
-import { type CommitFrame, decodeEvents, type NodeId, Note, type Reply, receiversOf } from './bus.js';
+import { type CommitFrame, decodeEvents, Note, type Reply, receiversOf } from './bus.js';
 
 /**
  * Increase it when an older reader would misread a newer frame. Such a reader drops the frame and reads the
@@ -99,8 +99,6 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
   };
 }
 
-const NoteMessage = z.object({ from: z.string(), note: Note });
-const RequestMessage = z.object({ from: z.string(), body: z.unknown() });
 const ReplyMessage = z.union([z.object({ reply: z.unknown() }), z.enum(['undelivered', 'unanswered'])]);
 
 const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
@@ -108,14 +106,11 @@ const decode = (data: Uint8Array): unknown =>
   JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
 
 /** Notes, requests and replies travel as JSON. Decoding throws on any other shape. */
-export const encodeNote = (from: NodeId, note: Note): Uint8Array =>
-  encode({ from, note } satisfies z.input<typeof NoteMessage>);
-export const decodeNote = (data: Uint8Array): { from: NodeId; note: Note } => NoteMessage.parse(decode(data));
+export const encodeNote = (note: Note): Uint8Array => encode(note);
+export const decodeNote = (data: Uint8Array): Note => Note.parse(decode(data));
 
-export const encodeRequest = (from: NodeId, body: unknown): Uint8Array =>
-  encode({ from, body } satisfies z.input<typeof RequestMessage>);
-export const decodeRequest = (data: Uint8Array): { from: NodeId; body: unknown } =>
-  RequestMessage.parse(decode(data));
+export const encodeRequest = (body: unknown): Uint8Array => encode(body);
+export const decodeRequest = (data: Uint8Array): unknown => decode(data);
 
 export const encodeReply = (reply: Reply): Uint8Array => encode(reply);
 export const decodeReply = (data: Uint8Array): Reply => ReplyMessage.parse(decode(data));

@@ -4,8 +4,9 @@ import { createMongoClient, isDuplicateKey, MAJORITY, withCallTimeouts } from '.
 import { type Allowance, type AttemptLimit, MAX_ATTEMPT_KEYS } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
+import type { Credential } from './busSeal.js';
 import { createMongoLeases } from './mongoLeases.js';
-import { type Cluster, DEAD_AFTER_MS, type Devices, type Nodes } from './nodes.js';
+import { type Cluster, DEAD_AFTER_MS, type Devices, type Nodes, type Self } from './nodes.js';
 
 /** The limit of one attempt. Several attempts fit into one lease. */
 const ATTEMPT_TIMEOUT_MS = 2000;
@@ -39,6 +40,8 @@ interface MemberDocument {
   readonly startedAt: Date;
   readonly lastHeartbeat: Date;
   readonly capabilities: readonly string[];
+  /** Null without other nodes. */
+  readonly credential: Credential | null;
   /** The node will send no more heartbeats, as it said itself or its successor did. */
   readonly hasLeft: boolean;
 }
@@ -51,18 +54,21 @@ const IS_LIVE = { $expr: { $not: IS_DEAD.$expr } };
  * Creates the nodes in this database, on its clock. Throws the driver's error if the database does not
  * answer.
  */
-export function createMongoNodes(db: Db, node: NodeId, capabilities: readonly string[]): Nodes {
+export function createMongoNodes(db: Db, { node, capabilities, seal }: Self): Nodes {
   const documents = db.collection<MemberDocument>('members', MAJORITY);
   let startedAt: number | undefined;
   return {
     async heartbeat() {
       const since = { $cond: ['$hasLeft', '$$NOW', { $ifNull: ['$startedAt', '$$NOW'] }] };
+      const own = {
+        capabilities: { $literal: capabilities },
+        credential: { $literal: seal?.credential ?? null },
+      };
       const alive = { lastHeartbeat: '$$NOW', startedAt: since, hasLeft: false };
-      const member = await documents.findOneAndUpdate(
-        { _id: node },
-        [{ $set: { ...alive, capabilities: { $literal: capabilities } } }],
-        { upsert: true, returnDocument: 'after' },
-      );
+      const member = await documents.findOneAndUpdate({ _id: node }, [{ $set: { ...alive, ...own } }], {
+        upsert: true,
+        returnDocument: 'after',
+      });
       // Compares start times: a lost answer to an insert would hide that it was one.
       const isNew = startedAt !== member?.startedAt.getTime();
       startedAt = member?.startedAt.getTime();
@@ -74,10 +80,12 @@ export function createMongoNodes(db: Db, node: NodeId, capabilities: readonly st
         { $set: { silentMs: SILENT_MS } },
         { $sort: { startedAt: 1, _id: 1 } },
       ]);
-      return (await members.toArray()).map((member) => {
-        const { _id, startedAt, silentMs, capabilities } = member;
-        return { node: _id, startedAt, silentMs, capabilities };
+      const live = (await members.toArray()).map(({ _id, credential, ...member }) => {
+        const { startedAt, silentMs, capabilities } = member;
+        return { node: _id, startedAt, silentMs, capabilities, ...(credential ? { credential } : {}) };
       });
+      seal?.trust(live);
+      return live;
     },
     async listDead() {
       const members = await documents.find(IS_DEAD).toArray();
@@ -160,17 +168,15 @@ export async function createMongoDevices(
 const CALL_TIMEOUT_MS = 5000;
 
 /** As `openCluster`, for the database at `url`. */
-export async function openMongoCluster(
-  url: string,
-  node: NodeId,
-  partitions: number,
-  capabilities: readonly string[],
-): Promise<Cluster> {
+export async function openMongoCluster(url: string, self: Self, partitions: number): Promise<Cluster> {
   const client = createClusterClient(url);
   try {
-    const leases = await createMongoLeases(client.db(), node, partitions);
-    const nodes = withCallTimeouts(CALL_TIMEOUT_MS, createMongoNodes(client.db(), node, capabilities));
-    const devices = withCallTimeouts(CALL_TIMEOUT_MS, await createMongoDevices(client.db(), node, nodes));
+    const leases = await createMongoLeases(client.db(), self.node, partitions);
+    const nodes = withCallTimeouts(CALL_TIMEOUT_MS, createMongoNodes(client.db(), self));
+    const devices = withCallTimeouts(
+      CALL_TIMEOUT_MS,
+      await createMongoDevices(client.db(), self.node, nodes),
+    );
     return { leases, nodes, devices, close: () => client.close() };
   } catch (error) {
     await client.close();

@@ -9,6 +9,7 @@ import {
   RequestServer,
   withReplyTimeout,
 } from './bus.js';
+import { type BusSeal, ForgedMessage, SEAL_BYTES, StrangerError } from './busSeal.js';
 import {
   decodeCommit,
   decodeNote,
@@ -27,6 +28,8 @@ export interface NatsBusOptions {
   /** Only nodes of the same log receive each other's messages. */
   readonly logId: string;
   readonly node: NodeId;
+  /** Seals what this node sends, and opens what it takes. */
+  readonly seal: BusSeal;
   /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
 }
@@ -38,9 +41,13 @@ const UNANSWERED_REPLY = encodeReply('unanswered');
 
 type Handlers<Args extends unknown[]> = Set<(...args: Args) => void>;
 
-/** The bus of several nodes, over NATS core. Delivers at most once, and stores nothing while disconnected. */
+/**
+ * The bus of several nodes, over NATS core. Delivers at most once, and stores nothing while disconnected. Takes messages
+ * of those nodes only that its seal trusts.
+ */
 export class NatsBus implements Bus {
   readonly node: NodeId;
+  readonly #seal: BusSeal;
   readonly #report: NatsBusOptions['report'];
   readonly #reportInput: NatsBusOptions['report'];
   readonly #subjects: { commits: string; notes: string; node: (id: NodeId) => string };
@@ -52,9 +59,10 @@ export class NatsBus implements Bus {
   #isClosed = false;
 
   /** Returns before the connection is established. */
-  constructor({ servers, logId, node, report }: NatsBusOptions) {
+  constructor({ servers, logId, node, seal, report }: NatsBusOptions) {
     const prefix = `parley.${logId.replaceAll('-', '').slice(0, 12)}`;
     this.node = node;
+    this.#seal = seal;
     this.#report = report;
     this.#reportInput = throttleReports(report, REPORT_INTERVAL_MS);
     this.#subjects = {
@@ -78,8 +86,7 @@ export class NatsBus implements Bus {
 
   publish(frame: CommitFrame): void {
     if (this.isConnected) {
-      const data = encodeCommit(frame);
-      this.#link.admit(data.length)?.publish(this.#subjects.commits, data);
+      this.#publish('commits', encodeCommit(frame));
     }
     for (const handler of this.#frameHandlers) handler(frame);
   }
@@ -89,9 +96,7 @@ export class NatsBus implements Bus {
   }
 
   broadcast(note: Note): void {
-    if (!this.isConnected) return;
-    const data = encodeNote(this.node, note);
-    this.#link.admit(data.length)?.publish(this.#subjects.notes, data);
+    if (this.isConnected) this.#publish('notes', encodeNote(note));
   }
 
   onNote(handler: (note: Note, from: NodeId) => void): () => void {
@@ -102,12 +107,16 @@ export class NatsBus implements Bus {
   async request(to: NodeId, body: unknown, timeoutMs: number): Promise<Reply> {
     if (this.#isClosed) return 'undelivered';
     if (to === this.node) return withReplyTimeout(timeoutMs, this.#server.handle(body, to, 0));
-    const data = encodeRequest(this.node, body);
-    const connection = this.#link.admit(data.length);
+    const data = encodeRequest(body);
+    // A node that is not trusted could not answer.
+    const connection = this.#seal.trusts(to) ? this.#link.admit(data.length + SEAL_BYTES) : undefined;
     if (!connection) return 'undelivered';
+    const { bytes, tag } = this.#seal.seal(`request to ${to}`, data);
     try {
-      const answer = await connection.request(this.#subjects.node(to), data, { timeout: timeoutMs });
-      return decodeReply(answer.data);
+      const answer = await connection.request(this.#subjects.node(to), bytes, { timeout: timeoutMs });
+      const { data: reply, from } = this.#seal.open(`reply to ${tag}`, answer.data);
+      if (from !== to) throw new ForgedMessage(`node ${from} replied to a request to node ${to}`);
+      return decodeReply(reply);
     } catch (error) {
       if (isNatsError(error, ErrorCode.NoResponders)) return 'undelivered';
       if (!isNatsError(error, ErrorCode.Timeout)) this.#report(`the request to node ${to} failed`, error);
@@ -143,30 +152,47 @@ export class NatsBus implements Bus {
           }
         },
       });
-    on(this.#subjects.commits, ({ data }) => this.#call(this.#frameHandlers, decodeCommit(data)));
-    on(this.#subjects.notes, ({ data }) => {
-      const { note, from } = decodeNote(data);
-      this.#call(this.#noteHandlers, note, from);
+    on(this.#subjects.commits, ({ data }) =>
+      this.#call(this.#frameHandlers, decodeCommit(this.#seal.open('commits', data).data)),
+    );
+    on(this.#subjects.notes, ({ data: sealed }) => {
+      const { data, from } = this.#seal.open('notes', sealed);
+      this.#call(this.#noteHandlers, decodeNote(data), from);
     });
-    on(this.#subjects.node(this.node), ({ data, reply }) => {
-      const { from, body } = decodeRequest(data);
-      void this.#respond(reply, this.#server.handle(body, from, data.length));
+    on(this.#subjects.node(this.node), (message) => {
+      try {
+        const { data, from, tag } = this.#seal.open(`request to ${this.node}`, message.data);
+        void this.#respond(message.reply, tag, this.#server.handle(decodeRequest(data), from, data.length));
+      } catch (error) {
+        // A node that has just started tries again at once, instead of waiting for a reply that never comes.
+        if (error instanceof StrangerError)
+          void this.#respond(message.reply, error.tag, Promise.resolve('undelivered'));
+        throw error;
+      }
     });
   }
 
-  async #respond(to: string | undefined, answer: Promise<Reply>): Promise<void> {
+  /** `tag` is that of the request. */
+  async #respond(to: string | undefined, tag: string, answer: Promise<Reply>): Promise<void> {
     try {
       const data = encodeReply(await answer);
-      if (to === undefined) return;
-      const connection = this.#link.admit(data.length);
-      if (connection) return connection.publish(to, data);
-      const other = this.#link.admit(UNANSWERED_REPLY.length);
-      if (!other) return;
-      other.publish(to, UNANSWERED_REPLY);
+      if (to === undefined || this.#send(to, tag, data) || !this.#send(to, tag, UNANSWERED_REPLY)) return;
       throw new Error(`the reply has ${data.length} bytes, more than may be sent now`);
     } catch (error) {
       if (!this.#isClosed) this.#report('a reply could not be sent', error);
     }
+  }
+
+  /** Returns false if so much may not be sent now. */
+  #send(to: string, tag: string, reply: Uint8Array): boolean {
+    const connection = this.#link.admit(reply.length + SEAL_BYTES);
+    connection?.publish(to, this.#seal.seal(`reply to ${tag}`, reply).bytes);
+    return connection !== undefined;
+  }
+
+  #publish(purpose: 'commits' | 'notes', data: Uint8Array): void {
+    const connection = this.#link.admit(data.length + SEAL_BYTES);
+    connection?.publish(this.#subjects[purpose], this.#seal.seal(purpose, data).bytes);
   }
 
   #call<Args extends unknown[]>(handlers: Handlers<Args>, ...args: Args): void {

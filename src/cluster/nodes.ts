@@ -1,5 +1,6 @@
 import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
+import type { BusSeal, Credential } from './busSeal.js';
 import type { Leases } from './leases.js';
 
 /** A node without a heartbeat for this long is dead, by the database's clock. */
@@ -14,6 +15,17 @@ export interface LiveNode {
   readonly silentMs: number;
   /** The event types it can read, and the read-model tables it folds. */
   readonly capabilities: readonly string[];
+  /** Absent of a single process, which tells nobody anything. */
+  readonly credential?: Credential;
+}
+
+/** What a node records of itself. */
+export interface Self {
+  readonly node: NodeId;
+  /** As in `LiveNode`. */
+  readonly capabilities: readonly string[];
+  /** Learns whom to trust from each list of live nodes. */
+  readonly seal?: BusSeal;
 }
 
 /** A node that has ended, cleanly or not, and its last heartbeat. */
@@ -53,7 +65,7 @@ export interface Cluster {
 }
 
 /** Creates the nodes of a single process. Its only node never dies before its callers. */
-export function createMemoryNodes(node: NodeId, capabilities: readonly string[]): Nodes {
+export function createMemoryNodes({ node, capabilities }: Self): Nodes {
   let startedAt: Date | undefined;
   return {
     async heartbeat() {

@@ -4,26 +4,21 @@ import { z } from 'zod';
 import { type Bus, createMemoryBus, type NodeId } from './bus.js';
 import { createMemoryLeases } from './leases.js';
 import type { NatsBusOptions } from './natsBus.js';
-import { type Cluster, createMemoryDevices, createMemoryNodes } from './nodes.js';
+import { type Cluster, createMemoryDevices, createMemoryNodes, type Self } from './nodes.js';
 
 /**
- * Opens the shared state in the log's database, or that of a single process without a `url`. `capabilities`
- * are those of `LiveNode`. Throws the driver's error if the database does not answer.
+ * Opens the shared state in the log's database, or that of a single process without a `url`. Throws the driver's error
+ * if the database does not answer.
  */
-export async function openCluster(
-  url: string | undefined,
-  node: NodeId,
-  partitions: number,
-  capabilities: readonly string[],
-): Promise<Cluster> {
+export async function openCluster(url: string | undefined, self: Self, partitions: number): Promise<Cluster> {
   if (url !== undefined) {
     const { openMongoCluster } = await import('./mongoCluster.js');
-    return openMongoCluster(url, node, partitions, capabilities);
+    return openMongoCluster(url, self, partitions);
   }
   return {
-    leases: createMemoryLeases(node, partitions),
-    nodes: createMemoryNodes(node, capabilities),
-    devices: createMemoryDevices(node),
+    leases: createMemoryLeases(self.node, partitions),
+    nodes: createMemoryNodes(self),
+    devices: createMemoryDevices(self.node),
     close: async () => {},
   };
 }

@@ -26,6 +26,8 @@ export interface MasterKeys {
   readonly pepper: DataKey;
   /** Seals the keys that sign heads. */
   readonly signing: DataKey;
+  /** From it follow the keys of what nodes tell each other. */
+  readonly bus: DataKey;
   /** Stored in the vault to detect a different master key. Reveals nothing about the other keys. */
   readonly check: string;
 }
@@ -40,6 +42,7 @@ export function deriveKeys(master: Buffer): MasterKeys {
     claims: derive('claims'),
     pepper: derive('pepper'),
     signing: derive('signing keys'),
+    bus: derive('bus'),
     check: derive('check').toString('base64'),
   };
 }

@@ -128,7 +128,7 @@ describe('Active devices on MongoDB', () => {
     store = {
       async open(node) {
         const db = side.node();
-        const nodes = createMongoNodes(db, node, []);
+        const nodes = createMongoNodes(db, { node, capabilities: [] });
         await nodes.heartbeat();
         return createMongoDevices(late.reached(db), node, nodes);
       },

@@ -9,7 +9,7 @@ import { MongoFixture } from './mongoFixture.js';
 describe('The nodes of a single process', () => {
   for (const [promise, check] of Object.entries(promises))
     it(`can ask others, who ${promise}`, () =>
-      check({ open: async (node, capabilities) => createMemoryNodes(node, capabilities) }));
+      check({ open: async (node, capabilities) => createMemoryNodes({ node, capabilities }) }));
 });
 
 /** Nodes broken on purpose, and the promise that each must break. */
@@ -76,7 +76,7 @@ describe('The nodes on MongoDB', () => {
   beforeEach(async () => {
     side = await MongoFixture.open();
     store = {
-      open: async (node, capabilities) => createMongoNodes(side.node(), node, capabilities),
+      open: async (node, capabilities) => createMongoNodes(side.node(), { node, capabilities }),
       pass: (ms) => side.rewrite('members', { lastHeartbeat: { $subtract: ['$lastHeartbeat', ms] } }),
       loseNextAnswer: () => side.loseAnswerOf('members'),
     };

@@ -154,7 +154,7 @@ export class Node {
     const writers = Array.from({ length: partitions }, (_, partition) => new Writer(partition, deps));
     const ownership = new Ownership({
       ...{ node: this.id, writers, clock },
-      cluster: { leases, nodes: createMongoNodes(db, this.id, knownTypes) },
+      cluster: { leases, nodes: createMongoNodes(db, { node: this.id, capabilities: knownTypes }) },
       events: {
         ...{ onFatal, report },
         onSharedCapabilities: (shared) => {

@@ -8,6 +8,7 @@ import { alone, type BusWorld, together } from '../../conformance/bus.js';
 import { broken, defects } from '../../conformance/busDefects.js';
 import { eventually } from '../../support/eventually.js';
 import { natsUrl } from '../../support/nats.js';
+import { TrustedNodes } from '../../support/trust.js';
 
 /** How long a control waits for a message that its defect suppresses. */
 const CONTROL_MS = 300;
@@ -15,11 +16,12 @@ const CONTROL_MS = 300;
 /** Failures that the suite provokes are expected. */
 const quiet = () => {};
 
-const adapters: Record<string, (logId: string) => Promise<Bus>> = {
+const adapters: Record<string, (nodes: TrustedNodes) => Promise<Bus>> = {
   'in one process': async () => createMemoryBus(randomUUID(), quiet),
-  'on NATS': async (logId) => {
+  'on NATS': async (nodes) => {
     const servers = parseNatsServers((await natsUrl()) ?? '') ?? [];
-    const bus = new NatsBus({ servers, logId, node: randomUUID(), report: quiet });
+    const node = randomUUID();
+    const bus = new NatsBus({ servers, logId: nodes.logId, node, seal: nodes.seal(node), report: quiet });
     await eventually('the bus is connected', () => bus.isConnected);
     return bus;
   },
@@ -28,20 +30,20 @@ const adapters: Record<string, (logId: string) => Promise<Bus>> = {
 /** Runs the suite with buses of separate logs, each wrapped by `as`. */
 async function run(
   promise: ((world: BusWorld) => Promise<void>) | undefined,
-  open: (logId: string) => Promise<Bus>,
+  open: (nodes: TrustedNodes) => Promise<Bus>,
   patienceMs: number,
   as = (bus: Bus): Bus => bus,
 ): Promise<void> {
   if (!promise) throw new Error('the suite does not promise that');
   const buses: Bus[] = [];
-  const logs = new Map<string, string>();
+  const logs = new Map<string, TrustedNodes>();
   try {
     await promise({
       patienceMs,
       async open(log = 'the same') {
-        const id = logs.get(log) ?? randomUUID();
-        logs.set(log, id);
-        const bus = await open(id);
+        const nodes = logs.get(log) ?? new TrustedNodes(randomUUID());
+        logs.set(log, nodes);
+        const bus = await open(nodes);
         buses.push(bus);
         return as(bus);
       },

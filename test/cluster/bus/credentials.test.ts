@@ -7,12 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { parseNatsServers } from '../../../src/base/settings.js';
-import { NatsBus } from '../../../src/cluster/natsBus.js';
+import { NatsBus, type NatsBusOptions } from '../../../src/cluster/natsBus.js';
 import { eventually } from '../../support/eventually.js';
 import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';
+import { TrustedNodes } from '../../support/trust.js';
 
 const execFile = promisify(execFileBack);
 const child = fileURLToPath(new URL('./connectingChild.js', import.meta.url));
+
+/** A node of a log of its own. */
+function connect(servers: NatsBusOptions['servers'], report: NatsBusOptions['report']): NatsBus {
+  const [logId, node] = [randomUUID(), randomUUID()];
+  return new NatsBus({ servers, logId, node, seal: new TrustedNodes(logId).seal(node), report });
+}
 
 describe('a bus on NATS with authentication', () => {
   const closing: (() => Promise<unknown>)[] = [];
@@ -37,7 +44,7 @@ describe('a bus on NATS with authentication', () => {
       said ??= `${message}: ${error}`;
     };
     const servers = parseNatsServers(url) ?? [];
-    const bus = new NatsBus({ servers, logId: randomUUID(), node: randomUUID(), report });
+    const bus = connect(servers, report);
     closing.push(() => bus.close());
     await eventually('it is in or out', () => bus.isConnected || said !== undefined);
     return bus.isConnected ? 'connected' : (said ?? '');
@@ -61,7 +68,7 @@ describe('a bus on NATS with authentication', () => {
   it('connects to another server when one refuses it', async () => {
     const [strict, open] = [await nats('--auth', 'token'), await nats()];
     const servers = parseNatsServers(`${strict.url()},${open.url()}`) ?? [];
-    const bus = new NatsBus({ servers, logId: randomUUID(), node: randomUUID(), report: () => {} });
+    const bus = connect(servers, () => {});
     closing.push(() => bus.close());
     await eventually('it is connected', () => bus.isConnected);
   });

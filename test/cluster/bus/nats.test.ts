@@ -10,8 +10,10 @@ import { frameOf, messageLeaf } from '../../conformance/busFrames.js';
 import { eventually } from '../../support/eventually.js';
 import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';
 import { TcpProxy } from '../../support/proxy.js';
+import { TrustedNodes } from '../../support/trust.js';
 
-const logId = randomUUID();
+const nodes = new TrustedNodes(randomUUID());
+const { logId } = nodes;
 
 describe('a bus on NATS during failures', function () {
   this.timeout(60_000);
@@ -28,12 +30,9 @@ describe('a bus on NATS during failures', function () {
 
   function open(...urls: string[]): NatsBus {
     const report = (message: string, error: unknown) => reports.push(`${message} ${error}`);
-    const bus = new NatsBus({
-      servers: parseNatsServers(urls.join()) ?? [],
-      logId,
-      node: randomUUID(),
-      report,
-    });
+    const servers = parseNatsServers(urls.join()) ?? [];
+    const node = randomUUID();
+    const bus = new NatsBus({ servers, logId, node, seal: nodes.seal(node), report });
     closing.push(() => bus.close());
     return bus;
   }
