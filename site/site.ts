@@ -9,6 +9,7 @@ import { render } from './markdown.js';
 import { decisionPages, outline, type PageOf } from './outline.js';
 import { protocol } from './protocol.js';
 import { reference } from './reference.js';
+import { tryRest } from './tryRest.js';
 
 /** Returns the files of `docs/` that are not Markdown. The server serves them unchanged. */
 function assetsOf(root: string): ReadonlySet<string> {
@@ -62,6 +63,7 @@ export async function buildSite(root: string, client: string, out: string): Prom
   await rm(out, { recursive: true, force: true });
   await writePublished(join(out, styleName), style);
   for (const name of assets) await writePublished(join(out, name), readFileSync(join(root, 'docs', name)));
+  for (const [name, content] of tryRest()) await writePublished(join(out, name), content);
   for (const [url, text] of html) await writePublished(join(out, fileOf(url)), text);
 }
 

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type Router from '@koa/router';
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
@@ -95,78 +94,30 @@ const contentOf = (answer: z.ZodType | string, components: Components): Json =>
     ? { [answer]: { schema: { type: answer === 'application/json' ? 'object' : 'string' } } }
     : { 'application/json': { schema: components.schema(answer, 'output') } };
 
-/** Swagger UI, whose every file comes from this server. */
-const SWAGGER_PAGE = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Parley: try REST</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/docs/rest/page.css">
-<link rel="stylesheet" href="/docs/rest/swagger-ui.css">
-<script src="/docs/rest/swagger-ui-bundle.js" defer></script>
-<script src="/docs/rest/page.js" defer></script>
-</head>
-<body>
-<header><h1>Try the REST side</h1>
-<p><a href="/docs/protocol">The contract</a> says what each answer means, and what travels over the socket;
-<a href="/openapi.json">openapi.json</a> is this page for machines.</p></header>
-<main id="rest"></main>
-</body>
-</html>
-`;
-
-const CSS = `:root { color-scheme: light; }
-body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; }
-header { max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem; }
-a { color: #1a56c4; }
-`;
-
-const SCRIPT = `SwaggerUIBundle({
-  url: '/openapi.json',
-  dom_id: '#rest',
-  deepLinking: true,
-  validatorUrl: null,
-  queryConfigEnabled: false,
-});
-`;
-
-const installed = (url: string): Buffer => readFileSync(new URL(url));
-
-/** The contract for machines, and a page to try it in: made and read once, by the first request. */
+/** The contract for machines: made once, by the first request. */
 export function mountDocuments(router: Router): void {
-  serveFile(router, '/openapi.json', 'json', () => JSON.stringify(openApi()));
-  serveFile(router, '/asyncapi.json', 'json', () => JSON.stringify(asyncApi()));
-  serveFile(router, '/docs/rest', 'html', () => SWAGGER_PAGE);
-  serveFile(router, '/docs/rest/page.css', 'css', () => CSS);
-  serveFile(router, '/docs/rest/page.js', 'js', () => SCRIPT);
-  serveFile(router, '/docs/rest/swagger-ui.css', 'css', () =>
-    installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css')),
-  );
-  serveFile(router, '/docs/rest/swagger-ui-bundle.js', 'js', () =>
-    installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js')),
-  );
+  serveJson(router, '/openapi.json', openApi);
+  serveJson(router, '/asyncapi.json', asyncApi);
 }
 
-function serveFile(router: Router, path: string, type: string, make: () => string | Buffer): void {
-  let made: { readonly body: string | Buffer; readonly etag: string } | undefined;
+function serveJson(router: Router, path: string, make: () => Json): void {
+  let made: { readonly body: string; readonly etag: string } | undefined;
   serveResource(router, path, {
     GET: (ctx) => {
-      made ??= withEtag(make());
+      made ??= withEtag(JSON.stringify(make()));
       const { body, etag } = made;
       ctx.status = 200;
       // Browsers check it each time, and are sent it only when it has changed.
       ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': 'no-cache' });
       ctx.etag = etag;
-      ctx.type = type;
+      ctx.type = 'json';
       if (ctx.fresh) ctx.status = 304;
       else ctx.body = body;
     },
   });
 }
 
-const withEtag = (body: string | Buffer) => ({
+const withEtag = (body: string) => ({
   body,
   etag: createHash('sha256').update(body).digest('base64url'),
 });

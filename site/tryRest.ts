@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** The page `/docs/rest`: Swagger UI, whose every file comes from this server. Without inline scripts, which the policy of pages forbids. */
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Parley: try REST</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/rest/page.css">
+<link rel="stylesheet" href="/docs/rest/swagger-ui.css">
+<script src="/docs/rest/swagger-ui-bundle.js" defer></script>
+<script src="/docs/rest/page.js" defer></script>
+</head>
+<body>
+<header><h1>Try the REST side</h1>
+<p><a href="/docs/protocol">The contract</a> says what each answer means, and what travels over the socket;
+<a href="/openapi.json">openapi.json</a> is this page for machines.</p></header>
+<main id="rest"></main>
+</body>
+</html>
+`;
+
+const CSS = `:root { color-scheme: light; }
+body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; }
+header { max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem; }
+a { color: #1a56c4; }
+`;
+
+const SCRIPT = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#rest',
+  deepLinking: true,
+  validatorUrl: null,
+  queryConfigEnabled: false,
+});
+`;
+
+const installed = (file: string): Buffer =>
+  readFileSync(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${file}`)));
+
+/** Returns the files of the page on which readers try REST requests, by name below `docs/`. */
+export const tryRest = (): ReadonlyMap<string, string | Buffer> =>
+  new Map<string, string | Buffer>([
+    ['rest/index.html', PAGE],
+    ['rest/page.css', CSS],
+    ['rest/page.js', SCRIPT],
+    ['rest/swagger-ui.css', installed('swagger-ui.css')],
+    ['rest/swagger-ui-bundle.js', installed('swagger-ui-bundle.js')],
+  ]);
