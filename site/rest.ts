@@ -16,7 +16,7 @@ function operation(method: string, path: string, json: Json): string {
   const isOpen = list(json.security).length === 0 && json.security !== undefined;
   const parts = [
     `### ${method.toUpperCase()} ${path}`,
-    `${json.summary}.${isOpen ? ' This request needs no sign-in.' : ''}`,
+    `${json.description}${isOpen ? ' This request needs no sign-in.' : ''}`,
   ];
   const parameters = list(json.parameters).map((each) =>
     row(String(each.name), each.required === true, at(each, 'schema'), each.description),

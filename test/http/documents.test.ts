@@ -30,6 +30,15 @@ describe('the documents', () => {
       // biome-ignore lint/suspicious/noExplicitAny: any JSON
       .reduce((json: any, name) => json?.[name], document);
 
+  /** The title of each object with fields in these schemas. */
+  function titlesOf(json: unknown, found: unknown[] = []): unknown[] {
+    if (typeof json !== 'object' || json === null) return found;
+    if ('type' in json && json.type === 'object' && 'properties' in json)
+      found.push('title' in json ? json.title : undefined);
+    for (const part of Object.values(json)) titlesOf(part, found);
+    return found;
+  }
+
   it('/openapi.json is OpenAPI 3.1 with the shapes of the contract', async () => {
     const { status, body, headers } = await ask(target.url, 'GET /openapi.json');
     expect(status).to.equal(200);
@@ -42,7 +51,7 @@ describe('the documents', () => {
     const [q, limit] = body.paths['/user/search'].get.parameters;
     expect(q).to.deep.include({ name: 'q', required: true });
     expect(limit.schema).to.deep.include({ type: 'integer', minimum: 1, maximum: 50, default: 20 });
-    const signUp = body.paths['/user/'].post.requestBody.content['application/json'].schema;
+    const signUp = body.paths['/user'].post.requestBody.content['application/json'].schema;
     expect(signUp.additionalProperties).to.equal(false);
   });
 
@@ -72,6 +81,11 @@ describe('the documents', () => {
     expect(of('receive')).to.have.members(Object.keys(requests));
     expect(of('send')).to.have.members(Object.keys(pushes));
     expect(body.info.description).to.contain('4401').and.to.contain('rate_limited');
+    const titles = titlesOf(
+      Object.values<{ payload: object }>(body.components.messages).map((one) => one.payload),
+    );
+    expect(titles.filter((title) => title === undefined)).to.deep.equal([]);
+    expect(new Set(titles).size, 'each type of a client has a name of its own').to.equal(titles.length);
   });
 
   it('/asyncapi.json describes frames as they are', async () => {

@@ -19,8 +19,12 @@ import type { Progress } from '../../projections/queryWaits.js';
 import type { RowReader } from '../../projections/store/rowStore.js';
 import type { AuditedLog } from '../storedRows.js';
 
-const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
 const KINDS = [...new Set(declaredEvents.map(({ stream }) => stream.kind))];
+const STREAM = `^(${KINDS.join('|')}):${UUID}$`;
+const ACTOR = `^(system|${UUID})$`;
+/** Its decimals, beside the format `date-time`. */
+const TIME = '^[^.]*(\\.\\d{1,9}[^.\\d].*)?$';
 /** The largest time that is written like the times of events, which are compared as texts. */
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
@@ -31,14 +35,14 @@ const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 const timeRounded = (direction: 'up' | 'down') =>
   z.iso
     .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
-    .refine((text) => !/\.\d{10}/.test(text), 'must have at most nine decimals of a second')
+    .regex(new RegExp(TIME), 'must have at most nine decimals of a second')
     .transform((text) => {
       const [, decimals = ''] = /\.(\d+)/.exec(text) ?? [];
       const hasMore = direction === 'up' && /[1-9]/.test(decimals.slice(3));
       // `Date.parse` ignores all but three decimals.
       return new Date(Math.min(Date.parse(text) + (hasMore ? 1 : 0), LAST_MS)).toISOString();
     })
-    .pipe(Time);
+    .pipe(Time.meta({ pattern: TIME, description: 'ISO 8601, with at most nine decimals of a second.' }));
 
 /** A point in time that includes the events of that time. */
 export const PointInTime = timeRounded('down');
@@ -50,25 +54,22 @@ export const PointInTime = timeRounded('down');
 export const filterFields = {
   stream: z
     .string()
-    .regex(
-      new RegExp(`^(${KINDS.join('|')}):${UUID}$`, 'i'),
-      `must be ${KINDS.map((kind) => `${kind}:`).join(' or ')} and an id`,
-    )
+    .regex(new RegExp(STREAM), `must be ${KINDS.map((kind) => `${kind}:`).join(' or ')} and an id`)
     .transform((text) => text.toLowerCase())
     .pipe(z.templateLiteral([z.enum(KINDS), ':', z.string()]))
     .exactOptional()
-    .meta({ description: 'Only events of this stream, such as `room:<roomId>`.' }),
+    .meta({ pattern: STREAM, description: 'Only events of this stream, such as `room:<roomId>`.' }),
   type: z
     .enum(eventTypes, 'must be a type of event, such as MessageSent')
     .exactOptional()
     .meta({ description: 'Only events of this type, such as `MessageSent`.' }),
   actor: z
     .string()
-    .regex(new RegExp(`^(system|${UUID})$`, 'i'), 'must be the id of a user, or system')
+    .regex(new RegExp(ACTOR), 'must be the id of a user, or system')
     .transform((text) => text.toLowerCase())
     .pipe(z.string())
     .exactOptional()
-    .meta({ description: 'Only events that this user caused, by id, or `system`.' }),
+    .meta({ pattern: ACTOR, description: 'Only events that this user caused, by id, or `system`.' }),
   since: timeRounded('up')
     .exactOptional()
     .meta({ description: 'Only events from this time on (ISO 8601, up to nine decimals of a second).' }),
@@ -77,7 +78,7 @@ export const filterFields = {
     .string()
     .regex(/^(0|[1-9]\d{0,5})$/, 'must be the number of a partition')
     .transform(Number)
-    .pipe(z.int().min(0))
+    .pipe(z.int().min(0).max(999_999))
     .exactOptional()
     .meta({ description: 'Only events of this partition of the log, counted from 0.' }),
 };

@@ -71,7 +71,7 @@ export const RoomThenQuery = z.strictObject({
       PointInTime,
       z
         .string()
-        .regex(/^[1-9]\d{0,14}$/)
+        .regex(/^[1-9]\d{0,15}$/)
         .transform(Number)
         .pipe(z.int().min(1)),
     ])

@@ -11,7 +11,7 @@ import { NoFields } from '../schemas.js';
 const whole = (min: number) =>
   z
     .string()
-    .regex(/^(0|[1-9]\d{0,14})$/, 'must be a whole number')
+    .regex(/^(0|[1-9]\d{0,15})$/, 'must be a whole number')
     .transform(Number)
     .pipe(z.int().min(min));
 

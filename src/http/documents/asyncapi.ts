@@ -40,6 +40,23 @@ ${table(Object.entries(closeCodes))}`;
 
 const channel = { $ref: '#/channels/socket' };
 
+const titleOf = (name: string): string => name.replace(/^./, (letter) => letter.toUpperCase());
+
+/** Names each object of a schema by its place, so that generators of code have names for their types. */
+function withTitles(schema: Json, title: string): Json {
+  const { type, properties, items } = schema;
+  const named = type === 'object' && properties !== undefined ? { title, ...schema } : { ...schema };
+  const parts = Object.entries((properties ?? {}) as Json).map(([name, part]) => [
+    name,
+    withTitles(part as Json, title + titleOf(name)), // Properties of a schema are schemas.
+  ]);
+  return {
+    ...named,
+    ...(parts.length > 0 ? { properties: Object.fromEntries(parts) } : {}),
+    ...(items === undefined ? {} : { items: withTitles(items as Json, `${title}Item`) }), // So are its items.
+  };
+}
+
 /** Gathers the messages of the document, and refers to them by name. */
 class Messages {
   readonly all: Record<string, Json> = {};
@@ -47,7 +64,8 @@ class Messages {
 
   add(name: string, about: { event: string; summary: string }, payload: z.ZodType, io: 'input' | 'output') {
     const { event, summary } = about;
-    this.all[name] = { name: event, title: event, summary, payload: this.components.schema(payload, io) };
+    const schema = withTitles(this.components.schema(payload, io), titleOf(name));
+    this.all[name] = { name: event, title: event, summary, payload: schema };
     return { $ref: `#/channels/socket/messages/${name}` };
   }
 }
@@ -114,7 +132,14 @@ export function asyncApi(): Json {
   ]);
   return {
     asyncapi: '3.0.0',
-    info: { title: 'Parley: WebSocket', version: contractVersion, description, license: { name: 'MIT' } },
+    info: {
+      title: 'Parley: WebSocket',
+      version: contractVersion,
+      description,
+      contact: { name: 'Parley' },
+      license: { name: 'MIT' },
+      tags: [{ name: 'Messaging' }],
+    },
     defaultContentType: 'application/json',
     servers: { node: server },
     channels: {

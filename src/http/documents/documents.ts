@@ -26,6 +26,7 @@ export function openApi(): Json {
       version: contractVersion,
       description:
         'Accounts, users and operations; messages travel over the WebSocket, see `/asyncapi.json`. JSON bodies of at most 64 KiB; unknown fields and parameters are a `bad_request`; errors are `application/problem+json`.',
+      contact: { name: 'Parley' },
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
@@ -42,7 +43,7 @@ export function openApi(): Json {
 }
 
 function describeOperation(operation: Operation, components: Components, problem: Json): Json {
-  const { id, summary, tag, open, path, query, body, status, answer } = operation;
+  const { id, summary, about, tag, open, path, query, body, status, answer } = operation;
   const refusal = (description: string) => ({
     description,
     content: { 'application/problem+json': { schema: problem } },
@@ -59,6 +60,7 @@ function describeOperation(operation: Operation, components: Components, problem
   return {
     operationId: id,
     summary,
+    description: about,
     tags: [tag],
     ...(open ? { security: [] } : {}),
     parameters: [...(path ?? []), ...(query ? parametersOf(query, components) : [])],

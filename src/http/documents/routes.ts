@@ -29,7 +29,10 @@ import {
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
   readonly id: string;
+  /** A few words. */
   readonly summary: string;
+  /** What it does and what it needs, in sentences. */
+  readonly about: string;
   readonly tag: 'Users' | 'Audit' | 'Operations' | 'Documents';
   /** Needs no session. */
   readonly open?: true;
@@ -43,12 +46,22 @@ export interface Operation {
 }
 
 const signUpErrors = ['bad_request', 'conflict', 'rate_limited', 'overloaded', 'unknown'] as const;
-const inPath = (name: string, schema: Json, description?: string): Json[] => [
-  { name, in: 'path', required: true, schema, ...(description === undefined ? {} : { description }) },
+const inPath = (name: string, schema: Json, description: string): Json[] => [
+  { name, in: 'path', required: true, schema, description },
 ];
-const userId = inPath('userId', { type: 'string', format: 'uuid' });
-const roomId = inPath('roomId', { type: 'string', format: 'uuid' });
-const partition = inPath('partition', { type: 'integer', minimum: 0 });
+const id: Json = { type: 'string', format: 'uuid' };
+const userId = inPath('userId', id, 'The id of the user, in any case.');
+const roomId = inPath('roomId', id, 'The id of the room, in any case.');
+const partition = inPath(
+  'partition',
+  { type: 'integer', minimum: 0, maximum: 999_999 },
+  'The number of the partition, counted from 0, without leading zeros.',
+);
+const offset = inPath(
+  'offset',
+  { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+  'The place of the event in its partition, counted from 0.',
+);
 const tile = inPath(
   'tile',
   { type: 'string', examples: ['0/x001/234', '1/000.p/12', 'entries/x001/234'] },
@@ -56,16 +69,17 @@ const tile = inPath(
 );
 const auditErrors = ['bad_request', 'forbidden', 'not_found', 'overloaded'] as const;
 const readErrors = ['bad_request', 'forbidden', 'overloaded', 'unknown'] as const;
-const document = (id: string, summary: string, answer: string): { get: Operation } => ({
-  get: { id, summary, tag: 'Documents', open: true, status: 200, answer },
+const document = (id: string, summary: string, about: string, answer: string): { get: Operation } => ({
+  get: { id, summary, about, tag: 'Documents', open: true, status: 200, answer },
 });
 
 /** Every path that REST serves, in OpenAPI's notation. */
 export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'delete', Operation>>> = {
-  '/user/': {
+  '/user': {
     post: {
       id: 'signUp',
       summary: 'Sign up',
+      about: 'Makes a user with this name and password. Sign in afterwards for a token.',
       tag: 'Users',
       open: true,
       body: SignUp,
@@ -77,7 +91,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/signin': {
     post: {
       id: 'signIn',
-      summary: 'Sign in: makes a new session',
+      summary: 'Sign in',
+      about: 'Makes a session, and returns its token and what a client shows first.',
       tag: 'Users',
       open: true,
       body: SignIn,
@@ -89,7 +104,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/signout': {
     post: {
       id: 'signOut',
-      summary: 'Sign out: ends the session and its sockets',
+      summary: 'Sign out',
+      about:
+        'Ends this session and closes its sockets with 4401; with `everywhere=true` all sessions of the user.',
       tag: 'Users',
       query: SignOutQuery,
       status: 204,
@@ -99,7 +116,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/password': {
     put: {
       id: 'changePassword',
-      summary: 'Change the password, and end all my other sessions',
+      summary: 'Change my password',
+      about: 'Sets a new password and ends all my other sessions. Needs the present password.',
       tag: 'Users',
       body: ChangePassword,
       status: 204,
@@ -110,6 +128,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     get: {
       id: 'searchUsers',
       summary: 'Search users by name',
+      about: 'Finds users by any part of their names.',
       tag: 'Users',
       query: SearchQuery,
       status: 200,
@@ -120,7 +139,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/{userId}': {
     get: {
       id: 'getUser',
-      summary: 'Get a user; with friends and the first 50 active chats if it is me',
+      summary: 'Get a user',
+      about:
+        'Returns the public fields of a user; of oneself also the friends and the first 50 active chats.',
       tag: 'Users',
       path: userId,
       query: RevisionQuery,
@@ -130,7 +151,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     },
     delete: {
       id: 'eraseUser',
-      summary: 'Delete my account permanently: erases my name and texts everywhere, and ends my sessions',
+      summary: 'Delete my account',
+      about: 'Erases my name and texts everywhere, permanently, and ends my sessions. Needs the password.',
       tag: 'Users',
       path: userId,
       body: EraseUser,
@@ -141,7 +163,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/user/{userId}/export': {
     get: {
       id: 'exportUser',
-      summary: 'Export everything that is kept of me, as JSON lines; `kind` names each',
+      summary: 'Export my data',
+      about: 'Returns everything that is kept of me, as JSON lines; `kind` names each.',
       tag: 'Users',
       path: userId,
       status: 200,
@@ -152,8 +175,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/events': {
     get: {
       id: 'auditEvents',
-      summary:
-        'Get events by time, then partition, then offset, or newest first: one page, which may hold fewer than `limit`',
+      summary: 'Get events',
+      about:
+        'Returns one page of events by time, then partition, then offset, or the newest first. A page may hold fewer than `limit`. The log records the query before the answer.',
       tag: 'Audit',
       query: EventQuery,
       status: 200,
@@ -164,9 +188,10 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/events/{partition}/{offset}': {
     get: {
       id: 'auditEvent',
-      summary: 'Get the event at a place in the log',
+      summary: 'Get one event',
+      about: 'Returns the event at a place in the log, opened. The log records the look before the answer.',
       tag: 'Audit',
-      path: [...partition, ...inPath('offset', { type: 'integer', minimum: 0 })],
+      path: [...partition, ...offset],
       status: 200,
       answer: EventAnswer,
       errors: [...readErrors, 'not_found'],
@@ -175,8 +200,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/events/stream': {
     get: {
       id: 'auditEventStream',
-      summary:
-        'Stream the same events as JSON lines; with `follow=true` new events too, in order within each partition only',
+      summary: 'Stream events',
+      about:
+        'Streams the same events as JSON lines; with `follow=true` new events too, in order within each partition only. An empty line is sent after 15 s of silence.',
       tag: 'Audit',
       query: EventStreamQuery,
       status: 200,
@@ -187,7 +213,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/rooms/{roomId}': {
     get: {
       id: 'auditRoom',
-      summary: 'Get a room at a point in time, folded from the log',
+      summary: 'Get a room at a point in time',
+      about:
+        'Folds the room from the log, as its members saw it then, without what was erased or deleted since.',
       tag: 'Audit',
       path: roomId,
       query: RoomThenQuery,
@@ -199,7 +227,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/users/{userId}': {
     get: {
       id: 'auditUser',
-      summary: 'Get a user at a point in time, folded from the log',
+      summary: 'Get a user at a point in time',
+      about: 'Folds the user from the log, as it was then, without what was erased since.',
       tag: 'Audit',
       path: userId,
       query: UserThenQuery,
@@ -211,8 +240,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/key': {
     get: {
       id: 'logKeys',
-      summary:
-        'Get the verifier keys of the log (C2SP signed-note): a line for each partition and key, the key in use first',
+      summary: 'Get the verifier keys',
+      about:
+        'Returns the verifier keys of the log (C2SP signed-note): a line for each partition and key, the key in use first.',
       tag: 'Audit',
       status: 200,
       answer: 'text/plain',
@@ -222,7 +252,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/{partition}/checkpoint': {
     get: {
       id: 'logCheckpoint',
-      summary: 'Get the signed head of a partition: a C2SP tlog-checkpoint, whose tiles can be read already',
+      summary: 'Get the signed head of a partition',
+      about: 'Returns a C2SP tlog-checkpoint, whose tiles can be read already.',
       tag: 'Audit',
       path: partition,
       status: 200,
@@ -233,7 +264,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/{partition}/tile/{tile}': {
     get: {
       id: 'logTile',
-      summary: 'Get a tile or an entry bundle (C2SP tlog-tiles); an entry is the stored bytes of an event',
+      summary: 'Get a tile or an entry bundle',
+      about: 'Returns a part of the Merkle tree (C2SP tlog-tiles); an entry is the stored bytes of an event.',
       tag: 'Audit',
       path: [...partition, ...tile],
       status: 200,
@@ -244,7 +276,9 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/audit/log/{partition}/proof': {
     get: {
       id: 'logProof',
-      summary: 'Prove that an event (`offset`) is in the log, or that the log extends an older head (`from`)',
+      summary: 'Prove that the log holds something',
+      about:
+        'Proves that an event (`offset`) is in the log, or that the log extends an older head (`from`). Give one of both.',
       tag: 'Audit',
       path: partition,
       query: ProofQuery,
@@ -256,7 +290,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/health': {
     get: {
       id: 'health',
-      summary: 'Liveness: restart the node only if this fails',
+      summary: 'Liveness',
+      about: 'Answers while the process works. Restart the node only if this fails.',
       tag: 'Operations',
       open: true,
       status: 200,
@@ -266,7 +301,8 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/ready': {
     get: {
       id: 'ready',
-      summary: 'Readiness: whether the node can do its work; a 503 names the failing part',
+      summary: 'Readiness',
+      about: 'Says whether the node can do its work; a 503 names the failing part.',
       tag: 'Operations',
       open: true,
       status: 200,
@@ -277,14 +313,20 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
   '/metrics': {
     get: {
       id: 'metrics',
-      summary: 'Metrics in the Prometheus text format',
+      summary: 'Metrics',
+      about: 'Returns metrics in the Prometheus text format.',
       tag: 'Operations',
       open: true,
       status: 200,
       answer: 'text/plain',
     },
   },
-  '/openapi.json': document('openapi', 'This document', 'application/json'),
-  '/asyncapi.json': document('asyncapi', 'The WebSocket as AsyncAPI 3.0', 'application/json'),
-  '/docs': document('docs', 'The documentation', 'text/html'),
+  '/openapi.json': document('openapi', 'REST for machines', 'Returns this document.', 'application/json'),
+  '/asyncapi.json': document(
+    'asyncapi',
+    'The WebSocket for machines',
+    'Returns every request, answer and push of the socket as AsyncAPI 3.0.',
+    'application/json',
+  ),
+  '/docs': document('docs', 'The documentation', 'Returns the first page of the documentation.', 'text/html'),
 };
