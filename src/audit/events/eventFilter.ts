@@ -21,8 +21,11 @@ import type { AuditedLog } from '../storedRows.js';
 
 const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
 const KINDS = [...new Set(declaredEvents.map(({ stream }) => stream.kind))];
-const STREAM = `^(${KINDS.join('|')}):${UUID}$`;
-const ACTOR = `^(system|${UUID})$`;
+// Patterns of JSON Schema have no flag for any case.
+const anyCase = (text: string): string =>
+  text.replace(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+const STREAM = `^(${KINDS.map(anyCase).join('|')}):${UUID}$`;
+const ACTOR = `^(${anyCase('system')}|${UUID})$`;
 /** Its decimals, beside the format `date-time`. */
 const TIME = '^[^.]*(\\.\\d{1,9}[^.\\d].*)?$';
 /** The largest time that is written like the times of events, which are compared as texts. */
