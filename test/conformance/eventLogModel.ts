@@ -20,7 +20,7 @@ const step: fc.Arbitrary<Step> = fc.record({
   at: fc.nat(20),
   leaves: fc.array(leaf, { maxLength: 4 }),
 });
-const steps = fc.array(step, { minLength: 10, maxLength: 30, size: 'max' });
+const steps = fc.array(step, { minLength: 10, maxLength: 30 });
 
 /** Checks that any sequence of appends, repeats, conflicts, reads and reopenings acts as on an array. */
 export async function followsItsModel(store: LogStore): Promise<void> {

@@ -15,8 +15,10 @@ export const mochaHooks = {
   },
 };
 
-// Without SEED each property draws a seed of its own, which its failure names.
-if (process.env.SEED !== undefined) {
-  const { default: fc } = await import('fast-check');
-  fc.configureGlobal({ seed: newSeed() | 0 });
-}
+const { default: fc } = await import('fast-check');
+fc.configureGlobal({
+  // By default lists have ten items at most, whatever their bound.
+  defaultSizeToMaxWhenMaxSpecified: true,
+  // Without SEED each property draws a seed of its own, which its failure names.
+  ...(process.env.SEED === undefined ? {} : { seed: newSeed() | 0 }),
+});
