@@ -9,10 +9,20 @@ import { type KeyStore, SECRET_TTL_MS } from './vault.js';
 
 const MAX_BYTES = 16 * 1024 * 1024;
 
+/** A sealed text, and all that its seal is bound to. */
+export interface SealedText {
+  readonly sealed: Sealed;
+  readonly context: string;
+  readonly owner: UserId;
+  /** Of a message. */
+  readonly seq?: number;
+}
+
 /** Texts that this process has just opened, which need not be opened again. */
 export interface PlaintextCache {
-  set(sealed: Sealed, text: string, owner: UserId): void;
-  get(sealed: Sealed): string | undefined;
+  set(sealed: SealedText, text: string): void;
+  /** Only for the place that it was opened at: at another one the seal may not hold. */
+  get(sealed: SealedText): string | undefined;
   /** Removes all texts of a user whose key was destroyed. */
   deleteOwner(owner: UserId): void;
   close(): void;
@@ -20,15 +30,19 @@ export interface PlaintextCache {
 
 /** Creates a cache limited to `MAX_BYTES` and, by age, to `ERASED_WITHIN_MS`. */
 export function createPlaintextCache(): PlaintextCache {
-  const texts = new ExpiringCache<{ text: string; owner: UserId }>({
+  const texts = new ExpiringCache<SealedText & { readonly text: string }>({
     ttlMs: SECRET_TTL_MS,
     maxBytes: MAX_BYTES,
     // Counts two bytes per unit, which text outside Latin-1 takes.
-    sizeOf: ({ text }, sealed) => sealed.length + 2 * text.length + 1,
+    sizeOf: ({ text, sealed, context }) => sealed.length + context.length + 2 * text.length + 1,
   });
   return {
-    set: (sealed, text, owner) => texts.set(sealed, { text, owner }),
-    get: (sealed) => texts.get(sealed)?.text,
+    set: (text, opened) => texts.set(text.context, { ...text, text: opened }),
+    get({ sealed, context, owner, seq }) {
+      const known = texts.get(context);
+      const isSame = known?.sealed === sealed && known.owner === owner && known.seq === seq;
+      return isSame ? known.text : undefined;
+    },
     deleteOwner: (owner) => texts.deleteWhere((entry) => entry.owner === owner),
     close: () => texts.close(),
   };
@@ -65,14 +79,11 @@ export function createTextOpener(
   /** Takes the texts in memory, and opens the others together. */
   async function openAll<T>(
     texts: readonly T[],
-    sealedIn: (text: T) => Sealed | null,
+    sealedIn: (text: T) => SealedText | null,
     load: (uncached: readonly T[]) => Promise<(text: T) => string | null>,
-    ownerOf: (text: T) => UserId,
   ): Promise<(string | null)[]> {
-    const opened = texts.map((text) => {
-      const sealed = sealedIn(text);
-      return sealed === null ? null : cache.get(sealed);
-    });
+    const sealed = texts.map(sealedIn);
+    const opened = sealed.map((each) => (each === null ? null : cache.get(each)));
     const uncached = texts.filter((_, i) => opened[i] === undefined);
     if (uncached.length === 0) return opened.map((text) => text ?? null);
     const open = await load(uncached);
@@ -80,8 +91,8 @@ export function createTextOpener(
       const known = opened[i];
       if (known !== undefined) return known;
       const plain = open(text);
-      const sealed = sealedIn(text);
-      if (plain !== null && sealed !== null) cache.set(sealed, plain, ownerOf(text));
+      const from = sealed[i];
+      if (plain !== null && from) cache.set(from, plain);
       return plain;
     });
   }
@@ -111,16 +122,15 @@ export function createTextOpener(
     messages: (messages) =>
       openAll(
         messages,
-        ({ text }) => text,
+        ({ text, senderId: owner, roomId, messageId, seq }) =>
+          text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
         loadTextKeys,
-        ({ senderId }) => senderId,
       ),
     usernames: (names) =>
       openAll(
         names,
-        ({ username }) => username,
+        ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
         loadNameKeys,
-        ({ userId }) => userId,
       ),
   };
 }
