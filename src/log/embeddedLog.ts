@@ -232,6 +232,8 @@ class Appender {
   }
 
   async #call(asked: Asked): Promise<Exclude<SlotResult, { error: unknown }>> {
+    // The slots of calls that a thread has left stay taken.
+    if (this.failed) throw this.failed;
     const result = await new Promise<SlotResult>((resolve, reject) => {
       this.#waiting.push({ asked, resolve, reject });
       this.#callNext();

@@ -1,12 +1,15 @@
 import { stat, writeFile } from 'node:fs/promises';
+import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
+import { SLOTS } from '../../src/log/appendSlots.js';
 import { checkCommit, emptyHead, loadHead } from '../../src/log/commit.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import { AppendError, type Commit, HoleError, StorageError } from '../../src/log/log.js';
 import { SqliteStore } from '../../src/log/logFile.js';
 import { openLogReader } from '../../src/log/logFileReader.js';
 import { eventLogConformance, type LogStore } from '../conformance/eventLog.js';
+import { rejection } from '../support/rejection.js';
 import { start } from './child.js';
 import { chain, commitAfter } from './commitChain.js';
 import { sqliteStore } from './stores.js';
@@ -88,6 +91,30 @@ describe('the event log on SQLite, besides the common contract,', () => {
   it('throws StorageError for a file that is not a database', async () => {
     await writeFile(store.file, 'x'.repeat(8192));
     expect(await store.open().catch((error: unknown) => error)).to.be.instanceOf(StorageError);
+  });
+
+  it('refuses each append with StorageError once its thread has ended, those that wait too', async () => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    const partitions = 3 * SLOTS;
+    const log = await openSqliteLog({ file: `${store.file}-of-many`, partitions });
+    process.off('worker', note);
+    // More than its slots, so that some wait for one. No turn passes between them and the end of the thread.
+    const commits = Array.from({ length: partitions }, (_, partition) => chain(1, partition)[0]);
+    const appends = commits.map((commit) => commit && log.append(commit));
+    await threads[0]?.terminate();
+    const settled = await Promise.allSettled(appends);
+    const refused = settled.filter((outcome) => outcome.status === 'rejected');
+    expect(refused.length, 'those that waited').to.be.at.least(partitions - SLOTS);
+    for (const { reason } of refused) expect(reason).to.be.instanceOf(StorageError);
+    const [first] = commits;
+    expect(first && (await rejection(log.append(first)))).to.be.instanceOf(StorageError);
+    expect(
+      await rejection(log.tail(0)),
+      'nothing is read of a log that may lack what was appended',
+    ).to.be.instanceOf(StorageError);
+    await log.close();
   });
 
   it('appends nothing after a failure, even if the disk works again', () => {
