@@ -3,7 +3,7 @@ import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
 import { DRAFT_META_TABLE, META_TABLE } from '../log/logMeta.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
-import { type AnyModel, type StoredCheckpoint, tableOf } from '../projections/store/rowStore.js';
+import { type AnyModel, type Row, type StoredCheckpoint, tableOf } from '../projections/store/rowStore.js';
 import {
   type Entry,
   indexTable,
@@ -52,10 +52,10 @@ export interface StoredRows {
   hasTable(model: AnyModel): Promise<boolean>;
   get(model: AnyModel, keys: readonly string[]): Promise<StoredRow[]>;
   /**
-   * Whether all these live rows are stored with the same text. False proves nothing, because one JSON value
-   * has many texts.
+   * Whether all these live rows of one partition are stored with the text that their values have here. False proves
+   * nothing, because one JSON value has many texts.
    */
-  has(model: AnyModel, rows: readonly StoredRow[]): Promise<boolean>;
+  has(model: AnyModel, rows: readonly Row<unknown>[]): Promise<boolean>;
   /** A page of rows by key, behind `after`. */
   page(model: AnyModel, after: string | undefined, limit: number): Promise<StoredRow[]>;
   /** A page of rows as `page` gives it, each with the index entries that it keeps. */
@@ -138,13 +138,15 @@ const noRows: StoredRows = {
   close: async () => {},
 };
 
-/** A row as a line, if its columns have the types that are written. None of them holds a line break. */
+/**
+ * A row of a partition as a line, if its columns have the types that are written: an integer is below each text and
+ * blob, and a text below each blob. To compare is cheaper than `typeof`. No column holds a line break.
+ */
 const ROW_LINE =
-  "CASE WHEN typeof(r.partition) = 'integer' AND typeof(r.offset) = 'integer' AND typeof(r.value) = 'text' " +
-  "THEN r.key || ' ' || r.partition || ' ' || r.offset || ' ' || r.value END";
+  `CASE WHEN r.partition = ? AND r.offset BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER} AND r.value < x'' ` +
+  "THEN r.key || ' ' || r.offset || ' ' || r.value END";
 
-const rowLine = ([key, partition, offset, value]: StoredRow): string =>
-  `${key} ${partition} ${offset} ${value}`;
+const rowLine = ({ key, offset, value }: Row<unknown>): string => `${key} ${offset} ${JSON.stringify(value)}`;
 
 const neighbouringRows = (table: string): string =>
   `(SELECT * FROM ${table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?) r`;
@@ -175,12 +177,12 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       return file.statement(sql).all(JSON.stringify(keys)) as StoredRow[];
     },
     async has(model, rows) {
-      const keys = rows.map(([key]) => key);
+      const keys = rows.map(({ key }) => key);
       const [from, ...bounds] = haveCommonPrefix(keys)
         ? [neighbouringRows(table(model)), keys[0], keys.at(-1), keys.length + 1]
         : [`json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`, JSON.stringify(keys)];
       const lines = file.statement(`SELECT count(*), group_concat(${ROW_LINE}, char(10)) FROM ${from}`);
-      const [count, text] = lines.get(...bounds) as [number, string | null];
+      const [count, text] = lines.get(rows[0]?.partition ?? 0, ...bounds) as [number, string | null];
       // Counted too, because a value with a line break could look like two rows.
       return count === rows.length && text === rows.map(rowLine).join('\n');
     },
