@@ -31,6 +31,11 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
       const filter = after === undefined ? {} : { _id: { $gt: after } };
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
     },
+    async pagePlaces(model, after, limit) {
+      const filter = after === undefined ? {} : { _id: { $gt: after } };
+      const found = table(model).find(filter, { projection: { p: 1, o: 1 } });
+      return (await found.sort({ _id: 1 }).limit(limit).toArray()).map(({ _id, p, o }) => [_id, p, o]);
+    },
     count: (model, below) =>
       Promise.all([
         ...below.map((end, p) => table(model).countDocuments({ p, o: { $lt: end } })),

@@ -58,6 +58,8 @@ export interface StoredRows {
   has(model: AnyModel, rows: readonly Row<unknown>[]): Promise<boolean>;
   /** A page of rows by key, behind `after`. */
   page(model: AnyModel, after: string | undefined, limit: number): Promise<StoredRow[]>;
+  /** The places of a page of rows, without their values. */
+  pagePlaces(model: AnyModel, after: string | undefined, limit: number): Promise<PlacedKey[]>;
   /** A page of rows as `page` gives it, each with the index entries that it keeps. */
   pageIndexed(model: AnyModel, after: string | undefined, limit: number): Promise<IndexedRow[]>;
   /** A page of a partition's rows at this offset or a later one, by key. */
@@ -82,6 +84,9 @@ interface Place {
   readonly partition: number;
   readonly offset: number;
 }
+
+/** The key of a row, and the event that it was stored at. */
+export type PlacedKey = readonly [key: string, partition: number, offset: number];
 
 /** A row, and what it keeps of its index entries. */
 export interface IndexedRow {
@@ -129,6 +134,7 @@ const noRows: StoredRows = {
   get: async () => [],
   has: async () => false,
   page: async () => [],
+  pagePlaces: async () => [],
   pageIndexed: async () => [],
   pageAhead: async () => [],
   isKept: () => true,
@@ -190,6 +196,10 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       const from = after === undefined ? '' : 'WHERE r.key > ?';
       const sql = `SELECT ${columns} FROM ${table(model)} r ${from} ORDER BY r.key LIMIT ?`;
       return file.statement(sql).all(...(after === undefined ? [] : [after]), limit) as StoredRow[];
+    },
+    async pagePlaces(model, after = '', limit) {
+      const sql = `SELECT key, partition, offset FROM ${table(model)} WHERE key > ? ORDER BY key LIMIT ?`;
+      return file.statement(sql).all(after, limit) as [string, number, number][];
     },
     async count(model, below) {
       // One pass over the table, because no index has the partition.

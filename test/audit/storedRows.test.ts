@@ -59,6 +59,15 @@ describe('the stored rows of a file', () => {
       expect(await has(rows)).to.equal(false);
     });
 
+  it('are listed by key with their places, page by page', async () => {
+    const stored = sqliteRows(file);
+    expect(await stored.pagePlaces(model, undefined, 2)).to.deep.equal([
+      [key(1), 0, 1],
+      [key(2), 0, 2],
+    ]);
+    expect(await stored.pagePlaces(model, key(2), 2)).to.deep.equal([[key(3), 0, 3]]);
+  });
+
   it('are counted by partition, below an offset of each, and in no partition', async () => {
     file.exec(
       `INSERT INTO notes_v1 VALUES ('x', 1, 5, NULL), ('y', 1, 6, '{}'), ('z', 3, 0, '{}'), ('u', -1, 0, '{}')`,
