@@ -20,13 +20,21 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
     hasTable: (model) => db.listCollections({ name: tableOf(model) }).hasNext(),
     get,
     async has(model, rows) {
-      const keys = rows.map(([key]) => key);
+      const keys = rows.map(({ key }) => key);
       const found = new Map((await get(model, keys)).map((row) => [row[0], row]));
-      return rows.every((row) => row.every((column, i) => column === found.get(row[0])?.[i]));
+      return rows.every(({ key, partition, offset, value }) => {
+        const row = found.get(key);
+        return row && row[1] === partition && row[2] === offset && row[3] === JSON.stringify(value);
+      });
     },
     async page(model, after, limit) {
       const filter = after === undefined ? {} : { _id: { $gt: after } };
       return (await table(model).find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(rowOf);
+    },
+    async pagePlaces(model, after, limit) {
+      const filter = after === undefined ? {} : { _id: { $gt: after } };
+      const found = table(model).find(filter, { projection: { p: 1, o: 1 } });
+      return (await found.sort({ _id: 1 }).limit(limit).toArray()).map(({ _id, p, o }) => [_id, p, o]);
     },
     count: (model, below) =>
       Promise.all([

@@ -3,7 +3,7 @@ import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
 import { DRAFT_META_TABLE, META_TABLE } from '../log/logMeta.js';
 import { type Engine, logFileOf, openRowsFile, readFileOf } from '../projections/store/engine.js';
-import { type AnyModel, type StoredCheckpoint, tableOf } from '../projections/store/rowStore.js';
+import { type AnyModel, type Row, type StoredCheckpoint, tableOf } from '../projections/store/rowStore.js';
 import {
   type Entry,
   indexTable,
@@ -52,12 +52,14 @@ export interface StoredRows {
   hasTable(model: AnyModel): Promise<boolean>;
   get(model: AnyModel, keys: readonly string[]): Promise<StoredRow[]>;
   /**
-   * Whether all these live rows are stored with the same text. False proves nothing, because one JSON value
-   * has many texts.
+   * Whether all these live rows of one partition are stored with the text that their values have here. False proves
+   * nothing, because one JSON value has many texts.
    */
-  has(model: AnyModel, rows: readonly StoredRow[]): Promise<boolean>;
+  has(model: AnyModel, rows: readonly Row<unknown>[]): Promise<boolean>;
   /** A page of rows by key, behind `after`. */
   page(model: AnyModel, after: string | undefined, limit: number): Promise<StoredRow[]>;
+  /** The places of a page of rows, without their values. */
+  pagePlaces(model: AnyModel, after: string | undefined, limit: number): Promise<PlacedKey[]>;
   /** A page of rows as `page` gives it, each with the index entries that it keeps. */
   pageIndexed(model: AnyModel, after: string | undefined, limit: number): Promise<IndexedRow[]>;
   /** A page of a partition's rows at this offset or a later one, by key. */
@@ -82,6 +84,9 @@ interface Place {
   readonly partition: number;
   readonly offset: number;
 }
+
+/** The key of a row, and the event that it was stored at. */
+export type PlacedKey = readonly [key: string, partition: number, offset: number];
 
 /** A row, and what it keeps of its index entries. */
 export interface IndexedRow {
@@ -129,6 +134,7 @@ const noRows: StoredRows = {
   get: async () => [],
   has: async () => false,
   page: async () => [],
+  pagePlaces: async () => [],
   pageIndexed: async () => [],
   pageAhead: async () => [],
   isKept: () => true,
@@ -138,13 +144,15 @@ const noRows: StoredRows = {
   close: async () => {},
 };
 
-/** A row as a line, if its columns have the types that are written. None of them holds a line break. */
+/**
+ * A row of a partition as a line, if its columns have the types that are written: an integer is below each text and
+ * blob, and a text below each blob. To compare is cheaper than `typeof`. No column holds a line break.
+ */
 const ROW_LINE =
-  "CASE WHEN typeof(r.partition) = 'integer' AND typeof(r.offset) = 'integer' AND typeof(r.value) = 'text' " +
-  "THEN r.key || ' ' || r.partition || ' ' || r.offset || ' ' || r.value END";
+  `CASE WHEN r.partition = ? AND r.offset BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER} AND r.value < x'' ` +
+  "THEN r.key || ' ' || r.offset || ' ' || r.value END";
 
-const rowLine = ([key, partition, offset, value]: StoredRow): string =>
-  `${key} ${partition} ${offset} ${value}`;
+const rowLine = ({ key, offset, value }: Row<unknown>): string => `${key} ${offset} ${JSON.stringify(value)}`;
 
 const neighbouringRows = (table: string): string =>
   `(SELECT * FROM ${table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?) r`;
@@ -175,12 +183,12 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       return file.statement(sql).all(JSON.stringify(keys)) as StoredRow[];
     },
     async has(model, rows) {
-      const keys = rows.map(([key]) => key);
+      const keys = rows.map(({ key }) => key);
       const [from, ...bounds] = haveCommonPrefix(keys)
         ? [neighbouringRows(table(model)), keys[0], keys.at(-1), keys.length + 1]
         : [`json_each(?) k CROSS JOIN ${table(model)} r ON r.key = k.value`, JSON.stringify(keys)];
       const lines = file.statement(`SELECT count(*), group_concat(${ROW_LINE}, char(10)) FROM ${from}`);
-      const [count, text] = lines.get(...bounds) as [number, string | null];
+      const [count, text] = lines.get(rows[0]?.partition ?? 0, ...bounds) as [number, string | null];
       // Counted too, because a value with a line break could look like two rows.
       return count === rows.length && text === rows.map(rowLine).join('\n');
     },
@@ -188,6 +196,10 @@ export function sqliteRows(file: SqliteFile): StoredRows {
       const from = after === undefined ? '' : 'WHERE r.key > ?';
       const sql = `SELECT ${columns} FROM ${table(model)} r ${from} ORDER BY r.key LIMIT ?`;
       return file.statement(sql).all(...(after === undefined ? [] : [after]), limit) as StoredRow[];
+    },
+    async pagePlaces(model, after = '', limit) {
+      const sql = `SELECT key, partition, offset FROM ${table(model)} WHERE key > ? ORDER BY key LIMIT ?`;
+      return file.statement(sql).all(after, limit) as [string, number, number][];
     },
     async count(model, below) {
       // One pass over the table, because no index has the partition.

@@ -75,7 +75,14 @@ export function selectTouching<E extends Recorded>(
 /** Collects the keys of the changed rows, each once. */
 export function collectKeys(touching: readonly Pick<TouchingEvent, 'keys'>[]): Set<string> {
   const keys = new Set<string>();
-  for (const one of touching) for (const key of one.keys) keys.add(key);
+  let last: string | undefined;
+  for (const one of touching)
+    for (const key of one.keys) {
+      // Most events of a batch change the row that the event before has changed.
+      if (key === last) continue;
+      last = key;
+      keys.add(key);
+    }
   return keys;
 }
 
@@ -94,15 +101,24 @@ export function foldTouching(
     const row = changed.get(key) ?? known(key);
     return row?.offset === now ? row.value : undefined;
   };
+  // The row changed last was made here, so that nobody else has it yet. The next event most often changes it again.
+  let last: { -readonly [F in keyof WrittenRow]: WrittenRow[F] } | undefined;
   for (const { event, keys } of touching) {
     const { partition, offset } = event;
     now = offset;
     for (const key of keys) {
+      if (last?.key === key) {
+        if (last.offset >= offset) continue;
+        last.value = projection.evolve(last.value, event, key, touched);
+        last.offset = offset;
+        continue;
+      }
       const unwritten = changed.get(key);
       const row = unwritten ?? known(key);
       if (row && row.offset >= offset) continue;
       const value = projection.evolve(row?.value, event, key, touched);
-      changed.set(key, { key, partition, offset, value, isNew: unwritten ? unwritten.isNew === true : !row });
+      last = { key, partition, offset, value, isNew: unwritten ? unwritten.isNew === true : !row };
+      changed.set(key, last);
     }
   }
 }

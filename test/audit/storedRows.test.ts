@@ -21,7 +21,16 @@ describe('the stored rows of a file', () => {
       file.statement('INSERT INTO notes_v1 VALUES (?, ?, ?, ?)').run(one, partition, offset, value);
   });
   afterEach(() => file.close());
-  const has = (asked: readonly StoredRow[]): Promise<boolean> => sqliteRows(file).has(model, asked);
+  const has = (asked: readonly StoredRow[]): Promise<boolean> =>
+    sqliteRows(file).has(
+      model,
+      asked.map(([one, partition, offset, text]) => ({
+        key: one,
+        partition,
+        offset,
+        value: JSON.parse(text ?? 'null'),
+      })),
+    );
 
   it('have what is stored letter for letter, whether or not others lie between', async () => {
     for (const asked of [rows, [row(2)], [row(1), row(2)], [row(3), row(1)]])
@@ -38,8 +47,10 @@ describe('the stored rows of a file', () => {
     'a value is of bytes': `UPDATE notes_v1 SET value = CAST(value AS BLOB) WHERE offset = 2`,
     'a partition differs': `UPDATE notes_v1 SET partition = 1 WHERE offset = 2`,
     'an offset differs': `UPDATE notes_v1 SET offset = 7 WHERE offset = 2`,
+    'a partition is of bytes': `UPDATE notes_v1 SET partition = x'30' WHERE offset = 2`,
+    'an offset is of bytes': `UPDATE notes_v1 SET offset = x'32' WHERE offset = 2`,
     'a value takes in the next row':
-      `UPDATE notes_v1 SET value = value || char(10) || '${key(2)} 0 2 {"n":2}' WHERE offset = 1; ` +
+      `UPDATE notes_v1 SET value = value || char(10) || '${key(2)} 2 {"n":2}' WHERE offset = 1; ` +
       'DELETE FROM notes_v1 WHERE offset = 2',
   };
   for (const [what, sql] of Object.entries(changes))
@@ -47,6 +58,15 @@ describe('the stored rows of a file', () => {
       file.exec(sql);
       expect(await has(rows)).to.equal(false);
     });
+
+  it('are listed by key with their places, page by page', async () => {
+    const stored = sqliteRows(file);
+    expect(await stored.pagePlaces(model, undefined, 2)).to.deep.equal([
+      [key(1), 0, 1],
+      [key(2), 0, 2],
+    ]);
+    expect(await stored.pagePlaces(model, key(2), 2)).to.deep.equal([[key(3), 0, 3]]);
+  });
 
   it('are counted by partition, below an offset of each, and in no partition', async () => {
     file.exec(

@@ -16,10 +16,17 @@ import {
 import { findMissedHead, type RowCounts, type VerifyStart, type VerifyState } from './verifyState.js';
 import type { VerifyApi } from './verifyWorker.js';
 
-/** Counts for tables whose rows one event makes; each row was compared with that event. */
+/** What a table whose rows one event makes holds beside what is compared with that event. */
+interface WholeTable {
+  /** The stored rows of each partition and of none, or why they cannot be counted. */
+  readonly count: number[] | Mismatch;
+  /** The mismatch of its indexes. It counts only if all else is as it must be. */
+  readonly indexes: Mismatch | undefined;
+}
+
+/** Tables whose rows one event makes; each row was compared with that event. */
 export interface WrittenOnce {
-  /** By table, the stored rows of each partition and of none, or why they cannot be counted. */
-  readonly counts: ReadonlyMap<string, number[] | Mismatch>;
+  readonly whole: ReadonlyMap<string, WholeTable>;
   /** By partition, the rows that events make. */
   readonly made: readonly RowCounts[];
 }
@@ -37,7 +44,7 @@ interface Compared {
 async function compareTables(
   pool: WorkerPool<VerifyApi>,
   comparedModels: readonly ComparedModel[],
-  { counts, made }: WrittenOnce,
+  { whole, made }: WrittenOnce,
   onProgress: OnProgress | undefined,
 ): Promise<(Compared & { readonly name: string })[]> {
   const meter = new Meter('tables', comparedModels.length, onProgress);
@@ -45,15 +52,15 @@ async function compareTables(
   await pool.runAll(
     comparedModels.map((comparedModel, i) => async (worker) => {
       const { name } = comparedModel;
-      const stored = counts.get(name);
+      const { count, indexes } = whole.get(name) ?? {};
       const expected = made.map((rows) => rows[name] ?? 0);
-      const compared = stored
-        ? await compareCounts(worker, comparedModel, stored, expected)
+      const compared = count
+        ? await compareCounts(worker, comparedModel, count, expected)
         : await compareAll(worker, comparedModel);
       // Indexes of names need the vault, which is compared later.
-      const mismatch =
-        compared.mismatch ?? (hasNames(comparedModel) ? undefined : await worker.indexes(comparedModel));
-      tables[i] = { name, ...compared, mismatch };
+      const isLeft = !count && !hasNames(comparedModel) && !compared.mismatch;
+      const wrongIndexes = isLeft ? await worker.indexes(comparedModel) : indexes;
+      tables[i] = { name, ...compared, mismatch: compared.mismatch ?? wrongIndexes };
       meter.add(1);
     }),
   );
@@ -124,7 +131,7 @@ interface PartitionState {
  */
 export class VerifyRun {
   readonly #places: readonly PartitionState[];
-  readonly #counts = new Map<string, number[] | Mismatch>();
+  readonly #whole = new Map<string, WholeTable>();
 
   constructor(
     private readonly pool: WorkerPool<VerifyApi>,
@@ -146,7 +153,7 @@ export class VerifyRun {
     const { pool, begun, options } = this;
     const tables = before
       ? []
-      : await compareTables(pool, begun.comparedModels, { counts: this.#counts, made }, options.onProgress);
+      : await compareTables(pool, begun.comparedModels, { whole: this.#whole, made }, options.onProgress);
     const mismatch = before ?? tables.find((table) => table.mismatch)?.mismatch;
     return {
       partitions: this.#places.map(({ head }) => checkedPartition(head)),
@@ -174,14 +181,14 @@ export class VerifyRun {
       const end = ends[partition];
       return end ? sectionsOf(place.head, end, sectionEvents).map((section) => ({ place, section })) : [];
     });
-    await this.pool.runAll([
-      ...sections.map(
-        ({ place, section }) =>
-          (worker: Remote<VerifyApi>) =>
-            this.#checkInTurn(worker, place, section, meter),
-      ),
-      ...this.#countTables(),
-    ]);
+    const checks = sections.map(
+      ({ place, section }) =>
+        (worker: Remote<VerifyApi>) =>
+          this.#checkInTurn(worker, place, section, meter),
+    );
+    // In the middle: at the end, most threads would wait for the one that has the largest table.
+    const half = Math.floor(checks.length / 2);
+    await this.pool.runAll([...checks.slice(0, half), ...this.#readWholeTables(), ...checks.slice(half)]);
     for (const [partition, place] of this.#places.entries()) {
       if (place.mismatch) continue;
       const own = trustedHeads.filter((trusted) => trusted.partition === partition);
@@ -190,10 +197,11 @@ export class VerifyRun {
     }
   }
 
-  /** Runs beside the last sections, because counting is slow. */
-  #countTables(): ((worker: Remote<VerifyApi>) => Promise<void>)[] {
+  /** Reads each row of the largest tables. */
+  #readWholeTables(): ((worker: Remote<VerifyApi>) => Promise<void>)[] {
     return this.begun.comparedModels.filter(isMadeOnce).map((comparedModel) => async (worker) => {
-      this.#counts.set(comparedModel.name, await worker.count(comparedModel));
+      const count = await worker.count(comparedModel);
+      this.#whole.set(comparedModel.name, { count, indexes: await worker.indexes(comparedModel) });
     });
   }
 

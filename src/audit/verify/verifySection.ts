@@ -23,8 +23,9 @@ import { keyUses } from './checkKeys.js';
 import {
   type ComparedModel,
   compareMade,
-  divideTouching,
+  foldMade,
   isMadeOnce,
+  type MadeRows,
   projectionOf,
   streamVersions,
 } from './comparedModels.js';
@@ -133,11 +134,17 @@ export async function openScratch(
   return scratch;
 }
 
+/** What is left to fold of a table whose rows one event makes. */
+interface MadeFold extends Pick<MadeRows, 'before'> {
+  /** Rows made in the section that later events change. */
+  readonly changed: readonly WrittenRow[];
+}
+
 /** What must be folded when a section's turn comes. */
 export interface SectionFold {
   readonly events: SectionEvents;
-  /** By read model, rows made here that later events change. */
-  readonly changed: ReadonlyMap<string, readonly WrittenRow[]>;
+  /** By read model whose rows one event makes. */
+  readonly made: ReadonlyMap<string, MadeFold>;
 }
 
 /**
@@ -165,14 +172,15 @@ export async function checkSection(
     const events = new SectionEvents(partition, commits.map(decodeCommit));
     const misdated = findMisdated(commits, events.all);
     if (misdated) return { found: { ...found, mismatch: misdated }, fold: NOTHING };
-    const changed = new Map<string, readonly WrittenRow[]>();
+    const folds = new Map<string, MadeFold>();
     for (const comparedModel of comparedModels) {
       if (!isMadeOnce(comparedModel)) continue;
-      const rows = await compareMade(stored, comparedModel, events.heldBy(comparedModel));
-      made[comparedModel.name] = rows.count;
-      changed.set(comparedModel.name, rows.changed);
+      const rows = foldMade(projectionOf(comparedModel), events.heldBy(comparedModel));
+      const { count, changed } = await compareMade(stored, comparedModel, rows);
+      made[comparedModel.name] = count;
+      folds.set(comparedModel.name, { before: rows.before, changed });
     }
-    return { found, fold: { events, changed } };
+    return { found, fold: { events, made: folds } };
   } catch (error) {
     return { found: { ...found, rowMismatch: toMismatch(error, partition, after) }, fold: NOTHING };
   }
@@ -194,7 +202,7 @@ export async function foldSection(
   scratch: RowStore,
   { partition, after, comparedModels }: SectionToCheck,
   log: AuditedLog,
-  { events, changed }: SectionFold,
+  { events, made }: SectionFold,
 ): Promise<Mismatch | undefined> {
   try {
     const writes = [
@@ -202,12 +210,12 @@ export async function foldSection(
       await foldFresh(scratch, keyUses, events.all),
     ];
     for (const comparedModel of comparedModels) {
-      const held = events.heldBy(comparedModel);
       const projection = projectionOf(comparedModel);
-      if (!isMadeOnce(comparedModel)) writes.push(await foldFresh(scratch, projection, held));
+      const fold = made.get(comparedModel.name);
+      if (!fold) writes.push(await foldFresh(scratch, projection, events.heldBy(comparedModel)));
       else {
-        writes.push({ model: projection.model, rows: changed.get(comparedModel.name) ?? [] });
-        writes.push(await foldChanges(scratch, projection, held, { log, partition, after }));
+        writes.push({ model: projection.model, rows: fold.changed });
+        writes.push(await foldChanges(scratch, projection, fold.before, { log, partition, after }));
       }
     }
     await scratch.write(writes.filter(({ rows }) => rows.length > 0));
@@ -221,10 +229,9 @@ export async function foldSection(
 async function foldChanges(
   scratch: RowStore,
   projection: AnyProjection,
-  events: readonly Folded[],
+  before: MadeRows['before'],
   place: Pick<Section, 'partition' | 'after'> & { readonly log: AuditedLog },
 ): Promise<ModelWrite> {
-  const { before } = divideTouching(projection, events);
   const rows: Rows = new Map();
   if (before.length > 0) {
     const keys = collectKeys(before);
@@ -294,5 +301,5 @@ function eventsIn(commits: readonly DecodedCommit[]): Folded[] {
   return events;
 }
 
-const NOTHING: SectionFold = { events: new SectionEvents(0, []), changed: new Map() };
+const NOTHING: SectionFold = { events: new SectionEvents(0, []), made: new Map() };
 const versions = streamVersions(undefined);

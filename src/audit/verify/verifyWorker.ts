@@ -122,10 +122,16 @@ async function findWrongFilter(
         return { what: `the filter ${key} of message ids does not have the ids up to ${upTo}`, partition };
     }
   }
+  const segments = Array.from({ length: log.partitions }, (): (ComparedFilter | undefined)[] => []);
+  for (const [key, filter] of filters) {
+    const [partition = 0, segment = 0] = key.split('/').map(Number);
+    const ofPartition = segments[partition];
+    if (ofPartition) ofPartition[segment] = filter;
+  }
   for (let after: string | undefined; ; ) {
-    const page = await stored.page(storedModel(comparedModel), after, IDS_PER_READ);
+    const page = await stored.pagePlaces(storedModel(comparedModel), after, IDS_PER_READ);
     for (const [key, partition, offset] of page) {
-      const filter = filters.get(filterRowKey({ partition, segment: Math.floor(offset / SEGMENT_EVENTS) }));
+      const filter = segments[partition]?.[Math.floor(offset / SEGMENT_EVENTS)];
       if (filter && offset < filter.stored.upTo) filter.made.add(filter.made.key.digest(hashInKey(key)));
     }
     after = page.at(-1)?.[0];

@@ -68,9 +68,17 @@ export function messageOf(row: Row<MessageRow> | undefined): SealedMessage | und
   };
 }
 
+/** The time of the message before: messages of one commit have one time. */
+let parsedTime = { text: '', sentAt: Number.NaN };
+
+function timeOf(text: string): number {
+  if (text !== parsedTime.text) parsedTime = { text, sentAt: Date.parse(text) };
+  return parsedTime.sentAt;
+}
+
 function sentRow({ actor, recordedAt, data }: Recorded<'MessageSent'>): MessageRow {
   const { messageId, text, replyTo } = data;
-  const [sender, sentAt] = [shortId(actor), Date.parse(recordedAt)];
+  const [sender, sentAt] = [shortId(actor), timeOf(recordedAt)];
   if (replyTo === undefined) return [messageId, sender, text, sentAt];
   return [messageId, sender, text, sentAt, { replyTo }];
 }
