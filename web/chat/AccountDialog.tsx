@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ClientError } from '../../src/client/index.js';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
-import { downloadFile } from '../ui/browser.js';
-import { clearSession, type Session } from '../ui/session.js';
+import { downloadFile, within } from '../ui/browser.js';
+import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../ui/session.js';
 import { ThemeSelect } from '../ui/theme.js';
 import { deleteDevice, notificationPermission, rest } from './device.js';
 
@@ -24,19 +24,18 @@ export function AccountDialog({ session, onClose }: Props) {
   useEffect(() => dialog.current?.showModal(), []);
 
   const showMenu = (): void => setView('menu');
-  const leave = (): void => {
-    clearSession();
-    void deleteDevice(session).then(() => location.reload());
+  // The server ends the connection too, which must not end the page before the unsent messages are deleted.
+  const leaveAfter = (request: Promise<void>): Promise<void> => {
+    const leaving = finishBeforeEnd(request.then(() => deleteDevice(session)));
+    return leaving.then(() => endSession(session));
   };
   const changePassword = async (password: string, newPassword: string): Promise<void> => {
     await rest.changePassword(token, password, newPassword);
     showMenu();
     setStatus('Password changed. All your other devices are signed out.');
   };
-  const deleteAccount = async (password: string): Promise<void> => {
-    await rest.erase(token, user.userId, password);
-    leave();
-  };
+  const deleteAccount = (password: string): Promise<void> =>
+    leaveAfter(rest.erase(token, user.userId, password));
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="account-title" onClose={onClose}>
       <h2 id="account-title">{user.username}</h2>
@@ -49,7 +48,7 @@ export function AccountDialog({ session, onClose }: Props) {
           onStatus={setStatus}
           onOpen={setView}
           // If the server cannot be reached, the session ends there when it expires; on this device it ends now.
-          onSignOut={() => void rest.signOut(token).then(leave, leave)}
+          onSignOut={() => void leaveAfter(within(SIGN_OUT_WAIT_MS, rest.signOut(token)).catch(() => {}))}
         />
       )}
       {view === 'password' && (

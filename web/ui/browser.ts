@@ -27,3 +27,11 @@ export function onStorageChange(key: string, listener: () => void): () => void {
 
 /** Whether this page can hash and verify: browsers offer Web Crypto only over HTTPS and on localhost. */
 export const hasWebCrypto = (): boolean => globalThis.crypto?.subtle !== undefined;
+
+/** The promise's outcome; rejects if there is none within `ms`. */
+export function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -30,11 +30,41 @@ export function saveSession({ token, expiresAt, user }: SignedIn): Session {
   return session;
 }
 
-/** Removes the stored session, for all tabs. */
-export function clearSession(): void {
-  localStorage.removeItem(KEY);
+/** After this time a session ends in this browser, whether or not the server has answered the sign-out. */
+export const SIGN_OUT_WAIT_MS = 5000;
+
+/** What must be finished before the page begins anew. */
+let unfinished: Promise<unknown> = Promise.resolve();
+
+/** Delays the end of a session until `work` has settled. Returns `work`. */
+export function finishBeforeEnd<T>(work: Promise<T>): Promise<T> {
+  unfinished = Promise.allSettled([unfinished, work]);
+  return work;
 }
 
-/** Calls `listener` when another tab signs in or out. Returns a function that unsubscribes. */
-export const onSessionChange = (listener: (session: Session | undefined) => void): (() => void) =>
-  onStorageChange(KEY, () => listener(loadSession()));
+/**
+ * Ends a session in this browser, and begins the page anew without its address after `#`. Whatever the page has in
+ * memory of the user, in whichever module, ends with the page: the next user may sit at the same window.
+ */
+export function endSession({ token }: Session): void {
+  // Another tab may have stored the session of another user already.
+  if (loadSession()?.token === token) localStorage.removeItem(KEY);
+  void unfinished.then(() => {
+    history.replaceState(null, '', location.pathname + location.search);
+    location.reload();
+  });
+}
+
+/**
+ * Follows the sign-ins and sign-outs of other tabs. A page that shows one user's session ends it when that user is not
+ * the one who is signed in any more. Returns a function that unsubscribes.
+ */
+export const onSessionChange = (
+  shown: Session | undefined,
+  listener: (session: Session | undefined) => void,
+): (() => void) =>
+  onStorageChange(KEY, () => {
+    const session = loadSession();
+    if (shown && session?.user.userId !== shown.user.userId) endSession(shown);
+    else listener(session);
+  });
