@@ -1,5 +1,5 @@
 import type { SignedIn, User } from '../../src/client/index.js';
-import { onStorageChange } from './browser.js';
+import { hasTexts, onStoredChange, readJson, removeStored, writeText } from './browserStore.js';
 
 /** A sign-in stored in this browser. All tabs of the chat and of the audit console share it. */
 export interface Session {
@@ -15,18 +15,23 @@ export interface Session {
 export const profile = new URLSearchParams(location.search).get('as') ?? '';
 const KEY = profile === '' ? 'parley.session' : `parley.session.${profile}`;
 
-/** The stored session; `undefined` if there is none or it has expired. */
+/** The stored session; `undefined` if there is none, it has expired, or it is damaged. */
 export function loadSession(): Session | undefined {
-  const text = localStorage.getItem(KEY);
-  if (text === null) return undefined;
-  const session = JSON.parse(text) as Session; // Only `saveSession` writes this key.
-  return Date.parse(session.expiresAt) > Date.now() ? session : undefined;
+  const session = readJson(KEY);
+  return isSession(session) && Date.parse(session.expiresAt) > Date.now() ? session : undefined;
+}
+
+function isSession(value: unknown): value is Session {
+  if (!hasTexts(value, 'token', 'expiresAt') || !('user' in value)) return false;
+  const { user } = value;
+  if (!hasTexts(user, 'userId', 'backgroundColor', 'createdAt') || !('username' in user)) return false;
+  return typeof user.username === 'string' || user.username === null;
 }
 
 /** Stores the server's answer to a sign-in and returns it as a session. */
 export function saveSession({ token, expiresAt, user }: SignedIn): Session {
   const session: Session = { token, expiresAt, user };
-  localStorage.setItem(KEY, JSON.stringify(session));
+  writeText(KEY, JSON.stringify(session));
   return session;
 }
 
@@ -48,7 +53,7 @@ export function finishBeforeEnd<T>(work: Promise<T>): Promise<T> {
  */
 export function endSession({ token }: Session): void {
   // Another tab may have stored the session of another user already.
-  if (loadSession()?.token === token) localStorage.removeItem(KEY);
+  if (loadSession()?.token === token) removeStored(KEY);
   void unfinished.then(() => {
     history.replaceState(null, '', location.pathname + location.search);
     location.reload();
@@ -63,7 +68,7 @@ export const onSessionChange = (
   shown: Session | undefined,
   listener: (session: Session | undefined) => void,
 ): (() => void) =>
-  onStorageChange(KEY, () => {
+  onStoredChange(KEY, () => {
     const session = loadSession();
     if (shown && session?.user.userId !== shown.user.userId) endSession(shown);
     else listener(session);
