@@ -4,7 +4,7 @@ import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { downloadFile, within } from '../ui/browser.js';
 import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../ui/session.js';
 import { ThemeSelect } from '../ui/theme.js';
-import { deleteDevice, notificationPermission, rest } from './device.js';
+import { deleteDevice, notificationPermission, requestNotifications, rest } from './device.js';
 
 const GENERAL_ERROR = 'Something went wrong. Try again.';
 
@@ -106,7 +106,7 @@ function Menu({ session, onStatus, onOpen, onSignOut }: MenuProps) {
 }
 
 async function askForNotifications(): Promise<string> {
-  const permission = await Notification.requestPermission();
+  const permission = await requestNotifications();
   if (permission === 'granted') return 'Notifications are on.';
   return permission === 'denied'
     ? 'Your browser blocks notifications of this page.'

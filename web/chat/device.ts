@@ -38,9 +38,32 @@ export async function deleteDevice(session: Session): Promise<void> {
   await within(DATABASE_WAIT_MS, deleteDeviceStore(storeNameOf(session))).catch(console.error);
 }
 
-/** The browser's permission to show notifications; `unsupported` if it has none. */
-export const notificationPermission = (): NotificationPermission | 'unsupported' =>
-  'Notification' in globalThis ? Notification.permission : 'unsupported';
+/** Shows a notification if the browser can: on Android its constructor is there, and throws. */
+function tryNotify(title: string, options?: NotificationOptions): boolean {
+  try {
+    return new Notification(title, options) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** The browser's permission to show notifications; `unsupported` if it cannot show any. */
+export function notificationPermission(): NotificationPermission | 'unsupported' {
+  if (!('Notification' in globalThis)) return 'unsupported';
+  const { permission } = Notification;
+  // Without the permission it shows nothing, but throws where pages cannot show notifications.
+  return permission === 'default' && !tryNotify('Parley') ? 'unsupported' : permission;
+}
+
+/** Asks the user; resolves with the permission, and never rejects. */
+export async function requestNotifications(): Promise<NotificationPermission | 'unsupported'> {
+  try {
+    await Notification.requestPermission();
+  } catch {
+    // Said by the permission.
+  }
+  return notificationPermission();
+}
 
 /** Shows the unread count in the title and, where permitted, a notification of each message to a hidden page. */
 export function useNotifications({ chats, unread, isLoaded }: Snapshot, myUserId: string): void {
@@ -57,7 +80,7 @@ export function useNotifications({ chats, unread, isLoaded }: Snapshot, myUserId
     for (const { roomId, other, lastMessage } of chats) {
       const isNew = lastMessage !== null && lastMessage.seq > (before.get(roomId) ?? 0);
       if (isNew && lastMessage.senderId !== myUserId)
-        new Notification(displayName(other), { body: lastMessage.message ?? '', tag: roomId });
+        tryNotify(displayName(other), { body: lastMessage.message ?? '', tag: roomId });
     }
   }, [chats, isLoaded, myUserId]);
 }
