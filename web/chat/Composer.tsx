@@ -55,6 +55,7 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
       <textarea
         ref={textarea}
         class="input"
+        dir="auto"
         rows={1}
         maxLength={MESSAGE_CODE_POINTS}
         aria-label={`Message to ${to}`}
@@ -63,9 +64,9 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
         onInput={(event) => write(event.currentTarget.value)}
         onBlur={() => room.typing(false)}
         onKeyDown={(event) => {
+          if (isOfInputMethod(event)) return;
           if (event.key === 'Escape' && replyTo) onReplyDone();
-          // While an input method composes text, Enter belongs to it.
-          if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+          if (event.key !== 'Enter' || event.shiftKey) return;
           event.preventDefault();
           send();
         }}
@@ -77,6 +78,16 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
   );
 }
 
+/** The key code of any key that an input method handles. */
+const COMPOSING_KEY_CODE = 229;
+
+/**
+ * Whether an input method that composes text gets this key: Enter and Escape end a composition. Safari ends it before
+ * it tells of the key, so that only the deprecated code shows it.
+ */
+const isOfInputMethod = ({ isComposing, keyCode }: KeyboardEvent): boolean =>
+  isComposing || keyCode === COMPOSING_KEY_CODE;
+
 interface ReplyPreviewProps {
   readonly message: Message;
   readonly onCancel: () => void;
@@ -87,7 +98,7 @@ function ReplyPreview({ message, onCancel }: ReplyPreviewProps) {
     <div class="replying">
       <p>
         <span class="hint">Replying to: </span>
-        {message.message}
+        <bdi>{message.message}</bdi>
       </p>
       <button class="button plain icon" type="button" aria-label="Cancel reply" onClick={onCancel}>
         <Icon name="close" />

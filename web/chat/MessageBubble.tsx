@@ -32,14 +32,20 @@ export function MessageBubble({ entry, me, other, quoted, room, onReply, onGoTo 
         <button class="quote" type="button" disabled={!quoted.entry} onClick={() => onGoTo(quoted.id)}>
           {quoted.entry ? (
             <>
-              <b>{senderOf(quoted.entry)}</b> {textOf(quoted.entry) ?? DELETED}
+              <b>{senderOf(quoted.entry)}</b> <bdi>{textOf(quoted.entry) ?? DELETED}</bdi>
             </>
           ) : (
             'An earlier message'
           )}
         </button>
       )}
-      {text === null ? <p class="text erased">{DELETED}</p> : <p class="text">{text}</p>}
+      {text === null ? (
+        <p class="text erased">{DELETED}</p>
+      ) : (
+        <p class="text" dir="auto">
+          {text}
+        </p>
+      )}
       <footer>
         {entry.state === 'stored' && text !== null && onReply && (
           <button

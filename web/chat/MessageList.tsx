@@ -151,7 +151,10 @@ function Announcement({ entry, me, other }: AnnouncementProps) {
   return (
     <div role="log" class="hidden-visually" aria-label="New messages">
       {isTheirs && other && (
-        <p key={idOf(entry)}>{`${displayName(other)}: ${entry.message.message ?? 'Message deleted'}`}</p>
+        <p key={idOf(entry)}>
+          {`${displayName(other)}: `}
+          <bdi>{entry.message.message ?? 'Message deleted'}</bdi>
+        </p>
       )}
     </div>
   );
