@@ -118,4 +118,38 @@ describe('The texts of the web chat', function () {
     expect(shown.length, 'events, the room, the proof').to.equal(3);
     expect(shown.filter((one) => !one.endsWith(': rtl'))).to.deep.equal([]);
   });
+
+  it('are never cut: the page says how much is too long, and keeps the draft', async () => {
+    const [writer, reader] = both();
+    const { keyboard } = writer.page;
+    await writer.composer.focus();
+    await keyboard.insertText('a'.repeat(10_000));
+    expect((await writer.composer.inputValue()).length).to.equal(10_000);
+    await writer.page.getByRole('alert').getByText('1,808 characters too long').waitFor();
+    expect(await writer.page.getByRole('button', { name: 'Send' }).isEnabled()).to.equal(false);
+    await keyboard.press('Enter');
+    expect((await writer.composer.inputValue()).length).to.equal(10_000);
+    expect(await writer.page.getByRole('article').count()).to.equal(0);
+    // An emoji is one character of the limit, though two or more of JavaScript.
+    await writer.composer.fill('');
+    await keyboard.insertText(`end ${'😀'.repeat(8188)}`);
+    await writer.page.getByText('too long').waitFor({ state: 'hidden' });
+    await keyboard.press('Enter');
+    await writer.sees('end 😀', 'sent');
+    await reader.chat(writer.name).click();
+    await reader.sees('end 😀');
+    const got = await reader.message('end 😀').locator('.text').textContent();
+    expect([...(got ?? '')].length).to.equal(8192);
+    await writer.composer.focus();
+    await keyboard.insertText('😀'.repeat(8193));
+    await writer.page.getByRole('alert').getByText('1 character too long').waitFor();
+  });
+
+  it('of a search are never cut: too long a name is said to be so', async () => {
+    const [writer] = both();
+    await writer.search.focus();
+    await writer.page.keyboard.insertText('x'.repeat(40));
+    expect(await writer.search.inputValue()).to.have.length(40);
+    await writer.page.getByText('A user name has at most 32 characters.').waitFor();
+  });
 });

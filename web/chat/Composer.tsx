@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Message, Room } from '../../src/client/index.js';
-import { MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
+import { countCodePoints, MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
 import { Icon } from '../ui/icons.js';
 
 /** Unsent text by room id, kept until the page is closed. */
@@ -24,8 +24,10 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
     setText(value);
     room.typing(value !== '');
   };
+  const excess = countCodePoints(text) - MESSAGE_CODE_POINTS;
+  const canSend = text.trim() !== '' && excess <= 0;
   const send = (): void => {
-    if (text.trim() === '') return;
+    if (!canSend) return;
     room.send(text, replyTo?.messageId);
     drafts.delete(roomId);
     setText('');
@@ -57,7 +59,8 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
         class="input"
         dir="auto"
         rows={1}
-        maxLength={MESSAGE_CODE_POINTS}
+        aria-invalid={excess > 0}
+        aria-describedby={excess > 0 ? TOO_LONG_ID : undefined}
         aria-label={`Message to ${to}`}
         placeholder="Write a message"
         value={text}
@@ -71,12 +74,22 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
           send();
         }}
       />
-      <button class="button primary icon" type="submit" aria-label="Send" disabled={text.trim() === ''}>
+      <button class="button primary icon" type="submit" aria-label="Send" disabled={!canSend}>
         <Icon name="send" />
       </button>
+      {excess > 0 && (
+        <p class="error too-long" id={TOO_LONG_ID} role="alert">
+          {tooLongText(excess)}
+        </p>
+      )}
     </form>
   );
 }
+
+const TOO_LONG_ID = 'message-too-long';
+const numbers = new Intl.NumberFormat('en');
+const tooLongText = (excess: number): string =>
+  `${numbers.format(excess)} ${excess === 1 ? 'character' : 'characters'} too long. A message has at most ${numbers.format(MESSAGE_CODE_POINTS)}.`;
 
 /** The key code of any key that an input method handles. */
 const COMPOSING_KEY_CODE = 229;
