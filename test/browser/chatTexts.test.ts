@@ -1,5 +1,8 @@
 import { expect } from 'chai';
 import type { Browser } from 'playwright-core';
+import { ERROR_CODES } from '../../src/base/errors.js';
+import { ClientError, type ClientErrorCode } from '../../src/client/index.js';
+import { errorText } from '../../web/ui/errorText.js';
 import { openBrowser } from '../support/browser.js';
 import { parley } from '../support/parley.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -151,5 +154,22 @@ describe('The texts of the web chat', function () {
     await writer.page.keyboard.insertText('x'.repeat(40));
     expect(await writer.search.inputValue()).to.have.length(40);
     await writer.page.getByText('A user name has at most 32 characters.').waitFor();
+  });
+});
+
+describe('The text of an error in the pages', () => {
+  const codes: readonly ClientErrorCode[] = [
+    ...ERROR_CODES,
+    ...(['timeout', 'disconnected', 'closed', 'signed_out', 'too_many', 'not_kept'] as const),
+  ];
+  it('is a sentence for every code, never the code itself', () => {
+    for (const code of codes)
+      expect(errorText(new ClientError({ code })), code).to.match(/^[A-Z][^_]* [^_]*\.$/);
+  });
+
+  it("is the server's where that is about the input", () => {
+    const fields = [{ path: 'message', message: 'must be at most 8,192 code points' }];
+    expect(errorText(new ClientError({ code: 'bad_request', fields }))).to.equal(fields[0]?.message);
+    expect(errorText(new ClientError({ code: 'forbidden', message: 'not now' }))).to.equal('not now');
   });
 });

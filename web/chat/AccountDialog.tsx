@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ClientError } from '../../src/client/index.js';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { downloadFile, within } from '../ui/browser.js';
+import { errorText } from '../ui/errorText.js';
 import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../ui/session.js';
 import { ThemeSelect } from '../ui/theme.js';
 import { deleteDevice, notificationPermission, requestNotifications, rest } from './device.js';
@@ -197,5 +198,5 @@ function PasswordForm({ action, warning, isNew = false, onSubmit, onCancel }: Pa
 function describeError(reason: unknown): string {
   if (!(reason instanceof ClientError)) return GENERAL_ERROR;
   if (reason.code === 'forbidden') return 'Wrong password.';
-  return reason.fields[0]?.message ?? reason.message;
+  return errorText(reason);
 }
