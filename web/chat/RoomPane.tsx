@@ -80,7 +80,7 @@ const isRefused = ({ history }: RoomView): boolean =>
 function UnavailableRoom({ onBack }: { readonly onBack: () => void }) {
   return (
     <section class="empty-state">
-      <h2>This chat is not available.</h2>
+      <h1>This chat is not available.</h1>
       <p>It does not exist, or it is a chat of other users.</p>
       <button class="button primary" type="button" onClick={onBack}>
         Back to chats
