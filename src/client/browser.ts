@@ -1,4 +1,4 @@
-import { type DBSchema, deleteDB, openDB } from 'idb';
+import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from 'idb';
 import type { OutboxEntry, OutboxStore } from './outbox.js';
 import type { CursorStore } from './types.js';
 
@@ -16,7 +16,7 @@ export interface DeviceStore {
    * receives only what it missed. A device that begins empty must not use it.
    */
   readonly cursors: CursorStore;
-  /** Closes the database; later writes are refused. */
+  /** Closes the database; later reads and writes are refused. */
   close(): void;
 }
 
@@ -34,43 +34,126 @@ interface Schema extends DBSchema {
  * the same stores: both send the unsent messages, under the same ids, so that the server has each once.
  * The cursor is that of one of the tabs: a push may be repeated, but none is skipped. Rejects with the
  * browser's error if there is no database, as in some private windows: the client works without.
+ *
+ * The browser may end the database at any time, as when the user clears the data of the site: it is then
+ * opened again, empty. A database without its stores is made anew. Entries that no outbox wrote are left out.
  */
 export async function openDeviceStore(name: string): Promise<DeviceStore> {
-  const database = await openDB<Schema>(name, VERSION, {
-    upgrade: (fresh) => {
-      const outbox = fresh.createObjectStore('outbox', { autoIncrement: true });
-      outbox.createIndex('messageId', 'messageId', { unique: true });
-      fresh.createObjectStore('device');
-    },
-    // Another tab deletes the database, or has a newer version of the page, and waits for this one.
-    blocking: () => database.close(),
-  });
+  const connection = new Connection(name);
+  await connection.use(async () => {});
   return {
     outbox: {
-      load: () => database.getAll('outbox'),
-      put: async (entry) => {
-        const { store, done } = database.transaction('outbox', 'readwrite');
-        const key = await store.index('messageId').getKey(entry.messageId);
-        await Promise.all([store.put(entry, key), done]);
+      load: async () => {
+        const entries: unknown[] = await connection.use((database) => database.getAll('outbox'));
+        return entries.filter(isEntry);
       },
-      remove: async (messageId) => {
-        const { store, done } = database.transaction('outbox', 'readwrite');
-        const key = await store.index('messageId').getKey(messageId);
-        await Promise.all([key === undefined ? undefined : store.delete(key), done]);
-      },
+      put: (entry) =>
+        connection.use(async (database) => {
+          const { store, done } = database.transaction('outbox', 'readwrite');
+          const key = await store.index('messageId').getKey(entry.messageId);
+          await Promise.all([store.put(entry, key), done]);
+        }),
+      remove: (messageId) =>
+        connection.use(async (database) => {
+          const { store, done } = database.transaction('outbox', 'readwrite');
+          const key = await store.index('messageId').getKey(messageId);
+          await Promise.all([key === undefined ? undefined : store.delete(key), done]);
+        }),
     },
     cursors: {
-      load: () => database.get('device', CURSOR),
-      save: async (cursor) => {
-        if (cursor === undefined) await database.delete('device', CURSOR);
-        else await database.put('device', cursor, CURSOR);
+      load: async () => {
+        const cursor: unknown = await connection.use((database) => database.get('device', CURSOR));
+        return typeof cursor === 'string' ? cursor : undefined;
       },
+      save: (cursor) =>
+        connection.use(async (database) => {
+          if (cursor === undefined) await database.delete('device', CURSOR);
+          else await database.put('device', cursor, CURSOR);
+        }),
     },
-    close: () => database.close(),
+    close: () => connection.close(),
   };
 }
 
 /** Deletes the stores of this name, with unsent messages; for users who sign out. */
-export function deleteDeviceStore(name: string): Promise<void> {
-  return deleteDB(name);
+export async function deleteDeviceStore(name: string): Promise<void> {
+  await deleteDB(name);
+}
+
+type Database = IDBPDatabase<Schema>;
+
+/** One database, opened again after the browser has ended it. */
+class Connection {
+  #opening: Promise<Database> | undefined;
+  #isClosed = false;
+
+  constructor(private readonly name: string) {}
+
+  async use<T>(run: (database: Database) => Promise<T>): Promise<T> {
+    const opening = this.#open();
+    try {
+      return await run(await opening);
+    } catch (error) {
+      // The name of a closed connection's error. The browser may have ended it in the midst of the first run.
+      const isEnded = error instanceof Error && ['InvalidStateError', 'AbortError'].includes(error.name);
+      if (!isEnded || this.#isClosed) throw error;
+      this.#forget(opening);
+      return run(await this.#open());
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#opening?.then((database) => database.close()).catch(() => {});
+  }
+
+  #open(): Promise<Database> {
+    if (this.#isClosed && !this.#opening) return Promise.reject(new Error('the store is closed'));
+    if (this.#opening) return this.#opening;
+    const forget = (): void => this.#forget(opening);
+    const opening = openDatabase(this.name, forget);
+    this.#opening = opening;
+    opening.catch(forget);
+    return opening;
+  }
+
+  #forget(opening: Promise<Database>): void {
+    if (this.#opening === opening) this.#opening = undefined;
+    opening.then((database) => database.close()).catch(() => {});
+  }
+}
+
+/** @param onEnd called when the browser, or another tab, needs the connection to end */
+async function openDatabase(name: string, onEnd: () => void): Promise<Database> {
+  const open = (): Promise<Database> =>
+    openDB<Schema>(name, VERSION, {
+      upgrade: (fresh) => {
+        const outbox = fresh.createObjectStore('outbox', { autoIncrement: true });
+        outbox.createIndex('messageId', 'messageId', { unique: true });
+        fresh.createObjectStore('device');
+      },
+      // Another tab deletes the database, or has a newer version of the page, and waits for this one.
+      blocking: onEnd,
+      terminated: onEnd,
+    });
+  const database = await open();
+  if (database.objectStoreNames.contains('outbox') && database.objectStoreNames.contains('device'))
+    return database;
+  database.close();
+  await deleteDB(name);
+  return open();
+}
+
+/** Whether a stored value is an entry of an outbox. Other scripts of the origin may have written anything. */
+function isEntry(value: unknown): value is OutboxEntry {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = new Map<string, unknown>(Object.entries(value));
+  const isText = (name: string): boolean => typeof fields.get(name) === 'string';
+  const queuedAt = fields.get('queuedAt');
+  return (
+    ['messageId', 'roomId', 'message'].every(isText) &&
+    (isText('replyTo') || !fields.has('replyTo')) &&
+    typeof queuedAt === 'string' &&
+    !Number.isNaN(Date.parse(queuedAt))
+  );
 }

@@ -1,6 +1,17 @@
 /** The numbers of the contract. Lengths of text are in Unicode code points unless the name says otherwise. */
 
 export const MESSAGE_CODE_POINTS = 8192;
+
+/** The length of a text as this contract counts it. A lone surrogate may be counted as none: texts have none. */
+export function countCodePoints(text: string): number {
+  let n = text.length;
+  for (let i = 0; i < text.length - 1; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0xd800 && unit <= 0xdbff) n--;
+  }
+  return n;
+}
+
 export const USERNAME_CHARACTERS = { min: 3, max: 32 } as const;
 export const PASSWORD_CHARACTERS = { min: 8, max: 256 } as const;
 export const SEARCH_CHARACTERS = 32;

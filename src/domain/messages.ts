@@ -5,20 +5,11 @@ import { clientCommand, command, type Decision, request } from './defineCommand.
 import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
 import { Id, Limit, Revision, Seq } from './fields.js';
 import type { Actor, MessageRef, RoomId } from './ids.js';
-import { MESSAGE_CODE_POINTS } from './limits.js';
+import { countCodePoints, MESSAGE_CODE_POINTS } from './limits.js';
 import { changed, type Room, roomOfMember, roomStream, unchanged } from './streams.js';
 import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
-
-function codePoints(text: string): number {
-  let n = text.length;
-  for (let i = 0; i < text.length - 1; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit >= 0xd800 && unit <= 0xdbff) n--;
-  }
-  return n;
-}
 
 const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
 
@@ -27,7 +18,7 @@ const MessageText = z
   .min(1, 'must not be empty')
   .check(({ value: text, issues }) => {
     const add = (message: string) => issues.push({ code: 'custom', message, input: text });
-    if (text.length > MESSAGE_CODE_POINTS && codePoints(text) > MESSAGE_CODE_POINTS)
+    if (text.length > MESSAGE_CODE_POINTS && countCodePoints(text) > MESSAGE_CODE_POINTS)
       add(`must be at most ${limit} code points`);
     // The client checks texts too, in browsers without `isWellFormed`.
     if (/\p{Surrogate}/u.test(text)) add('must not contain lone surrogates');

@@ -236,6 +236,55 @@ describe('The web chat', function () {
     await bob.sees('are you away?', 'read');
   });
 
+  it('goes on where notifications exist but cannot be shown, as on Android', async () => {
+    const standIn = `
+      let isHidden = false;
+      globalThis.hide = (hidden) => { isHidden = hidden; document.dispatchEvent(new Event('visibilitychange')); };
+      Object.defineProperty(document, 'visibilityState', { get: () => (isHidden ? 'hidden' : 'visible') });
+      globalThis.tried = 0;
+      globalThis.Notification = class {
+        static permission = 'granted';
+        static requestPermission() { throw new TypeError('not here'); }
+        constructor() { tried++; throw new TypeError('Illegal constructor'); }
+      };`;
+    const ann = await somebody({}, async (page) => void (await page.addInitScript(standIn)));
+    const bob = await somebody();
+    await bob.open(ann.name);
+    await bob.say('one');
+    await ann.chat(bob.name).waitFor();
+    await ann.page.evaluate('hide(true)');
+    for (const text of ['two', 'three']) {
+      await bob.say(text);
+      await ann.chat(bob.name).getByText(text).waitFor();
+    }
+    await eventually('a try', async () => (await ann.page.evaluate<number>('tried')) > 0);
+    await ann.page.evaluate("hide(false), Notification.permission = 'default'");
+    await ann.chat(bob.name).click();
+    await bob.sees('three', 'read');
+    await ann.page.getByRole('button', { name: 'Account and settings' }).click();
+    await ann.page.getByRole('button', { name: 'Change password' }).waitFor();
+    expect(await ann.page.getByRole('button', { name: 'Turn on notifications' }).count()).to.equal(0);
+  });
+
+  it('says that a chat in the address is not available, and has no message field for it', async () => {
+    const [ann] = await two();
+    const carl = await somebody();
+    const address = new URL(ann.page.url());
+    for (const hash of [
+      address.hash,
+      '#room=00000000-0000-4000-8000-000000000000',
+      '#room=nonsense',
+      '#room=',
+    ]) {
+      await carl.page.goto('about:blank');
+      await carl.page.goto(`${address.origin}/${hash}`);
+      await carl.page.getByText('This chat is not available.').waitFor();
+      expect(await carl.composer.count(), hash).to.equal(0);
+      await carl.page.locator('.main').getByRole('button', { name: 'Back to chats' }).last().click();
+      expect(new URL(carl.page.url()).hash).to.equal('');
+    }
+  });
+
   it('keeps the selected appearance, and downloads the data of the user', async () => {
     const [ann] = await two();
     const { page } = ann;

@@ -54,6 +54,15 @@ describe('The accessibility of the web chat', function () {
       await look(ann, 'room');
       await bob.message('three kinds').getByRole('button', { name: 'Reply' }).click();
       await look(bob, 'reply');
+      await bob.composer.fill('a'.repeat(8200));
+      await bob.page.getByText('8 characters too long').waitFor();
+      await look(bob, 'too-long');
+      const other = await bob.page.context().newPage();
+      await other.goto(`${server.url}/#room=nonsense`);
+      await other.getByText('This chat is not available').waitFor();
+      await screenshot(other, `chat-unavailable-${name}`);
+      expect(await axe(other), 'unavailable').to.deep.equal([]);
+      await other.close();
       await ann.composer.press('Escape');
       await ann.page.emulateMedia({ reducedMotion: 'reduce' });
       if (await ann.page.getByRole('button', { name: 'Back to chats' }).isVisible())

@@ -4,9 +4,17 @@ import '../ui/tokens.css';
 import '../ui/controls.css';
 import './audit.css';
 import { ClientError, Rest, type User } from '../../src/client/index.js';
+import { within } from '../ui/browser.js';
 import { useRequest } from '../ui/hooks.js';
 import { SignIn } from '../ui/SignIn.js';
-import { clearSession, loadSession, onSessionChange, type Session } from '../ui/session.js';
+import {
+  endSession,
+  finishBeforeEnd,
+  loadSession,
+  onSessionChange,
+  type Session,
+  SIGN_OUT_WAIT_MS,
+} from '../ui/session.js';
 import { applyTheme } from '../ui/theme.js';
 import { AuditApi, describeError } from './auditApi.js';
 import { ConsoleLayout } from './ConsoleLayout.js';
@@ -17,29 +25,21 @@ const purpose = 'The audit console. You need the auditor role.';
 /** The sign-in form, or the console of the signed-in auditor. */
 function AuditApp() {
   const [session, setSession] = useState(loadSession);
-  useEffect(() => onSessionChange(setSession), []);
+  useEffect(() => onSessionChange(session, setSession), [session]);
   if (!session) return <SignIn rest={rest} purpose={purpose} initialMode="sign in" onSignedIn={setSession} />;
-  return <RoleCheck key={session.token} session={session} onEnd={() => setSession(undefined)} />;
-}
-
-interface RoleCheckProps {
-  readonly session: Session;
-  readonly onEnd: () => void;
+  return <RoleCheck key={session.token} session={session} />;
 }
 
 /** Shows the console if the user has the auditor role. */
-function RoleCheck({ session, onEnd }: RoleCheckProps) {
+function RoleCheck({ session }: { readonly session: Session }) {
   const [attempt, setAttempt] = useState(0);
-  const leave = (): void => {
-    clearSession();
-    onEnd();
-  };
+  const leave = (): void => endSession(session);
   const api = useMemo(() => new AuditApi(session.token, leave), [session]);
   // Only auditors can get the key, and the server does not record this request in the log.
   const request = useRequest(String(attempt), (signal) => api.text('/audit/log/key', {}, signal));
   const signOut = (): void => {
     // If the server cannot be reached, the session ends there when it expires; in this browser it ends now.
-    void rest.signOut(session.token).catch(() => {});
+    void finishBeforeEnd(within(SIGN_OUT_WAIT_MS, rest.signOut(session.token)).catch(() => {}));
     leave();
   };
   const checkAgain = (): void => setAttempt(attempt + 1);

@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ClientError } from '../../src/client/index.js';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
-import { downloadFile } from '../ui/browser.js';
-import { clearSession, type Session } from '../ui/session.js';
+import { downloadFile, within } from '../ui/browser.js';
+import { errorText } from '../ui/errorText.js';
+import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../ui/session.js';
 import { ThemeSelect } from '../ui/theme.js';
-import { deleteDevice, notificationPermission, rest } from './device.js';
+import { deleteDevice, notificationPermission, requestNotifications, rest } from './device.js';
 
 const GENERAL_ERROR = 'Something went wrong. Try again.';
 
@@ -24,19 +25,18 @@ export function AccountDialog({ session, onClose }: Props) {
   useEffect(() => dialog.current?.showModal(), []);
 
   const showMenu = (): void => setView('menu');
-  const leave = (): void => {
-    clearSession();
-    void deleteDevice(session).then(() => location.reload());
+  // The server ends the connection too, which must not end the page before the unsent messages are deleted.
+  const leaveAfter = (request: Promise<void>): Promise<void> => {
+    const leaving = finishBeforeEnd(request.then(() => deleteDevice(session)));
+    return leaving.then(() => endSession(session));
   };
   const changePassword = async (password: string, newPassword: string): Promise<void> => {
     await rest.changePassword(token, password, newPassword);
     showMenu();
     setStatus('Password changed. All your other devices are signed out.');
   };
-  const deleteAccount = async (password: string): Promise<void> => {
-    await rest.erase(token, user.userId, password);
-    leave();
-  };
+  const deleteAccount = (password: string): Promise<void> =>
+    leaveAfter(rest.erase(token, user.userId, password));
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="account-title" onClose={onClose}>
       <h2 id="account-title">{user.username}</h2>
@@ -49,7 +49,7 @@ export function AccountDialog({ session, onClose }: Props) {
           onStatus={setStatus}
           onOpen={setView}
           // If the server cannot be reached, the session ends there when it expires; on this device it ends now.
-          onSignOut={() => void rest.signOut(token).then(leave, leave)}
+          onSignOut={() => void leaveAfter(within(SIGN_OUT_WAIT_MS, rest.signOut(token)).catch(() => {}))}
         />
       )}
       {view === 'password' && (
@@ -107,7 +107,7 @@ function Menu({ session, onStatus, onOpen, onSignOut }: MenuProps) {
 }
 
 async function askForNotifications(): Promise<string> {
-  const permission = await Notification.requestPermission();
+  const permission = await requestNotifications();
   if (permission === 'granted') return 'Notifications are on.';
   return permission === 'denied'
     ? 'Your browser blocks notifications of this page.'
@@ -198,5 +198,5 @@ function PasswordForm({ action, warning, isNew = false, onSubmit, onCancel }: Pa
 function describeError(reason: unknown): string {
   if (!(reason instanceof ClientError)) return GENERAL_ERROR;
   if (reason.code === 'forbidden') return 'Wrong password.';
-  return reason.fields[0]?.message ?? reason.message;
+  return errorText(reason);
 }

@@ -5,7 +5,7 @@ import '../ui/controls.css';
 import './chat.css';
 import type { Store } from '../../src/client/index.js';
 import { SignIn } from '../ui/SignIn.js';
-import { clearSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
+import { endSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
 import { applyTheme } from '../ui/theme.js';
 import { ChatPage } from './ChatPage.js';
 import { openDevice, rest } from './device.js';
@@ -18,18 +18,17 @@ const purpose =
 /** The sign-in form, or the chats of the signed-in user. */
 function ChatApp() {
   const [session, setSession] = useState(loadSession);
-  useEffect(() => onSessionChange(setSession), []);
+  useEffect(() => onSessionChange(session, setSession), [session]);
   if (!session) return <SignIn rest={rest} purpose={purpose} initialMode="sign up" onSignedIn={setSession} />;
-  return <OpenDevice key={session.token} session={session} onEnd={() => setSession(undefined)} />;
+  return <OpenDevice key={session.token} session={session} />;
 }
 
 interface DeviceProps {
   readonly session: Session;
-  readonly onEnd: () => void;
 }
 
 /** Opens the device of a session, and closes it when the session changes. */
-function OpenDevice({ session, onEnd }: DeviceProps) {
+function OpenDevice({ session }: DeviceProps) {
   const [store, setStore] = useState<Store>();
   useEffect(() => {
     let isOver = false;
@@ -42,19 +41,17 @@ function OpenDevice({ session, onEnd }: DeviceProps) {
       void opening.then((opened) => opened.close());
     };
   }, [session]);
-  return store ? <ConnectedDevice store={store} session={session} onEnd={onEnd} /> : null;
+  return store ? <ConnectedDevice store={store} session={session} /> : null;
 }
 
 /** Keeps the device connected while the page is open; reconnects at once when the page or the network comes back. */
-function ConnectedDevice({ store, session, onEnd }: DeviceProps & { readonly store: Store }) {
+function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Store }) {
   useEffect(() => {
     store.start();
     // The server ends the connection when the user signs out on another device.
     const unsubscribe = store.subscribe(() => {
       const { connection } = store.get();
-      if (connection.state !== 'ended' || connection.why !== 'signed_out') return;
-      clearSession();
-      onEnd();
+      if (connection.state === 'ended' && connection.why === 'signed_out') endSession(session);
     });
     const retry = (): void => store.retry();
     const onVisibility = (): void => {

@@ -65,7 +65,9 @@ function ChatRow({ chat, isMine }: { readonly chat: ChatView; readonly isMine: b
           <time dateTime={lastActivity}>{formatShort(lastActivity)}</time>
         </span>
         <span class="top">
-          <span class="last">{isTyping ? <i>is typing…</i> : lastMessageText(chat, isMine)}</span>
+          <span class="last">
+            {isTyping ? <i>is typing…</i> : <LastMessage chat={chat} isMine={isMine} />}
+          </span>
           {unread > 0 && (
             <span class="unread">
               {unread}
@@ -78,10 +80,16 @@ function ChatRow({ chat, isMine }: { readonly chat: ChatView; readonly isMine: b
   );
 }
 
-function lastMessageText({ lastMessage }: ChatView, isMine: boolean): string {
-  if (!lastMessage) return 'No messages yet';
-  if (lastMessage.message === null) return 'Message deleted';
-  return isMine ? `You: ${lastMessage.message}` : lastMessage.message;
+function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
+  const { lastMessage } = chat;
+  if (!lastMessage) return <>No messages yet</>;
+  if (lastMessage.message === null) return <>Message deleted</>;
+  return (
+    <>
+      {isMine && 'You: '}
+      <bdi>{lastMessage.message}</bdi>
+    </>
+  );
 }
 
 interface EmptyStateProps {

@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Store, User } from '../../src/client/index.js';
-import { SEARCH_CHARACTERS } from '../../src/domain/limits.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';
@@ -41,7 +40,6 @@ export function ChatPage({ store, session }: Props) {
             class="input"
             type="search"
             placeholder="Find people"
-            maxLength={SEARCH_CHARACTERS}
             value={query}
             onInput={(event) => setQuery(event.currentTarget.value)}
           />

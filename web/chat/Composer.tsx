@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Message, Room } from '../../src/client/index.js';
-import { MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
+import { countCodePoints, MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
 import { Icon } from '../ui/icons.js';
 
 /** Unsent text by room id, kept until the page is closed. */
@@ -24,8 +24,10 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
     setText(value);
     room.typing(value !== '');
   };
+  const excess = countCodePoints(text) - MESSAGE_CODE_POINTS;
+  const canSend = text.trim() !== '' && excess <= 0;
   const send = (): void => {
-    if (text.trim() === '') return;
+    if (!canSend) return;
     room.send(text, replyTo?.messageId);
     drafts.delete(roomId);
     setText('');
@@ -55,27 +57,49 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
       <textarea
         ref={textarea}
         class="input"
+        dir="auto"
         rows={1}
-        maxLength={MESSAGE_CODE_POINTS}
+        aria-invalid={excess > 0}
+        aria-describedby={excess > 0 ? TOO_LONG_ID : undefined}
         aria-label={`Message to ${to}`}
         placeholder="Write a message"
         value={text}
         onInput={(event) => write(event.currentTarget.value)}
         onBlur={() => room.typing(false)}
         onKeyDown={(event) => {
+          if (isOfInputMethod(event)) return;
           if (event.key === 'Escape' && replyTo) onReplyDone();
-          // While an input method composes text, Enter belongs to it.
-          if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+          if (event.key !== 'Enter' || event.shiftKey) return;
           event.preventDefault();
           send();
         }}
       />
-      <button class="button primary icon" type="submit" aria-label="Send" disabled={text.trim() === ''}>
+      <button class="button primary icon" type="submit" aria-label="Send" disabled={!canSend}>
         <Icon name="send" />
       </button>
+      {excess > 0 && (
+        <p class="error too-long" id={TOO_LONG_ID} role="alert">
+          {tooLongText(excess)}
+        </p>
+      )}
     </form>
   );
 }
+
+const TOO_LONG_ID = 'message-too-long';
+const numbers = new Intl.NumberFormat('en');
+const tooLongText = (excess: number): string =>
+  `${numbers.format(excess)} ${excess === 1 ? 'character' : 'characters'} too long. A message has at most ${numbers.format(MESSAGE_CODE_POINTS)}.`;
+
+/** The key code of any key that an input method handles. */
+const COMPOSING_KEY_CODE = 229;
+
+/**
+ * Whether an input method that composes text gets this key: Enter and Escape end a composition. Safari ends it before
+ * it tells of the key, so that only the deprecated code shows it.
+ */
+const isOfInputMethod = ({ isComposing, keyCode }: KeyboardEvent): boolean =>
+  isComposing || keyCode === COMPOSING_KEY_CODE;
 
 interface ReplyPreviewProps {
   readonly message: Message;
@@ -87,7 +111,7 @@ function ReplyPreview({ message, onCancel }: ReplyPreviewProps) {
     <div class="replying">
       <p>
         <span class="hint">Replying to: </span>
-        {message.message}
+        <bdi>{message.message}</bdi>
       </p>
       <button class="button plain icon" type="button" aria-label="Cancel reply" onClick={onCancel}>
         <Icon name="close" />

@@ -1,5 +1,6 @@
 import type { Entry, Message, Room, User } from '../../src/client/index.js';
 import { displayName } from '../ui/displayName.js';
+import { errorText } from '../ui/errorText.js';
 import { formatClock } from '../ui/format.js';
 import { Icon } from '../ui/icons.js';
 import { idOf, textOf, timeOf } from './messageRows.js';
@@ -32,14 +33,20 @@ export function MessageBubble({ entry, me, other, quoted, room, onReply, onGoTo 
         <button class="quote" type="button" disabled={!quoted.entry} onClick={() => onGoTo(quoted.id)}>
           {quoted.entry ? (
             <>
-              <b>{senderOf(quoted.entry)}</b> {textOf(quoted.entry) ?? DELETED}
+              <b>{senderOf(quoted.entry)}</b> <bdi>{textOf(quoted.entry) ?? DELETED}</bdi>
             </>
           ) : (
             'An earlier message'
           )}
         </button>
       )}
-      {text === null ? <p class="text erased">{DELETED}</p> : <p class="text">{text}</p>}
+      {text === null ? (
+        <p class="text erased">{DELETED}</p>
+      ) : (
+        <p class="text" dir="auto">
+          {text}
+        </p>
+      )}
       <footer>
         {entry.state === 'stored' && text !== null && onReply && (
           <button
@@ -56,7 +63,7 @@ export function MessageBubble({ entry, me, other, quoted, room, onReply, onGoTo 
       </footer>
       {entry.state === 'refused' && (
         <div class="refusal">
-          <p class="error">Not sent: {entry.error.message}</p>
+          <p class="error">Not sent: {errorText(entry.error)}</p>
           <button class="button" type="button" onClick={() => room.retry(idOf(entry))}>
             Try again
           </button>

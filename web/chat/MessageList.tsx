@@ -1,16 +1,16 @@
-import type { Virtualizer } from '@tanstack/virtual-core';
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { Entry, Message, Room, RoomView, User } from '../../src/client/index.js';
 import { displayName } from '../ui/displayName.js';
 import { formatDay } from '../ui/format.js';
 import { Icon } from '../ui/icons.js';
+import { distanceFromEnd, useEndFollower } from './endFollower.js';
 import { MessageBubble } from './MessageBubble.js';
 import { idOf, newestSeq, rowsOf, useVirtualList } from './messageRows.js';
 
 /** Fetches the next page of history when fewer rows than this are above the view. */
 const PREFETCH_ROWS = 10;
 /** Shows the button to the newest message when the end is further away than this. */
-const NEAR_END_PX = 120;
+const FAR_FROM_END_PX = 120;
 const ESTIMATED_ROW_PX = 64;
 
 interface Props {
@@ -27,22 +27,31 @@ export function MessageList({ room, view, me, onReply }: Props) {
   const rows = useMemo(() => rowsOf(entries, isComplete), [entries, isComplete]);
   const indexById = useMemo(() => new Map(rows.map(({ key }, i) => [key, i])), [rows]);
   const scroller = useRef<HTMLElement>(null);
-  const list = useVirtualList({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ESTIMATED_ROW_PX,
-    getItemKey: (i) => rows[i]?.key ?? i,
-  });
+  const follower = useEndFollower(() => scroller.current);
+  const list = useVirtualList(
+    {
+      count: rows.length,
+      getScrollElement: () => scroller.current,
+      estimateSize: () => ESTIMATED_ROW_PX,
+      getItemKey: (i) => rows[i]?.key ?? i,
+    },
+    follower,
+  );
+  const items = list.getVirtualItems();
   const visible = list.range;
   const isEmpty = rows.length === 0;
   const goTo = (messageId: string): void => {
     const index = indexById.get(messageId);
-    if (index !== undefined) list.scrollToIndex(index, { align: 'center' });
+    if (index === undefined) return;
+    follower.leave();
+    list.scrollToIndex(index, { align: 'center' });
   };
 
-  const hasReachedEnd = useStartAtEnd(list, isEmpty);
-  const isNearStart = hasReachedEnd && visible !== null && visible.startIndex < PREFETCH_ROWS;
+  // A view that is still on its way to the end shows rows that the reader did not scroll to.
+  const isOnItsWay = follower.isFollowing && visible?.endIndex !== rows.length - 1;
+  const isNearStart = visible !== null && !isOnItsWay && visible.startIndex < PREFETCH_ROWS;
   usePrefetch(room, history, isNearStart);
+  useShowOwn(entries.at(-1), () => follower.follow());
   useReadMark(room, newestSeq(rows, visible?.endIndex), myMark);
 
   return (
@@ -55,7 +64,7 @@ export function MessageList({ room, view, me, onReply }: Props) {
           </button>
         )}
         <ol style={{ height: `${list.getTotalSize()}px` }} aria-busy={history.state === 'loading'}>
-          {list.getVirtualItems().map((item) => {
+          {items.map((item) => {
             const row = rows[item.index];
             if (!row) return null;
             return (
@@ -81,29 +90,20 @@ export function MessageList({ room, view, me, onReply }: Props) {
         </ol>
         {isEmpty && isComplete && <p class="empty">No messages yet.</p>}
       </section>
-      {!isEmpty && !list.isAtEnd(NEAR_END_PX) && <NewestButton onClick={() => list.scrollToEnd()} />}
+      {scroller.current && !follower.isFollowing && distanceFromEnd(scroller.current) > FAR_FROM_END_PX && (
+        <NewestButton onClick={() => follower.follow()} />
+      )}
       <Announcement entry={entries.at(-1)} me={me} other={other} />
     </div>
   );
 }
 
-/**
- * Scrolls to the newest message when the room opens. Returns whether the end was reached: until then the first rows
- * are in view and must not load earlier messages.
- */
-function useStartAtEnd(list: Virtualizer<HTMLElement, HTMLElement>, isEmpty: boolean): boolean {
-  const [hasReachedEnd, setReachedEnd] = useState(false);
+/** Goes to the end when this user writes a message here, or tries a refused one again. */
+function useShowOwn(newest: Entry | undefined, goToEnd: () => void): void {
+  const sending = newest?.state === 'sending' ? newest.messageId : undefined;
   useLayoutEffect(() => {
-    if (isEmpty || hasReachedEnd) return;
-    list.scrollToEnd();
-    const check = (): void => {
-      if (list.isAtEnd()) setReachedEnd(true);
-      else frame = requestAnimationFrame(check);
-    };
-    let frame = requestAnimationFrame(check);
-    return () => cancelAnimationFrame(frame);
-  }, [list, isEmpty, hasReachedEnd]);
-  return hasReachedEnd;
+    if (sending !== undefined) goToEnd();
+  }, [sending]);
 }
 
 /** Loads the next page of history while the oldest loaded message is near. */
@@ -151,7 +151,10 @@ function Announcement({ entry, me, other }: AnnouncementProps) {
   return (
     <div role="log" class="hidden-visually" aria-label="New messages">
       {isTheirs && other && (
-        <p key={idOf(entry)}>{`${displayName(other)}: ${entry.message.message ?? 'Message deleted'}`}</p>
+        <p key={idOf(entry)}>
+          {`${displayName(other)}: `}
+          <bdi>{entry.message.message ?? 'Message deleted'}</bdi>
+        </p>
       )}
     </div>
   );

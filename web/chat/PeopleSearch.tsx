@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Store, User } from '../../src/client/index.js';
+import { countCodePoints, SEARCH_CHARACTERS } from '../../src/domain/limits.js';
 import { displayName } from '../ui/displayName.js';
 import { Avatar } from '../ui/icons.js';
 
@@ -17,12 +18,16 @@ interface Props {
 export function PeopleSearch({ store, friends, query, onOpen }: Props) {
   const [found, setFound] = useState<readonly User[]>();
   const [error, setError] = useState<string>();
+  const isTooLong = countCodePoints(query) > SEARCH_CHARACTERS;
   useEffect(() => {
+    if (isTooLong) return;
     let isOver = false;
     const timer = setTimeout(() => {
       store.searchPeople(query).then(
         (users) => {
-          if (!isOver) setFound(users);
+          if (isOver) return;
+          setFound(users);
+          setError(undefined);
         },
         () => {
           if (!isOver) setError('The search failed. Try again later.');
@@ -33,7 +38,7 @@ export function PeopleSearch({ store, friends, query, onOpen }: Props) {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [store, query]);
+  }, [store, query, isTooLong]);
 
   const openChat = (user: User): void => {
     store.openChat(user.userId).then(
@@ -50,6 +55,14 @@ export function PeopleSearch({ store, friends, query, onOpen }: Props) {
   const matching = friends.filter((user) => user.username?.toLowerCase().includes(query.toLowerCase()));
   const others = found?.filter((user) => !matching.some(({ userId }) => userId === user.userId)) ?? [];
 
+  if (isTooLong)
+    return (
+      <section class="list" aria-label="People">
+        <p role="status" class="hint count">
+          A user name has at most {SEARCH_CHARACTERS} characters.
+        </p>
+      </section>
+    );
   return (
     <section class="list" aria-label="People">
       <p role="status" class="hint count">

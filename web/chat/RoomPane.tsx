@@ -1,5 +1,13 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { ChatView, Message, Presence, Store, User } from '../../src/client/index.js';
+import type {
+  ChatView,
+  ClientErrorCode,
+  Message,
+  Presence,
+  RoomView,
+  Store,
+  User,
+} from '../../src/client/index.js';
 import { displayName } from '../ui/displayName.js';
 import { formatDayAndClock } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
@@ -11,7 +19,7 @@ interface Props {
   readonly store: Store;
   readonly roomId: string;
   readonly me: User;
-  /** `undefined` until the chat list is loaded. */
+  /** `undefined` until the chat is known. */
   readonly chat: ChatView | undefined;
   readonly onBack: () => void;
 }
@@ -23,8 +31,8 @@ export function RoomPane({ store, roomId, me, chat, onBack }: Props) {
   const view = useSource(room);
   const [replyTo, setReplyTo] = useState<Message>();
   const other = view.other ?? chat?.other;
-  const isErased = other?.erased === true;
 
+  if (!other && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
   return (
     <section class="room" aria-label={other ? `Chat with ${displayName(other)}` : 'Chat'}>
       <header class="bar">
@@ -44,20 +52,39 @@ export function RoomPane({ store, roomId, me, chat, onBack }: Props) {
         view={view}
         me={me}
         // A deleted account receives no more messages.
-        onReply={isErased ? undefined : setReplyTo}
+        onReply={other?.erased ? undefined : setReplyTo}
       />
-      {isErased ? (
+      {other?.erased && (
         <p class="notice">
           This account was deleted, with all its messages. Your own messages are still here.
         </p>
-      ) : (
+      )}
+      {/* Until the other member is known, the room in the address may be one of other users. */}
+      {other && !other.erased && (
         <Composer
           room={room}
-          to={other ? displayName(other) : ''}
+          to={displayName(other)}
           replyTo={replyTo}
           onReplyDone={() => setReplyTo(undefined)}
         />
       )}
+    </section>
+  );
+}
+
+/** The server's answers for a room that is not one of this user's, or for an address that names none. */
+const refusals: ReadonlySet<ClientErrorCode> = new Set(['not_found', 'forbidden', 'bad_request']);
+const isRefused = ({ history }: RoomView): boolean =>
+  history.state === 'failed' && refusals.has(history.error.code);
+
+function UnavailableRoom({ onBack }: { readonly onBack: () => void }) {
+  return (
+    <section class="empty-state">
+      <h1>This chat is not available.</h1>
+      <p>It does not exist, or it is a chat of other users.</p>
+      <button class="button primary" type="button" onClick={onBack}>
+        Back to chats
+      </button>
     </section>
   );
 }

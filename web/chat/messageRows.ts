@@ -8,6 +8,7 @@ import {
 import { useLayoutEffect, useReducer, useState } from 'preact/hooks';
 import type { Entry } from '../../src/client/index.js';
 import { startOfDay } from '../ui/format.js';
+import type { EndFollower } from './endFollower.js';
 
 /**
  * A message of the list, with a heading if it is the first of its day. The heading is not a row of its own: it would
@@ -59,31 +60,39 @@ type Options = VirtualizerOptions<HTMLElement, HTMLElement>;
 type RowOptions = Pick<Options, 'count' | 'getScrollElement' | 'estimateSize' | 'getItemKey'>;
 
 /**
- * A virtual list: only visible rows are in the page. It follows new rows while it is scrolled to its end. Rows
- * inserted before the first one do not move the visible ones.
+ * A virtual list: only visible rows are in the page. While the end is followed, the follower alone scrolls. Otherwise
+ * rows that are inserted before the first one do not move the visible ones.
  */
-export function useVirtualList(rows: RowOptions): Virtualizer<HTMLElement, HTMLElement> {
+export function useVirtualList(
+  rows: RowOptions,
+  follower: EndFollower,
+): Virtualizer<HTMLElement, HTMLElement> {
   const [, render] = useReducer((n: number) => n + 1, 0);
   const options: Options = {
     ...rows,
     overscan: 8,
-    anchorTo: 'end',
-    followOnAppend: true,
-    scrollEndThreshold: 40,
+    anchorTo: follower.isFollowing ? 'start' : 'end',
     scrollToFn: elementScroll,
     observeElementRect,
-    observeElementOffset,
+    observeElementOffset: (list, onOffset) =>
+      observeElementOffset(list, (offset, isScrolling) => {
+        follower.onScroll(isScrolling);
+        onOffset(offset, isScrolling);
+      }),
     onChange: () => render(undefined),
   };
   const [list] = useState(() => {
     const virtualizer = new Virtualizer(options);
     // A row above the view that changes its height must not move the view, in whichever direction it scrolls.
     virtualizer.shouldAdjustScrollPositionOnItemSizeChange = (item, _, { scrollOffset }) =>
-      item.start < (scrollOffset ?? 0);
+      !follower.isFollowing && item.start < (scrollOffset ?? 0);
     return virtualizer;
   });
   list.setOptions(options);
   useLayoutEffect(() => list._didMount(), [list]);
-  useLayoutEffect(() => list._willUpdate());
+  useLayoutEffect(() => {
+    list._willUpdate();
+    follower.hold();
+  });
   return list;
 }

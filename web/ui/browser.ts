@@ -15,15 +15,13 @@ export function downloadFile(name: string, content: Blob): void {
 export const downloadJson = (name: string, value: unknown): void =>
   downloadFile(name, new Blob([JSON.stringify(value, null, 2)], { type: 'application/json' }));
 
-/** Calls `listener` when another tab changes this key of `localStorage`. Returns a function that unsubscribes. */
-export function onStorageChange(key: string, listener: () => void): () => void {
-  const onStorage = (event: StorageEvent): void => {
-    // `localStorage.clear()` sends an event without a key.
-    if (event.key === key || event.key === null) listener();
-  };
-  addEventListener('storage', onStorage);
-  return () => removeEventListener('storage', onStorage);
-}
-
 /** Whether this page can hash and verify: browsers offer Web Crypto only over HTTPS and on localhost. */
 export const hasWebCrypto = (): boolean => globalThis.crypto?.subtle !== undefined;
+
+/** The promise's outcome; rejects if there is none within `ms`. */
+export function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,5 +1,5 @@
 import type { SignedIn, User } from '../../src/client/index.js';
-import { onStorageChange } from './browser.js';
+import { hasTexts, onStoredChange, readJson, removeStored, writeText } from './browserStore.js';
 
 /** A sign-in stored in this browser. All tabs of the chat and of the audit console share it. */
 export interface Session {
@@ -15,26 +15,61 @@ export interface Session {
 export const profile = new URLSearchParams(location.search).get('as') ?? '';
 const KEY = profile === '' ? 'parley.session' : `parley.session.${profile}`;
 
-/** The stored session; `undefined` if there is none or it has expired. */
+/** The stored session; `undefined` if there is none, it has expired, or it is damaged. */
 export function loadSession(): Session | undefined {
-  const text = localStorage.getItem(KEY);
-  if (text === null) return undefined;
-  const session = JSON.parse(text) as Session; // Only `saveSession` writes this key.
-  return Date.parse(session.expiresAt) > Date.now() ? session : undefined;
+  const session = readJson(KEY);
+  return isSession(session) && Date.parse(session.expiresAt) > Date.now() ? session : undefined;
+}
+
+function isSession(value: unknown): value is Session {
+  if (!hasTexts(value, 'token', 'expiresAt') || !('user' in value)) return false;
+  const { user } = value;
+  if (!hasTexts(user, 'userId', 'backgroundColor', 'createdAt') || !('username' in user)) return false;
+  return typeof user.username === 'string' || user.username === null;
 }
 
 /** Stores the server's answer to a sign-in and returns it as a session. */
 export function saveSession({ token, expiresAt, user }: SignedIn): Session {
   const session: Session = { token, expiresAt, user };
-  localStorage.setItem(KEY, JSON.stringify(session));
+  writeText(KEY, JSON.stringify(session));
   return session;
 }
 
-/** Removes the stored session, for all tabs. */
-export function clearSession(): void {
-  localStorage.removeItem(KEY);
+/** After this time a session ends in this browser, whether or not the server has answered the sign-out. */
+export const SIGN_OUT_WAIT_MS = 5000;
+
+/** What must be finished before the page begins anew. */
+let unfinished: Promise<unknown> = Promise.resolve();
+
+/** Delays the end of a session until `work` has settled. Returns `work`. */
+export function finishBeforeEnd<T>(work: Promise<T>): Promise<T> {
+  unfinished = Promise.allSettled([unfinished, work]);
+  return work;
 }
 
-/** Calls `listener` when another tab signs in or out. Returns a function that unsubscribes. */
-export const onSessionChange = (listener: (session: Session | undefined) => void): (() => void) =>
-  onStorageChange(KEY, () => listener(loadSession()));
+/**
+ * Ends a session in this browser, and begins the page anew without its address after `#`. Whatever the page has in
+ * memory of the user, in whichever module, ends with the page: the next user may sit at the same window.
+ */
+export function endSession({ token }: Session): void {
+  // Another tab may have stored the session of another user already.
+  if (loadSession()?.token === token) removeStored(KEY);
+  void unfinished.then(() => {
+    history.replaceState(null, '', location.pathname + location.search);
+    location.reload();
+  });
+}
+
+/**
+ * Follows the sign-ins and sign-outs of other tabs. A page that shows one user's session ends it when that user is not
+ * the one who is signed in any more. Returns a function that unsubscribes.
+ */
+export const onSessionChange = (
+  shown: Session | undefined,
+  listener: (session: Session | undefined) => void,
+): (() => void) =>
+  onStoredChange(KEY, () => {
+    const session = loadSession();
+    if (shown && session?.user.userId !== shown.user.userId) endSession(shown);
+    else listener(session);
+  });

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { readText, removeStored, writeText } from './browserStore.js';
 
 type Theme = 'system' | 'light' | 'dark';
 
@@ -8,7 +9,7 @@ const themes: readonly Theme[] = ['system', 'light', 'dark'];
 
 /** The theme stored in this browser; `system` follows the system's colour scheme. */
 function loadTheme(): Theme {
-  const stored = localStorage.getItem(KEY);
+  const stored = readText(KEY);
   return stored === 'light' || stored === 'dark' ? stored : 'system';
 }
 
@@ -19,8 +20,8 @@ export function applyTheme(theme = loadTheme()): void {
 }
 
 function saveTheme(theme: Theme): void {
-  if (theme === 'system') localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, theme);
+  if (theme === 'system') removeStored(KEY);
+  else writeText(KEY, theme);
   applyTheme(theme);
 }
 

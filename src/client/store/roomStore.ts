@@ -1,5 +1,13 @@
 import { type Client, ClientError, type Message, toClientError } from '../types.js';
-import { applyChatPage, applyFriend, applyMessages, newestWithoutGap } from './folds.js';
+import {
+  applyChat,
+  applyChatPage,
+  applyFriend,
+  applyMessages,
+  applyPresence,
+  newestWithoutGap,
+  presenceOf,
+} from './folds.js';
 import type { Typing } from './livePresence.js';
 import type { Marks, Sending } from './sending.js';
 import { RoomViews } from './snapshot.js';
@@ -135,6 +143,7 @@ export class OpenRoom implements Room {
     this.#view = parts.store.watch((state) => views.of(state));
     parts.store.apply((state) => applyOpening(state, roomId));
     void this.#fetchPage();
+    if (parts.store.state.hasChats) void this.fetchChat();
   }
 
   get = (): RoomView => this.#view.get();
@@ -181,6 +190,26 @@ export class OpenRoom implements Room {
     const [before, newest] = roomOf(this.#parts.store.state, this.#roomId).known.slice(-2);
     if (before && newest && before.seq !== newest.seq - 1) void this.#fetchPage();
   }
+
+  /** Fetches the chat of a room that is not in the fetched pages of the list, such as an old one. Never rejects. */
+  readonly fetchChat = singleFlight(async () => {
+    const { client, store } = this.#parts;
+    const roomId = this.#roomId;
+    if (roomOf(store.state, roomId).chat !== undefined) return;
+    try {
+      const { chat, presence = {} } = await client.request('get chat', { roomId });
+      store.apply((state) => {
+        const present = Object.entries(presence);
+        return present.reduce(
+          (next, [userId, { isOnline, lastSeen }]) =>
+            applyPresence(next, userId, presenceOf(isOnline, lastSeen)),
+          applyChat(state, chat),
+        );
+      });
+    } catch {
+      // The history has the error: it is refused for the same reason.
+    }
+  });
 
   /** Fetches the newest page again, after the store was reset. */
   reload(): void {

@@ -171,6 +171,8 @@ class ClientStore implements Store {
     }
     for (const room of this.#rooms.values()) room.retryFailedPage();
     // Presence is not replayed: changes while disconnected were not pushed.
-    void this.#lists.refresh();
+    void this.#lists.refresh().then(() => {
+      for (const room of this.#rooms.values()) void room.fetchChat();
+    });
   }
 }

@@ -98,7 +98,7 @@ export type HistoryState =
 /** Everything that is known of an open room, at one moment. Parts that do not change keep their identity. */
 export interface RoomView {
   readonly roomId: string;
-  /** Undefined until the chat is known, from the list of chats or from `openChat`. */
+  /** Undefined until the chat is known, and for a room that is not one of this user's. */
   readonly other: User | undefined;
   /** Stored messages by `seq` and without a gap, then unsent ones in order. */
   readonly entries: readonly Entry[];

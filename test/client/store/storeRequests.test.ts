@@ -140,6 +140,35 @@ describe('what a store sends and fetches', () => {
     expect(store.get().chats.map(({ other: { userId } }) => userId)).to.include('ben');
   });
 
+  it('fetches the chat of a room that is not in the list, such as an old one', async () => {
+    const ben = person('ben');
+    const chat = chatOf('with ben', [someone, ben], [messageOf('with ben', ben, 1)]);
+    const lastSeen = time(5);
+    server.on({
+      ...answers,
+      'get chat': (c, frame) => {
+        if (frame.data.roomId !== 'with ben') c.refuse(frame, { code: 'not_found' });
+        else c.answer(frame, { chat, presence: { ben: { isOnline: false, lastSeen } } });
+      },
+    });
+    const store = await open();
+    const shown = store.openRoom('with ben');
+    await eventually('the other is known', () => shown.get().other?.userId === 'ben');
+    const line = store.get().chats.find(({ roomId }) => roomId === 'with ben');
+    expect(line?.presence).to.deep.equal({ state: 'offline', lastSeen });
+    store.openRoom(room);
+    const unknown = store.openRoom('of others');
+    await eventually('it is asked for', () => server.sent('get chat').length === 2);
+    server.last.drop();
+    await eventually('it is asked for again', () => server.sent('get chat').length === 3);
+    expect(server.sent('get chat').map(({ data }) => data.roomId)).to.deep.equal([
+      'with ben',
+      'of others',
+      'of others',
+    ]);
+    expect(unknown.get().other).to.equal(undefined);
+  });
+
   it('shows why a page failed, and retries on request or with a new connection', async () => {
     let fails = true;
     server.on({

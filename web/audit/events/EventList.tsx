@@ -34,7 +34,9 @@ function EventLine({ event }: { readonly event: EventRow }) {
           <span class="actor">
             <UserName id={event.actor} />
           </span>
-          <span class="what">{summaryOf(event)}</span>
+          <span class="what" dir="auto">
+            {summaryOf(event)}
+          </span>
           <span class="stream mono" title={event.stream}>
             {kind}:{shortId(id)}
           </span>

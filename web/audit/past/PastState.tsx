@@ -50,7 +50,9 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
           <li key={message.messageId} data-newest={message.seq === newest}>
             <span class="seq mono">{message.seq}</span>
             <span class="from">{senderOf(message)}</span>
-            <span class="text">{message.message ?? <em>erased</em>}</span>
+            <span class="text" dir="auto">
+              {message.message ?? <em>erased</em>}
+            </span>
             <time dateTime={message.sentAt}>{formatUtc(message.sentAt)}</time>
           </li>
         ))}

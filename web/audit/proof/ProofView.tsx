@@ -98,8 +98,8 @@ function ProofResult({ proof: { steps, entry, event, file }, position }: ProofRe
           <h2>Log entry</h2>
           {typeof text === 'string' ? (
             <p>
-              The server decrypts the sealed text as <q>{text}</q>. The proof covers only the encrypted text
-              below.
+              The server decrypts the sealed text as <q dir="auto">{text}</q>. The proof covers only the
+              encrypted text below.
             </p>
           ) : null}
           <pre class="block">{indented(entry)}</pre>

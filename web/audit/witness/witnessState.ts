@@ -1,4 +1,4 @@
-import { onStorageChange } from '../../ui/browser.js';
+import { hasTexts, isTime, onStoredChange, readJson, writeText } from '../../ui/browserStore.js';
 import type { TrustedHead } from '../verify/consistency.js';
 import type { Step } from '../verify/verification.js';
 
@@ -42,25 +42,58 @@ export interface WitnessState {
   readonly alarms: readonly Alarm[];
 }
 
-/** Loads the stored state; an empty one if there is none or it cannot be read. */
+/** Loads the stored state without its damaged parts; an empty one if there is none. */
 export function loadState(): WitnessState {
-  try {
-    // Only `updateState` writes this key.
-    const state = JSON.parse(localStorage.getItem(KEY) ?? 'null') as WitnessState | null;
-    if (state?.partitions && state.alarms) return state;
-  } catch {
-    // Not JSON: starts with an empty state.
-  }
-  return { partitions: {}, alarms: [] };
+  return checkState(readJson(KEY));
 }
+
+/** The parts of a stored value that can be used. */
+function checkState(stored: unknown): WitnessState {
+  if (typeof stored !== 'object' || stored === null) return { partitions: {}, alarms: [] };
+  const partitions = 'partitions' in stored ? Object.entries(stored.partitions ?? {}) : [];
+  const alarms = 'alarms' in stored && Array.isArray(stored.alarms) ? stored.alarms : [];
+  return {
+    partitions: Object.fromEntries(
+      partitions.filter((pair): pair is [string, WitnessedPartition] => isPartition(pair[1])),
+    ),
+    alarms: alarms.filter(isAlarm),
+  };
+}
+
+/** Whether a field is a list whose elements all pass the check. */
+const isListOf = (value: object, name: string, isElement: (element: unknown) => boolean): boolean => {
+  const list: unknown = new Map<string, unknown>(Object.entries(value)).get(name);
+  return Array.isArray(list) && list.every(isElement);
+};
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isSample = (value: unknown): boolean =>
+  hasTexts(value, 'at') && isTime(value.at) && 'size' in value && typeof value.size === 'number';
+const isStep = (value: unknown): boolean =>
+  hasTexts(value, 'title', 'text', 'outcome') &&
+  isListOf(value, 'values', (pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isText));
+
+const isPartition = (value: unknown): value is WitnessedPartition =>
+  hasTexts(value, 'note', 'storedAt') &&
+  isTime(value.storedAt) &&
+  isListOf(value, 'keys', isText) &&
+  isListOf(value, 'sizes', isSample);
+
+const isAlarm = (value: unknown): value is Alarm =>
+  hasTexts(value, 'id', 'at', 'rejected', 'keys') &&
+  isTime(value.at) &&
+  isListOf(value, 'steps', isStep) &&
+  'partition' in value &&
+  typeof value.partition === 'number' &&
+  (!('acknowledgedAt' in value) || isText(value.acknowledgedAt));
 
 /** Loads the state, changes it and stores it in one turn, because other tabs change it too. */
 export function updateState(change: (state: WitnessState) => WitnessState): void {
-  localStorage.setItem(KEY, JSON.stringify(change(loadState())));
+  writeText(KEY, JSON.stringify(change(loadState())));
 }
 
 /** Calls `listener` when another tab has changed the state. Returns a function that unsubscribes. */
-export const onStateChange = (listener: () => void): (() => void) => onStorageChange(KEY, listener);
+export const onStateChange = (listener: () => void): (() => void) => onStoredChange(KEY, listener);
 
 /** Adds an alarm, unless there is an open one for the same trusted head of the partition. */
 export function addAlarm(alarms: readonly Alarm[], alarm: Alarm): readonly Alarm[] {

@@ -1,0 +1,175 @@
+import { expect } from 'chai';
+import type { Browser } from 'playwright-core';
+import { ERROR_CODES } from '../../src/base/errors.js';
+import { ClientError, type ClientErrorCode } from '../../src/client/index.js';
+import { errorText } from '../../web/ui/errorText.js';
+import { openBrowser } from '../support/browser.js';
+import { parley } from '../support/parley.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { Person } from './person.js';
+
+/** Runs in the page: each element that shows this text, or holds it as its value, with its direction. */
+const directionsOf = (text: string): string => `[...document.querySelectorAll('body *')]
+  .filter((element) => element.value?.includes?.('${text}') ||
+    [...element.childNodes].some((node) => node.nodeType === 3 && node.data.includes('${text}')))
+  .map((element) => element.tagName.toLowerCase() + '.' + element.className + ': ' + getComputedStyle(element).direction)`;
+
+describe('The texts of the web chat', function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let server: ServerProcess;
+  let [ann, bob]: Person[] = [];
+  const both = (): readonly [Person, Person] => {
+    if (!ann || !bob) throw new Error('nobody is there');
+    return [ann, bob];
+  };
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    server = await startServer({ engine: 'sqlite' });
+  });
+  beforeEach(async () => {
+    [ann, bob] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];
+    await ann.open(bob.name);
+  });
+  afterEach(async () => {
+    for (const person of both()) {
+      expect(person.strangers).to.deep.equal([]);
+      await person.close();
+    }
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  it('are not sent by the Enter that ends a composition, in any browser', async () => {
+    const [writer] = both();
+    await writer.composer.fill('にほん');
+    const press = (key: string, more: object): Promise<boolean> => {
+      const init = JSON.stringify({ key, bubbles: true, cancelable: true, ...more });
+      return writer.page.evaluate<boolean>(
+        `document.querySelector('textarea').dispatchEvent(new KeyboardEvent('keydown', ${init}))`,
+      );
+    };
+    // Chromium and Firefox; then Safari, whose composition has ended before the key is told.
+    for (const more of [
+      { isComposing: true, keyCode: 229 },
+      { isComposing: false, keyCode: 229 },
+    ]) {
+      expect(await press('Enter', more), 'the input method gets the key').to.equal(true);
+      expect(await writer.composer.inputValue()).to.equal('にほん');
+    }
+    await writer.say('first');
+    await writer.message('first').getByRole('button', { name: 'Reply' }).click();
+    await press('Escape', { isComposing: false, keyCode: 229 });
+    await writer.page.getByText('Replying to:').waitFor();
+    await writer.say('日本');
+    await writer.sees('日本', 'sent');
+    expect(await writer.page.getByRole('article').count()).to.equal(2);
+  });
+
+  it('have the direction of their own script, wherever they are shown', async () => {
+    const [writer, reader] = both();
+    const text = 'שלום, מה שלומך?';
+    await writer.composer.fill(text);
+    expect(await writer.page.evaluate(directionsOf(text)), 'the draft').to.deep.equal([
+      'textarea.input: rtl',
+    ]);
+    await writer.composer.press('Enter');
+    await reader.chat(writer.name).click();
+    await reader.message(text).getByRole('button', { name: 'Reply' }).click();
+    const shown: string[] = [];
+    shown.push(...(await reader.page.evaluate<string[]>(directionsOf(text))));
+    await reader.say(`${text} 2`);
+    for (const person of both()) await person.sees(`${text} 2`);
+    for (const { page } of [writer, reader])
+      shown.push(...(await page.evaluate<string[]>(directionsOf(text))));
+    expect(shown.length, 'bubbles, quotes, the reply, both lists').to.be.at.least(8);
+    expect(shown.filter((one) => !one.endsWith(': rtl'))).to.deep.equal([]);
+    // Each paragraph of a message has its own direction.
+    await writer.composer.fill(`English first.\n${text}`);
+    await writer.composer.press('Enter');
+    await writer.sees('English first');
+    const bidi = "getComputedStyle([...document.querySelectorAll('.text')].at(-1)).unicodeBidi";
+    expect(await writer.page.evaluate<string>(bidi)).to.equal('plaintext');
+  });
+
+  it('have the direction of their own script in the console', async () => {
+    const [writer] = both();
+    const { page } = writer;
+    const text = 'ערב טוב לכולם';
+    await writer.say(text);
+    await writer.sees(text, 'sent');
+    expect((await parley(['role', 'auditor', writer.name], server.settings)).code).to.equal(0);
+    await page.goto(`${server.url}/audit#/events?type=MessageSent`);
+    const row = page.locator('summary', { hasText: text });
+    const shown: string[] = [];
+    const look = async (): Promise<void> => {
+      shown.push(...(await page.evaluate<string[]>(directionsOf(text))).filter((one) => !/^pre/.test(one)));
+    };
+    await row.click();
+    await look();
+    const proof = await page.getByRole('link', { name: 'Proof' }).last().getAttribute('href');
+    await page.getByRole('link', { name: 'Room at this time' }).click();
+    await page.locator('.messages').getByText(text).waitFor();
+    await look();
+    await page.goto(`${server.url}/audit${proof}`);
+    await page.getByText('The server decrypts the sealed text').waitFor();
+    await look();
+    expect(shown.length, 'events, the room, the proof').to.equal(3);
+    expect(shown.filter((one) => !one.endsWith(': rtl'))).to.deep.equal([]);
+  });
+
+  it('are never cut: the page says how much is too long, and keeps the draft', async () => {
+    const [writer, reader] = both();
+    const { keyboard } = writer.page;
+    await writer.composer.focus();
+    await keyboard.insertText('a'.repeat(10_000));
+    expect((await writer.composer.inputValue()).length).to.equal(10_000);
+    await writer.page.getByRole('alert').getByText('1,808 characters too long').waitFor();
+    expect(await writer.page.getByRole('button', { name: 'Send' }).isEnabled()).to.equal(false);
+    await keyboard.press('Enter');
+    expect((await writer.composer.inputValue()).length).to.equal(10_000);
+    expect(await writer.page.getByRole('article').count()).to.equal(0);
+    // An emoji is one character of the limit, though two or more of JavaScript.
+    await writer.composer.fill('');
+    await keyboard.insertText(`end ${'😀'.repeat(8188)}`);
+    await writer.page.getByText('too long').waitFor({ state: 'hidden' });
+    await keyboard.press('Enter');
+    await writer.sees('end 😀', 'sent');
+    await reader.chat(writer.name).click();
+    await reader.sees('end 😀');
+    const got = await reader.message('end 😀').locator('.text').textContent();
+    expect([...(got ?? '')].length).to.equal(8192);
+    await writer.composer.focus();
+    await keyboard.insertText('😀'.repeat(8193));
+    await writer.page.getByRole('alert').getByText('1 character too long').waitFor();
+  });
+
+  it('of a search are never cut: too long a name is said to be so', async () => {
+    const [writer] = both();
+    await writer.search.focus();
+    await writer.page.keyboard.insertText('x'.repeat(40));
+    expect(await writer.search.inputValue()).to.have.length(40);
+    await writer.page.getByText('A user name has at most 32 characters.').waitFor();
+  });
+});
+
+describe('The text of an error in the pages', () => {
+  const codes: readonly ClientErrorCode[] = [
+    ...ERROR_CODES,
+    ...(['timeout', 'disconnected', 'closed', 'signed_out', 'too_many', 'not_kept'] as const),
+  ];
+  it('is a sentence for every code, never the code itself', () => {
+    for (const code of codes)
+      expect(errorText(new ClientError({ code })), code).to.match(/^[A-Z][^_]* [^_]*\.$/);
+  });
+
+  it("is the server's where that is about the input", () => {
+    const fields = [{ path: 'message', message: 'must be at most 8,192 code points' }];
+    expect(errorText(new ClientError({ code: 'bad_request', fields }))).to.equal(fields[0]?.message);
+    expect(errorText(new ClientError({ code: 'forbidden', message: 'not now' }))).to.equal('not now');
+  });
+});

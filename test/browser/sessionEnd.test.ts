@@ -1,0 +1,130 @@
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { Rest } from '../../src/client/rest.js';
+import { openBrowser } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
+import { parley } from '../support/parley.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { Person } from './person.js';
+
+/** Runs in the page. */
+const TOKEN = "JSON.parse(localStorage.getItem('parley.session')).token";
+const UNSENT =
+  "indexedDB.databases().then((all) => all.filter(({ name }) => name.startsWith('parley-')).length)";
+
+describe('The end of a session in a browser', function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let server: ServerProcess;
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    server = await startServer({ engine: 'sqlite' });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  const signIn = async (page: Page, name: string): Promise<void> => {
+    const isNew = page.getByRole('button', { name: 'Sign up' }).and(page.locator('[type="submit"]'));
+    if (await isNew.isVisible()) await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByLabel('User name').fill(name);
+    await page.getByLabel('Password').fill(Person.password);
+    await page.getByRole('button', { name: 'Sign in' }).first().click();
+  };
+  const signOut = async (page: Page): Promise<void> => {
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+  };
+  const otherTab = async ({ page }: Person): Promise<Page> => {
+    const tab = await page.context().newPage();
+    await tab.goto(server.url);
+    await tab.getByRole('searchbox').waitFor();
+    return tab;
+  };
+
+  /** The ways in which the session of Ann's window ends, while Bob is at hand. */
+  const ends: Readonly<Record<string, (ann: Person) => Promise<void>>> = {
+    'by the menu': ({ page }) => signOut(page),
+    'by the menu of another tab': async (ann) => signOut(await otherTab(ann)),
+    'on another device': async ({ page }) => {
+      await new Rest(server.url).signOut(await page.evaluate<string>(TOKEN));
+    },
+    'with the account': async ({ page }) => {
+      await page.getByRole('button', { name: 'Account and settings' }).click();
+      await page.getByRole('button', { name: 'Delete my account' }).click();
+      await page.getByLabel('Your password').fill(Person.password);
+      await page.getByRole('button', { name: 'Delete account permanently' }).click();
+    },
+  };
+  for (const [how, end] of Object.entries(ends))
+    it(`leaves nothing of the user to the next one (${how})`, async () => {
+      const [bob, ann] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];
+      await bob.open(ann.name);
+      await bob.say('Hello');
+      await ann.open(bob.name);
+      await ann.sees('Hello');
+      await ann.composer.fill('not for Bob to read');
+      await ann.page.evaluate('globalThis.isOldPage = true');
+      await end(ann);
+      await ann.page.getByLabel('User name').waitFor();
+      expect(ann.page.url()).to.equal(`${server.url}/`);
+      expect(await ann.page.title()).to.equal('Parley');
+      expect(await ann.page.evaluate('globalThis.isOldPage'), 'the memory of the page').to.equal(undefined);
+      // What waits in the outbox stays for a user who was signed out from elsewhere.
+      if (how !== 'on another device') expect(await ann.page.evaluate(UNSENT), 'unsent messages').to.equal(0);
+
+      await signIn(ann.page, bob.name);
+      await ann.search.waitFor();
+      await ann.page.getByRole('navigation', { name: 'Chats' }).getByRole('button').first().click();
+      await ann.sees('Hello');
+      if (how === 'with the account') expect(await ann.composer.count()).to.equal(0);
+      else expect(await ann.composer.inputValue()).to.equal('');
+      for (const person of [ann, bob]) {
+        expect(person.strangers).to.deep.equal([]);
+        await person.close();
+      }
+    });
+
+  it('leaves nothing to another user who signs in in another tab', async () => {
+    const [bob, ann] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];
+    await ann.open(bob.name);
+    await ann.composer.fill('not for Bob to read');
+    await ann.page.evaluate('globalThis.isOldPage = true');
+    const session = await new Rest(server.url).signIn(bob.name, Person.password);
+    const tab = await ann.page.context().newPage();
+    await tab.goto(`${server.url}/robots.txt`);
+    await tab.evaluate(`localStorage.setItem('parley.session', ${JSON.stringify(JSON.stringify(session))})`);
+    await ann.page.getByRole('heading', { name: bob.name }).waitFor();
+    expect(ann.page.url()).to.equal(`${server.url}/`);
+    expect(await ann.page.evaluate('globalThis.isOldPage')).to.equal(undefined);
+    for (const person of [ann, bob]) await person.close();
+  });
+
+  it('leaves nothing of an auditor in the console', async () => {
+    const ann = await Person.at(browser, server.url);
+    expect((await parley(['role', 'auditor', ann.name], server.settings)).code).to.equal(0);
+    const { page } = ann;
+    for (const end of [
+      () => page.getByRole('button', { name: 'Sign out' }).click(),
+      async () => {
+        await new Rest(server.url).signOut(await page.evaluate<string>(TOKEN));
+        await page.getByRole('button', { name: 'Search', exact: true }).click();
+      },
+    ]) {
+      await page.goto(`${server.url}/audit#/events?type=UserCreated`);
+      const signing = page.getByLabel('User name');
+      await page.getByRole('button', { name: /^Sign/ }).first().waitFor();
+      if (await signing.isVisible()) await signIn(page, ann.name);
+      await page.getByRole('heading', { name: 'Events', exact: true }).waitFor();
+      await page.evaluate('globalThis.isOldPage = true');
+      await end();
+      await signing.waitFor();
+      await eventually('a new page', async () => (await page.evaluate('globalThis.isOldPage')) === undefined);
+      expect(page.url()).to.equal(`${server.url}/audit`);
+    }
+    await ann.close();
+  });
+});
