@@ -1,6 +1,6 @@
 /**
  * Parley's client: a connection that reconnects by itself, an outbox that loses nothing, and a store of
- * chats and messages for user interfaces. It needs a WebSocket, `fetch`, timers and
+ * chats and messages for user interfaces. It needs a WebSocket, `fetch`, `AbortController`, timers and
  * `crypto.getRandomValues`, and nothing else of a browser or of Node.
  * @packageDocumentation
  */
@@ -9,7 +9,14 @@ export { createClient } from './client.js';
 export { Timeline } from './inbox.js';
 export type { Backoff, ClientOptions } from './options.js';
 export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
-export { type Fetch, type Profile, Rest, type SearchOptions, type SignedIn } from './rest.js';
+export {
+  type Fetch,
+  type Profile,
+  Rest,
+  type RestOptions,
+  type SearchOptions,
+  type SignedIn,
+} from './rest.js';
 export { createStore } from './store/store.js';
 export type {
   ChatView,

@@ -40,8 +40,17 @@ export interface ClientOptions {
   readonly after?: After;
 }
 
-const afterTimeout: After = (ms, run) => {
-  const timer = setTimeout(run, ms);
+/** Browsers and Node call a timer that is set for longer at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Waits for any time: a server may ask for one that is too long for a single timer, and so may an option. */
+export const afterTimeout: After = (ms, run) => {
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    const step = Math.min(left, LONGEST_TIMER_MS);
+    timer = setTimeout(() => (left > step ? wait(left - step) : run()), step);
+  };
+  wait(ms);
   return () => clearTimeout(timer);
 };
 

@@ -1,6 +1,7 @@
 import { mock } from 'node:test';
 import { expect } from 'chai';
 import { systemClock, systemTimer } from '../../src/base/clock.js';
+import { afterTimeout } from '../../src/client/options.js';
 
 const DAY_MS = 86_400_000;
 
@@ -16,6 +17,7 @@ describe('a timer of the system', () => {
   for (const [name, start] of [
     ['systemTimer', systemTimer],
     ['systemClock', systemClock.setTimer],
+    ['that of the client', (run: () => void, ms: number) => afterTimeout(ms, run)],
   ] as const)
     for (const days of [1, 24, 25, 30, 3650])
       it(`of ${days} days is called once, when they are over: ${name}`, () => {

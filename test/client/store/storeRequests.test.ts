@@ -13,10 +13,12 @@ const ada = person('ada');
 const room = 'with ada';
 
 /** What a server says of one who has no friends. */
-const rest = new Rest('http://nowhere', async () => ({
-  ...{ ok: true, status: 200 },
-  text: async () => JSON.stringify({ user: someone, friends: [], activeChats: [] }),
-}));
+const rest = new Rest('http://nowhere', {
+  fetch: async () => ({
+    ...{ ok: true, status: 200 },
+    text: async () => JSON.stringify({ user: someone, friends: [], activeChats: [] }),
+  }),
+});
 
 describe('what a store sends and fetches', () => {
   let server: ScriptedServer;
