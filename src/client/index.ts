@@ -7,7 +7,7 @@
 export type { ErrorCode, FieldError } from '../base/errors.js';
 export { createClient } from './client.js';
 export { Timeline } from './inbox.js';
-export type { Backoff, ClientOptions } from './options.js';
+export type { Backoff, ClientOptions, TokenSource } from './options.js';
 export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
 export {
   type Fetch,

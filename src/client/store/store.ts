@@ -1,6 +1,13 @@
 import { createClient } from '../client.js';
-import { withDefaults } from '../options.js';
-import { type Client, ClientError, type ClientState, type Message, type User } from '../types.js';
+import { currentToken, withDefaults } from '../options.js';
+import {
+  type Client,
+  ClientError,
+  type ClientState,
+  type Message,
+  toClientError,
+  type User,
+} from '../types.js';
 import {
   applyChat,
   applyConnection,
@@ -118,7 +125,10 @@ class ClientStore implements Store {
   async searchPeople(q: string): Promise<readonly User[]> {
     const { rest, token } = this.#options;
     const revision = this.#revision === undefined ? {} : { revision: this.#revision };
-    const found = await rest.search(token, q, revision);
+    const present = await currentToken(token).catch((error: unknown) => {
+      throw toClientError(error, 'disconnected');
+    });
+    const found = await rest.search(present, q, revision);
     // A revision covers one partition of the log; earlier friends may be in another.
     return found.filter(({ userId }) => !this.#store.state.friends.has(userId));
   }
