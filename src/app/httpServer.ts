@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type Koa from 'koa';
 import { AuditReader } from '../audit/auditReader.js';
 import { eventsUntil, indexedSize } from '../audit/events/eventFilter.js';
+import { ConfigError } from '../base/settings.js';
 import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
@@ -114,7 +115,10 @@ export interface Listening {
   stop(): Promise<void>;
 }
 
-/** Serves HTTP and sockets. Throws the error of `listen`. */
+/** Errors of `listen` that another port would not have. The others are of the address. */
+const PORT_ERRORS: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EACCES']);
+
+/** Serves HTTP and sockets. Throws `ConfigError` if it cannot listen there. */
 export async function listen(
   { HOST, PORT }: { readonly HOST: string; readonly PORT: number },
   app: Koa,
@@ -123,7 +127,12 @@ export async function listen(
   const server = createHttpServer(app);
   serveUpgrades(server, (request, socket, head) => void gateway.upgrade(request, socket, head));
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const setting = PORT_ERRORS.has(cause.code) ? 'PORT' : 'HOST';
+      reject(
+        new ConfigError(`${setting}: cannot listen on ${HOST}, port ${PORT}: ${cause.message}`, { cause }),
+      );
+    });
     server.listen(PORT, HOST, resolve);
   });
   const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.js';
-import type { Config } from '../base/settings.js';
+import { type Config, ConfigError } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
 import { recordNode } from '../cluster/openCluster.js';
 import type { EventLog } from '../log/log.js';
@@ -175,11 +175,16 @@ async function identify(file: string): Promise<string | undefined> {
 
 /**
  * Takes the data directory for this process; creates it, private to its owner (0700), if missing. One that exists
- * keeps its mode. Throws `DataDirInUse` if another process has it. The lock is an exclusive SQLite transaction on the
+ * keeps its mode. Throws `DataDirInUse` if another process has it, `ConfigError` if it cannot be made. The lock is an exclusive SQLite transaction on the
  * file `lock`. The operating system releases it when the process ends, for whatever reason.
  */
 export function lockDataDir(dir: string): DataDirLock {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`DATA_DIR: the directory cannot be made: ${why}`, { cause });
+  }
   const db = new DatabaseSync(lockFileOf(dir), { timeout: 0 });
   try {
     // The file stores nothing. Without a journal, a killed process leaves nothing to roll back.

@@ -8,13 +8,27 @@ export interface Clock {
   setImmediate(run: () => void): void;
 }
 
+/** Calls `run` once after `ms`. Returns the function that cancels it. */
+export type Timer = (run: () => void, ms: number) => () => void;
+
+/** Node calls a timer that is set for longer at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** The real timer. It also takes times that are too long for one of Node's own, as settings may give them. */
+export const systemTimer: Timer = (run, ms) => {
+  let timer: NodeJS.Timeout;
+  const wait = (left: number): void => {
+    const step = Math.min(left, LONGEST_TIMER_MS);
+    timer = setTimeout(() => (left > step ? wait(left - step) : run()), step);
+  };
+  wait(ms);
+  return () => clearTimeout(timer);
+};
+
 /** The real time of this thread. Each thread has its own zero. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  setTimer(run, ms) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
+  setTimer: systemTimer,
   setImmediate,
 };
 
@@ -108,14 +122,6 @@ export class SilenceWatch {
     return true;
   }
 }
-
-/** Calls `run` once after `ms`. Returns the function that cancels it. */
-export type Timer = (run: () => void, ms: number) => () => void;
-
-export const systemTimer: Timer = (run, ms) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
 
 /** Returns milliseconds that no change of the system clock affects. */
 export const monotonicNow = (): number => performance.now();

@@ -12,6 +12,7 @@ import {
   MongoWriteConcernError,
 } from 'mongodb';
 import { type Clock, systemClock, withTimeout } from './clock.js';
+import { ConfigError } from './settings.js';
 
 /** The driver's interval between checks of the server, and the minimum between two checks. */
 const HEARTBEAT_MS = 1000;
@@ -33,18 +34,25 @@ export interface MongoOptions extends Omit<MongoClientOptions, 'socketTimeoutMS'
  * Creates a client that finds its server again after any connection failure. The heartbeat interval equals
  * its minimum, so that the driver's monitor checks by the clock alone. A monitor that checks right after a
  * failure can write to a closing connection, and then waits for ever. The driver's `timeoutMS`, meant to
- * bound operations, has no effect in this version.
+ * bound operations, has no effect in this version. Throws `ConfigError` for a URL that the driver refuses: all URLs are
+ * made from `MONGO_URL`.
  */
 export function createMongoClient(
   url: string,
   { socketTimeoutMs, monitorCheckMs, ...options }: MongoOptions,
 ): MongoClient {
   const heartbeats = { heartbeatFrequencyMS: HEARTBEAT_MS, minHeartbeatFrequencyMS: HEARTBEAT_MS };
-  return new WatchedClient(
-    url,
-    { ...heartbeats, ...options, socketTimeoutMS: socketTimeoutMs },
-    monitorCheckMs ?? MONITOR_CHECK_MS,
-  );
+  try {
+    return new WatchedClient(
+      url,
+      { ...heartbeats, ...options, socketTimeoutMS: socketTimeoutMs },
+      monitorCheckMs ?? MONITOR_CHECK_MS,
+    );
+  } catch (cause) {
+    // Nothing is connected yet: the driver has only read the URL.
+    const why = cause instanceof Error ? cause.message.replace(/\s+/g, ' ') : String(cause);
+    throw new ConfigError(`MONGO_URL: ${why}`, { cause });
+  }
 }
 
 /**

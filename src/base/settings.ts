@@ -8,13 +8,23 @@ export class ConfigError extends Error {
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-const duration = z.string().transform((text, ctx) => {
+function parseDuration(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   // The pattern admits only the keys of `UNIT_MS`.
-  if (match) return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
-  ctx.addIssue({ code: 'custom', message: 'must be a number with a unit (ms, s, m, h or d), such as 10s' });
-  return z.NEVER;
-});
+  return match ? Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS] : undefined;
+}
+
+/** A duration from `min` to `max`, which are written as in a setting. */
+const duration = (min: string, max: string) =>
+  z.string().transform((text, ctx) => {
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms >= (parseDuration(min) ?? 0) && ms <= (parseDuration(max) ?? 0)) return ms;
+    ctx.addIssue({
+      code: 'custom',
+      message: `must be a number with a unit (ms, s, m, h or d), from ${min} to ${max}`,
+    });
+    return z.NEVER;
+  });
 
 const wholeNumber = (min: number, max: number) =>
   z
@@ -23,14 +33,48 @@ const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
 
+/** A bucket of this size is full again within two years at the lowest rate, so that its time is a date. */
+const MAX_RATE = 1_000_000;
+
 const rateLimit = z.string().transform((text, ctx): { rate: number; burst: number } | 'off' => {
   if (text === 'off') return 'off';
-  const match = /^(\d+):(\d+)$/.exec(text);
-  if (match && Number(match[1]) > 0 && Number(match[2]) > 0)
-    return { rate: Number(match[1]), burst: Number(match[2]) };
-  ctx.addIssue({ code: 'custom', message: 'must be <rate>:<burst>, such as 50:200, or off' });
+  const [, rate, burst] = (/^(\d+):(\d+)$/.exec(text) ?? []).map(Number);
+  const isInRange = (n: number | undefined): n is number => n !== undefined && n >= 1 && n <= MAX_RATE;
+  if (isInRange(rate) && isInRange(burst)) return { rate, burst };
+  ctx.addIssue({
+    code: 'custom',
+    message: `must be <rate>:<burst>, such as 50:200 and each from 1 to ${MAX_RATE}, or off`,
+  });
   return z.NEVER;
 });
+
+/** The longest name of a database is 63 bytes, and the vault's is this one with `_vault`. */
+const MAX_DATABASE_BYTES = 57;
+/** MongoDB's own databases. Without a name, the driver takes `test`. */
+const SYSTEM_DATABASES: ReadonlySet<string> = new Set(['admin', 'local', 'config']);
+
+const mongo = z.string().transform((text, ctx) => {
+  const refuse = (message: string) => {
+    ctx.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const [, path] = /^mongodb(?:\+srv)?:\/\/[^/?]+(?:\/([^?]*))?/.exec(text) ?? [];
+  if (!/^mongodb(\+srv)?:\/\//.test(text)) return refuse('must begin with mongodb:// or mongodb+srv://');
+  const name = decodeName(path ?? '');
+  const isName = /^[^/\\. "$]+$/.test(name) && !name.includes('\0');
+  if (isName && Buffer.byteLength(name) <= MAX_DATABASE_BYTES && !SYSTEM_DATABASES.has(name)) return text;
+  return refuse(
+    `must name a database of its own in 1 to ${MAX_DATABASE_BYTES} bytes, as in mongodb://127.0.0.1:27017/parley`,
+  );
+});
+
+function decodeName(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return ''; // The escaped bytes are not UTF-8.
+  }
+}
 
 const masterKey = z.string().transform((text, ctx) => {
   const key = Buffer.from(text, 'base64');
@@ -67,19 +111,16 @@ const Settings = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   DATA_DIR: z.string().min(1).default('./data'),
   MASTER_KEY: masterKey.optional(),
-  MONGO_URL: z
-    .string()
-    .regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://')
-    .optional(),
+  MONGO_URL: mongo.optional(),
   NATS_URL: nats.optional(),
   PARTITIONS: wholeNumber(1, 64).optional(),
   ALLOWED_ORIGINS: origins.optional(),
   TRUST_PROXY: wholeNumber(0, 32).default(0),
   BCRYPT_COST: wholeNumber(4, 15).default(12),
-  SESSION_TTL: duration.default(30 * UNIT_MS.d),
+  SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),
   RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
-  PRESENCE_GRACE: duration.default(10 * UNIT_MS.s),
+  PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
     .string()
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
@@ -135,7 +176,8 @@ export function parseNatsServers(list: string): readonly NatsServer[] | undefine
 function parseNatsServer(text: string): NatsServer | undefined {
   if (!/^(nats|tls):\/\//.test(text) || !URL.canParse(text)) return undefined;
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
-  if (hostname === '' || `${pathname}${search}${hash}`.replace(/^\//, '') !== '') return undefined;
+  if (hostname === '' || port === '0' || `${pathname}${search}${hash}`.replace(/^\//, '') !== '')
+    return undefined;
   try {
     const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)];
     return {

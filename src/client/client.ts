@@ -1,6 +1,6 @@
 import { Inbox } from './inbox.js';
 import { GIVE_UP_CODE, Link, type Phase, stateOf } from './link.js';
-import { backoffDelay, type ClientOptions, Listeners, withDefaults } from './options.js';
+import { backoffDelay, type ClientOptions, currentToken, Listeners, withDefaults } from './options.js';
 import { Requests } from './requests.js';
 import {
   type Client,
@@ -24,6 +24,9 @@ class ReconnectingClient implements Client {
   /** Failed connections in a row. */
   #failures = 0;
   #cancelKeepAlive = (): void => {};
+  /** The token of the present connection, once it was sent. */
+  #sentToken: string | undefined;
+  #refusedToken: string | undefined;
   readonly #stateHandlers = new Set<(state: ClientState) => void>();
   readonly #listeners: Listeners;
   readonly #inbox: Inbox;
@@ -96,6 +99,7 @@ class ReconnectingClient implements Client {
 
   #connect(): void {
     const { url } = this.options;
+    this.#sentToken = undefined;
     const link: Link = new Link(typeof url === 'string' ? url : url(), this.options, {
       onOpen: () => void this.#identify(link),
       onPush: (push) => {
@@ -112,7 +116,9 @@ class ReconnectingClient implements Client {
     let cursor: string | undefined;
     try {
       cursor = await this.#inbox.cursor();
-      const { token } = this.options;
+      const token = await currentToken(this.options.token);
+      if (!this.#isCurrent(link)) return;
+      this.#sentToken = token;
       const data: RequestInput<'identity'> = cursor === undefined ? { token } : { token, cursor };
       const { user, cursor: beginning } = await link.request('identity', data);
       if (!this.#isCurrent(link)) return;
@@ -128,10 +134,16 @@ class ReconnectingClient implements Client {
   }
 
   async #handleRefusal(link: Link, cursor: string | undefined, error: unknown): Promise<void> {
+    // Until the token is sent, an error is one of the function that gives it, or of the cursor store.
+    const isOfServer = this.#sentToken !== undefined;
     if (!(error instanceof ClientError)) this.options.onError(error);
-    else if (error.code === 'unauthenticated') return this.#end('signed_out');
+    else if (error.code === 'unauthenticated') {
+      if (!isOfServer) return this.#end('signed_out');
+      this.#reconnectLater(SIGNED_OUT_CODE, 'the token was refused');
+      return link.end(1000, '');
+    }
     // The cursor is of another log, or ahead of this one: the server's data was replaced. Begin anew.
-    else if (error.code === 'bad_request' && cursor !== undefined) await this.#inbox.forget();
+    else if (error.code === 'bad_request' && cursor !== undefined && isOfServer) await this.#inbox.forget();
     const leastMs = error instanceof ClientError ? error.retryAfterMs : undefined;
     if (this.#isCurrent(link)) this.#reconnectLater(GIVE_UP_CODE, 'identity was refused', leastMs);
     link.end(1000, '');
@@ -164,14 +176,22 @@ class ReconnectingClient implements Client {
   #reconnectLater(code: number, reason: string, leastMs = 0): void {
     this.#release();
     if (code === SIGNED_OUT_CODE) {
-      this.#end('signed_out');
-      return;
+      if (typeof this.options.token === 'string') return this.#end('signed_out');
+      this.#refusedToken = this.#sentToken;
+      void this.#endUnlessRenewed();
     }
     if (code === RESTART_CODE) this.#failures = 0;
     const { random, backoff, after } = this.options;
     const delayMs = leastMs + backoffDelay(this.#failures++, random(), backoff);
     const cancel = after(delayMs, () => this.#connect());
     this.#enter({ state: 'waiting', delayMs, code, reason, cancel });
+  }
+
+  /** Ends at once where there is no other token: the user should not have to wait for the next connection to see it. */
+  async #endUnlessRenewed(): Promise<void> {
+    // A function that fails is asked again by the next connection, which reports its error.
+    const token = await currentToken(this.options.token).catch(() => undefined);
+    if (token !== undefined && token === this.#refusedToken) this.#end('signed_out');
   }
 
   #end(why: 'closed' | 'signed_out'): void {

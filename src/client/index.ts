@@ -1,15 +1,22 @@
 /**
  * Parley's client: a connection that reconnects by itself, an outbox that loses nothing, and a store of
- * chats and messages for user interfaces. It needs a WebSocket, `fetch`, timers and
+ * chats and messages for user interfaces. It needs a WebSocket, `fetch`, `AbortController`, timers and
  * `crypto.getRandomValues`, and nothing else of a browser or of Node.
  * @packageDocumentation
  */
 export type { ErrorCode, FieldError } from '../base/errors.js';
 export { createClient } from './client.js';
 export { Timeline } from './inbox.js';
-export type { Backoff, ClientOptions } from './options.js';
+export type { Backoff, ClientOptions, TokenSource } from './options.js';
 export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
-export { type Fetch, type Profile, Rest, type SearchOptions, type SignedIn } from './rest.js';
+export {
+  type Fetch,
+  type Profile,
+  Rest,
+  type RestOptions,
+  type SearchOptions,
+  type SignedIn,
+} from './rest.js';
 export { createStore } from './store/store.js';
 export type {
   ChatView,

@@ -18,11 +18,22 @@ export function backoffDelay(failures: number, random: number, { baseMs, capMs }
   return random * Math.min(capMs, baseMs * 2 ** failures);
 }
 
+/**
+ * A token, or a function that gives the present one of the same user. The function is called for every connection and may
+ * renew the sign-in. If the server refuses a token, it is called again, and the client goes on if it gives another one.
+ * Rejecting with the code `unauthenticated` ends the client as signed out; after another error it is called again later.
+ */
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** The token to use now. Rejects with the error of the function. */
+export const currentToken = async (source: TokenSource): Promise<string> =>
+  typeof source === 'string' ? source : source();
+
 /** The server and the user's token; the rest has defaults. */
 export interface ClientOptions {
   /** `ws://…/ws`; a function is called before every connection. */
   readonly url: string | (() => string);
-  readonly token: string;
+  readonly token: TokenSource;
   /** Default: the global `WebSocket`. Node 20 has none: pass the class of the `ws` package. */
   readonly webSocket?: WebSocketClass;
   /** Default: in memory, so that each start begins with the present. */
@@ -40,8 +51,17 @@ export interface ClientOptions {
   readonly after?: After;
 }
 
-const afterTimeout: After = (ms, run) => {
-  const timer = setTimeout(run, ms);
+/** Browsers and Node call a timer that is set for longer at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Waits for any time: a server may ask for one that is too long for a single timer, and so may an option. */
+export const afterTimeout: After = (ms, run) => {
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    const step = Math.min(left, LONGEST_TIMER_MS);
+    timer = setTimeout(() => (left > step ? wait(left - step) : run()), step);
+  };
+  wait(ms);
   return () => clearTimeout(timer);
 };
 

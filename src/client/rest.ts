@@ -1,10 +1,20 @@
-import { type Chat, ClientError, type ErrorBody, type User } from './types.js';
+import { afterTimeout } from './options.js';
+import { type After, type Chat, ClientError, type ErrorBody, type User } from './types.js';
 
 /** The part of `fetch` that is used. */
 export type Fetch = (
   url: string,
-  init: { method: string; headers: Record<string, string>; body?: string },
+  init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
 ) => Promise<{ ok: boolean; status: number; text(): Promise<string> }>;
+
+/** All have defaults. */
+export interface RestOptions {
+  /** Default: the global `fetch`. */
+  readonly fetch?: Fetch;
+  /** A request without a whole answer after this time rejects with `timeout`; default 30,000. `erase` has ten times as long. */
+  readonly timeoutMs?: number;
+  readonly after?: After;
+}
 
 export interface SignedIn {
   readonly token: string;
@@ -29,13 +39,28 @@ export interface SearchOptions {
   readonly revision?: string;
 }
 
-/** The REST part of the contract. Every method rejects with a `ClientError`. */
+/** An erasure rewrites files of the server. */
+const ERASURE_TIMES = 10;
+
+interface Asked {
+  readonly token?: string;
+  readonly body?: object;
+  /** How many times as long it may take. */
+  readonly times?: number;
+}
+
+/** The REST part of the contract. Every method rejects with a `ClientError`, and after a time without an answer too. */
 export class Rest {
+  readonly #url: string;
+  readonly #options: Required<RestOptions>;
+
   /** @param url the server, without a path: `https://chat.example` */
-  constructor(
-    private readonly url: string,
-    private readonly fetch: Fetch = (url, init) => globalThis.fetch(url, init),
-  ) {}
+  constructor(url: string, options: RestOptions = {}) {
+    this.#url = url.replace(/\/+$/, '');
+    // Called as a function of nothing: browsers refuse a `fetch` of another object.
+    const fetch: Fetch = (target, init) => globalThis.fetch(target, init);
+    this.#options = { fetch, timeoutMs: 30_000, after: afterTimeout, ...options };
+  }
 
   /** Rejects with `conflict` when the name is or was taken; `bad_request` names each wrong field. */
   async signUp(username: string, password: string): Promise<User> {
@@ -75,25 +100,51 @@ export class Rest {
 
   /** Deletes the caller's account permanently: name, texts and all sessions. Rejects with `forbidden` for a wrong password. */
   erase(token: string, userId: string, password: string): Promise<void> {
-    return this.#ask('DELETE', `/user/${encodeURIComponent(userId)}`, { token, body: { password } });
+    const asked = { token, body: { password }, times: ERASURE_TIMES };
+    return this.#ask('DELETE', `/user/${encodeURIComponent(userId)}`, asked);
   }
 
-  async #ask<T>(
-    method: string,
-    path: string,
-    { token, body }: { token?: string; body?: object },
-  ): Promise<T> {
+  async #ask<T>(method: string, path: string, { token, body, times = 1 }: Asked): Promise<T> {
     const headers: Record<string, string> = {};
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
-    const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    const response = await this.fetch(this.url + path, init).catch((cause: unknown) => {
-      throw new ClientError({ code: 'disconnected', message: `no answer to ${method} ${path}` }, { cause });
+    const sent = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const { ok, status, text } = await this.#exchange(path, sent, this.#options.timeoutMs * times);
+    if (!ok) throw problem(status, text);
+    try {
+      // The contract says what each path answers; 204 has no text, and its callers expect none.
+      return (text === '' ? undefined : JSON.parse(text)) as T;
+    } catch (cause) {
+      throw foreign(`HTTP ${status} without JSON`, cause);
+    }
+  }
+
+  /** Sends a request and reads the whole answer. Rejects with `disconnected`, and with `timeout` after `ms`. */
+  async #exchange(path: string, sent: Omit<Parameters<Fetch>[1], 'signal'>, ms: number) {
+    const { fetch, after } = this.#options;
+    const abort = new AbortController();
+    let cancel = (): void => {};
+    const timeout = new Promise<never>((_, reject) => {
+      cancel = after(ms, () => {
+        reject(
+          new ClientError({ code: 'timeout', message: `no answer to ${sent.method} ${path} in ${ms} ms` }),
+        );
+        abort.abort();
+      });
     });
-    const text = await response.text();
-    if (!response.ok) throw problem(response.status, text);
-    // The contract says what each path answers; 204 has no text, and its callers expect none.
-    return (text === '' ? undefined : JSON.parse(text)) as T;
+    const read = async () => {
+      const response = await fetch(this.#url + path, { ...sent, signal: abort.signal });
+      return { ok: response.ok, status: response.status, text: await response.text() };
+    };
+    const answer = read().catch((cause: unknown) => {
+      const message = `no answer to ${sent.method} ${path}`;
+      throw new ClientError({ code: 'disconnected', message }, { cause });
+    });
+    try {
+      return await Promise.race([answer, timeout]);
+    } finally {
+      cancel();
+    }
   }
 }
 
@@ -113,8 +164,8 @@ function problem(status: number, text: string): ClientError {
   } catch {
     // Not JSON: reported below.
   }
-  return new ClientError({
-    code: 'internal',
-    message: `HTTP ${status} without a problem document: is the URL that of a Parley server?`,
-  });
+  return foreign(`HTTP ${status} without a problem document`);
 }
+
+const foreign = (answer: string, cause?: unknown): ClientError =>
+  new ClientError({ code: 'internal', message: `${answer}: is the URL that of a Parley server?` }, { cause });

@@ -171,14 +171,14 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
   return {
     'join room': (connection, me, { roomIds }) =>
       inOrder(connection, async () => {
-        for (const roomId of roomIds) await lookUps.membersOfMine(me, roomId, connection);
+        for (const roomId of roomIds) await lookUps.requireRoom(me, roomId, connection);
         for (const roomId of roomIds) connection.joinRoom(roomId);
         return { roomIds };
       }),
 
     'leave room': (connection, me, { roomId }) =>
       inOrder(connection, async () => {
-        await lookUps.membersOfMine(me, roomId, connection);
+        await lookUps.requireRoom(me, roomId, connection);
         connection.leaveRoom(roomId);
         return { roomId };
       }),
@@ -205,8 +205,7 @@ function queryHandlers(
   return {
     'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
-      const members = await rooms.members(roomId, moments);
-      if (!members?.includes(me)) throw notFound('there is no such room among yours');
+      await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
     },
 
@@ -241,7 +240,7 @@ function presenceHandlers(
   };
   return {
     'notify typing': async (connection, me, { roomId, isTyping }) => {
-      await lookUps.membersOfMine(me, roomId, connection);
+      await lookUps.requireRoom(me, roomId, connection);
       const others = (await lookUps.activeFor(roomId, connection)).filter((member) => member !== me);
       if ((await lookUps.erasedAmong(others)).size > 0) throw forbidden('the other member has been erased');
       typing.notify(others, roomId, me, isTyping);
@@ -276,12 +275,16 @@ class LookUps {
     return revision === undefined ? seen : [...seen, await this.deps.revisions.parse(revision)];
   }
 
-  /** The members of a room of this user. For other users the room is `not_found`. */
-  async membersOfMine(me: UserId, roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {
-    const { rooms } = this.deps.directory;
-    const members = await rooms.members(roomId, connection.seenMoments(rooms.partitionOf(roomId)));
-    if (!members?.includes(me)) throw notFound('there is no such room among yours');
-    return members;
+  /** Throws `not_found` for a room of others, after the same work as for one that does not exist. */
+  async requireMember(me: UserId, roomId: RoomId, moments: readonly Moment[]): Promise<void> {
+    if (!(await this.deps.directory.rooms.membersFor(me, roomId, moments)))
+      throw notFound('there is no such room among yours');
+  }
+
+  /** As `requireMember`, by all that the connection has seen. */
+  requireRoom(me: UserId, roomId: RoomId, connection: Connection): Promise<void> {
+    const partition = this.deps.directory.rooms.partitionOf(roomId);
+    return this.requireMember(me, roomId, connection.seenMoments(partition));
   }
 
   activeFor(roomId: RoomId, connection: Connection): Promise<readonly UserId[]> {

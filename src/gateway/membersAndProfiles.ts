@@ -50,15 +50,17 @@ export class Profiles {
   }
 }
 
+type MemberQueries = Pick<Queries, 'members' | 'activeFor'> & Pick<Queries, 'membersFor'>;
+
 /** Caches the members of rooms. They never change, so a list that was found once stays true. */
 export class RoomMembers {
-  readonly #queries: Pick<Queries, 'members' | 'activeFor'>;
+  readonly #queries: MemberQueries;
   readonly #partitions: number;
   readonly #cache = new LRUCache<RoomId, readonly UserId[]>({ max: MAX_ROOMS });
   /** Only of rooms that are active for all members: they stay so. */
   readonly #active = new LRUCache<RoomId, readonly UserId[]>({ max: MAX_ROOMS });
 
-  constructor(queries: Pick<Queries, 'members' | 'activeFor'>, partitions: number) {
+  constructor(queries: MemberQueries, partitions: number) {
     this.#queries = queries;
     this.#partitions = partitions;
   }
@@ -72,6 +74,22 @@ export class RoomMembers {
     const known = this.#cache.get(room);
     if (known) return known;
     const members = await this.#queries.members(room, at);
+    if (members) this.#cache.set(room, members);
+    return members;
+  }
+
+  /**
+   * As `members`, for a member; for others undefined. A cached room of others is asked for all the same, so that the
+   * time does not tell them that it exists.
+   */
+  async membersFor(
+    user: UserId,
+    room: RoomId,
+    at: readonly Moment[],
+  ): Promise<readonly UserId[] | undefined> {
+    const known = this.#cache.get(room);
+    if (known?.includes(user)) return known;
+    const members = await this.#queries.membersFor(user, room, at);
     if (members) this.#cache.set(room, members);
     return members;
   }

@@ -14,6 +14,7 @@ import { FIRST_ROWS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
+import { PasswordHashes } from '../vault/credentials.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import {
   type PasswordGuard,
@@ -133,9 +134,11 @@ export interface SignedIn {
 /** Signing up, in and out. */
 export class Accounts {
   readonly #parts: AccountParts;
+  readonly #hashes: PasswordHashes;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
+    this.#hashes = new PasswordHashes(parts.vault.credentials, parts.passwords);
   }
 
   /**
@@ -170,11 +173,12 @@ export class Accounts {
     const { vault, passwords, sessionRules } = this.#parts;
     // The vault folds case beyond ASCII (the Kelvin sign equals k): a text that cannot be a name must not find one.
     const found = Username.safeParse(username).success ? await vault.credentials.find(username) : undefined;
-    const credential = found === 'erased' ? undefined : found;
-    const isRight = await turn(vault.credentials.idOf(username), () =>
-      passwords.verify(password, credential?.passwordHash),
-    );
-    if (!isRight || !credential) throw wrongNameOrPassword();
+    const claimed = found === 'erased' ? undefined : found;
+    const credential = await turn(vault.credentials.idOf(username), async () => {
+      const isRight = await passwords.verify(password, claimed?.passwordHash);
+      return isRight && claimed ? this.#hashes.renew(claimed, password) : undefined;
+    });
+    if (!credential) throw wrongNameOrPassword();
     const { userId } = credential;
     // The read model may not have the user yet. Register again: it changes nothing and returns the moment to wait for.
     const known = credential.registered ? await this.#find(userId, []) : undefined;
@@ -183,11 +187,13 @@ export class Accounts {
     const mine = { user: known ?? (await this.#user(userId, at)), ...(await this.overview(userId, at)) };
     const { token, session } = await vault.sessions.create(userId, new Date(), sessionRules.lifetimeMs);
     // A concurrent password change or erasure did not see this new session. So end it here.
-    const then = await vault.credentials.find(username);
-    if (then === undefined || then === 'erased' || then.passwordHash !== credential.passwordHash) {
-      await vault.sessions.revoke(session.id);
-      throw wrongNameOrPassword();
+    let isStillRight = false;
+    try {
+      isStillRight = (await this.#hashes.current(credential, password)) !== undefined;
+    } finally {
+      if (!isStillRight) await vault.sessions.revoke(session.id);
     }
+    if (!isStillRight) throw wrongNameOrPassword();
     return { token, expiresAt: session.expiresAt, ...mine };
   }
 
@@ -208,15 +214,14 @@ export class Accounts {
   ): Promise<void> {
     const { vault, passwords, sessionRules } = this.#parts;
     const credential = await this.#credentialOf(session.userId);
-    const { username, passwordHash } = credential;
-    const newHash = await turn(vault.credentials.idOf(username), async () => {
+    const newHash = await turn(vault.credentials.idOf(credential.username), async () => {
       await this.#verify(password, credential);
       return passwords.hash(newPassword);
     });
     // Ended before the change, so that no session outlives it if this is interrupted between the two. Ended again
     // after it, for sessions made meanwhile.
     const before = await vault.sessions.revokeAll(session.userId, session.id);
-    if (!(await vault.credentials.changePassword(username, passwordHash, newHash)))
+    if (!(await this.#hashes.replace(credential, password, newHash)))
       throw forbidden('the password was changed on another device: sign in again');
     const after = await vault.sessions.revokeAll(session.userId, session.id);
     await sessionRules.announceEnds([...before, ...after]);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type Router from '@koa/router';
@@ -53,17 +54,23 @@ const isUnknown = (claimed: string): boolean => claimed === '' || claimed.toLowe
 /** Removes quotes, brackets and a port: proxies write `1.2.3.4:5`, `[2001:db8::1]:5` and `"[2001:db8::1]"` too. */
 function withoutPort(claimed: string): string {
   const [, bracketed, plain] = /^"?(?:\[([^\]]+)\](?::\d+)?|([^:"]+)(?::\d+)?)"?$/.exec(claimed) ?? [];
-  return bracketed ?? plain ?? claimed;
+  if (bracketed ?? plain) return bracketed ?? plain ?? claimed;
+  // IPv6 with a port and no brackets. Where it is an address as a whole too, the port changes only its last group.
+  const [, address = ''] = /^"?(.+):\d+"?$/.exec(claimed) ?? [];
+  return isIP(claimed) === 0 && isIP(address) === 6 ? address : claimed;
 }
 
-/** The longest name of a client that is kept, in characters. */
+/** A longer name of a client is replaced by its hash. A cut one could be the name of several clients. */
 const MOST_NAME_CHARACTERS = 64;
 /** The addresses whose last 32 bits are an IPv4 address: IPv4-mapped ones, and those of NAT64. */
 const HOLD_IPV4 = /^(?:0:0:0:0:0:ffff|64:ff9b:0:0:0:0):/;
 
 /** The network that an address counts as. A text in an unknown form names its client, as the proxy wrote it. */
 function network(address: string): string {
-  if (isIP(address) !== 6) return address.toLowerCase().slice(0, MOST_NAME_CHARACTERS);
+  if (isIP(address) !== 6) {
+    const name = address.toLowerCase();
+    return name.length <= MOST_NAME_CHARACTERS ? name : createHash('sha256').update(name).digest('base64url');
+  }
   const groups = groupsOf(address);
   const name = groups.map((group) => group.toString(16)).join(':');
   const [high = 0, low = 0] = groups.slice(6);

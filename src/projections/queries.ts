@@ -3,7 +3,7 @@ import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/i
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, contactIds, openChats } from './models/chatRows.js';
+import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
@@ -44,6 +44,8 @@ export interface Queries {
   chat(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Chat | undefined>;
   /** The members of a room, who never change; undefined if there is no such room. */
   members(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined>;
+  /** As `members`, for a member; for others undefined, after the same work as for no such room. */
+  membersFor(userId: UserId, roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined>;
   /** The members for whom the chat is active; none if there is no such room. An active chat stays active. */
   activeFor(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[]>;
   /** Messages in ascending `seq`; `hasMore` is about the direction asked. */
@@ -114,13 +116,16 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
-      const chat = await chatRow(rows, roomId);
-      if (!chat?.members.includes(userId)) return undefined;
-      return (await openChats(source, userId, [chat]))[0];
+      const chat = await chatRowOf(rows, roomId, userId);
+      return chat && (await openChats(source, userId, [chat]))[0];
     },
     async members(roomId, at) {
       await waitFor(at);
       return (await chatRow(rows, roomId))?.members;
+    },
+    async membersFor(userId, roomId, at) {
+      await waitFor(at);
+      return (await chatRowOf(rows, roomId, userId))?.members;
     },
     async activeFor(roomId, at) {
       await waitFor(at);

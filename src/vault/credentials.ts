@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
-import { overloaded, VaultUnavailable } from '../base/errors.js';
+import { isOutage, overloaded, ParleyError, VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
 import { open, seal } from './dataKeys.js';
 import type { MasterKeys } from './masterKey.js';
@@ -62,6 +62,48 @@ export function createCredentialStore(
   };
 }
 
+/** Changes the hash of a claim, by somebody who knows the password. Sign-ins may renew the same hash meanwhile. */
+export class PasswordHashes {
+  constructor(
+    private readonly credentials: CredentialStore,
+    private readonly passwords: Passwords,
+  ) {}
+
+  /**
+   * Makes the hash anew if it was made with another cost, and returns the credential with the hash that it leaves. A
+   * failure that may pass changes nothing: the next sign-in tries again.
+   */
+  async renew(credential: Credential, password: string): Promise<Credential> {
+    const { username, passwordHash } = credential;
+    if (!this.passwords.isOutdated(passwordHash)) return credential;
+    try {
+      const newHash = await this.passwords.hash(password);
+      const isRenewed = await this.credentials.changePassword(username, passwordHash, newHash);
+      return isRenewed ? { ...credential, passwordHash: newHash } : credential;
+    } catch (error) {
+      if (isOutage(error) || (error instanceof ParleyError && error.code === 'overloaded')) return credential;
+      throw error;
+    }
+  }
+
+  /** The hash of the claim now; undefined if it is of another password by now, or erased. */
+  async current({ username, passwordHash }: Credential, password: string): Promise<string | undefined> {
+    const now = await this.credentials.find(username);
+    if (now === undefined || now === 'erased') return undefined;
+    const isRight =
+      now.passwordHash === passwordHash || (await this.passwords.verify(password, now.passwordHash));
+    return isRight ? now.passwordHash : undefined;
+  }
+
+  /** Replaces the hash. Returns false if it is of another password by now. */
+  async replace(credential: Credential, password: string, newHash: string): Promise<boolean> {
+    const { username, passwordHash } = credential;
+    if (await this.credentials.changePassword(username, passwordHash, newHash)) return true;
+    const renewed = await this.current(credential, password);
+    return renewed !== undefined && this.credentials.changePassword(username, renewed, newHash);
+  }
+}
+
 /** Erasures in progress. As with claims, the rows show no user name. */
 export function createErasureStore(store: VaultStore, { names }: Pick<MasterKeys, 'names'>): ErasureStore {
   return {
@@ -85,12 +127,28 @@ export interface PasswordOptions {
   readonly maxQueued?: number;
 }
 
+/** A well-formed hash of no password. bcrypt takes as long for it as for a real one. */
+const dummyHash = (cost: number): string => `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+
+const costOf = (hash: string): number => Number(hash.split('$')[2]);
+
+/**
+ * The hashes to compare a password with, the right one first. Together they take the time of one at `cost`, which is at
+ * least that of the hash: a step of the cost doubles the time, and 2^a + 2^a + 2^(a+1) + … + 2^(b-1) = 2^b.
+ */
+export function hashesToCompare(hash: string | undefined, cost: number): readonly string[] {
+  if (hash === undefined) return [dummyHash(cost)];
+  const hashes = [hash];
+  for (let step = costOf(hash); step < cost; step++) hashes.push(dummyHash(step));
+  return hashes;
+}
+
 /** Starts bcrypt in its own thread. */
 export function openPasswords({ cost, pepper, maxQueued = 64 }: PasswordOptions): Passwords {
   const worker = new Worker(new URL('./passwordWorker.js', import.meta.url));
   const hashing = connectThread<PasswordHashing>(worker);
-  // A well-formed hash of no password. bcrypt takes as long for it as for a real one.
-  const dummyHash = `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`;
+  // Raised by the first hash from before the cost was lowered: from then on all others take as long.
+  let highestCost = cost;
   let waiting = 0;
   let averageMs = 100;
 
@@ -121,9 +179,11 @@ export function openPasswords({ cost, pepper, maxQueued = 64 }: PasswordOptions)
     hash: (password) => enqueue(() => hashing.hash(digest(password), cost)),
     verify: (password, hash) =>
       enqueue(async () => {
-        const matches = await hashing.compare(digest(password), hash ?? dummyHash);
+        if (hash !== undefined) highestCost = Math.max(highestCost, costOf(hash));
+        const matches = await hashing.compare(digest(password), hashesToCompare(hash, highestCost));
         return matches && hash !== undefined;
       }),
+    isOutdated: (hash) => costOf(hash) !== cost,
     get waiting() {
       return waiting;
     },

@@ -10,7 +10,9 @@ lowerPriority(15);
 // Synchronous on purpose: asynchronous bcrypt would occupy the thread pool that files and DNS need.
 const hashing = {
   hash: (password: string, cost: number): string => bcrypt.hashSync(password, cost),
-  compare: (password: string, hash: string): boolean => bcrypt.compareSync(password, hash),
+  /** Whether the password is that of the first hash. The others are compared for their time only. */
+  compare: (password: string, hashes: readonly string[]): boolean =>
+    hashes.map((hash) => bcrypt.compareSync(password, hash))[0] ?? false,
 };
 
 /** The functions this thread serves. */

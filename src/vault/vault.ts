@@ -197,10 +197,12 @@ export interface Passwords {
   /** Throws `overloaded` if the queue is full. */
   hash(password: string): Promise<string>;
   /**
-   * Returns false for `undefined`, an unknown user, after the same time. Throws `overloaded` if the queue is
-   * full.
+   * Returns false for `undefined`, an unknown user. That takes as long as for a hash of the present cost or of a
+   * smaller one. Throws `overloaded` if the queue is full.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>;
+  /** Whether the hash was made with another cost than the present one, and is to be made anew from the password. */
+  isOutdated(hash: string): boolean;
   /** The number of hashings waiting or running. */
   readonly waiting: number;
   close(): Promise<void>;

@@ -260,7 +260,7 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
 
 const INDEXES = {
   users: ['suffix', 'erased'],
-  chats: ['activity', 'changed', 'friends', 'contacts'],
+  chats: ['activity', 'changed', 'friends', 'members'],
   presence: ['online'],
 } as const;
 

@@ -85,7 +85,7 @@ for (const kind of allEngines)
     it("another's friends and contacts", async () => {
       const { engine, ann, cid } = world;
       await plant(engine, { table: 'chats_v1', index: 'friends', term: cid, key: room() });
-      await plant(engine, { table: 'chats_v1', index: 'contacts', term: cid, key: room() });
+      await plant(engine, { table: 'chats_v1', index: 'members', term: cid, key: room() });
       expect((await friendIds(source.rows, cid, { limit: 10 })).ids).to.deep.equal([]);
       expect([...(await contactIds(source.rows, cid))]).to.deep.equal([ann]);
     });

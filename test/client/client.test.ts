@@ -278,6 +278,103 @@ describe('the client', () => {
     expect(await code(connect().live())).to.equal('signed_out');
   });
 
+  describe('with a function that gives its token', () => {
+    const tokens = (): unknown[] => server.sent('identity').map(({ data }) => data.token);
+
+    it('asks for one for every connection', async () => {
+      let asks = 0;
+      const client = connect({ token: async () => `token ${++asks}` });
+      await client.live();
+      server.last.drop();
+      await eventually('it is back', () => tokens().length === 2 && client.state.state === 'live');
+      expect(tokens()).to.deep.equal(['token 1', 'token 2']);
+    });
+
+    it('goes on with a renewed sign-in when its session ends, and repeats what waits', async () => {
+      let token = 'old';
+      let isHeld = true;
+      server.on({
+        'leave room': (c, frame) => {
+          if (!isHeld) c.answer(frame, { roomId: frame.data.roomId });
+          isHeld = false;
+        },
+      });
+      const client = connect({ token: () => token });
+      await client.live();
+      const left = client.request('leave room', { roomId: 'r' });
+      await eventually('it is asked', () => server.sent('leave room').length === 1);
+      token = 'new';
+      server.last.socket.close(4401);
+      expect(await left).to.deep.equal({ roomId: 'r' });
+      expect(tokens()).to.deep.equal(['old', 'new']);
+    });
+
+    it('goes on with a renewed sign-in when the token is refused', async () => {
+      server.on({
+        identity: (c, frame) => {
+          if (frame.data.token === 'new') identify(c, frame);
+          else c.refuse(frame, { code: 'unauthenticated' });
+        },
+      });
+      let asks = 0;
+      await connect({ token: () => (++asks === 1 ? 'old' : 'new') }).live();
+      expect(tokens()).to.deep.equal(['old', 'new']);
+    });
+
+    it('ends at once when it has no other token than the one that is refused', async () => {
+      const backoff = { baseMs: 86_400_000, capMs: 86_400_000 };
+      const client = connect({ token: () => 'old', random: () => 0.5, backoff });
+      await client.live();
+      server.last.socket.close(4401);
+      await eventually('it has ended', () => client.state.state === 'ended');
+      expect(client.state).to.deep.equal({ state: 'ended', why: 'signed_out' });
+      server.on({ identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
+      expect(await code(connect({ token: () => 'old', backoff }).live())).to.equal('signed_out');
+      expect(server.connections).to.have.length(2);
+    });
+
+    it('tries again after an error of the function, and keeps its cursor', async () => {
+      const errors: unknown[] = [];
+      const failures: unknown[] = [new Error('no network'), new ClientError({ code: 'bad_request' })];
+      const client = connect({
+        cursors: { load: () => 'c7', save: () => {} },
+        onError: (error) => errors.push(error),
+        token: async () => {
+          const failure = failures.shift();
+          if (failure) throw failure;
+          return 'new';
+        },
+      });
+      await client.live();
+      expect(errors.map(String)).to.deep.equal(['Error: no network']);
+      expect(server.sent('identity').map(({ data }) => data)).to.deep.equal([{ token: 'new', cursor: 'c7' }]);
+    });
+
+    it('ends when the function says that the user has to sign in', async () => {
+      const token = () => Promise.reject(new ClientError({ code: 'unauthenticated' }));
+      expect(await code(connect({ token }).live())).to.equal('signed_out');
+    });
+
+    it('connects again when the server did not want to wait for the function', async () => {
+      let give = (_: string): void => {};
+      let given = Promise.resolve('same');
+      const client = connect({ token: () => given });
+      await client.live();
+      given = new Promise((resolve) => (give = resolve));
+      server.last.drop();
+      await eventually('it is connected', () => server.connections.length === 2);
+      server.last.socket.close(4401);
+      await eventually('it has tried again', () => server.connections.length === 3);
+      give('same');
+      await eventually(
+        'it has a token',
+        () => client.state.state === 'live' || client.state.state === 'ended',
+      );
+      expect(client.state.state).to.equal('live');
+      expect(tokens()).to.deep.equal(['same', 'same']);
+    });
+  });
+
   it('reconnects soon after 1012, however often it failed before', async () => {
     const delays: number[] = [];
     const note = (state: ClientState): void => {

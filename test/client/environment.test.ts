@@ -13,9 +13,16 @@ const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const surroundings = `
 declare function setTimeout(run: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
+interface AbortSignal {
+  readonly aborted: boolean;
+}
+declare class AbortController {
+  readonly signal: AbortSignal;
+  abort(): void;
+}
 declare function fetch(
   url: string,
-  init: { method: string; headers: Record<string, string>; body?: string },
+  init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
 ): Promise<{ ok: boolean; status: number; text(): Promise<string> }>;
 `;
 
@@ -38,7 +45,7 @@ function compile(dir: string, ...files: string[]): Promise<string> {
 }
 
 describe('the core of the client', () => {
-  it('needs nothing of a browser or of Node but timers and fetch', async () => {
+  it('needs nothing of a browser or of Node but timers, fetch and AbortController', async () => {
     expect(await compile(tempDir(), join(root, 'src/client/index.ts'))).to.equal('');
   });
 

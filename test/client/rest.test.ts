@@ -3,15 +3,20 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest, type RestOptions } from '../../src/client/rest.js';
 import { ClientError } from '../../src/client/types.js';
+import { eventually } from '../support/eventually.js';
 import { someone } from './scripted.js';
 
 describe('the REST client', () => {
   let server: Server;
+  let url: string;
   let rest: Rest;
   let asked: { method: string | undefined; url: string | undefined; token?: string; body: unknown };
-  let reply: { status: number; type: string; body: string };
+  /** Undefined: no answer at all; `cut`: its first half, and then nothing more. */
+  let reply: { status: number; type: string; body: string; cut?: 'silent' | 'closed' } | undefined;
+  let asks = 0;
+  let gone = 0;
 
   before(async () => {
     server = createServer(async (request, response) => {
@@ -23,11 +28,18 @@ describe('the REST client', () => {
         ...(authorization === undefined ? {} : { token: authorization }),
         body: body === '' ? undefined : JSON.parse(body),
       };
-      response.writeHead(reply.status, { 'content-type': reply.type }).end(reply.body);
+      asks++;
+      response.once('close', () => gone++);
+      if (reply === undefined) return;
+      const { status, type, body: told, cut } = reply;
+      response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(told) });
+      if (cut === undefined) response.end(told);
+      else response.write(told.slice(0, told.length / 2), () => cut === 'closed' && response.destroy());
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     // A server that listens on TCP has an address of this kind.
-    rest = new Rest(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    rest = new Rest(url);
   });
 
   after(() => {
@@ -83,6 +95,84 @@ describe('the REST client', () => {
   it('reports an error that is no problem document', async () => {
     answers(502, 'Bad Gateway', 'text/html');
     expect(await caught(rest.user('secret', someone.userId))).to.include({ code: 'internal' });
+  });
+
+  it('rejects with the cause when the connection ends in the middle of an answer', async () => {
+    reply = { status: 200, type: 'application/json', body: JSON.stringify({ users: [] }), cut: 'closed' };
+    const error = await caught(rest.search('secret', 'a'));
+    expect(error).to.be.instanceOf(ClientError).with.property('code', 'disconnected');
+    expect(error).to.have.property('cause').that.is.instanceOf(Error);
+  });
+
+  it('reports an answer that is none of a Parley server', async () => {
+    reply = { status: 200, type: 'text/html', body: '<h1>Welcome</h1>' };
+    expect(await caught(rest.user('secret', someone.userId))).to.include({
+      name: 'ClientError',
+      code: 'internal',
+    });
+  });
+
+  it('takes a URL with slashes at its end', async () => {
+    answers(200, { users: [] });
+    for (const end of ['', '/', '//']) {
+      await new Rest(url + end).search('secret', 'a');
+      expect(asked.url, end).to.equal('/user/search?q=a');
+      await new Rest(`${url}/chat${end}`).search('secret', 'a');
+      expect(asked.url, end).to.equal('/chat/user/search?q=a');
+    }
+  });
+
+  describe('with a server that does not answer', () => {
+    const timers: { ms: number; run: () => void; isOver: boolean }[] = [];
+    const options: RestOptions = {
+      after: (ms, run) => {
+        const timer = { ms, run, isOver: false };
+        timers.push(timer);
+        return () => {
+          timer.isOver = true;
+        };
+      },
+    };
+    const requests: Record<string, (rest: Rest) => Promise<unknown>> = {
+      signUp: (rest) => rest.signUp('ada', 'correct horse'),
+      signIn: (rest) => rest.signIn('ada', 'correct horse'),
+      signOut: (rest) => rest.signOut('secret'),
+      changePassword: (rest) => rest.changePassword('secret', 'old password', 'new password'),
+      search: (rest) => rest.search('secret', 'a'),
+      user: (rest) => rest.user('secret', someone.userId),
+      erase: (rest) => rest.erase('secret', someone.userId, 'correct horse'),
+    };
+    beforeEach(() => {
+      timers.length = 0;
+      gone = 0;
+    });
+
+    it('has a test for each request', () => {
+      const methods = Object.getOwnPropertyNames(Rest.prototype);
+      expect(['constructor', ...Object.keys(requests)]).to.have.members(methods);
+    });
+
+    for (const [name, ask] of Object.entries(requests))
+      for (const cut of [undefined, 'silent'] as const)
+        it(`gives up at the deadline, and ends the connection: ${name}, ${cut ?? 'not even begun'}`, async () => {
+          reply = cut && { status: 200, type: 'application/json', body: '{"users":[]}', cut };
+          const patient = new Rest(url, { ...options, timeoutMs: 1234 });
+          asks = 0;
+          const failing = caught(ask(patient));
+          await eventually('it was asked', () => asks === 1 && timers.length === 1);
+          expect(timers[0]?.ms).to.equal(name === 'erase' ? 12_340 : 1234);
+          timers[0]?.run();
+          expect(await failing)
+            .to.be.instanceOf(ClientError)
+            .with.property('code', 'timeout');
+          await eventually('the connection has ended', () => gone === 1);
+        });
+
+    it('has a deadline of 30 s unless another is given, and ends its timer with the answer', async () => {
+      answers(200, { users: [] });
+      await new Rest(url, options).search('secret', 'a');
+      expect(timers.map(({ ms, isOver }) => ({ ms, isOver }))).to.deep.equal([{ ms: 30_000, isOver: true }]);
+    });
   });
 
   it('rejects with the cause when no server answers', async () => {

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Rest } from '../../src/client/rest.js';
 import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../support/engines.js';
+import { ask } from '../support/http.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
-import { Newcomer } from './newcomer.js';
+import { Newcomer, say, talk } from './newcomer.js';
 
 type Env = Readonly<Record<string, string>>;
 
@@ -37,6 +39,24 @@ describe('settings', function () {
     const said = await failure(startServer({ engine: 'sqlite', env: { PARTITIONS: '65' } }));
     expect(said.split('\n')).to.have.length(1);
     expect(said).to.include('PARTITIONS');
+  });
+
+  it('stop the start with the name of the one that this computer does not allow', async () => {
+    const file = join(server.dataDir, 'master.key');
+    const impossible: Env[] = [
+      { PORT: new URL(server.url).port },
+      { HOST: '192.0.2.1' },
+      { DATA_DIR: file },
+      { DATA_DIR: join(file, 'below') },
+      { DATA_DIR: `/tmp/${'d'.repeat(100)}` },
+    ];
+    for (const env of impossible) {
+      const lines = (await failure(startServer({ engine: 'sqlite', env }))).split('\n');
+      const fatal = lines.filter((line) => !line.includes('too cheap'));
+      expect(fatal, JSON.stringify(env)).to.have.length(1);
+      const [name] = Object.keys(env);
+      expect(JSON.parse(fatal[0] ?? '').msg).to.match(new RegExp(`^${name}: `));
+    }
   });
 
   it('let PORT=0 pick a free port, logged in a line once ready, and log in JSON lines', async () => {
@@ -80,6 +100,70 @@ describe('settings', function () {
     expect(readFileSync(keyFile, 'utf8')).to.equal(key);
   });
 });
+
+/** All that has ends, at its lower and its upper one. test/base/settings.test.ts has what lies beyond. */
+const lowest: Env = {
+  ...{ PORT: '0', HOST: '::1', PARTITIONS: '1', TRUST_PROXY: '0', BCRYPT_COST: '4', LOG_ORIGIN: 'p' },
+  ...{
+    SESSION_TTL: '1s',
+    RATE_LIMIT: '1:1',
+    AUTH_RATE_LIMIT: '1:1',
+    PRESENCE_GRACE: '0s',
+    LOG_LEVEL: 'info',
+  },
+};
+const highest: Env = {
+  ...{ PORT: '0', HOST: '0.0.0.0', PARTITIONS: '64', TRUST_PROXY: '32' },
+  ...{ SESSION_TTL: '3650d', RATE_LIMIT: '1000000:1000000', AUTH_RATE_LIMIT: '1:1000000' },
+  ...{ PRESENCE_GRACE: '30d', LOG_LEVEL: 'trace', LOG_ORIGIN: 'p'.repeat(128) },
+};
+
+for (const engine of allEngines) {
+  describe(`settings at the ends of their ranges (${engine})`, function () {
+    this.timeout(120_000);
+    let server: ServerProcess;
+    before(async function () {
+      if (!(await hasEngine(engine))) this.skip();
+    });
+    afterEach(() => server?.stop());
+
+    it('work: the lowest', async () => {
+      server = await startFresh(engine, { env: lowest });
+      const person = { username: 'ada', password: 'a mild autumn evening' };
+      const rest = new Rest(server.url);
+      await rest.signUp(person.username, person.password);
+      const refused = await ask(server.url, 'POST /user/signin', { json: person });
+      expect([refused.status, refused.body.code]).to.deep.equal([429, 'rate_limited']);
+      expect(refused.body.retryAfterMs).to.be.within(1, 60_000);
+      await server.stop();
+      await server.start({ AUTH_RATE_LIMIT: 'off' });
+      const { token, expiresAt } = await new Rest(server.url).signIn(person.username, person.password);
+      expect(Date.parse(expiresAt)).to.be.within(Date.now() - 1000, Date.now() + 1000);
+      const phone = await RawSocket.open(server.wsUrl, token);
+      const answers = [1, 2, 3].map(() => phone.answer(phone.send('notify online', {})));
+      const codes = (await Promise.all(answers)).map(({ error }) => error?.code);
+      expect(codes).to.include(undefined).and.to.include('rate_limited');
+      expect(await phone.closed).to.equal(4401);
+    });
+
+    it('work: the highest', async () => {
+      server = await startFresh(engine, { env: highest });
+      const { ada, ben, phone, tablet, roomId } = await talk(server);
+      await tablet.close();
+      expect((await say(phone, roomId, 'still here')).seq).to.equal(2);
+      expect(await phone.request('get online info', { recipientId: ben.userId })).to.include({
+        isOnline: true,
+      });
+      await server.stop();
+      // Apart from the rest, as a hash of this cost takes some seconds.
+      await server.start({ BCRYPT_COST: '15' });
+      const again = await new Rest(server.url).signIn(ada.user.username ?? '', ada.password);
+      const year = new Date().getUTCFullYear();
+      expect(new Date(again.expiresAt).getUTCFullYear()).to.be.within(year + 9, year + 10);
+      await RawSocket.open(server.wsUrl, again.token);
+    });
+  });
+}
 
 leftOutOnNodes('settings', 'each node reads its own, as a lone server does');
 for (const engine of allEngines) {

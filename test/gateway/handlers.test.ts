@@ -32,6 +32,7 @@ class HandlersWorld extends GatewayWorld {
   online = true;
   readonly typed: TypingNote[] = [];
   readonly handlers: Handlers;
+  readonly rooms: RoomMembers;
   #size = 10;
 
   constructor() {
@@ -45,6 +46,11 @@ class HandlersWorld extends GatewayWorld {
     };
     const queries = {
       members: (room, at) => answer('members', at, () => this.members.get(room)),
+      membersFor: (user, room, at) =>
+        answer('membersFor', at, () => {
+          const members = this.members.get(room);
+          return members?.includes(user) ? members : undefined;
+        }),
       activeFor: (room, at) => answer('activeFor', at, () => this.activeFor.get(room) ?? []),
       chat: (roomId, _, at) => answer('chat', at, () => this.chats.find((chat) => chat.roomId === roomId)),
       activeChats: (_, { next }, at) =>
@@ -67,11 +73,12 @@ class HandlersWorld extends GatewayWorld {
         return { ...(decided as object), moment: { partition: 1, size: ++this.#size } } as Answer<K>;
       },
     };
+    this.rooms = new RoomMembers(queries, 2);
     this.handlers = createHandlers({
       commands: new CommandRunner({ router, hub, fanout, cursors }),
       queries,
       revisions,
-      directory: { rooms: new RoomMembers(queries, 2), profiles },
+      directory: { rooms: this.rooms, profiles },
       live: {
         hub,
         presence,
@@ -253,6 +260,33 @@ describe('the handlers', () => {
     });
   });
 
+  describe('of a room of others', () => {
+    const asks: Record<string, (roomId: string) => Promise<unknown>> = {
+      'join room': (roomId) => ask('join room', { roomIds: [roomId] }),
+      'leave room': (roomId) => ask('leave room', { roomId }),
+      'fetch messages': (roomId) => ask('fetch messages', { roomId, limit: 50 }),
+      'notify typing': (roomId) => ask('notify typing', { roomId, isTyping: true }),
+      'get chat': (roomId) => ask('get chat', { roomId }),
+    };
+    for (const [event, probe] of Object.entries(asks))
+      it(`do and answer the same as of no room, however often they are asked: ${event}`, async () => {
+        world.members.set('theirs', ['bob', 'cem']);
+        // As when the node has sent pushes of it.
+        await world.rooms.members('theirs', []);
+        const seen = async (roomId: string) => {
+          world.asked.length = 0;
+          const answers: string[] = [];
+          for (let n = 0; n < 3; n++)
+            await probe(roomId).catch(({ code, message }) => answers.push(`${code}: ${message}`));
+          return { answers, asked: world.asked.map(([name]) => name) };
+        };
+        const ofNone = await seen('none');
+        expect(ofNone.answers.filter((answer) => answer.startsWith('not_found'))).length(3);
+        expect(ofNone.asked).length(3);
+        expect(await seen('theirs')).deep.equal(ofNone);
+      });
+  });
+
   describe('of queries', () => {
     it('answer from all that the connection has seen of the room’s partition, and from the revision', async () => {
       connection.recordSeen(0, 4);
@@ -262,7 +296,7 @@ describe('the handlers', () => {
       for (const roomId of [near, far]) {
         world.asked.length = 0;
         const partition = new RoomMembers(
-          { members: async () => [], activeFor: async () => [] },
+          { members: async () => [], membersFor: async () => [], activeFor: async () => [] },
           2,
         ).partitionOf(roomId);
         const seen = { partition, size: [4, 6][partition] };

@@ -71,6 +71,82 @@ describe('accounts when a step fails', () => {
     expect(target.passwords.compared).to.deep.equal([undefined]);
   });
 
+  const hashOf = async (): Promise<string> => {
+    const found = await target.vault.credentials.find('somebody');
+    return found === undefined || found === 'erased' ? '' : found.passwordHash;
+  };
+
+  it('renews a hash of an earlier cost at the next right sign-in, once', async () => {
+    await start();
+    await signUp();
+    const { token } = (await signIn()).body;
+    const first = await hashOf();
+    target.passwords.cost = 6;
+    const wrong = { ...json, password: 'not the right one' };
+    expect((await ask(target.url, 'POST /user/signin', { json: wrong })).status).to.equal(401);
+    expect(await hashOf()).to.equal(first);
+    expect((await signIn()).status).to.equal(200);
+    const renewed = await hashOf();
+    expect(renewed).to.match(/ cost 6$/);
+    expect((await signIn()).status).to.equal(200);
+    expect(await hashOf(), 'it is not outdated any more').to.equal(renewed);
+    expect((await ask(target.url, 'GET /user/search?q=x', { token })).status, 'its session').to.equal(200);
+  });
+
+  it('signs in with the old hash while it cannot be renewed', async () => {
+    for (const error of [new VaultUnavailable('no answer'), overloaded('too many wait')]) {
+      await target?.close();
+      await start((parts) => {
+        inFrontOf(parts.vault.credentials, 'changePassword', () => {
+          throw error;
+        });
+        return {};
+      });
+      await signUp();
+      target.passwords.cost = 6;
+      expect((await signIn()).status).to.equal(200);
+      expect(await hashOf()).to.match(/ cost 4$/);
+    }
+  });
+
+  it('keeps a sign-in during which another one, of another node, renewed the hash', async () => {
+    let between: () => Promise<unknown> = async () => {};
+    await start((parts) => {
+      inFrontOf(parts.vault.sessions, 'create', () => between());
+      return {};
+    });
+    await signUp();
+    between = async () => {
+      between = async () => {};
+      target.passwords.cost = 6;
+      expect((await signIn()).status).to.equal(200);
+    };
+    const { status, body } = await signIn();
+    expect(status).to.equal(200);
+    expect(await hashOf()).to.match(/ cost 6$/);
+    expect((await ask(target.url, 'GET /user/search?q=x', { token: body.token })).status).to.equal(200);
+  });
+
+  it('changes a password whose hash a sign-in renews meanwhile', async () => {
+    let between: () => Promise<unknown> = async () => {};
+    await start((parts) => {
+      inFrontOf(parts.vault.sessions, 'revokeAll', () => between());
+      return {};
+    });
+    await signUp();
+    const { token } = (await signIn()).body;
+    between = async () => {
+      between = async () => {};
+      target.passwords.cost = 6;
+      expect((await signIn()).status).to.equal(200);
+    };
+    const change = { password: json.password, newPassword: 'a cold winter morning' };
+    expect((await ask(target.url, 'PUT /user/password', { token, json: change })).status).to.equal(204);
+    expect((await signIn()).status).to.equal(401);
+    const changed = { ...json, password: change.newPassword };
+    expect((await ask(target.url, 'POST /user/signin', { json: changed })).status).to.equal(200);
+  });
+
   it('refuses a sign-in that was under way when the password changed', async () => {
     let between: () => Promise<unknown> = async () => {};
     await start((parts) => {

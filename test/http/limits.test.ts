@@ -197,6 +197,15 @@ describe('the address of a request', () => {
       .to.equal('_hidden7')
       .and.not.equal(of('10.0.0.1', 1, '_hidden8'));
     expect(of('10.0.0.1', 1, '300.1.1.1:80')).to.equal('300.1.1.1');
-    expect(of('10.0.0.1', 1, `_${'x'.repeat(9000)}`)).to.have.length.of.at.most(64);
+    const long = (last: string) => of('10.0.0.1', 1, `_${'x'.repeat(9000)}${last}`);
+    expect(long('1')).to.have.length.of.at.most(64).and.equal(long('1')).and.not.equal(long('2'));
+  });
+
+  it('is the same for every port behind an IPv6 address without brackets', () => {
+    for (const port of [1024, 65535]) {
+      expect(of('10.0.0.1', 1, `2001:db8:0:7:1:2:3:4:${port}`)).to.equal('2001:db8:0:7');
+      expect(of('10.0.0.1', 1, `2001:db8:0:7::1:${port}`)).to.equal('2001:db8:0:7');
+      expect(of('10.0.0.1', 1, `::ffff:1.2.3.4:${port}`)).to.equal('1.2.3.4');
+    }
   });
 });

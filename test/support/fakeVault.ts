@@ -197,8 +197,13 @@ const idOf = (token: string): string => createHash('sha256').update(token).diges
 export class FakePasswords implements Passwords {
   readonly waiting = 0;
   readonly compared: (string | undefined)[] = [];
+  /** Hashes that were made with another are outdated. */
+  cost = 4;
   async hash(password: string): Promise<string> {
-    return `hash of ${idOf(password)} ${randomBytes(4).toString('hex')}`;
+    return `hash of ${idOf(password)} ${randomBytes(4).toString('hex')} cost ${this.cost}`;
+  }
+  isOutdated(hash: string): boolean {
+    return !hash.endsWith(` cost ${this.cost}`);
   }
   async verify(password: string, hash: string | undefined): Promise<boolean> {
     this.compared.push(hash);

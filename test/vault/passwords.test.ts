@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { isCommonPassword } from '../../src/http/schemas.js';
-import { openPasswords } from '../../src/vault/credentials.js';
+import { hashesToCompare, openPasswords } from '../../src/vault/credentials.js';
 import type { Passwords } from '../../src/vault/vault.js';
 import { runs } from '../support/lanes.js';
 import { rejection } from '../support/rejection.js';
@@ -56,6 +56,35 @@ describe('passwords', () => {
   it('never match for an unknown user', async () => {
     expect(await passwords.verify('', undefined)).to.equal(false);
     expect(await passwords.verify('correct horse', undefined)).to.equal(false);
+  });
+
+  it('take the same work to check for an unknown user and for every hash of at most the present cost', () => {
+    const work = (hash: string | undefined, cost: number): number =>
+      hashesToCompare(hash, cost).reduce((sum, each) => sum + 2 ** Number(each.split('$')[2]), 0);
+    const hashOf = (cost: number) => `$2b$${String(cost).padStart(2, '0')}$${'a'.repeat(53)}`;
+    for (let cost = 4; cost <= 15; cost++) {
+      expect(work(undefined, cost)).to.equal(2 ** cost);
+      for (let old = 4; old <= cost; old++) {
+        expect(work(hashOf(old), cost), `${old} of ${cost}`).to.equal(2 ** cost);
+        expect(hashesToCompare(hashOf(old), cost)[0]).to.equal(hashOf(old));
+      }
+    }
+  });
+
+  it('match after the cost was raised or lowered, and their hash is outdated then', async () => {
+    const hash = await passwords.hash('correct horse');
+    expect(passwords.isOutdated(hash)).to.equal(false);
+    const later = openPasswords({ cost: 6, pepper });
+    const newer = await later.hash('correct horse');
+    expect([later.isOutdated(hash), passwords.isOutdated(newer)]).to.deep.equal([true, true]);
+    for (const each of [later, passwords])
+      for (const stored of [hash, newer]) {
+        expect(await each.verify('correct horse', stored)).to.equal(true);
+        // That of no password, which is compared for the time.
+        expect(await each.verify('', stored)).to.equal(false);
+        expect(await each.verify('other horse', stored)).to.equal(false);
+      }
+    await later.close();
   });
 
   it('cannot be checked without the pepper', async () => {

@@ -1,6 +1,13 @@
 import { createClient } from '../client.js';
-import { withDefaults } from '../options.js';
-import { type Client, ClientError, type ClientState, type Message, type User } from '../types.js';
+import { currentToken, withDefaults } from '../options.js';
+import {
+  type Client,
+  ClientError,
+  type ClientState,
+  type Message,
+  toClientError,
+  type User,
+} from '../types.js';
 import {
   applyChat,
   applyConnection,
@@ -35,8 +42,6 @@ class ClientStore implements Store {
   readonly #presences: Presences;
   readonly #activity: Activity;
   readonly #rooms = new Map<string, OpenRoom>();
-  /** Of the newest friendship made here, so that a search leaves that friend out. */
-  #revision: string | undefined;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -70,6 +75,20 @@ class ClientStore implements Store {
     this.#client.start();
   }
 
+  loaded(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const { isLoaded, connection } = this.get();
+        if (isLoaded) resolve();
+        else if (connection.state === 'ended') reject(new ClientError({ code: connection.why }));
+        else return;
+        stop();
+      };
+      const stop = this.subscribe(look);
+      look();
+    });
+  }
+
   retry(): void {
     this.#client.retry();
   }
@@ -97,7 +116,6 @@ class ClientStore implements Store {
 
   async addFriend(userId: string): Promise<User> {
     const answer = await this.#client.request('add friend', { friendId: userId });
-    this.#revision = answer.revision;
     this.#store.apply((state) => applyFriend(state, answer.friend));
     return answer.friend;
   }
@@ -117,10 +135,14 @@ class ClientStore implements Store {
 
   async searchPeople(q: string): Promise<readonly User[]> {
     const { rest, token } = this.#options;
-    const revision = this.#revision === undefined ? {} : { revision: this.#revision };
-    const found = await rest.search(token, q, revision);
-    // A revision covers one partition of the log; earlier friends may be in another.
-    return found.filter(({ userId }) => !this.#store.state.friends.has(userId));
+    // The server leaves friends out, and may not know the newest of them yet.
+    const present = await currentToken(token).catch((error: unknown) => {
+      throw toClientError(error, 'disconnected');
+    });
+    const found = await rest.search(present, q);
+    const { friends, users } = this.#store.state;
+    const others = found.filter(({ userId }) => !friends.has(userId));
+    return matching([...[...friends].flatMap((userId) => users.get(userId) ?? []), ...others], q);
   }
 
   moreChats(): Promise<void> {
@@ -166,7 +188,6 @@ class ClientStore implements Store {
     if (state.state !== 'live') return;
     if (!state.resumed) {
       this.#store.apply(resetToPresent);
-      this.#revision = undefined;
       for (const room of this.#rooms.values()) room.reload();
     }
     for (const room of this.#rooms.values()) room.retryFailedPage();
@@ -175,4 +196,13 @@ class ClientStore implements Store {
       for (const room of this.#rooms.values()) void room.fetchChat();
     });
   }
+}
+
+/** The users whose name contains the text: exact matches, then those that begin with it, then the rest. */
+function matching(users: readonly User[], q: string): User[] {
+  const wanted = q.toLowerCase();
+  const placeOf = ({ username }: User): number => username?.toLowerCase().indexOf(wanted) ?? -1;
+  const rankOf = (user: User): number =>
+    user.username?.length === wanted.length ? 0 : placeOf(user) === 0 ? 1 : 2;
+  return users.filter((user) => placeOf(user) >= 0).sort((a, b) => rankOf(a) - rankOf(b));
 }

@@ -142,6 +142,11 @@ export interface Store {
   subscribe(listener: () => void): () => void;
   /** Connects, and sends the unsent messages of an earlier run. */
   start(): void;
+  /**
+   * Resolves when chats and friends are here (`isLoaded`), at once if they are. Rejects with a `ClientError` when the
+   * store has ended before.
+   */
+  loaded(): Promise<void>;
   /** As `Client.retry`. */
   retry(): void;
   /** Ends the connection and every timer for good. Unsent messages stay in the outbox. */
@@ -152,7 +157,10 @@ export interface Store {
   addFriend(userId: string): Promise<User>;
   /** Opens the chat with a user, and begins it if there is none. Rejects with a `ClientError`. */
   openChat(userId: string): Promise<ChatView>;
-  /** Finds users by any part of their name, except friends. Rejects with a `ClientError`. */
+  /**
+   * Finds users by any part of their name, friends too: exact matches first, then those that begin with it. Rejects with
+   * a `ClientError`.
+   */
   searchPeople(q: string): Promise<readonly User[]>;
   /** Fetches one more page of older chats; a call during a fetch joins it. */
   moreChats(): Promise<void>;

@@ -48,7 +48,7 @@ const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentA
 
 /**
  * Indexes: `activity` orders the chats active for a user. `changed` orders those of a user and partition by
- * the last event's offset. `friends` holds the pairs of friends, and `contacts` those and the pairs who have talked.
+ * the last event's offset. `friends` holds the pairs of friends, and `members` all pairs, by room.
  */
 export const chatsModel: Model<ChatRow> = {
   name: 'chats',
@@ -60,7 +60,7 @@ export const chatsModel: Model<ChatRow> = {
       sort: offset,
     }),
     friends: ({ value }) => (isFriendship(value) ? { terms: value.members, sort: 0 } : undefined),
-    contacts: ({ value }) => (areContacts(value) ? { terms: value.members, sort: 0 } : undefined),
+    members: ({ value }) => ({ terms: value.members, sort: 0 }),
   },
 };
 
@@ -221,6 +221,29 @@ export async function chatRow(rows: RowReader, roomId: RoomId): Promise<OpenChat
   return row && hasChat(row) ? row : undefined;
 }
 
+/**
+ * The chat's row if the user is a member; undefined for a room of others as for one that does not exist. Looks among the
+ * user's own rooms only, so that the time tells nobody whether two others have a chat.
+ */
+export async function chatRowOf(
+  rows: RowReader,
+  roomId: RoomId,
+  userId: UserId,
+): Promise<OpenChatRow | undefined> {
+  const key = streamOf('room', roomId);
+  const [found] = await rows.find(chatsModel, 'members', {
+    terms: [userId],
+    from: { sort: 0, key: keyBefore(key) },
+    limit: 1,
+  });
+  const row = found?.key === key ? found.value : null;
+  return row && hasChat(row) && isMember(row, userId) ? row : undefined;
+}
+
+/** A text behind all keys of rooms that come before this one. */
+const keyBefore = (key: string): string =>
+  `${key.slice(0, -1)}${String.fromCharCode(key.charCodeAt(key.length - 1) - 1)}~`;
+
 /** A page of the user's friends, in an order that does not change, and the `next` of the page behind it. */
 export async function friendIds(
   rows: RowReader,
@@ -243,7 +266,7 @@ export async function friendIds(
 /** The user's friends, and users who share a chat with a message with this user. */
 export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
   const contacts = new Set<UserId>();
-  for await (const page of rowsUnder(rows, chatsModel, 'contacts', userId))
+  for await (const page of rowsUnder(rows, chatsModel, 'members', userId))
     for (const contact of othersIn(valuesOf(page).filter(areContacts), userId)) contacts.add(contact);
   return contacts;
 }

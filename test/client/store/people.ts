@@ -14,7 +14,7 @@ export class MemoryOutbox implements OutboxStore {
   remove = (messageId: string): void => void this.entries.delete(messageId);
 }
 
-/** Signs in once more and opens a store; started, and its lists loaded unless `isOffline`. */
+/** Signs in once more and opens a store: started, and its lists loaded. */
 export async function openStore(
   place: Place,
   { username, password }: Person,
@@ -30,7 +30,7 @@ export async function openStore(
     ...options,
   });
   store.start();
-  await eventually(`${username} has loaded`, () => store.get().isLoaded);
+  await store.loaded();
   return store;
 }
 

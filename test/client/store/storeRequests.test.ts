@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import { Rest } from '../../../src/client/rest.js';
 import { createStore } from '../../../src/client/store/store.js';
 import type { Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { After, Chat } from '../../../src/client/types.js';
+import type { After, Chat, User } from '../../../src/client/types.js';
 import { eventually } from '../../support/eventually.js';
 import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox, shown as shownIn } from './people.js';
@@ -13,10 +13,12 @@ const ada = person('ada');
 const room = 'with ada';
 
 /** What a server says of one who has no friends. */
-const rest = new Rest('http://nowhere', async () => ({
-  ...{ ok: true, status: 200 },
-  text: async () => JSON.stringify({ user: someone, friends: [], activeChats: [] }),
-}));
+const rest = new Rest('http://nowhere', {
+  fetch: async () => ({
+    ...{ ok: true, status: 200 },
+    text: async () => JSON.stringify({ user: someone, friends: [], activeChats: [] }),
+  }),
+});
 
 describe('what a store sends and fetches', () => {
   let server: ScriptedServer;
@@ -30,7 +32,7 @@ describe('what a store sends and fetches', () => {
     'get online info': (c: Scripted, frame: RequestFrame) => c.refuse(frame, { code: 'not_found' }),
   };
 
-  async function open(options: Partial<StoreOptions> = {}): Promise<Store> {
+  function create(options: Partial<StoreOptions> = {}): Store {
     const timing = { backoff: { baseMs: 2, capMs: 10 }, answerTimeoutMs: 10_000 };
     const store = createStore({
       url: server.url,
@@ -41,8 +43,13 @@ describe('what a store sends and fetches', () => {
       ...options,
     });
     stores.push(store);
+    return store;
+  }
+
+  async function open(options: Partial<StoreOptions> = {}): Promise<Store> {
+    const store = create(options);
     store.start();
-    await eventually('it has loaded', () => store.get().isLoaded);
+    await store.loaded();
     return store;
   }
 
@@ -61,6 +68,72 @@ describe('what a store sends and fetches', () => {
   afterEach(async () => {
     for (const store of stores.splice(0)) store.close();
     await server.stop();
+  });
+
+  it('says by a promise that chats and friends are here', async () => {
+    const held: [Scripted, RequestFrame][] = [];
+    server.on({ ...answers, 'get friends': (c, frame) => void held.push([c, frame]) });
+    const store = create();
+    let isLoaded = false;
+    const loaded = store.loaded().then(() => {
+      isLoaded = true;
+    });
+    store.start();
+    await eventually('the chats are here', () => store.get().chats.length === 1 && held.length === 1);
+    expect(isLoaded).to.equal(false);
+    for (const [c, frame] of held) c.answer(frame, { friends: [ada] });
+    await loaded;
+    expect(store.get().friends).to.deep.equal([ada]);
+    await store.loaded();
+  });
+
+  it('says by that promise that it has ended before', async () => {
+    server.on({ ...answers, 'get friends': () => {} });
+    const codeOf = (promise: Promise<void>) => promise.catch(({ name, code }) => [name, code]);
+    const closed = create();
+    const waiting = codeOf(closed.loaded());
+    closed.start();
+    closed.close();
+    expect(await waiting).to.deep.equal(['ClientError', 'closed']);
+    expect(await codeOf(closed.loaded())).to.deep.equal(['ClientError', 'closed']);
+    server.on({ ...answers, identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
+    const refused = create();
+    refused.start();
+    expect(await codeOf(refused.loaded())).to.deep.equal(['ClientError', 'signed_out']);
+  });
+
+  it('finds friends too, the best matches first, with the token of now', async () => {
+    const named = (name: string): User => ({ ...person(name), username: name });
+    const friends = ['Joanna', 'ann', 'ben'].map(named);
+    // The server may not know yet that ann is a friend.
+    const others = ['ann', 'annabel', 'diann'].map(named);
+    const asked: string[] = [];
+    const rest = new Rest('http://nowhere', {
+      fetch: async (url, { headers }) => {
+        asked.push(`${url} ${headers.authorization}`);
+        return { ok: true, status: 200, text: async () => JSON.stringify({ users: others }) };
+      },
+    });
+    server.on({ ...answers, 'get friends': (c, frame) => c.answer(frame, { friends }) });
+    let token = 'old';
+    const store = await open({ rest, token: () => token });
+    token = 'new';
+    const found = await store.searchPeople('ANN');
+    expect(found.map(({ username }) => username)).to.deep.equal(['ann', 'annabel', 'Joanna', 'diann']);
+    expect(asked).to.deep.equal(['http://nowhere/user/search?q=ANN Bearer new']);
+  });
+
+  it('rejects a search with a ClientError where there is no token', async () => {
+    let fails = false;
+    const token = async () => {
+      if (fails) throw new Error('no network');
+      return 't';
+    };
+    const store = await open({ token });
+    fails = true;
+    const error = await store.searchPeople('ann').catch((cause: unknown) => cause);
+    expect(error).to.include({ name: 'ClientError', code: 'disconnected' });
+    expect(error).to.have.nested.property('cause.message', 'no network');
   });
 
   it('sends typing at most every 3 s, and its end at once', async () => {

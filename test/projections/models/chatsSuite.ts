@@ -1,7 +1,28 @@
 import { expect } from 'chai';
 import { ParleyError } from '../../../src/base/errors.js';
+import { roomIdOf, streamOf } from '../../../src/domain/ids.js';
+import type { RowStore } from '../../../src/projections/store/rowStore.js';
 import { folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
+
+/** The same rows, and a list of what was read of them. */
+function recordReads(rows: RowStore) {
+  const reads: { name: 'get' | 'find'; keys: string[] }[] = [];
+  const { get, find } = { get: rows.get.bind(rows), find: rows.find.bind(rows) };
+  const recorded: RowStore = Object.assign(rows, {
+    get: async (...asked: Parameters<RowStore['get']>) => {
+      const found = await get(...asked);
+      reads.push({ name: 'get', keys: [...found.keys()] });
+      return found;
+    },
+    find: async (...asked: Parameters<RowStore['find']>) => {
+      const found = await find(...asked);
+      reads.push({ name: 'find', keys: found.map(({ key }) => key) });
+      return found;
+    },
+  });
+  return { reads, recorded };
+}
 
 /** Tests active chats, one chat, and a room's members. */
 export function chatsSuite(makeRows: MakeRows): void {
@@ -49,6 +70,42 @@ export function chatsSuite(makeRows: MakeRows): void {
       expect(await queries.chat(world.id(), chris, [])).to.equal(undefined);
       expect(await queries.members(roomId, [])).to.have.members([anna, ben]);
       expect(await queries.members(world.id(), [])).to.equal(undefined);
+    });
+
+    it('is found by each member among all of theirs, and by nobody else', async () => {
+      const world = new World(3);
+      const users = Array.from({ length: 8 }, (_, i) => world.register(`user${i}`));
+      const rooms = new Map<string, readonly string[]>();
+      for (const [i, one] of users.entries())
+        for (const other of users.slice(i + 1)) rooms.set(world.openChat(one, other), [one, other].sort());
+      const { queries } = await folded(world, await makeRows());
+      for (const user of users)
+        for (const [roomId, members] of rooms) {
+          const isMine = members.includes(user);
+          const found = await queries.membersFor(user, roomId, []);
+          expect(found && [...found].sort()).to.deep.equal(isMine ? members : undefined);
+          expect((await queries.chat(roomId, user, []))?.roomId).to.equal(isMine ? roomId : undefined);
+        }
+    });
+
+    it('of others takes the same reads as none, so that time does not tell them apart', async () => {
+      const world = new World();
+      const [anna, ben, chris] = [world.register('anna'), world.register('ben'), world.register('chris')];
+      world.openChat(anna, chris);
+      const theirs = world.openChat(anna, ben);
+      world.send(anna, theirs, 'a text that is long enough to be seen in the time');
+      const { reads, recorded } = recordReads(await makeRows());
+      const { queries } = await folded(world, recorded);
+      const asks = [
+        (roomId: string) => queries.membersFor(chris, roomId, []),
+        (roomId: string) => queries.chat(roomId, chris, []),
+      ];
+      for (const ask of asks) {
+        reads.length = 0;
+        for (const roomId of [roomIdOf(ben, chris), theirs]) expect(await ask(roomId)).to.equal(undefined);
+        expect(reads.map(({ name }) => name)).to.deep.equal(['find', 'find']);
+        expect(reads.flatMap(({ keys }) => keys)).not.to.include(streamOf('room', theirs));
+      }
     });
 
     it('stays when the other was erased: their messages and their name are null', async () => {
