@@ -13,7 +13,10 @@ import { startSystem } from './system.js';
 /** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */
 const STOP_LIMIT_MS = 9500;
 
-/** On SIGTERM or SIGINT, stops gracefully and exits with 0; on a second signal, exits at once with 1. */
+/** SIGHUP comes when the terminal is closed. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** On a signal to stop, stops gracefully and exits with 0; on one more after 2 s, exits at once with 1. */
 function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
   const signals = new StopSignals(monotonicNow);
 
@@ -33,9 +36,9 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
     process.exit(0);
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  for (const signal of STOP_SIGNALS)
     process.on(signal, () => {
-      const does = signals.receive(signal);
+      const does = signals.receive();
       if (does === 'exit') process.exit(1);
       if (does === 'stop') void end(signal);
     });
