@@ -18,8 +18,9 @@ RUN npx tsc -p tsconfig.json --incremental false --sourceMap false && npx vite b
 FROM node:${NODE_VERSION}-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+# .npmrc includes packages of development; `--include=prod` takes its place.
 # Of the binaries that packages ship, those of this platform are enough.
-RUN npm ci --omit=dev --ignore-scripts \
+RUN npm ci --omit=dev --include=prod --ignore-scripts \
   && find node_modules -path '*/prebuilds/*' -name '*.node' \
     ! -path "*/linux-$(node -p process.arch)/*.glibc.node" -delete
 

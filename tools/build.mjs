@@ -48,6 +48,10 @@ const parts = [
 ];
 
 function run(command, ...args) {
+  if (!existsSync(command)) {
+    console.error(`${command} is missing: run \`npm ci --include=dev\`, which installs what the build needs`);
+    process.exit(1);
+  }
   const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);

@@ -54,27 +54,24 @@ export class Retirement {
   };
 }
 
-/** The same signal again within this time counts as one: a process in a group is often told twice. */
-const SAME_SIGNAL_MS = 2000;
+/** Signals within this time of the first count as one: a process in a group is often told twice, and by several. */
+const SAME_STOP_MS = 2000;
 
-/** Decides what each signal to stop does. */
+/** Decides what each signal to stop does, whichever of them it is. */
 export class StopSignals {
   readonly #now: () => number;
-  #first: { readonly signal: string; readonly at: number } | undefined;
+  #stoppingSince: number | undefined;
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Whether this signal begins the stop, is the first one once more, or ends the process at once. */
-  receive(signal: string): 'stop' | 'repeat' | 'exit' {
+  /** Whether this signal begins the stop, comes together with the first, or ends the process at once. */
+  receive(): 'stop' | 'repeat' | 'exit' {
     const at = this.#now();
-    if (this.#first) {
-      const isRepeat = this.#first.signal === signal && at - this.#first.at < SAME_SIGNAL_MS;
-      return isRepeat ? 'repeat' : 'exit';
-    }
-    this.#first = { signal, at };
+    if (this.#stoppingSince !== undefined) return at - this.#stoppingSince < SAME_STOP_MS ? 'repeat' : 'exit';
+    this.#stoppingSince = at;
     return 'stop';
   }
 }

@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import { monotonicNow } from './clock.js';
 import { overloaded, ParleyError } from './errors.js';
 
 /** Allows `burst` at once and `ratePerSecond` in the long run. Pure: the caller passes the time. */
@@ -200,5 +202,41 @@ export class AdmissionQueue {
   leave(bytes: number): void {
     this.#commands--;
     this.#bytes -= bytes;
+  }
+}
+
+/** Lines of one text: 60 at once, and one a second. That is at most 40 MB a day for each text. */
+const LINE_LIMIT = { ratePerSecond: 1, burst: 60 };
+
+/**
+ * Writes lines that strangers can cause, so few that they cannot fill the disk. The next line of the same text tells how
+ * many were omitted.
+ */
+export class BoundedLog {
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  readonly #texts = new Map<string, { readonly bucket: TokenBucket; omitted: number }>();
+
+  /** `now`: monotonic milliseconds. */
+  constructor(logger: Logger, now: () => number = monotonicNow) {
+    this.#logger = logger;
+    this.#now = now;
+  }
+
+  /** `text` is one of a few: nothing of a request. */
+  write(level: 'info' | 'warn' | 'error', text: string, facts: Readonly<Record<string, unknown>>): void {
+    if (!this.#logger.isLevelEnabled(level)) return;
+    let lines = this.#texts.get(text);
+    if (!lines) {
+      lines = { bucket: new TokenBucket(LINE_LIMIT.ratePerSecond, LINE_LIMIT.burst), omitted: 0 };
+      this.#texts.set(text, lines);
+    }
+    if (lines.bucket.take(this.#now()) > 0) {
+      lines.omitted++;
+      return;
+    }
+    const { omitted } = lines;
+    lines.omitted = 0;
+    this.#logger[level](omitted > 0 ? { ...facts, omitted } : facts, text);
   }
 }

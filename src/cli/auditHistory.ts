@@ -1,5 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
 import { engineOf } from '../app/openStores.js';
 import {
@@ -14,7 +12,7 @@ import { type Form, forms } from '../audit/events/render.js';
 import { replay } from '../audit/events/replay.js';
 import { readStoredRoomAt, readStoredUserAt } from '../audit/pointInTime.js';
 import { readConfig } from '../base/settings.js';
-import { findLog, parseAs, parseId, printLine, startProgressBar } from './commandLine.js';
+import { findLog, parseAs, parseId, printLine, startProgressBar, writeOutput } from './commandLine.js';
 
 /** The names of the options' values. */
 const FILTER_VALUES: Record<FilterName, string> = {
@@ -50,14 +48,12 @@ export function addReplay(audit: Command, env: NodeJS.ProcessEnv): void {
     )
     .option('--out <file>', 'write to this file instead of standard output')
     .action(async ({ as, out, ...filter }: ReplayOptions) => {
-      const bar = startProgressBar();
-      const sink = out === undefined ? process.stdout : createWriteStream(out);
-      const write = (text: Uint8Array): Promise<void> =>
-        new Promise((resolve, reject) => sink.write(text, (error) => (error ? reject(error) : resolve())));
       const config = readConfig(env);
       const source = as === 'sealed' ? { engine: engineOf(config) } : await findLog(config);
-      await replay({ ...source, filter, as }, write, bar.onProgress).finally(() => bar.stop());
-      if (out !== undefined) await finished(sink.end());
+      const bar = startProgressBar();
+      await writeOutput(out, (write) => replay({ ...source, filter, as }, write, bar.onProgress)).finally(
+        () => bar.stop(),
+      );
     });
 }
 

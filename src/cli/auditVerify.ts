@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readdirSync, rmSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { engineOf } from '../app/openStores.js';
 import { verifierKeys } from '../audit/proof/heads.js';
@@ -11,7 +13,7 @@ import { type Config, readConfig } from '../base/settings.js';
 import { checkPartitionChain } from '../log/checkLog.js';
 import type { Engine } from '../projections/store/engine.js';
 import { openVault } from '../vault/openVault.js';
-import { findLog, printLine, startProgressBar } from './commandLine.js';
+import { exitWhenInterrupted, findLog, printLine, removeAtExit, startProgressBar } from './commandLine.js';
 
 interface SignedLog {
   readonly engine: Engine;
@@ -79,9 +81,8 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
     .option('--key <file>', 'trust only the verifier keys in this file, which you kept elsewhere')
     .option('--state <dir>', 'record progress in this directory, so that an interrupted check can continue')
     .action(async ({ since: files, bundle, key, state }: VerifyOptions) => {
-      // Exiting by itself, the process removes its temporary files; killed by the signal, it would not.
-      for (const [signal, number] of Object.entries(INTERRUPTS))
-        process.once(signal, () => process.exit(128 + number));
+      exitWhenInterrupted();
+      process.exitCode = UNTIL_DONE;
       const since = await Promise.all(files.map((file) => readFile(file, 'utf8')));
       const keys = key === undefined ? undefined : linesOf(await readFile(key, 'utf8'));
       const bar = startProgressBar();
@@ -92,9 +93,12 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
         : verifyBundle({ dir: bundle, ...common })
       ).finally(() => bar.stop());
       for (const line of reportLines(report)) printLine(line);
-      if (!report.mismatch) return printLine('verified: nothing is wrong');
-      process.stderr.write(`${mismatchLine(report.mismatch)}\n`);
-      process.exitCode = 1;
+      if (report.mismatch) {
+        process.stderr.write(`${mismatchLine(report.mismatch)}\n`);
+        return;
+      }
+      printLine('verified: nothing is wrong');
+      process.exitCode = 0;
     });
 }
 
@@ -106,7 +110,8 @@ async function verifyHere(
   return verifyLog({ ...(await findSignedLog(readConfig(env))), ...common, ...(state ? { state } : {}) });
 }
 
-const INTERRUPTS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** The exit code of a check before it is done: its reader may go away early, which ends the process. */
+const UNTIL_DONE = 1;
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
@@ -117,6 +122,7 @@ export function addCheckLog(audit: Command, env: NodeJS.ProcessEnv): void {
       'check the hash chain and the Merkle tree of every partition from its first commit, without keys and read models; needs no master key',
     )
     .action(async () => {
+      process.exitCode = UNTIL_DONE;
       const log = await openAuditedLog(engineOf(readConfig(env)));
       try {
         for (let partition = 0; partition < log.partitions; partition++) {
@@ -126,6 +132,7 @@ export function addCheckLog(audit: Command, env: NodeJS.ProcessEnv): void {
           );
         }
         printLine(`log ${log.id}: nothing is wrong`);
+        process.exitCode = 0;
       } finally {
         await log.close();
       }
@@ -143,10 +150,26 @@ export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
       const { engine, heads, keys } = await findSignedLog(readConfig(env));
       if (heads.length === 0)
         throw new Error('nothing is signed yet: run the server for 10 s, which signs the log');
+      const keep = await removeUnlessDone(dir);
       const bar = startProgressBar();
       const { onProgress } = bar;
       const to = { engine, dir, heads, keys, ...(onProgress ? { onProgress } : {}) };
       const { partitions, events } = await exportBundle(to).finally(() => bar.stop());
+      keep();
       printLine(`${dir}: ${events} events of ${partitions} partitions`);
     });
+}
+
+/** An incomplete bundle would be in the way of the next export. What was in the directory before stays. */
+async function removeUnlessDone(dir: string): Promise<() => void> {
+  const before = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  // It is not empty, and is refused.
+  if (before !== undefined && before.length > 0) return () => {};
+  return removeAtExit(() => {
+    const made = before === undefined ? [dir] : readdirSync(dir).map((name) => join(dir, name));
+    for (const path of made) rmSync(path, { recursive: true, force: true });
+  });
 }

@@ -1,7 +1,10 @@
+import { rmSync } from 'node:fs';
+import { open, realpath, rename, stat } from 'node:fs/promises';
 import { Presets, SingleBar } from 'cli-progress';
 import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
 import { engineOf } from '../app/openStores.js';
+import type { Write } from '../audit/events/replay.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import type { OnProgress, WorkProgress } from '../audit/verify/report.js';
 import type { Config } from '../base/settings.js';
@@ -46,6 +49,60 @@ export const parseId = parseAs(Id);
 
 /** Writes to standard output, which has answers only. */
 export const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const INTERRUPTS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/** Runs `remove` when the process ends, interrupted too, unless the returned function was called before. */
+export function removeAtExit(remove: () => void): () => void {
+  exitWhenInterrupted();
+  process.once('exit', remove);
+  return () => process.off('exit', remove);
+}
+
+/** Lets the process exit by itself at a signal: killed by the signal, it would not remove its files. */
+export function exitWhenInterrupted(): void {
+  for (const [signal, number] of Object.entries(INTERRUPTS))
+    process.once(signal, () => process.exit(128 + number));
+}
+
+/**
+ * Gives `work` a function that writes to the file, or to standard output without one. A file appears when it is complete:
+ * until then its name ends in `.part`. After a failure nothing is left, and a file that was there is as it was.
+ */
+export async function writeOutput(
+  path: string | undefined,
+  work: (write: Write) => Promise<unknown>,
+): Promise<void> {
+  if (path === undefined) {
+    await work(writeToStdout);
+    return;
+  }
+  const found = await stat(path).catch(() => undefined);
+  const target = found ? await realpath(path) : path;
+  // A device or a pipe takes what comes.
+  const isDirect = found !== undefined && !found.isFile();
+  const part = isDirect ? target : `${target}.part`;
+  const file = await open(part, 'w').catch(rethrowFor(path));
+  const keep = isDirect ? () => {} : removeAtExit(() => rmSync(part, { force: true }));
+  try {
+    await work((text) => file.writeFile(text).catch(rethrowFor(path)));
+  } finally {
+    await file.close();
+  }
+  if (!isDirect) await rename(part, target).catch(rethrowFor(path));
+  keep();
+}
+
+const rethrowFor =
+  (path: string) =>
+  (cause: Error): never => {
+    throw new Error(`cannot write ${path}: ${cause.message}`, { cause });
+  };
+
+const writeToStdout: Write = (text) =>
+  new Promise((resolve, reject) =>
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve())),
+  );
 
 export interface ProgressBar {
   readonly onProgress?: OnProgress;

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
-import pino from 'pino';
 import { isControlServed, remoteOperator } from '../app/controlSocket.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { controlSocketOf, type Operator } from '../app/operator.js';
 import { beginHistory, type RestoreStep } from '../app/restore.js';
-import { exitOn } from '../app/serve.js';
+import { createLogger, exitOn } from '../app/serve.js';
 import { startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { assertNever } from '../base/errors.js';
@@ -38,7 +37,7 @@ async function withOperator<T>(config: Config, work: (operator: Operator) => Pro
 }
 
 async function withOwnSystem<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
-  const logger = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }));
+  const logger = createLogger(2, 'error');
   const system = await startSystem(config, logger, exitOn(logger), { isServing: false });
   try {
     return await work(system.operator);

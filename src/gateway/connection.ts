@@ -44,6 +44,8 @@ export interface ConnectionHost {
   bucketOf(user: UserId | undefined): TokenBucket | undefined;
   /** Logs why the server closes a connection; called once each. */
   reportClose(connection: Connection, cause: CloseCause): void;
+  /** Logs that a request is refused as `rate_limited`. */
+  reportLimited(connection: Connection): void;
   /** Sends the request's answer; resolves when the request is done, and never rejects. */
   readonly answer: (connection: Connection, request: Request) => Promise<void>;
 }
@@ -311,8 +313,10 @@ export class Connection implements SenderOwner {
   #takeToken(frame: Request): boolean {
     this.#bucket ??= this.#host.bucketOf(this.session?.userId);
     const refusal = this.#bucket && checkRequest(this.#bucket, this.#host.now());
-    if (refusal) this.#refuse(frame, refusal);
-    return !refusal;
+    if (!refusal) return true;
+    this.#host.reportLimited(this);
+    this.#refuse(frame, refusal);
+    return false;
   }
 
   /** Answers a frame whose request is not begun, and closes the connection on abuse. */

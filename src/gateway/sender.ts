@@ -4,8 +4,16 @@ import { MAX_WIRE_FRAME_BYTES } from './protocol.js';
 /** At most this much is handed to the socket at a time. A fragmented message is cut between its frames. */
 const WRITE_BYTES = MAX_WIRE_FRAME_BYTES;
 
+/** Where a connection comes from, for its lines in the log. */
+export interface Caller {
+  /** The id of its upgrade. */
+  readonly request: string;
+  readonly address: string;
+}
+
 /** The WebSocket, as far as a connection uses it. */
 export interface Peer {
+  readonly caller?: Caller | undefined;
   pause(): void;
   resume(): void;
   ping(): void;

@@ -8,7 +8,7 @@ import type { z } from 'zod';
 import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
-import { type Allowance, TokenBucket } from '../base/rateLimits.js';
+import { type Allowance, BoundedLog, TokenBucket } from '../base/rateLimits.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
@@ -19,7 +19,7 @@ import type { Handler, Handlers } from './handlers.js';
 import type { Identify } from './identify.js';
 import type { OpenConnections } from './openConnections.js';
 import { answerText, type CloseCause, closeCauses, errorText, type Request } from './protocol.js';
-import { Flusher } from './sender.js';
+import { type Caller, Flusher } from './sender.js';
 
 export interface RequestDeps {
   readonly identify: Identify;
@@ -47,18 +47,26 @@ export function createRequestAnswerer({ identify, handlers, metrics, logger }: R
     answerings.set(name, { schema: data, handler: handler as Handler<RequestName> });
   }
 
+  const lines = new BoundedLog(logger);
+  const isLogging = logger.isLevelEnabled('debug');
+
   function refuse(connection: Connection, request: Request, error: unknown): string {
     const told = isOutage(error) ? overloaded('a store does not answer') : error;
     if (told instanceof ParleyError) {
+      if (told.code === 'unauthenticated') lines.write('info', 'a token was refused', factsOf(connection));
       connection.sendText(errorText(request, told));
       return told.code;
     }
     const incident = randomUUID();
-    logger.error({ err: error, incident, event: request.event }, 'a request failed');
+    const facts = { ...factsOf(connection), err: error, incident, event: nameOf(request) };
+    lines.write('error', 'a request failed', facts);
     const internal = new ParleyError('internal', 'the server failed: report the incident to its operator');
     connection.sendText(errorText(request, internal, incident));
     return 'internal';
   }
+
+  const nameOf = ({ event }: Request): string =>
+    answerings.has(event) || event === 'identity' ? event : 'other';
 
   return async (connection, request) => {
     const { event } = request;
@@ -80,14 +88,20 @@ export function createRequestAnswerer({ identify, handlers, metrics, logger }: R
     } catch (error) {
       outcome = refuse(connection, request, error);
     }
-    metrics.countCommand(answering || event === 'identity' ? event : 'other', outcome);
+    const name = nameOf(request);
+    metrics.countCommand(name, outcome);
+    if (isLogging) logger.debug({ ...factsOf(connection), event: name, outcome }, 'a command was answered');
   };
 }
+
+/** What the log says of a connection in each of its lines. */
+const factsOf = ({ peer, bearer }: Connection) => ({ ...peer.caller, user: bearer?.userId });
 
 /** The class of the sockets: each knows its connection, so that one set of listeners serves all. */
 class PeerSocket extends WebSocket {
   connection: Connection | undefined;
-  connections: OpenConnections | undefined;
+  server: WebSocketServer | undefined;
+  caller: Caller | undefined;
 }
 
 export interface WebSocketServerDeps {
@@ -116,10 +130,18 @@ export class WebSocketServer implements ConnectionHost {
     WebSocket: PeerSocket,
   });
 
+  readonly #lines: BoundedLog;
+  /** The ids of upgrades that are under way. */
+  readonly #requestIds = new WeakMap<IncomingMessage, string>();
+
   constructor(deps: WebSocketServerDeps) {
     this.#deps = deps;
+    this.#lines = new BoundedLog(deps.logger);
     this.isLimiting = deps.rules.rateLimit !== 'off';
     this.answer = deps.answerRequest;
+    this.#server.on('headers', (headers, request) => {
+      headers.push(`X-Request-Id: ${this.#requestIds.get(request)}`);
+    });
   }
 
   now(): number {
@@ -140,10 +162,11 @@ export class WebSocketServer implements ConnectionHost {
 
   /** Takes over the socket of a request that offers to upgrade to a WebSocket. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { connections, sessions, rules, logger } = this.#deps;
+    const { connections, sessions, rules } = this.#deps;
     socket.on('error', destroySocket);
-    if (!rules.origins.isAllowed(request.headers)) return refuseUpgrade(socket, 403);
-    if (connections.isStopping || !(socket instanceof Socket)) return refuseUpgrade(socket, 503);
+    const caller = { request: randomUUID(), address: rules.origins.addressOf(request) };
+    if (!rules.origins.isAllowed(request.headers)) return this.#refuse(socket, 403, caller);
+    if (connections.isStopping || !(socket instanceof Socket)) return this.#refuse(socket, 503, caller);
     const { authorization } = request.headers;
     let bearer: Session | undefined;
     if (authorization !== undefined) {
@@ -152,34 +175,56 @@ export class WebSocketServer implements ConnectionHost {
       try {
         if (token !== undefined) bearer = await sessions.find(token, new Date());
       } catch (error) {
-        logger.warn({ err: error }, 'a token could not be looked up');
-        return refuseUpgrade(socket, 503);
+        this.#lines.write('warn', 'a token could not be looked up', { ...caller, err: error });
+        return this.#refuse(socket, 503, caller);
       } finally {
         cancel();
       }
-      if (!bearer) return refuseUpgrade(socket, 401);
-      if (connections.isStopping) return refuseUpgrade(socket, 503);
+      if (!bearer) return this.#refuse(socket, 401, caller);
+      if (connections.isStopping) return this.#refuse(socket, 503, caller);
     }
-    this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket, bearer));
+    this.#requestIds.set(request, caller.request);
+    this.#server.handleUpgrade(request, socket, head, (ws) => {
+      ws.caller = caller;
+      this.#accept(ws, socket, bearer);
+    });
   }
 
-  reportClose({ bearer, waitingBytes }: Connection, { code, reason, isMisuse }: CloseCause): void {
-    const level = isMisuse ? 'warn' : 'debug';
-    this.#deps.logger[level]({ code, user: bearer?.userId, waiting: waitingBytes }, reason);
+  reportClose(connection: Connection, { code, reason, isMisuse }: CloseCause): void {
+    const facts = { ...factsOf(connection), code, reason, waiting: connection.waitingBytes };
+    if (isMisuse) this.#lines.write('warn', 'a connection was closed for misuse', facts);
+    else this.#deps.logger.debug(facts, 'a connection was closed');
+  }
+
+  reportLimited(connection: Connection): void {
+    this.#lines.write('warn', 'a request came too soon', factsOf(connection));
+  }
+
+  /** The socket is gone, with the code of its close. */
+  remove(connection: Connection, code: number): void {
+    const { connections, logger } = this.#deps;
+    if (logger.isLevelEnabled('debug')) logger.debug({ ...factsOf(connection), code }, 'a connection ended');
+    connections.remove(connection);
+  }
+
+  #refuse(socket: Duplex, status: UpgradeRefusal, caller: Caller): void {
+    // A 503 is of the server's own making.
+    this.#lines.write(status === 503 ? 'info' : 'warn', 'an upgrade was refused', { ...caller, status });
+    refuseUpgrade(socket, status, caller.request);
   }
 
   #accept(ws: PeerSocket, socket: Socket, bearer: Session | undefined): void {
-    const { connections } = this.#deps;
     // The library listens from here on.
     socket.off('error', destroySocket);
     const connection = new Connection(ws, socket, this, bearer);
     ws.connection = connection;
-    ws.connections = connections;
-    connections.add(connection);
+    ws.server = this;
+    this.#deps.connections.add(connection);
     ws.on('message', onMessage);
     ws.on('pong', onPong);
     ws.on('error', onError);
     ws.on('close', onClose);
+    this.#deps.logger.debug(factsOf(connection), 'a connection was opened');
   }
 }
 
@@ -197,9 +242,9 @@ function onPong(this: WebSocket): void {
 /** The library closes the socket after an error, with the right code. */
 function onError(): void {}
 
-function onClose(this: WebSocket): void {
-  const { connection, connections } = this as PeerSocket; // As above.
-  if (connection) connections?.remove(connection);
+function onClose(this: WebSocket, code: number): void {
+  const { connection, server } = this as PeerSocket; // As above.
+  if (connection) server?.remove(connection, code);
 }
 
 function destroySocket(this: Duplex): void {
@@ -232,12 +277,12 @@ function destroyLater(socket: Duplex, ms: number): () => void {
 }
 
 /** Answers the upgrade with a status and nothing more. */
-function refuseUpgrade(socket: Duplex, status: UpgradeRefusal): void {
+function refuseUpgrade(socket: Duplex, status: UpgradeRefusal, request: string): void {
   const extra = status === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';
   destroyLater(socket, REFUSAL_TIMEOUT_MS);
   // The client's end must be read, or the socket never closes.
   socket.resume();
   socket.end(
-    `HTTP/1.1 ${status} ${statusTexts[status]}\r\n${extra}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+    `HTTP/1.1 ${status} ${statusTexts[status]}\r\n${extra}X-Request-Id: ${request}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
   );
 }

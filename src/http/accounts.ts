@@ -292,7 +292,9 @@ export function mountAccounts(router: Router, accounts: Accounts, { signedIn, gu
       const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignUp);
-      ctx.body = { user: await accounts.signUp(username, password, turn) };
+      const user = await accounts.signUp(username, password, turn);
+      ctx.state.user = user.userId;
+      ctx.body = { user };
       ctx.status = 201;
     },
   });
@@ -302,7 +304,9 @@ export function mountAccounts(router: Router, accounts: Accounts, { signedIn, gu
       const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignIn);
-      ctx.body = await accounts.signIn(username, password, turn);
+      const signedIn = await accounts.signIn(username, password, turn);
+      ctx.state.user = signedIn.user.userId;
+      ctx.body = signedIn;
     },
   });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
@@ -5,6 +6,7 @@ import type { Logger } from 'pino';
 import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
+import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
@@ -19,7 +21,7 @@ import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
-import { respondToErrors } from './problems.js';
+import { REQUEST_ID, respondToErrors } from './problems.js';
 
 /** The parts that each group of resources uses. */
 export interface HttpParts {
@@ -53,7 +55,7 @@ export function createApp(
   mountAuditEvents(router, audit, auditors);
   mountPast(router, audit, audited);
 
-  app.use(measureRequests(operations.metrics));
+  app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);
   app.use(shareWith(origins));
   app.use(respondToErrors(log));
@@ -86,7 +88,7 @@ const dropTrailingSlash: Koa.Middleware = (ctx, next) => {
 };
 
 /** The headers beside the simple ones that scripts of other origins may read. */
-const EXPOSED_HEADERS = 'Allow, Content-Disposition, Date, ETag, Retry-After, WWW-Authenticate';
+const EXPOSED_HEADERS = 'Allow, Content-Disposition, Date, ETag, Retry-After, WWW-Authenticate, X-Request-Id';
 const PREFLIGHT_SECONDS = 600;
 
 /**
@@ -114,14 +116,38 @@ const shareWith =
     });
   };
 
-const measureRequests =
-  (metrics: Metrics): Koa.Middleware =>
-  async (ctx, next) => {
+/** The line of an answer that operators look for when somebody attacks; undefined: it has none. */
+function securityLine(method: string, route: string, status: number): ['info' | 'warn', string] | undefined {
+  if (status === 429) return ['warn', 'too many passwords were tried'];
+  if (status === 403) return ['warn', 'a request was forbidden'];
+  if (route === '/user/signin' && status === 401) return ['warn', 'a sign-in failed'];
+  if (status === 401) return ['info', 'a token was refused'];
+  if (method !== 'POST') return undefined;
+  if (route === '/user/signin' && status === 200) return ['info', 'a user signed in'];
+  if (route === '/user' && status === 201) return ['info', 'a user signed up'];
+  return undefined;
+}
+
+/** Gives each request an id, measures it, and logs it: at `debug`, and what concerns security above. */
+function observeRequests(metrics: Metrics, origins: Origins, log: Logger): Koa.Middleware {
+  const lines = new BoundedLog(log);
+  return async (ctx, next) => {
     const began = performance.now();
+    const request = randomUUID();
+    ctx.set(REQUEST_ID, request);
     await next();
+    const { method, status } = ctx;
     const route = typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'none';
-    metrics.observeHttpRequest(ctx.method, route, ctx.status, performance.now() - began);
+    const ms = performance.now() - began;
+    metrics.observeHttpRequest(method, route, status, ms);
+    const line = securityLine(method, route, status);
+    if (!line && !log.isLevelEnabled('debug')) return;
+    const address = origins.addressOf(ctx.req);
+    const facts = { request, address, user: ctx.state.user, method, route, status };
+    if (line) lines.write(...line, facts);
+    log.debug({ ...facts, ms: Math.round(ms) }, 'a request was answered');
   };
+}
 
 /**
  * An HTTP server that slow clients cannot hold up: a connection that has sent no complete request within 10 s is

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
+import { networkOf } from '../base/origins.js';
 import { type AttemptLimit, PasswordPlaces } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
@@ -33,66 +31,6 @@ export function serveResource(router: Router, path: string, methods: Methods): v
   });
 }
 
-/**
- * The address that a request counts against: the peer's, or behind n trusted proxies the n-th of `X-Forwarded-For`
- * from the right, as anybody can write those left of it. An IPv6 address counts as its /64, which one subscriber has.
- */
-export function addressOf(request: IncomingMessage, trustedProxies: number): string {
-  const peer = request.socket.remoteAddress ?? '';
-  if (trustedProxies === 0) return network(peer);
-  // Several such headers arrive joined by commas.
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .map((address) => address.trim());
-  const claimed = forwarded.at(-trustedProxies) ?? forwarded[0] ?? '';
-  return network(isUnknown(claimed) ? peer : withoutPort(claimed));
-}
-
-/** RFC 7239 writes `unknown` for a client that the proxy does not want to tell. */
-const isUnknown = (claimed: string): boolean => claimed === '' || claimed.toLowerCase() === 'unknown';
-
-/** Removes quotes, brackets and a port: proxies write `1.2.3.4:5`, `[2001:db8::1]:5` and `"[2001:db8::1]"` too. */
-function withoutPort(claimed: string): string {
-  const [, bracketed, plain] = /^"?(?:\[([^\]]+)\](?::\d+)?|([^:"]+)(?::\d+)?)"?$/.exec(claimed) ?? [];
-  if (bracketed ?? plain) return bracketed ?? plain ?? claimed;
-  // IPv6 with a port and no brackets. Where it is an address as a whole too, the port changes only its last group.
-  const [, address = ''] = /^"?(.+):\d+"?$/.exec(claimed) ?? [];
-  return isIP(claimed) === 0 && isIP(address) === 6 ? address : claimed;
-}
-
-/** A longer name of a client is replaced by its hash. A cut one could be the name of several clients. */
-const MOST_NAME_CHARACTERS = 64;
-/** The addresses whose last 32 bits are an IPv4 address: IPv4-mapped ones, and those of NAT64. */
-const HOLD_IPV4 = /^(?:0:0:0:0:0:ffff|64:ff9b:0:0:0:0):/;
-
-/** The network that an address counts as. A text in an unknown form names its client, as the proxy wrote it. */
-function network(address: string): string {
-  if (isIP(address) !== 6) {
-    const name = address.toLowerCase();
-    return name.length <= MOST_NAME_CHARACTERS ? name : createHash('sha256').update(name).digest('base64url');
-  }
-  const groups = groupsOf(address);
-  const name = groups.map((group) => group.toString(16)).join(':');
-  const [high = 0, low = 0] = groups.slice(6);
-  if (HOLD_IPV4.test(name)) return [high >> 8, high & 255, low >> 8, low & 255].join('.');
-  return name.split(':', 4).join(':');
-}
-
-/** The eight groups of a valid IPv6 address. */
-function groupsOf(address: string): number[] {
-  const [plain = ''] = address.split('%');
-  const hex = plain.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => {
-    const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number);
-    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
-  });
-  const [head, tail] = hex
-    .split('::')
-    .map((part) => part.split(':').filter((group) => group !== ''))
-    .map((part) => part.map((group) => Number.parseInt(group, 16)));
-  const given = [...(head ?? []), ...(tail ?? [])];
-  return [...(head ?? []), ...Array<number>(8 - given.length).fill(0), ...(tail ?? [])];
-}
-
 /** Makes a handler that runs only with a session, and is given it; else `unauthenticated`. */
 export type RequireSession = (handler: (ctx: RouterContext, session: Session) => Promise<void>) => Handler;
 
@@ -103,6 +41,7 @@ export const requireSession =
     const token = parseBearerToken(ctx.get('Authorization'));
     const session = token === undefined ? undefined : await sessions.find(token, new Date());
     if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
+    ctx.state.user = session.userId;
     return handler(ctx, session);
   };
 
@@ -158,7 +97,7 @@ export class PasswordGuard {
   async admit({ req }: RouterContext): Promise<PasswordTurn> {
     const { attemptLimit, trustedProxies } = this.#limits;
     if (!attemptLimit) return (_, work) => work();
-    const address = addressOf(req, trustedProxies);
+    const address = networkOf(req, trustedProxies);
     await takeAttempt(attemptLimit, address, 'too many passwords come from this address');
     return async (claim, work) => {
       const leave = this.#places.take(claim, address);

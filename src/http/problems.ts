@@ -16,9 +16,13 @@ import {
   ParleyError,
   writeBounded,
 } from '../base/errors.js';
+import { BoundedLog } from '../base/rateLimits.js';
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/fields.js';
 import { MAX_BODY_BYTES } from '../domain/limits.js';
+
+/** The header of an answer that names its lines in the log. */
+export const REQUEST_ID = 'X-Request-Id';
 
 const STATUS: Record<ErrorCode, number> = {
   bad_request: 400,
@@ -91,21 +95,26 @@ export function respondWith(ctx: Context, error: ParleyError, extra: Record<stri
 
 /**
  * Answers every error that is thrown behind it with a problem. One that is not for clients becomes `internal`: they
- * get an `incident` id, under which the log has the error with its cause.
+ * get an `incident` id, under which the log has the error with its cause: that of the request, if it has one.
  */
 export function respondToErrors(log: Logger): Middleware {
+  const lines = new BoundedLog(log);
   return async (ctx, next) => {
     try {
       await next();
     } catch (error) {
       const told = toClientError(error, ctx.method);
+      const { method, path } = ctx;
       if (told) {
         if (told.code === 'unknown' || told.code === 'overloaded')
-          log.warn({ err: told, method: ctx.method, path: ctx.path }, 'a request could not be answered');
+          lines.write('warn', 'a request could not be answered', {
+            ...{ request: ctx.response.get(REQUEST_ID), method, path },
+            err: told,
+          });
         return respondWith(ctx, told);
       }
-      const incident = randomUUID();
-      log.error({ incident, err: error, method: ctx.method, path: ctx.path }, 'a request failed');
+      const incident = ctx.response.get(REQUEST_ID) || randomUUID();
+      lines.write('error', 'a request failed', { incident, err: error, method, path });
       respondWith(
         ctx,
         new ParleyError('internal', 'the server failed: report the incident to its operator'),

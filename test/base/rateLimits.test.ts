@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { TokenBucket, takeInTurn } from '../../src/base/rateLimits.js';
+import { pino } from 'pino';
+import { BoundedLog, TokenBucket, takeInTurn } from '../../src/base/rateLimits.js';
 
 describe('a token bucket', () => {
   it('allows the burst at once, then tells the exact time to wait', () => {
@@ -59,5 +60,29 @@ describe('taking in turn', () => {
       },
     );
     fc.assert(property);
+  });
+});
+
+describe('a log of what strangers cause', () => {
+  it('has of each text 60 lines at once and one a second, and the number of those it omitted', () => {
+    let now = 0;
+    const written: Record<string, unknown>[] = [];
+    const logger = pino({}, { write: (line: string) => void written.push(JSON.parse(line)) });
+    const log = new BoundedLog(logger, () => now);
+    for (let n = 0; n < 100; n++) log.write('warn', 'a sign-in failed', { n });
+    expect(written.map(({ n }) => n)).to.deep.equal(Array.from({ length: 60 }, (_, n) => n));
+    log.write('info', 'a token was refused', {});
+    expect(written.at(-1)).to.include({ msg: 'a token was refused' }).and.not.have.property('omitted');
+    now += 1000;
+    for (let n = 0; n < 2; n++) log.write('warn', 'a sign-in failed', {});
+    expect(written).to.have.length(62);
+    expect(written.at(-1)).to.include({ msg: 'a sign-in failed', level: 40, omitted: 40 });
+  });
+
+  it('has nothing below the level of the log', () => {
+    const written: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line: string) => void written.push(line) });
+    new BoundedLog(logger, () => 0).write('info', 'a token was refused', {});
+    expect(written).to.deep.equal([]);
   });
 });

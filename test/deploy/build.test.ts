@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -36,6 +36,7 @@ function smallProject() {
     read: (path: string) => readFileSync(join(folder, path), 'utf8'),
     remove: (path: string) => rmSync(join(folder, path), { recursive: true }),
     removeAll: () => rmSync(folder, { recursive: true }),
+    run: () => spawnSync(process.execPath, ['tools/build.mjs'], { cwd: folder, encoding: 'utf8' }),
     /** The parts that the script builds. */
     build: () =>
       [
@@ -47,7 +48,7 @@ function smallProject() {
 }
 
 describe('the build before a start', () => {
-  const { write, read, remove, removeAll, build } = smallProject();
+  const { write, read, remove, removeAll, run, build } = smallProject();
   after(removeAll);
 
   const everything = ['program', 'pages', 'documentation'];
@@ -86,5 +87,55 @@ describe('the build before a start', () => {
     remove('dist/src');
     expect(build()).to.deep.equal(['program']);
     expect(read('dist/src/app/main.js')).to.include('second');
+  });
+
+  it('names in one line the packages that are missing', () => {
+    remove('node_modules');
+    write('src/app/main.ts', "export const said = 'third';\n");
+    const { status, stdout, stderr } = run();
+    expect(status).to.equal(1);
+    expect(stdout + stderr).to.match(
+      /^building: program\n[^\n]*tsc is missing[^\n]*npm ci --include=dev[^\n]*\n$/,
+    );
+  });
+});
+
+describe('An installation', function () {
+  this.timeout(60_000);
+  const readJson = (path: string) => JSON.parse(readFileSync(join(project, path), 'utf8'));
+
+  /** The direct dependencies that npm installs, by the settings of this project. */
+  function listInstalled(env: Record<string, string>, ...args: readonly string[]): string[] {
+    const folder = mkdtempSync(join(tmpdir(), 'parley-install-'));
+    for (const file of ['package.json', 'package-lock.json', '.npmrc'])
+      writeFileSync(join(folder, file), readFileSync(join(project, file)));
+    const { stdout } = spawnSync('npm', ['ls', '--package-lock-only', '--depth', '0', '--json', ...args], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, ...env },
+      encoding: 'utf8',
+    });
+    rmSync(folder, { recursive: true });
+    return Object.keys(JSON.parse(stdout).dependencies);
+  }
+
+  it('has what `npm start` builds with, whatever NODE_ENV is', () => {
+    for (const NODE_ENV of ['development', 'production'])
+      expect(listInstalled({ NODE_ENV }), NODE_ENV).to.include.members(['koa', 'typescript', 'vite']);
+  });
+
+  it('of the image has packages of production only', () => {
+    const [, options = ''] =
+      /npm ci (--omit=dev[^\\]*)/.exec(readFileSync(join(project, 'Dockerfile'), 'utf8')) ?? [];
+    const installed = listInstalled({}, ...options.trim().split(' '));
+    expect(installed).to.have.members(Object.keys(readJson('package.json').dependencies));
+  });
+
+  it('refuses by name each package that would run a script', () => {
+    const packages: Record<string, { hasInstallScript?: boolean }> = readJson('package-lock.json').packages;
+    const scripted = Object.entries(packages).flatMap(([path, { hasInstallScript }]) =>
+      hasInstallScript ? [path.replace(/^.*node_modules\//, '')] : [],
+    );
+    const { allowScripts } = readJson('package.json');
+    expect(allowScripts).to.deep.equal(Object.fromEntries(scripted.map((name) => [name, false])));
   });
 });

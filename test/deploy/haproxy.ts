@@ -31,11 +31,12 @@ export class HaProxy {
     readonly url: string,
   ) {}
 
-  /** In front of two nodes, `host:port` each. */
-  static async before(first: string, second: string): Promise<HaProxy> {
+  /** In front of two nodes, `host:port` each. With `timeout`, silent requests are cut off after that, and not after 60 s. */
+  static async before(first: string, second: string, timeout = '60s'): Promise<HaProxy> {
     const port = await freePort();
     const config = readFileSync(join(repository, 'deploy/haproxy.cfg'), 'utf8')
       .replace('bind :8080', `bind 127.0.0.1:${port}`)
+      .replace(/^( *timeout (?:client|server)) 60s$/gm, `$1 ${timeout}`)
       .replaceAll(' node-1:3000', ` ${first}`)
       .replaceAll(' node-2:3000', ` ${second}`);
     const file = join(tempDir(), 'haproxy.cfg');

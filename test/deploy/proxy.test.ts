@@ -1,8 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { Rest } from '../../src/client/rest.js';
 import { chatOf, hear, Newcomer, say } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
+import { parley } from '../support/parley.js';
+import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { HaProxy, haproxyIsHere } from './haproxy.js';
@@ -62,9 +65,9 @@ describe('the proxy of deploy/', function () {
 
   describe('before a real node', () => {
     let node: ServerProcess;
-    const startBoth = async (env: Record<string, string> = {}): Promise<HaProxy> => {
+    const startBoth = async (env: Record<string, string> = {}, timeout?: string): Promise<HaProxy> => {
       node = await startServer({ engine: 'sqlite', env: { TRUST_PROXY: '1', ...env } });
-      const started = await HaProxy.before(new URL(node.url).host, NOWHERE);
+      const started = await HaProxy.before(new URL(node.url).host, NOWHERE, timeout);
       proxy = started;
       await eventually('the node is known to be well', async () => {
         const response = await fetch(`${started.url}/health`).catch(() => undefined);
@@ -107,6 +110,28 @@ describe('the proxy of deploy/', function () {
         statuses.push(response.status);
       }
       expect(statuses).to.deep.equal([401, 401, 429]);
+    });
+
+    it('leaves a followed audit open while nothing happens: an empty line comes before its time limit', async () => {
+      // Above the silence after which the line comes, as the 60 s of the configuration are.
+      const place = await startBoth({}, '20s');
+      const ann = await signUp(place, `auditor-${process.pid}`);
+      await parley(['role', 'auditor', ann.username], node.settings);
+      const { token } = await new Rest(place.url).signIn(ann.username, ann.password);
+      const { body } = await fetch(`${place.url}/audit/events/stream?follow=true&type=MessageDeleted`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      let [read, hasEnded] = ['', false];
+      const reading = (async () => {
+        for await (const text of body?.pipeThrough(new TextDecoderStream()) ?? []) read += text;
+      })();
+      reading.then(
+        () => (hasEnded = true),
+        () => (hasEnded = true),
+      );
+      await eventually('two empty lines', () => hasEnded || read === '\n\n');
+      expect(read).to.equal('\n\n');
+      expect(hasEnded).to.equal(false);
     });
 
     it('keeps the metrics to those who reach the node itself', async () => {

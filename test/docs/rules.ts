@@ -21,6 +21,8 @@ export type Rule =
    * packages, starts a server, needs Docker, MongoDB or its own machine, or would disturb another test.
    */
   | 'commands'
+  /** It is a file of fail2ban. `test/e2e/securityLog.test.ts` applies its filter. */
+  | 'fail2ban'
   /** It does not run, because it deletes collections of MongoDB. The test checks its syntax. */
   | 'script';
 
@@ -39,6 +41,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
   if (info === 'text output') return 'output';
+  if (info === 'ini' && file === 'docs/operations.md') return 'fail2ban';
   if (file === 'docs/log-format.md' && /^text (leaf|commit|commits|head)$/.test(info)) return 'format';
   // Key rotation and the acceptance of a restored log would change the results of the other commands.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';

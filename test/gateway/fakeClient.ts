@@ -162,6 +162,8 @@ export class FakeHost implements ConnectionHost {
     return this.rateLimit && new TokenBucket(this.rateLimit.rate, this.rateLimit.burst);
   }
 
+  reportLimited(): void {}
+
   reportClose(_: Connection, cause: CloseCause): void {
     this.closings.push(cause);
   }

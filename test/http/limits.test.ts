@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
+import { networkOf } from '../../src/base/origins.js';
 import { createMemoryAttemptLimit } from '../../src/base/rateLimits.js';
-import { addressOf } from '../../src/http/auth.js';
 import { eventually } from '../support/eventually.js';
 import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
 
@@ -152,7 +152,7 @@ describe('the address of a request', () => {
   const of = (peer: string, trusted: number, forwarded?: string): string => {
     const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
     // All that is read of a request.
-    return addressOf({ socket: { remoteAddress: peer }, headers } as IncomingMessage, trusted);
+    return networkOf({ socket: { remoteAddress: peer }, headers } as IncomingMessage, trusted);
   };
 
   it('is the peer’s if no proxy is trusted, or none set the header', () => {
