@@ -245,6 +245,34 @@ export async function openStores({ config, logger, closers }: Host, node: NodeId
   return { engine, vault, passwords, busKey, texts };
 }
 
+/**
+ * Throws `DataDirMismatch` if the log lacks what the vault knows of it: the commits of signed heads, or deletions that
+ * were carried out. Nothing could be appended to such a log, and keys of messages to come may be destroyed.
+ */
+export async function checkLogIsNewest({ engine: { log }, vault }: Stores): Promise<void> {
+  const refuse = (partition: number, what: string) =>
+    new DataDirMismatch(
+      `the log is older than its vault, or another log: partition ${partition} ${what}; put the newest log back, or stop all servers and run parley restore --here`,
+    );
+  const sizeOf = async (partition: number) => (await log.tail(partition))?.size ?? 0;
+  // The vault is read first: the log may grow meanwhile.
+  for (const { partition, position, size, hash } of await vault.heads.list()) {
+    const [commit] = partition < log.partitions ? await log.read(partition, position - 1, 1) : [];
+    if (commit?.hash === hash) continue;
+    const there = partition < log.partitions ? await sizeOf(partition) : 0;
+    throw refuse(
+      partition,
+      `has ${there} events, and ${there < size ? `${size} were signed` : `not those that were signed`}`,
+    );
+  }
+  for (let partition = 0; partition < log.partitions; partition++) {
+    const followed = await vault.keys.destructionProgress(partition);
+    const there = await sizeOf(partition);
+    if (there < followed)
+      throw refuse(partition, `has ${there} events, and the deletions of ${followed} were carried out`);
+  }
+}
+
 /** Opens two parts at the same time: each starts a thread. Throws the error of the first, else that of the second. */
 async function openBoth<A extends Part, B extends Part>(
   first: Promise<A>,

@@ -106,6 +106,8 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       if (partition >= partitions)
         throw notFound(`there is no partition ${partition}: the log has ${partitions}, numbered from 0`);
       const { size } = await heads.accept(partition);
+      // Keys of messages to come were destroyed with deletions that this log lacks.
+      if ((await vault.keys.destructionProgress(partition)) > size) await vault.keys.beginGeneration();
       return { size };
     },
     async deleteMessage({ roomId, messageId }) {

@@ -9,7 +9,7 @@ import { createApp, type HttpParts } from '../http/app.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { httpParts, listen } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
-import { DataFiles, openStores, type Stores } from './openStores.js';
+import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
 import { type Operator, systemOperator } from './operator.js';
 import {
   connectBus,
@@ -69,6 +69,8 @@ export async function startSystem(
 async function start(host: Host, isServing: boolean): Promise<System> {
   const node = randomUUID();
   const stores = await openStores(host, node);
+  // An operator's command may be the one that accepts the log.
+  if (isServing) await checkLogIsNewest(stores);
   const link = await connectBus(host, stores, node);
   const reads = await startReads(host, stores, link.bus);
   const audit = prepareAudit(host, stores, reads, node);
