@@ -1,8 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
 import { ParleyError } from '../base/errors.js';
-import { addAsOf, addReplay } from './auditHistory.js';
-import { addCheckLog, addExport, addVerify } from './auditVerify.js';
+import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
 import { addAccept, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [

@@ -66,7 +66,14 @@ describe('cursors and revisions', () => {
       const other = new Cursors(id, 3);
       refused(() => cursors.parseCursor(other.live([1, 2, 3])));
       refused(() => cursors.parseRevision(other.revision(at)));
-      const walk = { kind: 'walk', from: [0, 0, 0], to: [1, 2, 3], partition: 0, key: '', offset: 0 } as const;
+      const walk = {
+        kind: 'walk',
+        from: [0, 0, 0],
+        to: [1, 2, 3],
+        partition: 0,
+        key: '',
+        offset: 0,
+      } as const;
       refused(() => cursors.parseCursor(other.write(walk)));
     }
   });
