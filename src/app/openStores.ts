@@ -44,6 +44,9 @@ const lockFileOf = (dir: string): string => join(dir, 'lock');
 /** Exists from before the first file of a new embedded system until after the last: a crash may leave only some. */
 const firstStartOf = (dir: string): string => join(dir, 'first-start');
 
+/** The directory in which a back-up is prepared. While it exists, the data directory has no system that may run. */
+export const restoringOf = (dir: string): string => join(dir, 'restoring');
+
 /** The settings that say where the data lies, and what it must be. */
 type DataSettings = Pick<Config, 'MONGO_URL' | 'DATA_DIR'> & Pick<Config, 'MASTER_KEY' | 'PARTITIONS'>;
 
@@ -65,6 +68,10 @@ function checkDataDir({ DATA_DIR: dir, MONGO_URL, MASTER_KEY, PARTITIONS }: Data
   const isFirstStart = existsSync(firstStartOf(dir));
   const parts = partsOf(dir, MASTER_KEY);
   const [there, lost] = [parts.filter((file) => existsSync(file)), parts.filter((file) => !existsSync(file))];
+  if (existsSync(restoringOf(dir)))
+    throw new DataDirMismatch(
+      `DATA_DIR (${resolve(dir)}) has a restore that was cut off; run parley restore <dir> again, or set DATA_DIR to another directory`,
+    );
   if (MONGO_URL !== undefined) {
     const embedded = [logFileOf(dir), vaultFileOf(dir)].filter((file) => existsSync(file));
     if (embedded.length === 0) return;
