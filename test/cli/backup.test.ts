@@ -23,7 +23,7 @@ import { runs } from '../support/lanes.js';
 import { parley } from '../support/parley.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { rejection } from '../support/rejection.js';
-import { DidNotStart, ServerProcess, startServer } from '../support/server.js';
+import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
 const MOMENTS = runs(3);
@@ -111,7 +111,9 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
     server = await startServer({ engine: 'sqlite', env: { PARTITIONS: '2', RATE_LIMIT: 'off' } });
     [ada, ben, eve] = [await Newcomer.at(server), await Newcomer.at(server), await Newcomer.at(server)];
     const { ada: me } = people();
-    expect(await parley(['role', 'auditor', me.user.username ?? ''], server.settings)).to.include({ code: 0 });
+    expect(await parley(['role', 'auditor', me.user.username ?? ''], server.settings)).to.include({
+      code: 0,
+    });
     const device = await me.device();
     roomId = await chatOf(device, people().ben);
     await say(device, await chatOf(device, people().eve), 'to somebody who will be erased');
@@ -122,7 +124,9 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
       const [said, deleted] = [new Map(load.said), new Set(load.deleted)];
       const { code, out, err } = await parley(['backup', dir], server.settings);
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
-      expect(out).to.match(/^\d+ events until \d{4}-\S+Z are in .*\nthe master key is not in it: .*\nnext: .*\n$/);
+      expect(out).to.match(
+        /^\d+ events until \d{4}-\S+Z are in .*\nthe master key is not in it: .*\nnext: .*\n$/,
+      );
       expect(readdirSync(dir)).to.have.members(PARTS);
       backups.push({ dir, said, deleted });
     }
@@ -167,12 +171,16 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
   it('serves all that was acknowledged before it began, and nothing that was deleted or erased since', async () => {
     for (const { dir, said } of backups) {
       const { other, out } = await restored(dir, '--erasures', list);
-      expect(out).to.match(/\n1 of 1 users and \d+ of \d+ messages of the list are erased and deleted again;/);
+      expect(out).to.match(
+        /\n1 of 1 users and \d+ of \d+ messages of the list are erased and deleted again;/,
+      );
       const { ada: me, eve: gone } = people();
       const device = await RawSocket.open(other.wsUrl, me.token);
       const texts = await textsOf(device, roomId);
       for (const [seq, text] of said)
-        expect(texts.get(seq), `message ${seq} of ${said.size}`).to.equal(load.deleted.has(seq) ? null : text);
+        expect(texts.get(seq), `message ${seq} of ${said.size}`).to.equal(
+          load.deleted.has(seq) ? null : text,
+        );
       for (const [seq, text] of texts)
         expect(text).to.equal(load.deleted.has(seq) ? null : load.said.get(seq));
       const { user } = (await ask(other.url, `GET /user/${gone.userId}`, { token: me.token })).body;
