@@ -93,14 +93,18 @@ export function namesIn(dir: string): string[] {
 
 /** Makes a directory and those above it that are missing. Returns what removes them again, as far as they are empty. */
 export function makeDirectory(dir: string): () => void {
-  const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const made: string[] = [];
+  const make = (at: string): void => {
+    if (existsSync(at)) return;
+    make(dirname(at));
+    // One by one: Node's own recursive mode never returns below /proc.
+    mkdirSync(at, { mode: 0o700 });
+    made.unshift(at);
+  };
+  make(resolve(dir));
   return () => {
-    if (first === undefined) return;
     try {
-      for (let at = dir; ; at = dirname(at)) {
-        rmdirSync(at);
-        if (at === first) return;
-      }
+      for (const at of made) rmdirSync(at);
     } catch {
       // Somebody has put something into it.
     }
