@@ -38,8 +38,7 @@ const SCRIPT = `SwaggerUIBundle({
 });
 `;
 
-const installed = (file: string): Buffer =>
-  readFileSync(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${file}`)));
+const installed = (url: string): Buffer => readFileSync(fileURLToPath(url));
 
 /** Returns the files of the page on which readers try REST requests, by name below `docs/`. */
 export const tryRest = (): ReadonlyMap<string, string | Buffer> =>
@@ -47,6 +46,6 @@ export const tryRest = (): ReadonlyMap<string, string | Buffer> =>
     ['rest/index.html', PAGE],
     ['rest/page.css', CSS],
     ['rest/page.js', SCRIPT],
-    ['rest/swagger-ui.css', installed('swagger-ui.css')],
-    ['rest/swagger-ui-bundle.js', installed('swagger-ui-bundle.js')],
+    ['rest/swagger-ui.css', installed(import.meta.resolve('swagger-ui-dist/swagger-ui.css'))],
+    ['rest/swagger-ui-bundle.js', installed(import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js'))],
   ]);

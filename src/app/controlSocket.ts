@@ -106,6 +106,7 @@ export function remoteOperator(path: string): Operator {
     accept: (input) => ask('accept', input),
     deleteMessage: (input) => ask('deleteMessage', input),
     recordHistory: (input) => ask('recordHistory', input),
+    eraseAgain: (input) => ask('eraseAgain', input),
     rotateKey: (input) => ask('rotateKey', input),
   };
 }

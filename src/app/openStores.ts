@@ -44,6 +44,9 @@ const lockFileOf = (dir: string): string => join(dir, 'lock');
 /** Exists from before the first file of a new embedded system until after the last: a crash may leave only some. */
 const firstStartOf = (dir: string): string => join(dir, 'first-start');
 
+/** The directory in which a back-up is prepared. While it exists, the data directory has no system that may run. */
+export const restoringOf = (dir: string): string => join(dir, 'restoring');
+
 /** The settings that say where the data lies, and what it must be. */
 type DataSettings = Pick<Config, 'MONGO_URL' | 'DATA_DIR'> & Pick<Config, 'MASTER_KEY' | 'PARTITIONS'>;
 
@@ -65,6 +68,10 @@ function checkDataDir({ DATA_DIR: dir, MONGO_URL, MASTER_KEY, PARTITIONS }: Data
   const isFirstStart = existsSync(firstStartOf(dir));
   const parts = partsOf(dir, MASTER_KEY);
   const [there, lost] = [parts.filter((file) => existsSync(file)), parts.filter((file) => !existsSync(file))];
+  if (existsSync(restoringOf(dir)))
+    throw new DataDirMismatch(
+      `DATA_DIR (${resolve(dir)}) has a restore that was cut off; run parley restore <dir> again, or set DATA_DIR to another directory`,
+    );
   if (MONGO_URL !== undefined) {
     const embedded = [logFileOf(dir), vaultFileOf(dir)].filter((file) => existsSync(file));
     if (embedded.length === 0) return;
@@ -248,6 +255,34 @@ export async function openStores({ config, logger, closers }: Host, node: NodeId
   closers.add(() => cache.close());
   const texts = { opener: createTextOpener(vault.keys, cache), cache };
   return { engine, vault, passwords, busKey, texts };
+}
+
+/**
+ * Throws `DataDirMismatch` if the log lacks what the vault knows of it: the commits of signed heads, or deletions that
+ * were carried out. Nothing could be appended to such a log, and keys of messages to come may be destroyed.
+ */
+export async function checkLogIsNewest({ engine: { log }, vault }: Stores): Promise<void> {
+  const refuse = (partition: number, what: string) =>
+    new DataDirMismatch(
+      `the log is older than its vault, or another log: partition ${partition} ${what}; put the newest log back, or stop all servers and run parley restore --here`,
+    );
+  const sizeOf = async (partition: number) => (await log.tail(partition))?.size ?? 0;
+  // The vault is read first: the log may grow meanwhile.
+  for (const { partition, position, size, hash } of await vault.heads.list()) {
+    const [commit] = partition < log.partitions ? await log.read(partition, position - 1, 1) : [];
+    if (commit?.hash === hash) continue;
+    const there = partition < log.partitions ? await sizeOf(partition) : 0;
+    throw refuse(
+      partition,
+      `has ${there} events, and ${there < size ? `${size} were signed` : `not those that were signed`}`,
+    );
+  }
+  for (let partition = 0; partition < log.partitions; partition++) {
+    const followed = await vault.keys.destructionProgress(partition);
+    const there = await sizeOf(partition);
+    if (there < followed)
+      throw refuse(partition, `has ${there} events, and the deletions of ${followed} were carried out`);
+  }
 }
 
 /** Opens two parts at the same time: each starts a thread. Throws the error of the first, else that of the second. */

@@ -6,7 +6,9 @@ import type { Heads } from '../audit/proof/heads.js';
 import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { Id } from '../domain/fields.js';
+import type { MessageRef } from '../domain/ids.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
+import type { Erasures } from '../erasure/erasures.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
@@ -35,16 +37,23 @@ export const operations = {
     answer: z.strictObject({ changed: z.boolean() }),
   },
   /**
-   * Records the log's history, which a restore has begun, and accepts the partitions that do not extend their signed
-   * heads. `accepted` has these. Repeats the `repeated` erasures and deletions that the log lost. May be repeated.
+   * Records the log's history, which a restore has begun. Repeats the `repeated` erasures and deletions that the vault
+   * knows and the log lost. May be repeated.
    */
   recordHistory: {
     input: z.strictObject({}),
-    answer: z.strictObject({
-      changed: z.boolean(),
-      accepted: z.array(z.strictObject({ partition: z.int(), size: z.int() })),
-      repeated: z.int(),
+    answer: z.strictObject({ changed: z.boolean(), repeated: z.int() }),
+  },
+  /**
+   * Erases these users and deletes these messages, as far as the log has them, and finishes what was interrupted. Answers
+   * when nothing holds their keys, with the number of those that were there.
+   */
+  eraseAgain: {
+    input: z.strictObject({
+      users: z.array(Id),
+      messages: z.array(z.strictObject({ roomId: Id, messageId: Id })),
     }),
+    answer: z.strictObject({ users: z.int(), messages: z.int() }),
   },
   /** Signs heads with a new key from now on. Answers with the verifier keys, the new ones first. */
   rotateKey: {
@@ -74,16 +83,17 @@ interface OperatorParts {
   readonly vault: Pick<OpenVault, 'credentials' | 'signing'> & Pick<OpenVault, 'keys'>;
   readonly messages: {
     readonly commands: CommandRouter;
-    readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
+    readonly deletedTexts: Pick<DeletedTexts, 'waitFor' | 'finish'>;
+    readonly erasures: Pick<Erasures, 'eraseAgain'>;
   };
   readonly projections: Pick<Projections, 'rebuild'>;
-  readonly heads: Pick<Heads, 'accept' | 'keys'> & Pick<Heads, 'check'>;
+  readonly heads: Pick<Heads, 'accept' | 'keys'>;
   readonly log: Omit<EventLog, 'append'>;
 }
 
 /** Operates the system that runs in this process. */
 export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
-  const { commands, deletedTexts } = messages;
+  const { commands, deletedTexts, erasures } = messages;
   const { partitions } = log;
   return {
     async role({ username, isAuditor }) {
@@ -106,6 +116,8 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       if (partition >= partitions)
         throw notFound(`there is no partition ${partition}: the log has ${partitions}, numbered from 0`);
       const { size } = await heads.accept(partition);
+      // Keys of messages to come were destroyed with deletions that this log lacks.
+      if ((await vault.keys.destructionProgress(partition)) > size) await vault.keys.beginGeneration();
       return { size };
     },
     async deleteMessage({ roomId, messageId }) {
@@ -117,19 +129,26 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       return { changed };
     },
     async recordHistory() {
-      const accepted: { partition: number; size: number }[] = [];
-      for (let partition = 0; partition < partitions; partition++)
-        if (!(await extendsHead(heads, partition))) {
-          const { size } = await retry(() => heads.accept(partition));
-          accepted.push({ partition, size });
-        }
       const { id: policyId, history } = log;
       const generation = await vault.keys.generation();
       const command = { kind: 'record history', policyId, history, generation } as const;
       const commandId = randomUUID();
       const { changed } = await retry(() => commands.execute<'record history'>(command, commandId));
       const repeated = await repeatErasures(commands, await findLostErasures(log, vault.keys));
-      return { changed, accepted, repeated };
+      return { changed, repeated };
+    },
+    async eraseAgain({ users, messages: listed }) {
+      const tails = Array.from({ length: partitions }, async (_, partition) => ({
+        partition,
+        size: (await log.tail(partition))?.size ?? 0,
+      }));
+      const at = await Promise.all(tails);
+      let erased = 0;
+      for (const userId of users) erased += await retry(() => erasures.eraseAgain([userId], at));
+      if (users.length === 0) await retry(() => erasures.eraseAgain([], at));
+      const deleted = await deleteEach(commands, listed);
+      await deletedTexts.finish();
+      return { users: erased, messages: deleted };
     },
     async rotateKey() {
       await vault.signing.rotate();
@@ -153,14 +172,48 @@ async function repeatErasures(
   return users.length + messages.length;
 }
 
-async function extendsHead(heads: Pick<Heads, 'check'>, partition: number): Promise<boolean> {
-  try {
-    await heads.check(partition);
-    return true;
-  } catch (error) {
-    if (error instanceof NotExtended) return false;
-    throw error;
-  }
+/** Commands that run at the same time: they share commits. */
+const CONCURRENT_DELETIONS = 64;
+
+/** Deletes the messages that the log has. Returns how many were not deleted before. */
+async function deleteEach(commands: CommandRouter, messages: readonly MessageRef[]): Promise<number> {
+  let deleted = 0;
+  const deleteOne = async (message: MessageRef): Promise<void> => {
+    const id = randomUUID();
+    try {
+      const command = { kind: 'delete message', ...message } as const;
+      if ((await retry(() => commands.execute<'delete message'>(command, id))).changed) deleted++;
+    } catch (error) {
+      // The log was lost from before the message on.
+      if (!(error instanceof ParleyError && error.code === 'not_found')) throw error;
+    }
+  };
+  for (let i = 0; i < messages.length; i += CONCURRENT_DELETIONS)
+    await Promise.all(messages.slice(i, i + CONCURRENT_DELETIONS).map(deleteOne));
+  return deleted;
+}
+
+/** A partition that lacked events that were signed, and its present number of events. */
+export interface Accepted {
+  readonly partition: number;
+  readonly size: number;
+}
+
+/** Accepts the partitions that do not extend their signed heads, as they are. */
+export async function acceptShortened(
+  heads: Pick<Heads, 'accept' | 'check'>,
+  partitions: number,
+): Promise<Accepted[]> {
+  const accepted: Accepted[] = [];
+  for (let partition = 0; partition < partitions; partition++)
+    try {
+      await heads.check(partition);
+    } catch (error) {
+      if (!(error instanceof NotExtended)) throw error;
+      const { size } = await retry(() => heads.accept(partition));
+      accepted.push({ partition, size });
+    }
+  return accepted;
 }
 
 /** Repeats work that is `overloaded` or `unknown`, for up to 30 s; the work must be safe to repeat. */

@@ -1,19 +1,48 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Config } from '../base/settings.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { decodeLeaf } from '../domain/codec.js';
 import type { Recorded } from '../domain/events.js';
 import type { MessageRef, RoomId, UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
+import { checkLogFile } from '../log/logFileReader.js';
 import { renewFileHistory } from '../log/logMeta.js';
 import { capabilities } from '../projections/allProjections.js';
 import { dropReadModels, type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
 import { loadMasterKey } from '../vault/masterKey.js';
-import { hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
+import { checkVaultFile, hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
 import { isTextDestroyed, RoomKeys, roomKeysId } from '../vault/textKeys.js';
 import type { KeyStore } from '../vault/vault.js';
-import { DataDirInUse, DataDirMismatch, engineOf, openDataDir } from './openStores.js';
+import {
+  type BackupContents,
+  BackupError,
+  type ErasureList,
+  makeDirectory,
+  messageOf,
+  namesIn,
+  readBackup,
+  readErasures,
+  syncPath,
+} from './backup.js';
+import {
+  DataDirInUse,
+  DataDirMismatch,
+  engineOf,
+  lockDataDir,
+  openDataDir,
+  restoringOf,
+} from './openStores.js';
 
 /** A step that is done and durable. */
 export type RestoreStep =
@@ -52,6 +81,100 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
   } finally {
     lock.release();
   }
+}
+
+/** A back-up in the directory `restoring` of the data directory, which has nothing else yet. */
+export interface StagedBackup extends BackupContents {
+  /** With these settings a system runs on it. */
+  readonly config: Config;
+  /** What is to be erased and deleted again. Undefined if no list was given. */
+  readonly erasures: ErasureList | undefined;
+  /** Moves its files into the data directory. They must be closed. */
+  finish(): void;
+  /** Removes it, and what else was made. */
+  abandon(): void;
+}
+
+/** What may lie in a data directory that counts as empty: the master key, a lock that nobody holds, a file system's own. */
+const MAY_BE_THERE = /^(master\.key|lock(-journal)?|lost\+found)$/;
+const DATABASE_FILE = /^(log|vault|read)\.db(-wal|-shm)?$/;
+
+/**
+ * Copies a back-up into an empty data directory, where `beginHistory` and an operator then work on it. Until `finish`, no
+ * server starts there. Throws `BackupError`, `DataDirMismatch`, `DataDirInUse`, `LogMismatch` and `MasterKeyError`, with
+ * nothing written.
+ */
+export async function stageBackup(config: Config, source: string, list?: string): Promise<StagedBackup> {
+  const { DATA_DIR: dir, MONGO_URL, PARTITIONS } = config;
+  if (MONGO_URL !== undefined)
+    throw new DataDirMismatch(
+      'MONGO_URL is set: put both databases back with their own tools, then run parley restore --here',
+    );
+  const from = resolve(source);
+  const { logId, ...contents } = readBackup(from);
+  checkLogFile(logFileOf(from), PARTITIONS);
+  const names = namesIn(dir);
+  const wasCutOff = existsSync(restoringOf(dir));
+  const inTheWay = names.filter((name) => !MAY_BE_THERE.test(name));
+  if (inTheWay.length > 0 && !wasCutOff)
+    throw new DataDirMismatch(
+      `DATA_DIR (${resolve(dir)}) is not empty: it has ${inTheWay[0]}; parley restore <dir> needs a directory with nothing but master.key`,
+    );
+  const masterKey = config.MASTER_KEY ?? (await loadMasterKey(dir, async () => false));
+  checkVaultFile(vaultFileOf(from), masterKey);
+  const erasures = list === undefined ? undefined : readErasures(list, logId);
+  const staging = restoringOf(dir);
+  const { release, undo } = takeDirectory(dir, names);
+  const abandon = (): void => {
+    rmSync(staging, { recursive: true, force: true });
+    release();
+    undo();
+  };
+  try {
+    if (wasCutOff) removeCutOff(dir);
+    mkdirSync(staging, { mode: 0o700 });
+    for (const file of [logFileOf, vaultFileOf]) {
+      copyFileSync(file(from), file(staging), constants.COPYFILE_FICLONE);
+      chmodSync(file(staging), 0o600);
+      syncPath(file(staging));
+    }
+    syncPath(staging);
+  } catch (cause) {
+    abandon();
+    throw new BackupError(`the back-up could not be copied: ${messageOf(cause)}`, { cause });
+  }
+  return {
+    ...contents,
+    config: { ...config, DATA_DIR: staging, MASTER_KEY: Buffer.from(masterKey) },
+    erasures,
+    finish() {
+      for (const name of readdirSync(staging))
+        if (DATABASE_FILE.test(name)) renameSync(join(staging, name), join(dir, name));
+      syncPath(dir);
+      rmSync(staging, { recursive: true });
+      syncPath(dir);
+      release();
+    },
+    abandon,
+  };
+}
+
+/** Makes and locks a data directory with these names in it. `undo` removes what this has made. */
+function takeDirectory(dir: string, names: readonly string[]) {
+  const removeDirectory = makeDirectory(dir);
+  const undo = (): void => {
+    for (const name of ['lock', 'lock-journal'])
+      if (!names.includes(name)) rmSync(join(dir, name), { force: true });
+    removeDirectory();
+  };
+  const lock = lockDataDir(dir);
+  return { release: () => lock.release(), undo };
+}
+
+/** Removes what an earlier restore has left, which may have moved some of its files. */
+function removeCutOff(dir: string): void {
+  for (const name of readdirSync(dir)) if (DATABASE_FILE.test(name)) rmSync(join(dir, name));
+  rmSync(restoringOf(dir), { recursive: true });
 }
 
 /** Throws `DataDirMismatch` unless the parts of a system have been put back. */

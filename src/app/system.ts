@@ -4,13 +4,14 @@ import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
+import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { httpParts, listen } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
-import { DataFiles, openStores, type Stores } from './openStores.js';
-import { type Operator, systemOperator } from './operator.js';
+import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
+import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
 import {
   connectBus,
   joinCluster,
@@ -27,6 +28,8 @@ import {
 export interface SystemOptions {
   /** False: it opens no port and no control socket, and only the caller uses it, through its `operator`. */
   readonly isServing?: boolean;
+  /** Accepts the partitions that do not extend their signed heads, before they are taken over, and is told of them. */
+  readonly onAccepted?: (accepted: readonly Accepted[]) => void;
 }
 
 /** The whole of Parley in one process. */
@@ -49,13 +52,13 @@ export async function startSystem(
   config: Config,
   logger: Logger,
   fail: (error: unknown) => void,
-  { isServing = true }: SystemOptions = {},
+  options: SystemOptions = {},
 ): Promise<System> {
-  if (isServing) checkControlPath(config.DATA_DIR);
+  if (options.isServing !== false) checkControlPath(config.DATA_DIR);
   const [closers, retirement] = [new Closers(), new Retirement(logger, fail)];
   const host: Host = { config, logger, metrics: new Metrics(), closers, retirement };
   try {
-    return await start(host, isServing);
+    return await start(host, options);
   } catch (error) {
     await closers
       .closeAll()
@@ -66,9 +69,11 @@ export async function startSystem(
   }
 }
 
-async function start(host: Host, isServing: boolean): Promise<System> {
+async function start(host: Host, { isServing = true, onAccepted }: SystemOptions): Promise<System> {
   const node = randomUUID();
   const stores = await openStores(host, node);
+  // An operator's command may be the one that accepts the log.
+  if (isServing) await checkLogIsNewest(stores);
   const link = await connectBus(host, stores, node);
   const reads = await startReads(host, stores, link.bus);
   const audit = prepareAudit(host, stores, reads, node);
@@ -77,11 +82,11 @@ async function start(host: Host, isServing: boolean): Promise<System> {
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
   const gateway = await startPushes(host, parts);
   const broadcast = serveNodes(host, parts, gateway);
-  await startWriters(host, parts);
+  await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
   const erasures = startErasures(host, parts, gateway, broadcast);
   const deletedTexts = startDeletedTexts(host, parts);
   audit.signer.start();
-  const operator = operatorOf(parts, deletedTexts);
+  const operator = operatorOf(parts, deletedTexts, erasures);
   registerMetrics(host, parts);
   const url = isServing
     ? await serve(host, httpParts(host, parts, gateway, erasures), gateway, operator)
@@ -113,10 +118,22 @@ async function startSelfCheck(
   return selfCheck;
 }
 
-const operatorOf = ({ stores, reads, audit, membership }: Parts, deletedTexts: DeletedTexts): Operator =>
+/** Together with the writers, which wait for it: on MongoDB only a partition's owner folds what a head is made of. */
+async function acceptAll(
+  { stores, audit }: Parts,
+  onAccepted: NonNullable<SystemOptions['onAccepted']>,
+): Promise<void> {
+  onAccepted(await acceptShortened(audit.heads, stores.engine.log.partitions));
+}
+
+const operatorOf = (
+  { stores, reads, audit, membership }: Parts,
+  deletedTexts: DeletedTexts,
+  erasures: Erasures,
+): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts },
+    messages: { commands: membership.commands, deletedTexts, erasures },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

@@ -38,6 +38,19 @@ export const sleep = (clock: Clock, ms: number): Promise<void> =>
     clock.setTimer(resolve, ms);
   });
 
+/** Resolves when the attempt has ended, or after `ms`. Leaves no timer, which would keep an operator's command alive. */
+export async function waitAtMost(clock: Clock, ms: number, attempt: Promise<void>): Promise<void> {
+  let cancel = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.setTimer(resolve, ms);
+  });
+  try {
+    await Promise.race([attempt, late]);
+  } finally {
+    cancel();
+  }
+}
+
 /**
  * Returns the attempt's result. Rejects with `timeoutError` after `ms`; the attempt may still succeed later.
  */

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
+import { type ErasureList, makeBackup, readErasures, writeErasures } from '../app/backup.js';
 import { isControlServed, remoteOperator } from '../app/controlSocket.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
-import { controlSocketOf, type Operator } from '../app/operator.js';
-import { beginHistory, type RestoreStep } from '../app/restore.js';
+import { type Accepted, controlSocketOf, type Operator } from '../app/operator.js';
+import { beginHistory, type RestoreStep, stageBackup } from '../app/restore.js';
 import { createLogger, exitOn } from '../app/serve.js';
-import { startSystem } from '../app/system.js';
+import { type SystemOptions, startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { assertNever } from '../base/errors.js';
 import { type Config, readConfig } from '../base/settings.js';
@@ -20,7 +21,11 @@ const RETRY_EVERY_MS = 200;
  * Runs the work with the server in the data directory. If none runs, starts a system without clients and stops it
  * after the work. Creates no log. Throws the errors of the start and of the work.
  */
-async function withOperator<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
+async function withOperator<T>(
+  config: Config,
+  work: (operator: Operator) => Promise<T>,
+  options: SystemOptions = {},
+): Promise<T> {
   const path = controlSocketOf(config.DATA_DIR);
   const giveUpAt = performance.now() + WAIT_FOR_SERVER_MS;
   for (;;) {
@@ -28,7 +33,7 @@ async function withOperator<T>(config: Config, work: (operator: Operator) => Pro
     const source = await openAuditedLog(engineOf(config));
     await source.close();
     try {
-      return await withOwnSystem(config, work);
+      return await withOwnSystem(config, work, options);
     } catch (error) {
       if (!(error instanceof DataDirInUse) || performance.now() > giveUpAt) throw error;
       await delay(RETRY_EVERY_MS);
@@ -36,9 +41,13 @@ async function withOperator<T>(config: Config, work: (operator: Operator) => Pro
   }
 }
 
-async function withOwnSystem<T>(config: Config, work: (operator: Operator) => Promise<T>): Promise<T> {
+async function withOwnSystem<T>(
+  config: Config,
+  work: (operator: Operator) => Promise<T>,
+  options: SystemOptions,
+): Promise<T> {
   const logger = createLogger(2, 'error');
-  const system = await startSystem(config, logger, exitOn(logger), { isServing: false });
+  const system = await startSystem(config, logger, exitOn(logger), { ...options, isServing: false });
   try {
     return await work(system.operator);
   } finally {
@@ -111,32 +120,118 @@ export function addRebuild(program: Command, env: NodeJS.ProcessEnv): void {
     });
 }
 
+export function addBackup(program: Command, env: NodeJS.ProcessEnv): void {
+  program
+    .command('backup')
+    .description(
+      'copy the embedded system in DATA_DIR, which may run meanwhile, into an empty or new directory, or write the list of what was erased and deleted; never copies the master key',
+    )
+    .argument('[dir]', 'the directory for the copy')
+    .option('--erasures <file>', 'write the list, without texts and names, in place of an earlier one')
+    .action(async (dir: string | undefined, { erasures: file }: { erasures?: string }, command: Command) => {
+      if (dir === undefined && file === undefined)
+        command.error('error: name a directory for the copy, or --erasures <file>');
+      const config = readConfig(env);
+      if (dir !== undefined) {
+        const { events, until } = await makeBackup(config, dir);
+        printLine(`${events} events until ${until} are in ${dir}`);
+        printLine(
+          'the master key is not in it: keep master.key or MASTER_KEY apart, as without it nothing can be read',
+        );
+        printLine(
+          'next: run parley backup --erasures <file> often, and keep the newest list for parley restore <dir> --erasures <file>',
+        );
+      }
+      if (file !== undefined) {
+        const { users, messages } = await writeErasures(config, file);
+        printLine(
+          `${users.length} erased users and ${messages.length} deleted messages are listed in ${file}`,
+        );
+      }
+    });
+}
+
+interface RestoreOptions {
+  readonly here?: boolean;
+  readonly erasures?: string;
+}
+
 export function addRestore(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('restore')
     .description(
-      'begin a new history after data was put back from a back-up, while no server runs; what clients remember of the lost one is refused from then on, and they begin anew',
+      'put a back-up into an empty DATA_DIR, and begin a new history: what clients remember of the lost one is refused from then on, and they begin anew',
     )
-    .requiredOption('--here', 'for data that lies in DATA_DIR or MONGO_URL already')
-    .action(async () => {
+    .argument('[dir]', 'a directory that parley backup has made')
+    .option('--here', 'for data that was put back into DATA_DIR or MONGO_URL already, while no server runs')
+    .option('--erasures <file>', 'erase and delete again what this list of parley backup names')
+    .action(async (dir: string | undefined, options: RestoreOptions, command: Command) => {
+      const { here = false, erasures: list } = options;
+      if ((dir !== undefined) === here)
+        command.error('error: name the directory of a back-up, or --here for data that lies there already');
       const config = readConfig(env);
-      await beginHistory(config, (step) => printLine(describeStep(step)));
-      const { accepted, repeated } = await withOperator(config, (operator) =>
-        operator.recordHistory({}),
-      ).catch((cause: unknown) => {
-        const why = cause instanceof Error ? cause.message : String(cause);
-        throw new Error(`the new history is not recorded yet (${why}); run parley restore --here again`, {
-          cause,
-        });
-      });
-      for (const { partition, size } of accepted)
-        printLine(
-          `partition ${partition} lacked events that were signed; its present ${size} events are signed instead, and witnesses will notice`,
-        );
-      if (repeated > 0)
-        printLine(`${repeated} erasures and deletions that the log had lost are recorded again`);
+      await (dir === undefined ? restoreHere(config, list) : restoreBackup(config, dir, list));
       printLine('the log records the new history as HistoryBegun; start the servers');
     });
+}
+
+async function restoreHere(config: Config, list: string | undefined): Promise<void> {
+  let erasures: ErasureList | undefined;
+  if (list !== undefined) {
+    const source = await openAuditedLog(engineOf(config));
+    await source.close();
+    erasures = readErasures(list, source.id);
+  }
+  await beginHistory(config, (step) => printLine(describeStep(step)));
+  await withOperator(config, (operator) => recordRestore(operator, erasures), { onAccepted }).catch(
+    (cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`the new history is not recorded yet (${why}); run parley restore --here again`, {
+        cause,
+      });
+    },
+  );
+}
+
+async function restoreBackup(config: Config, dir: string, list: string | undefined): Promise<void> {
+  const staged = await stageBackup(config, dir, list);
+  const { events, until, erasures } = staged;
+  try {
+    await beginHistory(staged.config, (step) => {
+      if (step.kind !== 'read models deleted') printLine(describeStep(step));
+    });
+    await withOwnSystem(staged.config, (operator) => recordRestore(operator, erasures), { onAccepted });
+    staged.finish();
+  } catch (error) {
+    staged.abandon();
+    throw error;
+  }
+  if (erasures === undefined)
+    printLine(
+      'no list of erasures was given: what was erased or deleted after the back-up was made can be read again',
+    );
+  printLine(`${events} events until ${until} are put back into ${config.DATA_DIR}`);
+}
+
+/** Records the new history, and erases again what the log or the list says, so that nobody is served before. */
+async function recordRestore(operator: Operator, list: ErasureList | undefined): Promise<void> {
+  const { repeated } = await operator.recordHistory({});
+  if (repeated > 0) printLine(`${repeated} erasures and deletions that the log had lost are recorded again`);
+  const { users, messages } = await operator.eraseAgain({
+    users: [...(list?.users ?? [])],
+    messages: [...(list?.messages ?? [])],
+  });
+  if (list !== undefined)
+    printLine(
+      `${users} of ${list.users.length} users and ${messages} of ${list.messages.length} messages of the list are erased and deleted again; the others were already, or are not in the log`,
+    );
+}
+
+function onAccepted(accepted: readonly Accepted[]): void {
+  for (const { partition, size } of accepted)
+    printLine(
+      `partition ${partition} lacked events that were signed; its present ${size} events are signed instead, and witnesses will notice`,
+    );
 }
 
 function describeStep(step: RestoreStep): string {

@@ -1,9 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
 import { ParleyError } from '../base/errors.js';
-import { addAsOf, addReplay } from './auditHistory.js';
-import { addCheckLog, addExport, addVerify } from './auditVerify.js';
-import { addAccept, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
+import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
+import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -25,7 +24,10 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
         write(`${text.trimEnd().replaceAll('\n', ' ')} (parley --help lists the commands)\n`),
     })
     .exitOverride();
-  for (const add of [addServe, addRole, addMessage, addRebuild, addRestore, addAudit, addKey])
+  for (const add of [
+    ...[addServe, addRole, addMessage, addRebuild],
+    ...[addBackup, addRestore, addAudit, addKey],
+  ])
     add(program, env);
   try {
     await program.parseAsync(args, { from: 'user' });

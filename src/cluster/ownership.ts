@@ -1,4 +1,4 @@
-import { type Clock, PeriodicTask, sleep, withTimeout } from '../base/clock.js';
+import { type Clock, PeriodicTask, waitAtMost, withTimeout } from '../base/clock.js';
 import { NotOwner } from '../base/errors.js';
 import { UnknownEventType } from '../domain/codec.js';
 import { AppendError, HoleError, StorageError } from '../log/log.js';
@@ -145,7 +145,7 @@ export class Ownership {
       };
     });
     this.#renewal.runNow();
-    await Promise.race([served, sleep(this.#deps.clock, START_TIMEOUT_MS)]);
+    await waitAtMost(this.#deps.clock, START_TIMEOUT_MS, served);
   }
 
   /** Rebalances now, by the leases as they are now. */
@@ -161,7 +161,7 @@ export class Ownership {
 
   /** Releases everything and leaves the cluster. Resolves when done, or after `STOP_TIMEOUT_MS`. */
   stop(): Promise<void> {
-    this.#ended ??= Promise.race([this.#stop(), sleep(this.#deps.clock, STOP_TIMEOUT_MS)]);
+    this.#ended ??= waitAtMost(this.#deps.clock, STOP_TIMEOUT_MS, this.#stop());
     return this.#ended;
   }
 

@@ -20,6 +20,7 @@ const WAIT_EVERY_MS = 50;
 const READ_COMMITS = 100;
 /** The longest wait of a caller; the destruction goes on without it. */
 const ANSWER_MS = 20_000;
+const STALLED_MS = 60_000;
 
 const isDeletion = leafTest({ type: 'MessageDeleted' });
 
@@ -168,6 +169,26 @@ export class DeletedTexts {
       if (performance.now() > giveUpAt)
         throw outcomeUnknown('the message is deleted, and its key will be destroyed; check later');
       await pause(WAIT_EVERY_MS);
+    }
+  }
+
+  /**
+   * Resolves when every text that the log deletes up to its present end is destroyed. This node must own all partitions.
+   * Throws `unknown` after 60 s without progress.
+   */
+  async finish(): Promise<void> {
+    const { log } = this.#deps;
+    for (let partition = 0; partition < log.partitions; partition++) {
+      const end = (await log.tail(partition))?.size ?? 0;
+      let [last, since] = [-1, performance.now()];
+      for (;;) {
+        const done = this.#running.get(partition)?.size ?? -1;
+        if (done >= end) break;
+        if (done > last) [last, since] = [done, performance.now()];
+        if (performance.now() - since > STALLED_MS)
+          throw outcomeUnknown('the keys of deleted texts could not be destroyed');
+        await pause(WAIT_EVERY_MS);
+      }
     }
   }
 

@@ -153,6 +153,7 @@ export class Erasures {
   /** When each listed erasure that does not run here was first seen, in monotonic milliseconds. */
   #firstSeen = new Map<UserId, number>();
   readonly #stopping = new AbortController();
+  #resuming: Promise<void> = Promise.resolve();
 
   constructor(deps: ErasuresDeps) {
     this.#deps = deps;
@@ -162,8 +163,30 @@ export class Erasures {
    * Starts to look for interrupted erasures, and for erased users in a vault that was restored from a backup.
    */
   start(): void {
-    this.#resumeFromRestoredVault().catch((error: unknown) => this.#report(error));
+    this.#resuming = this.#resumeFromRestoredVault();
+    this.#resuming.catch((error: unknown) => this.#report(error));
     void this.#poll();
+  }
+
+  /**
+   * Erases users whose erasure the log may have lost, and finishes those that were interrupted. Resolves with the number
+   * of users that were not erased before. No other node may run.
+   */
+  async eraseAgain(users: readonly UserId[], at: readonly Moment[]): Promise<number> {
+    const { vault, queries } = this.#deps.steps;
+    await this.#resuming;
+    for (const erasure of await vault.erasures.list()) await this.#run(erasure).done;
+    let erased = 0;
+    for (const userId of users) {
+      const user = (await queries.users([userId], at)).get(userId);
+      // The vault may be newer than the log, and have the key of somebody whose sign-up the log has lost.
+      if (user === undefined) await vault.keys.destroy(userId);
+      else if (user.username !== null) {
+        await this.erase(userId, user.username);
+        erased++;
+      }
+    }
+    return erased;
   }
 
   /** Starts nothing more. Running erasures stop where they are, and another process finishes them. */

@@ -1,10 +1,20 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import type { SlottedCommit } from './appendSlots.js';
 import type { PackedCommit } from './commit.js';
 import { AppendError, type Commit, outcomeOf, StorageError } from './log.js';
 import { CommitRows, wrapSqliteError, wrapSqliteErrors } from './logFileReader.js';
-import { checkLogMeta, checkPartition, type LogMeta, openSqliteMeta, tableOf } from './logMeta.js';
+import {
+  checkLogMeta,
+  checkPartition,
+  createTables,
+  type LogMeta,
+  openSqliteMeta,
+  readSqliteMeta,
+  tableOf,
+} from './logMeta.js';
 
 /** As `Outcome`, with packed commits. */
 export type PackedOutcome = { kind: 'committed' } | { kind: 'lost'; to: PackedCommit };
@@ -179,6 +189,70 @@ export class SqliteStore {
     const failure = wrapSqliteError(error);
     if (failure instanceof StorageError) this.#failed = failure;
     return failure instanceof Error ? failure : new StorageError(String(failure));
+  }
+}
+
+/** A log at one moment. */
+export interface LogEnd {
+  readonly meta: LogMeta;
+  /** The last commit of each partition. */
+  readonly ends: readonly Pick<Commit, 'position' | 'size' | 'hash' | 'recordedAt'>[];
+}
+
+/**
+ * Reads the end of the log in this file, of all partitions at one moment. Throws `StorageError` and `LogMismatch`; also
+ * while a partition is empty, which is so only during the first start of a server.
+ */
+export function readLogEnd(file: string): LogEnd {
+  return wrapSqliteErrors(() => {
+    const db = new DatabaseSync(file, { readOnly: true, timeout: 10_000 });
+    try {
+      db.exec('BEGIN');
+      const meta = readSqliteMeta(db);
+      if (meta === undefined) throw new StorageError(`${file} does not contain a log`);
+      checkLogMeta(meta, undefined);
+      const rows = new CommitRows(db, meta.partitions);
+      const ends = Array.from({ length: meta.partitions }, (_, partition) => {
+        const tail = rows.tail(partition);
+        if (tail === undefined)
+          throw new StorageError(`partition ${partition} has no commit yet; wait until the server is ready`);
+        const { position, size, hash, recordedAt } = tail;
+        return { position, size, hash, recordedAt };
+      });
+      return { meta, ends };
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** Commits that are copied in one step. Each step is a short read, so that the log's file is not held at one state. */
+const COPY_COMMITS = 256;
+
+/** Copies a log up to this end into a new file, while a server may append to it. The caller syncs the file. */
+export async function copyLogFile(from: string, to: string, { meta, ends }: LogEnd): Promise<void> {
+  const source = pathToFileURL(from);
+  source.searchParams.set('mode', 'ro');
+  const db = wrapSqliteErrors(() => new DatabaseSync(to, { timeout: 10_000 }));
+  try {
+    // A copy that was cut off is deleted, so that it needs no journal.
+    wrapSqliteErrors(() =>
+      db.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF`),
+    );
+    wrapSqliteErrors(() => createTables(db, meta));
+    wrapSqliteErrors(() => db.prepare('ATTACH ? AS source').run(source.href));
+    for (const [partition, { position }] of ends.entries()) {
+      const table = tableOf(partition);
+      const copy = db.prepare(
+        `INSERT INTO main.${table} SELECT * FROM source.${table} WHERE position > ? AND position <= ? ORDER BY position`,
+      );
+      for (let after = 0; after < position; after += COPY_COMMITS) {
+        wrapSqliteErrors(() => copy.run(after, Math.min(position, after + COPY_COMMITS)));
+        await turn();
+      }
+    }
+  } finally {
+    db.close();
   }
 }
 

@@ -77,7 +77,7 @@ export function readSqliteMeta(db: DatabaseSyncInstance): LogMeta | undefined {
 export function openSqliteMeta(db: DatabaseSyncInstance, partitions: number): LogMeta {
   db.exec('BEGIN IMMEDIATE');
   try {
-    const meta = readSqliteMeta(db) ?? createTables(db, partitions);
+    const meta = readSqliteMeta(db) ?? createTables(db, newMeta(partitions));
     db.exec('COMMIT');
     return meta;
   } catch (error) {
@@ -101,13 +101,12 @@ export function renewFileHistory(file: string, history: string): void {
 }
 
 /** Creates a table per partition. The position is the row id, so that no second index is needed. */
-function createTables(db: DatabaseSyncInstance, partitions: number): LogMeta {
-  const meta = newMeta(partitions);
+export function createTables(db: DatabaseSyncInstance, meta: LogMeta): LogMeta {
   db.exec(
     `CREATE TABLE ${META_TABLE} (id TEXT NOT NULL, history TEXT NOT NULL, partitions INTEGER NOT NULL,
       format INTEGER NOT NULL) STRICT`,
   );
-  const { id, history, format } = meta;
+  const { id, history, partitions, format } = meta;
   db.prepare(`INSERT INTO ${META_TABLE} VALUES (?, ?, ?, ?)`).run(id, history, partitions, format);
   for (let partition = 0; partition < partitions; partition++)
     db.exec(`CREATE TABLE ${tableOf(partition)} (position INTEGER PRIMARY KEY, id TEXT NOT NULL,

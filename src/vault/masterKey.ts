@@ -66,10 +66,17 @@ export async function loadMasterKey(dataDir: string, mayCreate: () => Promise<bo
   return key;
 }
 
+/** The name under which a vault keeps `MasterKeys.check`. */
+export const MASTER_KEY_CHECK = 'master key check';
+
 /** Throws `MasterKeyError` if the vault was created with another master key. A new vault adopts this one. */
 export async function checkMasterKey(store: VaultStore, keys: MasterKeys): Promise<void> {
-  const made = await store.insertIfAbsent('master key check', keys.check);
-  if (made !== keys.check)
+  requireSameKey(await store.insertIfAbsent(MASTER_KEY_CHECK, keys.check), keys);
+}
+
+/** Throws `MasterKeyError` unless the vault keeps the check of these keys. */
+export function requireSameKey(kept: unknown, keys: MasterKeys): void {
+  if (kept !== keys.check)
     throw new MasterKeyError(
       'the vault was created with another master key; set MASTER_KEY to that key, or restore DATA_DIR/master.key',
     );

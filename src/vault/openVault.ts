@@ -1,12 +1,13 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { open, seal } from './dataKeys.js';
 import { createKeyStore } from './keyStore.js';
-import { checkMasterKey, deriveKeys } from './masterKey.js';
+import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
 import { createSessionStore } from './sessionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
 import type { HeadTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
@@ -71,6 +72,31 @@ export async function createVault(
 
 /** The file of the embedded vault. */
 export const vaultFileOf = (dataDir: string): string => join(dataDir, 'vault.db');
+
+/**
+ * Copies the vault in this file as it is at one moment, while a server may write to it. Nothing that was replaced or
+ * destroyed is in the copy: it has no unused pages. A destruction of keys waits until the copy is made. The caller syncs
+ * the file.
+ */
+export function copyVaultFile(from: string, to: string): void {
+  const db = new DatabaseSync(from, { readOnly: true, timeout: 10_000 });
+  try {
+    db.prepare('VACUUM INTO ?').run(to);
+  } finally {
+    db.close();
+  }
+}
+
+/** Throws `MasterKeyError` unless the vault in this file, which no process writes to, was made with this master key. */
+export function checkVaultFile(file: string, masterKey: Buffer): void {
+  const db = new DatabaseSync(file, { readOnly: true });
+  try {
+    const kept = db.prepare('SELECT value FROM settled WHERE name = ?').get(MASTER_KEY_CHECK);
+    requireSameKey(kept?.value, deriveKeys(masterKey));
+  } finally {
+    db.close();
+  }
+}
 
 /** Whether the database of this URL has a vault already. Throws `VaultUnavailable`. */
 export async function hasVault(url: string): Promise<boolean> {

@@ -44,7 +44,8 @@ export class LocalRouter implements NodeRouter {
   readonly #writers: readonly LocalWriter[];
   readonly #clock: Clock;
   readonly #epochs: (number | undefined)[];
-  #isExpiring = false;
+  /** Cancels the next check for expired commands. Undefined if there is none. */
+  #cancelCheck: (() => void) | undefined;
   #stopRefusal: ParleyError | undefined;
 
   /** `writers` has one per partition, in order. */
@@ -83,17 +84,18 @@ export class LocalRouter implements NodeRouter {
         reject(error instanceof NotOwner ? overloaded('the server is stopping') : error);
       const about = { declaration, stream, actor, bytes };
       writer.submit({ command, commandId, ...about, submittedAt, resolve, reject: refuse }, epoch);
-      if (!this.#isExpiring) this.#expireLater(COMMAND_TIMEOUTS.unansweredMs);
+      if (!this.#cancelCheck) this.#expireLater(COMMAND_TIMEOUTS.unansweredMs);
     });
 
   stop(): void {
     this.#stopRefusal = overloaded('the server is stopping');
+    // A timer that is left keeps the process of an operator's command alive.
+    if (this.depth === 0) this.#cancelCheck?.();
   }
 
   #expireLater(ms: number): void {
-    this.#isExpiring = true;
-    this.#clock.setTimer(() => {
-      this.#isExpiring = false;
+    this.#cancelCheck = this.#clock.setTimer(() => {
+      this.#cancelCheck = undefined;
       const before = this.#clock.now() - COMMAND_TIMEOUTS.unansweredMs;
       for (const writer of this.#writers) writer.expire(before);
       if (this.depth > 0) this.#expireLater(EXPIRY_CHECK_MS);

@@ -56,6 +56,14 @@ describe('the router of a single node', () => {
     world.router.setOwners([{ node: 'here', epoch: 3 }]);
   });
 
+  it('leaves no timer behind when it stops after its commands were answered', async () => {
+    const outcome = world.send('a');
+    world.writer.answer(0);
+    expect(await outcome).to.equal('done');
+    world.router.stop();
+    expect(world.time.pending).to.equal(0);
+  });
+
   it('hands commands to the writer in the turn of the call, in their order', async () => {
     const outcomes = ['a', 'b'].map((id) => world.send(id));
     expect(world.writer.taken.map(({ commandId, epoch }) => [commandId, epoch])).to.deep.equal([

@@ -60,6 +60,24 @@ describe('cursors and revisions', () => {
     refused(() => cursors.parseRevision(other.revision({ partition: 0, size: 1 })));
   });
 
+  it('are a bad_request when they name no log, or the beginning of its id', () => {
+    const at = { partition: 0, size: 1 };
+    for (const id of ['', '0', logId.slice(0, 8), `${logId.slice(0, 8)}-9f5`, ' ', '.']) {
+      const other = new Cursors(id, 3);
+      refused(() => cursors.parseCursor(other.live([1, 2, 3])));
+      refused(() => cursors.parseRevision(other.revision(at)));
+      const walk = {
+        kind: 'walk',
+        from: [0, 0, 0],
+        to: [1, 2, 3],
+        partition: 0,
+        key: '',
+        offset: 0,
+      } as const;
+      refused(() => cursors.parseCursor(other.write(walk)));
+    }
+  });
+
   it('are a bad_request in the place of each other', () => {
     refused(() => cursors.parseCursor(cursors.revision({ partition: 0, size: 1 })));
     refused(() => cursors.parseRevision(cursors.live([1, 2, 3])));

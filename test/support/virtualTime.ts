@@ -4,6 +4,8 @@ import type { Clock } from '../../src/base/clock.js';
 export interface VirtualTime extends Clock {
   /** Lets time pass, timer by timer, with everything that each sets off. */
   advance(ms: number): Promise<void>;
+  /** The timers that are set: on a real clock they keep a process alive. */
+  readonly pending: number;
   /** The time of day. */
   wallNow(): Date;
   /** Time passes in which nothing runs: what is due meanwhile runs late. */
@@ -20,6 +22,9 @@ export function virtualTime(startsAt = 0): VirtualTime {
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return {
     now: () => now,
+    get pending() {
+      return timers.size;
+    },
     wallNow: () => new Date(wallZero + now),
     stepWall(ms) {
       wallZero += ms;

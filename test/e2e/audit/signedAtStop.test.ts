@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { openAuditedLog } from '../../../src/audit/storedRows.js';
 import { readHead } from '../../../src/audit/verify/verify.js';
 import { readConfig } from '../../../src/base/settings.js';
-import { findSignedLog } from '../../../src/cli/auditVerify.js';
+import { findSignedLog } from '../../../src/cli/audit.js';
 import { Rest } from '../../../src/client/rest.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
 import { isSoak } from '../../support/lanes.js';
