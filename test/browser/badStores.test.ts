@@ -35,6 +35,9 @@ const faults = {
   'lose what is written': `
     Storage.prototype.setItem = () => {};
     IDBObjectStore.prototype.put = function () { return this.getAll(); };`,
+  'do not forget': `
+    Storage.prototype.removeItem = () => {};
+    IDBFactory.prototype.deleteDatabase = () => { throw new DOMException('no', 'UnknownError'); };`,
 } as const;
 
 /** Values that no version of the page has written. */
@@ -108,6 +111,8 @@ describe('The pages, when the stores of the browser', function () {
       expect(await ann.page.locator('html').getAttribute('data-theme')).to.equal('dark');
       await ann.page.getByRole('button', { name: 'Sign out' }).click();
       await ann.page.getByLabel('User name').waitFor();
+      await ann.page.waitForLoadState('networkidle');
+      expect(await ann.page.getByLabel('User name').isVisible(), 'it stays so').to.equal(true);
       await done(ann, bob);
     });
 

@@ -18,7 +18,14 @@ const KEY = profile === '' ? 'parley.session' : `parley.session.${profile}`;
 /** The stored session; `undefined` if there is none, it has expired, or it is damaged. */
 export function loadSession(): Session | undefined {
   const session = readJson(KEY);
-  return isSession(session) && Date.parse(session.expiresAt) > Date.now() ? session : undefined;
+  if (!isSession(session) || Date.parse(session.expiresAt) <= Date.now()) return undefined;
+  return isEndedHere(session) ? undefined : session;
+}
+
+/** Whether this page was begun by the end of the session: a store that does not forget must not bring it back. */
+function isEndedHere({ token }: Session): boolean {
+  const state: unknown = history.state;
+  return hasTexts(state, 'endedToken') && state.endedToken === token;
 }
 
 function isSession(value: unknown): value is Session {
@@ -55,7 +62,7 @@ export function endSession({ token }: Session): void {
   // Another tab may have stored the session of another user already.
   if (loadSession()?.token === token) removeStored(KEY);
   void unfinished.then(() => {
-    history.replaceState(null, '', location.pathname + location.search);
+    history.replaceState({ endedToken: token }, '', location.pathname + location.search);
     location.reload();
   });
 }
