@@ -54,13 +54,17 @@ export class Retirement {
   };
 }
 
-/** Signals within this time of the first count as one: a process in a group is often told twice, and by several. */
-const SAME_STOP_MS = 2000;
+/** SIGHUP comes when the terminal is closed. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Decides what each signal to stop does, whichever of them it is. */
+/** The same signal again within this time counts as one: a process in a group is often told twice. */
+const SAME_SIGNAL_MS = 2000;
+
+/** Decides what each signal to stop does. */
 export class StopSignals {
   readonly #now: () => number;
-  #stoppingSince: number | undefined;
+  #first: { readonly signal: StopSignal; readonly at: number } | undefined;
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number) {
@@ -68,11 +72,15 @@ export class StopSignals {
   }
 
   /** Whether this signal begins the stop, comes together with the first, or ends the process at once. */
-  receive(): 'stop' | 'repeat' | 'exit' {
+  receive(signal: StopSignal): 'stop' | 'repeat' | 'exit' {
     const at = this.#now();
-    if (this.#stoppingSince !== undefined) return at - this.#stoppingSince < SAME_STOP_MS ? 'repeat' : 'exit';
-    this.#stoppingSince = at;
-    return 'stop';
+    if (!this.#first) {
+      this.#first = { signal, at };
+      return 'stop';
+    }
+    // A terminal that is closed sends SIGHUP beside what its programs send.
+    const isSame = [signal, this.#first.signal].includes('SIGHUP') || signal === this.#first.signal;
+    return isSame && at - this.#first.at < SAME_SIGNAL_MS ? 'repeat' : 'exit';
   }
 }
 

@@ -6,17 +6,14 @@ import { collectWhenIdle } from '../base/workerThreads.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
-import { StopSignals } from './lifecycle.js';
+import { STOP_SIGNALS, StopSignals } from './lifecycle.js';
 import { DataDirInUse, DataDirMismatch } from './openStores.js';
 import { startSystem } from './system.js';
 
 /** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */
 const STOP_LIMIT_MS = 9500;
 
-/** SIGHUP comes when the terminal is closed. */
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
-
-/** On a signal to stop, stops gracefully and exits with 0; on one more after 2 s, exits at once with 1. */
+/** On a signal to stop, stops gracefully and exits with 0; on a second one, exits at once with 1. */
 function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
   const signals = new StopSignals(monotonicNow);
 
@@ -38,7 +35,7 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
 
   for (const signal of STOP_SIGNALS)
     process.on(signal, () => {
-      const does = signals.receive();
+      const does = signals.receive(signal);
       if (does === 'exit') process.exit(1);
       if (does === 'stop') void end(signal);
     });

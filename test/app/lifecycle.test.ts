@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { Closers, Retirement, StopSignals } from '../../src/app/lifecycle.js';
+import { Closers, Retirement, type StopSignal, StopSignals } from '../../src/app/lifecycle.js';
 import { rejection } from '../support/rejection.js';
 
 describe('closers', () => {
@@ -71,17 +71,34 @@ describe('a fatal error of a node', () => {
 });
 
 describe('signals to stop', () => {
-  /** What each signal does that comes at this time, in ms. */
-  const outcomes = (...times: readonly number[]) => {
+  /** What each signal does: its name and when it comes, in ms. */
+  const outcomes = (...signals: readonly (readonly [StopSignal, number])[]) => {
     let now = 0;
     const received = new StopSignals(() => now);
-    return times.map((at) => {
+    return signals.map(([signal, at]) => {
       now = at;
-      return received.receive();
+      return received.receive(signal);
     });
   };
 
-  it('count as one within 2 s of the first; later ones end the process at once', () => {
-    expect(outcomes(100, 100, 2099, 2100)).to.deep.equal(['stop', 'repeat', 'repeat', 'exit']);
+  it('count as one when the same comes again within 2 s; later it ends the process at once', () => {
+    expect(outcomes(['SIGTERM', 100], ['SIGTERM', 100], ['SIGTERM', 2099], ['SIGTERM', 2100])).to.deep.equal([
+      'stop',
+      'repeat',
+      'repeat',
+      'exit',
+    ]);
+  });
+
+  it('count as one when a closed terminal sends SIGHUP beside them', () => {
+    expect(outcomes(['SIGHUP', 0], ['SIGTERM', 1], ['SIGHUP', 2])).to.deep.equal([
+      'stop',
+      'repeat',
+      'repeat',
+    ]);
+  });
+
+  it('end the process at once when another one comes', () => {
+    expect(outcomes(['SIGINT', 0], ['SIGTERM', 1])).to.deep.equal(['stop', 'exit']);
   });
 });

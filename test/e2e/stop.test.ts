@@ -59,11 +59,19 @@ describe('stopping', function () {
     }
   });
 
-  it('counts signals that come together as one', async () => {
+  it('exits at once at a second signal, with another code', async () => {
     await unhurried();
     const exit = server.stop();
     await eventually('it is stopping', () => server.log.includes('stopping'));
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) void server.kill(signal);
+    void server.kill('SIGINT');
+    expect((await exit).code).to.not.equal(0);
+  });
+
+  it('counts the same signal at once as one, and that of a closed terminal', async () => {
+    await unhurried();
+    const exit = server.stop();
+    await eventually('it is stopping', () => server.log.includes('stopping'));
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) void server.kill(signal);
     expect(await exit).to.deep.equal({ code: 0, signal: null });
   });
 
