@@ -59,6 +59,15 @@ describe('The end of a session in a browser', function () {
       await page.getByRole('button', { name: 'Delete account permanently' }).click();
     },
   };
+  it('does not come from a clock of the device that is years ahead', async () => {
+    const ann = await Person.at(browser, server.url);
+    await ann.page.clock.setSystemTime(new Date('2099-01-01T00:00:00Z'));
+    expect(await ann.page.evaluate<string>('new Date().toISOString()')).to.match(/^2099/);
+    await ann.page.reload();
+    await ann.search.waitFor();
+    expect(await ann.page.evaluate<string>('new Date().toISOString()'), 'still').to.match(/^2099/);
+  });
+
   for (const [how, end] of Object.entries(ends))
     it(`leaves nothing of the user to the next one (${how})`, async () => {
       const [bob, ann] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];

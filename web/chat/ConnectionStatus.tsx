@@ -32,10 +32,11 @@ function bannerFor(state: ClientState, onRetry: () => void) {
 
 /** Counts down to the next attempt. Screen readers do not read the countdown: it changes every second. */
 function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRetry: () => void }) {
-  const [until] = useState(() => Date.now() + delayMs);
-  const [now, setNow] = useState(Date.now);
+  // On the monotonic clock: the time of the device may be changed meanwhile.
+  const [until] = useState(() => performance.now() + delayMs);
+  const [now, setNow] = useState(() => performance.now());
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 500);
+    const timer = setInterval(() => setNow(performance.now()), 500);
     return () => clearInterval(timer);
   }, []);
   const seconds = Math.max(0, Math.ceil((until - now) / 1000));
