@@ -15,6 +15,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { openAuditedLog } from '../audit/storedRows.js';
+import { makeDirectory } from '../base/files.js';
 import type { Config } from '../base/settings.js';
 import { decodeLeaf, eventTest } from '../domain/codec.js';
 import { Id } from '../domain/fields.js';
@@ -89,26 +90,6 @@ export function namesIn(dir: string): string[] {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
     throw new BackupError(`${dir} cannot be read as a directory: ${messageOf(cause)}`, { cause });
   }
-}
-
-/** Makes a directory and those above it that are missing. Returns what removes them again, as far as they are empty. */
-export function makeDirectory(dir: string): () => void {
-  const made: string[] = [];
-  const make = (at: string): void => {
-    if (existsSync(at)) return;
-    make(dirname(at));
-    // One by one: Node's own recursive mode never returns below /proc.
-    mkdirSync(at, { mode: 0o700 });
-    made.unshift(at);
-  };
-  make(resolve(dir));
-  return () => {
-    try {
-      for (const at of made) rmdirSync(at);
-    } catch {
-      // Somebody has put something into it.
-    }
-  };
 }
 
 /**

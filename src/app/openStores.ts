@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { makeDirectory } from '../base/files.js';
 import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.js';
 import { type Config, ConfigError } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
@@ -187,7 +188,7 @@ async function identify(file: string): Promise<string | undefined> {
  */
 export function lockDataDir(dir: string): DataDirLock {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDirectory(dir);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(`DATA_DIR: the directory cannot be made: ${why}`, { cause });

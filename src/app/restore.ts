@@ -10,6 +10,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { makeDirectory } from '../base/files.js';
 import type { Config } from '../base/settings.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { decodeLeaf } from '../domain/codec.js';
@@ -28,7 +29,6 @@ import {
   type BackupContents,
   BackupError,
   type ErasureList,
-  makeDirectory,
   messageOf,
   namesIn,
   readBackup,

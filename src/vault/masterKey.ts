@@ -1,6 +1,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { link, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../base/files.js';
 import type { DataKey } from './vault.js';
 import type { VaultStore } from './vaultStore.js';
 
@@ -59,7 +60,7 @@ export async function loadMasterKey(dataDir: string, mayCreate: () => Promise<bo
     throw new MasterKeyError(
       `${path} is missing, and the vault needs it; put it back from a back-up, or set MASTER_KEY to that key`,
     );
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  makeDirectory(dataDir);
   const key = found ?? (await createKey(path));
   // Also needed after reading: the creator may have been killed before it synced.
   await syncDirectory(dataDir);

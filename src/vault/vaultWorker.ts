@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { removeCopies } from '../base/fileSearch.js';
+import { removeCopies } from '../base/files.js';
 import { serveThread } from '../base/workerThreads.js';
 import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';

@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
+import { open, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '../../base/files.js';
 import { readRange } from '../../log/checkLog.js';
 import type { Commit, Hash } from '../../log/log.js';
 import { entryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes, tilePath } from '../../log/merkle.js';
@@ -50,7 +51,7 @@ export class NotEmpty extends Error {
  */
 export async function exportBundle(options: ExportOptions): Promise<{ partitions: number; events: number }> {
   const { dir, engine, keys } = options;
-  await mkdir(dir, { recursive: true });
+  makeDirectory(dir);
   if ((await readdir(dir)).length > 0) throw new NotEmpty(`${dir} is not empty`);
   const heads = options.heads.map(readHead);
   const events = heads.reduce((sum, { size }) => sum + size, 0);
@@ -135,7 +136,7 @@ const LINES_BYTES = 256 * 1024;
 async function openLines(
   path: string,
 ): Promise<{ write(line: string): Promise<void>; close(): Promise<void> }> {
-  await mkdir(dirname(path), { recursive: true });
+  makeDirectory(dirname(path));
   const file = await open(path, 'w');
   let waiting = '';
   const flush = async (): Promise<void> => {
@@ -163,7 +164,7 @@ class Files {
   async write(path: string, content: string | Uint8Array): Promise<void> {
     const file = join(this.root, path);
     const directory = dirname(file);
-    if (directory !== this.#made) await mkdir(directory, { recursive: true });
+    if (directory !== this.#made) makeDirectory(directory);
     this.#made = directory;
     await writeFile(file, content);
   }

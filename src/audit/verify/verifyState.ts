@@ -1,14 +1,7 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeDirectory } from '../../base/files.js';
 import { LogEndsEarly, type LogSource } from '../../log/checkLog.js';
 import { checkCommitWithTree, emptyHead, type Head } from '../../log/commit.js';
 import type { Commit, Hash } from '../../log/log.js';
@@ -197,7 +190,7 @@ export class VerifyState {
       const temporary = scratch();
       return new VerifyState(temporary.directory, begun, undefined, temporary);
     }
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const notes = readNotes(directory);
     if (notes && canContinue(notes, begun)) return new VerifyState(directory, begun, notes);
     removeState(directory);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { removeCopies } from '../../base/fileSearch.js';
+import { removeCopies } from '../../base/files.js';
 import {
   type AnyModel,
   type Model,

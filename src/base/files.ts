@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readSync, rmdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -48,4 +49,27 @@ export function removeCopies(file: ScrubbedFile, texts: readonly (string | Uint8
   if (texts && !fileHolds(file.path, texts)) return;
   file.rewrite();
   file.emptyWal();
+}
+
+/**
+ * Makes a directory and those above it that are missing. Returns what removes them again, as far as they are empty.
+ * Throws the error of the system. Node's own recursive `mkdir` never returns where the system has directories of its own,
+ * such as below /proc, and uses all of a core meanwhile.
+ */
+export function makeDirectory(dir: string): () => void {
+  const made: string[] = [];
+  const make = (at: string): void => {
+    if (existsSync(at)) return;
+    make(dirname(at));
+    mkdirSync(at, { mode: 0o700 });
+    made.unshift(at);
+  };
+  make(resolve(dir));
+  return () => {
+    try {
+      for (const at of made) rmdirSync(at);
+    } catch {
+      // Somebody has put something into it.
+    }
+  };
 }
