@@ -4,10 +4,13 @@ import { WebSocket } from 'ws';
 
 /**
  * A command-line client: `npm run talk -- <token>` connects and sends every typed line, which is an event name and its
- * data as JSON. Prints every frame from the server. Set `PARLEY_URL` to use another server.
+ * data as JSON. Prints every frame from the server. Connects to `PARLEY_URL`, or to `PORT` on this machine. At the end of
+ * its input it waits for open answers. Exits with 1 if the server refuses a request, or closes the connection.
  */
 const [token] = process.argv.slice(2);
-const url = process.env.PARLEY_URL ?? 'ws://127.0.0.1:3000/ws';
+const url = process.env.PARLEY_URL ?? `ws://127.0.0.1:${process.env.PORT ?? 3000}/ws`;
+/** How long it waits for open answers at the end of its input. */
+const ANSWERS_MS = 10_000;
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
@@ -19,7 +22,17 @@ if (token === undefined) {
 
 const socket = new WebSocket(url);
 let id = 0;
-const send = (event: string, data: unknown) => socket.send(JSON.stringify({ id: ++id, event, data }));
+let isEnding = false;
+let isRefused = false;
+/** Requests without an answer, by id. */
+const open = new Set<unknown>();
+function send(event: string, data: unknown): void {
+  open.add(++id);
+  socket.send(JSON.stringify({ id, event, data }));
+}
+function endWhenAnswered(): void {
+  if (isEnding && open.size === 0) socket.close(1000);
+}
 
 socket.on('open', () => {
   send('identity', { token });
@@ -27,13 +40,24 @@ socket.on('open', () => {
   print(`You can use this UUID as a messageId: ${randomUUID()}`);
   createInterface({ input: process.stdin })
     .on('line', typed)
-    .on('close', () => socket.close(1000));
+    .on('close', () => {
+      isEnding = true;
+      endWhenAnswered();
+      setTimeout(() => socket.close(1000), ANSWERS_MS);
+    });
 });
-socket.on('message', (data) => print(`< ${data.toString()}`));
+socket.on('message', (data) => {
+  const text = data.toString();
+  print(`< ${text}`);
+  const frame: { readonly id?: unknown; readonly error?: unknown } = JSON.parse(text);
+  if (frame.error !== undefined) isRefused = true;
+  open.delete(frame.id);
+  endWhenAnswered();
+});
 socket.on('error', (error) => print(`Connection to ${url} failed: ${error.message}`));
 socket.on('close', (code, reason) => {
   print(`Connection closed: ${code} ${reason.toString()}`);
-  process.exit(code === 1000 ? 0 : 1);
+  process.exit(code === 1000 && !isRefused ? 0 : 1);
 });
 
 function typed(line: string): void {

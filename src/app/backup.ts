@@ -3,6 +3,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -12,10 +13,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { openAuditedLog } from '../audit/storedRows.js';
-import { makeDirectory } from '../base/files.js';
+import { makeDirectory, sha256Of } from '../base/files.js';
 import type { Config } from '../base/settings.js';
 import { decodeLeaf, eventTest } from '../domain/codec.js';
 import { Id } from '../domain/fields.js';
@@ -49,6 +50,8 @@ const Manifest = z.strictObject({
   ends: z.array(
     z.strictObject({ position: z.int(), size: z.int(), hash: z.string(), recordedAt: z.string() }),
   ),
+  /** SHA-256 of the files, in hex. */
+  sums: z.strictObject({ log: z.string(), vault: z.string() }),
 });
 
 /** What a back-up has. */
@@ -106,6 +109,10 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
   if (!existsSync(logFileOf(DATA_DIR)) || !existsSync(vaultFileOf(DATA_DIR)))
     throw new BackupError(`DATA_DIR (${resolve(DATA_DIR)}) holds no embedded system to back up`);
   const dir = resolve(target);
+  if (`${dir}${sep}`.startsWith(`${resolve(DATA_DIR)}${sep}`))
+    throw new BackupError(
+      `${dir} is in DATA_DIR, beside the data and its key; name a directory elsewhere, best on another disk`,
+    );
   const names = namesIn(dir);
   if (names.length === 1 && names[0] === DRAFT_DIRECTORY)
     throw new BackupError(`${dir} has a back-up that was cut off; delete it, or name another directory`);
@@ -124,7 +131,7 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
     for (const file of [manifestFileOf, logFileOf, vaultFileOf]) rmSync(file(dir), { force: true });
     rmSync(draft, { recursive: true, force: true });
     removeDirectory();
-    throw new BackupError(`the back-up could not be made: ${messageOf(cause)}`, { cause });
+    throw new BackupError(`the back-up in ${dir} could not be made: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -139,6 +146,7 @@ async function writeParts(dataDir: string, draft: string): Promise<LogEnd> {
     log: end.meta.id,
     history: end.meta.history,
     ends: [...end.ends],
+    sums: { log: await sha256Of(logFileOf(draft)), vault: await sha256Of(vaultFileOf(draft)) },
   };
   writeFileSync(manifestFileOf(draft), `${JSON.stringify(manifest, undefined, 2)}\n`);
   for (const file of [logFileOf, vaultFileOf, manifestFileOf]) syncPath(file(draft));
@@ -147,16 +155,22 @@ async function writeParts(dataDir: string, draft: string): Promise<LogEnd> {
 }
 
 /** Reads what this directory has. Throws `BackupError` unless it is a whole back-up that this version reads. */
-export function readBackup(dir: string): BackupContents & { readonly logId: string } {
+export async function readBackup(dir: string): Promise<BackupContents & { readonly logId: string }> {
   const manifest = readManifest(dir);
   const refuse = (why: string, cause?: unknown) => new BackupError(`${dir} is damaged: ${why}`, { cause });
+  for (const [file, sum] of [
+    [logFileOf(dir), manifest.sums.log],
+    [vaultFileOf(dir), manifest.sums.vault],
+  ] as const) {
+    if (!existsSync(file)) throw refuse(`${basename(file)} is missing`);
+    if ((await sha256Of(file)) !== sum) throw refuse(`${basename(file)} is not as it was when it was made`);
+  }
   let found: LogEnd;
   try {
     found = readLogEnd(logFileOf(dir));
   } catch (cause) {
     throw refuse(messageOf(cause), cause);
   }
-  if (!existsSync(vaultFileOf(dir))) throw refuse('vault.db is missing');
   const { meta, ends } = found;
   const isSame =
     meta.id === manifest.log &&
@@ -185,14 +199,20 @@ function readManifest(dir: string): z.output<typeof Manifest> {
   return parsed.data;
 }
 
-/** What was erased and deleted. It has ids only. */
+/** What was erased and deleted until it was made. It has ids only. */
 export interface ErasureList {
+  readonly madeAt: string;
   readonly users: readonly UserId[];
   readonly messages: readonly MessageRef[];
 }
 
 /** Each line behind the first names one user or one message. The first says how many follow: a list may be cut off. */
-const ListHead = z.strictObject({ erasures: z.literal(FORMAT), log: z.string(), lines: z.int() });
+const ListHead = z.strictObject({
+  erasures: z.literal(FORMAT),
+  log: z.string(),
+  madeAt: z.string(),
+  lines: z.int(),
+});
 const ListLine = z.union([z.strictObject({ userId: Id }), z.strictObject({ roomId: Id, messageId: Id })]);
 
 /**
@@ -200,13 +220,16 @@ const ListLine = z.union([z.strictObject({ userId: Id }), z.strictObject({ roomI
  * log. Throws the errors of the log and of the file system; the earlier list is then left as it was.
  */
 export async function writeErasures(config: Config, target: string): Promise<ErasureList> {
+  const file = resolve(target);
+  // Before the log, which is read to its end: what is erased meanwhile may be missing.
+  const madeAt = new Date().toISOString();
   const { logId, users, messages } = await findErasures(config);
+  checkReplaceable(file, logId);
   const lines = [
-    { erasures: FORMAT, log: logId, lines: users.length + messages.length },
+    { erasures: FORMAT, log: logId, madeAt, lines: users.length + messages.length },
     ...users.map((userId) => ({ userId })),
     ...messages,
   ];
-  const file = resolve(target);
   const draft = `${file}.${randomUUID()}`;
   try {
     createPrivate(draft);
@@ -218,13 +241,30 @@ export async function writeErasures(config: Config, target: string): Promise<Era
     rmSync(draft, { force: true });
     throw new BackupError(`${file} could not be written: ${messageOf(cause)}`, { cause });
   }
-  return { users, messages };
+  return { madeAt, users, messages };
+}
+
+/** Throws `BackupError` if there is something that is no earlier list of this log: it may be a database or a key. */
+function checkReplaceable(file: string, logId: string): void {
+  const there = lstatSync(file, { throwIfNoEntry: false });
+  if (!there) return;
+  if (!there.isFile()) throw new BackupError(`${file} is no file; name a new one, or an earlier list`);
+  try {
+    readErasures(file, logId);
+  } catch (cause) {
+    throw new BackupError(
+      `${file} exists and is no list of erasures of this log; name a new file, or an earlier list`,
+      { cause },
+    );
+  }
 }
 
 const isUserErased = eventTest('UserErased');
 const isMessageDeleted = eventTest('MessageDeleted');
 
-async function findErasures(config: Config): Promise<ErasureList & { readonly logId: string }> {
+async function findErasures(
+  config: Config,
+): Promise<Omit<ErasureList, 'madeAt'> & { readonly logId: string }> {
   const log = await openAuditedLog(engineOf(config));
   try {
     const [users, messages] = [new Set<UserId>(), new Map<string, MessageRef>()];
@@ -253,11 +293,12 @@ export function readErasures(file: string, logId: string): ErasureList {
   const refuse = (why: string, cause?: unknown) => new BackupError(`${file} ${why}`, { cause });
   try {
     const [head, ...lines] = readFileSync(file, 'utf8').trimEnd().split('\n');
-    const { log, lines: count } = ListHead.parse(JSON.parse(head ?? ''));
+    const { log, madeAt, lines: count } = ListHead.parse(JSON.parse(head ?? ''));
     if (log !== logId) throw refuse(`lists the erasures of another log, ${log}; this one is ${logId}`);
     if (count !== lines.length) throw refuse(`is cut off: it has ${lines.length} of ${count} lines`);
     const parsed = lines.map((line) => ListLine.parse(JSON.parse(line)));
     return {
+      madeAt,
       users: parsed.flatMap((line) => ('userId' in line ? [line.userId] : [])),
       messages: parsed.flatMap((line) => ('messageId' in line ? [line] : [])),
     };

@@ -65,6 +65,10 @@ const namesOf = (dir: string, files: readonly string[]): string =>
  * nothing.
  */
 function checkDataDir({ DATA_DIR: dir, MONGO_URL, MASTER_KEY, PARTITIONS }: DataSettings): void {
+  if (existsSync(join(dir, 'backup.json')))
+    throw new DataDirMismatch(
+      `DATA_DIR (${resolve(dir)}) is a back-up; set DATA_DIR to an empty directory with its master.key, and run parley restore ${dir}`,
+    );
   // Before the files: the marker is there until all of them are.
   const isFirstStart = existsSync(firstStartOf(dir));
   const parts = partsOf(dir, MASTER_KEY);

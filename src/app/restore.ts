@@ -10,12 +10,14 @@ import {
   rmSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { openAuditedLog } from '../audit/storedRows.js';
 import { makeDirectory } from '../base/files.js';
 import type { Config } from '../base/settings.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { decodeLeaf } from '../domain/codec.js';
 import type { Recorded } from '../domain/events.js';
 import type { MessageRef, RoomId, UserId } from '../domain/ids.js';
+import { checkPartitionChain } from '../log/checkLog.js';
 import type { EventLog } from '../log/log.js';
 import { checkLogFile } from '../log/logFileReader.js';
 import { renewFileHistory } from '../log/logMeta.js';
@@ -54,7 +56,7 @@ export type RestoreStep =
  * Begins a new history of a log that was put back, while no server runs on it. Deletes the read models, which may be of
  * a newer log; begins a generation of text keys, in which a `seq` can be used again; and renews the log's history, which
  * cursors name. `Operator.recordHistory` then records it in the log. May be repeated, and finishes what a crash has cut
- * off. Throws `DataDirInUse`, `DataDirMismatch`, `LogMismatch`, `MasterKeyError` and the errors of the stores.
+ * off. Throws `BackupError` if the log is damaged, `DataDirInUse`, `DataDirMismatch`, `LogMismatch`, `MasterKeyError` and the errors of the stores.
  */
 export async function beginHistory(config: Config, onStep: (step: RestoreStep) => void): Promise<void> {
   const engine = engineOf(config);
@@ -62,6 +64,7 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
   const lock = await openDataDir(config);
   try {
     await checkNoServer(config);
+    await checkChains(engine);
     const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR, async () => false));
     // Opened before anything is changed: it refuses another master key.
     const vault = await openVault({ engine, masterKey });
@@ -111,7 +114,7 @@ export async function stageBackup(config: Config, source: string, list?: string)
       'MONGO_URL is set: put both databases back with their own tools, then run parley restore --here',
     );
   const from = resolve(source);
-  const { logId, ...contents } = readBackup(from);
+  const { logId, ...contents } = await readBackup(from);
   checkLogFile(logFileOf(from), PARTITIONS);
   const names = namesIn(dir);
   const wasCutOff = existsSync(restoringOf(dir));
@@ -188,6 +191,19 @@ async function checkData(engine: Engine): Promise<void> {
   }
   if (!(await hasVault(engine.url)))
     throw new DataDirMismatch('MONGO_URL has no vault; put both databases back first');
+}
+
+/** Throws the error of a log that is damaged: to begin a new history would not mend it. */
+async function checkChains(engine: Engine): Promise<void> {
+  const log = await openAuditedLog(engine);
+  try {
+    for (let partition = 0; partition < log.partitions; partition++)
+      await checkPartitionChain(log, partition);
+  } catch (cause) {
+    throw new BackupError(`the log is damaged: ${messageOf(cause)}; put another back-up back`, { cause });
+  } finally {
+    await log.close();
+  }
 }
 
 /** Throws `DataDirInUse` if a node lives, or was killed so recently that it may. */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { LogSource } from '../log/checkLog.js';
 import { openLogReader } from '../log/logFileReader.js';
 import { DRAFT_META_TABLE, META_TABLE } from '../log/logMeta.js';
@@ -30,7 +31,11 @@ class NoLog extends Error {
 
 /** Opens an existing log for reading. Throws `NoLog`, or `StorageError` if the file holds no log. */
 export async function openAuditedLog(engine: Engine): Promise<AuditedLog> {
-  if (engine.kind === 'sqlite') return openLogReader(logFileOf(engine.dataDir));
+  if (engine.kind === 'sqlite') {
+    const file = logFileOf(engine.dataDir);
+    if (!existsSync(file)) throw new NoLog(`DATA_DIR (${resolve(engine.dataDir)}) holds no log`);
+    return openLogReader(file);
+  }
   const { MongoClient } = await import('mongodb');
   const client = new MongoClient(engine.url, { serverSelectionTimeoutMS: 5000 });
   try {

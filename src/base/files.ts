@@ -1,4 +1,14 @@
-import { closeSync, existsSync, mkdirSync, openSync, readSync, rmdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 const READ_BYTES = 1024 * 1024;
@@ -65,6 +75,7 @@ export function makeDirectory(dir: string): () => void {
     made.unshift(at);
   };
   make(resolve(dir));
+  if (!statSync(dir).isDirectory()) throw new Error(`${dir} is not a directory`);
   return () => {
     try {
       for (const at of made) rmdirSync(at);
@@ -72,4 +83,11 @@ export function makeDirectory(dir: string): () => void {
       // Somebody has put something into it.
     }
   };
+}
+
+/** The SHA-256 of a file, in hex. */
+export async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(file, { highWaterMark: READ_BYTES })) hash.update(bytes);
+  return hash.digest('hex');
 }

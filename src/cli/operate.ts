@@ -139,7 +139,7 @@ export function addBackup(program: Command, env: NodeJS.ProcessEnv): void {
           'the master key is not in it: keep master.key or MASTER_KEY apart, as without it nothing can be read',
         );
         printLine(
-          'next: run parley backup --erasures <file> often, and keep the newest list for parley restore <dir> --erasures <file>',
+          'next: run parley backup --erasures <file> often; parley restore <dir> --erasures <file> then erases again what was erased after this back-up',
         );
       }
       if (file !== undefined) {
@@ -223,7 +223,7 @@ async function recordRestore(operator: Operator, list: ErasureList | undefined):
   });
   if (list !== undefined)
     printLine(
-      `${users} of ${list.users.length} users and ${messages} of ${list.messages.length} messages of the list are erased and deleted again; the others were already, or are not in the log`,
+      `${users} of ${list.users.length} users and ${messages} of ${list.messages.length} messages of the list are erased and deleted again; the others were already, or are not in the log. The list is of ${list.madeAt}: what was erased or deleted after that can be read again`,
     );
 }
 

@@ -37,7 +37,7 @@ import {
 } from './store/rowStore.js';
 
 /** A batch is written when this number of events wait, or when some have waited for this time. */
-const BATCH_EVENTS = 65_536;
+const BATCH_EVENTS = 16_384;
 const BATCH_MS = 5 * 60_000;
 /** Commits of one step. A step pauses the live projections for some milliseconds. */
 const STEP_COMMITS = 64;

@@ -5,9 +5,11 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -47,6 +49,14 @@ const contentsOf = (dir: string): Record<string, string> =>
       return [path, entry.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'other'];
     }),
   );
+
+/** Flips a bit in the middle of a file. */
+function flipBit(file: string): void {
+  const bytes = readFileSync(file);
+  const middle = bytes.length >> 1;
+  bytes[middle] = (bytes[middle] ?? 0) ^ 64;
+  writeFileSync(file, bytes);
+}
 
 const deleteOn = ({ dataDir }: ServerProcess, roomId: string, messageId: string) =>
   remoteOperator(controlSocketOf(dataDir)).deleteMessage({ roomId, messageId });
@@ -270,10 +280,53 @@ describe('parley backup', function () {
     expect(await refusal(['backup', '--erasures', '/proc/nowhere/list'], settings)).to.include(
       'not be written',
     );
-    expect(await refusal(['backup', '--erasures', full], settings)).to.include('could not be written');
+    expect(await refusal(['backup', '--erasures', full], settings)).to.include('is no file; name a new one');
     expect([readdirSync(full), readdirSync(empty)]).to.deep.equal([['other'], []]);
     expect(readdirSync(join(full, '..')).filter((name) => name.startsWith(basename(full)))).to.have.length(1);
     expect(readFileSync(file, 'utf8')).to.equal('a file');
+  });
+
+  it('of erasures replaces an earlier list of this log, and nothing else', async () => {
+    const [dir, { settings, dataDir }] = [tempDir(), server];
+    const list = join(dir, 'list');
+    for (let time = 0; time < 2; time++)
+      expect((await parley(['backup', '--erasures', list], settings)).out).to.match(/ are listed in /);
+    const foreign = readFileSync(list, 'utf8').replace(/"log":"[^"]+"/, '"log":"another"');
+    const others: Record<string, string> = {
+      'notes.txt': 'mine',
+      'another list': foreign,
+      'a list that was cut off': readFileSync(list, 'utf8').slice(0, 20),
+      empty: '',
+    };
+    for (const [name, text] of Object.entries(others)) writeFileSync(join(dir, name), text);
+    symlinkSync('notes.txt', join(dir, 'link'));
+    const log = readFileSync(join(dataDir, 'log.db'));
+    const key = readFileSync(join(dataDir, 'master.key'), 'utf8');
+    for (const file of [
+      ...[...Object.keys(others), 'link'].map((name) => join(dir, name)),
+      ...[join(dataDir, 'log.db'), join(dataDir, 'master.key'), '/dev/full'],
+    ])
+      expect(await refusal(['backup', '--erasures', file], settings), file).to.match(/name a new (one|file)/);
+    for (const [name, text] of Object.entries(others))
+      expect(readFileSync(join(dir, name), 'utf8'), name).to.equal(text);
+    expect(lstatSync(join(dir, 'link')).isSymbolicLink()).to.equal(true);
+    expect(readFileSync(join(dataDir, 'master.key'), 'utf8')).to.equal(key);
+    expect(readFileSync(join(dataDir, 'log.db')).subarray(0, 16)).to.deep.equal(log.subarray(0, 16));
+    expect(lstatSync('/dev/full').isCharacterDevice()).to.equal(true);
+  });
+
+  it('is refused in the directory of the system, and does not start as a system', async () => {
+    expect(await refusal(['backup', join(server.dataDir, 'copy')], server.settings)).to.include(
+      'is in DATA_DIR',
+    );
+    const target = join(tempDir(), 'copy');
+    await parley(['backup', target], server.settings);
+    copyFileSync(join(server.dataDir, 'master.key'), join(target, 'master.key'));
+    const before = contentsOf(target);
+    const refused = await rejection(startServer({ engine: 'sqlite', dataDir: target }));
+    expect(refused).to.be.instanceOf(DidNotStart);
+    expect(refused.message).to.match(/is a back-up; set DATA_DIR to an empty directory/);
+    expect(contentsOf(target)).to.deep.equal(before);
   });
 
   it('removes what it has written when a part of the system cannot be copied', async () => {
@@ -411,6 +464,22 @@ describe('parley restore <dir>', function () {
       from: () => altered((dir) => truncateSync(join(dir, 'log.db'), 4096)),
       line: /is damaged: /,
     },
+    'a log with one changed bit': {
+      from: () => altered((dir) => flipBit(join(dir, 'log.db'))),
+      line: /is damaged: log\.db is not as it was when it was made/,
+    },
+    'a vault with one changed bit': {
+      from: () => altered((dir) => flipBit(join(dir, 'vault.db'))),
+      line: /is damaged: vault\.db is not as it was when it was made/,
+    },
+    'an empty vault': {
+      from: () => altered((dir) => truncateSync(join(dir, 'vault.db'), 0)),
+      line: /is damaged: vault\.db is not as it was when it was made/,
+    },
+    'a lost log': {
+      from: () => altered((dir) => rmSync(join(dir, 'log.db'))),
+      line: /is damaged: log\.db is missing/,
+    },
     'a lost vault': {
       from: () => altered((dir) => rmSync(join(dir, 'vault.db'))),
       line: /is damaged: vault\.db is missing/,
@@ -426,7 +495,8 @@ describe('parley restore <dir>', function () {
       line: /is cut off: it has 0 of 1 lines/,
     },
     'a list of another log': {
-      list: () => listOf(([, ...rest]) => ['{"erasures":1,"log":"another","lines":1}', ...rest]),
+      list: () =>
+        listOf(([head = '', ...rest]) => [head.replace(/"log":"[^"]+"/, '"log":"another"'), ...rest]),
       line: /lists the erasures of another log, another;/,
     },
     'a file that is no list': { list: () => listOf(() => ['a', 'b']), line: /is no list of erasures/ },
@@ -490,6 +560,12 @@ describe('parley restore <dir>', function () {
       const db = new DatabaseSync(join(copy, 'vault.db'));
       db.exec("UPDATE keys SET roots = x'00'");
       db.close();
+      // As if it had been made like this.
+      const file = join(copy, 'backup.json');
+      const manifest = JSON.parse(readFileSync(file, 'utf8'));
+      const sum = createHash('sha256').update(readFileSync(join(copy, 'vault.db')));
+      manifest.sums.vault = sum.digest('hex');
+      writeFileSync(file, JSON.stringify(manifest));
     });
     const { code, err } = await parley(['restore', dir, '--erasures', list], { DATA_DIR: dataDir });
     expect(code).to.equal(1);

@@ -1,7 +1,9 @@
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { beginHistory } from '../../src/app/restore.js';
 import { readConfig } from '../../src/base/settings.js';
 import type { Store } from '../../src/client/store/storeTypes.js';
+import { logFileOf } from '../../src/projections/store/engine.js';
 import { openStore, toShow } from '../client/store/people.js';
 import { say } from '../e2e/newcomer.js';
 import { backUp } from '../support/backUp.js';
@@ -216,6 +218,23 @@ for (const engine of allEngines)
   });
 
 describe('parley restore', () => {
+  it('refuses a log that is damaged, which a new history would not mend, and changes nothing', async () => {
+    const server = await startFresh('sqlite');
+    await signUp(server, 'ada');
+    await server.stop();
+    const file = logFileOf(server.dataDir);
+    const db = new DatabaseSync(file);
+    const { position, leaves } = db
+      .prepare('SELECT position, leaves FROM commits_0 WHERE firstOffset < size LIMIT 1')
+      .get();
+    const altered = Buffer.from(Buffer.from(leaves).toString().replace('user', 'usher'));
+    db.prepare('UPDATE commits_0 SET leaves = ? WHERE position = ?').run(altered, position);
+    db.close();
+    const { code, out, err } = await parley(['restore', '--here'], server.settings);
+    expect({ code, out }).to.deep.equal({ code: 1, out: '' });
+    expect(err).to.match(/^parley: the log is damaged: the commit at position \d+ of partition 0 [^\n]+\n$/);
+  });
+
   it('needs data that was put back, and leaves an empty directory empty', async () => {
     const dataDir = tempDir();
     const { code, out, err } = await parley(['restore', '--here'], { DATA_DIR: dataDir });

@@ -120,7 +120,7 @@ const highest: Env = {
 
 for (const engine of allEngines) {
   describe(`settings at the ends of their ranges (${engine})`, function () {
-    this.timeout(120_000);
+    this.timeout(240_000);
     let server: ServerProcess;
     before(async function () {
       if (!(await hasEngine(engine))) this.skip();
@@ -157,7 +157,8 @@ for (const engine of allEngines) {
       await server.stop();
       // Apart from the rest, as a hash of this cost takes some seconds.
       await server.start({ BCRYPT_COST: '15' });
-      const again = await new Rest(server.url).signIn(ada.user.username ?? '', ada.password);
+      const patient = new Rest(server.url, { timeoutMs: 200_000 });
+      const again = await patient.signIn(ada.user.username ?? '', ada.password);
       const year = new Date().getUTCFullYear();
       expect(new Date(again.expiresAt).getUTCFullYear()).to.be.within(year + 9, year + 10);
       await RawSocket.open(server.wsUrl, again.token);

@@ -19,7 +19,7 @@ export const messageIdHash = (ref: MessageRef): string =>
  * The index of ids is divided by the offsets of events, so that a batch of new ids changes pages of one division
  * only, however large the index is.
  */
-const DIVISION_EVENTS = 2 ** 17;
+const DIVISION_EVENTS = 2 ** 15;
 
 const divisionKey = (division: number, idHash: string): string => `${division.toString(36)}/${idHash}`;
 
