@@ -115,8 +115,8 @@ describe('limits', function () {
     // Not to be closed by a push that finds too much waiting.
     await phone.request('leave room', { roomId });
     phone.socket.pause();
-    // Half a MiB each: more than the system's own buffers hold.
-    for (let n = 0; n < 60; n++) phone.send('fetch messages', { roomId });
+    // Half a MiB each: more than the system's own buffers hold, which grow to 32 MiB and more.
+    for (let n = 0; n < 200; n++) phone.send('fetch messages', { roomId });
     await eventually('1 MiB waits', async () => (await waiting()) > MIB);
     phone.send('send message', { roomId, messageId: crypto.randomUUID(), message: 'held back' });
     const laptop = await ada.device();
@@ -137,7 +137,7 @@ describe('limits', function () {
     const roomId = await chatOf(phone, ben);
     for (let n = 0; n < 16; n++) await say(phone, roomId, '🌧'.repeat(8192));
     phone.socket.pause();
-    for (let n = 0; n < 60; n++) phone.send('fetch messages', { roomId });
+    for (let n = 0; n < 200; n++) phone.send('fetch messages', { roomId });
     await eventually('1 MiB waits', async () => (await waiting()) > MIB);
     await eventually('it is let go', async () => (await waiting()) < MIB);
     phone.socket.resume();
