@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   existsSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -16,7 +15,8 @@ import {
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { openAuditedLog } from '../audit/storedRows.js';
-import { makeDirectory, sha256Of } from '../base/files.js';
+import { messageOf } from '../base/errors.js';
+import { makeDirectory, sha256Of, syncPath } from '../base/files.js';
 import type { Config } from '../base/settings.js';
 import { decodeLeaf, eventTest } from '../domain/codec.js';
 import { Id } from '../domain/fields.js';
@@ -69,18 +69,6 @@ const contentsOf = (ends: LogEnd['ends']): BackupContents => ({
       .toSorted()
       .at(-1) ?? '',
 });
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Syncs a file, or the names in a directory. */
-export function syncPath(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
 
 /** Makes an empty file that only its owner may read. */
 const createPrivate = (file: string): void => closeSync(openSync(file, 'wx', 0o600));

@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { makeDirectory } from '../base/files.js';
+import { messageOf } from '../base/errors.js';
+import { makeDirectory, syncPath } from '../base/files.js';
 import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.js';
 import { type Config, ConfigError } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
@@ -126,12 +127,7 @@ function prepareFiles({ DATA_DIR: dir, MASTER_KEY }: DataSettings): void {
 /** From here on a missing file is a lost one. */
 function endFirstStart(dir: string): void {
   if (!existsSync(firstStartOf(dir))) return;
-  const directory = openSync(dir, 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+  syncPath(dir);
   rmSync(firstStartOf(dir));
 }
 
@@ -194,7 +190,7 @@ export function lockDataDir(dir: string): DataDirLock {
   try {
     makeDirectory(dir);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new ConfigError(`DATA_DIR: the directory cannot be made: ${why}`, { cause });
   }
   const db = new DatabaseSync(lockFileOf(dir), { timeout: 0 });

@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { openAuditedLog } from '../audit/storedRows.js';
-import { makeDirectory } from '../base/files.js';
+import { messageOf } from '../base/errors.js';
+import { makeDirectory, syncPath } from '../base/files.js';
 import type { Config } from '../base/settings.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { decodeLeaf } from '../domain/codec.js';
@@ -31,11 +32,9 @@ import {
   type BackupContents,
   BackupError,
   type ErasureList,
-  messageOf,
   namesIn,
   readBackup,
   readErasures,
-  syncPath,
 } from './backup.js';
 import {
   DataDirInUse,

@@ -1,6 +1,7 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
 import { monotonicNow } from '../base/clock.js';
+import { messageOf } from '../base/errors.js';
 import { type Config, ConfigError, readConfig } from '../base/settings.js';
 import { collectWhenIdle } from '../base/workerThreads.js';
 import { LogMismatch } from '../log/logMeta.js';
@@ -127,8 +128,6 @@ export const exitOn =
     logger.fatal({ err: error }, messageOf(error));
     process.exit(1);
   };
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Standard error. */
 interface Terminal {

@@ -3,6 +3,7 @@ import {
   closeSync,
   createReadStream,
   existsSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readSync,
@@ -90,4 +91,14 @@ export async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const bytes of createReadStream(file, { highWaterMark: READ_BYTES })) hash.update(bytes);
   return hash.digest('hex');
+}
+
+/** Syncs a file, or the names in a directory. */
+export function syncPath(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }

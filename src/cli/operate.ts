@@ -8,7 +8,7 @@ import { beginHistory, type RestoreStep, stageBackup } from '../app/restore.js';
 import { createLogger, exitOn } from '../app/serve.js';
 import { type SystemOptions, startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
-import { assertNever } from '../base/errors.js';
+import { assertNever, messageOf } from '../base/errors.js';
 import { type Config, readConfig } from '../base/settings.js';
 import { projectionNames } from '../projections/allProjections.js';
 import { parseId, parsePartition, printLine } from './commandLine.js';
@@ -185,7 +185,7 @@ async function restoreHere(config: Config, list: string | undefined): Promise<vo
   await beginHistory(config, (step) => printLine(describeStep(step)));
   await withOperator(config, (operator) => recordRestore(operator, erasures), { onAccepted }).catch(
     (cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       throw new Error(`the new history is not recorded yet (${why}); run parley restore --here again`, {
         cause,
       });

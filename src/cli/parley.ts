@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { serve } from '../app/serve.js';
-import { ParleyError } from '../base/errors.js';
+import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
 import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
@@ -37,7 +37,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    process.stderr.write(`parley: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`parley: ${messageOf(error)}\n`);
     // What was asked for is not there to be asked for, such as a partition that the log does not have.
     process.exitCode = error instanceof ParleyError && error.code === 'bad_request' ? 2 : 1;
   }

@@ -36,7 +36,7 @@ interface Schema extends DBSchema {
  * browser's error if there is no database, as in some private windows: the client works without.
  *
  * The browser may end the database at any time, as when the user clears the data of the site: it is then
- * opened again, empty. A database without its stores is made anew. Entries that no outbox wrote are left out.
+ * opened again, empty. A database without its stores is deleted and created again. `load` leaves out entries that no outbox wrote.
  */
 export async function openDeviceStore(name: string): Promise<DeviceStore> {
   const connection = new Connection(name);

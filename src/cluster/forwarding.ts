@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type ErrorCode, type ErrorDetails, NotOwner, overloaded, ParleyError } from '../base/errors.js';
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  messageOf,
+  NotOwner,
+  overloaded,
+  ParleyError,
+} from '../base/errors.js';
 import {
   type Answer,
   type Command,
@@ -66,7 +73,7 @@ export type ForwardedReply =
 function encodeRefusal(error: unknown): Result {
   if (error instanceof NotOwner) return { notOwner: true };
   if (!(error instanceof ParleyError)) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return { refused: { code: 'internal', message, details: {} } };
   }
   const { code, message, details } = error;

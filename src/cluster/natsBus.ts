@@ -9,7 +9,7 @@ import {
   RequestServer,
   withReplyTimeout,
 } from './bus.js';
-import { type BusSeal, ForgedMessage, SEAL_BYTES, StrangerError } from './busSeal.js';
+import { type BusSeal, ForgedMessage, type Purpose, SEAL_BYTES, StrangerError } from './busSeal.js';
 import {
   decodeCommit,
   decodeNote,
@@ -86,7 +86,7 @@ export class NatsBus implements Bus {
 
   publish(frame: CommitFrame): void {
     if (this.isConnected) {
-      this.#publish('commits', encodeCommit(frame));
+      this.#publish(this.#subjects.commits, 'commits', encodeCommit(frame));
     }
     for (const handler of this.#frameHandlers) handler(frame);
   }
@@ -96,7 +96,7 @@ export class NatsBus implements Bus {
   }
 
   broadcast(note: Note): void {
-    if (this.isConnected) this.#publish('notes', encodeNote(note));
+    if (this.isConnected) this.#publish(this.#subjects.notes, 'notes', encodeNote(note));
   }
 
   onNote(handler: (note: Note, from: NodeId) => void): () => void {
@@ -176,23 +176,20 @@ export class NatsBus implements Bus {
   async #respond(to: string | undefined, tag: string, answer: Promise<Reply>): Promise<void> {
     try {
       const data = encodeReply(await answer);
-      if (to === undefined || this.#send(to, tag, data) || !this.#send(to, tag, UNANSWERED_REPLY)) return;
+      if (to === undefined) return;
+      const send = (reply: Uint8Array) => this.#publish(to, `reply to ${tag}`, reply);
+      if (send(data) || !send(UNANSWERED_REPLY)) return;
       throw new Error(`the reply has ${data.length} bytes, more than may be sent now`);
     } catch (error) {
       if (!this.#isClosed) this.#report('a reply could not be sent', error);
     }
   }
 
-  /** Returns false if so much may not be sent now. */
-  #send(to: string, tag: string, reply: Uint8Array): boolean {
-    const connection = this.#link.admit(reply.length + SEAL_BYTES);
-    connection?.publish(to, this.#seal.seal(`reply to ${tag}`, reply).bytes);
-    return connection !== undefined;
-  }
-
-  #publish(purpose: 'commits' | 'notes', data: Uint8Array): void {
+  /** Seals and sends a message. Returns false if one of its size may not be sent now: nothing was sent. */
+  #publish(subject: string, purpose: Purpose, data: Uint8Array): boolean {
     const connection = this.#link.admit(data.length + SEAL_BYTES);
-    connection?.publish(this.#subjects[purpose], this.#seal.seal(purpose, data).bytes);
+    connection?.publish(subject, this.#seal.seal(purpose, data).bytes);
+    return connection !== undefined;
   }
 
   #call<Args extends unknown[]>(handlers: Handlers<Args>, ...args: Args): void {

@@ -70,8 +70,8 @@ export class PasswordHashes {
   ) {}
 
   /**
-   * Makes the hash anew if it was made with another cost, and returns the credential with the hash that it leaves. A
-   * failure that may pass changes nothing: the next sign-in tries again.
+   * Hashes the password again if its stored hash has another cost than `BCRYPT_COST`, and stores the new hash. Returns
+   * the credential with the hash that is stored then. A failure that may pass changes nothing: the next sign-in tries again.
    */
   async renew(credential: Credential, password: string): Promise<Credential> {
     const { username, passwordHash } = credential;

@@ -201,7 +201,7 @@ export interface Passwords {
    * smaller one. Throws `overloaded` if the queue is full.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>;
-  /** Whether the hash was made with another cost than the present one, and is to be made anew from the password. */
+  /** Whether the hash has another cost than `BCRYPT_COST`, so that the password should be hashed again. */
   isOutdated(hash: string): boolean;
   /** The number of hashings waiting or running. */
   readonly waiting: number;

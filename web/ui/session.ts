@@ -47,7 +47,7 @@ export function saveSession({ token, user }: SignedIn): Session {
 /** After this time a session ends in this browser, whether or not the server has answered the sign-out. */
 export const SIGN_OUT_WAIT_MS = 5000;
 
-/** What must be finished before the page begins anew. */
+/** Settles when all work that was passed to `finishBeforeEnd` has settled. */
 let unfinished: Promise<unknown> = Promise.resolve();
 
 /** Delays the end of a session until `work` has settled. Returns `work`. */
@@ -57,7 +57,7 @@ export function finishBeforeEnd<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Ends a session in this browser, and begins the page anew without its address after `#`. Whatever the page has in
+ * Removes the session from this browser, and loads the page again without the part of its address after `#`. Whatever the page has in
  * memory of the user, in whichever module, ends with the page: the next user may sit at the same window.
  */
 export function endSession({ token }: Session): void {

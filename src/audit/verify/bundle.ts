@@ -1,5 +1,6 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../../base/errors.js';
 import { COMMIT_LIMITS, checkCommit, emptyHead, type Head } from '../../log/commit.js';
 import type { Commit } from '../../log/log.js';
 import { readEntryBundle, TILE_WIDTH, type Tile, TileTree, tileBytes } from '../../log/merkle.js';
@@ -204,7 +205,7 @@ function parseFile<T>(work: () => T, path: string, place: Omit<Mismatch, 'what'>
   try {
     return work();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new MismatchError({ ...place, what: `${path} cannot be read: ${why}` });
   }
 }

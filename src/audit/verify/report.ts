@@ -1,3 +1,4 @@
+import { messageOf } from '../../base/errors.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import { BrokenCommit } from '../../log/commit.js';
 import { type Hash, HoleError, StorageError } from '../../log/log.js';
@@ -30,7 +31,7 @@ const OUTAGE_CODES = new Set([5, 6, 7, 10, 13, 14]);
 export function toMismatch(error: unknown, partition: number, position: number): Mismatch {
   if (isOutage(error)) throw error;
   if (error instanceof MismatchError) return error.mismatch;
-  const what = error instanceof Error ? error.message : String(error);
+  const what = messageOf(error);
   if (error instanceof BrokenCommit) return { what, partition, position: error.position };
   if (error instanceof HoleError) return { what, partition, position: error.missing };
   if (error instanceof LogEndsEarly) return { what, partition, position: error.position + 1 };
@@ -50,7 +51,7 @@ export function toMismatch(error: unknown, partition: number, position: number):
 export function toUnreadable(error: unknown, whose: string): Mismatch {
   if (isOutage(error)) throw error;
   if (error instanceof MismatchError) return error.mismatch;
-  return { what: `${whose} cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+  return { what: `${whose} cannot be read: ${messageOf(error)}` };
 }
 
 function isOutage(error: unknown): boolean {
