@@ -2,10 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
-import { openBrowser } from '../support/browser.js';
+import type { Page } from 'playwright-core';
+import { openWorld } from '../support/browser.js';
 import { parley } from '../support/parley.js';
-import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 const web = join(fileURLToPath(import.meta.url).split('/dist/')[0] ?? '', 'web');
@@ -74,21 +73,15 @@ const inOutbox = (change: string): string => `new Promise((resolve, reject) => {
 
 describe('The pages, when the stores of the browser', function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let server: ServerProcess;
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite' });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld();
 
   const at = (script?: string): Promise<Person> =>
-    Person.at(browser, server.url, {}, async (page) => void (script && (await page.addInitScript(script))));
+    Person.at(
+      world.browser,
+      world.server.url,
+      {},
+      async (page) => void (script && (await page.addInitScript(script))),
+    );
   const done = async (...people: readonly Person[]): Promise<void> => {
     for (const person of people) {
       expect(person.strangers).to.deep.equal([]);
@@ -123,32 +116,35 @@ describe('The pages, when the stores of the browser', function () {
     await ann.say('before');
     await ann.sees('before', 'sent');
     const devTools = await ann.page.context().newCDPSession(ann.page);
-    await devTools.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'indexeddb' });
+    await devTools.send('Storage.clearDataForOrigin', {
+      origin: world.server.url,
+      storageTypes: 'indexeddb',
+    });
     await ann.say('after');
     await ann.sees('after', 'sent');
-    await server.kill();
+    await world.server.kill();
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('unsent');
     await ann.sees('unsent', 'sending');
-    await server.start({ PORT: port });
+    await world.server.start({ PORT: port });
     await ann.page.reload();
     await ann.sees('unsent', 'sent');
     expect(await ann.message('unsent').count()).to.equal(1);
     // Without the session, the user is signed out.
-    await devTools.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'all' });
+    await devTools.send('Storage.clearDataForOrigin', { origin: world.server.url, storageTypes: 'all' });
     await ann.page.getByLabel('User name').waitFor();
     await done(ann, bob);
   });
 
   it('have damaged values: the chat and the console open', async () => {
-    const context = await browser.newContext();
+    const context = await world.browser.newContext();
     const page = await context.newPage();
-    await page.goto(`${server.url}/robots.txt`);
+    await page.goto(`${world.server.url}/robots.txt`);
     for (const path of ['/', '/audit'])
       for (const value of damaged) {
         for (const key of ['parley.session', 'parley.theme', 'parley.audit.witness'])
           await page.evaluate(`localStorage.setItem('${key}', ${JSON.stringify(value)})`);
-        await page.goto(server.url + path);
+        await page.goto(world.server.url + path);
         await page
           .getByLabel('User name')
           .waitFor()
@@ -161,11 +157,11 @@ describe('The pages, when the stores of the browser', function () {
 
   it('have a damaged state of the witness: the console opens all its views', async () => {
     const ann = await at();
-    expect((await parley(['role', 'auditor', ann.name], server.settings)).code).to.equal(0);
+    expect((await parley(['role', 'auditor', ann.name], world.server.settings)).code).to.equal(0);
     for (const value of damaged) {
       await ann.page.evaluate(`localStorage.setItem('parley.audit.witness', ${JSON.stringify(value)})`);
       for (const view of ['events', 'heads']) {
-        await ann.page.goto(`${server.url}/audit#/${view}`);
+        await ann.page.goto(`${world.server.url}/audit#/${view}`);
         await ann.page.reload();
         await ann.page.getByRole('heading', { level: 1 }).waitFor();
       }
@@ -213,7 +209,7 @@ describe('The pages, when the stores of the browser', function () {
       "'parley-' + JSON.parse(localStorage.getItem('parley.session')).user.userId",
     );
     const break_ = async (page: Page): Promise<void> => {
-      await page.goto(`${server.url}/robots.txt`);
+      await page.goto(`${world.server.url}/robots.txt`);
       await page.evaluate(`new Promise((resolve) => {
         indexedDB.deleteDatabase('${name}').onsuccess = () => {
           const opening = indexedDB.open('${name}', 1);

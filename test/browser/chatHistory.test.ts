@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { Rest } from '../../src/client/rest.js';
-import { openBrowser } from '../support/browser.js';
+import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 const MANY = 10_000;
@@ -32,31 +31,20 @@ const WHEN_STILL = `new Promise((resolve) => {
 
 describe(`A history of ${MANY} messages in the web chat`, function () {
   this.timeout(240_000);
-  let browser: Browser;
-  let server: ServerProcess;
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld({ RATE_LIMIT: 'off' });
 
   /** A room with a user who writes through a raw socket. */
   async function writerTo(reader: Person): Promise<{ socket: RawSocket; roomId: string }> {
-    const { username, password } = await signUp(server, `writer-to-${reader.name}`);
-    const { token } = await new Rest(server.url).signIn(username, password);
-    const socket = await RawSocket.open(server.wsUrl, token);
-    const [found] = await new Rest(server.url).search(token, reader.name);
+    const { username, password } = await signUp(world.server, `writer-to-${reader.name}`);
+    const { token } = await new Rest(world.server.url).signIn(username, password);
+    const socket = await RawSocket.open(world.server.wsUrl, token);
+    const [found] = await new Rest(world.server.url).search(token, reader.name);
     const { room } = await socket.request('init chat', { friendId: found?.userId ?? '' });
     return { socket, roomId: room.roomId };
   }
 
   it('can be scrolled to its start, with few messages in the page and none skipped', async () => {
-    const ann = await Person.at(browser, server.url);
+    const ann = await Person.at(world.browser, world.server.url);
     const { socket, roomId } = await writerTo(ann);
     for (let n = 0; n < MANY; n += BATCH)
       await Promise.all(
@@ -112,7 +100,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
           else socket.send(text);
         });
       });
-    const ann = await Person.at(browser, server.url, {}, holdBack);
+    const ann = await Person.at(world.browser, world.server.url, {}, holdBack);
     const { socket, roomId } = await writerTo(ann);
     for (let n = 1; n <= 120; n++)
       await socket.request('send message', { roomId, messageId: randomUUID(), message: `line ${n}` });

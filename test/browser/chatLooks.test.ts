@@ -1,23 +1,10 @@
 import { expect } from 'chai';
-import type { Browser } from 'playwright-core';
-import { axe, looks, openBrowser, screenshot } from '../support/browser.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { axe, looks, openWorld, screenshot } from '../support/browser.js';
 import { Person } from './person.js';
 
 describe('The accessibility of the web chat', function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let server: ServerProcess;
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite' });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld();
 
   for (const { name, options } of looks)
     it(`has no axe violations in any view (${name})`, async () => {
@@ -25,15 +12,15 @@ describe('The accessibility of the web chat', function () {
         await screenshot(person.page, `chat-${view}-${name}`);
         expect(await axe(person.page), view).to.deep.equal([]);
       };
-      const stranger = await (await browser.newContext(options)).newPage();
-      await stranger.goto(server.url);
+      const stranger = await (await world.browser.newContext(options)).newPage();
+      await stranger.goto(world.server.url);
       await stranger.getByLabel('User name').waitFor();
       await screenshot(stranger, `chat-sign-in-${name}`);
       expect(await axe(stranger)).to.deep.equal([]);
 
       const [ann, bob] = [
-        await Person.at(browser, server.url, options),
-        await Person.at(browser, server.url, options),
+        await Person.at(world.browser, world.server.url, options),
+        await Person.at(world.browser, world.server.url, options),
       ];
       await ann.page.getByText('No chats yet').waitFor();
       await look(ann, 'beginning');
@@ -58,7 +45,7 @@ describe('The accessibility of the web chat', function () {
       await bob.page.getByText('8 characters too long').waitFor();
       await look(bob, 'too-long');
       const other = await bob.page.context().newPage();
-      await other.goto(`${server.url}/#room=nonsense`);
+      await other.goto(`${world.server.url}/#room=nonsense`);
       await other.getByText('This chat is not available').waitFor();
       await screenshot(other, `chat-unavailable-${name}`);
       expect(await axe(other), 'unavailable').to.deep.equal([]);
@@ -72,10 +59,10 @@ describe('The accessibility of the web chat', function () {
       await look(ann, 'account');
       await ann.page.getByRole('button', { name: 'Delete my account' }).click();
       await look(ann, 'delete');
-      await server.kill();
+      await world.server.kill();
       await bob.banner.getByText('No connection').waitFor();
       await look(bob, 'offline');
-      await server.start();
+      await world.server.start();
       for (const person of [ann, bob]) {
         expect(person.strangers).to.deep.equal([]);
         await person.close();
@@ -84,9 +71,9 @@ describe('The accessibility of the web chat', function () {
     });
 
   it('works with the keyboard alone: sign up, search, write, reach the messages', async () => {
-    const bob = await Person.at(browser, server.url);
-    const page = await (await browser.newContext()).newPage();
-    await page.goto(server.url);
+    const bob = await Person.at(world.browser, world.server.url);
+    const page = await (await world.browser.newContext()).newPage();
+    await page.goto(world.server.url);
     const { keyboard } = page;
     const focused = (): Promise<string> =>
       page.evaluate<string>('(document.activeElement?.ariaLabel ?? document.activeElement?.id) || ""');

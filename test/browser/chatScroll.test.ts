@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Browser, BrowserContextOptions } from 'playwright-core';
+import type { BrowserContextOptions } from 'playwright-core';
 import { Rest } from '../../src/client/rest.js';
-import { openBrowser, screenshot } from '../support/browser.js';
+import { openWorld, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 /** Runs in the page: the distance of the view from the end, in px, once nothing has moved for 12 frames. */
@@ -37,27 +36,16 @@ const desktop: BrowserContextOptions = { viewport: { width: 1280, height: 800 } 
 
 describe('The end of a conversation in the web chat', function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let server: ServerProcess;
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld({ RATE_LIMIT: 'off' });
 
   /** A reader, and a writer who has sent this number of messages through a raw socket. */
   async function conversation(options: BrowserContextOptions, count: number) {
-    const ann = await Person.at(browser, server.url, options);
+    const ann = await Person.at(world.browser, world.server.url, options);
     const name = `writer-to-${ann.name}`;
-    const { username, password } = await signUp(server, name);
-    const { token } = await new Rest(server.url).signIn(username, password);
-    const socket = await RawSocket.open(server.wsUrl, token);
-    const [found] = await new Rest(server.url).search(token, ann.name);
+    const { username, password } = await signUp(world.server, name);
+    const { token } = await new Rest(world.server.url).signIn(username, password);
+    const socket = await RawSocket.open(world.server.wsUrl, token);
+    const [found] = await new Rest(world.server.url).search(token, ann.name);
     const { room } = await socket.request('init chat', { friendId: found?.userId ?? '' });
     let n = 0;
     const write = async (): Promise<string> => {

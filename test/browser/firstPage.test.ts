@@ -1,7 +1,6 @@
 import { expect } from 'chai';
-import type { Browser, CDPSession, Page } from 'playwright-core';
-import { axe, openBrowser, strangers } from '../support/browser.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import type { CDPSession, Page } from 'playwright-core';
+import { axe, openWorld, strangers } from '../support/browser.js';
 
 /** What a phone loads of the first page, to the moment when it can be used. */
 interface Load {
@@ -13,22 +12,11 @@ interface Load {
 
 describe('The first page', function () {
   this.timeout(60_000);
-  let browser: Browser;
-  let server: ServerProcess;
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite' });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld();
 
   /** Loads it as a phone on a slow line does, which shows what moves while it loads. */
   async function load(): Promise<Load> {
-    const context = await browser.newContext({ viewport: { width: 375, height: 740 }, isMobile: true });
+    const context = await world.browser.newContext({ viewport: { width: 375, height: 740 }, isMobile: true });
     const page = await context.newPage();
     const refused = strangers(page);
     const network: CDPSession = await context.newCDPSession(page);
@@ -42,14 +30,14 @@ describe('The first page', function () {
       bytes += encodedDataLength;
     });
     const requests: string[] = [];
-    page.on('request', (request) => requests.push(request.url().slice(server.url.length)));
+    page.on('request', (request) => requests.push(request.url().slice(world.server.url.length)));
     await page.addInitScript(`
       window.shifted = 0;
       new PerformanceObserver((list) => {
         for (const { value } of list.getEntries()) window.shifted += value;
       }).observe({ type: 'layout-shift', buffered: true });
     `);
-    await page.goto(server.url);
+    await page.goto(world.server.url);
     await page.getByLabel('User name').waitFor();
     await page.waitForLoadState('networkidle');
     return { page, bytes, requests, refused };

@@ -1,10 +1,9 @@
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { Rest } from '../../src/client/rest.js';
-import { openBrowser } from '../support/browser.js';
+import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';
-import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 /** Runs in the page. */
@@ -14,18 +13,7 @@ const UNSENT =
 
 describe('The end of a session in a browser', function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let server: ServerProcess;
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite' });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld();
 
   const signIn = async (page: Page, name: string): Promise<void> => {
     const isNew = page.getByRole('button', { name: 'Sign up' }).and(page.locator('[type="submit"]'));
@@ -40,7 +28,7 @@ describe('The end of a session in a browser', function () {
   };
   const otherTab = async ({ page }: Person): Promise<Page> => {
     const tab = await page.context().newPage();
-    await tab.goto(server.url);
+    await tab.goto(world.server.url);
     await tab.getByRole('searchbox').waitFor();
     return tab;
   };
@@ -50,7 +38,7 @@ describe('The end of a session in a browser', function () {
     'by the menu': ({ page }) => signOut(page),
     'by the menu of another tab': async (ann) => signOut(await otherTab(ann)),
     'on another device': async ({ page }) => {
-      await new Rest(server.url).signOut(await page.evaluate<string>(TOKEN));
+      await new Rest(world.server.url).signOut(await page.evaluate<string>(TOKEN));
     },
     'with the account': async ({ page }) => {
       await page.getByRole('button', { name: 'Account and settings' }).click();
@@ -60,7 +48,7 @@ describe('The end of a session in a browser', function () {
     },
   };
   it('does not come from a clock of the device that is years ahead', async () => {
-    const ann = await Person.at(browser, server.url);
+    const ann = await Person.at(world.browser, world.server.url);
     await ann.page.clock.setSystemTime(new Date('2099-01-01T00:00:00Z'));
     expect(await ann.page.evaluate<string>('new Date().toISOString()')).to.match(/^2099/);
     await ann.page.reload();
@@ -70,7 +58,10 @@ describe('The end of a session in a browser', function () {
 
   for (const [how, end] of Object.entries(ends))
     it(`leaves nothing of the user to the next one (${how})`, async () => {
-      const [bob, ann] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];
+      const [bob, ann] = [
+        await Person.at(world.browser, world.server.url),
+        await Person.at(world.browser, world.server.url),
+      ];
       await bob.open(ann.name);
       await bob.say('Hello');
       await ann.open(bob.name);
@@ -79,7 +70,7 @@ describe('The end of a session in a browser', function () {
       await ann.page.evaluate('globalThis.isOldPage = true');
       await end(ann);
       await ann.page.getByLabel('User name').waitFor();
-      expect(ann.page.url()).to.equal(`${server.url}/`);
+      expect(ann.page.url()).to.equal(`${world.server.url}/`);
       expect(await ann.page.title()).to.equal('Parley');
       expect(await ann.page.evaluate('globalThis.isOldPage'), 'the memory of the page').to.equal(undefined);
       // What waits in the outbox stays for a user who was signed out from elsewhere.
@@ -98,32 +89,35 @@ describe('The end of a session in a browser', function () {
     });
 
   it('leaves nothing to another user who signs in in another tab', async () => {
-    const [bob, ann] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];
+    const [bob, ann] = [
+      await Person.at(world.browser, world.server.url),
+      await Person.at(world.browser, world.server.url),
+    ];
     await ann.open(bob.name);
     await ann.composer.fill('not for Bob to read');
     await ann.page.evaluate('globalThis.isOldPage = true');
-    const session = await new Rest(server.url).signIn(bob.name, Person.password);
+    const session = await new Rest(world.server.url).signIn(bob.name, Person.password);
     const tab = await ann.page.context().newPage();
-    await tab.goto(`${server.url}/robots.txt`);
+    await tab.goto(`${world.server.url}/robots.txt`);
     await tab.evaluate(`localStorage.setItem('parley.session', ${JSON.stringify(JSON.stringify(session))})`);
     await ann.page.getByRole('heading', { name: bob.name }).waitFor();
-    expect(ann.page.url()).to.equal(`${server.url}/`);
+    expect(ann.page.url()).to.equal(`${world.server.url}/`);
     expect(await ann.page.evaluate('globalThis.isOldPage')).to.equal(undefined);
     for (const person of [ann, bob]) await person.close();
   });
 
   it('leaves nothing of an auditor in the console', async () => {
-    const ann = await Person.at(browser, server.url);
-    expect((await parley(['role', 'auditor', ann.name], server.settings)).code).to.equal(0);
+    const ann = await Person.at(world.browser, world.server.url);
+    expect((await parley(['role', 'auditor', ann.name], world.server.settings)).code).to.equal(0);
     const { page } = ann;
     for (const end of [
       () => page.getByRole('button', { name: 'Sign out' }).click(),
       async () => {
-        await new Rest(server.url).signOut(await page.evaluate<string>(TOKEN));
+        await new Rest(world.server.url).signOut(await page.evaluate<string>(TOKEN));
         await page.getByRole('button', { name: 'Search', exact: true }).click();
       },
     ]) {
-      await page.goto(`${server.url}/audit#/events?type=UserCreated`);
+      await page.goto(`${world.server.url}/audit#/events?type=UserCreated`);
       const signing = page.getByLabel('User name');
       await page.getByRole('button', { name: /^Sign/ }).first().waitFor();
       if (await signing.isVisible()) await signIn(page, ann.name);
@@ -132,7 +126,7 @@ describe('The end of a session in a browser', function () {
       await end();
       await signing.waitFor();
       await eventually('a new page', async () => (await page.evaluate('globalThis.isOldPage')) === undefined);
-      expect(page.url()).to.equal(`${server.url}/audit`);
+      expect(page.url()).to.equal(`${world.server.url}/audit`);
     }
     await ann.close();
   });

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { isSoak } from './lanes.js';
+import { type ServerProcess, startServer } from './server.js';
 
 /** Where screenshots are left to be looked at. */
 const artefacts = fileURLToPath(new URL('../../../artefacts/', import.meta.url));
@@ -78,4 +79,36 @@ export function strangers(page: Page): readonly string[] {
   });
   page.on('pageerror', (error) => found.push(String(error)));
   return found;
+}
+
+/** What the tests of a suite share. Both are there once the suite has begun. */
+export interface BrowserWorld {
+  readonly browser: Browser;
+  readonly server: ServerProcess;
+}
+
+/** Gives the suite a browser and a server of its own. Where there is no browser, the suite is left out. */
+export function openWorld(env: Readonly<Record<string, string>> = {}): BrowserWorld {
+  let [browser, server]: [Browser?, ServerProcess?] = [];
+  before(async function () {
+    browser = await openBrowser();
+    if (!browser) return this.skip();
+    server = await startServer({ engine: 'sqlite', env });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+  const begun = <T>(part: T | undefined): T => {
+    if (part === undefined) throw new Error('the suite has not begun');
+    return part;
+  };
+  return {
+    get browser() {
+      return begun(browser);
+    },
+    get server() {
+      return begun(server);
+    },
+  };
 }
