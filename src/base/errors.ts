@@ -15,6 +15,23 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** The message of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** The fixed words that say why a request was refused. Clients make texts of them in their users' languages. */
+export const ERROR_REASONS = [
+  'admins_only',
+  'blocked',
+  'gone',
+  'group_full',
+  'host',
+  'last_owner',
+  'not_member',
+  'not_taken',
+  'suspended',
+  'too_many',
+  'too_many_groups',
+  'url',
+] as const;
+export type ErrorReason = (typeof ERROR_REASONS)[number];
+
 export interface FieldError {
   readonly path: string;
   readonly message: string;
@@ -23,6 +40,8 @@ export interface FieldError {
 export interface ErrorDetails {
   /** Present with `bad_request`. */
   readonly fields?: readonly FieldError[];
+  /** May be present with `forbidden`, `conflict` and `bad_request`. */
+  readonly reason?: ErrorReason;
   /** Present with `rate_limited`, `overloaded` and `unknown`. */
   readonly retryAfterMs?: number;
 }
@@ -43,7 +62,10 @@ export class ParleyError extends Error {
 export const badRequest = (message: string, fields: readonly FieldError[] = []): ParleyError =>
   new ParleyError('bad_request', message, { fields });
 export const notFound = (message: string): ParleyError => new ParleyError('not_found', message);
-export const forbidden = (message: string): ParleyError => new ParleyError('forbidden', message);
+export const forbidden = (message: string, reason?: ErrorReason): ParleyError =>
+  new ParleyError('forbidden', message, reason && { reason });
+export const conflict = (message: string, reason?: ErrorReason): ParleyError =>
+  new ParleyError('conflict', message, reason && { reason });
 export const unauthenticated = (message: string): ParleyError => new ParleyError('unauthenticated', message);
 /** Nothing was done. The client may try again after `retryAfterMs`. */
 export const overloaded = (message: string, retryAfterMs = 1000): ParleyError =>

@@ -106,6 +106,8 @@ const nats = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
 const Settings = z.object({
   PORT: wholeNumber(0, 65_535).default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
@@ -125,7 +127,7 @@ const Settings = z.object({
     .string()
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  LOG_LEVEL: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('info'),
 });
 
 /**

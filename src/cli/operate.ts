@@ -145,7 +145,7 @@ export function addBackup(program: Command, env: NodeJS.ProcessEnv): void {
       if (file !== undefined) {
         const { users, messages } = await writeErasures(config, file);
         printLine(
-          `${users.length} erased users and ${messages.length} deleted messages are listed in ${file}`,
+          `${file} lists what was erased (users: ${users.length}) and deleted (messages: ${messages.length})`,
         );
       }
     });

@@ -1,4 +1,4 @@
-import type { ErrorCode, FieldError } from '../base/errors.js';
+import type { ErrorCode, ErrorReason, FieldError } from '../base/errors.js';
 import type { PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../domain/contract.js';
 import type { Chat, Message, User } from '../domain/userMessageChat.js';
 
@@ -113,6 +113,7 @@ export interface ErrorBody {
   readonly message?: string;
   readonly detail?: string;
   readonly fields?: readonly FieldError[];
+  readonly reason?: ErrorReason;
   readonly retryAfterMs?: number;
   readonly incident?: string;
 }
@@ -123,6 +124,8 @@ export class ClientError extends Error {
   readonly code: ClientErrorCode;
   /** With `bad_request`: the errors, by path. */
   readonly fields: readonly FieldError[];
+  /** May come with `forbidden`, `conflict` and `bad_request`: a word to make a text of in the user's language. */
+  readonly reason: ErrorReason | undefined;
   /** With `rate_limited`, `overloaded` and `unknown`. */
   readonly retryAfterMs: number | undefined;
   /** With `internal`: give it to the operator, who finds the cause in the log by it. */
@@ -132,6 +135,7 @@ export class ClientError extends Error {
     super(body.message ?? body.detail ?? body.code, options);
     this.code = body.code;
     this.fields = body.fields ?? [];
+    this.reason = body.reason;
     this.retryAfterMs = body.retryAfterMs;
     this.incident = body.incident;
   }

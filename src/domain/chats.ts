@@ -47,7 +47,7 @@ export const ChatOpened = event('ChatOpened', roomStream, {
         data: (shown) => ({
           room: {
             roomId,
-            roomType: 'PRIVATE',
+            roomType: 'PRIVATE' as const,
             participants: members.map((member) => shown.user(member)),
             lastMessage: null,
             unread: 0,

@@ -41,7 +41,7 @@ export interface Words {
   quoted(value: unknown): string;
 }
 
-/** The one field of an event's data that is sealed. Its decider gives it in the clear, and the writer seals it. */
+/** A field of an event's data that is sealed where it is a text. Its decider gives it in the clear, the writer seals it. */
 export interface SealedField<E> {
   readonly field: string;
   readonly of: (event: E) => Sealing;
@@ -67,7 +67,7 @@ export interface Scene {
 interface EventSpec<T extends string, D, S> {
   /** The stored shape. It never changes after a release: a new shape is a new type. */
   readonly data: z.ZodType<D>;
-  readonly sealed?: SealedField<RecordedOf<T, D>>;
+  readonly sealed?: readonly SealedField<RecordedOf<T, D>>[];
   /** Pure; never changes `state`. Without it the state stays as it is. */
   readonly evolve?: (state: S, event: RecordedOf<T, D>) => S;
   /** The event's pushes: live, after a gap and in a replay. Pure. Without it the event has none. */

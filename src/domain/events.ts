@@ -39,7 +39,7 @@ export interface AnyEvent {
   readonly type: EventType;
   readonly stream: StreamDeclaration<State>;
   readonly data: z.ZodType;
-  readonly sealed?: SealedField<Recorded>;
+  readonly sealed?: readonly SealedField<Recorded>[];
   readonly evolve?: (state: State, event: Recorded) => State;
   readonly push?: (event: Recorded, scene: Scene) => readonly Push[];
   readonly line: (event: Recorded, words: Words) => string;
@@ -104,12 +104,15 @@ export interface SealedText extends Sealing {
   readonly text: string;
 }
 
-/** The sealed field of an event. */
-export function sealedTextOf(event: Recorded): SealedText | undefined {
+const NO_FIELDS: readonly SealedText[] = [];
+
+/** The sealed fields that an event has. */
+export function sealedTextsOf(event: Recorded): readonly SealedText[] {
   const { sealed } = declarationOf(event.type);
-  if (!sealed) return undefined;
-  const { field } = sealed;
-  // A sealed field is a string of the event's data.
-  const text = (event.data as Readonly<Record<string, unknown>>)[field] as string;
-  return { ...sealed.of(event), field, text };
+  if (!sealed) return NO_FIELDS;
+  const data = event.data as Readonly<Record<string, unknown>>; // Data is an object.
+  return sealed.flatMap(({ field, of }) => {
+    const text = data[field];
+    return typeof text === 'string' ? [{ ...of(event), field, text }] : [];
+  });
 }

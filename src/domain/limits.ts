@@ -22,8 +22,8 @@ export const REVISION_CHARACTERS = 256;
 
 /** Rows of one page: messages, chats. */
 export const PAGE_ROWS = { default: 50, max: 200 } as const;
-/** The size of a room: Parley has private chats of two only. */
-export const ROOM_MEMBERS = 2;
+/** The most participants that a chat shows, and marks of members that are told to others. */
+export const SHOWN_MEMBERS = 32;
 /** Rooms that one `join room` names. */
 export const JOINED_ROOMS = 1000;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badRequest, forbidden, notFound, ParleyError } from '../base/errors.js';
+import { badRequest, conflict, forbidden, notFound } from '../base/errors.js';
 import { openChat } from './chats.js';
 import { clientCommand, command, type Decision, request } from './defineCommand.js';
 import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
@@ -49,14 +49,16 @@ const MessageSentData = z.strictObject({
 
 export const MessageSent = event('MessageSent', roomStream, {
   data: MessageSentData,
-  sealed: {
-    field: 'text',
-    of: ({ actor, data: { roomId, messageId, seq } }) => ({
-      owner: actor,
-      context: messageContext(roomId, messageId),
-      place: { roomId, seq, rev: 0 },
-    }),
-  },
+  sealed: [
+    {
+      field: 'text',
+      of: ({ actor, data: { roomId, messageId, seq } }) => ({
+        owner: actor,
+        context: messageContext(roomId, messageId),
+        place: { roomId, seq, rev: 0 },
+      }),
+    },
+  ],
   // Field by field, as nearly all events come here: spreading the old state takes several times as long.
   evolve(room, { actor, data: { seq } }) {
     if (!room.exists) return room;
@@ -142,7 +144,7 @@ export const sendMessage = clientCommand('send message', roomStream, {
       if (isSame && earlier.hasText(message))
         return { events: [], answer: sentAnswer(room, { ...body, seq, message, sentAt }) };
       return {
-        refused: new ParleyError('conflict', `message ${messageId} exists with another body or sender`),
+        refused: conflict(`message ${messageId} exists with another body or sender`),
       };
     }
     if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };

@@ -14,10 +14,12 @@ export const usernameContext = (userId: UserId): string => `user:${userId}|UserR
 
 export const UserRegistered = event('UserRegistered', userStream, {
   data: z.strictObject({ userId: z.string(), username: z.string(), backgroundColor: z.string() }),
-  sealed: {
-    field: 'username',
-    of: ({ data: { userId } }) => ({ owner: userId, context: usernameContext(userId) }),
-  },
+  sealed: [
+    {
+      field: 'username',
+      of: ({ data: { userId } }) => ({ owner: userId, context: usernameContext(userId) }),
+    },
+  ],
   evolve: (state) => ({ ...state, registered: true }),
   line: ({ data }, { who }) => `${who(data.userId)} signed up`,
 });

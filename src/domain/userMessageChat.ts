@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { Time } from './fields.js';
-import { ROOM_MEMBERS } from './limits.js';
+import { SHOWN_MEMBERS } from './limits.js';
+
+const ROOM_TYPES = ['PRIVATE', 'GROUP'] as const;
+const GROUP_ROLES = ['owner', 'admin', 'member'] as const;
+/** Which messages somebody sees who joins a group: those from then on, or all. */
+const HISTORIES = ['joined', 'all'] as const;
+const MEMBERS_OR_ADMINS = ['members', 'admins'] as const;
 
 export const User = z
   .strictObject({
@@ -8,11 +14,22 @@ export const User = z
     username: z.string().nullable(),
     backgroundColor: z.string().meta({ pattern: '^#[0-9a-f]{6}$' }),
     createdAt: Time,
+    displayName: z.string().exactOptional(),
+    about: z.string().exactOptional(),
+    status: z.string().exactOptional(),
+    locale: z.string().exactOptional().meta({ description: 'BCP 47; in one’s own `User` only.' }),
+    bot: z.literal(true).exactOptional(),
+    suspended: z.literal(true).exactOptional(),
     erased: z.literal(true).exactOptional(),
   })
   .meta({ id: 'User' });
 
 export type User = z.infer<typeof User>;
+
+/** Who reacted to a message with one emoji: the first 20 users, and how many there are. */
+const Reaction = z
+  .strictObject({ emoji: z.string(), userIds: z.array(z.string()), count: z.int().min(1) })
+  .meta({ id: 'Reaction' });
 
 export const Message = z
   .strictObject({
@@ -22,7 +39,13 @@ export const Message = z
     senderId: z.string().meta({ format: 'uuid' }),
     message: z.string().nullable(),
     replyTo: z.string().meta({ format: 'uuid' }).exactOptional(),
+    mentions: z.array(z.string()).exactOptional().meta({ description: 'User ids, or `["all"]`.' }),
+    data: z.record(z.string(), z.unknown()).exactOptional().meta({ description: 'As the sender gave it.' }),
     sentAt: Time,
+    rev: z.int().min(1).exactOptional().meta({ description: 'The number of edits.' }),
+    editedAt: Time.exactOptional(),
+    reactions: z.array(Reaction).exactOptional(),
+    pinned: z.literal(true).exactOptional(),
     erased: z.literal(true).exactOptional(),
     deleted: z.strictObject({ by: z.string() }).exactOptional(),
   })
@@ -30,15 +53,47 @@ export const Message = z
 
 export type Message = z.infer<typeof Message>;
 
+/** What a chat has in addition if it is a group. */
+const groupFields = {
+  name: z.string().nullable().exactOptional(),
+  about: z.string().exactOptional(),
+  history: z.enum(HISTORIES).exactOptional(),
+  whoAdds: z.enum(MEMBERS_OR_ADMINS).exactOptional(),
+  whoSends: z.enum(MEMBERS_OR_ADMINS).exactOptional(),
+  role: z.enum(GROUP_ROLES).exactOptional(),
+  members: z.int().min(0).exactOptional().meta({ description: 'The number of members.' }),
+  windows: z
+    .array(z.tuple([z.int().min(1), z.int().min(0).nullable()]))
+    .exactOptional()
+    .meta({ description: 'The `seq` from and to which I see messages; null: without end.' }),
+};
+
 export const Chat = z
   .strictObject({
     roomId: z.string().meta({ format: 'uuid' }),
-    roomType: z.literal('PRIVATE'),
-    participants: z.array(User).length(ROOM_MEMBERS),
+    roomType: z.enum(ROOM_TYPES),
+    participants: z
+      .array(User)
+      .min(1)
+      .max(SHOWN_MEMBERS)
+      .meta({ description: 'Of a larger group: me, and those who are in it longest.' }),
     lastMessage: Message.nullable(),
     unread: z.int().min(0),
     readUpTo: z.record(z.string(), z.int().min(0)),
     createdAt: Time,
+    request: z
+      .literal(true)
+      .exactOptional()
+      .meta({ description: 'Opened by somebody who is not my contact.' }),
+    mutedUntil: Time.exactOptional(),
+    pinned: z.literal(true).exactOptional(),
+    archived: z.literal(true).exactOptional(),
+    mentions: z
+      .array(z.int().min(1))
+      .exactOptional()
+      .meta({ description: 'The `seq` of messages above my mark that mention me, the newest 100.' }),
+    pinnedMessages: z.array(z.string()).exactOptional().meta({ description: 'Message ids.' }),
+    ...groupFields,
   })
   .meta({ id: 'Chat' });
 

@@ -82,6 +82,7 @@ export function errorText(
       code,
       message,
       ...(code === 'bad_request' ? { fields } : {}),
+      ...(details.reason === undefined ? {} : { reason: details.reason }),
       ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
       ...(incident === undefined ? {} : { incident }),
     };

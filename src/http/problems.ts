@@ -86,6 +86,7 @@ export function respondWith(ctx: Context, error: ParleyError, extra: Record<stri
       detail: message,
       code,
       ...(code === 'bad_request' ? { fields } : {}),
+      ...(details.reason === undefined ? {} : { reason: details.reason }),
       ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
       ...extra,
     }),

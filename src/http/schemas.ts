@@ -1,6 +1,6 @@
 import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
-import { ERROR_CODES, type ErrorCode } from '../base/errors.js';
+import { ERROR_CODES, ERROR_REASONS, type ErrorCode } from '../base/errors.js';
 import { Time } from '../domain/fields.js';
 import {
   PASSWORD_CHARACTERS,
@@ -125,6 +125,10 @@ export const Problem = z
       .array(z.strictObject({ path: z.string(), message: z.string() }))
       .exactOptional()
       .meta({ description: 'With `bad_request`: the first 20 at most, possibly none.' }),
+    reason: z.enum(ERROR_REASONS).exactOptional().meta({
+      description:
+        'May come with `forbidden`, `conflict` and `bad_request`: one of these words, to make a text of.',
+    }),
     retryAfterMs: z
       .int()
       .min(0)

@@ -172,16 +172,17 @@ function roomKeysOf({ wants, roomKeys }: Prepared, owner: UserId, roomId: RoomId
 }
 
 /**
- * Seals a field of an event as it was decided. Throws if the command did not want its key, and `TextDestroyed` if the
- * text's place was destroyed before.
+ * Seals a field of an event as it was decided; undefined if the event does not have it. Throws if the command did not
+ * want its key, and `TextDestroyed` if the text's place was destroyed before.
  */
 export function sealField(
   event: Recorded,
   { field, of }: SealedField<Recorded>,
   prepared: Prepared,
-): SealedText {
+): SealedText | undefined {
+  const text = (event.data as Readonly<Record<string, unknown>>)[field]; // Data is an object.
+  if (typeof text !== 'string') return undefined;
   const { owner, context, place } = of(event);
-  const text = (event.data as Readonly<Record<string, unknown>>)[field] as string; // A sealed field is a string.
   const key = place ? roomKeysOf(prepared, owner, place.roomId) : prepared.found.ownKeys.get(owner);
   if (key === undefined || key === 'destroyed')
     throw new Error(`the key that seals ${event.type} of ${owner} was not fetched`);

@@ -24,8 +24,10 @@ interface NewLeaf {
   readonly event: Recorded;
   readonly leaf: string;
   readonly bytes: number;
-  readonly text: SealedText | undefined;
+  readonly texts: readonly SealedText[];
 }
+
+const NO_FIELDS: readonly never[] = [];
 
 /** What a batch needs of its writer. */
 interface BatchDeps {
@@ -104,13 +106,13 @@ export class Batch {
     }
     if (this.events.length + made.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes) return false;
     this.#bytes = bytes;
-    for (const { event, leaf, text } of made) {
+    for (const { event, leaf, texts } of made) {
       stream.evolve(event);
       tail.add(event, leaf);
       ids.add(event, named);
       this.events.push(event);
       this.leaves.push(leaf);
-      if (text) this.texts.set(text.sealed, text.text);
+      for (const { sealed, text } of texts) this.texts.set(sealed, text);
     }
     const members = membersIn(stream.state);
     if (members.length > 0) this.members.set(stream.name, members);
@@ -138,11 +140,15 @@ export class Batch {
       recordedAt: this.recordedAt,
       commandId: task.commandId,
     } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
-    const { sealed: field } = declarationOf(decided.type);
-    const text = field && sealField(decided, field, prepared);
+    const texts: SealedText[] = [];
     let event = decided;
-    // A sealed field is a string.
-    if (text) event = { ...decided, data: { ...data, [field.field]: text.sealed } } as Recorded;
+    for (const field of declarationOf(decided.type).sealed ?? NO_FIELDS) {
+      const text = sealField(decided, field, prepared);
+      if (!text) continue;
+      texts.push(text);
+      // The sealed form of a text is a text.
+      event = { ...event, data: { ...event.data, [field.field]: text.sealed } } as Recorded;
+    }
     const { knownToAll } = this.deps;
     const stored = knownToAll.has(type)
       ? event
@@ -154,7 +160,7 @@ export class Batch {
     const leaf = encodeEvent(event, stored);
     const bytes = Buffer.byteLength(leaf);
     if (bytes > COMMIT_LIMITS.leafBytes) throw new CommitTooLarge('leafBytes', bytes);
-    return { event, leaf, bytes, text };
+    return { event, leaf, bytes, texts };
   }
 
   #tell({ task, stream }: Prepared, decision: Waiting['decision'], moment: Moment): void {

@@ -163,7 +163,7 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
     const { code, out, err } = await parley(['backup', '--erasures', list], server.settings);
     expect({ code, out, err }).to.deep.equal({
       code: 0,
-      out: `1 erased users and ${load.deleted.size} deleted messages are listed in ${list}\n`,
+      out: `${list} lists what was erased (users: 1) and deleted (messages: ${load.deleted.size})\n`,
       err: '',
     });
     await device.close();
@@ -214,7 +214,9 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
       const replayed = await parley(['audit', 'replay', '--type', 'MessageSent'], other.settings);
       for (const line of replayed.out.trim().split('\n')) {
         const { data } = JSON.parse(line);
-        if (data.roomId === roomId && load.deleted.has(data.seq)) expect(data.text).to.equal(null);
+        // The new message may have the place of one that was lost with the old history.
+        if (data.roomId === roomId && data.seq !== seq && load.deleted.has(data.seq))
+          expect(data.text).to.equal(null);
       }
       const verified = await parley(['audit', 'verify'], other.settings);
       expect({ code: verified.code, err: verified.err }).to.deep.equal({ code: 0, err: '' });
@@ -290,7 +292,9 @@ describe('parley backup', function () {
     const [dir, { settings, dataDir }] = [tempDir(), server];
     const list = join(dir, 'list');
     for (let time = 0; time < 2; time++)
-      expect((await parley(['backup', '--erasures', list], settings)).out).to.match(/ are listed in /);
+      expect((await parley(['backup', '--erasures', list], settings)).out).to.match(
+        / lists what was erased /,
+      );
     const foreign = readFileSync(list, 'utf8').replace(/"log":"[^"]+"/, '"log":"another"');
     const others: Record<string, string> = {
       'notes.txt': 'mine',

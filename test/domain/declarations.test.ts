@@ -6,7 +6,7 @@ import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
 import { type Command, type CommandKind, describeCommand } from '../../src/domain/commands.js';
 import { type PushName, pushes, requests } from '../../src/domain/contract.js';
 import type { StoredPush } from '../../src/domain/defineEvent.js';
-import { declarationOf, eventTypes, pushesOf, sealedTextOf } from '../../src/domain/events.js';
+import { declarationOf, eventTypes, pushesOf, sealedTextsOf } from '../../src/domain/events.js';
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
 import { seal } from '../../src/vault/dataKeys.js';
@@ -107,7 +107,7 @@ describe('the declarations', () => {
     );
   });
 
-  it('seal one field of an event, which auditors see opened, and as null once its key is destroyed', async () => {
+  it('seal fields of an event, which auditors see opened, and as null once their keys are destroyed', async () => {
     const key = Buffer.alloc(32, 7);
     const roomKeys = newRoomKeys();
     const place = { partition: 0, offset: 0, stream: `user:${ada}`, version: 1 } as const;
@@ -120,24 +120,34 @@ describe('the declarations', () => {
       const { sealed } = declarationOf(type);
       if (!sealed) continue;
       const data = values[type];
-      if (!data) throw new Error(`this test lacks a value of ${type}, which seals ${sealed.field}`);
+      if (!data)
+        throw new Error(
+          `this test lacks a value of ${type}, which seals ${sealed.map(({ field }) => field)}`,
+        );
       // The values are those of each type's own data.
-      const plain = { ...place, ...of, type, data } as never as Parameters<typeof sealedTextOf>[0];
-      const { context = '', place: textPlace } = sealedTextOf(plain) ?? {};
-      const text = textPlace
-        ? sealText(roomKeys, textPlace, 'secret', context)
-        : seal(key, 'secret', context);
-      const event = { ...plain, data: { ...data, [sealed.field]: text } } as typeof plain;
+      const plain = { ...place, ...of, type, data } as never as Parameters<typeof sealedTextsOf>[0];
+      const fields = sealedTextsOf(plain);
+      expect(fields.map(({ field }) => field)).to.deep.equal(sealed.map(({ field }) => field));
+      const texts = fields.map(({ field, context, place: textPlace }) => {
+        const text = textPlace
+          ? sealText(roomKeys, textPlace, 'secret', context)
+          : seal(key, 'secret', context);
+        return [field, text] as const;
+      });
+      const event = { ...plain, data: { ...data, ...Object.fromEntries(texts) } } as typeof plain;
       const keysOf = (isErased: boolean): AuditKeys => ({
         getKeys: async (owners) =>
           new Map(owners.map((owner) => [owner, isErased ? 'destroyed' : key] as const)),
         getRoomKeys: async (rooms) =>
           new Map(rooms.map((room) => [roomKeysId(room), isErased ? 'destroyed' : roomKeys] as const)),
       });
-      expect((await openEvents(keysOf(false), [event]))[0]?.data).to.have.property(sealed.field, 'secret');
+      const [open] = await openEvents(keysOf(false), [event]);
       const [erased] = await openEvents(keysOf(true), [event]);
       expect(erased).to.have.property('erased', true);
-      expect(erased?.data).to.have.property(sealed.field, null);
+      for (const { field } of fields) {
+        expect(open?.data).to.have.property(field, 'secret');
+        expect(erased?.data).to.have.property(field, null);
+      }
     }
   });
 });

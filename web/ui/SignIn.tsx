@@ -50,7 +50,7 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
       <p class="purpose">{purpose}</p>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <Field name="username" label="User name" error={nameError} autocomplete="username">
-          {isNew ? '3 to 32 characters: letters, digits, _ . or -' : undefined}
+          {isNew ? '3 to 32 characters: a–z, A–Z, 0–9, _ . or -' : undefined}
         </Field>
         <Field
           name="password"

@@ -5,7 +5,7 @@ import {
   type EventType,
   type Recorded,
   type SealedText,
-  sealedTextOf,
+  sealedTextsOf,
 } from '../../domain/events.js';
 import type { UserId, WriterInRoom } from '../../domain/ids.js';
 import { messageContext } from '../../domain/messages.js';
@@ -13,7 +13,7 @@ import { open } from '../../vault/dataKeys.js';
 import { openText, type RoomKeys, roomKeysId } from '../../vault/textKeys.js';
 import type { DataKey, KeyStore } from '../../vault/vault.js';
 
-/** An event as auditors see it: its sealed text is opened, or null if the key was destroyed. */
+/** An event as auditors see it: its sealed texts are opened, or null if the key was destroyed. */
 export interface OpenEvent extends Omit<Recorded, 'data' | 'type'> {
   readonly type: EventType;
   readonly data: object;
@@ -31,25 +31,22 @@ type OpenField = (field: SealedText) => string | null;
  * is not known whether there is a key, with `CipherError` for sealed text that was altered.
  */
 export async function openEvents(keys: AuditKeys, events: readonly Recorded[]): Promise<OpenEvent[]> {
-  const fields = events.map(sealedTextOf);
-  const openField = await fetchKeys(
-    keys,
-    fields.filter((field) => field !== undefined),
-  );
-  return events.map((event, i) => openEvent(event, fields[i], openField));
+  const fields = events.map(sealedTextsOf);
+  const openField = await fetchKeys(keys, fields.flat());
+  return events.map((event, i) => openEvent(event, fields[i] ?? [], openField));
 }
 
 function openEvent(
   { partition, offset, stream, version, type, data, actor, recordedAt, commandId }: Recorded,
-  field: SealedText | undefined,
+  fields: readonly SealedText[],
   openField: OpenField,
 ): OpenEvent {
   const place = { partition, offset, stream, version, type };
   const rest = { actor, recordedAt, commandId };
-  if (!field) return { ...place, data, ...rest };
-  const text = openField(field);
-  const opened: EventData[EventType] | object = { ...data, [field.field]: text };
-  return { ...place, data: opened, ...(text === null ? { erased: true } : {}), ...rest };
+  const texts = fields.map((field) => [field.field, openField(field)] as const);
+  const opened: EventData[EventType] | object = { ...data, ...Object.fromEntries(texts) };
+  const isErased = texts.some(([, text]) => text === null);
+  return { ...place, data: opened, ...(isErased ? { erased: true } : {}), ...rest };
 }
 
 /** Fetches the keys of all these fields. The function that it returns opens only them. */

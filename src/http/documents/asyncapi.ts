@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ERROR_REASONS } from '../../base/errors.js';
 import { pushes, requests } from '../../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/protocol.js';
@@ -18,6 +19,7 @@ const ErrorAnswer = z.strictObject({
     code: z.enum(Object.keys(errorCodes)),
     message: z.string(),
     fields: z.array(z.strictObject({ path: z.string(), message: z.string() })).exactOptional(),
+    reason: z.enum(ERROR_REASONS).exactOptional(),
     retryAfterMs: z.int().min(0).exactOptional(),
     incident: z.string().exactOptional(),
   }),
