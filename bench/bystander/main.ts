@@ -23,7 +23,7 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
     tails.map((tail) => ({ position: tail?.position ?? 0, size: tail?.size ?? 0 })),
     {
       delivery: { deliver: idle },
-      interest: { ring: { hosts: nobody }, watchers: { isWatched: nobody } },
+      interest: { ring: { hosts: nobody }, relations: { isWatched: nobody } },
       content: {
         profiles: { known: idle, load: async () => new Map() },
         texts: { messages: async () => [] },

@@ -95,7 +95,7 @@ export async function connectBus(
 
 /** Starts the projections, which follow the log from here on. */
 export async function startReads(
-  { logger, closers, retirement }: Host,
+  { config, logger, closers, retirement }: Host,
   { engine: { location, log }, texts }: Stores,
   bus: Bus,
 ): Promise<Reads> {
@@ -116,7 +116,10 @@ export async function startReads(
   bus.subscribe(projections.publish);
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
-  const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
+  const queries = createQueries({
+    ...{ rows: reader, progress, open: texts.opener, log },
+    contactRule: config.CONTACTS,
+  });
   return { projections, queries };
 }
 
@@ -184,7 +187,7 @@ export async function joinCluster(
 const COMMIT_INTERVAL_MS = 4;
 
 function createWriters(
-  { logger, metrics, retirement }: Host,
+  { config, logger, metrics, retirement }: Host,
   {
     stores: { engine, vault },
     reads: { projections },
@@ -208,6 +211,7 @@ function createWriters(
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
+        contactRule: config.CONTACTS,
       },
       environment: {
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },

@@ -2,7 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { notFound } from '../base/errors.js';
 import type { Time } from '../domain/fields.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import type { Message, OnlineInfo, User } from '../domain/userMessageChat.js';
+import {
+  DEFAULT_PREFERENCES,
+  type Message,
+  type OnlineInfo,
+  type Preferences,
+  type User,
+} from '../domain/userMessageChat.js';
 import {
   type ChatRow,
   chatsModel,
@@ -16,6 +22,7 @@ import {
   messagesProjection,
   openMessages,
 } from '../projections/models/messageRows.js';
+import { preferencesModel, preferencesProjection } from '../projections/models/preferenceRows.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
 import {
   type ContentOpener,
@@ -26,13 +33,11 @@ import {
   usersModel,
   usersProjection,
 } from '../projections/models/userRows.js';
-import { type AnyProjection, type Folded, foldEvents, type Rows } from '../projections/projection.js';
 import { type Engine, openReaderHere } from '../projections/store/engine.js';
 import { ActiveReader } from '../projections/store/openReader.js';
 import {
   type AnyModel,
   foldedBy,
-  type Model,
   type Row,
   type RowReader,
   rowsUnder,
@@ -41,42 +46,9 @@ import {
 import { openVault } from '../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { type At, eventsUntil, type StreamSource } from './events/eventFilter.js';
+import { mapRows, RowsInMemory } from './rowsInMemory.js';
 import { type AuditedLog, openAuditedLog, openStoredRows } from './storedRows.js';
 import { activeGenerations } from './verify/comparedModels.js';
-
-/** Read models in memory, folded from some events by the same folds that run live. */
-class RowsInMemory {
-  readonly #tables: readonly { readonly projection: AnyProjection; readonly rows: Rows }[];
-
-  constructor(projections: readonly AnyProjection[]) {
-    this.#tables = projections.map((projection) => ({ projection, rows: new Map() }));
-  }
-
-  /** Events must come in their order. */
-  fold(event: Folded): void {
-    for (const { projection, rows } of this.#tables) foldEvents(projection, [event], () => undefined, rows);
-  }
-
-  get<R>(model: Model<R>, key: string): R | undefined {
-    // A model's rows are made by its projection.
-    return (this.#rows(model).get(key)?.value ?? undefined) as R | undefined;
-  }
-
-  /** The rows in the order in which they were first written. */
-  all<R>(model: Model<R>): Row<R>[] {
-    // A model's rows are made by its projection.
-    return [...this.#rows(model).values()] as Row<R>[];
-  }
-
-  #rows(model: Pick<Model<unknown>, 'name'>): Rows {
-    const table = this.#tables.find(({ projection }) => projection.model.name === model.name);
-    if (!table) throw new RangeError(`${model.name} is not folded here`);
-    return table.rows;
-  }
-}
-
-/** Streams that are read concurrently. */
-const CONCURRENT_STREAMS = 16;
 
 /** The log and the rows of users. Rows only tell which streams to read. */
 export interface UserSource extends StreamSource {
@@ -105,34 +77,49 @@ const atTime = (time: Time | undefined): At | undefined => (time === undefined ?
 // No names: they are for searches, which do not exist here.
 const profiles = usersProjection({ usernames: async () => [] });
 
-/** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
+/** Folds a user's profile, presence, preferences and decision state at a time, from the user's own stream. */
 async function foldUserRows(
   source: StreamSource,
   userId: UserId,
   time: Time | undefined,
 ): Promise<RowsInMemory> {
-  const rows = new RowsInMemory([profiles, presenceProjection, statesProjection]);
+  const rows = new RowsInMemory([profiles, presenceProjection, preferencesProjection, statesProjection]);
   for await (const event of eventsUntil(source, streamOf('user', userId), atTime(time))) rows.fold(event);
   return rows;
 }
 
-/** The ids of the user's friends at that time, without friends who were erased by then. */
-async function readFriendsAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<UserId[]> {
+/** What a user and another one were to each other at that time. */
+interface TieThen {
+  readonly other: UserId;
+  readonly isFriend: boolean;
+  readonly isBlocked: boolean;
+}
+
+/** The user's friends and those whom the user blocked at that time, by id; without friends who were erased by then. */
+async function readTiesAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<TieThen[]> {
   const { rows } = source;
-  const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
+  const tieAt = async ({ key, value: now }: Row<ChatRow>): Promise<TieThen | undefined> => {
+    if (now === null || !now.members.includes(userId)) return undefined;
+    // A pair that has no such tie now, and of which none has ended, never had one.
+    if (!now.hasEnded && now.added.length + now.blocks.length === 0) return undefined;
     const then = new RowsInMemory([chatsProjection]);
     for await (const event of eventsUntil(source, streamNamed(key), atTime(time))) {
       then.fold(event);
-      // Who was added once stays a friend.
-      if (event.type === 'FriendAdded') break;
+      // Ties of which none has ended only grow: what is there by now stays so.
+      const pair = then.get(chatsModel, key);
+      const isFriend = now.added.length === 0 || (pair?.added.length ?? 0) > 0;
+      if (!now.hasEnded && isFriend && pair?.blocks.length === now.blocks.length) break;
     }
     const pair = then.get(chatsModel, key);
-    const friend = pair?.members.find((member) => member !== userId);
-    if (friend === undefined || pair?.added.length === 0) return undefined;
-    const now = (await rows.get(usersModel, [friend])).get(friend)?.value;
-    return now?.erased && (await wasErased(source, friend, time)) ? undefined : friend;
+    const other = pair?.members.find((member) => member !== userId);
+    if (pair === undefined || other === undefined) return undefined;
+    const profile = (await rows.get(usersModel, [other])).get(other)?.value;
+    const isErased = profile?.erased === true && (await wasErased(source, other, time));
+    const isFriend = pair.added.length > 0 && !isErased;
+    return { other, isFriend, isBlocked: pair.blocks.includes(userId) };
   };
-  return (await mapRows(rowsUnder(rows, chatsModel, 'friends', userId), friendAt)).sort();
+  const ties = await mapRows(rowsUnder(rows, chatsModel, 'members', userId), tieAt);
+  return ties.sort((a, b) => (a.other < b.other ? -1 : 1));
 }
 
 /** The rooms that were active for the user at that time, by id. */
@@ -163,18 +150,6 @@ async function wasErased(source: StreamSource, userId: UserId, time: Time | unde
 // Rows of chats have their streams' names as keys.
 const streamNamed = (key: string): StreamName => key as StreamName;
 
-async function mapRows<R, T>(
-  pages: AsyncIterable<readonly Row<R>[]>,
-  work: (row: Row<R>) => Promise<T | undefined>,
-): Promise<T[]> {
-  const found: T[] = [];
-  for await (const page of pages)
-    for (let at = 0; at < page.length; at += CONCURRENT_STREAMS)
-      for (const one of await Promise.all(page.slice(at, at + CONCURRENT_STREAMS).map(work)))
-        if (one !== undefined) found.push(one);
-  return found;
-}
-
 /** A room at a point in time, with its messages. */
 export interface RoomSnapshot {
   readonly room: RoomInfo;
@@ -187,6 +162,9 @@ export interface RoomSnapshot {
 export interface UserSnapshot extends OnlineInfo {
   readonly user: User;
   readonly friends: readonly User[];
+  /** The users whom this user blocked. */
+  readonly blocked: readonly User[];
+  readonly preferences: Preferences;
   readonly rooms: readonly RoomInfo[];
 }
 
@@ -234,10 +212,17 @@ export async function readUserAt(
   const [user] = row ? await openUsers(source.open, [row]) : [];
   if (!user) throw notFound('the user did not exist then');
   const { isOnline, lastSeen } = rows.get(presenceModel, userId) ?? { isOnline: false, lastSeen: null };
-  const friendIds = await readFriendsAt(source, userId, time);
+  const ties = await readTiesAt(source, userId, time);
+  const named = (isWanted: (tie: TieThen) => boolean) =>
+    requireUsers(
+      source,
+      ties.filter(isWanted).map(({ other }) => other),
+    );
   return {
     user,
-    friends: await requireUsers(source, friendIds),
+    friends: await named(({ isFriend }) => isFriend),
+    blocked: await named(({ isBlocked }) => isBlocked),
+    preferences: rows.get(preferencesModel, userId) ?? DEFAULT_PREFERENCES,
     rooms: await readRoomsAt(source, userId, time),
     isOnline,
     lastSeen,

@@ -106,6 +106,7 @@ const nats = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+const CONTACT_RULES = ['open', 'consent'] as const;
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const Settings = z.object({
@@ -123,6 +124,7 @@ const Settings = z.object({
   RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
+  CONTACTS: z.enum(CONTACT_RULES, `must be one of ${CONTACT_RULES.join(', ')}`).default('open'),
   LOG_ORIGIN: z
     .string()
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import { pushesOf, type Recorded, tieOf } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
 
@@ -21,7 +21,7 @@ export interface CommitFrame extends Commit {
 
 /** The users whom a commit's pushes are for. */
 export interface Receivers {
-  /** The users whom its events are pushed to, each once. */
+  /** The users whom its events are pushed to, or make something to each other. Each is named once. */
   readonly concerns: readonly UserId[];
   /** The users whose presence its events change, for those who watch them. */
   readonly subjects: readonly UserId[];
@@ -95,10 +95,14 @@ export function receiversOf(frame: CommitFrame): Receivers {
   if (!members) throw new Error('the members of the rooms of this commit are not known');
   const concerns = new Set<UserId>();
   const subjects = new Set<UserId>();
-  for (const event of events)
-    for (const push of pushesOf(event, { members: members.get(event.stream) ?? nobody }))
+  for (const event of events) {
+    const scene = { members: members.get(event.stream) ?? nobody };
+    const tie = tieOf(event, scene);
+    if (tie) concerns.add(tie.by).add(tie.other);
+    for (const push of pushesOf(event, scene))
       if ('about' in push) subjects.add(push.about);
       else for (const user of push.to) concerns.add(user);
+  }
   return { concerns: [...concerns], subjects: [...subjects] };
 }
 

@@ -24,9 +24,9 @@ export const RoomCreated = event('RoomCreated', roomStream, {
   evolve(state, { data: { roomId, members }, recordedAt }) {
     if (state.exists) return state;
     const marks = { [members[0]]: 0, [members[1]]: 0 };
-    const { added } = state;
+    const { added, contacts, blocks } = state;
     const room = { roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
-    return { exists: true, ...room, erased: [], added };
+    return { exists: true, ...room, erased: [], added, contacts, blocks };
   },
   line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
 });
@@ -82,7 +82,7 @@ export const initChat = completedCommand('init chat', roomStream, {
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot start a chat with yourself') };
-    if (!exists(friendId) || (state.exists && state.erased.length > 0))
+    if (!exists(friendId) || (state.exists && state.erased.length > 0) || state.blocks.length > 0)
       return { refused: notFound(`there is no user ${friendId}`) };
     const roomId = roomIdOf(actor, friendId);
     if (state.exists && state.active.includes(actor))
@@ -113,9 +113,14 @@ export const getChat = request('get chat', {
   note: 'A chat of mine, with the presence of its other members who are contacts.',
 });
 
+/** `all`: everything but the archived; `active`: those of `all` that are no requests. */
+export const ChatFilter = z.enum(['all', 'active', 'requests', 'archived']);
+export type ChatFilter = z.infer<typeof ChatFilter>;
+
 export const getActiveChats = request('get active chats', {
   data: z.strictObject({
     limit: Limit,
+    filter: ChatFilter.default('all'),
     next: z.string().min(1).max(256).exactOptional(),
     revision: Revision.exactOptional(),
   }),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
-import { UserWentOffline } from './onlineStatus.js';
+import { hiddenIn, UserWentOffline } from './onlineStatus.js';
 import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
 
 /** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */
@@ -37,7 +37,7 @@ export const eraseUser = command('erase user', userStream, {
     if (state.erased) return unchanged;
     const erased = UserErased.of(userId, { userId });
     return state.online
-      ? changed(UserWentOffline.of(userId, { userId, lastSeen: now }), erased)
+      ? changed(UserWentOffline.of(userId, { userId, lastSeen: now, ...hiddenIn(state) }), erased)
       : changed(erased);
   },
 });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
-import { completedCommand, request } from './defineCommand.js';
+import { clientCommand, completedCommand, request } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
 import { Id, Limit, Revision } from './fields.js';
 import { roomIdOf } from './ids.js';
-import { roomStream } from './streams.js';
+import { changed, roomStream, unchanged, withUser } from './streams.js';
 import { User } from './userMessageChat.js';
 
 /** Friendships: without consent, in the pair's stream. To add is each one's own doing. */
@@ -21,19 +21,41 @@ export const addFriendPush = push('add friend', {
  */
 export const FriendAdded = event('FriendAdded', roomStream, {
   data: z.strictObject({ by: z.string(), target: z.string(), mutual: z.literal(true).exactOptional() }),
-  evolve: (state, { data }) => ({ ...state, added: [...state.added, data.by] }),
+  evolve: (state, { data: { by } }) => ({
+    ...state,
+    added: [...state.added, by],
+    contacts: withUser(state.contacts, by),
+  }),
   push({ data: { by, target, mutual } }) {
     if (mutual) return [];
     const tell = (me: string, friend: string) =>
       addFriendPush.of({
         to: [me],
         users: [friend],
-        contacts: [by, target],
         data: (shown) => ({ friend: shown.user(friend) }),
       });
     return [tell(by, target), tell(target, by)];
   },
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'contact' }),
   line: ({ data: { by, target } }, { who }) => `${who(by)} added ${who(target)} as a friend`,
+});
+
+export const removeFriendPush = push('remove friend', {
+  isStored: true,
+  data: z.strictObject({ userId: z.string() }),
+  note: 'The two are neither friends nor contacts any more.',
+});
+
+/** Ends friendship and contact both ways. */
+export const FriendRemoved = event('FriendRemoved', roomStream, {
+  data: z.strictObject({ by: z.string(), target: z.string() }),
+  evolve: (state) => ({ ...state, added: [], contacts: [] }),
+  push: ({ data: { by, target } }) => {
+    const tell = (me: string, userId: string) => removeFriendPush.of({ to: [me], data: () => ({ userId }) });
+    return [tell(by, target), tell(target, by)];
+  },
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'parted' }),
+  line: ({ data: { by, target } }, { who }) => `${who(by)} removed ${who(target)} from their friends`,
 });
 
 export const getFriends = request('get friends', {
@@ -53,16 +75,34 @@ export const addFriend = completedCommand('add friend', roomStream, {
   note: 'Makes the two friends of each other; needs no consent.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
-  decide({ actor, friendId }, { added }, { exists }) {
+  decide({ actor, friendId }, { added, blocks }, { exists }) {
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot add yourself as a friend') };
-    if (!exists(friendId)) return { refused: notFound(`there is no user ${friendId}`) };
+    if (!exists(friendId) || blocks.length > 0) return { refused: notFound(`there is no user ${friendId}`) };
     if (added.includes(actor)) return { events: [], answer: { isNew: false } };
     const isNew = added.length === 0;
     const data = { by: actor, target: friendId };
     const made = FriendAdded.of(roomIdOf(actor, friendId), isNew ? data : { ...data, mutual: true });
     return { events: [made], answer: { isNew } };
   },
-  contacts: ({ actor, friendId }) => [actor, friendId],
+  tie: ({ actor, friendId }) => ({ by: actor, other: friendId, is: 'contact' }),
+});
+
+export const removeFriend = clientCommand('remove friend', roomStream, {
+  data: { friendId: Id },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'Ends friendship and contact both ways, until one writes, adds or accepts again.',
+  streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
+  wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
+  decide({ actor, friendId }, { added, contacts }, { exists }) {
+    // The command may have been sent before the actor was erased.
+    if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
+    if (actor === friendId) return { refused: badRequest('you are no friend of yourself') };
+    if (!exists(friendId)) return { refused: notFound(`there is no user ${friendId}`) };
+    if (added.length === 0 && contacts.length === 0) return unchanged;
+    return changed(FriendRemoved.of(roomIdOf(actor, friendId), { by: actor, target: friendId }));
+  },
+  reply: (_, __, revision) => ({ revision }),
+  tie: ({ actor, friendId }) => ({ by: actor, other: friendId, is: 'parted' }),
 });

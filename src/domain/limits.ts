@@ -24,6 +24,8 @@ export const REVISION_CHARACTERS = 256;
 export const PAGE_ROWS = { default: 50, max: 200 } as const;
 /** The most participants that a chat shows, and marks of members that are told to others. */
 export const SHOWN_MEMBERS = 32;
+/** The users whom one user has blocked. */
+export const MOST_BLOCKS = 10_000;
 /** Rooms that one `join room` names. */
 export const JOINED_ROOMS = 1000;
 

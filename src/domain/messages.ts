@@ -4,9 +4,10 @@ import { openChat } from './chats.js';
 import { clientCommand, command, type Decision, request } from './defineCommand.js';
 import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
 import { Id, Limit, Revision, Seq } from './fields.js';
-import type { Actor, MessageRef, RoomId } from './ids.js';
+import type { Actor, MessageRef, RoomId, UserId } from './ids.js';
 import { countCodePoints, MESSAGE_CODE_POINTS } from './limits.js';
-import { changed, type Room, roomOfMember, roomStream, unchanged } from './streams.js';
+import { refusalToWrite, strangerTo } from './safety.js';
+import { changed, otherOf, roomOfMember, roomStream, unchanged, withUser } from './streams.js';
 import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
@@ -72,21 +73,27 @@ export const MessageSent = event('MessageSent', roomStream, {
       marks: { ...room.marks, [actor]: seq },
       erased: room.erased,
       added: room.added,
+      contacts: withUser(room.contacts, actor),
+      blocks: room.blocks,
     };
   },
   push(sent, { members, message = sealedMessage(sent) }) {
     const { actor, data } = sent;
-    const [a, b] = members;
     return [
       sendMessagePush.of({
         to: members,
         room: data.roomId,
         message,
         endsTypingOf: actor,
-        ...(data.seq === 1 && a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
         data: (shown) => ({ message: openedMessage(message, message.text && shown.text(message.text)) }),
       }),
     ];
+  },
+  // Who writes to the other member of a pair has them as a contact. A group makes nobody a contact.
+  tie({ actor }, { members }) {
+    const [a, b] = members;
+    if (a === undefined || b === undefined || members.length !== 2) return undefined;
+    return { by: actor, other: a === actor ? b : a, is: 'contact' };
   },
   line: ({ actor, data }, { who, quoted }) =>
     `${who(actor)} in room ${data.roomId}, message ${data.seq}: ${quoted(data.text)}`,
@@ -123,10 +130,14 @@ export const sendMessage = clientCommand('send message', roomStream, {
   answer: z.strictObject({ message: Message, revision: Revision }),
   note: '`messageId` is of the sender’s choice: sent again with the same body it gets the first answer, with another it is a `conflict`. `seq` is 1, 2, 3 … in its room, without a hole.',
   streamId: ({ roomId }) => roomId,
-  wants: ({ actor, roomId, messageId, replyTo }) => ({
-    messages: [{ roomId, messageId }, ...(replyTo === undefined ? [] : [{ roomId, messageId: replyTo }])],
-    textKeys: [{ owner: actor, roomId }],
-  }),
+  wants({ actor, roomId, messageId, replyTo }, state, rule) {
+    const wants = {
+      messages: [{ roomId, messageId }, ...(replyTo === undefined ? [] : [{ roomId, messageId: replyTo }])],
+      textKeys: [{ owner: actor, roomId }],
+    };
+    const asked = state && strangerTo(state, actor, rule);
+    return asked === undefined ? wants : { ...wants, preferences: [asked] };
+  },
   text: 'message',
   decide(command, state, facts): Decision<Sent> {
     const found = roomOfMember(state, command);
@@ -140,14 +151,16 @@ export const sendMessage = clientCommand('send message', roomStream, {
       const isSame = earlier.senderId === actor && earlier.replyTo === replyTo;
       // The text of a deleted message cannot be compared any more.
       if (isSame && deleted)
-        return { events: [], answer: sentAnswer(room, { ...body, seq, message: null, sentAt, deleted }) };
+        return { events: [], answer: { message: { ...body, seq, message: null, sentAt, deleted } } };
       if (isSame && earlier.hasText(message))
-        return { events: [], answer: sentAnswer(room, { ...body, seq, message, sentAt }) };
+        return { events: [], answer: { message: { ...body, seq, message, sentAt } } };
       return {
         refused: conflict(`message ${messageId} exists with another body or sender`),
       };
     }
     if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
+    const refused = refusalToWrite(room, actor, facts);
+    if (refused) return { refused };
     if (replyTo !== undefined && !facts.message({ roomId, messageId: replyTo })) {
       const reason = 'must be the id of an earlier message in the room';
       return { refused: badRequest(`replyTo ${reason}`, [{ path: 'replyTo', message: reason }]) };
@@ -159,20 +172,20 @@ export const sendMessage = clientCommand('send message', roomStream, {
     events.push(MessageSent.of(roomId, replyTo === undefined ? data : { ...data, replyTo }));
     // Written out: to spread objects took longer than the rest of this function.
     const sent = { messageId, roomId, seq, senderId: actor, message, sentAt: facts.now };
-    return { events, answer: sentAnswer(room, replyTo === undefined ? sent : { ...sent, replyTo }) };
+    const answer = { message: replyTo === undefined ? sent : { ...sent, replyTo } };
+    if (room.contacts.includes(actor)) return { events, answer };
+    return { events, answer: { ...answer, contact: otherOf(room, actor) } };
   },
   reply: (_, { message }, revision) => ({ message, revision }),
-  // The first message makes its room's members contacts.
-  contacts: (_, { contacts }) => contacts,
+  tie: ({ actor }, { contact }) =>
+    contact === undefined ? undefined : { by: actor, other: contact, is: 'contact' },
 });
 
 interface Sent {
   readonly message: Message;
-  readonly contacts?: Room['members'];
+  /** The other member, whom the message has made a contact of its sender. */
+  readonly contact?: UserId;
 }
-
-const sentAnswer = (room: Room, message: Message): Sent =>
-  message.seq === 1 ? { message, contacts: room.members } : { message };
 
 /** Deletes a message on an operator's order. `not_found` if the room has no such message. */
 export const deleteMessage = command('delete message', roomStream, {

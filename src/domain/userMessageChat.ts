@@ -6,6 +6,8 @@ const ROOM_TYPES = ['PRIVATE', 'GROUP'] as const;
 const GROUP_ROLES = ['owner', 'admin', 'member'] as const;
 /** Which messages somebody sees who joins a group: those from then on, or all. */
 const HISTORIES = ['joined', 'all'] as const;
+const EVERYONE_OR_CONTACTS = ['everyone', 'contacts'] as const;
+const WHO_INVITES = [...EVERYONE_OR_CONTACTS, 'nobody'] as const;
 const MEMBERS_OR_ADMINS = ['members', 'admins'] as const;
 
 export const User = z
@@ -25,6 +27,29 @@ export const User = z
   .meta({ id: 'User' });
 
 export type User = z.infer<typeof User>;
+
+export const Preferences = z
+  .strictObject({
+    whoWrites: z.enum(EVERYONE_OR_CONTACTS).meta({ description: 'Who may begin a private chat with me.' }),
+    whoInvites: z.enum(WHO_INVITES).meta({ description: 'Who may add me to a group.' }),
+    findable: z.boolean().meta({ description: 'False: a search finds me by my whole name only.' }),
+    visible: z
+      .boolean()
+      .meta({ description: 'False: nobody is told whether I am online, nor am I of others.' }),
+    receipts: z.boolean().meta({ description: 'False: read marks are told neither of me nor to me.' }),
+  })
+  .meta({ id: 'Preferences' });
+
+export type Preferences = z.infer<typeof Preferences>;
+
+/** The preferences of a user who has changed none. */
+export const DEFAULT_PREFERENCES: Preferences = {
+  whoWrites: 'everyone',
+  whoInvites: 'everyone',
+  findable: true,
+  visible: true,
+  receipts: true,
+};
 
 /** Who reacted to a message with one emoji: the first 20 users, and how many there are. */
 const Reaction = z

@@ -1,7 +1,8 @@
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
+import type { ContactsPush, Push, SealedMessage, Shown, StoredPush, Tie } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
+import { preferencesIn } from '../domain/preferences.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
@@ -114,6 +115,8 @@ export interface DeliveryDeps {
 export interface PushedEvent {
   readonly event: Recorded;
   readonly pushes: readonly Push[];
+  /** What it makes two users to each other. */
+  readonly tie: Tie | undefined;
 }
 
 /** An event, its pushes, and the content of those to users of this node. */
@@ -130,7 +133,10 @@ export class Delivery {
   }
 
   /** `vector` is the node's, including this event. */
-  deliver({ event, pushes, content }: Delivered, vector: Vector): void {
+  deliver({ event, pushes, tie, content }: Delivered, vector: Vector): void {
+    const { relations } = this.#deps.hub;
+    if (tie) relations.apply(tie);
+    if (event.type === 'PreferencesChanged') relations.prefer(event.data.userId, preferencesIn(event.data));
     if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(event.data.messageId);
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
@@ -139,7 +145,7 @@ export class Delivery {
 
   #toContacts({ partition, offset }: Recorded, { name, about, data }: ContactsPush): void {
     let text: string | undefined;
-    for (const user of this.#deps.hub.watchers.watchersOf(about)) {
+    for (const user of this.#deps.hub.relations.watchersOf(about)) {
       // An event's pushes are made by declarations, which have no other names.
       text ??= pushText(name as PushName, JSON.stringify(data));
       for (const connection of this.#deps.hub.connectionsOf(user))
@@ -153,8 +159,7 @@ export class Delivery {
   #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
     const { hub, ring, cursors, typing } = this.#deps;
     const { partition, offset, commandId } = event;
-    const { to, room, contacts, endsTypingOf } = push;
-    if (contacts) hub.watchers.acquaint(...contacts);
+    const { to, room, readBy, endsTypingOf } = push;
     if (typing.timers.size > 0 && endsTypingOf !== undefined && room !== undefined)
       typing.endByMessage(room, endsTypingOf);
     let frame: Buffer | undefined;
@@ -162,6 +167,8 @@ export class Delivery {
       // A push that concerns no user of this node is not serialised.
       if (!ring.hosts(user)) continue;
       frame ??= pushFrame(push, content, cursors.live(vector));
+      // The ring keeps it for all: whether they are told is asked again when they come back.
+      if (readBy !== undefined && !hub.relations.isToldReads(user, readBy)) continue;
       for (const connection of hub.connectionsOf(user))
         if (!connection.commandIds?.includes(commandId))
           connection.pushLive(frame, room, partition, offset + 1);

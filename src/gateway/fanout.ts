@@ -2,14 +2,14 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
-import { pushesOf } from '../domain/events.js';
+import { pushesOf, tieOf } from '../domain/events.js';
 import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
-import type { PresenceWatchers } from './contactIndex.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent, type PushedEvent } from './delivery.js';
 import type { RoomMembers } from './membersAndProfiles.js';
+import type { Relations } from './relations.js';
 import type { Ring } from './ring.js';
 
 /** Callers that wait until a vector reaches a size. */
@@ -40,7 +40,7 @@ class SizeWaiters {
 /** Tells which users this node sends or keeps pushes for, and whose presence its users are shown. */
 export interface Interest {
   readonly ring: Pick<Ring, 'hosts'>;
-  readonly watchers: Pick<PresenceWatchers, 'isWatched'>;
+  readonly relations: Pick<Relations, 'isWatched'>;
 }
 
 /** Receives reports of the fan-out. */
@@ -189,25 +189,28 @@ export class Fanout {
   }
 
   #isAnyHere({ concerns, subjects }: Receivers): boolean {
-    const { ring, watchers } = this.#deps.interest;
+    const { ring, relations } = this.#deps.interest;
     return (
       concerns.some((user) => ring.hosts(user)) ||
-      subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
+      subjects.some((user) => relations.isWatched(user) || ring.hosts(user))
     );
   }
 
   /** The pushes of a commit, and their content as far as it is in memory. Undefined: none is for a user of this node. */
   #derive(frame: CommitFrame, members: RoomsOfCommit): DerivedCommit | undefined {
-    const { ring, watchers } = this.#deps.interest;
+    const { ring, relations } = this.#deps.interest;
     const events: PushedEvent[] = [];
     let isOurs = false;
     const content = new PushContent(this.#deps.content, frame.texts);
     for (const event of frame.events) {
       // A push shows a message as its event says: whatever changes it later is pushed later.
-      const pushes = pushesOf(event, { members: members.get(event.stream) ?? nobody });
-      events.push({ event, pushes });
+      const scene = { members: members.get(event.stream) ?? nobody };
+      const pushes = pushesOf(event, scene);
+      const tie = tieOf(event, scene);
+      events.push({ event, pushes, tie });
+      if (tie) isOurs ||= ring.hosts(tie.by) || ring.hosts(tie.other);
       for (const push of pushes)
-        if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
+        if ('about' in push) isOurs ||= relations.isWatched(push.about) || ring.hosts(push.about);
         else
           for (const user of push.to) {
             if (!ring.hosts(user)) continue;
@@ -250,10 +253,10 @@ export class Fanout {
   #apply({ frame, events, content }: DerivedCommit): void {
     if (this.#ending.signal.aborted) return;
     const { delivery, observer } = this.#deps;
-    for (const { event, pushes } of events) {
+    for (const { event, pushes, tie } of events) {
       this.#vector[frame.partition] = event.offset + 1;
       if (event.type === 'UserWentOffline') observer.onOffline(event.data.userId);
-      delivery.deliver({ event, pushes, content }, this.#vector);
+      delivery.deliver({ event, pushes, tie, content }, this.#vector);
     }
     this.#move(frame);
     observer.metrics.observePush(frame.recordedAt);

@@ -14,7 +14,6 @@ import { streamOf, type UserId } from '../domain/ids.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
-import { PresenceWatchers } from './contactIndex.js';
 import { Cursors, Revisions, type Vector } from './cursor.js';
 import { type ContentSources, Delivery, type Texts } from './delivery.js';
 import { Fanout, type Place } from './fanout.js';
@@ -25,6 +24,7 @@ import { Hub, OpenConnections } from './openConnections.js';
 import { gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
+import { Relations } from './relations.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
 import { SessionRevocation } from './sessionRevocation.js';
@@ -111,7 +111,13 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
   const stopReconciling = await startReconciling(parts, presence, write);
   const revisions = new Revisions(cursors, log, fanout);
-  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector: () => fanout.vector };
+  const replayDeps: ReplayDeps = {
+    ...{ queries, ring, cursors, content },
+    node: {
+      vector: () => fanout.vector,
+      isToldReads: (user, reader) => hub.relations.isToldReads(user, reader),
+    },
+  };
   const { sessions } = vault;
   const users = { hub, profiles, presence };
   const identify = createIdentify({
@@ -173,13 +179,12 @@ function createMemory(
     RING_BYTES * log.partitions,
     start.map(({ size }) => size),
   );
-  // Contacts are read as of the present vector or later. The fan-out adds later ones.
-  const watchers = new PresenceWatchers((user) =>
-    queries.contacts(
-      user,
-      fannedOut().map((size, partition) => ({ partition, size })),
-    ),
-  );
+  // Read as of the present vector or later. The fan-out applies what comes later.
+  const relations = new Relations(config.CONTACTS, async (user) => {
+    const at = fannedOut().map((size, partition) => ({ partition, size }));
+    const [ties, preferences] = await Promise.all([queries.ties(user, at), queries.preferences(user, at)]);
+    return { ties, preferences };
+  });
   const hosting = {
     enter: (user: UserId) => ring.host(user, fannedOut()),
     leave: (user: UserId) => ring.leave(user, monotonicNow()),
@@ -190,7 +195,7 @@ function createMemory(
     ring,
     profiles: new Profiles(queries),
     rooms: new RoomMembers(queries, log.partitions),
-    hub: new Hub(watchers, hosting, limits),
+    hub: new Hub(relations, hosting, limits),
   };
 }
 
@@ -259,7 +264,7 @@ function createTyping(hub: Hub, bus: Bus): Typing {
     push({ to, roomId, userId, isTyping }) {
       const text = pushText('notify typing', JSON.stringify({ roomId, userId, isTyping }));
       for (const member of to)
-        for (const connection of hub.connectionsOf(member))
+        for (const connection of hub.relations.isTold(member, userId) ? hub.connectionsOf(member) : [])
           if (connection.isListeningTo(roomId)) connection.sendText(text);
     },
     tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
@@ -282,7 +287,7 @@ function followLog(
       cursors,
       typing,
     }),
-    interest: { ring, watchers: hub.watchers },
+    interest: { ring, relations: hub.relations },
     content,
     source: { log: stores.log, rooms },
     observer: {

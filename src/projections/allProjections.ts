@@ -4,6 +4,7 @@ import { chatsProjection } from './models/chatRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
+import { preferencesProjection } from './models/preferenceRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
@@ -21,6 +22,7 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     messagesProjection,
     messageIdsProjection,
     presenceProjection,
+    preferencesProjection,
     rolesProjection,
     tilesProjection,
     streamsProjection,

@@ -1,17 +1,19 @@
 import { LRUCache } from 'lru-cache';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import { pushesTo, type Recorded } from '../domain/events.js';
-import type { StreamName, UserId } from '../domain/ids.js';
+import { type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { type ChatRow, chatsModel, isMember } from './models/chatRows.js';
+import { type ChatRow, chatsModel, isMember, toldOffset } from './models/chatRows.js';
 import { messageKey, messageOf, messagesModel } from './models/messageRows.js';
+import { preferencesOf } from './models/preferenceRows.js';
 import {
   type ChangedStream,
   indexedEvents,
   type MissedEvent,
   type MissedEvents,
   type OffsetRange,
+  statesModel,
 } from './models/streamIndex.js';
 import { findChecked, type RowReader } from './store/rowStore.js';
 
@@ -21,7 +23,10 @@ export type ReplayedLog = LogSource & { readonly partitions: number };
 /** Remembered places of offsets. A place never changes: the log only grows. */
 const MAX_PLACES = 10_000;
 
-/** The user's streams of a partition whose row lies above an offset, by key, from behind `after`. */
+/**
+ * The user's streams of a partition whose row lies above an offset, by key, from behind `after`: those of pairs, then the
+ * user's own.
+ */
 export async function changedStreams(
   rows: RowReader,
   userId: UserId,
@@ -36,7 +41,12 @@ export async function changedStreams(
     isWanted: (row) =>
       row.partition === partition && row.offset > above && row.value !== null && isMember(row.value, userId),
   });
-  return found.map(({ key }) => ({ key }));
+  const changed = found.map(({ key }) => ({ key }));
+  const own = streamOf('user', userId);
+  // A full page is not the last one. Names of users' streams come behind those of rooms.
+  if (changed.length === limit || (after !== undefined && after >= own)) return changed;
+  const row = (await rows.get(statesModel, [own])).get(own);
+  return row && row.partition === partition && row.offset > above ? [...changed, { key: own }] : changed;
 }
 
 /**
@@ -64,7 +74,11 @@ export class MissedEventReader {
       this.#placeBelow(partition, above),
       this.rows.get(chatsModel, [stream]).then((found) => found.get(stream)?.value ?? undefined),
     ]);
-    const seen = { user: userId, members: pair?.members ?? [], newest: newestMarks(pair) };
+    const seen = {
+      user: userId,
+      members: pair?.members ?? [],
+      newest: await this.#newestMarks(pair, userId),
+    };
     const events: Recorded[] = [];
     let hasMore = false;
     for await (const { event, position } of indexedEvents(this.log, this.rows, {
@@ -114,6 +128,23 @@ export class MissedEventReader {
     return new Map(changed.map((message) => [messageKey(message.roomId, message.seq), message]));
   }
 
+  /**
+   * By the key of a read mark's push, the offset of the newest one that the user is told of. Others' marks are not told
+   * if their reader has `receipts` off by now.
+   */
+  async #newestMarks(pair: ChatRow | undefined, userId: UserId): Promise<ReadonlyMap<string, number | null>> {
+    const reads = Object.entries(pair?.reads ?? {});
+    const others = reads.flatMap(([member]) => (member === userId ? [] : [member]));
+    const preferences = await preferencesOf(this.rows, others);
+    return new Map(
+      reads.map(([member, read]) => {
+        const isHidden = preferences.get(member)?.receipts === false;
+        const offset = member === userId ? read.offset : isHidden ? null : toldOffset(read);
+        return [`${pair?.roomId}/${member}`, offset];
+      }),
+    );
+  }
+
   async #placeBelow(partition: number, above: number): Promise<number> {
     if (above < 0) return 0;
     const key = `${partition}/${above}`;
@@ -130,16 +161,10 @@ export class MissedEventReader {
 const nothing: ReadonlyMap<string, never> = new Map<string, never>();
 const nobody: readonly UserId[] = [];
 
-/** By the key of a read mark's push, the offset of the newest one. */
-function newestMarks(pair: ChatRow | undefined): ReadonlyMap<string, number> {
-  const marks = Object.entries(pair?.reads ?? {});
-  return new Map(marks.map(([member, { offset }]) => [`${pair?.roomId}/${member}`, offset]));
-}
-
 interface Seen {
   readonly user: UserId;
   readonly members: readonly UserId[];
-  readonly newest: ReadonlyMap<string, number>;
+  readonly newest: ReadonlyMap<string, number | null>;
 }
 
 const isMissed = (event: Recorded, { user, members, newest }: Seen): boolean =>

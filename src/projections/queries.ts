@@ -1,22 +1,28 @@
+import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
+import type { ContactRule } from '../domain/defineCommand.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { hasRole } from '../domain/roles.js';
-import type { Role } from '../domain/streams.js';
-import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
+import type { Role, Ties } from '../domain/streams.js';
+import {
+  type Chat,
+  DEFAULT_PREFERENCES,
+  type Message,
+  type OnlineInfo,
+  type Preferences,
+  type User,
+} from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
+import { chatRow, chatRowOf } from './models/chatRows.js';
+import { activeChats, openChats } from './models/chatViews.js';
+import { tiesOf } from './models/contacts.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import type { PageAsked } from './models/pageToken.js';
+import { preferencesOf, presenceFor } from './models/preferenceRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
-import {
-  onlineUsers,
-  openedErased,
-  presenceOf,
-  rolesOf,
-  usersById,
-  type ViewSource,
-} from './models/userRows.js';
-import { friendsPage, searchUsers } from './models/userSearch.js';
+import { onlineUsers, openedErased, rolesOf, usersById, type ViewSource } from './models/userRows.js';
+import { blockedPage, friendsPage, searchUsers } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 
 /**
@@ -29,17 +35,19 @@ export interface Queries {
   /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
   friends(
     userId: UserId,
-    page: { limit: number; next?: string },
+    page: PageAsked,
     at: readonly Moment[],
   ): Promise<{ friends: User[]; next?: string }>;
-  /** Users by name: an exact match, then prefixes, then the rest. Leaves out `me` and `me`'s friends. */
+  /** A page of the users whom the user has blocked, erased ones too. `next` as below. */
+  blocked(userId: UserId, page: PageAsked, at: readonly Moment[]): Promise<{ users: User[]; next?: string }>;
+  /** Users by name as `searchUsers`: an exact match, then prefixes, then the rest. */
   search(me: UserId, q: string, limit: number, at: readonly Moment[]): Promise<User[]>;
   /**
    * The user's active chats, newest activity first. `next` is opaque; throws `bad_request` if it was altered.
    */
   activeChats(
     userId: UserId,
-    page: { limit: number; next?: string },
+    page: PageAsked & { readonly filter?: ChatFilter },
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
@@ -58,10 +66,11 @@ export interface Queries {
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
-  /** Friends, and users who share a chat with a message with this user. */
-  contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
-  /** Presence of these users; offline with `lastSeen: null` if never seen. */
-  presence(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, OnlineInfo>>;
+  /** What the user is to others, by the other one. Pairs without contact and block are left out. */
+  ties(userId: UserId, at: readonly Moment[]): Promise<ReadonlyMap<UserId, Ties>>;
+  preferences(userId: UserId, at: readonly Moment[]): Promise<Preferences>;
+  /** Presence of these users as `viewer` is told of it; offline with `lastSeen: null` if never seen, or hidden. */
+  presence(viewer: UserId, ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, OnlineInfo>>;
   /**
    * Erased users whose key still exists, with their names, a page at a time. There are some only during an
    * erasure, or after the vault was restored from an older backup.
@@ -92,10 +101,11 @@ export interface Queries {
 interface QueriesOptions extends ViewSource {
   readonly progress: Pick<Progress, 'waitFor'>;
   readonly log: ReplayedLog;
+  readonly contactRule: ContactRule;
 }
 
 /** Creates the queries over any row store. */
-export function createQueries({ progress, log, ...source }: QueriesOptions): Queries {
+export function createQueries({ progress, log, contactRule: rule, ...source }: QueriesOptions): Queries {
   const missed = new MissedEventReader(source.rows, log);
   const { rows, open } = source;
   const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
@@ -108,18 +118,22 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return friendsPage(source, userId, page);
     },
+    async blocked(userId, page, at) {
+      await waitFor(at);
+      return blockedPage(source, userId, page);
+    },
     async search(me, q, limit, at) {
       await waitFor(at);
       return searchUsers(source, me, q, limit);
     },
     async activeChats(userId, page, at) {
       await waitFor(at);
-      return activeChats(source, userId, page);
+      return activeChats(source, { me: userId, rule }, page);
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
       const chat = await chatRowOf(rows, roomId, userId);
-      return chat && (await openChats(source, userId, [chat]))[0];
+      return chat && (await openChats(source, { me: userId, rule }, [chat]))[0];
     },
     async members(roomId, at) {
       await waitFor(at);
@@ -142,13 +156,17 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return rolesOf(rows, ids);
     },
-    async contacts(userId, at) {
+    async ties(userId, at) {
       await waitFor(at);
-      return contactIds(rows, userId);
+      return tiesOf(rows, userId);
     },
-    async presence(ids, at) {
+    async preferences(userId, at) {
       await waitFor(at);
-      return presenceOf(rows, ids);
+      return (await preferencesOf(rows, [userId])).get(userId) ?? DEFAULT_PREFERENCES;
+    },
+    async presence(viewer, ids, at) {
+      await waitFor(at);
+      return presenceFor(rows, viewer, ids);
     },
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),

@@ -1,19 +1,27 @@
 import { unauthenticated } from '../base/errors.js';
 import { takeInTurn } from '../base/rateLimits.js';
 import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
-import type { Decision, EarlierMessage, Facts, Wants } from '../domain/defineCommand.js';
+import type {
+  ContactRule,
+  Decision,
+  EarlierMessage,
+  Facts,
+  Invitation,
+  Wants,
+} from '../domain/defineCommand.js';
 import type { SealedField } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
 import type { MessageRef, RoomId, UserId, WriterInRoom } from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
+import type { Preferences } from '../domain/userMessageChat.js';
 import type { AskedMessage } from '../projections/models/messageRows.js';
 import { seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { MessageIds, NamedMessage } from './messageIds.js';
 import type { StreamCache, StreamState, Tail } from './streamState.js';
-import type { DecisionLookups } from './writerPorts.js';
+import type { DecisionLookups, ReadModels } from './writerPorts.js';
 
 /** A command on its way through a writer. Its caller gets the outcome once. */
 export interface Task extends CommandDescription {
@@ -57,7 +65,32 @@ export interface Found {
   readonly users: ReadonlySet<UserId>;
   /** Of the users who are to go offline: those still active on a node. */
   readonly active: ReadonlySet<UserId>;
+  readonly preferences: ReadonlyMap<UserId, Preferences>;
+  /** By `invitationKey`. */
+  readonly invitations: ReadonlyMap<string, Invitation>;
+  readonly contactRule: ContactRule;
 }
+
+/** Thrown by a decider that needs a fact which was not wanted: it is looked up, and the command decided again. */
+export class PreferencesMissing extends Error {
+  override readonly name = 'PreferencesMissing';
+  constructor(readonly user: UserId) {
+    super(`the preferences of ${user} were not looked up`);
+  }
+}
+
+/** The prepared command with the preferences of one more user. Rejects if they cannot be read. */
+export async function withPreferences(
+  prepared: Prepared,
+  { user }: PreferencesMissing,
+  reads: Pick<ReadModels, 'preferences'>,
+): Promise<Prepared> {
+  const { found } = prepared;
+  const preferences = new Map([...found.preferences, ...(await reads.preferences([user]))]);
+  return { ...prepared, found: { ...found, preferences } };
+}
+
+const invitationKey = (by: UserId, user: UserId): string => `${by}/${user}`;
 
 /** The parts of a writer's memory that `prepare` uses. */
 interface Memory {
@@ -81,10 +114,10 @@ export function prepare(
   { streams, tail, ids }: Memory,
   lookups: DecisionLookups,
 ): Prepared[] | Promise<Prepared[]> {
-  const { keys } = lookups;
+  const { keys, contactRule } = lookups;
   const prepared: Prepared[] = [];
   const ownKeys = new Map<UserId, DataKey | 'destroyed'>();
-  const found: Found = { ownKeys, messages: nothing, users: nobody, active: nobody };
+  const found: Found = { ...nothingFound(contactRule), ownKeys };
   // An id that is used from now on is in the tail.
   const { floor } = tail;
   let isInMemory = true;
@@ -95,12 +128,13 @@ export function prepare(
   try {
     for (const task of tasks) {
       const stream = streams.acquire(task.stream);
-      const wants = task.declaration.wants?.(task.command) ?? NO_WANTS;
+      const wants = wantsOf(task, stream, contactRule);
       const named: NamedMessage[] = [];
       for (const message of wants.messages ?? NONE) named.push(ids.name(message));
       const roomKeys: (RoomKeys | 'destroyed')[] = [];
       prepared.push({ task, stream, wants, named, roomKeys, floor, found });
       if (!stream.isLoaded || wants.users || (wants.devices && lookups.devices)) isInMemory = false;
+      if (wants.preferences || wants.invited) isInMemory = false;
       if (!isInMemory) continue;
       for (const owner of wants.ownKeys ?? NONE) {
         const key = keys.getCached(owner);
@@ -122,13 +156,27 @@ export function prepare(
   }
 }
 
+const nothingFound = (contactRule: ContactRule): Found => ({
+  ownKeys: nothing,
+  messages: nothing,
+  users: nobody,
+  active: nobody,
+  preferences: nothing,
+  invitations: nothing,
+  contactRule,
+});
+
+const wantsOf = ({ declaration, command }: Task, stream: StreamState, rule: ContactRule): Wants =>
+  declaration.wants?.(command, stream.isLoaded ? stream.state : undefined, rule) ?? NO_WANTS;
+
 /** Fetches the facts and keys of a round from the stores. */
 async function fetchFound(
   prepared: readonly Prepared[],
   asked: readonly AskedMessage[],
   tail: Tail,
-  { reads, keys, devices }: DecisionLookups,
+  lookups: DecisionLookups,
 ): Promise<Prepared[]> {
+  const { reads, keys, devices, contactRule } = lookups;
   const missing = new Set<StreamState>();
   const owners = new Set<UserId>();
   const rooms = new Map<string, WriterInRoom>();
@@ -151,11 +199,30 @@ async function fetchFound(
   ]);
   // An earlier round may have loaded it meanwhile.
   for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
-  const found = { ownKeys, messages, users, active };
-  return prepared.map((each) => {
+  // A state that has just been loaded may tell of further wants.
+  const now = prepared.map((each) =>
+    missing.has(each.stream) ? { ...each, wants: wantsOf(each.task, each.stream, contactRule) } : each,
+  );
+  const found = { ownKeys, messages, users, active, contactRule, ...(await fetchRelations(now, lookups)) };
+  return now.map((each) => {
     const wanted = each.wants.textKeys ?? NONE;
     return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
   });
+}
+
+/** Fetches what the users of a round permit each other. Most rounds ask nothing. */
+async function fetchRelations(
+  prepared: readonly Prepared[],
+  { reads, contactRule }: DecisionLookups,
+): Promise<Pick<Found, 'preferences' | 'invitations'>> {
+  const asked = new Set(prepared.flatMap(({ wants }) => wants.preferences ?? NONE));
+  const invited = prepared.flatMap(({ wants }) => wants.invited ?? NONE);
+  const preferences = asked.size > 0 ? await reads.preferences([...asked]) : nothing;
+  const invitations = new Map<string, Invitation>();
+  for (const each of invited)
+    for (const [user, invitation] of await reads.invitations(each, contactRule))
+      invitations.set(invitationKey(each.by, user), invitation);
+  return { preferences, invitations };
 }
 
 /** A sealed text of an event, and what it holds. */
@@ -214,6 +281,13 @@ export function decide(
         (found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined);
       return earlier && withFacts(earlier, tail.deletionOf(ref) ?? earlier.deleted, ref, prepared);
     },
+    contactRule: found.contactRule,
+    preferencesOf(user) {
+      const preferences = found.preferences.get(user);
+      if (!preferences) throw new PreferencesMissing(user);
+      return preferences;
+    },
+    invitation: (user) => found.invitations.get(invitationKey(wants.invited?.by ?? '', user)) ?? 'not_found',
   };
   return task.declaration.decide(task.command, stream.state, facts);
 }

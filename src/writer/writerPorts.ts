@@ -2,9 +2,12 @@ import type { Clock, PacedCalls } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
+import type { ContactRule, Invitation, Wants } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
+import type { Preferences } from '../domain/userMessageChat.js';
 import type { EventLog } from '../log/log.js';
+import { invitationsOf } from '../projections/models/contacts.js';
 import {
   type FilterPlace,
   filterRowKey,
@@ -14,6 +17,7 @@ import {
   readFilter,
 } from '../projections/models/messageIdIndex.js';
 import { type AskedMessage, messageFacts, messagesModel } from '../projections/models/messageRows.js';
+import { preferencesOf } from '../projections/models/preferenceRows.js';
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
 import type { AnyModel, Checkpoint, RowReader } from '../projections/store/rowStore.js';
@@ -40,6 +44,8 @@ export function readModels(
         }),
       );
     },
+    preferences: (users) => preferencesOf(rows, users),
+    invitations: (asked, rule) => invitationsOf(rows, asked, rule),
     // Not from memory: another node may have folded the partition until a moment ago.
     foldedPosition: async (partition) => (await foldedBy([statesModel, messagesModel], partition)).position,
     ids: {
@@ -63,6 +69,12 @@ export interface ReadModels {
   messages(asked: readonly AskedMessage[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
+  preferences(users: readonly UserId[]): Promise<ReadonlyMap<UserId, Preferences>>;
+  /** What comes of invitations to groups, by user. */
+  invitations(
+    asked: NonNullable<Wants['invited']>,
+    rule: ContactRule,
+  ): Promise<ReadonlyMap<UserId, Invitation>>;
   /** A position up to which both `states` and `messages` have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
@@ -116,6 +128,8 @@ export interface DecisionLookups {
   readonly keys: WriterKeys;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
+  /** The same on all nodes. */
+  readonly contactRule: ContactRule;
 }
 
 /** Time, ids and the capabilities of the cluster. */

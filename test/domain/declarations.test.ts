@@ -31,11 +31,15 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'take role': { kind: 'take role', userId: ada, role: 'admin' },
   'record audit read': { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } },
   'add friend': { kind: 'add friend', actor: ada, friendId: bob },
+  'remove friend': { kind: 'remove friend', actor: ada, friendId: bob },
+  'accept chat': { kind: 'accept chat', actor: ada, roomId },
+  'block user': { kind: 'block user', actor: ada, userId: bob, block: true },
+  'change preferences': { kind: 'change preferences', actor: ada, visible: false },
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
   'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
   'delete message': { kind: 'delete message', roomId, messageId },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
-  'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3 },
+  'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3, hidden: true },
 };
 
 const unique = (names: readonly string[]) => expect(new Set(names).size).to.equal(names.length);

@@ -48,7 +48,7 @@ class Node {
       },
       interest: {
         ring: { hosts: (user) => this.hosted.has(user) },
-        watchers: { isWatched: (subject) => this.watched.has(subject) },
+        relations: { isWatched: (subject) => this.watched.has(subject) },
       },
       content: {
         profiles: { known: () => undefined, load: async () => new Map<string, User>() },

@@ -56,7 +56,7 @@ class HandlersWorld extends GatewayWorld {
       activeChats: (_, { next }, at) =>
         answer('activeChats', at, () => ({ chats: this.chats, ...(next ? {} : { next: 'more' }) })),
       messages: (_, __, at) => answer('messages', at, () => ({ messages: [], hasMore: false })),
-      presence: (ids, at) =>
+      presence: (_, ids, at) =>
         answer(
           'presence',
           at,
@@ -199,10 +199,10 @@ describe('the handlers', () => {
         friend: world.users.get('bob'),
         revision: world.revision,
       });
-      expect(world.hub.watchers.isContact('ann', 'bob')).equal(true);
-      world.decide = () => ({ message: sent(1), contacts: ['ann', 'cem'] });
+      expect(world.hub.relations.isShown('ann', 'bob')).equal(true);
+      world.decide = () => ({ message: sent(1), contact: 'cem' });
       await send();
-      expect(world.hub.watchers.isContact('ann', 'cem')).equal(true);
+      expect(world.hub.relations.isShown('ann', 'cem')).equal(true);
     });
 
     it('answer init chat with the chat as of the command', async () => {
@@ -305,7 +305,7 @@ describe('the handlers', () => {
         await ask('fetch messages', { roomId, limit: 50 });
         expect(world.asked.at(-1)).deep.equal(['messages', [seen]]);
       }
-      await ask('get active chats', { limit: 50, revision });
+      await ask('get active chats', { limit: 50, filter: 'all', revision });
       expect(world.asked.find(([name]) => name === 'activeChats')?.[1]).deep.equal([
         { partition: 0, size: 4 },
         { partition: 1, size: 6 },
@@ -326,13 +326,15 @@ describe('the handlers', () => {
     });
 
     it('show with chats the presence of those other members who are contacts and not erased', async () => {
-      world.hub.watchers.acquaint('ann', 'bob');
-      world.hub.watchers.acquaint('ann', 'erased');
+      world.hub.relations.apply({ by: 'ann', other: 'bob', is: 'contact' });
+      world.hub.relations.apply({ by: 'ann', other: 'erased', is: 'contact' });
       world.chats = [chatOf(near, 'ann', 'bob'), chatOf(far, 'ann', 'cem'), chatOf('r', 'ann', 'erased')];
-      const { chats, presence, next } = await ask('get active chats', { limit: 50 });
+      const { chats, presence, next } = await ask('get active chats', { limit: 50, filter: 'all' });
       expect([chats, next]).deep.equal([world.chats, 'more']);
       expect(presence).deep.equal({ bob: { isOnline: true, lastSeen: null } });
-      expect(await ask('get active chats', { limit: 50, next: 'more' })).not.to.have.property('next');
+      expect(await ask('get active chats', { limit: 50, filter: 'all', next: 'more' })).not.to.have.property(
+        'next',
+      );
     });
   });
 
@@ -359,7 +361,7 @@ describe('the handlers', () => {
     });
 
     it('give the presence of contacts and of me, and of nobody else', async () => {
-      for (const other of ['bob', 'erased']) world.hub.watchers.acquaint('ann', other);
+      for (const other of ['bob', 'erased']) world.hub.relations.apply({ by: 'ann', other, is: 'contact' });
       for (const recipientId of ['ann', 'bob'])
         expect(await ask('get online info', { recipientId })).deep.equal({
           ...{ recipientId, isOnline: true, lastSeen: null },

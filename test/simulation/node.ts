@@ -199,6 +199,7 @@ export class Node {
           getCached: () => (world.random.between(0, 1) === 0 ? key : undefined),
           getCachedRoomKeys: () => (world.random.between(0, 1) === 0 ? roomKeys : undefined),
         },
+        contactRule: 'open',
       },
       environment: {
         clock: this.machine.clock,

@@ -2,6 +2,7 @@ import { decodeEvents } from '../../src/cluster/bus.js';
 import { foldFor } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
 import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/messages.js';
+import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
 import type { StoredState } from '../../src/projections/models/streamIndex.js';
 import type { FoldProgress, ReadModels } from '../../src/writer/writerPorts.js';
@@ -62,6 +63,8 @@ export class FoldedModels {
           ),
         // All users are registered.
         existing: async (users) => new Set(users),
+        preferences: (users) => read(() => new Map(users.map((user) => [user, DEFAULT_PREFERENCES]))),
+        invitations: ({ users }) => read(() => new Map(users.map((user) => [user, 'taken' as const]))),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
         ids: {
           stored: (partition) => read(() => this.#checkpoints[partition] ?? NOTHING_FOLDED),

@@ -3,10 +3,12 @@ import { NotOwner } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { decodeLeaf } from '../../src/domain/codec.js';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
+import type { ContactRule } from '../../src/domain/defineCommand.js';
 import type { Recorded } from '../../src/domain/events.js';
-import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
+import { roomIdOf, type StreamName, type UserId } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
+import { invitationsOf } from '../../src/projections/models/contacts.js';
 import { messageIdsModel, messageIdsProjection } from '../../src/projections/models/messageIdIndex.js';
 import {
   type AskedMessage,
@@ -14,6 +16,7 @@ import {
   messagesModel,
   messagesProjection,
 } from '../../src/projections/models/messageRows.js';
+import { preferencesOf } from '../../src/projections/models/preferenceRows.js';
 import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import { foldedBy, type Row, tableOf } from '../../src/projections/store/rowStore.js';
@@ -92,6 +95,10 @@ export class World<L extends EventLog = MemoryLog> {
   /** Users the read models know, and have not seen erased. */
   readonly existing = new Set<string>([ada, bob, eve]);
   readonly #advance = new Set<(partition: number, size: number) => void>();
+  /** The users whose preferences were looked up. */
+  readonly askedPreferences: UserId[] = [];
+  readonly contactRule: ContactRule = 'open';
+
   #folded = { position: 0, size: 0 };
   #ids = 0;
   #projecting = Promise.resolve();
@@ -171,12 +178,18 @@ export class World<L extends EventLog = MemoryLog> {
             return late(messageFacts(this.rows, asked));
           },
           existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
+          preferences: (users) => {
+            this.askedPreferences.push(...users);
+            return late(preferencesOf(this.rows, users));
+          },
+          invitations: (asked, rule) => late(invitationsOf(this.rows, asked, rule)),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
           ids: readModels(this.rows, this.log.id, async (models, partition) =>
             foldedBy(await this.rows.checkpoints(), models.map(tableOf), partition),
           ).ids,
         },
+        contactRule: this.contactRule,
         devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       },
       environment: {

@@ -1,38 +1,43 @@
-import { crc32 } from 'node:zlib';
-import { badRequest } from '../../base/errors.js';
 import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import { pairOf, type RoomId, roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
 import { deletedMessage, sealedMessage } from '../../domain/messages.js';
-import type { Chat } from '../../domain/userMessageChat.js';
+import { type Ties, withUser } from '../../domain/streams.js';
 import type { Projection } from '../projection.js';
-import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
-import { openMessages } from './messageRows.js';
-import { requireUser, usersById, type ViewSource } from './userRows.js';
+import type { Model, RowReader } from '../store/rowStore.js';
 
-/** A pair, with their friendship, chat and read marks; the key is the stream's name. */
-export interface ChatRow {
+/** A pair, with their ties, chat and read marks; the key is the stream's name. */
+export interface ChatRow extends Ties {
   readonly roomId: RoomId;
   /** In ascending order. */
   readonly members: readonly [UserId, UserId];
-  /** Null: the two are friends without a chat. */
+  /** Null: the two have ties without a chat. */
   readonly createdAt: Time | null;
-  /** The members who have added the other one as a friend. Once one has, both are friends. */
-  readonly added: readonly UserId[];
+  /** A friendship, contact or block has ended: the past of the pair is not what the row says. */
+  readonly hasEnded: boolean;
+  /** The members who have opened the chat, rather than been written to. */
+  readonly openedBy: readonly UserId[];
   /** The offset at which the chat became active, for each member for whom it is active. */
   readonly active: Readonly<Record<UserId, number>>;
   readonly lastMessage: SealedMessage | null;
   /** The `seq` up to which each member has read or sent. */
   readonly marks: Readonly<Record<UserId, number>>;
   /**
-   * The newest `MessagesRead` of each member who has one. These were pushed; a mark moved by sending was not.
+   * The newest `MessagesRead` of each member who has one. These were pushed; a mark moved by sending was not. `told` is
+   * the newest that was not hidden from others, if the newest was.
    */
-  readonly reads: Readonly<Record<UserId, { readonly upTo: number; readonly offset: number }>>;
+  readonly reads: Readonly<Record<UserId, ReadOffsets>>;
   /** The offset of each member's erasure. */
   readonly erased: Readonly<Record<UserId, number>>;
   /** The offset of the newest event that changed a message. A replay then shows messages as their rows are. */
   readonly changedAt: number | null;
+}
+
+interface ReadOffsets {
+  readonly upTo: number;
+  readonly offset: number;
+  readonly told?: number | null;
 }
 
 /** A pair that has a chat. */
@@ -44,11 +49,13 @@ export const hasChat = (row: ChatRow): row is OpenChatRow => row.createdAt !== n
 export const lastSeqOf = (chat: ChatRow): number => chat.lastMessage?.seq ?? 0;
 
 /** Time of the last message, or of the creation of an empty room, in milliseconds since 1970. */
-const activityOf = (chat: ChatRow): number => Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt ?? '');
+export const activityOf = (chat: ChatRow): number =>
+  Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt ?? '');
 
 /**
  * Indexes: `activity` orders the chats active for a user. `changed` orders those of a user and partition by
- * the last event's offset. `friends` holds the pairs of friends, and `members` all pairs, by room.
+ * the last event's offset. `friends` holds the pairs of friends, `blocked` those of each user who blocks the other,
+ * and `members` all pairs, by room.
  */
 export const chatsModel: Model<ChatRow> = {
   name: 'chats',
@@ -60,6 +67,7 @@ export const chatsModel: Model<ChatRow> = {
       sort: offset,
     }),
     friends: ({ value }) => (isFriendship(value) ? { terms: value.members, sort: 0 } : undefined),
+    blocked: ({ value }) => (value.blocks.length > 0 ? { terms: value.blocks, sort: 0 } : undefined),
     members: ({ value }) => ({ terms: value.members, sort: 0 }),
   },
 };
@@ -70,11 +78,11 @@ export const chatsProjection: Projection<ChatRow> = {
   keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
   evolve(value, event, key) {
     if (value === null) return null;
-    if (event.type === 'RoomCreated') return createChat(event, value?.added ?? []);
-    if (event.type === 'FriendAdded') return addFriend(event, value);
-    if (value === undefined)
+    if (event.type === 'RoomCreated') return createChat(event, value);
+    const pair = value ?? pairOfTie(event);
+    if (pair === undefined)
       throw new Error(`${event.type} at offset ${event.offset} comes before the creation of ${key}`);
-    return applyEvent(value, event);
+    return applyEvent(pair, event);
   },
 };
 
@@ -83,6 +91,10 @@ const emptyPair = (roomId: RoomId, members: ChatRow['members']): ChatRow => ({
   members,
   createdAt: null,
   added: [],
+  contacts: [],
+  blocks: [],
+  hasEnded: false,
+  openedBy: [],
   active: {},
   lastMessage: null,
   marks: {},
@@ -92,29 +104,61 @@ const emptyPair = (roomId: RoomId, members: ChatRow['members']): ChatRow => ({
 });
 
 /** Both members are in `marks` from the start. */
-function createChat({ data, recordedAt }: Recorded<'RoomCreated'>, added: ChatRow['added']): ChatRow {
+function createChat({ data, recordedAt }: Recorded<'RoomCreated'>, known: ChatRow | undefined): ChatRow {
   const { roomId, members } = data;
   const marks = Object.fromEntries(members.map((member) => [member, 0]));
-  return { ...emptyPair(roomId, members), createdAt: recordedAt, added, marks };
+  return { ...(known ?? emptyPair(roomId, members)), createdAt: recordedAt, marks };
 }
 
-function addFriend({ data: { by, target } }: Recorded<'FriendAdded'>, known: ChatRow | undefined): ChatRow {
-  const pair = known ?? emptyPair(roomIdOf(by, target), pairOf(by, target));
-  return { ...pair, added: [...pair.added, by] };
+/** The row of a pair before its first event, which makes a tie: they have no chat yet. */
+function pairOfTie({ type, data }: Recorded): ChatRow | undefined {
+  switch (type) {
+    case 'FriendAdded':
+    case 'MemberBlocked':
+      return emptyPair(roomIdOf(data.by, data.target), pairOf(data.by, data.target));
+    default:
+      return undefined;
+  }
 }
 
 function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
   switch (event.type) {
-    case 'ChatOpened':
-      return { ...chat, active: { [event.data.userId]: event.offset, ...chat.active } };
+    case 'FriendAdded':
+      return {
+        ...chat,
+        added: [...chat.added, event.data.by],
+        contacts: withUser(chat.contacts, event.data.by),
+      };
+    case 'ChatAccepted':
+      return { ...chat, contacts: withUser(chat.contacts, event.data.by) };
+    case 'FriendRemoved':
+      return { ...chat, added: [], contacts: [], hasEnded: true };
+    case 'MemberBlocked':
+      return {
+        ...chat,
+        ...{ added: [], contacts: [], hasEnded: chat.hasEnded || chat.contacts.length > 0 },
+        blocks: withUser(chat.blocks, event.data.by),
+      };
+    case 'MemberUnblocked':
+      return { ...chat, blocks: chat.blocks.filter((user) => user !== event.data.by), hasEnded: true };
+    case 'ChatOpened': {
+      const { userId } = event.data;
+      return {
+        ...chat,
+        active: { [userId]: event.offset, ...chat.active },
+        openedBy: event.actor === userId ? withUser(chat.openedBy, userId) : chat.openedBy,
+      };
+    }
     case 'MessageSent':
       return withMessage(chat, sealedMessage(event), raiseMark(chat, event.actor, event.data.seq));
     case 'MessagesRead': {
-      const { userId, upTo } = event.data;
+      const { userId, upTo, hidden } = event.data;
+      const { offset } = event;
+      const read = hidden ? { upTo, offset, told: toldOffset(chat.reads[userId]) } : { upTo, offset };
       return {
         ...chat,
         marks: raiseMark(chat, userId, upTo),
-        reads: { ...chat.reads, [userId]: { upTo, offset: event.offset } },
+        reads: { ...chat.reads, [userId]: read },
       };
     }
     case 'MessageDeleted': {
@@ -133,12 +177,20 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
   }
 }
 
+/** The offset of a member's newest mark that others were told of; null: there is none. */
+export const toldOffset = (read: ReadOffsets | undefined): number | null =>
+  read === undefined ? null : read.told === undefined ? read.offset : read.told;
+
 /** Copies field by field, because nearly all events come here and spreading takes several times as long. */
 const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow => ({
   roomId: chat.roomId,
   members: chat.members,
   createdAt: chat.createdAt,
   added: chat.added,
+  contacts: withUser(chat.contacts, lastMessage.senderId),
+  blocks: chat.blocks,
+  hasEnded: chat.hasEnded,
+  openedBy: chat.openedBy,
   active: chat.active,
   lastMessage,
   marks,
@@ -152,67 +204,10 @@ function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['mar
   return { ...marks, [member]: Math.max(marks[member] ?? 0, to) };
 }
 
-/** Opens chats as `me` sees them. Profiles and last messages take one read each, for all chats. */
-export async function openChats(
-  source: ViewSource,
-  me: UserId,
-  chats: readonly OpenChatRow[],
-): Promise<Chat[]> {
-  const [users, lastMessages] = await Promise.all([
-    usersById(
-      source,
-      chats.flatMap((chat) => chat.members),
-    ),
-    openMessages(
-      source.open,
-      chats.flatMap((chat) => chat.lastMessage ?? []),
-    ),
-  ]);
-  const last = new Map(lastMessages.map((message) => [message.roomId, message]));
-  return chats.map((chat) => ({
-    roomId: chat.roomId,
-    roomType: 'PRIVATE',
-    participants: chat.members.map((member) => requireUser(users, member)),
-    lastMessage: last.get(chat.roomId) ?? null,
-    unread: lastSeqOf(chat) - (chat.marks[me] ?? 0),
-    readUpTo: { ...chat.marks },
-    createdAt: chat.createdAt,
-  }));
-}
-
-/** The last chat of a page; the next page continues behind it. */
-interface PageEnd {
-  readonly sort: number;
-  readonly key: string;
-}
-
-/** A page of the user's active chats, newest activity first. Throws `bad_request` if `next` was altered. */
-export async function activeChats(
-  source: ViewSource,
-  userId: UserId,
-  { limit, next }: { limit: number; next?: string },
-): Promise<{ chats: Chat[]; next?: string }> {
-  const found = await source.rows.find(chatsModel, 'activity', {
-    terms: [userId],
-    reverse: true,
-    limit: limit + 1,
-    ...(next === undefined ? {} : { from: parseNext('chats', next) }),
-  });
-  const rows = valuesOf(found.slice(0, limit));
-  // An index is not trusted, and a chat is active only once it was created.
-  const page = rows.filter(hasChat).filter((chat) => isMember(chat, userId) && userId in chat.active);
-  const chats = await openChats(source, userId, page);
-  const last = rows.at(-1);
-  if (found.length <= limit || last === undefined) return { chats };
-  const end = { sort: activityOf(last), key: streamOf('room', last.roomId) };
-  return { chats, next: writeNext('chats', end) };
-}
-
 /** Queries ask this of each row that an index led to: a planted index entry must not show another's chat. */
 export const isMember = ({ members }: ChatRow, userId: UserId): boolean => members.includes(userId);
 
-const isFriendship = ({ added }: ChatRow): boolean => added.length > 0;
-const areContacts = (pair: ChatRow): boolean => isFriendship(pair) || pair.lastMessage !== null;
+export const isFriendship = ({ added }: ChatRow): boolean => added.length > 0;
 
 /** The chat's row; undefined if there is no such room. */
 export async function chatRow(rows: RowReader, roomId: RoomId): Promise<OpenChatRow | undefined> {
@@ -243,53 +238,3 @@ export async function chatRowOf(
 /** A text behind all keys of rooms that come before this one. */
 const keyBefore = (key: string): string =>
   `${key.slice(0, -1)}${String.fromCharCode(key.charCodeAt(key.length - 1) - 1)}~`;
-
-/** A page of the user's friends, in an order that does not change, and the `next` of the page behind it. */
-export async function friendIds(
-  rows: RowReader,
-  userId: UserId,
-  { limit, next }: { limit: number; next?: string },
-): Promise<{ ids: UserId[]; next?: string }> {
-  const found = await rows.find(chatsModel, 'friends', {
-    terms: [userId],
-    byKey: true,
-    limit: limit + 1,
-    ...(next === undefined ? {} : { from: parseNext('friends', next) }),
-  });
-  const page = found.slice(0, limit);
-  const ids = othersIn(valuesOf(page).filter(isFriendship), userId);
-  const last = page.at(-1);
-  if (found.length <= limit || last === undefined) return { ids };
-  return { ids, next: writeNext('friends', { sort: 0, key: last.key }) };
-}
-
-/** The user's friends, and users who share a chat with a message with this user. */
-export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
-  const contacts = new Set<UserId>();
-  for await (const page of rowsUnder(rows, chatsModel, 'members', userId))
-    for (const contact of othersIn(valuesOf(page).filter(areContacts), userId)) contacts.add(contact);
-  return contacts;
-}
-
-const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
-  pairs
-    .filter((pair) => isMember(pair, userId))
-    .flatMap(({ members }) => members.filter((member) => member !== userId));
-
-/** What a page has. The `next` of one cannot be used for another. */
-type PageOf = 'chats' | 'friends';
-
-function writeNext(what: PageOf, { sort, key }: PageEnd): string {
-  const body = Buffer.from(`${what}/${sort.toString(36)}/${key}`).toString('base64url');
-  return `${body}.${crc32(body).toString(36)}`;
-}
-
-function parseNext(what: PageOf, text: string): PageEnd {
-  const [body = '', checksum, ...rest] = text.split('.');
-  const [kind, place = '', key] = Buffer.from(body, 'base64url').toString().split('/');
-  const sort = Number.parseInt(place, 36);
-  const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum && kind === what;
-  if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
-  const message = `must be the next of an earlier page of ${what}`;
-  throw badRequest(`next ${message}`, [{ path: 'next', message }]);
-}

@@ -1,18 +1,19 @@
-import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
+import type { UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
 import { type RowReader, valuesOf } from '../store/rowStore.js';
-import { chatsModel, friendIds } from './chatRows.js';
+import { isFriendship } from './chatRows.js';
+import { blockedIds, friendIds, pairsOf } from './contacts.js';
+import type { PageAsked } from './pageToken.js';
+import { preferencesOf } from './preferenceRows.js';
 import { openUsers, type UserRow, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Finds users: friends, and others by name. */
 
-/** Selects the friends of `me` among `others` with one read, however many friends `me` has. */
-async function friendsAmong(rows: RowReader, me: UserId, others: readonly UserId[]): Promise<Set<UserId>> {
-  if (others.length === 0) return new Set();
-  const keys = others.map((other) => streamOf('room', roomIdOf(me, other)));
-  const found = await rows.get(chatsModel, keys);
-  const friends = valuesOf(found.values()).filter(({ added }) => added.length > 0);
-  return new Set(friends.flatMap(({ members }) => members));
+/** Those of `others` whom a search does not show: friends, and where one of the two blocks the other. */
+async function leftOut(rows: RowReader, me: UserId, others: readonly UserId[]): Promise<Set<UserId>> {
+  const pairs = await pairsOf(rows, me, others);
+  const isLeftOut = [...pairs].filter(([, pair]) => isFriendship(pair) || pair.blocks.length > 0);
+  return new Set(isLeftOut.map(([other]) => other));
 }
 
 // The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
@@ -27,16 +28,27 @@ const MAX_READS = 20;
 export async function friendsPage(
   source: ViewSource,
   userId: UserId,
-  page: { limit: number; next?: string },
+  page: PageAsked,
 ): Promise<{ friends: User[]; next?: string }> {
   const { ids, ...rest } = await friendIds(source.rows, userId, page);
   const friends = [...(await usersById(source, ids)).values()];
   return { friends: friends.filter((friend) => friend.erased !== true), ...rest };
 }
 
+/** A page of the users whom the user has blocked, erased ones too, so that they can be taken from the list. */
+export async function blockedPage(
+  source: ViewSource,
+  userId: UserId,
+  page: PageAsked,
+): Promise<{ users: User[]; next?: string }> {
+  const { ids, ...rest } = await blockedIds(source.rows, userId, page);
+  return { users: [...(await usersById(source, ids)).values()], ...rest };
+}
+
 /**
  * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
- * Leaves out `me`, `me`'s friends and erased users. At most `limit`.
+ * Leaves out `me`, `me`'s friends, erased users and, unless `q` is the whole name, those who are not findable. Where one
+ * blocks the other, neither finds the other. At most `limit`.
  */
 export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
   if (!NAME_PART.test(q)) return [];
@@ -46,15 +58,18 @@ export async function searchUsers(source: ViewSource, me: UserId, q: string, lim
   for await (const page of candidates(source.rows, part)) {
     const unseen = page.filter((user) => !seen.has(user.userId));
     for (const { userId } of unseen) seen.add(userId);
-    const friends = await friendsAmong(
-      source.rows,
-      me,
-      unseen.map((user) => user.userId),
-    );
-    const strangers = unseen.filter((user) => !friends.has(user.userId));
-    const users = await openUsers(source.open, strangers);
+    const ids = unseen.map((user) => user.userId);
+    const [out, preferences] = await Promise.all([
+      leftOut(source.rows, me, ids),
+      preferencesOf(source.rows, ids),
+    ]);
+    const strangers = unseen.filter((user) => !out.has(user.userId));
     // Only the name itself says whether a term that an index gave is part of it.
-    found.push(...users.filter(({ username }) => username?.toLowerCase().includes(part)));
+    for (const user of await openUsers(source.open, strangers)) {
+      const name = user.username?.toLowerCase();
+      const isFindable = preferences.get(user.userId)?.findable !== false;
+      if (name === part || (isFindable && name?.includes(part))) found.push(user);
+    }
     if (found.length >= limit) break;
   }
   return found.slice(0, limit);

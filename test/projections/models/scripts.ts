@@ -22,9 +22,33 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
 );
 
+const BLOCKED: ReadonlySet<string> = new Set(['befriend', 'open', 'send', 'accept']);
+
+const safetyStep = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({ does: fc.constantFrom('accept' as const, 'unfriend' as const), pair }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('block' as const), pair }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('unblock' as const), pair }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant('prefer' as const),
+      pair,
+      preferences: fc.record({ visible: fc.boolean(), receipts: fc.boolean() }, { requiredKeys: [] }),
+    }),
+  },
+);
+
 /** A short random history of three users, without the commands that deciders refuse. */
 export const scripts: fc.Arbitrary<Scripted> = fc
-  .tuple(fc.constantFrom(1, 3), fc.array(step, { maxLength: 60 }))
+  .tuple(
+    fc.constantFrom(1, 3),
+    fc.array(fc.oneof({ weight: 14, arbitrary: step }, { weight: 3, arbitrary: safetyStep }), {
+      maxLength: 60,
+    }),
+  )
   .map(([partitions, steps]) => {
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
@@ -32,11 +56,19 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     for (const act of steps) {
       const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
       const room = roomIdOf(me, other);
-      if (act.does === 'befriend') world.befriend(me, other);
+      // Where one blocks the other, deciders refuse what both do.
+      const isOpen = !world.isBlocked(room);
+      if (act.does === 'unblock') world.block(me, other, false);
+      else if (act.does === 'block') world.block(me, other);
+      else if (act.does === 'unfriend') world.unfriend(me, other);
+      else if (act.does === 'prefer') world.prefer(me, act.preferences);
+      else if (!isOpen && BLOCKED.has(act.does)) continue;
+      else if (act.does === 'befriend') world.befriend(me, other);
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
       else if (!rooms.has(room)) continue;
+      else if (act.does === 'accept') world.accept(me, room);
       else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
       else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));

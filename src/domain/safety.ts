@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { badRequest, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import {
+  type ContactRule,
+  clientCommand,
+  completedCommand,
+  type Decision,
+  type Facts,
+  request,
+} from './defineCommand.js';
+import { event, push } from './defineEvent.js';
+import { Id, Limit, Revision } from './fields.js';
+import { roomIdOf, type UserId } from './ids.js';
+import {
+  changed,
+  otherOf,
+  type Room,
+  type RoomState,
+  roomOfMember,
+  roomStream,
+  unchanged,
+  withUser,
+} from './streams.js';
+import { User } from './userMessageChat.js';
+
+/**
+ * Consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
+ * contact does not depend on the server's rule; `ContactRule` says what follows from it.
+ */
+
+/** Whether `other` is a contact of `user`. Both are members of the pair. */
+export const isContact = (
+  contacts: readonly UserId[],
+  user: UserId,
+  rule: ContactRule | undefined,
+): boolean => contacts.includes(user) || (rule === 'open' && contacts.length > 0);
+
+/** The member of a private room whose preferences say whether `writer` may write there; undefined: none need be asked. */
+export function strangerTo(
+  state: RoomState,
+  writer: UserId,
+  rule: ContactRule | undefined,
+): UserId | undefined {
+  if (!state.exists || state.blocks.length > 0 || !state.members.includes(writer)) return undefined;
+  const other = otherOf(state, writer);
+  return isContact(state.contacts, other, rule) ? undefined : other;
+}
+
+/** The refusal to a member who may not write in a private room. */
+export function refusalToWrite(room: Room, writer: UserId, facts: Facts): ParleyError | undefined {
+  if (room.blocks.length > 0) return refusalOfBlock(room, writer);
+  const other = strangerTo(room, writer, facts.contactRule);
+  return other === undefined || facts.preferencesOf(other).whoWrites === 'everyone' ? undefined : notTaken();
+}
+
+const refusalOfBlock = ({ blocks }: Room, member: UserId): ParleyError =>
+  blocks.includes(member) ? forbidden('you have blocked the other member', 'blocked') : notTaken();
+
+const notTaken = () => forbidden('the other member does not take this from you', 'not_taken');
+
+export const acceptChatPush = push('accept chat', {
+  isStored: true,
+  data: z.strictObject({ roomId: z.string() }),
+  note: 'I have accepted a chat on another device.',
+});
+
+const PairData = z.strictObject({ roomId: z.string(), by: z.string(), target: z.string() });
+
+/** The target is a contact of `by` from here on. */
+export const ChatAccepted = event('ChatAccepted', roomStream, {
+  data: PairData,
+  evolve: (state, { data: { by } }) => ({ ...state, contacts: withUser(state.contacts, by) }),
+  push: ({ data: { roomId, by } }) => [acceptChatPush.of({ to: [by], data: () => ({ roomId }) })],
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'contact' }),
+  line: ({ data: { by, target } }, { who }) => `${who(by)} accepted the chat with ${who(target)}`,
+});
+
+export const acceptChat = clientCommand('accept chat', roomStream, {
+  data: { roomId: Id },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'Makes the other member of a private chat my contact.',
+  streamId: ({ roomId }) => roomId,
+  decide(command, state): Decision<{ readonly other: UserId }> {
+    const found = roomOfMember(state, command);
+    if ('refused' in found) return found;
+    const { actor, roomId } = command;
+    const { room } = found;
+    const other = otherOf(room, actor);
+    if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
+    if (room.blocks.length > 0) return { refused: refusalOfBlock(room, actor) };
+    if (room.contacts.includes(actor)) return { events: [], answer: { other } };
+    return { events: [ChatAccepted.of(roomId, { roomId, by: actor, target: other })], answer: { other } };
+  },
+  reply: (_, __, revision) => ({ revision }),
+  tie: ({ actor }, { other }) => ({ by: actor, other, is: 'contact' }),
+});
+
+export const blockUserPush = push('block user', {
+  isStored: true,
+  data: z.strictObject({ userId: z.string(), block: z.boolean() }),
+  note: 'I have blocked somebody on another device, or no longer block them.',
+});
+
+/** Ends friendship and contact both ways. `by` no longer takes anything from the target. */
+export const MemberBlocked = event('MemberBlocked', roomStream, {
+  data: PairData,
+  evolve: (state, { data: { by } }) => ({
+    ...state,
+    added: [],
+    contacts: [],
+    blocks: withUser(state.blocks, by),
+  }),
+  push: ({ data: { by, target } }) => [
+    blockUserPush.of({ to: [by], data: () => ({ userId: target, block: true }) }),
+  ],
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'blocked' }),
+  line: ({ data: { by, target } }, { who }) => `${who(by)} blocked ${who(target)}`,
+});
+
+/** Restores nothing but the right to write. */
+export const MemberUnblocked = event('MemberUnblocked', roomStream, {
+  data: PairData,
+  evolve: (state, { data: { by } }) => ({ ...state, blocks: state.blocks.filter((user) => user !== by) }),
+  push: ({ data: { by, target } }) => [
+    blockUserPush.of({ to: [by], data: () => ({ userId: target, block: false }) }),
+  ],
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'unblocked' }),
+  line: ({ data: { by, target } }, { who }) => `${who(by)} no longer blocks ${who(target)}`,
+});
+
+export const blockUser = completedCommand('block user', roomStream, {
+  data: { userId: Id, block: z.boolean() },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'Ends friendship and contact both ways. Who is blocked may not write to me, nor I to them.',
+  streamId: ({ actor, userId }) => roomIdOf(actor, userId),
+  wants: ({ actor, userId }) => ({ users: [userId, actor] }),
+  decide({ actor, userId, block }, { blocks }, { exists }) {
+    // The command may have been sent before the actor was erased.
+    if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
+    if (actor === userId) return { refused: badRequest('you cannot block yourself') };
+    if (blocks.includes(actor) === block) return unchanged;
+    const roomId = roomIdOf(actor, userId);
+    const data = { roomId, by: actor, target: userId };
+    // Somebody who was erased meanwhile can still be taken from the list.
+    if (!block) return changed(MemberUnblocked.of(roomId, data));
+    if (!exists(userId)) return { refused: notFound(`there is no user ${userId}`) };
+    return changed(MemberBlocked.of(roomId, data));
+  },
+  tie: ({ actor, userId, block }) => ({ by: actor, other: userId, is: block ? 'blocked' : 'unblocked' }),
+});
+
+export const getBlocked = request('get blocked', {
+  data: z.strictObject({ limit: Limit, next: z.string().min(1).max(256).exactOptional() }),
+  answer: z.strictObject({ users: z.array(User), next: z.string().exactOptional() }),
+  note: 'The users whom I have blocked, in an order that does not change. `next` as for `get friends`.',
+});

@@ -1,0 +1,112 @@
+import type { ContactRule, Invitation } from '../../domain/defineCommand.js';
+import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
+import { isContact } from '../../domain/safety.js';
+import type { Ties } from '../../domain/streams.js';
+import { DEFAULT_PREFERENCES } from '../../domain/userMessageChat.js';
+import { type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
+import { type ChatRow, chatsModel, isFriendship, isMember } from './chatRows.js';
+import { fromNext, type PageAsked, writeNext } from './pageToken.js';
+import { preferencesOf } from './preferenceRows.js';
+import { usersModel } from './userRows.js';
+
+/** What users are to each other: friends, contacts, blocked. */
+
+/** A page of the user's friends, in an order that does not change, and the `next` of the page behind it. */
+export async function friendIds(
+  rows: RowReader,
+  userId: UserId,
+  page: PageAsked,
+): Promise<{ ids: UserId[]; next?: string }> {
+  return pairsUnder(rows, 'friends', userId, page);
+}
+
+/** The other users of a page of the pairs that an index has of a user. */
+async function pairsUnder(
+  rows: RowReader,
+  index: 'friends' | 'blocked',
+  userId: UserId,
+  { limit, next }: PageAsked,
+): Promise<{ ids: UserId[]; next?: string }> {
+  const found = await rows.find(chatsModel, index, {
+    terms: [userId],
+    byKey: true,
+    limit: limit + 1,
+    ...fromNext(index, next),
+  });
+  const page = found.slice(0, limit);
+  const isWanted = (pair: ChatRow) =>
+    index === 'friends' ? isFriendship(pair) : pair.blocks.includes(userId);
+  const ids = othersIn(valuesOf(page).filter(isWanted), userId);
+  const last = page.at(-1);
+  if (found.length <= limit || last === undefined) return { ids };
+  return { ids, next: writeNext(index, { sort: 0, key: last.key }) };
+}
+
+/** A page of the users whom the user has blocked, in an order that does not change, and the `next` of the page behind it. */
+export async function blockedIds(
+  rows: RowReader,
+  userId: UserId,
+  page: PageAsked,
+): Promise<{ ids: UserId[]; next?: string }> {
+  return pairsUnder(rows, 'blocked', userId, page);
+}
+
+/** The user's ties with others; those pairs without contact and block are left out. */
+export async function tiesOf(rows: RowReader, userId: UserId): Promise<Map<UserId, Ties>> {
+  const ties = new Map<UserId, Ties>();
+  for await (const page of rowsUnder(rows, chatsModel, 'members', userId))
+    for (const { members, added, contacts, blocks } of valuesOf(page).filter((pair) =>
+      isMember(pair, userId),
+    ))
+      for (const other of members)
+        if (other !== userId && contacts.length + blocks.length > 0)
+          ties.set(other, { added, contacts, blocks });
+  return ties;
+}
+
+const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
+  pairs
+    .filter((pair) => isMember(pair, userId))
+    .flatMap(({ members }) => members.filter((member) => member !== userId));
+
+/** The rows of the pairs of `user` with others, by the other one. A pair without ties or chat has no row. */
+export async function pairsOf(
+  rows: RowReader,
+  user: UserId,
+  others: readonly UserId[],
+): Promise<Map<UserId, ChatRow>> {
+  const keyed = others.map((other) => [other, streamOf('room', roomIdOf(user, other))] as const);
+  const found =
+    others.length === 0 ? undefined : await rows.get(chatsModel, [...new Set(keyed.map(([, key]) => key))]);
+  return new Map(
+    keyed.flatMap(([other, key]) => {
+      const row = found?.get(key)?.value;
+      return row ? [[other, row] as const] : [];
+    }),
+  );
+}
+
+/** What comes of it when `by` adds each of these users to a group. */
+export async function invitationsOf(
+  rows: RowReader,
+  { by, users }: { readonly by: UserId; readonly users: readonly UserId[] },
+  rule: ContactRule,
+): Promise<Map<UserId, Invitation>> {
+  const [profiles, preferences, pairs] = await Promise.all([
+    rows.get(usersModel, [...new Set(users)]),
+    preferencesOf(rows, users),
+    pairsOf(rows, by, users),
+  ]);
+  const invite = (user: UserId): Invitation => {
+    const profile = profiles.get(user)?.value;
+    if (!profile || profile.erased) return 'not_found';
+    const pair = pairs.get(user);
+    if (user === by) return 'taken';
+    if (pair && pair.blocks.length > 0) return 'not_taken';
+    const { whoInvites } = preferences.get(user) ?? DEFAULT_PREFERENCES;
+    const isTaken =
+      whoInvites === 'everyone' || (whoInvites === 'contacts' && isContact(pair?.contacts ?? [], user, rule));
+    return isTaken ? 'taken' : 'not_taken';
+  };
+  return new Map(users.map((user) => [user, invite(user)]));
+}
