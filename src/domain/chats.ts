@@ -77,7 +77,8 @@ export const initChat = completedCommand('init chat', roomStream, {
   answer: z.strictObject({ room: Chat, isNewActive: z.boolean(), friendId: z.string(), revision: Revision }),
   note: 'Opens the one room of the pair. `isNewActive`: this call made it active for me.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
-  wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
+  // The first message is often sent together with this command, and asks for the preferences.
+  wants: ({ actor, friendId }) => ({ users: [friendId, actor], preferences: [friendId] }),
   decide({ actor, friendId }, state, { now, exists }) {
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };

@@ -6,6 +6,7 @@ import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.
 import type { ContactRule } from '../../src/domain/defineCommand.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName, type UserId } from '../../src/domain/ids.js';
+import { DEFAULT_PREFERENCES, type Preferences } from '../../src/domain/userMessageChat.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { invitationsOf } from '../../src/projections/models/contacts.js';
@@ -16,7 +17,6 @@ import {
   messagesModel,
   messagesProjection,
 } from '../../src/projections/models/messageRows.js';
-import { preferencesOf } from '../../src/projections/models/preferenceRows.js';
 import { loadStates, statesModel, statesProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded, Projection } from '../../src/projections/projection.js';
 import { foldedBy, type Row, tableOf } from '../../src/projections/store/rowStore.js';
@@ -97,6 +97,7 @@ export class World<L extends EventLog = MemoryLog> {
   readonly #advance = new Set<(partition: number, size: number) => void>();
   /** The users whose preferences were looked up. */
   readonly askedPreferences: UserId[] = [];
+  whoWrites: Preferences['whoWrites'] = 'everyone';
   readonly contactRule: ContactRule = 'open';
 
   #folded = { position: 0, size: 0 };
@@ -180,7 +181,10 @@ export class World<L extends EventLog = MemoryLog> {
           existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
           preferences: (users) => {
             this.askedPreferences.push(...users);
-            return late(preferencesOf(this.rows, users));
+            const { whoWrites } = this;
+            return late(
+              Promise.resolve(new Map(users.map((user) => [user, { ...DEFAULT_PREFERENCES, whoWrites }]))),
+            );
           },
           invitations: (asked, rule) => late(invitationsOf(this.rows, asked, rule)),
           foldedPosition: async (partition) =>
