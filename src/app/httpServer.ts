@@ -10,7 +10,7 @@ import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness } from '../http/operations.js';
-import { auditorsOf } from '../projections/queries.js';
+import { roleCheck } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
@@ -43,7 +43,7 @@ export function httpParts(
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
     },
     audit: {
-      isAuditor: auditorsOf({ log, queries, progress }),
+      hasRole: roleCheck({ log, queries, progress }),
       commands,
       reader: new AuditReader({ log, rows, progress, keys: vault.keys, open: texts.opener }),
       log: { heads, proofs, partitions: log.partitions },

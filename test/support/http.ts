@@ -115,7 +115,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       async *historyOf() {},
     },
     audit: {
-      isAuditor: async () => false,
+      hasRole: async () => false,
       commands,
       // There is no auditor, so that nobody gets as far as these two.
       reader: {} as AuditReader,
