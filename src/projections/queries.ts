@@ -1,5 +1,7 @@
 import type { Moment } from '../domain/commands.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { hasRole } from '../domain/roles.js';
+import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
@@ -7,10 +9,10 @@ import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
-  hasAuditorRow,
   onlineUsers,
   openedErased,
   presenceOf,
+  rolesOf,
   usersById,
   type ViewSource,
 } from './models/userRows.js';
@@ -54,8 +56,8 @@ export interface Queries {
     page: PageRequest,
     at: readonly Moment[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
-  /** Whether the user has the role of an auditor. */
-  isAuditor(userId: UserId, at: readonly Moment[]): Promise<boolean>;
+  /** The roles of these users; none of a user who has none. */
+  roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -136,9 +138,9 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const found = await messagePage(rows, roomId, page);
       return { messages: await openMessages(open, found.messages), hasMore: found.hasMore };
     },
-    async isAuditor(userId, at) {
+    async roles(ids, at) {
       await waitFor(at);
-      return hasAuditorRow(rows, userId);
+      return rolesOf(rows, ids);
     },
     async contacts(userId, at) {
       await waitFor(at);
@@ -164,21 +166,24 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
   };
 }
 
-/** The log and the read model that decide whether a user is an auditor. */
+/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
+export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** The log and the read model that decide which roles a user has. */
 export interface RoleSource {
   readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'isAuditor'>;
+  readonly queries: Pick<Queries, 'roles'>;
   readonly progress: Pick<Progress, 'folded'>;
 }
 
-/** Checks the role of an auditor against everything in the log at the time of the call. */
-export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
+export function roleCheck({ log, queries, progress }: RoleSource): RoleCheck {
+  return async (userId, role) => {
     const partition = partitionOf(streamOf('user', userId), log.partitions);
     const folded = progress.folded(partition);
     // Read together: the model has nearly always folded everything that is in the log.
-    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
+    const [tail, now] = await Promise.all([log.tail(partition), queries.roles([userId], [])]);
     const size = tail?.size ?? 0;
-    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
+    const roles = size <= folded ? now : await queries.roles([userId], [{ partition, size }]);
+    return hasRole(roles.get(userId) ?? [], role);
   };
 }
