@@ -28,6 +28,7 @@ import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS }
 import {
   changed,
   isGroup,
+  isRoomAdmin,
   type Room,
   type RoomState,
   roomOfMember,
