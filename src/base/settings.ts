@@ -124,6 +124,7 @@ const Settings = z.object({
   SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),
   RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
+  GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
     .string()
