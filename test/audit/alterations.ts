@@ -281,7 +281,7 @@ const ofIndexes: readonly Alteration[] = Object.entries(INDEXES).flatMap(([model
     return [
       change(
         'is planted under another term',
-        `INSERT INTO TABLE SELECT ':cid', sort, key FROM TABLE WHERE term <> ':cid' LIMIT 1`,
+        `INSERT INTO TABLE SELECT ':cid', sort, key FROM TABLE WHERE (sort, key) NOT IN (SELECT sort, key FROM TABLE WHERE term = ':cid') LIMIT 1`,
         (found, { cid }) =>
           found.updateOne({ [t]: { $exists: true, $ne: cid } }, { $push: { [t]: cid } } as object),
       ),
