@@ -209,9 +209,9 @@ function createWriters(
       },
       lookups: {
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
+        limits: { groupSize: config.GROUP_SIZE, contactRule: config.CONTACTS },
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
-        contactRule: config.CONTACTS,
       },
       environment: {
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },

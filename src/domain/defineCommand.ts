@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, StreamDeclaration, Tie } from './defineEvent.js';
+import type { NewEventOf, SealedNote, StreamDeclaration, Tie } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { Actor, MessageRef, UserId, WriterInRoom } from './ids.js';
+import type { Actor, MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
 import type { Preferences } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
@@ -19,6 +19,10 @@ export interface Wants {
   readonly messages?: readonly MessageRef[];
   /** Users whose own keys seal a field of the events. The command is refused if one was erased. */
   readonly ownKeys?: readonly UserId[];
+  /** Groups whose keys seal or open a text. Their keys may be destroyed: see `Facts.isText`. */
+  readonly groupKeys?: readonly RoomId[];
+  /** Users for `Facts.groupsOf`. */
+  readonly groupsOf?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
   /** Users for `Facts.preferencesOf`. */
@@ -55,8 +59,6 @@ export interface Facts {
   isActive(user: UserId): boolean;
   /** A wanted message, if it exists. */
   message(ref: MessageRef): EarlierMessage | undefined;
-  /** The rule of this server. */
-  readonly contactRule: ContactRule;
   /**
    * A user's preferences, of at most 2 s ago. If they were not wanted, they are looked up now and the command is
    * decided again, which stops its partition meanwhile: want them where the state tells that they will be needed.
@@ -64,6 +66,19 @@ export interface Facts {
   preferencesOf(user: UserId): Preferences;
   /** Whether a wanted user may be added to a group by the actor, as of at most 2 s ago: also whether the user exists. */
   invitation(user: UserId): Invitation;
+  /** The number of groups that a wanted user is in. It may be some seconds old. */
+  groupsOf(user: UserId): number;
+  /** Whether a note that a wanted group's key seals is this text. Undefined if that key was destroyed. */
+  isText(note: SealedNote, text: string): boolean | undefined;
+  readonly limits: DecisionLimits;
+}
+
+/** Settings of the server that decisions depend on. */
+export interface DecisionLimits {
+  /** The most members of a group. */
+  readonly groupSize: number;
+  /** Who are contacts. */
+  readonly contactRule: ContactRule;
 }
 
 interface Deciding<C, S, A> {

@@ -1,13 +1,15 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
-import * as friends from './friends.js';
+import * as groupEvents from './groupEvents.js';
+import * as groups from './groups.js';
 import * as history from './history.js';
 import * as messages from './messages.js';
 import * as onlineStatus from './onlineStatus.js';
-import * as preferences from './preferences.js';
+import * as friends from './people/friends.js';
+import * as preferences from './people/preferences.js';
+import * as safety from './people/safety.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
-import * as safety from './safety.js';
 import * as users from './signUp.js';
 
 /**
@@ -15,17 +17,8 @@ import * as users from './signUp.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  users,
-  friends,
-  chats,
-  messages,
-  readMarks,
-  onlineStatus,
-  safety,
-  preferences,
-  erasure,
-  roles,
-  history,
+  ...([users, friends, chats, groups, groupEvents, messages, readMarks] as const),
+  ...([onlineStatus, safety, preferences, erasure, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

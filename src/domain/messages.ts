@@ -1,17 +1,39 @@
 import { z } from 'zod';
-import { badRequest, conflict, forbidden, notFound } from '../base/errors.js';
+import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../base/errors.js';
 import { openChat } from './chats.js';
-import { clientCommand, command, type Decision, request } from './defineCommand.js';
-import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
+import { clientCommand, command, type Decision, type Facts, request } from './defineCommand.js';
+import {
+  event,
+  isGroupAudience,
+  type NewEventOf,
+  push,
+  type RecordedOf,
+  type SealedMessage,
+} from './defineEvent.js';
 import { Id, Limit, Revision, Seq } from './fields.js';
+import { type Group, membersOf } from './groupState.js';
 import type { Actor, MessageRef, RoomId, UserId } from './ids.js';
 import { countCodePoints, MESSAGE_CODE_POINTS } from './limits.js';
-import { refusalToWrite, strangerTo } from './safety.js';
-import { changed, otherOf, roomOfMember, roomStream, unchanged, withUser } from './streams.js';
+import { refusalToWrite, strangerTo } from './people/safety.js';
+import {
+  canSee,
+  changed,
+  isGroup,
+  isRoomAdmin,
+  notMember,
+  otherOf,
+  type Room,
+  type RoomState,
+  roomOfMember,
+  roomStream,
+  unchanged,
+  withUser,
+} from './streams.js';
 import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 
+const NOBODY: readonly UserId[] = [];
 const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
 
 const MessageText = z
@@ -61,10 +83,13 @@ export const MessageSent = event('MessageSent', roomStream, {
     },
   ],
   // Field by field, as nearly all events come here: spreading the old state takes several times as long.
-  evolve(room, { actor, data: { seq } }) {
+  evolve(room, { actor, data: { seq } }): RoomState {
     if (!room.exists) return room;
+    if (room.roomType === 'GROUP')
+      return { ...room, lastSeq: seq, members: room.members?.withMessage(actor, seq) };
     return {
       exists: true,
+      roomType: 'PRIVATE',
       roomId: room.roomId,
       members: room.members,
       createdAt: room.createdAt,
@@ -91,9 +116,9 @@ export const MessageSent = event('MessageSent', roomStream, {
   },
   // Who writes to the other member of a pair has them as a contact. A group makes nobody a contact.
   tie({ actor }, { members }) {
-    const [a, b] = members;
-    if (a === undefined || b === undefined || members.length !== 2) return undefined;
-    return { by: actor, other: a === actor ? b : a, is: 'contact' };
+    const [a, b] = isGroupAudience(members) ? NOBODY : members;
+    const other = a === actor ? b : b === actor ? a : undefined;
+    return other === undefined ? undefined : { by: actor, other, is: 'contact' };
   },
   line: ({ actor, data }, { who, quoted }) =>
     `${who(actor)} in room ${data.roomId}, message ${data.seq}: ${quoted(data.text)}`,
@@ -120,7 +145,7 @@ export const MessageDeleted = event('MessageDeleted', roomStream, {
     by: z.string(),
   }),
   push: ({ data: { roomId, messageId, seq, by } }, { members }) => [
-    deleteMessagePush.of({ to: members, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
+    deleteMessagePush.of({ to: members, seq, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
   ],
   line: ({ data }, { who }) => `${who(data.by)} deleted message ${data.seq} of room ${data.roomId}`,
 });
@@ -140,10 +165,12 @@ export const sendMessage = clientCommand('send message', roomStream, {
   },
   text: 'message',
   decide(command, state, facts): Decision<Sent> {
-    const found = roomOfMember(state, command);
-    if ('refused' in found) return found;
-    const { room } = found;
     const { actor, roomId, messageId, message, replyTo } = command;
+    // A repeat gets its answer even from somebody who has left since.
+    const found = roomOfMember(state, command);
+    if ('refused' in found && !hasLeft(state, actor)) return found;
+    const room = 'refused' in found ? state : found.room;
+    if (!room.exists) return { refused: notMember() };
     const earlier = facts.message({ roomId, messageId });
     if (earlier) {
       const { seq, sentAt, deleted } = earlier;
@@ -158,22 +185,25 @@ export const sendMessage = clientCommand('send message', roomStream, {
         refused: conflict(`message ${messageId} exists with another body or sender`),
       };
     }
-    if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
-    const refused = refusalToWrite(room, actor, facts);
+    const refused = 'refused' in found ? found.refused : refusalToSend(room, actor, facts);
     if (refused) return { refused };
-    if (replyTo !== undefined && !facts.message({ roomId, messageId: replyTo })) {
+    const quoted = replyTo === undefined ? undefined : facts.message({ roomId, messageId: replyTo });
+    const isQuotable = quoted && (room.roomType === 'PRIVATE' || canSee(room, actor, quoted.seq));
+    if (replyTo !== undefined && !isQuotable) {
       const reason = 'must be the id of an earlier message in the room';
       return { refused: badRequest(`replyTo ${reason}`, [{ path: 'replyTo', message: reason }]) };
     }
     const seq = room.lastSeq + 1;
     const data = { roomId, messageId, seq, text: message };
     const events: NewEventOf<string, object>[] = [];
-    for (const member of room.members) if (!room.active.includes(member)) events.push(openChat(room, member));
+    if (room.roomType === 'PRIVATE')
+      for (const member of room.members)
+        if (!room.active.includes(member)) events.push(openChat(room, member));
     events.push(MessageSent.of(roomId, replyTo === undefined ? data : { ...data, replyTo }));
     // Written out: to spread objects took longer than the rest of this function.
     const sent = { messageId, roomId, seq, senderId: actor, message, sentAt: facts.now };
     const answer = { message: replyTo === undefined ? sent : { ...sent, replyTo } };
-    if (room.contacts.includes(actor)) return { events, answer };
+    if (room.roomType === 'GROUP' || room.contacts.includes(actor)) return { events, answer };
     return { events, answer: { ...answer, contact: otherOf(room, actor) } };
   },
   reply: (_, { message }, revision) => ({ message, revision }),
@@ -185,6 +215,19 @@ interface Sent {
   readonly message: Message;
   /** The other member, whom the message has made a contact of its sender. */
   readonly contact?: UserId;
+}
+
+const hasLeft = (state: RoomState, user: UserId): boolean =>
+  isGroup(state) && membersOf(state).get(user) !== undefined;
+
+/** Why a member of the room may not send. */
+function refusalToSend(room: Room | Group, actor: UserId, facts: Facts): ParleyError | undefined {
+  if (room.roomType === 'PRIVATE')
+    return room.erased.length > 0
+      ? forbidden('the other member has been erased')
+      : refusalToWrite(room, actor, facts);
+  if (room.settings.whoSends === 'members' || isRoomAdmin(room, actor)) return undefined;
+  return forbidden('only admins send messages to this group', 'admins_only');
 }
 
 /** Deletes a message on an operator's order. `not_found` if the room has no such message. */

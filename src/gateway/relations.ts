@@ -1,7 +1,7 @@
 import type { ContactRule } from '../domain/defineCommand.js';
 import type { Tie } from '../domain/defineEvent.js';
 import type { UserId } from '../domain/ids.js';
-import { isContact } from '../domain/safety.js';
+import { isContact } from '../domain/people/safety.js';
 import type { Ties } from '../domain/streams.js';
 import { DEFAULT_PREFERENCES, type Preferences } from '../domain/userMessageChat.js';
 
@@ -97,9 +97,8 @@ export class Relations {
   }
 
   /** Whether the connected user is told of the other's read marks, as far as the other permits it. */
-  isToldReads(user: UserId, reader: UserId): boolean {
-    return user === reader || (this.isTold(user, reader) && this.preferencesOf(user).receipts);
-  }
+  readonly isToldReads = (user: UserId, reader: UserId): boolean =>
+    user === reader || (this.isTold(user, reader) && this.preferencesOf(user).receipts);
 
   /** The preferences of a connected user. */
   preferencesOf(user: UserId): Preferences {

@@ -166,7 +166,7 @@ async function walkStream(
         .filter(({ readBy }) => readBy === undefined || node.isToldReads(user, readBy))
         .map((push) => ({ event, push })),
     );
-    const shown = new PushContent(content);
+    const shown = new PushContent(content, undefined, [{ partition: place.partition, size: upTo + 1 }]);
     for (const { push } of missed) shown.want(push);
     if (shown.missing > 0) await shown.load();
     let bytes = 0;

@@ -1,10 +1,20 @@
 import { LRUCache } from 'lru-cache';
-import type { SealedMessage } from '../domain/defineEvent.js';
+import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { pushesTo, type Recorded } from '../domain/events.js';
-import { type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { type ChatRow, chatsModel, isMember, toldOffset } from './models/chatRows.js';
+import { chatsModel, isMember } from './models/chatRows.js';
+import { groupRows, isGroupStream } from './models/groupRows.js';
+import {
+  type MembershipRow,
+  membershipIn,
+  membershipOf,
+  membershipsOf,
+  periodsOf,
+  type ReadOffsets,
+  toldOffset,
+} from './models/membershipRows.js';
 import { messageKey, messageOf, messagesModel } from './models/messageRows.js';
 import { preferencesOf } from './models/preferenceRows.js';
 import {
@@ -36,18 +46,48 @@ export async function changedStreams(
 ): Promise<ChangedStream[]> {
   const terms = [`${userId}/${partition}`];
   const from = after === undefined ? {} : { from: { sort: 0, key: after } };
-  const found = await findChecked(rows, chatsModel, 'changed', {
-    find: { terms, above, limit, ...from },
-    isWanted: (row) =>
-      row.partition === partition && row.offset > above && row.value !== null && isMember(row.value, userId),
-  });
-  const changed = found.map(({ key }) => ({ key }));
+  const [pairs, groups] = await Promise.all([
+    findChecked(rows, chatsModel, 'changed', {
+      find: { terms, above, limit, ...from },
+      isWanted: (row) =>
+        row.partition === partition &&
+        row.offset > above &&
+        row.value !== null &&
+        isMember(row.value, userId),
+    }),
+    changedGroups(rows, userId, partition, above, after),
+  ]);
+  const keys: string[] = [...pairs.map(({ key }) => key), ...groups].sort();
   const own = streamOf('user', userId);
   // A full page is not the last one. Names of users' streams come behind those of rooms.
-  if (changed.length === limit || (after !== undefined && after >= own)) return changed;
-  const row = (await rows.get(statesModel, [own])).get(own);
-  return row && row.partition === partition && row.offset > above ? [...changed, { key: own }] : changed;
+  if (keys.length < limit && (after === undefined || after < own)) {
+    const row = (await rows.get(statesModel, [own])).get(own);
+    if (row && row.partition === partition && row.offset > above) keys.push(own);
+  }
+  return keys.slice(0, limit).map((key) => ({ key }));
 }
+
+/** The user's groups of a partition, behind `after`, in which something may have happened for them above an offset. */
+async function changedGroups(
+  rows: RowReader,
+  userId: UserId,
+  partition: number,
+  above: number,
+  after: string | undefined,
+): Promise<StreamName[]> {
+  // The key of a stream that was visited is its name.
+  const behind = after === undefined ? undefined : parseStream(after as StreamName).id;
+  const mine = (await membershipsOf(rows, userId, behind)).filter(
+    (row) => row.partition === partition && row.value && (row.value.role || lastLeft(row.value) > above),
+  );
+  const rooms = mine.map(({ key }) => membershipIn(key).roomId);
+  const found = await groupRows(rows, rooms);
+  const changed = rooms.filter((room) => (found.get(room)?.offset ?? -1) > above);
+  return changed.map((room) => streamOf('room', room));
+}
+
+/** The offset at which somebody left who is no member any more. */
+const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
 
 /**
  * Reads from the log the events that a user has missed of one stream. What each means to the user follows from its
@@ -70,15 +110,11 @@ export class MissedEventReader {
     limit: number,
   ): Promise<MissedEvents> {
     const partition = partitionOf(stream, this.log.partitions);
-    const [after, pair] = await Promise.all([
+    const [after, seen] = await Promise.all([
       this.#placeBelow(partition, above),
-      this.rows.get(chatsModel, [stream]).then((found) => found.get(stream)?.value ?? undefined),
+      isGroupStream(stream) ? seenInGroup(this.rows, userId, stream) : seenInPair(this.rows, userId, stream),
     ]);
-    const seen = {
-      user: userId,
-      members: pair?.members ?? [],
-      newest: await this.#newestMarks(pair, userId),
-    };
+    const { scene } = seen;
     const events: Recorded[] = [];
     let hasMore = false;
     for await (const { event, position } of indexedEvents(this.log, this.rows, {
@@ -86,8 +122,8 @@ export class MissedEventReader {
       stream,
       after,
     })) {
-      if (event.offset > upTo) break;
-      if (event.offset <= above || !isMissed(event, seen)) continue;
+      if (event.offset > Math.min(upTo, seen.upTo)) break;
+      if (event.offset <= above || !(await isMissed(userId, event, seen))) continue;
       if (events.length === limit) {
         // The next page begins above the last event of this one, in this commit or behind it.
         this.#places.set(`${partition}/${events.at(-1)?.offset}`, position - 1);
@@ -96,8 +132,8 @@ export class MissedEventReader {
       }
       events.push(event);
     }
-    const isAsSent = (pair?.changedAt ?? -1) <= since;
-    if (isAsSent) return { events: events.map((event) => withScene(event, seen.members, nothing)), hasMore };
+    const isAsSent = seen.changedAt <= since;
+    if (isAsSent) return { events: events.map((event) => withScene(event, scene, nothing)), hasMore };
     const [changed, firstSeq] = await Promise.all([
       this.#changedMessages(events),
       this.#firstSeqAbove(since, partition, stream),
@@ -106,7 +142,7 @@ export class MissedEventReader {
       // The replay has sent the message already, as it is now.
       event.type === 'MessageDeleted' && event.data.seq >= firstSeq
         ? { event, scene: { members: nobody } }
-        : withScene(event, seen.members, changed),
+        : withScene(event, scene, changed),
     );
     return { events: once, hasMore };
   }
@@ -128,23 +164,6 @@ export class MissedEventReader {
     return new Map(changed.map((message) => [messageKey(message.roomId, message.seq), message]));
   }
 
-  /**
-   * By the key of a read mark's push, the offset of the newest one that the user is told of. Others' marks are not told
-   * if their reader has `receipts` off by now.
-   */
-  async #newestMarks(pair: ChatRow | undefined, userId: UserId): Promise<ReadonlyMap<string, number | null>> {
-    const reads = Object.entries(pair?.reads ?? {});
-    const others = reads.flatMap(([member]) => (member === userId ? [] : [member]));
-    const preferences = await preferencesOf(this.rows, others);
-    return new Map(
-      reads.map(([member, read]) => {
-        const isHidden = preferences.get(member)?.receipts === false;
-        const offset = member === userId ? read.offset : isHidden ? null : toldOffset(read);
-        return [`${pair?.roomId}/${member}`, offset];
-      }),
-    );
-  }
-
   async #placeBelow(partition: number, above: number): Promise<number> {
     if (above < 0) return 0;
     const key = `${partition}/${above}`;
@@ -161,25 +180,68 @@ export class MissedEventReader {
 const nothing: ReadonlyMap<string, never> = new Map<string, never>();
 const nobody: readonly UserId[] = [];
 
+/** What a user sees of the events of a room. */
 interface Seen {
-  readonly user: UserId;
-  readonly members: readonly UserId[];
-  readonly newest: ReadonlyMap<string, number | null>;
+  readonly scene: Scene;
+  /** The offset of the newest mark with this key that the user is told of. */
+  readonly newestMark: (key: string) => Promise<number | null | undefined>;
+  readonly changedAt: number;
+  /** Nothing behind this offset is for the user. */
+  readonly upTo: number;
 }
 
-const isMissed = (event: Recorded, { user, members, newest }: Seen): boolean =>
-  pushesTo(user, event, { members }).some(
-    ({ onlyNewest }) => onlyNewest === undefined || newest.get(onlyNewest) === event.offset,
-  );
+async function seenInPair(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> {
+  const pair = (await rows.get(chatsModel, [stream])).get(stream)?.value ?? undefined;
+  return {
+    scene: { members: pair?.members ?? nobody },
+    newestMark: newestMarks(rows, userId, async (member) => pair?.reads[member]),
+    changedAt: pair?.changedAt ?? -1,
+    upTo: Number.POSITIVE_INFINITY,
+  };
+}
+
+async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> {
+  const { id } = parseStream(stream);
+  const [membership, groups] = await Promise.all([membershipOf(rows, id, userId), groupRows(rows, [id])]);
+  return {
+    scene: { members: { group: id }, periods: membership ? periodsOf(membership) : [] },
+    newestMark: newestMarks(rows, userId, async (member) => (await membershipOf(rows, id, member))?.read),
+    changedAt: groups.get(id)?.changedAt ?? -1,
+    upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** Looks up the newest marks that the user is told of: of others none if they have `receipts` off by now. */
+function newestMarks(
+  rows: RowReader,
+  userId: UserId,
+  readOf: (member: UserId) => Promise<ReadOffsets | undefined>,
+): Seen['newestMark'] {
+  const marks = new Map<string, Promise<number | null | undefined>>();
+  const find = async (key: string) => {
+    // The keys of these pushes are those of memberships.
+    const { userId: member } = membershipIn(key);
+    if (member === userId) return (await readOf(member))?.offset;
+    const preferences = (await preferencesOf(rows, [member])).get(member);
+    return preferences?.receipts === false ? undefined : toldOffset(await readOf(member));
+  };
+  return (key) => {
+    const mark = marks.get(key) ?? find(key);
+    marks.set(key, mark);
+    return mark;
+  };
+}
+
+async function isMissed(user: UserId, event: Recorded, { scene, newestMark }: Seen): Promise<boolean> {
+  for (const { onlyNewest } of pushesTo(user, event, scene))
+    if (onlyNewest === undefined || (await newestMark(onlyNewest)) === event.offset) return true;
+  return false;
+}
 
 const messageKeyOf = (event: Recorded): string | undefined =>
   event.type === 'MessageSent' ? messageKey(event.data.roomId, event.data.seq) : undefined;
 
-function withScene(
-  event: Recorded,
-  members: readonly UserId[],
-  changed: ReadonlyMap<string, SealedMessage>,
-): MissedEvent {
+function withScene(event: Recorded, scene: Scene, changed: ReadonlyMap<string, SealedMessage>): MissedEvent {
   const message = changed.get(messageKeyOf(event) ?? '');
-  return { event, scene: message ? { members, message } : { members } };
+  return { event, scene: message ? { ...scene, message } : scene };
 }

@@ -2,8 +2,8 @@ import { unauthenticated } from '../base/errors.js';
 import { takeInTurn } from '../base/rateLimits.js';
 import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
 import type {
-  ContactRule,
   Decision,
+  DecisionLimits,
   EarlierMessage,
   Facts,
   Invitation,
@@ -12,11 +12,17 @@ import type {
 import type { SealedField } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
-import type { MessageRef, RoomId, UserId, WriterInRoom } from '../domain/ids.js';
+import {
+  groupKeyOwner,
+  type MessageRef,
+  type RoomId,
+  type UserId,
+  type WriterInRoom,
+} from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
 import type { Preferences } from '../domain/userMessageChat.js';
 import type { AskedMessage } from '../projections/models/messageRows.js';
-import { seal } from '../vault/dataKeys.js';
+import { open, seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { MessageIds, NamedMessage } from './messageIds.js';
@@ -68,7 +74,8 @@ export interface Found {
   readonly preferences: ReadonlyMap<UserId, Preferences>;
   /** By `invitationKey`. */
   readonly invitations: ReadonlyMap<string, Invitation>;
-  readonly contactRule: ContactRule;
+  readonly groups: ReadonlyMap<UserId, number>;
+  readonly limits: DecisionLimits;
 }
 
 /** Thrown by a decider that needs a fact which was not wanted: it is looked up, and the command decided again. */
@@ -114,10 +121,10 @@ export function prepare(
   { streams, tail, ids }: Memory,
   lookups: DecisionLookups,
 ): Prepared[] | Promise<Prepared[]> {
-  const { keys, contactRule } = lookups;
+  const { keys, limits } = lookups;
   const prepared: Prepared[] = [];
   const ownKeys = new Map<UserId, DataKey | 'destroyed'>();
-  const found: Found = { ...nothingFound(contactRule), ownKeys };
+  const found: Found = { ...nothingFound(lookups.limits), ownKeys };
   // An id that is used from now on is in the tail.
   const { floor } = tail;
   let isInMemory = true;
@@ -128,15 +135,16 @@ export function prepare(
   try {
     for (const task of tasks) {
       const stream = streams.acquire(task.stream);
-      const wants = wantsOf(task, stream, contactRule);
+      const wants = wantsOf(task, stream, limits);
       const named: NamedMessage[] = [];
       for (const message of wants.messages ?? NONE) named.push(ids.name(message));
       const roomKeys: (RoomKeys | 'destroyed')[] = [];
       prepared.push({ task, stream, wants, named, roomKeys, floor, found });
-      if (!stream.isLoaded || wants.users || (wants.devices && lookups.devices)) isInMemory = false;
+      if (!stream.isLoaded || wants.users || wants.groupsOf || (wants.devices && lookups.devices))
+        isInMemory = false;
       if (wants.preferences || wants.invited) isInMemory = false;
       if (!isInMemory) continue;
-      for (const owner of wants.ownKeys ?? NONE) {
+      for (const owner of ownersOf(wants)) {
         const key = keys.getCached(owner);
         if (key === undefined) isInMemory = false;
         else ownKeys.set(owner, key);
@@ -156,18 +164,27 @@ export function prepare(
   }
 }
 
-const nothingFound = (contactRule: ContactRule): Found => ({
+const nothingFound = (limits: DecisionLimits): Found => ({
   ownKeys: nothing,
   messages: nothing,
   users: nobody,
   active: nobody,
   preferences: nothing,
   invitations: nothing,
-  contactRule,
+  groups: nothing,
+  limits,
 });
 
-const wantsOf = ({ declaration, command }: Task, stream: StreamState, rule: ContactRule): Wants =>
-  declaration.wants?.(command, stream.isLoaded ? stream.state : undefined, rule) ?? NO_WANTS;
+const wantsOf = (
+  { declaration, command }: Task,
+  stream: StreamState,
+  { contactRule }: DecisionLimits,
+): Wants => declaration.wants?.(command, stream.isLoaded ? stream.state : undefined, contactRule) ?? NO_WANTS;
+
+/** The owners of the keys that are not keys of messages. */
+function ownersOf({ ownKeys = NONE, groupKeys }: Wants): readonly string[] {
+  return groupKeys === undefined ? ownKeys : [...ownKeys, ...groupKeys.map(groupKeyOwner)];
+}
 
 /** Fetches the facts and keys of a round from the stores. */
 async function fetchFound(
@@ -176,34 +193,38 @@ async function fetchFound(
   tail: Tail,
   lookups: DecisionLookups,
 ): Promise<Prepared[]> {
-  const { reads, keys, devices, contactRule } = lookups;
+  const { reads, keys, devices, limits } = lookups;
   const missing = new Set<StreamState>();
   const owners = new Set<UserId>();
   const rooms = new Map<string, WriterInRoom>();
   const wanted = new Set<UserId>();
   const leaving = new Set<UserId>();
+  const counted = new Set<UserId>();
   for (const { stream, wants } of prepared) {
     if (!stream.isLoaded) missing.add(stream);
     for (const user of wants.users ?? NONE) wanted.add(user);
     for (const user of wants.devices ?? NONE) leaving.add(user);
-    for (const user of wants.ownKeys ?? NONE) owners.add(user);
+    for (const owner of ownersOf(wants)) owners.add(owner);
+    for (const user of wants.groupsOf ?? NONE) counted.add(user);
     for (const room of wants.textKeys ?? NONE) rooms.set(roomKeysId(room), room);
   }
-  const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
+  const [rows, ownKeys, roomKeys, messages, users, active, groups] = await Promise.all([
     missing.size > 0 ? reads.states([...missing].map(({ name }) => name)) : nothing,
     owners.size > 0 ? keys.getKeys([...owners]) : nothing,
     rooms.size > 0 ? keys.getRoomKeys([...rooms.values()]) : nothing,
     asked.length > 0 ? reads.messages(asked) : nothing,
     wanted.size > 0 ? reads.existing([...wanted]) : nobody,
     leaving.size > 0 && devices ? devices.findActive([...leaving]) : nobody,
+    counted.size > 0 ? reads.groupsOf([...counted]) : nothing,
   ]);
   // An earlier round may have loaded it meanwhile.
   for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
   // A state that has just been loaded may tell of further wants.
   const now = prepared.map((each) =>
-    missing.has(each.stream) ? { ...each, wants: wantsOf(each.task, each.stream, contactRule) } : each,
+    missing.has(each.stream) ? { ...each, wants: wantsOf(each.task, each.stream, limits) } : each,
   );
-  const found = { ownKeys, messages, users, active, contactRule, ...(await fetchRelations(now, lookups)) };
+  const relations = await fetchRelations(now, lookups);
+  const found = { ownKeys, messages, users, active, groups, limits, ...relations };
   return now.map((each) => {
     const wanted = each.wants.textKeys ?? NONE;
     return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
@@ -213,7 +234,7 @@ async function fetchFound(
 /** Fetches what the users of a round permit each other. Most rounds ask nothing. */
 async function fetchRelations(
   prepared: readonly Prepared[],
-  { reads, contactRule }: DecisionLookups,
+  { reads, limits: { contactRule } }: DecisionLookups,
 ): Promise<Pick<Found, 'preferences' | 'invitations'>> {
   const asked = new Set(prepared.flatMap(({ wants }) => wants.preferences ?? NONE));
   const invited = prepared.flatMap(({ wants }) => wants.invited ?? NONE);
@@ -281,13 +302,19 @@ export function decide(
         (found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined);
       return earlier && withFacts(earlier, tail.deletionOf(ref) ?? earlier.deleted, ref, prepared);
     },
-    contactRule: found.contactRule,
     preferencesOf(user) {
       const preferences = found.preferences.get(user);
       if (!preferences) throw new PreferencesMissing(user);
       return preferences;
     },
     invitation: (user) => found.invitations.get(invitationKey(wants.invited?.by ?? '', user)) ?? 'not_found',
+    groupsOf: (user) => found.groups.get(user) ?? 0,
+    isText({ owner, sealed, context }, text) {
+      const key = found.ownKeys.get(owner);
+      if (key === undefined) throw new Error(`the key of ${owner} was not fetched`);
+      return key === 'destroyed' ? undefined : open(key, sealed, context) === text;
+    },
+    limits: found.limits,
   };
   return task.declaration.decide(task.command, stream.state, facts);
 }

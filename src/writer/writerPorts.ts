@@ -2,12 +2,13 @@ import type { Clock, PacedCalls } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
-import type { ContactRule, Invitation, Wants } from '../domain/defineCommand.js';
+import type { ContactRule, DecisionLimits, Invitation, Wants } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { Preferences } from '../domain/userMessageChat.js';
 import type { EventLog } from '../log/log.js';
 import { invitationsOf } from '../projections/models/contacts.js';
+import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,
   filterRowKey,
@@ -46,8 +47,10 @@ export function readModels(
     },
     preferences: (users) => preferencesOf(rows, users),
     invitations: (asked, rule) => invitationsOf(rows, asked, rule),
+    groupsOf: (users) => countGroups(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
-    foldedPosition: async (partition) => (await foldedBy([statesModel, messagesModel], partition)).position,
+    foldedPosition: async (partition) =>
+      (await foldedBy([statesModel, membershipsModel, messagesModel], partition)).position,
     ids: {
       stored: (partition) => foldedBy([messageIdsModel], partition),
       filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
@@ -75,7 +78,9 @@ export interface ReadModels {
     asked: NonNullable<Wants['invited']>,
     rule: ContactRule,
   ): Promise<ReadonlyMap<UserId, Invitation>>;
-  /** A position up to which both `states` and `messages` have stored everything. */
+  /** The number of groups that each of these users is in. */
+  groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
+  /** A position up to which `states`, `memberships` and `messages` have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
 }
@@ -126,10 +131,9 @@ export type WriterKeys = Pick<KeyStore, 'getKeys' | 'getRoomKeys'> &
 export interface DecisionLookups {
   readonly reads: ReadModels;
   readonly keys: WriterKeys;
+  readonly limits: DecisionLimits;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
-  /** The same on all nodes. */
-  readonly contactRule: ContactRule;
 }
 
 /** Time, ids and the capabilities of the cluster. */

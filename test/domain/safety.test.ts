@@ -12,8 +12,8 @@ import {
   tieOf,
 } from '../../src/domain/events.js';
 import { roomIdOf } from '../../src/domain/ids.js';
-import { isContact, strangerTo } from '../../src/domain/safety.js';
-import type { RoomState, UserState } from '../../src/domain/streams.js';
+import { isContact, strangerTo } from '../../src/domain/people/safety.js';
+import type { PairState, UserState } from '../../src/domain/streams.js';
 import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { factsOf, NOW } from '../support/facts.js';
 import { runs } from '../support/lanes.js';
@@ -36,8 +36,8 @@ class Story {
     return this.stream === 'room' ? (`room:${roomId}` as const) : (`user:${ada}` as const);
   }
 
-  get pair(): RoomState {
-    return this.#state as RoomState; // Of a room's stream.
+  get pair(): PairState {
+    return this.#state as PairState; // Of a pair's stream.
   }
 
   /** What was refused, with its reason, or the events that were made. */
@@ -172,7 +172,10 @@ describe('a pair', () => {
             if (one.does !== 'erase' && one.does !== 'send' && one.does !== 'accept' && model.erased.size > 0)
               continue;
             const expected = model.apply(one, rule);
-            const done = story.run(commandOf(one), factsOf({ contactRule: rule, preferencesOf, exists }));
+            const done = story.run(
+              commandOf(one),
+              factsOf({ limits: { groupSize: 256, contactRule: rule }, preferencesOf, exists }),
+            );
             seen.add(`${one.does} ${typeof done === 'string' ? done : 'done'}`);
             expect(typeof done === 'string' ? done : undefined, JSON.stringify(one)).to.equal(expected);
             expect(story.pair.contacts).to.have.members([...model.contacts]);

@@ -2,9 +2,9 @@ import { expect } from 'chai';
 import { ChatOpened } from '../../src/domain/chats.js';
 import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded, tieOf } from '../../src/domain/events.js';
-import { FriendAdded, FriendRemoved } from '../../src/domain/friends.js';
 import { MessageDeleted, MessageSent } from '../../src/domain/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
+import { FriendAdded, FriendRemoved } from '../../src/domain/people/friends.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
@@ -15,6 +15,7 @@ import { frameText } from '../../src/gateway/protocol.js';
 import { Relations } from '../../src/gateway/relations.js';
 import { Ring } from '../../src/gateway/ring.js';
 import { contactsOf } from '../support/facts.js';
+import { noChats, noGroups, noNotes } from '../support/groups.js';
 import { type FakeClient, FakeHost, sessionOf, turn } from './fakeClient.js';
 
 const cursors = new Cursors('0b5f0c6e-9f5d-4d5a-8f5e-2f1f6a7b8c9d', 2);
@@ -41,6 +42,7 @@ class Node {
     hub: this.hub,
     ring: this.ring,
     cursors,
+    groups: noGroups(),
     // Somebody is typing.
     typing: {
       timers: new Map([['', () => {}]]),
@@ -70,7 +72,8 @@ class Node {
       recorded.type === 'MessageSent' ? [[recorded.data.text, `opened ${recorded.data.text}`]] : [],
     );
     const sources = {
-      texts: { messages: async () => [] },
+      texts: { messages: async () => [], notes: noNotes },
+      chats: noChats,
       profiles: {
         known: (userId: string) => ({
           userId,
@@ -89,7 +92,11 @@ class Node {
       this.shown.push(sealed);
       return content.text(sealed);
     };
-    const shown = { user: (id: string) => content.user(id), text };
+    const shown = {
+      user: (id: string) => content.user(id),
+      chat: (id: string, user: string) => content.chat(id, user),
+      text,
+    };
     this.#delivery.deliver({ event: recorded, pushes, tie, content: shown }, [this.#size, 7]);
     await turn();
   }

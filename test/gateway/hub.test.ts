@@ -14,7 +14,7 @@ function setUp() {
     return contactsOf(user, contacts);
   });
   const hub = new Hub(relations, {
-    enter: (user) => hosted.push(`enter ${user}`),
+    enter: (user) => void hosted.push(`enter ${user}`),
     leave: (user) => hosted.push(`leave ${user}`),
   });
   const load = (i: number) => loads[i] ?? expect.fail(`there was no load ${i}`);

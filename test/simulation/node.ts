@@ -192,6 +192,7 @@ export class Node {
       storage: { log: this.#log, bus: { publish }, folding },
       lookups: {
         reads,
+        limits: { groupSize: 256, contactRule: 'open' },
         keys: {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),
@@ -199,7 +200,6 @@ export class Node {
           getCached: () => (world.random.between(0, 1) === 0 ? key : undefined),
           getCachedRoomKeys: () => (world.random.between(0, 1) === 0 ? roomKeys : undefined),
         },
-        contactRule: 'open',
       },
       environment: {
         clock: this.machine.clock,

@@ -12,9 +12,11 @@ export const factsOf = (known: Partial<Facts> = {}): Facts => ({
   exists: () => true,
   isActive: () => false,
   message: () => undefined,
-  contactRule: 'open',
   preferencesOf: () => DEFAULT_PREFERENCES,
   invitation: () => 'taken',
+  groupsOf: () => 0,
+  isText: ({ sealed }, text) => sealed === text,
+  limits: { groupSize: 256, contactRule: 'open' },
   ...known,
 });
 

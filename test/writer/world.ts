@@ -10,6 +10,7 @@ import { DEFAULT_PREFERENCES, type Preferences } from '../../src/domain/userMess
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { invitationsOf } from '../../src/projections/models/contacts.js';
+import { countGroups } from '../../src/projections/models/membershipRows.js';
 import { messageIdsModel, messageIdsProjection } from '../../src/projections/models/messageIdIndex.js';
 import {
   type AskedMessage,
@@ -166,6 +167,7 @@ export class World<L extends EventLog = MemoryLog> {
         },
       },
       lookups: {
+        limits: { groupSize: 256, contactRule: this.contactRule },
         keys: {
           getKeys: (owners) => this.vault.keys.getKeys(owners),
           getRoomKeys: (rooms) => this.vault.keys.getRoomKeys(rooms),
@@ -187,13 +189,13 @@ export class World<L extends EventLog = MemoryLog> {
             );
           },
           invitations: (asked, rule) => late(invitationsOf(this.rows, asked, rule)),
+          groupsOf: (users) => countGroups(this.rows, users),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
           ids: readModels(this.rows, this.log.id, async (models, partition) =>
             foldedBy(await this.rows.checkpoints(), models.map(tableOf), partition),
           ).ids,
         },
-        contactRule: this.contactRule,
         devices: { findActive: async (users) => new Set(users.filter((user) => this.active.has(user))) },
       },
       environment: {

@@ -6,6 +6,8 @@ import { deletedMessage, sealedMessage } from '../../domain/messages.js';
 import { type Ties, withUser } from '../../domain/streams.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
+import { isGroupStream } from './groupRows.js';
+import { type ReadOffsets, readAt } from './membershipRows.js';
 
 /** A pair, with their ties, chat and read marks; the key is the stream's name. */
 export interface ChatRow extends Ties {
@@ -24,20 +26,13 @@ export interface ChatRow extends Ties {
   /** The `seq` up to which each member has read or sent. */
   readonly marks: Readonly<Record<UserId, number>>;
   /**
-   * The newest `MessagesRead` of each member who has one. These were pushed; a mark moved by sending was not. `told` is
-   * the newest that was not hidden from others, if the newest was.
+   * The newest `MessagesRead` of each member who has one. These were pushed; a mark moved by sending was not.
    */
   readonly reads: Readonly<Record<UserId, ReadOffsets>>;
   /** The offset of each member's erasure. */
   readonly erased: Readonly<Record<UserId, number>>;
   /** The offset of the newest event that changed a message. A replay then shows messages as their rows are. */
   readonly changedAt: number | null;
-}
-
-interface ReadOffsets {
-  readonly upTo: number;
-  readonly offset: number;
-  readonly told?: number | null;
 }
 
 /** A pair that has a chat. */
@@ -75,7 +70,7 @@ export const chatsModel: Model<ChatRow> = {
 /** Folds one row for each room, so that the number of unread messages is a subtraction. */
 export const chatsProjection: Projection<ChatRow> = {
   model: chatsModel,
-  keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
+  keys: ({ stream }) => (stream.startsWith('room:') && !isGroupStream(stream) ? [stream] : []),
   evolve(value, event, key) {
     if (value === null) return null;
     if (event.type === 'RoomCreated') return createChat(event, value);
@@ -152,9 +147,8 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
     case 'MessageSent':
       return withMessage(chat, sealedMessage(event), raiseMark(chat, event.actor, event.data.seq));
     case 'MessagesRead': {
-      const { userId, upTo, hidden } = event.data;
-      const { offset } = event;
-      const read = hidden ? { upTo, offset, told: toldOffset(chat.reads[userId]) } : { upTo, offset };
+      const { userId, upTo } = event.data;
+      const read = readAt(event.offset, event.data, chat.reads[userId]);
       return {
         ...chat,
         marks: raiseMark(chat, userId, upTo),
@@ -176,10 +170,6 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
       return chat;
   }
 }
-
-/** The offset of a member's newest mark that others were told of; null: there is none. */
-export const toldOffset = (read: ReadOffsets | undefined): number | null =>
-  read === undefined ? null : read.told === undefined ? read.offset : read.told;
 
 /** Copies field by field, because nearly all events come here and spreading takes several times as long. */
 const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['marks']): ChatRow => ({

@@ -1,8 +1,7 @@
 import { assertNever } from '../../base/errors.js';
 import type { ChatFilter } from '../../domain/chats.js';
-import type { ContactRule } from '../../domain/defineCommand.js';
-import { streamOf, type UserId } from '../../domain/ids.js';
-import { isContact } from '../../domain/safety.js';
+import { streamOf } from '../../domain/ids.js';
+import { isContact } from '../../domain/people/safety.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import { valuesOf } from '../store/rowStore.js';
 import {
@@ -14,45 +13,33 @@ import {
   lastSeqOf,
   type OpenChatRow,
 } from './chatRows.js';
+import { toldReadsOf, type Viewer } from './contacts.js';
 import { openMessages } from './messageRows.js';
 import { fromNext, type PageAsked, writeNext } from './pageToken.js';
-import { preferencesOf } from './preferenceRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
 /** Chats as one of their members sees them. */
-
-/** Who looks at chats, and the server's rule. */
-export interface Viewer {
-  readonly me: UserId;
-  readonly rule: ContactRule;
-}
-
-/**
- * Whether the viewer is told what `other` does in their pair, preferences aside: under `consent` by those who have the
- * viewer as a contact, under `open` by all, but never past a block.
- */
-const isTold = (pair: ChatRow, { me, rule }: Viewer, other: UserId): boolean =>
-  pair.blocks.length === 0 && me !== other && (rule === 'open' || pair.contacts.includes(other));
 
 /** Whether somebody who is not the viewer's contact opened the chat. */
 const isRequest = (chat: ChatRow, { me, rule }: Viewer): boolean =>
   !chat.openedBy.includes(me) && !isContact(chat.contacts, me, rule);
 
-/** Opens chats as `me` sees them. Profiles, preferences and last messages take one read each, for all chats. */
+/** Opens chats as `me` sees them. Profiles, ties, preferences and last messages take one read each, for all chats. */
 export async function openChats(
   source: ViewSource,
   viewer: Viewer,
   chats: readonly OpenChatRow[],
 ): Promise<Chat[]> {
   const { me } = viewer;
-  const [users, preferences, lastMessages] = await Promise.all([
+  const [users, isTold, lastMessages] = await Promise.all([
     usersById(
       source,
       chats.flatMap((chat) => chat.members),
     ),
-    preferencesOf(
+    toldReadsOf(
       source.rows,
-      chats.flatMap((chat) => chat.members),
+      viewer,
+      chats.flatMap((chat) => chat.members).filter((member) => member !== me),
     ),
     openMessages(
       source.open,
@@ -60,14 +47,8 @@ export async function openChats(
     ),
   ]);
   const last = new Map(lastMessages.map((message) => [message.roomId, message]));
-  const hasReceipts = (user: UserId): boolean => preferences.get(user)?.receipts !== false;
-  const marksOf = (chat: ChatRow) =>
-    Object.fromEntries(
-      Object.entries(chat.marks).filter(
-        ([member]) =>
-          member === me || (isTold(chat, viewer, member) && hasReceipts(me) && hasReceipts(member)),
-      ),
-    );
+  const marksOf = ({ marks }: ChatRow) =>
+    Object.fromEntries(Object.entries(marks).filter(([member]) => isTold(member)));
   return chats.map((chat) => ({
     roomId: chat.roomId,
     roomType: 'PRIVATE',

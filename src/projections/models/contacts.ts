@@ -1,6 +1,6 @@
 import type { ContactRule, Invitation } from '../../domain/defineCommand.js';
 import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
-import { isContact } from '../../domain/safety.js';
+import { isContact } from '../../domain/people/safety.js';
 import type { Ties } from '../../domain/streams.js';
 import { DEFAULT_PREFERENCES } from '../../domain/userMessageChat.js';
 import { type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
@@ -69,6 +69,19 @@ const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
     .filter((pair) => isMember(pair, userId))
     .flatMap(({ members }) => members.filter((member) => member !== userId));
 
+/** Who looks, and the server's rule. */
+export interface Viewer {
+  readonly me: UserId;
+  readonly rule: ContactRule;
+}
+
+/**
+ * Whether the viewer is told what `other` does, preferences aside: under `consent` by those who have the viewer as a
+ * contact, under `open` by all, but never past a block.
+ */
+const isToldIn = (pair: ChatRow, { me, rule }: Viewer, other: UserId): boolean =>
+  pair.blocks.length === 0 && me !== other && (rule === 'open' || pair.contacts.includes(other));
+
 /** The rows of the pairs of `user` with others, by the other one. A pair without ties or chat has no row. */
 export async function pairsOf(
   rows: RowReader,
@@ -84,6 +97,28 @@ export async function pairsOf(
       return row ? [[other, row] as const] : [];
     }),
   );
+}
+
+/**
+ * Tells whether the viewer is told of a user's read marks: by their contacts and blocks, and only if both give
+ * receipts. For these users.
+ */
+export async function toldReadsOf(
+  rows: RowReader,
+  { me, rule }: Viewer,
+  users: readonly UserId[],
+): Promise<(user: UserId) => boolean> {
+  const [pairs, preferences] = await Promise.all([
+    pairsOf(rows, me, users),
+    preferencesOf(rows, [me, ...users]),
+  ]);
+  const hasReceipts = (user: UserId): boolean => preferences.get(user)?.receipts !== false;
+  return (user) => {
+    if (user === me) return true;
+    const pair = pairs.get(user);
+    const isTold = pair ? isToldIn(pair, { me, rule }, user) : rule === 'open';
+    return isTold && hasReceipts(me) && hasReceipts(user);
+  };
 }
 
 /** What comes of it when `by` adds each of these users to a group. */

@@ -4,10 +4,10 @@ import { badRequest } from '../../base/errors.js';
 /** The `next` of an answer: where its next page begins. It is opaque to clients and has a checksum. */
 
 /** What a page has. The `next` of one cannot be used for another. */
-type PageOf = 'chats' | 'friends' | 'blocked';
+type PageOf = 'chats' | 'friends' | 'blocked' | 'members' | 'readers';
 
 /** The last row of a page; the next page continues behind it. */
-interface PageEnd {
+export interface PageEnd {
   readonly sort: number;
   readonly key: string;
 }
@@ -28,7 +28,7 @@ export function writeNext(what: PageOf, { sort, key }: PageEnd): string {
 export const fromNext = (what: PageOf, next: string | undefined): { readonly from?: PageEnd } =>
   next === undefined ? {} : { from: parseNext(what, next) };
 
-function parseNext(what: PageOf, text: string): PageEnd {
+export function parseNext(what: PageOf, text: string): PageEnd {
   const [body = '', checksum, ...rest] = text.split('.');
   const [kind, place = '', key] = Buffer.from(body, 'base64url').toString().split('/');
   const sort = Number.parseInt(place, 36);

@@ -1,5 +1,5 @@
 import type { UserId } from '../../domain/ids.js';
-import { preferencesIn } from '../../domain/preferences.js';
+import { preferencesIn } from '../../domain/people/preferences.js';
 import { DEFAULT_PREFERENCES, type OnlineInfo, type Preferences } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';

@@ -12,7 +12,7 @@ import {
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import type { RoomState, UserState } from '../../../src/domain/streams.js';
+import type { PairState, RoomState, UserState } from '../../../src/domain/streams.js';
 import type { Preferences } from '../../../src/domain/userMessageChat.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
@@ -50,6 +50,7 @@ export class World {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
     usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
+    notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
   register(username: string): UserId {
@@ -128,7 +129,7 @@ export class World {
   /** The newest `seq` of a room, from its decider's state. */
   /** Whether somebody blocks the other in this pair: most commands are then refused. */
   isBlocked(roomId: RoomId): boolean {
-    return (this.#state(streamOf('room', roomId)) as RoomState).blocks.length > 0; // Of a room's stream.
+    return (this.#state(streamOf('room', roomId)) as PairState).blocks.length > 0; // Of a pair's stream.
   }
 
   lastSeq(roomId: RoomId): number {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { badRequest, notFound, unauthenticated } from '../base/errors.js';
-import { clientCommand, completedCommand, request } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
-import { Id, Limit, Revision } from './fields.js';
-import { roomIdOf } from './ids.js';
-import { changed, roomStream, unchanged, withUser } from './streams.js';
-import { User } from './userMessageChat.js';
+import { badRequest, notFound, unauthenticated } from '../../base/errors.js';
+import { clientCommand, completedCommand, request } from '../defineCommand.js';
+import { event, push } from '../defineEvent.js';
+import { Id, Limit, Revision } from '../fields.js';
+import { roomIdOf } from '../ids.js';
+import { changed, pairIn, roomStream, unchanged, withUser } from '../streams.js';
+import { User } from '../userMessageChat.js';
 
 /** Friendships: without consent, in the pair's stream. To add is each one's own doing. */
 
@@ -21,11 +21,10 @@ export const addFriendPush = push('add friend', {
  */
 export const FriendAdded = event('FriendAdded', roomStream, {
   data: z.strictObject({ by: z.string(), target: z.string(), mutual: z.literal(true).exactOptional() }),
-  evolve: (state, { data: { by } }) => ({
-    ...state,
-    added: [...state.added, by],
-    contacts: withUser(state.contacts, by),
-  }),
+  evolve(state, { data: { by } }) {
+    const pair = pairIn(state);
+    return { ...pair, added: [...pair.added, by], contacts: withUser(pair.contacts, by) };
+  },
   push({ data: { by, target, mutual } }) {
     if (mutual) return [];
     const tell = (me: string, friend: string) =>
@@ -49,7 +48,7 @@ export const removeFriendPush = push('remove friend', {
 /** Ends friendship and contact both ways. */
 export const FriendRemoved = event('FriendRemoved', roomStream, {
   data: z.strictObject({ by: z.string(), target: z.string() }),
-  evolve: (state) => ({ ...state, added: [], contacts: [] }),
+  evolve: (state) => ({ ...pairIn(state), added: [], contacts: [] }),
   push: ({ data: { by, target } }) => {
     const tell = (me: string, userId: string) => removeFriendPush.of({ to: [me], data: () => ({ userId }) });
     return [tell(by, target), tell(target, by)];
@@ -75,7 +74,8 @@ export const addFriend = completedCommand('add friend', roomStream, {
   note: 'Makes the two friends of each other; needs no consent.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
-  decide({ actor, friendId }, { added, blocks }, { exists }) {
+  decide({ actor, friendId }, state, { exists }) {
+    const { added, blocks } = pairIn(state);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot add yourself as a friend') };
@@ -95,7 +95,8 @@ export const removeFriend = clientCommand('remove friend', roomStream, {
   note: 'Ends friendship and contact both ways, until one writes, adds or accepts again.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
-  decide({ actor, friendId }, { added, contacts }, { exists }) {
+  decide({ actor, friendId }, state, { exists }) {
+    const { added, contacts } = pairIn(state);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you are no friend of yourself') };

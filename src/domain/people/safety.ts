@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badRequest, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import { badRequest, forbidden, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
 import {
   type ContactRule,
   clientCommand,
@@ -7,21 +7,22 @@ import {
   type Decision,
   type Facts,
   request,
-} from './defineCommand.js';
-import { event, push } from './defineEvent.js';
-import { Id, Limit, Revision } from './fields.js';
-import { roomIdOf, type UserId } from './ids.js';
+} from '../defineCommand.js';
+import { event, push } from '../defineEvent.js';
+import { Id, Limit, Revision } from '../fields.js';
+import { roomIdOf, type UserId } from '../ids.js';
 import {
   changed,
   otherOf,
+  pairIn,
   type Room,
   type RoomState,
   roomOfMember,
   roomStream,
   unchanged,
   withUser,
-} from './streams.js';
-import { User } from './userMessageChat.js';
+} from '../streams.js';
+import { User } from '../userMessageChat.js';
 
 /**
  * Consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
@@ -41,7 +42,8 @@ export function strangerTo(
   writer: UserId,
   rule: ContactRule | undefined,
 ): UserId | undefined {
-  if (!state.exists || state.blocks.length > 0 || !state.members.includes(writer)) return undefined;
+  if (!state.exists || state.roomType === 'GROUP') return undefined;
+  if (state.blocks.length > 0 || !state.members.includes(writer)) return undefined;
   const other = otherOf(state, writer);
   return isContact(state.contacts, other, rule) ? undefined : other;
 }
@@ -49,7 +51,7 @@ export function strangerTo(
 /** The refusal to a member who may not write in a private room. */
 export function refusalToWrite(room: Room, writer: UserId, facts: Facts): ParleyError | undefined {
   if (room.blocks.length > 0) return refusalOfBlock(room, writer);
-  const other = strangerTo(room, writer, facts.contactRule);
+  const other = strangerTo(room, writer, facts.limits.contactRule);
   return other === undefined || facts.preferencesOf(other).whoWrites === 'everyone' ? undefined : notTaken();
 }
 
@@ -69,7 +71,10 @@ const PairData = z.strictObject({ roomId: z.string(), by: z.string(), target: z.
 /** The target is a contact of `by` from here on. */
 export const ChatAccepted = event('ChatAccepted', roomStream, {
   data: PairData,
-  evolve: (state, { data: { by } }) => ({ ...state, contacts: withUser(state.contacts, by) }),
+  evolve(state, { data: { by } }) {
+    const pair = pairIn(state);
+    return { ...pair, contacts: withUser(pair.contacts, by) };
+  },
   push: ({ data: { roomId, by } }) => [acceptChatPush.of({ to: [by], data: () => ({ roomId }) })],
   tie: ({ data: { by, target } }) => ({ by, other: target, is: 'contact' }),
   line: ({ data: { by, target } }, { who }) => `${who(by)} accepted the chat with ${who(target)}`,
@@ -85,9 +90,13 @@ export const acceptChat = clientCommand('accept chat', roomStream, {
     if ('refused' in found) return found;
     const { actor, roomId } = command;
     const { room } = found;
-    const other = otherOf(room, actor);
+    if (room.roomType === 'GROUP') {
+      const message = 'must be a private chat';
+      return { refused: badRequest(`roomId ${message}`, [{ path: 'roomId', message }]) };
+    }
     if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
     if (room.blocks.length > 0) return { refused: refusalOfBlock(room, actor) };
+    const other = otherOf(room, actor);
     if (room.contacts.includes(actor)) return { events: [], answer: { other } };
     return { events: [ChatAccepted.of(roomId, { roomId, by: actor, target: other })], answer: { other } };
   },
@@ -104,12 +113,10 @@ export const blockUserPush = push('block user', {
 /** Ends friendship and contact both ways. `by` no longer takes anything from the target. */
 export const MemberBlocked = event('MemberBlocked', roomStream, {
   data: PairData,
-  evolve: (state, { data: { by } }) => ({
-    ...state,
-    added: [],
-    contacts: [],
-    blocks: withUser(state.blocks, by),
-  }),
+  evolve(state, { data: { by } }) {
+    const pair = pairIn(state);
+    return { ...pair, added: [], contacts: [], blocks: withUser(pair.blocks, by) };
+  },
   push: ({ data: { by, target } }) => [
     blockUserPush.of({ to: [by], data: () => ({ userId: target, block: true }) }),
   ],
@@ -120,7 +127,10 @@ export const MemberBlocked = event('MemberBlocked', roomStream, {
 /** Restores nothing but the right to write. */
 export const MemberUnblocked = event('MemberUnblocked', roomStream, {
   data: PairData,
-  evolve: (state, { data: { by } }) => ({ ...state, blocks: state.blocks.filter((user) => user !== by) }),
+  evolve(state, { data: { by } }) {
+    const pair = pairIn(state);
+    return { ...pair, blocks: pair.blocks.filter((user) => user !== by) };
+  },
   push: ({ data: { by, target } }) => [
     blockUserPush.of({ to: [by], data: () => ({ userId: target, block: false }) }),
   ],
@@ -134,7 +144,8 @@ export const blockUser = completedCommand('block user', roomStream, {
   note: 'Ends friendship and contact both ways. Who is blocked may not write to me, nor I to them.',
   streamId: ({ actor, userId }) => roomIdOf(actor, userId),
   wants: ({ actor, userId }) => ({ users: [userId, actor] }),
-  decide({ actor, userId, block }, { blocks }, { exists }) {
+  decide({ actor, userId, block }, state, { exists }) {
+    const { blocks } = pairIn(state);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === userId) return { refused: badRequest('you cannot block yourself') };

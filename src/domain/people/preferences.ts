@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { completedCommand, type Decision, request } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
-import { Empty, Revision } from './fields.js';
-import { tellContacts } from './onlineStatus.js';
-import { existingUser, userStream } from './streams.js';
-import { DEFAULT_PREFERENCES, Preferences } from './userMessageChat.js';
+import { completedCommand, type Decision, request } from '../defineCommand.js';
+import { event, push } from '../defineEvent.js';
+import { Empty, Revision } from '../fields.js';
+import { tellContacts } from '../onlineStatus.js';
+import { existingUser, userStream } from '../streams.js';
+import { DEFAULT_PREFERENCES, Preferences } from '../userMessageChat.js';
 
 /** What a user permits others: to write, to invite, to find them, and to be told of their presence and read marks. */
 
